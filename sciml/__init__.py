@@ -1,0 +1,30 @@
+"""Scientific machine learning for physics: one registry, one trainer, one report.
+
+``sciml.run("shallow_water").metrics`` is the command ``sciml run shallow_water``. Importing this package imports
+neither torch nor any other heavy library; the verbs load what they need when they are called.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sciml.api import evaluate as evaluate
+    from sciml.api import export as export
+    from sciml.api import predict as predict
+    from sciml.api import run as run
+
+__version__ = "0.1.0"
+
+__all__ = ["__version__", "errors", "evaluate", "export", "predict", "run"]
+
+_VERBS = ("run", "evaluate", "predict", "export")
+
+
+def __getattr__(name: str) -> Any:
+    if name == "errors":
+        return importlib.import_module("sciml.core.errors")
+    if name in _VERBS:
+        return getattr(importlib.import_module("sciml.api"), name)
+    raise AttributeError(f"module 'sciml' has no attribute {name!r}")

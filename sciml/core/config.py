@@ -1,0 +1,106 @@
+"""One configuration mechanism: frozen typed models, TOML in, JSON out, unknown keys refused with the nearest match."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pydantic
+
+from sciml.core.errors import ConfigError, nearest
+
+C = TypeVar("C", bound="Config")
+
+
+class Config(pydantic.BaseModel):
+    """Base of every configuration: immutable, keyword-only, no unknown keys, no silent coercion of NaN."""
+
+    model_config = pydantic.ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True, use_attribute_docstrings=True
+    )
+
+
+def parse(kind: type[C], values: Any, source: str) -> C:
+    """Build `kind` from plain data; every fault is reported by its dotted key, in one ConfigError."""
+    try:
+        return kind.model_validate(values)
+    except pydantic.ValidationError as error:
+        faults = [_describe(kind, fault) for fault in error.errors()]
+        raise ConfigError(f"{source} does not describe a valid {_title(kind)}: " + " | ".join(faults)) from None
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The tables of a TOML file; a missing or malformed file is a ConfigError naming it."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"no such file: {path}") from None
+    except IsADirectoryError:
+        raise ConfigError(f"{path} is a folder, not a TOML file") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}") from None
+
+
+def override(config: C, assignments: list[str]) -> C:
+    """A copy of `config` with ``dotted.key=value`` assignments applied; values are read as TOML, else as text.
+
+    Raises ConfigError for an assignment without ``=``, an unknown key (with the nearest match) or a bad value.
+    """
+    values = config.model_dump()
+    for assignment in assignments:
+        key, equals, text = assignment.partition("=")
+        if not equals or not key.strip():
+            raise ConfigError("a setting is not an assignment", got=repr(assignment), expected="key=value")
+        _assign(values, type(config), key.strip().split("."), _value(text.strip()), key.strip())
+    return parse(type(config), values, "--set " + " ".join(assignments)) if assignments else config
+
+
+def keys(kind: type[Config], prefix: str = "") -> list[str]:
+    """Every dotted key of a configuration, depth first."""
+    found = []
+    for name, field in kind.model_fields.items():
+        inner: Any = field.annotation
+        if isinstance(inner, type) and issubclass(inner, Config):
+            found += keys(inner, f"{prefix}{name}.")
+        else:
+            found.append(prefix + name)
+    return found
+
+
+def _assign(values: dict[str, Any], kind: type[Config], path: list[str], value: Any, key: str) -> None:
+    for depth, name in enumerate(path):
+        if not isinstance(values, dict) or name not in values:
+            valid = keys(kind)
+            match = nearest(key, valid) or nearest(path[-1], [k.rsplit(".", 1)[-1] for k in valid])
+            raise ConfigError(
+                f"unknown setting {key!r}",
+                expected="one of: " + ", ".join(valid),
+                fix=f"Did you mean {match!r}?" if match else "",
+            )
+        if depth == len(path) - 1:
+            values[name] = value
+        else:
+            values = values[name]
+
+
+def _value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _describe(kind: type[Config], fault: Any) -> str:
+    key = ".".join(map(str, fault["loc"])) or "(top level)"
+    if fault["type"] == "extra_forbidden":
+        valid = keys(kind)
+        match = nearest(key, valid) or nearest(str(fault["loc"][-1]), [k.rsplit(".", 1)[-1] for k in valid])
+        hint = f", did you mean {match!r}?" if match else ""
+        return f"unknown key {key!r}{hint} (valid keys: {', '.join(valid)})"
+    message = fault["msg"].removeprefix("Value error, ")
+    return f"{key}: {message}, got {fault['input']!r}" if fault["type"] != "missing" else f"{key}: {message}"
+
+
+def _title(kind: type[Config]) -> str:
+    return kind.__name__.split("[")[0]

@@ -1,0 +1,241 @@
+"""A problem and its capabilities: what a folder under ``problems/`` exports.
+
+A `Problem` is frozen data about an equation. What can be done with it are small abstract bases, asked with
+``isinstance`` and never with flags: a problem that can be simulated is an `Evolves`, one with a PDE residual a
+`HasResidual`, and one class may be several. Solvers look at the capabilities, never at the name.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from sciml.core.errors import UserError
+from sciml.core.paths import check_name
+from sciml.core.types import Grid, Params, Trajectory
+
+
+@dataclass(frozen=True)
+class Field:
+    """One unknown of the equation: ``Field("h", "h", "m", "layer thickness")``."""
+
+    name: str
+    symbol: str
+    units: str
+    long_name: str
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One physical parameter, drawn per trajectory.
+
+    Arguments:
+        name, symbol, units, long_name: as for `Field`.
+        low, high: the range it is drawn from.
+        scale: ``linear`` for a uniform draw, ``log`` for a uniform draw of its logarithm.
+    """
+
+    name: str
+    symbol: str
+    units: str
+    long_name: str
+    low: float
+    high: float
+    scale: Literal["linear", "log"] = "linear"
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.low) and self.low <= self.high < math.inf) or (
+            self.scale == "log" and self.low <= 0
+        ):
+            raise UserError(
+                f"parameter {self.name!r} has an impossible range",
+                got=f"[{self.low}, {self.high}] ({self.scale})",
+                expected="finite low <= high, and low > 0 for a log scale",
+            )
+
+    def draw(self, generator: torch.Generator) -> Float[Tensor, ""]:
+        """One float64 value from the range."""
+        unit = torch.rand((), generator=generator, dtype=torch.float64)
+        if self.scale == "log":
+            return torch.exp(math.log(self.low) + unit * (math.log(self.high) - math.log(self.low)))
+        return self.low + unit * (self.high - self.low)
+
+
+@dataclass(frozen=True)
+class Invariant:
+    """A quantity the exact dynamics conserves (or nearly), watched in data and predictions.
+
+    Arguments:
+        name, long_name: key in records and its words.
+        compute: ``(states, params, grid) -> values``; states ``batch time channel *space`` to values ``batch time``.
+        tolerance: largest relative drift accepted in reference data as stored (float32).
+    """
+
+    name: str
+    long_name: str
+    compute: Callable[[Tensor, Params, Grid], Tensor]
+    tolerance: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem(ABC):
+    """Frozen description of an equation and its setting.
+
+    Arguments:
+        name: registry key, lower snake case, equal to the folder's name.
+        title: a short human name.
+        equation: the equations in Unicode, one per line.
+        fields: the unknowns, in channel order.
+        parameters: what varies between trajectories.
+        boundary: kind per spatial axis, for example ``{"y": "periodic", "x": "periodic"}``.
+        presets: names of the presets its dataset card offers.
+        invariants: conserved quantities.
+        metrics: keys of the headline metrics, first one first.
+        citation: where the problem comes from.
+        version: raised whenever the reference solver's output changes, so that cached data is made anew.
+    """
+
+    name: str
+    title: str
+    equation: str
+    fields: tuple[Field, ...]
+    parameters: tuple[Parameter, ...] = ()
+    boundary: Mapping[str, str]
+    presets: tuple[str, ...] = ("tiny", "small", "paper")
+    invariants: tuple[Invariant, ...] = ()
+    metrics: tuple[str, ...] = ("one_step/relative_l2", "rollout/relative_l2")
+    citation: str
+    version: int = 1
+
+    def __post_init__(self) -> None:
+        check_name(self.name, "problem")
+        names = [entry.name for entry in (*self.fields, *self.parameters)]
+        if not self.fields or len(set(names)) != len(names):
+            raise UserError(
+                f"problem {self.name!r} needs at least one field and distinct names of fields and parameters",
+                got=names,
+            )
+
+    def draw(self, generator: torch.Generator) -> dict[str, Float[Tensor, ""]]:
+        """One value of every parameter, in declaration order."""
+        return {parameter.name: parameter.draw(generator) for parameter in self.parameters}
+
+
+class Evolves(ABC):
+    """Can be simulated in time by a trusted classical solver."""
+
+    @abstractmethod
+    def grid(self, size: Sequence[int]) -> Grid:
+        """The problem's domain on `size` points per axis (``()`` for an ODE). Raises UserError for a bad size."""
+
+    @abstractmethod
+    def initial(self, params: Params, grid: Grid, generator: torch.Generator) -> Float[Tensor, "channel *space"]:
+        """One initial state (float64) for one draw of the parameters (scalars)."""
+
+    @abstractmethod
+    def simulate(
+        self,
+        params: Params,
+        initial: Float[Tensor, "batch channel *space"],
+        times: Float[Tensor, " time"],
+        grid: Grid,
+    ) -> Trajectory:
+        """States at `times` (increasing, the first is the time of `initial`), batched, float64.
+
+        Rows must not influence each other. A sample that breaks down is reported by its status.
+        """
+
+
+class MapsFunctions(ABC):
+    """Is an operator between function spaces: input functions at sensors, output values at query points."""
+
+    @abstractmethod
+    def sample_inputs(self, count: int, generator: torch.Generator) -> Float[Tensor, "batch sensor channel"]:
+        """Input functions sampled at the problem's sensors."""
+
+    @abstractmethod
+    def apply(
+        self, inputs: Float[Tensor, "batch sensor channel"], queries: Float[Tensor, "batch query dim"]
+    ) -> Float[Tensor, "batch query channel"]:
+        """The operator's true output at the query points."""
+
+
+class HasResidual(ABC):
+    """Has a differential residual on a domain with conditions, and a solution to be judged against."""
+
+    @abstractmethod
+    def residual(
+        self,
+        u: Float[Tensor, "point channel"],
+        derivatives: Callable[[str, str], Float[Tensor, " point"]],
+        params: Params,
+    ) -> Float[Tensor, "point equation"]:
+        """The equations' left-hand sides; ``derivatives("u", "xx")`` gives a partial derivative of a field."""
+
+    @abstractmethod
+    def conditions(self) -> Sequence[tuple[str, Callable[[Tensor], Tensor], Callable[[Tensor, Tensor], Tensor]]]:
+        """Initial and boundary conditions: (name, mask of points, fault of u at those points)."""
+
+    @abstractmethod
+    def reference(self, points: Float[Tensor, "point dim"], params: Params) -> Float[Tensor, "point channel"]:
+        """The exact or trusted solution."""
+
+
+class HasDynamics(ABC):
+    """Is an ordinary differential equation with named closures that a network may supply."""
+
+    @abstractmethod
+    def closures(self) -> Mapping[str, Callable[..., Tensor]]:
+        """The true closures by name; a solver replaces some of them by networks."""
+
+    @abstractmethod
+    def dynamics(
+        self,
+        time: Float[Tensor, " batch"],
+        state: Float[Tensor, "batch channel"],
+        params: Params,
+        closures: Mapping[str, Callable[..., Tensor]],
+    ) -> Float[Tensor, "batch channel"]:
+        """d(state)/dt."""
+
+
+class HasHiddenTerm(ABC):
+    """Has a known part, a hidden part kept for scoring only, and sparse noisy observations."""
+
+    @abstractmethod
+    def known(self, time: Tensor, state: Float[Tensor, "batch channel"], params: Params) -> Tensor:
+        """The part of d(state)/dt the solver is told."""
+
+    @abstractmethod
+    def hidden(self, time: Tensor, state: Float[Tensor, "batch channel"], params: Params) -> Tensor:
+        """The part it must find; used for scoring only."""
+
+    @abstractmethod
+    def observations(self, generator: torch.Generator) -> tuple[Float[Tensor, " time"], Float[Tensor, "time channel"]]:
+        """Sparse noisy times and values."""
+
+
+class HasSequences(ABC):
+    """Offers long series with labels or targets."""
+
+    sampling_rate: float
+    """Samples per unit of time."""
+
+    @abstractmethod
+    def sequences(
+        self, count: int, generator: torch.Generator
+    ) -> tuple[Float[Tensor, "batch time channel"], Float[Tensor, "batch ..."]]:
+        """Series and their labels or targets."""
+
+
+CAPABILITIES: tuple[type, ...] = (Evolves, MapsFunctions, HasResidual, HasDynamics, HasHiddenTerm, HasSequences)
+
+
+def capabilities(problem: Problem) -> tuple[str, ...]:
+    """Names of the capability bases a problem implements, in declaration order."""
+    return tuple(base.__name__ for base in CAPABILITIES if isinstance(problem, base))

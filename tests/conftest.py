@@ -1,0 +1,36 @@
+"""What every test gets: one torch thread, its own cache folder, no network."""
+
+import socket
+from pathlib import Path
+
+import pytest
+import torch
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread():
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory, monkeypatch):
+    monkeypatch.setenv("SCIML_HOME", str(tmp_path_factory.mktemp("home")))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # for the processes a test starts
+
+
+@pytest.fixture(autouse=True)
+def _no_network(monkeypatch):
+    connect = socket.socket.connect
+
+    def local_only(self, address):
+        if self.family in (socket.AF_INET, socket.AF_INET6) and address[0] not in ("127.0.0.1", "::1", "localhost"):
+            raise AssertionError(f"a test tried to reach {address}")
+        return connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", local_only)
+
+
+@pytest.fixture
+def advection() -> Path:
+    """The folder of a small real problem: advection on a periodic box, solved exactly."""
+    return Path(__file__).parent / "fixtures" / "periodic_advection"

@@ -1,0 +1,60 @@
+import dataclasses
+
+import pytest
+import torch
+
+from sciml.core import registry, rng
+from sciml.core.errors import UserError
+from sciml.core.problem import Field, Parameter, capabilities
+from sciml.core.types import Axis, Grid
+
+
+def test_a_linear_parameter_fills_its_range():
+    draws = torch.stack([Parameter("a", "a", "1", "a", 2.0, 3.0).draw(rng.generator(i)) for i in range(200)])
+    assert draws.dtype == torch.float64
+    assert draws.min() >= 2
+    assert draws.max() <= 3
+    assert abs(draws.mean() - 2.5) < 0.1
+
+
+def test_a_log_parameter_is_uniform_in_its_logarithm():
+    draws = torch.stack([Parameter("a", "a", "1", "a", 1e-4, 1e0, "log").draw(rng.generator(i)) for i in range(400)])
+    assert abs(draws.log10().mean() + 2) < 0.2
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "scale"), [(2, 1, "linear"), (float("nan"), 1, "linear"), (0, float("inf"), "linear"), (0, 1, "log")]
+)
+def test_impossible_ranges_are_refused(low, high, scale):
+    with pytest.raises(UserError, match="impossible range"):
+        Parameter("a", "a", "1", "a", low, high, scale)
+
+
+def test_problems_are_frozen(advection):
+    problem = registry.problem(advection)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        problem.name = "x"
+
+
+def test_names_must_be_distinct(advection):
+    problem = registry.problem(advection)
+    with pytest.raises(UserError, match="distinct names"):
+        dataclasses.replace(problem, fields=(Field("a", "a", "1", "a"), Field("a", "a", "1", "a")))
+
+
+def test_capabilities_are_types(advection):
+    assert capabilities(registry.problem(advection)) == ("Evolves",)
+
+
+def test_axis_points():
+    periodic, wall = Axis("x", 4, 0.0, 2.0), Axis("y", 4, 0.0, 2.0, "wall")
+    assert periodic.points().tolist() == [0.0, 0.5, 1.0, 1.5]
+    assert wall.points().tolist() == [0.25, 0.75, 1.25, 1.75]
+    grid = Grid((wall, periodic))
+    assert (grid.size, grid.dims, grid.periodic) == ((4, 4), ("y", "x"), (False, True))
+
+
+@pytest.mark.parametrize("axis", [("x", 0, 0.0, 1.0), ("x", 4, 1.0, 1.0), ("x", 4, 0.0, 1.0, "sticky")])
+def test_impossible_axes_are_refused(axis):
+    with pytest.raises(UserError):
+        Axis(*axis)

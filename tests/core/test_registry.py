@@ -1,0 +1,90 @@
+import subprocess
+import sys
+
+import pytest
+
+from sciml.core import registry
+from sciml.core.errors import UnknownNameError, UserError
+from sciml.core.problem import Problem
+
+
+def test_the_checkout_s_problems_are_found_by_being_there():
+    assert "shallow_water" in registry.problem_folders()
+    problem = registry.problem("shallow_water")
+    assert isinstance(problem, Problem)
+    assert registry.folder_of(problem).name == "shallow_water"
+    assert registry.card_path(problem).name == "shallow_water.toml"
+
+
+def test_a_folder_of_the_user_s_own_is_loaded_by_path(advection):
+    problem = registry.problem(advection)
+    assert problem.name == advection.name
+    assert registry.folder_of(problem) == advection
+    assert registry.card_path(problem) == advection / "dataset.toml"
+    assert registry.problem(str(advection)) is problem
+
+
+def test_an_unknown_name_suggests_the_nearest():
+    with pytest.raises(UnknownNameError, match="Did you mean 'shallow_water'"):
+        registry.problem("shalow_water")
+
+
+@pytest.mark.parametrize("name", ["no/such/folder", "../x", "/nowhere", "a\\b", "./"])
+def test_paths_that_are_no_problem_are_refused(name):
+    with pytest.raises(UserError, match="no problem folder at this path"):
+        registry.problem(name)
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("", "does not export its problem"),
+        ("PROBLEM = 3", "does not export its problem"),
+        ("import not_a_module_at_all", "could not be imported"),
+        ("1 +", "could not be imported"),
+    ],
+)
+def test_a_broken_folder_is_reported_not_raised_through(tmp_path, code, words):
+    folder = tmp_path / "broken"
+    folder.mkdir()
+    (folder / "__init__.py").write_text(code)
+    with pytest.raises(UserError, match=words):
+        registry.problem(folder)
+
+
+def test_a_folder_whose_problem_has_another_name(tmp_path, advection):
+    other = tmp_path / "other_name"
+    other.mkdir()
+    (other / "__init__.py").write_text(
+        f"import sys; sys.path.insert(0, {str(advection.parent)!r})\nfrom {advection.name} import PROBLEM\n"
+    )
+    with pytest.raises(UserError, match="name='other_name'"):
+        registry.problem(other)
+    sys.path.remove(str(advection.parent))
+
+
+def test_solvers_register_by_being_there():
+    solvers = registry.solvers()
+    assert {"sinenet", "persistence", "linear", "unet", "fno", "dilresnet"} <= set(solvers)
+    assert all(key == solver.key for key, solver in solvers.items())
+    with pytest.raises(UnknownNameError, match="Did you mean 'sinenet'"):
+        registry.solver("sinnet")
+
+
+def test_importing_the_package_is_light():
+    """No heavy import, no global state touched: device, dtype and random state stay as they were."""
+    code = (
+        "import sys, sciml, sciml.cli\n"
+        "heavy = {'torch', 'deepxde', 'matplotlib', 'pysr', 'pyoperon', 'cantera', 'sklearn', 'xarray'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+        "import torch, random\n"
+        "state, rand = torch.get_rng_state(), random.getstate()\n"
+        "import sciml.api\n"
+        "assert torch.get_default_dtype() is torch.float32\n"
+        "assert torch.get_default_device().type == 'cpu'\n"
+        "assert torch.equal(state, torch.get_rng_state()) and rand == random.getstate()\n"
+        "heavy = {'deepxde', 'pysr', 'pyoperon', 'cantera', 'sklearn'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
