@@ -1,0 +1,51 @@
+"""The application: how verbs are found, how errors become exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from sciml.core.errors import SciMLError
+
+app = typer.Typer(
+    name="sciml",
+    help="Solve benchmark PDEs, discover operators, build physics surrogates. Start with `sciml run`.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    version: bool = typer.Option(False, "--version", help="Print the version and exit."),
+) -> None:
+    """Solve benchmark PDEs, discover operators, build physics surrogates. Start with `sciml run`."""
+    if version:
+        from sciml import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command line; the exit code is 0 fine, 1 our bug, 2 user, 3 numerics, 130 interrupted."""
+    from sciml.cli import _data, _inspect, _new, _runs  # noqa: F401 (importing registers the verbs)
+
+    try:
+        app()
+    except SciMLError as error:
+        _complain(str(error))
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        _complain("interrupted; what was finished is kept and the same command (with --resume for a run) continues")
+        sys.exit(130)
+    except BrokenPipeError:  # the reader of our output went away (`sciml list | head`)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+
+
+def _complain(message: str) -> None:
+    typer.echo(typer.style("error: ", fg=typer.colors.RED, bold=True) + message, err=True)

@@ -1,0 +1,76 @@
+"""What ``sciml show`` says of a problem, a solver or a tool."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+
+from sciml.cli._print import table
+from sciml.core import registry
+from sciml.core.errors import UnknownNameError
+from sciml.core.problem import Problem, capabilities
+
+
+def describe(name: str) -> dict[str, Any]:
+    """A plain description of the entry registered as `name`, or of the problem folder at that path."""
+    solvers, tools = registry.solvers(), registry.tools()
+    if name in solvers:
+        return _solver(solvers[name])
+    if name in tools:
+        return {"kind": "tool", "key": name, "title": tools[name].title, "citation": tools[name].citation}
+    known = [*registry.problem_folders(), *solvers, *tools]
+    if name not in known and not any(mark in name for mark in "./\\"):
+        raise UnknownNameError("name", name, known)
+    return _problem(registry.problem(name))
+
+
+def render(found: dict[str, Any]) -> None:
+    """Print a description for people."""
+    typer.echo(f"{found['title']}  ({found['kind']} {found['key']})\n")
+    for heading in ("equation", "boundary", "claim", "citation"):
+        if text := found.get(heading):
+            typer.echo(f"{heading}:")
+            typer.echo("\n".join("    " + line for line in str(text).splitlines()) + "\n")
+    for heading in ("fields", "parameters", "invariants", "presets", "recipes"):
+        if rows := found.get(heading):
+            table(heading, list(rows[0]), [list(row.values()) for row in rows])
+
+
+def _problem(problem: Problem) -> dict[str, Any]:
+    from sciml.data import read_card
+
+    card = read_card(problem) if registry.card_path(problem).is_file() else None
+    return {
+        "kind": "problem",
+        "key": problem.name,
+        "title": problem.title,
+        "equation": problem.equation,
+        "boundary": ", ".join(f"{axis}: {kind}" for axis, kind in problem.boundary.items()),
+        "citation": problem.citation,
+        "capabilities": capabilities(problem),
+        "fields": [vars(f) for f in problem.fields],
+        "parameters": [vars(p) for p in problem.parameters],
+        "invariants": [
+            {"name": i.name, "long_name": i.long_name, "tolerance": i.tolerance} for i in problem.invariants
+        ],
+        "presets": [] if card is None else [
+            {"preset": name, **{k: str(v) for k, v in preset.model_dump(mode="json").items()}}
+            for name, preset in card.presets.items()
+        ],
+    }  # fmt: skip
+
+
+def _solver(solver: Any) -> dict[str, Any]:
+    recipes = []
+    for preset in ("tiny", "small", "paper"):
+        recipe = solver.recipe(preset)
+        recipes.append({"preset": preset, **{k: str(v) for k, v in recipe.model_dump(mode="json").items()}})
+    return {
+        "kind": "solver",
+        "key": solver.key,
+        "title": solver.title,
+        "citation": solver.citation,
+        "claim": solver.claim,
+        "recipes": recipes,
+    }

@@ -1,0 +1,172 @@
+"""``run``, ``evaluate``, ``predict``, ``export``, ``study``, ``report``: the verbs about runs."""
+
+from __future__ import annotations
+
+import webbrowser
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from sciml.cli._app import app
+from sciml.cli._print import JSON, as_json, table
+
+if TYPE_CHECKING:
+    from sciml.study import Run
+
+RUN = typer.Argument(help="A run folder, as `sciml run` printed it.")
+
+
+@app.command()
+def run(
+    problem: str = typer.Argument("shallow_water", help="A registered problem or the path of a problem folder."),
+    solver: str = typer.Option("sinenet", "--solver", "-s", help="Solver key, see `sciml list`."),
+    preset: str = typer.Option("tiny", "--preset", "-p", help="tiny (seconds to minutes), small or paper."),
+    seed: int = typer.Option(0, min=0, help="Seed of initialisation, batch order and noise."),
+    settings: list[str] = typer.Option([], "--set", help="key=value, for example train.steps=100; repeatable."),
+    parameters: int = typer.Option(0, min=0, help="Re-size the solver to this parameter count; 0 keeps its size."),
+    out: Path = typer.Option(Path("runs"), "--out", "-o", help="Folder for run folders."),
+    resume: bool = typer.Option(False, "--resume", help="Go on with the newest run of this name."),
+    device: str = typer.Option("auto", help="auto, cpu, cuda or cuda:N."),
+    workers: int = typer.Option(1, min=1, help="Processes that generate data."),
+    open_page: bool = typer.Option(False, "--open", help="Open the page when done."),
+    json: bool = JSON,
+) -> None:
+    """Make data, train a solver and its baselines, compare them, write a page with pictures."""
+    from sciml import api
+    from sciml.core.progress import make_progress
+
+    finished = api.run(
+        problem,
+        solver=solver,
+        preset=preset,
+        seed=seed,
+        settings=settings,
+        parameters=parameters or None,
+        out=out,
+        resume=resume,
+        device=device,
+        workers=workers,
+        progress=make_progress(quiet=json),
+    )
+    if finished is None:  # a process of torchrun that does not lead
+        return
+    _summarise(finished, json)
+    if open_page:
+        webbrowser.open((finished.folder / "report.html").resolve().as_uri())
+
+
+@app.command()
+def evaluate(folder: Path = RUN, json: bool = JSON) -> None:
+    """Examine a finished run again on its test data and compare with its record."""
+    from sciml import api
+
+    examined = api.evaluate(folder)
+    if json:
+        as_json(examined._asdict())
+        return
+    rows = [(key, now, examined.recorded.get(key)) for key, now in examined.metrics.items()]
+    table(str(folder), ["metric", "now", "recorded"], rows)
+
+
+@app.command()
+def predict(
+    folder: Path = RUN,
+    inputs: Path = typer.Option(..., "--input", "-i", help="NetCDF file with the solver's context frames."),
+    output: Path = typer.Option(Path("prediction.nc"), "--output", "-o", help="NetCDF file to write."),
+    steps: int = typer.Option(0, min=0, help="Steps to forecast; 0 for as many as the run's own rollouts."),
+    json: bool = JSON,
+) -> None:
+    """Apply a finished run to a file of your own."""
+    from sciml import api
+    from sciml.core import paths
+
+    predicted = api.predict(folder, inputs, steps=steps or None)
+    paths.make_folder(output.parent)
+    with paths.atomic_write(output) as temporary:
+        predicted.to_netcdf(temporary, engine="h5netcdf")
+    described = {"output": str(output), "sizes": dict(predicted.sizes), "fields": list(predicted.data_vars)}
+    as_json(described) if json else typer.echo(f"wrote {output}: {dict(predicted.sizes)}")
+
+
+@app.command()
+def export(
+    folder: Path = RUN,
+    formats: list[str] = typer.Option(["torch", "onnx"], "--format", "-f", help="torch or onnx; repeatable."),
+    json: bool = JSON,
+) -> None:
+    """Write a run's network as torch.export and ONNX programs and check that they give the same answers."""
+    from sciml import api
+
+    exported = api.export(folder, formats)
+    if json:
+        as_json([entry._asdict() for entry in exported])
+    else:
+        rows = [(e.format, e.state, str(e.path or "–"), e.difference, e.detail) for e in exported]
+        table("Export", ["format", "state", "file", "largest difference", "detail"], rows)
+    if not any(entry.state == "ok" for entry in exported):
+        raise typer.Exit(2)
+
+
+@app.command()
+def study(
+    file: Path = typer.Argument(help="A study file (TOML)."),
+    out: Path = typer.Option(Path("reports"), "--out", "-o", help="Folder under which the study's folder is made."),
+    runs: Path = typer.Option(None, help="Where its run folders go; by default inside the study's folder."),
+    preset: str = typer.Option("", "--preset", "-p", help="Another preset than the file's."),
+    workers: int = typer.Option(1, min=1, help="Runs at a time, one thread each."),
+    scheduler: str = typer.Option("", help="Address of a Dask scheduler (tcp://…) to use instead of local processes."),
+    json: bool = JSON,
+) -> None:
+    """Run many variants over seeds and write one page; a stopped study goes on where it was."""
+    from sciml.cli._cluster import executor
+    from sciml.core.progress import make_progress
+    from sciml.report import write_index, write_study
+    from sciml.study import run_study
+
+    with executor(scheduler) as pool:
+        folder = run_study(
+            file,
+            out=out / file.stem,
+            runs=runs,
+            preset=preset or None,
+            workers=workers,
+            executor=pool,
+            progress=make_progress(quiet=json),
+        )
+    page = write_study(folder)
+    write_index(out)
+    as_json({"folder": str(folder), "page": str(page)}) if json else typer.echo(f"wrote {page}")
+
+
+@app.command()
+def report(
+    folder: Path = typer.Argument(Path(), help="A run folder, a study folder, or a folder that holds such folders."),
+    json: bool = JSON,
+) -> None:
+    """Write the page of a run or a study again from its files, or the index of a folder of them."""
+    from sciml import report as pages
+    from sciml.study import RECORD
+
+    if (folder / RECORD).is_file():
+        page = pages.write_run(folder)
+    elif (folder / "study.json").is_file():
+        page = pages.write_study(folder)
+    else:
+        page = pages.write_index(folder)
+    as_json({"page": str(page)}) if json else typer.echo(f"wrote {page}")
+
+
+def _summarise(finished: Run, json: bool) -> None:
+    record = finished.record
+    if json:
+        as_json({"folder": str(finished.folder), "record": record.model_dump(mode="json", by_alias=True)})
+        return
+    keys = [key for key in ("one_step/relative_l2", "rollout/relative_l2", "rollout/vrmse", "rollout/valid_steps")
+            if key in finished.metrics]  # fmt: skip
+    rows = [
+        (entry.title, entry.parameters, round(entry.train.seconds, 1), *(entry.metrics["test"].get(k) for k in keys))
+        for entry in (record, *record.baselines.values())
+    ]
+    table(f"{record.problem}, {record.preset}", ["solver", "parameters", "train s", *keys], rows)
+    typer.echo(f"page: {finished.folder / 'report.html'}")

@@ -1,0 +1,43 @@
+"""Runs and studies: one folder per run, one record per folder, many runs per study."""
+
+from sciml.study._export import Exported as Exported
+from sciml.study._export import export_run as export_run
+from sciml.study._record import RECORD as RECORD
+from sciml.study._record import Record as Record
+from sciml.study._record import SolverEntry as SolverEntry
+from sciml.study._record import schema as schema
+from sciml.study._run import Loaded as Loaded
+from sciml.study._run import Run as Run
+from sciml.study._run import RunConfig as RunConfig
+from sciml.study._run import load_run as load_run
+from sciml.study._run import read_config as read_config
+from sciml.study._run import run as run
+from sciml.study._study import Study as Study
+from sciml.study._study import read_results as read_results
+from sciml.study._study import read_study as read_study
+from sciml.study._study import run_study as run_study
+from sciml.study._use import Examined as Examined
+from sciml.study._use import evaluate_run as evaluate_run
+from sciml.study._use import predict_run as predict_run
+
+__all__ = [
+    "RECORD",
+    "Examined",
+    "Exported",
+    "Loaded",
+    "Record",
+    "Run",
+    "RunConfig",
+    "SolverEntry",
+    "Study",
+    "evaluate_run",
+    "export_run",
+    "load_run",
+    "predict_run",
+    "read_config",
+    "read_results",
+    "read_study",
+    "run",
+    "run_study",
+    "schema",
+]

@@ -1,0 +1,134 @@
+"""Exporting a run's network as programs that need no `sciml`, and checking that they answer alike."""
+
+import logging
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from sciml.core import paths
+from sciml.core.errors import UnknownNameError
+from sciml.study._run import load_run
+
+_TOLERANCE = 1e-4
+
+
+class Exported(NamedTuple):
+    """One format of one run.
+
+    Fields:
+        format: ``torch`` (torch.export, ``.pt2``) or ``onnx``.
+        state: ``ok``, ``failed`` (an operation has no counterpart) or ``missing`` (the extra is not installed).
+        path: the file, None if there is none.
+        difference: largest relative difference between the program's answer and the module's.
+        detail: what to know.
+    """
+
+    format: str
+    state: str
+    path: Path | None
+    difference: float | None
+    detail: str
+
+
+def export_run(folder: str | Path, formats: Sequence[str] = ("torch", "onnx")) -> list[Exported]:
+    """Write a run's module, in physical units, as ``export/model.pt2`` and ``export/model.onnx``.
+
+    The batch size stays free. Each file is read back, run on a test sample and compared with the module.
+
+    Raises: UnknownNameError for an unknown format; DataError for a folder that is not a run.
+    """
+    writers: dict[str, Callable[[nn.Module, tuple[Tensor, ...], Path], Exported]] = {"torch": _torch, "onnx": _onnx}
+    for name in formats:
+        if name not in writers:
+            raise UnknownNameError("export format", name, writers)
+    loaded = load_run(folder)
+    module, inputs = loaded.module.eval(), loaded.task.sample()[:3]
+    inputs = tuple(
+        torch.cat([value, value]) for value in inputs
+    )  # two rows, so that the batch is not taken as constant
+    home = paths.make_folder(Path(folder) / "export")
+    return [writers[name](module, inputs, home) for name in formats]
+
+
+def _torch(module: nn.Module, inputs: tuple[Tensor, ...], home: Path) -> Exported:
+    path = home / "model.pt2"
+    try:
+        with _quiet():
+            program = torch.export.export(module, inputs, dynamic_shapes=_free_batch(inputs))
+            with paths.atomic_write(path) as temporary:
+                torch.export.save(program, temporary.with_suffix(".pt2"))
+                temporary.with_suffix(".pt2").replace(temporary)
+            again = torch.export.load(path).module()
+    except (RuntimeError, ValueError, torch._dynamo.exc.TorchDynamoException) as error:
+        return Exported("torch", "failed", None, None, _first_line(error))
+    return _compare("torch", path, module, inputs, lambda given: again(*given))
+
+
+def _onnx(module: nn.Module, inputs: tuple[Tensor, ...], home: Path) -> Exported:
+    try:
+        import onnx
+        import onnxscript  # noqa: F401 (torch needs it to translate)
+        from onnx.reference import ReferenceEvaluator
+    except ImportError:
+        return Exported("onnx", "missing", None, None, "pip install 'sciml[export]'")
+    path = home / "model.onnx"
+    try:
+        with _quiet():
+            program = torch.onnx.export(module, inputs, dynamo=True, dynamic_shapes=_free_batch(inputs), verbose=False)
+            assert program is not None
+            with paths.atomic_write(path) as temporary:
+                program.save(temporary)
+    except (RuntimeError, torch.onnx.errors.OnnxExporterError) as error:
+        return Exported("onnx", "failed", None, None, _first_line(error))
+    evaluator = ReferenceEvaluator(onnx.load(path))
+
+    def answer(given: tuple[Tensor, ...]) -> Tensor:
+        named = {entry.name: value for entry, value in zip(evaluator.proto_.graph.input, given, strict=False)}
+        return torch.from_numpy(evaluator.run(None, {name: value.numpy() for name, value in named.items()})[0])
+
+    return _compare("onnx", path, module, inputs, answer)
+
+
+def _compare(
+    format: str,
+    path: Path,
+    module: nn.Module,
+    inputs: tuple[Tensor, ...],
+    answer: Callable[[tuple[Tensor, ...]], Tensor],
+) -> Exported:
+    three = tuple(torch.cat([value, value[:1]]) for value in inputs)  # a batch size it was not traced with
+    with torch.no_grad():
+        expected = module(*three)
+        got = answer(three)
+    difference = float((got - expected).abs().max() / expected.abs().max())
+    good = difference <= _TOLERANCE
+    detail = "answers agree" if good else f"answers differ by more than {_TOLERANCE:g}"
+    return Exported(format, "ok" if good else "failed", path, difference, detail)
+
+
+def _free_batch(inputs: tuple[Tensor, ...]) -> tuple[dict[int, object], ...]:
+    batch = torch.export.Dim("batch", min=1)
+    return tuple({0: batch} for _ in inputs)
+
+
+def _first_line(error: Exception) -> str:
+    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)[:200]
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """The exporters warn and log about their own internals; failures still raise."""
+    logger = logging.getLogger("torch")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)

@@ -1,0 +1,81 @@
+"""Fitting one solver of a run, the main one or a baseline."""
+
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+
+from sciml.core import rng
+from sciml.core.progress import Progress
+from sciml.train import Recipe, Solver, Spec, Task, Trainer, TrainResult, count_parameters, match_parameters
+
+
+class Fitted(NamedTuple):
+    """A fitted solver.
+
+    Fields:
+        solver, recipe, module: what it is.
+        result: what the trainer reports; None for a closed-form fit or a solver without parameters.
+        seconds: wall time of the fit.
+    """
+
+    solver: Solver
+    recipe: Recipe[Any, Any]
+    module: nn.Module
+    result: TrainResult | None
+    seconds: float
+
+
+def spec_of(recipe: Recipe[Any, Any], task: Task) -> Spec[Any]:
+    """What the recipe's network must know of the task's data."""
+    return Spec(recipe.model, task.grid, recipe.task.history, task.statistics)
+
+
+def resized(solver: Solver, recipe: Recipe[Any, Any], task: Task, parameters: int) -> Recipe[Any, Any]:
+    """The recipe with its model matched to a parameter count."""
+    model = match_parameters(solver, task.problem, spec_of(recipe, task), parameters)
+    return recipe.model_copy(update={"model": model})
+
+
+def fit(
+    solver: Solver,
+    recipe: Recipe[Any, Any],
+    task: Task,
+    *,
+    folder: Path,
+    seed: int,
+    identity: dict[str, Any],
+    resume: bool,
+    device: torch.device,
+    progress: Progress,
+) -> Fitted:
+    """Build a solver's module and fit it, in closed form where it can be, else by the trainer.
+
+    Arguments:
+        solver, recipe, task: what is fitted to what.
+        folder: where checkpoint, weights and log go.
+        seed: of initialisation, batch order and noise, together with the solver's key.
+        identity: of the run, kept in the checkpoint so that another run's is refused.
+        resume, device, progress: as for `run`.
+    """
+    rng.seed_everything(rng.derive(seed, "init", solver.key))
+    module = solver.build(task.problem, spec_of(recipe, task)).to(device)
+    started = time.perf_counter()
+    if solver.fit(module, task.examples):
+        return Fitted(solver, recipe, module, None, time.perf_counter() - started)
+    progress.log(f"{solver.title}: {count_parameters(module):,} parameters, {recipe.train.steps} steps")
+    result = Trainer(
+        module,
+        solver.loss,
+        task.examples,
+        lambda candidate: task.validate(solver, candidate),
+        recipe.train,
+        folder=folder,
+        seed=rng.derive(seed, "train", solver.key),
+        identity={**identity, "trained": solver.key, "own_recipe": recipe.model_dump(mode="json")},
+        explain=lambda candidate, batch: task.explain(solver, candidate, batch),
+        progress=progress,
+    ).fit(resume=resume)
+    return Fitted(solver, recipe, module, result, result.seconds)

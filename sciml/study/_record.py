@@ -1,0 +1,118 @@
+"""``record.json``: what a run did, in one validated file."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any, Literal
+
+import pydantic
+
+from sciml.core import paths
+from sciml.core.config import Config, parse
+from sciml.core.errors import DataError
+
+SCHEMA = "sciml/record/1"
+RECORD = "record.json"
+
+Metrics = dict[str, float | None]
+"""Flat metric keys (``rollout/vrmse``) to numbers; None where the value is not finite."""
+
+
+class DatasetEntry(Config):
+    """Which data."""
+
+    hash: str
+    """Digest of the card's preset and the generator's version."""
+    card: dict[str, Any]
+    """The preset as generated."""
+
+
+class TrainEntry(Config):
+    """What fitting took."""
+
+    steps: int
+    seconds: float
+    nfe: int | None = None
+    """Evaluations of a right-hand side, for solvers that integrate; None otherwise."""
+    best_step: int | None = None
+    """The step whose weights were kept; None for a closed-form fit."""
+    best_validation: float | None = None
+
+
+class PredictEntry(Config):
+    """What predicting takes."""
+
+    seconds: float
+    """Median wall time of one step of one sample, in a batch."""
+
+
+class SolverEntry(Config):
+    """One solver on the test split: size, cost, errors."""
+
+    title: str
+    model: dict[str, Any]
+    """Its hyper-parameters (after matching, for a baseline)."""
+    parameters: int
+    flops: int
+    """Floating-point operations of one step of one sample as counted by torch (FFTs are not counted)."""
+    train: TrainEntry
+    predict: PredictEntry
+    metrics: dict[str, Metrics]
+    outcomes: dict[str, int] = {}
+    """Samples by how they ended."""
+
+
+class Record(SolverEntry):
+    """The record of one run; its JSON Schema ships as ``record.schema.json``."""
+
+    schema_name: Literal["sciml/record/1"] = pydantic.Field(SCHEMA, alias="schema")
+    problem: str
+    solver: str
+    preset: str
+    seed: int
+    status: Literal["finished", "diverged"]
+    """``diverged`` when any test sample of the solver left the finite numbers."""
+    dataset: DatasetEntry
+    baselines: dict[str, SolverEntry] = {}
+    versions: dict[str, str]
+    hardware: dict[str, Any]
+    git: str | None
+    """Commit of the checkout the program ran from; None for an installed wheel."""
+    parent: str | None = None
+    """The run a tool was applied to."""
+    tool: str | None = None
+
+    model_config = pydantic.ConfigDict(populate_by_name=True)
+
+    def write(self, folder: Path) -> Path:
+        """Write ``record.json`` into a run folder, atomically."""
+        path = folder / RECORD
+        content = self.model_dump(mode="json", by_alias=True)
+        type(self).model_validate(content)
+        paths.write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+        return path
+
+    @classmethod
+    def read(cls, folder: Path) -> "Record":
+        """Read and validate; raises DataError for a missing or foreign file."""
+        path = folder / RECORD
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except (FileNotFoundError, NotADirectoryError):
+            raise DataError(
+                f"{folder} is not a finished run: it has no {RECORD}",
+                fix="Finish it with `sciml run … --resume`, or name another folder.",
+            ) from None
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            raise DataError(f"{path} is not valid JSON", got=str(error)) from None
+        return parse(cls, content, str(path))
+
+
+def finite(metrics: dict[str, float]) -> Metrics:
+    """Metrics as JSON can hold them: None for what is not finite."""
+    return {key: value if math.isfinite(value) else None for key, value in metrics.items()}
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of a record."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Record.model_json_schema(by_alias=True)}

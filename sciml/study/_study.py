@@ -1,0 +1,278 @@
+"""A study: the same question asked of several variants, over seeds, written down as it goes.
+
+A study file is TOML::
+
+    title = "Waves at equal parameters"
+    question = "Does splitting one U-Net into K waves lower the rollout error?"
+    problem = "shallow_water"
+    preset = "small"
+    seeds = [0, 1, 2]
+    parameters = 300000              # every variant with a size is matched to this count
+    budgets = ["steps", "time"]      # the recipe's steps; and as many steps as fit the time of `clock`
+    clock = "sinenet_2"
+
+    [[variants]]
+    name = "sinenet_2"
+    label = "SineNet, K = 2"
+    solver = "sinenet"
+    settings = ["model.waves=2"]
+
+    [[claims]]
+    text = "Circular padding lowers the rollout error by more than 25 %"
+    metric = "rollout/relative_l2"
+    better = "sinenet_2"
+    worse = "sinenet_2_zeros"
+    margin = 0.25
+
+The folder gets ``study.json`` (the file as read) and ``results.jsonl`` (one line per finished run). A study that is
+stopped goes on where it was: finished lines are kept, unfinished runs resume.
+"""
+
+import json
+import statistics
+import time
+from collections.abc import Iterable
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, Literal
+
+import pydantic
+import torch
+
+from sciml.core import paths, registry, rng
+from sciml.core.config import Config, override, parse, read_toml
+from sciml.core.progress import Progress, SilentProgress
+from sciml.study._fit import resized, spec_of
+from sciml.study._run import Run, run
+
+RESULTS, STUDY = "results.jsonl", "study.json"
+
+
+class Variant(Config):
+    """One contestant."""
+
+    name: str
+    label: str
+    solver: str
+    settings: tuple[str, ...] = ()
+    """``key=value`` changes to the recipe."""
+    matched: bool = True
+    """Whether it is brought to the study's parameter count."""
+
+
+class Claim(Config):
+    """A statement the study decides: `better` has a metric lower than `worse` by a share of more than `margin`."""
+
+    text: str
+    metric: str
+    better: str
+    worse: str
+    margin: float = 0.0
+    budget: str = "steps"
+
+
+class Study(Config):
+    """The study file."""
+
+    title: str
+    question: str
+    problem: str
+    preset: str
+    seeds: tuple[int, ...] = pydantic.Field((0, 1, 2), min_length=1)
+    parameters: int | None = pydantic.Field(None, gt=0)
+    budgets: tuple[Literal["steps", "time"], ...] = ("steps",)
+    clock: str | None = None
+    """The variant whose training time the ``time`` budget grants to all."""
+    settings: tuple[str, ...] = ()
+    """Changes to every variant's recipe."""
+    setup: str = ""
+    """What a reader must know of the conditions."""
+    metrics: tuple[str, ...] = ("one_step/relative_l2", "rollout/relative_l2")
+    variants: tuple[Variant, ...] = pydantic.Field(min_length=1)
+    claims: tuple[Claim, ...] = ()
+
+    @pydantic.model_validator(mode="after")
+    def _names(self) -> "Study":
+        names = [variant.name for variant in self.variants]
+        if len(set(names)) != len(names):
+            raise ValueError("two variants have the same name")
+        wanted = [self.clock] if self.clock else []
+        for name in [*wanted, *(n for claim in self.claims for n in (claim.better, claim.worse))]:
+            if name not in names:
+                raise ValueError(f"{name!r} is not the name of a variant")
+        if "time" in self.budgets and self.clock is None:
+            raise ValueError("the budget 'time' needs `clock`, the variant whose time is granted")
+        return self
+
+
+def read_study(path: Path) -> Study:
+    """Read a study file; raises ConfigError for what is missing, unknown or inconsistent."""
+    return parse(Study, read_toml(path), str(path))
+
+
+def run_study(
+    path: Path,
+    *,
+    out: Path,
+    runs: Path | None = None,
+    preset: str | None = None,
+    workers: int = 1,
+    executor: Executor | None = None,
+    progress: Progress | None = None,
+) -> Path:
+    """Run what is missing of a study and write its results.
+
+    Arguments:
+        path: the study file.
+        out: the study's folder.
+        runs: where the run folders go; by default ``runs`` inside `out`.
+        preset: another preset than the file's (the same study at another size).
+        workers: runs at a time, one thread each; ignored with an `executor`.
+        executor: any ``concurrent.futures`` executor, for a cluster.
+        progress: where to report.
+
+    Returns: `out`, with ``study.json`` and ``results.jsonl``.
+    """
+    progress = progress or SilentProgress()
+    study = read_study(path)
+    if preset is not None:
+        study = study.model_copy(update={"preset": preset})
+    for variant in study.variants:
+        override(registry.solver(variant.solver).recipe(study.preset), [*study.settings, *variant.settings])
+    out, runs = paths.make_folder(out), runs or out / "runs"
+    paths.write_text(out / STUDY, study.model_dump_json(indent=2) + "\n")
+    done = {(line["variant"], line["budget"], line["seed"]) for line in read_results(out)}
+    steps = _steps(study, out, progress)
+    jobs = [
+        {"study": study, "variant": v, "budget": budget, "seed": seed, "steps": steps[budget][v.name], "runs": runs}
+        for seed in study.seeds
+        for budget in study.budgets
+        for v in study.variants
+        if (v.name, budget, seed) not in done
+    ]
+    with progress.task("runs", len(jobs) + len(done), len(done)) as advance:
+        for line in _execute(jobs, workers, executor):
+            with (out / RESULTS).open("a", encoding="utf-8") as results:
+                results.write(json.dumps(line) + "\n")
+            advance(1, f"{line['variant']} seed {line['seed']} ({line['budget']})")
+    return out
+
+
+def read_results(folder: Path) -> list[dict[str, Any]]:
+    """The finished runs of a study, one dictionary each; a last line cut short by a kill is dropped."""
+    path = folder / RESULTS
+    if not path.exists():
+        return []
+    lines = path.read_text(encoding="utf-8").splitlines()
+    whole = [line for line in lines if line.startswith("{") and line.endswith("}")]
+    if whole != lines:
+        paths.write_text(path, "".join(line + "\n" for line in whole))
+    return [json.loads(line) for line in whole]
+
+
+def _execute(jobs: list[dict[str, Any]], workers: int, executor: Executor | None) -> Iterable[dict[str, Any]]:
+    if executor is None and workers == 1:
+        yield from (_job(**job) for job in jobs)
+        return
+    pool = executor or ProcessPoolExecutor(workers, get_context("spawn"))
+    futures: list[Future[dict[str, Any]]] = [pool.submit(_job, **job) for job in jobs]
+    try:
+        for future in as_completed(futures):
+            yield future.result()
+    finally:
+        for future in futures:
+            future.cancel()
+        if executor is None:
+            pool.shutdown(cancel_futures=True)
+
+
+def _job(*, study: Study, variant: Variant, budget: str, seed: int, steps: int | None, runs: Path) -> dict[str, Any]:
+    """One run of a study, in a worker process with one thread."""
+    torch.set_num_threads(1)
+    settings = [*study.settings, *variant.settings, "baselines=[]"]
+    if steps is not None:
+        settings.append(f"train.steps={steps}")
+    sized = registry.solver(variant.solver).knob is not None and variant.matched
+    finished = run(
+        study.problem,
+        solver=variant.solver,
+        preset=study.preset,
+        seed=seed,
+        settings=settings,
+        parameters=study.parameters if sized else None,
+        out=runs / variant.name / budget,
+        resume=True,
+    )
+    assert finished is not None
+    return _line(variant, budget, finished)
+
+
+def _line(variant: Variant, budget: str, finished: Run) -> dict[str, Any]:
+    record = finished.record
+    return {
+        "variant": variant.name,
+        "budget": budget,
+        "seed": record.seed,
+        "solver": record.solver,
+        "preset": record.preset,
+        "status": record.status,
+        "parameters": record.parameters,
+        "flops": record.flops,
+        "steps": record.train.steps,
+        "train_seconds": record.train.seconds,
+        "predict_seconds": record.predict.seconds,
+        "metrics": record.metrics["test"],
+        "model": record.model,
+        "dataset": record.dataset.hash,
+        "versions": record.versions,
+        "hardware": record.hardware,
+        "git": record.git,
+    }
+
+
+def _steps(study: Study, out: Path, progress: Progress) -> dict[str, dict[str, int | None]]:
+    """Training steps per budget and variant; measured step times are kept in ``clock.json`` so a study can resume."""
+    plan: dict[str, dict[str, int | None]] = {"steps": {v.name: None for v in study.variants}}
+    if "time" not in study.budgets:
+        return plan
+    path = out / "clock.json"
+    if not path.exists():
+        measured = {v.name: _step_seconds(study, v, progress) for v in study.variants}
+        paths.write_text(path, json.dumps(measured, indent=2) + "\n")
+    seconds = json.loads(path.read_text(encoding="utf-8"))
+    granted = next(v for v in study.variants if v.name == study.clock)
+    recipe = override(registry.solver(granted.solver).recipe(study.preset), [*study.settings, *granted.settings])
+    total = recipe.train.steps * seconds[granted.name]
+    plan["time"] = {name: max(1, round(total / each)) if each else None for name, each in seconds.items()}
+    return plan
+
+
+def _step_seconds(study: Study, variant: Variant, progress: Progress, repeats: int = 7) -> float:
+    """Median wall time of one training step of a variant, one thread; 0 for a closed-form fit."""
+    solver = registry.solver(variant.solver)
+    problem = registry.problem(study.problem)
+    recipe = override(solver.recipe(study.preset), [*study.settings, *variant.settings])
+    task = solver.task.prepare(problem, study.preset, recipe.task, progress=progress)
+    if solver.knob and variant.matched and study.parameters:
+        recipe = resized(solver, recipe, task, study.parameters)
+    module = solver.build(problem, spec_of(recipe, task))
+    if not any(p.requires_grad for p in module.parameters()) or solver.knob is None:
+        return 0.0
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        optimiser = torch.optim.AdamW(module.parameters())
+        batch = task.examples.batch(torch.arange(recipe.train.batch_size) % len(task.examples), rng.generator(0))
+        taken = []
+        for _ in range(repeats + 1):
+            started = time.perf_counter()
+            with torch.autocast("cpu", torch.bfloat16, enabled=recipe.train.precision == "bf16"):
+                loss = solver.loss(module, batch)
+            loss.backward()
+            optimiser.step()
+            optimiser.zero_grad()
+            taken.append(time.perf_counter() - started)
+        return statistics.median(taken[1:])
+    finally:
+        torch.set_num_threads(threads)

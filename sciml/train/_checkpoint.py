@@ -1,0 +1,110 @@
+"""Checkpoints: everything a run needs to go on as if it had never stopped, and nothing that could run code.
+
+The file is written by ``torch.save`` and read with ``weights_only=True``: tensors, numbers, strings, lists, dicts.
+"""
+
+import json
+import pickle
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import nn
+
+from sciml.core import paths
+from sciml.core.errors import CheckpointError
+
+_FORMAT = 1
+_PARTS = {"format", "identity", "step", "seconds", "best", "model", "optimiser", "schedule", "average", "rng"}
+
+
+class Checkpoint(NamedTuple):
+    """The state of a training run after `step` optimiser steps.
+
+    Fields:
+        identity: what the run is (problem, solver, preset, seed, configuration, dataset hash), to refuse another's.
+        step: optimiser steps taken; the sampler's position and the noise follow from it and the seed.
+        seconds: training time so far.
+        best: lowest validation score so far and the step it was reached at.
+        model, optimiser, schedule, average: state dicts (`average` is the EMA, None without one).
+        rng: states of the global generators.
+    """
+
+    identity: dict[str, Any]
+    step: int
+    seconds: float
+    best: list[Any]
+    model: dict[str, Any]
+    optimiser: dict[str, Any]
+    schedule: dict[str, Any]
+    average: dict[str, Any] | None
+    rng: dict[str, Any]
+
+    def save(self, path: Path) -> None:
+        """Write atomically."""
+        with paths.atomic_write(path) as temporary:
+            torch.save({"format": _FORMAT, **self._asdict()}, temporary)
+
+    @classmethod
+    def load(cls, path: Path, identity: dict[str, Any]) -> "Checkpoint":
+        """Read and check; raises CheckpointError for a file that is damaged, foreign, or of another run."""
+        try:
+            content = torch.load(path, map_location="cpu", weights_only=True)
+        except FileNotFoundError:
+            raise CheckpointError(f"there is no checkpoint at {path}", fix="Start the run without --resume.") from None
+        except pickle.UnpicklingError:
+            raise CheckpointError(
+                f"{path} holds Python objects, not only weights, and was not loaded",
+                expected="a checkpoint written by this program",
+                fix="Such a file can run code when it is opened; do not load it with other tools either.",
+            ) from None
+        except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+            raise CheckpointError(
+                f"{path} is not a readable checkpoint",
+                got=str(error).splitlines()[0] if str(error) else type(error).__name__,
+                fix="It may be truncated; start the run anew, its finished files are kept.",
+            ) from None
+        if not isinstance(content, dict) or set(content) != _PARTS or content["format"] != _FORMAT:
+            raise CheckpointError(f"{path} is not a checkpoint of this program's format {_FORMAT}")
+        _check_identity(path, content["identity"], identity)
+        return cls(**{name: content[name] for name in cls._fields})
+
+
+def _check_identity(path: Path, got: Any, expected: dict[str, Any]) -> None:
+    got = got if isinstance(got, dict) else {}
+    different = sorted(key for key in {*got, *expected} if got.get(key) != expected.get(key))
+    if different:
+        raise CheckpointError(
+            f"{path} belongs to another run; it differs in {', '.join(different)}",
+            got=json.dumps({key: got.get(key) for key in different}, default=str)[:300],
+            expected=json.dumps({key: expected.get(key) for key in different}, default=str)[:300],
+            fix="Resume with the command and settings it was started with, or start a new run.",
+        )
+
+
+def save_weights(module: nn.Module, path: Path) -> None:
+    """Write a module's parameters and buffers as safetensors, atomically."""
+    with paths.atomic_write(path) as temporary:
+        safetensors.torch.save_model(module, str(temporary))
+
+
+def load_weights(module: nn.Module, path: Path) -> None:
+    """Read weights into `module`; raises CheckpointError for a damaged file or one of another module."""
+    try:
+        missing, unexpected = safetensors.torch.load_model(module, str(path), strict=False)
+    except FileNotFoundError:
+        raise CheckpointError(f"there are no weights at {path}", fix="Finish the run with --resume first.") from None
+    except safetensors.SafetensorError as error:
+        raise CheckpointError(f"{path} is not a readable safetensors file", got=str(error)) from None
+    except RuntimeError as error:  # a tensor of another shape
+        raise CheckpointError(
+            f"the weights in {path} do not fit this module", got=str(error).splitlines()[-1].strip()
+        ) from None
+    if missing or unexpected:
+        raise CheckpointError(
+            f"the weights in {path} belong to another module",
+            got=f"{len(unexpected)} tensors it does not have, {len(missing)} of its own missing",
+            expected="the weights of the solver and configuration in the run's config.json",
+        )

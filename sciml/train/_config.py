@@ -1,0 +1,34 @@
+"""Settings of the training loop."""
+
+from typing import Literal
+
+import pydantic
+
+from sciml.core.config import Config
+
+
+class TrainConfig(Config):
+    """One gradient-trained run: AdamW with linear warm-up and cosine decay, clipping, EMA, selection by validation."""
+
+    steps: int = pydantic.Field(500, ge=0)
+    """Optimiser steps."""
+    batch_size: int = pydantic.Field(16, ge=1)
+    """Samples per step, over all processes and accumulation steps together."""
+    accumulate: int = pydantic.Field(1, ge=1)
+    """Slices a batch is split into, to save memory; the gradient is the same mean."""
+    learning_rate: float = pydantic.Field(2e-3, gt=0)
+    weight_decay: float = pydantic.Field(1e-5, ge=0)
+    warmup: float = pydantic.Field(0.1, ge=0, le=1)
+    """Share of the steps with a linearly rising learning rate."""
+    final_learning_rate: float = pydantic.Field(1e-6, ge=0)
+    """Where the cosine ends."""
+    clip: float | None = pydantic.Field(1.0, gt=0)
+    """Largest gradient norm; None for no clipping."""
+    ema: float | None = pydantic.Field(None, gt=0, lt=1)
+    """Decay of the exponential moving average of the weights that is evaluated instead of them; None for none."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """Arithmetic of the forward and backward pass; weights stay float32."""
+    evaluate_every: int = pydantic.Field(100, ge=1)
+    """Steps between validation rollouts; the best one is kept."""
+    checkpoint_every: int = pydantic.Field(100, ge=1)
+    """Steps between checkpoints."""

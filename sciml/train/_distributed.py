@@ -1,0 +1,103 @@
+"""One process or several: the few things that differ under ``torchrun``."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from sciml.core.errors import ConfigError
+
+
+class Group(NamedTuple):
+    """This process among its peers."""
+
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process writes files and reports."""
+        return self.rank == 0
+
+    def share(self, batch_size: int) -> slice:
+        """This process's rows of a global batch."""
+        if batch_size % self.size:
+            raise ConfigError(
+                "the batch cannot be shared evenly", got=f"train.batch_size={batch_size} on {self.size} processes",
+                expected=f"a multiple of {self.size}",
+            )  # fmt: skip
+        rows = batch_size // self.size
+        return slice(self.rank * rows, (self.rank + 1) * rows)
+
+    def any(self, flag: bool) -> bool:
+        """Whether `flag` is set on any process."""
+        if self.size == 1:
+            return flag
+        total = torch.tensor(float(flag))
+        torch.distributed.all_reduce(total)
+        return bool(total)
+
+    def broadcast(self, value: float) -> float:
+        """The leader's value, on every process."""
+        if self.size == 1:
+            return value
+        shared = torch.tensor(value, dtype=torch.float64)
+        torch.distributed.broadcast(shared, 0)
+        return float(shared)
+
+    def share_path(self, make: Callable[[], Path]) -> Path:
+        """The path the leader makes, on every process."""
+        if self.size == 1:
+            return make()
+        shared = [str(make()) if self.leads else ""]
+        torch.distributed.broadcast_object_list(shared, 0)
+        return Path(shared[0])
+
+    def wait(self) -> None:
+        """Meet the other processes."""
+        if self.size > 1:
+            torch.distributed.barrier()
+
+
+class Objective(nn.Module):
+    """The loss as a module, so that `DistributedDataParallel` sees one forward pass per batch."""
+
+    def __init__(self, module: nn.Module, loss: Callable[[nn.Module, Any], Tensor]) -> None:
+        super().__init__()
+        self.module = module
+        self._loss = loss
+
+    def forward(self, batch: Any) -> Tensor:
+        """The mean loss over the samples of `batch`."""
+        return self._loss(self.module, batch)
+
+
+def wrap(objective: Objective, group: Group) -> nn.Module:
+    """Average gradients over the processes if there are several."""
+    return DistributedDataParallel(objective) if group.size > 1 else objective
+
+
+@contextmanager
+def process_group(device: torch.device) -> Iterator[Group]:
+    """Join the processes that ``torchrun`` started (gloo on CPU, nccl on CUDA), or be alone."""
+    size = int(os.environ.get("WORLD_SIZE", "1"))
+    if size == 1 or torch.distributed.is_initialized():
+        yield current_group()
+        return
+    torch.distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        yield current_group()
+    finally:
+        torch.distributed.destroy_process_group()
+
+
+def current_group() -> Group:
+    """The group this process has joined; a group of one before it has."""
+    if not torch.distributed.is_available() or not torch.distributed.is_initialized():
+        return Group()
+    return Group(torch.distributed.get_rank(), torch.distributed.get_world_size())

@@ -1,0 +1,101 @@
+"""The solver contract: what a module under ``sciml/solvers`` exports in its ``SOLVERS`` tuple."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, TypeVar
+
+from torch import Tensor, nn
+
+from sciml.core.config import Config
+from sciml.core.problem import Problem
+from sciml.core.types import Grid, Prediction, Support
+from sciml.data import Statistics
+from sciml.train._config import TrainConfig
+
+M = TypeVar("M", bound=Config)
+T = TypeVar("T", bound=Config)
+
+
+class Recipe(Config, Generic[M, T]):
+    """Everything a preset of a solver fixes: the model, the task, the training and who it is compared with."""
+
+    model: M
+    """Hyper-parameters of the network."""
+    task: T
+    """What it is asked: history, horizon, noise."""
+    train: TrainConfig = TrainConfig()
+    """Steps, batch, optimiser."""
+    baselines: tuple[str, ...] = ()
+    """Solvers it is compared with in the same run, by key."""
+
+
+@dataclass(frozen=True)
+class Spec(Generic[M]):
+    """What a network must know besides the problem: its hyper-parameters and the data it will see.
+
+    Arguments:
+        model: the solver's own hyper-parameters.
+        grid: the grid of the data.
+        history: input frames.
+        statistics: mean and standard deviation per field and parameter, from the training split.
+    """
+
+    model: M
+    grid: Grid
+    history: int
+    statistics: Statistics
+
+
+@dataclass(frozen=True)
+class Knob:
+    """The hyper-parameter that sets a network's size; the parameter count must grow with it.
+
+    Arguments:
+        name: field of the model configuration.
+        low, high: range searched; integers search integers, floats search reals.
+    """
+
+    name: str
+    low: int | float
+    high: int | float
+
+
+class Solver(ABC):
+    """A method: how to build its module, what to minimise, how to predict.
+
+    The module is a plain ``nn.Module``; everything else about a run (data, loop, metrics, files) is shared.
+    """
+
+    key: ClassVar[str]
+    title: ClassVar[str]
+    citation: ClassVar[str]
+    claim: ClassVar[str]
+    """Which claim of its paper the suite checks, and where; empty for a baseline."""
+    task: ClassVar[type[Any]]
+    """The `Task` it is trained and examined by."""
+    knob: ClassVar[Knob | None] = None
+    """What `match_parameters` turns; None when the method has no size."""
+
+    @abstractmethod
+    def supports(self, problem: Problem) -> Support:
+        """Whether the method applies to `problem`, with the reason where it does not."""
+
+    @abstractmethod
+    def recipe(self, preset: str) -> Recipe[Any, Any]:
+        """The typed defaults of a preset (``tiny``, ``small``, ``paper``)."""
+
+    @abstractmethod
+    def build(self, problem: Problem, spec: Spec[Any]) -> nn.Module:
+        """A freshly initialised module (from torch's global generator)."""
+
+    @abstractmethod
+    def loss(self, module: nn.Module, batch: Any) -> Tensor:
+        """The scalar to minimise on one batch of the task, a mean over samples."""
+
+    @abstractmethod
+    def predict(self, module: nn.Module, inputs: Any) -> Prediction:
+        """Predictions in physical units, without gradients."""
+
+    def fit(self, module: nn.Module, examples: Any) -> bool:
+        """Fit in closed form; return False (the default) when the trainer should fit by gradient instead."""
+        return False
