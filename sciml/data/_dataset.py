@@ -1,0 +1,151 @@
+"""An opened dataset and its splits."""
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from jaxtyping import Float, Int, Int8
+from torch import Tensor
+
+from sciml.core.errors import DataError
+from sciml.core.paths import locked
+from sciml.core.problem import Problem
+from sciml.core.status import Status, count
+from sciml.core.types import Grid
+from sciml.data._card import PresetCard
+from sciml.data._frames import Frames, MemoryFrames, ShardFrames
+from sciml.data._layout import Layout, make_layout
+from sciml.data._statistics import Statistics, compute_statistics, load_statistics, save_statistics
+from sciml.data._store import load_head
+
+MEMORY_LIMIT = 4 * 2**30
+"""Splits below this many bytes are read into memory whole."""
+
+
+class Split:
+    """The trajectories of one split; ``len()`` counts all of them, successful or not.
+
+    Fields:
+        name: ``train``, ``valid`` or ``test``.
+        parameters: float32, ``sample parameter``.
+        status: a `sciml.core.status.Status` code per sample, int8.
+        good: numbers of the samples that ended with status OK; only these make windows.
+        num_frames: stored states per trajectory.
+    """
+
+    name: str
+    parameters: Float[Tensor, "sample parameter"]
+    status: Int8[Tensor, " sample"]
+    good: Int[Tensor, " good"]
+    num_frames: int
+
+    def __init__(self, layout: Layout, name: str, *, in_memory: bool | None = None) -> None:
+        pieces = layout.pieces(name)
+        self.name, self.num_frames = name, layout.card.frames
+        heads = [load_head(layout, piece) for piece in pieces]
+        self.parameters = torch.cat([parameters for parameters, _ in heads]).float()
+        self.status = torch.cat([status for _, status in heads])
+        self.good = torch.nonzero(self.status == Status.OK).flatten()
+        if in_memory is None:
+            in_memory = 4 * math.prod(layout.state_shape(layout.size(name))) < MEMORY_LIMIT
+        self._frames: Frames = (MemoryFrames if in_memory else ShardFrames)(layout, pieces)
+
+    @property
+    def states(self) -> Float[Tensor, "sample time channel *space"]:
+        """All states, float32, failed samples included as NaN; a split kept on disk is read whole by this."""
+        return self._frames.all()
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Number of samples per outcome."""
+        return count(self.status.tolist())
+
+    def read(
+        self, sample: Int[Tensor, " batch"], start: Int[Tensor, " batch"], stride: Int[Tensor, " batch"], length: int
+    ) -> Float[Tensor, "batch {length} channel *space"]:
+        """Frames ``start, start + stride, ...`` (`length` of them) of each of the samples, bit for bit as stored."""
+        return self._frames.read(sample, start, stride, length)
+
+    def __len__(self) -> int:
+        return len(self.status)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A complete dataset on disk.
+
+    Fields:
+        layout: what its files are and where they lie.
+        statistics: of the training split.
+        in_memory: whether splits are read whole; None decides by size.
+    """
+
+    layout: Layout
+    statistics: Statistics
+    in_memory: bool | None = None
+    _splits: dict[str, Split] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def problem(self) -> Problem:
+        """What it is data of."""
+        return self.layout.problem
+
+    @property
+    def preset(self) -> str:
+        """Name of the preset."""
+        return self.layout.preset
+
+    @property
+    def card(self) -> PresetCard:
+        """The card's table for the preset."""
+        return self.layout.card
+
+    @property
+    def digest(self) -> str:
+        """Hash of everything that determines the numbers."""
+        return self.layout.digest
+
+    @property
+    def folder(self) -> Path:
+        """Where the files lie."""
+        return self.layout.folder
+
+    @property
+    def grid(self) -> Grid:
+        """The stored grid."""
+        return self.layout.grid
+
+    def split(self, name: str) -> Split:
+        """One split, opened on first use. Raises UnknownNameError, and DataError for a damaged file."""
+        if name not in self._splits:
+            self._splits[name] = Split(self.layout, name, in_memory=self.in_memory)
+        return self._splits[name]
+
+
+def open_dataset(problem: Problem, preset: str, *, in_memory: bool | None = None) -> Dataset:
+    """The dataset of a preset, which must be complete; statistics are computed anew if their file is lost.
+
+    Raises DataError naming what is missing, and UnknownNameError for an unknown preset.
+    """
+    layout = make_layout(problem, preset)
+    pieces = layout.all_pieces()
+    missing = [piece.filename for piece in pieces if not layout.path(piece).is_file()]
+    if missing:
+        raise DataError(
+            f"the dataset {problem.name} {preset} is not complete in {layout.folder}",
+            got=f"{len(pieces) - len(missing)} of {len(pieces)} files (missing: {', '.join(missing[:3])}"
+            + (", ...)" if len(missing) > 3 else ")"),
+            fix=f"{layout.remedy}.",
+        )
+    statistics = load_statistics(layout)
+    if statistics is None:
+        statistics = compute_statistics(layout)
+        with locked(lock_path(layout), f"writing statistics of {problem.name} {preset}"):
+            save_statistics(layout, statistics)
+    return Dataset(layout, statistics, in_memory)
+
+
+def lock_path(layout: Layout) -> Path:
+    """The lock held by whoever writes into the dataset's folder."""
+    return layout.folder / ".lock"

@@ -1,0 +1,154 @@
+"""Where the files of one dataset lie, and which trajectories each of them holds."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from sciml.core.errors import ConfigError, UnknownNameError, UnsupportedError, UserError
+from sciml.core.paths import home
+from sciml.core.problem import Evolves, Problem
+from sciml.core.registry import card_path
+from sciml.core.types import Grid
+from sciml.data._card import Card, PresetCard, read_card
+
+FORMAT = 1
+"""Version of the files; raised when their layout or the way seeds are derived changes."""
+
+SPLITS = ("train", "valid", "test")
+_RESERVED = {"sample", "time", "status", "trajectory"}
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One shard: trajectories `first` to ``first + count - 1`` of a split."""
+
+    split: str
+    index: int
+    first: int
+    count: int
+
+    @property
+    def filename(self) -> str:
+        """Name of the file in the dataset's folder."""
+        return f"{self.split}-{self.index:04d}.nc"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Everything that is known of a dataset before a file of it exists.
+
+    Fields:
+        problem, preset: what it is data of.
+        about: the whole dataset card.
+        card: the card's table for the preset.
+        grid: the stored grid.
+        digest: hash of all that determines the numbers (not of titles and other prose).
+        folder: where the files lie.
+    """
+
+    problem: Problem
+    preset: str
+    about: Card
+    card: PresetCard
+    grid: Grid
+    digest: str
+    folder: Path
+
+    @property
+    def times(self) -> Float[Tensor, " time"]:
+        """Stored times, float64, in the card's `time_units`."""
+        return torch.arange(self.card.frames, dtype=torch.float64) * self.card.dt
+
+    @property
+    def field_names(self) -> tuple[str, ...]:
+        """Names of the fields in channel order."""
+        return tuple(field.name for field in self.problem.fields)
+
+    @property
+    def parameter_names(self) -> tuple[str, ...]:
+        """Names of the parameters in declaration order."""
+        return tuple(parameter.name for parameter in self.problem.parameters)
+
+    def state_shape(self, count: int) -> tuple[int, ...]:
+        """Shape ``sample time channel *space`` of `count` trajectories."""
+        return (count, self.card.frames, len(self.problem.fields), *self.grid.size)
+
+    def size(self, split: str) -> int:
+        """Number of trajectories in a split."""
+        if split not in SPLITS:
+            raise UnknownNameError("split", split, SPLITS)
+        return getattr(self.card.trajectories, split)
+
+    def pieces(self, split: str) -> list[Piece]:
+        """The shards of a split, in order."""
+        total, step = self.size(split), self.card.shard_size
+        return [
+            Piece(split, index, first, min(step, total - first)) for index, first in enumerate(range(0, total, step))
+        ]
+
+    def all_pieces(self) -> list[Piece]:
+        """The shards of every split."""
+        return [piece for split in SPLITS for piece in self.pieces(split)]
+
+    def path(self, piece: Piece) -> Path:
+        """The file of a shard."""
+        return self.folder / piece.filename
+
+    @property
+    def remedy(self) -> str:
+        """What to tell a user whose files are missing or damaged."""
+        return f"`sciml data generate {self.problem.name} --preset {self.preset}` makes what is missing"
+
+
+def make_layout(problem: Problem, preset: str) -> Layout:
+    """The layout of a preset of `problem`.
+
+    Raises UnsupportedError if the problem cannot be simulated, ConfigError for a faulty card.
+    """
+    if not isinstance(problem, Evolves):
+        raise UnsupportedError(
+            f"problem {problem.name!r} has no dataset of trajectories",
+            got="a problem without a time simulation",
+            expected="a problem with the capability Evolves",
+        )
+    about = read_card(problem)
+    card = about.preset(preset)
+    try:
+        grid = problem.grid(card.grid)
+    except UserError as error:
+        raise ConfigError(
+            f"{card_path(problem)}, table [presets.{preset}], key grid: {error.what}",
+            got=error.got,
+            expected=error.expected,
+            fix=error.fix,
+        ) from None
+    taken = {*_RESERVED, *grid.dims} & {entry.name for entry in (*problem.fields, *problem.parameters)}
+    if taken:
+        raise UserError(
+            f"problem {problem.name!r} uses names of dimensions for fields or parameters",
+            got=", ".join(sorted(taken)),
+            expected="names other than " + ", ".join(sorted({*_RESERVED, *grid.dims})),
+        )
+    digest = _digest(problem, about, card, grid)
+    folder = home() / "datasets" / problem.name / f"{preset}-{digest[:12]}"
+    return Layout(problem, preset, about, card, grid, digest, folder)
+
+
+def _digest(problem: Problem, about: Card, card: PresetCard, grid: Grid) -> str:
+    content = {
+        "format": FORMAT,
+        "problem": problem.name,
+        "version": problem.version,
+        "fields": [(field.name, field.units) for field in problem.fields],
+        "parameters": [(entry.name, entry.units, entry.low, entry.high, entry.scale) for entry in problem.parameters],
+        "boundary": dict(problem.boundary),
+        "axes": [asdict(axis) for axis in grid.axes],
+        "time_units": about.time_units,
+        "card": card.model_dump(mode="json", exclude={"cost"}),
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True, allow_nan=False).encode()).hexdigest()

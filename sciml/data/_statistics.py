@@ -1,0 +1,114 @@
+"""Mean and standard deviation of the training split, per field and per parameter."""
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from sciml.core.errors import DataError
+from sciml.core.paths import write_text
+from sciml.core.status import Status
+from sciml.data._layout import Layout
+from sciml.data._store import load_shard
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """What standardises fields and parameters; a constant one has standard deviation 1.
+
+    Fields:
+        field_mean, field_std: over samples, times and points, in the units of each field, ``channel``.
+        parameter_mean, parameter_std: over samples, in the units of each parameter, ``parameter``.
+    """
+
+    field_mean: Float[Tensor, " channel"]
+    field_std: Float[Tensor, " channel"]
+    parameter_mean: Float[Tensor, " parameter"]
+    parameter_std: Float[Tensor, " parameter"]
+
+
+class _Moments:
+    """Running count, mean and sum of squared deviations of one variable, merged block by block in float64."""
+
+    def __init__(self) -> None:
+        self.count, self.mean, self.squares = 0, 0.0, 0.0
+
+    def add(self, values: np.ndarray) -> None:
+        values = values.astype(np.float64, copy=False).ravel()
+        count, mean = values.size, float(values.mean())
+        squares, shift, total = float(np.square(values - mean).sum()), mean - self.mean, self.count + count
+        self.mean += shift * count / total
+        self.squares += squares + shift * shift * self.count * count / total
+        self.count = total
+
+    @property
+    def std(self) -> float:
+        """Population standard deviation; 1 where the variation is no more than rounding."""
+        std = math.sqrt(self.squares / self.count)
+        return std if std > 1e-12 * abs(self.mean) else 1.0
+
+
+def compute_statistics(layout: Layout) -> Statistics:
+    """Statistics of the successful trajectories of the training split, shard by shard in order.
+
+    Raises DataError if there is none, or if a shard is missing or damaged.
+    """
+    fields, parameters = [[_Moments() for _ in group] for group in (layout.field_names, layout.parameter_names)]
+    for piece in layout.pieces("train"):
+        shard = load_shard(layout, piece)
+        good = shard.status == Status.OK
+        if not good.any():
+            continue
+        for channel, moments in enumerate(fields):
+            moments.add(shard.states[good, :, channel].numpy())
+        for column, moments in enumerate(parameters):
+            moments.add(shard.parameters[good, column].numpy())
+    if not fields[0].count:
+        raise DataError(
+            f"no trajectory of the training split of {layout.problem.name} {layout.preset} succeeded",
+            got=f"{layout.size('train')} failed ones",
+            expected="at least one",
+            fix="The parameter ranges or the time step may be too bold for the reference solver.",
+        )
+    return _assemble(*([(m.mean, m.std) for m in group] for group in (fields, parameters)))
+
+
+def save_statistics(layout: Layout, statistics: Statistics) -> None:
+    """Write ``statistics.json`` atomically."""
+    tables = {
+        kind: {name: {"mean": float(mean), "std": float(std)} for name, mean, std in zip(*columns, strict=True)}
+        for kind, columns in {
+            "fields": (layout.field_names, statistics.field_mean, statistics.field_std),
+            "parameters": (layout.parameter_names, statistics.parameter_mean, statistics.parameter_std),
+        }.items()
+    }
+    write_text(_path(layout), json.dumps({"digest": layout.digest, "split": "train", **tables}, indent=2) + "\n")
+
+
+def load_statistics(layout: Layout) -> Statistics | None:
+    """What ``statistics.json`` holds, or None when it is missing, damaged or of another dataset."""
+    try:
+        content = json.loads(_path(layout).read_text(encoding="utf-8"))
+        groups = [
+            [(float(content[kind][name]["mean"]), float(content[kind][name]["std"])) for name in names]
+            for kind, names in (("fields", layout.field_names), ("parameters", layout.parameter_names))
+        ]
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
+        return None
+    limits = torch.finfo(torch.float32)
+    sound = all(abs(mean) <= limits.max and limits.tiny <= std <= limits.max for group in groups for mean, std in group)
+    return _assemble(*groups) if sound and content.get("digest") == layout.digest else None
+
+
+def _assemble(fields: list[tuple[float, float]], parameters: list[tuple[float, float]]) -> Statistics:
+    columns = [torch.tensor([row[i] for row in group]) for group in (fields, parameters) for i in (0, 1)]
+    return Statistics(*columns)
+
+
+def _path(layout: Layout) -> Path:
+    return layout.folder / "statistics.json"

@@ -1,0 +1,173 @@
+"""Checking a dataset against everything that is claimed of it."""
+
+import hashlib
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+import xarray
+from torch import Tensor
+
+from sciml.core.errors import DataError
+from sciml.core.problem import Problem
+from sciml.core.progress import Progress, SilentProgress
+from sciml.core.rng import generator
+from sciml.core.status import Status, count
+from sciml.data._generate import simulate_piece
+from sciml.data._layout import SPLITS, Layout, Piece, make_layout
+from sciml.data._statistics import compute_statistics, load_statistics
+from sciml.data._store import Shard, load_shard, to_xarray
+
+_SILENT = SilentProgress()
+_REPRODUCED = 1e-5
+"""Largest relative L2 distance of a trajectory from its second simulation: float32 and another batch size."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One named check: whether it passed, and in words what was found."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+@dataclass
+class _Findings:
+    """What one pass over the shards collects."""
+
+    damaged: list[str] = field(default_factory=list)
+    labels: list[str] = field(default_factory=list)
+    not_finite: list[str] = field(default_factory=list)
+    outside: list[str] = field(default_factory=list)
+    repeated: list[str] = field(default_factory=list)
+    initial: dict[bytes, str] = field(default_factory=dict)
+    status: list[int] = field(default_factory=list)
+    drift: dict[str, list[float]] = field(default_factory=dict)
+
+
+def verify(problem: Problem, preset: str, *, seed: int = 0, progress: Progress = _SILENT) -> list[Check]:
+    """Check files, contents, labels, values, splits, parameters, invariants, reproducibility and statistics.
+
+    Arguments:
+        problem, preset: which dataset.
+        seed: picks the trajectory that is simulated a second time.
+        progress: where to report.
+
+    Returns one `Check` each; a damaged dataset gives failed checks, not exceptions.
+    Raises ConfigError for a faulty card, UnknownNameError for an unknown preset.
+    """
+    layout = make_layout(problem, preset)
+    pieces = layout.all_pieces()
+    present = [piece for piece in pieces if layout.path(piece).is_file()]
+    found = _Findings(drift={invariant.name: [] for invariant in problem.invariants})
+    with progress.task(f"verifying {problem.name} {preset}", len(present)) as advance:
+        for piece in present:
+            try:
+                _examine(layout, piece, load_shard(layout, piece), found)
+            except DataError as error:
+                found.damaged.append(str(error))
+            advance()
+    total = sum(map(layout.size, SPLITS))
+    sound = len(found.status) == total
+    outcomes = ", ".join(f"{n} {name}" for name, n in count(found.status).items()) or "none"
+    return [
+        Check("files", len(present) == len(pieces), f"{len(present)} of {len(pieces)} shards in {layout.folder}"),
+        _check("content", found.damaged, f"header and SHA-256 of {len(present)} shards (digest {layout.digest[:12]})"),
+        _check("labels", found.labels, "dimensions, coordinates and units"),
+        _check("finite", found.not_finite, f"every successful trajectory is finite; outcomes: {outcomes}"),
+        _check(
+            "splits", found.repeated, f"{len(found.initial)} initial states, all different, in {len(SPLITS)} splits"
+        ),
+        _check("parameters", found.outside, "within their ranges: " + (", ".join(layout.parameter_names) or "none")),
+        *(
+            _invariant(name, invariant.long_name, found.drift[name], invariant.tolerance)
+            for name, invariant in ((invariant.name, invariant) for invariant in problem.invariants)
+        ),
+        _reproduce(layout, seed) if sound else Check("reproduced", False, "not tried: shards are missing or damaged"),
+        _statistics(layout) if sound else Check("statistics", False, "not tried: shards are missing or damaged"),
+    ]
+
+
+def _check(name: str, faults: list[str], detail: str) -> Check:
+    more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+    return Check(name, not faults, faults[0] + more if faults else detail)
+
+
+def _examine(layout: Layout, piece: Piece, shard: Shard, found: _Findings) -> None:
+    found.labels += _label_faults(layout, piece, shard)
+    found.status += shard.status.tolist()
+    good = shard.status == Status.OK
+    for row in range(piece.count):
+        name = f"{piece.split} trajectory {piece.first + row}"
+        key = hashlib.sha256(shard.states[row, 0].numpy().tobytes()).digest()
+        if key in found.initial:
+            found.repeated.append(f"{name} begins like {found.initial[key]}")
+        found.initial[key] = name
+        if good[row] and not shard.states[row].isfinite().all():
+            found.not_finite.append(f"{name} has status ok and values that are not finite")
+        for entry, value in zip(layout.problem.parameters, shard.parameters[row].tolist(), strict=True):
+            if not entry.low <= value <= entry.high:
+                found.outside.append(f"{name} has {entry.name} = {value}, outside [{entry.low}, {entry.high}]")
+    if good.any():
+        states = shard.states[good].double()
+        parameters = dict(zip(layout.parameter_names, shard.parameters[good].unbind(1), strict=True))
+        for invariant in layout.problem.invariants:
+            values = invariant.compute(states, parameters, layout.grid)
+            scale = values[:, :1].abs().clamp_min(torch.finfo(torch.float32).tiny)
+            found.drift[invariant.name].append(float(((values - values[:, :1]).abs() / scale).amax()))
+
+
+def _label_faults(layout: Layout, piece: Piece, shard: Shard) -> list[str]:
+    """Where dimensions, units or coordinates of a file differ from what they should be."""
+    path, expected = layout.path(piece), to_xarray(layout, shard, piece.first, piece.split)
+    faults = []
+    try:
+        with xarray.open_dataset(path, engine="h5netcdf", decode_cf=False) as found:
+            for name, variable in expected.variables.items():
+                if name not in found.variables or found[name].dims != variable.dims:
+                    faults.append(f"{path}: variable {name!r} is not labelled {variable.dims}")
+                elif found[name].attrs.get("units") != variable.attrs.get("units"):
+                    faults.append(f"{path}: units of {name!r} are {found[name].attrs.get('units')!r}, "
+                                  f"expected {variable.attrs.get('units')!r}")  # fmt: skip
+                elif name in expected.coords and not np.array_equal(found[name].to_numpy(), variable.to_numpy()):
+                    faults.append(f"{path}: coordinate {name!r} is not the one of the card")
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
+        faults.append(f"{path} cannot be opened by xarray: {error}")
+    return faults
+
+
+def _invariant(name: str, long_name: str, drifts: list[float], tolerance: float) -> Check:
+    worst = float(np.max(drifts)) if drifts else 0.0  # numpy's maximum keeps a NaN
+    return Check(f"invariant {name}", worst <= tolerance, f"{long_name}: drift {worst:.1e}, tolerance {tolerance:.1e}")
+
+
+def _reproduce(layout: Layout, seed: int) -> Check:
+    """Simulate one trajectory again from its seed, alone, and compare."""
+    pieces = layout.all_pieces()
+    randomness = generator(seed, "verify", layout.digest)
+    piece = pieces[int(torch.randint(len(pieces), (), generator=randomness))]
+    row = int(torch.randint(piece.count, (), generator=randomness))
+    stored = load_shard(layout, piece)
+    again = simulate_piece(layout, Piece(piece.split, piece.index, piece.first + row, 1))
+    distance = _distance(stored.states[row], again.states[0])
+    same = torch.equal(stored.parameters[row], again.parameters[0]) and stored.status[row] == again.status[0]
+    detail = f"{piece.split} trajectory {piece.first + row} simulated again: relative difference {distance:.1e}"
+    return Check("reproduced", bool(same) and distance <= _REPRODUCED, detail + ("" if same else ", parameters differ"))
+
+
+def _distance(stored: Tensor, again: Tensor) -> float:
+    if not torch.equal(stored.isfinite(), again.isfinite()):
+        return float("inf")
+    difference = (stored.double() - again.double()).nan_to_num().norm()
+    return float(difference / stored.double().nan_to_num().norm().clamp_min(1e-30))
+
+
+def _statistics(layout: Layout) -> Check:
+    stored, computed = load_statistics(layout), compute_statistics(layout)
+    same = stored is not None and all(
+        torch.allclose(value, getattr(computed, name), rtol=1e-6, atol=0) for name, value in vars(stored).items()
+    )
+    return Check(
+        "statistics", same, "of the training split, " + ("as stored" if same else "differ from the stored ones")
+    )
