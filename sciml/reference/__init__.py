@@ -1,0 +1,23 @@
+"""Classical numerics for reference solvers: batched torch, float64, no problem by name."""
+
+from sciml.reference._random_fields import band_limited_field as band_limited_field
+from sciml.reference._spectral import Fourier as Fourier
+from sciml.reference._spectral import resample as resample
+from sciml.reference._stepping import ORDERS as ORDERS
+from sciml.reference._stepping import Tendency as Tendency
+from sciml.reference._stepping import in_chunks as in_chunks
+from sciml.reference._stepping import integrate as integrate
+from sciml.reference._stepping import rk4 as rk4
+from sciml.reference._stepping import ssp_rk3 as ssp_rk3
+
+__all__ = [
+    "ORDERS",
+    "Fourier",
+    "Tendency",
+    "band_limited_field",
+    "in_chunks",
+    "integrate",
+    "resample",
+    "rk4",
+    "ssp_rk3",
+]
