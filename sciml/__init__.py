@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__", "errors", "evaluate", "export", "predict", "run"]
+DEFAULT_PROBLEM = "shallow_water"
+"""What ``sciml run`` solves when nothing is named; the only place where the engine knows a problem."""
+
+__all__ = ["DEFAULT_PROBLEM", "__version__", "errors", "evaluate", "export", "predict", "run"]
 
 _VERBS = ("run", "evaluate", "predict", "export")
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import xarray
 
+from sciml import DEFAULT_PROBLEM
 from sciml.core.progress import Progress
 from sciml.report import write_run
 from sciml.study import Examined, Exported, Run, evaluate_run, export_run, predict_run
@@ -15,7 +16,7 @@ __all__ = ["evaluate", "export", "predict", "run"]
 
 
 def run(
-    problem: str | Path = "shallow_water",
+    problem: str | Path = DEFAULT_PROBLEM,
     *,
     solver: str = "sinenet",
     preset: str = "tiny",
@@ -25,6 +26,7 @@ def run(
     out: str | Path = "runs",
     resume: bool = False,
     device: str = "auto",
+    threads: int = 1,
     workers: int = 1,
     progress: Progress | None = None,
 ) -> Run | None:
@@ -42,6 +44,7 @@ def run(
         out=out,
         resume=resume,
         device=device,
+        threads=threads,
         workers=workers,
         progress=progress,
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from sciml import DEFAULT_PROBLEM
 from sciml.cli._app import app
 from sciml.cli._print import JSON, as_json, table
 
@@ -19,7 +20,7 @@ RUN = typer.Argument(help="A run folder, as `sciml run` printed it.")
 
 @app.command()
 def run(
-    problem: str = typer.Argument("shallow_water", help="A registered problem or the path of a problem folder."),
+    problem: str = typer.Argument(DEFAULT_PROBLEM, help="A registered problem or the path of a problem folder."),
     solver: str = typer.Option("sinenet", "--solver", "-s", help="Solver key, see `sciml list`."),
     preset: str = typer.Option("tiny", "--preset", "-p", help="tiny (seconds to minutes), small or paper."),
     seed: int = typer.Option(0, min=0, help="Seed of initialisation, batch order and noise."),
@@ -28,6 +29,7 @@ def run(
     out: Path = typer.Option(Path("runs"), "--out", "-o", help="Folder for run folders."),
     resume: bool = typer.Option(False, "--resume", help="Go on with the newest run of this name."),
     device: str = typer.Option("auto", help="auto, cpu, cuda or cuda:N."),
+    threads: int = typer.Option(1, min=1, help="Torch threads; one is reproducible to the bit."),
     workers: int = typer.Option(1, min=1, help="Processes that generate data."),
     open_page: bool = typer.Option(False, "--open", help="Open the page when done."),
     json: bool = JSON,
@@ -46,6 +48,7 @@ def run(
         out=out,
         resume=resume,
         device=device,
+        threads=threads,
         workers=workers,
         progress=make_progress(quiet=json),
     )

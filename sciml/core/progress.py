@@ -9,12 +9,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Protocol, TextIO
+from typing import Protocol, TextIO, runtime_checkable
 
 Advance = Callable[..., None]
 """``advance(n=1, note="")``: n more units are done; `note` is a short text shown beside the bar."""
 
 
+@runtime_checkable
+@runtime_checkable
 class Progress(Protocol):
     """Where long work reports."""
 

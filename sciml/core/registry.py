@@ -18,6 +18,7 @@ from typing import Any
 
 from sciml.core.errors import UnknownNameError, UserError
 from sciml.core.paths import check_name
+from sciml.core.problem import Problem
 
 _PACKAGE = "sciml_problems"
 
@@ -44,7 +45,7 @@ def problem_folders() -> dict[str, Path]:
     return found
 
 
-def problem(name: str | Path) -> Any:
+def problem(name: str | Path) -> Problem:
     """Load one problem by registered name or by the path of its folder; returns its ``PROBLEM``.
 
     Raises UnknownNameError for a name that is not registered, and UserError for a folder that is not a problem.
@@ -70,19 +71,19 @@ def problem(name: str | Path) -> Any:
     return _load(folder)
 
 
-def folder_of(problem: Any) -> Path:
+def folder_of(problem: Problem) -> Path:
     """The folder a loaded problem came from."""
     return Path(sys.modules[f"{_PACKAGE}.{problem.name}"].__path__[0])
 
 
-def card_path(problem: Any) -> Path:
+def card_path(problem: Problem) -> Path:
     """The dataset card of a loaded problem: ``dataset.toml`` in its folder, else ``../../datasets/<name>.toml``."""
     folder = folder_of(problem)
     own = folder / "dataset.toml"
     return own if own.is_file() else folder.parent.parent / "datasets" / f"{problem.name}.toml"
 
 
-def problems() -> dict[str, Any]:
+def problems() -> dict[str, Problem]:
     """Every registered problem, loaded, by name."""
     return {name: _load(folder) for name, folder in problem_folders().items()}
 
@@ -130,16 +131,16 @@ def _add(found: dict[str, Any], key: str, entry: Any) -> None:
     found[key] = entry
 
 
-def _load(folder: Path) -> Any:
+def _load(folder: Path) -> Problem:
     name = f"{_PACKAGE}.{folder.name}"
     module = sys.modules.get(name)
     if module is None or Path(module.__path__[0]) != folder:
         module = _import(folder, name)
     exported = getattr(module, "PROBLEM", None)
-    if exported is None or getattr(exported, "name", None) != folder.name:
+    if not isinstance(exported, Problem) or exported.name != folder.name:
         raise UserError(
             f"{folder} does not export its problem",
-            got=f"PROBLEM = {exported!r}" if exported is None else f"a PROBLEM named {exported.name!r}",
+            got=f"a PROBLEM named {exported.name!r}" if isinstance(exported, Problem) else f"PROBLEM = {exported!r}",
             expected=f"exactly one PROBLEM, an instance of sciml.core.problem.Problem with name={folder.name!r}",
         )
     return exported

@@ -22,18 +22,18 @@ class Fitted(NamedTuple):
     """
 
     solver: Solver
-    recipe: Recipe[Any, Any]
+    recipe: Recipe
     module: nn.Module
     result: TrainResult | None
     seconds: float
 
 
-def spec_of(recipe: Recipe[Any, Any], task: Task) -> Spec[Any]:
+def spec_of(recipe: Recipe, task: Task) -> Spec[Any]:
     """What the recipe's network must know of the task's data."""
     return Spec(recipe.model, task.grid, recipe.task.history, task.statistics)
 
 
-def resized(solver: Solver, recipe: Recipe[Any, Any], task: Task, parameters: int) -> Recipe[Any, Any]:
+def resized(solver: Solver, recipe: Recipe, task: Task, parameters: int) -> Recipe:
     """The recipe with its model matched to a parameter count."""
     model = match_parameters(solver, task.problem, spec_of(recipe, task), parameters)
     return recipe.model_copy(update={"model": model})
@@ -41,7 +41,7 @@ def resized(solver: Solver, recipe: Recipe[Any, Any], task: Task, parameters: in
 
 def fit(
     solver: Solver,
-    recipe: Recipe[Any, Any],
+    recipe: Recipe,
     task: Task,
     *,
     folder: Path,

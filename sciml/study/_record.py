@@ -74,6 +74,8 @@ class Record(SolverEntry):
     """``diverged`` when any test sample of the solver left the finite numbers."""
     dataset: DatasetEntry
     baselines: dict[str, SolverEntry] = {}
+    left_out: dict[str, str] = {}
+    """Baselines that could not be built on this data, with the reason."""
     versions: dict[str, str]
     hardware: dict[str, Any]
     git: str | None

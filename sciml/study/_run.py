@@ -3,7 +3,8 @@
 import json
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,7 +21,7 @@ from sciml.core.progress import Progress, SilentProgress
 from sciml.study._fit import Fitted, fit, resized, spec_of
 from sciml.study._provenance import commit, hardware, versions
 from sciml.study._record import RECORD, DatasetEntry, PredictEntry, Record, SolverEntry, TrainEntry, finite
-from sciml.train import Examination, Solver, Task, count_parameters, load_weights, process_group, save_weights
+from sciml.train import Examination, Recipe, Solver, Task, count_parameters, load_weights, process_group, save_weights
 
 CONFIG, PREDICTIONS, WEIGHTS = "config.json", "predictions.h5", "model.safetensors"
 
@@ -68,7 +69,7 @@ class Loaded(NamedTuple):
 
 
 def run(
-    problem: str | Path = "shallow_water",
+    problem: str | Path,
     *,
     solver: str = "sinenet",
     preset: str = "tiny",
@@ -78,6 +79,7 @@ def run(
     out: str | Path = "runs",
     resume: bool = False,
     device: str = "auto",
+    threads: int = 1,
     workers: int = 1,
     progress: Progress | None = None,
 ) -> Run | None:
@@ -92,6 +94,8 @@ def run(
         resume: go on with the newest run of this name: continue it if it is unfinished, return it if it is finished,
             start it if there is none; so a scheduler can repeat one command.
         device: ``auto`` (CUDA if there is one), ``cpu``, ``cuda`` or ``cuda:N``.
+        threads: torch threads of this process while it runs; one is reproducible bit for bit, and on a shared machine
+            often the fastest for small networks.
         workers: processes that generate data.
         progress: where to report.
 
@@ -107,7 +111,7 @@ def run(
     paths.check_name(preset, "preset")
     recipe = override(method.recipe(preset), list(settings))
     where = _device(device)
-    with process_group(where) as group:
+    with _threads(threads), process_group(where) as group:
         task = method.task.prepare(subject, preset, recipe.task, progress=progress, workers=workers)
         if parameters is not None:
             recipe = resized(method, recipe, task, parameters)
@@ -131,25 +135,23 @@ def run(
             "identity": config.model_dump(mode="json"),
             "resume": resume,
             "device": where,
-            "progress": progress,
+            "progress": progress if group.leads else SilentProgress(),
         }
+        rivals, left_out = _rivals(method, recipe, task, preset)
+        for key, reason in left_out.items():
+            progress.log(f"baseline {key} is left out: {reason}")
         contestants = [fit(method, recipe, task, folder=folder, **shared)]
-        size = count_parameters(contestants[0].module)
-        for key in recipe.baselines:
-            home = folder / "baselines" / key
+        for rival, own in rivals:
+            home = folder / "baselines" / rival.key
             if group.leads:
                 paths.make_folder(home)
             group.wait()
-            rival = registry.solver(key)
-            own = rival.recipe(preset).model_copy(update={"task": recipe.task})
-            if rival.knob and size:
-                own = resized(rival, own, task, size)
             contestants.append(fit(rival, own, task, folder=home, **shared))
         if not group.leads:
             return None
         progress.log("examine on the test split")
         results = [(entry, task.examine(entry.solver, entry.module)) for entry in contestants]
-    record = _record(config, task, results, where)
+        record = _record(config, task, results, left_out, where)
     _write_predictions(folder, task, results)
     save_weights(contestants[0].module, folder / WEIGHTS)
     record.write(folder)
@@ -166,7 +168,7 @@ def load_run(folder: str | Path, progress: Progress | None = None) -> Loaded:
     problem = registry.problem(Path(config.problem_path) if config.problem_path else config.problem)
     solver = registry.solver(config.solver)
     recipe = parse(type(solver.recipe(config.preset)), config.recipe, str(folder / CONFIG))
-    task = solver.task.prepare(problem, config.preset, recipe.task, progress=progress or SilentProgress())
+    task = solver.task.prepare(problem, config.preset, recipe.task, progress=progress)
     if task.dataset["hash"] != config.dataset:
         raise DataError(
             f"the data of {folder} has changed since it ran",
@@ -192,7 +194,35 @@ def read_config(folder: Path) -> RunConfig:
         raise DataError(f"{path} is not valid JSON", got=str(error)) from None
 
 
-def _record(config: RunConfig, task: Task, results: list[tuple[Fitted, Examination]], device: torch.device) -> Record:
+def _rivals(
+    solver: Solver, recipe: Recipe, task: Task, preset: str
+) -> tuple[list[tuple[Solver, Recipe]], dict[str, str]]:
+    """The baselines matched to the solver's size, and those that cannot be built on this data with the reason.
+
+    Found out before anything is trained, so that no time is lost on a run that cannot end.
+    """
+    with torch.device("meta"):
+        size = count_parameters(solver.build(task.problem, spec_of(recipe, task)))
+    rivals, left_out = [], {}
+    for key in recipe.baselines:
+        rival = registry.solver(key)
+        own = rival.recipe(preset).model_copy(update={"task": recipe.task})
+        try:
+            if not (support := rival.supports(task.problem)).ok:
+                raise UnsupportedError(support.reason)
+            rivals.append((rival, resized(rival, own, task, size) if rival.knob and size else own))
+        except UserError as error:
+            left_out[key] = str(error)
+    return rivals, left_out
+
+
+def _record(
+    config: RunConfig,
+    task: Task,
+    results: list[tuple[Fitted, Examination]],
+    left_out: dict[str, str],
+    device: torch.device,
+) -> Record:
     entries = {fitted.solver.key: _entry(fitted, examination, task) for fitted, examination in results}
     own = entries.pop(config.solver)
     return Record(
@@ -204,6 +234,7 @@ def _record(config: RunConfig, task: Task, results: list[tuple[Fitted, Examinati
         status="diverged" if set(own.outcomes) - {"ok"} else "finished",
         dataset=DatasetEntry(**task.dataset),
         baselines=entries,
+        left_out=left_out,
         versions=versions(),
         hardware=hardware(device),
         git=commit(),
@@ -266,6 +297,16 @@ def _unregistered(problem: Problem) -> str | None:
     """The folder of a problem that a name alone would not find again."""
     folder = registry.folder_of(problem)
     return None if registry.problem_folders().get(problem.name) == folder else str(folder)
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _device(name: str) -> torch.device:

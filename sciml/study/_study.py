@@ -4,7 +4,7 @@ A study file is TOML::
 
     title = "Waves at equal parameters"
     question = "Does splitting one U-Net into K waves lower the rollout error?"
-    problem = "shallow_water"
+    problem = "…"
     preset = "small"
     seeds = [0, 1, 2]
     parameters = 300000              # every variant with a size is matched to this count
@@ -188,8 +188,7 @@ def _execute(jobs: list[dict[str, Any]], workers: int, executor: Executor | None
 
 
 def _job(*, study: Study, variant: Variant, budget: str, seed: int, steps: int | None, runs: Path) -> dict[str, Any]:
-    """One run of a study, in a worker process with one thread."""
-    torch.set_num_threads(1)
+    """One run of a study; it computes in one thread."""
     settings = [*study.settings, *variant.settings, "baselines=[]"]
     if steps is not None:
         settings.append(f"train.steps={steps}")
@@ -220,6 +219,7 @@ def _line(variant: Variant, budget: str, finished: Run) -> dict[str, Any]:
         "parameters": record.parameters,
         "flops": record.flops,
         "steps": record.train.steps,
+        "validation": record.train.best_validation,
         "train_seconds": record.train.seconds,
         "predict_seconds": record.predict.seconds,
         "metrics": record.metrics["test"],

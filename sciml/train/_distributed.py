@@ -42,6 +42,13 @@ class Group(NamedTuple):
         torch.distributed.all_reduce(total)
         return bool(total)
 
+    def mean(self, value: Tensor) -> Tensor:
+        """The mean of a scalar over the processes."""
+        if self.size > 1:
+            value = value.clone()
+            torch.distributed.all_reduce(value)
+        return value / self.size
+
     def broadcast(self, value: float) -> float:
         """The leader's value, on every process."""
         if self.size == 1:

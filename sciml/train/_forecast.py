@@ -15,7 +15,7 @@ from sciml import data, metrics
 from sciml.core.config import Config
 from sciml.core.errors import ConfigError
 from sciml.core.problem import Evolves, Problem
-from sciml.core.progress import Progress
+from sciml.core.progress import Progress, SilentProgress
 from sciml.core.status import Status, count
 from sciml.core.types import Prediction
 from sciml.train._forecast_data import ForecastConfig, ForecastExamples, Window, read_window
@@ -51,11 +51,11 @@ class Forecast(Task):
 
     @classmethod
     def prepare(
-        cls, problem: Problem, preset: str, config: Config, *, progress: Progress, workers: int = 1
+        cls, problem: Problem, preset: str, config: Config, *, progress: Progress | None = None, workers: int = 1
     ) -> "Forecast":
         """Generate what is missing of the preset's dataset and open it."""
         assert isinstance(config, ForecastConfig)
-        return cls(data.generate(problem, preset, workers=workers, progress=progress), config)
+        return cls(data.generate(problem, preset, workers=workers, progress=progress or SilentProgress()), config)
 
     def validate(self, solver: Solver, module: nn.Module) -> float:
         """Mean relative L2 error of rollouts from the first frames of the validation trajectories."""

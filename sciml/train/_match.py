@@ -37,25 +37,24 @@ def match_parameters(solver: Solver, problem: Problem, spec: Spec[Any], paramete
             f"solver {solver.key!r} has no size, so it cannot be matched to {parameters:,} parameters"
         )
 
-    def sized(value: float) -> Config:
+    def sized(value: int | float) -> Config:
         return spec.model.model_copy(update={knob.name: value})
 
-    def size(value: float) -> int:
+    def size(value: int | float) -> int:
         with torch.device("meta"):
             return count_parameters(solver.build(problem, replace(spec, model=sized(value))))
 
     low, high = knob.low, knob.high
-    if not size(low) <= parameters <= size(high):
+    smallest, largest = size(low), size(high)
+    if not smallest <= parameters <= largest:
         raise UnsupportedError(
             f"solver {solver.key!r} cannot be built with about {parameters:,} parameters",
-            expected=f"between {size(low):,} ({knob.name}={low}) and {size(high):,} ({knob.name}={high})",
+            expected=f"between {smallest:,} ({knob.name}={low}) and {largest:,} ({knob.name}={high})",
         )
-    if isinstance(low, int) and isinstance(high, int):
-        while high - low > 1:
-            middle = (low + high) // 2
-            low, high = (middle, high) if size(middle) <= parameters else (low, middle)
-    else:
-        for _ in range(40):
-            middle = (low + high) / 2
-            low, high = (middle, high) if size(middle) <= parameters else (low, middle)
-    return sized(min((low, high), key=lambda value: abs(size(value) - parameters)))
+    whole = isinstance(low, int) and isinstance(high, int)
+    found = {low: smallest, high: largest}
+    while found[high] > found[low] and high - low > (1 if whole else 1e-9 * high):
+        middle = (low + high) // 2 if whole else (low + high) / 2
+        found[middle] = size(middle)
+        low, high = (middle, high) if found[middle] <= parameters else (low, middle)
+    return sized(min(found, key=lambda value: abs(found[value] - parameters)))

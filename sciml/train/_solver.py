@@ -81,7 +81,7 @@ class Solver(ABC):
         """Whether the method applies to `problem`, with the reason where it does not."""
 
     @abstractmethod
-    def recipe(self, preset: str) -> Recipe[Any, Any]:
+    def recipe(self, preset: str) -> Recipe:
         """The typed defaults of a preset (``tiny``, ``small``, ``paper``)."""
 
     @abstractmethod

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import torch
 import xarray
@@ -23,6 +23,7 @@ from sciml.data import Statistics
 from sciml.train._solver import Solver
 
 
+@runtime_checkable
 class Examples(Protocol):
     """What the trainer draws from: numbered samples that collate into a batch."""
 
@@ -71,7 +72,9 @@ class Task(ABC):
 
     @classmethod
     @abstractmethod
-    def prepare(cls, problem: Problem, preset: str, config: Config, *, progress: Progress, workers: int = 1) -> "Task":
+    def prepare(
+        cls, problem: Problem, preset: str, config: Config, *, progress: Progress | None = None, workers: int = 1
+    ) -> "Task":
         """Make or open the data of `preset`; resumable, reports to `progress`."""
 
     @abstractmethod

@@ -156,7 +156,7 @@ class Trainer:
         self._schedule.step()
         if self._average is not None:
             self._average.update_parameters(self.module)
-        return mean
+        return self._group.mean(mean)
 
     def _indices(self) -> Tensor:
         """The sample numbers of this step's global batch: consecutive pieces of one shuffle per epoch."""

@@ -80,8 +80,9 @@ def test_a_held_lock_is_waited_for_then_reported(tmp_path):
     holder.start()
     try:
         assert ready.wait(20)
-        with pytest.raises(StorageError, match="another process has been generating"), paths.locked(
-            tmp_path / ".lock", "generating", timeout=0.2
+        with (
+            pytest.raises(StorageError, match="another process has been generating"),
+            paths.locked(tmp_path / ".lock", "generating", timeout=0.2),
         ):
             pass
     finally:

@@ -23,7 +23,8 @@ def test_a_log_parameter_is_uniform_in_its_logarithm():
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "scale"), [(2, 1, "linear"), (float("nan"), 1, "linear"), (0, float("inf"), "linear"), (0, 1, "log")]
+    ("low", "high", "scale"),
+    [(2.0, 1.0, "linear"), (float("nan"), 1.0, "linear"), (0.0, float("inf"), "linear"), (0.0, 1.0, "log")],
 )
 def test_impossible_ranges_are_refused(low, high, scale):
     with pytest.raises(UserError, match="impossible range"):
