@@ -1,0 +1,236 @@
+"""The line figures of a run: error growth, spectra, conserved quantities, training, and fields without space."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+
+from sciml import metrics
+from sciml.report._run import Forecasts, RunView
+from sciml.report._svg import INK, Figure, draw, scale_axis, style
+from sciml.report._words import format_number
+
+_BAND = (10, 90)  # percentiles over samples that a shaded band spans
+
+
+def error_growth(view: RunView) -> list[Figure]:
+    """Relative L2 error against the rollout step, every competitor."""
+    curves = [(entry.title, rollout.relative_l2) for entry, rollout in view.rolled_out]
+    if not any(np.isfinite(error).any() for _, error in curves):
+        return []
+    limit = 3 * max(1.0, _largest(curves[0][1].mean(0)))
+
+    def paint(axes) -> None:
+        for index, (title, error) in enumerate(curves):
+            steps = np.arange(1, error.shape[1] + 1)
+            look = style(index)
+            axes.plot(steps, _finite(error.mean(0)), label=title, markevery=max(1, len(steps) // 8), **look)
+            low, high = _band(error)
+            axes.fill_between(steps, low, high, color=look["color"], alpha=0.14, linewidth=0)
+        axes.set(xlabel="rollout step", ylabel="relative L2 error")
+        scale_axis(axes.yaxis, log=True, limit=limit)
+        scale_axis(axes.xaxis)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+
+    count = len(curves[0][1])
+    notes = [
+        f"{entry.title} left the finite numbers in {rollout.diverged} of {count} samples; its mean ends there."
+        for entry, rollout in view.rolled_out
+        if rollout.diverged
+    ]
+    caption = f"Mean over {count} test samples; the shaded band spans their {_BAND[0]}th to {_BAND[1]}th percentile."
+    outside = _outside([(title, _largest(error.mean(0))) for title, error in curves], limit)
+    ends = ", ".join(f"{title} {format_number(float(error.mean(0)[-1]))}" for title, error in curves)
+    alt = f"Relative L2 error growing with the rollout step. At the last step: {ends}."
+    caption = " ".join([caption, *notes, *outside])
+    return [draw("error-growth", paint, title="Error growth", caption=caption, alt=alt)]
+
+
+def spectra(view: RunView) -> list[Figure]:
+    """Radially averaged power spectrum per field, reference against the solver, at the first and the last step."""
+    forecasts = view.forecasts
+    if forecasts is None or not forecasts.rank or not view.rolled_out:
+        return []
+    solver, rollout = view.rolled_out[0]
+    truth = forecasts.truth[:, forecasts.history :]
+    extents = [axis.extent for axis in view.grid.axes] if view.grid else None
+    kept = [0, truth.shape[1] - 1]
+    true, pred = (
+        metrics.power_spectrum(torch.as_tensor(states[:, kept]).double(), extents=extents).numpy()
+        for states in (truth, rollout.states)
+    )
+    finite = np.isfinite(pred).all((1, 2, 3))
+    figures = []
+    for channel, field in enumerate(forecasts.fields):
+        if not finite.any():
+            break
+        lines = {
+            "reference, last step": (true[:, 1, channel], {"color": INK, "linestyle": "-"}),
+            f"{solver.title}, last step": (pred[:, 1, channel], {**style(0), "linestyle": "--"}),
+            "reference, first step": (true[:, 0, channel], {"color": INK, "linestyle": ":", "alpha": 0.55}),
+            f"{solver.title}, first step": (pred[:, 0, channel], {**style(0), "linestyle": "-.", "alpha": 0.55}),
+        }
+        figures.append(_spectrum(field.name, field.label, lines, finite))
+    return figures
+
+
+def _spectrum(name: str, label: str, lines: Mapping[str, tuple[np.ndarray, dict]], finite: np.ndarray) -> Figure:
+    means = {words: (values[finite].mean(0)[1:], look) for words, (values, look) in lines.items()}
+    floor = max(float(means["reference, last step"][0].max()) * 1e-12, 1e-300)
+
+    def paint(axes) -> None:
+        for words, (values, look) in means.items():
+            k = np.arange(1, len(values) + 1)
+            visible = np.where(values > floor, values, np.nan)
+            axes.plot(k, visible, label=words, markevery=max(1, len(k) // 6), **look)
+        axes.set(xlabel="wavenumber (cycles per domain)", ylabel="power")
+        scale_axis(axes.xaxis, log=True)
+        scale_axis(axes.yaxis, log=True)
+
+    true, pred = (values for words, (values, _) in means.items() if "last" in words)
+    smallest = int((true > floor).sum()) // 2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = float(pred[smallest:].sum() / true[smallest:].sum())
+    finding = (
+        f"At the last step the prediction holds {format_number(ratio)} times the reference’s power "
+        f"at wavenumbers above {smallest}."
+    )
+    return draw(f"spectrum-{name}", paint, title=label, caption=finding, alt=f"Power spectrum of {label}. {finding}")
+
+
+def conserved(view: RunView) -> list[Figure]:
+    """Relative drift of every invariant of the problem, reference against every competitor."""
+    forecasts, problem = view.forecasts, view.problem
+    if forecasts is None or problem is None or view.grid is None or not view.rolled_out:
+        return []
+    params = {name: torch.as_tensor(values).double() for name, values in forecasts.parameters.items()}
+    start = forecasts.truth[:, forecasts.history - 1 : forecasts.history]
+    times = forecasts.times[forecasts.history - 1 :]
+    series = [("reference", forecasts.truth[:, forecasts.history - 1 :])]
+    series += [(entry.title, np.concatenate([start, rollout.states], 1)) for entry, rollout in view.rolled_out]
+    figures = []
+    for invariant in problem.invariants:
+        drifts = []
+        for title, states in series:
+            values = invariant.compute(torch.as_tensor(states).double(), params, view.grid)
+            drifts.append((title, 100 * metrics.drift(values).numpy()))
+        figures.append(_drift(invariant.name, invariant.long_name, times, drifts))
+    return figures
+
+
+def _drift(name: str, long_name: str, times: np.ndarray, drifts: Sequence[tuple[str, np.ndarray]]) -> Figure:
+    """Percent of change per competitor; the reference comes first, then the solver, and these two set the frame."""
+    low, high = _band(drifts[1][1])
+    limit = 2 * max(map(_largest, (low, high, drifts[0][1].mean(0), drifts[1][1].mean(0)))) or math.inf
+
+    def paint(axes) -> None:
+        for index, (title, values) in enumerate(drifts):
+            look = {"color": INK, "linestyle": "-", "linewidth": 2.6} if index == 0 else style(index - 1)
+            axes.plot(times, _finite(values.mean(0)), label=title, markevery=max(1, len(times) // 8), **look)
+        axes.fill_between(times, low, high, color=style(0)["color"], alpha=0.14, linewidth=0)
+        axes.set(xlabel="time", ylabel="change since the start [%]")
+        scale_axis(axes.yaxis, limit=limit)
+
+    last = [(title, float(np.abs(values[:, -1]).mean())) for title, values in drifts]
+    words = "; ".join(
+        f"{title} {format_number(value)} %" if math.isfinite(value) else f"{title} not finite" for title, value in last
+    )
+    outside = _outside([(title, _largest(values.mean(0))) for title, values in drifts], limit)
+    return draw(
+        f"conserved-{name}",
+        paint,
+        title=long_name,
+        caption=" ".join([f"Mean size of the change at the end: {words}.", *outside]),
+        alt=f"Relative change of {long_name} over time. At the end: {words}.",
+    )
+
+
+def training(view: RunView) -> list[Figure]:
+    """Loss and validation score against the step, from the log."""
+    series = {
+        words: np.array(
+            [(entry["step"], entry[key]) for entry in view.log if _is_number(entry.get(key)) and "step" in entry]
+        )
+        for key, words in (("loss", "training loss"), ("validation", "validation error (rollout)"))
+    }
+    series = {words: values for words, values in series.items() if len(values) > 1}
+    if not series:
+        return []
+    best = view.record.train.best_step
+
+    def paint(axes) -> None:
+        for index, (words, values) in enumerate(series.items()):
+            axes.plot(*values.T, label=words, markevery=max(1, len(values) // 8), **style(index))
+        if best is not None and best >= 0:
+            axes.axvline(best, color=INK, alpha=0.5, linewidth=1, linestyle=":", label="weights kept")
+        axes.set(xlabel="optimiser step", ylabel="loss, error")
+        scale_axis(axes.yaxis, log=True)
+        scale_axis(axes.xaxis)
+
+    ends = "; ".join(
+        f"{words} from {format_number(v[0, 1])} to {format_number(v[-1, 1])}" for words, v in series.items()
+    )
+    kept = f" The weights of step {best:,} were kept: they had the lowest validation error." if best else ""
+    return [
+        draw(
+            "training", paint, title="Training", caption=f"From the training log.{kept}", alt=f"Training curve: {ends}."
+        )
+    ]
+
+
+def time_series(view: RunView, sample: int) -> list[Figure]:
+    """Fields without spatial axes over time, reference against every competitor, for one sample."""
+    forecasts = view.forecasts
+    if forecasts is None or forecasts.rank:
+        return []
+    return [_one_series(view, forecasts, sample, channel) for channel in range(len(forecasts.fields))]
+
+
+def _one_series(view: RunView, forecasts: Forecasts, sample: int, channel: int) -> Figure:
+    field = forecasts.fields[channel]
+
+    def paint(axes) -> None:
+        axes.plot(forecasts.times, _finite(forecasts.truth[sample, :, channel]), color=INK, label="reference")
+        for index, (entry, rollout) in enumerate(view.rolled_out):
+            later = forecasts.times[forecasts.history :]
+            values = _finite(rollout.states[sample, :, channel])
+            axes.plot(later, values, label=entry.title, markevery=max(1, len(later) // 8), **style(index))
+        axes.set(xlabel="time", ylabel=field.label)
+        scale_axis(axes.yaxis)
+
+    number = forecasts.samples[sample]
+    words = f"{field.label} over time, test sample {number}"
+    return draw(
+        f"series-{field.name}",
+        paint,
+        title=field.label,
+        caption=f"{words}.",
+        alt=f"{words}: reference and predictions.",
+    )
+
+
+def _finite(values: np.ndarray) -> np.ndarray:
+    return np.where(np.isfinite(values), values, np.nan)
+
+
+def _largest(values: np.ndarray) -> float:
+    """Largest finite size; 0 if nothing is finite."""
+    return float(np.abs(values[np.isfinite(values)]).max(initial=0.0))
+
+
+def _outside(largest: Sequence[tuple[str, float]], limit: float) -> list[str]:
+    """The sentence that names the curves which leave the frame, if any do."""
+    titles = [title for title, value in largest if value > limit]
+    return [f"Leaving the frame: {', '.join(titles)}."] if titles else []
+
+
+def _band(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    low, high = np.percentile(np.where(np.isfinite(values), values, np.inf), _BAND, axis=0, method="nearest")
+    return _finite(low), _finite(high)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)

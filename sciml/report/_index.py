@@ -1,0 +1,74 @@
+"""The page that lists every run and study below a folder."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from sciml.core.config import parse
+from sciml.core.errors import UserError
+from sciml.report._page import write_page
+from sciml.report._run import Competitor, read_object
+from sciml.report._words import format_number, metric_label
+from sciml.study import RECORD, Record, Study
+
+PAGE = "index.html"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the index.
+
+    Arguments:
+        href: the page, relative to the index.
+        name: the folder.
+        words: what it is.
+        details: numbers, or the reason why it cannot be read.
+    """
+
+    href: str
+    name: str
+    words: str
+    details: str
+
+
+def write_index(folder: Path) -> Path:
+    """Write ``index.html`` into `folder`: links to the page of every study and run below it that has one.
+
+    A folder that cannot be read is listed with the reason.
+    """
+    pages = sorted(folder.rglob("report.html"))
+    studies = [_study(folder, page) for page in pages if (page.parent / "study.json").is_file()]
+    runs = [_run(folder, page) for page in pages if (page.parent / RECORD).is_file()]
+    return write_page(folder / PAGE, "index.html.j2", {"title": "Reports", "studies": studies, "runs": runs})
+
+
+def _study(root: Path, page: Path) -> Entry:
+    path = page.parent / "study.json"
+    try:
+        study = parse(Study, read_object(path), str(path))
+    except UserError as error:
+        return _entry(root, page, "a study that cannot be read", str(error))
+    details = f"{study.problem}, {study.preset}: {len(study.variants)} variants, {len(study.seeds)} seeds"
+    return _entry(root, page, study.title, details)
+
+
+def _run(root: Path, page: Path) -> Entry:
+    try:
+        record = Record.read(page.parent)
+    except UserError as error:
+        return _entry(root, page, "a run that cannot be read", str(error))
+    numbers = [
+        f"{metric_label(key)} {format_number(value)}"
+        for key, value in Competitor(record.solver, record).metrics.items()
+        if key in ("one_step/relative_l2", "rollout/relative_l2") and not math.isnan(value)
+    ]
+    details = " · ".join([f"{record.preset}, seed {record.seed}", record.status, *numbers])
+    return _entry(root, page, f"{record.title} on {record.problem.replace('_', ' ')}", details)
+
+
+def _entry(root: Path, page: Path, words: str, details: str) -> Entry:
+    relative = page.relative_to(root)
+    return Entry(quote(relative.as_posix()), relative.parent.as_posix(), words, details)

@@ -1,0 +1,103 @@
+"""Means with intervals over seeds, and the verdict on a claim."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from scipy import stats
+
+LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Mean:
+    """A mean over seeds with the half-width of its 95 % Student t interval (None below two values).
+
+    Arguments:
+        value: the mean; NaN if any seed is not finite, since leaving it out would flatter.
+        half_width: half the length of the interval.
+        count: number of seeds.
+        lost: how many of them are not finite.
+    """
+
+    value: float
+    half_width: float | None
+    count: int
+    lost: int = 0
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a claim holds on the measured seeds.
+
+    Arguments:
+        sign: ``holds`` if the whole interval lies above the claimed margin, ``does not hold`` if it lies below it,
+            ``undecided`` otherwise.
+        gain: mean over seeds of the share by which the metric improves.
+        low, high: its 95 % Student t interval; NaN below two seeds.
+        seeds: seeds that both variants have.
+        reason: what the numbers do not say.
+    """
+
+    sign: Literal["holds", "does not hold", "undecided"]
+    gain: float
+    low: float
+    high: float
+    seeds: int
+    reason: str = ""
+
+
+def mean_of(values: Sequence[int | float]) -> Mean:
+    """Mean and t interval of one number per seed."""
+    array = np.asarray(values, dtype=np.float64)
+    lost = int((~np.isfinite(array)).sum())
+    if lost or not len(array):
+        return Mean(math.nan, None, len(array), lost)
+    return Mean(float(array.mean()), _half_width(array), len(array))
+
+
+def judge(better: Mapping[int, float], worse: Mapping[int, float], margin: float, *, larger: bool = False) -> Verdict:
+    """Judge "`better` improves on `worse` by a share of more than `margin`", seed by seed.
+
+    The share of one seed is ``1 - better / worse`` (``better / worse - 1`` for a metric where larger is better). A seed
+    at which only `worse` is not finite counts as a share of 1.
+
+    Arguments:
+        better, worse: the metric by seed.
+        margin: the claimed share; 0 claims an improvement of any size.
+        larger: whether larger values of the metric are better.
+    """
+    seeds = sorted(set(better) & set(worse))
+    lost = [seed for seed in seeds if not math.isfinite(better[seed])]
+    if lost:
+        return Verdict(
+            "does not hold",
+            math.nan,
+            math.nan,
+            math.nan,
+            len(seeds),
+            f"it diverged at {len(lost)} of {len(seeds)} seeds",
+        )
+    if any(worse[seed] == 0 for seed in seeds):
+        return Verdict("undecided", math.nan, math.nan, math.nan, len(seeds), "the metric it is compared with is zero")
+    ratio = np.array([better[seed] / worse[seed] if math.isfinite(worse[seed]) else math.nan for seed in seeds])
+    gains = np.where(np.isnan(ratio), 1.0, ratio - 1 if larger else 1 - ratio)
+    if len(gains) < 2:
+        gain = float(gains[0]) if len(gains) else math.nan
+        return Verdict("undecided", gain, math.nan, math.nan, len(gains), "fewer than two seeds in common")
+    gain, half = float(gains.mean()), _half_width(gains)
+    assert half is not None
+    low, high = gain - half, gain + half
+    sign = "holds" if low > margin else "does not hold" if high <= margin else "undecided"
+    return Verdict(sign, gain, low, high, len(gains))
+
+
+def _half_width(values: np.ndarray) -> float | None:
+    if len(values) < 2:
+        return None
+    quantile = stats.t.ppf(0.5 + LEVEL / 2, len(values) - 1)
+    return float(quantile * values.std(ddof=1) / math.sqrt(len(values)))

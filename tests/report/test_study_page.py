@@ -1,0 +1,127 @@
+import json
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from report_builders import Page, make_problem, make_run, make_study
+from scipy import stats
+
+from sciml.core.errors import DataError, UserError
+from sciml.report import judge, write_index, write_run, write_study
+from sciml.report._statistics import mean_of
+
+
+def _read(path):
+    return Page(path.read_text(encoding="utf-8"))
+
+
+def test_page(tmp_path):
+    page = _read(write_study(make_study(tmp_path / "study")))
+    text = page.text
+    assert not page.all("script")
+    assert all(reference.startswith("#") for reference in page.references)
+    assert "Of 4 claims: 2 hold, 1 does not hold, 1 undecided" in text
+    assert text.count("✓ holds") == 2
+    assert text.count("✕ does not hold") == 1
+    assert "1.30 ×" in text
+    assert "reference" in text
+    assert "at equal training time" in text
+    assert "Not complete" not in text
+    assert len(page.all("svg")) == 4  # parameters and time, for each budget
+    assert {path.suffix for path in (tmp_path / "study" / "figures").iterdir()} == {".svg"}
+
+
+def test_every_run_is_listed(tmp_path):
+    folder = make_study(tmp_path / "study")
+    lines = (folder / "results.jsonl").read_text().splitlines()
+    rows = _read(write_study(folder)).text
+    for line in map(json.loads, lines):
+        assert f"{line['metrics']['rollout/relative_l2']:.3f}" in rows
+
+
+def test_lost_seed_spoils_its_variant_and_its_claims(tmp_path):
+    text = _read(write_study(make_study(tmp_path / "study", drop=("sinenet", 1)))).text
+    assert "1 of 3 seeds not finite" in text
+    assert "It diverged at 1 of 3 seeds." in text
+    assert text.count("✕ does not hold") == 2
+
+
+def test_unfinished_and_empty_studies(tmp_path):
+    folder = make_study(tmp_path / "study")
+    results = folder / "results.jsonl"
+    results.write_text("".join(results.read_text().splitlines(keepends=True)[:4]) + '{"variant": "cut')
+    assert "4 of 18 runs are here" in _read(write_study(folder)).text
+    results.unlink()
+    assert "No run has finished yet" in _read(write_study(folder)).text
+
+
+def test_single_seed_decides_nothing(tmp_path):
+    text = _read(write_study(make_study(tmp_path / "study", seeds=(0,)))).text
+    assert "one seed" in text
+    assert "4 undecided" in text
+
+
+def test_hostile_labels_stay_text(tmp_path):
+    labels = ("<script>alert(1)</script>", "$x_{", "_hidden " * 30)
+    page = _read(write_study(make_study(tmp_path / "study", labels=labels)))
+    assert not page.all("script")
+    assert labels[0] in page.text
+
+
+def test_damaged_study_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"study\.json"):
+        write_study(tmp_path)
+    folder = make_study(tmp_path / "study")
+    (folder / "results.jsonl").write_text('{"variant": "sinenet"}\n')
+    with pytest.raises(DataError, match=r"line 1 of .*results\.jsonl is not the result of a run"):
+        write_study(folder)
+
+
+def test_index_lists_pages_with_relative_links(tmp_path):
+    write_study(make_study(tmp_path / "a study"))
+    write_run(make_run(tmp_path / "runs" / "one", rank=0), problem=make_problem(0))
+    broken = make_run(tmp_path / "runs" / "broken", rank=0)
+    (broken / "report.html").write_text("")
+    (broken / "record.json").write_text("{")
+    make_run(tmp_path / "runs" / "without page", rank=0)
+    page = _read(write_index(tmp_path))
+    assert page.references == ["a%20study/report.html", "runs/broken/report.html", "runs/one/report.html"]
+    assert "Waves at equal size" in page.text
+    assert "SineNet on torus waves" in page.text
+    assert "a run that cannot be read" in page.text
+    assert "Nothing here yet" in _read(write_index(broken.parent / "without page")).text
+
+
+def test_mean_and_t_interval():
+    values = [1.0, 2.0, 4.0]
+    mean = mean_of(values)
+    low, high = stats.t.interval(0.95, 2, loc=7 / 3, scale=stats.sem(values))
+    assert (mean.value - mean.half_width, mean.value + mean.half_width) == pytest.approx((low, high))
+    assert mean_of([3.0]).half_width is None
+    assert math.isnan(mean_of([1.0, math.inf]).value)
+    assert mean_of([1.0, math.inf]).lost == 1
+
+
+def test_judge():
+    worse = {0: 1.0, 1: 1.0, 2: 1.0}
+    near = {0: 0.79, 1: 0.80, 2: 0.81}
+    assert judge(near, worse, 0.1).sign == "holds"
+    assert judge(near, worse, 0.1).gain == pytest.approx(0.2)
+    assert judge(near, worse, 0.2).sign == "undecided"
+    assert judge(near, worse, 0.3).sign == "does not hold"
+    assert judge(worse, near, 0.0).sign == "does not hold"
+    assert judge(worse, near, 0.0, larger=True).sign == "holds"
+    assert judge({0: 0.1}, worse, 0.0).sign == "undecided"
+    assert judge({**near, 1: math.nan}, worse, 0.0).sign == "does not hold"
+    assert judge(near, {**worse, 1: math.inf}, 0.0).gain == pytest.approx((0.21 + 1 + 0.19) / 3)
+    assert judge(near, {**worse, 1: 0.0}, 0.0).sign == "undecided"
+    assert judge({}, {}, 0.0).seeds == 0
+
+
+@given(st.lists(st.floats(0.1, 10.0), min_size=2, max_size=6), st.floats(0.01, 100.0))
+def test_verdict_does_not_depend_on_units(values, factor):
+    better = dict(enumerate(values))
+    worse = {seed: value + 0.05 * (1 + seed) for seed, value in better.items()}
+    scaled = judge({s: factor * v for s, v in better.items()}, {s: factor * v for s, v in worse.items()}, 0.0)
+    assert scaled.gain == pytest.approx(judge(better, worse, 0.0).gain)
