@@ -2,5 +2,6 @@
 
 from sciml.cli._app import app as app
 from sciml.cli._app import main as main
+from sciml.cli._app import register as register
 
-__all__ = ["app", "main"]
+__all__ = ["app", "main", "register"]

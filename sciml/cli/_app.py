@@ -6,11 +6,29 @@ import os
 import sys
 
 import typer
+from typer.core import TyperGroup
 
-from sciml.core.errors import SciMLError
+from sciml.core.errors import Interrupted, SciMLError
+
+
+class _Verbs(TyperGroup):
+    """The verbs; typer's own answers to an interrupt and to a closed pipe say nothing, or too much."""
+
+    def invoke(self, ctx: typer.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise Interrupted(
+                "interrupted; what was finished is kept, and the same command (with --resume for a run) continues"
+            ) from None
+        except BrokenPipeError:  # the reader of our output went away (`sciml list | head`)
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit from None
+
 
 app = typer.Typer(
     name="sciml",
+    cls=_Verbs,
     help="Solve benchmark PDEs, discover operators, build physics surrogates. Start with `sciml run`.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -30,21 +48,19 @@ def root(
         raise typer.Exit
 
 
+def register() -> None:
+    """Add every verb to the application."""
+    from sciml.cli import _data, _inspect, _new, _runs  # noqa: F401 (importing them does it)
+
+
 def main() -> None:
     """Run the command line; the exit code is 0 fine, 1 our bug, 2 user, 3 numerics, 130 interrupted."""
-    from sciml.cli import _data, _inspect, _new, _runs  # noqa: F401 (importing registers the verbs)
-
+    register()
     try:
-        app()
+        app(prog_name="sciml")
     except SciMLError as error:
         _complain(str(error))
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        _complain("interrupted; what was finished is kept and the same command (with --resume for a run) continues")
-        sys.exit(130)
-    except BrokenPipeError:  # the reader of our output went away (`sciml list | head`)
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
 
 
 def _complain(message: str) -> None:

@@ -12,6 +12,7 @@ from sciml.study._run import RunConfig as RunConfig
 from sciml.study._run import load_run as load_run
 from sciml.study._run import read_config as read_config
 from sciml.study._run import run as run
+from sciml.study._study import Claim as Claim
 from sciml.study._study import Study as Study
 from sciml.study._study import read_results as read_results
 from sciml.study._study import read_study as read_study
@@ -22,6 +23,7 @@ from sciml.study._use import predict_run as predict_run
 
 __all__ = [
     "RECORD",
+    "Claim",
     "Examined",
     "Exported",
     "Loaded",

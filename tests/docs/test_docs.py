@@ -1,0 +1,79 @@
+"""The documentation is true: its Python runs, its TOML parses, its commands exist, its links lead somewhere."""
+
+import re
+import shlex
+import tomllib
+from pathlib import Path
+
+import click
+import pytest
+import typer.main
+
+from sciml.cli import app, register
+
+ROOT = Path(__file__).parents[2]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "datasets" / "README.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+]
+BLOCK = re.compile(r"```(\w+)\n(.*?)```", re.DOTALL)
+
+
+def blocks(language):
+    for page in PAGES:
+        for i, (kind, text) in enumerate(BLOCK.findall(page.read_text(encoding="utf-8"))):
+            if kind == language:
+                yield pytest.param(text, id=f"{page.relative_to(ROOT)}-{i}")
+
+
+def commands():
+    """Every ``sciml …`` in a shell block or between backticks."""
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        shell = [line for kind, block in BLOCK.findall(text) if kind == "sh" for line in block.splitlines()]
+        inline = re.findall(r"`([^`\n]+)`", BLOCK.sub("", text))
+        for part in {part.strip() for line in [*shell, *inline] for part in line.split("&&")}:
+            if part.startswith("sciml ") and "|" not in part and "…" not in part and part.split()[1].islower():
+                yield pytest.param(part, id=f"{page.relative_to(ROOT)}: {part}")
+
+
+@pytest.fixture(scope="module")
+def shared_home(tmp_path_factory):
+    return tmp_path_factory.mktemp("docs_home")
+
+
+@pytest.mark.parametrize("code", list(blocks("python")))
+def test_python_blocks_run(code, tmp_path, monkeypatch, shared_home):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SCIML_HOME", str(shared_home))
+    exec(compile(code, "block", "exec"), {"__name__": "block"})
+
+
+@pytest.mark.parametrize("text", list(blocks("toml")))
+def test_toml_blocks_parse(text):
+    assert tomllib.loads(text)
+
+
+@pytest.mark.parametrize("line", list(commands()))
+def test_commands_exist_with_their_options(line):
+    register()
+    words = shlex.split(line, comments=True)[1:]
+    command = typer.main.get_command(app)
+    context = click.Context(command, info_name="sciml")
+    while isinstance(command, click.Group):
+        found = command.get_command(context, words[0])
+        assert found is not None, f"no verb {words[0]!r}"
+        command, words = found, words[1:]
+        context = click.Context(command, parent=context)
+        if not words and isinstance(command, click.Group):
+            return
+    command.make_parser(context).parse_args(words)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#]+)\)", BLOCK.sub("", page.read_text(encoding="utf-8"))):
+        if "://" not in target:
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
