@@ -1,0 +1,52 @@
+"""The convolution block shared by the U-shaped networks."""
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from sciml.nn._boundary import Modes
+from sciml.nn._condition import ConditionMode, modulation
+from sciml.nn._conv import Conv
+from sciml.nn._norm import Norm
+
+
+class ConvBlock(nn.Module):
+    """conv3x3 -> norm -> GELU [-> modulation] -> conv3x3 -> norm -> GELU, with one normalisation group.
+
+    Without conditioning and shortcut it holds B(a, b) = 9ab + 9b² + 6b parameters.
+
+    Arguments:
+        channels_in, channels_out: features.
+        modes: padding along y and x.
+        condition: how the embedding enters.
+        embedding: entries of the embedding; 0 without conditioning.
+        shortcut: whether a 1x1 convolution of the input is added to the result.
+    """
+
+    def __init__(
+        self,
+        channels_in: int,
+        channels_out: int,
+        *,
+        modes: Modes,
+        condition: ConditionMode = "none",
+        embedding: int = 0,
+        shortcut: bool = False,
+    ) -> None:
+        super().__init__()
+        self.first = Conv(channels_in, channels_out, modes=modes)
+        self.first_norm = Norm(channels_out)
+        self.modulation = modulation(condition, size=embedding, channels=channels_out)
+        self.second = Conv(channels_out, channels_out, modes=modes)
+        self.second_norm = Norm(channels_out)
+        self.activation = nn.GELU()
+        self.shortcut = nn.Conv2d(channels_in, channels_out, 1) if shortcut else None
+
+    def forward(
+        self, x: Float[Tensor, "batch channel_in y x"], embedding: Float[Tensor, "batch embedding"] | None = None
+    ) -> Float[Tensor, "batch channel_out y x"]:
+        """The processed features on the same grid."""
+        h = self.activation(self.first_norm(self.first(x)))
+        if self.modulation is not None:
+            h = self.modulation(h, embedding)
+        h = self.activation(self.second_norm(self.second(h)))
+        return h if self.shortcut is None else h + self.shortcut(x)

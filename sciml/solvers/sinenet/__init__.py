@@ -1,0 +1,12 @@
+"""SineNet (Zhang et al., ICLR 2024): a time step as a chain of thin U-Nets."""
+
+from sciml.solvers.sinenet._config import SineNetConfig as SineNetConfig
+from sciml.solvers.sinenet._config import count_parameters as count_parameters
+from sciml.solvers.sinenet._config import multiplier_for as multiplier_for
+from sciml.solvers.sinenet._network import SineNet as SineNet
+from sciml.solvers.sinenet._network import Wave as Wave
+from sciml.solvers.sinenet._solver import SineNetSolver as SineNetSolver
+
+SOLVERS = (SineNetSolver(),)
+
+__all__ = ["SOLVERS", "SineNet", "SineNetConfig", "SineNetSolver", "Wave", "count_parameters", "multiplier_for"]

@@ -1,0 +1,104 @@
+"""Hyper-parameters of SineNet, their parameter count in closed form, and its inverse."""
+
+from itertools import pairwise
+
+import pydantic
+
+from sciml.core.config import Config
+from sciml.core.errors import ConfigError
+from sciml.nn import ConditionChoice, PaddingChoice, condition_mode
+
+
+class SineNetConfig(Config):
+    """One SineNet: `waves` thin U-Nets in a row, each bridging an equal share of the time step."""
+
+    waves: int = pydantic.Field(8, ge=0)
+    """Number of U-shaped waves K; 0 leaves encoder and decoder only."""
+    levels: int = pydantic.Field(4, ge=1)
+    """Halvings L of the grid within a wave; both axes must be divisible by 2^L."""
+    width: int = pydantic.Field(64, ge=1)
+    """Channels c_0 between the waves."""
+    multiplier: float = pydantic.Field(1.425, gt=0)
+    """Growth m of the channels per level, c_l = max(1, ⌊c_0 m^l⌋); what sets the size at given K."""
+    disentangle: bool = True
+    """Whether every level also sees the wave's input, pooled but not processed (the parallel path)."""
+    wave_residual: bool = True
+    """Whether a wave adds to its input (z + V(z)) or replaces it (V(z))."""
+    block_residual: bool = True
+    """Whether every block has a 1x1 shortcut beside it."""
+    padding: PaddingChoice = "auto"
+    """``auto`` wraps periodic axes and pads the others with zeros; ``circular`` or ``zeros`` forces both axes."""
+    condition: ConditionChoice = "auto"
+    """How stride and parameters enter; ``auto`` is adagn where the problem has parameters and none where not."""
+
+    @property
+    def channels(self) -> tuple[int, ...]:
+        """Channels c_0 ... c_L of the levels, finest first."""
+        return tuple(max(1, int(self.width * self.multiplier**level)) for level in range(self.levels + 1))
+
+
+def count_parameters(config: SineNetConfig, *, channels_in: int, channels_out: int, num_parameters: int = 0) -> int:
+    """Parameters of a SineNet without building it.
+
+    With B(a, b) = 9ab + 9b² + 6b for a block and c_l the channels,
+
+        wave  = Σ_l B(c_l + [l>0] c_0, c_{l+1}) + B(c_{l+1} + c_l, c_l) + (c_l + 1) c_{l+1} + (c_{l+1} + 1) c_l
+        total = 9 c_in c_0 + c_0 + 9 c_0 c_out + c_out + K wave
+
+    The [l>0] c_0 belongs to the disentangled path, the last two terms of a wave to the block residuals. With
+    conditioning, each of the 1 + `num_parameters` scalars adds an embedding of 20 c_0² + 8 c_0 (for even c_0) and each
+    block a linear map of the 4 c_0 entries to its b channels (add) or to 2 b (adagn).
+
+    Arguments:
+        config: the network.
+        channels_in: history x fields.
+        channels_out: fields.
+        num_parameters: physical parameters of the problem.
+    """
+    c, base = config.channels, config.width
+    mode = condition_mode(config.condition, num_parameters)
+    per_channel = {"none": 0, "add": 4 * base + 1, "adagn": 2 * (4 * base + 1)}[mode]
+    features = 2 * ((base + 1) // 2)
+    embedding = (1 + num_parameters) * 4 * base * (features + 4 * base + 2) if mode != "none" else 0
+
+    def block(a: int, b: int) -> int:
+        return 9 * a * b + 9 * b * b + 6 * b + per_channel * b
+
+    wave = 0
+    for level, (fine, coarse) in enumerate(pairwise(c)):
+        parallel = base if config.disentangle and level > 0 else 0
+        wave += block(fine + parallel, coarse) + block(coarse + fine, fine)
+        wave += ((fine + 1) * coarse + (coarse + 1) * fine) * config.block_residual
+    ends = 9 * channels_in * base + base + 9 * base * channels_out + channels_out
+    return ends + config.waves * wave + (embedding if config.waves else 0)
+
+
+def multiplier_for(
+    parameters: int, config: SineNetConfig, *, channels_in: int, channels_out: int, num_parameters: int = 0
+) -> float:
+    """The multiplier that brings `config` nearest to a parameter count: bisection on `count_parameters`.
+
+    Raises:
+        ConfigError: no multiplier between 0.01 and 16 gives that count.
+    """
+
+    def count(multiplier: float) -> int:
+        return count_parameters(
+            config.model_copy(update={"multiplier": multiplier}),
+            channels_in=channels_in,
+            channels_out=channels_out,
+            num_parameters=num_parameters,
+        )
+
+    low, high = 0.01, 16.0
+    if not count(low) <= parameters <= count(high):
+        raise ConfigError(
+            f"no multiplier gives a SineNet of {config.waves} waves and width {config.width} that many parameters",
+            got=f"{parameters:,}",
+            expected=f"between {count(low):,} and {count(high):,}",
+            fix="Change model.waves or model.width.",
+        )
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if count(middle) <= parameters else (low, middle)
+    return min((low, high), key=lambda multiplier: abs(count(multiplier) - parameters))

@@ -1,0 +1,67 @@
+"""The truncated Fourier convolution."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sciml.core.errors import UserError
+from sciml.nn import SpectralConv
+
+
+def band_limited(size, modes, channels=2):
+    """The same real function, with wavenumbers below `modes`, on any grid."""
+    generator = torch.Generator().manual_seed(3)
+    y, x = (2 * torch.pi * torch.arange(n, dtype=torch.float64) / n for n in size)
+    total = torch.zeros(1, channels, *size, dtype=torch.float64)
+    for ky in range(-modes + 1, modes):
+        for kx in range(modes):
+            a, b = torch.randn(2, channels, 1, 1, generator=generator, dtype=torch.float64)
+            phase = ky * y[:, None] + kx * x[None, :]
+            total += a * phase.cos() + b * phase.sin()
+    return total
+
+
+@given(factor_y=st.integers(1, 3), factor_x=st.integers(1, 3))
+def test_a_band_limited_field_gives_the_same_on_every_grid(factor_y, factor_x):
+    conv = SpectralConv(2, 3, modes=4).double()
+    coarse = conv(band_limited((8, 10), 4))
+    fine = conv(band_limited((8 * factor_y, 10 * factor_x), 4))
+    assert torch.allclose(fine[..., ::factor_y, ::factor_x], coarse, rtol=0, atol=1e-12)
+
+
+@given(dy=st.integers(-7, 7), dx=st.integers(-9, 9))
+def test_commutes_with_every_shift(dy, dx):
+    conv, x = SpectralConv(2, 2, modes=3).double(), torch.randn(1, 2, 8, 10, dtype=torch.float64)
+    assert torch.allclose(conv(x.roll((dy, dx), (-2, -1))), conv(x).roll((dy, dx), (-2, -1)), rtol=0, atol=1e-13)
+
+
+def test_each_mode_is_multiplied_by_its_own_matrix():
+    conv, size, m = SpectralConv(2, 3, modes=3).double(), (8, 8), 3
+    x = torch.randn(1, 2, *size, dtype=torch.float64)
+    weight = torch.view_as_complex(conv.weight.detach()).reshape(2 * m, m, 2, 3)
+    x_hat, v_hat = torch.fft.fft2(x), torch.fft.fft2(conv(x))
+    for row, ky in enumerate((0, 1, 2, -3, -2, -1)):
+        for kx in (1, 2):  # kx = 0 holds both signs of ky, of which a real field keeps the symmetric part
+            assert torch.allclose(v_hat[0, :, ky, kx], x_hat[0, :, ky, kx] @ weight[row, kx], atol=1e-12)
+    assert v_hat[..., :, 3:6].abs().max() < 1e-12
+
+
+def test_gradients():
+    conv = SpectralConv(1, 2, modes=2).double()
+    x = torch.randn(1, 1, 4, 6, dtype=torch.float64, requires_grad=True)
+    weight = conv.weight.detach().clone().requires_grad_()
+    assert torch.autograd.gradcheck(lambda x, w: torch.func.functional_call(conv, {"weight": w}, (x,)), (x, weight))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_keeps_the_precision_it_is_given(dtype):
+    conv, x = SpectralConv(2, 2, modes=2), torch.randn(1, 2, 8, 8)
+    result = conv(x.to(dtype))
+    assert result.dtype == dtype
+    assert torch.allclose(result.float(), conv(x), atol=2e-2)
+
+
+def test_refuses_a_grid_that_does_not_resolve_its_modes():
+    with pytest.raises(UserError, match=r"got 16 x 6 points and modes=4; expected at least 8.*model.modes=3"):
+        SpectralConv(1, 1, modes=4)(torch.zeros(1, 1, 16, 6))
