@@ -18,7 +18,7 @@ from sciml.core.types import Axis, Grid
 from sciml.data import Statistics
 from sciml.nn import Upsample
 from sciml.solvers.baselines import FNOConfig, FNOSolver, UNetConfig, UNetSolver
-from sciml.solvers.sinenet import SineNetConfig, SineNetSolver, multiplier_for
+from sciml.solvers.sinenet import SineNetConfig, SineNetSolver, width_for
 from sciml.train import Spec, count_parameters, match_parameters
 
 SIZE, BATCH, HISTORY, FIELDS = 32, 16, 2, 3
@@ -89,7 +89,8 @@ def _spec(model: Any) -> Spec[Any]:
 
 def _sinenet(waves: int) -> nn.Module:
     config = SineNetConfig(waves=waves, levels=3, width=12)
-    multiplier = multiplier_for(PARAMETERS, config, channels_in=HISTORY * FIELDS, channels_out=FIELDS)
+    channels = {"channels_in": HISTORY * FIELDS, "channels_out": FIELDS}
+    multiplier = width_for(PARAMETERS, waves, config=config, **channels)
     return SineNetSolver().network(PROBLEM, _spec(config.model_copy(update={"multiplier": multiplier})))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Any
 
 import typer
 from typer.core import TyperGroup
@@ -14,7 +15,7 @@ from sciml.core.errors import Interrupted, SciMLError
 class _Verbs(TyperGroup):
     """The verbs; typer's own answers to an interrupt and to a closed pipe say nothing, or too much."""
 
-    def invoke(self, ctx: typer.Context) -> object:
+    def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:

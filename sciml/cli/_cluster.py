@@ -18,7 +18,9 @@ def executor(address: str) -> Iterator[Executor | None]:
     try:
         from distributed import Client
     except ImportError:
-        raise UserError("--scheduler needs Dask, which is not installed", fix="pip install 'sciml[cluster]'") from None
+        raise UserError(
+            "--scheduler needs Dask, which is not installed", fix="Run `pip install 'sciml[cluster]'`."
+        ) from None
     try:
         client = Client(address, timeout="10s")
     except (OSError, ValueError, TimeoutError) as error:

@@ -7,7 +7,7 @@ from pathlib import Path
 import typer
 
 from sciml.cli._app import app
-from sciml.cli._print import JSON, as_json, table
+from sciml.cli._print import JSON, as_json, flat, table
 
 data = typer.Typer(no_args_is_help=True, help="Generate, verify, describe and export the data of a problem.")
 app.add_typer(data, name="data")
@@ -54,7 +54,7 @@ def verify(problem: str = PROBLEM, preset: str = PRESET, json: bool = JSON) -> N
 
     checks = layer.verify(registry.problem(problem), preset)
     if json:
-        as_json([check._asdict() for check in checks])
+        as_json([vars(check) for check in checks])
     else:
         rows = [(check.name, "ok" if check.ok else "FAILED", check.detail) for check in checks]
         table(f"{problem} {preset}", ["check", "result", "detail"], rows)
@@ -76,13 +76,13 @@ def export(
 
     written = layer.export(layer.open_dataset(registry.problem(problem), preset), format, out)
     if json:
-        as_json({"format": format, "path": str(written)})
+        as_json({"format": format, "paths": list(map(str, written))})
     else:
-        typer.echo(f"wrote {written}")
+        typer.echo("\n".join(f"wrote {path}" for path in written))
 
 
 def _describe(found: dict[str, object], json: bool) -> None:
     if json:
         as_json(found)
     else:
-        table("Dataset", ["", ""], [(key, str(value)) for key, value in found.items()])
+        table("Dataset", ["", ""], list(flat(found).items()))

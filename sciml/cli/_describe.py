@@ -6,7 +6,7 @@ from typing import Any
 
 import typer
 
-from sciml.cli._print import table
+from sciml.cli._print import flat, table
 from sciml.core import registry
 from sciml.core.errors import UnknownNameError
 from sciml.core.problem import Problem, capabilities
@@ -32,9 +32,13 @@ def render(found: dict[str, Any]) -> None:
         if text := found.get(heading):
             typer.echo(f"{heading}:")
             typer.echo("\n".join("    " + line for line in str(text).splitlines()) + "\n")
-    for heading in ("fields", "parameters", "invariants", "presets", "recipes"):
+    for heading in ("fields", "parameters", "invariants"):
         if rows := found.get(heading):
             table(heading, list(rows[0]), [list(row.values()) for row in rows])
+    for heading in ("presets", "recipes"):
+        if presets := {name: flat(values) for name, values in found.get(heading, {}).items()}:
+            settings = dict.fromkeys(key for values in presets.values() for key in values)
+            table(heading, ["", *presets], [(key, *(v.get(key) for v in presets.values())) for key in settings])
 
 
 def _problem(problem: Problem) -> dict[str, Any]:
@@ -54,23 +58,16 @@ def _problem(problem: Problem) -> dict[str, Any]:
         "invariants": [
             {"name": i.name, "long_name": i.long_name, "tolerance": i.tolerance} for i in problem.invariants
         ],
-        "presets": [] if card is None else [
-            {"preset": name, **{k: str(v) for k, v in preset.model_dump(mode="json").items()}}
-            for name, preset in card.presets.items()
-        ],
-    }  # fmt: skip
+        "presets": {name: preset.model_dump(mode="json") for name, preset in card.presets.items()} if card else {},
+    }
 
 
 def _solver(solver: Any) -> dict[str, Any]:
-    recipes = []
-    for preset in ("tiny", "small", "paper"):
-        recipe = solver.recipe(preset)
-        recipes.append({"preset": preset, **{k: str(v) for k, v in recipe.model_dump(mode="json").items()}})
     return {
         "kind": "solver",
         "key": solver.key,
         "title": solver.title,
         "citation": solver.citation,
         "claim": solver.claim,
-        "recipes": recipes,
+        "recipes": {name: solver.recipe(name).model_dump(mode="json") for name in ("tiny", "small", "paper")},
     }

@@ -41,6 +41,5 @@ def problem(
     if json:
         as_json({"folder": str(folder)})
     else:
-        typer.echo(
-            f"wrote {folder}; try it with:  sciml run ./{folder}" if not folder.is_absolute() else f"wrote {folder}"
-        )
+        path = folder if folder.is_absolute() else f"./{folder}"
+        typer.echo(f"wrote {folder}; try it with:  sciml run {path}")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import typer
@@ -17,8 +18,16 @@ def as_json(value: Any) -> None:
     typer.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
 
 
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested tables as one, with dotted keys."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        found |= flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {prefix + key: value}
+    return found
+
+
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Print a table to standard output; long cells wrap."""
+    """Print a table to standard output; long cells wrap, in a pipe only very long ones."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -30,7 +39,10 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> 
         drawn.add_column(column, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         drawn.add_row(*(Text(number(cell)) for cell in row))
-    Console().print(drawn)
+    console = Console(width=None if sys.stdout.isatty() else 200)
+    with console.capture() as captured:
+        console.print(drawn)
+    typer.echo(captured.get(), nl=False)
 
 
 def number(value: Any) -> str:
@@ -39,6 +51,8 @@ def number(value: Any) -> str:
         return "–"
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
     if isinstance(value, float):
         return f"{value:.4g}" if math.isfinite(value) else "not finite"
     return f"{value:,}" if isinstance(value, int) else str(value)

@@ -87,7 +87,7 @@ def predict(
     predicted = api.predict(folder, inputs, steps=steps or None)
     paths.make_folder(output.parent)
     with paths.atomic_write(output) as temporary:
-        predicted.to_netcdf(temporary, engine="h5netcdf")
+        temporary.write_bytes(predicted.to_netcdf(engine="h5netcdf"))
     described = {"output": str(output), "sizes": dict(predicted.sizes), "fields": list(predicted.data_vars)}
     as_json(described) if json else typer.echo(f"wrote {output}: {dict(predicted.sizes)}")
 
@@ -115,7 +115,7 @@ def export(
 def study(
     file: Path = typer.Argument(help="A study file (TOML)."),
     out: Path = typer.Option(Path("reports"), "--out", "-o", help="Folder under which the study's folder is made."),
-    runs: Path = typer.Option(None, help="Where its run folders go; by default inside the study's folder."),
+    runs: Path | None = typer.Option(None, help="Where its run folders go; by default inside the study's folder."),
     preset: str = typer.Option("", "--preset", "-p", help="Another preset than the file's."),
     workers: int = typer.Option(1, min=1, help="Runs at a time, one thread each."),
     scheduler: str = typer.Option("", help="Address of a Dask scheduler (tcp://…) to use instead of local processes."),
@@ -149,8 +149,11 @@ def report(
 ) -> None:
     """Write the page of a run or a study again from its files, or the index of a folder of them."""
     from sciml import report as pages
+    from sciml.core.errors import DataError
     from sciml.study import RECORD
 
+    if not folder.is_dir():
+        raise DataError(f"there is no folder {folder}", fix="Give a run folder, a study folder, or one above them.")
     if (folder / RECORD).is_file():
         page = pages.write_run(folder)
     elif (folder / "study.json").is_file():

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import pydantic
 
-from sciml.core.errors import ConfigError, nearest
+from sciml.core.errors import ConfigError, DataError, nearest
 
 C = TypeVar("C", bound="Config")
 
@@ -40,6 +42,28 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path} is a folder, not a TOML file") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not valid TOML: {error}") from None
+
+
+def read_json(path: Path) -> Any:
+    """The value in a JSON file; DataError for anything else, NaN included. A missing file stays FileNotFoundError."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
+    except (FileNotFoundError, NotADirectoryError):
+        raise
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(f"{path} is not valid JSON", got=error) from None
+
+
+def differences(before: Mapping[str, Any], after: Mapping[str, Any], prefix: str = "") -> dict[str, tuple[Any, Any]]:
+    """What differs between two nested mappings: dotted key to (before, after), None where one has no such key."""
+    found: dict[str, tuple[Any, Any]] = {}
+    for key in sorted({*before, *after}):
+        old, new = before.get(key), after.get(key)
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            found |= differences(old, new, f"{prefix}{key}.")
+        elif old != new:
+            found[prefix + key] = (old, new)
+    return found
 
 
 def override(config: C, assignments: list[str]) -> C:
@@ -82,6 +106,10 @@ def _assign(values: dict[str, Any], kind: type[Config], path: list[str], value: 
             values[name] = value
         else:
             values = values[name]
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not JSON")
 
 
 def _value(text: str) -> Any:

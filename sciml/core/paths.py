@@ -10,7 +10,7 @@ import errno
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sciml.core.errors import StorageError, UserError
@@ -29,8 +29,7 @@ def check_name(name: str, kind: str) -> str:
     """`name` itself if it is safe as a file or module name (lower snake case), else a UserError."""
     if not _NAME.fullmatch(name):
         raise UserError(
-            f"{kind} name is not usable as a folder name",
-            got=repr(name),
+            f"the {kind} name {name!r} cannot be a folder name",
             expected="lower snake case: a letter, then letters, digits or underscores, at most 64 characters",
             fix="Path separators, dots and spaces are refused so that a name can never leave its folder.",
         )
@@ -66,6 +65,8 @@ def storage_errors(path: Path) -> Iterator[None]:
             raise StorageError(
                 f"{path} cannot be a folder because a file is in the way", fix="Move it away."
             ) from error
+        if error.errno == errno.EISDIR:
+            raise StorageError(f"{path} is a folder, not a file", fix="Choose another name.") from error
         raise
 
 
@@ -80,7 +81,8 @@ def atomic_write(path: Path) -> Iterator[Path]:
             os.replace(temporary, path)
             _sync(path.parent)
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # it is gone, or was never made: the error that says why is on its way
+            temporary.unlink()
 
 
 def write_text(path: Path, text: str) -> None:

@@ -12,6 +12,7 @@ import importlib.util
 import os
 import pkgutil
 import sys
+import traceback
 import types
 from pathlib import Path
 from typing import Any
@@ -161,11 +162,19 @@ def _import(folder: Path, name: str) -> types.ModuleType:
     except UserError:
         del sys.modules[name]
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
         raise UserError(
             f"the problem folder {folder} could not be imported",
-            got=f"{type(error).__name__}: {error}",
-            fix=f"Run `python {folder / '__init__.py'}` to see the full traceback.",
+            got=f"{type(error).__name__}: {error}{_place(error, folder)}",
+            fix="Mend it and try again.",
         ) from error
     return module
+
+
+def _place(error: BaseException, folder: Path) -> str:
+    """Where in `folder` an error was raised, in words; empty if it was not."""
+    inside = [
+        frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).is_relative_to(folder)
+    ]
+    return f" (line {inside[-1].lineno} of {Path(inside[-1].filename).name})" if inside else ""

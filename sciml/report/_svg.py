@@ -106,7 +106,9 @@ def draw(name: str, paint: Callable[[Axes], None], *, caption: str, alt: str, ti
         axes.set(xlabel=shorten(axes.get_xlabel()), ylabel=shorten(axes.get_ylabel()))
         handles, labels = axes.get_legend_handles_labels()
         words = [shorten(label) for label in labels]
-        canvas.legend(handles, words, loc="outside upper left", ncols=1 if max(map(len, words), default=0) > 24 else 2)
+        columns = 1 if max(map(len, words), default=0) > 24 else 2
+        canvas.set_size_inches(4.6, 3.25 + 0.19 * max(0, -(-len(words) // columns) - 4))  # a long legend adds height
+        canvas.legend(handles, words, loc="outside upper left", ncols=columns)
         buffer = io.StringIO()
         canvas.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Type": None, "Format": None})
     svg = re.sub(r"<metadata>.*?</metadata>", "", buffer.getvalue(), flags=re.S)

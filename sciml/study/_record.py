@@ -8,8 +8,8 @@ from typing import Any, Literal
 import pydantic
 
 from sciml.core import paths
-from sciml.core.config import Config, parse
-from sciml.core.errors import DataError
+from sciml.core.config import Config, parse, read_json
+from sciml.core.errors import ConfigError, DataError
 
 SCHEMA = "sciml/record/1"
 RECORD = "record.json"
@@ -99,15 +99,16 @@ class Record(SolverEntry):
         """Read and validate; raises DataError for a missing or foreign file."""
         path = folder / RECORD
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = read_json(path)
         except (FileNotFoundError, NotADirectoryError):
             raise DataError(
                 f"{folder} is not a finished run: it has no {RECORD}",
                 fix="Finish it with `sciml run … --resume`, or name another folder.",
             ) from None
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise DataError(f"{path} is not valid JSON", got=str(error)) from None
-        return parse(cls, content, str(path))
+        try:
+            return parse(cls, content, str(path))
+        except ConfigError as error:
+            raise DataError(error.what, fix="The file is not one this version writes; run it again.") from None
 
 
 def finite(metrics: dict[str, float]) -> Metrics:

@@ -1,6 +1,7 @@
 """One run: data, solver, baselines, examination, files."""
 
-import json
+import contextlib
+import itertools
 import math
 import re
 from collections.abc import Iterator, Sequence
@@ -10,12 +11,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+import xarray
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from sciml.core import paths, registry
-from sciml.core.config import Config, override, parse
-from sciml.core.errors import DataError, UnsupportedError, UserError
+from sciml.core.config import Config, differences, override, parse, read_json
+from sciml.core.errors import ConfigError, DataError, UnsupportedError, UserError
 from sciml.core.problem import Problem
 from sciml.core.progress import Progress, SilentProgress
 from sciml.study._fit import Fitted, fit, resized, spec_of
@@ -108,13 +110,15 @@ def run(
     support = method.supports(subject)
     if not support.ok:
         raise UnsupportedError(f"solver {solver!r} does not apply to problem {subject.name!r}: {support.reason}")
-    paths.check_name(preset, "preset")
     recipe = override(method.recipe(preset), list(settings))
+    paths.check_name(preset, "preset")
+    _check_baselines(method, recipe)
     where = _device(device)
     with _threads(threads), process_group(where) as group:
         task = method.task.prepare(subject, preset, recipe.task, progress=progress, workers=workers)
         if parameters is not None:
             recipe = resized(method, recipe, task, parameters)
+        rivals, left_out = _rivals(method, recipe, task, preset)
         folder = group.share_path(lambda: _folder(Path(out) / subject.name, f"{solver}-{preset}-s{seed}", resume))
         config = RunConfig(
             problem=subject.name,
@@ -125,8 +129,9 @@ def run(
             recipe=recipe.model_dump(mode="json"),
             dataset=str(task.dataset["hash"]),
         )
-        if resume and (folder / RECORD).exists():
+        if (folder / CONFIG).exists():
             _check_same(folder, config)
+        if (folder / RECORD).exists():
             return Run(folder, Record.read(folder)) if group.leads else None
         if group.leads:
             paths.write_text(folder / CONFIG, config.model_dump_json(indent=2) + "\n")
@@ -137,7 +142,6 @@ def run(
             "device": where,
             "progress": progress if group.leads else SilentProgress(),
         }
-        rivals, left_out = _rivals(method, recipe, task, preset)
         for key, reason in left_out.items():
             progress.log(f"baseline {key} is left out: {reason}")
         contestants = [fit(method, recipe, task, folder=folder, **shared)]
@@ -185,13 +189,22 @@ def read_config(folder: Path) -> RunConfig:
     """The ``config.json`` of a run folder; raises DataError if there is none."""
     path = folder / CONFIG
     try:
-        return parse(RunConfig, json.loads(path.read_text(encoding="utf-8")), str(path))
+        return parse(RunConfig, read_json(path), str(path))
     except (FileNotFoundError, NotADirectoryError):
         raise DataError(
             f"{folder} is not a run folder: it has no {CONFIG}", fix="`sciml run` makes one; give the path it printed."
         ) from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} is not valid JSON", got=str(error)) from None
+
+
+def _check_baselines(solver: Solver, recipe: Recipe) -> None:
+    """Refuse baselines that do not exist, twice the same and the solver itself, before any work is done."""
+    for key in recipe.baselines:
+        registry.solver(key)
+    if solver.key in recipe.baselines or len(set(recipe.baselines)) < len(recipe.baselines):
+        raise ConfigError(
+            "a solver is compared with other solvers, each once",
+            got=f"baselines {', '.join(recipe.baselines)} for solver {solver.key!r}",
+        )
 
 
 def _rivals(
@@ -210,7 +223,10 @@ def _rivals(
         try:
             if not (support := rival.supports(task.problem)).ok:
                 raise UnsupportedError(support.reason)
-            rivals.append((rival, resized(rival, own, task, size) if rival.knob and size else own))
+            own = resized(rival, own, task, size) if rival.knob and size else own
+            with torch.device("meta"):
+                rival.build(task.problem, spec_of(own, task))
+            rivals.append((rival, own))
         except UserError as error:
             left_out[key] = str(error)
     return rivals, left_out
@@ -269,9 +285,9 @@ def _flops(fitted: Fitted, task: Task) -> int:
 def _write_predictions(folder: Path, task: Task, results: list[tuple[Fitted, Examination]]) -> None:
     """``predictions.h5``: group ``truth``, and one group under ``solvers`` per contestant."""
     groups = {"/truth": task.truth()} | {f"/solvers/{f.solver.key}": e.arrays for f, e in results}
+    content = xarray.DataTree.from_dict(groups).to_netcdf(engine="h5netcdf")  # in memory: HDF5 dies of a full disk
     with paths.atomic_write(folder / PREDICTIONS) as temporary:
-        for i, (group, arrays) in enumerate(groups.items()):
-            arrays.to_netcdf(temporary, group=group, engine="h5netcdf", mode="a" if i else "w")
+        temporary.write_bytes(content)
 
 
 def _folder(parent: Path, stem: str, resume: bool) -> Path:
@@ -280,15 +296,26 @@ def _folder(parent: Path, stem: str, resume: bool) -> Path:
     numbered = re.compile(re.escape(stem) + r"(?:-(\d+))?")
     taken = [int(m[1] or 1) for f in parent.iterdir() if f.is_dir() and (m := numbered.fullmatch(f.name))]
     newest = max(taken, default=0)
-    number = newest if resume and newest else newest + 1
-    return paths.make_folder(parent / (stem if number == 1 else f"{stem}-{number}"))
+    if resume and newest:
+        return _numbered(parent, stem, newest)
+    for number in itertools.count(newest + 1):  # another process may take the next number first
+        folder = _numbered(parent, stem, number)
+        with contextlib.suppress(FileExistsError), paths.storage_errors(folder):
+            folder.mkdir()
+            return folder
+    raise AssertionError
+
+
+def _numbered(parent: Path, stem: str, number: int) -> Path:
+    return parent / (stem if number == 1 else f"{stem}-{number}")
 
 
 def _check_same(folder: Path, config: RunConfig) -> None:
-    before, now = read_config(folder).model_dump(), config.model_dump()
-    if different := sorted(key for key in now if before[key] != now[key]):
-        raise UserError(
-            f"{folder} is a finished run with other settings; it differs in {', '.join(different)}",
+    if different := differences(read_config(folder).model_dump(), config.model_dump()):
+        raise ConfigError(
+            f"{folder} was started with other settings",
+            got=", ".join(f"{key.removeprefix('recipe.')}={now}" for key, (_, now) in different.items()),
+            expected=", ".join(f"{key.removeprefix('recipe.')}={before}" for key, (before, _) in different.items()),
             fix="Leave out --resume to start a new run beside it.",
         )
 
@@ -313,10 +340,11 @@ def _device(name: str) -> torch.device:
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
+        if name.partition(":")[0] not in ("cpu", "cuda"):
+            raise RuntimeError("it is of no kind that is supported")
+        return torch.empty(0, device=name).device
     except (RuntimeError, AssertionError) as error:
-        raise UserError(
-            f"device {name!r} cannot be used here", got=str(error).splitlines()[0], expected="auto, cpu, cuda or cuda:N"
+        raise ConfigError(
+            f"device {name!r} cannot be used here: {(str(error).splitlines() or ['no reason given'])[0]}",
+            expected="auto, cpu, cuda or cuda:N",
         ) from None
-    return device

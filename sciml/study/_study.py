@@ -41,7 +41,8 @@ import pydantic
 import torch
 
 from sciml.core import paths, registry, rng
-from sciml.core.config import Config, override, parse, read_toml
+from sciml.core.config import Config, differences, override, parse, read_json, read_toml
+from sciml.core.errors import ConfigError
 from sciml.core.progress import Progress, SilentProgress
 from sciml.study._fit import resized, spec_of
 from sciml.study._run import Run, run
@@ -97,10 +98,14 @@ class Study(Config):
         names = [variant.name for variant in self.variants]
         if len(set(names)) != len(names):
             raise ValueError("two variants have the same name")
+        if len(set(self.seeds)) != len(self.seeds):
+            raise ValueError("two seeds are the same")
         wanted = [self.clock] if self.clock else []
         for name in [*wanted, *(n for claim in self.claims for n in (claim.better, claim.worse))]:
             if name not in names:
                 raise ValueError(f"{name!r} is not the name of a variant")
+        if missing := {claim.budget for claim in self.claims} - set(self.budgets):
+            raise ValueError(f"a claim is about the budget {min(missing)!r}, which is not one of `budgets`")
         if "time" in self.budgets and self.clock is None:
             raise ValueError("the budget 'time' needs `clock`, the variant whose time is granted")
         return self
@@ -138,11 +143,13 @@ def run_study(
     study = read_study(path)
     if preset is not None:
         study = study.model_copy(update={"preset": preset})
+    registry.problem(study.problem)
     for variant in study.variants:
         override(registry.solver(variant.solver).recipe(study.preset), [*study.settings, *variant.settings])
     out, runs = paths.make_folder(out), runs or out / "runs"
-    paths.write_text(out / STUDY, study.model_dump_json(indent=2) + "\n")
     done = {(line["variant"], line["budget"], line["seed"]) for line in read_results(out)}
+    _check_same(out, study, {name for name, _, _ in done})
+    paths.write_text(out / STUDY, study.model_dump_json(indent=2) + "\n")
     steps = _steps(study, out, progress)
     jobs = [
         {"study": study, "variant": v, "budget": budget, "seed": seed, "steps": steps[budget][v.name], "runs": runs}
@@ -153,22 +160,52 @@ def run_study(
     ]
     with progress.task("runs", len(jobs) + len(done), len(done)) as advance:
         for line in _execute(jobs, workers, executor):
-            with (out / RESULTS).open("a", encoding="utf-8") as results:
+            with paths.storage_errors(out / RESULTS), (out / RESULTS).open("a", encoding="utf-8") as results:
                 results.write(json.dumps(line) + "\n")
             advance(1, f"{line['variant']} seed {line['seed']} ({line['budget']})")
     return out
 
 
 def read_results(folder: Path) -> list[dict[str, Any]]:
-    """The finished runs of a study, one dictionary each; a last line cut short by a kill is dropped."""
+    """The finished runs of a study, one dictionary each; a line cut short by a kill is dropped."""
     path = folder / RESULTS
     if not path.exists():
         return []
-    lines = path.read_text(encoding="utf-8").splitlines()
-    whole = [line for line in lines if line.startswith("{") and line.endswith("}")]
-    if whole != lines:
-        paths.write_text(path, "".join(line + "\n" for line in whole))
-    return [json.loads(line) for line in whole]
+    text = path.read_text(encoding="utf-8", errors="replace")
+    found = [entry for line in text.splitlines() if (entry := _entry(line))]
+    mended = "".join(json.dumps(entry) + "\n" for entry in found)
+    if mended != text:
+        paths.write_text(path, mended)
+    return found
+
+
+def _entry(line: str) -> dict[str, Any] | None:
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return None
+    return entry if isinstance(entry, dict) and {"variant", "budget", "seed"} <= entry.keys() else None
+
+
+def _check_same(out: Path, study: Study, finished: set[str]) -> None:
+    """Refuse to mix results: what was run cannot change, but variants, seeds, budgets and claims may be added."""
+    if not finished:
+        return
+    before = parse(Study, read_json(out / STUDY), str(out / STUDY))
+    timed = before.clock is not None
+    if different := differences(_conditions(before, finished, timed), _conditions(study, finished, timed)):
+        raise ConfigError(
+            f"{out} holds results of this study with other settings",
+            got=", ".join(f"{key}={now}" for key, (_, now) in different.items()),
+            expected=", ".join(f"{key}={old}" for key, (old, _) in different.items()),
+            fix="Choose another --out, or move the folder away; nothing was changed.",
+        )
+
+
+def _conditions(study: Study, names: set[str], timed: bool) -> dict[str, Any]:
+    variants = {v.name: v.model_dump(exclude={"name", "label"}) for v in study.variants if v.name in names}
+    shared = {"problem", "preset", "parameters", "settings"} | ({"clock"} if timed else set())
+    return {**study.model_dump(include=shared), **variants}
 
 
 def _execute(jobs: list[dict[str, Any]], workers: int, executor: Executor | None) -> Iterable[dict[str, Any]]:
@@ -237,10 +274,10 @@ def _steps(study: Study, out: Path, progress: Progress) -> dict[str, dict[str, i
     if "time" not in study.budgets:
         return plan
     path = out / "clock.json"
-    if not path.exists():
-        measured = {v.name: _step_seconds(study, v, progress) for v in study.variants}
-        paths.write_text(path, json.dumps(measured, indent=2) + "\n")
-    seconds = json.loads(path.read_text(encoding="utf-8"))
+    seconds = read_json(path) if path.exists() else {}
+    if new := [v for v in study.variants if v.name not in seconds]:
+        seconds |= {v.name: _step_seconds(study, v, progress) for v in new}
+        paths.write_text(path, json.dumps(seconds, indent=2) + "\n")
     granted = next(v for v in study.variants if v.name == study.clock)
     recipe = override(registry.solver(granted.solver).recipe(study.preset), [*study.settings, *granted.settings])
     total = recipe.train.steps * seconds[granted.name]

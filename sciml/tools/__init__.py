@@ -1,7 +1,8 @@
 """What is done to a solver: four small shapes, never one god class.
 
-A module in this package exports ``TOOLS``, a tuple of instances of leaves of these bases. A tool works on any solver whose
-module it can read and says so in `Tool.supports`; applying it to a run leaves a child run whose record names its parent.
+A module in this package exports ``TOOLS``, a tuple of instances of leaves of these bases. A tool works on any solver
+whose module it can read and says so in `Tool.supports`; applying it to a run leaves a child run whose record names its
+parent.
 """
 
 from sciml.tools._shapes import Policy as Policy

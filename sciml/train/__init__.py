@@ -14,6 +14,7 @@ from sciml.train._solver import Knob as Knob
 from sciml.train._solver import Recipe as Recipe
 from sciml.train._solver import Solver as Solver
 from sciml.train._solver import Spec as Spec
+from sciml.train._solver import recipe_of as recipe_of
 from sciml.train._stepper_solver import StepperSolver as StepperSolver
 from sciml.train._task import Examination as Examination
 from sciml.train._task import Examples as Examples
@@ -41,5 +42,6 @@ __all__ = [
     "load_weights",
     "match_parameters",
     "process_group",
+    "recipe_of",
     "save_weights",
 ]

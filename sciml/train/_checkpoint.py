@@ -3,7 +3,7 @@
 The file is written by ``torch.save`` and read with ``weights_only=True``: tensors, numbers, strings, lists, dicts.
 """
 
-import json
+import io
 import pickle
 import warnings
 from pathlib import Path
@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from sciml.core import paths
+from sciml.core.config import differences
 from sciml.core.errors import CheckpointError
 
 _FORMAT = 1
@@ -45,8 +46,10 @@ class Checkpoint(NamedTuple):
 
     def save(self, path: Path) -> None:
         """Write atomically."""
+        content = io.BytesIO()  # torch's own writer reports a full disk as one of its internal errors
+        torch.save({"format": _FORMAT, **self._asdict()}, content)
         with paths.atomic_write(path) as temporary:
-            torch.save({"format": _FORMAT, **self._asdict()}, temporary)
+            temporary.write_bytes(content.getbuffer())
 
     @classmethod
     def load(cls, path: Path, identity: dict[str, Any]) -> "Checkpoint":
@@ -75,13 +78,11 @@ class Checkpoint(NamedTuple):
 
 
 def _check_identity(path: Path, got: Any, expected: dict[str, Any]) -> None:
-    got = got if isinstance(got, dict) else {}
-    different = sorted(key for key in {*got, *expected} if got.get(key) != expected.get(key))
-    if different:
+    if different := differences(got if isinstance(got, dict) else {}, expected):
         raise CheckpointError(
             f"{path} belongs to another run; it differs in {', '.join(different)}",
-            got=json.dumps({key: got.get(key) for key in different}, default=str)[:300],
-            expected=json.dumps({key: expected.get(key) for key in different}, default=str)[:300],
+            got=", ".join(str(old) for old, _ in different.values()),
+            expected=", ".join(str(new) for _, new in different.values()),
             fix="Resume with the command and settings it was started with, or start a new run.",
         )
 

@@ -100,7 +100,7 @@ class Forecast(Task):
             words = {"units": parameter.units, "long_name": parameter.long_name}
             arrays[parameter.name] = ("sample", split.parameters[kept, i].numpy(), words)
         coords: dict[str, Any] = {axis.name: (axis.name, axis.points().numpy()) for axis in self.grid.axes}
-        coords["time"] = ("time", self._times(0, self.source.card.frames))
+        coords["time"] = self._times(0, self.source.card.frames)
         return xarray.Dataset(arrays, coords, {"history": self.settings.history, "problem": self.problem.name})
 
     def sample(self) -> Window:
@@ -111,18 +111,21 @@ class Forecast(Task):
 
     def read_inputs(self, path: Path, steps: int | None) -> Window:
         """Context frames and parameters from a user's NetCDF file."""
-        return read_window(path, self.problem, self.grid, self.settings.history, steps or self._rollout_steps)
+        steps = steps or self._rollout_steps
+        return read_window(path, self.problem, self.grid, self.settings.history, steps, self.source.card.dt)
 
     def describe(self, inputs: Window, prediction: Prediction) -> xarray.Dataset:
-        """A prediction as named fields with units; time counts from the last context frame."""
+        """A prediction as named fields with units; its times continue those of the inputs."""
         arrays = self._fields(prediction.mean.cpu())
         if prediction.status is not None:
             arrays["status"] = ("sample", prediction.status.to(torch.int8).cpu().numpy())
         coords: dict[str, Any] = {axis.name: (axis.name, axis.points().numpy()) for axis in self.grid.axes}
-        return xarray.Dataset(arrays, {**coords, "time": ("time", self._times(1, inputs.steps + 1))})
+        coords["time"] = self._times(1, inputs.steps + 1, inputs.time)
+        return xarray.Dataset(arrays, coords)
 
-    def _times(self, first: int, end: int) -> np.ndarray:
-        return self.source.card.dt * np.arange(first, end)
+    def _times(self, first: int, end: int, origin: float = 0.0) -> tuple[str, np.ndarray, dict[str, str]]:
+        words = {"units": self.source.layout.about.time_units, "long_name": "time"}
+        return "time", origin + self.source.card.dt * np.arange(first, end), words
 
     @property
     def _rollout_steps(self) -> int:
@@ -144,7 +147,7 @@ class Forecast(Task):
             if bad.any():
                 names = [field.name for field, is_bad in zip(self.problem.fields, bad.tolist(), strict=True) if is_bad]
                 return f"{words} of field {', '.join(names)}"
-        return "the loss or its gradient, with every field finite"
+        return "the loss or its gradient (but no field)"
 
     def _single_steps(self, solver: Solver, module: nn.Module) -> Iterator[tuple[Tensor, Tensor]]:
         windows = data.Windows(self.source.split("test"), self.settings.history, 1)
@@ -164,8 +167,8 @@ class Forecast(Task):
     @staticmethod
     def _predict(solver: Solver, module: nn.Module, window: Window) -> Tensor:
         device = next((t.device for t in (*module.parameters(), *module.buffers())), torch.device("cpu"))
-        moved = Window(*(value.to(device) for value in window[:3]), window.steps)
-        return solver.predict(module, moved).mean.cpu()
+        moved = (window.states.to(device), window.parameters.to(device), window.stride.to(device))
+        return solver.predict(module, Window(*moved, window.steps)).mean.cpu()
 
     def _drifts(self, context: Tensor, predicted: Tensor, parameters: Tensor) -> dict[str, Tensor]:
         named = {p.name: parameters[:, i].double() for i, p in enumerate(self.problem.parameters)}
@@ -181,7 +184,7 @@ class Forecast(Task):
             curve = curves[name]
             arrays[name] = (("sample", "time", "field")[: curve.ndim], curve.numpy())
         coords = {
-            "time": ("time", self._times(self.settings.history, self.source.card.frames)),
+            "time": self._times(self.settings.history, self.source.card.frames),
             "field": ("field", [field.name for field in self.problem.fields]),
         }
         return xarray.Dataset(arrays, coords)

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pydantic
 import torch
 import xarray
@@ -36,12 +37,16 @@ class ForecastConfig(Config):
 
 
 class Window(NamedTuple):
-    """What `StepperSolver.predict` needs: context, parameters, stride, and how many steps to go."""
+    """What `StepperSolver.predict` needs: context, parameters, stride, and how many steps to go.
+
+    `time` is the physical time of the last context frame.
+    """
 
     states: Float[Tensor, "batch history channel *space"]
     parameters: Float[Tensor, "batch parameter"]
     stride: Float[Tensor, " batch"]
     steps: int = 1
+    time: float = 0.0
 
 
 class ForecastExamples:
@@ -63,7 +68,7 @@ class ForecastExamples:
         return replace(batch, inputs=batch.inputs + noise * self._scale.view(-1, *[1] * (noise.ndim - 3)))
 
 
-def read_window(path: Path, problem: Problem, grid: Grid, history: int, steps: int) -> Window:
+def read_window(path: Path, problem: Problem, grid: Grid, history: int, steps: int, dt: float) -> Window:
     """Context frames from a user's NetCDF file.
 
     Arguments:
@@ -71,38 +76,82 @@ def read_window(path: Path, problem: Problem, grid: Grid, history: int, steps: i
             and one per parameter on ``sample`` (or a scalar). The last `history` frames are used.
         problem, grid: what the fields are called and how large they must be.
         history, steps: frames of context needed and of forecast wanted.
+        dt: physical time between frames; a coordinate ``time``, which the file may have, must agree with it.
 
     Raises: DataError for a file that cannot be read or does not fit.
     """
+    source = _open(path)
+    wanted = [entry.name for entry in (*problem.fields, *problem.parameters)]
+    if missing := [name for name in wanted if name not in source]:
+        raise DataError(
+            f"{path} lacks {', '.join(missing)}",
+            got="variables " + (", ".join(map(str, source.data_vars)) or "(none)"),
+            expected=", ".join(wanted),
+        )
+    dims = ("sample", "time", *grid.dims)
+    states = torch.stack([_field(path, source[field.name], dims, grid, history) for field in problem.fields], dim=2)
+    columns = [_column(path, source[parameter.name], len(states)) for parameter in problem.parameters]
+    parameters = torch.stack(columns, dim=1) if columns else torch.zeros(len(states), 0)
+    for name, values in [*zip(wanted, (*states.unbind(2), *parameters.unbind(1)), strict=True)]:
+        if not values.isfinite().all():
+            raise DataError(
+                f"{name!r} in {path} holds values that are not finite", fix="Fill or drop the bad samples first."
+            )
+    return Window(states, parameters, torch.ones(len(states)), steps, _last_time(path, source, history, dt))
+
+
+def _open(path: Path) -> xarray.Dataset:
+    if not path.is_file():
+        raise DataError(f"there is no file {path}", fix="Give a NetCDF file with the context frames.")
     try:
         with xarray.open_dataset(path, engine="h5netcdf", decode_times=False) as opened:
             source = opened.load()
-    except FileNotFoundError:
-        raise DataError(f"there is no file {path}") from None
-    except (OSError, ValueError, KeyError) as error:
-        raise DataError(f"{path} is not a readable NetCDF-4 file", got=str(error).splitlines()[0]) from None
-    if "sample" not in source.dims:
-        source = source.expand_dims("sample")
-    dims = ("sample", "time", *grid.dims)
-    missing = [entry.name for entry in (*problem.fields, *problem.parameters) if entry.name not in source]
-    if missing:
-        raise DataError(f"{path} lacks {', '.join(missing)}", got=f"variables {', '.join(map(str, source.data_vars))}")
-    fields = []
-    for field in problem.fields:
-        array = source[field.name]
-        sizes = tuple(array.sizes.get(name, 0) for name in grid.dims)
-        if set(array.dims) != set(dims) or sizes != grid.size or array.sizes["time"] < history:
-            raise DataError(
-                f"field {field.name!r} in {path} has the wrong shape",
-                got=dict(array.sizes),
-                expected=f"{', '.join(dims)} with at least {history} times and {grid.size} points along {grid.dims}",
-            )
-        fields.append(torch.from_numpy(array.transpose(*dims).values.astype("float32"))[:, -history:])
-    states = torch.stack(fields, dim=2)
-    if not states.isfinite().all():
-        raise DataError(f"{path} holds values that are not finite", fix="Fill or drop the bad samples first.")
-    columns = [
-        torch.from_numpy(source[p.name].values.astype("float32")).expand(len(states)) for p in problem.parameters
-    ]
-    parameters = torch.stack(columns, dim=1) if columns else torch.zeros(len(states), 0)
-    return Window(states, parameters, torch.ones(len(states)), steps)
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:  # what h5py raises for damaged files
+        detail = " ".join(str(error).split())
+        raise DataError(f"{path} is not a readable NetCDF-4 file", got=detail) from None
+    return source if "sample" in source.dims else source.expand_dims("sample")
+
+
+def _field(
+    path: Path, array: xarray.DataArray, dims: tuple[str, ...], grid: Grid, history: int
+) -> Float[Tensor, "sample history *space"]:
+    sizes = tuple(array.sizes.get(name, 0) for name in grid.dims)
+    if set(array.dims) != set(dims) or sizes != grid.size or array.sizes["time"] < history:
+        wanted = [f"{name} {size}" for name, size in zip(grid.dims, grid.size, strict=True)]
+        raise DataError(
+            f"field {array.name!r} in {path} has the wrong shape",
+            got=", ".join(f"{name} {size}" for name, size in array.sizes.items()),
+            expected=", ".join(["sample (any number)", f"time {history} or more", *wanted]),
+        )
+    return _numbers(path, array.transpose(*dims))[:, -history:]
+
+
+def _column(path: Path, array: xarray.DataArray, samples: int) -> Float[Tensor, " sample"]:
+    if array.dims not in ((), ("sample",)):
+        raise DataError(
+            f"parameter {array.name!r} in {path} has the wrong shape",
+            got=", ".join(f"{name} {size}" for name, size in array.sizes.items()),
+            expected=f"one value, or one for each of the {samples} samples",
+        )
+    return _numbers(path, array).expand(samples)
+
+
+def _numbers(path: Path, array: xarray.DataArray) -> Tensor:
+    if array.dtype.kind not in "fiu":
+        raise DataError(f"{array.name!r} in {path} does not hold real numbers", got=f"values of type {array.dtype}")
+    return torch.from_numpy(array.values.astype("float32"))
+
+
+def _last_time(path: Path, source: xarray.Dataset, history: int, dt: float) -> float:
+    """Time of the last frame; 0 for a file without times."""
+    if "time" not in source.coords:
+        return 0.0
+    times = source["time"].values[-history:]
+    if times.dtype.kind not in "fiu" or not np.allclose(np.diff(times), dt, rtol=1e-3):
+        raise DataError(
+            f"the frames of {path} have another distance in time than the data the run was trained on",
+            got=f"times {', '.join(map(str, times))}",
+            expected=f"numbers {dt} apart",
+            fix="Interpolate them, or leave out the coordinate `time` if it is only a number.",
+        )
+    return float(times[-1])

@@ -1,12 +1,14 @@
 """The solver contract: what a module under ``sciml/solvers`` exports in its ``SOLVERS`` tuple."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
 from torch import Tensor, nn
 
 from sciml.core.config import Config
+from sciml.core.errors import UnknownNameError
 from sciml.core.problem import Problem
 from sciml.core.types import Grid, Prediction, Support
 from sciml.data import Statistics
@@ -27,6 +29,13 @@ class Recipe(Config, Generic[M, T]):
     """Steps, batch, optimiser."""
     baselines: tuple[str, ...] = ()
     """Solvers it is compared with in the same run, by key."""
+
+
+def recipe_of(recipes: Mapping[str, Recipe], preset: str) -> Recipe:
+    """The recipe of a preset from a solver's table; an unknown name lists the valid ones."""
+    if preset not in recipes:
+        raise UnknownNameError("preset", preset, recipes)
+    return recipes[preset]
 
 
 @dataclass(frozen=True)

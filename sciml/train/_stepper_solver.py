@@ -56,6 +56,6 @@ class StepperSolver(Solver):
         """A rollout of ``inputs.steps`` frames in physical units."""
         assert isinstance(module, Stepper)
         module.eval()
-        mean = module.rollout(*inputs)
+        mean = module.rollout(inputs.states, inputs.parameters, inputs.stride, inputs.steps)
         finite = mean.isfinite().flatten(1).all(1)
         return Prediction(mean, None, torch.where(finite, int(Status.OK), int(Status.DIVERGED)))

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from sciml.core import rng
+from sciml.core import paths, rng
 from sciml.core.errors import Interrupted, NumericsError
 from sciml.core.progress import Progress, SilentProgress
 from sciml.train._checkpoint import Checkpoint, load_weights, save_weights
@@ -87,11 +87,11 @@ class Trainer:
         self._device = next(module.parameters()).device
         self._objective = wrap(Objective(module, loss), self._group)
         self._optimiser = torch.optim.AdamW(
-            module.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+            module.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
         )
         self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimiser, self._factor)
         self._average = AveragedModel(module, multi_avg_fn=_ema(config.ema), use_buffers=False) if config.ema else None
-        self._step, self._before, self._best = 0, 0.0, [math.inf, -1]
+        self._step, self._before, self._best, self._saved = 0, 0.0, [math.inf, -1], 0
         self._stop = threading.Event()
 
     def stop(self) -> None:
@@ -149,8 +149,8 @@ class Trainer:
         if self._group.any(not bool(torch.isfinite(mean) & torch.isfinite(norm))):
             raise NumericsError(
                 f"training broke down at step {self._step + 1}: {self._explain(self.module, share)} is not finite. "
-                f"The last good checkpoint is kept in {self.folder}. "
-                "Lower train.learning_rate or train.clip, or use train.precision=fp32."
+                + (f"The checkpoint of step {self._saved} is kept in {self.folder}. " if self._saved else "")
+                + "Lower train.learning_rate or train.clip, or use train.precision=fp32."
             )
         self._optimiser.step()
         self._schedule.step()
@@ -184,10 +184,12 @@ class Trainer:
                 "learning_rate": self._optimiser.param_groups[0]["lr"],
                 "seconds": round(self._seconds(), 3),
             }
-            with (self.folder / LOG).open("a", encoding="utf-8") as log:
+            path = self.folder / LOG
+            with paths.storage_errors(path), path.open("a", encoding="utf-8") as log:
                 log.write(json.dumps(line) + "\n")
 
     def _save(self) -> None:
+        self._saved = self._step
         if not self._group.leads:
             return
         Checkpoint(
@@ -210,6 +212,7 @@ class Trainer:
             self._average.load_state_dict(saved.average)
         rng.restore(saved.rng)
         self._step, self._before, self._best = saved.step, saved.seconds, list(saved.best)
+        self._saved = saved.step
 
     def _trim_log(self) -> None:
         """Drop log lines of steps that will be taken again."""
@@ -217,7 +220,7 @@ class Trainer:
         if self._group.leads and path.exists():
             lines = path.read_text(encoding="utf-8").splitlines()
             kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= self._step]
-            path.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
+            paths.write_text(path, "".join(line + "\n" for line in kept))
 
     def _seconds(self) -> float:
         return self._before + time.perf_counter() - self._started

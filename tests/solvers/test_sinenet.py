@@ -9,7 +9,7 @@ from torch.nn.functional import avg_pool2d, gelu, group_norm, interpolate, pad
 
 from sciml.core.errors import ConfigError, UserError
 from sciml.core.types import Axis, Grid
-from sciml.solvers.sinenet import SineNet, SineNetConfig, SineNetSolver, count_parameters, multiplier_for
+from sciml.solvers.sinenet import SineNet, SineNetConfig, SineNetSolver, count_parameters, width_for
 from sciml.train import count_parameters as count_module
 from sciml.train import match_parameters
 
@@ -112,16 +112,15 @@ def test_disentangled_path_costs_what_the_formula_says(waves):
 
 @pytest.mark.parametrize("waves", [2, 4, 6, 8])
 def test_multiplier_is_solved_for_a_size(waves):
-    config = SineNetConfig(waves=waves)
-    multiplier = multiplier_for(35_490_219, config, **SMOKE)
-    found = count_parameters(config.model_copy(update={"multiplier": multiplier}), **SMOKE)
+    multiplier = width_for(35_490_219, waves, **SMOKE)
+    found = count_parameters(SineNetConfig(waves=waves, multiplier=multiplier), **SMOKE)
     assert found == pytest.approx(35_490_219, rel=3e-3)
     assert multiplier == pytest.approx(PUBLISHED[waves], abs=3e-3)
 
 
-def test_multiplier_for_an_impossible_size():
+def test_width_for_an_impossible_size():
     with pytest.raises(ConfigError, match=r"1 waves and width 64.*got 10; expected between"):
-        multiplier_for(10, SineNetConfig(waves=1), **SMOKE)
+        width_for(10, 1, **SMOKE)
 
 
 def test_size_can_be_matched_by_the_knob(problem, spec):

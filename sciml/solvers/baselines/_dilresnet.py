@@ -21,8 +21,7 @@ from sciml.nn import (
     padding_modes,
     unfold_time,
 )
-from sciml.solvers._presets import recipe_of
-from sciml.train import Forecast, ForecastConfig, Knob, Recipe, Spec, StepperSolver, TrainConfig
+from sciml.train import Forecast, ForecastConfig, Knob, Recipe, Spec, StepperSolver, TrainConfig, recipe_of
 
 DILATIONS = (1, 2, 4, 8, 4, 2, 1)
 """Distances between the kernel points of the convolutions of one block."""

@@ -14,8 +14,7 @@ from sciml.core.config import Config
 from sciml.core.problem import Problem
 from sciml.core.types import Grid
 from sciml.nn import Conv, PaddingChoice, Stepper, fold_time, padding_modes, unfold_time
-from sciml.solvers._presets import recipe_of
-from sciml.train import Forecast, ForecastConfig, Recipe, Spec, StepperSolver, TrainConfig
+from sciml.train import Forecast, ForecastConfig, Recipe, Spec, StepperSolver, TrainConfig, recipe_of
 
 _POINTS = 2**16  # neighbourhoods laid out at a time
 

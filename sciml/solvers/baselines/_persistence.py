@@ -7,8 +7,7 @@ from torch import Tensor, nn
 
 from sciml.core.config import Config
 from sciml.core.problem import Problem
-from sciml.solvers._presets import recipe_of
-from sciml.train import Forecast, ForecastConfig, Recipe, Spec, StepperSolver, TrainConfig
+from sciml.train import Forecast, ForecastConfig, Recipe, Spec, StepperSolver, TrainConfig, recipe_of
 
 
 class PersistenceConfig(Config):

@@ -24,8 +24,7 @@ from sciml.nn import (
     padding_modes,
     unfold_time,
 )
-from sciml.solvers._presets import recipe_of
-from sciml.train import Forecast, ForecastConfig, Knob, Recipe, Spec, StepperSolver, TrainConfig
+from sciml.train import Forecast, ForecastConfig, Knob, Recipe, Spec, StepperSolver, TrainConfig, recipe_of
 
 
 class UNetConfig(Config):

@@ -73,14 +73,27 @@ def count_parameters(config: SineNetConfig, *, channels_in: int, channels_out: i
     return ends + config.waves * wave + (embedding if config.waves else 0)
 
 
-def multiplier_for(
-    parameters: int, config: SineNetConfig, *, channels_in: int, channels_out: int, num_parameters: int = 0
+def width_for(
+    parameters: int,
+    waves: int,
+    *,
+    channels_in: int,
+    channels_out: int,
+    num_parameters: int = 0,
+    config: SineNetConfig | None = None,
 ) -> float:
-    """The multiplier that brings `config` nearest to a parameter count: bisection on `count_parameters`.
+    """The multiplier m that gives a SineNet of `waves` waves a parameter count: bisection on `count_parameters`.
+
+    Arguments:
+        parameters: the count to come nearest to.
+        waves: number of waves K.
+        channels_in, channels_out, num_parameters: as for `count_parameters`.
+        config: every other hyper-parameter; the published ones (c_0 = 64, L = 4) if left out.
 
     Raises:
         ConfigError: no multiplier between 0.01 and 16 gives that count.
     """
+    config = (config or SineNetConfig()).model_copy(update={"waves": waves})
 
     def count(multiplier: float) -> int:
         return count_parameters(
@@ -93,7 +106,7 @@ def multiplier_for(
     low, high = 0.01, 16.0
     if not count(low) <= parameters <= count(high):
         raise ConfigError(
-            f"no multiplier gives a SineNet of {config.waves} waves and width {config.width} that many parameters",
+            f"no multiplier gives a SineNet of {waves} waves and width {config.width} that many parameters",
             got=f"{parameters:,}",
             expected=f"between {count(low):,} and {count(high):,}",
             fix="Change model.waves or model.width.",

@@ -1,10 +1,9 @@
 """SineNet as a solver: its recipes, its size, its claim."""
 
 from sciml.core.problem import Problem
-from sciml.solvers._presets import recipe_of
 from sciml.solvers.sinenet._config import SineNetConfig
 from sciml.solvers.sinenet._network import SineNet
-from sciml.train import Forecast, ForecastConfig, Knob, Recipe, Spec, StepperSolver, TrainConfig
+from sciml.train import Forecast, ForecastConfig, Knob, Recipe, Spec, StepperSolver, TrainConfig, recipe_of
 
 _RECIPES = {
     "tiny": Recipe[SineNetConfig, ForecastConfig](

@@ -1,0 +1,56 @@
+"""How the command line starts: fast, completable, as a module, into a pipe."""
+
+import os
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(*arguments, **environment):
+    return subprocess.run(
+        [sys.executable, "-m", "sciml", *arguments],
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_help_answers_before_one_wonders():
+    if os.getloadavg()[0] > 2 * (os.cpu_count() or 1):
+        pytest.skip(f"the machine is busy (load {os.getloadavg()[0]:.1f}); the time would say nothing")
+    taken = []
+    for _ in range(3):
+        began = time.perf_counter()
+        assert run("--help").returncode == 0
+        taken.append(time.perf_counter() - began)
+    assert statistics.median(taken) < 0.5
+
+
+def test_completion_knows_the_verbs_and_the_groups():
+    answer = run(_SCIML_COMPLETE="complete_bash", COMP_WORDS="sciml da", COMP_CWORD="1")
+    assert answer.stdout.split() == ["data"]
+    answer = run(_SCIML_COMPLETE="complete_bash", COMP_WORDS="sciml data ", COMP_CWORD="2")
+    assert {"generate", "verify", "info", "export"} == set(answer.stdout.split())
+
+
+def test_a_closed_pipe_is_no_error(tmp_path):
+    listing = subprocess.Popen(
+        [sys.executable, "-m", "sciml", "new", "problem", "heat", "--json"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert listing.stdout is not None
+    listing.stdout.close()
+    assert listing.wait(60) == 0
+    assert listing.stderr is not None
+    with listing.stderr as err:
+        assert b"Traceback" not in err.read()

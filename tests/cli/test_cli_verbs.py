@@ -1,0 +1,319 @@
+"""Every verb, once as a person and once as a machine would call it."""
+
+import importlib.util
+import json
+import math
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import xarray
+
+import sciml as package
+
+
+def test_list_names_everything_there_is(sciml):
+    listed = sciml("list", "--json").json
+    assert "shallow_water" in [problem["name"] for problem in listed["problems"]]
+    assert {"sinenet", "persistence"} <= {solver["key"] for solver in listed["solvers"]}
+    assert listed["support"]["shallow_water"]["sinenet"] == {"ok": True, "reason": ""}
+    shown = sciml("list")
+    assert shown.code == 0
+    assert all(word in shown.out for word in ("Problems", "shallow_water", "Evolves", "Solvers", "sinenet", "Support"))
+
+
+def test_show_a_problem_by_name_and_by_path(sciml, advection):
+    by_name = sciml("show", "shallow_water", "--json").json
+    assert by_name["kind"] == "problem"
+    assert by_name["presets"]["tiny"]["trajectories"]["train"] > 0
+    by_path = sciml("show", advection, "--json").json
+    assert [field["units"] for field in by_path["fields"]] == ["kg m-3", "kg m-3"]
+    assert by_path["parameters"][0]["name"] == "speed"
+    shown = sciml("show", advection).out
+    assert all(word in shown for word in ("∂a/∂t + c ∂a/∂x = 0", "m s-1", "trajectories.train", "16, 12"))
+
+
+def test_show_a_solver(sciml):
+    found = sciml("show", "sinenet", "--json").json
+    assert found["kind"] == "solver"
+    assert found["recipes"]["paper"]["model"]["waves"] == 8
+    shown = sciml("show", "sinenet").out
+    assert all(word in shown for word in ("arXiv:2403.19507", "train.learning_rate", "tiny", "113,750"))
+
+
+def test_doctor_finds_what_a_run_needs(sciml, tmp_path, monkeypatch):
+    states = {check["name"]: check["state"] for check in sciml("doctor", "--json").json}
+    assert states["torch"] == states["cache folder"] == states["problems"] == "ok"
+    assert set(states.values()) <= {"ok", "missing", "fail"}
+    assert "cache folder" in sciml("doctor").out
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("SCIML_HOME", str(tmp_path / "file"))
+    broken = sciml("doctor", "--json")
+    assert broken.code == 2
+    assert next(check["detail"] for check in broken.json if check["name"] == "cache folder").endswith("Move it away.")
+
+
+def test_version_and_help(sciml):
+    assert sciml("--version").out.strip() == package.__version__
+    for arguments in (["-h"], ["--help"], ["run", "--help"], ["data", "--help"], ["new", "--help"]):
+        shown = sciml(*arguments)
+        assert shown.code == 0
+        assert "Usage: sciml" in shown.out
+
+
+def test_run_prints_a_table_and_leaves_a_page(sciml, advection, quick, tmp_path):
+    first = sciml("run", advection, *quick)
+    assert first.code == 0, first.err
+    assert all(word in first.out for word in ("SineNet", "Persistence", "rollout/relative_l2", "train s"))
+    assert "page: runs/periodic_advection/sinenet-tiny-s0/report.html" in first.out
+    folder = tmp_path / "runs" / "periodic_advection" / "sinenet-tiny-s0"
+    wanted = "record.json config.json model.safetensors checkpoint.pt log.jsonl predictions.h5 report.html figures"
+    assert set(wanted.split()) <= {path.name for path in folder.iterdir()}
+    second = sciml("run", advection, *quick, "--json").json
+    assert second["folder"].endswith("sinenet-tiny-s0-2")
+    assert second["record"]["schema"] == "sciml/record/1"
+    assert f"{second['record']['parameters']:,}" in first.out
+    weights = [
+        (folder.with_name(name) / "model.safetensors").read_bytes() for name in (folder.name, folder.name + "-2")
+    ]
+    assert weights[0] == weights[1]
+
+
+def test_data_is_generated_described_verified_and_exported(sciml, advection, tmp_path):
+    made = sciml("data", "generate", advection, "--json").json
+    assert made["splits"]["train"]["status"] == {"ok": 10}
+    assert sciml("data", "info", advection, "--json").json == made
+    assert "splits.train.trajectories" in sciml("data", "info", advection).out
+    checks = sciml("data", "verify", advection, "--json")
+    assert checks.code == 0
+    assert all(check["ok"] for check in checks.json)
+    assert "invariant mass" in sciml("data", "verify", advection).out
+    written = sciml("data", "export", advection, "--format", "netcdf", "--out", "copy", "--json").json
+    with xarray.open_dataset(tmp_path / written["paths"][0], engine="h5netcdf") as exported:
+        assert exported.sizes["sample"] == 10
+    assert sciml("data", "export", advection, "--format", "well", "--out", "well").code == 0
+
+
+def test_verify_exits_2_when_something_is_wrong(sciml, advection):
+    folder = sciml("data", "generate", advection, "--json").json["folder"]
+    (Path(folder) / "test-0000.nc").unlink()
+    answer = sciml("data", "verify", advection)
+    assert answer.code == 2
+    assert "FAILED" in answer.out
+
+
+def test_evaluate_repeats_the_record(sciml, finished):
+    examined = sciml("evaluate", finished, "--json").json
+    assert examined["metrics"] == pytest.approx(examined["recorded"], rel=1e-6)
+    assert examined["outcomes"] == {"ok": 5}
+    shown = sciml("evaluate", finished)
+    assert all(word in shown.out for word in ("now", "recorded", "rollout/vrmse"))
+
+
+@pytest.fixture
+def context(advection, tmp_path):
+    """A user's file: the first three frames of two test trajectories, at times 5.00, 5.05, 5.10."""
+    from sciml.core import registry
+    from sciml.data import generate
+
+    split = generate(registry.problem(advection), "tiny").split("test")
+    dims = ("sample", "time", "y", "x")
+    content = xarray.Dataset(
+        {
+            "a": (dims, split.states[:2, :3, 0].numpy()),
+            "b": (dims, split.states[:2, :3, 1].numpy()),
+            "speed": ("sample", split.parameters[:2, 0].numpy()),
+        },
+        {"time": 5 + 0.05 * np.arange(3)},
+    )
+    content.to_netcdf(tmp_path / "context.nc", engine="h5netcdf")
+    return content
+
+
+def test_predict_continues_a_users_file(sciml, finished, context, tmp_path):
+    described = sciml("predict", finished, "-i", "context.nc", "-o", "new/forecast.nc", "--steps", "4", "--json").json
+    assert described["sizes"] == {"sample": 2, "time": 4, "y": 16, "x": 12}
+    with xarray.open_dataset(tmp_path / "new" / "forecast.nc", engine="h5netcdf", decode_times=False) as forecast:
+        np.testing.assert_allclose(forecast["time"], [5.15, 5.20, 5.25, 5.30])
+        assert forecast["a"].attrs["units"] == "kg m-3"
+        assert forecast["time"].attrs["units"] == "s"
+        assert forecast["status"].values.tolist() == [0, 0]
+        first = forecast["a"].values
+    assert sciml("predict", finished, "-i", "context.nc").out.startswith("wrote prediction.nc")
+    with xarray.open_dataset(tmp_path / "prediction.nc", engine="h5netcdf", decode_times=False) as forecast:
+        assert forecast.sizes["time"] == 6  # as far as the run's own rollouts
+        np.testing.assert_array_equal(forecast["a"].values[:, :4], first)
+
+
+def test_predict_reads_what_the_program_writes(sciml, finished, advection, context, tmp_path):
+    """One case without `sample`, scalars for parameters, transposed, no times: the same numbers."""
+    one = context.isel(sample=0).drop_vars("time").transpose("x", "time", "y")
+    one.to_netcdf(tmp_path / "one.nc", engine="h5netcdf")
+    package_answer = package.predict(finished, tmp_path / "context.nc", steps=2)
+    got = package.predict(finished, tmp_path / "one.nc", steps=2)
+    np.testing.assert_allclose(got["a"], package_answer["a"][:1], rtol=1e-5)
+    np.testing.assert_allclose(got["time"], [0.05, 0.10])
+    written = sciml("data", "export", advection, "--out", "all", "--json").json["paths"]
+    assert package.predict(finished, tmp_path / written[-1], steps=1).sizes["sample"] == 5
+
+
+def test_export_answers_like_the_module(sciml, finished, tmp_path):
+    copy = shutil.copytree(finished, tmp_path / "run")
+    answers = {entry["format"]: entry for entry in sciml("export", copy, "--json").json}
+    assert answers["torch"]["state"] == "ok"
+    assert answers["torch"]["difference"] <= 1e-4
+    extra = all(importlib.util.find_spec(name) for name in ("onnx", "onnxscript"))
+    assert answers["onnx"]["state"] == ("ok" if extra else "missing")
+    program = torch.export.load(copy / "export" / "model.pt2").module()
+    states = 1 + torch.rand(3, 2, 2, 16, 12)
+    assert program(states, torch.full((3, 1), 0.5), torch.ones(3)).shape == (3, 1, 2, 16, 12)
+    assert answers["torch"]["detail"] == "answers agree"
+
+
+def test_export_without_the_extra_says_so_and_keeps_the_other_format(sciml, finished, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxscript", None)
+    copy = shutil.copytree(finished, tmp_path / "run")
+    answer = sciml("export", copy, "--format", "onnx", "--json")
+    assert answer.code == 2
+    assert answer.json == [
+        {
+            "format": "onnx",
+            "state": "missing",
+            "path": None,
+            "difference": None,
+            "detail": "pip install 'sciml[export]'",
+        }
+    ]
+    shown = sciml("export", copy, "--format", "onnx")
+    assert shown.code == 2
+    assert "missing" in shown.out
+
+
+def test_report_is_written_again_from_files(sciml, finished, tmp_path):
+    copy = shutil.copytree(finished, tmp_path / "runs" / "one")
+    (copy / "report.html").unlink()
+    assert sciml("report", copy, "--json").json == {"page": str(copy / "report.html")}
+    assert "SineNet" in (copy / "report.html").read_text()
+    assert sciml("report", tmp_path / "runs").code == 0
+    assert "one" in (tmp_path / "runs" / "index.html").read_text()
+
+
+def test_the_python_interface_mirrors_the_verbs(finished, advection, tmp_path, context):
+    run = package.run(advection, solver="linear", out=tmp_path / "runs", settings=["baselines=['persistence']"], seed=3)
+    assert (
+        run.metrics["rollout/relative_l2"] < run.record.baselines["persistence"].metrics["test"]["rollout/relative_l2"]
+    )
+    assert (run.folder / "report.html").is_file()
+    assert run.folder.name == "linear-tiny-s3"
+    assert package.evaluate(run.folder).metrics == pytest.approx(run.metrics)
+    assert set(package.predict(run.folder, tmp_path / "context.nc").data_vars) == {"a", "b", "status"}
+    assert [entry.state for entry in package.export(run.folder, ["torch"])] == ["ok"]
+    with pytest.raises(package.errors.UnknownNameError):
+        package.run("shalow_water")
+    with pytest.raises(AttributeError, match="no attribute 'runn'"):
+        package.runn  # noqa: B018
+
+
+STUDY = """
+title = "Waves"
+question = "Do two waves beat none?"
+problem = "{problem}"
+preset = "tiny"
+seeds = [0, 1]
+parameters = 30000
+settings = ["train.steps=3"]
+
+[[variants]]
+name = "two"
+label = "two waves"
+solver = "sinenet"
+settings = ["model.levels=2", "model.waves=1"]
+
+[[variants]]
+name = "still"
+label = "persistence"
+solver = "persistence"
+
+[[claims]]
+text = "Two waves lower the error"
+metric = "rollout/relative_l2"
+better = "two"
+worse = "still"
+"""
+
+
+@pytest.fixture
+def study_file(tmp_path, advection):
+    path = tmp_path / "waves.toml"
+    path.write_text(STUDY.format(problem=advection))
+    return path
+
+
+def test_a_study_runs_resumes_and_mends_its_results(sciml, study_file, tmp_path):
+    answer = sciml("study", study_file, "--json")
+    assert answer.code == 0, answer.err
+    folder = tmp_path / "reports" / "waves"
+    assert answer.json == {"folder": "reports/waves", "page": "reports/waves/report.html"}
+    page = (folder / "report.html").read_text()
+    assert "Two waves lower the error" in page
+    assert (tmp_path / "reports" / "index.html").is_file()
+    results = (folder / "results.jsonl").read_text()
+    lines = [json.loads(line) for line in results.splitlines()]
+    assert sorted((line["variant"], line["seed"]) for line in lines) == [
+        ("still", 0),
+        ("still", 1),
+        ("two", 0),
+        ("two", 1),
+    ]
+    sizes = {line["variant"]: line["parameters"] for line in lines}
+    assert sizes["two"] == pytest.approx(30000, rel=0.05)
+    assert sizes["still"] == 0
+
+    stamps = {path: path.stat().st_mtime_ns for path in (folder / "runs").rglob("record.json")}
+    assert sciml("study", study_file).out.strip() == "wrote reports/waves/report.html"
+    assert (folder / "results.jsonl").read_text() == results
+
+    for cut in (len(results) - 1, len(results) - 2, results.rindex("}", 0, len(results) - 3) + 1, len(results) - 200):
+        (folder / "results.jsonl").write_text(results[:cut])
+        assert sciml("study", study_file).code == 0
+        mended = [json.loads(line) for line in (folder / "results.jsonl").read_text().splitlines()]
+        assert sorted(mended, key=str) == sorted(lines, key=str)
+    assert {path: path.stat().st_mtime_ns for path in stamps} == stamps  # nothing was run again
+
+
+def test_a_study_may_grow_but_not_change(sciml, refused, study_file, advection, tmp_path):
+    text = study_file.read_text().replace("seeds = [0, 1]", "seeds = [0]")
+    study_file.write_text(text)
+    assert sciml("study", study_file).code == 0
+    results = tmp_path / "reports" / "waves" / "results.jsonl"
+    before = results.read_text()
+    study_file.write_text(text.replace('"train.steps=3"', '"train.steps=2"'))
+    message = refused("study", study_file)
+    assert "holds results of this study with other settings; got settings=('train.steps=2',)" in message
+    assert "Choose another --out" in message
+    assert results.read_text() == before
+    study_file.write_text(text.replace("seeds = [0]", "seeds = [0, 5]").replace("two waves", "2 waves"))
+    assert sciml("study", study_file).code == 0
+    assert results.read_text().startswith(before)
+    assert len(results.read_text().splitlines()) == 4
+
+
+def test_equal_time_gives_every_variant_the_time_of_the_clock(sciml, study_file, tmp_path):
+    text = study_file.read_text().replace("seeds = [0, 1]", 'seeds = [0]\nbudgets = ["steps", "time"]\nclock = "two"')
+    study_file.write_text(text)
+    assert sciml("study", study_file).code == 0
+    lines = [json.loads(line) for line in (tmp_path / "reports/waves/results.jsonl").read_text().splitlines()]
+    assert {(line["variant"], line["budget"], line["steps"]) for line in lines} == {
+        ("two", "steps", 3),
+        ("two", "time", 3),
+        ("still", "steps", 0),
+        ("still", "time", 0),
+    }
+    clock = json.loads((tmp_path / "reports/waves/clock.json").read_text())
+    assert clock["two"] > 0 == clock["still"]
+    assert math.isfinite(clock["two"])
+    study_file.write_text(text + '\n[[variants]]\nname = "late"\nlabel = "late"\nsolver = "linear"\n')
+    assert sciml("study", study_file).code == 0
