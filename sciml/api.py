@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import xarray
 
 from sciml import DEFAULT_PROBLEM
+from sciml.core import registry
 from sciml.core.progress import Progress
 from sciml.report import write_run
 from sciml.study import Examined, Exported, Run, evaluate_run, export_run, predict_run
@@ -49,20 +49,24 @@ def run(
         progress=progress,
     )
     if finished is not None:
-        write_run(finished.folder)
+        write_run(finished.folder, problem=registry.problem(problem))
     return finished
 
 
-def evaluate(folder: str | Path) -> Examined:
+def evaluate(folder: str | Path, *, problem: str | Path | None = None) -> Examined:
     """Examine a finished run again: `sciml.study.evaluate_run`."""
-    return evaluate_run(folder)
+    return evaluate_run(folder, problem=problem)
 
 
-def predict(folder: str | Path, inputs: str | Path, *, steps: int | None = None) -> xarray.Dataset:
+def predict(
+    folder: str | Path, inputs: str | Path, *, steps: int | None = None, problem: str | Path | None = None
+) -> xarray.Dataset:
     """Apply a finished run to a user's file: `sciml.study.predict_run`."""
-    return predict_run(folder, inputs, steps=steps)
+    return predict_run(folder, inputs, steps=steps, problem=problem)
 
 
-def export(folder: str | Path, formats: Sequence[str] = ("torch", "onnx"), **options: Any) -> list[Exported]:
+def export(
+    folder: str | Path, formats: Sequence[str] = ("torch", "onnx"), *, problem: str | Path | None = None
+) -> list[Exported]:
     """Write a finished run as standalone programs: `sciml.study.export_run`."""
-    return export_run(folder, formats, **options)
+    return export_run(folder, formats, problem=problem)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sciml.study import Run
 
 RUN = typer.Argument(help="A run folder, as `sciml run` printed it.")
+PROBLEM = typer.Option("", "--problem", help="The folder of the run's problem, if that is not a registered one.")
 
 
 @app.command()
@@ -60,11 +61,11 @@ def run(
 
 
 @app.command()
-def evaluate(folder: Path = RUN, json: bool = JSON) -> None:
+def evaluate(folder: Path = RUN, problem: str = PROBLEM, json: bool = JSON) -> None:
     """Examine a finished run again on its test data and compare with its record."""
     from sciml import api
 
-    examined = api.evaluate(folder)
+    examined = api.evaluate(folder, problem=problem or None)
     if json:
         as_json(examined._asdict())
         return
@@ -78,13 +79,14 @@ def predict(
     inputs: Path = typer.Option(..., "--input", "-i", help="NetCDF file with the solver's context frames."),
     output: Path = typer.Option(Path("prediction.nc"), "--output", "-o", help="NetCDF file to write."),
     steps: int = typer.Option(0, min=0, help="Steps to forecast; 0 for as many as the run's own rollouts."),
+    problem: str = PROBLEM,
     json: bool = JSON,
 ) -> None:
     """Apply a finished run to a file of your own."""
     from sciml import api
     from sciml.core import paths
 
-    predicted = api.predict(folder, inputs, steps=steps or None)
+    predicted = api.predict(folder, inputs, steps=steps or None, problem=problem or None)
     paths.make_folder(output.parent)
     with paths.atomic_write(output) as temporary:
         temporary.write_bytes(predicted.to_netcdf(engine="h5netcdf"))
@@ -96,12 +98,13 @@ def predict(
 def export(
     folder: Path = RUN,
     formats: list[str] = typer.Option(["torch", "onnx"], "--format", "-f", help="torch or onnx; repeatable."),
+    problem: str = PROBLEM,
     json: bool = JSON,
 ) -> None:
     """Write a run's network as torch.export and ONNX programs and check that they give the same answers."""
     from sciml import api
 
-    exported = api.export(folder, formats)
+    exported = api.export(folder, formats, problem=problem or None)
     if json:
         as_json([entry._asdict() for entry in exported])
     else:
@@ -145,17 +148,19 @@ def study(
 @app.command()
 def report(
     folder: Path = typer.Argument(Path(), help="A run folder, a study folder, or a folder that holds such folders."),
+    problem: str = PROBLEM,
     json: bool = JSON,
 ) -> None:
     """Write the page of a run or a study again from its files, or the index of a folder of them."""
     from sciml import report as pages
+    from sciml.core import registry
     from sciml.core.errors import DataError
     from sciml.study import RECORD
 
     if not folder.is_dir():
         raise DataError(f"there is no folder {folder}", fix="Give a run folder, a study folder, or one above them.")
     if (folder / RECORD).is_file():
-        page = pages.write_run(folder)
+        page = pages.write_run(folder, problem=registry.problem(problem) if problem else None)
     elif (folder / "study.json").is_file():
         page = pages.write_study(folder)
     else:

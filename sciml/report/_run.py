@@ -254,7 +254,7 @@ def _read_predictions(path: Path, problem: Problem | None) -> Forecasts | None:
         raise DataError(
             f"{path} does not hold predictions in the layout of a run",
             got=f"{type(error).__name__}: {error}",
-            fix="Make it anew with `sciml evaluate RUN`, or remove it to get a page without pictures.",
+            fix="Remove it to get a page without pictures, or run again to make it anew.",
         ) from error
 
 

@@ -2,15 +2,13 @@
 
 from sciml.study._export import Exported as Exported
 from sciml.study._export import export_run as export_run
+from sciml.study._folder import RunConfig as RunConfig
+from sciml.study._folder import read_config as read_config
 from sciml.study._record import RECORD as RECORD
 from sciml.study._record import Record as Record
 from sciml.study._record import SolverEntry as SolverEntry
 from sciml.study._record import schema as schema
-from sciml.study._run import Loaded as Loaded
 from sciml.study._run import Run as Run
-from sciml.study._run import RunConfig as RunConfig
-from sciml.study._run import load_run as load_run
-from sciml.study._run import read_config as read_config
 from sciml.study._run import run as run
 from sciml.study._study import Claim as Claim
 from sciml.study._study import Study as Study
@@ -18,7 +16,9 @@ from sciml.study._study import read_results as read_results
 from sciml.study._study import read_study as read_study
 from sciml.study._study import run_study as run_study
 from sciml.study._use import Examined as Examined
+from sciml.study._use import Loaded as Loaded
 from sciml.study._use import evaluate_run as evaluate_run
+from sciml.study._use import load_run as load_run
 from sciml.study._use import predict_run as predict_run
 
 __all__ = [

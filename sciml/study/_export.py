@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from sciml.core import paths
 from sciml.core.errors import UnknownNameError
-from sciml.study._run import load_run
+from sciml.study._use import load_run
 
 _TOLERANCE = 1e-4
 
@@ -35,10 +35,16 @@ class Exported(NamedTuple):
     detail: str
 
 
-def export_run(folder: str | Path, formats: Sequence[str] = ("torch", "onnx")) -> list[Exported]:
+def export_run(
+    folder: str | Path, formats: Sequence[str] = ("torch", "onnx"), *, problem: str | Path | None = None
+) -> list[Exported]:
     """Write a run's module, in physical units, as ``export/model.pt2`` and ``export/model.onnx``.
 
     The batch size stays free. Each file is read back, run on a test sample and compared with the module.
+
+    Arguments:
+        folder, problem: as for `load_run`.
+        formats: ``torch``, ``onnx``.
 
     Raises: UnknownNameError for an unknown format; DataError for a folder that is not a run.
     """
@@ -46,7 +52,7 @@ def export_run(folder: str | Path, formats: Sequence[str] = ("torch", "onnx")) -
     for name in formats:
         if name not in writers:
             raise UnknownNameError("export format", name, writers)
-    loaded = load_run(folder)
+    loaded = load_run(folder, problem=problem)
     module, inputs = loaded.module.eval(), loaded.task.sample()[:3]
     inputs = tuple(
         torch.cat([value, value]) for value in inputs

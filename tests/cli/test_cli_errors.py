@@ -1,5 +1,6 @@
 """What a user gets wrong, or finds broken: one paragraph, exit code 2, no traceback, nothing lost."""
 
+import json
 import os
 import pickle
 import shutil
@@ -11,6 +12,9 @@ import pytest
 import torch
 import xarray
 from safetensors.torch import save_file
+
+OWN = ("--problem", Path(__file__).parents[1] / "fixtures" / "periodic_advection")
+"""The fixture problem is not registered, so a verb that loads a run must be told where it is."""
 
 WRONG = {
     "problem": (["shalow_water"], "unknown problem 'shalow_water'; expected one of: shallow_water. Did you mean"),
@@ -203,21 +207,21 @@ SPOILT = {
 @pytest.mark.parametrize(("spoil", "words"), SPOILT.values(), ids=SPOILT)
 def test_predict_refuses_what_does_not_fit(refused, finished, given, tmp_path, spoil, words):
     spoil(given).to_netcdf(tmp_path / "x.nc", engine="h5netcdf")
-    assert words in refused("predict", finished, "-i", "x.nc")
+    assert words in refused("predict", finished, *OWN, "-i", "x.nc")
     assert not (tmp_path / "prediction.nc").exists()
 
 
 @pytest.mark.parametrize("content", [b"", b"text", b"\x89HDF\r\n\x1a\n" + bytes(200)])
 def test_predict_refuses_files_that_are_no_netcdf(refused, finished, tmp_path, content):
     (tmp_path / "x.nc").write_bytes(content)
-    assert "x.nc is not a readable NetCDF-4 file" in refused("predict", finished, "-i", "x.nc")
-    assert "there is no file none.nc" in refused("predict", finished, "-i", "none.nc")
+    assert "x.nc is not a readable NetCDF-4 file" in refused("predict", finished, *OWN, "-i", "x.nc")
+    assert "there is no file none.nc" in refused("predict", finished, *OWN, "-i", "none.nc")
 
 
 def test_predict_does_not_write_over_a_folder(refused, finished, given, tmp_path):
     given.to_netcdf(tmp_path / "x.nc", engine="h5netcdf")
     (tmp_path / "out").mkdir()
-    assert "out is a folder, not a file" in refused("predict", finished, "-i", "x.nc", "-o", "out")
+    assert "out is a folder, not a file" in refused("predict", finished, *OWN, "-i", "x.nc", "-o", "out")
 
 
 @pytest.fixture
@@ -245,21 +249,35 @@ def test_a_damaged_run_is_reported(refused, copy, file, content, words):
     (copy / file).unlink()
     if content is not None:
         (copy / file).write_bytes(content)
-    assert words in refused("evaluate", copy)
+    assert words in refused("evaluate", copy, *OWN)
 
 
 def test_weights_of_another_solver_are_refused(refused, copy):
     save_file({"network.stencil.weight": torch.zeros(2, 4, 5, 5)}, copy / "model.safetensors")
-    assert "belong to another module" in refused("evaluate", copy)
+    assert "belong to another module" in refused("evaluate", copy, *OWN)
+
+
+def test_a_path_written_in_a_run_is_not_imported_unasked(refused, copy, tmp_path):
+    """A run folder may be somebody else's: its config must not make us execute a file."""
+    hostile = tmp_path / "periodic_advection"
+    hostile.mkdir()
+    (hostile / "__init__.py").write_text("import pathlib; pathlib.Path(__file__).with_name('executed').touch()")
+    config = json.loads((copy / "config.json").read_text())
+    (copy / "config.json").write_text(json.dumps({**config, "problem_path": str(hostile)}))
+    for verb in (["evaluate", copy], ["export", copy], ["predict", copy, "-i", "x.nc"]):
+        assert f"Name its folder if you trust it, with --problem {hostile}" in refused(*verb)
+    assert not (hostile / "executed").exists()
+
+
+def test_a_run_is_not_loaded_with_another_problem(refused, copy, variant):
+    assert "is a run of another problem; got other" in refused("evaluate", copy, "--problem", variant("other", {}))
 
 
 def test_data_that_changed_since_the_run_is_noticed(refused, copy, advection, tmp_path):
     moved = shutil.copytree(advection, tmp_path / "periodic_advection")
     card = moved / "dataset.toml"
     card.write_text(card.read_text().replace("seed = 0", "seed = 1"))
-    config = copy / "config.json"
-    config.write_text(config.read_text().replace(str(advection), str(moved)))
-    message = refused("evaluate", copy)
+    message = refused("evaluate", copy, "--problem", moved)
     assert "the data of" in message
     assert "has changed since it ran" in message
 
@@ -383,7 +401,7 @@ def test_read_only_places_are_named(sciml, refused, advection, finished, given, 
     message = refused("run", advection, "--set", "model.levels=2", "--out", disk / "runs")
     assert f"cannot write to {disk / 'runs'}" in message
     assert "--out (runs) at a folder you own" in message
-    assert "cannot write to" in refused("predict", finished, "-i", "x.nc", "-o", disk / "p.nc")
+    assert "cannot write to" in refused("predict", finished, *OWN, "-i", "x.nc", "-o", disk / "p.nc")
     assert "cannot write to" in refused("new", "problem", "heat", "-o", disk)
     monkeypatch.setenv("SCIML_HOME", str(disk))
     assert "Give write permission, or point SCIML_HOME (data)" in refused("data", "generate", advection)

@@ -29,7 +29,7 @@ def test_the_skeleton_runs_unchanged(sciml, tmp_path):
     checks = sciml("data", "verify", "./heat_2d", "--json")
     assert checks.code == 0
     assert {"invariant heat", "reproduced"} <= {check["name"] for check in checks.json}
-    assert sciml("evaluate", folder).code == 0  # the run remembers where its problem is
+    assert sciml("evaluate", folder, "--problem", "./heat_2d").code == 0
 
 
 @pytest.mark.slow

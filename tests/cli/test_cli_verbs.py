@@ -14,6 +14,9 @@ import xarray
 
 import sciml as package
 
+OWN = ("--problem", Path(__file__).parents[1] / "fixtures" / "periodic_advection")
+"""The fixture problem is not registered, so a verb that loads a run must be told where it is."""
+
 
 def test_list_names_everything_there_is(sciml):
     listed = sciml("list", "--json").json
@@ -106,10 +109,10 @@ def test_verify_exits_2_when_something_is_wrong(sciml, advection):
 
 
 def test_evaluate_repeats_the_record(sciml, finished):
-    examined = sciml("evaluate", finished, "--json").json
+    examined = sciml("evaluate", finished, *OWN, "--json").json
     assert examined["metrics"] == pytest.approx(examined["recorded"], rel=1e-6)
     assert examined["outcomes"] == {"ok": 5}
-    shown = sciml("evaluate", finished)
+    shown = sciml("evaluate", finished, *OWN)
     assert all(word in shown.out for word in ("now", "recorded", "rollout/vrmse"))
 
 
@@ -134,7 +137,9 @@ def context(advection, tmp_path):
 
 
 def test_predict_continues_a_users_file(sciml, finished, context, tmp_path):
-    described = sciml("predict", finished, "-i", "context.nc", "-o", "new/forecast.nc", "--steps", "4", "--json").json
+    described = sciml(
+        "predict", finished, *OWN, "-i", "context.nc", "-o", "new/forecast.nc", "--steps", "4", "--json"
+    ).json
     assert described["sizes"] == {"sample": 2, "time": 4, "y": 16, "x": 12}
     with xarray.open_dataset(tmp_path / "new" / "forecast.nc", engine="h5netcdf", decode_times=False) as forecast:
         np.testing.assert_allclose(forecast["time"], [5.15, 5.20, 5.25, 5.30])
@@ -142,7 +147,7 @@ def test_predict_continues_a_users_file(sciml, finished, context, tmp_path):
         assert forecast["time"].attrs["units"] == "s"
         assert forecast["status"].values.tolist() == [0, 0]
         first = forecast["a"].values
-    assert sciml("predict", finished, "-i", "context.nc").out.startswith("wrote prediction.nc")
+    assert sciml("predict", finished, *OWN, "-i", "context.nc").out.startswith("wrote prediction.nc")
     with xarray.open_dataset(tmp_path / "prediction.nc", engine="h5netcdf", decode_times=False) as forecast:
         assert forecast.sizes["time"] == 6  # as far as the run's own rollouts
         np.testing.assert_array_equal(forecast["a"].values[:, :4], first)
@@ -152,17 +157,17 @@ def test_predict_reads_what_the_program_writes(sciml, finished, advection, conte
     """One case without `sample`, scalars for parameters, transposed, no times: the same numbers."""
     one = context.isel(sample=0).drop_vars("time").transpose("x", "time", "y")
     one.to_netcdf(tmp_path / "one.nc", engine="h5netcdf")
-    package_answer = package.predict(finished, tmp_path / "context.nc", steps=2)
-    got = package.predict(finished, tmp_path / "one.nc", steps=2)
+    package_answer = package.predict(finished, tmp_path / "context.nc", steps=2, problem=advection)
+    got = package.predict(finished, tmp_path / "one.nc", steps=2, problem=advection)
     np.testing.assert_allclose(got["a"], package_answer["a"][:1], rtol=1e-5)
     np.testing.assert_allclose(got["time"], [0.05, 0.10])
     written = sciml("data", "export", advection, "--out", "all", "--json").json["paths"]
-    assert package.predict(finished, tmp_path / written[-1], steps=1).sizes["sample"] == 5
+    assert package.predict(finished, tmp_path / written[-1], steps=1, problem=advection).sizes["sample"] == 5
 
 
 def test_export_answers_like_the_module(sciml, finished, tmp_path):
     copy = shutil.copytree(finished, tmp_path / "run")
-    answers = {entry["format"]: entry for entry in sciml("export", copy, "--json").json}
+    answers = {entry["format"]: entry for entry in sciml("export", copy, *OWN, "--json").json}
     assert answers["torch"]["state"] == "ok"
     assert answers["torch"]["difference"] <= 1e-4
     extra = all(importlib.util.find_spec(name) for name in ("onnx", "onnxscript"))
@@ -176,7 +181,7 @@ def test_export_answers_like_the_module(sciml, finished, tmp_path):
 def test_export_without_the_extra_says_so_and_keeps_the_other_format(sciml, finished, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxscript", None)
     copy = shutil.copytree(finished, tmp_path / "run")
-    answer = sciml("export", copy, "--format", "onnx", "--json")
+    answer = sciml("export", copy, *OWN, "--format", "onnx", "--json")
     assert answer.code == 2
     assert answer.json == [
         {
@@ -187,7 +192,7 @@ def test_export_without_the_extra_says_so_and_keeps_the_other_format(sciml, fini
             "detail": "pip install 'sciml[export]'",
         }
     ]
-    shown = sciml("export", copy, "--format", "onnx")
+    shown = sciml("export", copy, *OWN, "--format", "onnx")
     assert shown.code == 2
     assert "missing" in shown.out
 
@@ -208,9 +213,13 @@ def test_the_python_interface_mirrors_the_verbs(finished, advection, tmp_path, c
     )
     assert (run.folder / "report.html").is_file()
     assert run.folder.name == "linear-tiny-s3"
-    assert package.evaluate(run.folder).metrics == pytest.approx(run.metrics)
-    assert set(package.predict(run.folder, tmp_path / "context.nc").data_vars) == {"a", "b", "status"}
-    assert [entry.state for entry in package.export(run.folder, ["torch"])] == ["ok"]
+    assert package.evaluate(run.folder, problem=advection).metrics == pytest.approx(run.metrics)
+    assert set(package.predict(run.folder, tmp_path / "context.nc", problem=advection).data_vars) == {
+        "a",
+        "b",
+        "status",
+    }
+    assert [entry.state for entry in package.export(run.folder, ["torch"], problem=advection)] == ["ok"]
     with pytest.raises(package.errors.UnknownNameError):
         package.run("shalow_water")
     with pytest.raises(AttributeError, match="no attribute 'runn'"):

@@ -16,7 +16,7 @@ def test_a_run_can_be_given_a_size(advection, small_unet, tmp_path, wanted):
     made = run(advection, settings=[*SMALL, 'baselines=["unet"]'], parameters=wanted, out=tmp_path)
     assert made.record.parameters == pytest.approx(wanted, rel=0.1)
     assert made.record.baselines["unet"].parameters == pytest.approx(made.record.parameters, rel=0.15)
-    assert count_parameters(load_run(made.folder).module) == made.record.parameters
+    assert count_parameters(load_run(made.folder, problem=advection).module) == made.record.parameters
 
 
 def test_a_method_without_a_size_cannot_be_given_one(advection, tmp_path):
