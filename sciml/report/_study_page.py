@@ -72,7 +72,7 @@ def write_study(folder: Path) -> Path:
     keys = _metrics(study, lines)
     tables = [_table(study, budget, lines, keys) for budget in study.budgets]
     tables = [table for table in tables if table.rows]
-    figures = [figure for table in tables for figure in _cost_figures(table, keys)]
+    figures = [figure for table in tables for figure in _cost_figures(study, table, keys)]
     claims = [(claim, _judge(claim, lines)) for claim in study.claims]
     values = {
         "title": study.title,
@@ -161,24 +161,33 @@ def _ratio(mean: Mean, first: Mean | None) -> str:
     return f"equal ({ratio:.2f} ×)" if abs(ratio - 1) <= _EQUAL else f"{format_number(ratio)} ×"
 
 
-def _cost_figures(table: Table, keys: list[str]) -> list[Figure]:
-    """The first metric against parameters and training time; a cost that all variants share is not drawn."""
+def _cost_figures(study: Study, table: Table, keys: list[str]) -> list[Figure]:
+    """The metric of the claims against training time, prediction time and parameters.
+
+    Only trained variants are drawn, and only costs in which they differ: the others would set the scale and hide them.
+    """
+    trained = [row for row in table.rows if row.steps.value > 0]
     figures = []
-    for cost, words in (("parameters", "parameters"), ("seconds", "training time [s]")):
-        means: list[Mean] = [getattr(row, cost) for row in table.rows]
-        positive = [mean.value for mean in means if mean.value > 0]
-        if keys and len(positive) > 1 and max(positive) > (1 + _EQUAL) * min(positive):
-            figures.append(_cost_figure(table, keys[0], cost, words))
+    for cost, words in (
+        ("seconds", "training time [s]"),
+        ("predict", "one step of one sample [s]"),
+        ("parameters", "parameters"),
+    ):
+        values = [getattr(row, cost).value for row in trained]
+        if keys and len(values) > 1 and max(values) > (1 + _EQUAL) * min(values):
+            key = study.claims[0].metric if study.claims else keys[0]
+            figures.append(_cost_figure(table, key, cost, words))
     return figures
 
 
 def _cost_figure(table: Table, key: str, cost: str, words: str) -> Figure:
-    points = []
+    points, left_out = [], []
     for index, row in enumerate(table.rows):
         x, y = getattr(row, cost).value, row.metrics[key]
-        if x > 0 and math.isfinite(y.value):
+        if row.steps.value > 0 and math.isfinite(y.value):
             points.append((index, row.label, x, y))
-    left_out = [row.label for index, row in enumerate(table.rows) if index not in {point[0] for point in points}]
+        else:
+            left_out.append(f"{row.label} ({format_number(y.value)})")
 
     def paint(axes) -> None:
         for index, label, x, y in points:
@@ -189,7 +198,7 @@ def _cost_figure(table: Table, key: str, cost: str, words: str) -> Figure:
         scale_axis(axes.yaxis, log=True)
         axes.margins(0.12)
 
-    missing = f" Not drawn (no finite value or no cost): {', '.join(left_out)}." if left_out else ""
+    missing = f" Not trained by steps, or not finite, so not drawn: {', '.join(left_out)}." if left_out else ""
     summary = "; ".join(f"{label} {format_number(y.value)} at {format_number(x)}" for _, label, x, y in points)
     name = f"{cost}-{key.replace('/', '-')}-{table.budget}"
     title = f"{metric_label(key)}, {table.words}"

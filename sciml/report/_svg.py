@@ -54,11 +54,16 @@ class Figure:
 
 
 def style(index: int) -> dict[str, object]:
-    """Colour, dash and marker number `index`: three differences, so that none is needed alone."""
+    """Colour, dash and marker number `index`: three differences, so that none is needed alone.
+
+    After each round of colours the markers move on by one and alternate between full and hollow.
+    """
+    turn = index // len(_PALETTE)
     return {
         "color": _PALETTE[index % len(_PALETTE)],
-        "linestyle": _DASHES[index % len(_DASHES)],
-        "marker": _MARKERS[index % len(_MARKERS)],
+        "linestyle": _DASHES[(index + turn) % len(_DASHES)],
+        "marker": _MARKERS[(index + turn) % len(_MARKERS)],
+        "markerfacecolor": "none" if turn % 2 else _PALETTE[index % len(_PALETTE)],
     }
 
 

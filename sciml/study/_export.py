@@ -1,6 +1,7 @@
 """Exporting a run's network as programs that need no `sciml`, and checking that they answer alike."""
 
 import logging
+import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -71,7 +72,7 @@ def _torch(module: nn.Module, inputs: tuple[Tensor, ...], home: Path) -> Exporte
                 temporary.with_suffix(".pt2").replace(temporary)
             again = torch.export.load(path).module()
     except (RuntimeError, ValueError, torch._dynamo.exc.TorchDynamoException) as error:
-        return Exported("torch", "failed", None, None, _first_line(error))
+        return Exported("torch", "failed", None, None, _reason(error))
     return _compare("torch", path, module, inputs, lambda given: again(*given))
 
 
@@ -90,7 +91,7 @@ def _onnx(module: nn.Module, inputs: tuple[Tensor, ...], home: Path) -> Exported
             with paths.atomic_write(path) as temporary:
                 program.save(temporary)
     except (RuntimeError, torch.onnx.errors.OnnxExporterError) as error:
-        return Exported("onnx", "failed", None, None, _first_line(error))
+        return Exported("onnx", "failed", None, None, _reason(error))
     evaluator = ReferenceEvaluator(onnx.load(path))
 
     def answer(given: tuple[Tensor, ...]) -> Tensor:
@@ -122,8 +123,12 @@ def _free_batch(inputs: tuple[Tensor, ...]) -> tuple[dict[int, object], ...]:
     return tuple({0: batch} for _ in inputs)
 
 
-def _first_line(error: Exception) -> str:
-    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)[:200]
+def _reason(error: BaseException) -> str:
+    """The first line of what lies at the root of an exporter's error, without terminal colours."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
+    return next((line.strip() for line in text.splitlines() if line.strip()), type(error).__name__)[:200]
 
 
 @contextmanager

@@ -4,6 +4,7 @@ import json
 import tomllib
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 from sciml.core.errors import DataError
@@ -30,7 +31,6 @@ def test_the_shipped_schema_is_that_of_the_program():
 
 
 def test_a_record_is_valid_by_the_schema(record):
-    jsonschema = pytest.importorskip("jsonschema")
     validator = jsonschema.Draft202012Validator(schema())
     content = json.loads((record / RECORD).read_text())
     assert list(validator.iter_errors(content)) == []

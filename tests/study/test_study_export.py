@@ -1,0 +1,30 @@
+"""The table of what can be exported, in the docs, is true."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from sciml.core import registry
+from sciml.study import export_run, run
+
+TABLE = re.search(
+    r"\| solver \| torch \| onnx \|\n.*\n((?:\|.*\n)+)", (Path(__file__).parents[2] / "docs" / "runs.md").read_text()
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("key", sorted(registry.solvers()))
+def test_the_table_of_exports_is_true(key, advection, tmp_path):
+    """Every solver, in every format: the answers agree, or the table says that the exporter cannot."""
+    assert TABLE is not None
+    claimed = {
+        row.split("|")[1].strip(): [cell.strip() for cell in row.split("|")[2:4]] for row in TABLE[1].splitlines()
+    }
+    fitting = {"levels": 2, "modes": 4}
+    model = dict(registry.solver(key).recipe("tiny").model)
+    settings = [f"model.{name}={value}" for name, value in fitting.items() if name in model]
+    made = run(advection, solver=key, settings=["train.steps=1", "baselines=[]", *settings], out=tmp_path)
+    assert made is not None
+    found = export_run(made.folder, problem=advection)
+    assert [entry.state for entry in found] == claimed[key], [entry.detail for entry in found]
