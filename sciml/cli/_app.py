@@ -1,4 +1,4 @@
-"""The application: how verbs are found, how errors become exit codes."""
+"""The application that the verbs are added to."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from sciml.core.errors import Interrupted, SciMLError
+from sciml.core.errors import Interrupted
 
 
 class _Verbs(TyperGroup):
@@ -47,22 +47,3 @@ def root(
 
         typer.echo(__version__)
         raise typer.Exit
-
-
-def register() -> None:
-    """Add every verb to the application."""
-    from sciml.cli import _data, _inspect, _new, _runs  # noqa: F401 (importing them does it)
-
-
-def main() -> None:
-    """Run the command line; the exit code is 0 fine, 1 our bug, 2 user, 3 numerics, 130 interrupted."""
-    register()
-    try:
-        app(prog_name="sciml")
-    except SciMLError as error:
-        _complain(str(error))
-        sys.exit(error.exit_code)
-
-
-def _complain(message: str) -> None:
-    typer.echo(typer.style("error: ", fg=typer.colors.RED, bold=True) + message, err=True)

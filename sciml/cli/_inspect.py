@@ -35,7 +35,8 @@ def list_all(json: bool = JSON) -> None:
         [(p.name, p.title, ", ".join(capabilities(p)), ", ".join(p.presets)) for p in problems.values()],
     )
     table("Solvers", ["key", "title", "citation"], [(s.key, s.title, s.citation) for s in solvers.values()])
-    table("Tools", ["key", "title", "citation"], [(t.key, t.title, t.citation) for t in tools.values()])
+    if tools:
+        table("Tools", ["key", "title", "citation"], [(t.key, t.title, t.citation) for t in tools.values()])
     table(
         "Support",
         ["problem", *solvers],

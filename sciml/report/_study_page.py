@@ -222,9 +222,10 @@ def _verdict_words(claim: Claim, verdict: Verdict) -> str:
     """The measured improvement of a claim as a sentence."""
     if not math.isfinite(verdict.gain):
         return verdict.reason[:1].upper() + verdict.reason[1:] + "."
-    measured = f"Measured: {_percent(verdict.gain)} {'better' if rises(claim.metric) else 'lower'}"
+    up = (verdict.gain > 0) == rises(claim.metric)
+    measured = f"Measured: {_percent(abs(verdict.gain))} {'higher' if up else 'lower'}"
     if math.isfinite(verdict.low):
-        measured += f", 95 % interval {_percent(verdict.low)} to {_percent(verdict.high)}"
+        measured += f", 95 % interval of the improvement {_percent(verdict.low)} to {_percent(verdict.high)}"
     claimed = f"claimed: more than {_percent(claim.margin)}" if claim.margin else "claimed: better at all"
     note = f" {verdict.reason[:1].upper()}{verdict.reason[1:]}." if verdict.reason else ""
     return f"{measured} ({verdict.seeds} seeds, paired); {claimed}.{note}"

@@ -1,3 +1,4 @@
+import importlib.metadata
 import subprocess
 import sys
 
@@ -88,3 +89,31 @@ def test_importing_the_package_is_light():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_package_registers_its_problem_by_entry_point(monkeypatch, advection):
+    monkeypatch.syspath_prepend(str(advection.parent))
+    points = [importlib.metadata.EntryPoint(advection.name, advection.name, "sciml.problems")]
+    monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: points if group == "sciml.problems" else [])
+    assert registry.problem_folders()[advection.name] == advection
+    assert registry.problem(advection.name).name == advection.name
+
+
+def test_two_problems_of_one_name_are_an_error(monkeypatch, advection):
+    monkeypatch.syspath_prepend(str(advection.parent))
+    points = [importlib.metadata.EntryPoint("shallow_water", advection.name, "sciml.problems")]
+    monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: points if group == "sciml.problems" else [])
+    with pytest.raises(UserError, match="registered under the key 'shallow_water'"):
+        registry.problem_folders()
+
+
+def test_a_solver_in_a_module_of_its_own_is_found(monkeypatch, tmp_path):
+    """Adding a solver is adding a module: nothing else is edited."""
+    import sciml.solvers
+
+    (tmp_path / "my_family.py").write_text(
+        "from sciml.solvers.baselines import PersistenceSolver\n\n\n"
+        "class Mine(PersistenceSolver):\n    key = 'mine'\n\n\nSOLVERS = (Mine(),)\n"
+    )
+    monkeypatch.setattr(sciml.solvers, "__path__", [*sciml.solvers.__path__, str(tmp_path)])
+    assert registry.solver("mine").key == "mine"

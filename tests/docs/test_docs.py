@@ -9,7 +9,7 @@ import click
 import pytest
 import typer.main
 
-from sciml.cli import app, register
+from sciml.cli import app
 
 ROOT = Path(__file__).parents[2]
 PAGES = [
@@ -58,7 +58,6 @@ def test_toml_blocks_parse(text):
 
 @pytest.mark.parametrize("line", list(commands()))
 def test_commands_exist_with_their_options(line):
-    register()
     words = shlex.split(line, comments=True)[1:]
     command = typer.main.get_command(app)
     context = click.Context(command, info_name="sciml")

@@ -123,7 +123,7 @@ _RECIPES = {
         model=DilResNetConfig(width=36, blocks=2),
         task=ForecastConfig(history=2),
         train=TrainConfig(
-            steps=1500, batch_size=16, learning_rate=3e-3, warmup=0.2, evaluate_every=250, checkpoint_every=250
+            steps=1500, batch_size=16, learning_rate=4e-3, warmup=0.2, evaluate_every=250, checkpoint_every=250
         ),
         baselines=("persistence", "linear"),
     ),

@@ -122,7 +122,7 @@ _RECIPES = {
     "small": Recipe[FNOConfig, ForecastConfig](
         model=FNOConfig(width=17, modes=8),
         task=ForecastConfig(history=2),
-        train=TrainConfig(steps=1500, batch_size=16, learning_rate=1e-2, evaluate_every=250, checkpoint_every=250),
+        train=TrainConfig(steps=1500, batch_size=16, learning_rate=8e-3, evaluate_every=250, checkpoint_every=250),
         baselines=("persistence", "linear"),
     ),
     "paper": Recipe[FNOConfig, ForecastConfig](

@@ -119,7 +119,7 @@ _RECIPES = {
     "small": Recipe[UNetConfig, ForecastConfig](
         model=UNetConfig(width=12, levels=3),
         task=ForecastConfig(history=2),
-        train=TrainConfig(steps=1500, batch_size=16, learning_rate=8e-3, evaluate_every=250, checkpoint_every=250),
+        train=TrainConfig(steps=1500, batch_size=16, learning_rate=1.6e-2, evaluate_every=250, checkpoint_every=250),
         baselines=("persistence", "linear"),
     ),
     "paper": Recipe[UNetConfig, ForecastConfig](
