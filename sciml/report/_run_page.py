@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from sciml.core import registry
-from sciml.core.errors import UserError
+from sciml.core.errors import DataError, UserError
 from sciml.core.problem import Problem
 from sciml.report import _curves as curves
 from sciml.report._page import write_figures, write_page
 from sciml.report._pictures import Panels, Picture, Strip, animation, space_time, still, strip
-from sciml.report._run import Forecasts, Rollout, RunView, read_run
+from sciml.report._run import PREDICTIONS, Forecasts, Rollout, RunView, read_run
 from sciml.report._svg import Figure
 from sciml.report._words import (
     best_of,
@@ -46,9 +46,15 @@ def write_run(folder: Path, *, problem: Problem | None = None) -> Path:
         The path of the page.
 
     Raises:
-        UserError: the folder is not a run, or a file in it is damaged (by name).
+        UserError: the folder is not a run, a file in it is damaged (by name), or its predictions are gone and the page
+            that is there could not be made again with its pictures.
         StorageError: the folder cannot be written.
     """
+    if (folder / PAGE).exists() and not (folder / PREDICTIONS).exists():
+        raise DataError(
+            f"{folder} has a page but no {PREDICTIONS} any more, so a new page would lose its pictures",
+            fix=f"Remove {PAGE} first if a page without pictures is what you want.",
+        )
     view = read_run(folder, problem)
     pictures = _pictures(view)
     plots = {

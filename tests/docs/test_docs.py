@@ -48,7 +48,9 @@ def shared_home(tmp_path_factory):
 def test_python_blocks_run(code, tmp_path, monkeypatch, shared_home):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SCIML_HOME", str(shared_home))
-    exec(compile(code, "block", "exec"), {"__name__": "block"})
+    names = {"__name__": "block"}
+    exec(compile(code, "block", "exec"), names)
+    assert len(names) > 2, "a block that defines nothing shows nothing"
 
 
 @pytest.mark.parametrize("text", list(blocks("toml")))

@@ -178,10 +178,20 @@ def test_page_without_predictions_log_or_problem(written, tmp_path):
     folder = _fresh(written, tmp_path)
     (folder / "predictions.h5").unlink()
     (folder / "log.jsonl").unlink()
+    (folder / "report.html").unlink(missing_ok=True)
     page = Page(write_run(folder).read_text(encoding="utf-8"))
     assert "stored no trajectories" in page.text
     assert "is not registered here" in page.text
     assert not page.all("img")
+
+
+def test_a_page_is_not_replaced_by_one_without_its_pictures(written, tmp_path):
+    folder = _fresh(written, tmp_path)
+    before = write_run(folder).read_bytes()
+    (folder / "predictions.h5").unlink()
+    with pytest.raises(UserError, match="would lose its pictures"):
+        write_run(folder)
+    assert (folder / "report.html").read_bytes() == before
 
 
 def test_problem_path_of_a_foreign_run_is_never_imported(written, tmp_path):
