@@ -85,11 +85,12 @@ def predict(
     """Apply a finished run to a file of your own."""
     from sciml import api
     from sciml.core import paths
+    from sciml.data import netcdf_bytes
 
     predicted = api.predict(folder, inputs, steps=steps or None, problem=problem or None)
     paths.make_folder(output.parent)
     with paths.atomic_write(output) as temporary:
-        temporary.write_bytes(predicted.to_netcdf(engine="h5netcdf"))
+        temporary.write_bytes(netcdf_bytes(predicted))
     described = {"output": str(output), "sizes": dict(predicted.sizes), "fields": list(predicted.data_vars)}
     as_json(described) if json else typer.echo(f"wrote {output}: {dict(predicted.sizes)}")
 

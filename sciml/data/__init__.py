@@ -6,6 +6,7 @@ from sciml.data._dataset import Dataset, Split, open_dataset
 from sciml.data._export import export
 from sciml.data._generate import generate
 from sciml.data._info import info
+from sciml.data._netcdf import netcdf_bytes
 from sciml.data._statistics import Statistics
 from sciml.data._verify import Check, verify
 from sciml.data._windows import Windows
@@ -22,6 +23,7 @@ __all__ = [
     "export",
     "generate",
     "info",
+    "netcdf_bytes",
     "open_dataset",
     "read_card",
     "verify",

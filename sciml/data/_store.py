@@ -24,6 +24,7 @@ from sciml.core.errors import DataError, StorageError
 from sciml.core.paths import atomic_write
 from sciml.core.status import Status
 from sciml.data._layout import FORMAT, Layout, Piece
+from sciml.data._netcdf import netcdf_bytes
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ def save_shard(layout: Layout, piece: Piece, shard: Shard) -> None:
     arrays = {name: variable.to_numpy() for name, variable in dataset.data_vars.items()}
     dataset.attrs |= {**header(layout, piece), "sha256": _payload(arrays)}
     plain: Mapping[Any, Any] = {name: {"_FillValue": None} for name in dataset.variables}
-    content = dataset.to_netcdf(engine="h5netcdf", encoding=plain)
+    content = netcdf_bytes(dataset, plain)
     with atomic_write(layout.path(piece)) as temporary:
         temporary.write_bytes(content)
 

@@ -8,6 +8,7 @@ import xarray
 from torch.utils.flop_counter import FlopCounterMode
 
 from sciml.core import paths
+from sciml.data import netcdf_bytes
 from sciml.study._fit import Fitted
 from sciml.study._folder import PREDICTIONS, RunConfig
 from sciml.study._provenance import commit, hardware, versions
@@ -72,6 +73,6 @@ def _flops(fitted: Fitted, task: Task) -> int:
 def write_predictions(folder: Path, task: Task, results: Results) -> None:
     """``predictions.h5``: group ``truth``, and one group under ``solvers`` per contestant."""
     groups = {"/truth": task.truth()} | {f"/solvers/{f.solver.key}": e.arrays for f, e in results}
-    content = xarray.DataTree.from_dict(groups).to_netcdf(engine="h5netcdf")  # in memory: HDF5 dies of a full disk
+    content = netcdf_bytes(xarray.DataTree.from_dict(groups))
     with paths.atomic_write(folder / PREDICTIONS) as temporary:
         temporary.write_bytes(content)
