@@ -8,6 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+import sciml
 from sciml.core.errors import ConfigError
 from sciml.train._distributed import Group
 
@@ -21,8 +22,9 @@ SETTINGS = [
 ]
 
 
-def run(advection, out, *launcher) -> Path:
-    command = [sys.executable, "-m", *launcher, "sciml", "run", str(advection), "--out", str(out)]
+def run_in_two_processes(advection, out) -> Path:
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
+    command = [*launcher, "-m", "sciml", "run", str(advection), "--out", str(out)]
     done = subprocess.run(
         [*command, *(word for s in SETTINGS for word in ("--set", s))],
         capture_output=True,
@@ -36,8 +38,8 @@ def run(advection, out, *launcher) -> Path:
 
 def test_two_processes_match_one_at_the_same_global_batch(tmp_path, advection):
     """20 steps with gloo: the same losses to 1e-5, the same weights to 1e-5 of their norm, one set of files."""
-    one = run(advection, tmp_path / "one")
-    two = run(advection, tmp_path / "two", "torch.distributed.run", "--nproc-per-node", "2", "-m")
+    one = sciml.run(advection, settings=SETTINGS, out=tmp_path / "one").folder
+    two = run_in_two_processes(advection, tmp_path / "two")
     logs = [json.loads((folder / "log.jsonl").read_text()) for folder in (one, two)]
     for key in ("loss", "validation"):
         assert abs(logs[0][key] - logs[1][key]) <= 1e-5 * abs(logs[0][key])
