@@ -1,0 +1,618 @@
+"""Gradients through the steps that were taken: exact for the discrete map, with the step sizes held constant.
+
+A solve is one node of autograd's graph; what happens inside is repeated or remembered by one of two schedules:
+
+- *stacked*: the forward pass keeps only where each step started. Backward repeats all steps of all samples as one big
+  batch, takes the Jacobian of each step by one product per state component, runs the costate through them, and
+  collects the gradient of the parameters in one product. Few large operations instead of many small ones: for states
+  of few components.
+- *taped*: every step keeps its graph, and the costate runs through them one after another. With a budget of checkpoints
+  the tape is kept for a few steps at a time and the rest is repeated from where the checkpoints stand.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from sciml.core.errors import ConfigError, UserError
+from sciml.core.status import Status
+from sciml.ode._loop import Move, Places, Plan, Walk, advance, gather, march, pick, places, start
+from sciml.ode._method import Step
+
+_FEW = 8  # components up to which one product per component is cheaper than one step after another
+_CHUNK = 2048  # rows repeated at once by the stacked schedule: what stays in the cache
+_KEEP = 65536  # rows up to which the graphs of all chunks are kept; beyond, they are made twice
+_PENDING = 16  # moves whose dense output is computed together
+_TAPE = 8  # steps whose graphs a checkpointed solve holds at once
+
+
+@dataclass(frozen=True)
+class Discrete:
+    """Differentiate the steps themselves; memory grows with their number.
+
+    Arguments:
+        schedule: ``stacked``, ``taped``, or ``auto``: stacked up to eight state components.
+    """
+
+    schedule: Literal["auto", "stacked", "taped"] = "auto"
+
+    def __post_init__(self) -> None:
+        if self.schedule not in ("auto", "stacked", "taped"):
+            raise ConfigError("unknown schedule of Discrete", got=self.schedule, expected="auto, stacked or taped")
+
+
+@dataclass(frozen=True)
+class Checkpointed:
+    """Differentiate the steps themselves, repeating them from checkpoints; the same gradient as `Discrete`.
+
+    Arguments:
+        budget: states kept at most; None keeps about the square root of the number of steps. With a budget, memory does
+            not grow with the number of steps, and steps are repeated about log2(steps / (budget · 8)) / 2 + 1 times.
+    """
+
+    budget: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.budget is not None and self.budget < 2:
+            raise ConfigError("a budget of checkpoints must be 2 or more", got=self.budget)
+
+
+class Trail(NamedTuple):
+    """What a forward pass leaves behind.
+
+    Fields:
+        outputs: states at the requested times, ``batch time dim``, NaN where a sample did not come; one more time with
+            events, for their places.
+        event_time: time of the event, NaN for none.
+        status, accepted, attempts, index: per sample; `index` is the event that was hit, -1 for none.
+        evaluations: of the right-hand side, per sample, start included.
+        calls: of the right-hand side, whatever the number of rows.
+        errors, stiffness, times, sizes: per sample and accepted step, if recorded.
+        words: why samples failed.
+    """
+
+    outputs: Float[Tensor, "batch time dim"]
+    event_time: Float[Tensor, " batch"]
+    status: Int[Tensor, " batch"]
+    accepted: Int[Tensor, " batch"]
+    attempts: Int[Tensor, " batch"]
+    index: Int[Tensor, " batch"]
+    evaluations: Int[Tensor, " batch"]
+    calls: int
+    errors: Float[Tensor, "batch step"]
+    stiffness: Float[Tensor, "batch step"]
+    times: Float[Tensor, "batch step"]
+    sizes: Float[Tensor, "batch step"]
+    words: dict[int, str]
+
+
+class Record(NamedTuple):
+    """Accepted steps as the stacked schedule needs them: where they started and which requested times they passed."""
+
+    rows: Int[Tensor, " row"]
+    time: Float[Tensor, " row"]
+    size: Float[Tensor, " row"]
+    state: Float[Tensor, "row dim"]
+    count: Int[Tensor, " row"]
+    before: Int[Tensor, " row"]
+    after: Int[Tensor, " row"]
+    met: Float[Tensor, " row"]
+
+
+def forward(
+    plan: Plan, state: Float[Tensor, "batch dim"], taped: bool, see: Callable[[Move, Walk | None], None] | None
+) -> Trail:
+    """Run the loop and write down what it says; `see` gets every move, for a later reverse pass."""
+    batch, wanted = len(state), plan.wanted.shape[1]
+    outputs = state.new_full((batch, wanted + (plan.events is not None), state.shape[1]), torch.nan)
+    outputs[:, 0] = state
+    event_time = torch.full_like(plan.wanted[:, 0], torch.nan)
+    status, accepted, attempts = (torch.zeros(batch, dtype=torch.long, device=state.device) for _ in range(3))
+    index, evaluations = torch.full_like(status, -1), torch.full_like(status, 1)
+    words: dict[int, str] = {}
+    steps: list[tuple[Tensor, ...]] = []
+    pending: list[Move] = []
+    walk, calls = start(plan, state)
+    left: Walk | None = walk
+    bad = ~walk.slope.isfinite().all(1) | ~state.isfinite().all(1)
+    if bool(bad.any()):
+        left = _refuse(walk, bad, status, words)
+    while left is not None:
+        move, left = advance(plan, left, taped)
+        calls += move.step.evaluations
+        pending.append(move)
+        if len(pending) == _PENDING or left is None:
+            _write(plan, pending, outputs)
+            pending.clear()
+        if move.hit is not None:
+            position = move.hit.rows.nonzero().flatten()
+            rows = move.walk.rows[position]
+            along = move.hit.along[position]
+            event_time[rows] = move.walk.time[position] + along.double() * move.size[position].double()
+            outputs[rows, wanted] = _dense(plan, move, Places(position, position, along)).detach()
+        if move.ended is not None:
+            position, how, which = move.ended
+            rows = move.walk.rows[position]
+            status[rows], index[rows] = how, which
+            accepted[rows] = (move.walk.accepted + move.accept)[position]
+            attempts[rows] = move.walk.attempts + 1
+            evaluations[rows] = calls
+            words |= move.words
+        if plan.record:
+            steps.append(_step_line(move))
+        if see is not None:
+            see(move, left)
+    columns = _columns(steps, batch, state)
+    return Trail(outputs, event_time, status, accepted, attempts, index, evaluations, calls, *columns, words)
+
+
+@torch.no_grad()
+def _write(plan: Plan, moves: Sequence[Move], outputs: Tensor) -> None:
+    """The dense output of several moves at the requested times they came past, all at once."""
+    moves = [move for move in moves if bool((move.target > move.walk.target).any())]
+    if not moves:
+        return
+    if len(moves) == 1:
+        (move,) = moves
+        rows, time, before = move.walk.rows, move.walk.time, move.walk.target
+        found = places(plan, rows, time, move.size, before, move.target)
+        outputs[rows[found.position], found.target] = _dense(plan, move, found).detach()
+        return
+    walks = [move.walk for move in moves]
+    rows, time, before, state = (torch.cat([getattr(w, n) for w in walks]) for n in ("rows", "time", "target", "state"))
+    size, target = torch.cat([m.size for m in moves]), torch.cat([m.target for m in moves])
+    blocks = [m.step.stages if isinstance(m.step.stages, Tensor) else torch.stack(list(m.step.stages)) for m in moves]
+    step = moves[0].step._replace(
+        state=torch.cat([m.step.state for m in moves]),
+        slope=torch.cat([m.step.slope for m in moves]),
+        stages=torch.cat(blocks, dim=1),
+    )
+    found = places(plan, rows, time, size, before, target)
+    p = found.position
+    values = plan.method.interpolate(pick(step, p), state[p], size[p], found.along)
+    outputs[rows[p], found.target] = values.detach()
+
+
+def _dense(plan: Plan, move: Move, found: Places) -> Float[Tensor, "output dim"]:
+    """The dense output of one move."""
+    p = found.position
+    return plan.method.interpolate(pick(move.step, p), move.walk.state[p], move.size[p], found.along)
+
+
+def _refuse(plan: Plan, walk: Walk, bad: Tensor, status: Tensor, words: dict[int, str]) -> Walk | None:
+    """The walk without the samples whose right-hand side is not finite at the start."""
+    status[bad] = int(Status.DIVERGED)
+    for row in bad.nonzero().flatten().tolist():
+        broken = (~walk.slope[row].isfinite() | ~walk.state[row].isfinite()).nonzero().flatten().tolist()
+        words[row] = f"f is not finite at the start, t = {plan.sign * float(walk.time[row]):.6g}, in component " + ", ".join(
+            map(str, broken[:5])
+        )
+    kept = (~bad).nonzero().flatten()
+    return gather(walk, kept) if len(kept) else None
+
+
+def _step_line(move: Move) -> tuple[Tensor, ...]:
+    """Rows, step numbers, E, S, t and h of the accepted steps of a move."""
+    kept = move.accept.nonzero().flatten()
+    zeros = torch.zeros_like(move.size)
+    error = zeros if move.error is None else move.error.detach()
+    stiffness = zeros if move.step.stiffness is None else move.step.stiffness.detach()
+    walk = move.walk
+    return tuple(v[kept] for v in (walk.rows, walk.accepted, error, stiffness, walk.time, move.size.double()))
+
+
+def _columns(lines: Sequence[tuple[Tensor, ...]], batch: int, like: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """E, S, t and h as ``batch step`` tables, zero after the last step of a sample."""
+    if not lines:
+        empty = like.new_zeros(batch, 0)
+        return empty, empty, empty.double(), empty.double()
+    rows, numbers, *values = (torch.cat(column) for column in zip(*lines, strict=True))
+    longest = int(numbers.max()) + 1 if len(numbers) else 0
+    tables = []
+    for value in values:
+        table = value.new_zeros(batch, longest)
+        table[rows, numbers] = value
+        tables.append(table)
+    return tuple(tables)
+
+
+class Integrate(torch.autograd.Function):
+    """The solve as one node: states, errors and stiffness from the initial state, the arguments and the parameters."""
+
+    @staticmethod
+    def forward(ctx: Any, plan: Plan, mode: Discrete | Checkpointed, box: list[Trail], *tensors: Tensor) -> Any:
+        """``tensors`` are the initial state, the arguments and the parameters; the trail is left in `box`."""
+        state = tensors[0].detach()
+        plan = replace(plan, args=tuple(t.detach() for t in tensors[1 : 1 + len(plan.args)]))
+        memory = _remember(plan, mode, state)
+        trail = forward(plan, state, memory.taped, memory.see)
+        box.append(trail)
+        ctx.plan, ctx.memory, ctx.tensors = plan, memory, tensors
+        ctx.set_materialize_grads(False)
+        return trail.outputs, trail.errors, trail.stiffness
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, *grads: Tensor | None) -> Any:
+        """Gradients of the initial state, the arguments and the parameters."""
+        plan, tensors = ctx.plan, ctx.tensors
+        count = 1 + len(plan.args)
+        leaves = tensors[count:]
+        costs = Costs(*grads)
+        found = Gradients.zeros(tensors[0], tensors[1:count], leaves, plan.searched)
+        ctx.memory.reverse(plan, costs, found)
+        _through_first_slope(plan, tensors[0].detach(), found)
+        if costs.outputs is not None:
+            found.state = found.state + costs.outputs[:, 0]
+        given = (found.state, *found.args, *found.leaves)
+        return (None, None, None, *(g if t.requires_grad else None for g, t in zip(given, tensors, strict=True)))
+
+
+class Costs(NamedTuple):
+    """Gradients that came in: of the states, the errors and the stiffness."""
+
+    outputs: Tensor | None
+    errors: Tensor | None
+    stiffness: Tensor | None
+
+
+@dataclass
+class Gradients:
+    """What a reverse pass adds up: the costate of (y, f(t, y)) per sample, and gradients of arguments and parameters."""
+
+    state: Tensor
+    slope: Tensor
+    args: list[Tensor]
+    leaves: list[Tensor]
+    inputs: tuple[Tensor, ...]
+    searched: bool
+
+    @classmethod
+    def zeros(
+        cls, state: Tensor, args: Sequence[Tensor], leaves: Sequence[Tensor], searched: bool
+    ) -> "Gradients":
+        """Nothing yet."""
+        nothing = torch.zeros_like(state)
+        return cls(
+            nothing,
+            torch.zeros_like(state),
+            [torch.zeros_like(a) for a in args],
+            [torch.zeros_like(p) for p in leaves],
+            tuple(leaves),
+            searched,
+        )
+
+    def add_leaves(self, found: Iterable[Tensor | None]) -> None:
+        """Add one contribution to the gradients of the parameters."""
+        for total, part in zip(self.leaves, found, strict=True):
+            if part is not None:
+                total += part
+
+    def add_args(self, rows: Tensor, found: Iterable[Tensor | None]) -> None:
+        """Add one contribution to the gradients of the arguments' rows."""
+        for total, part in zip(self.args, found, strict=True):
+            if part is not None:
+                total.index_add_(0, rows, part)
+
+
+def _remember(plan: Plan, mode: Discrete | Checkpointed, state: Tensor) -> "Stacked | Taped | Sparse":
+    if isinstance(mode, Checkpointed):
+        return Sparse(mode.budget)
+    few = state.shape[1] <= _FEW
+    return Stacked() if mode.schedule == "stacked" or (mode.schedule == "auto" and few) else Taped()
+
+
+class Stacked:
+    """The stacked schedule."""
+
+    taped = False
+
+    def __init__(self) -> None:
+        self.records: list[Record] = []
+
+    def see(self, move: Move, left: Walk | None) -> None:
+        """Keep where the accepted steps of a move started."""
+        walk = move.walk
+        kept = slice(None) if move.everyone else move.accept.nonzero().flatten()
+        met = torch.full_like(move.size, torch.nan)
+        if move.hit is not None:
+            met = torch.where(move.hit.rows, move.hit.along, met)
+        columns = (walk.rows, walk.time, move.size, walk.state, walk.accepted, walk.target, move.target, met)
+        self.records.append(Record(*(column[kept] for column in columns)))
+
+    def reverse(self, plan: Plan, costs: Costs, found: Gradients) -> None:
+        """Repeat all steps as one batch, run the costate through their Jacobians, collect the gradients."""
+        records = [r for r in self.records if len(r.rows)]
+        if not records:
+            return
+        lengths = [len(r.rows) for r in records]
+        whole = Record(*(torch.cat(column) for column in zip(*records, strict=True)))
+        spans = _spans(sum(lengths), _CHUNK)
+        chunks = [_Chunk(plan, _part(whole, a, b), costs) for a, b in spans]
+        keep = sum(lengths) <= _KEEP
+        jacobians, sources = [], []
+        for chunk in chunks:
+            jacobian, source = chunk.linearise()
+            jacobians.append(jacobian)
+            sources.append(source)
+            if not keep:
+                chunk.forget()
+        jacobian, source = torch.cat(jacobians), torch.cat(sources)
+        costates = torch.empty_like(source)
+        offset = sum(lengths)
+        costate = found.state
+        for record, length in zip(reversed(records), reversed(lengths), strict=True):
+            offset -= length
+            here = slice(offset, offset + length)
+            everyone = length == len(costate)
+            now = costate if everyone else costate[record.rows]
+            costates[here] = now
+            before = torch.baddbmm(source[here, None], now[:, None], jacobian[here])[:, 0]
+            if everyone:
+                costate = before
+            else:
+                costate = costate.index_copy(0, record.rows, before)
+        found.state = costate
+        for (a, b), chunk in zip(spans, chunks, strict=True):
+            if not keep:
+                chunk = _Chunk(plan, _part(whole, a, b), costs)
+            chunk.collect(costates[a:b], found)
+            chunk.forget()
+
+
+def _part(record: Record, a: int, b: int) -> Record:
+    return Record(*(column[a:b] for column in record))
+
+
+def _spans(total: int, chunk: int) -> list[tuple[int, int]]:
+    """Pieces of about `chunk` rows."""
+    edges = [*range(0, total, chunk), total]
+    return [(a, b) for a, b in zip(edges, edges[1:], strict=False) if b > a]
+
+
+class _Chunk:
+    """A batch of repeated steps with their graph."""
+
+    def __init__(self, plan: Plan, part: Record, costs: Costs) -> None:
+        self.part = part
+        self.state = part.state.detach().requires_grad_()
+        given = [a[part.rows].detach() for a in plan.args]
+        self.args = tuple(a.requires_grad_(a.is_floating_point()) for a in given)
+        with torch.enable_grad():
+            f, time = plan.bind(self.args), part.time.to(part.size.dtype)
+            slope = f(time, self.state)
+            step = plan.method.step(f, time, part.size, self.state, slope, stiffness=costs.stiffness is not None)
+            self.new = step.state
+            self.known, self.weights = _known_costs(plan, part, self.state, step, costs)
+
+    def linearise(self) -> tuple[Tensor, Tensor]:
+        """∂y1/∂y of every step, ``row out in``, and what outputs and errors add to the costate of y."""
+        rows = []
+        unit = torch.zeros_like(self.new)
+        for k in range(unit.shape[1]):
+            unit.zero_()
+            unit[:, k] = 1
+            rows.append(_grad([self.new], [self.state], [unit])[0])
+        zeros = torch.zeros_like(self.state)
+        jacobian = torch.stack([zeros if r is None else r for r in rows], dim=1)
+        source = _grad(self.known, [self.state], self.weights)[0] if self.known else None
+        return jacobian, zeros if source is None else source
+
+    def collect(self, costate: Tensor, found: Gradients) -> None:
+        """Add the gradients of arguments and parameters, given the costate of y1."""
+        if found.searched:
+            complain_if_missed(self.new, [self.state, *self.args, *found.inputs], self.part.time)
+        wanted = [a for a in self.args if a.requires_grad]
+        grads = _grad([self.new, *self.known], [*wanted, *found.inputs], [costate, *self.weights])
+        found.add_leaves(grads[len(wanted) :])
+        parts = iter(grads[: len(wanted)])
+        found.add_args(self.part.rows, [next(parts) if a.requires_grad else None for a in self.args])
+
+    def forget(self) -> None:
+        """Let go of the graph."""
+        self.new = self.state
+        self.known, self.weights = [], []
+
+
+def _known_costs(
+    plan: Plan, part: Record, state: Tensor, step: Step, costs: Costs
+) -> tuple[list[Tensor], list[Tensor]]:
+    """What a loss reads directly off a batch of steps (outputs, E, S), and the gradients with respect to it."""
+    values, weights = [], []
+    if costs.outputs is not None:
+        found = _with_hits(places(plan, part.rows, part.time, part.size, part.before, part.after), part.met, plan)
+        p = found.position
+        if len(p):
+            values.append(plan.method.interpolate(pick(step, p), state[p], part.size[p], found.along))
+            weights.append(costs.outputs[part.rows[p], found.target])
+    if costs.errors is not None and step.error is not None:
+        values.append(plan.tolerance.ratio(step.error, state, step.state))
+        weights.append(costs.errors[part.rows, part.count])
+    if costs.stiffness is not None and step.stiffness is not None:
+        values.append(step.stiffness)
+        weights.append(costs.stiffness[part.rows, part.count])
+    return values, weights
+
+
+def _with_hits(found: Places, met: Tensor, plan: Plan) -> Places:
+    """Places of requested times together with places of events, whose `along` is in `met` (NaN for none)."""
+    if plan.events is None:
+        return found
+    position = met.isfinite().nonzero().flatten()
+    extra = Places(position, torch.full_like(position, plan.wanted.shape[1]), met[position])
+    return Places(*(torch.cat(pair) for pair in zip(found, extra, strict=True)))
+
+
+class Taped:
+    """The taped schedule: the graph of every step is kept."""
+
+    taped = True
+
+    def __init__(self) -> None:
+        self.moves: list[Move] = []
+
+    def see(self, move: Move, left: Walk | None) -> None:
+        """Keep a move that at least one row accepted."""
+        if move.everyone or bool(move.accept.any()):
+            self.moves.append(move)
+
+    def reverse(self, plan: Plan, costs: Costs, found: Gradients) -> None:
+        """Run the costate back through the moves."""
+        while self.moves:
+            _reverse_move(plan, self.moves.pop(), costs, found)
+
+
+def _reverse_move(plan: Plan, move: Move, costs: Costs, found: Gradients) -> None:
+    """The costate before a move from the one after it."""
+    walk, step = move.walk, move.step
+    rows, whole = walk.rows, len(walk.rows) == len(found.state)
+    after_state, after_slope = (found.state, found.slope) if whole else (found.state[rows], found.slope[rows])
+    if found.searched:
+        complain_if_missed(step.slope, [walk.state, walk.slope, *walk.args, *found.inputs], walk.time)
+    values, weights = [step.state, step.slope], [after_state, after_slope]
+    mask = None if move.everyone else move.accept
+    if mask is not None:
+        weights = [w * mask[:, None] for w in weights]
+    if costs.outputs is not None and (move.hit is not None or bool((move.target > walk.target).any())):
+        met = torch.full_like(move.size, torch.nan)
+        if move.hit is not None:
+            met = torch.where(move.hit.rows, move.hit.along, met)
+        at = _with_hits(places(plan, rows, walk.time, move.size, walk.target, move.target), met, plan)
+        with torch.enable_grad():
+            values.append(_dense(plan, move, at))
+        weights.append(costs.outputs[rows[at.position], at.target])
+    for cost, value in ((costs.errors, move.error), (costs.stiffness, step.stiffness)):
+        if cost is not None and value is not None:
+            weight = cost[rows, walk.accepted.clamp_max(cost.shape[1] - 1)]
+            values.append(value)
+            weights.append(weight if mask is None else weight * mask)
+    wanted = [a for a in walk.args if a.requires_grad]
+    grads = _grad(values, [walk.state, walk.slope, *wanted, *found.inputs], weights)
+    before = [torch.zeros_like(walk.state) if g is None else g for g in grads[:2]]
+    if mask is not None:
+        before = [
+            torch.where(mask[:, None], b, a) for b, a in zip(before, (after_state, after_slope), strict=True)
+        ]
+    if whole:
+        found.state, found.slope = before
+    else:
+        found.state, found.slope = (
+            v.index_copy(0, rows, b) for v, b in zip((found.state, found.slope), before, strict=True)
+        )
+    parts = iter(grads[2 : 2 + len(wanted)])
+    found.add_args(rows, [next(parts) if a.requires_grad else None for a in walk.args])
+    found.add_leaves(grads[2 + len(wanted) :])
+
+
+class Sparse:
+    """Checkpoints every so many moves; between them the moves are repeated.
+
+    While going forward the distance between checkpoints doubles whenever there are too many, so that their number stays
+    within the budget without knowing how many moves there will be.
+    """
+
+    taped = False
+
+    def __init__(self, budget: int | None) -> None:
+        self.budget = budget
+        self.marks: list[tuple[int, Walk]] = []
+        self.stride, self.count = 1, 0
+        self.last: Walk | None = None
+
+    def see(self, move: Move, left: Walk | None) -> None:
+        """Keep where the move started, if it is the turn of one."""
+        if self.count % self.stride == 0:
+            walk = move.walk
+            self.marks.append((self.count, walk._replace(slope=walk.slope.clone())))
+        self.count += 1
+        most = self.budget if self.budget is not None else max(4, int(2 * self.count**0.5))
+        if len(self.marks) > most:
+            self.stride *= 2
+            self.marks = [mark for mark in self.marks if mark[0] % self.stride == 0]
+
+    def reverse(self, plan: Plan, costs: Costs, found: Gradients) -> None:
+        """Segment by segment from the end, each repeated from its checkpoint."""
+        end = self.count
+        with torch.no_grad():
+            while self.marks:
+                begin, walk = self.marks.pop()
+                self._segment(plan, walk, end - begin, costs, found)
+                end = begin
+
+    def _segment(self, plan: Plan, walk: Walk, length: int, costs: Costs, found: Gradients) -> None:
+        longest = _TAPE if self.budget is not None else max(_TAPE, length)
+        if length <= longest:
+            moves = [move for move, _ in march(plan, walk, taped=True, limit=length)]
+            while moves:
+                _reverse_move(plan, moves.pop(), costs, found)
+            return
+        half = length // 2
+        middle: Walk | None = walk
+        for _, middle in march(plan, walk, limit=half):
+            pass
+        assert middle is not None
+        self._segment(plan, middle, length - half, costs, found)
+        self._segment(plan, walk, half, costs, found)
+
+
+def _through_first_slope(plan: Plan, state: Tensor, found: Gradients) -> None:
+    """The costate of f(t0, y0), which the first step was given, through f."""
+    if not bool(found.slope.any()):
+        return
+    with torch.enable_grad():
+        leaf = state.requires_grad_()
+        args = tuple(a.detach().requires_grad_(a.is_floating_point()) for a in plan.args)
+        slope = plan.bind(args)(plan.wanted[:, 0].to(state.dtype), leaf)
+    wanted = [a for a in args if a.requires_grad]
+    grads = _grad([slope], [leaf, *wanted, *found.inputs], [found.slope])
+    if grads[0] is not None:
+        found.state = found.state + grads[0]
+    parts = iter(grads[1 : 1 + len(wanted)])
+    rows = torch.arange(len(state), device=state.device)
+    found.add_args(rows, [next(parts) if a.requires_grad else None for a in args])
+    found.add_leaves(grads[1 + len(wanted) :])
+
+
+def _grad(
+    values: Sequence[Tensor], inputs: Sequence[Tensor], weights: Sequence[Tensor]
+) -> tuple[Tensor | None, ...]:
+    """`torch.autograd.grad` over those values that depend on anything; the graph stays."""
+    live = [(v, w) for v, w in zip(values, weights, strict=True) if v.requires_grad]
+    if not live or not inputs:
+        return (None,) * len(inputs)
+    outputs, given = zip(*live, strict=True)
+    return torch.autograd.grad(outputs, list(inputs), given, retain_graph=True, allow_unused=True)
+
+
+def complain_if_missed(value: Tensor, known: Sequence[Tensor], time: Float[Tensor, " row"]) -> None:
+    """UserError if `value` was computed from tensors with gradient that are not among those looked for."""
+    missed = leaves_of(value, known)
+    if missed:
+        raise UserError(
+            "the right-hand side uses a tensor with gradient that it did not use at the first time, so its gradient "
+            "would be lost",
+            got=f"{len(missed)} of them near |t| = {float(time[0].abs()):.3g}, one of shape {tuple(missed[0].shape)}",
+            expected="every parameter used at the first time, or held by an nn.Module",
+            fix="Make the right-hand side an nn.Module that holds all of its parameters.",
+        )
+
+
+def leaves_of(value: Tensor, ignore: Sequence[Tensor]) -> list[Tensor]:
+    """The leaf tensors with gradient that `value` was computed from, but for those in `ignore`."""
+    known = {id(t) for t in ignore}
+    found: dict[int, Tensor] = {}
+    seen, stack = set(), [value.grad_fn]
+    while stack:
+        node = stack.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        leaf = getattr(node, "variable", None)
+        if leaf is not None and id(leaf) not in known:
+            found[id(leaf)] = leaf
+        stack.extend(entry for entry, _ in node.next_functions)
+    return list(found.values())

@@ -1,0 +1,428 @@
+"""The loop: every row of a batch advances by its own steps, accepted or not by its own error, until it is done.
+
+One attempt is a pure function `advance` from a `Walk` (where every row is) to the next one and a `Move` (what happened).
+The forward pass writes down what the moves say; the reverse passes repeat or remember them. Rows that are done leave,
+so work shrinks with the number of rows under way. Time runs forward here; `solve` turns backward integration around.
+"""
+
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from sciml.core.status import Status
+from sciml.ode._control import PID, Tolerance, first_step
+from sciml.ode._events import Events, locate
+from sciml.ode._method import Field, Method, Step
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What does not change during a solve.
+
+    Arguments:
+        f: the right-hand side, ``(time: row, state: row dim, *args) -> row dim``, time running forward.
+        args: tensors with one row per sample.
+        wanted: requested times, increasing, ``batch time`` in float64.
+        method, tolerance, controller, step, max_steps: as in `solve`; a fixed step takes no tolerance.
+        record: whether errors and stiffness of the steps are kept.
+        repeatable: whether moves will be repeated from a walk and must come out the same.
+        events: what to stop at, if anything.
+        shared: the requested times, if all samples have the same.
+        first: the step every sample tries first; None estimates one.
+        sign: -1 where the user's time runs the other way.
+        searched: whether parameters were found by a search at the first time, which may have missed some.
+    """
+
+    f: Callable[..., Tensor]
+    args: tuple[Tensor, ...]
+    wanted: Float[Tensor, "batch time"]
+    method: Method
+    tolerance: Tolerance
+    controller: PID
+    step: float | None
+    max_steps: int
+    record: bool
+    repeatable: bool = False
+    events: Events | None = None
+    shared: Float[Tensor, " time"] | None = None
+    first: Float[Tensor, " batch"] | None = None
+    sign: int = 1
+    searched: bool = False
+
+    @property
+    def lands(self) -> bool:
+        """Whether steps end exactly on requested times."""
+        return self.step is not None or self.method.lands
+
+    def next_target(self, rows: Int[Tensor, " row"], time: Float[Tensor, " row"]) -> Int[Tensor, " row"]:
+        """Index of the first requested time beyond `time`."""
+        if self.shared is not None:
+            return torch.searchsorted(self.shared, time, right=True)
+        return torch.searchsorted(self.wanted[rows], time[:, None], right=True)[:, 0]
+
+    def bind(self, args: tuple[Tensor, ...]) -> Field:
+        """The right-hand side with the rows of its arguments filled in."""
+        return lambda time, state: self.f(time, state, *args)
+
+
+class Walk(NamedTuple):
+    """Where the rows under way are.
+
+    Fields:
+        rows: their numbers in the batch.
+        time, size, end: t, the step to try and the last requested time, float64 whatever the dtype of the state.
+        state, slope: y and f(t, y).
+        earlier: errors of the accepted steps before, as many as the controller remembers.
+        accepted: steps accepted so far.
+        attempts: steps tried so far; the same for all rows under way, since all started at once.
+        target: index of the next requested time.
+        args: the rows of the right-hand side's arguments.
+        sides: values of the event functions at (t, y); no columns without events.
+    """
+
+    rows: Int[Tensor, " row"]
+    time: Float[Tensor, " row"]
+    size: Float[Tensor, " row"]
+    end: Float[Tensor, " row"]
+    state: Float[Tensor, "row dim"]
+    slope: Float[Tensor, "row dim"]
+    earlier: tuple[Float[Tensor, " row"], ...]
+    accepted: Int[Tensor, " row"]
+    attempts: int
+    target: Int[Tensor, " row"]
+    args: tuple[Tensor, ...]
+    sides: Float[Tensor, "row event"]
+
+
+class Places(NamedTuple):
+    """Requested times that accepted steps came past.
+
+    Fields:
+        position: row of the steps.
+        target: index of the requested time; one more than there are times for the place of an event.
+        along: where in the step, in [0, 1].
+    """
+
+    position: Int[Tensor, " output"]
+    target: Int[Tensor, " output"]
+    along: Float[Tensor, " output"]
+
+
+class Move(NamedTuple):
+    """One attempt of all rows under way.
+
+    Fields:
+        walk: where it started (with leaves for gradients if it was taped).
+        size: the step tried, in the dtype of the state.
+        accept: which rows accepted it; `everyone` if all.
+        step, error: what the method returned, and E.
+        target: index of the next requested time after the move.
+        hit: rows that met an event, and where in the step; None for none.
+        ended: rows that are done, with their status, and the event they hit (-1 for none).
+        words: by row number in the batch, why it failed.
+    """
+
+    walk: Walk
+    size: Float[Tensor, " row"]
+    accept: Bool[Tensor, " row"]
+    everyone: bool
+    step: Step
+    error: Float[Tensor, " row"] | None
+    target: Int[Tensor, " row"]
+    hit: "Hit | None"
+    ended: tuple[Int[Tensor, " ended"], Int[Tensor, " ended"], Int[Tensor, " ended"]] | None
+    words: dict[int, str]
+
+
+def start(plan: Plan, state: Float[Tensor, "batch dim"]) -> tuple[Walk, int]:
+    """The walk at the first requested time, and how many evaluations of f that took."""
+    batch = len(state)
+    time = plan.wanted[:, 0]
+    f = plan.bind(plan.args)
+    slope = f(time.to(state.dtype), state)
+    span = plan.wanted[:, -1] - time
+    calls = 1
+    if plan.step is not None:
+        size = _equal_parts(plan.wanted[:, 1] - time, plan.step)
+    elif plan.first is not None:
+        size = plan.first
+    else:
+        order = plan.method.error_order
+        assert order is not None
+        size = first_step(f, time.to(state.dtype), state, slope, plan.tolerance, order, span)
+        calls += 1
+    ones = torch.ones(batch, dtype=state.dtype, device=state.device)
+    counter = torch.zeros(batch, dtype=torch.long, device=state.device)
+    memory = plan.controller.memory if plan.step is None else 0
+    sides = plan.events.values(time, state) if plan.events else state.new_zeros(batch, 0)
+    walk = Walk(
+        torch.arange(batch, device=state.device),
+        time,
+        size,
+        plan.wanted[:, -1],
+        state,
+        slope,
+        (ones,) * memory,
+        counter,
+        0,
+        counter + 1,
+        plan.args,
+        sides,
+    )
+    return walk, calls
+
+
+def march(plan: Plan, walk: Walk, taped: bool = False, limit: int | None = None) -> Iterator[tuple[Move, Walk | None]]:
+    """Moves and the walks after them, until no row is under way or `limit` moves are made."""
+    left: Walk | None = walk
+    for _ in itertools.count() if limit is None else range(limit):
+        if left is None:
+            return
+        move, left = advance(plan, left, taped)
+        yield move, left
+
+
+def advance(plan: Plan, walk: Walk, taped: bool) -> tuple[Move, Walk | None]:
+    """One attempt of every row under way; None for the next walk when all of them are done.
+
+    With `taped`, the move's walk holds leaves and its step the graph from them.
+    """
+    if taped:
+        walk = walk._replace(
+            state=walk.state.detach().requires_grad_(),
+            slope=walk.slope.detach().requires_grad_(),
+            args=tuple(a.detach().requires_grad_(a.is_floating_point()) for a in walk.args),
+        )
+    dtype = walk.state.dtype
+    stop = plan.wanted[walk.rows, walk.target] if plan.lands else walk.end
+    remaining = stop - walk.time
+    reaches = remaining <= walk.size * (1 + 1e-9)
+    taken = torch.where(reaches, remaining, walk.size)
+    size = taken.to(dtype)
+    with torch.set_grad_enabled(taped):
+        step = plan.method.step(
+            plan.bind(walk.args),
+            walk.time.to(dtype),
+            size,
+            walk.state,
+            walk.slope,
+            stiffness=plan.record,
+            repeatable=plan.repeatable,
+        )
+        scaled = None if step.error is None else plan.tolerance.ratio(step.error, walk.state, step.state)
+    error = None if scaled is None else scaled.detach()
+    accept = step.state.detach().isfinite().all(1) if plan.step is not None or error is None else error <= 1
+    if step.failed is not None:
+        accept = accept & ~step.failed
+    everyone = bool(accept.all())
+    after = _after(plan, walk, step, error, accept, everyone, taken, torch.where(reaches, stop, walk.time + taken))
+    hit = None
+    if plan.events is not None:
+        after, hit = _meet(plan.events, plan.method, walk, after, step, size, accept)
+    if plan.lands:
+        after = _new_interval(plan, walk, after, accept & reaches, hit)
+    else:
+        after = after._replace(target=plan.next_target(walk.rows, after.time))
+    stuck = None if everyone else _stuck(plan, walk, after, accept)
+    ended, words = _ended(plan, walk, after, step, accept & reaches, hit, stuck, size)
+    move = Move(walk, size, accept, everyone, step, scaled, after.target, hit, ended, words)
+    return move, after if ended is None else _leave(after, ended[0])
+
+
+def _after(
+    plan: Plan,
+    walk: Walk,
+    step: Step,
+    error: Tensor | None,
+    accept: Tensor,
+    everyone: bool,
+    taken: Tensor,
+    ahead: Tensor,
+) -> Walk:
+    """The rows after the attempt, with the size of the next one."""
+    state, slope = step.state.detach(), step.slope.detach()
+    size, earlier = walk.size, walk.earlier
+    if plan.step is None:
+        assert error is not None and plan.method.error_order is not None
+        factor = plan.controller.factor(error, walk.earlier, plan.method.error_order)
+        if not everyone:
+            factor = torch.where(accept, factor, factor.clamp_max(0.9))
+        if step.failed is not None:
+            factor = torch.where(step.failed, factor.clamp_max(0.25), factor)
+        size = taken * factor
+        if plan.lands:  # a step cut short by a requested time says little about the next one
+            size = torch.where(accept & (taken < walk.size), torch.maximum(size, walk.size), size)
+        if earlier:
+            kept = error.clamp_min(1e-10)
+            kept = kept if everyone else torch.where(accept, kept, earlier[0])
+            earlier = (kept, *earlier[: plan.controller.memory - 1])
+    if not everyone:
+        column = accept[:, None]
+        state, slope = torch.where(column, state, walk.state.detach()), torch.where(column, slope, walk.slope.detach())
+        ahead = torch.where(accept, ahead, walk.time)
+    return walk._replace(
+        time=ahead,
+        size=size,
+        state=state,
+        slope=slope,
+        earlier=earlier,
+        accepted=walk.accepted + accept,
+        attempts=walk.attempts + 1,
+        args=tuple(a.detach() for a in walk.args),
+    )
+
+
+class Hit(NamedTuple):
+    """Rows that met an event in this step: which rows, which event, where in the step."""
+
+    rows: Bool[Tensor, " row"]
+    index: Int[Tensor, " row"]
+    along: Float[Tensor, " row"]
+
+
+def _meet(
+    events: Events, method: Method, walk: Walk, after: Walk, step: Step, size: Tensor, accept: Tensor
+) -> tuple[Walk, Hit | None]:
+    """Whether an event function changed its sign in an accepted step, and where; the walk then stops there."""
+    sides = events.values(after.time, after.state)
+    met = events.crossed(walk.sides, sides) & accept[:, None]
+    after = after._replace(sides=sides)
+    if not bool(met.any()):
+        return after, None
+    rows = met.any(1)
+    kept = rows.nonzero().flatten()
+    index, along = locate(
+        events, method, pick(step, kept), walk.time[kept], walk.state[kept].detach(), size[kept], met[kept]
+    )
+    full_index, full_along = torch.full_like(walk.rows, -1), torch.ones_like(size)
+    full_index[kept], full_along[kept] = index, along
+    time = torch.where(rows, walk.time + size.double() * full_along.double(), after.time)
+    return after._replace(time=time), Hit(rows, full_index, full_along)
+
+
+def _ended(
+    plan: Plan,
+    walk: Walk,
+    after: Walk,
+    step: Step,
+    reached: Tensor,
+    hit: Hit | None,
+    stuck: Tensor | None,
+    size: Tensor,
+) -> tuple[tuple[Tensor, Tensor, Tensor] | None, dict[int, str]]:
+    """Which rows are done, how they ended, and words for those that failed."""
+    done = reached & (walk.target == plan.wanted.shape[1] - 1) if plan.lands else reached
+    if hit is not None:
+        done = done | hit.rows
+    over = after.attempts >= plan.max_steps
+    leaving = done if stuck is None else done | stuck
+    if not over and not bool(leaving.any()):
+        return None, {}
+    status = torch.full_like(walk.rows, int(Status.OK if plan.events is None else Status.NO_EVENT))
+    index = torch.full_like(walk.rows, -1)
+    if hit is not None:
+        status[hit.rows], index = int(Status.OK), hit.index
+    words: dict[int, str] = {}
+    if stuck is not None and bool(stuck.any()):
+        broken = ~torch.stack([k.detach() for k in (*step.stages, step.state)]).isfinite().all(0)
+        failed = torch.where(broken.any(1), int(Status.DIVERGED), int(Status.STEP_UNDERFLOW))
+        status = torch.where(stuck, failed, status)
+        for row in stuck.nonzero().flatten().tolist():
+            words[int(walk.rows[row])] = _why(plan, walk, step, broken[row], row, size)
+    if over:
+        late = ~leaving
+        status[late] = int(Status.MAX_STEPS)
+        leaving = torch.ones_like(leaving)
+        for row in late.nonzero().flatten().tolist():
+            words[int(walk.rows[row])] = (
+                f"{plan.max_steps} steps were not enough: it got to t = {plan.sign * float(after.time[row]):.6g} "
+                f"with steps of {float(after.size[row]):.3g}"
+            )
+    positions = leaving.nonzero().flatten()
+    return (positions, status[positions], index[positions]), words
+
+
+def _stuck(plan: Plan, walk: Walk, after: Walk, accept: Tensor) -> Bool[Tensor, " row"]:
+    """Rows whose rejected step cannot be made smaller: a fixed one, or one that vanishes against the time."""
+    if plan.step is not None:
+        return ~accept
+    smallest = torch.maximum(walk.time.abs() * 1e-15, (walk.end - walk.time) * 1e-20)
+    return ~accept & (after.size <= smallest)
+
+
+def _why(plan: Plan, walk: Walk, step: Step, broken: Bool[Tensor, " dim"], row: int, size: Tensor) -> str:
+    """Words for one row that could not go on: what, at which t, which step, which component."""
+    where = f"t = {plan.sign * float(walk.time[row]):.6g}, after {int(walk.accepted[row])} accepted steps"
+    bad = broken.nonzero().flatten().tolist()
+    if bad:
+        shown = ", ".join(map(str, bad[:5])) + (", ..." if len(bad) > 5 else "")
+        return f"f is not finite near {where}, in component {shown}"
+    worst = int(step.error[row].detach().abs().argmax()) if step.error is not None else 0
+    return (
+        f"the step shrank to {float(size[row]):.2g} at {where}; the error is largest in component {worst} "
+        "(where a problem is stiff, an implicit method such as kvaerno5 may go on)"
+    )
+
+
+def places(
+    plan: Plan,
+    rows: Int[Tensor, " row"],
+    time: Float[Tensor, " row"],
+    size: Float[Tensor, " row"],
+    before: Int[Tensor, " row"],
+    after: Int[Tensor, " row"],
+) -> Places:
+    """The requested times that steps came past, from the next requested time before and after each step."""
+    passed = after - before
+    total = int(passed.sum())
+    position = torch.repeat_interleave(passed, output_size=total)
+    order = torch.arange(total, device=size.device) - (torch.cumsum(passed, 0) - passed)[position]
+    target = before[position] + order
+    away = plan.wanted[rows[position], target] - time[position]
+    return Places(position, target, (away.to(size.dtype) / size[position]).clamp(0, 1))
+
+
+def _new_interval(plan: Plan, walk: Walk, after: Walk, landed: Tensor, hit: Hit | None) -> Walk:
+    """For methods that land: the next requested time, and with a fixed step the equal parts of the way there."""
+    target = walk.target + (landed if hit is None else landed & ~hit.rows)
+    if plan.step is None:
+        return after._replace(target=target)
+    gap = plan.wanted[walk.rows, target.clamp_max(plan.wanted.shape[1] - 1)] - after.time
+    return after._replace(target=target, size=torch.where(landed, _equal_parts(gap, plan.step), after.size))
+
+
+def _equal_parts(gap: Float[Tensor, " row"], longest: float) -> Float[Tensor, " row"]:
+    return gap / torch.ceil(gap / longest - 1e-9).clamp_min(1)
+
+
+def _leave(walk: Walk, positions: Tensor) -> Walk | None:
+    """The walk without the rows that are done."""
+    stay = torch.ones(len(walk.rows), dtype=torch.bool, device=walk.rows.device)
+    stay[positions] = False
+    kept = stay.nonzero().flatten()
+    if not len(kept):
+        return None
+    return gather(walk, kept)
+
+
+def gather(walk: Walk, kept: Int[Tensor, " kept"]) -> Walk:
+    """Some rows of a walk."""
+
+    def rows_of(value: Any) -> Any:
+        if isinstance(value, tuple):
+            return tuple(v[kept] for v in value)
+        return value[kept] if isinstance(value, Tensor) else value
+
+    return Walk(*(rows_of(value) for value in walk))
+
+
+def pick(step: Step, rows: Int[Tensor, " kept"]) -> Step:
+    """Some rows of a step, as far as the dense output needs them."""
+    stages = step.stages
+    block = stages if isinstance(stages, Tensor) else torch.stack(list(stages))
+    return step._replace(state=step.state[rows], slope=step.slope[rows], stages=block.index_select(1, rows))
