@@ -1,5 +1,9 @@
 """Classical numerics for reference solvers: batched torch, float64, no problem by name."""
 
+from sciml.reference._ordinary import Slope as Slope
+from sciml.reference._ordinary import closed_form as closed_form
+from sciml.reference._ordinary import integrate_rows as integrate_rows
+from sciml.reference._ordinary import no_axes as no_axes
 from sciml.reference._random_fields import band_limited_field as band_limited_field
 from sciml.reference._spectral import Fourier as Fourier
 from sciml.reference._spectral import resample as resample
@@ -13,10 +17,14 @@ from sciml.reference._stepping import ssp_rk3 as ssp_rk3
 __all__ = [
     "ORDERS",
     "Fourier",
+    "Slope",
     "Tendency",
     "band_limited_field",
+    "closed_form",
     "in_chunks",
     "integrate",
+    "integrate_rows",
+    "no_axes",
     "resample",
     "rk4",
     "ssp_rk3",

@@ -1,0 +1,69 @@
+"""Lotka-Volterra predators and prey: closed orbits with sharp peaks, and an invariant to watch."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from sciml.core.problem import Evolves, Field, HasDynamics, Invariant, Parameter, Problem
+from sciml.core.types import Grid, Params, Trajectory
+from sciml.reference import no_axes
+
+from . import equations, reference
+
+
+@dataclass(frozen=True, kw_only=True)
+class LotkaVolterra(Problem, Evolves, HasDynamics):
+    """Predators and prey, non-dimensional and autonomous.
+
+        dx/dt = α x − β x y,  dy/dt = δ x y − γ y
+
+    Populations run round closed orbits about the equilibrium (γ/δ, α/β): prey rise, predators follow in a sharp peak,
+    both fall. Good values: (α, β, δ, γ) about (1.5, 1, 1, 3), start near (1, 1), t from 0 to 10, dt 0.1.
+    """
+
+    def grid(self, size: Sequence[int]) -> Grid:
+        """No axes; `size` must be ``()``."""
+        return no_axes(size)
+
+    def initial(self, params: Params, grid: Grid, generator: torch.Generator) -> Tensor:
+        """(prey, predators), each uniform in 0.5 to 1.5."""
+        return reference.initial_state(generator)
+
+    def simulate(self, params: Params, initial: Tensor, times: Tensor, grid: Grid) -> Trajectory:
+        """RK4 in float64, every row with its own steps."""
+        return reference.simulate(params, initial, times)
+
+    def closures(self) -> Mapping[str, Callable[..., Tensor]]:
+        """``birth(prey)``, ``predation(state)``, ``reproduction(state)``, ``death(predator)``; parameters come second.
+
+        A population is ``batch 1``, the state ``batch 2``, what is returned ``batch 1`` and positive.
+        """
+        return equations.CLOSURES
+
+    def dynamics(
+        self, time: Tensor, state: Tensor, params: Params, closures: Mapping[str, Callable[..., Tensor]]
+    ) -> Tensor:
+        """d(x, y)/dt = (birth − predation, reproduction − death)."""
+        return equations.rate(state, params, closures)
+
+
+PROBLEM = LotkaVolterra(
+    name="lotka_volterra",
+    title="Lotka-Volterra predators and prey",
+    equation=equations.EQUATION,
+    fields=(Field("prey", "x", "1", "number of prey"), Field("predator", "y", "1", "number of predators")),
+    parameters=(
+        Parameter("alpha", "α", "1", "birth rate of the prey", 1.2, 1.8),
+        Parameter("beta", "β", "1", "rate at which a predator eats", 0.8, 1.2),
+        Parameter("delta", "δ", "1", "rate at which eaten prey become predators", 0.8, 1.2),
+        Parameter("gamma", "γ", "1", "death rate of the predators", 2.5, 3.5),
+    ),
+    boundary={},
+    invariants=(Invariant("volterra", "Volterra's first integral above its smallest value", equations.volterra, 1e-5),),
+    metrics=("rollout/relative_l2", "rollout/mae_share", "window/relative_l2", "evaluations"),
+    solver="neural_ode",
+    citation="V. Volterra, Fluctuations in the abundance of a species considered mathematically, Nature 118 (1926) "
+    "558-560. doi:10.1038/118558a0",
+)
