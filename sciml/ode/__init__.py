@@ -1,5 +1,10 @@
 """Differentiable integrators that tell what they know: per-sample steps, errors, stiffness, status and gradients."""
 
+from sciml.ode._adjoint import Adjoint as Adjoint
+from sciml.ode._adjoint import AdjointDriftWarning as AdjointDriftWarning
+from sciml.ode._adjoint import Backsolve as Backsolve
+from sciml.ode._brownian import Brownian as Brownian
+from sciml.ode._brownian import Increment as Increment
 from sciml.ode._control import PID as PID
 from sciml.ode._control import Tolerance as Tolerance
 from sciml.ode._control import first_step as first_step
@@ -8,6 +13,12 @@ from sciml.ode._gradient import Checkpointed as Checkpointed
 from sciml.ode._gradient import Discrete as Discrete
 from sciml.ode._method import Method as Method
 from sciml.ode._method import Step as Step
+from sciml.ode._odeint import odeint as odeint
+from sciml.ode._odeint import odeint_adjoint as odeint_adjoint
+from sciml.ode._odeint import odeint_event as odeint_event
+from sciml.ode._sde import SDE_METHODS as SDE_METHODS
+from sciml.ode._sde import find_sde_method as find_sde_method
+from sciml.ode._sde import solve_sde as solve_sde
 from sciml.ode._solution import Hit as Hit
 from sciml.ode._solution import Solution as Solution
 from sciml.ode._solution import Stats as Stats
@@ -15,21 +26,36 @@ from sciml.ode._solution import Steps as Steps
 from sciml.ode._solve import METHODS as METHODS
 from sciml.ode._solve import find_method as find_method
 from sciml.ode._solve import solve as solve
+from sciml.ode._sri import SRI as SRI
+from sciml.ode._sri import StochasticMethod as StochasticMethod
 
 __all__ = [
     "METHODS",
     "PID",
+    "SDE_METHODS",
+    "SRI",
+    "Adjoint",
+    "AdjointDriftWarning",
+    "Backsolve",
+    "Brownian",
     "Checkpointed",
     "Discrete",
     "Event",
     "Hit",
+    "Increment",
     "Method",
     "Solution",
     "Stats",
     "Step",
     "Steps",
+    "StochasticMethod",
     "Tolerance",
     "find_method",
+    "find_sde_method",
     "first_step",
+    "odeint",
+    "odeint_adjoint",
+    "odeint_event",
     "solve",
+    "solve_sde",
 ]

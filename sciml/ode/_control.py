@@ -46,6 +46,9 @@ class PID:
         p, i, d: proportional, integral and derivative coefficient.
         safety: share of the predicted step that is taken.
         shrink, grow: smallest and largest change from one step to the next.
+        first: the step to begin with; None estimates one for every sample.
+        shortest: steps no longer than this are taken whatever their error, so E_j may exceed 1.
+        longest: no step is longer.
 
     Reference: Gustafsson, ACM Trans. Math. Softw. 17 (1991); Söderlind, ACM Trans. Math. Softw. 29 (2003).
     """
@@ -56,6 +59,9 @@ class PID:
     safety: float = 0.9
     shrink: float = 0.2
     grow: float = 10.0
+    first: float | int | None = None
+    shortest: float | int = 0.0
+    longest: float | int = math.inf
 
     def __post_init__(self) -> None:
         if not (0 < self.shrink < 1 < self.grow and 0 < self.safety <= 1 and self.i > 0):
@@ -64,6 +70,21 @@ class PID:
                 got=self,
                 expected="0 < shrink < 1 < grow, 0 < safety <= 1, i > 0",
             )
+        if not (0 <= self.shortest < self.longest and (self.first is None or self.first > 0)):
+            raise ConfigError(
+                "the bounds of the step size do not fit together",
+                got=f"first={self.first}, shortest={self.shortest}, longest={self.longest}",
+                expected="0 <= shortest < longest, first > 0",
+            )
+
+    @property
+    def bounded(self) -> bool:
+        """Whether steps have bounds."""
+        return self.shortest > 0 or self.longest < math.inf
+
+    def bound(self, size: Float[Tensor, " row"]) -> Float[Tensor, " row"]:
+        """Step sizes within the bounds."""
+        return size.clamp(self.shortest, self.longest) if self.bounded else size
 
     @property
     def memory(self) -> int:

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from sciml.core.errors import ConfigError, UserError
 from sciml.core.status import Status
+from sciml.ode._explicit import Explicit
 from sciml.ode._loop import Move, Places, Plan, Walk, advance, gather, march, pick, places, start
 from sciml.ode._method import Step
 
@@ -387,6 +388,7 @@ class _Chunk:
             slope = f(time, self.state)
             step = plan.method.step(f, time, part.size, self.state, slope, stiffness=costs.stiffness is not None)
             self.new = step.state
+            self.shows = step.state if isinstance(plan.method, Explicit) else slope
             self.known, self.weights = _known_costs(plan, part, self.state, step, costs)
 
     def linearise(self) -> tuple[Tensor, Tensor]:
@@ -405,7 +407,7 @@ class _Chunk:
     def collect(self, costate: Tensor, found: Gradients) -> None:
         """Add the gradients of arguments and parameters, given the costate of y1."""
         if found.searched:
-            complain_if_missed(self.new, [self.state, *self.args, *found.inputs], self.part.time)
+            complain_if_missed(self.shows, [self.state, *self.args, *found.inputs], self.part.time)
         wanted = [a for a in self.args if a.requires_grad]
         grads = _grad([self.new, *self.known], [*wanted, *found.inputs], [costate, *self.weights])
         found.add_leaves(grads[len(wanted) :])
@@ -414,7 +416,7 @@ class _Chunk:
 
     def forget(self) -> None:
         """Let go of the graph."""
-        self.new = self.state
+        self.new = self.shows = self.state
         self.known, self.weights = [], []
 
 
@@ -472,7 +474,10 @@ def _reverse_move(plan: Plan, move: Move, costs: Costs, found: Gradients) -> Non
     rows, whole = walk.rows, len(walk.rows) == len(found.state)
     after_state, after_slope = (found.state, found.slope) if whole else (found.state[rows], found.slope[rows])
     if found.searched:
-        complain_if_missed(step.slope, [walk.state, walk.slope, *walk.args, *found.inputs], walk.time)
+        with torch.enable_grad():  # the graph of an implicit step holds leaves of its own, that of f does not
+            explicit = isinstance(plan.method, Explicit)
+            slope = step.slope if explicit else plan.bind(walk.args)(walk.time.to(walk.state.dtype), walk.state)
+        complain_if_missed(slope, [walk.state, walk.slope, *walk.args, *found.inputs], walk.time)
     values, weights = [step.state, step.slope], [after_state, after_slope]
     mask = None if move.everyone else move.accept
     if mask is not None:

@@ -34,6 +34,7 @@ class Plan:
         events: what to stop at, if anything.
         shared: the requested times, if all samples have the same.
         first: the step every sample tries first; None estimates one.
+        slope: f at the start, if it is known already; counted as an evaluation all the same.
         sign: -1 where the user's time runs the other way.
         searched: whether parameters were found by a search at the first time, which may have missed some.
     """
@@ -51,6 +52,7 @@ class Plan:
     events: Events | None = None
     shared: Float[Tensor, " time"] | None = None
     first: Float[Tensor, " batch"] | None = None
+    slope: Float[Tensor, "batch dim"] | None = None
     sign: int = 1
     searched: bool = False
 
@@ -66,8 +68,17 @@ class Plan:
         return torch.searchsorted(self.wanted[rows], time[:, None], right=True)[:, 0]
 
     def bind(self, args: tuple[Tensor, ...]) -> Field:
-        """The right-hand side with the rows of its arguments filled in."""
-        return lambda time, state: self.f(time, state, *args)
+        """The right-hand side with its arguments filled in, repeated where it is asked for many states per row."""
+        if not args:
+            return self.f
+        rows = len(args[0])
+
+        def filled(time: Tensor, state: Tensor) -> Tensor:
+            times = len(state) // rows
+            given = args if times == 1 else [a.repeat(times, *(1,) * (a.ndim - 1)) for a in args]
+            return self.f(time, state, *given)
+
+        return filled
 
 
 class Walk(NamedTuple):
@@ -144,17 +155,19 @@ def start(plan: Plan, state: Float[Tensor, "batch dim"]) -> tuple[Walk, int]:
     batch = len(state)
     time = plan.wanted[:, 0]
     f = plan.bind(plan.args)
-    slope = f(time.to(state.dtype), state)
+    slope = f(time.to(state.dtype), state) if plan.slope is None else plan.slope
     span = plan.wanted[:, -1] - time
     calls = 1
     if plan.step is not None:
         size = _equal_parts(plan.wanted[:, 1] - time, plan.step)
-    elif plan.first is not None:
-        size = plan.first
+    elif plan.first is not None or plan.controller.first is not None:
+        size = torch.full_like(time, plan.controller.first) if plan.first is None else plan.first
+        size = plan.controller.bound(size)
     else:
         order = plan.method.error_order
         assert order is not None
         size = first_step(f, time.to(state.dtype), state, slope, plan.tolerance, order, span)
+        size = plan.controller.bound(size)
         calls += 1
     ones = torch.ones(batch, dtype=state.dtype, device=state.device)
     counter = torch.zeros(batch, dtype=torch.long, device=state.device)
@@ -217,6 +230,8 @@ def advance(plan: Plan, walk: Walk, taped: bool) -> tuple[Move, Walk | None]:
         scaled = None if step.error is None else plan.tolerance.ratio(step.error, walk.state, step.state)
     error = None if scaled is None else scaled.detach()
     accept = step.state.detach().isfinite().all(1) if plan.step is not None or error is None else error <= 1
+    if plan.step is None and plan.controller.shortest:
+        accept = accept | ((taken <= plan.controller.shortest) & step.state.detach().isfinite().all(1))
     if step.failed is not None:
         accept = accept & ~step.failed
     everyone = bool(accept.all())
@@ -257,6 +272,7 @@ def _after(
         size = taken * factor
         if plan.lands:  # a step cut short by a requested time says little about the next one
             size = torch.where(accept & (taken < walk.size), torch.maximum(size, walk.size), size)
+        size = plan.controller.bound(size)
         if earlier:
             kept = error.clamp_min(1e-10)
             kept = kept if everyone else torch.where(accept, kept, earlier[0])
@@ -352,7 +368,7 @@ def _stuck(plan: Plan, walk: Walk, after: Walk, accept: Tensor) -> Bool[Tensor, 
     if plan.step is not None:
         return ~accept
     smallest = torch.maximum(walk.time.abs() * 1e-15, (walk.end - walk.time) * 1e-20)
-    return ~accept & (after.size <= smallest)
+    return ~accept & ((after.size <= smallest) | (walk.size <= plan.controller.shortest))
 
 
 def _why(plan: Plan, walk: Walk, step: Step, broken: Bool[Tensor, " dim"], row: int, size: Tensor) -> str:

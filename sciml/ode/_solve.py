@@ -2,14 +2,15 @@
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from sciml.core.errors import ConfigError, UnknownNameError, UnsupportedError, UserError
-from sciml.ode import _explicit
+from sciml.ode import _dirk, _explicit, _rosenbrock
 from sciml.ode._adjoint import Adjoint
 from sciml.ode._control import PID, Tolerance
 from sciml.ode._events import Event, Events
@@ -18,7 +19,9 @@ from sciml.ode._loop import Plan
 from sciml.ode._method import Method
 from sciml.ode._solution import Hit, Solution, Stats, Steps
 
-METHODS: dict[str, Method] = {method.name: method for method in (*_explicit.METHODS,)}
+METHODS: dict[str, Method] = {
+    method.name: method for method in (*_explicit.METHODS, *_dirk.METHODS, *_rosenbrock.METHODS)
+}
 
 
 def solve(
@@ -28,14 +31,15 @@ def solve(
     *,
     args: Sequence[Tensor] = (),
     method: str | Method = "dopri5",
-    rtol: float = 1e-6,
-    atol: float | Float[Tensor, "..."] = 1e-8,
-    step: float | None = None,
+    rtol: float | int = 1e-6,
+    atol: float | int | Float[Tensor, "..."] = 1e-8,
+    step: float | int | None = None,
     gradient: Discrete | Checkpointed | Adjoint = Discrete(),
     controller: PID = PID(),
     max_steps: int = 10_000,
     event: Event | Sequence[Event] | None = None,
     record: bool = False,
+    backend: Literal["sciml", "torchdiffeq"] = "sciml",
 ) -> Solution:
     """Solve dy/dt = f(t, y) for a batch of initial values, every sample with its own steps.
 
@@ -55,6 +59,9 @@ def solve(
         max_steps: attempts per sample before it is given up.
         event: where to stop a sample early.
         record: keep E_j and S_j of every accepted step in ``solution.steps``.
+        backend: ``torchdiffeq`` integrates with that library's method of the given name, for comparison. All samples
+            share steps and status there; times per sample, events, records, checkpoints and controllers are refused, and
+            so are its tsit5 and gl4, whose coefficients are wrong.
 
     Returns: states at the requested times, differentiable with respect to `y0`, `args`, `times` and whatever
         parameters `f` uses; a status per sample instead of an exception; counters per sample. The gradient with respect
@@ -62,7 +69,8 @@ def solve(
 
     Raises: UserError for arguments that do not fit together; UnknownNameError for an unknown method.
     """
-    chosen = find_method(method)
+    ours = _check_backend(backend)
+    chosen = find_method(method if ours else "dopri5")
     _check_state(y0)
     rows = _check_times(times, y0)
     _check_args(args, y0)
@@ -77,9 +85,9 @@ def solve(
         args=tuple(args),
         wanted=(sign * rows.detach()).contiguous(),
         method=chosen,
-        tolerance=Tolerance(rtol, atol.reshape(-1).to(y0) if isinstance(atol, Tensor) else atol),
+        tolerance=Tolerance(float(rtol), atol.reshape(-1).to(y0) if isinstance(atol, Tensor) else float(atol)),
         controller=controller,
-        step=step,
+        step=None if step is None else float(step),
         max_steps=max_steps,
         record=record,
         repeatable=isinstance(gradient, Checkpointed),
@@ -92,7 +100,10 @@ def solve(
     if times.requires_grad:  # y0 at t0 + dt is on the curve through y0 - f dt at t0
         first = rows[:, :1]
         state = state - flat.slope(first[:, 0], state, args) * (first - first.detach()).to(state.dtype)
-    outputs, errors, stiffness, trail = _run(plan, state, gradient, f)
+    if ours:
+        outputs, errors, stiffness, trail = _run(plan, state, gradient, f)
+    else:
+        outputs, errors, stiffness, trail = _run_torchdiffeq(plan, state, gradient, f, method)
     return _assemble(plan, flat, outputs, errors, stiffness, trail, times, rows, shape, sign, args)
 
 
@@ -100,7 +111,8 @@ def _run(
     plan: Plan, state: Tensor, gradient: Discrete | Checkpointed | Adjoint, f: Any
 ) -> tuple[Tensor, Tensor, Tensor, Trail]:
     if torch.is_grad_enabled():
-        leaves = _leaves(plan, state, f)
+        leaves, slope = _leaves(plan, state, f)
+        plan = replace(plan, slope=slope)
         tensors = (state, *plan.args, *leaves)
         if any(t.requires_grad for t in tensors):
             if isinstance(gradient, Adjoint):
@@ -113,15 +125,27 @@ def _run(
     return trail.outputs, trail.errors, trail.stiffness, trail
 
 
-def _leaves(plan: Plan, state: Tensor, f: Any) -> list[Tensor]:
-    """The parameters `f` uses: those of a module, and every leaf that one evaluation of `f` was computed from."""
+def _run_torchdiffeq(
+    plan: Plan, state: Tensor, gradient: Discrete | Checkpointed | Adjoint, f: Any, method: str | Method
+) -> tuple[Tensor, Tensor, Tensor, Trail]:
+    from sciml.ode import _torchdiffeq
+
+    name = method if isinstance(method, str) else method.name
+    _torchdiffeq.check(plan, name, gradient)
+    leaves = _leaves(plan, state, f)[0] if isinstance(gradient, Adjoint) and torch.is_grad_enabled() else []
+    trail = _torchdiffeq.integrate(plan, name, state, gradient, leaves)
+    return trail.outputs, trail.errors, trail.stiffness, trail
+
+
+def _leaves(plan: Plan, state: Tensor, f: Any) -> tuple[list[Tensor], Tensor]:
+    """The parameters `f` uses: those of a module, and every leaf that f(t0, y0) was computed from; and that slope."""
     own = [p for p in f.parameters() if p.requires_grad] if isinstance(f, nn.Module) else []
     with torch.enable_grad():
         here = state.detach().requires_grad_()
         args = tuple(a.detach() for a in plan.args)
         slope = plan.bind(args)(plan.wanted[:, 0].to(state.dtype), here)
     found = leaves_of(slope, [here, *args, *own])
-    return [*own, *found]
+    return [*own, *found], slope.detach()
 
 
 class _Flat:
@@ -156,6 +180,13 @@ class _Flat:
             expected=f"shape {tuple(given.shape)}, {self.dtype}, like the state it was given",
             fix="It is called with any number of rows; give per-sample tensors through `args`.",
         )
+
+
+def _check_backend(backend: Any) -> bool:
+    """Whether it is ours."""
+    if backend not in ("sciml", "torchdiffeq"):
+        raise UnknownNameError("backend", str(backend), ("sciml", "torchdiffeq"))
+    return backend == "sciml"
 
 
 def find_method(method: str | Method) -> Method:
@@ -220,7 +251,7 @@ def _check_args(args: Sequence[Tensor], y0: Tensor) -> None:
             )
 
 
-def _check_settings(method: Method, rtol: float, atol: Any, step: float | None, max_steps: int) -> None:
+def _check_settings(method: Method, rtol: float | int, atol: Any, step: float | int | None, max_steps: int) -> None:
     lowest = float(atol.min()) if isinstance(atol, Tensor) else atol
     if not (rtol >= 0 and lowest >= 0 and rtol + lowest > 0 and math.isfinite(rtol + lowest)):
         raise ConfigError(
@@ -276,9 +307,9 @@ def _assemble(
     if times.requires_grad:
         places = [
             flat.slope(rows[:, i], states[:, i], args) * (rows[:, i : i + 1] - rows[:, i : i + 1].detach()).to(states)
-            for i in range(1, count)
+            for i in range(count)  # the first takes back what moved the initial state: y(t0) is y0 at any t0
         ]
-        states = torch.cat([states[:, :1], states[:, 1:] + torch.stack(places, 1)], dim=1)
+        states = states + torch.stack(places, 1)
     stats = Stats(trail.accepted, trail.attempts - trail.accepted, trail.evaluations, trail.calls)
     steps = None
     if plan.record:

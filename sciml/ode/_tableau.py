@@ -29,7 +29,7 @@ class Tableau:
     @cached_property
     def c(self) -> Row:
         """Nodes, the row sums of `a`."""
-        return tuple(sum(row) for row in self.a)
+        return tuple(sum(row, 0.0) for row in self.a)
 
     @property
     def stages(self) -> int:
@@ -54,6 +54,8 @@ def _closed(a: tuple[Row, ...], b: Row, error: Row | None = None) -> Tableau:
 EULER = _closed(((),), (1.0,))
 MIDPOINT = _closed(((), (1 / 2,)), (0.0, 1.0))
 HEUN = _closed(((), (1.0,)), (1 / 2, 1 / 2), (-1 / 2, 1 / 2))
+HEUN3 = _closed(((), (1 / 3,), (0.0, 2 / 3)), (1 / 4, 0.0, 3 / 4))
+RK38 = _closed(((), (1 / 3,), (-1 / 3, 1.0), (1.0, -1.0, 1.0)), (1 / 8, 3 / 8, 3 / 8, 1 / 8))
 RK4 = _closed(((), (1 / 2,), (0.0, 1 / 2), (0.0, 0.0, 1.0)), (1 / 6, 1 / 3, 1 / 3, 1 / 6))
 
 BOSH3 = Tableau(

@@ -9,8 +9,11 @@ import torch
 
 from sciml.core import registry
 from sciml.core.problem import Diffuses, Evolves, capabilities
+from sciml.core.rng import generator
 from sciml.core.status import Status
+from sciml.data import read_card
 from sciml.ode import Brownian, solve_sde
+from sciml.reference import ito_paths
 
 PROBLEM = registry.problem("spiral_sde")
 equations = importlib.import_module("sciml_problems.spiral_sde.equations")
@@ -34,6 +37,16 @@ def test_it_says_what_it_is():
     assert len(PROBLEM.fields) == len(PROBLEM.start())
 
 
+def test_its_card_describes_reference_paths():
+    card = read_card(PROBLEM)
+    assert tuple(card.presets) == PROBLEM.presets
+    assert card.licence
+    assert card.not_modelled
+    for preset in card.presets.values():
+        assert preset.paths.test >= 4000
+        assert preset.step <= 0.005
+
+
 def test_drift_and_diffusion_are_the_symbolic_equation():
     state = torch.randn(7, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     time = torch.zeros(7, dtype=torch.float64)
@@ -52,15 +65,29 @@ def test_reference_paths_are_whole_and_fixed_by_their_seed(paths):
     assert paths.shape == (4000, 30, 2)
     assert paths.isfinite().all()
     assert (paths[:, 0] == PROBLEM.start()).all()
-    first, again, other = (reference.paths(20, seed=seed) for seed in (3, 3, 4))
+    first, again, other = (reference.paths(20, seed=seed, step=1 / 58) for seed in (3, 3, 4))
     assert torch.equal(first.states, again.states)
     assert not torch.equal(first.states[:, 1:], other.states[:, 1:])
     assert first.status.tolist() == [Status.OK] * 20
 
 
-def test_moments_of_two_independent_schemes_agree(paths):
-    """Adaptive SOSRI with other noise; all 29 times, two components, mean and variance within 4 standard errors."""
-    other = reference.paths(4000, seed=1, method="sosri", step=None, rtol=0.3, atol=0.3).states
+def by_sosri():
+    return reference.paths(4000, seed=1, method="sosri", step=None, rtol=0.3, atol=0.3).states
+
+
+def by_chords():
+    """The reference of the dataset, which shares no code with the other two."""
+    step = read_card(PROBLEM).preset("tiny").step
+    functions = [lambda t, u: PROBLEM.drift(t, u, {}), lambda t, u: PROBLEM.diffusion(t, u, {})]
+    return ito_paths(
+        *functions, PROBLEM.start(), PROBLEM.times(), paths=2000, step=step, generator=generator(1, "chords")
+    )
+
+
+@pytest.mark.parametrize("scheme", [by_sosri, by_chords])
+def test_moments_of_independent_schemes_agree(paths, scheme):
+    """With other noise; all 29 times, two components, mean and variance within 4 standard errors."""
+    other = scheme()
 
     def moments(states):
         centred = states - states.mean(0)
@@ -74,23 +101,26 @@ def test_moments_of_two_independent_schemes_agree(paths):
 
 
 def test_the_step_of_the_reference_does_not_show():
-    """Half the step along the same Brownian motion moves means and variances by far less than 10 000 paths can tell."""
+    """Twice the step along the same Brownian motion moves moments by less than 10 000 paths can tell."""
     motion = Brownian(reference.times().tolist(), (500, 2), seed=2, dtype=torch.float64)
-    fine, coarse = (reference.paths(500, step=step, brownian=motion).states for step in (1 / 580, reference.STEP))
-    assert (fine.mean(0) - coarse.mean(0)).abs().max() < 1e-3
-    assert (fine.var(0) - coarse.var(0)).abs().max() < 2e-3
-    assert (fine - coarse).square().mean().sqrt() < 2e-3
+    fine, coarse = (
+        reference.paths(500, step=step, brownian=motion).states for step in (reference.STEP, 2 * reference.STEP)
+    )
+    assert (fine.mean(0) - coarse.mean(0)).abs().max() < 4e-3
+    assert (fine.var(0) - coarse.var(0)).abs().max() < 4e-3
+    assert (fine - coarse).square().mean().sqrt() < 4e-3
 
 
 def test_the_balance_of_the_quartic_holds(paths):
-    """⟨Q⟩(1) - 16 = ∫ (-4a ⟨u₁⁶ + u₂⁶⟩ + 6γ² ⟨Q⟩) dt, Itô's formula; it fails for Stratonovich or for shared signs."""
+    """⟨Q⟩(1) - 16 = ∫ (-4a ⟨u₁⁶ + u₂⁶⟩ + 6γ² ⟨Q⟩) dt, Itô's formula; read as Stratonovich's it fails."""
     a, gamma = equations.DECAY, equations.NOISE
     quartic, sextic = paths.pow(4).sum(-1), paths.pow(6).sum(-1)
     source = -4 * a * sextic + 6 * gamma**2 * quartic
     change = quartic[:, -1] - 16 - torch.trapezoid(source, PROBLEM.times(), dim=1)
     error = float(change.std()) / math.sqrt(len(change))
     assert abs(float(change.mean())) < 4 * error
-    assert 4 * error < 0.1 * abs(float(torch.trapezoid(source, PROBLEM.times(), dim=1).mean())), "says something"
+    correction = 2 * gamma**2 * float(torch.trapezoid(quartic, PROBLEM.times(), dim=1).mean())
+    assert 5 * error < correction, "Stratonovich's equation differs by this much"
 
 
 def test_without_noise_it_is_the_ordinary_spiral():
@@ -101,9 +131,9 @@ def test_without_noise_it_is_the_ordinary_spiral():
         return equations.drift(torch.tensor(u, dtype=torch.float64)[None])[0].tolist()
 
     exact = solve_ivp(slope, (0.0, 1.0), [2.0, 0.0], method="DOP853", rtol=1e-11, atol=1e-12, t_eval=PROBLEM.times())
-    for options in ({}, {"method": "sriw1", "step": None, "rtol": 0.01, "atol": 0.01}):
+    for options in ({}, {"method": "sriw1", "step": None, "rtol": 0.03, "atol": 0.03}):
         solution = reference.paths(3, noise=0.0, **options)
-        assert (solution.states - torch.from_numpy(exact.y.T)).abs().max() < 3e-3
+        assert (solution.states - torch.from_numpy(exact.y.T)).abs().max() < 5e-3
         assert (solution.states[0] == solution.states[1]).all()
 
 
