@@ -14,7 +14,8 @@ from sciml.core.status import Status
 from sciml.ode._control import PID, Tolerance
 from sciml.ode._dirk import DiagonallyImplicit
 from sciml.ode._explicit import Explicit, constants
-from sciml.ode._gradient import Trail, complain_if_missed, forward
+from sciml.ode._forward import Trail, forward
+from sciml.ode._graph import complain_if_missed, first_order
 from sciml.ode._loop import Move, Plan, Walk, pick
 from sciml.ode._method import Method
 from sciml.ode._solution import Stats
@@ -133,7 +134,9 @@ class _Augmented:
             slope = self.f(-time, state, *args)
         product = None
         if slope.requires_grad:
-            (product,) = torch.autograd.grad(slope, state, costate, allow_unused=True, create_graph=keep)
+            (product,) = torch.autograd.grad(
+                slope, state, costate, allow_unused=True, retain_graph=True, create_graph=keep
+            )
         product = torch.zeros_like(costate) if product is None else product
         return torch.cat([-slope if keep else slope.detach().neg(), product], dim=1)
 
@@ -154,7 +157,7 @@ class _Continuous(torch.autograd.Function):
         return trail.outputs, trail.errors, trail.stiffness
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    @first_order
     def backward(ctx: Any, *grads: Tensor) -> Any:
         """Gradients of the initial state, the arguments and the parameters."""
         outputs, _, *tensors = ctx.saved_tensors
@@ -281,7 +284,8 @@ class _Backward:
         if not slope.requires_grad:
             return
         wanted = [a for a in args if a.requires_grad]
-        grads = iter(torch.autograd.grad(slope, [*wanted, *self.inputs], costate, allow_unused=True))
+        inputs = [*wanted, *self.inputs]  # the graph stays: a part of it may belong to whoever made f
+        grads = iter(torch.autograd.grad(slope, inputs, costate, allow_unused=True, retain_graph=True))
         for total, arg in zip(self.args, args, strict=True):
             part = next(grads) if arg.requires_grad else None
             if part is not None:

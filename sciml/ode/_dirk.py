@@ -150,7 +150,8 @@ class _Solution(torch.autograd.Function):
         ctx: Any, solved: Tensor, slopes: Tensor, derivative: Tensor, a: Tensor, size: Tensor, broken: Tensor
     ) -> Tensor:
         """`solved` as it is."""
-        ctx.save_for_backward(derivative, a, size, broken)
+        factors = Factors.of(derivative, size[:, None] * a[0, 0])
+        ctx.save_for_backward(*factors, derivative, a, size, broken)
         return solved.clone()
 
     @staticmethod
@@ -161,12 +162,12 @@ class _Solution(torch.autograd.Function):
                 "second derivatives of a diagonally implicit step are not available (create_graph=True)",
                 fix="Take a Rosenbrock method such as rodas4, or an explicit one.",
             )
-        derivative, a, size, broken = ctx.saved_tensors
-        h = size[:, None]
+        lu, pivots, derivative, a, size, broken = ctx.saved_tensors
+        factors, h = Factors(lu, pivots), size[:, None]
         found, passed = torch.empty_like(cost), torch.empty_like(cost)
         for i in reversed(range(len(cost))):
             right = cost[i] if i == len(cost) - 1 else cost[i] + h * torch.tensordot(a[i + 1 :, i], passed[i + 1 :], 1)
-            found[i] = Factors.of(derivative[i], h * a[i, i]).solve_transposed(right)
+            found[i] = factors.stage(i).solve_transposed(right)
             passed[i] = torch.bmm(found[i][:, None], derivative[i])[:, 0]
         return None, torch.where(broken[:, None], 0.0, found), None, None, None, None
 

@@ -145,9 +145,7 @@ def _stiffness(slopes: Float[Tensor, "row dim"], states: Float[Tensor, "row dim"
 
 
 METHODS: tuple[Method, ...] = (
-    Explicit(
-        name="dopri5", order=5, error_order=5, stability=3.3066, tableau=tableaus.DOPRI5, citation=DORMAND_PRINCE
-    ),
+    Explicit(name="dopri5", order=5, error_order=5, stability=3.3066, tableau=tableaus.DOPRI5, citation=DORMAND_PRINCE),
     Explicit(
         name="tsit5",
         order=5,
@@ -189,7 +187,8 @@ METHODS: tuple[Method, ...] = (
         error_order=None,
         stability=2.7853,
         tableau=tableaus.RK4,
-        citation="Kutta, Beitrag zur näherungsweisen Integration totaler Differentialgleichungen, Z. Math. Phys. 46 (1901)",
+        citation="Kutta, Beitrag zur näherungsweisen Integration totaler Differentialgleichungen, Z. Math. Phys. 46 "
+        "(1901)",
     ),
     Explicit(
         name="midpoint",

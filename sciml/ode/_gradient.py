@@ -10,7 +10,8 @@ A solve is one node of autograd's graph; what happens inside is repeated or reme
   the tape is kept for a few steps at a time and the rest is repeated from where the checkpoints stand.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+import itertools
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
@@ -18,16 +19,16 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from sciml.core.errors import ConfigError, UserError
-from sciml.core.status import Status
+from sciml.core.errors import ConfigError
 from sciml.ode._explicit import Explicit
-from sciml.ode._loop import Move, Places, Plan, Walk, advance, gather, march, pick, places, start
+from sciml.ode._forward import Trail, dense, forward
+from sciml.ode._graph import complain_if_missed, first_order, grad
+from sciml.ode._loop import Move, Places, Plan, Walk, advance, march, pick, places
 from sciml.ode._method import Step
 
 _FEW = 8  # components up to which one product per component is cheaper than one step after another
 _CHUNK = 2048  # rows repeated at once by the stacked schedule: what stays in the cache
 _KEEP = 65536  # rows up to which the graphs of all chunks are kept; beyond, they are made twice
-_PENDING = 16  # moves whose dense output is computed together
 _TAPE = 8  # steps whose graphs a checkpointed solve holds at once
 
 
@@ -62,35 +63,6 @@ class Checkpointed:
             raise ConfigError("a budget of checkpoints must be 2 or more", got=self.budget)
 
 
-class Trail(NamedTuple):
-    """What a forward pass leaves behind.
-
-    Fields:
-        outputs: states at the requested times, ``batch time dim``, NaN where a sample did not come; one more time with
-            events, for their places.
-        event_time: time of the event, NaN for none.
-        status, accepted, attempts, index: per sample; `index` is the event that was hit, -1 for none.
-        evaluations: of the right-hand side, per sample, start included.
-        calls: of the right-hand side, whatever the number of rows.
-        errors, stiffness, times, sizes: per sample and accepted step, if recorded.
-        words: why samples failed.
-    """
-
-    outputs: Float[Tensor, "batch time dim"]
-    event_time: Float[Tensor, " batch"]
-    status: Int[Tensor, " batch"]
-    accepted: Int[Tensor, " batch"]
-    attempts: Int[Tensor, " batch"]
-    index: Int[Tensor, " batch"]
-    evaluations: Int[Tensor, " batch"]
-    calls: int
-    errors: Float[Tensor, "batch step"]
-    stiffness: Float[Tensor, "batch step"]
-    times: Float[Tensor, "batch step"]
-    sizes: Float[Tensor, "batch step"]
-    words: dict[int, str]
-
-
 class Record(NamedTuple):
     """Accepted steps as the stacked schedule needs them: where they started and which requested times they passed."""
 
@@ -104,123 +76,6 @@ class Record(NamedTuple):
     met: Float[Tensor, " row"]
 
 
-def forward(
-    plan: Plan, state: Float[Tensor, "batch dim"], taped: bool, see: Callable[[Move, Walk | None], None] | None
-) -> Trail:
-    """Run the loop and write down what it says; `see` gets every move, for a later reverse pass."""
-    batch, wanted = len(state), plan.wanted.shape[1]
-    outputs = state.new_full((batch, wanted + (plan.events is not None), state.shape[1]), torch.nan)
-    outputs[:, 0] = state
-    event_time = torch.full_like(plan.wanted[:, 0], torch.nan)
-    status, accepted, attempts = (torch.zeros(batch, dtype=torch.long, device=state.device) for _ in range(3))
-    index, evaluations = torch.full_like(status, -1), torch.full_like(status, 1)
-    words: dict[int, str] = {}
-    steps: list[tuple[Tensor, ...]] = []
-    pending: list[Move] = []
-    walk, calls = start(plan, state)
-    left: Walk | None = walk
-    bad = ~walk.slope.isfinite().all(1) | ~state.isfinite().all(1)
-    if bool(bad.any()):
-        left = _refuse(walk, bad, status, words)
-    while left is not None:
-        move, left = advance(plan, left, taped)
-        calls += move.step.evaluations
-        pending.append(move)
-        if len(pending) == _PENDING or left is None:
-            _write(plan, pending, outputs)
-            pending.clear()
-        if move.hit is not None:
-            position = move.hit.rows.nonzero().flatten()
-            rows = move.walk.rows[position]
-            along = move.hit.along[position]
-            event_time[rows] = move.walk.time[position] + along.double() * move.size[position].double()
-            outputs[rows, wanted] = _dense(plan, move, Places(position, position, along)).detach()
-        if move.ended is not None:
-            position, how, which = move.ended
-            rows = move.walk.rows[position]
-            status[rows], index[rows] = how, which
-            accepted[rows] = (move.walk.accepted + move.accept)[position]
-            attempts[rows] = move.walk.attempts + 1
-            evaluations[rows] = calls
-            words |= move.words
-        if plan.record:
-            steps.append(_step_line(move))
-        if see is not None:
-            see(move, left)
-    columns = _columns(steps, batch, state)
-    return Trail(outputs, event_time, status, accepted, attempts, index, evaluations, calls, *columns, words)
-
-
-@torch.no_grad()
-def _write(plan: Plan, moves: Sequence[Move], outputs: Tensor) -> None:
-    """The dense output of several moves at the requested times they came past, all at once."""
-    moves = [move for move in moves if bool((move.target > move.walk.target).any())]
-    if not moves:
-        return
-    if len(moves) == 1:
-        (move,) = moves
-        rows, time, before = move.walk.rows, move.walk.time, move.walk.target
-        found = places(plan, rows, time, move.size, before, move.target)
-        outputs[rows[found.position], found.target] = _dense(plan, move, found).detach()
-        return
-    walks = [move.walk for move in moves]
-    rows, time, before, state = (torch.cat([getattr(w, n) for w in walks]) for n in ("rows", "time", "target", "state"))
-    size, target = torch.cat([m.size for m in moves]), torch.cat([m.target for m in moves])
-    blocks = [m.step.stages if isinstance(m.step.stages, Tensor) else torch.stack(list(m.step.stages)) for m in moves]
-    step = moves[0].step._replace(
-        state=torch.cat([m.step.state for m in moves]),
-        slope=torch.cat([m.step.slope for m in moves]),
-        stages=torch.cat(blocks, dim=1),
-    )
-    found = places(plan, rows, time, size, before, target)
-    p = found.position
-    values = plan.method.interpolate(pick(step, p), state[p], size[p], found.along)
-    outputs[rows[p], found.target] = values.detach()
-
-
-def _dense(plan: Plan, move: Move, found: Places) -> Float[Tensor, "output dim"]:
-    """The dense output of one move."""
-    p = found.position
-    return plan.method.interpolate(pick(move.step, p), move.walk.state[p], move.size[p], found.along)
-
-
-def _refuse(plan: Plan, walk: Walk, bad: Tensor, status: Tensor, words: dict[int, str]) -> Walk | None:
-    """The walk without the samples whose right-hand side is not finite at the start."""
-    status[bad] = int(Status.DIVERGED)
-    for row in bad.nonzero().flatten().tolist():
-        broken = (~walk.slope[row].isfinite() | ~walk.state[row].isfinite()).nonzero().flatten().tolist()
-        words[row] = f"f is not finite at the start, t = {plan.sign * float(walk.time[row]):.6g}, in component " + ", ".join(
-            map(str, broken[:5])
-        )
-    kept = (~bad).nonzero().flatten()
-    return gather(walk, kept) if len(kept) else None
-
-
-def _step_line(move: Move) -> tuple[Tensor, ...]:
-    """Rows, step numbers, E, S, t and h of the accepted steps of a move."""
-    kept = move.accept.nonzero().flatten()
-    zeros = torch.zeros_like(move.size)
-    error = zeros if move.error is None else move.error.detach()
-    stiffness = zeros if move.step.stiffness is None else move.step.stiffness.detach()
-    walk = move.walk
-    return tuple(v[kept] for v in (walk.rows, walk.accepted, error, stiffness, walk.time, move.size.double()))
-
-
-def _columns(lines: Sequence[tuple[Tensor, ...]], batch: int, like: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """E, S, t and h as ``batch step`` tables, zero after the last step of a sample."""
-    if not lines:
-        empty = like.new_zeros(batch, 0)
-        return empty, empty, empty.double(), empty.double()
-    rows, numbers, *values = (torch.cat(column) for column in zip(*lines, strict=True))
-    longest = int(numbers.max()) + 1 if len(numbers) else 0
-    tables = []
-    for value in values:
-        table = value.new_zeros(batch, longest)
-        table[rows, numbers] = value
-        tables.append(table)
-    return tuple(tables)
-
-
 class Integrate(torch.autograd.Function):
     """The solve as one node: states, errors and stiffness from the initial state, the arguments and the parameters."""
 
@@ -232,15 +87,16 @@ class Integrate(torch.autograd.Function):
         memory = _remember(plan, mode, state)
         trail = forward(plan, state, memory.taped, memory.see)
         box.append(trail)
-        ctx.plan, ctx.memory, ctx.tensors = plan, memory, tensors
+        ctx.plan, ctx.memory = plan, memory
+        ctx.save_for_backward(*tensors)
         ctx.set_materialize_grads(False)
         return trail.outputs, trail.errors, trail.stiffness
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    @first_order
     def backward(ctx: Any, *grads: Tensor | None) -> Any:
         """Gradients of the initial state, the arguments and the parameters."""
-        plan, tensors = ctx.plan, ctx.tensors
+        plan, tensors = ctx.plan, ctx.saved_tensors
         count = 1 + len(plan.args)
         leaves = tensors[count:]
         costs = Costs(*grads)
@@ -263,7 +119,7 @@ class Costs(NamedTuple):
 
 @dataclass
 class Gradients:
-    """What a reverse pass adds up: the costate of (y, f(t, y)) per sample, and gradients of arguments and parameters."""
+    """What a reverse pass adds up: the costate of (y, f(t, y)) per sample, gradients of arguments and parameters."""
 
     state: Tensor
     slope: Tensor
@@ -273,9 +129,7 @@ class Gradients:
     searched: bool
 
     @classmethod
-    def zeros(
-        cls, state: Tensor, args: Sequence[Tensor], leaves: Sequence[Tensor], searched: bool
-    ) -> "Gradients":
+    def zeros(cls, state: Tensor, args: Sequence[Tensor], leaves: Sequence[Tensor], searched: bool) -> "Gradients":
         """Nothing yet."""
         nothing = torch.zeros_like(state)
         return cls(
@@ -372,7 +226,7 @@ def _part(record: Record, a: int, b: int) -> Record:
 def _spans(total: int, chunk: int) -> list[tuple[int, int]]:
     """Pieces of about `chunk` rows."""
     edges = [*range(0, total, chunk), total]
-    return [(a, b) for a, b in zip(edges, edges[1:], strict=False) if b > a]
+    return [(a, b) for a, b in itertools.pairwise(edges) if b > a]
 
 
 class _Chunk:
@@ -398,10 +252,10 @@ class _Chunk:
         for k in range(unit.shape[1]):
             unit.zero_()
             unit[:, k] = 1
-            rows.append(_grad([self.new], [self.state], [unit])[0])
+            rows.append(grad([self.new], [self.state], [unit])[0])
         zeros = torch.zeros_like(self.state)
         jacobian = torch.stack([zeros if r is None else r for r in rows], dim=1)
-        source = _grad(self.known, [self.state], self.weights)[0] if self.known else None
+        source = grad(self.known, [self.state], self.weights)[0] if self.known else None
         return jacobian, zeros if source is None else source
 
     def collect(self, costate: Tensor, found: Gradients) -> None:
@@ -409,7 +263,7 @@ class _Chunk:
         if found.searched:
             complain_if_missed(self.shows, [self.state, *self.args, *found.inputs], self.part.time)
         wanted = [a for a in self.args if a.requires_grad]
-        grads = _grad([self.new, *self.known], [*wanted, *found.inputs], [costate, *self.weights])
+        grads = grad([self.new, *self.known], [*wanted, *found.inputs], [costate, *self.weights])
         found.add_leaves(grads[len(wanted) :])
         parts = iter(grads[: len(wanted)])
         found.add_args(self.part.rows, [next(parts) if a.requires_grad else None for a in self.args])
@@ -456,6 +310,7 @@ class Taped:
 
     def __init__(self) -> None:
         self.moves: list[Move] = []
+        self.again: list[Walk] = []  # where they started, for another pass after the graphs are gone
 
     def see(self, move: Move, left: Walk | None) -> None:
         """Keep a move that at least one row accepted."""
@@ -464,8 +319,12 @@ class Taped:
 
     def reverse(self, plan: Plan, costs: Costs, found: Gradients) -> None:
         """Run the costate back through the moves."""
+        for walk in self.again:
+            _reverse_move(plan, advance(plan, walk, taped=True)[0], costs, found)
         while self.moves:
-            _reverse_move(plan, self.moves.pop(), costs, found)
+            move = self.moves.pop()
+            _reverse_move(plan, move, costs, found)
+            self.again.append(move.walk)
 
 
 def _reverse_move(plan: Plan, move: Move, costs: Costs, found: Gradients) -> None:
@@ -488,7 +347,7 @@ def _reverse_move(plan: Plan, move: Move, costs: Costs, found: Gradients) -> Non
             met = torch.where(move.hit.rows, move.hit.along, met)
         at = _with_hits(places(plan, rows, walk.time, move.size, walk.target, move.target), met, plan)
         with torch.enable_grad():
-            values.append(_dense(plan, move, at))
+            values.append(dense(plan, move, at))
         weights.append(costs.outputs[rows[at.position], at.target])
     for cost, value in ((costs.errors, move.error), (costs.stiffness, step.stiffness)):
         if cost is not None and value is not None:
@@ -496,12 +355,10 @@ def _reverse_move(plan: Plan, move: Move, costs: Costs, found: Gradients) -> Non
             values.append(value)
             weights.append(weight if mask is None else weight * mask)
     wanted = [a for a in walk.args if a.requires_grad]
-    grads = _grad(values, [walk.state, walk.slope, *wanted, *found.inputs], weights)
+    grads = grad(values, [walk.state, walk.slope, *wanted, *found.inputs], weights)
     before = [torch.zeros_like(walk.state) if g is None else g for g in grads[:2]]
     if mask is not None:
-        before = [
-            torch.where(mask[:, None], b, a) for b, a in zip(before, (after_state, after_slope), strict=True)
-        ]
+        before = [torch.where(mask[:, None], b, a) for b, a in zip(before, (after_state, after_slope), strict=True)]
     if whole:
         found.state, found.slope = before
     else:
@@ -543,8 +400,7 @@ class Sparse:
         """Segment by segment from the end, each repeated from its checkpoint."""
         end = self.count
         with torch.no_grad():
-            while self.marks:
-                begin, walk = self.marks.pop()
+            for begin, walk in reversed(self.marks):
                 self._segment(plan, walk, end - begin, costs, found)
                 end = begin
 
@@ -557,8 +413,8 @@ class Sparse:
             return
         half = length // 2
         middle: Walk | None = walk
-        for _, middle in march(plan, walk, limit=half):
-            pass
+        for _, left in march(plan, walk, limit=half):
+            middle = left
         assert middle is not None
         self._segment(plan, middle, length - half, costs, found)
         self._segment(plan, walk, half, costs, found)
@@ -573,51 +429,10 @@ def _through_first_slope(plan: Plan, state: Tensor, found: Gradients) -> None:
         args = tuple(a.detach().requires_grad_(a.is_floating_point()) for a in plan.args)
         slope = plan.bind(args)(plan.wanted[:, 0].to(state.dtype), leaf)
     wanted = [a for a in args if a.requires_grad]
-    grads = _grad([slope], [leaf, *wanted, *found.inputs], [found.slope])
+    grads = grad([slope], [leaf, *wanted, *found.inputs], [found.slope])
     if grads[0] is not None:
         found.state = found.state + grads[0]
     parts = iter(grads[1 : 1 + len(wanted)])
     rows = torch.arange(len(state), device=state.device)
     found.add_args(rows, [next(parts) if a.requires_grad else None for a in args])
     found.add_leaves(grads[1 + len(wanted) :])
-
-
-def _grad(
-    values: Sequence[Tensor], inputs: Sequence[Tensor], weights: Sequence[Tensor]
-) -> tuple[Tensor | None, ...]:
-    """`torch.autograd.grad` over those values that depend on anything; the graph stays."""
-    live = [(v, w) for v, w in zip(values, weights, strict=True) if v.requires_grad]
-    if not live or not inputs:
-        return (None,) * len(inputs)
-    outputs, given = zip(*live, strict=True)
-    return torch.autograd.grad(outputs, list(inputs), given, retain_graph=True, allow_unused=True)
-
-
-def complain_if_missed(value: Tensor, known: Sequence[Tensor], time: Float[Tensor, " row"]) -> None:
-    """UserError if `value` was computed from tensors with gradient that are not among those looked for."""
-    missed = leaves_of(value, known)
-    if missed:
-        raise UserError(
-            "the right-hand side uses a tensor with gradient that it did not use at the first time, so its gradient "
-            "would be lost",
-            got=f"{len(missed)} of them near |t| = {float(time[0].abs()):.3g}, one of shape {tuple(missed[0].shape)}",
-            expected="every parameter used at the first time, or held by an nn.Module",
-            fix="Make the right-hand side an nn.Module that holds all of its parameters.",
-        )
-
-
-def leaves_of(value: Tensor, ignore: Sequence[Tensor]) -> list[Tensor]:
-    """The leaf tensors with gradient that `value` was computed from, but for those in `ignore`."""
-    known = {id(t) for t in ignore}
-    found: dict[int, Tensor] = {}
-    seen, stack = set(), [value.grad_fn]
-    while stack:
-        node = stack.pop()
-        if node is None or node in seen:
-            continue
-        seen.add(node)
-        leaf = getattr(node, "variable", None)
-        if leaf is not None and id(leaf) not in known:
-            found[id(leaf)] = leaf
-        stack.extend(entry for entry, _ in node.next_functions)
-    return list(found.values())

@@ -1,8 +1,9 @@
 """The loop: every row of a batch advances by its own steps, accepted or not by its own error, until it is done.
 
-One attempt is a pure function `advance` from a `Walk` (where every row is) to the next one and a `Move` (what happened).
-The forward pass writes down what the moves say; the reverse passes repeat or remember them. Rows that are done leave,
-so work shrinks with the number of rows under way. Time runs forward here; `solve` turns backward integration around.
+One attempt is a pure function `advance` from a `Walk` (where every row is) to the next one and a `Move` (what happened
+on the way). The forward pass writes down what the moves say; the reverse passes repeat or remember them. Rows that are
+done leave, so work shrinks with the number of rows under way. Time runs forward here; `solve` turns backward
+integration around.
 """
 
 import itertools

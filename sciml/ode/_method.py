@@ -21,7 +21,7 @@ class Step(NamedTuple):
         stages: what the dense output needs, the stage slopes k_1, k_2, ...
         error: embedded error estimate y1 - ŷ1, unscaled; None for a method without one.
         stiffness: S_j, an estimate of the largest |eigenvalue| of ∂f/∂y; None if it was not asked for or cannot be had.
-        failed: rows whose inner iteration did not converge (they are tried again with a smaller step); None if none can.
+        failed: rows whose inner iteration did not converge, to be tried again with a smaller step; None if none can.
         evaluations: evaluations of f this step took per row, beyond `slope` of the step before.
         scaled: whether `stages` are multiplied by h already.
     """

@@ -93,11 +93,11 @@ def spectral_radius(matrix: Float[Tensor, "row dim dim"]) -> Float[Tensor, " row
 class Factors(NamedTuple):
     """LU factors of one matrix per row; differentiable like the matrices they came from."""
 
-    lu: Float[Tensor, "row dim dim"]
-    pivots: Int[Tensor, "row dim"]
+    lu: Float[Tensor, "*stage row dim dim"]
+    pivots: Int[Tensor, "*stage row dim"]
 
     @classmethod
-    def of(cls, derivative: Float[Tensor, "row dim dim"], reach: Float[Tensor, "row 1"]) -> "Factors":
+    def of(cls, derivative: Float[Tensor, "*stage row dim dim"], reach: Float[Tensor, "row 1"]) -> "Factors":
         """Factors of I - reach · derivative; a singular matrix gives solutions that are not finite."""
         matrix = torch.eye(derivative.shape[-1], dtype=derivative.dtype, device=derivative.device)
         lu, pivots, _ = torch.linalg.lu_factor_ex(matrix - reach[..., None] * derivative)
@@ -110,6 +110,10 @@ class Factors(NamedTuple):
     def solve_transposed(self, right: Float[Tensor, "row dim"]) -> Float[Tensor, "row dim"]:
         """The solutions of every row's transposed system."""
         return torch.linalg.lu_solve(self.lu, self.pivots, right[..., None], adjoint=True)[..., 0]
+
+    def stage(self, index: int) -> "Factors":
+        """Those of one stage."""
+        return Factors(self.lu[index], self.pivots[index])
 
     def renewed(self, rows: Bool[Tensor, " row"], new: "Factors") -> "Factors":
         """These factors with those of some rows replaced."""
@@ -143,11 +147,12 @@ class Newton:
     """Simplified Newton iteration for k = f(t, base + reach · k), every row on its own.
 
     (I - reach J) Δ = f(t, base + reach k) - k with a Jacobian from the start of the step, or of an earlier stage; a row
-    that would need more than five further iterations with it gets a new one where it is. A row is done when what is
-    left of the iteration, θ/(1 - θ) · |reach Δ| with θ the ratio of its last two increments, is below `tolerance` · |y|
-    in every component (32 roundings of the largest component at least), or when increments within a hundred times of
-    that do not shrink any more. A row failed if increments grow with a new Jacobian too, are not finite, or
-    `iterations` were not enough. A row that is done is not touched again: its result does not depend on the others.
+    that would need more than five further iterations with it gets a new one where it is, and starts again from y if its
+    increments grow, for then the first guess was astray. A row is done when what is left of the iteration,
+    θ/(1 - θ) · |reach Δ| with θ the ratio of its last two increments, is below `tolerance` · |y| in every component (32
+    roundings of the largest component at least), or when increments within a hundred times of that do not shrink any
+    more. A row failed if increments grow with a new Jacobian too, are not finite, or `iterations` were not enough. A
+    row that is done is not touched again: its result does not depend on the others.
 
     The tolerance is far below that of the step-size control, which is not known here: slopes enter the next step and
     the gradient takes the equation for solved.
@@ -167,7 +172,7 @@ class Newton:
             relative = 1e-5 if state.dtype == torch.float32 else 1e-10
         size = state.abs()
         floor = size.amax(1, keepdim=True) * (32 * torch.finfo(state.dtype).eps)
-        return torch.maximum(size * relative, floor).clamp_min(torch.finfo(state.dtype).tiny)
+        return torch.maximum(size * relative, floor).clamp_min(torch.finfo(state.dtype).tiny ** 0.5)
 
     def solve(
         self,
@@ -210,6 +215,8 @@ class Newton:
             hopeless = hopeless | (~done & (~now.isfinite() | (slow & renewed & (now >= before))))
             slow = slow & ~hopeless
             if bool(slow.any()):
+                astray = slow & ~renewed & (now >= before)
+                slope = torch.where(astray[:, None], (state - base) / reach, slope)
                 here = jacobian(f, time, torch.addcmul(base, reach, slope)).by_state
                 factors, spent = factors.renewed(slow, Factors.of(here, reach)), spent + state.shape[1]
                 renewed = renewed | slow

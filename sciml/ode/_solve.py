@@ -14,10 +14,14 @@ from sciml.ode import _dirk, _explicit, _rosenbrock
 from sciml.ode._adjoint import Adjoint
 from sciml.ode._control import PID, Tolerance
 from sciml.ode._events import Event, Events
-from sciml.ode._gradient import Checkpointed, Discrete, Integrate, Trail, forward, leaves_of
+from sciml.ode._forward import Trail, forward
+from sciml.ode._gradient import Checkpointed, Discrete, Integrate
+from sciml.ode._graph import leaves_of
 from sciml.ode._loop import Plan
 from sciml.ode._method import Method
 from sciml.ode._solution import Hit, Solution, Stats, Steps
+
+_DISCRETE, _CONTROL = Discrete(), PID()
 
 METHODS: dict[str, Method] = {
     method.name: method for method in (*_explicit.METHODS, *_dirk.METHODS, *_rosenbrock.METHODS)
@@ -34,8 +38,8 @@ def solve(
     rtol: float | int = 1e-6,
     atol: float | int | Float[Tensor, "..."] = 1e-8,
     step: float | int | None = None,
-    gradient: Discrete | Checkpointed | Adjoint = Discrete(),
-    controller: PID = PID(),
+    gradient: Discrete | Checkpointed | Adjoint = _DISCRETE,
+    controller: PID = _CONTROL,
     max_steps: int = 10_000,
     event: Event | Sequence[Event] | None = None,
     record: bool = False,
@@ -44,8 +48,8 @@ def solve(
     """Solve dy/dt = f(t, y) for a batch of initial values, every sample with its own steps.
 
     Arguments:
-        f: ``(time: row, state: row *shape, *args) -> row *shape``. Rows must not influence each other, and `f` is called
-            with any number of rows: samples that are done leave, and backward repeats many steps at once.
+        f: ``(time: row, state: row *shape, *args) -> row *shape``. Rows must not influence each other, and `f` is
+            called with any number of rows: samples that are done leave, and backward repeats many steps at once.
         y0: initial states.
         times: requested times, strictly increasing or decreasing, common to all samples or one row each; the first is
             the time of `y0`.
@@ -60,8 +64,8 @@ def solve(
         event: where to stop a sample early.
         record: keep E_j and S_j of every accepted step in ``solution.steps``.
         backend: ``torchdiffeq`` integrates with that library's method of the given name, for comparison. All samples
-            share steps and status there; times per sample, events, records, checkpoints and controllers are refused, and
-            so are its tsit5 and gl4, whose coefficients are wrong.
+            share steps and status there; times per sample, events, records, checkpoints and controllers are refused,
+            and so are its tsit5 and gl4, whose coefficients are wrong.
 
     Returns: states at the requested times, differentiable with respect to `y0`, `args`, `times` and whatever
         parameters `f` uses; a status per sample instead of an exception; counters per sample. The gradient with respect

@@ -1,7 +1,7 @@
 """Butcher tableaus as data: explicit methods, each written so that its last stage is the slope at the new state.
 
-A method that is not FSAL (first same as last) gets that slope as one more stage with weight zero: it costs nothing, since
-the next step starts from it, and gives every method a dense output.
+A method that is not FSAL (first same as last) gets that slope as one more stage with weight zero: it costs nothing,
+since the next step starts from it, and gives every method a dense output.
 """
 
 from dataclasses import dataclass

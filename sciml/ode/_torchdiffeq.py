@@ -13,7 +13,8 @@ from sciml.core.errors import ConfigError, UnknownNameError, UnsupportedError
 from sciml.core.status import Status
 from sciml.ode._adjoint import Adjoint
 from sciml.ode._control import PID
-from sciml.ode._gradient import Checkpointed, Discrete, Trail
+from sciml.ode._forward import Trail
+from sciml.ode._gradient import Checkpointed, Discrete
 from sciml.ode._loop import Plan
 
 ADAPTIVE = ("dopri5", "dopri8", "bosh3", "fehlberg2", "adaptive_heun")

@@ -1,0 +1,82 @@
+"""Walking autograd's graph: what a value was computed from, first-order nodes, products that tolerate constants."""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from sciml.core.errors import UnsupportedError, UserError
+
+
+class _NoSecond(torch.autograd.Function):
+    """A value whose own gradient is an error."""
+
+    @staticmethod
+    def forward(ctx: Any, anchor: Tensor, value: Tensor) -> Tensor:
+        """`value` as it is."""
+        return value.view_as(value)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Any:
+        """None there is."""
+        raise UnsupportedError(
+            "second derivatives through a solve are not there",
+            fix="Take finite differences of first ones, or odeint of torchdiffeq for small problems.",
+        )
+
+
+def first_order(backward: Callable[..., Any]) -> Callable[..., Any]:
+    """Of a Function's backward: gradients that cannot be differentiated again, and say so if it is tried."""
+
+    @functools.wraps(backward)
+    def once(ctx: Any, *grads: Tensor | None) -> Any:
+        with torch.no_grad():
+            found = backward(ctx, *grads)
+        if not torch.is_grad_enabled():
+            return found
+        anchor = torch.zeros((), requires_grad=True)
+        return tuple(None if grad is None else _NoSecond.apply(anchor, grad) for grad in found)
+
+    return once
+
+
+def grad(values: Sequence[Tensor], inputs: Sequence[Tensor], weights: Sequence[Tensor]) -> tuple[Tensor | None, ...]:
+    """`torch.autograd.grad` over those values that depend on anything; the graph stays."""
+    live = [(v, w) for v, w in zip(values, weights, strict=True) if v.requires_grad]
+    if not live or not inputs:
+        return (None,) * len(inputs)
+    outputs, given = zip(*live, strict=True)
+    return torch.autograd.grad(outputs, list(inputs), given, retain_graph=True, allow_unused=True)
+
+
+def complain_if_missed(value: Tensor, known: Sequence[Tensor], time: Float[Tensor, " row"]) -> None:
+    """UserError if `value` was computed from tensors with gradient that are not among those looked for."""
+    missed = leaves_of(value, known)
+    if missed:
+        raise UserError(
+            "the right-hand side uses a tensor with gradient that it did not use at the first time, so its gradient "
+            "would be lost",
+            got=f"{len(missed)} of them near |t| = {float(time[0].abs()):.3g}, one of shape {tuple(missed[0].shape)}",
+            expected="every parameter used at the first time, or held by an nn.Module",
+            fix="Make the right-hand side an nn.Module that holds all of its parameters.",
+        )
+
+
+def leaves_of(value: Tensor, ignore: Sequence[Tensor]) -> list[Tensor]:
+    """The leaf tensors with gradient that `value` was computed from, but for those in `ignore`."""
+    known = {id(t) for t in ignore}
+    found: dict[int, Tensor] = {}
+    seen, stack = set(), [value.grad_fn]
+    while stack:
+        node = stack.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        leaf = getattr(node, "variable", None)
+        if leaf is not None and id(leaf) not in known:
+            found[id(leaf)] = leaf
+        stack.extend(entry for entry, _ in node.next_functions)
+    return list(found.values())
