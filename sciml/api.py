@@ -18,7 +18,7 @@ __all__ = ["evaluate", "export", "predict", "run"]
 def run(
     problem: str | Path = DEFAULT_PROBLEM,
     *,
-    solver: str = "sinenet",
+    solver: str | None = None,
     preset: str = "tiny",
     seed: int = 0,
     settings: Sequence[str] = (),

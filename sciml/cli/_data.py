@@ -30,20 +30,28 @@ def generate(
     from sciml.core import registry
     from sciml.core.progress import make_progress
 
+    subject = registry.problem(problem)
+    if layer.has_samples(subject):
+        if not json:
+            typer.echo(f"Nothing to generate: the data of {subject.name} is made in memory where it is used.")
+        _describe(layer.samples_info(subject, preset), json)
+        return
     with executor(scheduler) as pool:
-        made = layer.generate(
-            registry.problem(problem), preset, workers=workers, executor=pool, progress=make_progress(quiet=json)
-        )
+        made = layer.generate(subject, preset, workers=workers, executor=pool, progress=make_progress(quiet=json))
     _describe(layer.info(made), json)
 
 
 @data.command()
 def info(problem: str = PROBLEM, preset: str = PRESET, json: bool = JSON) -> None:
-    """Sizes, statistics and outcomes of a generated dataset."""
+    """Sizes, statistics and outcomes of a generated dataset, or of data that is made in memory."""
     from sciml import data as layer
     from sciml.core import registry
 
-    _describe(layer.info(layer.open_dataset(registry.problem(problem), preset)), json)
+    subject = registry.problem(problem)
+    in_memory = layer.has_samples(subject)
+    _describe(
+        layer.samples_info(subject, preset) if in_memory else layer.info(layer.open_dataset(subject, preset)), json
+    )
 
 
 @data.command()

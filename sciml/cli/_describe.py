@@ -9,7 +9,22 @@ import typer
 from sciml.cli._print import flat, table
 from sciml.core import registry
 from sciml.core.errors import UnknownNameError
-from sciml.core.problem import Problem, capabilities
+from sciml.core.problem import Classifies, HasDensity, Problem, capabilities
+
+_PARAGRAPHS = {
+    "equation": "equation",
+    "boundary": "boundary",
+    "classes": "classes",
+    "shapes": "shapes",
+    "capabilities": "capabilities",
+    "solver": "solver by default",
+    "solvers": "solvers that apply",
+    "task": "task",
+    "problems": "applies to",
+    "claim": "claim",
+    "citation": "citation",
+}
+"""What is printed line by line: the key in a description, and its heading."""
 
 
 def describe(name: str) -> dict[str, Any]:
@@ -28,10 +43,11 @@ def describe(name: str) -> dict[str, Any]:
 def render(found: dict[str, Any]) -> None:
     """Print a description for people."""
     typer.echo(f"{found['title']}  ({found['kind']} {found['key']})\n")
-    for heading in ("equation", "boundary", "claim", "citation"):
-        if text := found.get(heading):
+    for key, heading in _PARAGRAPHS.items():
+        if content := found.get(key):
+            text = ", ".join(content) if isinstance(content, list | tuple) else str(content)
             typer.echo(f"{heading}:")
-            typer.echo("\n".join("    " + line for line in str(text).splitlines()) + "\n")
+            typer.echo("\n".join("    " + line for line in text.splitlines()) + "\n")
     for heading in ("fields", "parameters", "invariants"):
         if rows := found.get(heading):
             table(heading, list(rows[0]), [list(row.values()) for row in rows])
@@ -53,6 +69,10 @@ def _problem(problem: Problem) -> dict[str, Any]:
         "boundary": ", ".join(f"{axis}: {kind}" for axis, kind in problem.boundary.items()),
         "citation": problem.citation,
         "capabilities": capabilities(problem),
+        "classes": list(problem.classes) if isinstance(problem, Classifies) else [],
+        "shapes": list(problem.shapes) if isinstance(problem, HasDensity) else [],
+        "solver": problem.solver,
+        "solvers": [key for key, solver in registry.solvers().items() if solver.supports(problem).ok],
         "fields": [vars(f) for f in problem.fields],
         "parameters": [vars(p) for p in problem.parameters],
         "invariants": [
@@ -69,5 +89,7 @@ def _solver(solver: Any) -> dict[str, Any]:
         "title": solver.title,
         "citation": solver.citation,
         "claim": solver.claim,
+        "task": solver.task.key,
+        "problems": [name for name, problem in registry.problems().items() if solver.supports(problem).ok],
         "recipes": {name: solver.recipe(name).model_dump(mode="json") for name in ("tiny", "small", "paper")},
     }

@@ -20,10 +20,19 @@ def list_all(json: bool = JSON) -> None:
         as_json(
             {
                 "problems": [
-                    {"name": p.name, "title": p.title, "capabilities": capabilities(p), "presets": p.presets}
+                    {
+                        "name": p.name,
+                        "title": p.title,
+                        "capabilities": capabilities(p),
+                        "presets": p.presets,
+                        "solver": p.solver,
+                    }
                     for p in problems.values()
                 ],
-                "solvers": [{"key": s.key, "title": s.title, "citation": s.citation} for s in solvers.values()],
+                "solvers": [
+                    {"key": s.key, "title": s.title, "task": s.task.key, "citation": s.citation}
+                    for s in solvers.values()
+                ],
                 "tools": [{"key": t.key, "title": t.title, "citation": t.citation} for t in tools.values()],
                 "support": matrix,
             }
@@ -31,17 +40,17 @@ def list_all(json: bool = JSON) -> None:
         return
     table(
         "Problems",
-        ["name", "title", "capabilities", "presets"],
-        [(p.name, p.title, ", ".join(capabilities(p)), ", ".join(p.presets)) for p in problems.values()],
+        ["name", "title", "capabilities"],
+        [(p.name, p.title, ", ".join(capabilities(p))) for p in problems.values()],
     )
-    table("Solvers", ["key", "title", "citation"], [(s.key, s.title, s.citation) for s in solvers.values()])
+    table("Solvers", ["key", "title", "task"], [(s.key, s.title, s.task.key) for s in solvers.values()])
     if tools:
-        table("Tools", ["key", "title", "citation"], [(t.key, t.title, t.citation) for t in tools.values()])
-    table(
-        "Support",
-        ["problem", *solvers],
-        [(name, *("yes" if row[key]["ok"] else "no" for key in solvers)) for name, row in matrix.items()],
-    )
+        table("Tools", ["key", "title"], [(t.key, t.title) for t in tools.values()])
+    rows = [
+        (name, problems[name].solver, ", ".join(key for key in row if row[key]["ok"] and key != problems[name].solver))
+        for name, row in matrix.items()
+    ]
+    table("Support", ["problem", "by default", "also"], rows)
 
 
 @app.command()

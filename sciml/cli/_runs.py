@@ -22,7 +22,9 @@ PROBLEM = typer.Option("", "--problem", help="The folder of the run's problem, i
 @app.command()
 def run(
     problem: str = typer.Argument(DEFAULT_PROBLEM, help="A registered problem or the path of a problem folder."),
-    solver: str = typer.Option("sinenet", "--solver", "-s", help="Solver key, see `sciml list`."),
+    solver: str = typer.Option(
+        "", "--solver", "-s", help="Solver key, see `sciml list`; by default the problem's own."
+    ),
     preset: str = typer.Option("tiny", "--preset", "-p", help="tiny (seconds to minutes), small or paper."),
     seed: int = typer.Option(0, min=0, help="Seed of initialisation, batch order and noise."),
     settings: list[str] = typer.Option([], "--set", help="key=value, for example train.steps=100; repeatable."),
@@ -37,11 +39,12 @@ def run(
 ) -> None:
     """Make data, train a solver and its baselines, compare them, write a page with pictures."""
     from sciml import api
+    from sciml.core import registry
     from sciml.core.progress import make_progress
 
     finished = api.run(
         problem,
-        solver=solver,
+        solver=solver or None,
         preset=preset,
         seed=seed,
         settings=settings,
@@ -55,7 +58,7 @@ def run(
     )
     if finished is None:  # a process of torchrun that does not lead
         return
-    _summarise(finished, json)
+    _summarise(finished, registry.problem(problem).metrics, json)
     if open_page:
         webbrowser.open((finished.folder / "report.html").resolve().as_uri())
 
@@ -76,7 +79,9 @@ def evaluate(folder: Path = RUN, problem: str = PROBLEM, json: bool = JSON) -> N
 @app.command()
 def predict(
     folder: Path = RUN,
-    inputs: Path = typer.Option(..., "--input", "-i", help="NetCDF file with the solver's context frames."),
+    inputs: Path = typer.Option(
+        ..., "--input", "-i", help="NetCDF file: context frames, initial states or observations."
+    ),
     output: Path = typer.Option(Path("prediction.nc"), "--output", "-o", help="NetCDF file to write."),
     steps: int = typer.Option(0, min=0, help="Steps to forecast; 0 for as many as the run's own rollouts."),
     problem: str = PROBLEM,
@@ -169,13 +174,14 @@ def report(
     as_json({"page": str(page)}) if json else typer.echo(f"wrote {page}")
 
 
-def _summarise(finished: Run, json: bool) -> None:
+def _summarise(finished: Run, headline: tuple[str, ...], json: bool) -> None:
     record = finished.record
     if json:
         as_json({"folder": str(finished.folder), "record": record.model_dump(mode="json", by_alias=True)})
         return
-    keys = [key for key in ("one_step/relative_l2", "rollout/relative_l2", "rollout/vrmse", "rollout/valid_steps")
-            if key in finished.metrics]  # fmt: skip
+    usual = ("one_step/relative_l2", "rollout/relative_l2", "rollout/vrmse", "rollout/valid_steps")
+    keys = [key for key in dict.fromkeys((*headline, *usual)) if key in finished.metrics]
+    keys = keys or [key for key in finished.metrics if key != "calls"][:4]
     rows = [
         (entry.title, entry.parameters, round(entry.train.seconds, 1), *(entry.metrics["test"].get(k) for k in keys))
         for entry in (record, *record.baselines.values())

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from sciml.core.errors import UserError
@@ -97,6 +97,7 @@ class Problem(ABC):
         invariants: conserved quantities.
         metrics: keys of the headline metrics, first one first.
         citation: where the problem comes from.
+        solver: key of the solver that `sciml run` takes when none is named.
         version: raised whenever the reference solver's output changes, so that cached data is made anew.
     """
 
@@ -110,6 +111,7 @@ class Problem(ABC):
     invariants: tuple[Invariant, ...] = ()
     metrics: tuple[str, ...] = ("one_step/relative_l2", "rollout/relative_l2")
     citation: str
+    solver: str = "sinenet"
     version: int = 1
 
     def __post_init__(self) -> None:
@@ -233,7 +235,67 @@ class HasSequences(ABC):
         """Series and their labels or targets."""
 
 
-CAPABILITIES: tuple[type, ...] = (Evolves, MapsFunctions, HasResidual, HasDynamics, HasHiddenTerm, HasSequences)
+class Classifies(ABC):
+    """Is a set of labelled samples."""
+
+    classes: tuple[str, ...]
+    """Names of the classes; a label is an index into them."""
+
+    @abstractmethod
+    def samples(self) -> tuple[Float[Tensor, "sample *shape"], Int[Tensor, " sample"]]:
+        """All samples and their labels, in a fixed order."""
+
+
+class HasDensity(ABC):
+    """Offers probability densities that can be sampled, some of them known in closed form."""
+
+    shapes: tuple[str, ...]
+    """Names of the densities."""
+
+    @abstractmethod
+    def sample(self, shape: str, count: int, generator: torch.Generator) -> Float[Tensor, "sample dim"]:
+        """`count` independent draws from the density named `shape`. Raises UnknownNameError for another name."""
+
+    @abstractmethod
+    def log_density(self, shape: str, points: Float[Tensor, "point dim"]) -> Float[Tensor, " point"] | None:
+        """The true log density at `points`; None where it is not known."""
+
+
+class Diffuses(ABC):
+    """Is an Itô stochastic differential equation with diagonal noise, dX = f(t, X) dt + g(t, X) dW."""
+
+    @abstractmethod
+    def start(self) -> Float[Tensor, " channel"]:
+        """The state at the first of `times`."""
+
+    @abstractmethod
+    def times(self) -> Float[Tensor, " time"]:
+        """The times at which paths are compared, increasing."""
+
+    @abstractmethod
+    def drift(
+        self, time: Float[Tensor, " batch"], state: Float[Tensor, "batch channel"], params: Params
+    ) -> Float[Tensor, "batch channel"]:
+        """The drift f."""
+
+    @abstractmethod
+    def diffusion(
+        self, time: Float[Tensor, " batch"], state: Float[Tensor, "batch channel"], params: Params
+    ) -> Float[Tensor, "batch channel"]:
+        """The diagonal of the diffusion g."""
+
+
+CAPABILITIES: tuple[type, ...] = (
+    Evolves,
+    MapsFunctions,
+    HasResidual,
+    HasDynamics,
+    HasHiddenTerm,
+    HasSequences,
+    Classifies,
+    HasDensity,
+    Diffuses,
+)
 
 
 def capabilities(problem: Problem) -> tuple[str, ...]:

@@ -105,11 +105,20 @@ class Trajectory(NamedTuple):
 
 
 class Prediction(NamedTuple):
-    """What a solver's `predict` returns: the mean, a spread where the solver has one, and a status per sample."""
+    """What a solver's `predict` returns.
+
+    Fields:
+        mean: the answer, laid out as the task asks.
+        spread: its uncertainty, where the solver has one.
+        status: one `sciml.core.status.Status` code per sample.
+        stats: what it took, by name: ``evaluations`` (of a right-hand side, per sample) and ``calls`` (of the network,
+            for the whole batch) where the solver integrates.
+    """
 
     mean: Tensor
     spread: Tensor | None = None
     status: Int[Tensor, " batch"] | None = None
+    stats: Mapping[str, Any] = {}
 
 
 class Support(NamedTuple):

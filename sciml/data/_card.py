@@ -6,14 +6,14 @@ import pydantic
 
 from sciml.core.config import Config, parse, read_toml
 from sciml.core.errors import ConfigError, UnknownNameError
-from sciml.core.problem import Problem
+from sciml.core.problem import Classifies, Diffuses, Evolves, HasDensity, Problem
 from sciml.core.registry import card_path
 
 Count = Annotated[int, pydantic.Field(strict=True, ge=1)]
 
 
-class Trajectories(Config):
-    """How many trajectories each split holds."""
+class Splits(Config):
+    """How many trajectories, samples or paths each split holds."""
 
     train: Count
     valid: Count
@@ -21,7 +21,7 @@ class Trajectories(Config):
 
 
 class PresetCard(Config):
-    """One table ``[presets.NAME]`` of a card."""
+    """One table ``[presets.NAME]`` of the card of a problem that is simulated in time."""
 
     grid: tuple[Count, ...]
     """Stored points per axis, y then x; empty for an ordinary differential equation."""
@@ -29,13 +29,56 @@ class PresetCard(Config):
     """Physical time between stored frames."""
     frames: int = pydantic.Field(strict=True, ge=2)
     """Stored states per trajectory, the initial one included."""
-    trajectories: Trajectories
+    trajectories: Splits
     shard_size: Count
     """Trajectories per file, and the batch of the reference solver."""
     seed: int = pydantic.Field(strict=True, ge=0)
     """Seed of every initial state and parameter."""
     cost: str = ""
     """What generating it costs, in words."""
+
+
+class SamplesCard(Config):
+    """One table ``[presets.NAME]`` of the card of a problem that has labelled samples or densities to draw from."""
+
+    samples: Splits
+    """How many samples each split holds; of a fixed set, the rest is left out."""
+    seed: int = pydantic.Field(strict=True, ge=0)
+    """Seed of the split of a fixed set, and of every draw."""
+    cost: str = ""
+    """What making them costs, in words."""
+
+
+class PathsCard(Config):
+    """One table ``[presets.NAME]`` of the card of a stochastic differential equation."""
+
+    paths: Splits
+    """Reference paths from which the moments of each split are computed, each split from its own."""
+    step: float = pydantic.Field(gt=0)
+    """Longest step of the reference integration."""
+    seed: int = pydantic.Field(strict=True, ge=0)
+    """Seed of the reference paths."""
+    cost: str = ""
+    """What making them costs, in words."""
+
+    @pydantic.field_validator("paths")
+    @classmethod
+    def _enough(cls, paths: Splits) -> Splits:
+        if min(paths.train, paths.valid, paths.test) < 2:
+            raise ValueError("a variance needs at least 2 paths in every split")
+        return paths
+
+
+AnyPreset = PresetCard | SamplesCard | PathsCard
+
+
+def preset_kind(problem: Problem) -> type[PresetCard] | type[SamplesCard] | type[PathsCard]:
+    """What describes a preset of the problem's data: the capabilities decide."""
+    if isinstance(problem, Evolves):
+        return PresetCard
+    if isinstance(problem, Diffuses):
+        return PathsCard
+    return SamplesCard if isinstance(problem, Classifies | HasDensity) else PresetCard
 
 
 class Card(Config):
@@ -49,9 +92,9 @@ class Card(Config):
     """What the data leaves out of the real world."""
     time_units: str = "1"
     """Units of `dt`; ``1`` when time is non-dimensional."""
-    presets: dict[str, PresetCard]
+    presets: dict[str, AnyPreset]
 
-    def preset(self, name: str) -> PresetCard:
+    def preset(self, name: str) -> AnyPreset:
         """The table of one preset; an unknown name lists the valid ones."""
         if name not in self.presets:
             raise UnknownNameError("preset", name, self.presets)
@@ -63,11 +106,13 @@ def read_card(problem: Problem) -> Card:
 
     Raises ConfigError naming the file, the table and the key of every fault.
     """
-    path = card_path(problem)
+    path, kind = card_path(problem), preset_kind(problem)
     values = read_toml(path)
     tables = values.get("presets")
     if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
-        raise ConfigError(f"{path} has no presets", expected="tables [presets.NAME] with grid, dt, frames, ...")
+        raise ConfigError(
+            f"{path} has no presets", expected=f"tables [presets.NAME] with {', '.join(kind.model_fields)}"
+        )
     missing = [name for name in problem.presets if name not in tables]
     if missing:
         raise ConfigError(
@@ -76,5 +121,5 @@ def read_card(problem: Problem) -> Card:
             expected=", ".join(problem.presets),
             fix=f"Add [presets.{missing[0]}], or drop the name from the problem's `presets`.",
         )
-    presets = {name: parse(PresetCard, table, f"{path}, table [presets.{name}],") for name, table in tables.items()}
+    presets = {name: parse(kind, table, f"{path}, table [presets.{name}],") for name, table in tables.items()}
     return parse(Card, {**values, "presets": presets}, str(path))

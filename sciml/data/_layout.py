@@ -14,7 +14,7 @@ from sciml.core.paths import home
 from sciml.core.problem import Evolves, Problem
 from sciml.core.registry import card_path
 from sciml.core.types import Grid
-from sciml.data._card import Card, PresetCard, read_card
+from sciml.data._card import Card, PresetCard, preset_kind, read_card
 
 FORMAT = 1
 """Version of the files; raised when their layout or the way seeds are derived changes."""
@@ -115,9 +115,13 @@ def make_layout(problem: Problem, preset: str) -> Layout:
             f"problem {problem.name!r} has no dataset of trajectories",
             got="a problem without a time simulation",
             expected="a problem with the capability Evolves",
+            fix=f"Its data is made in memory where it is used; `sciml data info {problem.name}` describes it."
+            if preset_kind(problem) is not PresetCard
+            else "",
         )
     about = read_card(problem)
     card = about.preset(preset)
+    assert isinstance(card, PresetCard)
     try:
         grid = problem.grid(card.grid)
     except UserError as error:
@@ -127,6 +131,12 @@ def make_layout(problem: Problem, preset: str) -> Layout:
             expected=error.expected,
             fix=error.fix,
         ) from None
+    if grid.size != card.grid:
+        raise ConfigError(
+            f"{card_path(problem)}, table [presets.{preset}], key grid: the problem has another grid",
+            got=list(card.grid),
+            expected=list(grid.size),
+        )
     taken = {*_RESERVED, *grid.dims} & {entry.name for entry in (*problem.fields, *problem.parameters)}
     if taken:
         raise UserError(

@@ -75,7 +75,7 @@ def compute_statistics(layout: Layout) -> Statistics:
             expected="at least one",
             fix="The parameter ranges or the time step may be too bold for the reference solver.",
         )
-    return _assemble(*([(m.mean, m.std) for m in group] for group in (fields, parameters)))
+    return assemble(*([(m.mean, m.std) for m in group] for group in (fields, parameters)))
 
 
 def save_statistics(layout: Layout, statistics: Statistics) -> None:
@@ -102,10 +102,18 @@ def load_statistics(layout: Layout) -> Statistics | None:
         return None
     limits = torch.finfo(torch.float32)
     sound = all(abs(mean) <= limits.max and limits.tiny <= std <= limits.max for group in groups for mean, std in group)
-    return _assemble(*groups) if sound and content.get("digest") == layout.digest else None
+    return assemble(*groups) if sound and content.get("digest") == layout.digest else None
 
 
-def _assemble(fields: list[tuple[float, float]], parameters: list[tuple[float, float]]) -> Statistics:
+def moments_of(values: Tensor) -> tuple[float, float]:
+    """Mean and population standard deviation of all values; the deviation of a constant is 1."""
+    moments = _Moments()
+    moments.add(values.numpy())
+    return moments.mean, moments.std
+
+
+def assemble(fields: list[tuple[float, float]], parameters: list[tuple[float, float]]) -> Statistics:
+    """Statistics from (mean, standard deviation) of every field and parameter."""
     columns = [torch.tensor([row[i] for row in group]) for group in (fields, parameters) for i in (0, 1)]
     return Statistics(*columns)
 

@@ -13,23 +13,17 @@ from sciml.core.problem import Problem
 from sciml.core.progress import Progress, SilentProgress
 from sciml.core.rng import generator
 from sciml.core.status import Status, count
+from sciml.data._check import Check
 from sciml.data._generate import simulate_piece
 from sciml.data._layout import SPLITS, Layout, Piece, make_layout
+from sciml.data._samples import has_samples
+from sciml.data._samples_info import verify_samples
 from sciml.data._statistics import compute_statistics, load_statistics
 from sciml.data._store import Shard, load_shard, to_xarray
 
 _SILENT = SilentProgress()
 _REPRODUCED = 1e-5
 """Largest relative L2 distance of a trajectory from its second simulation: float32 and another batch size."""
-
-
-@dataclass(frozen=True)
-class Check:
-    """One named check: whether it passed, and in words what was found."""
-
-    name: str
-    ok: bool
-    detail: str
 
 
 @dataclass
@@ -49,6 +43,8 @@ class _Findings:
 def verify(problem: Problem, preset: str, *, seed: int = 0, progress: Progress = _SILENT) -> list[Check]:
     """Check files, contents, labels, values, splits, parameters, invariants, reproducibility and statistics.
 
+    Data that is made in memory (samples, densities, paths) is made and checked there.
+
     Arguments:
         problem, preset: which dataset.
         seed: picks the trajectory that is simulated a second time.
@@ -57,6 +53,8 @@ def verify(problem: Problem, preset: str, *, seed: int = 0, progress: Progress =
     Returns one `Check` each; a damaged dataset gives failed checks, not exceptions.
     Raises ConfigError for a faulty card, UnknownNameError for an unknown preset.
     """
+    if has_samples(problem):
+        return verify_samples(problem, preset)
     layout = make_layout(problem, preset)
     pieces = layout.all_pieces()
     present = [piece for piece in pieces if layout.path(piece).is_file()]

@@ -13,6 +13,7 @@ from sciml.reference._stepping import in_chunks as in_chunks
 from sciml.reference._stepping import integrate as integrate
 from sciml.reference._stepping import rk4 as rk4
 from sciml.reference._stepping import ssp_rk3 as ssp_rk3
+from sciml.reference._stochastic import ito_paths as ito_paths
 
 __all__ = [
     "ORDERS",
@@ -24,6 +25,7 @@ __all__ = [
     "in_chunks",
     "integrate",
     "integrate_rows",
+    "ito_paths",
     "no_axes",
     "resample",
     "rk4",

@@ -1,5 +1,6 @@
 """Paths of stochastic differential equations with diagonal noise, by a scheme of its own with small fixed steps."""
 
+import itertools
 import math
 from collections.abc import Callable
 
@@ -33,8 +34,8 @@ def ito_paths(
 
         dX_i/ds = h (f_i - ½ g_i ∂g_i/∂x_i) + ΔW_i g_i,   s from 0 to 1,
 
-    and is advanced by the classical Runge-Kutta method of order 4. If g_i depends on t and x_i only, paths converge with
-    strong order 1; in the drift alone the order is 4, so that little noise leaves a small error.
+    and is advanced by the classical Runge-Kutta method of order 4. If g_i depends on t and x_i only, paths converge
+    with strong order 1; in the drift alone the order is 4, so that little noise leaves a small error.
 
     Arguments:
         drift, diffusion: f and g, float64. The diffusion must be differentiable by autograd.
@@ -48,11 +49,11 @@ def ito_paths(
 
     Raises: UserError for times that do not increase, or a step that is not positive.
 
-    Reference: Wong and Zakai, "On the convergence of ordinary integrals to stochastic integrals", Ann. Math. Statist. 36
-        (1965); Kloeden and Platen, Numerical Solution of Stochastic Differential Equations (1992), section 10.
+    Reference: Wong and Zakai, "On the convergence of ordinary integrals to stochastic integrals", Ann. Math. Statist.
+        36 (1965); Kloeden and Platen, Numerical Solution of Stochastic Differential Equations (1992), section 10.
     """
     moments = times.double().tolist()
-    if len(moments) < 2 or any(b <= a for a, b in zip(moments[:-1], moments[1:], strict=True)) or not step > 0:
+    if len(moments) < 2 or any(b <= a for a, b in itertools.pairwise(moments)) or not step > 0:
         raise UserError("paths need at least two increasing times and a positive step", got=f"{moments}, step {step}")
     chunks = [
         _integrate(drift, diffusion, start.double().expand(min(CHUNK, paths - first), -1), moments, step, generator)
@@ -70,7 +71,7 @@ def _integrate(
     generator: torch.Generator,
 ) -> Float[Tensor, "path time channel"]:
     found = [state]
-    for begin, end in zip(times[:-1], times[1:], strict=True):
+    for begin, end in itertools.pairwise(times):
         count = math.ceil((end - begin) / step * (1 - 1e-12))
         h = (end - begin) / count
         for k in range(count):

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from sciml.core import paths
-from sciml.core.errors import UnknownNameError
+from sciml.core.errors import UnknownNameError, UnsupportedError
 from sciml.study._use import load_run
 
 _TOLERANCE = 1e-4
@@ -47,19 +47,35 @@ def export_run(
         folder, problem: as for `load_run`.
         formats: ``torch``, ``onnx``.
 
-    Raises: UnknownNameError for an unknown format; DataError for a folder that is not a run.
+    Raises: UnknownNameError for an unknown format; DataError for a folder that is not a run; UnsupportedError for one
+        whose predictions are no single program (an adaptive integration).
     """
     writers: dict[str, Callable[[nn.Module, tuple[Tensor, ...], Path], Exported]] = {"torch": _torch, "onnx": _onnx}
     for name in formats:
         if name not in writers:
             raise UnknownNameError("export format", name, writers)
     loaded = load_run(folder, problem=problem)
-    module, inputs = loaded.module.eval(), loaded.task.sample()[:3]
-    inputs = tuple(
-        torch.cat([value, value]) for value in inputs
-    )  # two rows, so that the batch is not taken as constant
+    module, single = loaded.module.eval(), loaded.task.arguments()
+    if single is None or not _maps_tensors(module, single):
+        raise UnsupportedError(
+            f"{folder} cannot be exported: predicting for the task {loaded.task.key!r} is more than one pass through a "
+            "network, and a program of fixed operations has no steps that depend on the data",
+            got=f"a run of solver {loaded.solver.key!r}",
+            expected="a run whose module alone maps tensors to the answer",
+            fix="Use `sciml predict`, or export a network inside it: sciml.study.load_run(…).module holds them all.",
+        )
+    inputs = tuple(torch.cat([value, value]) for value in single)  # two rows: the batch is not to be taken as constant
     home = paths.make_folder(Path(folder) / "export")
     return [writers[name](module, inputs, home) for name in formats]
+
+
+def _maps_tensors(module: nn.Module, single: tuple[Tensor, ...]) -> bool:
+    """Whether a module maps these tensors, and nothing else, to one tensor; one that integrates also says how it went."""
+    try:
+        with torch.no_grad():
+            return isinstance(module(*single), Tensor)
+    except TypeError:  # it needs more than tensors, such as the seed of its noise
+        return False
 
 
 def _torch(module: nn.Module, inputs: tuple[Tensor, ...], home: Path) -> Exported:

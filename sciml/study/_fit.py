@@ -30,7 +30,7 @@ class Fitted(NamedTuple):
 
 def spec_of(recipe: Recipe, task: Task) -> Spec[Any]:
     """What the recipe's network must know of the task's data."""
-    return Spec(recipe.model, task.grid, recipe.task.history, task.statistics)
+    return Spec(recipe.model, recipe.task, task.grid, task.statistics)
 
 
 def resized(solver: Solver, recipe: Recipe, task: Task, parameters: int) -> Recipe:

@@ -43,7 +43,7 @@ class PredictEntry(Config):
     """What predicting takes."""
 
     seconds: float
-    """Median wall time of one step of one sample, in a batch."""
+    """Median wall time of one step (or of one answer, where there are no steps) of one sample, in a batch."""
 
 
 class SolverEntry(Config):
@@ -68,6 +68,8 @@ class Record(SolverEntry):
     schema_name: Literal["sciml/record/1"] = pydantic.Field(SCHEMA, alias="schema")
     problem: str
     solver: str
+    task: str = "forecast"
+    """Key of the task it was trained and examined by."""
     preset: str
     seed: int
     status: Literal["finished", "diverged"]

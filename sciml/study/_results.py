@@ -33,6 +33,7 @@ def make_record(
         **dict(own),
         problem=config.problem,
         solver=config.solver,
+        task=task.key,
         preset=config.preset,
         seed=config.seed,
         status="diverged" if set(own.outcomes) - {"ok"} else "finished",
@@ -66,6 +67,7 @@ def _entry(fitted: Fitted, examination: Examination, task: Task) -> SolverEntry:
 
 def _flops(fitted: Fitted, task: Task) -> int:
     with FlopCounterMode(display=False) as counter:
+        counter.mod_tracker.__exit__()  # its hooks on modules refuse a prediction that takes gradients itself
         fitted.solver.predict(fitted.module.cpu(), task.sample())
     return counter.get_total_flops()
 

@@ -40,7 +40,7 @@ class Run:
 def run(
     problem: str | Path,
     *,
-    solver: str = "sinenet",
+    solver: str | None = None,
     preset: str = "tiny",
     seed: int = 0,
     settings: Sequence[str] = (),
@@ -56,7 +56,8 @@ def run(
 
     Arguments:
         problem: registered name or the path of a problem folder.
-        solver, preset, seed: registry key, size, seed of everything random but the data (the card has its own).
+        solver: registry key; None for the one the problem names.
+        preset, seed: size, seed of everything random but the data (the card has its own).
         settings: ``key=value`` changes to the recipe (``train.steps=100``, ``model.waves=4``); those of ``train``, but
             for the learning rate, apply to the trained baselines too.
         parameters: re-size the solver to this parameter count; None keeps the recipe's size.
@@ -74,10 +75,11 @@ def run(
     Raises: UserError for what the user can mend, NumericsError and Interrupted as `Trainer.fit`.
     """
     progress = progress or SilentProgress()
-    subject, method = registry.problem(problem), registry.solver(solver)
+    subject = registry.problem(problem)
+    method = registry.solver(solver or subject.solver)
     support = method.supports(subject)
     if not support.ok:
-        raise UnsupportedError(f"solver {solver!r} does not apply to problem {subject.name!r}: {support.reason}")
+        raise UnsupportedError(f"solver {method.key!r} does not apply to problem {subject.name!r}: {support.reason}")
     recipe = override(method.recipe(preset), list(settings))
     paths.check_name(preset, "preset")
     _check_baselines(method, recipe)
@@ -87,11 +89,13 @@ def run(
         if parameters is not None:
             recipe = resized(method, recipe, task, parameters)
         rivals, left_out = _rivals(method, recipe, task, preset, settings)
-        folder = group.share_path(lambda: choose_folder(Path(out) / subject.name, f"{solver}-{preset}-s{seed}", resume))
+        folder = group.share_path(
+            lambda: choose_folder(Path(out) / subject.name, f"{method.key}-{preset}-s{seed}", resume)
+        )
         config = RunConfig(
             problem=subject.name,
             problem_path=_unregistered(subject),
-            solver=solver,
+            solver=method.key,
             preset=preset,
             seed=seed,
             recipe=recipe.model_dump(mode="json"),
@@ -162,6 +166,8 @@ def _rivals(
         rival = registry.solver(key)
         own = override(rival.recipe(preset), shared).model_copy(update={"task": recipe.task})
         try:
+            if rival.task is not solver.task:
+                raise UnsupportedError(f"it is a solver of the task {rival.task.key!r}, not {solver.task.key!r}")
             if not (support := rival.supports(task.problem)).ok:
                 raise UnsupportedError(support.reason)
             own = resized(rival, own, task, size) if rival.knob and size else own

@@ -22,7 +22,7 @@ A study file is TOML::
     metric = "rollout/relative_l2"
     better = "sinenet_2"
     worse = "sinenet_2_zeros"
-    margin = 0.25
+    margin = 0.25                    # or tolerance = 0.01: at most that much worse, in the metric's units
 
 The folder gets ``study.json`` (the file as read) and ``results.jsonl`` (one line per finished run). A study that is
 stopped goes on where it was: finished lines are kept, unfinished runs resume.
@@ -63,14 +63,27 @@ class Variant(Config):
 
 
 class Claim(Config):
-    """A statement the study decides: `better` has a metric lower than `worse` by a share of more than `margin`."""
+    """A statement the study decides, seed by seed.
+
+    `better` has a metric lower than `worse` (higher, where that is better) by a share of more than `margin`; or, if a
+    `tolerance` is given, a metric of at most that of `worse` plus the tolerance.
+    """
 
     text: str
     metric: str
     better: str
     worse: str
     margin: float = 0.0
+    """Share of the metric of `worse`; a negative one allows to be worse (-0.05: by less than 5 %)."""
+    tolerance: float | None = pydantic.Field(None, ge=0)
+    """Used instead of `margin` where given, in the metric's own units: 0.01 of an accuracy is one point."""
     budget: str = "steps"
+
+    @pydantic.model_validator(mode="after")
+    def _one_measure(self) -> "Claim":
+        if self.tolerance is not None and self.margin:
+            raise ValueError("a claim has a margin (a share) or a tolerance (absolute), not both")
+        return self
 
 
 class Study(Config):

@@ -95,8 +95,9 @@ def predict_run(
 
     Arguments:
         folder: the run.
-        inputs: for forecasting, a NetCDF file with the context frames of every field and the parameters.
-        steps: how far to forecast; None for as far as the run's own test rollouts.
+        inputs: a NetCDF file with the parameters and, of every field, what the task starts from: context frames, an
+            initial state, observations.
+        steps: how far to predict; None for what the file or the run's own test trajectories say.
         problem: as for `load_run`.
 
     Returns: named arrays with units, and a status per sample.

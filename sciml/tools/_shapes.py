@@ -34,8 +34,8 @@ class Policy(Tool):
     """Changes how a module is trained: private gradients, an added loss term."""
 
     @abstractmethod
-    def wrap(self, loss: Callable[[nn.Module, Any], Tensor]) -> Callable[[nn.Module, Any], Tensor]:
-        """The loss the trainer minimises instead."""
+    def wrap(self, loss: Callable[[nn.Module, Any, float], Tensor]) -> Callable[[nn.Module, Any, float], Tensor]:
+        """The loss the trainer minimises instead; both take the module, a batch and the share of training done."""
 
 
 class Trial(NamedTuple):

@@ -3,13 +3,30 @@
 from sciml.train._checkpoint import Checkpoint as Checkpoint
 from sciml.train._checkpoint import load_weights as load_weights
 from sciml.train._checkpoint import save_weights as save_weights
+from sciml.train._classification import Classification as Classification
+from sciml.train._classification_data import ClassificationConfig as ClassificationConfig
+from sciml.train._classification_data import Labelled as Labelled
+from sciml.train._classification_data import Pictures as Pictures
 from sciml.train._config import TrainConfig as TrainConfig
+from sciml.train._density import Density as Density
+from sciml.train._density import Draws as Draws
+from sciml.train._density_data import DensityConfig as DensityConfig
+from sciml.train._density_data import PointBatch as PointBatch
+from sciml.train._density_data import Points as Points
 from sciml.train._distributed import process_group as process_group
 from sciml.train._forecast import Forecast as Forecast
 from sciml.train._forecast_data import ForecastConfig as ForecastConfig
 from sciml.train._forecast_data import Window as Window
 from sciml.train._match import count_parameters as count_parameters
 from sciml.train._match import match_parameters as match_parameters
+from sciml.train._paths import Paths as Paths
+from sciml.train._paths_data import PathBatch as PathBatch
+from sciml.train._paths_data import PathInputs as PathInputs
+from sciml.train._paths_data import PathsConfig as PathsConfig
+from sciml.train._series import Series as Series
+from sciml.train._series_data import Observed as Observed
+from sciml.train._series_data import SeriesBatch as SeriesBatch
+from sciml.train._series_data import SeriesConfig as SeriesConfig
 from sciml.train._solver import Knob as Knob
 from sciml.train._solver import Recipe as Recipe
 from sciml.train._solver import Solver as Solver
@@ -21,22 +38,47 @@ from sciml.train._task import Examples as Examples
 from sciml.train._task import Task as Task
 from sciml.train._trainer import Trainer as Trainer
 from sciml.train._trainer import TrainResult as TrainResult
+from sciml.train._trajectories import Trajectories as Trajectories
+from sciml.train._trajectories_data import Start as Start
+from sciml.train._trajectories_data import TrajectoriesConfig as TrajectoriesConfig
+from sciml.train._trajectories_data import TrajectoryBatch as TrajectoryBatch
 
 __all__ = [
     "Checkpoint",
+    "Classification",
+    "ClassificationConfig",
+    "Density",
+    "DensityConfig",
+    "Draws",
     "Examination",
     "Examples",
     "Forecast",
     "ForecastConfig",
     "Knob",
+    "Labelled",
+    "Observed",
+    "PathBatch",
+    "PathInputs",
+    "Paths",
+    "PathsConfig",
+    "Pictures",
+    "PointBatch",
+    "Points",
     "Recipe",
+    "Series",
+    "SeriesBatch",
+    "SeriesConfig",
     "Solver",
     "Spec",
+    "Start",
     "StepperSolver",
     "Task",
     "TrainConfig",
     "TrainResult",
     "Trainer",
+    "Trajectories",
+    "TrajectoriesConfig",
+    "TrajectoryBatch",
     "Window",
     "count_parameters",
     "load_weights",

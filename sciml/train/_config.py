@@ -8,7 +8,7 @@ from sciml.core.config import Config
 
 
 class TrainConfig(Config):
-    """One gradient-trained run: AdamW with linear warm-up and cosine decay, clipping, EMA, selection by validation."""
+    """One gradient-trained run: linear warm-up and cosine decay, clipping, EMA, selection by validation."""
 
     steps: int = pydantic.Field(500, ge=0)
     """Optimiser steps."""
@@ -16,6 +16,8 @@ class TrainConfig(Config):
     """Samples per step, over all processes and accumulation steps together."""
     accumulate: int = pydantic.Field(1, ge=1)
     """Slices a batch is split into, to save memory; the gradient is the same mean."""
+    optimiser: Literal["adamw", "adamax", "sgd"] = "adamw"
+    """What takes the steps, ``sgd`` with momentum 0.9; but for ``adamw`` the weight decay is part of the gradient."""
     learning_rate: float = pydantic.Field(2e-3, gt=0)
     weight_decay: float = pydantic.Field(1e-5, ge=0)
     warmup: float = pydantic.Field(0.1, ge=0, le=1)

@@ -74,14 +74,14 @@ class Group(NamedTuple):
 class Objective(nn.Module):
     """The loss as a module, so that `DistributedDataParallel` sees one forward pass per batch."""
 
-    def __init__(self, module: nn.Module, loss: Callable[[nn.Module, Any], Tensor]) -> None:
+    def __init__(self, module: nn.Module, loss: Callable[[nn.Module, Any, float], Tensor]) -> None:
         super().__init__()
         self.module = module
         self._loss = loss
 
-    def forward(self, batch: Any) -> Tensor:
-        """The mean loss over the samples of `batch`."""
-        return self._loss(self.module, batch)
+    def forward(self, batch: Any, along: float = 1.0) -> Tensor:
+        """The mean loss over the samples of `batch` when the share `along` of the training is done."""
+        return self._loss(self.module, batch, along)
 
 
 def wrap(objective: Objective, group: Group) -> nn.Module:

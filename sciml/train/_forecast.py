@@ -109,6 +109,10 @@ class Forecast(Task):
         first = split.good[:1]
         return Window(_from_start(split, first, self.settings.history), split.parameters[first], torch.ones(1), 1)
 
+    def arguments(self) -> tuple[Tensor, ...]:
+        """Context, parameters and stride: what a `Stepper` maps to the next frame."""
+        return self.sample()[:3]
+
     def read_inputs(self, path: Path, steps: int | None) -> Window:
         """Context frames and parameters from a user's NetCDF file."""
         steps = steps or self._rollout_steps

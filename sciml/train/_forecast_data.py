@@ -16,6 +16,7 @@ from sciml.core.config import Config
 from sciml.core.errors import DataError
 from sciml.core.problem import Problem
 from sciml.core.types import Grid
+from sciml.train._inputs import check_finite, numbers, open_inputs, parameter_columns, shape_words
 
 
 class ForecastConfig(Config):
@@ -80,36 +81,13 @@ def read_window(path: Path, problem: Problem, grid: Grid, history: int, steps: i
 
     Raises: DataError for a file that cannot be read or does not fit.
     """
-    source = _open(path)
-    wanted = [entry.name for entry in (*problem.fields, *problem.parameters)]
-    if missing := [name for name in wanted if name not in source]:
-        raise DataError(
-            f"{path} lacks {', '.join(missing)}",
-            got="variables " + (", ".join(map(str, source.data_vars)) or "(none)"),
-            expected=", ".join(wanted),
-        )
+    source = open_inputs(path, problem, "the context frames")
     dims = ("sample", "time", *grid.dims)
     states = torch.stack([_field(path, source[field.name], dims, grid, history) for field in problem.fields], dim=2)
-    columns = [_column(path, source[parameter.name], len(states)) for parameter in problem.parameters]
-    parameters = torch.stack(columns, dim=1) if columns else torch.zeros(len(states), 0)
-    for name, values in [*zip(wanted, (*states.unbind(2), *parameters.unbind(1)), strict=True)]:
-        if not values.isfinite().all():
-            raise DataError(
-                f"{name!r} in {path} holds values that are not finite", fix="Fill or drop the bad samples first."
-            )
+    for field, values in zip(problem.fields, states.unbind(2), strict=True):
+        check_finite(path, field.name, values)
+    parameters = parameter_columns(path, source, problem, len(states))
     return Window(states, parameters, torch.ones(len(states)), steps, _last_time(path, source, history, dt))
-
-
-def _open(path: Path) -> xarray.Dataset:
-    if not path.is_file():
-        raise DataError(f"there is no file {path}", fix="Give a NetCDF file with the context frames.")
-    try:
-        with xarray.open_dataset(path, engine="h5netcdf", decode_times=False) as opened:
-            source = opened.load()
-    except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:  # what h5py raises for damaged files
-        detail = " ".join(str(error).split())
-        raise DataError(f"{path} is not a readable NetCDF-4 file", got=detail) from None
-    return source if "sample" in source.dims else source.expand_dims("sample")
 
 
 def _field(
@@ -120,26 +98,10 @@ def _field(
         wanted = [f"{name} {size}" for name, size in zip(grid.dims, grid.size, strict=True)]
         raise DataError(
             f"field {array.name!r} in {path} has the wrong shape",
-            got=", ".join(f"{name} {size}" for name, size in array.sizes.items()),
+            got=shape_words(array),
             expected=", ".join(["sample (any number)", f"time {history} or more", *wanted]),
         )
-    return _numbers(path, array.transpose(*dims))[:, -history:]
-
-
-def _column(path: Path, array: xarray.DataArray, samples: int) -> Float[Tensor, " sample"]:
-    if array.dims not in ((), ("sample",)):
-        raise DataError(
-            f"parameter {array.name!r} in {path} has the wrong shape",
-            got=", ".join(f"{name} {size}" for name, size in array.sizes.items()),
-            expected=f"one value, or one for each of the {samples} samples",
-        )
-    return _numbers(path, array).expand(samples)
-
-
-def _numbers(path: Path, array: xarray.DataArray) -> Tensor:
-    if array.dtype.kind not in "fiu":
-        raise DataError(f"{array.name!r} in {path} does not hold real numbers", got=f"values of type {array.dtype}")
-    return torch.from_numpy(array.values.astype("float32"))
+    return numbers(path, array.transpose(*dims))[:, -history:]
 
 
 def _last_time(path: Path, source: xarray.Dataset, history: int, dt: float) -> float:

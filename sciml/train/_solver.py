@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
+import pydantic
 from torch import Tensor, nn
 
 from sciml.core.config import Config
@@ -24,11 +25,13 @@ class Recipe(Config, Generic[M, T]):
     model: M
     """Hyper-parameters of the network."""
     task: T
-    """What it is asked: history, horizon, noise."""
+    """What it is asked, for example history and noise."""
     train: TrainConfig = TrainConfig()
     """Steps, batch, optimiser."""
     baselines: tuple[str, ...] = ()
     """Solvers it is compared with in the same run, by key."""
+
+    model_config = pydantic.ConfigDict(use_attribute_docstrings=False)  # read anew per solver, they take seconds
 
 
 def recipe_of(recipes: Mapping[str, Recipe], preset: str) -> Recipe:
@@ -44,14 +47,14 @@ class Spec(Generic[M]):
 
     Arguments:
         model: the solver's own hyper-parameters.
-        grid: the grid of the data.
-        history: input frames.
+        task: what it is asked, the `task` table of the recipe.
+        grid: the grid of the data; without axes where there is no space.
         statistics: mean and standard deviation per field and parameter, from the training split.
     """
 
     model: M
+    task: Any
     grid: Grid
-    history: int
     statistics: Statistics
 
 
@@ -84,6 +87,8 @@ class Solver(ABC):
     """The `Task` it is trained and examined by."""
     knob: ClassVar[Knob | None] = None
     """What `match_parameters` turns; None when the method has no size."""
+    coupled: ClassVar[str] = ""
+    """Why a sample's prediction depends on the rest of its batch, in words; empty where it does not."""
 
     @abstractmethod
     def supports(self, problem: Problem) -> Support:
@@ -98,8 +103,11 @@ class Solver(ABC):
         """A freshly initialised module (from torch's global generator)."""
 
     @abstractmethod
-    def loss(self, module: nn.Module, batch: Any) -> Tensor:
-        """The scalar to minimise on one batch of the task, a mean over samples."""
+    def loss(self, module: nn.Module, batch: Any, along: float = 1.0) -> Tensor:
+        """The scalar to minimise on one batch of the task, a mean over samples.
+
+        `along` is the share of the training that is done, in [0, 1], for what changes on the way.
+        """
 
     @abstractmethod
     def predict(self, module: nn.Module, inputs: Any) -> Prediction:

@@ -44,7 +44,7 @@ class StepperSolver(Solver):
             parameter_std=s.parameter_std,
         )
 
-    def loss(self, module: nn.Module, batch: data.Batch) -> Tensor:
+    def loss(self, module: nn.Module, batch: data.Batch, along: float = 1.0) -> Tensor:
         """Scaled L2 of the standardised next frame: mean over samples and channels of ‖e‖ / ‖u‖."""
         assert isinstance(module, Stepper)
         condition = module.condition(batch.parameters, batch.stride)

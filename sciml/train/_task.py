@@ -1,8 +1,8 @@
 """The task contract: what a capability of a problem asks of a solver.
 
-A task turns a problem into examples to train on, a score to select weights by, and a final examination. Forecasting
-(`Forecast`, for problems that are `Evolves`) is the first; a capability that needs another kind of examination brings
-its own module with one subclass, and the solvers that want it name it in ``Solver.task``.
+A task turns a problem into examples to train on, a score to select weights by, and a final examination. A capability
+that needs another kind of examination brings its own module with one subclass, and the solvers that want it name it in
+``Solver.task``.
 """
 
 from abc import ABC, abstractmethod
@@ -92,6 +92,10 @@ class Task(ABC):
     @abstractmethod
     def sample(self) -> Any:
         """One input of `Solver.predict` for a single sample, to count operations and to export with."""
+
+    def arguments(self) -> tuple[Tensor, ...] | None:
+        """Arguments of the module itself for a single sample, if it can be exported as a program that maps tensors."""
+        return None
 
     @abstractmethod
     def read_inputs(self, path: Path, steps: int | None) -> Any:

@@ -43,7 +43,7 @@ class TrainResult(NamedTuple):
 
 
 class Trainer:
-    """Train a module by gradient: AdamW, warm-up then cosine, clipping, EMA, selection by validation.
+    """Train a module by gradient: warm-up then cosine, clipping, EMA, selection by validation.
 
     Every random choice after initialisation is a function of (seed, step), and everything else is in the checkpoint, so
     that k steps, a stop and n more give the same bits as k + n steps on one CPU thread. Under ``torchrun`` each process
@@ -54,7 +54,8 @@ class Trainer:
 
     Arguments:
         module: what is trained, in place.
-        loss: ``(module, batch) -> scalar``, a mean over the samples of the batch.
+        loss: ``(module, batch, along) -> scalar``, a mean over the samples of the batch; `along` is the share of the
+            steps that is done.
         examples: what batches are drawn from.
         validate: ``module -> score``, lower is better.
         config: the settings.
@@ -68,7 +69,7 @@ class Trainer:
     def __init__(
         self,
         module: nn.Module,
-        loss: Callable[[nn.Module, Any], Tensor],
+        loss: Callable[[nn.Module, Any, float], Tensor],
         examples: Examples,
         validate: Callable[[nn.Module], float],
         config: TrainConfig,
@@ -86,9 +87,7 @@ class Trainer:
         self._share = self._group.share(config.batch_size)
         self._device = next(module.parameters()).device
         self._objective = wrap(Objective(module, loss), self._group)
-        self._optimiser = torch.optim.AdamW(
-            module.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
-        )
+        self._optimiser = _optimiser(module, config)
         self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimiser, self._factor)
         self._average = AveragedModel(module, multi_avg_fn=_ema(config.ema), use_buffers=False) if config.ema else None
         self._step, self._before, self._best, self._saved = 0, 0.0, [math.inf, -1], 0
@@ -138,11 +137,12 @@ class Trainer:
         self._optimiser.zero_grad(set_to_none=True)
         drawn = self.examples.batch(self._indices(), rng.generator(self._seed, "noise", self._step))
         share = drawn.rows(self._share).to(self._device)
+        along = self._step / self.config.steps
         slices = [share.rows(rows) for rows in _slices(len(share), self.config.accumulate)]
         mean = torch.zeros((), device=self._device)
         for part, rows in enumerate(slices):
             with self._synchronised(part == len(slices) - 1), self._precision():
-                loss = self._objective(rows) * (len(rows) / len(share))
+                loss = self._objective(rows, along) * (len(rows) / len(share))
             loss.backward()
             mean += loss.detach()
         norm = nn.utils.clip_grad_norm_(self.module.parameters(), self.config.clip or math.inf)
@@ -265,6 +265,15 @@ class Trainer:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def _optimiser(module: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
+    common: dict[str, Any] = {"lr": config.learning_rate, "weight_decay": config.weight_decay}
+    if config.optimiser == "sgd":
+        return torch.optim.SGD(module.parameters(), momentum=0.9, **common)
+    if config.optimiser == "adamax":
+        return torch.optim.Adamax(module.parameters(), **common)
+    return torch.optim.AdamW(module.parameters(), fused=True, **common)
 
 
 def _slices(length: int, parts: int) -> list[slice]:

@@ -115,3 +115,9 @@ def test_a_sample_that_breaks_down_is_a_status_not_an_exception(evolving):
     assert solved.status[0] == Status.DIVERGED
     assert solved.status[1] == Status.OK
     assert solved.states[1].isfinite().all()
+
+
+def test_the_solver_it_names_applies(problem):
+    solver = registry.solver(problem.solver)
+    assert solver.supports(problem).ok, solver.supports(problem).reason
+    assert isinstance(problem, solver.task.capability)

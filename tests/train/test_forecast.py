@@ -130,7 +130,7 @@ def test_a_rollout_of_one_step_is_the_step(task, problem, key):
     model = model.model_copy(
         update={k: v for k, v in {"levels": 2, "modes": 4}.items() if k in type(model).model_fields}
     )
-    module = solver.build(problem, Spec(model, task.grid, 2, task.statistics)).eval()
+    module = solver.build(problem, Spec(model, task.settings, task.grid, task.statistics)).eval()
     window = task.sample()
     one = solver.predict(module, window).mean
     with torch.no_grad():

@@ -1,3 +1,4 @@
+import itertools
 import json
 import math
 import os
@@ -49,7 +50,7 @@ def make_module():
     return nn.Sequential(nn.Linear(1, 16), nn.Dropout(0.1), nn.Tanh(), nn.Linear(16, 1))
 
 
-def loss(module, batch):
+def loss(module, batch, along=1.0):
     return (module(batch.x) - batch.y).square().mean()
 
 
@@ -106,7 +107,7 @@ def test_k_steps_a_stop_and_n_more_are_k_plus_n_steps_bit_for_bit(tmp_path, ema,
 
     calls = iter(range(stop_after))
     first = trainer(
-        broken, config, loss=lambda m, b: (next(calls, None) == stop_after - 1 and first.stop()) or loss(m, b)
+        broken, config, loss=lambda m, b, along: (next(calls, None) == stop_after - 1 and first.stop()) or loss(m, b)
     )
     with pytest.raises(Interrupted, match=f"after step {stop_after} of 30"):
         first.fit()
@@ -135,7 +136,7 @@ def test_a_killed_run_repeats_what_came_after_its_last_checkpoint(tmp_path):
     whole.fit()
     calls = iter(range(10**6))
 
-    def crash(module, batch):
+    def crash(module, batch, along):
         if next(calls) == 18:
             raise MemoryError
         return loss(module, batch)
@@ -153,7 +154,7 @@ def test_a_killed_run_repeats_what_came_after_its_last_checkpoint(tmp_path):
 def test_signals_leave_a_resumable_run(tmp_path, number):
     calls = iter(range(10**6))
 
-    def interrupted(module, batch):
+    def interrupted(module, batch, along):
         if next(calls) == 4:
             os.kill(os.getpid(), number)
         return loss(module, batch)
@@ -183,7 +184,7 @@ def test_accumulation_is_the_same_mean(tmp_path):
         nn.init.zeros_(module.weight)
         nn.init.zeros_(module.bias)
         config = CONFIG.model_copy(update={"accumulate": accumulate, "batch_size": 7, "steps": 5, "ema": None})
-        double = lambda m, b: (m(b.x.double()) - b.y).square().mean()
+        double = lambda m, b, along: (m(b.x.double()) - b.y).square().mean()
         trainer(folder, config, module=module, loss=double, validate=lambda m: 0.0).fit()
         results.append(torch.cat([p.flatten() for p in module.parameters()]))
     torch.testing.assert_close(results[0], results[1], rtol=1e-12, atol=1e-12)
@@ -204,7 +205,7 @@ def test_the_learning_rate_warms_up_and_ends_low(tmp_path):
 def test_nan_stops_the_run_with_step_and_name_and_keeps_the_checkpoint(tmp_path, where):
     calls = iter(range(10**6))
 
-    def breaks(module, batch):
+    def breaks(module, batch, along):
         value = loss(module, batch)
         if next(calls) == 12:
             value = value * math.nan if where == "loss" else value + (value - value.detach()).abs().sqrt()
@@ -231,8 +232,49 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path):
         trainer(tmp_path, identity={"solver": "unet", "seed": 0}).fit(resume=True)
 
 
+@pytest.mark.parametrize("optimiser", ["adamw", "adamax", "sgd"])
+def test_every_optimiser_trains_and_resumes_bit_for_bit(tmp_path, optimiser):
+    config = CONFIG.model_copy(update={"optimiser": optimiser, "learning_rate": 3e-2})
+    straight, broken = tmp_path / "straight", tmp_path / "broken"
+    straight.mkdir()
+    broken.mkdir()
+    whole = trainer(straight, config)
+    before = score(whole.module)
+    assert whole.fit().best < 0.7 * before
+    first = trainer(broken, config, validate=lambda module: first.stop() or score(module))
+    with pytest.raises(Interrupted, match="after step 7 of 30"):
+        first.fit()
+    second = trainer(broken, config)
+    second.fit(resume=True)
+    assert same(whole.module, second.module)
+
+
+def test_optimisers_take_different_steps(tmp_path):
+    found = []
+    for optimiser in ("adamw", "adamax", "sgd"):
+        folder = tmp_path / optimiser
+        folder.mkdir()
+        run = trainer(folder, CONFIG.model_copy(update={"optimiser": optimiser}))
+        run.fit()
+        found.append(torch.cat([p.detach().flatten() for p in run.module.parameters()]))
+    assert not any(torch.equal(a, b) for a, b in itertools.combinations(found, 2))
+
+
+def test_the_loss_is_told_how_far_the_training_is(tmp_path):
+    told = []
+    listening = lambda module, batch, along: told.append(along) or loss(module, batch)
+    run = trainer(
+        tmp_path, CONFIG.model_copy(update={"accumulate": 2}), loss=listening, validate=lambda m: run.stop() or 0.0
+    )
+    with pytest.raises(Interrupted):
+        run.fit()
+    again = trainer(tmp_path, CONFIG.model_copy(update={"accumulate": 2}), loss=listening)
+    again.fit(resume=True)
+    assert told == [step / 30 for step in range(30) for _ in range(2)]
+
+
 def test_clipping_bounds_the_step(tmp_path):
-    big = lambda module, batch: 1e6 * loss(module, batch)
+    big = lambda module, batch, along: 1e6 * loss(module, batch)
     run = trainer(tmp_path, CONFIG.model_copy(update={"clip": 1e-3, "steps": 1}), loss=big)
     run.fit()
     norm = math.sqrt(sum(float(p.grad.square().sum()) for p in run.module.parameters()))

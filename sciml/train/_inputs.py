@@ -1,0 +1,77 @@
+"""Reading a user's NetCDF file: open it, find what is needed, name what does not fit."""
+
+from pathlib import Path
+
+import torch
+import xarray
+from jaxtyping import Float
+from torch import Tensor
+
+from sciml.core.errors import DataError
+from sciml.core.problem import Problem
+
+
+def open_inputs(path: Path, problem: Problem, what: str) -> xarray.Dataset:
+    """The file's variables in memory, with a dimension ``sample`` added if it has none.
+
+    Arguments:
+        path: the file.
+        problem: whose fields and parameters must all be there.
+        what: what the file should hold, for the error of a missing one.
+
+    Raises: DataError for a file that is missing, unreadable or incomplete.
+    """
+    if not path.is_file():
+        raise DataError(f"there is no file {path}", fix=f"Give a NetCDF file with {what}.")
+    try:
+        with xarray.open_dataset(path, engine="h5netcdf", decode_times=False) as opened:
+            source = opened.load()
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:  # what h5py raises for damaged files
+        detail = " ".join(str(error).split())
+        raise DataError(f"{path} is not a readable NetCDF-4 file", got=detail) from None
+    wanted = [entry.name for entry in (*problem.fields, *problem.parameters)]
+    if missing := [name for name in wanted if name not in source]:
+        raise DataError(
+            f"{path} lacks {', '.join(missing)}",
+            got="variables " + (", ".join(map(str, source.data_vars)) or "(none)"),
+            expected=", ".join(wanted),
+        )
+    return source if "sample" in source.dims else source.expand_dims("sample")
+
+
+def numbers(path: Path, array: xarray.DataArray) -> Tensor:
+    """The values of a variable as float32; DataError if they are no real numbers."""
+    if array.dtype.kind not in "fiu":
+        raise DataError(f"{array.name!r} in {path} does not hold real numbers", got=f"values of type {array.dtype}")
+    return torch.from_numpy(array.values.astype("float32"))
+
+
+def parameter_columns(
+    path: Path, source: xarray.Dataset, problem: Problem, samples: int
+) -> Float[Tensor, "sample parameter"]:
+    """Every parameter of the problem, one value per sample (a single one is used for all)."""
+    columns = []
+    for parameter in problem.parameters:
+        array = source[parameter.name]
+        if array.dims not in ((), ("sample",)):
+            raise DataError(
+                f"parameter {array.name!r} in {path} has the wrong shape",
+                got=shape_words(array),
+                expected=f"one value, or one for each of the {samples} samples",
+            )
+        columns.append(numbers(path, array).expand(samples))
+        check_finite(path, parameter.name, columns[-1])
+    return torch.stack(columns, dim=1) if columns else torch.zeros(samples, 0)
+
+
+def check_finite(path: Path, name: str, values: Tensor) -> None:
+    """Raise DataError naming the variable if any of its values is not finite."""
+    if not values.isfinite().all():
+        raise DataError(
+            f"{name!r} in {path} holds values that are not finite", fix="Fill or drop the bad samples first."
+        )
+
+
+def shape_words(array: xarray.DataArray) -> str:
+    """Dimensions and sizes of a variable, for an error message."""
+    return ", ".join(f"{name} {size}" for name, size in array.sizes.items()) or "a single value"

@@ -1,0 +1,114 @@
+"""What the tasks on trajectories without spatial axes share: opening the data, labelling states, measuring errors."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from sciml import data
+from sciml.core.errors import ConfigError, UnsupportedError
+from sciml.core.problem import Evolves, Problem
+from sciml.core.progress import Progress, SilentProgress
+from sciml.core.status import Status
+from sciml.core.types import Prediction
+
+
+def open_trajectories(problem: Problem, preset: str, *, progress: Progress | None, workers: int) -> data.Dataset:
+    """Generate what is missing of the dataset of a problem without spatial axes, and open it."""
+    if not isinstance(problem, Evolves):
+        raise UnsupportedError(f"problem {problem.name!r} has no reference simulation (it is not an Evolves)")
+    if problem.boundary:
+        raise UnsupportedError(
+            f"problem {problem.name!r} has spatial axes",
+            got=", ".join(problem.boundary),
+            expected="an ordinary differential equation",
+            fix="Solvers of partial differential equations have the task 'forecast'; see `sciml list`.",
+        )
+    return data.generate(problem, preset, workers=workers, progress=progress or SilentProgress())
+
+
+def good_states(dataset: data.Dataset, name: str) -> Float[Tensor, "sample time channel"]:
+    """The successful trajectories of a split. Raises ConfigError if there are none."""
+    split = dataset.split(name)
+    if not len(split.good):
+        raise ConfigError(f"no trajectory of split {name!r} succeeded", got=split.counts, expected="one at least")
+    return split.states[split.good]
+
+
+def good_parameters(dataset: data.Dataset, name: str) -> Float[Tensor, "sample parameter"]:
+    """The parameters of the successful trajectories of a split."""
+    split = dataset.split(name)
+    return split.parameters[split.good]
+
+
+def stored_times(dataset: data.Dataset) -> Float[Tensor, " time"]:
+    """The stored times, float32, in the card's units."""
+    return dataset.layout.times.float()
+
+
+def relative_error(
+    predicted: Float[Tensor, "sample time channel"], true: Float[Tensor, "sample time channel"]
+) -> Float[Tensor, "sample time"]:
+    """Error of every time relative to the size of the whole trajectory: ‖e(t)‖₂ / √⟨‖u(t)‖₂²⟩, mean over time.
+
+    Unlike a ratio at every time it stays meaningful where the state passes through zero.
+    """
+    return (predicted - true).norm(dim=2) / true.square().sum(2).mean(1, keepdim=True).sqrt()
+
+
+def whole_error(curve: Float[Tensor, "sample time"]) -> Float[Tensor, " sample"]:
+    """Relative L2 error of each whole trajectory, norms over time and channel, from its `relative_error`."""
+    return curve.square().mean(1).sqrt()
+
+
+def finite_mean(values: Tensor) -> float:
+    """The mean as a score: infinite if any value is not finite."""
+    mean = float(values.double().mean())
+    return mean if np.isfinite(mean) else float("inf")
+
+
+def status_of(prediction: Prediction) -> Int[Tensor, " sample"]:
+    """The solver's status per sample; a sample that it calls fine but that is not finite has diverged."""
+    finite = prediction.mean.isfinite().reshape(len(prediction.mean), -1).all(1)
+    told = torch.zeros(len(finite), dtype=torch.int64) if prediction.status is None else prediction.status.long()
+    return torch.where(~finite & (told == Status.OK), int(Status.DIVERGED), told)
+
+
+def bad_fields(problem: Problem, states: Float[Tensor, "batch time channel"]) -> str:
+    """Names of the fields that are not finite somewhere; empty if all are."""
+    bad = ~states.isfinite().all(0).all(0)
+    return ", ".join(field.name for field, is_bad in zip(problem.fields, bad.tolist(), strict=True) if is_bad)
+
+
+def time_coordinate(dataset: data.Dataset, times: Tensor) -> tuple[str, np.ndarray, dict[str, str]]:
+    """Times as a labelled coordinate, float64."""
+    words = {"units": dataset.layout.about.time_units, "long_name": "time"}
+    return "time", times.double().numpy(), words
+
+
+def labelled_fields(problem: Problem, states: Float[Tensor, "sample time channel"]) -> dict[str, Any]:
+    """One variable ``sample time`` per field, with units."""
+    return {
+        field.name: (("sample", "time"), states[:, :, i].numpy(), {"units": field.units, "long_name": field.long_name})
+        for i, field in enumerate(problem.fields)
+    }
+
+
+def labelled_parameters(problem: Problem, parameters: Float[Tensor, "sample parameter"]) -> dict[str, Any]:
+    """One variable ``sample`` per parameter, with units."""
+    return {
+        entry.name: ("sample", parameters[:, i].numpy(), {"units": entry.units, "long_name": entry.long_name})
+        for i, entry in enumerate(problem.parameters)
+    }
+
+
+def labelled_outcome(prediction: Prediction) -> dict[str, Any]:
+    """``status`` and, where the solver counts them, ``evaluations``, per sample."""
+    found: dict[str, Any] = {"status": ("sample", status_of(prediction).to(torch.int8).numpy())}
+    if "evaluations" in prediction.stats:
+        values = torch.as_tensor(prediction.stats["evaluations"]).cpu().long()
+        words = {"units": "1", "long_name": "evaluations of the right-hand side"}
+        found["evaluations"] = ("sample", values.expand(len(prediction.mean)).numpy(), words)
+    return found

@@ -1,0 +1,151 @@
+"""Learning the dynamics of an ordinary differential equation: examples, validation and examination."""
+
+from pathlib import Path
+
+import torch
+import xarray
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from sciml import data
+from sciml.core.config import Config
+from sciml.core.problem import Evolves, Problem
+from sciml.core.progress import Progress
+from sciml.core.status import count
+from sciml.core.types import Prediction
+from sciml.train._cost import cost_of, predict_on, prediction_seconds
+from sciml.train._no_space import (
+    bad_fields,
+    finite_mean,
+    good_parameters,
+    good_states,
+    labelled_fields,
+    labelled_outcome,
+    labelled_parameters,
+    open_trajectories,
+    relative_error,
+    status_of,
+    stored_times,
+    time_coordinate,
+    whole_error,
+)
+from sciml.train._solver import Solver
+from sciml.train._task import Examination, Task
+from sciml.train._trajectories_data import Start, TrajectoriesConfig, TrajectoryBatch, TrajectoryExamples, read_start
+
+
+class Trajectories(Task):
+    """Learn u(t_0) -> u(t_0), u(t_1), … on pieces of reference trajectories; be judged on whole ones.
+
+    Metrics on the test split, every prediction from the first frame:
+        rollout/relative_l2: ‖u_pred - u‖ / ‖u‖, norms over time and channel, mean over samples; a channel of large
+            magnitude dominates.
+        rollout/mae_share: mean absolute error in standard deviations of the test signal, mean over channels.
+        window/relative_l2: the first with a restart from the truth after every training window.
+        evaluations, calls: of the right-hand side, mean over samples, and of the network, where the solver counts them.
+        prediction/seconds: median wall time of predicting the whole test split.
+    """
+
+    key = "trajectories"
+    capability = Evolves
+    config = TrajectoriesConfig
+
+    def __init__(self, dataset: data.Dataset, config: TrajectoriesConfig) -> None:
+        self.problem, self.grid, self.statistics = dataset.problem, dataset.grid, dataset.statistics
+        self.source, self.settings = dataset, config
+        self.dataset = {"hash": dataset.digest, "card": dataset.card.model_dump(mode="json")}
+        self.examples = TrajectoryExamples(dataset, config)
+
+    @classmethod
+    def prepare(
+        cls, problem: Problem, preset: str, config: Config, *, progress: Progress | None = None, workers: int = 1
+    ) -> "Trajectories":
+        """Generate what is missing of the preset's dataset and open it."""
+        assert isinstance(config, TrajectoriesConfig)
+        return cls(open_trajectories(problem, preset, progress=progress, workers=workers), config)
+
+    def validate(self, solver: Solver, module: nn.Module) -> float:
+        """Mean relative L2 error of the validation trajectories, each predicted from its first frame."""
+        predicted = predict_on(solver, module, self._starts("valid")).mean
+        return finite_mean(whole_error(_errors(predicted, good_states(self.source, "valid"))))
+
+    def examine(self, solver: Solver, module: nn.Module) -> Examination:
+        """The metrics above and the predicted trajectories from frame 1 on."""
+        inputs, true = self._starts("test"), good_states(self.source, "test")
+        prediction = predict_on(solver, module, inputs)
+        curve = _errors(prediction.mean, true)
+        absolute = (prediction.mean - true)[:, 1:].abs().double().mean((0, 1))
+        seconds = prediction_seconds(solver, module, inputs)
+        scores = {
+            "rollout/relative_l2": float(whole_error(curve).double().mean()),
+            "rollout/mae_share": float((absolute / true.double().std((0, 1), correction=0)).mean()),
+            "window/relative_l2": self._window_error(solver, module, true),
+            **cost_of(prediction),
+            "prediction/seconds": seconds,
+        }
+        arrays = xarray.Dataset(
+            {
+                **labelled_fields(self.problem, prediction.mean[:, 1:]),
+                "relative_l2": (("sample", "time"), curve.numpy()),
+                **labelled_outcome(prediction),
+            },
+            {"time": time_coordinate(self.source, inputs.times[1:])},
+        )
+        each = seconds / (len(true) * (len(inputs.times) - 1))
+        return Examination(scores, arrays, each, count(status_of(prediction).tolist()))
+
+    def truth(self) -> xarray.Dataset:
+        """The test trajectories themselves with parameters and units; the first frame is what is given."""
+        states, parameters = good_states(self.source, "test"), good_parameters(self.source, "test")
+        arrays = labelled_fields(self.problem, states) | labelled_parameters(self.problem, parameters)
+        coords = {"time": time_coordinate(self.source, self.source.layout.times)}
+        return xarray.Dataset(arrays, coords, {"history": 1, "problem": self.problem.name})
+
+    def sample(self) -> Start:
+        """The start of the first test trajectory, one step to go."""
+        start = self._starts("test")
+        return Start(start.state[:1], start.parameters[:1], start.times[:2])
+
+    def read_inputs(self, path: Path, steps: int | None) -> Start:
+        """Initial states, parameters and perhaps times from a user's NetCDF file."""
+        return read_start(path, self.problem, steps, self.source.card.dt, self.source.card.frames)
+
+    def describe(self, inputs: Start, prediction: Prediction) -> xarray.Dataset:
+        """A prediction as named fields with units at the times asked for, the start included."""
+        arrays = labelled_fields(self.problem, prediction.mean.cpu()) | labelled_outcome(prediction)
+        return xarray.Dataset(arrays, {"time": time_coordinate(self.source, inputs.times)})
+
+    def explain(self, solver: Solver, module: nn.Module, batch: TrajectoryBatch) -> str:
+        """Which field of a batch, or of the prediction for it, is not finite."""
+        if names := bad_fields(self.problem, batch.states):
+            return f"data of field {names}"
+        if not batch.parameters.isfinite().all():
+            return "a parameter of the data"
+        with torch.no_grad():
+            predicted = solver.predict(module, Start(batch.states[:, 0], batch.parameters, batch.times)).mean
+        if names := bad_fields(self.problem, predicted):
+            return f"prediction of field {names}"
+        return "the loss or its gradient (but no field)"
+
+    def _starts(self, name: str) -> Start:
+        states = good_states(self.source, name)
+        return Start(states[:, 0], good_parameters(self.source, name), stored_times(self.source))
+
+    def _window_error(self, solver: Solver, module: nn.Module, true: Float[Tensor, "sample time channel"]) -> float:
+        """Relative L2 error over the trajectories when every `window` frames begin anew from the truth."""
+        steps = self.settings.window - 1
+        count_windows = (true.shape[1] - 1) // steps
+        kept = true[:, : count_windows * steps + 1]
+        starts = kept[:, :-1:steps].flatten(0, 1)
+        parameters = good_parameters(self.source, "test").repeat_interleave(count_windows, dim=0)
+        times = stored_times(self.source)[: steps + 1]
+        predicted = predict_on(solver, module, Start(starts, parameters, times)).mean[:, 1:]
+        predicted = predicted.unflatten(0, (len(true), count_windows)).flatten(1, 2)
+        return float(whole_error(relative_error(predicted, kept[:, 1:])).double().mean())
+
+
+def _errors(
+    predicted: Float[Tensor, "sample time channel"], true: Float[Tensor, "sample time channel"]
+) -> Float[Tensor, "sample step"]:
+    """Relative error of every predicted frame; the first one is given and left out."""
+    return relative_error(predicted[:, 1:], true[:, 1:])

@@ -1,0 +1,161 @@
+"""What learning an ordinary differential equation from trajectories trains on and asks."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pydantic
+import torch
+import xarray
+from jaxtyping import Float
+from torch import Tensor
+
+from sciml import data
+from sciml.core import rng
+from sciml.core.config import Config
+from sciml.core.errors import ConfigError, DataError
+from sciml.core.problem import Problem
+from sciml.train._inputs import check_finite, numbers, open_inputs, parameter_columns, shape_words
+from sciml.train._no_space import good_parameters, good_states, stored_times
+
+
+class TrajectoriesConfig(Config):
+    """What a solver that learns the dynamics is trained on."""
+
+    window: int = pydantic.Field(10, ge=2)
+    """Frames of a training example, its start included."""
+    noise: float = pydantic.Field(0.0, ge=0)
+    """Standard deviation of the Gaussian error of every training state, in standard deviations of the field. It is
+    drawn once per dataset, as a measurement would be, so that no number of epochs averages it away; validation and test
+    are clean."""
+
+
+class Start(NamedTuple):
+    """What a solver of the task `Trajectories` predicts from.
+
+    Fields:
+        state: the state at ``times[0]``, in physical units.
+        parameters: physical parameters in declaration order.
+        times: when the state is asked for, strictly increasing, the start included.
+        tolerance: relative tolerance of the integration; None for the solver's own.
+    """
+
+    state: Float[Tensor, "batch channel"]
+    parameters: Float[Tensor, "batch parameter"]
+    times: Float[Tensor, " time"]
+    tolerance: float | None = None
+
+
+@dataclass(frozen=True)
+class TrajectoryBatch:
+    """Pieces of trajectories in physical units.
+
+    Fields:
+        states: consecutive frames, ``batch window channel``.
+        times: time since the first frame, ``window``; the dynamics are taken not to depend on time itself.
+        parameters: physical parameters in declaration order, ``batch parameter``.
+    """
+
+    states: Float[Tensor, "batch window channel"]
+    times: Float[Tensor, " window"]
+    parameters: Float[Tensor, "batch parameter"]
+
+    def to(self, device: torch.device | str) -> "TrajectoryBatch":
+        """The same batch on another device."""
+        return TrajectoryBatch(self.states.to(device), self.times.to(device), self.parameters.to(device))
+
+    def rows(self, rows: slice) -> "TrajectoryBatch":
+        """A part of the batch (the share of one process or one accumulation step)."""
+        return replace(self, states=self.states[rows], parameters=self.parameters[rows])
+
+    def __len__(self) -> int:
+        return len(self.states)
+
+
+class TrajectoryExamples:
+    """Every window of every training trajectory, numbered by trajectory, then by start."""
+
+    def __init__(self, dataset: data.Dataset, config: TrajectoriesConfig) -> None:
+        frames = dataset.card.frames
+        if config.window > frames:
+            raise ConfigError(
+                "the trajectories are too short for this window",
+                got=f"a window of {config.window} frames, {frames} stored",
+                fix="Lower task.window, or raise `frames` in the dataset card.",
+            )
+        states = good_states(dataset, "train")
+        if config.noise:
+            randomness = rng.generator(dataset.card.seed, "measurement", dataset.digest)
+            noise = torch.randn(states.shape, generator=randomness)
+            states = states + config.noise * dataset.statistics.field_std * noise
+        self.states, self.parameters = states, good_parameters(dataset, "train")
+        self.times = stored_times(dataset)[: config.window]
+        self._starts = frames - config.window + 1
+
+    def __len__(self) -> int:
+        return len(self.states) * self._starts
+
+    def batch(self, indices: Tensor, generator: torch.Generator) -> TrajectoryBatch:
+        """The windows at `indices`."""
+        sample, start = indices // self._starts, indices % self._starts
+        frames = start[:, None] + torch.arange(len(self.times))
+        return TrajectoryBatch(self.states[sample[:, None], frames], self.times, self.parameters[sample])
+
+
+def read_start(path: Path, problem: Problem, steps: int | None, dt: float, frames: int) -> Start:
+    """Initial states from a user's NetCDF file.
+
+    Arguments:
+        path: a file with one variable per field on ``sample`` (``sample`` may be missing for a single case), or on
+            ``sample time``, of which the first time counts, and one per parameter on ``sample`` (or a scalar). A
+            coordinate ``time`` says when the state is asked for; its first value is the time of the initial state.
+        problem: what the fields and parameters are called.
+        steps: steps to go; None for as many as the file has times, without times for ``frames - 1``.
+        dt: physical time of a step where the file has no times.
+        frames: stored frames of a trajectory, the default length.
+
+    Raises: DataError for a file that cannot be read or does not fit.
+    """
+    source = open_inputs(path, problem, "initial states and parameters")
+    columns = []
+    for field in problem.fields:
+        array = source[field.name]
+        if set(array.dims) == {"sample", "time"}:
+            array = array.transpose("sample", "time")[:, 0]
+        if array.dims != ("sample",):
+            raise DataError(
+                f"field {field.name!r} in {path} has the wrong shape",
+                got=shape_words(source[field.name]),
+                expected="one value for each sample, or sample and time",
+            )
+        columns.append(numbers(path, array))
+        check_finite(path, field.name, columns[-1])
+    state = torch.stack(columns, dim=1)
+    parameters = parameter_columns(path, source, problem, len(state))
+    times = read_times(path, source)
+    if times is None:
+        times = dt * torch.arange((steps or frames - 1) + 1)
+    if steps is not None and len(times) <= steps:
+        raise DataError(f"{path} has fewer times than steps asked for", got=f"{len(times)} times and {steps} steps",
+                        fix="Ask for fewer steps, or leave out the coordinate `time`.")  # fmt: skip
+    return Start(state, parameters, times if steps is None else times[: steps + 1])
+
+
+def read_times(path: Path, source: xarray.Dataset) -> Float[Tensor, " time"] | None:
+    """The coordinate (or variable) ``time`` of a file, checked; None if there is none."""
+    if "time" not in source.variables:
+        return None
+    array = source["time"]
+    if "sample" in array.dims and array.sizes["sample"] == 1:
+        array = array.isel(sample=0)
+    values = array.values
+    sound = values.ndim == 1 and len(values) >= 2 and values.dtype.kind in "fiu"
+    times = values.astype("float32") if sound else np.zeros(1)
+    if not sound or not np.isfinite(times).all() or not (np.diff(times) > 0).all():
+        raise DataError(
+            f"the times of {path} cannot be used",
+            got=f"{shape_words(array)} of type {values.dtype}" if not sound else ", ".join(map(str, values[:6])),
+            expected="at least two numbers on the dimension time, finite and strictly increasing in single precision",
+        )
+    return torch.from_numpy(times)
