@@ -19,7 +19,7 @@ from sciml.data import Statistics
 from sciml.nn import Upsample
 from sciml.solvers.baselines import FNOConfig, FNOSolver, UNetConfig, UNetSolver
 from sciml.solvers.sinenet import SineNetConfig, SineNetSolver, width_for
-from sciml.train import Spec, count_parameters, match_parameters
+from sciml.train import ForecastConfig, Spec, count_parameters, match_parameters
 
 SIZE, BATCH, HISTORY, FIELDS = 32, 16, 2, 3
 PARAMETERS = 300_000
@@ -84,7 +84,8 @@ def _row(case: str, ours: Callable[[], Tensor], peer: str, theirs: Callable[[], 
 
 def _spec(model: Any) -> Spec[Any]:
     none = torch.zeros(0)
-    return Spec(model, GRID, HISTORY, Statistics(torch.zeros(FIELDS), torch.ones(FIELDS), none, none))
+    statistics = Statistics(torch.zeros(FIELDS), torch.ones(FIELDS), none, none)
+    return Spec(model, ForecastConfig(history=HISTORY), GRID, statistics)
 
 
 def _sinenet(waves: int) -> nn.Module:

@@ -34,3 +34,9 @@ def _no_network(monkeypatch):
 def advection() -> Path:
     """The folder of a small real problem: advection on a periodic box, solved exactly."""
     return Path(__file__).parent / "fixtures" / "periodic_advection"
+
+
+@pytest.fixture
+def rotation() -> Path:
+    """The folder of a small real problem without space: rotation in the plane, solved exactly."""
+    return Path(__file__).parent / "fixtures" / "plane_rotation"

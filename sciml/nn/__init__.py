@@ -15,31 +15,53 @@ from sciml.nn._condition import modulation as modulation
 from sciml.nn._conv import Conv as Conv
 from sciml.nn._layout import fold_time as fold_time
 from sciml.nn._layout import unfold_time as unfold_time
+from sciml.nn._mlp import MLP as MLP
+from sciml.nn._mlp import Activation as Activation
+from sciml.nn._mlp import ConcatLinear as ConcatLinear
+from sciml.nn._mlp import ConcatSquash as ConcatSquash
+from sciml.nn._mlp import TimeMLP as TimeMLP
+from sciml.nn._mlp import activation as activation
 from sciml.nn._norm import Norm as Norm
+from sciml.nn._pictures import PictureHead as PictureHead
+from sciml.nn._pictures import PictureStem as PictureStem
+from sciml.nn._pictures import picture_norm as picture_norm
+from sciml.nn._recurrent import GatedUnit as GatedUnit
 from sciml.nn._spectral import SpectralConv as SpectralConv
 from sciml.nn._stepper import Stepper as Stepper
+from sciml.nn._time_conv import ConcatConv2d as ConcatConv2d
 from sciml.nn._upsample import Upsample as Upsample
 from sciml.nn._upsample import refinement as refinement
 
 __all__ = [
+    "MLP",
+    "Activation",
+    "ConcatConv2d",
+    "ConcatLinear",
+    "ConcatSquash",
     "ConditionChoice",
     "ConditionMode",
     "Conv",
     "ConvBlock",
     "Embedding",
+    "GatedUnit",
     "Mode",
     "Modes",
     "Modulation",
     "Norm",
     "PaddingChoice",
+    "PictureHead",
+    "PictureStem",
     "SpectralConv",
     "Stepper",
+    "TimeMLP",
     "Upsample",
+    "activation",
     "circular_pad",
     "condition_mode",
     "fold_time",
     "modulation",
     "padding_modes",
+    "picture_norm",
     "refinement",
     "unfold_time",
 ]

@@ -1,4 +1,4 @@
-"""Normalisation over all features and points of a sample."""
+"""Normalisation over groups of features and all points of a sample."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 class Norm(nn.Module):
-    """Group normalisation with one group: (h - mean) / std over channels and points, then scale and shift.
+    """Group normalisation: (h - mean) / std over the channels of a group and all points, then scale and shift.
 
     The backward pass of torch's kernel for channels-last tensors on a CPU crashes the process when the gradient of the
     scale is wanted but not that of the input (all layers before it frozen, for example). Here the input formally
@@ -16,11 +16,12 @@ class Norm(nn.Module):
 
     Arguments:
         channels: features.
+        groups: equal parts the channels are normalised in; one unless said otherwise.
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, *, groups: int = 1) -> None:
         super().__init__()
-        self.norm = nn.GroupNorm(1, channels)
+        self.norm = nn.GroupNorm(groups, channels)
 
     def forward(self, h: Float[Tensor, "batch channel y x"]) -> Float[Tensor, "batch channel y x"]:
         """The normalised features."""

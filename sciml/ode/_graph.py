@@ -15,7 +15,7 @@ class _NoSecond(torch.autograd.Function):
     """A value whose own gradient is an error."""
 
     @staticmethod
-    def forward(ctx: Any, anchor: Tensor, value: Tensor) -> Tensor:
+    def forward(ctx: Any, value: Tensor, *anchors: Tensor) -> Tensor:
         """`value` as it is."""
         return value.view_as(value)
 
@@ -37,8 +37,8 @@ def first_order(backward: Callable[..., Any]) -> Callable[..., Any]:
             found = backward(ctx, *grads)
         if not torch.is_grad_enabled():
             return found
-        anchor = torch.zeros((), requires_grad=True)
-        return tuple(None if grad is None else _NoSecond.apply(anchor, grad) for grad in found)
+        anchors = [tensor for tensor in ctx.saved_tensors if tensor.requires_grad]
+        return tuple(None if grad is None else _NoSecond.apply(grad, *anchors) for grad in found)
 
     return once
 

@@ -321,7 +321,7 @@ def _assemble(
         steps = Steps(sign * trail.times, sign * trail.sizes, errors, stiffness, taken)
     hit = None if plan.events is None else _hit(plan, flat, outputs[:, count], trail, shape, sign, args)
     return Solution(
-        states.unflatten(2, shape) if len(shape) != 1 else states,
+        states.reshape(*states.shape[:2], *shape),
         times,
         trail.status,
         stats,
@@ -359,4 +359,4 @@ def _hit(
 
 
 def _shaped(state: Tensor, shape: tuple[int, ...]) -> Tensor:
-    return state.unflatten(1, shape) if len(shape) != 1 else state
+    return state.reshape(len(state), *shape)

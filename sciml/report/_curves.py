@@ -1,62 +1,77 @@
-"""The line figures of a run: error growth, spectra, conserved quantities, training, and fields without space."""
+"""Line figures shared by pages: error growth, spectra, conserved quantities, training."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from sciml import metrics
-from sciml.report._run import Forecasts, RunView
+from sciml.core.problem import Problem
+from sciml.report._forecasts import Forecasts
+from sciml.report._run import RunView
 from sciml.report._svg import INK, Figure, draw, scale_axis, style
 from sciml.report._words import format_number
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _BAND = (10, 90)  # percentiles over samples that a shaded band spans
 
 
-def error_growth(view: RunView) -> list[Figure]:
-    """Relative L2 error against the rollout step, every competitor."""
-    curves = [(entry.title, rollout.relative_l2) for entry, rollout in view.rolled_out]
+def error_growth(forecasts: Forecasts, *, over_time: bool = False, seen_until: float | None = None) -> list[Figure]:
+    """Relative L2 error of every competitor.
+
+    Arguments:
+        over_time: draw it against physical time instead of the rollout step.
+        seen_until: time after which nothing was observed and the frame is shaded; None for no shade.
+    """
+    curves = [(entry.title, rollout.relative_l2) for entry, rollout in forecasts.rolled_out]
     if not any(np.isfinite(error).any() for _, error in curves):
         return []
     limit = 3 * max(1.0, _largest(curves[0][1].mean(0)))
+    along = "time" if over_time else "rollout step"
 
     def paint(axes) -> None:
         for index, (title, error) in enumerate(curves):
-            steps = np.arange(1, error.shape[1] + 1)
+            steps = forecasts.times[forecasts.history :] if over_time else np.arange(1, error.shape[1] + 1)
             look = style(index)
-            axes.plot(steps, _finite(error.mean(0)), label=title, markevery=max(1, len(steps) // 8), **look)
+            axes.plot(steps, finite(error.mean(0)), label=title, markevery=max(1, len(steps) // 8), **look)
             low, high = _band(error)
             axes.fill_between(steps, low, high, color=look["color"], alpha=0.14, linewidth=0)
-        axes.set(xlabel="rollout step", ylabel="relative L2 error")
+        if seen_until is not None:
+            shade_after(axes, seen_until, forecasts.times[-1])
+        axes.set(xlabel=along, ylabel="relative L2 error")
         scale_axis(axes.yaxis, log=True, limit=limit)
         scale_axis(axes.xaxis)
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        if not over_time:
+            axes.xaxis.get_major_locator().set_params(integer=True)
 
     count = len(curves[0][1])
     notes = [
         f"{entry.title} left the finite numbers in {rollout.diverged} of {count} samples; its mean ends there."
-        for entry, rollout in view.rolled_out
+        for entry, rollout in forecasts.rolled_out
         if rollout.diverged
     ]
     caption = f"Mean over {count} test samples; the shaded band spans their {_BAND[0]}th to {_BAND[1]}th percentile."
     outside = _outside([(title, _largest(error.mean(0))) for title, error in curves], limit)
     ends = ", ".join(f"{title} {format_number(float(error.mean(0)[-1]))}" for title, error in curves)
-    alt = f"Relative L2 error growing with the rollout step. At the last step: {ends}."
+    alt = f"Relative L2 error against the {along}. At the end: {ends}."
     caption = " ".join([caption, *notes, *outside])
-    return [draw("error-growth", paint, title="Error growth", caption=caption, alt=alt)]
+    title = "Error over time" if over_time else "Error growth"
+    return [draw("error-growth", paint, title=title, caption=caption, alt=alt)]
 
 
-def spectra(view: RunView) -> list[Figure]:
+def spectra(forecasts: Forecasts) -> list[Figure]:
     """Radially averaged power spectrum per field, reference against the solver, at the first and the last step."""
-    forecasts = view.forecasts
-    if forecasts is None or not forecasts.rank or not view.rolled_out:
+    if not forecasts.rank:
         return []
-    solver, rollout = view.rolled_out[0]
+    solver, rollout = forecasts.rolled_out[0]
     truth = forecasts.truth[:, forecasts.history :]
-    extents = [axis.extent for axis in view.grid.axes] if view.grid else None
+    extents = [axis.extent for axis in forecasts.grid.axes] if forecasts.grid else None
     kept = [0, truth.shape[1] - 1]
     true, pred = (
         metrics.power_spectrum(torch.as_tensor(states[:, kept]).double(), extents=extents).numpy()
@@ -101,21 +116,20 @@ def _spectrum(name: str, label: str, lines: Mapping[str, tuple[np.ndarray, dict]
     return draw(f"spectrum-{name}", paint, title=label, caption=finding, alt=f"Power spectrum of {label}. {finding}")
 
 
-def conserved(view: RunView) -> list[Figure]:
+def conserved(forecasts: Forecasts, problem: Problem | None) -> list[Figure]:
     """Relative drift of every invariant of the problem, reference against every competitor."""
-    forecasts, problem = view.forecasts, view.problem
-    if forecasts is None or problem is None or view.grid is None or not view.rolled_out:
+    if problem is None or forecasts.grid is None:
         return []
     params = {name: torch.as_tensor(values).double() for name, values in forecasts.parameters.items()}
-    start = forecasts.truth[:, forecasts.history - 1 : forecasts.history]
-    times = forecasts.times[forecasts.history - 1 :]
-    series = [("reference", forecasts.truth[:, forecasts.history - 1 :])]
-    series += [(entry.title, np.concatenate([start, rollout.states], 1)) for entry, rollout in view.rolled_out]
+    first = max(0, forecasts.history - 1)
+    start, times = forecasts.truth[:, first : forecasts.history], forecasts.times[first:]
+    series = [("reference", forecasts.truth[:, first:])]
+    series += [(entry.title, np.concatenate([start, rollout.states], 1)) for entry, rollout in forecasts.rolled_out]
     figures = []
     for invariant in problem.invariants:
         drifts = []
         for title, states in series:
-            values = invariant.compute(torch.as_tensor(states).double(), params, view.grid)
+            values = invariant.compute(torch.as_tensor(states).double(), params, forecasts.grid)
             drifts.append((title, 100 * metrics.drift(values).numpy()))
         figures.append(_drift(invariant.name, invariant.long_name, times, drifts))
     return figures
@@ -129,7 +143,7 @@ def _drift(name: str, long_name: str, times: np.ndarray, drifts: Sequence[tuple[
     def paint(axes) -> None:
         for index, (title, values) in enumerate(drifts):
             look = {"color": INK, "linestyle": "-", "linewidth": 2.6} if index == 0 else style(index - 1)
-            axes.plot(times, _finite(values.mean(0)), label=title, markevery=max(1, len(times) // 8), **look)
+            axes.plot(times, finite(values.mean(0)), label=title, markevery=max(1, len(times) // 8), **look)
         axes.fill_between(times, low, high, color=style(0)["color"], alpha=0.14, linewidth=0)
         axes.set(xlabel="time", ylabel="change since the start [%]")
         scale_axis(axes.yaxis, limit=limit)
@@ -154,7 +168,7 @@ def training(view: RunView) -> list[Figure]:
         words: np.array(
             [(entry["step"], entry[key]) for entry in view.log if _is_number(entry.get(key)) and "step" in entry]
         )
-        for key, words in (("loss", "training loss"), ("validation", "validation error (rollout)"))
+        for key, words in (("loss", "training loss"), ("validation", "validation error"))
     }
     series = {words: values for words, values in series.items() if len(values) > 1}
     if not series:
@@ -181,38 +195,13 @@ def training(view: RunView) -> list[Figure]:
     ]
 
 
-def time_series(view: RunView, sample: int) -> list[Figure]:
-    """Fields without spatial axes over time, reference against every competitor, for one sample."""
-    forecasts = view.forecasts
-    if forecasts is None or forecasts.rank:
-        return []
-    return [_one_series(view, forecasts, sample, channel) for channel in range(len(forecasts.fields))]
+def shade_after(axes: Axes, begin: float, end: float) -> None:
+    """Shade the part of the frame between two times, where nothing was observed."""
+    axes.axvspan(begin, end, color=INK, alpha=0.07, linewidth=0, label="nothing observed")
 
 
-def _one_series(view: RunView, forecasts: Forecasts, sample: int, channel: int) -> Figure:
-    field = forecasts.fields[channel]
-
-    def paint(axes) -> None:
-        axes.plot(forecasts.times, _finite(forecasts.truth[sample, :, channel]), color=INK, label="reference")
-        for index, (entry, rollout) in enumerate(view.rolled_out):
-            later = forecasts.times[forecasts.history :]
-            values = _finite(rollout.states[sample, :, channel])
-            axes.plot(later, values, label=entry.title, markevery=max(1, len(later) // 8), **style(index))
-        axes.set(xlabel="time", ylabel=field.label)
-        scale_axis(axes.yaxis)
-
-    number = forecasts.samples[sample]
-    words = f"{field.label} over time, test sample {number}"
-    return draw(
-        f"series-{field.name}",
-        paint,
-        title=field.label,
-        caption=f"{words}.",
-        alt=f"{words}: reference and predictions.",
-    )
-
-
-def _finite(values: np.ndarray) -> np.ndarray:
+def finite(values: np.ndarray) -> np.ndarray:
+    """`values` with NaN in place of infinities, so that lines end there."""
     return np.where(np.isfinite(values), values, np.nan)
 
 
@@ -229,7 +218,7 @@ def _outside(largest: Sequence[tuple[str, float]], limit: float) -> list[str]:
 
 def _band(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     low, high = np.percentile(np.where(np.isfinite(values), values, np.inf), _BAND, axis=0, method="nearest")
-    return _finite(low), _finite(high)
+    return finite(low), finite(high)
 
 
 def _is_number(value: object) -> bool:

@@ -9,9 +9,10 @@ from urllib.parse import quote
 
 from sciml.core.config import parse
 from sciml.core.errors import UserError
+from sciml.report._headline import usual_metrics
 from sciml.report._page import write_page
 from sciml.report._run import Competitor, read_object
-from sciml.report._words import format_number, metric_label
+from sciml.report._words import format_metric, metric_label
 from sciml.study import RECORD, Record, Study
 
 PAGE = "index.html"
@@ -60,10 +61,11 @@ def _run(root: Path, page: Path) -> Entry:
         record = Record.read(page.parent)
     except UserError as error:
         return _entry(root, page, "a run that cannot be read", str(error))
+    metrics = Competitor(record.solver, record).metrics
     numbers = [
-        f"{metric_label(key)} {format_number(value)}"
-        for key, value in Competitor(record.solver, record).metrics.items()
-        if key in ("one_step/relative_l2", "rollout/relative_l2") and not math.isnan(value)
+        f"{metric_label(key)} {format_metric(metrics[key], key)}"
+        for key in usual_metrics(metrics)
+        if not math.isnan(metrics[key])
     ]
     details = " · ".join([f"{record.preset}, seed {record.seed}", record.status, *numbers])
     return _entry(root, page, f"{record.title} on {record.problem.replace('_', ' ')}", details)

@@ -12,7 +12,7 @@ import jinja2
 from sciml.core import paths
 from sciml.report._pictures import Picture
 from sciml.report._svg import Figure
-from sciml.report._words import format_count, format_number, format_seconds, metric_label
+from sciml.report._words import format_count, format_metric, format_number, format_power, format_seconds, metric_label
 
 
 def write_page(path: Path, template: str, values: dict[str, Any]) -> Path:
@@ -46,6 +46,8 @@ def _environment() -> jinja2.Environment:
         count=format_count,
         seconds=format_seconds,
         metric=metric_label,
+        measured=format_metric,
+        power=format_power,
         plain=_plain,
         capitalize_first=_capitalize_first,
     )

@@ -11,13 +11,14 @@ from functools import cache
 import numpy as np
 from PIL import Image
 
-from sciml.report._run import FieldView, Forecasts, Rollout
+from sciml.report._forecasts import FieldView, Forecasts, Rollout
 from sciml.report._words import format_number
 
 _SIDE = 220  # pixels of a panel's longer side
 _GAP = 10
 _MISSING = (150, 150, 150, 255)  # a value that is not finite
 _MOST_FRAMES = 60
+_DOT = (48, 138, 200, 220)
 _ACCENT, _TRACK = (0, 114, 178, 255), (128, 128, 128, 70)
 
 
@@ -105,7 +106,7 @@ def animation(forecasts: Forecasts, rollout: Rollout, sample: int, channel: int,
     keep = np.unique(np.linspace(0, len(true) - 1, min(len(true), _MOST_FRAMES)).round().astype(int))
     frames = []
     for k in keep:
-        panels = _side_by_side(_trio(true[k], pred[k], value_scale, error_scale), ratio)
+        panels = side_by_side(_trio(true[k], pred[k], value_scale, error_scale), ratio)
         frames.append(_with_bar(panels, k / max(1, len(true) - 1)))
     durations = [int(np.clip(4500 / len(keep), 80, 450))] * len(keep)
     durations[0] = durations[-1] = 900
@@ -133,20 +134,20 @@ def still(forecasts: Forecasts, rollout: Rollout, sample: int, channel: int, rat
     """The last frame of a rollout: reference, prediction, error."""
     true, pred = _pair(forecasts, rollout, sample, channel)
     value_scale, error_scale = _scales(true, pred)
-    image = _side_by_side(_trio(true[-1], pred[-1], value_scale, error_scale), ratio)
+    image = side_by_side(_trio(true[-1], pred[-1], value_scale, error_scale), ratio)
     field = forecasts.fields[channel]
     alt = f"{field.label} at the last step, test sample {forecasts.samples[sample]}: reference, prediction, difference."
-    return Panels(field, _png(f"{name}-{field.name}.png", image, alt), value_scale, error_scale)
+    return Panels(field, png(f"{name}-{field.name}.png", image, alt), value_scale, error_scale)
 
 
 def space_time(forecasts: Forecasts, rollout: Rollout, sample: int, channel: int) -> Panels:
     """A field of one spatial axis as pictures of space (across) and time (upwards): reference, prediction, error."""
     true, pred = (states[:, 0] for states in _pair(forecasts, rollout, sample, channel))
     value_scale, error_scale = _scales(true, pred)
-    image = _side_by_side(_trio(true, pred, value_scale, error_scale), 1.0)
+    image = side_by_side(_trio(true, pred, value_scale, error_scale), 1.0)
     field = forecasts.fields[channel]
     alt = f"{field.label} over space (across) and time (upwards), test sample {forecasts.samples[sample]}."
-    return Panels(field, _png(f"space-time-{field.name}.png", image, alt), value_scale, error_scale)
+    return Panels(field, png(f"space-time-{field.name}.png", image, alt), value_scale, error_scale)
 
 
 def strip(forecasts: Forecasts, rollout: Rollout, sample: int, channel: int, ratio: float, columns: int = 6) -> Strip:
@@ -161,9 +162,9 @@ def strip(forecasts: Forecasts, rollout: Rollout, sample: int, channel: int, rat
         ("prediction", pred, value_scale),
         ("error", _difference(pred, true), error_scale),
     ):
-        image = _side_by_side([scale.paint(states[k]) for k in keep], ratio)
+        image = side_by_side([scale.paint(states[k]) for k in keep], ratio)
         alt = f"{words} of {field.label} in {len(keep)} frames, left to right in time"
-        rows.append((words, _png(f"strip-{field.name}-{words}.png", image, alt)))
+        rows.append((words, png(f"strip-{field.name}-{words}.png", image, alt)))
     times = tuple(f"t = {forecasts.times[forecasts.history - 1 + k]:.4g}" for k in keep)
     return Strip(field, tuple(rows), times, value_scale, error_scale)
 
@@ -213,7 +214,7 @@ def _trio(true: np.ndarray, pred: np.ndarray, value_scale: Scale, error_scale: S
     return [value_scale.paint(true), value_scale.paint(pred), error_scale.paint(_difference(pred, true))]
 
 
-def _side_by_side(panels: Sequence[np.ndarray], ratio: float) -> Image.Image:
+def side_by_side(panels: Sequence[np.ndarray], ratio: float) -> Image.Image:
     """Panels in a row on a transparent ground, first axis upwards, every data point a block of pixels."""
     rows, columns = panels[0].shape[:2]
     side = max(_SIDE, rows, columns)
@@ -233,7 +234,23 @@ def _with_bar(image: Image.Image, share: float) -> Image.Image:
     return framed
 
 
-def _png(name: str, image: Image.Image, alt: str) -> Picture:
+def dots(points: np.ndarray, box: Sequence[tuple[float, float]], ratio: float) -> Image.Image:
+    """Points ``sample 2`` of a box as dots on a transparent ground, the second coordinate upwards."""
+    width, height = (_SIDE, max(1, round(_SIDE * ratio))) if ratio <= 1 else (max(1, round(_SIDE / ratio)), _SIDE)
+    sizes = np.array([2 * width, 2 * height])
+    low, high = np.array(box).T
+    with np.errstate(invalid="ignore", over="ignore"):
+        place = np.floor((points - low) / (high - low) * sizes)
+    inside = (np.isfinite(place) & (place >= 0) & (place < sizes - 1)).all(1)
+    x, y = place[inside].astype(int).T
+    pixels = np.zeros((2 * height, 2 * width, 4), np.uint8)
+    for i, j in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        pixels[2 * height - 1 - (y + i), x + j] = _DOT
+    return Image.fromarray(pixels)
+
+
+def png(name: str, image: Image.Image, alt: str) -> Picture:
+    """An image of a page as a PNG file."""
     buffer = io.BytesIO()
     image.save(buffer, "png", compress_level=6)
     return Picture(name, buffer.getvalue(), alt, image.size)

@@ -35,9 +35,9 @@ class Verdict:
     """Whether a claim holds on the measured seeds.
 
     Arguments:
-        sign: ``holds`` if the whole interval lies above the claimed margin, ``does not hold`` if it lies below it,
+        sign: ``holds`` if the whole interval lies above what is claimed, ``does not hold`` if it lies below it,
             ``undecided`` otherwise.
-        gain: mean over seeds of the share by which the metric improves.
+        gain: mean over seeds of the improvement: the share of the metric, or its difference if a tolerance is claimed.
         low, high: its 95 % Student t interval; NaN below two seeds.
         seeds: seeds that both variants have.
         reason: what the numbers do not say.
@@ -60,16 +60,27 @@ def mean_of(values: Sequence[int | float]) -> Mean:
     return Mean(float(array.mean()), _half_width(array), len(array))
 
 
-def judge(better: Mapping[int, float], worse: Mapping[int, float], margin: float, *, larger: bool = False) -> Verdict:
+def judge(
+    better: Mapping[int, float],
+    worse: Mapping[int, float],
+    margin: float,
+    *,
+    larger: bool = False,
+    tolerance: float | None = None,
+) -> Verdict:
     """Judge "`better` improves on `worse` by a share of more than `margin`", seed by seed.
 
     The share of one seed is ``1 - better / worse`` (``better / worse - 1`` for a metric where larger is better). A seed
     at which only `worse` is not finite counts as a share of 1.
 
+    With a tolerance judge instead "`better` is at most `tolerance` worse than `worse`", by the differences ``worse -
+    better`` (``better - worse``). Here a seed at which only `worse` is not finite counts as level.
+
     Arguments:
         better, worse: the metric by seed.
-        margin: the claimed share; 0 claims an improvement of any size.
+        margin: the claimed share; 0 claims an improvement of any size, a negative one that it is not much worse.
         larger: whether larger values of the metric are better.
+        tolerance: in the metric's units; None for a claim about a share.
     """
     seeds = sorted(set(better) & set(worse))
     lost = [seed for seed in seeds if not math.isfinite(better[seed])]
@@ -82,18 +93,33 @@ def judge(better: Mapping[int, float], worse: Mapping[int, float], margin: float
             len(seeds),
             f"it diverged at {len(lost)} of {len(seeds)} seeds",
         )
-    if any(worse[seed] == 0 for seed in seeds):
-        return Verdict("undecided", math.nan, math.nan, math.nan, len(seeds), "the metric it is compared with is zero")
-    ratio = np.array([better[seed] / worse[seed] if math.isfinite(worse[seed]) else math.nan for seed in seeds])
-    gains = np.where(np.isnan(ratio), 1.0, ratio - 1 if larger else 1 - ratio)
+    if tolerance is None and any(worse[seed] <= 0 for seed in seeds):
+        sign = "zero" if any(worse[seed] == 0 for seed in seeds) else "negative, so that a share of it means nothing"
+        return Verdict(
+            "undecided", math.nan, math.nan, math.nan, len(seeds), f"the metric it is compared with is {sign}"
+        )
+    gains = _shares(better, worse, seeds, larger) if tolerance is None else _differences(better, worse, seeds, larger)
     if len(gains) < 2:
         gain = float(gains[0]) if len(gains) else math.nan
         return Verdict("undecided", gain, math.nan, math.nan, len(gains), "fewer than two seeds in common")
     gain, half = float(gains.mean()), _half_width(gains)
     assert half is not None
     low, high = gain - half, gain + half
-    sign = "holds" if low > margin else "does not hold" if high <= margin else "undecided"
-    return Verdict(sign, gain, low, high, len(gains))
+    if tolerance is None:
+        holds, fails = low > margin, high <= margin
+    else:
+        holds, fails = low >= -tolerance, high < -tolerance
+    return Verdict("holds" if holds else "does not hold" if fails else "undecided", gain, low, high, len(gains))
+
+
+def _shares(better: Mapping[int, float], worse: Mapping[int, float], seeds: list[int], larger: bool) -> np.ndarray:
+    ratio = np.array([better[seed] / worse[seed] if math.isfinite(worse[seed]) else math.nan for seed in seeds])
+    return np.where(np.isnan(ratio), 1.0, ratio - 1 if larger else 1 - ratio)
+
+
+def _differences(better: Mapping[int, float], worse: Mapping[int, float], seeds: list[int], larger: bool) -> np.ndarray:
+    found = np.array([worse[seed] - better[seed] if math.isfinite(worse[seed]) else 0.0 for seed in seeds])
+    return -found if larger else found
 
 
 def _half_width(values: np.ndarray) -> float | None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import io
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sciml.report._words import superscript
+from sciml.report._words import format_power
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -111,13 +111,19 @@ def draw(name: str, paint: Callable[[Axes], None], *, caption: str, alt: str, ti
         axes.set(xlabel=shorten(axes.get_xlabel()), ylabel=shorten(axes.get_ylabel()))
         handles, labels = axes.get_legend_handles_labels()
         words = [shorten(label) for label in labels]
-        columns = 1 if max(map(len, words), default=0) > 24 else 2
-        canvas.set_size_inches(4.6, 3.25 + 0.19 * max(0, -(-len(words) // columns) - 4))  # a long legend adds height
+        columns = 1 if _widest_pair(words) > 48 else 2
+        canvas.set_size_inches(4.6, 3.25 + 0.23 * max(0, -(-len(words) // columns) - 4))  # a long legend adds height
         canvas.legend(handles, words, loc="outside upper left", ncols=columns)
         buffer = io.StringIO()
         canvas.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Type": None, "Format": None})
     svg = re.sub(r"<metadata>.*?</metadata>", "", buffer.getvalue(), flags=re.S)
     return Figure(name, svg.replace(INK, "currentColor"), title, caption, alt)
+
+
+def _widest_pair(words: Sequence[str]) -> int:
+    """Letters that the entries of a legend need beside each other in two columns, which are filled one by one."""
+    half = -(-len(words) // 2)
+    return sum(max(map(len, part), default=0) for part in (words[:half], words[half:]))
 
 
 def shorten(words: str, length: int = 44) -> str:
@@ -153,6 +159,4 @@ def _tick(value: float) -> str:
         return f"{sign}{size:,.4g}"
     if 1e4 <= size < 1e9:
         return f"{sign}{size / 1e3:.4g} k" if size < 1e6 else f"{sign}{size / 1e6:.4g} M"
-    mantissa, exponent = f"{size:.1e}".split("e")
-    power = "10" + superscript(int(exponent))
-    return sign + (power if mantissa == "1.0" else f"{mantissa.removesuffix('.0')}·{power}")
+    return sign + format_power(size)

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
-from sciml.report._run import Competitor, RunView
-
-_WHEN = {"one_step": "one step ahead", "rollout": "rollout", "test": "test"}
+_WHEN = {
+    "one_step": "one step ahead",
+    "rollout": "rollout",
+    "test": "test",
+    "window": "over a training window",
+    "interpolation": "up to the last observation time",
+    "extrapolation": "after the last observation time",
+    "all": "all times",
+}
 _WHAT = {
     "relative_l2": "relative L2 error",
     "scaled_l2": "scaled L2 error",
@@ -23,21 +29,34 @@ _WHAT = {
     "crmse": "error of the mean (cRMSE)",
     "brmse": "error at the boundary (bRMSE)",
     "final_relative_l2": "relative L2 error at the last step",
+    "mae_share": "mean absolute error in standard deviations",
+    "mse": "mean squared error",
+    "evaluations": "function evaluations (NFE)",
+    "calls": "network calls",
+    "nll": "negative log-likelihood",
+    "kl": "Kullback–Leibler divergence",
+    "normalisation": "integral of the density",
+    "error": "error rate",
+    "difference": "difference of the probabilities",
 }
-_HEADLINE = (
-    "one_step/relative_l2",
-    "rollout/relative_l2",
-    "rollout/valid_steps",
-    "rollout/vrmse",
-    "rollout/pearson",
-)
-_BRIEF = {"one_step/relative_l2": "one\N{NON-BREAKING HYPHEN}step error", "rollout/relative_l2": "rollout error"}
-_MOST_COLUMNS = 5
+_WHOLE = {
+    "moments/loss": "squared error of mean and variance",
+    "moments/mean_rmse": "RMSE of the mean",
+    "moments/variance_rmse": "RMSE of the variance",
+    "moments/floor": "squared error expected of perfect paths",
+    "prediction/seconds": "time to predict the test split",
+}
 _RISES = ("pearson", "valid_steps", "accuracy", "r2")
+_TARGETS = {"normalisation": 1.0}
+_COSTS = ("evaluations", "calls", "seconds")
+_GIVEN = ("floor",)
+_SWEEP = "tolerance_"
 
 
 def metric_label(key: str) -> str:
     """``rollout/vrmse`` as ``VRMSE, rollout``; a key nobody knows stays as it is."""
+    if key in _WHOLE:
+        return _WHOLE[key]
     when, _, what = key.rpartition("/")
     name = _WHAT.get(what) or what.replace("_", " ")
     return f"{name}, {_WHEN.get(when, when.replace('_', ' '))}" if when else name
@@ -48,11 +67,24 @@ def rises(key: str) -> bool:
     return key.rpartition("/")[2] in _RISES
 
 
-def headline_metrics(view: RunView) -> list[str]:
-    """The metrics worth a column: the problem's own first, then the usual ones, as far as the solver has them."""
-    wanted = [*(view.problem.metrics if view.problem else ()), *_HEADLINE]
-    found = [key for key in dict.fromkeys(wanted) if key in view.solver.metrics]
-    return found[:_MOST_COLUMNS] or list(view.solver.metrics)[:_MOST_COLUMNS]
+def target(key: str) -> float | None:
+    """The value a metric should have, where neither more nor less is better."""
+    return _TARGETS.get(key.rpartition("/")[2])
+
+
+def is_cost(key: str) -> bool:
+    """Whether a metric counts work, not quality."""
+    return key.rpartition("/")[2] in _COSTS
+
+
+def is_sweep(key: str) -> bool:
+    """Whether a metric is one point of a sweep over tolerances, which is shown as a whole."""
+    return key.startswith(_SWEEP)
+
+
+def format_metric(value: int | float | None, key: str) -> str:
+    """A metric's value: a duration for seconds, else three significant digits."""
+    return format_seconds(value) if key.rpartition("/")[2] == "seconds" else format_number(value)
 
 
 def format_number(value: int | float | None, digits: int = 3) -> str:
@@ -67,6 +99,13 @@ def format_number(value: int | float | None, digits: int = 3) -> str:
     if -3 <= int(exponent) < 5:
         return f"{value:,.{max(0, digits - 1 - int(exponent))}f}"
     return f"{mantissa}·10{superscript(int(exponent))}"
+
+
+def format_power(value: int | float) -> str:
+    """A tolerance: ``10⁻³``, with a mantissa only where it is not 1."""
+    mantissa, exponent = f"{value:.1e}".split("e")
+    power = f"10{superscript(int(exponent))}"
+    return power if mantissa == "1.0" else f"{mantissa.removesuffix('.0')}·{power}"
 
 
 def superscript(exponent: int) -> str:
@@ -99,60 +138,37 @@ def format_seconds(value: int | float | None) -> str:
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s"
 
 
-def best_of(values: Mapping[str, float | None], *, larger: bool = False) -> str | None:
-    """Key of the best value: finite, and ahead in the digits shown; None when fewer than two were measured."""
+def best_of(values: Mapping[str, float | None], *, larger: bool = False, target: float | None = None) -> str | None:
+    """Key of the best value: finite, and ahead in the digits shown; None when fewer than two were measured.
+
+    Arguments:
+        larger: whether more is better; else less is.
+        target: the value that is best, if that is neither.
+    """
     measured = {key: value for key, value in values.items() if value is not None}
     finite = {key: value for key, value in measured.items() if math.isfinite(value)}
-    if len(measured) < 2 or not finite:
+    best = _first(finite, larger, target)
+    if best is None or len(measured) < 2:
         return None
-    best = (max if larger else min)(finite, key=lambda key: finite[key])
     same = [key for key in finite if format_number(finite[key]) == format_number(finite[best])]
     return best if len(same) == 1 else None
 
 
-def headline(view: RunView) -> str:
-    """One sentence: how the solver does against the strongest baseline in the first headline metric."""
-    keys = headline_metrics(view)
-    if not keys:
-        return f"{view.solver.title} on {view.problem_title}: no test metric was recorded"
-    key, larger = keys[0], rises(keys[0])
-    what, own = _BRIEF.get(key) or metric_label(key), view.solver.metrics[key]
-    outcomes = view.record.outcomes
-    if lost := sum(outcomes.values()) - outcomes.get("ok", 0):
-        return f"{view.solver.title} breaks down in {lost} of {sum(outcomes.values())} test rollouts"
-    if not math.isfinite(own):
-        return f"{view.solver.title} has no score on {view.problem_title}: its {what} is not finite"
-    rival = _strongest(view.baselines, key, larger)
-    if rival is None:
-        return f"{view.solver.title} reaches a {what} of {format_number(own)}"
-    theirs = rival.metrics[key]
-    numbers = f"{format_number(own)} against {format_number(theirs)}"
-    better = own > theirs if larger else own < theirs
-    if format_number(own) == format_number(theirs):
-        return f"{view.solver.title} and {rival.title} are level in {what}: {format_number(own)}"
-    if larger:
-        verb = "leads" if better else "falls behind"
-        return f"{view.solver.title} {verb} {rival.title} in {what}: {numbers}"
-    if not better:
-        return f"{view.solver.title} does not beat {rival.title}: {what} {numbers}"
-    return f"{view.solver.title} {_reduction(own / theirs, f'the {what} of {rival.title}')}: {numbers}"
+def best_metric(metric: str, values: Mapping[str, float | None]) -> str | None:
+    """`best_of` with what is better for `metric`; None for one that says something of the test, not of a solver."""
+    if metric.rpartition("/")[2] in _GIVEN:
+        return None
+    return best_of(values, larger=rises(metric), target=target(metric))
 
 
-def _reduction(ratio: float, what: str) -> str:
-    if abs(ratio - 0.5) < 0.04:
-        return f"halves {what}"
-    for target, words in ((1 / 5, "a fifth"), (1 / 4, "a quarter"), (1 / 3, "a third")):
-        if abs(ratio - target) < 0.03:
-            return f"cuts {what} to {words}"
-    if ratio < 1 / 6:
-        return f"undercuts {what} {format_count(1 / max(ratio, 1e-12))} times"
-    return f"lowers {what} by {max(1, round(100 * (1 - ratio)))} %"
+def strongest(metric: str, values: Mapping[str, float | None]) -> str | None:
+    """Key of the best finite value of `metric`, the first of those that are level; None if there is none."""
+    finite = {key: value for key, value in values.items() if value is not None and math.isfinite(value)}
+    return _first(finite, rises(metric), target(metric))
 
 
-def _strongest(rivals: Iterable[Competitor], key: str, larger: bool) -> Competitor | None:
-    scored = []
-    for rival in rivals:
-        value = rival.metrics.get(key, math.nan)
-        if math.isfinite(value):
-            scored.append((value, rival))
-    return (max if larger else min)(scored, key=lambda pair: pair[0])[1] if scored else None
+def _first(finite: Mapping[str, float], larger: bool, target: float | None) -> str | None:
+    faults = {key: -value if larger else value for key, value in finite.items()}
+    if target is not None:
+        faults = {key: abs(value - target) for key, value in finite.items()}
+    return min(faults, key=lambda key: faults[key], default=None)

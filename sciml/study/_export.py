@@ -70,7 +70,7 @@ def export_run(
 
 
 def _maps_tensors(module: nn.Module, single: tuple[Tensor, ...]) -> bool:
-    """Whether a module maps these tensors, and nothing else, to one tensor; one that integrates also says how it went."""
+    """Whether a module maps these tensors alone to one tensor; one that integrates also says how it went."""
     try:
         with torch.no_grad():
             return isinstance(module(*single), Tensor)

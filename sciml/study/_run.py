@@ -79,7 +79,11 @@ def run(
     method = registry.solver(solver or subject.solver)
     support = method.supports(subject)
     if not support.ok:
-        raise UnsupportedError(f"solver {method.key!r} does not apply to problem {subject.name!r}: {support.reason}")
+        fitting = [key for key, entry in registry.solvers().items() if entry.supports(subject).ok]
+        raise UnsupportedError(
+            f"solver {method.key!r} does not apply to problem {subject.name!r}: {support.reason}",
+            expected=f"one of: {', '.join(fitting)}" if fitting else None,
+        )
     recipe = override(method.recipe(preset), list(settings))
     paths.check_name(preset, "preset")
     _check_baselines(method, recipe)

@@ -17,7 +17,7 @@ OWN = ("--problem", Path(__file__).parents[1] / "fixtures" / "periodic_advection
 """The fixture problem is not registered, so a verb that loads a run must be told where it is."""
 
 WRONG = {
-    "problem": (["shalow_water"], "unknown problem 'shalow_water'; expected one of: shallow_water. Did you mean"),
+    "problem": (["shalow_water"], "unknown problem 'shalow_water'; expected one of: "),
     "path": (["../nothing"], "no problem folder at this path; got '../nothing'"),
     "separators": (["a/b"], "no problem folder at this path; got 'a/b'"),
     "solver": (["ADVECTION", "--solver", "sinnet"], "unknown solver 'sinnet'; expected one of: "),

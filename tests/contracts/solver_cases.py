@@ -18,11 +18,13 @@ class Case(ABC):
     Fields:
         problem: what they are tried on first: a registered name or a folder.
         paper_size: least number of parameters of a paper recipe.
+        paper_is_larger: whether a paper recipe has at least the parameters of the tiny one.
         reduced: sizes at which a paper recipe takes a step in no time, for the models that have such settings.
     """
 
     problem: str | Path
     paper_size = 1
+    paper_is_larger = True
     reduced: ClassVar[dict[str, int]] = {}
 
     @abstractmethod
@@ -58,6 +60,7 @@ class ForecastCase(Case):
 
 class TrajectoriesCase(Case):
     problem = "two_mode_oscillator"
+    paper_is_larger = False  # the published network for a point in the plane has 252 parameters
 
     def inputs(self, task, batch):
         return Start(batch.states[:, 0], batch.parameters, batch.times)

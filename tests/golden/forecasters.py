@@ -25,7 +25,7 @@ from sciml.solvers.baselines import (
     UNetSolver,
 )
 from sciml.solvers.sinenet import SineNetConfig, SineNetSolver
-from sciml.train import Spec
+from sciml.train import ForecastConfig, Spec
 
 FILE = Path(__file__).with_suffix(".json")
 GRID = Grid((Axis("y", 16, 0.0, 1.0, "wall"), Axis("x", 8, 0.0, 1.0, "periodic")))
@@ -58,7 +58,7 @@ def network(key):
     """The network of a solver with sine weights, in float64."""
     solver, model = MODELS[key]
     statistics = Statistics(torch.zeros(2), torch.ones(2), torch.zeros(1), torch.ones(1))
-    built = solver.network(PROBLEM, Spec(model, GRID, 2, statistics)).double()
+    built = solver.network(PROBLEM, Spec(model, ForecastConfig(history=2), GRID, statistics)).double()
     with torch.no_grad():
         for i, parameter in enumerate(built.parameters()):
             fan_in = max(1, parameter.numel() // parameter.shape[0])

@@ -5,13 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from report_builders import make_run
 
+from sciml.report._headline import headline
 from sciml.report._run import Competitor, RunView
 from sciml.report._words import (
     best_of,
     format_count,
     format_number,
     format_seconds,
-    headline,
     metric_label,
     rises,
 )
@@ -95,8 +95,6 @@ def test_headline_compares_with_the_strongest_baseline(own, theirs, sentence, tm
         entry.metrics["test"]["one_step/relative_l2"] = value
     entries = [Competitor("sinenet", record), *(Competitor(key, entry) for key, entry in record.baselines.items())]
     assert (
-        headline(RunView(tmp_path, record, {}, (), None, None, tuple(entries), None)).replace(
-            "\N{NON-BREAKING HYPHEN}", "-"
-        )
+        headline(RunView(tmp_path, record, {}, (), None, tuple(entries), None)).replace("\N{NON-BREAKING HYPHEN}", "-")
         == sentence
     )

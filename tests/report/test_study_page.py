@@ -119,6 +119,67 @@ def test_judge():
     assert judge({}, {}, 0.0).seeds == 0
 
 
+def test_judge_of_a_negative_margin():
+    """At most 5 % worse: the shares lost are 1, 2 and 3 %."""
+    best, near = dict.fromkeys(range(3), 1.0), {0: 1.01, 1: 1.02, 2: 1.03}
+    assert judge(near, best, -0.05).sign == "holds"
+    assert judge(near, best, -0.01).sign == "undecided"
+    assert judge({0: 1.09, 1: 1.1, 2: 1.11}, best, -0.05).sign == "does not hold"
+    assert judge(best, near, -0.05, larger=True).sign == "holds"
+
+
+def test_judge_of_a_tolerance():
+    """One point of accuracy, or of an error rate, whatever the error rate is."""
+    best, near = {0: 0.02, 1: 0.03, 2: 0.04}, {0: 0.025, 1: 0.034, 2: 0.046}
+    assert judge(near, best, 0.0, tolerance=0.01).sign == "holds"
+    assert judge(near, best, 0.0, tolerance=0.01).gain == pytest.approx(-0.005)
+    assert judge(near, best, 0.0, tolerance=0.005).sign == "undecided"
+    assert judge(near, best, 0.0, tolerance=0.001).sign == "does not hold"
+    assert judge(best, near, 0.0, tolerance=0.0).sign == "holds"
+    accuracy = [{seed: 1 - error for seed, error in errors.items()} for errors in (near, best)]
+    assert judge(*accuracy, 0.0, larger=True, tolerance=0.01).sign == "holds"
+    assert judge(*accuracy, 0.0, larger=True, tolerance=0.01).gain == pytest.approx(-0.005)
+    same = dict.fromkeys(range(3), 0.5)
+    assert judge(same, same, 0.0, tolerance=0.0).sign == "holds"
+    assert judge({**near, 2: math.nan}, best, 0.0, tolerance=1.0).sign == "does not hold"
+    assert judge(near, {**best, 2: math.nan}, 0.0, tolerance=0.02).sign == "holds"
+    assert judge({0: 0.1}, {0: 0.1}, 0.0, tolerance=1.0).sign == "undecided"
+
+
+def test_a_share_of_a_negative_metric_decides_nothing_but_a_tolerance_does():
+    better, worse = {0: -2.0, 1: -2.1, 2: -2.05}, {0: -1.0, 1: -1.1, 2: -1.0}
+    verdict = judge(better, worse, 0.0)
+    assert verdict.sign == "undecided"
+    assert "negative" in verdict.reason
+    assert judge(better, worse, 0.0, tolerance=0.1).sign == "holds"
+    assert judge(worse, better, 0.0, tolerance=0.1).sign == "does not hold"
+
+
+def test_a_page_says_what_was_claimed(tmp_path):
+    folder = make_study(tmp_path / "study")
+    study = json.loads((folder / "study.json").read_text())
+    common = {"metric": "rollout/relative_l2", "better": "unet", "worse": "sinenet"}
+    study["claims"] = [
+        {"text": "level", **common, "tolerance": 0.3},
+        {"text": "not far", **common, "margin": -0.8},
+        {"text": "close", **common, "tolerance": 0.01},
+    ]
+    (folder / "study.json").write_text(json.dumps(study))
+    text = _read(write_study(folder)).text
+    assert "Of 3 claims: 2 hold, 1 does not hold" in text
+    assert "claimed: at most 0.300 worse" in text
+    assert "claimed: less than 80.0 % worse" in text
+    assert "higher, 95 % interval of the improvement -0.1" in text.replace("−", "-")
+    study["claims"] = [{"text": "both", **common, "tolerance": 0.3, "margin": 0.1}]
+    (folder / "study.json").write_text(json.dumps(study))
+    with pytest.raises(UserError, match=r"margin .* or a tolerance .* not both"):
+        write_study(folder)
+    study["claims"] = [{"text": "negative", **common, "tolerance": -0.3}]
+    (folder / "study.json").write_text(json.dumps(study))
+    with pytest.raises(UserError, match="tolerance"):
+        write_study(folder)
+
+
 @given(st.lists(st.floats(0.1, 10.0), min_size=2, max_size=6), st.floats(0.01, 100.0))
 def test_verdict_does_not_depend_on_units(values, factor):
     better = dict(enumerate(values))

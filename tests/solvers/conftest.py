@@ -7,7 +7,7 @@ from sciml.core import registry
 from sciml.core.problem import Field, Problem
 from sciml.core.types import Axis, Grid
 from sciml.data import Statistics
-from sciml.train import Spec
+from sciml.train import ForecastConfig, Spec
 
 
 def make_grid(height, width, y="periodic", x="periodic"):
@@ -46,6 +46,6 @@ def spec():
         statistics = Statistics(
             torch.zeros(fields), torch.ones(fields), torch.zeros(parameters), torch.ones(parameters)
         )
-        return Spec(model, grid, history, statistics)
+        return Spec(model, ForecastConfig(history=history), grid, statistics)
 
     return make

@@ -1,4 +1,4 @@
-"""What every learned forecast is compared with: no skill, linear skill, and plain networks of the same size."""
+"""What every learned answer is compared with: no skill, linear skill, and plain networks of the same size."""
 
 from sciml.solvers.baselines._dilresnet import DilatedBlock as DilatedBlock
 from sciml.solvers.baselines._dilresnet import DilResNet as DilResNet
@@ -7,33 +7,76 @@ from sciml.solvers.baselines._dilresnet import DilResNetSolver as DilResNetSolve
 from sciml.solvers.baselines._fno import FNO as FNO
 from sciml.solvers.baselines._fno import FNOConfig as FNOConfig
 from sciml.solvers.baselines._fno import FNOSolver as FNOSolver
+from sciml.solvers.baselines._gru import GRUConfig as GRUConfig
+from sciml.solvers.baselines._gru import GRUSeries as GRUSeries
+from sciml.solvers.baselines._gru import GRUSolver as GRUSolver
+from sciml.solvers.baselines._kde import KDEConfig as KDEConfig
+from sciml.solvers.baselines._kde import KDESolver as KDESolver
+from sciml.solvers.baselines._kde import KernelDensity as KernelDensity
 from sciml.solvers.baselines._linear import LinearConfig as LinearConfig
 from sciml.solvers.baselines._linear import LinearSolver as LinearSolver
 from sciml.solvers.baselines._linear import LinearStencil as LinearStencil
+from sciml.solvers.baselines._linear_ode import LinearODE as LinearODE
+from sciml.solvers.baselines._linear_ode import LinearODEConfig as LinearODEConfig
+from sciml.solvers.baselines._linear_ode import LinearODESolver as LinearODESolver
 from sciml.solvers.baselines._persistence import Persistence as Persistence
 from sciml.solvers.baselines._persistence import PersistenceConfig as PersistenceConfig
 from sciml.solvers.baselines._persistence import PersistenceSolver as PersistenceSolver
+from sciml.solvers.baselines._realnvp import Coupling as Coupling
+from sciml.solvers.baselines._realnvp import RealNVP as RealNVP
+from sciml.solvers.baselines._realnvp import RealNVPConfig as RealNVPConfig
+from sciml.solvers.baselines._realnvp import RealNVPSolver as RealNVPSolver
+from sciml.solvers.baselines._resnet import ResNet as ResNet
+from sciml.solvers.baselines._resnet import ResNetConfig as ResNetConfig
+from sciml.solvers.baselines._resnet import ResNetSolver as ResNetSolver
 from sciml.solvers.baselines._unet import UNet as UNet
 from sciml.solvers.baselines._unet import UNetConfig as UNetConfig
 from sciml.solvers.baselines._unet import UNetSolver as UNetSolver
 
-SOLVERS = (PersistenceSolver(), LinearSolver(), UNetSolver(), FNOSolver(), DilResNetSolver())
+SOLVERS = (
+    PersistenceSolver(),
+    LinearSolver(),
+    UNetSolver(),
+    FNOSolver(),
+    DilResNetSolver(),
+    LinearODESolver(),
+    GRUSolver(),
+    ResNetSolver(),
+    RealNVPSolver(),
+    KDESolver(),
+)
 
 __all__ = [
     "FNO",
     "SOLVERS",
+    "Coupling",
     "DilResNet",
     "DilResNetConfig",
     "DilResNetSolver",
     "DilatedBlock",
     "FNOConfig",
     "FNOSolver",
+    "GRUConfig",
+    "GRUSeries",
+    "GRUSolver",
+    "KDEConfig",
+    "KDESolver",
+    "KernelDensity",
     "LinearConfig",
+    "LinearODE",
+    "LinearODEConfig",
+    "LinearODESolver",
     "LinearSolver",
     "LinearStencil",
     "Persistence",
     "PersistenceConfig",
     "PersistenceSolver",
+    "RealNVP",
+    "RealNVPConfig",
+    "RealNVPSolver",
+    "ResNet",
+    "ResNetConfig",
+    "ResNetSolver",
     "UNet",
     "UNetConfig",
     "UNetSolver",

@@ -159,6 +159,6 @@ class DilResNetSolver(StepperSolver):
             spec.model,
             grid=spec.grid,
             fields=len(problem.fields),
-            history=spec.history,
+            history=spec.task.history,
             num_parameters=len(problem.parameters),
         )

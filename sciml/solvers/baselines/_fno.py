@@ -157,6 +157,6 @@ class FNOSolver(StepperSolver):
             spec.model,
             grid=spec.grid,
             fields=len(problem.fields),
-            history=spec.history,
+            history=spec.task.history,
             num_parameters=len(problem.parameters),
         )

@@ -104,7 +104,7 @@ class LinearSolver(StepperSolver):
 
     def network(self, problem: Problem, spec: Spec[LinearConfig]) -> LinearStencil:
         """One convolution."""
-        return LinearStencil(spec.model, grid=spec.grid, fields=len(problem.fields), history=spec.history)
+        return LinearStencil(spec.model, grid=spec.grid, fields=len(problem.fields), history=spec.task.history)
 
     def fit(self, module: nn.Module, examples: Any) -> bool:
         """Normal equations in float64 over (at most ``model.windows``) training windows."""

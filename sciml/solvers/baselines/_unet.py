@@ -154,6 +154,6 @@ class UNetSolver(StepperSolver):
             spec.model,
             grid=spec.grid,
             fields=len(problem.fields),
-            history=spec.history,
+            history=spec.task.history,
             num_parameters=len(problem.parameters),
         )

@@ -61,6 +61,6 @@ class SineNetSolver(StepperSolver):
             spec.model,
             grid=spec.grid,
             fields=len(problem.fields),
-            history=spec.history,
+            history=spec.task.history,
             num_parameters=len(problem.parameters),
         )

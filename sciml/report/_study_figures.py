@@ -1,0 +1,77 @@
+"""The figures of a study: error against cost, and sweeps over tolerances."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from sciml.report._statistics import mean_of
+from sciml.report._study_table import EQUAL, Line, Table, unit_of, value_of
+from sciml.report._svg import Figure, draw, scale_axis, style
+from sciml.report._sweep import sweep_figures, sweep_of
+from sciml.report._words import format_number, is_cost, is_sweep, metric_label
+from sciml.study import Study
+
+
+def cost_figures(study: Study, table: Table, keys: list[str]) -> list[Figure]:
+    """The metric of the claims against evaluations, training time, prediction time and parameters.
+
+    Only trained variants are drawn, and only costs in which they differ: the others would set the scale and hide them.
+    """
+    trained = [row for row in table.rows if row.steps.value > 0]
+    figures = []
+    for cost, words in (
+        ("evaluations", metric_label("evaluations")),
+        ("seconds", "training time [s]"),
+        ("predict", f"{unit_of(keys)} of one sample [s]"),
+        ("parameters", "parameters"),
+    ):
+        values = [value for row in trained if math.isfinite(value := getattr(row, cost).value)]
+        if len(values) > 1 and max(values) > (1 + EQUAL) * min(values):
+            figures += [_cost_figure(table, key, cost, words) for key in drawn_metric(study, keys)]
+    return figures
+
+
+def drawn_metric(study: Study, keys: Sequence[str]) -> list[str]:
+    """The metric that is drawn against costs: the first of the claims, or else of the study, that is none itself."""
+    wanted = (*(claim.metric for claim in study.claims), *keys)
+    return [key for key in wanted if key in keys and not is_cost(key) and not is_sweep(key)][:1]
+
+
+def _cost_figure(table: Table, key: str, cost: str, words: str) -> Figure:
+    points, left_out = [], []
+    for index, row in enumerate(table.rows):
+        x, y = getattr(row, cost).value, row.metrics[key]
+        if row.steps.value > 0 and y is not None and math.isfinite(y.value) and math.isfinite(x):
+            points.append((index, row.label, x, y))
+        else:
+            left_out.append(f"{row.label} ({format_number(y.value if y else None)})")
+
+    def paint(axes) -> None:
+        for index, label, x, y in points:
+            look = {**style(index), "linestyle": "none", "markersize": 8}
+            axes.errorbar(x, y.value, yerr=y.half_width or 0.0, label=label, capsize=4, elinewidth=1.4, **look)
+        axes.set(xlabel=words, ylabel=metric_label(key))
+        scale_axis(axes.xaxis, log=True)
+        scale_axis(axes.yaxis, log=True)
+        axes.margins(0.12)
+
+    reason = "Without evaluations" if cost == "evaluations" else "Not trained by steps, or not finite"
+    missing = f" {reason}, so not drawn: {', '.join(left_out)}." if left_out else ""
+    summary = "; ".join(f"{label} {format_number(y.value)} at {format_number(x)}" for _, label, x, y in points)
+    name = f"{cost}-{key.replace('/', '-')}-{table.budget}"
+    title = f"{metric_label(key)}, {table.words}"
+    caption = f"Means over seeds with 95 % intervals.{missing}"
+    return draw(name, paint, title=title, caption=caption, alt=f"{title}, against {words}: {summary}.")
+
+
+def tolerance_figures(study: Study, lines: Sequence[Line]) -> list[Figure]:
+    """Sweeps over tolerances of the variants that have one, means over seeds at the first budget."""
+    found = []
+    for variant in study.variants:
+        own = [line for line in lines if line["variant"] == variant.name and line["budget"] == study.budgets[0]]
+        keys = dict.fromkeys(key for line in own for key in line["metrics"] if is_sweep(key))
+        points = sweep_of({key: mean_of([value_of(line, key) for line in own]).value for key in keys})
+        if points:
+            found.append((variant.label, points))
+    return sweep_figures(found)

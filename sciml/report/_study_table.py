@@ -1,0 +1,104 @@
+"""The numbers of a study: every variant under one budget, over its seeds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sciml.report._statistics import Mean, mean_of
+from sciml.report._words import best_metric, format_number
+from sciml.study import Study
+
+EQUAL = 0.1
+"""Sizes and times within 10 % of the first variant's are called equal."""
+
+Line = Mapping[str, Any]
+"""A finished run, a line of ``results.jsonl``."""
+
+BUDGETS = {"steps": "at the recipe’s number of steps", "time": "at equal training time"}
+"""The budgets in words."""
+
+_STEPWISE = ("one_step/", "rollout/", "window/", "moments/")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One variant under one budget, over its seeds; a metric that its runs do not have is None."""
+
+    name: str
+    label: str
+    solver: str
+    parameters: Mean
+    seconds: Mean
+    predict: Mean
+    steps: Mean
+    evaluations: Mean
+    parameters_ratio: str
+    seconds_ratio: str
+    metrics: Mapping[str, Mean | None]
+
+
+@dataclass(frozen=True)
+class Table:
+    """All variants under one budget."""
+
+    budget: str
+    words: str
+    rows: tuple[Row, ...]
+    best: Mapping[str, str | None]
+
+
+def value_of(line: Line, key: str) -> float:
+    """A metric of one run; NaN where it is not finite or was not measured."""
+    value = line["metrics"].get(key)
+    return math.nan if value is None else float(value)
+
+
+def make_table(study: Study, budget: str, lines: Sequence[Line], keys: list[str]) -> Table:
+    """Means over seeds of every variant that has a finished run under `budget`."""
+    rows: list[Row] = []
+    for variant in study.variants:
+        own = [line for line in lines if line["variant"] == variant.name and line["budget"] == budget]
+        if not own:
+            continue
+        parameters, seconds = (mean_of([line[key] for line in own]) for key in ("parameters", "train_seconds"))
+        first = rows[0] if rows else None
+        rows.append(
+            Row(
+                name=variant.name,
+                label=variant.label,
+                solver=variant.solver,
+                parameters=parameters,
+                seconds=seconds,
+                predict=mean_of([line["predict_seconds"] for line in own]),
+                steps=mean_of([line["steps"] for line in own]),
+                evaluations=mean_of([value_of(line, "evaluations") for line in own]),
+                parameters_ratio=_ratio(parameters, first.parameters if first else None),
+                seconds_ratio=_ratio(seconds, first.seconds if first else None),
+                metrics={key: _mean(own, key) for key in keys},
+            )
+        )
+    best = {key: best_metric(key, {row.name: mean.value for row in rows if (mean := row.metrics[key])}) for key in keys}
+    return Table(budget, BUDGETS.get(budget, budget), tuple(rows), best)
+
+
+def _mean(lines: Sequence[Line], key: str) -> Mean | None:
+    """A metric over seeds; None where no run has it, such as the evaluations of a method that does not integrate."""
+    return mean_of([value_of(line, key) for line in lines]) if any(key in line["metrics"] for line in lines) else None
+
+
+def _ratio(mean: Mean, first: Mean | None) -> str:
+    """A size relative to the first variant's, in words."""
+    if first is None:
+        return "reference"
+    if not mean.value or not first.value:
+        return "none" if not mean.value else "–"
+    ratio = mean.value / first.value
+    return f"equal ({ratio:.2f} ×)" if abs(ratio - 1) <= EQUAL else f"{format_number(ratio)} ×"
+
+
+def unit_of(keys: Sequence[str]) -> str:
+    """What the time of a prediction is told for: a step where there are steps."""
+    return "one step" if any(key.startswith(_STEPWISE) for key in keys) else "one answer"

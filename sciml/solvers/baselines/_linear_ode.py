@@ -1,0 +1,192 @@
+"""The best linear differential equation, in closed form."""
+
+from typing import Any
+
+import pydantic
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from sciml.core import rng
+from sciml.core.config import Config
+from sciml.core.problem import Evolves, Problem
+from sciml.core.status import Status
+from sciml.core.types import Prediction, Support
+from sciml.solvers.baselines._units import Units
+from sciml.train import (
+    Recipe,
+    Solver,
+    Spec,
+    Start,
+    TrainConfig,
+    Trajectories,
+    TrajectoriesConfig,
+    TrajectoryBatch,
+    recipe_of,
+)
+
+_ROWS = 2**16  # pairs of frames laid out at a time
+
+
+class LinearODEConfig(Config):
+    """One linear equation for all states."""
+
+    windows: int = pydantic.Field(4096, ge=1)
+    """Largest number of training windows used, spread evenly over all of them."""
+
+
+class LinearODE(nn.Module):
+    """dy/dt = A y + B p + b, solved exactly by the exponential of the generator G of w = (ỹ, p̃, 1).
+
+        dw/dt = G w,   w(t) = exp(G (t - t_0)) w(t_0)
+
+    Fitted by `fit`, not by gradient; before that nothing moves. Everything is computed in float64.
+
+    Arguments:
+        config: hyper-parameters.
+        units: what standardises states and parameters.
+    """
+
+    def __init__(self, config: LinearODEConfig, units: Units) -> None:
+        super().__init__()
+        self.windows, self.units = config.windows, units
+        size = units.channels + units.num_parameters + 1
+        self.rates = nn.Parameter(torch.zeros(units.channels, size, dtype=torch.float64))
+
+    def forward(
+        self,
+        state: Float[Tensor, "batch channel"],
+        parameters: Float[Tensor, "batch parameter"],
+        times: Float[Tensor, " time"],
+    ) -> Float[Tensor, "batch time channel"]:
+        """Standardised states at `times`, the first of which is that of `state`, in float64."""
+        start = self.extend(self.units.standardise(state.double()), parameters)
+        generator = torch.cat((self.rates, self.rates.new_zeros(start.shape[1] - len(self.rates), start.shape[1])))
+        elapsed = (times.double() - times[0].double()).to(start.device)
+        propagators = torch.linalg.matrix_exp(elapsed[:, None, None] * generator)[:, : self.units.channels]
+        return torch.einsum("tij,bj->bti", propagators, start)
+
+    def extend(
+        self, states: Float[Tensor, "*batch channel"], parameters: Float[Tensor, "batch parameter"]
+    ) -> Float[Tensor, "*batch component"]:
+        """w = (ỹ, p̃, 1) of standardised states and physical parameters."""
+        known = self.units.known(parameters.double())
+        known = known.view(len(known), *[1] * (states.ndim - 2), -1).expand(*states.shape[:-1], -1)
+        return torch.cat((states, known, torch.ones_like(states[..., :1])), dim=-1)
+
+    @torch.no_grad()
+    def equation(
+        self,
+    ) -> tuple[Float[Tensor, "channel channel"], Float[Tensor, "channel parameter"], Float[Tensor, " channel"]]:
+        """A, B and b in physical units."""
+        u, channels = self.units, self.units.channels
+        mean, std = u.field_mean.double(), u.field_std.double()
+        matrix = std[:, None] * self.rates[:, :channels] / std
+        coupling = std[:, None] * self.rates[:, channels:-1] / u.parameter_std.double()
+        return matrix, coupling, std * self.rates[:, -1] - matrix @ mean - coupling @ u.parameter_mean.double()
+
+    @torch.no_grad()
+    def pairs(self, batch: TrajectoryBatch) -> Float[Tensor, "row column"]:
+        """One row (w_k, ỹ_{k+1} - ỹ_k) for every two consecutive frames."""
+        states = self.units.standardise(batch.states.double())
+        rows = torch.cat((self.extend(states, batch.parameters)[:, :-1], states.diff(dim=1)), dim=-1)
+        return rows.flatten(0, 1)
+
+    @torch.no_grad()
+    def solve(self, factor: Float[Tensor, "row column"], gap: float) -> None:
+        """Set G from the triangular factor of all `pairs`, `gap` apart.
+
+        The propagator E over a gap is fitted by least squares, and G = log(E) / gap. Where E has no real logarithm
+        (an eigenvalue that is zero or negative: noise, or frames too far apart), G is fitted directly instead, with the
+        slope between two frames taken as the mean of those at its ends.
+        """
+        channels, factor = self.units.channels, factor.cpu()
+        now, change = factor[:, :-channels], factor[:, -channels:]
+        step = _least_squares(now, change)
+        propagator = torch.eye(now.shape[1], dtype=torch.float64)
+        propagator[:channels] += step
+        logarithm = _real_logarithm(propagator)
+        if logarithm is None:
+            middle = now.clone()
+            middle[:, :channels] += change / 2
+            logarithm = _least_squares(middle, change)
+        self.rates.copy_(logarithm[:channels] / gap)
+
+
+def _least_squares(known: Float[Tensor, "row n"], wanted: Float[Tensor, "row m"]) -> Float[Tensor, "m n"]:
+    return torch.linalg.lstsq(known, wanted, driver="gelsd").solution.T
+
+
+def _real_logarithm(matrix: Float[Tensor, "n n"]) -> Float[Tensor, "n n"] | None:
+    """The principal logarithm; None where there is no real one, or it is not accurate."""
+    from scipy.linalg import logm
+
+    eigenvalues = torch.linalg.eigvals(matrix)
+    size = eigenvalues.abs().max()
+    if bool(((eigenvalues.imag.abs() <= 1e-12 * size) & (eigenvalues.real <= 1e-12 * size)).any()):
+        return None
+    found = torch.from_numpy(logm(matrix.numpy()).real.copy())
+    exact = bool(((torch.linalg.matrix_exp(found) - matrix).abs() <= 1e-8 * size).all())
+    return found if exact else None
+
+
+_RECIPES = {
+    preset: Recipe[LinearODEConfig, TrajectoriesConfig](
+        model=LinearODEConfig(windows=windows), task=TrajectoriesConfig(), train=TrainConfig(steps=0)
+    )
+    for preset, windows in {"tiny": 4096, "small": 16_384, "paper": 65_536}.items()
+}
+
+
+class LinearODESolver(Solver):
+    """Trajectories by the best linear equation: how much of the dynamics is not non-linear."""
+
+    key = "linear_ode"
+    title = "Linear ODE"
+    citation = "dynamic mode decomposition with a matrix logarithm; ordinary least squares"
+    claim = ""
+    task = Trajectories
+
+    def supports(self, problem: Problem) -> Support:
+        """A problem that `Evolves` without spatial axes."""
+        if not isinstance(problem, Evolves):
+            return Support(False, "it has no reference simulation (the problem is not an Evolves)")
+        if problem.boundary:
+            return Support(False, f"it has {len(problem.boundary)} spatial axes; this solver knows points only")
+        return Support(True)
+
+    def recipe(self, preset: str) -> Recipe:
+        """Larger presets use more of the training windows."""
+        return recipe_of(_RECIPES, preset)
+
+    def build(self, problem: Problem, spec: Spec[Any]) -> LinearODE:
+        """An equation in which nothing moves yet."""
+        return LinearODE(spec.model, Units(spec.statistics))
+
+    def loss(self, module: nn.Module, batch: TrajectoryBatch, along: float = 1.0) -> Tensor:
+        """Mean squared error of the standardised states after the first."""
+        assert isinstance(module, LinearODE)
+        found = module(batch.states[:, 0], batch.parameters, batch.times)[:, 1:]
+        return (found - module.units.standardise(batch.states[:, 1:])).square().mean().float()
+
+    @torch.no_grad()
+    def predict(self, module: nn.Module, inputs: Start) -> Prediction:
+        """States in physical units at ``inputs.times``; NaN, and a status, from where they are too large to hold."""
+        assert isinstance(module, LinearODE)
+        states = module.units.restore(module(inputs.state, inputs.parameters, inputs.times)).to(inputs.state.dtype)
+        finite = states.isfinite().all(2).cumprod(1).bool()
+        states = torch.where(finite[..., None], states, torch.nan)
+        return Prediction(states, None, torch.where(finite.all(1), int(Status.OK), int(Status.DIVERGED)))
+
+    def fit(self, module: nn.Module, examples: Any) -> bool:
+        """Least squares in float64 over (at most ``model.windows``) training windows of equally spaced frames."""
+        assert isinstance(module, LinearODE)
+        device, generator = module.rates.device, rng.generator(0, "linear_ode")
+        chosen = torch.linspace(0, len(examples) - 1, min(len(examples), module.windows)).long()
+        factor, gap = module.rates.new_zeros(0, module.rates.shape[1] + len(module.rates)), 1.0
+        for rows in chosen.split(max(1, _ROWS // len(examples.batch(chosen[:1], generator).times))):
+            batch = examples.batch(rows, generator).to(device)
+            gap = float(batch.times[-1] - batch.times[0]) / (len(batch.times) - 1)
+            factor = torch.linalg.qr(torch.cat((factor.detach(), module.pairs(batch))), mode="r").R
+        module.solve(factor, gap)
+        return True

@@ -1,0 +1,109 @@
+"""Outputs of every module built on a learned equation, for fixed weights and inputs.
+
+``python tests/golden/neural_odes.py`` writes them anew; doing so changes results for users and needs a line in the
+changelog. Weights and inputs come from a sine, not from a generator; equations are solved so tightly that numbers do
+not depend on the steps, stochastic ones with fixed steps and a fixed seed.
+"""
+
+import json
+from pathlib import Path
+
+import torch
+
+from sciml.data import Statistics
+from sciml.solvers.neural_ode import (
+    DiffuseConfig,
+    Dynamics,
+    DynamicsConfig,
+    Flow,
+    FlowConfig,
+    IntegrateConfig,
+    LatentConfig,
+    LatentODE,
+    NeuralSDE,
+    NeuralSDEConfig,
+    ODENet,
+    ODENetConfig,
+    SDENet,
+    SDENetConfig,
+)
+
+FILE = Path(__file__).with_suffix(".json")
+STATISTICS = Statistics(*(torch.tensor(v).double() for v in ([0.3, -0.2], [1.5, 0.7], [1.0], [2.0])))
+TIMES = torch.tensor([0.0, 0.4, 1.1], dtype=torch.float64)
+TIGHT = IntegrateConfig(rtol=1e-10, atol=1e-10)
+FIXED = DiffuseConfig(step=0.1)
+
+
+def wave(shape, phase):
+    """Numbers of order one that any machine makes alike."""
+    count = torch.Size(shape).numel()
+    return torch.sin(12.9898 * torch.arange(1, count + 1, dtype=torch.float64) + phase).reshape(shape)
+
+
+def filled(module):
+    """The module with sine weights, in float64, for predictions."""
+    module = module.double().eval()
+    with torch.no_grad():
+        for i, parameter in enumerate(module.parameters()):
+            fan_in = max(1, parameter.numel() // parameter.shape[0])
+            parameter.copy_(wave(parameter.shape, i) / fan_in**0.5 + 0.5 * (parameter.ndim == 1))
+    return module
+
+
+def dynamics():
+    module = filled(Dynamics(DynamicsConfig(width=5, augment=1, features="cube", integrate=TIGHT), STATISTICS))
+    return module(wave((3, 2), 0.5), wave((3, 1), 0.1), TIMES)[0]
+
+
+def ode_net(kind):
+    config = ODENetConfig(kind=kind, width=4, integrate=TIGHT)
+    module = filled(ODENet(config, shape=(1, 8, 8), classes=3, statistics=STATISTICS))
+    return module(wave((2, 1, 8, 8), 0.5))[0]
+
+
+def latent():
+    config = LatentConfig(latent=3, units=4, blocks=2, recognition=3, gates=4, posterior=4, decoder=3, integrate=TIGHT)
+    module = filled(LatentODE(config, STATISTICS))
+    mask = torch.tensor([[True, False, True], [False, True, False]])
+    mean, log_variance = module.encode(TIMES, wave((2, 3, 2), 0.5), mask)
+    return torch.cat((mean.flatten(), log_variance.flatten(), module(mean, TIMES)[0].flatten()))
+
+
+def flow(kind):
+    module = filled(Flow(FlowConfig(kind=kind, width=4, hidden=3, integrate=TIGHT), STATISTICS))
+    return torch.cat((module(wave((4, 2), 0.5))[0], module.push(wave((4, 2), 0.7)).flatten()))
+
+
+def neural_sde():
+    module = filled(NeuralSDE(NeuralSDEConfig(width=5, integrate=FIXED), channels=2))
+    return module(wave((3, 2), 0.5), TIMES, seed=3)[0]
+
+
+def sde_net():
+    config = SDENetConfig(dim=3, width=4, integrate=FIXED)
+    module = filled(SDENet(config, shape=(1, 8, 8), classes=3, statistics=STATISTICS))
+    return module(wave((2, 1, 8, 8), 0.5), seed=3, paths=2)[0]
+
+
+MODELS = {
+    "dynamics": dynamics,
+    "ode_net mlp": lambda: ode_net("mlp"),
+    "ode_net conv": lambda: ode_net("conv"),
+    "latent": latent,
+    "flow squash": lambda: flow("squash"),
+    "flow planar": lambda: flow("planar"),
+    "neural_sde": neural_sde,
+    "sde_net": sde_net,
+}
+
+
+def output(key):
+    """A few numbers that hold the whole output: mean, standard deviation, and a handful of values."""
+    with torch.no_grad():
+        flat = MODELS[key]().flatten()
+    return [float(flat.mean()), float(flat.std()), *flat[:: max(1, flat.numel() // 8)].tolist()]
+
+
+if __name__ == "__main__":
+    FILE.write_text(json.dumps({key: output(key) for key in MODELS}, indent=1) + "\n", encoding="utf-8")
