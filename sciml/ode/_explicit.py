@@ -31,6 +31,11 @@ class Explicit(Method):
         twins = [i for i, c in enumerate(self.tableau.c[:-1]) if abs(c - 1) < 1e-12]
         return twins[-1] if twins else None
 
+    @property
+    def embeds_slope(self) -> bool:
+        """As `Method.embeds_slope`."""
+        return self.tableau.error is not None and self.tableau.error[-1] != 0
+
     def step(
         self,
         f: Field,

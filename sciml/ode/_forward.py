@@ -51,11 +51,12 @@ def forward(
     outputs[:, 0] = state
     event_time = torch.full_like(plan.wanted[:, 0], torch.nan)
     status, accepted, attempts = (torch.zeros(batch, dtype=torch.long, device=state.device) for _ in range(3))
-    index, evaluations = torch.full_like(status, -1), torch.full_like(status, 1)
+    index = torch.full_like(status, -1)
     words: dict[int, str] = {}
     steps: list[tuple[Tensor, ...]] = []
     pending: list[Move] = []
     walk, calls = start(plan, state)
+    evaluations = torch.full_like(status, calls)
     left: Walk | None = walk
     bad = ~walk.slope.isfinite().all(1) | ~state.isfinite().all(1)
     if bool(bad.any()):

@@ -23,7 +23,7 @@ from sciml.core.errors import ConfigError
 from sciml.ode._explicit import Explicit
 from sciml.ode._forward import Trail, dense, forward
 from sciml.ode._graph import complain_if_missed, first_order, grad
-from sciml.ode._loop import Move, Places, Plan, Walk, advance, march, pick, places
+from sciml.ode._loop import Hit, Move, Places, Plan, Walk, advance, gather, leaves, march, pick, places
 from sciml.ode._method import Step
 
 _FEW = 8  # components up to which one product per component is cheaper than one step after another
@@ -329,6 +329,11 @@ class Taped:
 
 def _reverse_move(plan: Plan, move: Move, costs: Costs, found: Gradients) -> None:
     """The costate before a move from the one after it."""
+    if not move.everyone:
+        if not bool(move.accept.any()):
+            return
+        if not bool(move.step.state.isfinite().all() & move.step.slope.isfinite().all()):
+            move = _accepted_only(plan, move)
     walk, step = move.walk, move.step
     rows, whole = walk.rows, len(walk.rows) == len(found.state)
     after_state, after_slope = (found.state, found.slope) if whole else (found.state[rows], found.slope[rows])
@@ -368,6 +373,30 @@ def _reverse_move(plan: Plan, move: Move, costs: Costs, found: Gradients) -> Non
     parts = iter(grads[2 : 2 + len(wanted)])
     found.add_args(rows, [next(parts) if a.requires_grad else None for a in walk.args])
     found.add_leaves(grads[2 + len(wanted) :])
+
+
+def _accepted_only(plan: Plan, move: Move) -> Move:
+    """The move again without its rejected rows: what is not finite there would spoil the sum over rows."""
+    kept = move.accept.nonzero().flatten()
+    walk = leaves(gather(move.walk, kept))
+    size = move.size[kept]
+    with torch.enable_grad():
+        f, time = plan.bind(walk.args), walk.time.to(size.dtype)
+        step = plan.method.step(
+            f, time, size, walk.state, walk.slope, stiffness=plan.record, repeatable=plan.repeatable
+        )
+        error = None if step.error is None else plan.tolerance.ratio(step.error, walk.state, step.state)
+    hit = None if move.hit is None else Hit(*(v[kept] for v in move.hit))
+    return move._replace(
+        walk=walk,
+        size=size,
+        accept=torch.ones_like(kept, dtype=torch.bool),
+        everyone=True,
+        step=step,
+        error=error,
+        target=move.target[kept],
+        hit=hit,
+    )
 
 
 class Sparse:
@@ -422,17 +451,17 @@ class Sparse:
 
 def _through_first_slope(plan: Plan, state: Tensor, found: Gradients) -> None:
     """The costate of f(t0, y0), which the first step was given, through f."""
-    if not bool(found.slope.any()):
+    rows = found.slope.any(1).nonzero().flatten()
+    if not len(rows):
         return
     with torch.enable_grad():
-        leaf = state.requires_grad_()
-        args = tuple(a.detach().requires_grad_(a.is_floating_point()) for a in plan.args)
-        slope = plan.bind(args)(plan.wanted[:, 0].to(state.dtype), leaf)
+        leaf = state[rows].requires_grad_()
+        args = tuple(a[rows].requires_grad_(a.is_floating_point()) for a in plan.args)
+        slope = plan.bind(args)(plan.wanted[rows, 0].to(state.dtype), leaf)
     wanted = [a for a in args if a.requires_grad]
-    grads = grad([slope], [leaf, *wanted, *found.inputs], [found.slope])
+    grads = grad([slope], [leaf, *wanted, *found.inputs], [found.slope[rows]])
     if grads[0] is not None:
-        found.state = found.state + grads[0]
+        found.state = found.state.index_add(0, rows, grads[0])
     parts = iter(grads[1 : 1 + len(wanted)])
-    rows = torch.arange(len(state), device=state.device)
     found.add_args(rows, [next(parts) if a.requires_grad else None for a in args])
     found.add_leaves(grads[1 + len(wanted) :])

@@ -207,11 +207,7 @@ def advance(plan: Plan, walk: Walk, taped: bool) -> tuple[Move, Walk | None]:
     With `taped`, the move's walk holds leaves and its step the graph from them.
     """
     if taped:
-        walk = walk._replace(
-            state=walk.state.detach().requires_grad_(),
-            slope=walk.slope.detach().requires_grad_(),
-            args=tuple(a.detach().requires_grad_(a.is_floating_point()) for a in walk.args),
-        )
+        walk = leaves(walk)
     dtype = walk.state.dtype
     stop = plan.wanted[walk.rows, walk.target] if plan.lands else walk.end
     remaining = stop - walk.time
@@ -230,9 +226,13 @@ def advance(plan: Plan, walk: Walk, taped: bool) -> tuple[Move, Walk | None]:
         )
         scaled = None if step.error is None else plan.tolerance.ratio(step.error, walk.state, step.state)
     error = None if scaled is None else scaled.detach()
-    accept = step.state.detach().isfinite().all(1) if plan.step is not None or error is None else error <= 1
-    if plan.step is None and plan.controller.shortest:
-        accept = accept | ((taken <= plan.controller.shortest) & step.state.detach().isfinite().all(1))
+    if plan.step is not None or error is None:
+        accept = _finite(step)
+    else:
+        shortest = plan.controller.shortest
+        accept = (error <= 1) | (taken <= shortest) if shortest else error <= 1
+        if shortest or not plan.method.embeds_slope:
+            accept = accept & _finite(step)
     if step.failed is not None:
         accept = accept & ~step.failed
     everyone = bool(accept.all())
@@ -248,6 +248,11 @@ def advance(plan: Plan, walk: Walk, taped: bool) -> tuple[Move, Walk | None]:
     ended, words = _ended(plan, walk, after, step, accept & reaches, hit, stuck, size)
     move = Move(walk, size, accept, everyone, step, scaled, after.target, hit, ended, words)
     return move, after if ended is None else _leave(after, ended[0])
+
+
+def _finite(step: Step) -> Bool[Tensor, " row"]:
+    """Rows a next step can start from."""
+    return (step.state.detach().isfinite() & step.slope.detach().isfinite()).all(1)
 
 
 def _after(
@@ -415,6 +420,15 @@ def _new_interval(plan: Plan, walk: Walk, after: Walk, landed: Tensor, hit: Hit 
 
 def _equal_parts(gap: Float[Tensor, " row"], longest: float) -> Float[Tensor, " row"]:
     return gap / torch.ceil(gap / longest - 1e-9).clamp_min(1)
+
+
+def leaves(walk: Walk) -> Walk:
+    """The walk with states, slopes and arguments that gradients are asked for."""
+    return walk._replace(
+        state=walk.state.detach().requires_grad_(),
+        slope=walk.slope.detach().requires_grad_(),
+        args=tuple(a.detach().requires_grad_(a.is_floating_point()) for a in walk.args),
+    )
 
 
 def _leave(walk: Walk, positions: Tensor) -> Walk | None:

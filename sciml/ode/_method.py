@@ -61,6 +61,11 @@ class Method(ABC):
         """Whether it estimates its own error."""
         return self.error_order is not None
 
+    @property
+    def embeds_slope(self) -> bool:
+        """Whether the error estimate contains the slope at the new state, and so is not finite where that is not."""
+        return False
+
     @abstractmethod
     def step(
         self,

@@ -328,7 +328,7 @@ class _OneSample(nn.Module):
 def split(states: Tensor, shapes: Sequence[torch.Size]) -> tuple[Tensor, ...]:
     """Flat states ``... dim`` as a tuple of tensors ``... *shape``."""
     parts = states.split([shape.numel() for shape in shapes], dim=-1)
-    return tuple(part.reshape(*states.shape[:-1], *shape) for part, shape in zip(parts, shapes, strict=True))
+    return tuple(part.reshape((*states.shape[:-1], *shape)) for part, shape in zip(parts, shapes, strict=True))
 
 
 def _method(method: str | Method | None, options: Mapping[str, Any] | None) -> tuple[Method, bool]:

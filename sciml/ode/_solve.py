@@ -166,7 +166,8 @@ class _Flat:
     def slope(self, time: Tensor, state: Tensor, args: Sequence[Tensor]) -> Tensor:
         """f at the user's times, without gradient."""
         with torch.no_grad():
-            return self.evaluate(time.detach().to(self.dtype), state.detach(), *(a.detach() for a in args))
+            slope = self.evaluate(time.detach().to(self.dtype), state.detach(), *(a.detach() for a in args))
+        return slope.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)  # samples that failed: no gradient through them
 
     def evaluate(self, time: Tensor, state: Tensor, *args: Tensor) -> Tensor:
         """f at the user's times."""

@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 from report_builders import make_problem, make_run, make_study
+from task_runs import RUNS
 
 from sciml.report import write_run, write_study
 
@@ -69,6 +70,17 @@ def test_nothing_overflows_and_every_image_loads(kind, width, run_page, study_pa
     assert layout["images"] == (0 if kind == "study" else 18)  # 3 moving, 9 rows of strips, 6 of best and worst
     assert min(layout["plots"]) > 150
     assert layout["text"] >= 16
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("task", RUNS)
+def test_pages_of_tasks_without_space_do_not_overflow(task, width, task_folders, tmp_path):
+    layout = _layout(task_folders[task] / "report.html", width, tmp_path)
+    assert layout["page"] <= width
+    assert layout["beside"] == []
+    assert layout["broken"] == 0
+    assert min(layout["plots"]) > 150
+    assert (layout["images"] > 0) == (task == "density")
 
 
 def test_paper_shows_strips_and_no_animation(run_page, tmp_path):

@@ -8,12 +8,18 @@ from report_builders import make_run
 from sciml.report._headline import headline
 from sciml.report._run import Competitor, RunView
 from sciml.report._words import (
+    best_metric,
     best_of,
     format_count,
+    format_metric,
     format_number,
+    format_power,
     format_seconds,
+    is_cost,
+    is_sweep,
     metric_label,
     rises,
+    strongest,
 )
 from sciml.study import Record
 
@@ -74,6 +80,56 @@ def test_metric_words():
     assert metric_label("accuracy") == "accuracy"
     assert rises("rollout/valid_steps")
     assert not rises("rollout/vrmse")
+
+
+def test_what_is_better_depends_on_the_metric():
+    values = {"a": 0.8, "b": 1.1, "c": None}
+    assert best_metric("accuracy", values) == "b"
+    assert best_metric("evaluations", values) == "a"
+    assert best_metric("nll", {"a": -1.0, "b": 0.5}) == "a"
+    assert best_metric("normalisation", values) == "b"  # an integral should be 1
+    assert best_metric("moments/floor", values) is None  # says something of the test, not of a solver
+    assert strongest("normalisation", {"a": 0.99, "b": 1.01}) == "a"  # the first of those that are level
+    assert strongest("accuracy", {"a": None, "b": math.nan}) is None
+    assert is_cost("prediction/seconds")
+    assert not is_cost("extrapolation/rmse")
+    assert is_sweep("tolerance_1e-3/error")
+    assert not is_sweep("error")
+
+
+def test_metrics_of_tasks_without_space_have_words():
+    assert metric_label("evaluations") == "function evaluations (NFE)"
+    assert metric_label("extrapolation/rmse") == "RMSE, after the last observation time"
+    assert metric_label("moments/variance_rmse") == "RMSE of the variance"
+    assert format_metric(0.0031, "prediction/seconds").replace("\N{NO-BREAK SPACE}", " ") == "3.10 ms"
+    assert format_metric(0.0031, "nll") == "0.00310"
+    assert [format_power(value) for value in (1e-3, 2.5e-7, 0.1)] == ["10⁻³", "2.5·10⁻⁷", "10⁻¹"]
+
+
+@pytest.mark.parametrize(
+    ("key", "own", "theirs", "sentence"),
+    [
+        ("accuracy", 0.97, 0.95, "SineNet leads U-Net (equal size) in accuracy: 0.970 against 0.950"),
+        ("accuracy", 0.9, 0.95, "SineNet falls behind U-Net (equal size) in accuracy: 0.900 against 0.950"),
+        ("accuracy", 0.9, None, "SineNet reaches an accuracy of 0.900"),
+        ("nll", -0.5, 0.1, "SineNet leads U-Net (equal size) in negative log-likelihood: -0.500 against 0.100"),
+        ("nll", 0.5, None, "SineNet reaches a negative log-likelihood of 0.500"),
+        (
+            "moments/loss",
+            1.0,
+            2.0,
+            "SineNet halves the error of mean and variance of U-Net (equal size): 1.00 against 2.00",
+        ),
+    ],
+)
+def test_headline_of_tasks_without_space(key, own, theirs, sentence, tmp_path):
+    record = Record.read(make_run(tmp_path / "run", rank=0))
+    for entry, value in ((record, own), (record.baselines["unet"], theirs), (record.baselines["persistence"], None)):
+        entry.metrics["test"].clear()
+        if value is not None:
+            entry.metrics["test"][key] = value
+    entries = [Competitor("sinenet", record), *(Competitor(key, entry) for key, entry in record.baselines.items())]
+    assert headline(RunView(tmp_path, record, {}, (), None, tuple(entries), None)) == sentence
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 import json
 import math
+import re
 
 import pytest
 from hypothesis import given
@@ -10,6 +11,7 @@ from scipy import stats
 from sciml.core.errors import DataError, UserError
 from sciml.report import judge, write_index, write_run, write_study
 from sciml.report._statistics import mean_of
+from sciml.report._svg import draw
 
 
 def _read(path):
@@ -186,3 +188,58 @@ def test_verdict_does_not_depend_on_units(values, factor):
     worse = {seed: value + 0.05 * (1 + seed) for seed, value in better.items()}
     scaled = judge({s: factor * v for s, v in better.items()}, {s: factor * v for s, v in worse.items()}, 0.0)
     assert scaled.gain == pytest.approx(judge(better, worse, 0.0).gain)
+
+
+def _with_evaluations(folder):
+    """A study of a classifier: evaluations and a sweep of two of three variants, a claim about the first of them."""
+    make_study(folder)
+    study = json.loads((folder / "study.json").read_text())
+    claim = {"text": "cheap", "metric": "evaluations", "better": "sinenet", "worse": "unet", "margin": 0.1}
+    study |= {"metrics": ["accuracy", "evaluations"], "claims": [claim], "budgets": ["steps"]}
+    (folder / "study.json").write_text(json.dumps(study))
+    lines = []
+    for line in map(json.loads, (folder / "results.jsonl").read_text().splitlines()):
+        place = ["sinenet", "unet", "persistence"].index(line["variant"])
+        line["metrics"] = {"accuracy": 0.9 + 0.01 * place, "prediction/seconds": 0.002}
+        if place < 2:
+            line["metrics"] |= {"evaluations": 50.0 * (1 + place) + line["seed"]}
+            line["metrics"] |= {f"tolerance_1e-{k}/evaluations": 10.0 * k for k in (1, 2, 3)}
+            line["metrics"] |= {f"tolerance_1e-{k}/difference": 10.0**-k for k in (1, 2, 3)}
+        lines.append(json.dumps(line | {"steps": 10, "parameters": 9000}))
+    (folder / "results.jsonl").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+def test_a_study_of_cost_draws_quality_against_evaluations(tmp_path):
+    folder = _with_evaluations(tmp_path / "study")
+    page = _read(write_study(folder))
+    files = {path.name for path in (folder / "figures").iterdir()}
+    assert "evaluations-accuracy-steps.svg" in files  # not the evaluations against themselves
+    assert not any(name.startswith("parameters") for name in files)  # they are equal
+    assert {"tolerance-evaluations.svg", "tolerance-difference.svg"} <= files
+    assert "Quality against cost" in page.text
+    assert "Without evaluations, so not drawn: Persistence" in page.text
+    assert "one answer" in page.text
+    assert "Of 1 claims: 1 holds" in page.text
+
+
+def test_a_metric_that_a_variant_does_not_have_is_a_dash_and_not_a_breakdown(tmp_path):
+    page = _read(write_study(_with_evaluations(tmp_path / "study")))
+    assert "not finite" not in page.text
+    row = re.search(r"Persistence 0\.920 best ± 0 (\S+)", page.text)
+    assert row is not None
+    assert row[1] == "–"
+
+
+@pytest.mark.parametrize("length", [10, 40])
+def test_a_legend_of_many_entries_leaves_room_for_the_plot(length):
+    kept = []
+
+    def paint(axes):
+        kept.append(axes)
+        for i in range(10):
+            axes.plot([0, 1], [0, i], label=f"{i} ".ljust(length, "x"))
+
+    draw("many", paint, caption="", alt="")
+    inches = kept[0].get_window_extent().height / kept[0].figure.dpi
+    assert inches > 1.5

@@ -32,8 +32,9 @@ def batch(count=5, seed=2):
     return SeriesBatch(TIMES, torch.where(mask[..., None], targets, 0.0), mask, targets, torch.zeros(count, 0).double())
 
 
-def test_values_where_nothing_was_seen_do_not_matter():
-    module, rows = model(), batch()
+@pytest.mark.parametrize("reads", ["times", "observations"])
+def test_values_where_nothing_was_seen_do_not_matter(reads):
+    module, rows = model(reads=reads), batch()
     plain = module.encode(TIMES, rows.values, rows.mask)
     noise = 1e3 * torch.randn(rows.values.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     for other in (noise, torch.full_like(noise, torch.nan)):
@@ -43,8 +44,9 @@ def test_values_where_nothing_was_seen_do_not_matter():
     assert not torch.equal(module.encode(TIMES, seen, rows.mask)[0], plain[0])
 
 
-def test_every_series_is_read_for_itself():
-    module, rows = model(), batch()
+@pytest.mark.parametrize("reads", ["times", "observations"])
+def test_every_series_is_read_for_itself(reads):
+    module, rows = model(reads=reads), batch()
     solver = LatentODESolver()
     together = solver.predict(module, rows.inputs()).mean
     for i in range(len(rows)):
@@ -53,7 +55,7 @@ def test_every_series_is_read_for_itself():
 
 
 def test_times_without_any_observation_can_be_left_out():
-    module, rows = model(), batch()
+    module, rows = model(reads="observations"), batch()
     kept = rows.mask.any(0)
     kept[0] = True
     fewer = module.encode(TIMES[kept], rows.values[:, kept], rows.mask[:, kept])
@@ -69,8 +71,9 @@ def test_gaps_between_observations_are_seen():
     torch.testing.assert_close(shifted, module.encode(TIMES, rows.values, rows.mask)[0])
 
 
-def test_later_times_do_not_change_earlier_predictions():
-    module, rows = model(integrate=IntegrateConfig(rtol=1e-9, atol=1e-9)), batch()
+@pytest.mark.parametrize("reads", ["times", "observations"])
+def test_later_times_do_not_change_earlier_predictions(reads):
+    module, rows = model(reads=reads, integrate=IntegrateConfig(rtol=1e-9, atol=1e-9)), batch()
     solver, whole = LatentODESolver(), batch().inputs()
     part = Observed(TIMES[:9], rows.values[:, :9], rows.mask[:, :9], rows.parameters)
     torch.testing.assert_close(
@@ -137,13 +140,13 @@ def test_the_rate_is_measured_before_training():
 
 
 def test_the_published_sizes():
-    """Recognition 2·50 + 38 inputs for 37 channels, 100-50-40, four blocks 20-50-20, an affine decoder to 37."""
+    """Recognition 2·50 + 39 inputs for 37 channels, 100-50-40, four blocks 20-50-20, an affine decoder to 37."""
     none = torch.zeros(0)
     with torch.device("meta"):
         module = LatentODE(
             LatentODESolver().recipe("paper").model, Statistics(torch.zeros(37), torch.ones(37), none, none)
         )
-    unit = 2 * (138 * 40 + 40 + 40 * 50 + 50) + 138 * 40 + 40 + 40 * 100 + 100
+    unit = 2 * (139 * 40 + 40 + 40 * 50 + 50) + 139 * 40 + 40 + 40 * 100 + 100
     middle = 100 * 50 + 50 + 50 * 40 + 40
     dynamics = 4 * (20 * 50 + 50 + 50 * 20 + 20)
     assert count_parameters(module) == unit + middle + dynamics + 20 * 37 + 37

@@ -7,6 +7,7 @@ from sciml.core.errors import ConfigError
 from sciml.data import Statistics
 from sciml.nn import ConcatConv2d, ConcatLinear, ConcatSquash
 from sciml.solvers.neural_ode import (
+    DiffuseConfig,
     IntegrateConfig,
     ODENet,
     ODENetConfig,
@@ -34,7 +35,7 @@ def net(kind="mlp", shape=SHAPE, seed=0, **settings):
 
 def sde_net(seed=0, **settings):
     torch.manual_seed(seed)
-    settings = {"dim": 5, "width": 6} | settings
+    settings = {"dim": 5, "width": 6, "integrate": DiffuseConfig(step=0.25)} | settings
     return SDENet(SDENetConfig(**settings), shape=SHAPE, classes=4, statistics=statistics()).double()
 
 
@@ -102,13 +103,13 @@ def test_a_picture_alone_is_classified_as_among_others(kind, shape):
 
 @pytest.mark.parametrize("kind", ["mlp", "conv"])
 def test_evaluations_grow_and_errors_fall_with_the_tolerance(kind):
-    module, solver, x = net(kind), ODENetSolver(), pictures(16)
+    module, solver, x = net(kind), ODENetSolver(), pictures(4)
     with torch.no_grad():
         for p in module.block.parameters():
             p.mul_(2)
-    reference = solver.predict(module, Pictures(x, 1e-10)).mean
+    reference = solver.predict(module, Pictures(x, 1e-8)).mean
     errors, costs = [], []
-    for tolerance in (1e-1, 1e-3, 1e-5, 1e-7):
+    for tolerance in (1e-1, 1e-3, 1e-5):
         found = solver.predict(module, Pictures(x, tolerance))
         errors.append(float((found.mean - reference).norm()))
         costs.append(float(found.stats["evaluations"].double().mean()))
@@ -117,8 +118,11 @@ def test_evaluations_grow_and_errors_fall_with_the_tolerance(kind):
     assert errors == sorted(errors, reverse=True)
 
 
-@pytest.mark.parametrize("kind", ["mlp", "conv"])
-@pytest.mark.parametrize("regularise", ["none", "er", "sr", "local", "rnode", "taynode", "steer"])
+@pytest.mark.parametrize(
+    ("kind", "regularise"),
+    [("mlp", k) for k in ("none", "er", "sr", "local", "rnode", "taynode", "steer")]
+    + [("conv", k) for k in ("none", "er", "local", "rnode")],
+)
 def test_gradients_are_finite(kind, regularise):
     module = net(kind, regularise=RegulariseConfig(kind=regularise), nonlinearity="tanh")
     loss = ODENetSolver().loss(module, Labelled(pictures(), torch.tensor([0, 1, 2, 3, 0])), 0.2)
@@ -150,10 +154,10 @@ def test_paths_are_averaged_and_repeatable():
     assert first.mean.shape == (5, 4)
     assert first.status.shape == first.stats["evaluations"].shape == (5,)
     with torch.no_grad():
-        logits = torch.stack([module(x, seed=s)[0] for s in range(64)])
-        averaged = torch.stack([module(x, seed=s, paths=16)[0] for s in range(64)])
+        logits = torch.stack([module(x, seed=s)[0] for s in range(32)])
+        averaged = torch.stack([module(x, seed=s, paths=16)[0] for s in range(32)])
     ratio = float(averaged.var(0).mean() / logits.var(0).mean())
-    assert ratio == pytest.approx(1 / 16, rel=0.5)
+    assert ratio == pytest.approx(1 / 16, rel=0.6)
 
 
 def test_training_draws_a_new_path_every_time():

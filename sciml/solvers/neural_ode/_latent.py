@@ -1,6 +1,7 @@
 """A latent equation behind sparsely observed series."""
 
 import math
+from typing import Literal
 
 import pydantic
 import torch
@@ -28,6 +29,8 @@ class LatentConfig(Config):
     """Whether the last block too ends with tanh, so that no component is faster than `rate`."""
     rate: float | None = pydantic.Field(None, gt=0)
     """Factor on the dynamics, one over a time in the problem's units; None measures how fast series change."""
+    reads: Literal["times", "observations"] = "times"
+    """Where the recurrent unit steps: at every time from the last observation back, or at the observations only."""
     recognition: int = pydantic.Field(32, ge=1)
     """Means (and as many spreads) that the recurrent unit carries."""
     gates: int = pydantic.Field(32, ge=1)
@@ -78,9 +81,8 @@ class LatentField(nn.Module):
 class LatentODE(nn.Module):
     """q(z(t_0) | observations) by a recurrent unit running backward in time, dz/dt = f_θ(z), x(t) = D(z(t)).
 
-    The unit sees the standardised values and the time to the observation after; times without an observation are passed
-    over, whatever their values. Physical parameters are not used: what differs between series must show in the
-    observations.
+    The unit sees the standardised values, zero where nothing was observed, whether something was, and the time to its
+    next reading. Physical parameters are not used: what differs between series must show in the observations.
 
     Arguments:
         config: hyper-parameters.
@@ -99,7 +101,7 @@ class LatentODE(nn.Module):
         self.config, channels = config, len(statistics.field_mean)
         self.register_buffer("mean", statistics.field_mean.clone())
         self.register_buffer("std", statistics.field_std.clone())
-        self.recognise = GatedUnit(config.recognition, channels + 1, width=config.gates)
+        self.recognise = GatedUnit(config.recognition, channels + 2, width=config.gates)
         self.posterior = MLP(2 * config.recognition, 2 * config.latent, width=config.posterior)
         self.block = ODEBlock(LatentField(config), integrate=config.integrate, regularise=config.regularise)
         self.decode: nn.Module = (
@@ -133,12 +135,14 @@ class LatentODE(nn.Module):
     ) -> tuple[Float[Tensor, "batch latent"], Float[Tensor, "batch latent"]]:
         """Mean and log-variance of the latent state at the first time, given what was observed."""
         seen = torch.where(mask[:, :, None], self.standardise(values), 0.0)
+        read = mask if self.config.reads == "observations" else mask.flip(1).cumsum(1).flip(1) > 0
         state = self.recognise.start(seen[:, 0])
         after = torch.full_like(seen[:, 0, 0], torch.nan)
-        for i in mask.any(0).nonzero().flatten().flip(0).tolist():
+        for i in read.any(0).nonzero().flatten().flip(0).tolist():
             gap = (after - times[i]).nan_to_num(nan=0.0) * self.rate
-            state = self.recognise(state, torch.cat((seen[:, i], gap[:, None]), dim=1), mask[:, i])
-            after = torch.where(mask[:, i], times[i], after)
+            inputs = torch.cat((seen[:, i], mask[:, i, None].to(seen), gap[:, None]), dim=1)
+            state = self.recognise(state, inputs, read[:, i])
+            after = torch.where(read[:, i], times[i], after)
         mean, log_variance = self.posterior(state).chunk(2, dim=1)
         return mean, log_variance
 

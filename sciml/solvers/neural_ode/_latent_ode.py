@@ -16,13 +16,13 @@ _RECIPES = {
     "tiny": Recipe[LatentConfig, SeriesConfig](
         model=LatentConfig(integrate=IntegrateConfig(rtol=1e-3, atol=1e-3)),
         task=SeriesConfig(),
-        train=TrainConfig(steps=300, batch_size=32, optimiser="adamax", learning_rate=1e-2, evaluate_every=50),
+        train=TrainConfig(steps=600, batch_size=32, optimiser="adamax", learning_rate=2e-2, evaluate_every=100),
         baselines=("gru",),
     ),
     "small": Recipe[LatentConfig, SeriesConfig](
         model=LatentConfig(units=50, blocks=2, latent=10),
         task=SeriesConfig(),
-        train=TrainConfig(steps=2000, batch_size=50, optimiser="adamax", learning_rate=1e-2, evaluate_every=100),
+        train=TrainConfig(steps=3000, batch_size=50, optimiser="adamax", learning_rate=1e-2, evaluate_every=150),
         baselines=("gru",),
     ),
     "paper": Recipe[LatentConfig, SeriesConfig](
@@ -32,6 +32,7 @@ _RECIPES = {
             blocks=4,
             bounded=True,
             rate=1.0,
+            reads="observations",
             recognition=50,
             gates=40,
             posterior=50,

@@ -1,0 +1,305 @@
+"""The same code, first with torchdiffeq's functions, then with ours."""
+
+import math
+
+import pytest
+import torch
+import torchdiffeq
+from torch import nn
+
+from sciml import ode
+from sciml.core.errors import ConfigError, NumericsError, UnknownNameError, UserError
+
+DOUBLE = torch.float64
+LIBRARIES = (torchdiffeq, ode)
+TIMES = torch.tensor([0.0, 0.5, 1.0, 2.0], dtype=DOUBLE)
+
+
+class Field(nn.Module):
+    """A smooth right-hand side of one state of shape (4, 3)."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.mix = nn.Parameter(torch.randn(3, 3, dtype=DOUBLE) * 0.3)
+        self.calls = 0
+
+    def forward(self, t, y):
+        self.calls += 1
+        assert t.ndim == 0 and y.shape == (4, 3) and t.dtype == y.dtype
+        return torch.tanh(y @ self.mix) + torch.sin(3 * t) * y
+
+
+def initial():
+    torch.manual_seed(1)
+    return torch.randn(4, 3, dtype=DOUBLE, requires_grad=True)
+
+
+def results(library, name, times, **how):
+    """States, and gradients with respect to everything, as a user's code would compute them."""
+    field, y0, t = Field(), initial(), times.clone().requires_grad_()
+    states = getattr(library, name)(field, y0, t, **how)
+    loss = (states * torch.linspace(0.5, 1.5, states.numel(), dtype=DOUBLE).reshape(states.shape)).sum()
+    return (states.detach(), *torch.autograd.grad(loss, (y0, field.mix, t)))
+
+
+def far(a, b):
+    return float((a - b).norm() / b.norm())
+
+
+@pytest.mark.parametrize("name", ["odeint", "odeint_adjoint"])
+@pytest.mark.parametrize(
+    ("method", "backward"),
+    [(None, False), ("dopri5", True), ("bosh3", False), ("dopri8", True), ("adaptive_heun", False)],
+)
+def test_adaptive_methods_agree(name, method, backward):
+    tolerance = {"adaptive_heun": 1e-4, "bosh3": 1e-5}.get(method, 1e-7)
+    times = TIMES.flip(0) if backward else TIMES
+    theirs, ours = (results(lib, name, times, rtol=tolerance, atol=tolerance, method=method) for lib in LIBRARIES)
+    assert ours[0].shape == theirs[0].shape == (4, 4, 3)
+    for a, b in zip(ours[:3], theirs[:3], strict=True):
+        assert far(a, b) < 1e3 * tolerance
+    if name == "odeint_adjoint":  # their odeint's gradient of times goes through the first step, which depends on them
+        assert far(ours[3], theirs[3]) < 1e3 * tolerance
+
+
+@pytest.mark.parametrize("name", ["odeint", "odeint_adjoint"])
+@pytest.mark.parametrize("method", ["euler", "midpoint", "heun2", "heun3", "rk4"])
+@pytest.mark.parametrize("options", [None, {"step_size": 0.1}])
+@pytest.mark.filterwarnings("ignore::sciml.ode.AdjointDriftWarning")
+def test_fixed_step_methods_agree_to_rounding(name, method, options):
+    theirs, ours = (results(lib, name, TIMES, method=method, options=options) for lib in LIBRARIES)
+    for a, b in zip(ours[:3], theirs[:3], strict=True):
+        assert far(a, b) < 1e-12
+
+
+def test_without_a_step_size_the_times_are_the_grid():
+    field = Field()
+    with torch.no_grad():
+        ode.odeint(field, initial(), TIMES, method="euler")
+    assert field.calls == len(TIMES)  # one more than steps: the slope at the end is known
+
+
+def test_fixed_steps_end_on_requested_times():
+    times = torch.tensor([0.0, 0.25, 1.0], dtype=DOUBLE)
+    with torch.no_grad():
+        ours = ode.odeint(lambda t, y: -y, torch.ones(1, dtype=DOUBLE), times, method="rk4", options={"step_size": 0.1})
+    assert ours[:, 0].tolist() == pytest.approx([1, math.exp(-0.25), math.exp(-1)], rel=1e-6)
+
+
+@pytest.mark.parametrize("name", ["odeint", "odeint_adjoint"])
+def test_a_tuple_of_tensors(name):
+    scale = torch.tensor(0.7, dtype=DOUBLE, requires_grad=True)
+
+    def field(t, state):
+        x, total = state
+        assert x.shape == (5, 2) and total.shape == ()
+        return -scale * x + torch.cos(t), x.square().sum()
+
+    found = []
+    for library in LIBRARIES:
+        start = (torch.ones(5, 2, dtype=DOUBLE, requires_grad=True), torch.zeros((), dtype=DOUBLE))
+        extra = {"adjoint_params": (scale,), "adjoint_atol": 1e-8} if name == "odeint_adjoint" else {}
+        states = getattr(library, name)(field, start, TIMES, rtol=1e-8, atol=(1e-8, 1e-7), **extra)
+        assert isinstance(states, tuple) and states[0].shape == (4, 5, 2) and states[1].shape == (4,)
+        loss = states[0].sum() + 2 * states[1].sum()
+        found.append((*states, *torch.autograd.grad(loss, (start[0], scale))))
+    for a, b in zip(found[1], found[0], strict=True):
+        assert far(a.detach(), b.detach()) < 1e-5
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (2, 1, 3)])
+def test_states_of_any_shape_and_single_precision(shape):
+    y0 = torch.rand(shape) + 0.5
+    for library in LIBRARIES:
+        with torch.no_grad():
+            states = library.odeint(lambda t, y: -y, y0, torch.tensor([0.0, 1.0]), rtol=1e-5, atol=1e-6)
+        assert states.shape == (2, *shape) and states.dtype == torch.float32
+        assert torch.allclose(states[1], y0 * math.exp(-1), rtol=1e-4)
+
+
+def test_one_time_is_the_state():
+    y0 = torch.ones(3)
+    for library in LIBRARIES:
+        assert torch.equal(library.odeint(lambda t, y: -y, y0, torch.tensor([0.5])), y0[None])
+
+
+def drop(library, interface, **how):
+    """The impact of a ball, by the functions of a library."""
+    height = torch.tensor(2.0, dtype=DOUBLE, requires_grad=True)
+    gravity = torch.tensor(9.81, dtype=DOUBLE, requires_grad=True)
+    begin = torch.tensor(0.5, dtype=DOUBLE, requires_grad=True)
+
+    class Fall(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.gravity = nn.Parameter(gravity.detach().clone())
+
+        def forward(self, t, state):
+            return state[1], -self.gravity
+
+    fall = Fall()
+    start = (height, torch.zeros((), dtype=DOUBLE))
+    time, states = library.odeint_event(
+        fall, start, begin, event_fn=lambda t, state: state[0], odeint_interface=interface(library), **how
+    )
+    grads = torch.autograd.grad(time + 0.1 * states[1][-1], (height, fall.gravity))
+    return time.detach(), states[1][-1].detach(), *grads
+
+
+def test_an_event_ends_the_solve():
+    theirs, ours = (drop(lib, lambda lib: lib.odeint, rtol=1e-8, atol=1e-10) for lib in LIBRARIES)
+    for a, b in zip(ours, theirs, strict=True):
+        assert far(a, b) < 1e-6
+    assert float(ours[0]) == pytest.approx(0.5 + math.sqrt(4 / 9.81), rel=1e-8)
+    assert float(ours[2]) == pytest.approx(1 / math.sqrt(4 * 9.81) - 0.1 * math.sqrt(9.81 / 4), rel=1e-6)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_odeint_with_an_event_returns_its_time_and_states(sign):
+    y0, times = torch.zeros(1, dtype=DOUBLE, requires_grad=True), sign * torch.tensor([0.0, 1.0], dtype=DOUBLE)
+    for library in LIBRARIES:
+        time, states = library.odeint(
+            lambda t, y: torch.ones_like(y), y0, times, event_fn=lambda t, y: y.abs() - 7.0, rtol=1e-6, atol=1e-9
+        )
+        assert float(time.detach()) == pytest.approx(sign * 7, abs=1e-6) and states.shape == (2, 1)
+        assert float(states.detach()[1, 0]) == pytest.approx(sign * 7, abs=1e-6)
+    (grad,) = torch.autograd.grad(time, y0)  # ours: the event's time carries gradient by itself
+    assert float(grad[0]) == pytest.approx(-1, abs=1e-6)
+
+
+def test_the_first_of_several_events_counts():
+    def either(t, y):
+        return torch.stack([y[0] - 2, 3 - t, y[0] + 5])
+
+    for library in LIBRARIES:
+        with torch.no_grad():
+            time, _ = library.odeint(lambda t, y: y, torch.ones(1, dtype=DOUBLE), TIMES[:2], event_fn=either)
+        assert float(time) == pytest.approx(math.log(2), abs=1e-6)
+
+
+def test_an_event_that_never_happens():
+    with pytest.raises(NumericsError, match="steps were not enough"):
+        ode.odeint(
+            lambda t, y: torch.cos(t) + 0 * y,
+            torch.zeros(1),
+            TIMES[:2].float(),
+            event_fn=lambda t, y: y[0] - 5,
+            options={"max_num_steps": 50},
+            rtol=1e-4,
+            atol=1e-4,
+        )
+    with pytest.raises(NumericsError, match="did not happen"):
+        ode.odeint(lambda t, y: 0 * y, torch.zeros(1), TIMES[:2].float(), event_fn=lambda t, y: y[0] - 5)
+
+
+def test_adaptive_options():
+    field = Field()
+
+    def calls(**options):
+        field.calls = 0
+        with torch.no_grad():
+            ode.odeint(field, initial(), TIMES, method="dopri5", options=options, rtol=1e-5, atol=1e-5)
+        return field.calls
+
+    usual = calls()
+    assert calls(first_step=0.1) != usual and calls(safety=0.5) > usual
+    assert calls(max_step=0.05) >= 6 * 40 and calls(ifactor=1.1, first_step=1e-2) > usual
+    assert calls(first_step=torch.tensor(2.0), dfactor=0.9) > usual
+    with pytest.raises(NumericsError, match="3 steps were not enough"):
+        calls(max_num_steps=3)
+    with torch.no_grad():
+        jump = lambda t, y: 1e6 * (t > 0.5) + 0 * y
+        y0 = torch.zeros(1, dtype=DOUBLE)
+        ode.odeint(jump, y0, TIMES, method="dopri5", options={"min_step": 1e-3})
+
+
+def test_a_failure_raises():
+    with pytest.raises(NumericsError, match=r"t = 0\.7"), torch.no_grad():
+        ode.odeint(lambda t, y: torch.where(t > 0.7, torch.nan, -y), torch.ones(1, dtype=DOUBLE), TIMES)
+    with pytest.raises(NumericsError, match="not finite"):
+        ode.odeint(lambda t, y: y.sqrt(), -torch.ones(1), TIMES.float())
+
+
+@pytest.mark.parametrize(
+    ("how", "error", "words"),
+    [
+        ({"method": "fehlberg2"}, UnknownNameError, "adaptive_heun.*Adams"),
+        ({"method": "explicit_adams"}, UnknownNameError, "expected one of"),
+        ({"method": "dorpi5"}, UnknownNameError, "'dopri5'"),
+        ({"options": {"norm": torch.norm}}, UnknownNameError, "first_step.*max_num_steps"),
+        ({"method": "rk4", "options": {"first_step": 0.1}}, UnknownNameError, "step_size"),
+        ({"method": "dopri5", "options": {"step_size": 0.1}}, UnknownNameError, "first_step"),
+        ({"options": {"fist_step": 0.1}}, UnknownNameError, "Did you mean 'first_step'"),
+        ({"rtol": torch.ones(2)}, UserError, "rtol"),
+        ({"t": torch.tensor([[0.0, 1.0]])}, UserError, "one list"),
+        ({"t": torch.tensor([0.0, 1.0, 0.5])}, UserError, "followed by"),
+        ({"y0": [torch.ones(2)]}, UserError, "tuple of tensors"),
+        ({"y0": (torch.ones(2), torch.ones(3)), "atol": (1e-3, 1e-3, 1e-3)}, UserError, "one per entry"),
+        ({"func": lambda t, y: y[:1]}, UserError, r"got \(1,\); expected \(2,\)"),
+        ({"func": lambda t, y: (y, y)}, UserError, "shape of the state"),
+        ({"event_fn": lambda t, y: y[0], "t": TIMES}, UserError, "two times"),
+        ({"event_fn": lambda t, y: y[0], "t": TIMES[:2], "method": "rk4"}, ConfigError, "step_size"),
+    ],
+)
+def test_what_it_refuses(how, error, words):
+    how = {"func": lambda t, y: -y, "y0": torch.ones(2), "t": torch.tensor([0.0, 1.0]), **how}
+    odeint = ode._odeint._Call  # what `odeint` calls, without the checks of annotations
+    with pytest.raises(error, match=words):
+        odeint(
+            how["func"],
+            how["y0"],
+            how.get("rtol", 1e-6),
+            how.get("atol", 1e-6),
+            how.get("method"),
+            how.get("options"),
+            how.get("event_fn"),
+        ).run(how["t"], ode.Discrete(schedule="taped"))
+
+
+def test_callbacks_are_refused_rather_than_forgotten():
+    field = Field()
+    field.callback_step = lambda t, y, dt: None
+    with pytest.raises(UserError, match=r"callback_step.*record=True"):
+        ode.odeint(field, initial(), TIMES)
+
+
+def test_what_the_adjoint_refuses():
+    field, y0 = Field(), initial()
+    with pytest.raises(ConfigError, match="events"):
+        ode.odeint_adjoint(field, y0, TIMES, event_fn=lambda t, y: y[0])
+    with pytest.raises(ConfigError, match="adjoint_options"):
+        ode.odeint_adjoint(field, y0, TIMES, method="rk4", options={"step_size": 0.1}, adjoint_method="dopri5")
+    with pytest.raises(ConfigError, match="max_num_steps"):
+        ode.odeint_adjoint(field, y0, TIMES, adjoint_options={"max_num_steps": 5})
+
+
+def test_the_adjoint_may_be_solved_differently():
+    grads = []
+    for how in (
+        {},
+        {"adjoint_rtol": 1e-9, "adjoint_atol": 1e-9},
+        {"adjoint_method": "tsit5"},
+        {"adjoint_method": "rk4", "adjoint_options": {"step_size": 0.02}},
+        {"adjoint_options": {"norm": "seminorm"}},
+        {"adjoint_params": None},
+    ):
+        grads.append(results(ode, "odeint_adjoint", TIMES, rtol=1e-6, atol=1e-6, method="dopri5", **how)[2])
+    for grad in grads[1:]:
+        assert far(grad, grads[0]) < 1e-3
+    assert torch.equal(grads[0], grads[5]) and not torch.equal(grads[0], grads[1])
+
+
+def test_parameters_that_are_not_named_get_no_gradient():
+    field, y0 = Field(), initial()
+    ode.odeint_adjoint(field, y0, TIMES, rtol=1e-4, adjoint_params=()).sum().backward()
+    assert field.mix.grad is None and y0.grad is not None
+
+
+def test_methods_of_ours_are_taken_as_they_are():
+    stiff = lambda t, y: -1e4 * (y - torch.cos(t))
+    with torch.no_grad():
+        states = ode.odeint(
+            stiff, torch.ones(1, dtype=DOUBLE), TIMES, method=ode.METHODS["kvaerno5"], rtol=1e-5, atol=1e-6
+        )
+    assert states[:, 0].tolist() == pytest.approx(TIMES.cos().tolist(), abs=1e-3)

@@ -1,0 +1,19 @@
+"""The smallest real run of every task without space."""
+
+from pathlib import Path
+
+from sciml.core import registry
+
+FIXTURES = Path(__file__).parents[1] / "fixtures"
+RUNS = {
+    "trajectories": ("plane_rotation", "neural_ode", ["baselines=['linear_ode']", "task.window=5"]),
+    "series": ("plane_rotation", "latent_ode", ["baselines=['gru']"]),
+    "classification": ("three_spots", "ode_net", ["baselines=['resnet']", "task.tolerances=[0.1,0.001]"]),
+    "density": ("three_spots", "cnf", ["baselines=['kde']", "task.shape='gaussian'", "task.grid=12"]),
+    "paths": ("two_noises", "neural_sde", ["baselines=[]", "task.examined=40", "train.batch_size=10"]),
+}
+
+
+def task_problem(task):
+    """The problem of a task's run."""
+    return registry.problem(FIXTURES / RUNS[task][0])
