@@ -15,7 +15,7 @@ from typing import Any
 import benchmarks
 from benchmarks import Row, version
 
-PACKAGES = ("sciml", "torch", "numpy", "scipy", "xarray", "h5py", "h5netcdf")
+PACKAGES = ("sciml", "torch", "numpy", "scipy", "xarray", "h5py", "h5netcdf", "torchdiffeq", "torchode")
 
 
 def names() -> list[str]:

@@ -441,12 +441,18 @@ class Sparse:
                 _reverse_move(plan, moves.pop(), costs, found)
             return
         half = length // 2
-        middle: Walk | None = walk
-        for _, left in march(plan, walk, limit=half):
-            middle = left
-        assert middle is not None
+        middle = _ahead(plan, walk, half)
         self._segment(plan, middle, length - half, costs, found)
         self._segment(plan, walk, half, costs, found)
+
+
+def _ahead(plan: Plan, walk: Walk, count: int) -> Walk:
+    """The walk some moves later; nothing of the moves is kept."""
+    middle: Walk | None = walk
+    for _, left in march(plan, walk, limit=count):
+        middle = left
+    assert middle is not None
+    return middle
 
 
 def _through_first_slope(plan: Plan, state: Tensor, found: Gradients) -> None:

@@ -59,7 +59,7 @@ def dynamics():
 def ode_net(kind):
     config = ODENetConfig(kind=kind, width=4, integrate=TIGHT)
     module = filled(ODENet(config, shape=(1, 8, 8), classes=3, statistics=STATISTICS))
-    return module(wave((2, 1, 8, 8), 0.5))[0]
+    return module(wave((2, 1, 8, 8), 0.5), tolerance=1e-8)[0]
 
 
 def latent():

@@ -25,7 +25,7 @@ def predator(time, state, rate):
 
 
 @pytest.mark.parametrize(
-    ("method", "record"), [("dopri5", False), ("dopri5", True), ("bosh3", True), ("dopri8", False), ("rodas4", True)]
+    ("method", "record"), [("dopri5", False), ("dopri5", True), ("dopri8", False), ("rodas4", False)]
 )
 def test_a_sample_alone_is_the_sample_in_a_batch(method, record):
     rate, times = torch.tensor([1.5, 0.3, 2.5, 1.0], dtype=DOUBLE), torch.tensor([0.0, 0.3, 1.0, 1.5])

@@ -11,7 +11,7 @@ from torch.utils._pytree import tree_leaves
 
 from sciml import ode
 
-COUNTS = (100, 200, 500, 1000)
+QUICK, LONG = (10, 20, 40, 80), pytest.param((100, 200, 500, 1000), marks=pytest.mark.slow)
 
 
 class Bytes(TorchDispatchMode):
@@ -84,28 +84,31 @@ def test_bytes_are_counted():
         assert bytes_.now == 0 and bytes_.most == 4000
 
 
-@pytest.mark.parametrize("budget", [4, pytest.param(16, marks=pytest.mark.slow)])
-def test_a_budget_of_checkpoints_keeps_memory_flat(budget):
-    few, many = (peak(ode.Checkpointed(budget=budget), count) for count in (COUNTS[0], COUNTS[-1]))
+@pytest.mark.parametrize("counts", [QUICK, LONG])
+def test_a_budget_of_checkpoints_keeps_memory_flat(counts):
+    few, many = (peak(ode.Checkpointed(budget=4), count) for count in (counts[0], counts[-1]))
     assert abs(many - few) <= 0.1 * few
 
 
-def test_the_adjoint_keeps_memory_flat():
-    few, many = (peak(ode.Adjoint(), count) for count in (COUNTS[0], COUNTS[-1]))
-    assert abs(many - few) <= 0.1 * few
+@pytest.mark.parametrize("counts", [QUICK[:3], LONG])
+def test_the_adjoint_keeps_memory_flat(counts):
+    few, many = (peak(ode.Adjoint(), count) for count in (counts[0], counts[-1]))
+    assert abs(many - few) <= 0.05 * few
 
 
+@pytest.mark.slow
 def test_without_a_budget_memory_grows_like_the_root_of_the_steps():
-    few, many = (peak(ode.Checkpointed(), count) for count in (COUNTS[0], COUNTS[-1]))
-    assert few < many < 0.5 * few * COUNTS[-1] / COUNTS[0]
+    few, many = (peak(ode.Checkpointed(), count) for count in (100, 1000))
+    assert few < many < 5 * few
 
 
-@pytest.mark.parametrize("schedule", ["taped", "stacked"])
-def test_remembering_every_step_grows_with_their_number(schedule):
-    most = [peak(ode.Discrete(schedule=schedule), count) for count in COUNTS]
-    slope, start = np.polyfit(COUNTS, most, 1)
-    rest = np.array(most) - (slope * np.array(COUNTS) + start)
+@pytest.mark.parametrize(
+    ("schedule", "counts"),
+    [("taped", QUICK), *(pytest.param(s, LONG.values[0], marks=LONG.marks) for s in ("taped", "stacked"))],
+)
+def test_remembering_every_step_grows_with_their_number(schedule, counts):
+    most = [peak(ode.Discrete(schedule=schedule), count) for count in counts]
+    slope, start = np.polyfit(counts, most, 1)
+    rest = np.array(most) - (slope * np.array(counts) + start)
     assert slope > 0 and 1 - rest.var() / np.var(most) > 0.99
-    assert most[-1] > 5 * most[0]
-    if schedule == "taped":
-        assert peak(ode.Checkpointed(budget=4), COUNTS[0]) < 0.5 * most[0]
+    assert most[-1] > 4 * most[0]

@@ -81,7 +81,7 @@ def close(found, wanted, tolerance):
         assert float((a - b).norm() / b.norm().clamp_min(1e-12)) < tolerance
 
 
-@pytest.mark.parametrize("backward", [False, True])
+@pytest.mark.parametrize("backward", [True, slow(False)])
 def test_gradients_agree_with_central_differences(backward):
     net, (y0, rate, times) = Net(), inputs()
     times = times.flip(0).contiguous() if backward else times
@@ -100,7 +100,7 @@ def test_gradients_agree_with_central_differences(backward):
 
 
 @pytest.mark.parametrize(
-    "method", ["tsit5", "rk4", "rodas4", *map(slow, ("bosh3", "dopri8", "heun", "euler", "kvaerno3"))]
+    "method", ["tsit5", "rk4", *map(slow, ("rodas4", "bosh3", "dopri8", "heun", "euler", "kvaerno3"))]
 )
 def test_all_schedules_give_the_same_gradient(method):
     net, (y0, rate, times) = Net(), inputs()
@@ -182,20 +182,18 @@ def test_a_linear_equation_has_closed_forms(gradient):
     close(found, wanted, 1e-7)
 
 
-@pytest.mark.parametrize("gradient", [*SCHEDULES.values(), ode.Adjoint()])
-def test_times_per_sample_have_their_own_gradient(gradient):
-    start = torch.tensor([0.0, 0.3], dtype=DOUBLE)
-    y0 = coupled_exact(start)
-    times = torch.tensor([[0.0, 0.5, 0.8], [0.3, 0.4, 1.1]], dtype=DOUBLE, requires_grad=True)
-    states = ode.solve(coupled, y0, times, rtol=1e-10, atol=1e-10, gradient=gradient).check().states
-    (found,) = torch.autograd.grad(weighted(states), times)
+def test_times_per_sample_have_their_own_gradient():
+    times = torch.tensor([[0.0, 0.5, 0.8], [0.3, 0.4, 1.1]], dtype=DOUBLE)
+    y0 = coupled_exact(times[:, 0])
 
-    def loss():
-        return weighted(ode.solve(coupled, y0, times, rtol=1e-12, atol=1e-12).states)
+    def states(gradient=SCHEDULES["stacked"]):
+        return ode.solve(coupled, y0, times, rtol=1e-8, atol=1e-8, method="dopri8", gradient=gradient).check().states
 
-    times.requires_grad_(False)
-    wanted, directions = along(loss, [times])
-    assert dot([found], directions) == pytest.approx(wanted, rel=1e-6)
+    wanted, directions = along(lambda: weighted(states()), [times])
+    times.requires_grad_()
+    for gradient in (*SCHEDULES.values(), ode.Adjoint()):
+        found = torch.autograd.grad(weighted(states(gradient)), times)
+        assert dot(found, directions) == pytest.approx(wanted, rel=1e-5)
 
 
 @pytest.mark.parametrize("gradient", [*SCHEDULES.values(), ode.Adjoint()])
@@ -250,9 +248,9 @@ def test_a_parameter_used_only_later_in_time_is_an_error_in_a_closure(gradient):
 def test_a_parameter_used_only_later_in_time_is_found_in_a_module(gradient):
     switched = Switched()
     y0, times = torch.ones(1, 1, dtype=DOUBLE), torch.tensor([0.0, 0.5, 1.0])
-    states = ode.solve(switched, y0, times, step=0.01, gradient=gradient).states
+    states = ode.solve(switched, y0, times, step=0.05, gradient=gradient).states
     found = torch.autograd.grad(states[0, 2].sum(), list(switched.parameters()))
-    assert torch.tensor(found) == pytest.approx(torch.full((2,), 0.5 * math.exp(-0.15)).numpy(), rel=2e-2)
+    assert torch.tensor(found) == pytest.approx(torch.full((2,), 0.5 * math.exp(-0.15)).numpy(), rel=5e-2)
 
 
 def test_parameters_can_be_named():
@@ -355,16 +353,16 @@ def test_the_adjoint_warns_where_the_state_cannot_be_recovered():
 
     reports = []
     with pytest.warns(ode.AdjointDriftWarning, match="Checkpointed"):
-        gradient(ode.Adjoint(report=reports.append), rtol=1e-3)
+        gradient(ode.Adjoint(report=reports.append), rtol=1e-2, atol=1e-6)
     assert float(reports[0].drift[0]) > 1e6
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        gradient(ode.Adjoint(warn=False), rtol=1e-3)
-        found = gradient(ode.Checkpointed(budget=8), method="dopri8", rtol=1e-5, atol=1e-100)
+        found = gradient(ode.Checkpointed(budget=8), method="dopri8", rtol=1e-4, atol=1e-100)
     wanted = (-math.exp(-100), math.exp(-100))
-    assert [float(f) for f in found] == pytest.approx(wanted, rel=1e-2, abs=0)
+    assert [float(f) for f in found] == pytest.approx(wanted, rel=2e-2, abs=0)
 
 
+@pytest.mark.slow
 def test_more_times_keep_the_adjoint_on_the_curve():
     rate = torch.tensor(25.0, dtype=DOUBLE, requires_grad=True)
     y0 = torch.ones(1, 1, dtype=DOUBLE)
@@ -416,6 +414,7 @@ def test_the_adjoint_costs_the_same_at_any_scale_of_the_loss():
     close(grads[2], grads[1], 1e-10)
 
 
+@pytest.mark.slow
 def test_the_adjoint_may_step_differently():
     net, (y0, rate, times) = Net(), inputs()
     grads, reports = [], []

@@ -50,7 +50,13 @@ def far(a, b):
 @pytest.mark.parametrize("name", ["odeint", "odeint_adjoint"])
 @pytest.mark.parametrize(
     ("method", "backward"),
-    [(None, False), ("dopri5", True), ("bosh3", False), ("dopri8", True), ("adaptive_heun", False)],
+    [
+        (None, False),
+        ("dopri5", True),
+        ("bosh3", False),
+        ("dopri8", True),
+        pytest.param("adaptive_heun", False, marks=pytest.mark.slow),
+    ],
 )
 def test_adaptive_methods_agree(name, method, backward):
     tolerance = {"adaptive_heun": 1e-4, "bosh3": 1e-5}.get(method, 1e-7)
@@ -274,6 +280,7 @@ def test_what_the_adjoint_refuses():
         ode.odeint_adjoint(field, y0, TIMES, adjoint_options={"max_num_steps": 5})
 
 
+@pytest.mark.slow
 def test_the_adjoint_may_be_solved_differently():
     grads = []
     for how in (

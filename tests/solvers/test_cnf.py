@@ -71,11 +71,11 @@ def test_there_and_back_is_within_ten_tolerances(kind, tolerance):
 def test_the_density_integrates_to_one(kind):
     module = flow(kind=kind, strength=2.5, mean=-0.5, std=0.7, integrate=IntegrateConfig(rtol=1e-4, atol=1e-4))
     module.eval()
-    axis = torch.linspace(-6, 6, 121, dtype=torch.float64)
+    axis = torch.linspace(-6, 6, 81, dtype=torch.float64)
     grid = torch.stack(torch.meshgrid(axis, axis, indexing="ij"), dim=-1).view(-1, 2)
     with torch.no_grad():
         density = module(grid)[0].exp()
-    assert float(density.sum()) * 0.1**2 == pytest.approx(1.0, abs=1e-2)
+    assert float(density.sum()) * 0.15**2 == pytest.approx(1.0, abs=1e-2)
     assert float(density.std()) > 0
 
 
@@ -132,11 +132,11 @@ def test_hutchinson_trains_like_the_exact_trace_on_average():
     for trace in ("exact", "hutchinson"):
         module = flow(trace=trace)
         torch.manual_seed(0)
-        (-module(points(2048))[0].mean()).backward()
+        (-module(points(1024))[0].mean()).backward()
         gradients[trace] = torch.cat([p.grad.flatten() for p in module.parameters()])
     a, b = gradients["exact"], gradients["hutchinson"]
-    assert float((a - b).norm() / a.norm()) < 0.2
-    assert float(torch.nn.functional.cosine_similarity(a, b, dim=0)) > 0.98
+    assert float((a - b).norm() / a.norm()) < 0.25
+    assert float(torch.nn.functional.cosine_similarity(a, b, dim=0)) > 0.97
 
 
 def test_gradients_are_those_of_differences():

@@ -32,6 +32,7 @@ from sciml.solvers.baselines._resnet import ResNetSolver as ResNetSolver
 from sciml.solvers.baselines._unet import UNet as UNet
 from sciml.solvers.baselines._unet import UNetConfig as UNetConfig
 from sciml.solvers.baselines._unet import UNetSolver as UNetSolver
+from sciml.solvers.baselines._units import Units as Units
 
 SOLVERS = (
     PersistenceSolver(),
@@ -80,4 +81,5 @@ __all__ = [
     "UNet",
     "UNetConfig",
     "UNetSolver",
+    "Units",
 ]

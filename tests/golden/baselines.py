@@ -1,0 +1,95 @@
+"""Outputs of the baselines without a grid, for fixed weights and inputs.
+
+``python tests/golden/baselines.py`` writes them anew; doing so changes results for users and needs a line in the
+changelog. Weights and inputs come from a sine, not from a generator.
+"""
+
+import json
+from pathlib import Path
+
+import torch
+
+from sciml.data import Statistics
+from sciml.solvers.baselines import (
+    GRUConfig,
+    GRUSeries,
+    KDEConfig,
+    KernelDensity,
+    LinearODE,
+    LinearODEConfig,
+    RealNVP,
+    RealNVPConfig,
+    ResNet,
+    ResNetConfig,
+    Units,
+)
+from sciml.train import Observed
+
+FILE = Path(__file__).with_suffix(".json")
+STATISTICS = Statistics(*(torch.tensor(v).double() for v in ([0.3, -0.2], [1.5, 0.7], [1.0], [2.0])))
+TIMES = torch.tensor([0.0, 0.4, 1.1], dtype=torch.float64)
+MASK = torch.tensor([[True, False, False], [False, True, False]])
+
+
+def wave(shape, phase):
+    """Numbers of order one that any machine makes alike."""
+    count = torch.Size(shape).numel()
+    return torch.sin(12.9898 * torch.arange(1, count + 1, dtype=torch.float64) + phase).reshape(shape)
+
+
+def filled(module):
+    """The module with sine weights, in float64, for predictions."""
+    module = module.double().eval()
+    with torch.no_grad():
+        for i, parameter in enumerate(module.parameters()):
+            fan_in = max(1, parameter.numel() // parameter.shape[0])
+            parameter.copy_(wave(parameter.shape, i) / fan_in**0.5 + 0.5 * (parameter.ndim == 1))
+    return module
+
+
+def linear_ode():
+    module = filled(LinearODE(LinearODEConfig(), Units(STATISTICS)))
+    return module(wave((3, 2), 0.5), wave((3, 1), 0.1), TIMES)
+
+
+def gru(look_ahead):
+    module = filled(GRUSeries(GRUConfig(hidden=5, width=4, look_ahead=look_ahead), Units(STATISTICS)))
+    return module(Observed(TIMES, wave((2, 3, 2), 0.5), MASK, wave((2, 1), 0.1)))
+
+
+def resnet(kind):
+    module = filled(ResNet(ResNetConfig(kind=kind, width=4), shape=(1, 8, 8), classes=3, statistics=STATISTICS))
+    return module(wave((2, 1, 8, 8), 0.5))
+
+
+def realnvp():
+    module = filled(RealNVP(RealNVPConfig(couplings=3, width=4), Units(STATISTICS)))
+    return torch.cat((module(wave((4, 2), 0.5)), module.inverse(wave((4, 2), 0.7)).flatten()))
+
+
+def kde():
+    module = KernelDensity(KDEConfig(centres=6), Units(STATISTICS)).double()
+    module.set(wave((5, 2), 0.3), 0.4)
+    return module(wave((4, 2), 0.5))
+
+
+MODELS = {
+    "linear_ode": linear_ode,
+    "gru": lambda: gru(look_ahead=False),
+    "gru look_ahead": lambda: gru(look_ahead=True),
+    "resnet mlp": lambda: resnet("mlp"),
+    "resnet conv": lambda: resnet("conv"),
+    "realnvp": realnvp,
+    "kde": kde,
+}
+
+
+def output(key):
+    """A few numbers that hold the whole output: mean, standard deviation, and a handful of values."""
+    with torch.no_grad():
+        flat = MODELS[key]().flatten()
+    return [float(flat.mean()), float(flat.std()), *flat[:: max(1, flat.numel() // 8)].tolist()]
+
+
+if __name__ == "__main__":
+    FILE.write_text(json.dumps({key: output(key) for key in MODELS}, indent=1) + "\n", encoding="utf-8")
