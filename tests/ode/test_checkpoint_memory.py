@@ -11,7 +11,7 @@ from torch.utils._pytree import tree_leaves
 
 from sciml import ode
 
-QUICK, LONG = (10, 20, 40, 80), pytest.param((100, 200, 500, 1000), marks=pytest.mark.slow)
+QUICK, LONG = (20, 40, 60, 80), pytest.param((100, 200, 500, 1000), marks=pytest.mark.slow)
 
 
 class Bytes(TorchDispatchMode):
@@ -90,7 +90,7 @@ def test_a_budget_of_checkpoints_keeps_memory_flat(counts):
     assert abs(many - few) <= 0.1 * few
 
 
-@pytest.mark.parametrize("counts", [QUICK[:3], LONG])
+@pytest.mark.parametrize("counts", [QUICK, LONG])
 def test_the_adjoint_keeps_memory_flat(counts):
     few, many = (peak(ode.Adjoint(), count) for count in (counts[0], counts[-1]))
     assert abs(many - few) <= 0.05 * few
@@ -111,4 +111,4 @@ def test_remembering_every_step_grows_with_their_number(schedule, counts):
     slope, start = np.polyfit(counts, most, 1)
     rest = np.array(most) - (slope * np.array(counts) + start)
     assert slope > 0 and 1 - rest.var() / np.var(most) > 0.99
-    assert most[-1] > 4 * most[0]
+    assert most[-1] > 0.5 * counts[-1] / counts[0] * most[0]
