@@ -98,7 +98,7 @@ def test_gradients_of_samples_that_are_well_do_not_suffer():
 MODES = (ode.Discrete(schedule="stacked"), ode.Discrete(schedule="taped"), ode.Checkpointed(budget=2), ode.Adjoint())
 
 
-@pytest.mark.parametrize("method", ["dopri5", "rodas4"])
+@pytest.mark.parametrize("method", ["dopri5", pytest.param("rodas4", marks=pytest.mark.slow)])
 def test_a_trial_that_leaves_the_domain_of_f_does_not_spoil_the_gradient(method):
     scale = torch.tensor(1.0, dtype=DOUBLE, requires_grad=True)
     y0 = torch.tensor([[1.0], [4.0]], dtype=DOUBLE, requires_grad=True)

@@ -23,7 +23,7 @@ def error_per_tolerance(name, tolerance, span=5.0, **how):
 
 
 @pytest.mark.parametrize(("name", "tolerance"), list(itertools.product(OSCILLATORS, QUICK)))
-@pytest.mark.parametrize("controller", ["pi", "pid"])
+@pytest.mark.parametrize("controller", ["pi", pytest.param("pid", marks=pytest.mark.slow)])
 def test_the_error_follows_the_tolerance(name, tolerance, controller):
     assert 0.01 <= error_per_tolerance(name, tolerance, controller=CONTROLLERS[controller]) <= 100
 

@@ -325,7 +325,7 @@ def test_stiffness_at_an_equilibrium_is_zero_and_has_a_gradient():
         assert float(found) == 0
 
 
-@pytest.mark.parametrize("what", ["error", "stiffness"])
+@pytest.mark.parametrize("what", ["error", slow("stiffness")])
 def test_gradients_of_errors_and_stiffness_on_a_frozen_grid(what):
     net, (y0, rate, _) = Net(), inputs()
     times = torch.tensor([0.1, 1.3, 3.1], dtype=DOUBLE)

@@ -36,7 +36,7 @@ def test_their_fixed_step_methods_have_their_order_on_our_grid(method):
 
 
 @pytest.mark.parametrize("method", _torchdiffeq.ADAPTIVE)
-@pytest.mark.parametrize("backward", [False, True])
+@pytest.mark.parametrize("backward", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_their_adaptive_methods_follow_the_tolerance(method, backward):
     tolerance = 1e-5 if method in ("fehlberg2", "adaptive_heun") else 1e-8
     times = torch.tensor([0.0, 0.4, 1.0], dtype=DOUBLE)
@@ -56,8 +56,15 @@ def test_their_adaptive_methods_follow_the_tolerance(method, backward):
     )
 
 
-@pytest.mark.parametrize("gradient", [ode.Discrete(), ode.Adjoint()])
-@pytest.mark.parametrize(("method", "step"), [("dopri5", None), ("rk4", 0.05)])
+@pytest.mark.parametrize(
+    ("gradient", "method", "step"),
+    [
+        (ode.Discrete(), "dopri5", None),
+        (ode.Adjoint(), "rk4", 0.1),
+        pytest.param(ode.Adjoint(), "dopri5", None, marks=pytest.mark.slow),
+        pytest.param(ode.Discrete(), "rk4", 0.1, marks=pytest.mark.slow),
+    ],
+)
 def test_gradients_agree(gradient, method, step):
     torch.manual_seed(0)
     mix = (torch.randn(3, 3, dtype=DOUBLE) * 0.3).requires_grad_()

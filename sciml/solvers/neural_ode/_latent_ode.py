@@ -16,7 +16,7 @@ _RECIPES = {
     "tiny": Recipe[LatentConfig, SeriesConfig](
         model=LatentConfig(integrate=IntegrateConfig(rtol=1e-3, atol=1e-3)),
         task=SeriesConfig(),
-        train=TrainConfig(steps=600, batch_size=32, optimiser="adamax", learning_rate=2e-2, evaluate_every=100),
+        train=TrainConfig(steps=400, batch_size=32, optimiser="adamax", learning_rate=2e-2, evaluate_every=100),
         baselines=("gru",),
     ),
     "small": Recipe[LatentConfig, SeriesConfig](
