@@ -97,19 +97,20 @@ class Adjoint:
         outputs, errors, stiffness = _Continuous.apply(plan, self, box, state, *plan.args, *wanted)
         return outputs, errors, stiffness, box[0]
 
-    def backward_plan(self, plan: Plan) -> Plan:
+    def backward_plan(self, plan: Plan, like: Tensor) -> Plan:
         """What stays the same over the backward solve: its times, state and arguments are filled in per interval."""
+        relative = plan.tolerance.relative if self.rtol is None else float(self.rtol)
         absolute = plan.tolerance.absolute if self.atol is None else self.atol
         if isinstance(absolute, Tensor):
-            absolute = absolute.reshape(-1).to(plan.wanted.device).repeat(2)
+            absolute = absolute.reshape(-1).to(like).repeat(2)
         chosen = Plan(
             f=_Augmented(plan.f),
             args=(),
             wanted=plan.wanted[:, :2],
             method=self.method or plan.method,
-            tolerance=Tolerance(plan.tolerance.relative if self.rtol is None else self.rtol, absolute),
+            tolerance=Tolerance(relative, absolute if isinstance(absolute, Tensor) else float(absolute)),
             controller=self.controller or plan.controller,
-            step=plan.step if self.step == "same" else self.step,
+            step=plan.step if self.step == "same" else None if self.step is None else float(self.step),
             max_steps=plan.max_steps,
             record=False,
             sign=-plan.sign,
@@ -151,7 +152,7 @@ class _Continuous(torch.autograd.Function):
     def forward(ctx: Any, plan: Plan, mode: Adjoint, box: list[Trail], *tensors: Tensor) -> Any:
         """``tensors`` are the initial state, the arguments and the parameters; the trail is left in `box`."""
         plan = replace(plan, args=tuple(t.detach() for t in tensors[1 : 1 + len(plan.args)]))
-        backward = mode.backward_plan(plan)
+        backward = mode.backward_plan(plan, tensors[0])
         trail = forward(plan, tensors[0].detach(), False, None)
         box.append(trail)
         ctx.plan, ctx.mode, ctx.backward_plan = plan, mode, backward
@@ -189,7 +190,7 @@ class _Backward:
         needs: Sequence[bool],
     ) -> None:
         self.plan, self.backward, self.outputs = plan, backward, outputs
-        self.searched = plan.searched and mode.parameters is None
+        self.every = mode.parameters is None
         self.inputs = list(leaves)
         self.leaves = [torch.zeros_like(p) for p in leaves]
         self.args = [torch.zeros_like(a) for a in plan.args]
@@ -265,7 +266,8 @@ class _Backward:
 
     def _quadrature(self, plan: Plan, move: Move, rows: Tensor, scale: Tensor) -> None:
         """Add h Σ b_i a_iᵀ ∂f/∂(θ, args) of the accepted steps, all nodes of all rows in one product."""
-        if not self.inputs and not any(self.needs):
+        wanting = bool(self.inputs) or any(self.needs)
+        if not wanting and not (self.every and self.plan.searched):
             return
         kept = move.accept.nonzero().flatten()
         if not len(kept):
@@ -273,6 +275,8 @@ class _Backward:
         assert move.step is not None
         walk, size = move.walk, move.size[kept]
         along, weights, points = _nodes(plan.method, pick(move.step, kept), walk.state[kept], size)
+        if not wanting:  # one node will show whether f uses a parameter after all
+            along, weights, points = along[:1], weights[:1], points[:1]
         time = (walk.time[kept] + along[:, None] * size.double()).to(size.dtype)
         mine = walk.rows[kept]
         state, costate = points.flatten(0, 1).chunk(2, 1)
@@ -283,9 +287,9 @@ class _Backward:
             slope = self.plan.f(-time.flatten(), state.contiguous(), *args)
         self.calls += 1
         self.counters[2].index_add_(0, where, torch.ones_like(where))
-        if self.searched:
+        if self.every:
             complain_if_missed(slope, [*args, *self.inputs], walk.time[kept])
-        if not slope.requires_grad:
+        if not wanting or not slope.requires_grad:
             return
         wanted = [a for a in args if a.requires_grad]
         inputs = [*wanted, *self.inputs]  # the graph stays: a part of it may belong to whoever made f

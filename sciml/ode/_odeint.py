@@ -175,7 +175,7 @@ class _Call:
     ) -> None:
         self.shapes = None if isinstance(y0, Tensor) else _shapes(y0)
         self.state = y0 if isinstance(y0, Tensor) else torch.cat([part.reshape(-1) for part in y0])
-        self.func = _OneSample(func, self.shapes)
+        self.func = _Held(func, self.shapes) if isinstance(func, nn.Module) else _OneSample(func, self.shapes)
         self.event_fn = event_fn
         self.rtol = _number("rtol", rtol)
         self.atol = self._absolute(atol)
@@ -301,14 +301,13 @@ class _Call:
         )
 
 
-class _OneSample(nn.Module):
+class _OneSample:
     """A function of one state as a right-hand side for rows of flat states, called for one row after another."""
 
     def __init__(self, func: Callable[[Tensor, Any], Any], shapes: list[torch.Size] | None) -> None:
-        super().__init__()
         self.func, self.shapes = func, shapes
 
-    def forward(self, time: Tensor, state: Tensor) -> Tensor:
+    def __call__(self, time: Tensor, state: Tensor) -> Tensor:
         """Slopes of all rows."""
         return torch.stack([self._slope(now, here) for now, here in zip(time, state, strict=True)])
 
@@ -323,6 +322,18 @@ class _OneSample(nn.Module):
         if shapes != self.shapes:
             _complain(slopes, [tuple(shape) for shape in self.shapes])
         return torch.cat([part.reshape(-1) for part in slopes])
+
+
+class _Held(nn.Module):
+    """The same of a module, whose parameters are those of the right-hand side."""
+
+    def __init__(self, module: nn.Module, shapes: list[torch.Size] | None) -> None:
+        super().__init__()
+        self.module, self.slopes = module, _OneSample(module, shapes)
+
+    def forward(self, time: Tensor, state: Tensor) -> Tensor:
+        """Slopes of all rows."""
+        return self.slopes(time, state)
 
 
 def split(states: Tensor, shapes: Sequence[torch.Size]) -> tuple[Tensor, ...]:

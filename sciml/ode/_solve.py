@@ -71,7 +71,9 @@ def solve(
         parameters `f` uses; a status per sample instead of an exception; counters per sample. The gradient with respect
         to times is the slope there, as for the exact flow.
 
-    Raises: UserError for arguments that do not fit together; UnknownNameError for an unknown method.
+    Raises: UserError for arguments that do not fit together, and from ``backward()`` for parameters that only show at
+        later times: those found are the ones f(t0, y0) depends on and those an nn.Module holds. UnknownNameError for an
+        unknown method.
     """
     ours = _check_backend(backend)
     chosen = find_method(method if ours else "dopri5")

@@ -314,6 +314,15 @@ def test_parameters_that_are_not_named_get_no_gradient():
     assert field.mix.grad is None and y0.grad is not None
 
 
+@pytest.mark.parametrize("name", ["odeint", "odeint_adjoint"])
+def test_a_parameter_used_only_later_in_time_is_an_error_in_a_closure(name):
+    late = torch.tensor(0.5, dtype=DOUBLE, requires_grad=True)
+    start = torch.ones(1, dtype=DOUBLE, requires_grad=True)
+    states = getattr(ode, name)(lambda t, y: late * y if t > 0.7 else -y, start, TIMES, rtol=1e-3)
+    with pytest.raises(UserError, match=r"nn\.Module"):
+        states.sum().backward()
+
+
 def test_methods_of_ours_are_taken_as_they_are():
     stiff = lambda t, y: -1e4 * (y - torch.cos(t))
     with torch.no_grad():

@@ -130,6 +130,23 @@ def test_gradients_are_finite(kind, regularise):
     assert all(p.grad is not None and p.grad.isfinite().all() for p in module.parameters())
 
 
+@pytest.mark.parametrize("build", [lambda: net("conv"), net, sde_net], ids=["conv", "mlp", "sde"])
+def test_half_precision_stops_at_the_equation(build):
+    """Under autocast the rest of the network may run in bfloat16; the loss stays near that in float32."""
+    module = build().float()
+    solver = SDENetSolver() if isinstance(module, SDENet) else ODENetSolver()
+    rows = Labelled(pictures().float(), torch.tensor([0, 1, 2, 3, 0]))
+    losses = []
+    for enabled in (False, True):
+        torch.manual_seed(0)
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            loss = solver.loss(module, rows)
+        loss.backward()
+        losses.append(float(loss.detach()))
+    assert losses[0] == pytest.approx(losses[1], rel=0.05)
+    assert losses[0] != losses[1]
+
+
 def test_frozen_layers_before_the_equation_do_not_matter():
     """Normalisation over channels-last maps needs the gradient of its input on a CPU."""
     module = net("conv").to(memory_format=torch.channels_last)

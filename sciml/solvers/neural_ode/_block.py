@@ -84,7 +84,15 @@ class ODEBlock(nn.Module):
             times: strictly monotone, common to all samples or one row each.
             args: what f needs per sample.
             tolerance: replaces both tolerances.
+
+        Equations are solved in float32 at least, also where the rest of a network runs in half precision.
         """
+        with full_precision(y0):
+            return self._integrate(at_least_single(y0), times, args, tolerance)
+
+    def _integrate(
+        self, y0: Tensor, times: Tensor, args: tuple[Tensor, ...], tolerance: float | None
+    ) -> tuple[Tensor, ode.Solution]:
         config = self.policy.config
         if not self.training or config.kind == "none":
             solution = self.solve(self.field, y0, times, args, tolerance)
@@ -221,6 +229,16 @@ class ODEBlock(nn.Module):
         self.calls += solution.stats.calls
         self.evaluations += float(solution.stats.evaluations.double().mean())
         return solution
+
+
+def full_precision(like: Tensor) -> torch.autocast:
+    """A context without automatic half precision: errors of steps mean nothing in it."""
+    return torch.autocast(like.device.type, enabled=False)
+
+
+def at_least_single(values: Tensor) -> Tensor:
+    """The values in float32 if they come in less."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
 def _step_at(steps: ode.Steps, moment: Float[Tensor, " batch"]) -> Int[Tensor, " batch"]:

@@ -16,7 +16,7 @@ _RECIPES = {
     "tiny": Recipe[FlowConfig, DensityConfig](
         model=FlowConfig(integrate=IntegrateConfig(rtol=1e-4, atol=1e-4)),
         task=DensityConfig(),
-        train=TrainConfig(steps=150, batch_size=256, learning_rate=2e-2, evaluate_every=50),
+        train=TrainConfig(steps=250, batch_size=128, learning_rate=2e-2, evaluate_every=50),
         baselines=("realnvp", "kde"),
     ),
     "small": Recipe[FlowConfig, DensityConfig](

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from sciml import ode
 from sciml.core.config import Config
 from sciml.core.errors import UnsupportedError
+from sciml.solvers.neural_ode._block import at_least_single, full_precision
 from sciml.solvers.neural_ode._regularise import Policy, RegulariseConfig, of_steps, stretch
 
 STABILITY = 10.6
@@ -85,19 +86,20 @@ class SDEBlock(nn.Module):
         """
         config = self.policy.config
         penalised = self.training and config.heuristic is not None
-        solution = ode.solve_sde(
-            self.drift,
-            self.diffusion,
-            y0,
-            stretch(times, config.jitter) if self.training and config.steers else times,
-            method=self.integrate.method,
-            rtol=self.integrate.rtol if tolerance is None else tolerance,
-            atol=self.integrate.atol if tolerance is None else tolerance,
-            step=self.integrate.step,
-            seed=seed,
-            record=penalised,
-            max_steps=self.integrate.max_steps,
-        )
+        with full_precision(y0):
+            solution = ode.solve_sde(
+                self.drift,
+                self.diffusion,
+                at_least_single(y0),
+                stretch(times, config.jitter) if self.training and config.steers else times,
+                method=self.integrate.method,
+                rtol=self.integrate.rtol if tolerance is None else tolerance,
+                atol=self.integrate.atol if tolerance is None else tolerance,
+                step=self.integrate.step,
+                seed=seed,
+                record=penalised,
+                max_steps=self.integrate.max_steps,
+            )
         if penalised:
             assert solution.steps is not None
             self.policy.penalty = of_steps(config, solution.steps, STABILITY)
