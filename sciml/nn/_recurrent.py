@@ -40,6 +40,6 @@ class GatedUnit(nn.Module):
     ) -> Float[Tensor, "batch state"]:
         """The state after the input."""
         both = torch.cat((state, x), dim=1)
-        update, reset = (torch.sigmoid(gate(both)).repeat(1, 2) for gate in self.gates)
-        proposed = self.candidate(torch.cat((state * reset, x), dim=1))
+        update, reset = (torch.sigmoid(gate(both)).to(state.dtype).repeat(1, 2) for gate in self.gates)
+        proposed = self.candidate(torch.cat((state * reset, x), dim=1)).to(state.dtype)
         return torch.where(seen[:, None], torch.lerp(proposed, state, update), state)

@@ -168,6 +168,20 @@ def test_a_unit_keeps_its_state_where_nothing_was_seen():
     torch.testing.assert_close(after[seen], expected[seen])
 
 
+def test_half_precision_stays_near():
+    module, rows, losses = model(), batch(), []
+    module, single = module.float(), {name: v.float() for name, v in vars(rows).items() if name != "mask"}
+    rows = SeriesBatch(**single, mask=rows.mask)
+    for enabled in (False, True):
+        torch.manual_seed(0)
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            loss = LatentODESolver().loss(module, rows)
+        loss.backward()
+        losses.append(float(loss.detach()))
+    assert losses[0] == pytest.approx(losses[1], rel=0.05)
+    assert losses[0] != losses[1]
+
+
 @pytest.mark.parametrize("kind", ["er", "sr", "local", "steer", "rnode"])
 def test_latent_dynamics_can_be_regularised(kind):
     module, rows = model(regularise=RegulariseConfig(kind=kind)), batch()
