@@ -143,7 +143,7 @@ class LatentODE(nn.Module):
             inputs = torch.cat((seen[:, i], mask[:, i, None].to(seen), gap[:, None]), dim=1)
             state = self.recognise(state, inputs, read[:, i])
             after = torch.where(read[:, i], times[i], after)
-        mean, log_variance = self.posterior(state).chunk(2, dim=1)
+        mean, log_variance = self.posterior(state).to(state.dtype).chunk(2, dim=1)
         return mean, log_variance
 
     def forward(
