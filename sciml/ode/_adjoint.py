@@ -283,12 +283,13 @@ class _Backward:
         costate = costate * (weights[:, None] * (size * scale[mine])).flatten()[:, None]
         where = rows[mine].repeat(len(weights))
         args = [a[where].requires_grad_(need) for a, need in zip(self.plan.args, self.needs, strict=True)]
+        state = state.contiguous().requires_grad_()  # f may differentiate by it; it would make a leaf of its own of it
         with torch.enable_grad():
-            slope = self.plan.f(-time.flatten(), state.contiguous(), *args)
+            slope = self.plan.f(-time.flatten(), state, *args)
         self.calls += 1
         self.counters[2].index_add_(0, where, torch.ones_like(where))
         if self.every:
-            complain_if_missed(slope, [*args, *self.inputs], walk.time[kept])
+            complain_if_missed(slope, [state, *args, *self.inputs], walk.time[kept])
         if not wanting or not slope.requires_grad:
             return
         wanted = [a for a in args if a.requires_grad]

@@ -1,5 +1,7 @@
 """Samples do not influence each other: alone or in a batch, with common times or their own."""
 
+import re
+
 import pytest
 import torch
 from ode_cases import OSCILLATORS, coupled, coupled_exact
@@ -139,7 +141,7 @@ def test_one_sample_that_fails_leaves_the_others_alone():
     assert found.status.tolist() == [Status.OK, Status.MAX_STEPS, Status.OK]
     assert torch.equal(found.states[::2], alone.states)
     assert float(found.states[1, 1, 0]) == pytest.approx(2.0, rel=1e-5) and bool(found.states[1, 2].isnan())
-    assert list(found.failures) == [1] and "t = 0.99" in found.failures[1]
+    assert list(found.failures) == [1] and re.search(r"got to t = 0\.9[5-9]\d* with steps of", found.failures[1])
 
 
 def test_backward_time_returns_to_the_start():

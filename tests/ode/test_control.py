@@ -77,7 +77,7 @@ def test_counters_add_up_and_evaluations_are_calls(method, controller):
 def test_evaluations_are_counted_per_sample():
     f, start = OSCILLATORS["lotka_volterra"]
     state = torch.tensor([start, (3.0, 1.5), (1.0, 4.0)], dtype=torch.float64)
-    times = torch.tensor([[0.0, 1.0], [0.0, 5.0], [0.0, 20.0]])
+    times = torch.tensor([[0.0, 0.2], [0.0, 5.0], [0.0, 20.0]])
     seen = 0
 
     def counted(time, state):

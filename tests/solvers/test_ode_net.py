@@ -109,7 +109,7 @@ def test_evaluations_grow_and_errors_fall_with_the_tolerance(kind):
             p.mul_(2)
     reference = solver.predict(module, Pictures(x, 1e-8)).mean
     errors, costs = [], []
-    for tolerance in (1e-1, 1e-3, 1e-5):
+    for tolerance in (1e-2, 1e-4, 1e-6):  # far looser, one step is luckily exact or not
         found = solver.predict(module, Pictures(x, tolerance))
         errors.append(float((found.mean - reference).norm()))
         costs.append(float(found.stats["evaluations"].double().mean()))
