@@ -206,6 +206,75 @@ class HasDynamics(ABC):
         """d(state)/dt."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Uncertain:
+    """A closure of a reduced model that is a function of the parameters nobody has a formula for.
+
+    Arguments:
+        name: of the closure, as in `HasDynamics.closures`, whose value there is the guess a solver starts from.
+        kind: ``source`` for a non-negative function of time, called ``(time, params)``; ``coefficient`` for a number per
+            sample, called ``(params)``.
+        bound: of a coefficient, the largest change: it lies within reference ± bound.
+        window: of a source, when it may act, ``params -> (start, end)``; it is zero before its start.
+        cap: of a source, the largest integral over time, ``params -> batch``.
+    """
+
+    name: str
+    kind: Literal["source", "coefficient"]
+    bound: float = 0.0
+    window: Callable[[Params], tuple[Tensor, Tensor]] | None = None
+    cap: Callable[[Params], Tensor] | None = None
+
+    def __post_init__(self) -> None:
+        complete = self.window is not None and self.cap is not None if self.kind == "source" else self.bound > 0
+        if not complete:
+            raise UserError(
+                f"the uncertain closure {self.name!r} is not fully described",
+                got=self,
+                expected="window and cap for a source, bound > 0 for a coefficient",
+            )
+
+
+class HasReducedModel(HasDynamics):
+    """Has a cheap model of itself, in variables of its own, with closures that depend on the parameters.
+
+    `dynamics` is that of the reduced model: its state is what `encode` returns, usually conserved quantities, and what
+    the fields must obey (an equation of state, shares that sum to one) holds for whatever `decode` returns.
+    """
+
+    uncertain: tuple[Uncertain, ...]
+    """The closures to be learned."""
+
+    @abstractmethod
+    def encode(self, fields: Float[Tensor, "batch channel"], params: Params) -> Float[Tensor, "batch state"]:
+        """The state of the reduced model at given fields."""
+
+    @abstractmethod
+    def decode(self, state: Float[Tensor, "batch time state"], params: Params) -> Float[Tensor, "batch time channel"]:
+        """The fields of the problem at given states."""
+
+
+class HasOutcome(ABC):
+    """Its trajectories end in one of two ways (ignition or not) that a surrogate must tell apart."""
+
+    outcome: str
+    """What happens or does not, in a word: ``ignition``."""
+
+    @abstractmethod
+    def chance(self, states: Float[Tensor, "batch time channel"], params: Params) -> Float[Tensor, " batch"]:
+        """A score in [0, 1] that it happened, above one half if it did; differentiable, NaN where states are."""
+
+
+class HasConstraints(ABC):
+    """Its fields obey algebraic equations or bounds at every time."""
+
+    @abstractmethod
+    def violations(
+        self, states: Float[Tensor, "batch time channel"], params: Params
+    ) -> Mapping[str, Float[Tensor, "batch time"]]:
+        """By name, how far each constraint is missed, zero where it holds, in units that make one a gross fault."""
+
+
 class HasHiddenTerm(ABC):
     """Has a known part, a hidden part kept for scoring only, and sparse noisy observations."""
 
@@ -290,6 +359,9 @@ CAPABILITIES: tuple[type, ...] = (
     MapsFunctions,
     HasResidual,
     HasDynamics,
+    HasReducedModel,
+    HasOutcome,
+    HasConstraints,
     HasHiddenTerm,
     HasSequences,
     Classifies,
