@@ -212,8 +212,8 @@ class Uncertain:
 
     Arguments:
         name: of the closure, as in `HasDynamics.closures`, whose value there is the guess a solver starts from.
-        kind: ``source`` for a non-negative function of time, called ``(time, params)``; ``coefficient`` for a number per
-            sample, called ``(params)``.
+        kind: ``source`` for a non-negative function of time, called ``(time, params)``; ``coefficient`` for a number
+            per sample, called ``(params)``.
         bound: of a coefficient, the largest change: it lies within reference ± bound.
         window: of a source, when it may act, ``params -> (start, end)``; it is zero before its start.
         cap: of a source, the largest integral over time, ``params -> batch``.
