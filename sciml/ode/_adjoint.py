@@ -153,7 +153,7 @@ class _Continuous(torch.autograd.Function):
         """``tensors`` are the initial state, the arguments and the parameters; the trail is left in `box`."""
         plan = replace(plan, args=tuple(t.detach() for t in tensors[1 : 1 + len(plan.args)]))
         backward = mode.backward_plan(plan, tensors[0])
-        trail = forward(plan, tensors[0].detach(), False, None)
+        trail = forward(plan, tensors[0].detach())
         box.append(trail)
         ctx.plan, ctx.mode, ctx.backward_plan = plan, mode, backward
         ctx.save_for_backward(trail.outputs, *tensors)
@@ -229,7 +229,7 @@ class _Backward:
             self._quadrature(plan, move, rows, scale)
             self._note_size(plan, move, rows)
 
-        trail = forward(plan, both, False, see)
+        trail = forward(plan, both, see)
         self.calls += trail.calls
         for counter, more in zip(
             self.counters, (trail.accepted, trail.attempts - trail.accepted, trail.evaluations), strict=True

@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from sciml.core.status import Status
-from sciml.ode._loop import Move, Places, Plan, Walk, advance, gather, pick, places, start
+from sciml.ode._loop import Move, Places, Plan, Walk, advance, block_of, gather, pick, places, start
 
 _PENDING = 16  # moves whose dense output is computed together
 
@@ -43,12 +43,14 @@ class Trail(NamedTuple):
 
 
 def forward(
-    plan: Plan, state: Float[Tensor, "batch dim"], taped: bool, see: Callable[[Move, Walk | None], None] | None
+    plan: Plan, state: Float[Tensor, "batch dim"], see: Callable[[Move, Walk | None], None] | None = None
 ) -> Trail:
-    """Run the loop and write down what it says; `see` gets every move, for a later reverse pass."""
+    """Run the loop and write down what it says; `see` gets every move, for a later reverse pass.
+
+    Outputs, errors and stiffness have the graph of the moves where the plan asks for one.
+    """
     batch, wanted = len(state), plan.wanted.shape[1]
-    outputs = state.new_full((batch, wanted + (plan.events is not None), state.shape[1]), torch.nan)
-    outputs[:, 0] = state
+    outputs = _Outputs(plan, state)
     event_time = torch.full_like(plan.wanted[:, 0], torch.nan)
     status, accepted, attempts = (torch.zeros(batch, dtype=torch.long, device=state.device) for _ in range(3))
     index = torch.full_like(status, -1)
@@ -62,18 +64,18 @@ def forward(
     if bool(bad.any()):
         left = _refuse(plan, walk, bad, status, words)
     while left is not None:
-        move, left = advance(plan, left, taped)
+        move, left = advance(plan, left, taped=False)
         calls += move.step.evaluations
         pending.append(move)
         if len(pending) == _PENDING or left is None:
-            _write(plan, pending, outputs)
+            outputs.pass_by(pending)
             pending.clear()
         if move.hit is not None:
             position = move.hit.rows.nonzero().flatten()
             rows = move.walk.rows[position]
             along = move.hit.along[position]
             event_time[rows] = move.walk.time[position] + along.double() * move.size[position].double()
-            outputs[rows, wanted] = dense(plan, move, Places(position, position, along)).detach()
+            outputs.add(rows, torch.full_like(rows, wanted), dense(plan, move, Places(position, position, along)))
         if move.ended is not None:
             position, how, which = move.ended
             rows = move.walk.rows[position]
@@ -83,38 +85,58 @@ def forward(
             evaluations[rows] = calls
             words |= move.words
         if plan.record:
-            steps.append(_step_line(move))
+            steps.append(_step_line(plan, move))
         if see is not None:
             see(move, left)
     columns = _columns(steps, batch, state)
-    return Trail(outputs, event_time, status, accepted, attempts, index, evaluations, calls, *columns, words)
+    return Trail(outputs.table(), event_time, status, accepted, attempts, index, evaluations, calls, *columns, words)
 
 
-@torch.no_grad()
-def _write(plan: Plan, moves: Sequence[Move], outputs: Tensor) -> None:
-    """The dense output of several moves at the requested times they came past, all at once."""
-    moves = [move for move in moves if bool((move.target > move.walk.target).any())]
-    if not moves:
-        return
-    if len(moves) == 1:
-        (move,) = moves
-        rows, time, before = move.walk.rows, move.walk.time, move.walk.target
-        found = places(plan, rows, time, move.size, before, move.target)
-        outputs[rows[found.position], found.target] = dense(plan, move, found).detach()
-        return
-    walks = [move.walk for move in moves]
-    rows, time, before, state = (torch.cat([getattr(w, n) for w in walks]) for n in ("rows", "time", "target", "state"))
-    size, target = torch.cat([m.size for m in moves]), torch.cat([m.target for m in moves])
-    blocks = [m.step.stages if isinstance(m.step.stages, Tensor) else torch.stack(list(m.step.stages)) for m in moves]
-    step = moves[0].step._replace(
-        state=torch.cat([m.step.state for m in moves]),
-        slope=torch.cat([m.step.slope for m in moves]),
-        stages=torch.cat(blocks, dim=1),
-    )
-    found = places(plan, rows, time, size, before, target)
-    p = found.position
-    values = plan.method.interpolate(pick(step, p), state[p], size[p], found.along)
-    outputs[rows[p], found.target] = values.detach()
+class _Outputs:
+    """States at the requested times, as they come in."""
+
+    def __init__(self, plan: Plan, state: Float[Tensor, "batch dim"]) -> None:
+        self.plan, self.first = plan, state
+        self.values: list[tuple[Tensor, Tensor, Tensor]] = []
+
+    def add(self, rows: Int[Tensor, " output"], targets: Int[Tensor, " output"], values: Tensor) -> None:
+        """Some states at some requested times."""
+        self.values.append((rows, targets, values if self.plan.graph else values.detach()))
+
+    def pass_by(self, moves: Sequence[Move]) -> None:
+        """The dense output of several moves at the requested times they came past, all at once but for a graph."""
+        moves = [move for move in moves if bool((move.target > move.walk.target).any())]
+        for move in moves if self.plan.graph or len(moves) == 1 else ():
+            rows = move.walk.rows
+            found = places(self.plan, rows, move.walk.time, move.size, move.walk.target, move.target)
+            self.add(rows[found.position], found.target, dense(self.plan, move, found))
+        if len(moves) > 1 and not self.plan.graph:
+            self._together(moves)
+
+    @torch.no_grad()
+    def _together(self, moves: Sequence[Move]) -> None:
+        walks = [move.walk for move in moves]
+        names = ("rows", "time", "target", "state")
+        rows, time, before, state = (torch.cat([getattr(w, name) for w in walks]) for name in names)
+        size, target = torch.cat([m.size for m in moves]), torch.cat([m.target for m in moves])
+        step = moves[0].step._replace(
+            state=torch.cat([m.step.state for m in moves]),
+            slope=torch.cat([m.step.slope for m in moves]),
+            stages=torch.cat([block_of(m.step) for m in moves], dim=1),
+        )
+        found = places(self.plan, rows, time, size, before, target)
+        p = found.position
+        self.add(rows[p], found.target, self.plan.method.interpolate(pick(step, p), state[p], size[p], found.along))
+
+    def table(self) -> Float[Tensor, "batch time dim"]:
+        """All of them; NaN where a sample did not come."""
+        times = self.plan.wanted.shape[1] + (self.plan.events is not None)
+        table = self.first.new_full((len(self.first), times, self.first.shape[1]), torch.nan)
+        table[:, 0] = self.first
+        if self.values:
+            rows, targets, values = (torch.cat(column) for column in zip(*self.values, strict=True))
+            table = table.index_put((rows, targets), values)
+        return table
 
 
 def dense(plan: Plan, move: Move, found: Places) -> Float[Tensor, "output dim"]:
@@ -133,15 +155,21 @@ def _refuse(plan: Plan, walk: Walk, bad: Tensor, status: Tensor, words: dict[int
             + ", ".join(map(str, broken[:5]))
         )
     kept = (~bad).nonzero().flatten()
-    return gather(walk, kept) if len(kept) else None
+    if not len(kept):
+        return None
+    left = gather(walk, kept)
+    if not plan.graph:
+        return left
+    return left._replace(slope=plan.bind(left.args)(left.time.to(left.state.dtype), left.state))  # without the bad ones
 
 
-def _step_line(move: Move) -> tuple[Tensor, ...]:
+def _step_line(plan: Plan, move: Move) -> tuple[Tensor, ...]:
     """Rows, step numbers, E, S, t and h of the accepted steps of a move."""
     kept = move.accept.nonzero().flatten()
     zeros = torch.zeros_like(move.size)
-    error = zeros if move.error is None else move.error.detach()
-    stiffness = zeros if move.step.stiffness is None else move.step.stiffness.detach()
+    error, stiffness = (zeros if v is None else v for v in (move.error, move.step.stiffness))
+    if not plan.graph:
+        error, stiffness = error.detach(), stiffness.detach()
     walk = move.walk
     return tuple(v[kept] for v in (walk.rows, walk.accepted, error, stiffness, walk.time, move.size.double()))
 

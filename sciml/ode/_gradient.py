@@ -1,13 +1,14 @@
 """Gradients through the steps that were taken: exact for the discrete map, with the step sizes held constant.
 
-A solve is one node of autograd's graph; what happens inside is repeated or remembered by one of two schedules:
+There are three schedules, with the same result:
 
-- *stacked*: the forward pass keeps only where each step started. Backward repeats all steps of all samples as one big
-  batch, takes the Jacobian of each step by one product per state component, runs the costate through them, and
-  collects the gradient of the parameters in one product. Few large operations instead of many small ones: for states
-  of few components.
-- *taped*: every step keeps its graph, and the costate runs through them one after another. With a budget of checkpoints
-  the tape is kept for a few steps at a time and the rest is repeated from where the checkpoints stand.
+- *graph*: autograd follows all steps of the forward pass. It keeps every activation, and repeats nothing.
+- *stacked*: a solve is one node of autograd's graph, and the forward pass keeps only where each step started. Backward
+  repeats all steps of all samples as one big batch, takes the Jacobian of each step by one product per state component,
+  runs the costate through them, and collects the gradient of the parameters in one product. Few large operations
+  instead of many small ones: for states of few components in small batches, and with little memory.
+- *checkpointed*: one node as well; the graph is kept for a few steps at a time, through which the costate runs one
+  after another, and the rest is repeated from where the checkpoints stand.
 """
 
 import itertools
@@ -23,10 +24,11 @@ from sciml.core.errors import ConfigError
 from sciml.ode._explicit import Explicit
 from sciml.ode._forward import Trail, dense, forward
 from sciml.ode._graph import complain_if_missed, first_order, grad
-from sciml.ode._loop import Hit, Move, Places, Plan, Walk, advance, gather, leaves, march, pick, places
+from sciml.ode._loop import Hit, Move, Places, Plan, Walk, gather, leaves, march, pick, places
 from sciml.ode._method import Step
 
 _FEW = 8  # components up to which one product per component is cheaper than one step after another
+_SMALL = 384  # samples up to which few large operations are cheaper than none that are repeated
 _CHUNK = 2048  # rows repeated at once by the stacked schedule: what stays in the cache
 _KEEP = 65536  # rows up to which the graphs of all chunks are kept; beyond, they are made twice
 _TAPE = 8  # steps whose graphs a checkpointed solve holds at once
@@ -37,14 +39,20 @@ class Discrete:
     """Differentiate the steps themselves; memory grows with their number.
 
     Arguments:
-        schedule: ``stacked``, ``taped``, or ``auto``: stacked up to eight state components.
+        schedule: ``stacked``, ``graph``, or ``auto``: stacked up to eight state components and 384 samples. Only the
+            graph has second derivatives.
     """
 
-    schedule: Literal["auto", "stacked", "taped"] = "auto"
+    schedule: Literal["auto", "stacked", "graph"] = "auto"
 
     def __post_init__(self) -> None:
-        if self.schedule not in ("auto", "stacked", "taped"):
-            raise ConfigError("unknown schedule of Discrete", got=self.schedule, expected="auto, stacked or taped")
+        if self.schedule not in ("auto", "stacked", "graph"):
+            raise ConfigError("unknown schedule of Discrete", got=self.schedule, expected="auto, stacked or graph")
+
+    def follows(self, state: Float[Tensor, "batch dim"]) -> bool:
+        """Whether autograd follows the steps from this initial state."""
+        few = state.shape[1] <= _FEW and len(state) <= _SMALL
+        return self.schedule == "graph" or (self.schedule == "auto" and not few)
 
 
 @dataclass(frozen=True)
@@ -84,8 +92,8 @@ class Integrate(torch.autograd.Function):
         """``tensors`` are the initial state, the arguments and the parameters; the trail is left in `box`."""
         state = tensors[0].detach()
         plan = replace(plan, args=tuple(t.detach() for t in tensors[1 : 1 + len(plan.args)]))
-        memory = _remember(plan, mode, state)
-        trail = forward(plan, state, memory.taped, memory.see)
+        memory = Sparse(mode.budget) if isinstance(mode, Checkpointed) else Stacked()
+        trail = forward(plan, state, memory.see)
         box.append(trail)
         ctx.plan, ctx.memory = plan, memory
         ctx.save_for_backward(*tensors)
@@ -154,17 +162,8 @@ class Gradients:
                 total.index_add_(0, rows, part)
 
 
-def _remember(plan: Plan, mode: Discrete | Checkpointed, state: Tensor) -> "Stacked | Taped | Sparse":
-    if isinstance(mode, Checkpointed):
-        return Sparse(mode.budget)
-    few = state.shape[1] <= _FEW
-    return Stacked() if mode.schedule == "stacked" or (mode.schedule == "auto" and few) else Taped()
-
-
 class Stacked:
     """The stacked schedule."""
-
-    taped = False
 
     def __init__(self) -> None:
         self.records: list[Record] = []
@@ -303,30 +302,6 @@ def _with_hits(found: Places, met: Tensor, plan: Plan) -> Places:
     return Places(*(torch.cat(pair) for pair in zip(found, extra, strict=True)))
 
 
-class Taped:
-    """The taped schedule: the graph of every step is kept."""
-
-    taped = True
-
-    def __init__(self) -> None:
-        self.moves: list[Move] = []
-        self.again: list[Walk] = []  # where they started, for another pass after the graphs are gone
-
-    def see(self, move: Move, left: Walk | None) -> None:
-        """Keep a move that at least one row accepted."""
-        if move.everyone or bool(move.accept.any()):
-            self.moves.append(move)
-
-    def reverse(self, plan: Plan, costs: Costs, found: Gradients) -> None:
-        """Run the costate back through the moves."""
-        for walk in self.again:
-            _reverse_move(plan, advance(plan, walk, taped=True)[0], costs, found)
-        while self.moves:
-            move = self.moves.pop()
-            _reverse_move(plan, move, costs, found)
-            self.again.append(move.walk)
-
-
 def _reverse_move(plan: Plan, move: Move, costs: Costs, found: Gradients) -> None:
     """The costate before a move from the one after it."""
     if not move.everyone:
@@ -405,8 +380,6 @@ class Sparse:
     While going forward the distance between checkpoints doubles whenever there are too many, so that their number stays
     within the budget without knowing how many moves there will be.
     """
-
-    taped = False
 
     def __init__(self, budget: int | None) -> None:
         self.budget = budget

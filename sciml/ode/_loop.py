@@ -38,6 +38,7 @@ class Plan:
         slope: f at the start, if it is known already; counted as an evaluation all the same.
         sign: -1 where the user's time runs the other way.
         searched: whether parameters were found by a search at the first time, which may have missed some.
+        graph: whether autograd follows all moves, each from the one before, as one graph.
     """
 
     f: Callable[..., Tensor]
@@ -56,6 +57,7 @@ class Plan:
     slope: Float[Tensor, "batch dim"] | None = None
     sign: int = 1
     searched: bool = False
+    graph: bool = False
 
     @property
     def lands(self) -> bool:
@@ -167,13 +169,14 @@ def start(plan: Plan, state: Float[Tensor, "batch dim"]) -> tuple[Walk, int]:
     else:
         order = plan.method.error_order
         assert order is not None
-        size = first_step(f, time.to(state.dtype), state, slope, plan.tolerance, order, span)
+        with torch.no_grad():
+            size = first_step(f, time.to(state.dtype), state, slope, plan.tolerance, order, span)
         size = plan.controller.bound(size)
         calls += 1
     ones = torch.ones(batch, dtype=state.dtype, device=state.device)
     counter = torch.zeros(batch, dtype=torch.long, device=state.device)
     memory = plan.controller.memory if plan.step is None else 0
-    sides = plan.events.values(time, state) if plan.events else state.new_zeros(batch, 0)
+    sides = plan.events.values(time, state.detach()) if plan.events else state.new_zeros(batch, 0)
     walk = Walk(
         torch.arange(batch, device=state.device),
         time,
@@ -204,7 +207,8 @@ def march(plan: Plan, walk: Walk, taped: bool = False, limit: int | None = None)
 def advance(plan: Plan, walk: Walk, taped: bool) -> tuple[Move, Walk | None]:
     """One attempt of every row under way; None for the next walk when all of them are done.
 
-    With `taped`, the move's walk holds leaves and its step the graph from them.
+    With `taped`, the move's walk holds leaves and its step the graph from them; the next walk has no graph. With a plan
+    whose moves are one graph, the next walk is part of it.
     """
     if taped:
         walk = leaves(walk)
@@ -214,7 +218,7 @@ def advance(plan: Plan, walk: Walk, taped: bool) -> tuple[Move, Walk | None]:
     reaches = remaining <= walk.size * (1 + 1e-9)
     taken = torch.where(reaches, remaining, walk.size)
     size = taken.to(dtype)
-    with torch.set_grad_enabled(taped):
+    with torch.set_grad_enabled(taped or plan.graph):
         step = plan.method.step(
             plan.bind(walk.args),
             walk.time.to(dtype),
@@ -236,6 +240,8 @@ def advance(plan: Plan, walk: Walk, taped: bool) -> tuple[Move, Walk | None]:
     if step.failed is not None:
         accept = accept & ~step.failed
     everyone = bool(accept.all())
+    if plan.graph and not everyone:
+        step = _without_rejected(plan, walk, size, step, accept)
     after = _after(plan, walk, step, error, accept, everyone, taken, torch.where(reaches, stop, walk.time + taken))
     hit = None
     if plan.events is not None:
@@ -248,6 +254,25 @@ def advance(plan: Plan, walk: Walk, taped: bool) -> tuple[Move, Walk | None]:
     ended, words = _ended(plan, walk, after, step, accept & reaches, hit, stuck, size)
     move = Move(walk, size, accept, everyone, step, scaled, after.target, hit, ended, words)
     return move, after if ended is None else _leave(after, ended[0])
+
+
+def _without_rejected(plan: Plan, walk: Walk, size: Tensor, step: Step, accept: Bool[Tensor, " row"]) -> Step:
+    """The step without the graph of rejected rows where they are not finite, which would spoil all gradients."""
+    if bool(_finite(step).all()):
+        return step
+    kept = accept.nonzero().flatten()
+    if not len(kept):
+        return step._replace(state=step.state.detach(), slope=step.slope.detach())
+    part = gather(walk, kept)
+    f, time = plan.bind(part.args), part.time.to(size.dtype)
+    again = plan.method.step(f, time, size[kept], part.state, part.slope, stiffness=plan.record)
+    stages = [old.detach().index_copy(0, kept, new) for old, new in zip(step.stages, again.stages, strict=True)]
+    rest = {
+        name: None if new is None else getattr(step, name).detach().index_copy(0, kept, new)
+        for name in ("state", "slope", "error", "stiffness")
+        if (new := getattr(again, name)) is not None
+    }
+    return step._replace(stages=stages, **rest)
 
 
 def _finite(step: Step) -> Bool[Tensor, " row"]:
@@ -266,7 +291,9 @@ def _after(
     ahead: Tensor,
 ) -> Walk:
     """The rows after the attempt, with the size of the next one."""
-    state, slope = step.state.detach(), step.slope.detach()
+    state, slope, before = step.state, step.slope, (walk.state, walk.slope)
+    if not plan.graph:
+        state, slope, before = state.detach(), slope.detach(), (walk.state.detach(), walk.slope.detach())
     size, earlier = walk.size, walk.earlier
     if plan.step is None:
         assert error is not None and plan.method.error_order is not None
@@ -285,7 +312,7 @@ def _after(
             earlier = (kept, *earlier[: plan.controller.memory - 1])
     if not everyone:
         column = accept[:, None]
-        state, slope = torch.where(column, state, walk.state.detach()), torch.where(column, slope, walk.slope.detach())
+        state, slope = torch.where(column, state, before[0]), torch.where(column, slope, before[1])
         ahead = torch.where(accept, ahead, walk.time)
     return walk._replace(
         time=ahead,
@@ -295,7 +322,7 @@ def _after(
         earlier=earlier,
         accepted=walk.accepted + accept,
         attempts=walk.attempts + 1,
-        args=tuple(a.detach() for a in walk.args),
+        args=walk.args if plan.graph else tuple(a.detach() for a in walk.args),
     )
 
 
@@ -311,7 +338,7 @@ def _meet(
     events: Events, method: Method, walk: Walk, after: Walk, step: Step, size: Tensor, accept: Tensor
 ) -> tuple[Walk, Hit | None]:
     """Whether an event function changed its sign in an accepted step, and where; the walk then stops there."""
-    sides = events.values(after.time, after.state)
+    sides = events.values(after.time, after.state.detach())
     met = events.crossed(walk.sides, sides) & accept[:, None]
     after = after._replace(sides=sides)
     if not bool(met.any()):
@@ -454,6 +481,9 @@ def gather(walk: Walk, kept: Int[Tensor, " kept"]) -> Walk:
 
 def pick(step: Step, rows: Int[Tensor, " kept"]) -> Step:
     """Some rows of a step, as far as the dense output needs them."""
-    stages = step.stages
-    block = stages if isinstance(stages, Tensor) else torch.stack(list(stages))
-    return step._replace(state=step.state[rows], slope=step.slope[rows], stages=block.index_select(1, rows))
+    return step._replace(state=step.state[rows], slope=step.slope[rows], stages=block_of(step).index_select(1, rows))
+
+
+def block_of(step: Step) -> Float[Tensor, "stage row dim"]:
+    """The stages as one tensor."""
+    return step.stages if isinstance(step.stages, Tensor) else torch.stack(list(step.stages))

@@ -81,7 +81,7 @@ def odeint(
         fixed steps end on every requested time, where it interpolates linearly; ``max_num_steps`` counts over the whole
         solve; the event time carries gradient; ``tsit5`` has the right weights. `solve` does more, for many samples.
     """
-    return _Call(func, y0, rtol, atol, method, options, event_fn).run(t, Discrete(schedule="taped"))
+    return _Call(func, y0, rtol, atol, method, options, event_fn).run(t, Discrete(schedule="graph"))
 
 
 def odeint_adjoint(

@@ -121,13 +121,16 @@ def _run(
         plan = replace(plan, slope=slope)
         tensors = (state, *plan.args, *leaves)
         if any(t.requires_grad for t in tensors):
+            if isinstance(gradient, Discrete) and gradient.follows(state):
+                trail = forward(replace(plan, slope=None, graph=True), state)
+                return trail.outputs, trail.errors, trail.stiffness, trail
             if isinstance(gradient, Adjoint):
                 return gradient.run(plan, state, leaves)
             box: list[Trail] = []
             outputs, errors, stiffness = Integrate.apply(plan, gradient, box, *tensors)
             return outputs, errors, stiffness, box[0]
     with torch.no_grad():
-        trail = forward(plan, state.detach(), False, None)
+        trail = forward(plan, state.detach())
     return trail.outputs, trail.errors, trail.stiffness, trail
 
 

@@ -87,7 +87,7 @@ def test_a_fixed_step_far_outside_the_stability_region_is_told():
 def test_gradients_of_samples_that_are_well_do_not_suffer():
     scale = torch.tensor(-1.0, dtype=DOUBLE, requires_grad=True)
     y0 = torch.tensor([[1.0], [-1.0], [2.0]], dtype=DOUBLE, requires_grad=True)
-    for gradient in (ode.Discrete(), ode.Discrete(schedule="taped"), ode.Checkpointed(), ode.Adjoint()):
+    for gradient in (ode.Discrete(), ode.Discrete(schedule="graph"), ode.Checkpointed(), ode.Adjoint()):
         found = ode.solve(lambda t, y: scale * y.sqrt(), y0, SPAN, gradient=gradient, rtol=1e-8)
         assert found.ok.tolist() == [True, False, True]
         grads = torch.autograd.grad(found.states[found.ok, 1].sum(), (scale, y0))
@@ -95,7 +95,7 @@ def test_gradients_of_samples_that_are_well_do_not_suffer():
         assert float(grads[1][1]) == 0 and bool(grads[1].isfinite().all())
 
 
-MODES = (ode.Discrete(schedule="stacked"), ode.Discrete(schedule="taped"), ode.Checkpointed(budget=2), ode.Adjoint())
+MODES = (ode.Discrete(schedule="stacked"), ode.Discrete(schedule="graph"), ode.Checkpointed(budget=2), ode.Adjoint())
 
 
 @pytest.mark.parametrize("method", ["dopri5", pytest.param("rodas4", marks=pytest.mark.slow)])
@@ -272,7 +272,7 @@ def test_times_closer_than_single_precision_can_tell():
 def test_a_constant_right_hand_side():
     scale = torch.tensor(2.0, dtype=DOUBLE, requires_grad=True)
     y0 = torch.zeros(1, 2, dtype=DOUBLE)
-    for gradient in (ode.Discrete(), ode.Discrete(schedule="taped"), ode.Checkpointed(), ode.Adjoint()):
+    for gradient in (ode.Discrete(), ode.Discrete(schedule="graph"), ode.Checkpointed(), ode.Adjoint()):
         found = ode.solve(lambda t, y: scale.expand(len(y), 2), y0, SPAN, gradient=gradient, record=True).check()
         assert float(found.steps.error.detach().max()) < 1e-9 and int(found.stats.rejected) == 0
         (grad,) = torch.autograd.grad(found.states[0, 1, 0], scale)

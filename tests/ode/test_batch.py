@@ -13,7 +13,7 @@ from sciml.core.status import Status
 DOUBLE = torch.float64
 GRADIENTS = {
     "stacked": ode.Discrete(schedule="stacked"),
-    "taped": ode.Discrete(schedule="taped"),
+    "graph": ode.Discrete(schedule="graph"),
     "checkpointed": ode.Checkpointed(budget=4),
     "adjoint": ode.Adjoint(),
 }
@@ -47,7 +47,7 @@ def test_a_sample_alone_is_the_sample_in_a_batch(method, record):
 
 
 @pytest.mark.parametrize(
-    "name", ["stacked", "adjoint", *(pytest.param(n, marks=pytest.mark.slow) for n in ("taped", "checkpointed"))]
+    "name", ["stacked", "adjoint", *(pytest.param(n, marks=pytest.mark.slow) for n in ("graph", "checkpointed"))]
 )
 def test_the_gradient_of_a_sample_alone_is_that_in_a_batch(name):
     rate = torch.tensor([1.5, 0.3, 2.5, 1.0], dtype=DOUBLE, requires_grad=True)

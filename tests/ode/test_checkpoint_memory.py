@@ -104,7 +104,7 @@ def test_without_a_budget_memory_grows_like_the_root_of_the_steps():
 
 @pytest.mark.parametrize(
     ("schedule", "counts"),
-    [("taped", QUICK), *(pytest.param(s, LONG.values[0], marks=LONG.marks) for s in ("taped", "stacked"))],
+    [("graph", QUICK), *(pytest.param(s, LONG.values[0], marks=LONG.marks) for s in ("graph", "stacked"))],
 )
 def test_remembering_every_step_grows_with_their_number(schedule, counts):
     most = [peak(ode.Discrete(schedule=schedule), count) for count in counts]

@@ -12,7 +12,7 @@ from sciml.core.status import Status
 DOUBLE = torch.float64
 GRADIENTS = {
     "stacked": ode.Discrete(schedule="stacked"),
-    "taped": ode.Discrete(schedule="taped"),
+    "graph": ode.Discrete(schedule="graph"),
     "checkpointed": ode.Checkpointed(budget=4),
 }
 FLOOR = ode.Event(lambda time, state: state[:, 0])
