@@ -13,12 +13,13 @@ from sciml.core.errors import ConfigError, NumericsError
 from sciml.core.status import Status
 from sciml.ode._control import PID, Tolerance
 from sciml.ode._dirk import DiagonallyImplicit
-from sciml.ode._explicit import Explicit, constants
+from sciml.ode._explicit import Explicit
 from sciml.ode._forward import Trail, forward
 from sciml.ode._graph import complain_if_missed, first_order
-from sciml.ode._loop import Move, Plan, Walk, pick
-from sciml.ode._method import Method
+from sciml.ode._loop import Move, Plan, Walk
+from sciml.ode._method import Method, pick
 from sciml.ode._solution import Stats
+from sciml.ode._weights import constants
 
 DRIFT = 1000.0
 """How far the state may be off before the gradient is doubted, in units of the tolerance."""

@@ -11,11 +11,10 @@ from torch import Tensor
 
 from sciml.core.errors import UserError
 from sciml.ode import _implicit_tableau as tableaus
-from sciml.ode._explicit import constants
 from sciml.ode._method import Field, Method, Step
 from sciml.ode._newton import Factors, Newton, jacobian, linearised, spectral_radius
 from sciml.ode._tableau import Row, Tableau
-from sciml.ode._weights import blended, weighted
+from sciml.ode._weights import blended, constants, weighted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,16 +77,9 @@ class DiagonallyImplicit(Method):
         radius = spectral_radius(start) if stiffness else None
         return Step(new, stages[-1], stages, error, radius, failed, spent + dim)
 
-    def interpolate(
-        self,
-        step: Step,
-        state: Float[Tensor, "row dim"],
-        size: Float[Tensor, " row"],
-        along: Float[Tensor, " row"],
-    ) -> Float[Tensor, "row dim"]:
-        """As `Method.interpolate`, from the tableau's polynomials."""
-        moved = torch.addcmul(state, size[:, None], blended(self.tableau.dense, step.stages, along))
-        return torch.where((along == 1)[:, None], step.state, moved)
+    def polynomial(self, step: Step, size: Float[Tensor, " row"]) -> Float[Tensor, "power row dim"]:
+        """As `Method.polynomial`, from those of the tableau."""
+        return blended(self.tableau.dense, step, size)
 
     @property
     def gamma(self) -> float:

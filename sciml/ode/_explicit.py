@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import torch
 from jaxtyping import Float
@@ -11,6 +10,7 @@ from torch import Tensor
 from sciml.ode import _tableau as tableaus
 from sciml.ode._method import Field, Method, Step
 from sciml.ode._tableau import Tableau
+from sciml.ode._weights import blended, constants
 
 DORMAND_PRINCE = "Dormand, Prince, A family of embedded Runge-Kutta formulae, J. Comput. Appl. Math. 6 (1980)"
 
@@ -64,23 +64,9 @@ class Explicit(Method):
         estimate = None if twin is None else _stiffness(slope - twin_slope, new - twin_state)
         return Step(new, slope, stages.all(), error, estimate, None, last, scaled=not separate)
 
-    def interpolate(
-        self,
-        step: Step,
-        state: Float[Tensor, "row dim"],
-        size: Float[Tensor, " row"],
-        along: Float[Tensor, " row"],
-    ) -> Float[Tensor, "row dim"]:
-        """As `Method.interpolate`, from the tableau's polynomials."""
-        theta = along.double()
-        powers = torch.stack([theta**k for k in range(1, len(self.tableau.dense[0]) + 1)])
-        table = constants(sum(self.tableau.dense, ()), theta).view(self.tableau.stages, -1)
-        weights = (table @ powers).to(state.dtype)
-        if not step.scaled:
-            weights = weights * size
-        stages = step.stages if isinstance(step.stages, Tensor) else torch.stack(list(step.stages))
-        dense = state + (weights[:, :, None] * stages).sum(0)
-        return torch.where((along == 1)[:, None], step.state, dense)
+    def polynomial(self, step: Step, size: Float[Tensor, " row"]) -> Float[Tensor, "power row dim"]:
+        """As `Method.polynomial`, from those of the tableau."""
+        return blended(self.tableau.dense, step, size)
 
 
 class _Recorded:
@@ -128,17 +114,6 @@ class _Packed:
         if state is None:
             return torch.mv(block, given).view(self._block.shape[1:])
         return torch.addmv(state.reshape(-1), block, given).view(state.shape)
-
-
-def constants(values: tuple[float, ...], like: Tensor) -> Tensor:
-    """Coefficients as a tensor of the dtype and device of `like`, made once."""
-    return _constants(values, like.dtype, like.device)
-
-
-@lru_cache(maxsize=512)
-def _constants(values: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
-    with torch.inference_mode(False):
-        return torch.tensor(values, dtype=dtype, device=device)
 
 
 def _stiffness(slopes: Float[Tensor, "row dim"], states: Float[Tensor, "row dim"]) -> Float[Tensor, " row"]:

@@ -8,7 +8,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from sciml.core.status import Status
-from sciml.ode._loop import Move, Places, Plan, Walk, advance, block_of, gather, pick, places, start
+from sciml.ode._loop import Move, Places, Plan, Walk, advance, gather, places, start
+from sciml.ode._method import block_of
 
 _PENDING = 16  # moves whose dense output is computed together
 
@@ -125,8 +126,8 @@ class _Outputs:
             stages=torch.cat([block_of(m.step) for m in moves], dim=1),
         )
         found = places(self.plan, rows, time, size, before, target)
-        p = found.position
-        self.add(rows[p], found.target, self.plan.method.interpolate(pick(step, p), state[p], size[p], found.along))
+        values = self.plan.method.interpolate_at(step, state, size, found.position, found.along)
+        self.add(rows[found.position], found.target, values)
 
     def table(self) -> Float[Tensor, "batch time dim"]:
         """All of them; NaN where a sample did not come."""
@@ -141,8 +142,7 @@ class _Outputs:
 
 def dense(plan: Plan, move: Move, found: Places) -> Float[Tensor, "output dim"]:
     """The dense output of one move."""
-    p = found.position
-    return plan.method.interpolate(pick(move.step, p), move.walk.state[p], move.size[p], found.along)
+    return plan.method.interpolate_at(move.step, move.walk.state, move.size, found.position, found.along)
 
 
 def _refuse(plan: Plan, walk: Walk, bad: Tensor, status: Tensor, words: dict[int, str]) -> Walk | None:

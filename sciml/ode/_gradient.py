@@ -24,7 +24,7 @@ from sciml.core.errors import ConfigError
 from sciml.ode._explicit import Explicit
 from sciml.ode._forward import Trail, dense, forward
 from sciml.ode._graph import complain_if_missed, first_order, grad
-from sciml.ode._loop import Hit, Move, Places, Plan, Walk, gather, leaves, march, pick, places
+from sciml.ode._loop import Hit, Move, Places, Plan, Walk, gather, leaves, march, places
 from sciml.ode._method import Step
 
 _FEW = 8  # components up to which one product per component is cheaper than one step after another
@@ -282,7 +282,7 @@ def _known_costs(
         found = _with_hits(places(plan, part.rows, part.time, part.size, part.before, part.after), part.met, plan)
         p = found.position
         if len(p):
-            values.append(plan.method.interpolate(pick(step, p), state[p], part.size[p], found.along))
+            values.append(plan.method.interpolate_at(step, state, part.size, p, found.along))
             weights.append(costs.outputs[part.rows[p], found.target])
     if costs.errors is not None and step.error is not None:
         values.append(plan.tolerance.ratio(step.error, state, step.state))

@@ -18,7 +18,7 @@ from torch import Tensor
 from sciml.core.status import Status
 from sciml.ode._control import PID, Tolerance, first_step
 from sciml.ode._events import Events, locate
-from sciml.ode._method import Field, Method, Step
+from sciml.ode._method import Field, Method, Step, pick
 
 
 @dataclass(frozen=True)
@@ -477,13 +477,3 @@ def gather(walk: Walk, kept: Int[Tensor, " kept"]) -> Walk:
         return value[kept] if isinstance(value, Tensor) else value
 
     return Walk(*(rows_of(value) for value in walk))
-
-
-def pick(step: Step, rows: Int[Tensor, " kept"]) -> Step:
-    """Some rows of a step, as far as the dense output needs them."""
-    return step._replace(state=step.state[rows], slope=step.slope[rows], stages=block_of(step).index_select(1, rows))
-
-
-def block_of(step: Step) -> Float[Tensor, "stage row dim"]:
-    """The stages as one tensor."""
-    return step.stages if isinstance(step.stages, Tensor) else torch.stack(list(step.stages))

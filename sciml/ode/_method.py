@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from jaxtyping import Bool, Float
+import torch
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 Field = Callable[[Tensor, Tensor], Tensor]
@@ -92,6 +93,9 @@ class Method(ABC):
         """
 
     @abstractmethod
+    def polynomial(self, step: Step, size: Float[Tensor, " row"]) -> Float[Tensor, "power row dim"]:
+        """The dense output: coefficients of θ, θ², ... in y(t + θh) - y(t)."""
+
     def interpolate(
         self,
         step: Step,
@@ -100,3 +104,42 @@ class Method(ABC):
         along: Float[Tensor, " row"],
     ) -> Float[Tensor, "row dim"]:
         """The dense output y(t + along · h), along in [0, 1]; `state` and `size` are those the step started with."""
+        return _evaluate(self.polynomial(step, size), state, step.state, along)
+
+    def interpolate_at(
+        self,
+        step: Step,
+        state: Float[Tensor, "row dim"],
+        size: Float[Tensor, " row"],
+        position: Int[Tensor, " output"],
+        along: Float[Tensor, " output"],
+    ) -> Float[Tensor, "output dim"]:
+        """The same at any number of places, `position` being the row of each; polynomials first if that is less."""
+        if len(position) > len(state):
+            polynomial = self.polynomial(step, size).index_select(1, position)
+            return _evaluate(polynomial, state[position], step.state[position], along)
+        return self.interpolate(pick(step, position), state[position], size[position], along)
+
+
+def pick(step: Step, rows: Int[Tensor, " kept"]) -> Step:
+    """Some rows of a step, as far as the dense output needs them."""
+    return step._replace(state=step.state[rows], slope=step.slope[rows], stages=block_of(step).index_select(1, rows))
+
+
+def block_of(step: Step) -> Float[Tensor, "stage row dim"]:
+    """The stages as one tensor."""
+    return step.stages if isinstance(step.stages, Tensor) else torch.stack(list(step.stages))
+
+
+def _evaluate(
+    polynomial: Float[Tensor, "power row dim"],
+    before: Float[Tensor, "row dim"],
+    after: Float[Tensor, "row dim"],
+    along: Float[Tensor, " row"],
+) -> Float[Tensor, "row dim"]:
+    """``before + c_1 θ + c_2 θ² + ...`` by Horner's rule; exactly `after` at the end of the step."""
+    theta = along.to(before.dtype)[:, None]
+    *lower, total = polynomial.unbind(0)
+    for coefficient in reversed(lower):
+        total = torch.addcmul(coefficient, theta, total)
+    return torch.where(theta == 1, after, torch.addcmul(before, theta, total))

@@ -62,16 +62,9 @@ class Rosenbrock(Method):
         radius = spectral_radius(start.by_state) if stiffness else None
         return Step(new, end, stages, weighted(table.error, stages), radius, None, spent, scaled=True)
 
-    def interpolate(
-        self,
-        step: Step,
-        state: Float[Tensor, "row dim"],
-        size: Float[Tensor, " row"],
-        along: Float[Tensor, " row"],
-    ) -> Float[Tensor, "row dim"]:
-        """As `Method.interpolate`, from the method's own polynomials."""
-        moved = state + blended(self.tableau.dense, step.stages, along)
-        return torch.where((along == 1)[:, None], step.state, moved)
+    def polynomial(self, step: Step, size: Float[Tensor, " row"]) -> Float[Tensor, "power row dim"]:
+        """As `Method.polynomial`, from those of the tableau."""
+        return blended(self.tableau.dense, step, size)
 
 
 METHODS: tuple[Method, ...] = (

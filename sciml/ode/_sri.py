@@ -12,8 +12,8 @@ from torch import Tensor
 
 from sciml.ode._brownian import Increment
 from sciml.ode._explicit import _stiffness as secant
-from sciml.ode._explicit import constants
 from sciml.ode._sri_tableau import SOSRI, SOSRI2, SRIW1, SRIW2, SRITableau
+from sciml.ode._weights import constants
 
 Part = Callable[[float, Tensor], Tensor]
 """Drift or diffusion as methods see it: ``(time, state: row dim) -> row dim``, one time for all rows."""

@@ -1,12 +1,12 @@
-"""Weighted sums of stages held in one tensor, as the implicit methods keep them."""
+"""Weighted sums of stages, and the constants of a method as tensors."""
 
-from collections.abc import Sequence
+from functools import lru_cache
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sciml.ode._explicit import constants
+from sciml.ode._method import Step, block_of
 from sciml.ode._tableau import Row
 
 
@@ -15,14 +15,20 @@ def weighted(weights: Row, stages: Float[Tensor, "stage row dim"]) -> Float[Tens
     return torch.mv(stages.flatten(1).t(), constants(weights, stages)).view(stages.shape[1:])
 
 
-def blended(
-    dense: tuple[Row, ...],
-    stages: Float[Tensor, "stage row dim"] | Sequence[Float[Tensor, "row dim"]],
-    along: Float[Tensor, " row"],
-) -> Float[Tensor, "row dim"]:
-    """Σ b_i(θ) k_i with polynomials b_i(θ) = dense_i1 θ + dense_i2 θ² + ... and θ = along."""
-    block = stages if isinstance(stages, Tensor) else torch.stack(list(stages))
-    theta = along.double()
-    powers = torch.stack([theta**k for k in range(1, len(dense[0]) + 1)])
-    weights = constants(sum(dense, ()), theta).view(len(dense), -1) @ powers
-    return (weights.to(block.dtype)[:, :, None] * block).sum(0)
+def blended(dense: tuple[Row, ...], step: Step, size: Float[Tensor, " row"]) -> Float[Tensor, "power row dim"]:
+    """h Σ_i dense_ij k_i for every power j of θ, from b_i(θ) = dense_i1 θ + dense_i2 θ² + ..."""
+    block = block_of(step)
+    table = constants(sum(zip(*dense, strict=True), ()), block).view(-1, len(dense))
+    mixed = (table @ block.flatten(1)).view(-1, *block.shape[1:])
+    return mixed if step.scaled else mixed * size[:, None]
+
+
+def constants(values: tuple[float, ...], like: Tensor) -> Tensor:
+    """Coefficients as a tensor of the dtype and device of `like`, made once."""
+    return _constants(values, like.dtype, like.device)
+
+
+@lru_cache(maxsize=512)
+def _constants(values: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    with torch.inference_mode(False):
+        return torch.tensor(values, dtype=dtype, device=device)
