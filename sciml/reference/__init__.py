@@ -1,5 +1,7 @@
 """Classical numerics for reference solvers: batched torch, float64, no problem by name."""
 
+from sciml.reference._mechanism import GAS_CONSTANT as GAS_CONSTANT
+from sciml.reference._mechanism import Mechanism as Mechanism
 from sciml.reference._ordinary import Slope as Slope
 from sciml.reference._ordinary import closed_form as closed_form
 from sciml.reference._ordinary import integrate_rows as integrate_rows
@@ -13,12 +15,20 @@ from sciml.reference._stepping import in_chunks as in_chunks
 from sciml.reference._stepping import integrate as integrate
 from sciml.reference._stepping import rk4 as rk4
 from sciml.reference._stepping import ssp_rk3 as ssp_rk3
+from sciml.reference._stirred import Inflow as Inflow
+from sciml.reference._stirred import Nozzle as Nozzle
+from sciml.reference._stirred import StirredReactor as StirredReactor
 from sciml.reference._stochastic import ito_paths as ito_paths
 
 __all__ = [
+    "GAS_CONSTANT",
     "ORDERS",
     "Fourier",
+    "Inflow",
+    "Mechanism",
+    "Nozzle",
     "Slope",
+    "StirredReactor",
     "Tendency",
     "band_limited_field",
     "closed_form",
