@@ -66,18 +66,18 @@ def test_a_closed_box_explodes_as_in_cantera(name):
     reactor = StirredReactor(mechanism, 1.0)
     start = reactor.encode(double(temperature), double(2e5), shares[None])
     wanted = torch.tensor(times, dtype=torch.float64)
-    atol = 1e-8 * double(*[1e-3] * len(shares), 1e3)
+    atol = 1e-7 * double(*[1e-3] * len(shares), 1e3)
     solution = ode.solve(
-        reactor.slope, start, wanted, args=(double(0.0),), method="kvaerno5", rtol=1e-8, atol=atol
+        reactor.slope, start, wanted, args=(double(0.0),), method="rodas4", rtol=1e-7, atol=atol
     ).check()
     found = solution.states[0, :, -1].numpy()
     delays = [np.interp(temperature + 400, curve, times) for curve in (found, np.array(true))]
-    assert delays[0] == pytest.approx(delays[1], rel=1e-5)
+    assert delays[0] == pytest.approx(delays[1], rel=1e-4)
     assert max(true) < mechanism.hottest
     np.testing.assert_allclose(found, true, rtol=1e-4)
     state = solution.states[0]
     assert (state[:, :-1].sum(1) / state[0, :-1].sum() - 1).abs().max() < 1e-10
-    assert (reactor.energy(state) / reactor.energy(state)[0] - 1).abs().max() < 1e-7
+    assert (reactor.energy(state) / reactor.energy(state)[0] - 1).abs().max() < 1e-6
     atoms = state[:, :-1] / mechanism.weights @ mechanism.composition.T
     kept = atoms[0] > 0
     assert (atoms[:, kept] / atoms[0, kept] - 1).abs().max() < 1e-10
@@ -109,14 +109,14 @@ def test_mass_and_energy_are_accounted_for(methane):
     enters = (methane.heat_and_enthalpy(double(300.0))[1][0] / methane.weights * feed).sum() * FLOW
 
     def with_books(time, state, energy):
-        inside, heat = state[:, :-2], pulse(time, energy)
+        inside, heat = state[:, :-2], pulse(time, energy, 3e-4, 5e-5)
         out = reactor.mass_flow_out(inside)
         mass = inside[:, :-1].sum(1)
         leaves = out * (reactor.energy(inside) + reactor.pressure(inside) * VOLUME) / mass
         books = torch.stack((FLOW - out, heat + enters - leaves), dim=1)
         return torch.cat((reactor.slope(time, inside, heat), books), dim=1)
 
-    times = torch.linspace(0, 4e-3, 9, dtype=torch.float64)
+    times = torch.linspace(0, 8e-4, 9, dtype=torch.float64)
     begin = torch.cat((start, torch.zeros(1, 2).double()), dim=1)
     atol = torch.cat((tolerances(methane, 1e-7), double(1e-11, 1e-4)))
     solution = ode.solve(
@@ -169,11 +169,11 @@ def test_the_nozzle_where_it_chokes_and_where_it_stops():
 def test_cantera_and_ours_of_the_open_reactor(methane):
     """The same flow, pulse and nozzle in Cantera, 80 J: temperature along, and the moment of ignition."""
     reactor, start = combustor(methane)
-    times = torch.linspace(0, 6e-3, 61, dtype=torch.float64)
+    times = torch.linspace(0, 4e-3, 41, dtype=torch.float64)
     true = open_in_cantera(80.0, times.tolist())
     solution = ode.solve(
-        fired(reactor), start, times, args=(double(80.0),), method="rodas4", rtol=1e-7,
-        atol=tolerances(methane, 1e-7), controller=ode.PID(longest=2e-4),
+        fired(reactor), start, times, args=(double(80.0),), method="rodas4", rtol=1e-6,
+        atol=tolerances(methane, 1e-6), controller=ode.PID(longest=2e-4),
     ).check()  # fmt: skip
     found = solution.states[0, :, -1].numpy()
     np.testing.assert_allclose(found, true, rtol=1e-3)
@@ -195,7 +195,9 @@ def open_in_cantera(energy, times):
         return float(THROAT.flow(*one))
 
     cantera.MassFlowController(box, outside, mdot=leaving)
-    shape = cantera.Func1("Gaussian", [energy / (2e-4 * math.sqrt(2 * math.pi)), 2e-3, 2e-4 * 2 * math.sqrt(2 * math.log(2))])
+    shape = cantera.Func1(
+        "Gaussian", [energy / (2e-4 * math.sqrt(2 * math.pi)), 2e-3, 2e-4 * 2 * math.sqrt(2 * math.log(2))]
+    )
     cantera.Wall(outside, box, A=1.0, Q=shape)
     net = cantera.ReactorNet([box])
     net.rtol, net.atol, net.max_time_step = 1e-9, 1e-15, 1e-4
@@ -209,15 +211,15 @@ def open_in_cantera(energy, times):
 def test_gradients_across_ignition(methane):
     """dT(t)/dE, dT/d ln A and dT/d(activation energy) against central differences on the same steps."""
     reactor, start = combustor(methane)
-    times = torch.linspace(0, 2.4e-4, 7, dtype=torch.float64)
+    times = torch.linspace(0, 1.2e-4, 7, dtype=torch.float64)
 
     def temperatures(energy, ln_a, activation):
         def f(time, state, *given):
-            heat = pulse(time, given[0], 6e-5, 2e-5)
+            heat = pulse(time, given[0], 4e-5, 1e-5)
             return reactor.slope(time, state, heat, given[1][:, None], given[2][:, None])
 
         return ode.solve(
-            f, start.expand(len(energy), -1), times, args=(energy, ln_a, activation), method="rodas4", step=2e-6
+            f, start.expand(len(energy), -1), times, args=(energy, ln_a, activation), method="rodas4", step=1e-6
         ).check().states[..., -1]  # fmt: skip
 
     base = double(120.0), methane.ln_a, methane.activation
