@@ -92,7 +92,7 @@ PROBLEM = CombustorIgnition(
     parameters=(
         Parameter("laser_x", "x₀", "m", "distance of the kernel from the injector", 0.012, 0.108),
         Parameter("laser_y", "y₀", "m", "height of the kernel above the lower wall", 0.006, 0.054),
-        Parameter("energy", "E₀", "J", "energy the laser deposits", 11.0, 27.0, "log"),
+        Parameter("energy", "E₀", "J", "energy the laser deposits", 10.0, 25.0, "log"),
         Parameter("duration", "τ", "s", "full width of the pulse at half maximum", 1e-4, 5e-4, "log"),
         Parameter("radius", "r₀", "m", "radius of the kernel at 1/e", 0.008, 0.014),
         Parameter("equivalence_ratio", "φ", "1", "equivalence ratio of the whole feed", 0.14, 0.21),

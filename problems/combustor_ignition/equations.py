@@ -35,6 +35,8 @@ PULSE = 4.0
 """The pulse is a Gaussian in time cut off this many full widths at half maximum after firing, its peak halfway."""
 
 BOUND_LN_A = 5.0
+ACTIVATION = 8.368e7
+"""Of the one step, J/kmol: 20 kcal/mol, as in the mechanism's file."""
 BOUND_ACTIVATION = 0.3
 """Largest change of the activation energy, as a share of it."""
 CAP = 40.0
@@ -132,9 +134,9 @@ CLOSURES: dict[str, Callable[..., Tensor]] = {
 def uncertain() -> tuple[Uncertain, ...]:
     """The three closures to be learned."""
     return (
-        Uncertain("heat", "source", window=_window, cap=lambda params: CAP * params["energy"]),
-        Uncertain("pre_exponential", "coefficient", bound=BOUND_LN_A),
-        Uncertain("activation", "coefficient", bound=BOUND_ACTIVATION * 8.368e7),
+        Uncertain(name="heat", kind="source", window=_window, cap=lambda params: CAP * params["energy"]),
+        Uncertain(name="pre_exponential", kind="coefficient", bound=BOUND_LN_A),
+        Uncertain(name="activation", kind="coefficient", bound=BOUND_ACTIVATION * ACTIVATION),
     )
 
 
