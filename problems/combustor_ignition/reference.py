@@ -47,7 +47,9 @@ def kernel(row: dict[str, float], zones: tuple[int, int] = ZONES) -> np.ndarray:
         cut = (np.linspace(0, size, count + 1) - centre) / row["radius"]
         upper = np.array([math.erfc(abs(c)) for c in cut])  # no cancellation far from the centre
         share = np.where(
-            cut[:-1] >= 0, upper[:-1] - upper[1:], np.where(cut[1:] <= 0, upper[1:] - upper[:-1], 2 - upper[:-1] - upper[1:])
+            cut[:-1] >= 0,
+            upper[:-1] - upper[1:],
+            np.where(cut[1:] <= 0, upper[1:] - upper[:-1], 2 - upper[:-1] - upper[1:]),
         )
         parts.append(share)
     shares = np.outer(*parts)

@@ -57,7 +57,9 @@ def _open(source: str | Path) -> Any:
     except cantera.CanteraError as error:
         reason = " ".join(line.strip(" |*>") for line in str(error).splitlines()).strip()
         raise UserError(
-            f"Cantera cannot read the mechanism {source}", got=reason[:300], fix="Reinstall Cantera or restore the file."
+            f"Cantera cannot read the mechanism {source}",
+            got=reason[:300],
+            fix="Reinstall Cantera or restore the file.",
         ) from None
 
 

@@ -206,7 +206,9 @@ def solve_zones(
         for (start, longest), (end, _) in zip(marks[:-1], marks[1:], strict=True):
             solver = LSODA(slope, start, vector, end, max_step=longest, rtol=rtol, atol=pack(scale), jac=matrix,
                            lband=band, uband=band)  # fmt: skip
-            close = 1e-12 * (times[-1] - times[0])  # LSODA may end a rounding error before its last time, and step forever
+            close = 1e-12 * (
+                times[-1] - times[0]
+            )  # LSODA may end a rounding error before its last time, and step forever
             while end - solver.t > close:
                 if steps == max_steps:
                     return states, Status.MAX_STEPS, steps

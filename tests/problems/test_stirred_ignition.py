@@ -46,7 +46,9 @@ def test_the_mechanism_is_gri_without_nitrogen_and_argon():
     gas.TPX = full.TPX = 1800.0, 2e5, "CH4:1, O2:2, OH:0.1, H:0.1, CH3:0.1"
     rates = dict(zip(full.species_names, full.net_production_rates, strict=True))
     np.testing.assert_allclose(gas.net_production_rates, [rates[n] for n in gas.species_names], rtol=1e-9, atol=1e-9)
-    np.testing.assert_allclose([gas[name].molecular_weights[0] for name in equations.SPECIES], equations.WEIGHTS, rtol=1e-4)
+    np.testing.assert_allclose(
+        [gas[name].molecular_weights[0] for name in equations.SPECIES], equations.WEIGHTS, rtol=1e-4
+    )
 
 
 def test_two_steps_release_the_heat_of_combustion_and_stop_at_carbon_monoxide_equilibrium():

@@ -150,7 +150,9 @@ def test_one_zone_is_the_stirred_reactor():
         orifice=Orifice(equations.THROAT, equations.DISCHARGE, equations.OUTSIDE),
     )  # fmt: skip
     state = equations.encode(fields, params)
-    state = torch.cat([0.6 * state[:, :2], 0.4 * state[:, :2].sum() * torch.tensor([[0.55, 0.45]]), 5 * state[:, 4:]], 1)
+    state = torch.cat(
+        [0.6 * state[:, :2], 0.4 * state[:, :2].sum() * torch.tensor([[0.55, 0.45]]), 5 * state[:, 4:]], 1
+    )
     wanted = reactor.slope(torch.zeros(1), state, torch.tensor([1e4]).double(), rates=feed)
     found = zone.rates(state.numpy()[:, None], 1e4)[:, 0]
     np.testing.assert_allclose(found, wanted.numpy(), rtol=1e-6)
@@ -175,7 +177,9 @@ def test_the_cold_steady_state_has_the_analytic_choked_pressure():
     expected *= ((gamma + 1) / 2) ** ((gamma + 1) / (2 * (gamma - 1)))
     assert network.pressure(states)[-1, 0, -1] == pytest.approx(expected, rel=1e-4)
     np.testing.assert_allclose(states[-1, ..., 4], 300.0, rtol=1e-4)
-    np.testing.assert_allclose(states[-1, 0, :, :4] / states[-1, 0, :, :4].sum(-1, keepdims=True), shares[None].repeat(4, 0), atol=1e-6)
+    np.testing.assert_allclose(
+        states[-1, 0, :, :4] / states[-1, 0, :, :4].sum(-1, keepdims=True), shares[None].repeat(4, 0), atol=1e-6
+    )
 
 
 def test_the_orifice_is_continuous_where_it_chokes_and_shut_at_equal_pressure():
