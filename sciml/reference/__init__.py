@@ -1,5 +1,6 @@
 """Classical numerics for reference solvers: batched torch, float64, no problem by name."""
 
+from sciml.reference._gas import Gas as Gas
 from sciml.reference._mechanism import GAS_CONSTANT as GAS_CONSTANT
 from sciml.reference._mechanism import Mechanism as Mechanism
 from sciml.reference._ordinary import Slope as Slope
@@ -19,17 +20,23 @@ from sciml.reference._stirred import Inflow as Inflow
 from sciml.reference._stirred import Nozzle as Nozzle
 from sciml.reference._stirred import StirredReactor as StirredReactor
 from sciml.reference._stochastic import ito_paths as ito_paths
+from sciml.reference._zones import Orifice as Orifice
+from sciml.reference._zones import Zones as Zones
+from sciml.reference._zones import solve_zones as solve_zones
 
 __all__ = [
     "GAS_CONSTANT",
     "ORDERS",
     "Fourier",
+    "Gas",
     "Inflow",
     "Mechanism",
     "Nozzle",
+    "Orifice",
     "Slope",
     "StirredReactor",
     "Tendency",
+    "Zones",
     "band_limited_field",
     "closed_form",
     "in_chunks",
@@ -39,5 +46,6 @@ __all__ = [
     "no_axes",
     "resample",
     "rk4",
+    "solve_zones",
     "ssp_rk3",
 ]
