@@ -118,7 +118,7 @@ def test_coefficient_networks_start_at_the_reference_exactly(cases, make):
     assert torch.equal(started, plain)
 
 
-@pytest.mark.parametrize("form", ("network", "hypernetwork"))
+@pytest.mark.parametrize("form", ["network", "hypernetwork"])
 def test_a_source_starts_with_the_energy_of_the_reference(tank, cases, make, form):
     module, parameters = make(small(form)), cases[0]
     params = module.named(parameters)
@@ -296,8 +296,7 @@ def test_a_hidden_source_is_recovered(tank, make, form):
 
 
 def test_the_reduced_model_as_it_is_has_nothing_to_learn(tank, make, cases):
-    parameters, states = cases
-    solver = ReducedModelSolver()
+    parameters, solver = cases[0], ReducedModelSolver()
     recipe = solver.recipe("tiny")
     statistics = Statistics(torch.zeros(3), torch.ones(3), parameters.mean(0).float(), parameters.std(0).float())
     model = recipe.model.model_copy(update={"learn": None})
