@@ -1,5 +1,7 @@
 """Physics-based parameterised neural ODEs: bounds by construction, the physics they start from, exact gradients."""
 
+import importlib.util
+import json
 import sys
 from pathlib import Path
 
@@ -26,6 +28,12 @@ from sciml.train import Spec, Start, TrajectoriesConfig, TrajectoryBatch
 TANK = Path(__file__).parent.parent / "fixtures" / "warm_tank"
 FORMS = ("network", "hypernetwork", "shape")
 TIMES = torch.linspace(0, 8, 33, dtype=torch.float64)
+
+_SPEC = importlib.util.spec_from_file_location(
+    "golden_reduced_models", Path(__file__).parent.parent / "golden" / "reduced_models.py"
+)
+golden = importlib.util.module_from_spec(_SPEC)
+_SPEC.loader.exec_module(golden)
 
 
 @pytest.fixture(scope="module")
@@ -304,3 +312,8 @@ def test_the_reduced_model_as_it_is_has_nothing_to_learn(tank, make, cases):
     module = solver.build(tank, spec)
     assert not list(module.parameters())
     assert solver.fit(module, None)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_golden_output(form):
+    assert golden.output(form) == pytest.approx(json.loads(golden.FILE.read_text())[form], rel=1e-9, abs=1e-9)
