@@ -71,9 +71,15 @@ class Trajectories(Task):
         return cls(open_trajectories(problem, preset, progress=progress, workers=workers), config)
 
     def validate(self, solver: Solver, module: nn.Module) -> float:
-        """Mean relative L2 error of the validation trajectories, each predicted from its first frame."""
-        predicted = predict_on(solver, module, self._starts("valid")).mean
-        return finite_mean(whole_error(_errors(predicted, good_states(self.source, "valid"))))
+        """Mean relative L2 error of the validation trajectories, each predicted from its first frame.
+
+        Fields of different units are measured in their standard deviations, so that none counts for its unit.
+        """
+        predicted, true = predict_on(solver, module, self._starts("valid")).mean, good_states(self.source, "valid")
+        if len({field.units for field in self.problem.fields}) > 1:
+            mean, std = self.statistics.field_mean, self.statistics.field_std
+            predicted, true = (predicted - mean) / std, (true - mean) / std
+        return finite_mean(whole_error(_errors(predicted, true)))
 
     def examine(self, solver: Solver, module: nn.Module) -> Examination:
         """The metrics above and the predicted trajectories from frame 1 on."""
