@@ -243,6 +243,8 @@ def test_predictions_carry_the_chance_of_the_outcome(cases, make):
 def test_only_uncertain_closures_are_learned(make):
     assert not list(make(small(learn=())).parameters())
     assert {n.split(".")[0] for n, _ in make(small(learn=("heat",))).named_parameters()} == {"field"}
+    assert {n.split(".")[0] for n, _ in make(small(learn="sources")).named_parameters()} == {"field"}
+    assert {n.split(".")[0] for n, _ in make(small(learn="coefficients")).named_parameters()} == {"coefficients"}
     with pytest.raises(ConfigError, match="heat, rate"):
         make(small(learn=("speed",)))
 
@@ -307,7 +309,7 @@ def test_the_reduced_model_as_it_is_has_nothing_to_learn(tank, make, cases):
     parameters, solver = cases[0], ReducedModelSolver()
     recipe = solver.recipe("tiny")
     statistics = Statistics(torch.zeros(3), torch.ones(3), parameters.mean(0).float(), parameters.std(0).float())
-    model = recipe.model.model_copy(update={"learn": None})
+    model = recipe.model.model_copy(update={"learn": "all"})
     spec = Spec(model, TrajectoriesConfig(window=None), tank.grid(()), statistics)
     module = solver.build(tank, spec)
     assert not list(module.parameters())

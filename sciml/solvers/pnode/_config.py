@@ -73,8 +73,8 @@ class PNODEConfig(Config):
     """Hidden layers of the source's networks; those of the coefficients have one fewer."""
     nonlinearity: Activation = "tanh"
     """Between the layers."""
-    learn: tuple[str, ...] | None = None
-    """Names of the closures that are learned; the others stay what the problem guesses. None learns all."""
+    learn: Literal["all", "sources", "coefficients"] | tuple[str, ...] = "all"
+    """The closures that are learned, by kind or by name; the others stay what the problem guesses."""
     source: SourceConfig = SourceConfig()
     """The sources."""
     integrate: StiffConfig = StiffConfig()

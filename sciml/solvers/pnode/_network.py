@@ -114,7 +114,9 @@ class PNODE(nn.Module):
         super().__init__()
         assert isinstance(problem, HasReducedModel)
         known = {entry.name: entry for entry in problem.uncertain}
-        chosen = tuple(known) if config.learn is None else config.learn
+        chosen = config.learn
+        if isinstance(chosen, str):
+            chosen = tuple(n for n, entry in known.items() if chosen in ("all", entry.kind + "s"))
         if not set(chosen) <= set(known) or len(set(chosen)) < len(chosen):
             raise ConfigError(
                 f"these closures of problem {problem.name!r} cannot be learned",
