@@ -35,21 +35,21 @@ _RECIPES = {
             layers=2,
             learn="sources",
             integrate=StiffConfig(rtol=1e-2, atol=1e-3),
-            curriculum=CurriculumConfig(start=0.35, until=0.4),
+            curriculum=CurriculumConfig(start=0.35, until=1.0),
         ),
         task=_WHOLE,
-        train=TrainConfig(steps=80, batch_size=12, learning_rate=1e-2, weight_decay=0.0, evaluate_every=16),
+        train=TrainConfig(steps=60, batch_size=12, learning_rate=1e-2, weight_decay=0.0, evaluate_every=12),
         baselines=_RIVALS,
     ),
     "small": Recipe[PNODEConfig, TrajectoriesConfig](
-        model=PNODEConfig(learn="sources", curriculum=CurriculumConfig(start=0.35, until=0.4)),
+        model=PNODEConfig(learn="sources", curriculum=CurriculumConfig(start=0.35, until=1.0)),
         task=_WHOLE,
         train=TrainConfig(steps=500, batch_size=16, learning_rate=5e-3, weight_decay=0.0, evaluate_every=25),
         baselines=_RIVALS,
     ),
     "paper": Recipe[PNODEConfig, TrajectoriesConfig](
         model=PNODEConfig(
-            curriculum=CurriculumConfig(start=0.35, until=0.3), integrate=StiffConfig(rtol=1e-4, atol=1e-5)
+            curriculum=CurriculumConfig(start=0.35, until=0.8), integrate=StiffConfig(rtol=1e-4, atol=1e-5)
         ),
         task=_WHOLE,
         train=TrainConfig(
@@ -139,7 +139,7 @@ class PNODESolver(Solver):
         return _supports(problem)
 
     def recipe(self, preset: str) -> Recipe:
-        """``tiny`` and ``small`` learn the sources only; the paper's sizes are not known to us, ``paper`` learns all."""
+        """``tiny`` and ``small`` learn sources only; sizes of the paper are not known to us, ``paper`` learns all."""
         return recipe_of(_RECIPES, preset)
 
     def build(self, problem: Problem, spec: Spec[Any]) -> PNODE:
