@@ -84,7 +84,7 @@ def join(temperature: Tensor, pressure: Tensor, shares: Tensor) -> Tensor:
 
 
 def feed(params: Params) -> Tensor:
-    """Mass flows of CH4 and O2, kg/s, ``batch 2``: what the nozzle lets out of the fill, so that the cold state rests."""
+    """Mass flows of CH4 and O2, kg/s, ``batch 2``: what the nozzle lets out of the fill: the cold state rests."""
     shares = mixture(params)
     cold = torch.full_like(params["chamber_pressure"], COLD)
     chamber = reactor()
@@ -169,8 +169,8 @@ def violations(states: Tensor) -> dict[str, Tensor]:
     """How far each constraint is missed, ``batch time``, computed in float64.
 
     ``shares``: |Σ Y − 1|. ``positivity``: how far the smallest Y is below zero. ``gas_law``: |p W/(ρ R T) − 1|.
-    ``products``: |Y_H2O/W_H2O − 2 Y_CO2/W_CO2| in units of the most the mixture could hold, 1/W_mean: one reaction makes
-    both. ``state``: how far T [300 K] or p or ρ [relative to the first] is below zero.
+    ``products``: |Y_H2O/W_H2O − 2 Y_CO2/W_CO2| in units of all moles, since one reaction makes both.
+    ``state``: how far T [300 K] or p or ρ [relative to the first] is below zero.
     """
     temperature, pressure, density = states.double()[..., :3].unbind(-1)
     shares = states.double()[..., 3:]
