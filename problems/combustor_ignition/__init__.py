@@ -101,6 +101,6 @@ PROBLEM = CombustorIgnition(
     boundary={},
     metrics=("rollout/relative_l2", "rollout/mae_share", "window/relative_l2"),
     solver="neural_ode",
-    citation="Qian, Wang, Douasbin and Darve, Physics-based parameterized neural ordinary differential equations: prediction of laser "
-    "ignition in a rocket combustor (2023). arXiv:2302.08629",
+    citation="Qian, Wang, Douasbin and Darve, Physics-based parameterized neural ordinary differential equations: "
+    "prediction of laser ignition in a rocket combustor (2023). arXiv:2302.08629",
 )

@@ -24,6 +24,8 @@ MIDDLE = {
 """A case in the middle of all ranges."""
 END = 15e-3
 """When outcomes are read, s."""
+EARLY = 4e-3
+"""When most of the chambers that ignite already burn, s."""
 
 
 def threshold(case: dict[str, float], low: float, high: float, *, share: float = 1e-3, end: float = END) -> float:
@@ -31,9 +33,14 @@ def threshold(case: dict[str, float], low: float, high: float, *, share: float =
     params = {name: torch.tensor([value], dtype=torch.float64) for name, value in case.items()}
     start, feed = equations.fill(params)[0].numpy(), equations.feed(params)[0].numpy()
 
-    def ignites(energy: float) -> bool:
-        chamber, states, _, _ = reference.simulate_zones({**case, "energy": energy}, start, feed, np.array([0.0, end]))
+    def hot(energy: float, until: float) -> bool:
+        chamber, states, _, _ = reference.simulate_zones(
+            {**case, "energy": energy}, start, feed, np.array([0.0, until])
+        )
         return bool(reference.averages(chamber, states)[-1, 0] > equations.IGNITED)
+
+    def ignites(energy: float) -> bool:  # a chamber that burns goes on burning, so most are known early and cheaply
+        return hot(energy, min(EARLY, end)) or hot(energy, end)
 
     return _bisect(ignites, low, high, share)
 
