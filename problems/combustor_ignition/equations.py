@@ -66,30 +66,30 @@ def reactor() -> StirredReactor:
 
 def mixture(params: Params) -> Tensor:
     """Mass fractions of the feed, ``batch 4``: φ moles of CH4 to two of O2."""
-    phi = params["equivalence_ratio"]
-    masses = torch.stack([phi, 2 * torch.ones_like(phi), *2 * (torch.zeros_like(phi),)], -1) * mechanism().weights
+    phi = params["equivalence_ratio"].double()
+    none = torch.zeros_like(phi)
+    masses = torch.stack([phi, none + 2, none, none], -1) * mechanism().weights.to(phi)
     return masses / masses.sum(-1, keepdim=True)
 
 
 def fill(params: Params) -> Tensor:
     """The fields at the start, ``batch 7``: the feed's mixture at rest, cold, at the chamber pressure."""
-    shares, pressure = mixture(params), params["chamber_pressure"]
+    shares, pressure = mixture(params), params["chamber_pressure"].double()
     cold = torch.full_like(pressure, COLD)
     return join(cold, pressure, shares)
 
 
 def join(temperature: Tensor, pressure: Tensor, shares: Tensor) -> Tensor:
     """The fields (T, p, ρ, Y): ρ = p/(R T Σ Y_k/W_k)."""
-    density = pressure / (GAS_CONSTANT * temperature * (shares / mechanism().weights).sum(-1))
+    density = pressure / (GAS_CONSTANT * temperature * (shares / mechanism().weights.to(shares)).sum(-1))
     return torch.cat([torch.stack([temperature, pressure, density], -1), shares], -1)
 
 
 def feed(params: Params) -> Tensor:
     """Mass flows of CH4 and O2, kg/s, ``batch 2``: what the nozzle lets out of the fill: the cold state rests."""
     shares = mixture(params)
-    cold = torch.full_like(params["chamber_pressure"], COLD)
-    chamber = reactor()
-    return chamber.mass_flow_out(chamber.encode(cold, params["chamber_pressure"], shares))[..., None] * shares[..., :2]
+    chamber, start = reactor(), fill(params)
+    return chamber.mass_flow_out(chamber.encode(start[..., 0], start[..., 1], shares))[..., None] * shares[..., :2]
 
 
 def encode(fields: Tensor, params: Params) -> Tensor:

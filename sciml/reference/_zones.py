@@ -30,7 +30,13 @@ class Orifice:
     discharge: float = 1.0
     outside: float = 0.0
 
-    def flow(self, pressure, temperature, specific, gamma):
+    def flow(
+        self,
+        pressure: np.ndarray | float,
+        temperature: np.ndarray | float,
+        specific: np.ndarray | float,
+        gamma: np.ndarray | float,
+    ) -> np.ndarray | float:
         """ṁ [kg/s] at p [Pa], T [K], R_s = R/W [J/(kg K)] and γ; arrays of one shape."""
         critical = (2 / (gamma + 1)) ** (gamma / (gamma - 1))
         r = np.clip(self.outside / pressure, critical, 1.0)  # at the critical ratio both branches are one
