@@ -1,5 +1,6 @@
 """A network of stirred gas zones on a rectangle: neighbours exchange mass and energy, fed left, drained right."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -208,14 +209,14 @@ def solve_zones(
         return packed
 
     states[0], known, steps, vector = initial, 1, 0, pack(initial)
-    marks = [(times[0], np.inf), *[(t, step) for t, step in breaks if times[0] < t < times[-1]], (times[-1], np.inf)]
-    with np.errstate(all="ignore"):
+    close = 1e-12 * (times[-1] - times[0])  # LSODA may end a rounding error before its last time, and step forever
+    begin = next((step for t, step in reversed(breaks) if t <= times[0]), np.inf)
+    marks = [(times[0], begin), *[(t, step) for t, step in breaks if times[0] < t < times[-1]], (times[-1], np.inf)]
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # LSODA's words on a failure, which is a status here
         for (start, longest), (end, _) in pairwise(marks):
             solver = LSODA(slope, start, vector, end, max_step=longest, rtol=rtol, atol=pack(scale), jac=matrix,
                            lband=band, uband=band)  # fmt: skip
-            close = 1e-12 * (
-                times[-1] - times[0]
-            )  # LSODA may end a rounding error before its last time, and step forever
             while end - solver.t > close:
                 if steps == max_steps:
                     return states, Status.MAX_STEPS, steps
