@@ -28,9 +28,9 @@ class CombustorIgnition(Problem, Evolves, HasReducedModel, HasOutcome, HasConstr
 
         CH4 + 2 O2 → CO2 + 2 H2O in 6 x 4 zones that exchange mass, fed at one end, drained by a nozzle at the other
 
-    The kernel either dies by mixing (T stays near 320 K) or burns through the chamber within milliseconds (T passes 2500 K
-    and falls to about 2000 K), and about half of the cases do either. Seen are the means over the chamber. The stirred
-    volume with the same total heat never ignites. Good values: t from 0 to 15 ms, dt 0.15 ms.
+    The kernel dies by mixing (T stays near 320 K) or burns through the chamber within milliseconds (T passes 2500 K and
+    falls to about 2000 K), each in about half of the cases. Seen are the means over the chamber. The stirred volume
+    with the same total heat never ignites. Good values: t from 0 to 15 ms, dt 0.15 ms.
     """
 
     outcome: str = "ignition"
@@ -101,6 +101,6 @@ PROBLEM = CombustorIgnition(
     boundary={},
     metrics=("rollout/relative_l2", "rollout/mae_share", "window/relative_l2"),
     solver="neural_ode",
-    citation="T. Qian, ... , Physics-based parameterized neural ordinary differential equations: prediction of laser "
-    "ignition in a rocket combustor (2023). arXiv:2302.08629",
+    citation="Qian, Wang, Douasbin and Darve, Physics-based parameterized neural ordinary differential equations: "
+    "prediction of laser ignition in a rocket combustor (2023). arXiv:2302.08629",
 )

@@ -76,7 +76,7 @@ def network(row: dict[str, float], feed: np.ndarray, zones: tuple[int, int] = ZO
 
 
 def spread(fields: np.ndarray, zones: tuple[int, int] = ZONES) -> np.ndarray:
-    """Zones ``y x 5`` at rest whose means are `fields`: T and p uniform, fuel along the jet's profile, oxygen the rest."""
+    """Zones ``y x 5`` at rest with means `fields`: T and p uniform, fuel along the jet's profile, oxygen the rest."""
     columns, rows = zones
     moles = fields[3:] / gas().weights
     fractions = _fractions(moles / moles.sum(), rows)
@@ -188,21 +188,3 @@ def _fractions(mean: np.ndarray, rows: int) -> np.ndarray:
     fractions[:, 0] *= fuel_profile(rows)
     fractions[:, 1] = 1 - fractions[:, [0, 2, 3]].sum(1)
     return fractions
-
-
-def threshold(row: dict[str, float], low: float, high: float, *, share: float = 1e-3, horizon: float = 15e-3) -> float:
-    """The deposited energy [J] above which a case ignites, by bisection to `share` of itself; NaN if not bracketed."""
-    times = np.array([0.0, horizon])
-    params = {name: torch.tensor([value], dtype=torch.float64) for name, value in row.items()}
-    start, feed = equations.fill(params)[0].numpy(), equations.feed(params)[0].numpy()
-
-    def ignites(energy: float) -> bool:
-        chamber, states, _, _ = simulate_zones({**row, "energy": energy}, start, feed, times)
-        return bool(averages(chamber, states)[-1, 0] > equations.IGNITED)
-
-    if ignites(low) or not ignites(high):
-        return math.nan
-    while high / low > 1 + share:
-        middle = math.sqrt(low * high)
-        low, high = (low, middle) if ignites(middle) else (middle, high)
-    return math.sqrt(low * high)

@@ -151,7 +151,7 @@ def simulate(params: Params, initial: Tensor, times: Tensor) -> Trajectory:
 
 
 def low_fidelity(params: Params, initial: Tensor, times: Tensor) -> Trajectory:
-    """The same cases with the two-step mechanism: about a fifth of the cost, no radicals, no dissociation but of CO2."""
+    """The same cases with the two-step mechanism: a seventh of the cost, no radicals, no dissociation but of CO2."""
     return _simulate(two_step(), params, initial, times)
 
 

@@ -1,8 +1,10 @@
-"""A network of stirred gas zones on a rectangle: mass and energy carried between neighbours, fed left, drained right."""
+"""A network of stirred gas zones on a rectangle: neighbours exchange mass and energy, fed left, drained right."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 
@@ -14,9 +16,9 @@ from sciml.reference._mechanism import GAS_CONSTANT
 
 @dataclass(frozen=True)
 class Orifice:
-    """An orifice to the outside: sonic where the critical pressure is above the outside's, subsonic elsewhere.
+    """An orifice to the outside: sonic (choked) where p (2/(γ+1))^{γ/(γ−1)} ≥ p_out, subsonic elsewhere.
 
-        ṁ = C_d A p sqrt(γ/(R_s T)) (2/(γ+1))^{(γ+1)/(2(γ−1))}                            where p (2/(γ+1))^{γ/(γ−1)} ≥ p_out
+        ṁ = C_d A p sqrt(γ/(R_s T)) (2/(γ+1))^{(γ+1)/(2(γ−1))}                             if choked
         ṁ = C_d A p sqrt(2 γ/((γ−1) R_s T) (r^{2/γ} − r^{(γ+1)/γ})),  r = min(p_out/p, 1)  elsewhere
 
     Arguments:
@@ -29,7 +31,13 @@ class Orifice:
     discharge: float = 1.0
     outside: float = 0.0
 
-    def flow(self, pressure, temperature, specific, gamma):
+    def flow(
+        self,
+        pressure: np.ndarray | float,
+        temperature: np.ndarray | float,
+        specific: np.ndarray | float,
+        gamma: np.ndarray | float,
+    ) -> np.ndarray | float:
         """ṁ [kg/s] at p [Pa], T [K], R_s = R/W [J/(kg K)] and γ; arrays of one shape."""
         critical = (2 / (gamma + 1)) ** (gamma / (gamma - 1))
         r = np.clip(self.outside / pressure, critical, 1.0)  # at the critical ratio both branches are one
@@ -201,14 +209,14 @@ def solve_zones(
         return packed
 
     states[0], known, steps, vector = initial, 1, 0, pack(initial)
-    marks = [(times[0], np.inf), *[(t, step) for t, step in breaks if times[0] < t < times[-1]], (times[-1], np.inf)]
-    with np.errstate(all="ignore"):
-        for (start, longest), (end, _) in zip(marks[:-1], marks[1:], strict=True):
+    close = 1e-12 * (times[-1] - times[0])  # LSODA may end a rounding error before its last time, and step forever
+    begin = next((step for t, step in reversed(breaks) if t <= times[0]), np.inf)
+    marks = [(times[0], begin), *[(t, step) for t, step in breaks if times[0] < t < times[-1]], (times[-1], np.inf)]
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # LSODA's words on a failure, which is a status here
+        for (start, longest), (end, _) in pairwise(marks):
             solver = LSODA(slope, start, vector, end, max_step=longest, rtol=rtol, atol=pack(scale), jac=matrix,
                            lband=band, uband=band)  # fmt: skip
-            close = 1e-12 * (
-                times[-1] - times[0]
-            )  # LSODA may end a rounding error before its last time, and step forever
             while end - solver.t > close:
                 if steps == max_steps:
                     return states, Status.MAX_STEPS, steps

@@ -183,7 +183,7 @@ def test_declaration():
 
 
 def test_cases_end_in_one_of_two_ways(cases):
-    params, initial, solved = cases
+    params, _, solved = cases
     assert solved.status.tolist() == [Status.OK] * 12
     end, chance = solved.states[:, -1, 0], PROBLEM.chance(solved.states, params)
     assert not ((end > 600) & (end < 2000)).any()
