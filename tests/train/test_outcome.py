@@ -63,12 +63,12 @@ def test_the_truth_has_every_outcome_right_and_no_violation(task):
 
 
 def test_errors_per_field_are_in_its_units_and_violations_are_the_largest(task):
-    found = task.examine(Shifted(task, [2.0, 0.25, -0.5]), nn.Identity()).metrics
+    found = task.examine(Shifted(task, [2.0, 0.5, -0.25]), nn.Identity()).metrics
     assert found["mae/temperature"] == pytest.approx(2.0, rel=1e-5)
-    assert found["mae/fuel"] == pytest.approx(0.25, rel=1e-5)
+    assert found["mae/fuel"] == pytest.approx(0.5, rel=1e-5)
     assert found["constraint/shares"] == pytest.approx(0.25, abs=1e-5)
     lowest = float(task.source.split("test").states[:, 1:, 2].min())
-    assert found["constraint/positivity"] == pytest.approx(0.5 - lowest, rel=1e-4)
+    assert found["constraint/positivity"] == pytest.approx(0.25 - lowest, abs=1e-5)
     assert found["outcome/accuracy"] < 1.0
 
 
