@@ -1,5 +1,8 @@
 """Classical numerics for reference solvers: batched torch, float64, no problem by name."""
 
+from sciml.reference._gas import Gas as Gas
+from sciml.reference._mechanism import GAS_CONSTANT as GAS_CONSTANT
+from sciml.reference._mechanism import Mechanism as Mechanism
 from sciml.reference._ordinary import Slope as Slope
 from sciml.reference._ordinary import closed_form as closed_form
 from sciml.reference._ordinary import integrate_rows as integrate_rows
@@ -13,13 +16,27 @@ from sciml.reference._stepping import in_chunks as in_chunks
 from sciml.reference._stepping import integrate as integrate
 from sciml.reference._stepping import rk4 as rk4
 from sciml.reference._stepping import ssp_rk3 as ssp_rk3
+from sciml.reference._stirred import Inflow as Inflow
+from sciml.reference._stirred import Nozzle as Nozzle
+from sciml.reference._stirred import StirredReactor as StirredReactor
 from sciml.reference._stochastic import ito_paths as ito_paths
+from sciml.reference._zones import Orifice as Orifice
+from sciml.reference._zones import Zones as Zones
+from sciml.reference._zones import solve_zones as solve_zones
 
 __all__ = [
+    "GAS_CONSTANT",
     "ORDERS",
     "Fourier",
+    "Gas",
+    "Inflow",
+    "Mechanism",
+    "Nozzle",
+    "Orifice",
     "Slope",
+    "StirredReactor",
     "Tendency",
+    "Zones",
     "band_limited_field",
     "closed_form",
     "in_chunks",
@@ -29,5 +46,6 @@ __all__ = [
     "no_axes",
     "resample",
     "rk4",
+    "solve_zones",
     "ssp_rk3",
 ]

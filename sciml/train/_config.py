@@ -24,6 +24,10 @@ class TrainConfig(Config):
     """Share of the steps with a linearly rising learning rate."""
     final_learning_rate: float = pydantic.Field(1e-6, ge=0)
     """Where the cosine ends."""
+    polish: int = pydantic.Field(0, ge=0)
+    """Rounds of L-BFGS after the last of these steps, each on all training examples at once; one process only."""
+    polish_iterations: int = pydantic.Field(20, ge=1)
+    """Iterations of a round, which begins with a new estimate of the curvature."""
     clip: float | None = pydantic.Field(1.0, gt=0)
     """Largest gradient norm; None for no clipping."""
     ema: float | None = pydantic.Field(None, gt=0, lt=1)

@@ -13,6 +13,9 @@ from sciml.train._solver import Solver
 REPEATS = 20
 """Timed predictions; the median is reported."""
 
+PATIENCE = 5.0
+"""Seconds after which no further prediction is timed; three are in any case."""
+
 
 def device_of(module: nn.Module) -> torch.device:
     """Where a module's parameters or buffers are; the CPU for one without any."""
@@ -37,6 +40,8 @@ def prediction_seconds(solver: Solver, module: nn.Module, inputs: Any, repeats: 
     device = device_of(module)
     given, taken = moved(inputs, device), []
     for _ in range(repeats + 1):
+        if len(taken) > 3 and sum(taken) > PATIENCE:
+            break
         started = time.perf_counter()
         solver.predict(module, given)
         if device.type == "cuda":

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from sciml.core import paths, rng
-from sciml.core.errors import Interrupted, NumericsError
+from sciml.core.errors import Interrupted, NumericsError, UserError
 from sciml.core.progress import Progress, SilentProgress
 from sciml.train._checkpoint import Checkpoint, load_weights, save_weights
 from sciml.train._config import TrainConfig
@@ -113,10 +113,10 @@ class Trainer:
         self._group.wait()
         self._trim_log()
         self._started = time.perf_counter()
-        total = self.config.steps
+        total = self.config.steps + self.config.polish
         with self._signals(), self._progress.task("train", total, self._step) as advance:
             while self._step < total:
-                loss = self._train_step()
+                loss = self._train_step() if self._step < self.config.steps else self._polish()
                 self._step += 1
                 last = self._step == total
                 if last or self._step % self.config.evaluate_every == 0:
@@ -157,6 +157,50 @@ class Trainer:
         if self._average is not None:
             self._average.update_parameters(self.module)
         return self._group.mean(mean)
+
+    def _polish(self) -> Tensor:
+        """One round of L-BFGS with a strong Wolfe line search over all examples, from the weights as they are.
+
+        What a round learns of the curvature is not kept, so that resuming needs the weights only. The weights with the
+        lowest loss stay, wherever the line search went last.
+        """
+        if self._group.size > 1:
+            raise UserError("train.polish works in one process", got=f"{self._group.size} of them")
+        self.module.train()
+        weights = [p for p in self.module.parameters() if p.requires_grad]
+        seen: list[Tensor] = []
+        best: list[Any] = [math.inf, []]
+        every = torch.arange(len(self.examples))
+        drawn = self.examples.batch(every, rng.generator(self._seed, "polish")).to(self._device)
+        slices = [drawn.rows(rows) for rows in _slices(len(drawn), math.ceil(len(drawn) / self.config.batch_size))]
+        optimiser = torch.optim.LBFGS(
+            weights, max_iter=self.config.polish_iterations, history_size=20, line_search_fn="strong_wolfe"
+        )
+
+        def closure() -> Tensor:
+            optimiser.zero_grad(set_to_none=True)
+            mean = torch.zeros((), device=self._device, dtype=torch.float64)
+            for rows in slices:
+                loss = self._objective(rows, 1.0) * (len(rows) / len(drawn))
+                loss.backward()
+                mean += loss.detach()
+            seen.append(mean)
+            if mean < best[0]:
+                best[:] = float(mean), [weight.detach().clone() for weight in weights]
+            return mean
+
+        with torch.enable_grad():
+            optimiser.step(closure)
+        if not torch.isfinite(seen[0]):
+            raise NumericsError(
+                f"training broke down while polishing, at step {self._step + 1}: "
+                f"{self._explain(self.module, drawn)} is not finite."
+            )
+        with torch.no_grad():
+            torch._foreach_copy_(weights, best[1])
+        if self._average is not None:
+            self._average.update_parameters(self.module)
+        return seen[0].new_tensor(best[0])
 
     def _indices(self) -> Tensor:
         """The sample numbers of this step's global batch: consecutive pieces of one shuffle per epoch."""

@@ -29,6 +29,7 @@ from sciml.train._no_space import (
     time_coordinate,
     whole_error,
 )
+from sciml.train._outcome import constraint_scores, named_parameters, outcome_scores
 from sciml.train._solver import Solver
 from sciml.train._task import Examination, Task
 from sciml.train._trajectories_data import Start, TrajectoriesConfig, TrajectoryBatch, TrajectoryExamples, read_start
@@ -41,7 +42,12 @@ class Trajectories(Task):
         rollout/relative_l2: ‖u_pred - u‖ / ‖u‖, norms over time and channel, mean over samples; a channel of large
             magnitude dominates.
         rollout/mae_share: mean absolute error in standard deviations of the test signal, mean over channels.
-        window/relative_l2: the first with a restart from the truth after every training window.
+        window/relative_l2: the first with a restart from the truth after every training window; not where training
+            examples are whole trajectories.
+        mae/<field>: mean absolute error of a field in its units, over samples and times.
+        outcome/accuracy, outcome/auc: for a problem that `HasOutcome`, the share of samples whose outcome is predicted
+            right, and the area under the ROC curve of the predicted chance; the latter where both outcomes occur.
+        constraint/<name>: for a problem that `HasConstraints`, the largest violation anywhere in the predictions.
         evaluations, calls: of the right-hand side, mean over samples, and of the network, where the solver counts them.
         prediction/seconds: median wall time of predicting the whole test split.
     """
@@ -65,13 +71,20 @@ class Trajectories(Task):
         return cls(open_trajectories(problem, preset, progress=progress, workers=workers), config)
 
     def validate(self, solver: Solver, module: nn.Module) -> float:
-        """Mean relative L2 error of the validation trajectories, each predicted from its first frame."""
-        predicted = predict_on(solver, module, self._starts("valid")).mean
-        return finite_mean(whole_error(_errors(predicted, good_states(self.source, "valid"))))
+        """Mean relative L2 error of the validation trajectories, each predicted from its first frame.
+
+        Fields of different units are measured in their standard deviations, so that none counts for its unit.
+        """
+        predicted, true = predict_on(solver, module, self._starts("valid")).mean, good_states(self.source, "valid")
+        if len({field.units for field in self.problem.fields}) > 1:
+            mean, std = self.statistics.field_mean, self.statistics.field_std
+            predicted, true = (predicted - mean) / std, (true - mean) / std
+        return finite_mean(whole_error(_errors(predicted, true)))
 
     def examine(self, solver: Solver, module: nn.Module) -> Examination:
         """The metrics above and the predicted trajectories from frame 1 on."""
         inputs, true = self._starts("test"), good_states(self.source, "test")
+        parameters = named_parameters(self.problem, inputs.parameters)
         prediction = predict_on(solver, module, inputs)
         curve = _errors(prediction.mean, true)
         absolute = (prediction.mean - true)[:, 1:].abs().double().mean((0, 1))
@@ -79,7 +92,10 @@ class Trajectories(Task):
         scores = {
             "rollout/relative_l2": float(whole_error(curve).double().mean()),
             "rollout/mae_share": float((absolute / true.double().std((0, 1), correction=0)).mean()),
-            "window/relative_l2": self._window_error(solver, module, true),
+            **self._window_error(solver, module, true),
+            **{f"mae/{field.name}": float(v) for field, v in zip(self.problem.fields, absolute, strict=True)},
+            **outcome_scores(self.problem, prediction.mean, true, parameters),
+            **constraint_scores(self.problem, prediction.mean, parameters),
             **cost_of(prediction),
             "prediction/seconds": seconds,
         }
@@ -131,8 +147,12 @@ class Trajectories(Task):
         states = good_states(self.source, name)
         return Start(states[:, 0], good_parameters(self.source, name), stored_times(self.source))
 
-    def _window_error(self, solver: Solver, module: nn.Module, true: Float[Tensor, "sample time channel"]) -> float:
+    def _window_error(
+        self, solver: Solver, module: nn.Module, true: Float[Tensor, "sample time channel"]
+    ) -> dict[str, float]:
         """Relative L2 error over the trajectories when every `window` frames begin anew from the truth."""
+        if self.settings.window is None:
+            return {}
         steps = self.settings.window - 1
         count_windows = (true.shape[1] - 1) // steps
         kept = true[:, : count_windows * steps + 1]
@@ -141,7 +161,7 @@ class Trajectories(Task):
         times = stored_times(self.source)[: steps + 1]
         predicted = predict_on(solver, module, Start(starts, parameters, times)).mean[:, 1:]
         predicted = predicted.unflatten(0, (len(true), count_windows)).flatten(1, 2)
-        return float(whole_error(relative_error(predicted, kept[:, 1:])).double().mean())
+        return {"window/relative_l2": float(whole_error(relative_error(predicted, kept[:, 1:])).double().mean())}
 
 
 def _errors(

@@ -23,8 +23,9 @@ from sciml.train._no_space import good_parameters, good_states, stored_times
 class TrajectoriesConfig(Config):
     """What a solver that learns the dynamics is trained on."""
 
-    window: int = pydantic.Field(10, ge=2)
-    """Frames of a training example, its start included."""
+    window: int | None = pydantic.Field(10, ge=2)
+    """Frames of a training example, its start included; None for whole trajectories, which dynamics that depend on
+    time itself need."""
     noise: float = pydantic.Field(0.0, ge=0)
     """Standard deviation of the Gaussian error of every training state, in standard deviations of the field. It is
     drawn once per dataset, as a measurement would be, so that no number of epochs averages it away; validation and test
@@ -78,10 +79,11 @@ class TrajectoryExamples:
 
     def __init__(self, dataset: data.Dataset, config: TrajectoriesConfig) -> None:
         frames = dataset.card.frames
-        if config.window > frames:
+        window = frames if config.window is None else config.window
+        if window > frames:
             raise ConfigError(
                 "the trajectories are too short for this window",
-                got=f"a window of {config.window} frames, {frames} stored",
+                got=f"a window of {window} frames, {frames} stored",
                 fix="Lower task.window, or raise `frames` in the dataset card.",
             )
         states = good_states(dataset, "train")
@@ -90,8 +92,8 @@ class TrajectoryExamples:
             noise = torch.randn(states.shape, generator=randomness)
             states = states + config.noise * dataset.statistics.field_std * noise
         self.states, self.parameters = states, good_parameters(dataset, "train")
-        self.times = stored_times(dataset)[: config.window]
-        self._starts = frames - config.window + 1
+        self.times = stored_times(dataset)[:window]
+        self._starts = frames - window + 1
 
     def __len__(self) -> int:
         return len(self.states) * self._starts

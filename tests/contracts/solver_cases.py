@@ -9,7 +9,8 @@ import torch
 from sciml.core import registry
 from sciml.train import Start, Window
 
-ADVECTION = Path(__file__).parent.parent / "fixtures" / "periodic_advection"
+FIXTURES = Path(__file__).parent.parent / "fixtures"
+ADVECTION, TANK = FIXTURES / "periodic_advection", FIXTURES / "warm_tank"
 
 
 class Case(ABC):
@@ -17,12 +18,14 @@ class Case(ABC):
 
     Fields:
         problem: what they are tried on first: a registered name or a folder.
+        others: what is tried next, before every registered problem.
         paper_size: least number of parameters of a paper recipe.
         paper_is_larger: whether a paper recipe has at least the parameters of the tiny one.
         reduced: sizes at which a paper recipe takes a step in no time, for the models that have such settings.
     """
 
     problem: str | Path
+    others: tuple[str | Path, ...] = ()
     paper_size = 1
     paper_is_larger = True
     reduced: ClassVar[dict[str, int]] = {}
@@ -59,7 +62,7 @@ class ForecastCase(Case):
 
 
 class TrajectoriesCase(Case):
-    problem = "two_mode_oscillator"
+    problem, others = "two_mode_oscillator", (TANK,)
     paper_is_larger = False  # the published network for a point in the plane has 252 parameters
 
     def inputs(self, task, batch):
@@ -72,7 +75,8 @@ class TrajectoriesCase(Case):
         return inputs._replace(times=inputs.times[:3]), slice(0, 3)
 
     def fitting(self, config, task):
-        return config.model_copy(update={"window": min(config.window, task.source.card.frames)})
+        frames = task.source.card.frames
+        return config.model_copy(update={"window": min(config.window or frames, frames)})
 
 
 class SeriesCase(Case):
@@ -130,7 +134,8 @@ CASES = {
 def problem_for(solver):
     """A problem that a solver supports: the one of its task's case, else any that is registered."""
     known = registry.problem_folders()
-    for name in [CASES[solver.task.key].problem, *sorted(known)]:
+    case = CASES[solver.task.key]
+    for name in [case.problem, *case.others, *sorted(known)]:
         if isinstance(name, Path) or name in known:
             subject = registry.problem(name)
             if isinstance(subject, solver.task.capability) and solver.supports(subject).ok:

@@ -11,12 +11,18 @@ import torch
 
 from sciml.data import Statistics
 from sciml.solvers.baselines import (
+    GaussianProcess,
+    GaussianProcessConfig,
     GRUConfig,
     GRUSeries,
     KDEConfig,
     KernelDensity,
+    KernelRidge,
+    KernelRidgeConfig,
     LinearODE,
     LinearODEConfig,
+    MLPRegression,
+    MLPRegressionConfig,
     RealNVP,
     RealNVPConfig,
     ResNet,
@@ -73,6 +79,32 @@ def kde():
     return module(wave((4, 2), 0.5))
 
 
+def with_buffers(module, *names):
+    module = module.double()
+    for i, name in enumerate(names):
+        buffer = getattr(module, name)
+        buffer.copy_(wave(buffer.shape, 0.2 * i) + (name in ("scales", "variance")) * 2)
+    return module
+
+
+def kernel_ridge(polynomial):
+    module = KernelRidge(KernelRidgeConfig(samples=4, frames=3), Units(STATISTICS))
+    module = with_buffers(module, "points", "weights", "mean", "gamma")
+    module.polynomial.fill_(polynomial)
+    return module.frames.at(module(wave((3, 2), 0.5), wave((3, 1), 0.1)), TIMES)
+
+
+def gaussian_process():
+    module = GaussianProcess(GaussianProcessConfig(samples=4, frames=3, modes=2), Units(STATISTICS))
+    module = with_buffers(module, "points", "modes", "mean", "scales", "variance", "offset", "dual", "inverse")
+    return torch.cat(module(wave((3, 2), 0.5), wave((3, 1), 0.1)))
+
+
+def mlp_regression():
+    module = filled(MLPRegression(MLPRegressionConfig(width=4, layers=2, use_start=True), Units(STATISTICS)))
+    return module(wave((3, 2), 0.5), wave((3, 1), 0.1), TIMES)
+
+
 MODELS = {
     "linear_ode": linear_ode,
     "gru": lambda: gru(look_ahead=False),
@@ -81,6 +113,10 @@ MODELS = {
     "resnet conv": lambda: resnet("conv"),
     "realnvp": realnvp,
     "kde": kde,
+    "kernel_ridge radial": lambda: kernel_ridge(False),
+    "kernel_ridge polynomial": lambda: kernel_ridge(True),
+    "gaussian_process": gaussian_process,
+    "mlp_regression": mlp_regression,
 }
 
 

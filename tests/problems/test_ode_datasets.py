@@ -7,7 +7,7 @@ from sciml import data
 from sciml.core import registry
 
 FAST = ("damped_oscillators", "two_mode_oscillator")
-SLOW = ("lotka_volterra", "spiral", "van_der_pol")
+SLOW = ("combustor_ignition", "lotka_volterra", "spiral", "stirred_ignition", "van_der_pol")
 
 
 @pytest.mark.parametrize("name", [*FAST, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)])

@@ -279,3 +279,44 @@ def test_clipping_bounds_the_step(tmp_path):
     run.fit()
     norm = math.sqrt(sum(float(p.grad.square().sum()) for p in run.module.parameters()))
     assert norm <= 1e-3 * (1 + 1e-4)
+
+
+def smooth():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(1, 16), nn.Tanh(), nn.Linear(16, 1))
+
+
+def quiet(module, batch, along=1.0):
+    return (module(batch.x) - torch.sin(3 * batch.x)).square().mean()
+
+
+def test_polishing_goes_on_where_the_steps_ended_and_resumes_bit_for_bit(tmp_path):
+    """Rounds of L-BFGS on all examples: far below what the steps reach, and each a function of the weights alone."""
+    config = CONFIG.model_copy(update={"polish": 4, "polish_iterations": 10, "ema": None, "evaluate_every": 1})
+    straight, broken, plain = (tmp_path / name for name in ("straight", "broken", "plain"))
+    for folder in (straight, broken, plain):
+        folder.mkdir()
+    whole = trainer(straight, config, module=smooth(), loss=quiet)
+    result = whole.fit()
+    stepped = trainer(plain, config.model_copy(update={"polish": 0}), module=smooth(), loss=quiet).fit()
+    assert result.steps == 34
+    assert result.best < 0.05 * stepped.best
+    first = trainer(
+        broken, config, module=smooth(), loss=quiet,
+        validate=lambda module: (first.stop() if first._step == 32 else None) or score(module),
+    )  # fmt: skip
+    with pytest.raises(Interrupted, match="after step 32 of 34"):
+        first.fit()
+    second = trainer(broken, config, module=smooth(), loss=quiet)
+    second.fit(resume=True)
+    assert same(whole.module, second.module)
+
+
+def test_polishing_survives_a_line_search_that_leaves_the_domain(tmp_path):
+    def narrow(module, batch, along=1.0):
+        return quiet(module, batch) + torch.sqrt(1.0 - module[0].weight.square().sum() / 40)
+
+    config = CONFIG.model_copy(update={"steps": 0, "polish": 2, "ema": None, "evaluate_every": 1})
+    run = trainer(tmp_path, config, module=smooth(), loss=narrow)
+    run.fit()
+    assert all(p.isfinite().all() for p in run.module.parameters())

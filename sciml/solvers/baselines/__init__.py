@@ -7,18 +7,27 @@ from sciml.solvers.baselines._dilresnet import DilResNetSolver as DilResNetSolve
 from sciml.solvers.baselines._fno import FNO as FNO
 from sciml.solvers.baselines._fno import FNOConfig as FNOConfig
 from sciml.solvers.baselines._fno import FNOSolver as FNOSolver
+from sciml.solvers.baselines._gaussian_process import GaussianProcess as GaussianProcess
+from sciml.solvers.baselines._gaussian_process import GaussianProcessConfig as GaussianProcessConfig
+from sciml.solvers.baselines._gaussian_process import GaussianProcessSolver as GaussianProcessSolver
 from sciml.solvers.baselines._gru import GRUConfig as GRUConfig
 from sciml.solvers.baselines._gru import GRUSeries as GRUSeries
 from sciml.solvers.baselines._gru import GRUSolver as GRUSolver
 from sciml.solvers.baselines._kde import KDEConfig as KDEConfig
 from sciml.solvers.baselines._kde import KDESolver as KDESolver
 from sciml.solvers.baselines._kde import KernelDensity as KernelDensity
+from sciml.solvers.baselines._kernel_ridge import KernelRidge as KernelRidge
+from sciml.solvers.baselines._kernel_ridge import KernelRidgeConfig as KernelRidgeConfig
+from sciml.solvers.baselines._kernel_ridge import KernelRidgeSolver as KernelRidgeSolver
 from sciml.solvers.baselines._linear import LinearConfig as LinearConfig
 from sciml.solvers.baselines._linear import LinearSolver as LinearSolver
 from sciml.solvers.baselines._linear import LinearStencil as LinearStencil
 from sciml.solvers.baselines._linear_ode import LinearODE as LinearODE
 from sciml.solvers.baselines._linear_ode import LinearODEConfig as LinearODEConfig
 from sciml.solvers.baselines._linear_ode import LinearODESolver as LinearODESolver
+from sciml.solvers.baselines._mlp_regression import MLPRegression as MLPRegression
+from sciml.solvers.baselines._mlp_regression import MLPRegressionConfig as MLPRegressionConfig
+from sciml.solvers.baselines._mlp_regression import MLPRegressionSolver as MLPRegressionSolver
 from sciml.solvers.baselines._persistence import Persistence as Persistence
 from sciml.solvers.baselines._persistence import PersistenceConfig as PersistenceConfig
 from sciml.solvers.baselines._persistence import PersistenceSolver as PersistenceSolver
@@ -45,6 +54,9 @@ SOLVERS = (
     ResNetSolver(),
     RealNVPSolver(),
     KDESolver(),
+    KernelRidgeSolver(),
+    GaussianProcessSolver(),
+    MLPRegressionSolver(),
 )
 
 __all__ = [
@@ -60,15 +72,24 @@ __all__ = [
     "GRUConfig",
     "GRUSeries",
     "GRUSolver",
+    "GaussianProcess",
+    "GaussianProcessConfig",
+    "GaussianProcessSolver",
     "KDEConfig",
     "KDESolver",
     "KernelDensity",
+    "KernelRidge",
+    "KernelRidgeConfig",
+    "KernelRidgeSolver",
     "LinearConfig",
     "LinearODE",
     "LinearODEConfig",
     "LinearODESolver",
     "LinearSolver",
     "LinearStencil",
+    "MLPRegression",
+    "MLPRegressionConfig",
+    "MLPRegressionSolver",
     "Persistence",
     "PersistenceConfig",
     "PersistenceSolver",

@@ -1,0 +1,195 @@
+"""Stirred reactors with a laser pulse: our batch against Cantera and SciPy, which take one after the other.
+
+All sides integrate the same equations of the same mechanism file at the same relative tolerance. Cantera's nozzle is a
+Python callback, as it must be for a user; SciPy's right-hand side is plain NumPy. Seconds are per trajectory. The note
+of every row gives the largest relative errors of the temperature, ours and the peer's, against a solution at a
+tolerance a thousand times smaller.
+"""
+
+import math
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+import cantera
+import numpy as np
+import torch
+from torch import Tensor
+
+from benchmarks import Row, difference, paired, version
+from sciml import ode
+from sciml.reference import GAS_CONSTANT, Inflow, Mechanism, Nozzle, StirredReactor
+
+VOLUME, FLOW, OUTSIDE, CENTRE, WIDTH, HORIZON = 2e-4, 9.4e-3, 101325.0, 2e-3, 2e-4, 15e-3
+FEED = {"CH4": 0.55, "O2": 8.85}
+TIMES = np.linspace(0.0, HORIZON, 101)
+
+MECHANISM = """
+units: {length: m, quantity: kmol, activation-energy: J/kmol}
+phases:
+- name: gas
+  thermo: ideal-gas
+  elements: [C, H, O]
+  species: [{gri30.yaml/species: [CH4, O2, CO2, H2O]}]
+  kinetics: gas
+reactions:
+- equation: CH4 + 2 O2 => CO2 + 2 H2O
+  rate-constant: {A: 3.4785054e+08, b: 0.0, Ea: 8.368e+07}
+  orders: {CH4: 1.0, O2: 0.5}
+"""
+
+
+def race(quick: bool) -> Iterable[Row]:
+    """Rows for batches of reactors, a third of which does not ignite, at two tolerances.
+
+    The threshold is between 60 and 80 J; energies right at it are left out, for there any error decides the answer.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "one_step.yaml"
+        path.write_text(MECHANISM, encoding="utf-8")
+        mechanism = Mechanism.load(path)
+        gas = cantera.Solution(str(path), transport_model=None)
+    for batch in (1, 16, 64) if not quick else (16,):
+        energies = _energies(batch)
+        exact = _scipy(mechanism, energies, 1e-9)
+        for tolerance in (1e-5, 1e-7):
+            yield from _against(mechanism, gas, energies, tolerance, exact, repeats=3 if quick or batch > 16 else 5)
+
+
+def _energies(batch: int) -> np.ndarray:
+    if batch == 1:
+        return np.array([100.0])
+    below = batch // 3
+    return np.concatenate((np.linspace(30.0, 62.0, below), np.linspace(85.0, 160.0, batch - below)))
+
+
+def _against(
+    mechanism: Mechanism, gas: cantera.Solution, energies: np.ndarray, tolerance: float, exact: np.ndarray, repeats: int
+) -> Iterable[Row]:
+    batch = len(energies)
+
+    def ours() -> np.ndarray:
+        return _ours(mechanism, energies, tolerance)
+
+    peers = {
+        "cantera": lambda: _cantera(gas, energies, tolerance),
+        "scipy": lambda: _scipy(mechanism, energies, tolerance),
+    }
+    for name, peer in peers.items():
+        found, other = ours(), peer()
+        seconds = paired(ours, peer, repeats=repeats)
+        yield Row(
+            case=f"{batch} reactors, rtol {tolerance:.0e}",
+            ours_s=seconds[0] / batch,
+            peer=name,
+            peer_version=version(name),
+            peer_s=seconds[1] / batch,
+            equal=difference(found, other),
+            note=f"errors: ours {difference(found, exact):.1e}, peer {difference(other, exact):.1e}",
+        )
+
+
+def _reactor(mechanism: Mechanism) -> tuple[StirredReactor, Tensor]:
+    shares = mechanism.shares(FEED)
+    reactor = StirredReactor(mechanism, VOLUME, (Inflow(FLOW, 300.0, shares),), Nozzle(3e-5, 0.98, OUTSIDE))
+    start = reactor.encode(*(torch.tensor([v], dtype=torch.float64) for v in (300.0, OUTSIDE)), shares[None])
+    return reactor, start
+
+
+def _ours(mechanism: Mechanism, energies: np.ndarray, tolerance: float) -> np.ndarray:
+    reactor, start = _reactor(mechanism)
+
+    def slope(time: Tensor, state: Tensor, energy: Tensor) -> Tensor:
+        return reactor.slope(time, state, energy * _shape(time))
+
+    atol = tolerance * torch.tensor([1e-5] * len(mechanism.species) + [1e3], dtype=torch.float64)
+    with torch.no_grad():
+        solution = ode.solve(
+            slope,
+            start.expand(len(energies), -1),
+            torch.from_numpy(TIMES),
+            args=(torch.from_numpy(energies),),
+            method="rodas4",
+            rtol=tolerance,
+            atol=atol,
+            controller=ode.PID(longest=HORIZON / 30),
+        ).check()
+    return solution.states[..., -1].numpy()
+
+
+def _shape(time: Tensor) -> Tensor:
+    return torch.exp(-0.5 * ((time - CENTRE) / WIDTH) ** 2) / (WIDTH * math.sqrt(2 * math.pi))
+
+
+def _cantera(gas: cantera.Solution, energies: np.ndarray, tolerance: float) -> np.ndarray:
+    found = []
+    for energy in energies:
+        gas.TPY = 300.0, OUTSIDE, FEED
+        feed, outside = cantera.Reservoir(gas, clone=True), cantera.Reservoir(gas, clone=True)
+        box = cantera.IdealGasReactor(gas, volume=VOLUME, clone=True)
+        cantera.MassFlowController(feed, box, mdot=FLOW)
+        cantera.MassFlowController(box, outside, mdot=lambda time, phase=box.phase: _flow(phase))
+        height, width = energy / (WIDTH * math.sqrt(2 * math.pi)), 2 * WIDTH * math.sqrt(2 * math.log(2))
+        cantera.Wall(outside, box, A=1.0, Q=cantera.Func1("Gaussian", [height, CENTRE, width]))
+        net = cantera.ReactorNet([box])
+        net.rtol, net.atol, net.max_time_step = tolerance, tolerance * 1e-4, HORIZON / 30
+        row = [box.T]
+        for time in TIMES[1:]:
+            net.advance(time)
+            row.append(box.T)
+        found.append(row)
+    return np.array(found)
+
+
+def _flow(phase: cantera.ThermoPhase) -> float:
+    gamma, pressure = phase.cp_mass / phase.cv_mass, phase.P
+    return _nozzle(phase.density, pressure, gamma)
+
+
+def _nozzle(density: float, pressure: float, gamma: float) -> float:
+    ratio = max(min(OUTSIDE / pressure, 1.0), (2 / (gamma + 1)) ** (gamma / (gamma - 1)))
+    head = max(ratio ** (2 / gamma) - ratio ** ((gamma + 1) / gamma), 0.0)
+    return 0.98 * 3e-5 * math.sqrt(2 * gamma / (gamma - 1) * pressure * density) * head / math.sqrt(head + 1e-8)
+
+
+def _scipy(mechanism: Mechanism, energies: np.ndarray, tolerance: float) -> np.ndarray:
+    from scipy.integrate import solve_ivp
+
+    weights, thermo, middle = mechanism.weights.numpy(), mechanism.thermo.numpy(), mechanism.middle.numpy()
+    net = (mechanism.products - mechanism.reactants)[0].numpy()
+    a, e = math.exp(float(mechanism.ln_a[0])), float(mechanism.activation[0])
+    powers, parts = np.arange(5), 1 / np.arange(1.0, 6.0)
+    start = _reactor(mechanism)[1]
+    feed = mechanism.shares(FEED).numpy()
+
+    def polynomials(temperature: float) -> tuple[np.ndarray, np.ndarray]:
+        used = np.where((temperature <= middle)[:, None], thermo[0], thermo[1])
+        grown = temperature**powers
+        return used[:, :5] @ grown, used[:, :5] @ (grown * temperature * parts) + used[:, 5]
+
+    enters = FLOW * float((polynomials(300.0)[1] * GAS_CONSTANT / weights) @ feed)
+
+    def slope(time: float, state: np.ndarray, energy: float) -> np.ndarray:
+        masses, temperature = state[:-1], state[-1]
+        mass, moles = masses.sum(), masses / weights
+        total = moles.sum()
+        work = GAS_CONSTANT * temperature * total
+        cp, h = polynomials(temperature)
+        capacity = GAS_CONSTANT * ((cp - 1) @ moles)
+        methane, oxygen = max(moles[0], 0.0) / VOLUME, max(moles[1], 0.0) / VOLUME
+        rate = a * math.exp(-e / (GAS_CONSTANT * temperature)) * methane * oxygen / math.sqrt(oxygen + 1e-9)
+        change = VOLUME * rate * net * weights + FLOW * feed
+        pulse = energy / (WIDTH * math.sqrt(2 * math.pi)) * math.exp(-0.5 * ((time - CENTRE) / WIDTH) ** 2)
+        power = pulse + enters - GAS_CONSTANT * (change / weights) @ (h - temperature)
+        leaving = _nozzle(mass / VOLUME, work / VOLUME, 1 + GAS_CONSTANT * total / capacity) / mass
+        return np.append(change - leaving * masses, (power - work * leaving) / capacity)
+
+    atol = tolerance * np.array([1e-5] * len(weights) + [1e3])
+    rows = []
+    for energy in energies:
+        solved = solve_ivp(
+            slope, (0.0, HORIZON), start[0].numpy(), method="BDF", t_eval=TIMES, args=(energy,), rtol=tolerance,
+            atol=atol, max_step=HORIZON / 30,
+        )  # fmt: skip
+        rows.append(solved.y[-1])
+    return np.array(rows)

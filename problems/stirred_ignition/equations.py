@@ -1,0 +1,75 @@
+"""One stirred reactor lit by a pulse of heat: units, fill, horizon, outcome and what the fields must obey."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+EQUATION = """\
+d(m Y_k)/dt = ṁ₀ Y_k,in − ṁ Y_k + V W_k ω_k(T, Y)        (GRI-Mech 3.0 without nitrogen and argon)
+d(m u)/dt   = ṁ₀ h_in − ṁ h + Q(t),   p V = m R T/W
+ṁ = ṁ₀ (p/p₀) sqrt(T₀ W/(T W₀)) G(γ)/G(γ₀),   G = sqrt(γ (2/(γ+1))^{(γ+1)/(γ−1)})
+t = s (6 τ + 5 δ)"""
+
+VOLUME = 5e-8
+"""Of the reactor, m³."""
+SPECIES = ("CH4", "O2", "CO2", "H2O", "CO", "H2", "OH")
+"""Those that are seen; the others (radicals, C2) hold a few hundredths of the mass while it burns."""
+WEIGHTS = (16.043, 31.998, 44.009, 18.015, 28.010, 2.016, 17.007)
+"""kg/kmol, in the order of `SPECIES`."""
+_ATOMS = {
+    "C": (12.011, (1, 0, 1, 0, 1, 0, 0)),
+    "H": (1.008, (4, 0, 0, 2, 0, 2, 1)),
+    "O": (15.999, (0, 2, 2, 1, 1, 0, 1)),
+}
+TURNOVERS, PULSES = 6.0, 5.0
+"""The last time, in residence times and pulse lengths."""
+PEAK = 2.5
+"""Time of the pulse's peak in full widths at half maximum."""
+IGNITED = 1500.0
+"""T [K] at the end that tells the outcomes apart."""
+_WIDTH = 150.0
+
+
+def horizon(params: Mapping[str, Tensor]) -> Tensor:
+    """Seconds of physical time in one unit of the problem's time."""
+    return TURNOVERS * params["residence_time"] + PULSES * params["duration"]
+
+
+def mixture(params: Mapping[str, Tensor]) -> Tensor:
+    """Mass fractions of `SPECIES` in the feed: φ moles of CH4 to two of O2."""
+    phi = params["equivalence_ratio"]
+    fuel, oxygen = phi * WEIGHTS[0], torch.full_like(phi, 2 * WEIGHTS[1])
+    none = torch.zeros_like(phi)
+    return torch.stack([fuel / (fuel + oxygen), oxygen / (fuel + oxygen), *[none] * (len(SPECIES) - 2)], -1)
+
+
+def fill(params: Mapping[str, Tensor]) -> Tensor:
+    """The fields at the start, ``… 9``: T, p and the feed's mass fractions."""
+    return torch.cat([torch.stack([params["feed_temperature"], params["feed_pressure"]], -1), mixture(params)], -1)
+
+
+def chance(states: Tensor) -> Tensor:
+    """``sigmoid((T_end − 1500 K)/150 K)``."""
+    return torch.sigmoid((states[:, -1, 0] - IGNITED) / _WIDTH)
+
+
+def violations(states: Tensor, params: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """How far each constraint is missed, ``batch time``, in float64.
+
+    ``shares``: what Σ Y of the species seen has above one. ``positivity``: how far the smallest Y is below zero.
+    ``C``, ``H``, ``O``: what the species seen hold of an element above what the feed holds of it, as a share of that:
+    feed and reactor have the same atoms at all times. ``state``: how far T or p, in units of the feed's, is below zero.
+    """
+    shares = states.double()[..., 2:]
+    scale = torch.stack([params["feed_temperature"], params["feed_pressure"]], -1)[:, None].to(shares)
+    found = {
+        "shares": (shares.sum(-1) - 1).clamp_min(0.0),
+        "positivity": (-shares).amax(-1).clamp_min(0.0),
+        "state": (-states.double()[..., :2] / scale).amax(-1).clamp_min(0.0),
+    }
+    feed = mixture({name: value.to(shares) for name, value in params.items()})
+    for element, (mass, atoms) in _ATOMS.items():
+        held = shares.new_tensor([n * mass / weight for n, weight in zip(atoms, WEIGHTS, strict=True)])
+        found[element] = ((shares @ held) / (feed @ held)[:, None] - 1).clamp_min(0.0)
+    return found

@@ -1,0 +1,132 @@
+"""A plain network from parameters and time to the state."""
+
+from typing import Any
+
+import pydantic
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from sciml.core.config import Config
+from sciml.core.problem import Problem
+from sciml.core.types import Prediction, Support
+from sciml.nn import MLP, Activation
+from sciml.solvers.baselines._frames import features_of, finished, supports_frames
+from sciml.solvers.baselines._units import Units
+from sciml.train import (
+    Knob,
+    Recipe,
+    Solver,
+    Spec,
+    Start,
+    TrainConfig,
+    Trajectories,
+    TrajectoriesConfig,
+    TrajectoryBatch,
+    recipe_of,
+)
+
+
+class MLPRegressionConfig(Config):
+    """A fully connected network."""
+
+    width: int = pydantic.Field(64, ge=1)
+    """Neurons of a hidden layer."""
+    layers: int = pydantic.Field(3, ge=1)
+    """Hidden layers."""
+    nonlinearity: Activation = "tanh"
+    """Between the layers."""
+    use_start: bool = False
+    """Whether the first state is a feature beside the parameters; without, it must be a function of them."""
+
+
+class MLPRegression(nn.Module):
+    """ũ(t; η) = N([η, 2 t / T - 1]) with T the length of the training trajectories.
+
+    Nothing ties neighbouring times together, and no equation or bound is obeyed but by learning.
+
+    Arguments:
+        config: hyper-parameters.
+        units: what standardises fields and parameters.
+    """
+
+    span: Tensor
+
+    def __init__(self, config: MLPRegressionConfig, units: Units) -> None:
+        super().__init__()
+        self.config, self.units = config, units
+        features = units.num_parameters + units.channels * config.use_start
+        self.network = MLP(
+            features + 1, units.channels, width=config.width, layers=config.layers, nonlinearity=config.nonlinearity
+        )
+        self.register_buffer("span", torch.tensor([0.0, 1.0]))
+
+    def forward(
+        self,
+        state: Float[Tensor, "batch channel"],
+        parameters: Float[Tensor, "batch parameter"],
+        times: Float[Tensor, " time"],
+    ) -> Float[Tensor, "batch time channel"]:
+        """Standardised states at `times`."""
+        known = features_of(self.units, state, parameters, self.config.use_start)
+        moments = 2 * (times - self.span[0]) / (self.span[1] - self.span[0]) - 1
+        rows = known[:, None].expand(-1, len(times), -1)
+        return self.network(torch.cat((rows, moments[None, :, None].expand(len(rows), -1, 1).to(rows)), dim=2))
+
+
+def _recipe(width: int, layers: int, steps: int, every: int) -> Recipe[MLPRegressionConfig, TrajectoriesConfig]:
+    return Recipe[MLPRegressionConfig, TrajectoriesConfig](
+        model=MLPRegressionConfig(width=width, layers=layers),
+        task=TrajectoriesConfig(window=None),
+        train=TrainConfig(steps=steps, batch_size=16, learning_rate=3e-3, weight_decay=1e-4, evaluate_every=every),
+    )
+
+
+_RECIPES = {
+    "tiny": _recipe(32, 2, 1000, 50),
+    "small": _recipe(64, 3, 5000, 100),
+    "paper": _recipe(128, 3, 20_000, 500),
+}
+
+
+class MLPRegressionSolver(Solver):
+    """Trajectories by a fully connected network of parameters and time, stopped where validation is best."""
+
+    key = "mlp_regression"
+    title = "Fully connected network"
+    citation = "Rumelhart, Hinton, Williams, Learning representations by back-propagating errors, Nature 323 (1986)"
+    claim = ""
+    task = Trajectories
+    knob = Knob("width", 1, 2**14)
+
+    def supports(self, problem: Problem) -> Support:
+        """A problem that `Evolves`, has parameters and no spatial axes."""
+        return supports_frames(problem)
+
+    def recipe(self, preset: str) -> Recipe:
+        """Larger presets are wider and train longer."""
+        return recipe_of(_RECIPES, preset)
+
+    def build(self, problem: Problem, spec: Spec[Any]) -> MLPRegression:
+        """The network with the dataset's constants."""
+        return MLPRegression(spec.model, Units(spec.statistics))
+
+    def loss(self, module: nn.Module, batch: TrajectoryBatch, along: float = 1.0) -> Tensor:
+        """Mean squared error of the standardised states."""
+        assert isinstance(module, MLPRegression)
+        found = module(batch.states[:, 0], batch.parameters, batch.times)
+        return (found - module.units.standardise(batch.states)).square().mean()
+
+    @torch.no_grad()
+    def predict(self, module: nn.Module, inputs: Start) -> Prediction:
+        """States in physical units at ``inputs.times``; the first one is the given one."""
+        assert isinstance(module, MLPRegression)
+        module.eval()
+        return finished(inputs, module.units.restore(module(inputs.state, inputs.parameters, inputs.times)))
+
+    def fit(self, module: nn.Module, examples: Any) -> bool:
+        """Measure how long the trajectories are, then leave the rest to the trainer."""
+        assert isinstance(module, MLPRegression)
+        times = examples.times
+        module.span.copy_(torch.stack((times[0], times[-1])))
+        return False

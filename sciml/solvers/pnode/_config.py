@@ -1,0 +1,85 @@
+"""Settings of physics-based parameterised neural ODEs."""
+
+from typing import Literal
+
+import pydantic
+
+from sciml.core.config import Config
+from sciml.nn import Activation
+
+
+class SourceConfig(Config):
+    """How a source that depends on time is made."""
+
+    form: Literal["network", "hypernetwork", "shape"] = "network"
+    """A network of time and parameters; a small network of time whose weights a network of the parameters gives; a
+    pulse with a centre, a rise and a tail."""
+    hyper_width: int = pydantic.Field(8, ge=1)
+    """Neurons of the two hidden layers of the network of time alone, for ``hypernetwork``."""
+    nodes: int = pydantic.Field(64, ge=4)
+    """Points of the Gauss-Legendre rule that makes the integral of a source what it is meant to be."""
+
+
+class StiffConfig(Config):
+    """How the reduced model is integrated."""
+
+    method: str = "rodas4"
+    """Key of the integration method; the model may be stiff, so an implicit one."""
+    rtol: float = pydantic.Field(1e-3, gt=0)
+    """Relative tolerance."""
+    atol: float = pydantic.Field(1e-4, gt=0)
+    """Absolute tolerance, in units of the typical size of each component."""
+    gradient: Literal["discrete", "checkpointed"] = "discrete"
+    """Backpropagation through the steps, or the same with checkpoints, for less memory."""
+    max_steps: int = pydantic.Field(3000, ge=1)
+    """Attempted steps per sample before it is given up."""
+    share: float = pydantic.Field(0.25, gt=0)
+    """Longest step, in units of the shortest window of a source, so that none is stepped over."""
+
+
+class MisfitConfig(Config):
+    """What is minimised."""
+
+    weights: dict[str, float] = {}
+    """Weight of a field, by name; 1 for the others."""
+    huber: float | None = pydantic.Field(1.0, gt=0)
+    """Deviation, in standard deviations of the field, beyond which the error counts linearly; None for squares."""
+    emphasis: float = pydantic.Field(1.0, ge=0)
+    """Times are weighted by 1 + emphasis · (rate of change of the true fields / its mean over time), so that a fast
+    passage is not drowned by what follows it."""
+    outcome: float = pydantic.Field(0.0, ge=0)
+    """Weight of the cross-entropy of the outcome, where the problem has one."""
+
+
+class CurriculumConfig(Config):
+    """How far training looks ahead: short horizons first, for gradients through an explosion are large."""
+
+    start: float = pydantic.Field(1.0, gt=0, le=1)
+    """Share of the horizon at the beginning."""
+    until: float = pydantic.Field(0.5, gt=0, le=1)
+    """Share of the training after which it is all of the horizon; between the two it grows linearly."""
+
+    def horizon(self, along: float) -> float:
+        """Share of the horizon when the share `along` of the training is done."""
+        return min(1.0, self.start + (1 - self.start) * along / self.until)
+
+
+class PNODEConfig(Config):
+    """Networks of the parameters inside of a reduced model."""
+
+    width: int = pydantic.Field(64, ge=1)
+    """Neurons of a hidden layer of the source's networks; those of the coefficients have half of them."""
+    layers: int = pydantic.Field(3, ge=1)
+    """Hidden layers of the source's networks; those of the coefficients have one fewer."""
+    nonlinearity: Activation = "tanh"
+    """Between the layers."""
+    learn: Literal["all", "sources", "coefficients"] | tuple[str, ...] = "all"
+    """The closures that are learned, by kind or by name; the others stay what the problem guesses."""
+    source: SourceConfig = SourceConfig()
+    """The sources."""
+    integrate: StiffConfig = StiffConfig()
+    """The integration."""
+    misfit: MisfitConfig = MisfitConfig()
+    """The loss."""
+    curriculum: CurriculumConfig = CurriculumConfig()
+    """The horizon while training."""

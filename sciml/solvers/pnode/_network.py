@@ -1,0 +1,216 @@
+"""The reduced model of a problem with networks for what it does not know."""
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from sciml import ode
+from sciml.core import rng
+from sciml.core.errors import ConfigError
+from sciml.core.problem import HasReducedModel, Parameter, Problem, Uncertain
+from sciml.core.types import Params
+from sciml.data import Statistics
+from sciml.solvers.pnode._closures import Coefficient, Pieces, Source
+from sciml.solvers.pnode._config import PNODEConfig
+
+_PROBES = 256  # draws of the parameters that the shortest window is looked for in
+
+
+class Scaled(nn.Module):
+    """η: every parameter that varies, mapped from its range to [-1, 1], by its logarithm where it is drawn so."""
+
+    centre: Tensor
+    reach: Tensor
+
+    def __init__(self, parameters: Sequence[Parameter]) -> None:
+        super().__init__()
+        self.columns = [i for i, entry in enumerate(parameters) if entry.high > entry.low]
+        chosen = [parameters[i] for i in self.columns]
+        self.logs = [entry.scale == "log" for entry in chosen]
+        ends = [[math.log(v) if log else v for v in (entry.low, entry.high)]
+                for entry, log in zip(chosen, self.logs, strict=True)]  # fmt: skip
+        self.register_buffer("centre", torch.tensor([(a + b) / 2 for a, b in ends], dtype=torch.float64))
+        self.register_buffer("reach", torch.tensor([(b - a) / 2 for a, b in ends], dtype=torch.float64))
+
+    def forward(self, parameters: Float[Tensor, "batch parameter"]) -> Float[Tensor, "batch feature"]:
+        """The features of physical parameters in declaration order."""
+        columns = [parameters[:, i].log() if log else parameters[:, i]
+                   for i, log in zip(self.columns, self.logs, strict=True)]  # fmt: skip
+        found = torch.stack(columns, dim=1) if columns else parameters[:, :0]
+        return (found - self.centre) / self.reach
+
+
+class RightHandSide(nn.Module):
+    """d(state)/dt of the reduced model; what networks say of a sample as a whole comes as arguments, row by row.
+
+    Arguments:
+        problem: whose model it is.
+        sources: by name of the closure.
+        coefficients: names of the learned ones.
+    """
+
+    def __init__(self, problem: Problem, sources: Mapping[str, Source], coefficients: Sequence[str]) -> None:
+        super().__init__()
+        assert isinstance(problem, HasReducedModel)
+        self.model, self.guesses, self.coefficients = problem, dict(problem.closures()), tuple(coefficients)
+        self.names = tuple(entry.name for entry in problem.parameters)
+        self.sources = nn.ModuleDict(dict(sources))
+
+    def pack(self, parameters: Tensor, learned: Mapping[str, Pieces]) -> Pieces:
+        """The arguments of `forward` after the state."""
+        return parameters, *(piece for name in (*self.coefficients, *self.sources) for piece in learned[name])
+
+    def forward(
+        self, time: Float[Tensor, " row"], state: Float[Tensor, "row component"], parameters: Tensor, *args: Tensor
+    ) -> Float[Tensor, "row component"]:
+        """The slope."""
+        params = dict(zip(self.names, parameters.unbind(1), strict=True))
+        closures, left = dict(self.guesses), list(args)
+        for name in self.coefficients:
+            closures[name] = _constant(left.pop(0))
+        for name, source in self.sources.items():
+            assert isinstance(source, Source)
+            closures[name] = _course(source, left[: source.count])
+            left = left[source.count :]
+        return self.model.dynamics(time, state, params, closures)
+
+
+def _constant(value: Tensor) -> Callable[..., Tensor]:
+    return lambda params: value
+
+
+def _course(source: Source, pieces: Sequence[Tensor]) -> Callable[..., Tensor]:
+    return lambda time, params: source(time, *pieces)
+
+
+class PNODE(nn.Module):
+    """Trajectories of a reduced model whose unknown closures are networks of the parameters.
+
+        z(t_0) = encode(u(t_0)),   dz/dt = f(t, z, p; closures(η; θ)),   u(t) = decode(z(t))
+
+    What `decode` guarantees (an equation of state, shares that sum to one) holds whatever the networks say, and so do
+    the bounds of the closures. Everything is computed in float64.
+
+    Arguments:
+        config: hyper-parameters.
+        problem: one that `HasReducedModel`.
+        statistics: of fields and parameters; they set the typical size of the state's components.
+
+    Raises: ConfigError if a closure that shall be learned is not one of the uncertain ones.
+
+    Reference:
+        Qian, Wang, Douasbin, Darve, "Physics-based parameterized neural ordinary differential equations: prediction of
+        laser ignition in a rocket combustor", arXiv:2302.08629 (2023).
+        Lee, Parish, "Parameterized neural ordinary differential equations", Proc. R. Soc. A 477 (2021).
+    """
+
+    field_std: Tensor
+    sizes: Tensor
+
+    def __init__(self, config: PNODEConfig, problem: Problem, statistics: Statistics) -> None:
+        super().__init__()
+        assert isinstance(problem, HasReducedModel)
+        known = {entry.name: entry for entry in problem.uncertain}
+        chosen = config.learn
+        if isinstance(chosen, str):
+            chosen = tuple(n for n, entry in known.items() if chosen in ("all", entry.kind + "s"))
+        if not set(chosen) <= set(known) or len(set(chosen)) < len(chosen):
+            raise ConfigError(
+                f"these closures of problem {problem.name!r} cannot be learned",
+                got=", ".join(chosen), expected=f"some of: {', '.join(known)}, each once",
+            )  # fmt: skip
+        self.config, self.problem = config, problem
+        self.features = Scaled(problem.parameters)
+        count = len(self.features.columns)
+        with torch.device("cpu"):
+            middle = statistics.parameter_mean.double().cpu()[None]
+            params = self.named(middle)
+            guesses = problem.closures()
+            numbers = {n: guesses[n](params).numel() for n in chosen if known[n].kind == "coefficient"}
+            self.longest = config.integrate.share * self._shortest_window(known.values())
+            sizes = self._sizes(statistics, params)
+        sources = {n: Source(known[n], guesses[n], config, features=count) for n in chosen if known[n].kind == "source"}
+        self.coefficients = nn.ModuleDict(
+            {n: Coefficient(known[n], guesses[n], config, features=count, count=k) for n, k in numbers.items()}
+        )
+        self.field = RightHandSide(problem, sources, tuple(numbers))
+        self.register_buffer("field_std", statistics.field_std.clone())
+        self.register_buffer("sizes", sizes)
+        self.double()
+
+    def named(self, parameters: Float[Tensor, "batch parameter"]) -> Params:
+        """Parameters by name."""
+        names = [entry.name for entry in self.problem.parameters]
+        return dict(zip(names, parameters.unbind(1), strict=True))
+
+    @property
+    def sources(self) -> nn.ModuleDict:
+        """The learned sources by name."""
+        return self.field.sources
+
+    def learned(self, parameters: Float[Tensor, "batch parameter"]) -> dict[str, Pieces]:
+        """What the networks say for every sample, by closure."""
+        params, features = self.named(parameters), self.features(parameters)
+        found: dict[str, Pieces] = {n: (c(params, features),) for n, c in self.coefficients.items()}
+        for name, source in self.sources.items():
+            assert isinstance(source, Source)
+            found[name] = source.prepare(params, features)
+        return found
+
+    def source(
+        self, name: str, parameters: Float[Tensor, "batch parameter"], times: Float[Tensor, " time"]
+    ) -> Float[Tensor, "batch time"]:
+        """The course of a learned source."""
+        parameters, source = parameters.double(), self.sources[name]
+        assert isinstance(source, Source)
+        pieces = source.prepare(self.named(parameters), self.features(parameters))
+        pieces = [piece.repeat_interleave(len(times), 0) for piece in pieces]
+        return source(times.double().repeat(len(parameters)), *pieces).view(len(parameters), -1)
+
+    def forward(
+        self,
+        fields: Float[Tensor, "batch channel"],
+        parameters: Float[Tensor, "batch parameter"],
+        times: Float[Tensor, " time"],
+        *,
+        tolerance: float | None = None,
+    ) -> tuple[Float[Tensor, "batch time channel"], ode.Solution]:
+        """Fields in physical units at `times`, the first of which is that of `fields`, and what the solve says."""
+        c = self.config.integrate
+        rtol = c.rtol if tolerance is None else tolerance
+        with torch.autocast(fields.device.type, enabled=False):
+            parameters = parameters.double()
+            params = self.named(parameters)
+            solution = ode.solve(
+                self.field,
+                self.problem.encode(fields.double(), params),
+                times.double(),
+                args=self.field.pack(parameters, self.learned(parameters)),
+                method=c.method,
+                rtol=rtol,
+                atol=(c.atol if tolerance is None else 0.1 * tolerance) * self.sizes,
+                gradient=ode.Discrete() if c.gradient == "discrete" else ode.Checkpointed(),
+                controller=ode.PID(longest=self.longest),
+                max_steps=c.max_steps,
+            )
+            return self.problem.decode(solution.states, params), solution
+
+    def _shortest_window(self, uncertain: Iterable[Uncertain]) -> float:
+        """Of all sources, over draws of the parameters; infinite without any."""
+        generator = rng.generator(0, "windows")
+        draws = [self.problem.draw(generator) for _ in range(_PROBES)]
+        params = {entry.name: torch.stack([draw[entry.name] for draw in draws]) for entry in self.problem.parameters}
+        lengths = [float((end - begin).min()) for entry in uncertain if entry.window is not None
+                   for begin, end in [entry.window(params)]]  # fmt: skip
+        return min(lengths, default=math.inf)
+
+    def _sizes(self, statistics: Statistics, params: Params) -> Float[Tensor, " component"]:
+        """|z| + |Δz| at the mean of the fields, Δz for a standard deviation of all of them; 1 where that is nothing."""
+        mean, std = statistics.field_mean.double().cpu()[None], statistics.field_std.double().cpu()[None]
+        middle = self.problem.encode(mean, params)[0]
+        change = self.problem.encode(mean + std, params)[0] - middle
+        sizes = (middle.abs() + change.abs()).nan_to_num(0.0, 0.0, 0.0)
+        return torch.where(sizes > 0, sizes, 1.0)

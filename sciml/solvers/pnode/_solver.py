@@ -1,0 +1,203 @@
+"""Physics-based parameterised neural ODEs as a solver of trajectories, and the reduced model as it is."""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from sciml.core.problem import Evolves, HasOutcome, HasReducedModel, Problem
+from sciml.core.status import Status
+from sciml.core.types import Prediction, Support
+from sciml.solvers.pnode._config import CurriculumConfig, PNODEConfig, StiffConfig
+from sciml.solvers.pnode._network import PNODE
+from sciml.train import (
+    Knob,
+    Recipe,
+    Solver,
+    Spec,
+    Start,
+    TrainConfig,
+    Trajectories,
+    TrajectoriesConfig,
+    TrajectoryBatch,
+    recipe_of,
+)
+
+_WHOLE = TrajectoriesConfig(window=None)
+_RIVALS = ("kernel_ridge", "mlp_regression", "gaussian_process", "reduced_model")
+
+_RECIPES = {
+    "tiny": Recipe[PNODEConfig, TrajectoriesConfig](
+        model=PNODEConfig(
+            width=32,
+            layers=2,
+            learn="sources",
+            integrate=StiffConfig(rtol=1e-2, atol=1e-3),
+            curriculum=CurriculumConfig(start=0.35, until=1.0),
+        ),
+        task=_WHOLE,
+        train=TrainConfig(steps=60, batch_size=12, learning_rate=1e-2, weight_decay=0.0, evaluate_every=12),
+        baselines=_RIVALS,
+    ),
+    "small": Recipe[PNODEConfig, TrajectoriesConfig](
+        model=PNODEConfig(learn="sources", curriculum=CurriculumConfig(start=0.35, until=1.0)),
+        task=_WHOLE,
+        train=TrainConfig(steps=500, batch_size=16, learning_rate=5e-3, weight_decay=0.0, evaluate_every=25),
+        baselines=_RIVALS,
+    ),
+    "paper": Recipe[PNODEConfig, TrajectoriesConfig](
+        model=PNODEConfig(
+            curriculum=CurriculumConfig(start=0.35, until=0.8), integrate=StiffConfig(rtol=1e-4, atol=1e-5)
+        ),
+        task=_WHOLE,
+        train=TrainConfig(
+            steps=5000, batch_size=16, learning_rate=1e-3, weight_decay=0.0, evaluate_every=100, polish=5
+        ),
+        baselines=_RIVALS,
+    ),
+}
+
+
+def _supports(problem: Problem) -> Support:
+    if not isinstance(problem, HasReducedModel):
+        return Support(False, "it has no reduced model of itself (the problem is not a HasReducedModel)")
+    if not isinstance(problem, Evolves):
+        return Support(False, "it has no reference simulation (the problem is not an Evolves)")
+    if problem.boundary:
+        return Support(False, f"it has {len(problem.boundary)} spatial axes; this solver knows points only")
+    return Support(True)
+
+
+@torch.no_grad()
+def _predict(module: nn.Module, inputs: Start) -> Prediction:
+    """Fields in physical units at ``inputs.times``; the chance of the outcome among the statistics if there is one."""
+    assert isinstance(module, PNODE)
+    module.eval()
+    fields, solution = module(inputs.state, inputs.parameters, inputs.times, tolerance=inputs.tolerance)
+    stats = {"evaluations": solution.stats.evaluations, "calls": solution.stats.calls}
+    if isinstance(module.problem, HasOutcome):
+        stats["chance"] = module.problem.chance(fields, module.named(inputs.parameters.double()))
+    return Prediction(fields.float(), None, solution.status, stats)
+
+
+def misfit(module: PNODE, batch: TrajectoryBatch, along: float) -> Tensor:
+    """Mean over samples, times and fields of weighted ρ((u - u_true) / σ), and the cross-entropy of the outcome.
+
+    ρ is a square up to the deviation δ and linear beyond. Samples whose integration failed do not count.
+    """
+    c = module.config
+    span = batch.times - batch.times[0]
+    frames = max(2, int((span <= c.curriculum.horizon(along) * span[-1] * (1 + 1e-6)).sum()))
+    true, times = batch.states[:, :frames].double(), batch.times[:frames]
+    found, solution = module(batch.states[:, 0], batch.parameters, times)
+    good = (solution.status == Status.OK) & found.detach().isfinite().flatten(1).all(1)
+    true, found = true[good] / module.field_std, found[good] / module.field_std
+    error = found - true
+    delta = c.misfit.huber
+    cost = error.square() if delta is None else 2 * F.huber_loss(error, 0 * error, reduction="none", delta=delta)
+    names = [field.name for field in module.problem.fields]
+    weights = cost.new_tensor([c.misfit.weights.get(name, 1.0) for name in names])
+    total = ((cost * weights).sum(2) / weights.sum() * emphasis(true, times.double(), c.misfit.emphasis)).mean()
+    if c.misfit.outcome and isinstance(module.problem, HasOutcome) and frames == len(batch.times):
+        params = module.named(batch.parameters[good].double())
+        happened = (module.problem.chance(batch.states[good].double(), params) > 0.5).double()
+        chance = module.problem.chance(found * module.field_std, params).clamp(1e-7, 1 - 1e-7)
+        total = total + c.misfit.outcome * F.binary_cross_entropy(chance, happened)
+    return total.float()
+
+
+def emphasis(
+    true: Float[Tensor, "batch time channel"], times: Float[Tensor, " time"], strength: float
+) -> Float[Tensor, "batch time"]:
+    """1 + strength · |du/dt| / its mean over time, scaled to the mean 1; before a time the slope up to it counts."""
+    speed = (true.diff(dim=1) / times.diff()[:, None]).norm(dim=2)
+    speed = torch.cat((speed[:, :1], speed), dim=1)
+    weight = 1 + strength * speed / speed.mean(1, keepdim=True).clamp_min(1e-30)
+    return weight / weight.mean(1, keepdim=True)
+
+
+class PNODESolver(Solver):
+    """Trajectories by a reduced model with learned closures."""
+
+    key = "pnode"
+    title = "Physics-based parameterised neural ODE"
+    citation = (
+        "Qian, Wang, Douasbin, Darve, Physics-based parameterized neural ordinary differential equations: prediction "
+        "of laser ignition in a rocket combustor, arXiv:2302.08629 (2023)"
+    )
+    claim = (
+        "with few trajectories, closures learned inside of a reduced model predict mean temperatures and whether it "
+        "ignites better than kernel ridge regression and a plain network do, and keep the constraints exactly"
+    )
+    task = Trajectories
+    knob = Knob("width", 2, 2**12)
+
+    def supports(self, problem: Problem) -> Support:
+        """A problem that `Evolves` and `HasReducedModel`, without spatial axes."""
+        return _supports(problem)
+
+    def recipe(self, preset: str) -> Recipe:
+        """``tiny`` and ``small`` learn sources only; sizes of the paper are not known to us, ``paper`` learns all."""
+        return recipe_of(_RECIPES, preset)
+
+    def build(self, problem: Problem, spec: Spec[Any]) -> PNODE:
+        """The reduced model with its networks."""
+        return PNODE(spec.model, problem, spec.statistics)
+
+    def loss(self, module: nn.Module, batch: TrajectoryBatch, along: float = 1.0) -> Tensor:
+        """`misfit`, over the horizon of the curriculum."""
+        assert isinstance(module, PNODE)
+        return misfit(module, batch, along)
+
+    def predict(self, module: nn.Module, inputs: Start) -> Prediction:
+        """Fields in physical units at ``inputs.times``, the first of which is that of the given state."""
+        return _predict(module, inputs)
+
+
+_UNTRAINED = {
+    preset: Recipe[PNODEConfig, TrajectoriesConfig](
+        model=PNODEConfig(learn=(), integrate=integrate), task=_WHOLE, train=TrainConfig(steps=0)
+    )
+    for preset, integrate in {
+        "tiny": StiffConfig(),
+        "small": StiffConfig(),
+        "paper": StiffConfig(rtol=1e-4, atol=1e-5),
+    }.items()
+}
+
+
+class ReducedModelSolver(Solver):
+    """Trajectories by the reduced model with the closures the problem guesses: what is known without data."""
+
+    key = "reduced_model"
+    title = "Reduced model"
+    citation = "the problem's own reduced model"
+    claim = ""
+    task = Trajectories
+
+    def supports(self, problem: Problem) -> Support:
+        """A problem that `Evolves` and `HasReducedModel`, without spatial axes."""
+        return _supports(problem)
+
+    def recipe(self, preset: str) -> Recipe:
+        """Larger presets integrate more tightly."""
+        return recipe_of(_UNTRAINED, preset)
+
+    def build(self, problem: Problem, spec: Spec[Any]) -> PNODE:
+        """The reduced model without networks."""
+        return PNODE(spec.model.model_copy(update={"learn": ()}), problem, spec.statistics)
+
+    def loss(self, module: nn.Module, batch: TrajectoryBatch, along: float = 1.0) -> Tensor:
+        """The misfit over the whole horizon; nothing here has a gradient."""
+        assert isinstance(module, PNODE)
+        return misfit(module, batch, 1.0)
+
+    def predict(self, module: nn.Module, inputs: Start) -> Prediction:
+        """Fields in physical units at ``inputs.times``."""
+        return _predict(module, inputs)
+
+    def fit(self, module: nn.Module, examples: Any) -> bool:
+        """Nothing is fitted."""
+        return True
