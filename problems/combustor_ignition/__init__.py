@@ -99,8 +99,8 @@ PROBLEM = CombustorIgnition(
         Parameter("chamber_pressure", "p₀", "Pa", "pressure of the cold chamber", 1.5e5, 2.5e5),
     ),
     boundary={},
-    metrics=("rollout/relative_l2", "rollout/mae_share", "window/relative_l2"),
-    solver="neural_ode",
+    metrics=("rollout/mae_share", "mae/temperature", "outcome/accuracy", "outcome/auc"),
+    solver="pnode",
     citation="Qian, Wang, Douasbin and Darve, Physics-based parameterized neural ordinary differential equations: "
     "prediction of laser ignition in a rocket combustor (2023). arXiv:2302.08629",
 )

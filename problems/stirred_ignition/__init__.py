@@ -63,7 +63,7 @@ PROBLEM = StirredIgnition(
         Parameter("residence_time", "τ", "s", "mass of the fill over the feed's rate", 3e-5, 3e-3, "log"),
     ),
     boundary={},
-    metrics=("rollout/relative_l2", "rollout/mae_share", "window/relative_l2"),
-    solver="neural_ode",
+    metrics=("rollout/mae_share", "mae/temperature", "outcome/accuracy", "outcome/auc"),
+    solver="kernel_ridge",
     citation="G. P. Smith et al., GRI-Mech 3.0 (1999), http://combustion.berkeley.edu/gri-mech/",
 )

@@ -49,7 +49,7 @@ def fired(reactor):
 CLOSED = {"one_step": ({"CH4": 1.0, "O2": 25.0}, 1150.0), "two_step": ({"CH4": 1.0, "O2": 5.0, "N2": 15.0}, 1400.0)}
 
 
-@pytest.mark.parametrize("name", sorted(CLOSED))
+@pytest.mark.parametrize("name", ["one_step", pytest.param("two_step", marks=pytest.mark.slow)])
 def test_a_closed_box_explodes_as_in_cantera(name):
     mechanism = Mechanism.load(FOLDER / f"{name}.yaml")
     amounts, temperature = CLOSED[name]
@@ -83,6 +83,7 @@ def test_a_closed_box_explodes_as_in_cantera(name):
     assert (atoms[:, kept] / atoms[0, kept] - 1).abs().max() < 1e-10
 
 
+@pytest.mark.slow
 def test_the_reference_cases(methane):
     """60 J do not ignite, 80 J and more do: the values of an independent integration of the same equations."""
     reactor, start = combustor(methane)

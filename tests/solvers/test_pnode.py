@@ -26,7 +26,7 @@ from sciml.solvers.pnode import (
 from sciml.train import Spec, Start, TrajectoriesConfig, TrajectoryBatch
 
 TANK = Path(__file__).parent.parent / "fixtures" / "warm_tank"
-FORMS = ("network", "hypernetwork", "shape")
+FORMS = ("network", *(pytest.param(form, marks=pytest.mark.slow) for form in ("hypernetwork", "shape")))
 TIMES = torch.linspace(0, 8, 33, dtype=torch.float64)
 
 _SPEC = importlib.util.spec_from_file_location(
@@ -173,6 +173,7 @@ def test_gradients_of_the_loss(cases, make, form, monkeypatch):
     assert float(sum((g * d).sum() for g, d in zip(exact, directions, strict=True))) == pytest.approx(numeric, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_checkpoints_give_the_same_gradient(cases, make):
     parameters, states = cases
     batch = TrajectoryBatch(states[:2].float(), TIMES.float(), parameters[:2].float())
@@ -184,6 +185,7 @@ def test_checkpoints_give_the_same_gradient(cases, make):
     torch.testing.assert_close(*found, rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_a_tighter_tolerance_brings_the_prediction_nearer(cases, make):
     parameters, states = cases
     module = make(small())
