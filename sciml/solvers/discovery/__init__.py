@@ -17,8 +17,14 @@ from sciml.solvers.discovery._front import to_latex as to_latex
 from sciml.solvers.discovery._parse import FormulaError as FormulaError
 from sciml.solvers.discovery._parse import parse_equations as parse_equations
 from sciml.solvers.discovery._parse import parse_formula as parse_formula
+from sciml.solvers.discovery._sindy import SINDySolver as SINDySolver
 from sciml.solvers.discovery._spec import SearchSpec as SearchSpec
 from sciml.solvers.discovery._spec import SymbolicProblem as SymbolicProblem
+from sciml.solvers.discovery._spline import SplineDerivativeSolver as SplineDerivativeSolver
+from sciml.solvers.discovery._universal_ode import UniversalODESolver as UniversalODESolver
+from sciml.solvers.discovery._upinn_solver import UPINNSolver as UPINNSolver
+
+SOLVERS = (UPINNSolver(), SplineDerivativeSolver(), SINDySolver(), UniversalODESolver())
 
 __all__ = [
     "EngineUnavailable",
