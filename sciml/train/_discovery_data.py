@@ -146,8 +146,8 @@ def forecast(
 ) -> Trajectory:
     """The held-out trajectory with the hidden part `hidden`, a function ``point input -> point channel``.
 
-    Integrated by `sciml.ode` with an implicit method in space and an explicit one without. A forecast that breaks
-    down has a status and ends in NaN.
+    Integrated by `sciml.ode`, in space on the grid of the held-out states. A forecast that breaks down has a status and
+    ends in NaN.
     """
     assert isinstance(problem, HasHiddenTerm)
     given = {name: torch.as_tensor(value, dtype=torch.float64) for name, value in (scalars or {}).items()}
@@ -166,6 +166,6 @@ def forecast(
     with torch.no_grad():
         solved = ode.solve(
             rate, held.states[:1].double(), held.times.double(), rtol=1e-6, atol=1e-8,
-            method="kvaerno3" if space else "tsit5", max_steps=MAX_STEPS,
+            method="tsit5", max_steps=MAX_STEPS,
         )  # fmt: skip
     return Trajectory(solved.states, solved.status)

@@ -10,6 +10,12 @@ import sympy as sp
 from sciml.core.errors import DataError, UnknownNameError
 from sciml.solvers.discovery._tree import evaluate, from_tree, to_tree
 
+EVIDENCE = 3.0
+"""Differences of description length, in nat, that decide nothing: odds of 20, where evidence is first called strong.
+
+Reference: R. E. Kass, A. E. Raftery, Bayes factors, JASA 90 (1995) 773-795. doi:10.1080/01621459.1995.10476572
+"""
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -89,13 +95,16 @@ class SymbolicFront:
         return SymbolicFront.of(self.names, pooled, self.selection)
 
     def best(self, criterion: str | None = None) -> Entry:
-        """The chosen formula: least description length (``mdl``) or ``bic``, or the ``knee`` of the front.
+        """The chosen formula: by description length (``mdl``) or ``bic``, or the ``knee`` of the front.
 
+        The first two take the simplest formula within `EVIDENCE` of the least.
         The knee is the largest fall of log(loss) per added node.
         """
         criterion = criterion or self.selection
         if criterion in ("mdl", "bic"):
-            return min(self.entries, key=lambda entry: (getattr(entry, criterion), entry.complexity))
+            scale = 1 if criterion == "mdl" else 2  # a BIC is twice a description length
+            least = min(getattr(entry, criterion) for entry in self.entries)
+            return next(e for e in self.entries if getattr(e, criterion) <= least + scale * EVIDENCE)
         if criterion != "knee":
             raise UnknownNameError("criterion", criterion, ("mdl", "bic", "knee"))
         floor = 1e-15 * max(self.entries[0].loss_heldout, 1e-300)

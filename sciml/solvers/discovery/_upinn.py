@@ -32,12 +32,12 @@ class UPINNConfig(Config):
     """Independent pairs of networks, from seeds of their own; what they disagree about is not known."""
     width: int = pydantic.Field(32, ge=2)
     """Hidden units of a surrogate."""
-    layers: int = pydantic.Field(2, ge=1)
-    """Hidden layers of a surrogate."""
+    layers: int | None = pydantic.Field(None, ge=1)
+    """Hidden layers of a surrogate; None for two without space and three with it."""
     hidden_width: int = pydantic.Field(16, ge=2)
     """Hidden units of the hidden term's network, in two layers."""
-    collocation: int = pydantic.Field(120, ge=8)
-    """Points per trajectory at which the equation is asked to hold."""
+    collocation: int | None = pydantic.Field(None, ge=8)
+    """Points per trajectory at which the equation is asked to hold; None for 120 without space and 1000 with it."""
     data_weight: float = pydantic.Field(25.0, gt=0)
     """Weight of the data against the equation, both non-dimensional."""
     adam: int = pydantic.Field(2500, ge=0)
@@ -72,7 +72,7 @@ class UPINN(nn.Module):
         self.count, members = len(seen), config.members
         dims, channels = every.shape[1], len(problem.fields)
         self.surrogate = StackedMLP(
-            members * self.count, dims, channels, width=config.width, layers=config.layers,
+            members * self.count, dims, channels, width=config.width, layers=config.layers or dims + 1,
             generator=rng.generator(seed, "surrogate"),
         )  # fmt: skip
         self.hidden = StackedMLP(
@@ -84,7 +84,8 @@ class UPINN(nn.Module):
         self.data = Places(problem, points, self.scales, bends=self.bends)
         self.register_buffer("values", values, persistent=False)
         self.register_buffer("weights", weights, persistent=False)
-        inner = _collocation(seen, config.collocation, rng.generator(seed, "collocation"))
+        asked = config.collocation or (120 if dims == 1 else 1000)
+        inner = _collocation(seen, asked, rng.generator(seed, "collocation"))
         self.inner = Places(problem, inner, self.scales, bends=self.bends)
 
     def at(self, places: Places) -> tuple[Tensor, Tensor, Tensor]:
