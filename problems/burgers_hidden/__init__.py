@@ -41,8 +41,12 @@ class BurgersHidden(Problem, HasHiddenTerm):
         """− u u_x."""
         return equations.hidden(inputs)
 
+    def known_formulas(self) -> tuple[str, ...]:
+        """The known part as text."""
+        return (f"{equations.VISCOSITY!r}*u_xx",)
+
     def hidden_formulas(self) -> tuple[str, ...]:
-        """The same as text."""
+        """The hidden part as text."""
         return ("-u*u_x",)
 
     def observations(self, plan: ObservationPlan, generator: torch.Generator) -> tuple[Observations, ...]:

@@ -38,8 +38,12 @@ class LotkaVolterraHidden(Problem, HasHiddenTerm):
         """(− β x y, γ x y)."""
         return equations.hidden(inputs)
 
+    def known_formulas(self) -> tuple[str, ...]:
+        """The known part as text."""
+        return (f"{equations.ALPHA}*x", f"-{equations.DELTA}*y")
+
     def hidden_formulas(self) -> tuple[str, ...]:
-        """The same as text."""
+        """The hidden part as text."""
         return (f"-{equations.BETA}*x*y", f"{equations.GAMMA}*x*y")
 
     def observations(self, plan: ObservationPlan, generator: torch.Generator) -> tuple[Observations, ...]:

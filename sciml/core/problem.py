@@ -351,6 +351,10 @@ class HasHiddenTerm(ABC):
         """The part it must find, for scoring only; None where nobody knows it."""
 
     @abstractmethod
+    def known_formulas(self) -> tuple[str, ...]:
+        """The known part as formulas in the inputs, one per field, for people; empty if it has none."""
+
+    @abstractmethod
     def hidden_formulas(self) -> tuple[str, ...]:
         """The hidden part as formulas in the hidden inputs, one per field, for scoring only; empty if unknown."""
 

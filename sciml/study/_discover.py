@@ -16,6 +16,7 @@ from sciml.core.progress import Progress, SilentProgress
 from sciml.solvers.discovery import (
     Discovered,
     DiscoverySolver,
+    Entry,
     SearchSpec,
     TableProblem,
     discover,
@@ -160,13 +161,23 @@ def describe(found: Discovered) -> dict[str, Any]:
         entry = plain["components"][component.field]
         entry["latex"] = to_latex(component.expr)
         entry["values"] = _values(found, component.expr)
-        entry["pareto"] = [
-            {"formula": format_expr(e.expr), "latex": to_latex(e.expr), "complexity": e.complexity, "train": e.loss_train,
-             "held_out": e.loss_heldout, "mdl": e.mdl, "engine": e.engine, "seed": e.seed,
-             "chosen": e.expr == component.expr}
-            for e in component.front.entries
-        ]  # fmt: skip
+        entry["pareto"] = [_row(e, component.expr) for e in component.front.entries]
     return plain | {"arrays": values, "trial": trial}
+
+
+def _row(entry: Entry, chosen: Any) -> dict[str, Any]:
+    """One formula of a front, for people."""
+    return {
+        "formula": format_expr(entry.expr),
+        "latex": to_latex(entry.expr),
+        "complexity": entry.complexity,
+        "train": entry.loss_train,
+        "held_out": entry.loss_heldout,
+        "mdl": entry.mdl,
+        "engine": entry.engine,
+        "seed": entry.seed,
+        "chosen": entry.expr == chosen,
+    }
 
 
 def read_discovery(folder: Path) -> dict[str, Any]:

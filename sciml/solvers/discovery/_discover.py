@@ -26,6 +26,7 @@ from sciml.solvers.discovery._identify import Identifiability, identify
 from sciml.solvers.discovery._parse import parse_formula
 from sciml.solvers.discovery._solver import DiscoverySolver
 from sciml.solvers.discovery._spec import SearchSpec, SymbolicProblem
+from sciml.solvers.discovery._table import TableProblem
 from sciml.solvers.discovery._tree import evaluate
 from sciml.train import (
     DiscoveryConfig,
@@ -54,7 +55,7 @@ class Component:
         field: whose rate it belongs to.
         front: formulas by complexity and error.
         expr: the chosen one.
-        sigma: error of the values it was fitted to, as estimated.
+        sigma: error of the values it was fitted to, as estimated, root mean square over places.
         match: comparison with the truth, where that is known.
     """
 
@@ -232,14 +233,23 @@ def try_formulas(problem: Problem, formulas: Sequence[sp.Expr], scalars: dict[st
 
 
 def full_equations(found: Discovered, digits: int = 4) -> list[str]:
-    """``d(x)/dt = known + (formula)`` per field, the known part in words where it has no formula."""
-    known = getattr(found.problem, "known_formulas", None)
+    """``x' = known + (hidden)`` per field; unknown scalars of a table's known part are read off the formulas."""
+    problem = found.problem
+    assert isinstance(problem, HasHiddenTerm)
+    formulas = [component.expr for component in found.components]
+    known = [parse_formula(text) for text in problem.known_formulas()]
+    if isinstance(problem, TableProblem) and formulas:
+        scalars, rest = problem.split_scalars(formulas)
+        for name, shapes in problem.multipliers.items():
+            if (value := scalars[name]) is not None:
+                known = [told + value * shape for told, shape in zip(known, shapes, strict=True)]
+        formulas = list(rest)
     lines = []
-    for i, component in enumerate(found.components):
-        symbol = found.problem.fields[i].symbol
-        left = f"{symbol}'" if not found.problem.boundary else f"{symbol}_t"
-        told = str(rounded(known()[i], digits)) if known else "known"
-        lines.append(f"{left} = {told} + ({format_expr(component.expr, digits)})")
+    for i, expr in enumerate(formulas):
+        symbol = problem.fields[i].symbol  # type: ignore[attr-defined]
+        left = f"{symbol}_t" if problem.boundary else f"{symbol}'"  # type: ignore[attr-defined]
+        told = str(rounded(known[i], digits)) if known else "known"
+        lines.append(f"{left} = {told} + ({format_expr(expr, digits)})")
     return lines
 
 
@@ -252,7 +262,8 @@ def _name(
     size = float(np.sqrt(np.mean(target**2)))
     sigma = None
     if table.spread is not None and size > 0:
-        sigma = max(float(table.spread[:, index].square().mean().sqrt()), LEAST_ERROR * size)
+        spread = table.spread[:, index].numpy()
+        sigma = np.sqrt((spread**2 + np.mean(spread**2)) / 2 + (LEAST_ERROR * size) ** 2)
     asked = SymbolicProblem(inputs, target, problem.hidden_inputs, sigma=sigma, effective=observations)
     front = find_engine(engine).fit(asked, search)
     expr = front.best().expr
@@ -261,7 +272,8 @@ def _name(
     if truths:
         true = parse_formula(truths[index], problem.hidden_inputs)
         match = compare(expr, true, inputs, problem.hidden_inputs)
-    return Component(problem.fields[index].name, front, expr, sigma, match)
+    error = None if sigma is None else float(np.sqrt(np.mean(sigma**2)))
+    return Component(problem.fields[index].name, front, expr, error, match)
 
 
 def _hidden_inputs(problem: HasHiddenTerm, table: Measured) -> np.ndarray:
@@ -289,7 +301,10 @@ def _noise(seen: Sequence[Observations]) -> float:
 
 
 def _notes(problem: HasHiddenTerm) -> tuple[str, ...]:
-    if not problem.unknowns or set(problem.hidden_inputs) != set(problem.inputs):
+    names = ", ".join(problem.multipliers if isinstance(problem, TableProblem) else problem.unknowns)
+    if not names or set(problem.hidden_inputs) != set(problem.inputs):
         return ()
-    names = ", ".join(problem.unknowns)
-    return (f"the hidden term may absorb what {names} multiplies: only their sum is determined by the data",)
+    return (
+        f"the data determine the sum of the known and the hidden part only: {names} can be read off the formula if the "
+        "hidden part has no such term of its own",
+    )
