@@ -38,8 +38,8 @@ class UPINNConfig(Config):
     """Hidden units of the hidden term's network, in two layers."""
     collocation: int | None = pydantic.Field(None, ge=8)
     """Points per trajectory at which the equation is asked to hold; None for 120 without space and 1000 with it."""
-    data_weight: float = pydantic.Field(25.0, gt=0)
-    """Weight of the data against the equation, both non-dimensional."""
+    data_weight: float | None = pydantic.Field(None, gt=0)
+    """Weight of the data against the equation, both non-dimensional; None for 25 without space and 0.5 with it."""
     adam: int = pydantic.Field(2500, ge=0)
     """Steps of Adam, at a rate that falls from `learning_rate` to a thirtieth of it along a cosine."""
     learning_rate: float = pydantic.Field(3e-3, gt=0)
@@ -70,6 +70,7 @@ class UPINN(nn.Module):
         largest = torch.cat([entry.values for entry in seen]).abs().amax(0)
         self.scales: Scales = scales_of(problem, every.amin(0), every.amax(0), largest)
         self.count, members = len(seen), config.members
+        self.data_weight = config.data_weight or (25.0 if every.shape[1] == 1 else 0.5)
         dims, channels = every.shape[1], len(problem.fields)
         self.surrogate = StackedMLP(
             members * self.count, dims, channels, width=config.width, layers=config.layers or dims + 1,
@@ -153,7 +154,7 @@ class UPINN(nn.Module):
     def loss(self) -> Tensor:
         """The sum over members of what each minimises."""
         data, equation = self.losses()
-        return (self.config.data_weight * data + equation).sum()
+        return (self.data_weight * data + equation).sum()
 
 
 def train(module: UPINN, progress: Callable[[int, float], None] | None = None) -> None:

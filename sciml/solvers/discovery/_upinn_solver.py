@@ -51,5 +51,5 @@ class UPINNSolver(DiscoverySolver):
         """Misfit of the batch and of the equation, mean over members."""
         state, _ = module.anywhere(Visited(batch.trajectory, batch.coordinates))
         data = ((state - batch.values) / module.scales.field).square().mean()
-        loss = module.config.data_weight * data + module.residual().square().mean()
+        loss = module.data_weight * data + module.residual().square().mean()
         return loss.to(torch.float64)
