@@ -30,6 +30,7 @@ class BurgersHidden(Problem, HasHiddenTerm):
     inputs: tuple[str, ...] = ("u", "u_x", "u_xx")
     hidden_inputs: tuple[str, ...] = ("u", "u_x")
     library: tuple[str, ...] = equations.LIBRARY
+    operators: tuple[str, ...] = ("add", "sub", "mul", "div")
     unknowns: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     plan: ObservationPlan = equations.PLAN
 
@@ -78,7 +79,7 @@ class BurgersHidden(Problem, HasHiddenTerm):
         times = torch.linspace(0.0, equations.END, 21, dtype=torch.float64)
         x = self.points()
         found = [reference.solution(torch.full_like(x, float(time)), x, equations.HELD_OUT) for time in times]
-        return HeldOut(times, torch.stack(found)[:, None])
+        return HeldOut(times, torch.stack(found)[:, None], x)
 
     def points(self) -> Tensor:
         """The inner points of the grid."""

@@ -27,6 +27,7 @@ class LotkaVolterraHidden(Problem, HasHiddenTerm):
     inputs: tuple[str, ...] = ("x", "y")
     hidden_inputs: tuple[str, ...] = ("x", "y")
     library: tuple[str, ...] = equations.LIBRARY
+    operators: tuple[str, ...] = ("add", "sub", "mul", "div")
     unknowns: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     plan: ObservationPlan = equations.PLAN
 

@@ -63,7 +63,7 @@ def discover(
 
 
 def _print(run: Discovery) -> None:
-    from sciml.solvers.discovery import format_expr, full_equations
+    from sciml.solvers.discovery import alike, format_expr, full_equations
     from sciml.study import scalars_of
 
     found = run.found
@@ -77,11 +77,15 @@ def _print(run: Discovery) -> None:
     for component in found.components:
         rows: list[list[Any]] = []
         for e in component.front.entries:
-            mark = "*" if e.expr == component.expr else ""
+            mark = "*" if alike(e.expr, component.expr) else ""
             rows.append([format_expr(e.expr), e.complexity, e.loss_train, e.loss_heldout, e.mdl, mark])
         typer.echo()
         heads = ["formula", "complexity", "error²", "held-out error²", "description length", "chosen"]
         table(f"hidden part of {component.field}", heads, rows)
+    if found.components and found.components[0].misfit is not None:
+        typer.echo(
+            f"misfit of the observations: {found.components[0].misfit:.3g} (1 is nothing but noise, where known)"
+        )
     scores = [found, *([run.baseline] if run.baseline else [])]
     keys = list(dict.fromkeys(key for entry in scores for key in entry.errors))
     heads = ["method", *keys, "forecast/relative_l2"]

@@ -312,10 +312,12 @@ class HeldOut:
     Arguments:
         times: increasing, the first is the start.
         states: the true ones at those times.
+        points: of the grid that an equation in space is simulated on; None without space.
     """
 
     times: Float[Tensor, " time"]
     states: Float[Tensor, "time channel *space"]
+    points: Float[Tensor, " x"] | None = None
 
 
 class HasHiddenTerm(ABC):
@@ -333,6 +335,8 @@ class HasHiddenTerm(ABC):
     """Those of them that the hidden part may depend on."""
     library: tuple[str, ...]
     """Candidate terms of the hidden part, as formulas in its inputs; whether data can tell them apart is reported."""
+    operators: tuple[str, ...]
+    """What formulas of the hidden part may be made of: add, sub, mul, div, exp, …"""
     unknowns: Mapping[str, float]
     """Scalars θ of the known part that must be found too, with first guesses; often empty."""
     plan: ObservationPlan

@@ -19,6 +19,7 @@ from sciml.solvers.discovery import (
     Entry,
     SearchSpec,
     TableProblem,
+    alike,
     discover,
     format_expr,
     full_equations,
@@ -176,7 +177,7 @@ def _row(entry: Entry, chosen: Any) -> dict[str, Any]:
         "mdl": entry.mdl,
         "engine": entry.engine,
         "seed": entry.seed,
-        "chosen": entry.expr == chosen,
+        "chosen": alike(entry.expr, chosen),
     }
 
 

@@ -4,7 +4,8 @@ import torch
 
 from sciml.core import registry, rng
 from sciml.core.problem import ObservationPlan
-from sciml.solvers.discovery import discover, identify
+from sciml.solvers.discovery import compare, discover, identify, parse_formula
+from sciml.solvers.discovery._confirm import confirm, exact_starts
 from sciml.solvers.discovery._places import Places, columns_of
 from sciml.solvers.discovery._stacked import StackedMLP
 from sciml.solvers.discovery._upinn import UPINN, UPINNConfig, train
@@ -21,7 +22,7 @@ from sciml.train import (
 )
 
 SMALL = UPINNConfig(members=2, width=8, hidden_width=6, collocation=20, adam=3, lbfgs=2)
-NAMES = ("lotka_volterra_hidden", "burgers_hidden")
+NAMES = ("lotka_volterra_hidden", "burgers_hidden", "arrhenius_hidden")
 
 
 @pytest.fixture(params=NAMES)
@@ -260,12 +261,47 @@ def test_the_hidden_interaction_is_found(lotka, draw):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("draw", range(2))
+def test_the_hidden_advection_is_found_from_a_hundred_noisy_points(draw):
+    solver = registry.solver("upinn")
+    task = DiscoveryConfig(draw=draw)
+    found = discover(registry.problem("burgers_hidden"), solver=solver, task=task, seed=draw)
+    (component,) = found.components
+    assert component.match.same, component.expr
+    assert component.match.coefficient_error < 0.03
+    assert found.forecast.error < 0.03
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("draw", range(2))
+def test_the_rate_law_is_found_among_products(draw):
+    solver = registry.solver("spline_derivative")
+    found = discover(registry.problem("arrhenius_hidden"), solver=solver, task=DiscoveryConfig(draw=draw))
+    assert all(component.match.same and component.match.coefficient_error < 0.03 for component in found.components)
+    assert found.forecast.error < 0.01
+
+
+@pytest.mark.slow
 def test_one_published_trajectory_is_flagged_and_still_fitted(lotka):
     found = discover(lotka, solver=registry.solver("upinn"), task=DiscoveryConfig(trajectories=1, noise=0.0))
     assert not found.identifiability.identifiable
     assert found.components == ()
     assert found.errors["state/relative_l2"] < 0.01
     assert found.errors["hidden/relative_l2"] < 0.1
+
+
+def test_the_observations_decide_between_formulas(lotka):
+    """A term that only the error of the measured values asks for is dropped, and constants come right."""
+    seen = observe(lotka, DiscoveryConfig())
+    starts = exact_starts(lotka, seen, torch.zeros(3, 2))
+    texts = (("-0.89*x*y + 0.01*y", "-0.93*x*y", "-1.3*x"), ("0.81*x*y",))
+    options = [[parse_formula(text) for text in entry] for entry in texts]
+    decided = confirm(lotka, seen, starts, options, alphabet=7)
+    assert decided.misfit < 1.5
+    for expr, truth in zip(decided.formulas, lotka.hidden_formulas(), strict=True):
+        match = compare(expr, parse_formula(truth), np.random.default_rng(0).uniform(1, 3, (50, 2)), ("x", "y"))
+        assert match.same
+        assert match.coefficient_error < 0.005
 
 
 def test_more_trajectories_than_there_are_is_an_error(lotka):

@@ -24,6 +24,7 @@ from sciml.solvers.discovery._identify import identify as identify
 from sciml.solvers.discovery._parse import FormulaError as FormulaError
 from sciml.solvers.discovery._parse import parse_equations as parse_equations
 from sciml.solvers.discovery._parse import parse_formula as parse_formula
+from sciml.solvers.discovery._postprocess import alike as alike
 from sciml.solvers.discovery._sindy import SINDySolver as SINDySolver
 from sciml.solvers.discovery._solver import DiscoverySolver as DiscoverySolver
 from sciml.solvers.discovery._spec import SearchSpec as SearchSpec
@@ -57,6 +58,7 @@ __all__ = [
     "UPINNSolver",
     "UnitsVerdict",
     "UniversalODESolver",
+    "alike",
     "check_units",
     "compare",
     "discover",

@@ -3,11 +3,12 @@
 1. a solver of the task `Discovery` (UPINN by default) measures the hidden term along the observed trajectories;
 2. the identifiability report says whether the visited states can tell candidate terms apart; if not, that is all;
 3. a `SymbolicEngine` looks for a formula of each component, the disagreement of independent fits taken for the error;
-4. the equation with these formulas is simulated from an initial condition that was not observed.
+4. the leading formulas are put into the equation, which decides between them by the observations themselves;
+5. the equation found is simulated from an initial condition that was not observed.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from sciml.core import rng
 from sciml.core.errors import UserError
 from sciml.core.problem import HasHiddenTerm, HeldOut, Observations, Problem
 from sciml.core.status import Status
+from sciml.solvers.discovery._confirm import CANDIDATES, confirm, exact_starts
 from sciml.solvers.discovery._engine import engine as find_engine
 from sciml.solvers.discovery._equivalence import Match, compare
 from sciml.solvers.discovery._front import SymbolicFront, format_expr, rounded
@@ -57,6 +59,7 @@ class Component:
         expr: the chosen one.
         sigma: error of the values it was fitted to, as estimated, root mean square over places.
         match: comparison with the truth, where that is known.
+        misfit: mean squared misfit of the observations by the whole equation, in units of the noise where known.
     """
 
     field: str
@@ -64,6 +67,7 @@ class Component:
     expr: sp.Expr
     sigma: float | None
     match: Match | None
+    misfit: float | None = None
 
 
 @dataclass(frozen=True)
@@ -129,6 +133,7 @@ class Discovered:
                     "front": c.front.to_dict(),
                     "chosen": format_expr(c.expr, 6),
                     "sigma": c.sigma,
+                    "misfit": c.misfit,
                     "match": None if c.match is None else vars(c.match),
                 }
                 for c in self.components
@@ -187,7 +192,8 @@ def discover(
     places = dense_places(seen, task.dense)
     with torch.no_grad():
         measured = module.measure(places)
-        table = module.measure(dense_places(seen, ROWS if not problem.boundary else 5 * ROWS // 3))
+        dense = dense_places(seen, ROWS if not problem.boundary else 5 * ROWS // 3)
+        table = module.measure(dense)
     errors = _errors(problem, places, measured)
     inputs = _hidden_inputs(problem, table)
     notes = _notes(problem)
@@ -202,11 +208,16 @@ def discover(
                           scalars=scalars, seconds=seconds)  # fmt: skip
     started = time.perf_counter()
     observations = sum(len(entry.values) for entry in seen)
-    search = search or SearchSpec(library=problem.library if engine == "sparse" else ())
+    if search is None:  # sparse regression adds up the terms of its library, whatever they are made of
+        search = SearchSpec(library=problem.library) if engine == "sparse" else SearchSpec(operators=problem.operators)
     components = tuple(
         _name(problem, index, inputs, table, observations, search, engine) for index in range(len(problem.fields))
     )
     seconds["search"] = time.perf_counter() - started
+    started = time.perf_counter()
+    firsts = torch.stack([table.inputs[dense.trajectory == k][0] for k in range(len(seen))])
+    components = _confirmed(problem, seen, firsts, components, inputs, search)
+    seconds["confirm"] = time.perf_counter() - started
     ahead = try_formulas(problem, [c.expr for c in components], scalars)
     return Discovered(
         problem, solver.key, engine, seen, places, measured, report, components, ahead, errors, scalars, seconds
@@ -267,13 +278,40 @@ def _name(
     asked = SymbolicProblem(inputs, target, problem.hidden_inputs, sigma=sigma, effective=observations)
     front = find_engine(engine).fit(asked, search)
     expr = front.best().expr
-    truths = problem.hidden_formulas()
-    match = None
-    if truths:
-        true = parse_formula(truths[index], problem.hidden_inputs)
-        match = compare(expr, true, inputs, problem.hidden_inputs)
+    match = _match(problem, index, expr, inputs)
     error = None if sigma is None else float(np.sqrt(np.mean(sigma**2)))
     return Component(problem.fields[index].name, front, expr, error, match)
+
+
+def _confirmed(
+    problem: Problem, seen: tuple[Observations, ...], firsts: Tensor, components: tuple[Component, ...],
+    inputs: np.ndarray, search: SearchSpec,
+) -> tuple[Component, ...]:  # fmt: skip
+    """The components with the formulas that the observations prefer, constants fitted to them."""
+    assert isinstance(problem, HasHiddenTerm)
+    columns = [problem.inputs.index(entry.symbol) for entry in problem.fields]
+    starts = exact_starts(problem, seen, firsts[:, columns])
+    options = [_leading(component.front) for component in components]
+    alphabet = len(problem.hidden_inputs) + len(search.operators) + 1
+    decided = confirm(problem, seen, starts, options, alphabet)
+    found = []
+    for index, (component, expr) in enumerate(zip(components, decided.formulas, strict=True)):
+        found.append(replace(component, expr=expr, match=_match(problem, index, expr, inputs), misfit=decided.misfit))
+    return tuple(found)
+
+
+def _leading(front: SymbolicFront) -> list[sp.Expr]:
+    """The favourite, then others by description length; none of them more complex than the best of these."""
+    favourite = front.best("mdl")
+    ranked = sorted((entry for entry in front.entries if entry is not favourite), key=lambda entry: entry.mdl)
+    return [favourite.expr, *(entry.expr for entry in ranked[: CANDIDATES - 1])]
+
+
+def _match(problem: HasHiddenTerm, index: int, expr: sp.Expr, inputs: np.ndarray) -> Match | None:
+    truths = problem.hidden_formulas()
+    if not truths:
+        return None
+    return compare(expr, parse_formula(truths[index], problem.hidden_inputs), inputs, problem.hidden_inputs)
 
 
 def _hidden_inputs(problem: HasHiddenTerm, table: Measured) -> np.ndarray:

@@ -65,6 +65,11 @@ def structure(expr: sp.Expr) -> sp.Expr:
     return expr.xreplace({value: sp.Symbol("_C") for value in expr.atoms(sp.Float)})
 
 
+def alike(first: sp.Expr, second: sp.Expr) -> bool:
+    """Whether two formulas differ in their constants only."""
+    return structure(first) == structure(second)
+
+
 def process(candidates: Iterable[Candidate], problem: SymbolicProblem, spec: SearchSpec, engine: str) -> list[Entry]:
     """Refitted, pruned and scored entries, one per structure."""
     values = {name: problem.X[:, i] for i, name in enumerate(problem.names)}

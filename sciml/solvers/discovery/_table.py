@@ -35,6 +35,7 @@ class TableProblem(Problem, HasHiddenTerm):
     inputs: tuple[str, ...] = ()
     hidden_inputs: tuple[str, ...] = ()
     library: tuple[str, ...] = ()
+    operators: tuple[str, ...] = ("add", "sub", "mul", "div")
     unknowns: Mapping[str, float] = field(default_factory=dict)
     plan: ObservationPlan = field(default_factory=lambda: ObservationPlan(1, 1, 0.0))
     tables: tuple[Observations, ...] = ()

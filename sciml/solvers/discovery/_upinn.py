@@ -29,7 +29,8 @@ class UPINNConfig(Config):
     """Sizes, weights and training of the networks."""
 
     members: int = pydantic.Field(3, ge=1)
-    """Independent pairs of networks, from seeds of their own; what they disagree about is not known."""
+    """Independent pairs of networks, each from its own seed and with noise of its own on top of the data where its size
+    is known; what they disagree about is not known."""
     width: int = pydantic.Field(32, ge=2)
     """Hidden units of a surrogate."""
     layers: int | None = pydantic.Field(None, ge=1)
@@ -83,7 +84,8 @@ class UPINN(nn.Module):
         guesses = torch.tensor(list(problem.unknowns.values()), dtype=torch.float64)
         self.scalars = nn.Parameter(guesses.expand(members, -1).clone()) if len(guesses) else None
         self.data = Places(problem, points, self.scales, bends=self.bends)
-        self.register_buffer("values", values, persistent=False)
+        jitter = _jitter(seen, members, values.shape[1], rng.generator(seed, "jitter"))
+        self.register_buffer("values", values + jitter, persistent=False)
         self.register_buffer("weights", weights, persistent=False)
         asked = config.collocation or (120 if dims == 1 else 1000)
         inner = _collocation(seen, asked, rng.generator(seed, "collocation"))
@@ -207,6 +209,21 @@ def descend(
         return value
 
     newton.step(closure)
+
+
+def _jitter(
+    seen: tuple[Observations, ...], members: int, points: int, generator: torch.Generator
+) -> Float[Tensor, "member trajectory point channel"]:
+    """Noise once more, different for every member and zero on average over them.
+
+    Members that see the same data share the error that its noise makes, and agree where they are wrong. With this they
+    disagree as much as another measurement would, while their mean stays that of the data as they are.
+    """
+    channels = seen[0].values.shape[1]
+    drawn = torch.randn(members, len(seen), points, channels, generator=generator, dtype=torch.float64)
+    nothing = torch.zeros(channels, dtype=torch.float64)
+    sigma = torch.stack([nothing if entry.sigma is None else entry.sigma.double() for entry in seen])
+    return (drawn - drawn.mean(0)) * sigma[:, None]
 
 
 def _padded(seen: tuple[Observations, ...]) -> tuple[Tensor, Tensor, Tensor]:
