@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sciml.api import discover as discover
     from sciml.api import evaluate as evaluate
     from sciml.api import export as export
     from sciml.api import predict as predict
@@ -20,9 +21,9 @@ __version__ = "0.1.0"
 DEFAULT_PROBLEM = "shallow_water"
 """What ``sciml run`` solves when nothing is named; the only place where the engine knows a problem."""
 
-__all__ = ["DEFAULT_PROBLEM", "__version__", "errors", "evaluate", "export", "predict", "run"]
+__all__ = ["DEFAULT_PROBLEM", "__version__", "discover", "errors", "evaluate", "export", "predict", "run"]
 
-_VERBS = ("run", "evaluate", "predict", "export")
+_VERBS = ("run", "discover", "evaluate", "predict", "export")
 
 
 def __getattr__(name: str) -> Any:

@@ -161,7 +161,7 @@ def report(
     from sciml import report as pages
     from sciml.core import registry
     from sciml.core.errors import DataError
-    from sciml.study import RECORD
+    from sciml.study import DISCOVERY, RECORD
 
     if not folder.is_dir():
         raise DataError(f"there is no folder {folder}", fix="Give a run folder, a study folder, or one above them.")
@@ -169,6 +169,8 @@ def report(
         page = pages.write_run(folder, problem=registry.problem(problem) if problem else None)
     elif (folder / "study.json").is_file():
         page = pages.write_study(folder)
+    elif (folder / DISCOVERY).is_file():
+        page = pages.write_discovery(folder)
     else:
         page = pages.write_index(folder)
     as_json({"page": str(page)}) if json else typer.echo(f"wrote {page}")

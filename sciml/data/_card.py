@@ -6,7 +6,7 @@ import pydantic
 
 from sciml.core.config import Config, parse, read_toml
 from sciml.core.errors import ConfigError, UnknownNameError
-from sciml.core.problem import Classifies, Diffuses, Evolves, HasDensity, Problem
+from sciml.core.problem import Classifies, Diffuses, Evolves, HasDensity, HasHiddenTerm, Problem
 from sciml.core.registry import card_path
 
 Count = Annotated[int, pydantic.Field(strict=True, ge=1)]
@@ -69,15 +69,24 @@ class PathsCard(Config):
         return paths
 
 
-AnyPreset = PresetCard | SamplesCard | PathsCard
+class ObservationsCard(Config):
+    """One table ``[presets.NAME]`` of the card of a problem with a hidden term; the run says what is observed."""
+
+    cost: str = ""
+    """What making the observations costs, in words."""
 
 
-def preset_kind(problem: Problem) -> type[PresetCard] | type[SamplesCard] | type[PathsCard]:
+AnyPreset = PresetCard | SamplesCard | PathsCard | ObservationsCard
+
+
+def preset_kind(problem: Problem) -> type[AnyPreset]:
     """What describes a preset of the problem's data: the capabilities decide."""
     if isinstance(problem, Evolves):
         return PresetCard
     if isinstance(problem, Diffuses):
         return PathsCard
+    if isinstance(problem, HasHiddenTerm):
+        return ObservationsCard
     return SamplesCard if isinstance(problem, Classifies | HasDensity) else PresetCard
 
 

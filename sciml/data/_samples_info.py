@@ -6,9 +6,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sciml.core import rng
 from sciml.core.errors import UserError
-from sciml.core.problem import Classifies, Diffuses, HasDensity, Problem
-from sciml.data._card import PathsCard, PresetCard, SamplesCard, read_card
+from sciml.core.problem import Classifies, Diffuses, HasDensity, HasHiddenTerm, Problem
+from sciml.data._card import ObservationsCard, PathsCard, PresetCard, SamplesCard, read_card
 from sciml.data._check import Check
 from sciml.data._layout import SPLITS
 from sciml.data._samples import (
@@ -38,8 +39,11 @@ def samples_info(problem: Problem, preset: str) -> dict[str, Any]:
         "citation": about.citation,
         "digest": samples_digest(problem, card),
         "stored": STORED,
-        "seed": card.seed,
     }
+    if isinstance(card, ObservationsCard):
+        assert isinstance(problem, HasHiddenTerm)
+        return found | {"observed": vars(problem.plan), "fields": {f.name: {"units": f.units} for f in problem.fields}}
+    found["seed"] = card.seed
     if isinstance(card, PathsCard):
         assert isinstance(problem, Diffuses)
         times = problem.times()
@@ -80,6 +84,8 @@ def verify_samples(problem: Problem, preset: str) -> list[Check]:
     checks = [Check("files", True, "none, the data is made in memory where it is used")]
     if isinstance(card, PathsCard):
         return [*checks, *_guarded("coefficients", lambda: _coefficients(problem))]
+    if isinstance(card, ObservationsCard):
+        return [*checks, *_guarded("observations", lambda: _observed(problem))]
     if isinstance(problem, Classifies):
         checks += _guarded("samples", lambda: _labelled(problem, card))
     if isinstance(problem, HasDensity):
@@ -88,7 +94,7 @@ def verify_samples(problem: Problem, preset: str) -> list[Check]:
     return checks
 
 
-def _table(problem: Problem, preset: str) -> SamplesCard | PathsCard:
+def _table(problem: Problem, preset: str) -> SamplesCard | PathsCard | ObservationsCard:
     card = read_card(problem).preset(preset)
     assert not isinstance(card, PresetCard), "asked only of a problem that has samples"
     return card
@@ -143,6 +149,18 @@ def _density(problem: Problem, shape: str, card: SamplesCard) -> list[Check]:
         Check(f"{shape}: draws", apart, f"{sum(map(len, splits.values()))}, finite, none in two splits; {words}"),
         Check(f"{shape}: density", finite, "finite at every test point, where it is known"),
         Check(f"{shape}: reproduced", same, "made twice, the same bits" if same else "made twice, not the same"),
+    ]
+
+
+def _observed(problem: Problem) -> list[Check]:
+    assert isinstance(problem, HasHiddenTerm)
+    seen, again = (problem.observations(problem.plan, rng.generator(0, problem.name, "verify")) for _ in range(2))
+    same = all(torch.equal(a.values, b.values) for a, b in zip(seen, again, strict=True))
+    finite = all(bool(entry.values.isfinite().all()) for entry in seen)
+    points = sum(len(entry.values) for entry in seen)
+    return [
+        Check("observations", finite, f"{points} values per field, {len(seen)} trajectories"),
+        Check("reproduced", same, "made twice, the same bits" if same else "made twice, not the same"),
     ]
 
 

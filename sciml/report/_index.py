@@ -13,7 +13,7 @@ from sciml.report._headline import usual_metrics
 from sciml.report._page import write_page
 from sciml.report._run import Competitor, read_object
 from sciml.report._words import format_metric, metric_label
-from sciml.study import RECORD, Record, Study
+from sciml.study import DISCOVERY, RECORD, Record, Study, read_discovery
 
 PAGE = "index.html"
 
@@ -43,6 +43,7 @@ def write_index(folder: Path) -> Path:
     pages = sorted(folder.rglob("report.html"))
     studies = [_study(folder, page) for page in pages if (page.parent / "study.json").is_file()]
     runs = [_run(folder, page) for page in pages if (page.parent / RECORD).is_file()]
+    runs += [_discovery(folder, page) for page in pages if (page.parent / DISCOVERY).is_file()]
     return write_page(folder / PAGE, "index.html.j2", {"title": "Reports", "studies": studies, "runs": runs})
 
 
@@ -69,6 +70,15 @@ def _run(root: Path, page: Path) -> Entry:
     ]
     details = " · ".join([f"{record.preset}, seed {record.seed}", record.status, *numbers])
     return _entry(root, page, f"{record.title} on {record.problem.replace('_', ' ')}", details)
+
+
+def _discovery(root: Path, page: Path) -> Entry:
+    try:
+        found = read_discovery(page.parent)
+        words, equations = f"What is hidden in {found['title']}", found["full_equations"]
+    except (UserError, KeyError) as error:
+        return _entry(root, page, "a discovery that cannot be read", str(error))
+    return _entry(root, page, words, " · ".join(equations) or "not identifiable")
 
 
 def _entry(root: Path, page: Path, words: str, details: str) -> Entry:

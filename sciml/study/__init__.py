@@ -1,5 +1,10 @@
 """Runs and studies: one folder per run, one record per folder, many runs per study."""
 
+from sciml.study._discover import DISCOVERY as DISCOVERY
+from sciml.study._discover import Discovery as Discovery
+from sciml.study._discover import read_discovery as read_discovery
+from sciml.study._discover import run_discovery as run_discovery
+from sciml.study._discover import scalars_of as scalars_of
 from sciml.study._export import Exported as Exported
 from sciml.study._export import export_run as export_run
 from sciml.study._folder import RunConfig as RunConfig
@@ -22,8 +27,10 @@ from sciml.study._use import load_run as load_run
 from sciml.study._use import predict_run as predict_run
 
 __all__ = [
+    "DISCOVERY",
     "RECORD",
     "Claim",
+    "Discovery",
     "Examined",
     "Exported",
     "Loaded",
@@ -37,9 +44,12 @@ __all__ = [
     "load_run",
     "predict_run",
     "read_config",
+    "read_discovery",
     "read_results",
     "read_study",
     "run",
+    "run_discovery",
     "run_study",
+    "scalars_of",
     "schema",
 ]

@@ -13,6 +13,18 @@ from sciml.train._density import Draws as Draws
 from sciml.train._density_data import DensityConfig as DensityConfig
 from sciml.train._density_data import PointBatch as PointBatch
 from sciml.train._density_data import Points as Points
+from sciml.train._discovery import Discovery as Discovery
+from sciml.train._discovery import Measures as Measures
+from sciml.train._discovery import hidden_errors as hidden_errors
+from sciml.train._discovery import true_values as true_values
+from sciml.train._discovery_data import DiscoveryConfig as DiscoveryConfig
+from sciml.train._discovery_data import Measured as Measured
+from sciml.train._discovery_data import ObservationBatch as ObservationBatch
+from sciml.train._discovery_data import ObservationExamples as ObservationExamples
+from sciml.train._discovery_data import Visited as Visited
+from sciml.train._discovery_data import dense_places as dense_places
+from sciml.train._discovery_data import forecast as forecast
+from sciml.train._discovery_data import observe as observe
 from sciml.train._distributed import process_group as process_group
 from sciml.train._forecast import Forecast as Forecast
 from sciml.train._forecast_data import ForecastConfig as ForecastConfig
@@ -49,6 +61,8 @@ __all__ = [
     "ClassificationConfig",
     "Density",
     "DensityConfig",
+    "Discovery",
+    "DiscoveryConfig",
     "Draws",
     "Examination",
     "Examples",
@@ -56,6 +70,10 @@ __all__ = [
     "ForecastConfig",
     "Knob",
     "Labelled",
+    "Measured",
+    "Measures",
+    "ObservationBatch",
+    "ObservationExamples",
     "Observed",
     "PathBatch",
     "PathInputs",
@@ -79,11 +97,17 @@ __all__ = [
     "Trajectories",
     "TrajectoriesConfig",
     "TrajectoryBatch",
+    "Visited",
     "Window",
     "count_parameters",
+    "dense_places",
+    "forecast",
+    "hidden_errors",
     "load_weights",
     "match_parameters",
+    "observe",
     "process_group",
     "recipe_of",
     "save_weights",
+    "true_values",
 ]

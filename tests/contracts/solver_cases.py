@@ -121,7 +121,19 @@ class PathsCase(Case):
         return (len(inputs.start), len(inputs.times), inputs.start.shape[1])
 
 
+class DiscoveryCase(Case):
+    problem = "lotka_volterra_hidden"
+    reduced: ClassVar = {"adam": 2, "lbfgs": 0}
+
+    def inputs(self, task, batch):
+        return task.sample()._replace(trajectory=batch.trajectory, coordinates=batch.coordinates)
+
+    def shape(self, task, inputs):
+        return (len(inputs.coordinates), len(task.problem.fields))
+
+
 CASES = {
+    "discovery": DiscoveryCase(),
     "forecast": ForecastCase(),
     "trajectories": TrajectoriesCase(),
     "series": SeriesCase(),

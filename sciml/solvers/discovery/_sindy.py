@@ -1,0 +1,108 @@
+"""Sparse identification (SINDy) of the hidden part: splines for the derivatives, a library, thresholded least squares.
+
+S'(t) − K(S(t)) ≈ Θ(S(t)) Ξ
+"""
+
+import numpy as np
+import pydantic
+import torch
+from torch import Tensor, nn
+
+from sciml.core.problem import HasHiddenTerm, Observations, Problem
+from sciml.solvers.discovery._parse import parse_formula
+from sciml.solvers.discovery._solver import DiscoverySolver
+from sciml.solvers.discovery._sparse import stlsq
+from sciml.solvers.discovery._spline import SplineConfig, Splines
+from sciml.solvers.discovery._tree import evaluate
+from sciml.train import DiscoveryConfig, Measured, ObservationBatch, Recipe, TrainConfig, Visited, dense_places
+
+
+class SINDyConfig(SplineConfig):
+    """How terms are chosen."""
+
+    threshold: float = pydantic.Field(0.1, ge=0)
+    """Coefficients below it are zero; in units of the columns scaled to norm one and the largest of them."""
+    rows: int = pydantic.Field(61, ge=10)
+    """Equidistant places per trajectory at which derivatives are taken."""
+
+
+class SINDy(nn.Module):
+    """Coefficients Ξ of the problem's library, one column per field.
+
+    Arguments:
+        problem: gives the library and the known part.
+        config: threshold and sizes.
+        seen: the observations.
+    """
+
+    def __init__(self, problem: Problem, config: SINDyConfig, seen: tuple[Observations, ...]) -> None:
+        super().__init__()
+        assert isinstance(problem, HasHiddenTerm)
+        self.problem, self.config, self.seen = problem, config, seen
+        self.splines = Splines(problem, config.nodes, seen)
+        self.library = [parse_formula(term, problem.hidden_inputs) for term in problem.library]
+        shape = (len(self.library), len(problem.fields))
+        self.register_buffer("coefficients", torch.zeros(shape, dtype=torch.float64))
+
+    def theta(self, inputs: Tensor) -> Tensor:
+        """The library's values, ``point term``."""
+        assert isinstance(self.problem, HasHiddenTerm)
+        values = {name: inputs[:, self.problem.inputs.index(name)].double() for name in self.problem.hidden_inputs}
+        return torch.stack([evaluate(term, values) for term in self.library], dim=1)
+
+    def identify(self) -> None:
+        """Smooth, differentiate, and find the coefficients of every field."""
+        self.splines.smooth()
+        state, hidden = self.splines.remainder(dense_places(self.seen, self.config.rows))
+        theta = self.theta(state).numpy()
+        norms = np.linalg.norm(theta, axis=0)
+        norms = np.where(norms > 0, norms, 1.0)
+        for c, target in enumerate(hidden.numpy().T):
+            largest = np.abs(np.linalg.lstsq(theta / norms, target, rcond=None)[0]).max()
+            found = stlsq(theta / norms, target, self.config.threshold * float(largest))
+            self.coefficients[:, c] = torch.from_numpy(found / norms)
+
+    def measure(self, places: Visited) -> Measured:
+        """The splines' state, and the terms there."""
+        state, _ = self.splines.at(places)
+        return Measured(state, self.term_of(state))
+
+    def term_of(self, inputs: Tensor) -> Tensor:
+        """Θ(inputs) Ξ."""
+        return self.theta(inputs) @ self.coefficients
+
+    def found_scalars(self) -> dict[str, float]:
+        """The first guesses: this method finds none."""
+        return self.splines.found_scalars()
+
+
+class SINDySolver(DiscoverySolver):
+    """Thresholded least squares on the problem's own library."""
+
+    key = "sindy"
+    title = "SINDy"
+    citation = (
+        "S. L. Brunton, J. L. Proctor, J. N. Kutz, Discovering governing equations from data by sparse identification "
+        "of nonlinear dynamical systems, PNAS 113 (2016) 3932-3937. doi:10.1073/pnas.1517384113"
+    )
+    claim = ""
+
+    def recipes(self) -> dict[str, Recipe]:
+        """One for all."""
+        recipe = Recipe[SINDyConfig, DiscoveryConfig](
+            model=SINDyConfig(), task=DiscoveryConfig(), train=TrainConfig(steps=0)
+        )
+        return dict.fromkeys(("tiny", "small", "paper"), recipe)
+
+    def make(self, problem: Problem, config: SINDyConfig, seen: tuple[Observations, ...], seed: int) -> SINDy:
+        """Coefficients that are zero yet."""
+        return SINDy(problem, config, seen)
+
+    def adjust(self, module: SINDy) -> None:
+        """Identify."""
+        module.identify()
+
+    def misfit(self, module: SINDy, batch: ObservationBatch) -> Tensor:
+        """Mean squared misfit of the splines; the coefficients answer for derivatives, which are not observed."""
+        places = Visited(batch.trajectory, batch.coordinates)
+        return (module.splines.at(places)[0] - batch.values).square().mean()

@@ -1,0 +1,151 @@
+"""The baseline of sparse discovery: smooth the data by splines, differentiate them, subtract what is known.
+
+H(t_i) ≈ S'(t_i) − K(S(t_i))
+"""
+
+import numpy as np
+import pydantic
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from sciml.core.config import Config
+from sciml.core.errors import DataError
+from sciml.core.problem import HasHiddenTerm, Observations, Problem
+from sciml.solvers.discovery._solver import DiscoverySolver
+from sciml.train import DiscoveryConfig, Measured, ObservationBatch, Recipe, TrainConfig, Visited
+
+FEWEST = 5
+"""Points that a smoothing spline needs."""
+
+
+class SplineConfig(Config):
+    """How trajectories are smoothed."""
+
+    nodes: int = pydantic.Field(301, ge=20)
+    """Nodes per trajectory at which the spline is kept."""
+
+
+class Splines(nn.Module):
+    """Smoothing splines of all trajectories, kept by value and slope at equidistant nodes (cubic Hermite).
+
+    The smoothing follows from the noise where that is known (the spline misses the data by as much as the noise), else
+    from generalised cross-validation. A start that is known exactly is kept.
+
+    Arguments:
+        problem: gives the known part and the starts.
+        nodes: number of nodes.
+        seen: the observations.
+    """
+
+    def __init__(self, problem: Problem, nodes: int, seen: tuple[Observations, ...]) -> None:
+        super().__init__()
+        self.problem, self.seen = problem, seen
+        shape = (len(seen), nodes, len(problem.fields))
+        self.register_buffer("value", torch.zeros(shape, dtype=torch.float64))
+        self.register_buffer("slope", torch.zeros(shape, dtype=torch.float64))
+        ends = [(float(entry.coordinates.min()), float(entry.coordinates.max())) for entry in seen]
+        self.register_buffer("ends", torch.tensor(ends, dtype=torch.float64), persistent=False)
+
+    def smooth(self) -> None:
+        """Fit the splines. Raises DataError for too few points or a time that comes twice."""
+        for k, entry in enumerate(self.seen):
+            times, order = entry.coordinates[:, 0].sort()
+            if len(times) < FEWEST or (times.diff() <= 0).any():
+                raise DataError(
+                    f"trajectory {k} cannot be smoothed", got=f"{len(times.unique())} different times of {len(times)}",
+                    expected=f"at least {FEWEST}, none of them twice",
+                )  # fmt: skip
+            values = entry.values[order].numpy().copy()
+            fixed = np.zeros(len(times), dtype=bool)
+            offset, factor = self.problem.ansatz(k, entry.coordinates[order])  # type: ignore[attr-defined]
+            if bool((factor[0] == 0).all()):
+                values[0], fixed[0] = offset[0].numpy(), True
+            nodes = np.linspace(*self.ends[k].tolist(), self.value.shape[1])
+            for c in range(values.shape[1]):
+                sigma = None if entry.sigma is None else float(entry.sigma[c])
+                spline = smoothing_spline(times.numpy(), values[:, c], sigma, fixed)
+                self.value[k, :, c] = torch.from_numpy(spline(nodes))
+                self.slope[k, :, c] = torch.from_numpy(spline(nodes, 1))
+
+    def at(self, places: Visited) -> tuple[Tensor, Tensor]:
+        """State and time derivative, ``point channel``, NaN outside the observed times."""
+        lower, upper = self.ends[places.trajectory].unbind(1)
+        last = self.value.shape[1] - 1
+        step = (upper - lower) / last
+        position = (places.coordinates[:, 0].double() - lower) / step
+        inside = (position >= -1e-6) & (position <= last + 1e-6)
+        left = position.nan_to_num(0.0).floor().clamp(0, last - 1).long()
+        u, h = (position - left)[:, None], step[:, None]
+        a, b = self.value[places.trajectory, left], self.value[places.trajectory, left + 1]
+        p, q = self.slope[places.trajectory, left] * h, self.slope[places.trajectory, left + 1] * h
+        bend, twist = 3 * (b - a) - 2 * p - q, 2 * (a - b) + p + q
+        state = a + u * (p + u * (bend + u * twist))
+        rate = (p + u * (2 * bend + 3 * u * twist)) / h
+        outside = ~inside[:, None]
+        return state.masked_fill(outside, torch.nan), rate.masked_fill(outside, torch.nan)
+
+    def remainder(self, places: Visited) -> tuple[Tensor, Tensor]:
+        """State and what the known part does not explain of its derivative."""
+        assert isinstance(self.problem, HasHiddenTerm)
+        state, rate = self.at(places)
+        scalars = {name: state.new_full((len(state),), guess) for name, guess in self.problem.unknowns.items()}
+        return state, rate - self.problem.known(places.coordinates[:, 0].double(), state, scalars)
+
+    def measure(self, places: Visited) -> Measured:
+        """State and remainder at the places."""
+        return Measured(*self.remainder(places))
+
+    def term_of(self, inputs: Tensor) -> Tensor | None:
+        """None: there are values along the trajectories, and no function."""
+        return None
+
+    def found_scalars(self) -> dict[str, float]:
+        """The first guesses: this method finds none."""
+        return dict(self.problem.unknowns)  # type: ignore[attr-defined]
+
+
+def smoothing_spline(
+    times: Float[np.ndarray, " point"], values: Float[np.ndarray, " point"], sigma: float | None,
+    fixed: np.ndarray,
+):  # fmt: skip
+    """A cubic spline with derivatives, ``spline(t, order)``.
+
+    Its squared misfit equals the number of points times sigma² where sigma is known; interpolates where that is zero.
+    """
+    from scipy.interpolate import CubicSpline, UnivariateSpline, make_smoothing_spline
+
+    if sigma == 0:
+        return CubicSpline(times, values)
+    if sigma is None:
+        weight = np.where(fixed, 1e3, 1.0)
+        return make_smoothing_spline(times, values, w=weight)
+    return UnivariateSpline(times, values, w=np.where(fixed, 1e3, 1.0) / sigma, k=4, s=len(times))
+
+
+class SplineDerivativeSolver(DiscoverySolver):
+    """Smoothing splines, differentiated."""
+
+    key = "spline_derivative"
+    title = "Spline derivative"
+    citation = "C. H. Reinsch, Smoothing by spline functions, Numerische Mathematik 10 (1967) 177-183"
+    claim = ""
+
+    def recipes(self) -> dict[str, Recipe]:
+        """One for all."""
+        recipe = Recipe[SplineConfig, DiscoveryConfig](
+            model=SplineConfig(), task=DiscoveryConfig(), train=TrainConfig(steps=0)
+        )
+        return dict.fromkeys(("tiny", "small", "paper"), recipe)
+
+    def make(self, problem: Problem, config: SplineConfig, seen: tuple[Observations, ...], seed: int) -> Splines:
+        """Splines that are zero yet."""
+        return Splines(problem, config.nodes, seen)
+
+    def adjust(self, module: Splines) -> None:
+        """Smooth."""
+        module.smooth()
+
+    def misfit(self, module: Splines, batch: ObservationBatch) -> Tensor:
+        """Mean squared misfit of the observations."""
+        return (module.at(Visited(batch.trajectory, batch.coordinates))[0] - batch.values).square().mean()

@@ -1,0 +1,154 @@
+"""The universal differential equation: a network inside the equation, fitted through the integrator.
+
+    dx/dt = K(x; θ) + F(x),   min mean |x(t_d) − y_d|² / s²
+
+Reference: C. Rackauckas et al., arXiv 2001.04385.
+"""
+
+import pydantic
+import torch
+from torch import Tensor, nn
+
+from sciml import ode
+from sciml.core import rng
+from sciml.core.config import Config
+from sciml.core.problem import HasHiddenTerm, Observations, Problem
+from sciml.solvers.discovery._places import columns_of, scales_of
+from sciml.solvers.discovery._solver import DiscoverySolver
+from sciml.solvers.discovery._stacked import StackedMLP
+from sciml.train import DiscoveryConfig, Measured, ObservationBatch, Recipe, TrainConfig, Visited
+
+
+class UniversalODEConfig(Config):
+    """Sizes and training."""
+
+    width: int = pydantic.Field(16, ge=2)
+    """Hidden units of the network, in two layers."""
+    steps: int = pydantic.Field(30, ge=4)
+    """Steps of RK4 over the longest trajectory."""
+    adam: int = pydantic.Field(300, ge=0)
+    """Steps of Adam."""
+    learning_rate: float = pydantic.Field(1e-2, gt=0)
+    """Of Adam, falling to a thirtieth along a cosine."""
+    lbfgs: int = pydantic.Field(60, ge=0)
+    """Iterations of L-BFGS afterwards."""
+
+
+class UniversalODE(nn.Module):
+    """A hidden network and unknown scalars, integrated from the starts.
+
+    A start that is not known exactly is a parameter too.
+
+    Arguments:
+        problem: gives the known part.
+        config: sizes.
+        seen: the observations.
+        seed: of the initial weights; the last layer starts at zero, so that integration starts with the known part.
+    """
+
+    def __init__(self, problem: Problem, config: UniversalODEConfig, seen: tuple[Observations, ...], seed: int) -> None:
+        super().__init__()
+        assert isinstance(problem, HasHiddenTerm)
+        self.problem, self.config, self.seen = problem, config, seen
+        self.chosen = [problem.inputs.index(name) for name in problem.hidden_inputs]
+        columns_of(problem)
+        every = torch.cat([entry.coordinates for entry in seen])
+        largest = torch.cat([entry.values for entry in seen]).abs().amax(0)
+        self.scales = scales_of(problem, every.amin(0), every.amax(0), largest)
+        channels = len(problem.fields)
+        self.hidden = StackedMLP(1, len(self.chosen), channels, width=config.width, layers=2,
+                                 generator=rng.generator(seed, "hidden"))  # fmt: skip
+        with torch.no_grad():
+            self.hidden.weights[-1].zero_()
+        guesses = torch.tensor(list(problem.unknowns.values()), dtype=torch.float64)
+        self.scalars = nn.Parameter(guesses) if len(guesses) else None
+        first = [entry.coordinates[:1] for entry in seen]
+        parts = [problem.ansatz(k, where) for k, where in enumerate(first)]
+        exact = all(bool((factor == 0).all()) for _, factor in parts)
+        start = torch.cat([a if exact else entry.values[:1] for (a, _), entry in zip(parts, seen, strict=True)])
+        self.start = nn.Parameter(start, requires_grad=not exact)
+        self.register_buffer("began", torch.cat(first)[:, 0], persistent=False)
+
+    def states(self, times: Tensor) -> Tensor:
+        """States of all trajectories at common increasing times after their starts, ``trajectory time channel``."""
+        step = float(self.scales.upper[0] - self.scales.lower[0]) / self.config.steps
+        begun = self.began[:, None]
+        grid = torch.cat((begun, times.clamp(min=float(begun.max()) + 1e-9).expand(len(begun), -1)), dim=1)
+        return ode.solve(self._rate, self.start, grid, method="rk4", step=step).states[:, 1:]
+
+    def _rate(self, time: Tensor, state: Tensor) -> Tensor:
+        assert isinstance(self.problem, HasHiddenTerm)
+        names = self.problem.unknowns
+        scalars = (
+            {} if self.scalars is None else {n: v.expand(len(state)) for n, v in zip(names, self.scalars, strict=True)}
+        )
+        return self.problem.known(time, state, scalars) + self.term_of(state)
+
+    def at(self, places: Visited) -> Tensor:
+        """States at the places, ``point channel``; NaN where time is not a number."""
+        given = places.coordinates[:, 0].double()
+        times, back = torch.unique(given.nan_to_num(float(self.scales.lower[0])), return_inverse=True)
+        found = self.states(times)[places.trajectory, back]
+        return torch.where(given.isnan()[:, None], torch.nan, found)
+
+    @torch.no_grad()
+    def measure(self, places: Visited) -> Measured:
+        """Integrated states and the hidden term there."""
+        state = self.at(places)
+        return Measured(state, self.term_of(state))
+
+    def term_of(self, inputs: Tensor) -> Tensor:
+        """F in physical units."""
+        scaled = inputs.double()[:, self.chosen] / self.scales.input[self.chosen]
+        return self.hidden(scaled[None])[0] * self.scales.rate
+
+    def found_scalars(self) -> dict[str, float]:
+        """The unknown scalars as fitted."""
+        names = self.problem.unknowns  # type: ignore[attr-defined]
+        return {} if self.scalars is None else dict(zip(names, self.scalars.tolist(), strict=True))
+
+    def misfit(self, batch: ObservationBatch) -> Tensor:
+        """Mean squared scaled misfit."""
+        found = self.at(Visited(batch.trajectory, batch.coordinates))
+        return ((found - batch.values) / self.scales.field).square().mean()
+
+
+class UniversalODESolver(DiscoverySolver):
+    """A network inside the equation."""
+
+    key = "universal_ode"
+    title = "Universal ODE"
+    citation = (
+        "C. Rackauckas et al., Universal differential equations for scientific machine learning, arXiv 2001.04385"
+    )
+    claim = ""
+
+    def recipes(self) -> dict[str, Recipe]:
+        """Larger presets train longer."""
+        return {
+            preset: Recipe[UniversalODEConfig, DiscoveryConfig](
+                model=UniversalODEConfig(adam=adam, lbfgs=lbfgs), task=DiscoveryConfig(), train=TrainConfig(steps=0)
+            )
+            for preset, adam, lbfgs in (("tiny", 200, 40), ("small", 600, 150), ("paper", 3000, 500))
+        }
+
+    def make(
+        self, problem: Problem, config: UniversalODEConfig, seen: tuple[Observations, ...], seed: int
+    ) -> UniversalODE:
+        """The untrained equation."""
+        return UniversalODE(problem, config, seen, seed)
+
+    def adjust(self, module: UniversalODE) -> None:
+        """Adam, then L-BFGS, through the integrator."""
+        from sciml.solvers.discovery._upinn import descend
+        from sciml.train import ObservationExamples
+
+        whole, config = ObservationExamples(module.seen).whole, module.config
+        descend(
+            [p for p in module.parameters() if p.requires_grad], lambda: module.misfit(whole),
+            adam=config.adam, learning_rate=config.learning_rate, lbfgs=config.lbfgs,
+        )  # fmt: skip
+
+    def misfit(self, module: UniversalODE, batch: ObservationBatch) -> Tensor:
+        """Of the integrated trajectories."""
+        return module.misfit(batch)

@@ -1,0 +1,256 @@
+"""The universal physics-informed network: a surrogate per trajectory, one hidden term for all.
+
+    u_t = K(u, u_x, …; θ) + F(u, u_x, …),   u ≈ U_k on trajectory k
+
+    L = w_d mean_d |U_k(c_d) − y_d|²/s² + w_p mean_c |∂_t U_k − K − F|²/r²
+
+F is fed the surrogates' own values and derivatives, and gradients flow through both networks. That all trajectories
+share one F is what makes it a function of the state and not of time. No equation is integrated.
+
+Reference: L. Podina, B. Eastman, M. Kohandel, ICML 2023, PMLR 202:27948, arXiv 2212.04630.
+"""
+
+from collections.abc import Callable
+
+import pydantic
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from sciml.core import rng
+from sciml.core.config import Config
+from sciml.core.problem import HasHiddenTerm, Observations, Problem
+from sciml.solvers.discovery._places import Column, Places, Scales, columns_of, inputs_from, scales_of
+from sciml.solvers.discovery._stacked import StackedMLP
+from sciml.train import Measured, Visited
+
+
+class UPINNConfig(Config):
+    """Sizes, weights and training of the networks."""
+
+    members: int = pydantic.Field(3, ge=1)
+    """Independent pairs of networks, each from its own seed and with noise of its own on top of the data where its size
+    is known; what they disagree about is not known."""
+    width: int = pydantic.Field(32, ge=2)
+    """Hidden units of a surrogate."""
+    layers: int | None = pydantic.Field(None, ge=1)
+    """Hidden layers of a surrogate; None for two without space and three with it."""
+    hidden_width: int = pydantic.Field(16, ge=2)
+    """Hidden units of the hidden term's network, in two layers."""
+    collocation: int | None = pydantic.Field(None, ge=8)
+    """Points per trajectory at which the equation is asked to hold; None for 120 without space and 1000 with it."""
+    data_weight: float | None = pydantic.Field(None, gt=0)
+    """Weight of the data against the equation, both non-dimensional; None for 25 without space and 0.5 with it."""
+    adam: int = pydantic.Field(2500, ge=0)
+    """Steps of Adam, at a rate that falls from `learning_rate` to a thirtieth of it along a cosine."""
+    learning_rate: float = pydantic.Field(3e-3, gt=0)
+    """Of Adam, at the start."""
+    lbfgs: int = pydantic.Field(400, ge=0)
+    """Iterations of L-BFGS afterwards."""
+
+
+class UPINN(nn.Module):
+    """Surrogates, hidden network and unknown scalars of all members.
+
+    Arguments:
+        problem: gives the known part and the ansatz.
+        config: sizes.
+        seen: the observations.
+        seed: of initial weights and collocation points.
+    """
+
+    def __init__(self, problem: Problem, config: UPINNConfig, seen: tuple[Observations, ...], seed: int) -> None:
+        super().__init__()
+        assert isinstance(problem, HasHiddenTerm)
+        self.problem, self.config = problem, config
+        self.columns: tuple[Column, ...] = columns_of(problem)
+        self.chosen = [problem.inputs.index(name) for name in problem.hidden_inputs]
+        self.bends = any(column.order == 2 for column in self.columns)
+        points, values, weights = _padded(seen)
+        every = torch.cat([entry.coordinates for entry in seen])
+        largest = torch.cat([entry.values for entry in seen]).abs().amax(0)
+        self.scales: Scales = scales_of(problem, every.amin(0), every.amax(0), largest)
+        self.count, members = len(seen), config.members
+        self.data_weight = config.data_weight or (25.0 if every.shape[1] == 1 else 0.5)
+        dims, channels = every.shape[1], len(problem.fields)
+        self.surrogate = StackedMLP(
+            members * self.count, dims, channels, width=config.width, layers=config.layers or dims + 1,
+            generator=rng.generator(seed, "surrogate"),
+        )  # fmt: skip
+        self.hidden = StackedMLP(
+            members, len(self.chosen), channels, width=config.hidden_width, layers=2,
+            generator=rng.generator(seed, "hidden"),
+        )  # fmt: skip
+        guesses = torch.tensor(list(problem.unknowns.values()), dtype=torch.float64)
+        self.scalars = nn.Parameter(guesses.expand(members, -1).clone()) if len(guesses) else None
+        self.data = Places(problem, points, self.scales, bends=self.bends)
+        jitter = _jitter(seen, members, values.shape[1], rng.generator(seed, "jitter"))
+        self.register_buffer("values", values + jitter, persistent=False)
+        self.register_buffer("weights", weights, persistent=False)
+        asked = config.collocation or (120 if dims == 1 else 1000)
+        inner = _collocation(seen, asked, rng.generator(seed, "collocation"))
+        self.inner = Places(problem, inner, self.scales, bends=self.bends)
+
+    def at(self, places: Places) -> tuple[Tensor, Tensor, Tensor]:
+        """State, its time derivative and the inputs at some places, ``member trajectory point …``."""
+        members = self.config.members
+        scaled = places.scaled.expand(members, *places.scaled.shape).flatten(0, 1)
+        jet = places.state(self.surrogate.jet(scaled, self.bends), members, self.scales.field)
+        return jet.value, jet.first[0], inputs_from(jet, self.columns)
+
+    def term(self, inputs: Float[Tensor, "member *point input"]) -> Float[Tensor, "member *point channel"]:
+        """The hidden term of every member at its own inputs, in physical units."""
+        scaled = inputs[..., self.chosen] / self.scales.input[self.chosen]
+        found = self.hidden(scaled.flatten(1, -2))
+        return found.view(*inputs.shape[:-1], -1) * self.scales.rate
+
+    def known(self, times: Tensor, inputs: Float[Tensor, "member trajectory point input"]) -> Tensor:
+        """The known part at the inputs, with every member's own scalars."""
+        flat = inputs.flatten(0, -2)
+        names = list(self.problem.unknowns)
+        rows = inputs[..., 0]
+        scalars = {} if self.scalars is None else {
+            name: self.scalars[:, i, None, None].expand_as(rows).flatten() for i, name in enumerate(names)
+        }  # fmt: skip
+        found = self.problem.known(times.expand_as(rows).flatten(), flat, scalars)
+        return found.view(*inputs.shape[:-1], -1)
+
+    def residual(self) -> Float[Tensor, "member trajectory point channel"]:
+        """(∂_t U − K − F) / r at the collocation points."""
+        _, rate, inputs = self.at(self.inner)
+        return (rate - self.known(self.inner.coordinates[..., 0], inputs) - self.term(inputs)) / self.scales.rate
+
+    def losses(self) -> tuple[Tensor, Tensor]:
+        """Mean squared misfit of the data and of the equation, non-dimensional, per member."""
+        state, _, _ = self.at(self.data)
+        misfit = ((state - self.values) / self.scales.field).square() * self.weights[..., None]
+        data = misfit.sum((1, 2, 3)) / (self.weights.sum() * misfit.shape[-1])
+        return data, self.residual().square().mean((1, 2, 3))
+
+    def anywhere(self, where: Visited) -> tuple[Tensor, Tensor]:
+        """State and inputs of every member at any places, ``member point …``."""
+        every = where.coordinates.double().expand(self.count, -1, -1)
+        places = Places(self.problem, every, self.scales, bends=self.bends).to(where.coordinates.device)
+        state, _, inputs = self.at(places)
+        rows = torch.arange(every.shape[1], device=every.device)
+        return state[:, where.trajectory, rows], inputs[:, where.trajectory, rows]
+
+    @torch.no_grad()
+    def measure(self, places: Visited) -> Measured:
+        """Mean over members of inputs and hidden term, and the standard deviation between members."""
+        _, inputs = self.anywhere(places)
+        found = self.term(inputs)
+        spread = found.std(0) if len(found) > 1 else None
+        return Measured(inputs.mean(0), found.mean(0), spread)
+
+    def term_of(self, inputs: Tensor) -> Tensor:
+        """Mean of the members' hidden terms at given inputs."""
+        return self.term(inputs.double().expand(self.config.members, *inputs.shape)).mean(0)
+
+    def found_scalars(self) -> dict[str, float]:
+        """Mean over members of the unknown scalars."""
+        if self.scalars is None:
+            return {}
+        return dict(zip(self.problem.unknowns, self.scalars.detach().mean(0).tolist(), strict=True))
+
+    def loss(self) -> Tensor:
+        """The sum over members of what each minimises."""
+        data, equation = self.losses()
+        return (self.data_weight * data + equation).sum()
+
+
+def train(module: UPINN, progress: Callable[[int, float], None] | None = None) -> None:
+    """Adam, then L-BFGS in float64. NaN is left for the caller to find."""
+    config = module.config
+    descend(
+        list(module.parameters()), module.loss, adam=config.adam, learning_rate=config.learning_rate,
+        lbfgs=config.lbfgs, progress=progress,
+    )  # fmt: skip
+
+
+def descend(
+    parameters: list[nn.Parameter],
+    loss: Callable[[], Tensor],
+    *,
+    adam: int,
+    learning_rate: float,
+    lbfgs: int,
+    progress: Callable[[int, float], None] | None = None,
+) -> None:
+    """Minimise: Adam at a rate that falls to a thirtieth along a cosine, then L-BFGS with strong Wolfe searches.
+
+    Arguments:
+        parameters: what is changed.
+        loss: of the parameters as they are, without randomness.
+        adam, learning_rate, lbfgs: steps, first rate, iterations.
+        progress: told the step and the loss now and then.
+    """
+    optimiser = torch.optim.Adam(parameters, lr=learning_rate)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, max(1, adam), learning_rate / 30)
+    for step in range(adam):
+        optimiser.zero_grad()
+        value = loss()
+        value.backward()
+        optimiser.step()
+        schedule.step()
+        if progress and step % 500 == 0:
+            progress(step, float(value.detach()))
+    if not lbfgs:
+        return
+    newton = torch.optim.LBFGS(
+        parameters, max_iter=lbfgs, history_size=50, tolerance_grad=1e-12, tolerance_change=1e-15,
+        line_search_fn="strong_wolfe",
+    )  # fmt: skip
+
+    def closure() -> Tensor:
+        newton.zero_grad()
+        value = loss()
+        value.backward()
+        return value
+
+    newton.step(closure)
+
+
+def _jitter(
+    seen: tuple[Observations, ...], members: int, points: int, generator: torch.Generator
+) -> Float[Tensor, "member trajectory point channel"]:
+    """Noise once more, different for every member and zero on average over them.
+
+    Members that see the same data share the error that its noise makes, and agree where they are wrong. With this they
+    disagree as much as another measurement would, while their mean stays that of the data as they are.
+    """
+    channels = seen[0].values.shape[1]
+    drawn = torch.randn(members, len(seen), points, channels, generator=generator, dtype=torch.float64)
+    nothing = torch.zeros(channels, dtype=torch.float64)
+    sigma = torch.stack([nothing if entry.sigma is None else entry.sigma.double() for entry in seen])
+    return (drawn - drawn.mean(0)) * sigma[:, None]
+
+
+def _padded(seen: tuple[Observations, ...]) -> tuple[Tensor, Tensor, Tensor]:
+    """Coordinates, values and weights (one, or zero where a trajectory has fewer points), ``trajectory point …``."""
+    most = max(len(entry.values) for entry in seen)
+
+    def filled(values: Tensor) -> Tensor:
+        return torch.cat([values, values[-1:].expand(most - len(values), *values.shape[1:])])
+
+    weights = torch.stack([(torch.arange(most) < len(entry.values)).double() for entry in seen])
+    return (
+        torch.stack([filled(entry.coordinates.double()) for entry in seen]),
+        torch.stack([filled(entry.values.double()) for entry in seen]),
+        weights,
+    )
+
+
+def _collocation(seen: tuple[Observations, ...], count: int, generator: torch.Generator) -> Tensor:
+    """Equidistant in time without space; else a Latin hypercube over the range of the observations."""
+    found = []
+    for entry in seen:
+        lower, upper = entry.coordinates.amin(0).double(), entry.coordinates.amax(0).double()
+        if len(lower) == 1:
+            unit = torch.linspace(0, 1, count, dtype=torch.float64)[:, None]
+        else:
+            shifts = torch.rand(count, len(lower), generator=generator, dtype=torch.float64)
+            order = torch.stack([torch.randperm(count, generator=generator) for _ in lower], 1)
+            unit = (order + shifts) / count
+        found.append(lower + (upper - lower) * unit)
+    return torch.stack(found)

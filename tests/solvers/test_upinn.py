@@ -1,0 +1,318 @@
+import numpy as np
+import pytest
+import torch
+
+from sciml.core import registry, rng
+from sciml.core.problem import ObservationPlan
+from sciml.solvers.discovery import compare, discover, identify, parse_formula
+from sciml.solvers.discovery._confirm import confirm, exact_starts
+from sciml.solvers.discovery._places import Places, columns_of
+from sciml.solvers.discovery._stacked import StackedMLP
+from sciml.solvers.discovery._upinn import UPINN, UPINNConfig, train
+from sciml.train import (
+    Discovery,
+    DiscoveryConfig,
+    Spec,
+    Visited,
+    dense_places,
+    forecast,
+    hidden_errors,
+    observe,
+    true_values,
+)
+
+SMALL = UPINNConfig(members=2, width=8, hidden_width=6, collocation=20, adam=3, lbfgs=2)
+NAMES = ("lotka_volterra_hidden", "burgers_hidden", "arrhenius_hidden")
+
+
+@pytest.fixture(params=NAMES)
+def problem(request):
+    return registry.problem(request.param)
+
+
+@pytest.fixture
+def lotka():
+    return registry.problem("lotka_volterra_hidden")
+
+
+def small(problem, seed=0, **changes):
+    config = SMALL.model_copy(update=changes)
+    return UPINN(problem, config, observe(problem, DiscoveryConfig()), seed)
+
+
+def test_stacked_derivatives_agree_with_autograd():
+    net = StackedMLP(3, 2, 2, width=5, layers=3, generator=rng.generator(0))
+    x = torch.rand(3, 4, 2, dtype=torch.float64, requires_grad=True)
+    jet = net.jet(x, second=True)
+    assert torch.equal(jet.value, net(x))
+    for channel in range(2):
+        (slopes,) = torch.autograd.grad(net(x)[..., channel].sum(), x, create_graph=True)
+        for axis in range(2):
+            torch.testing.assert_close(jet.first[axis][..., channel], slopes[..., axis])
+        (bends,) = torch.autograd.grad(slopes[..., 1].sum(), x)
+        torch.testing.assert_close(jet.second[..., channel], bends[..., 1])
+
+
+def test_members_do_not_see_each_other():
+    net = StackedMLP(2, 1, 1, width=4, layers=2, generator=rng.generator(0))
+    x = torch.rand(2, 3, 1, dtype=torch.float64)
+    before = net(x)
+    changed = x.clone()
+    changed[0] += 1
+    assert torch.equal(net(changed)[1], before[1])
+
+
+def test_the_state_obeys_its_conditions_to_the_bit(problem):
+    module = small(problem)
+    dims = 1 + len(problem.boundary)
+    start = torch.zeros(5, dims, dtype=torch.float64)
+    if dims > 1:
+        start[:, 1] = torch.linspace(-1, 1, 5)
+    places = Visited(torch.zeros(5, dtype=torch.int64), start)
+    state, _ = module.anywhere(places)
+    true = problem.reference(0, start)[:, [problem.inputs.index(f.symbol) for f in problem.fields]]
+    torch.testing.assert_close(state, true.expand_as(state), rtol=1e-12, atol=1e-12)
+
+
+def test_derivatives_of_the_constrained_state_agree_with_differences(problem):
+    module = small(problem)
+    where = dense_places(observe(problem, DiscoveryConfig()), 40)
+    inner = where.coordinates[3:20]
+    lower, upper = module.scales.lower, module.scales.upper
+    inner = lower + 0.1 * (upper - lower) + 0.8 * (inner - lower)
+    rows, step = torch.zeros(len(inner), dtype=torch.int64), 1e-5
+
+    def moved(axis, by):
+        shifted = inner.clone()
+        shifted[:, axis] += by
+        return module.anywhere(Visited(rows, shifted))[0]
+
+    every = inner.expand(module.count, -1, -1)
+    _, rate, inputs = module.at(Places(problem, every, module.scales, bends=module.bends))
+    torch.testing.assert_close(rate[:, 0], (moved(0, step) - moved(0, -step)) / (2 * step), rtol=1e-5, atol=1e-6)
+    if problem.boundary:
+        slope = (moved(1, step) - moved(1, -step)) / (2 * step)
+        torch.testing.assert_close(inputs[:, 0, :, 1:2], slope, rtol=1e-5, atol=1e-6)
+
+
+def test_the_true_hidden_term_leaves_no_residual(problem):
+    """The equation of the docstring, the known and the hidden part and the reference agree."""
+    seen = observe(problem, DiscoveryConfig())
+    where = dense_places(seen, 40).coordinates[5:30]
+    step = 1e-4
+    inside = where.clone()
+    inside[:, 0] = inside[:, 0].clamp(0.1, float(seen[0].coordinates[:, 0].max()) - 0.1)
+    columns = [problem.inputs.index(field.symbol) for field in problem.fields]
+
+    def at(by):
+        shifted = inside.clone()
+        shifted[:, 0] += by
+        return problem.reference(0, shifted)[:, columns]
+
+    rate = (8 * (at(step) - at(-step)) - (at(2 * step) - at(-2 * step))) / (12 * step)
+    inputs = problem.reference(0, inside)
+    explained = problem.known(inside[:, 0], inputs, {}) + problem.hidden(inside[:, 0], inputs)
+    torch.testing.assert_close(rate, explained, rtol=1e-6, atol=1e-6)
+
+
+def test_gradients_reach_both_networks_and_the_sign_is_that_of_the_hidden_term(lotka):
+    """With residual u' − K − F the network F itself, not −F, must grow towards the hidden term."""
+    module = small(lotka)
+    module.loss().backward()
+    for part in (module.surrogate, module.hidden):
+        assert all(p.grad is not None and p.grad.abs().max() > 0 for p in part.parameters())
+    _, rate, inputs = module.at(module.inner)
+    expected = rate - module.known(module.inner.coordinates[..., 0], inputs) - module.term(inputs)
+    torch.testing.assert_close(module.residual() * module.scales.rate, expected)
+
+
+def test_a_change_of_units_leaves_the_loss(lotka):
+    """Populations in thousands, with the known part rewritten: the same non-dimensional loss."""
+    module, factor = small(lotka), 1000.0
+
+    class Scaled(type(lotka)):
+        def known(self, time, inputs, scalars):
+            return factor * lotka.known(time, inputs / factor, scalars)
+
+        def ansatz(self, trajectory, coordinates):
+            offset, scale = lotka.ansatz(trajectory, coordinates)
+            return factor * offset, scale
+
+        def observations(self, plan, generator):
+            found = lotka.observations(plan, generator)
+            return tuple(type(e)(e.coordinates, factor * e.values, factor * e.sigma) for e in found)
+
+    fields = {name: getattr(lotka, name) for name in lotka.__dataclass_fields__}
+    scaled = Scaled(**fields)
+    other = UPINN(scaled, SMALL, observe(scaled, DiscoveryConfig()), 0)
+    torch.testing.assert_close(other.loss(), module.loss(), rtol=1e-10, atol=0)
+
+
+def test_unknown_scalars_have_gradients_and_are_reported(lotka):
+    class WithUnknown(type(lotka)):
+        def known(self, time, inputs, scalars):
+            return torch.stack([scalars["alpha"] * inputs[..., 0], -1.8 * inputs[..., 1]], dim=-1)
+
+    fields = {name: getattr(lotka, name) for name in lotka.__dataclass_fields__} | {"unknowns": {"alpha": 1.0}}
+    module = UPINN(WithUnknown(**fields), SMALL, observe(lotka, DiscoveryConfig()), 0)
+    assert module.found_scalars() == {"alpha": 1.0}
+    module.loss().backward()
+    assert (module.scalars.grad.abs() > 0).all()
+
+
+def test_training_lowers_the_loss_and_repeats(lotka):
+    losses = []
+    for _ in range(2):
+        module = small(lotka, adam=30, lbfgs=5)
+        before = module.loss().item()
+        train(module)
+        losses.append(module.loss().item())
+        assert losses[-1] < before / 5
+    assert losses[0] == losses[1]
+
+
+def test_the_true_term_forecasts_the_held_out_trajectory(problem):
+    held = problem.held_out()
+    solved = forecast(problem, lambda inputs: problem.hidden(None, inputs), held)
+    assert float((solved.states[0] - held.states).norm() / held.states.norm()) < 2e-5
+
+
+def test_a_forecast_that_breaks_down_has_a_status(lotka):
+    solved = forecast(lotka, lambda inputs: 50 * inputs**2, lotka.held_out())
+    assert int(solved.status[0]) != 0
+
+
+@pytest.mark.parametrize(("count", "flagged"), [(1, True), (3, False)])
+def test_one_trajectory_is_called_not_identifiable(lotka, count, flagged):
+    times = torch.linspace(0, 3, 61, dtype=torch.float64)[:, None]
+    states = torch.cat([lotka.reference(k, times) for k in range(count)]).numpy()
+    report = identify(states, ("x", "y"), lotka.library, curves=count)
+    assert report.identifiable is not flagged
+    assert bool(report.collinear) is flagged
+    assert ("NOT identifiable" in report.words()) is flagged
+    assert not flagged or any("one trajectory" in reason for reason in report.reasons)
+
+
+def test_each_single_trajectory_has_parallel_terms(lotka):
+    times = torch.linspace(0, 3, 61, dtype=torch.float64)[:, None]
+    for k in range(3):
+        report = identify(lotka.reference(k, times).numpy(), ("x", "y"), lotka.library, curves=1)
+        assert report.collinear[0][2] > 0.98
+
+
+def test_a_column_that_never_changes_is_named():
+    inputs = np.stack([np.linspace(0, 1, 50), np.ones(50)], axis=1)
+    report = identify(inputs, ("x", "y"), ("x", "y", "x*y"), curves=3)
+    assert not report.identifiable
+    assert "y never changes" in report.reasons
+
+
+def test_the_sparse_grid_of_burgers_is_identifiable():
+    burgers = registry.problem("burgers_hidden")
+    places = dense_places(observe(burgers, DiscoveryConfig()), 100)
+    inputs, _ = true_values(burgers, places)
+    assert identify(inputs[:, :2].numpy(), ("u", "u_x"), burgers.library, curves=1, space=1).identifiable
+
+
+def test_columns_of_a_problem_are_fields_and_derivatives():
+    assert [tuple(c) for c in columns_of(registry.problem("burgers_hidden"))] == [(0, 0), (0, 1), (0, 2)]
+
+
+def test_without_a_formula_nothing_is_answered(lotka):
+    found = discover(lotka, solver=registry.solver("spline_derivative"), task=DiscoveryConfig(trajectories=1))
+    assert found.components == ()
+    assert found.forecast is None
+    assert not found.identifiability.identifiable
+
+
+@pytest.mark.parametrize("draw", range(3))
+def test_the_baselines_find_the_product(lotka, draw):
+    """Sparse regression after a spline is right too where its library holds the truth: it is an honest rival."""
+    task = DiscoveryConfig(draw=draw)
+    found = discover(lotka, solver=registry.solver("spline_derivative"), engine="sparse", task=task)
+    assert all(component.match.same and component.match.coefficient_error < 0.03 for component in found.components)
+    assert found.forecast.error < 0.03
+    solver = registry.solver("sindy")
+    prepared = Discovery.prepare(lotka, "tiny", task)
+    recipe = solver.recipe("tiny")
+    module = solver.build(lotka, Spec(recipe.model, task, prepared.grid, prepared.statistics))
+    solver.fit(module, prepared.examples)
+    assert prepared.examine(solver, module).metrics["hidden/relative_l2"] < 0.02
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("draw", range(3))
+def test_the_hidden_interaction_is_found(lotka, draw):
+    """Ten noisy points on each of three trajectories: both terms below 3 %, the formulas, the forecast.
+
+    The error of UPINN is below 0.6 times that of the spline on the same data.
+    """
+    task = DiscoveryConfig(draw=draw)
+    found = discover(lotka, solver=registry.solver("upinn"), task=task, seed=draw)
+    spline = discover(lotka, solver=registry.solver("spline_derivative"), engine="sparse", task=task)
+    assert found.identifiability.identifiable
+    for key in ("hidden/prey", "hidden/predator"):
+        assert found.errors[key] < 0.03
+    assert found.errors["hidden/relative_l2"] < 0.6 * spline.errors["hidden/relative_l2"]
+    for component in found.components:
+        assert component.match.same, component.expr
+        assert component.match.coefficient_error < 0.03
+    assert found.forecast.error < 0.03
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("draw", range(2))
+def test_the_hidden_advection_is_found_from_a_hundred_noisy_points(draw):
+    solver = registry.solver("upinn")
+    task = DiscoveryConfig(draw=draw)
+    found = discover(registry.problem("burgers_hidden"), solver=solver, task=task, seed=draw)
+    (component,) = found.components
+    assert component.match.same, component.expr
+    assert component.match.coefficient_error < 0.03
+    assert found.forecast.error < 0.03
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("draw", range(2))
+def test_the_rate_law_is_found_among_products(draw):
+    solver = registry.solver("spline_derivative")
+    found = discover(registry.problem("arrhenius_hidden"), solver=solver, task=DiscoveryConfig(draw=draw))
+    assert all(component.match.same and component.match.coefficient_error < 0.03 for component in found.components)
+    assert found.forecast.error < 0.01
+
+
+@pytest.mark.slow
+def test_one_published_trajectory_is_flagged_and_still_fitted(lotka):
+    found = discover(lotka, solver=registry.solver("upinn"), task=DiscoveryConfig(trajectories=1, noise=0.0))
+    assert not found.identifiability.identifiable
+    assert found.components == ()
+    assert found.errors["state/relative_l2"] < 0.01
+    assert found.errors["hidden/relative_l2"] < 0.1
+
+
+def test_the_observations_decide_between_formulas(lotka):
+    """A term that only the error of the measured values asks for is dropped, and constants come right."""
+    seen = observe(lotka, DiscoveryConfig())
+    starts = exact_starts(lotka, seen, torch.zeros(3, 2))
+    texts = (("-0.89*x*y + 0.01*y", "-0.93*x*y", "-1.3*x"), ("0.81*x*y",))
+    options = [[parse_formula(text) for text in entry] for entry in texts]
+    decided = confirm(lotka, seen, starts, options, alphabet=7)
+    assert decided.misfit < 1.5
+    for expr, truth in zip(decided.formulas, lotka.hidden_formulas(), strict=True):
+        match = compare(expr, parse_formula(truth), np.random.default_rng(0).uniform(1, 3, (50, 2)), ("x", "y"))
+        assert match.same
+        assert match.coefficient_error < 0.005
+
+
+def test_more_trajectories_than_there_are_is_an_error(lotka):
+    from sciml.core.errors import UserError
+
+    with pytest.raises(UserError, match="1 to 3"):
+        lotka.observations(ObservationPlan(4, 10, 0.0), rng.generator(0))
+
+
+def test_errors_of_parts_are_combined_without_empty_ones(problem):
+    places = dense_places(observe(problem, DiscoveryConfig()), 30)
+    _, hidden = true_values(problem, places)
+    scores = hidden_errors(problem, 1.1 * hidden, hidden)
+    assert scores["hidden/relative_l2"] == pytest.approx(0.1)
