@@ -14,8 +14,8 @@ from . import equations, reference
 class Burgers(Problem, HasResidual):
     """u_t + u u_x = ν u_xx.
 
-    What to expect: the sine steepens at x = 0 until t = 1/π and is then a front that diffusion holds at a width of about
-    4ν. ``smooth`` has a front a tenth of the domain wide, ``sharp`` a hundredth, with |u_x| up to 152.
+    What to expect: the sine steepens at x = 0 until t = 1/π and is then a front that diffusion holds at a width of
+    about 4ν. ``smooth`` has a front a tenth of the domain wide, ``sharp`` a hundredth, with |u_x| up to 152.
     """
 
     cases: tuple[str, ...] = equations.CASES
@@ -37,7 +37,8 @@ PROBLEM = Burgers(
     boundary={"x": "wall"},
     metrics=("error/relative_l2", "residual/rms"),
     solver="pinn",
-    citation="C. Basdevant et al., Spectral and finite difference solutions of the Burgers equation, Computers & Fluids "
-    "14 (1986) 23-41, doi:10.1016/0045-7930(86)90036-8; M. Raissi, P. Perdikaris, G. E. Karniadakis, J. Comput. Phys. "
+    citation="C. Basdevant et al., Spectral and finite difference solutions of the Burgers equation, "
+    "Computers & Fluids 14 (1986) 23-41, doi:10.1016/0045-7930(86)90036-8; "
+    "M. Raissi, P. Perdikaris, G. E. Karniadakis, J. Comput. Phys. "
     "378 (2019) 686-707, doi:10.1016/j.jcp.2018.10.045",
 )

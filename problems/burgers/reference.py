@@ -14,8 +14,8 @@ def cole_hopf(points: Tensor, viscosity: float) -> Tensor:
 
         u = -∫ sin π(x - η) f(x - η) e^(-η²/4νt) dη / ∫ f(x - η) e^(-η²/4νt) dη,  f(y) = exp(-cos(πy) / 2πν)
 
-    With η = 2 √(νt) z both integrands are entire and fall like a Gaussian, so the trapezoidal rule converges faster than
-    any power of its step; exponents are shifted by their largest value.
+    With η = 2 √(νt) z both integrands are entire and fall like a Gaussian, so the trapezoidal rule converges faster
+    than any power of its step; exponents are shifted by their largest value.
 
     Reference: J. D. Cole, Quart. Appl. Math. 9 (1951) 225-236; E. Hopf, Comm. Pure Appl. Math. 3 (1950) 201-230.
     """

@@ -14,8 +14,8 @@ from . import equations
 class Heat(Problem, HasResidual):
     """u_t = α u_xx, exact.
 
-    What to expect: ``sine`` falls to a fiftieth (e^-3.95) by the end, so the error at late times is hidden in a norm over
-    all of them; ``modes`` loses its fast mode by t = 0.3.
+    What to expect: ``sine`` falls to a fiftieth (e^-3.95) by the end, so the error at late times is hidden in a norm
+    over all of them; ``modes`` loses its fast mode by t = 0.3.
     """
 
     cases: tuple[str, ...] = equations.CASES

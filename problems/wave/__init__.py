@@ -14,8 +14,8 @@ from . import equations
 class Wave(Problem, HasResidual):
     """u_tt = c² u_xx, exact.
 
-    What to expect: ``one`` is half a period of one arch; ``two`` one period of it with four periods of a mode four times
-    as fast, where networks with soft conditions are known to fail.
+    What to expect: ``one`` is half a period of one arch; ``two`` one period of it with four periods of a mode four
+    times as fast, where networks with soft conditions are known to fail.
     """
 
     cases: tuple[str, ...] = equations.CASES
@@ -37,6 +37,6 @@ PROBLEM = Wave(
     boundary={"x": "wall"},
     metrics=("error/relative_l2", "residual/rms"),
     solver="pinn",
-    citation="J. d'Alembert (1747); the case 'two' is that of S. Wang, X. Yu, P. Perdikaris, When and why PINNs fail to "
-    "train, J. Comput. Phys. 449 (2022) 110768, doi:10.1016/j.jcp.2021.110768",
+    citation="J. d'Alembert (1747); the case 'two' is that of S. Wang, X. Yu, P. Perdikaris, When and why PINNs fail "
+    "to train, J. Comput. Phys. 449 (2022) 110768, doi:10.1016/j.jcp.2021.110768",
 )

@@ -1,6 +1,6 @@
 """One statement of an equation in sympy, from which residuals, conditions and checks are derived."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
@@ -169,9 +169,7 @@ class Statement:
                     expected=_list(self.names),
                 )
             swap[entry] = sympy.Symbol(_symbol(name, canonical("".join(letters), self.names, field=name)))
-        # derivatives first, else the function inside them would be replaced
-        order = sorted(swap, key=lambda entry: not isinstance(entry, sympy.Derivative))
-        replaced = equation.subs([(entry, swap[entry]) for entry in order], simultaneous=False)
+        replaced = equation.xreplace(swap)  # a derivative is met before the function inside it
         self._check_symbols(replaced, where, allowed={symbol.name for symbol in swap.values()})
         return replaced
 
@@ -201,7 +199,7 @@ class Statement:
             raise UserError(f"the condition on {condition} depends on {condition.axis} itself", got=condition.value)
 
     def _check_corner(self, first: Condition, second: Condition) -> None:
-        """Two conditions must agree where their faces meet: ∂₁ᵃ of what the second says is ∂₂ᵇ of what the first says."""
+        """Where their faces meet, ∂₁ᵃ of what the second prescribes must be ∂₂ᵇ of what the first does."""
         if first.field != second.field or first.axis == second.axis:
             return
         one, other = (self._restricted(a.value, b.axis, b.order, b.side) for a, b in ((first, second), (second, first)))

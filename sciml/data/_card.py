@@ -6,7 +6,7 @@ import pydantic
 
 from sciml.core.config import Config, parse, read_toml
 from sciml.core.errors import ConfigError, UnknownNameError
-from sciml.core.problem import Classifies, Diffuses, Evolves, HasDensity, Problem
+from sciml.core.problem import Classifies, Diffuses, Evolves, HasDensity, HasResidual, Problem
 from sciml.core.registry import card_path
 
 Count = Annotated[int, pydantic.Field(strict=True, ge=1)]
@@ -69,16 +69,35 @@ class PathsCard(Config):
         return paths
 
 
-AnyPreset = PresetCard | SamplesCard | PathsCard
+class CollocationCard(Config):
+    """One table ``[presets.NAME]`` of the card of a differential equation on a box: where solutions are examined."""
+
+    grid: Count
+    """Points per axis of the lattice on which a solution is compared with the reference."""
+    pool: Count
+    """Independent points at which the residual is watched; no solver is trained on them."""
+    observations: int = pydantic.Field(0, strict=True, ge=0)
+    """Points at which the observed fields of an inverse problem are given."""
+    noise: float = pydantic.Field(0.0, ge=0)
+    """Standard deviation of the errors of the observations."""
+    seed: int = pydantic.Field(strict=True, ge=0)
+    """Seed of pool and observations."""
+    cost: str = ""
+    """What making them costs, in words."""
 
 
-def preset_kind(problem: Problem) -> type[PresetCard] | type[SamplesCard] | type[PathsCard]:
+AnyPreset = PresetCard | SamplesCard | PathsCard | CollocationCard
+
+
+def preset_kind(problem: Problem) -> type[PresetCard] | type[SamplesCard] | type[PathsCard] | type[CollocationCard]:
     """What describes a preset of the problem's data: the capabilities decide."""
     if isinstance(problem, Evolves):
         return PresetCard
     if isinstance(problem, Diffuses):
         return PathsCard
-    return SamplesCard if isinstance(problem, Classifies | HasDensity) else PresetCard
+    if isinstance(problem, Classifies | HasDensity):
+        return SamplesCard
+    return CollocationCard if isinstance(problem, HasResidual) else PresetCard
 
 
 class Card(Config):

@@ -7,6 +7,7 @@ from sciml.train._classification import Classification as Classification
 from sciml.train._classification_data import ClassificationConfig as ClassificationConfig
 from sciml.train._classification_data import Labelled as Labelled
 from sciml.train._classification_data import Pictures as Pictures
+from sciml.train._collocation_data import CollocationBatch as CollocationBatch
 from sciml.train._config import TrainConfig as TrainConfig
 from sciml.train._density import Density as Density
 from sciml.train._density import Draws as Draws
