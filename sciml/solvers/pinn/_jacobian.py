@@ -33,11 +33,11 @@ def jacobian(
         offsets[id(parameter)] = slice(size, size + parameter.numel())
         size += parameter.numel()
     residuals, matrices = [], []
+    fields = module.statement.fields
     for term in terms:
         tape: list[Record] = []
         numbers = {name: value.expand(len(term.points)).clone() for name, value in module.unknown.items()}
         jet = module.jet(term.points, term.wanted, tape=tape)
-        fields = module.statement.fields
         found = term.residual(term.points, lambda field, name, jet=jet: jet[name][:, fields.index(field)], numbers)
         matrix = found.new_zeros(found.shape[1], len(term.points), size)
         sources = [z for record in tape for z in record.outputs.values()] + list(numbers.values())

@@ -1,7 +1,7 @@
 """What a PINN makes small: residuals of equations, faults of soft conditions, misfits of observations."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Float
@@ -22,7 +22,7 @@ class Term:
     """One kind of residual at its points.
 
     Arguments:
-        name: ``equation 1``, ``u at the lower end of x``, ``observations``.
+        name: ``equation``, ``u at the lower end of x``, ``observations``.
         points: where.
         wanted: the derivatives it needs of any field.
         residual: what is to vanish there.
@@ -34,14 +34,51 @@ class Term:
     residual: Residual
 
 
-def terms(module: PINN, batch: CollocationBatch) -> list[Term]:
+@dataclass(frozen=True)
+class Weights:
+    """What counts how much.
+
+    Arguments:
+        terms: λ of every term.
+        points: w of every point of the first term, the equations; empty for 1.
+    """
+
+    terms: tuple[float, ...]
+    points: Tensor = field(default_factory=lambda: torch.zeros(0))
+
+
+def terms_of(module: PINN, batch: CollocationBatch) -> list[Term]:
     """The terms of one batch: the equations together, each soft condition, the observations."""
-    statement, soft = module.statement, module.ansatz.soft
+    statement = module.statement
     found = [Term("equation", batch.points, statement.orders, statement.residual)]
-    found += [_condition(statement, i, batch.faces[i]) for i in soft]
-    if batch.observed is not None:
+    found += [_condition(statement, i, batch.faces[i]) for i in module.ansatz.soft]
+    if batch.observed is not None and batch.values is not None:
         found.append(_observations(statement, batch.observed, batch.values))
     return found
+
+
+def evaluate(module: PINN, term: Term) -> Float[Tensor, "point row"]:
+    """The residual of a term in Taylor mode."""
+    jet = module.jet(term.points, term.wanted)
+    fields = module.statement.fields
+    return term.residual(term.points, lambda name, order: jet[order][:, fields.index(name)], dict(module.unknown))
+
+
+def scaled(residuals: Sequence[Float[Tensor, "point row"]], weights: Weights) -> list[Float[Tensor, " row_point"]]:
+    """√(λ w / n) r of every term, equations after one another; their squares add up to the loss."""
+    found = []
+    for i, (residual, weight) in enumerate(zip(residuals, weights.terms, strict=True)):
+        rows = residual * (weight / len(residual)) ** 0.5
+        if i == 0 and len(weights.points):
+            rows = rows * weights.points.to(rows).sqrt()[:, None]
+        found.append(rows.T.flatten())
+    return found
+
+
+def losses(residuals: Sequence[Float[Tensor, "point row"]], weights: Weights) -> list[Float[Tensor, ""]]:
+    """Mean square of every term, summed over its rows, points weighted, terms not."""
+    plain = Weights((1.0,) * len(residuals), weights.points)
+    return [rows.square().sum() for rows in scaled(residuals, plain)]
 
 
 def _condition(statement: Statement, index: int, points: Tensor) -> Term:
@@ -50,17 +87,11 @@ def _condition(statement: Statement, index: int, points: Tensor) -> Term:
     def residual(points: Tensor, derivatives: Derivatives, params: Params) -> Tensor:
         return statement.fault(index, points, derivatives, params)[:, None]
 
-    return Term(str(condition), points, ("", condition.derivative), residual)
+    return Term(str(condition), points, (condition.derivative,), residual)
 
 
 def _observations(statement: Statement, points: Tensor, values: Tensor) -> Term:
     def residual(points: Tensor, derivatives: Derivatives, params: Params) -> Tensor:
-        found = torch.stack([derivatives(field, "") for field in statement.observed], dim=1)
-        return found - values
+        return torch.stack([derivatives(name, "") for name in statement.observed], dim=1) - values
 
     return Term("observations", points, ("",), residual)
-
-
-def unknowns(module: PINN) -> Mapping[str, Tensor]:
-    """The module's values of the unknown numbers."""
-    return dict(module.unknown.items())
