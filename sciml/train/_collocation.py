@@ -52,9 +52,9 @@ class Differentiable(Protocol):
 class Collocation(Task):
     """Solve a differential equation; be judged by what the trained solver does at points it has not seen.
 
-    Weights are chosen by the residual on an independent pool of points (and the faults of the conditions), which needs no
-    solution; the training loss is never looked at. Derivatives for the examination are those of autograd, whatever the
-    solver trains with.
+    Weights are chosen by the residual on an independent pool of points (and the faults of the conditions), which needs
+    no solution; the training loss is never looked at. Derivatives for the examination are those of autograd, whatever
+    the solver trains with.
 
     Metrics:
         error/relative_l2: ‖u - u_ref‖₂ / ‖u_ref‖₂ on the card's lattice, over all judged fields; ``error/<field>`` for

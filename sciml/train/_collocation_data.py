@@ -15,7 +15,7 @@ from sciml.train._samplers import Sampler, unit_points
 
 
 class CollocationConfig(Config):
-    """Which setting of the problem is solved, and the points a solver is trained on; the card says where it is judged."""
+    """Which setting is solved, and the points a solver is trained on; the card says where it is judged."""
 
     case: str = ""
     """Name of one of the problem's cases; empty for the first."""

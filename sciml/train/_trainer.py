@@ -67,8 +67,8 @@ class Trainer:
         identity: what this run is; a checkpoint with another identity is refused.
         explain: ``(module, batch) -> words`` naming what is not finite, for the error message.
         progress: where it reports.
-        advance: what takes the steps instead of the optimiser of `config`; then learning rate, clipping, accumulation and
-            precision of `config` mean nothing.
+        advance: what takes the steps instead of the optimiser of `config`; then learning rate, clipping, accumulation
+            and precision of `config` mean nothing.
         watch: ``module -> values`` that are logged beside the score.
     """
 

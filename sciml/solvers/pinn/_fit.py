@@ -22,7 +22,7 @@ class Fit:
 
     def __init__(self, module: PINN, examples: CollocationExamples, steps: int) -> None:
         self.module, self.examples, self.config, self.steps = module, examples, module.config, steps
-        self._whole = CollocationBatch(examples.points, examples.faces, examples.observed, examples.values)
+        self.whole = CollocationBatch(examples.points, examples.faces, examples.observed, examples.values)
         self._method = GaussNewton(module, damping=self.config.optimise.damping, solve=self.config.optimise.solve)
         self._taken = 0
 
@@ -33,7 +33,7 @@ class Fit:
 
     def step(self, batch: CollocationBatch, along: float) -> Tensor:
         """One step."""
-        terms = terms_of(self.module, batch if self.examples.config.resample else self._whole)
+        terms = terms_of(self.module, batch if self.examples.config.resample else self.whole)
         loss = self._method.step(terms, initial_weights(self.config, terms))
         self._taken += 1
         return loss
