@@ -19,8 +19,8 @@ class CollocationConfig(Config):
 
     case: str = ""
     """Name of one of the problem's cases; empty for the first."""
-    points: int = pydantic.Field(1000, ge=1)
-    """Points inside the box."""
+    points: int | None = pydantic.Field(None, ge=1)
+    """Points inside the box; None for 100 in one dimension, 1000 in two and 4000 in more."""
     face_points: int = pydantic.Field(100, ge=1)
     """Points of the face of every condition, where conditions are not built into the solver."""
     sampler: Sampler = "sobol"
@@ -91,7 +91,8 @@ class CollocationExamples:
     ) -> None:
         self.statement, self.config = statement, config
         self.observed, self.values = observed, values
-        self.points = self._inside(config.points, generator)
+        dim = len(statement.names)
+        self.points = self._inside(config.points or {1: 100, 2: 1000}.get(dim, 4000), generator)
         self.faces = face_points(statement, config.face_points, config.sampler, generator)
         self._whole = torch.arange(len(self.points))
 

@@ -53,21 +53,28 @@ class GaussNewton:
         if not loss.isfinite():
             return loss
         gradient = matrix.T @ rho
-        normal = matrix.T @ matrix if self._dense else None
+        wide = matrix.shape[0] < matrix.shape[1]
+        normal = (matrix @ matrix.T if wide else matrix.T @ matrix) if self._dense else None
         if not self._damping:
-            diagonal = matrix.square().sum(0) if normal is None else normal.diagonal()
-            self._damping = self._start * float(diagonal.mean())
-        self._search(matrix, normal, gradient, loss, lambda: self._loss(terms, weights))
+            trace = matrix.square().sum() if normal is None else normal.diagonal().sum()
+            self._damping = self._start * float(trace) / matrix.shape[1]
+        self._search(matrix, normal, rho, gradient, loss, lambda: self._loss(terms, weights))
         return loss
 
     def _search(
-        self, matrix: Tensor, normal: Tensor | None, gradient: Tensor, loss: Tensor, value: Callable[[], Tensor]
+        self,
+        matrix: Tensor,
+        normal: Tensor | None,
+        rho: Tensor,
+        gradient: Tensor,
+        loss: Tensor,
+        value: Callable[[], Tensor],
     ) -> None:
         parameters = list(self.module.parameters())
         start = flat(parameters)
         smallest = _SMALLEST * float(gradient.abs().max() + 1e-300)
         for _ in range(_TRIES):
-            step = self._solve(matrix, normal, -gradient)
+            step = self._solve(matrix, normal, rho, gradient)
             assign(parameters, start + step)
             change = loss - value()
             model = -(2 * gradient @ step + (matrix @ step).square().sum())
@@ -81,15 +88,18 @@ class GaussNewton:
         assign(parameters, start)
         self.stopped = f"no damping lowers the loss below {float(loss):.3g}"
 
-    def _solve(self, matrix: Tensor, normal: Tensor | None, right: Tensor) -> Tensor:
+    def _solve(self, matrix: Tensor, normal: Tensor | None, rho: Tensor, gradient: Tensor) -> Tensor:
+        """The step; with fewer rows than columns as -Jᵀ (JJᵀ + μ I)⁻¹ ρ, which is the same."""
         if normal is None:
-            return conjugate_gradients(lambda v: matrix.T @ (matrix @ v) + self._damping * v, right)
+            return conjugate_gradients(lambda v: matrix.T @ (matrix @ v) + self._damping * v, -gradient)
         damped = normal.clone()
         damped.diagonal().add_(self._damping)
         factor, fault = torch.linalg.cholesky_ex(damped)
         if int(fault):
-            return torch.zeros_like(right)
-        return torch.cholesky_solve(right[:, None], factor)[:, 0]
+            return torch.zeros_like(gradient)
+        if len(normal) < len(gradient):
+            return -(matrix.T @ torch.cholesky_solve(rho[:, None], factor)[:, 0])
+        return -torch.cholesky_solve(gradient[:, None], factor)[:, 0]
 
     @torch.no_grad()
     def _loss(self, terms: Sequence[Term], weights: Weights) -> Tensor:

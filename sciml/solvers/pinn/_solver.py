@@ -30,7 +30,7 @@ from sciml.train import (
 _RECIPES = {
     "tiny": Recipe[PINNConfig, CollocationConfig](
         model=PINNConfig(),
-        task=CollocationConfig(points=1000),
+        task=CollocationConfig(),
         train=TrainConfig(steps=150, batch_size=1000, evaluate_every=10, checkpoint_every=50),
     ),
     "small": Recipe[PINNConfig, CollocationConfig](
