@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import combinations
 from typing import Any
 
@@ -75,6 +76,7 @@ class Statement:
         }
         object.__setattr__(self, "needs", tuple(sorted(pair for pair in needs if pair)))
         object.__setattr__(self, "_residual", Evaluator(replaced))
+        object.__setattr__(self, "_replaced_equations", tuple(replaced))
         for condition in self.conditions:
             self._check_condition(condition)
         object.__setattr__(self, "_values", [Evaluator([condition.value]) for condition in self.conditions])
@@ -89,6 +91,7 @@ class Statement:
     needs: tuple[tuple[str, str], ...] = field(init=False, repr=False, compare=False)
     """The derivatives that the equations name, ``("u", "xx")``."""
     _residual: Evaluator = field(init=False, repr=False, compare=False)
+    _replaced_equations: tuple[Expression, ...] = field(init=False, repr=False, compare=False)
     _values: list[Evaluator] = field(init=False, repr=False, compare=False)
     _exact: Evaluator = field(init=False, repr=False, compare=False)
 
@@ -116,6 +119,45 @@ class Statement:
         for name, order in self.needs:
             known[_symbol(name, order)] = derivatives(name, order)
         return self._residual(known, points[:, 0])
+
+    @property
+    def has_laplacian(self) -> bool:
+        """Whether second derivatives enter the equations as Laplacians over all axes only."""
+        return self._collapsed is not None
+
+    @property
+    def collapsed_orders(self) -> tuple[str, ...]:
+        """The derivatives that `collapsed_residual` needs."""
+        return self._collapsed[0] if self._collapsed else ()
+
+    def collapsed_residual(
+        self, points: Float[Tensor, "point dim"], derivatives: Derivatives, params: Params | None = None
+    ) -> Float[Tensor, "point equation"]:
+        """As `residual`, with ``derivatives("u", "Δ")`` for the Laplacian; only where `has_laplacian`."""
+        assert self._collapsed is not None
+        orders, evaluator = self._collapsed
+        known: dict[str, Any] = {**columns(points, self.names), **self.numbers(params)}
+        for name in self.fields:
+            for order in orders:
+                if _symbol(name, order) in evaluator.symbols:
+                    known[_symbol(name, order)] = derivatives(name, order)
+        return evaluator(known, points[:, 0])
+
+    @cached_property
+    def _collapsed(self) -> tuple[tuple[str, ...], Evaluator] | None:
+        """The equations in terms of Laplacians, u_yy = Δu - u_xx, if no second derivative is left then."""
+        import sympy
+
+        pure = [name * 2 for name in self.names]
+        swap = {}
+        for name in self.fields:
+            rest = [sympy.Symbol(_symbol(name, order)) for order in pure]
+            swap[rest[0]] = sympy.Symbol(_symbol(name, "Δ")) - sum(rest[1:])
+        found = [sympy.expand(equation.xreplace(swap)) for equation in self._replaced_equations]
+        orders = {pair[1] for e in found for s in e.free_symbols if (pair := self._pair(s.name))}
+        if "Δ" not in orders or any(len(order) > 1 for order in orders):
+            return None
+        return tuple(sorted(orders, key=len)), Evaluator(found)
 
     def fault(
         self, index: int, points: Float[Tensor, "point dim"], derivatives: Derivatives, params: Params | None = None

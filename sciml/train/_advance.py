@@ -1,10 +1,11 @@
 """Steps of a training that a solver takes itself."""
 
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
 
 
+@runtime_checkable
 class Advance(Protocol):
     """A method of optimisation that needs more than one gradient per step: second order, line searches, weights.
 

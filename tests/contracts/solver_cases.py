@@ -117,7 +117,19 @@ class PathsCase(Case):
         return (len(inputs.start), len(inputs.times), inputs.start.shape[1])
 
 
+class CollocationCase(Case):
+    problem = "burgers"
+    reduced: ClassVar = {"width": 8}
+
+    def inputs(self, task, batch):
+        return task.sample()._replace(points=batch.points)
+
+    def shape(self, task, inputs):
+        return (len(inputs.points), len(task.statement.fields))
+
+
 CASES = {
+    "collocation": CollocationCase(),
     "forecast": ForecastCase(),
     "trajectories": TrajectoriesCase(),
     "series": SeriesCase(),

@@ -20,9 +20,7 @@ from sciml.solvers.pinn._module import PINN
 from sciml.solvers.pinn._objective import Term
 
 
-def jacobian(
-    module: PINN, terms: Sequence[Term]
-) -> tuple[list[Float[Tensor, "point row"]], list[Float[Tensor, "row_point parameter"]]]:
+def jacobian(module: PINN, terms: Sequence[Term]) -> tuple[list[Tensor], list[Tensor]]:
     """Residuals of every term, and their Jacobians with rows in the order ``row.T.flatten()``.
 
     The columns are those of ``torch.nn.utils.parameters_to_vector``. Networks whose parameters are not all in affine

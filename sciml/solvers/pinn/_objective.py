@@ -64,7 +64,7 @@ def evaluate(module: PINN, term: Term) -> Float[Tensor, "point row"]:
     return term.residual(term.points, lambda name, order: jet[order][:, fields.index(name)], dict(module.unknown))
 
 
-def scaled(residuals: Sequence[Float[Tensor, "point row"]], weights: Weights) -> list[Float[Tensor, " row_point"]]:
+def scaled(residuals: Sequence[Tensor], weights: Weights) -> list[Tensor]:
     """√(λ w / n) r of every term, equations after one another; their squares add up to the loss."""
     found = []
     for i, (residual, weight) in enumerate(zip(residuals, weights.terms, strict=True)):
@@ -75,7 +75,7 @@ def scaled(residuals: Sequence[Float[Tensor, "point row"]], weights: Weights) ->
     return found
 
 
-def losses(residuals: Sequence[Float[Tensor, "point row"]], weights: Weights) -> list[Float[Tensor, ""]]:
+def losses(residuals: Sequence[Tensor], weights: Weights) -> list[Tensor]:
     """Mean square of every term, summed over its rows, points weighted, terms not."""
     plain = Weights((1.0,) * len(residuals), weights.points)
     return [rows.square().sum() for rows in scaled(residuals, plain)]
