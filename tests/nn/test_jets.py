@@ -57,7 +57,9 @@ def test_derivatives_up_to_order_four_are_those_of_sympy(module, function):
             for letter in name:
                 expression = expression.diff(letter)
             exact = [float(expression.subs({x: a, t: b})) for a, b in p.tolist()]
-            torch.testing.assert_close(found[name][:, 0].detach(), torch.tensor(exact).double(), rtol=1e-9, atol=1e-9)
+            torch.testing.assert_close(
+                found[name][:, 0].detach(), torch.tensor(exact, dtype=torch.float64), rtol=1e-9, atol=1e-9
+            )
 
 
 @pytest.mark.parametrize("factorised", [False, True])
