@@ -55,14 +55,19 @@ def deepxde() -> Iterator[Any]:
     device, dtype, generators = torch.get_default_device(), torch.get_default_dtype(), rng.state()
     variable = os.environ.get(_BACKEND)
     os.environ[_BACKEND] = "pytorch"
+    package, precision = None, ""
     try:
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             import deepxde as package
         if not _chosen_device:
             _chosen_device.append(torch.get_default_device())
         torch.set_default_device(_chosen_device[0])
+        precision = package.config.default_float()
         yield package
     finally:
+        if package is not None and package.config.default_float() != precision:
+            with contextlib.redirect_stdout(io.StringIO()):
+                package.config.set_default_float(precision)
         torch.set_default_device(device)
         torch.set_default_dtype(dtype)
         rng.restore(generators)
