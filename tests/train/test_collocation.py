@@ -10,10 +10,10 @@ import xarray
 
 from sciml.core import registry, rng
 from sciml.core.errors import DataError, Interrupted, UnknownNameError, UnsupportedError
-from sciml.core.types import Prediction
+from sciml.core.types import Prediction, Support
 from sciml.solvers.pinn import AdaptConfig, OptimiseConfig, PINNConfig, PINNSolver, WeighConfig
 from sciml.study import run
-from sciml.train import Collocation, CollocationConfig, Locations, Spec, TrainConfig, Trainer
+from sciml.train import Collocation, CollocationConfig, Locations, Solver, Spec, TrainConfig, Trainer
 
 ROD = Path(__file__).parents[1] / "fixtures" / "short_rod"
 SOLVER = PINNSolver()
@@ -30,10 +30,29 @@ def build(task, seed=0, **settings):
     return SOLVER.build(task.problem, Spec(model, task.settings, task.grid, task.statistics))
 
 
-class Exact:
-    """A solver that knows the solution, or one that is off by a constant."""
+class Opaque(Solver):
+    """A solver whose answer has no derivatives."""
 
-    key, title = "exact", "Exact"
+    key, title, citation, claim, task = "opaque", "Opaque", "none", "", Collocation
+
+    def supports(self, problem):
+        return Support(True)
+
+    def recipe(self, preset):
+        raise NotImplementedError
+
+    def build(self, problem, spec):
+        return torch.nn.Identity()
+
+    def loss(self, module, batch, along=1.0):
+        raise NotImplementedError
+
+    def predict(self, module, inputs):
+        return Prediction(inputs.points[:, :1].float())
+
+
+class Exact(Opaque):
+    """A solver that knows the solution, or one that is off by a constant."""
 
     def __init__(self, task, off=0.0):
         self.statement, self.off = task.statement, off
@@ -102,9 +121,6 @@ def test_an_unknown_case_lists_the_known_ones(task):
 
 
 def test_a_solver_that_cannot_be_differentiated_is_refused(task):
-    class Opaque:
-        key = "opaque"
-
     with pytest.raises(UnsupportedError, match="differentiated by the coordinates"):
         task.validate(Opaque(), torch.nn.Identity())
 
