@@ -1,5 +1,6 @@
 """Problems stated in sympy: their references solve their equations and meet their conditions."""
 
+import dataclasses
 import importlib
 import math
 
@@ -107,3 +108,47 @@ def test_allen_cahn_reference_has_converged():
     assert (reference.solution(points, 1e-4) - coarse).abs().max() < 3e-6
     scattered = torch.cat([points[:40], inside(registry.problem("allen_cahn").statement("sharp"), 600)])
     torch.testing.assert_close(reference.solution(scattered, 1e-4)[:40], reference.solution(points[:40], 1e-4))
+
+
+@pytest.fixture(scope="module")
+def cavity():
+    return importlib.import_module("sciml_problems.cavity.reference")
+
+
+def slopes(flow, points, axis, step=1e-4):
+    """∂ψ/∂axis by central differences."""
+    shift = torch.zeros(2, dtype=torch.float64)
+    shift[axis] = step
+    return ((flow(points + shift, 100.0) - flow(points - shift, 100.0)) / (2 * step))[:, 0]
+
+
+def test_cavity_agrees_with_the_tables_of_ghia(cavity):
+    """Within their error, which finer grids have since shown to be 0.0031 in u and 0.0085 in v."""
+    for table, axis, most in ((cavity.GHIA_U, 1, 0.006), (cavity.GHIA_V, 0, 0.01)):
+        along, value = torch.tensor(table, dtype=torch.float64).unbind(1)
+        half = torch.full_like(along, 0.5)
+        points = torch.stack([half, along] if axis == 1 else [along, half], dim=1)
+        found = slopes(cavity.plain, points, axis) * (1 if axis == 1 else -1)
+        assert (found - value).abs().max() < most
+    x = torch.linspace(0.7, 0.9, 201, dtype=torch.float64)
+    v = -slopes(cavity.plain, torch.stack([x, torch.full_like(x, 0.5)], dim=1), 0)
+    assert float(v.min()) == pytest.approx(-0.25380, abs=5e-4)
+
+
+def test_a_smooth_lid_has_its_velocity_and_converges(cavity):
+    x = torch.linspace(0, 1, 21, dtype=torch.float64)
+    statement = registry.problem("cavity").statement("smooth")
+    lid = torch.stack([x, torch.full_like(x, 1 - 1e-4)], dim=1)
+    torch.testing.assert_close(slopes(cavity.smooth, lid, 1), 16 * x**2 * (1 - x) ** 2, atol=2e-3, rtol=0)
+    lattice = statement.domain.lattice((21, 21))
+    fine = cavity.smooth(lattice, 100.0)
+    assert (fine - cavity.smooth(lattice, 100.0, order=20)).abs().max() < 5e-5
+    edge = (lattice % 1 == 0).any(1)
+    assert fine[edge].abs().max() < 1e-14
+
+
+def test_a_plain_lid_is_not_built_in():
+    statement = registry.problem("cavity").statement("plain")
+    assert statement.singular_corners
+    with pytest.raises(Exception, match="contradict each other where they meet"):
+        dataclasses.replace(statement, singular_corners=False)
