@@ -1,11 +1,11 @@
 """Solving differential equations by networks: our default recipe against DeepXDE's published ones, time to an error.
 
-The peer runs the recipe of the example of its distribution for the same problem (folder examples/pinn_forward): network,
-points, initialisation, Adam and then L-BFGS in float32. Where a number differs from the example the note says so. Ours
-is the recipe ``tiny`` of the solver `pinn`. Both go on until the relative L2 error on the card's lattice, measured
-outside the clock, falls below the targets. Imports, the statement in sympy, the building of networks and points, and the
-examinations are not counted; every step that is taken is. A side that does not get there has no time, and its note says
-what it reached.
+The peer runs the recipe of the example of its distribution for the same problem (folder examples/pinn_forward):
+network, points, initialisation, Adam and then L-BFGS in float32. Where a number differs from the example the note says
+so. Ours is the recipe ``tiny`` of the solver `pinn`. Both go on until the relative L2 error on the card's lattice,
+measured outside the clock, falls below the targets. Imports, the statement in sympy, the building of networks and
+points, and the examinations are not counted; every step that is taken is. A side that does not get there has no time,
+and its note says what it reached.
 """
 
 import time
