@@ -190,7 +190,7 @@ def _step_time(case: Case, repeats: int) -> Row:
             "model.embedding.fourier=0",
             "model.optimise.method=adam",
             "model.optimise.engine=taylor",
-            f"task.points={peer.domain + (peer.boundary + peer.initial)}",
+            f"task.points={peer.domain + peer.boundary + (peer.initial if task.statement.domain.time else 0)}",
             f"task.face_points={max(1, peer.boundary // 2)}",
         ],
     )

@@ -43,7 +43,7 @@ class Fit:
         self._newton = GaussNewton(module, damping=optimise.damping, solve=optimise.solve)
         self._lbfgs = LBFGS(optimise.history)
         self._parameters = list(module.parameters())
-        self._first_order = torch.optim.Adam(self._parameters, lr=optimise.learning_rate)
+        self._first_order = torch.optim.Adam(self._parameters, lr=optimise.learning_rate, fused=True)
         self._soap = SOAP(self._parameters, lr=optimise.learning_rate)
         self._balance: Balance | None = None
         self._gradient: Gradient | None = None
