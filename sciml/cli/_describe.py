@@ -9,13 +9,14 @@ import typer
 from sciml.cli._print import flat, table
 from sciml.core import registry
 from sciml.core.errors import UnknownNameError
-from sciml.core.problem import Classifies, HasDensity, Problem, capabilities
+from sciml.core.problem import Classifies, HasDensity, HasResidual, Problem, capabilities
 
 _PARAGRAPHS = {
     "equation": "equation",
     "boundary": "boundary",
     "classes": "classes",
     "shapes": "shapes",
+    "cases": "cases",
     "capabilities": "capabilities",
     "solver": "solver by default",
     "solvers": "solvers that apply",
@@ -71,6 +72,7 @@ def _problem(problem: Problem) -> dict[str, Any]:
         "capabilities": capabilities(problem),
         "classes": list(problem.classes) if isinstance(problem, Classifies) else [],
         "shapes": list(problem.shapes) if isinstance(problem, HasDensity) else [],
+        "cases": list(problem.cases) if isinstance(problem, HasResidual) else [],
         "solver": problem.solver,
         "solvers": [key for key, solver in registry.solvers().items() if solver.supports(problem).ok],
         "fields": [vars(f) for f in problem.fields],

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from sciml.core.errors import UserError
 from sciml.core.paths import check_name
+from sciml.core.statement import Statement
 from sciml.core.types import Grid, Params, Trajectory
 
 
@@ -168,24 +169,21 @@ class MapsFunctions(ABC):
 
 
 class HasResidual(ABC):
-    """Has a differential residual on a domain with conditions, and a solution to be judged against."""
+    """Is a differential equation on a box with conditions, and has a solution to be judged against.
+
+    Everything a solver needs (residual, conditions, exact solution) is in the `Statement`, written once in sympy.
+    """
+
+    cases: tuple[str, ...]
+    """Names of the settings (parameter values, sources, dimensions) it is posed in, the first one by default."""
 
     @abstractmethod
-    def residual(
-        self,
-        u: Float[Tensor, "point channel"],
-        derivatives: Callable[[str, str], Float[Tensor, " point"]],
-        params: Params,
-    ) -> Float[Tensor, "point equation"]:
-        """The equations' left-hand sides; ``derivatives("u", "xx")`` gives a partial derivative of a field."""
+    def statement(self, case: str) -> Statement:
+        """The equation in one setting. Raises UnknownNameError for another name; the same object for the same name."""
 
     @abstractmethod
-    def conditions(self) -> Sequence[tuple[str, Callable[[Tensor], Tensor], Callable[[Tensor, Tensor], Tensor]]]:
-        """Initial and boundary conditions: (name, mask of points, fault of u at those points)."""
-
-    @abstractmethod
-    def reference(self, points: Float[Tensor, "point dim"], params: Params) -> Float[Tensor, "point channel"]:
-        """The exact or trusted solution."""
+    def reference(self, points: Float[Tensor, "point dim"], case: str) -> Float[Tensor, "point field"]:
+        """The exact or trusted solution, float64, one column per field of the statement."""
 
 
 class HasDynamics(ABC):

@@ -1,7 +1,17 @@
 """Datasets: cards, shards on disk, generation, windows for training, verification and export."""
 
 from sciml.data._batch import Batch
-from sciml.data._card import AnyPreset, Card, ObservationsCard, PathsCard, PresetCard, SamplesCard, Splits, read_card
+from sciml.data._card import (
+    AnyPreset,
+    Card,
+    CollocationCard,
+    ObservationsCard,
+    PathsCard,
+    PresetCard,
+    SamplesCard,
+    Splits,
+    read_card,
+)
 from sciml.data._check import Check
 from sciml.data._dataset import Dataset, Split, open_dataset
 from sciml.data._export import export
@@ -27,6 +37,7 @@ __all__ = [
     "Batch",
     "Card",
     "Check",
+    "CollocationCard",
     "Dataset",
     "LabelledSplit",
     "ObservationsCard",

@@ -6,7 +6,7 @@ import pydantic
 
 from sciml.core.config import Config, parse, read_toml
 from sciml.core.errors import ConfigError, UnknownNameError
-from sciml.core.problem import Classifies, Diffuses, Evolves, HasDensity, HasHiddenTerm, Problem
+from sciml.core.problem import Classifies, Diffuses, Evolves, HasDensity, HasHiddenTerm, HasResidual, Problem
 from sciml.core.registry import card_path
 
 Count = Annotated[int, pydantic.Field(strict=True, ge=1)]
@@ -76,7 +76,24 @@ class ObservationsCard(Config):
     """What making the observations costs, in words."""
 
 
-AnyPreset = PresetCard | SamplesCard | PathsCard | ObservationsCard
+class CollocationCard(Config):
+    """One table ``[presets.NAME]`` of the card of a differential equation on a box: where solutions are examined."""
+
+    grid: Count
+    """Points per axis of the lattice on which a solution is compared with the reference."""
+    pool: Count
+    """Independent points at which the residual is watched; no solver is trained on them."""
+    observations: int = pydantic.Field(0, strict=True, ge=0)
+    """Points at which the observed fields of an inverse problem are given."""
+    noise: float = pydantic.Field(0.0, ge=0)
+    """Standard deviation of the errors of the observations."""
+    seed: int = pydantic.Field(strict=True, ge=0)
+    """Seed of pool and observations."""
+    cost: str = ""
+    """What making them costs, in words."""
+
+
+AnyPreset = PresetCard | SamplesCard | PathsCard | CollocationCard | ObservationsCard
 
 
 def preset_kind(problem: Problem) -> type[AnyPreset]:
@@ -87,7 +104,9 @@ def preset_kind(problem: Problem) -> type[AnyPreset]:
         return PathsCard
     if isinstance(problem, HasHiddenTerm):
         return ObservationsCard
-    return SamplesCard if isinstance(problem, Classifies | HasDensity) else PresetCard
+    if isinstance(problem, Classifies | HasDensity):
+        return SamplesCard
+    return CollocationCard if isinstance(problem, HasResidual) else PresetCard
 
 
 class Card(Config):

@@ -12,7 +12,7 @@ from sciml.core.errors import ConfigError, UserError
 from sciml.core.problem import Classifies, HasDensity, Problem
 from sciml.core.registry import card_path
 from sciml.core.rng import generator
-from sciml.data._card import ObservationsCard, PathsCard, SamplesCard, preset_kind
+from sciml.data._card import CollocationCard, ObservationsCard, PathsCard, SamplesCard, preset_kind
 from sciml.data._layout import FORMAT, SPLITS
 from sciml.data._statistics import Statistics, assemble, moments_of
 
@@ -30,8 +30,8 @@ class LabelledSplit(NamedTuple):
 
 
 def has_samples(problem: Problem) -> bool:
-    """Whether the problem's data is made in memory (samples, densities, paths, observations), not generated."""
-    return preset_kind(problem) in (SamplesCard, PathsCard, ObservationsCard)
+    """Whether the problem's data is made in memory (samples, densities, paths, points), not generated."""
+    return preset_kind(problem) in (SamplesCard, PathsCard, CollocationCard, ObservationsCard)
 
 
 def labelled_splits(problem: Problem, card: SamplesCard) -> dict[str, LabelledSplit]:
@@ -132,7 +132,9 @@ def sample_statistics(channels: Float[Tensor, "sample channel *space"]) -> Stati
     return assemble([moments_of(channel) for channel in channels.unbind(1)], [])
 
 
-def samples_digest(problem: Problem, card: SamplesCard | PathsCard | ObservationsCard, **more: str) -> str:
+def samples_digest(
+    problem: Problem, card: SamplesCard | PathsCard | CollocationCard | ObservationsCard, **more: str
+) -> str:
     """Hash of all that determines the data, and of what `more` adds (such as the name of a density)."""
     content: dict[str, Any] = {
         "format": FORMAT,

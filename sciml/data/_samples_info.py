@@ -1,4 +1,4 @@
-"""Describing and checking data that is made in memory: labelled samples, densities, stochastic paths."""
+"""Describing and checking data that is made in memory: labelled samples, densities, stochastic paths, points."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,8 +8,9 @@ from torch import Tensor
 
 from sciml.core import rng
 from sciml.core.errors import UserError
-from sciml.core.problem import Classifies, Diffuses, HasDensity, HasHiddenTerm, Problem
-from sciml.data._card import ObservationsCard, PathsCard, PresetCard, SamplesCard, read_card
+from sciml.core.problem import Classifies, Diffuses, HasDensity, HasHiddenTerm, HasResidual, Problem
+from sciml.core.rng import generator
+from sciml.data._card import CollocationCard, ObservationsCard, PathsCard, PresetCard, SamplesCard, read_card
 from sciml.data._check import Check
 from sciml.data._layout import SPLITS
 from sciml.data._samples import (
@@ -50,6 +51,8 @@ def samples_info(problem: Problem, preset: str) -> dict[str, Any]:
         span = {"first": float(times[0]), "last": float(times[-1]), "number": len(times), "units": about.time_units}
         start = dict(zip([field.name for field in problem.fields], problem.start().tolist(), strict=True))
         return found | {"paths": card.paths.model_dump(), "step": card.step, "times": span, "start": start}
+    if isinstance(card, CollocationCard):
+        return found | card.model_dump(exclude={"seed", "cost"}) | {"cases": _cases(problem)}
     found["samples"] = card.samples.model_dump()
     if isinstance(problem, Classifies):
         splits = labelled_splits(problem, card)
@@ -86,6 +89,11 @@ def verify_samples(problem: Problem, preset: str) -> list[Check]:
         return [*checks, *_guarded("coefficients", lambda: _coefficients(problem))]
     if isinstance(card, ObservationsCard):
         return [*checks, *_guarded("observations", lambda: _observed(problem))]
+    if isinstance(card, CollocationCard):
+        assert isinstance(problem, HasResidual)
+        for case in problem.cases:
+            checks += _guarded(f"case {case}", lambda case=case: _solution(problem, case))
+        return checks
     if isinstance(problem, Classifies):
         checks += _guarded("samples", lambda: _labelled(problem, card))
     if isinstance(problem, HasDensity):
@@ -94,7 +102,7 @@ def verify_samples(problem: Problem, preset: str) -> list[Check]:
     return checks
 
 
-def _table(problem: Problem, preset: str) -> SamplesCard | PathsCard | ObservationsCard:
+def _table(problem: Problem, preset: str) -> SamplesCard | PathsCard | CollocationCard | ObservationsCard:
     card = read_card(problem).preset(preset)
     assert not isinstance(card, PresetCard), "asked only of a problem that has samples"
     return card
@@ -178,6 +186,39 @@ def _coefficients(problem: Problem) -> list[Check]:
         value = function(times[:1].double().expand(2), state, params)
         good = value.shape == state.shape and bool(value.isfinite().all())
         checks.append(Check(name, good, "finite at the start, one value per field"))
+    return checks
+
+
+def _cases(problem: Problem) -> dict[str, dict[str, Any]]:
+    """Axes, fields and numbers of every setting of a differential equation."""
+    assert isinstance(problem, HasResidual)
+    found = {}
+    for case in problem.cases:
+        statement = problem.statement(case)
+        found[case] = {
+            "axes": {axis.name: [axis.lower, axis.upper] for axis in statement.domain.axes},
+            "fields": list(statement.fields),
+            "parameters": dict(statement.parameters),
+            "to be found": [unknown.name for unknown in statement.unknowns],
+        }
+    return found
+
+
+def _solution(problem: Problem, case: str) -> list[Check]:
+    """Whether the reference is finite and fulfils the conditions that fix a value."""
+    assert isinstance(problem, HasResidual)
+    statement = problem.statement(case)
+    unit = torch.rand(64, len(statement.names), generator=generator(0, "verify"), dtype=torch.float64)
+    values = problem.reference(statement.domain.place(unit), case)
+    good = values.shape == (64, len(statement.fields)) and values.dtype == torch.float64
+    checks = [Check(f"{case}: reference", good and bool(values.isfinite().all()), "finite, one column per field")]
+    for i, condition in enumerate(statement.conditions):
+        if condition.order or statement.singular_corners or not good:
+            continue
+        points = statement.domain.face(unit, condition.axis, condition.side)
+        found = problem.reference(points, case)[:, statement.fields.index(condition.field)]
+        worst = float((found - statement.value(i, points)).abs().max())
+        checks.append(Check(f"{case}: {condition}", worst < 1e-6, f"missed by {worst:.1e} at most"))
     return checks
 
 

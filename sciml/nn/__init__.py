@@ -13,6 +13,22 @@ from sciml.nn._condition import Modulation as Modulation
 from sciml.nn._condition import condition_mode as condition_mode
 from sciml.nn._condition import modulation as modulation
 from sciml.nn._conv import Conv as Conv
+from sciml.nn._coordinate_nets import ARCHITECTURES as ARCHITECTURES
+from sciml.nn._coordinate_nets import CoordinateEmbedding as CoordinateEmbedding
+from sciml.nn._coordinate_nets import CoordinateMLP as CoordinateMLP
+from sciml.nn._coordinate_nets import FactorisedLinear as FactorisedLinear
+from sciml.nn._coordinate_nets import ModifiedMLP as ModifiedMLP
+from sciml.nn._coordinate_nets import PirateNet as PirateNet
+from sciml.nn._jet import LAPLACIAN as LAPLACIAN
+from sciml.nn._jet import Cosine as Cosine
+from sciml.nn._jet import Jet as Jet
+from sciml.nn._jet import Record as Record
+from sciml.nn._jet import Signal as Signal
+from sciml.nn._jet import Sine as Sine
+from sciml.nn._jet import coordinates as coordinates
+from sciml.nn._jet import join as join
+from sciml.nn._jet import linear as linear
+from sciml.nn._jet import pointwise as pointwise
 from sciml.nn._layout import fold_time as fold_time
 from sciml.nn._layout import unfold_time as unfold_time
 from sciml.nn._mlp import MLP as MLP
@@ -33,6 +49,8 @@ from sciml.nn._upsample import Upsample as Upsample
 from sciml.nn._upsample import refinement as refinement
 
 __all__ = [
+    "ARCHITECTURES",
+    "LAPLACIAN",
     "MLP",
     "Activation",
     "ConcatConv2d",
@@ -42,15 +60,25 @@ __all__ = [
     "ConditionMode",
     "Conv",
     "ConvBlock",
+    "CoordinateEmbedding",
+    "CoordinateMLP",
+    "Cosine",
     "Embedding",
+    "FactorisedLinear",
     "GatedUnit",
+    "Jet",
     "Mode",
     "Modes",
+    "ModifiedMLP",
     "Modulation",
     "Norm",
     "PaddingChoice",
     "PictureHead",
     "PictureStem",
+    "PirateNet",
+    "Record",
+    "Signal",
+    "Sine",
     "SpectralConv",
     "Stepper",
     "TimeMLP",
@@ -58,10 +86,14 @@ __all__ = [
     "activation",
     "circular_pad",
     "condition_mode",
+    "coordinates",
     "fold_time",
+    "join",
+    "linear",
     "modulation",
     "padding_modes",
     "picture_norm",
+    "pointwise",
     "refinement",
     "unfold_time",
 ]

@@ -17,6 +17,8 @@ _HEADLINE = (
     "window/relative_l2",
     "interpolation/rmse",
     "extrapolation/rmse",
+    "error/relative_l2",
+    "residual/rms",
     "accuracy",
     "nll",
     "moments/loss",
@@ -28,9 +30,16 @@ _BRIEF = {
     "rollout/relative_l2": "rollout error",
     "interpolation/rmse": "interpolation error",
     "nll": "negative log-likelihood",
+    "error/relative_l2": "relative error",
     "moments/loss": "error of mean and variance",
 }
-_THINGS = {"forecast": "rollouts", "trajectories": "trajectories", "paths": "paths", "density": "points"}
+_THINGS = {
+    "forecast": "rollouts",
+    "trajectories": "trajectories",
+    "paths": "paths",
+    "density": "points",
+    "collocation": "points",
+}
 _MOST_COLUMNS = 5
 _VOWELS = ("a", "e", "i", "RMSE")
 _SIGNED = ("nll", "kl")  # a share of these means nothing: they pass through zero

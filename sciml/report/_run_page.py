@@ -13,6 +13,7 @@ from sciml.core.errors import DataError, UserError
 from sciml.core.problem import Problem
 from sciml.report import (
     _show_classification,
+    _show_collocation,
     _show_density,
     _show_forecast,
     _show_paths,
@@ -42,6 +43,7 @@ _SHOW: Mapping[str, Callable[[RunView], Shown]] = {
     "series": _show_series.show,
     "classification": _show_classification.show,
     "density": _show_density.show,
+    "collocation": _show_collocation.show,
     "paths": _show_paths.show,
 }
 """By the key of the task; a task that is not here gets a page without pictures."""

@@ -45,6 +45,11 @@ _WHOLE = {
     "moments/variance_rmse": "RMSE of the variance",
     "moments/floor": "squared error expected of perfect paths",
     "prediction/seconds": "time to predict the test split",
+    "error/relative_l2": "relative L2 error",
+    "error/max": "largest error, relative",
+    "residual/rms": "residual (RMS)",
+    "residual/max": "largest residual",
+    "condition/rms": "faults of conditions (RMS)",
 }
 _RISES = ("pearson", "valid_steps", "accuracy", "r2")
 _TARGETS = {"normalisation": 1.0}

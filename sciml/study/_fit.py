@@ -77,5 +77,7 @@ def fit(
         identity={**identity, "trained": solver.key, "own_recipe": recipe.model_dump(mode="json")},
         explain=lambda candidate, batch: task.explain(solver, candidate, batch),
         progress=progress,
+        advance=solver.advance(module, task.examples, recipe.train),
+        watch=lambda candidate: task.watch(solver, candidate),
     ).fit(resume=resume)
     return Fitted(solver, recipe, module, result, result.seconds)

@@ -1,5 +1,6 @@
 """Training: the solver and task contracts, the one loop, checkpoints, distribution, parameter matching."""
 
+from sciml.train._advance import Advance as Advance
 from sciml.train._checkpoint import Checkpoint as Checkpoint
 from sciml.train._checkpoint import load_weights as load_weights
 from sciml.train._checkpoint import save_weights as save_weights
@@ -7,6 +8,12 @@ from sciml.train._classification import Classification as Classification
 from sciml.train._classification_data import ClassificationConfig as ClassificationConfig
 from sciml.train._classification_data import Labelled as Labelled
 from sciml.train._classification_data import Pictures as Pictures
+from sciml.train._collocation import Collocation as Collocation
+from sciml.train._collocation import Differentiable as Differentiable
+from sciml.train._collocation_data import CollocationBatch as CollocationBatch
+from sciml.train._collocation_data import CollocationConfig as CollocationConfig
+from sciml.train._collocation_data import CollocationExamples as CollocationExamples
+from sciml.train._collocation_data import Locations as Locations
 from sciml.train._config import TrainConfig as TrainConfig
 from sciml.train._density import Density as Density
 from sciml.train._density import Draws as Draws
@@ -35,6 +42,8 @@ from sciml.train._paths import Paths as Paths
 from sciml.train._paths_data import PathBatch as PathBatch
 from sciml.train._paths_data import PathInputs as PathInputs
 from sciml.train._paths_data import PathsConfig as PathsConfig
+from sciml.train._samplers import Sampler as Sampler
+from sciml.train._samplers import unit_points as unit_points
 from sciml.train._series import Series as Series
 from sciml.train._series_data import Observed as Observed
 from sciml.train._series_data import SeriesBatch as SeriesBatch
@@ -56,11 +65,17 @@ from sciml.train._trajectories_data import TrajectoriesConfig as TrajectoriesCon
 from sciml.train._trajectories_data import TrajectoryBatch as TrajectoryBatch
 
 __all__ = [
+    "Advance",
     "Checkpoint",
     "Classification",
     "ClassificationConfig",
+    "Collocation",
+    "CollocationBatch",
+    "CollocationConfig",
+    "CollocationExamples",
     "Density",
     "DensityConfig",
+    "Differentiable",
     "Discovery",
     "DiscoveryConfig",
     "Draws",
@@ -70,6 +85,7 @@ __all__ = [
     "ForecastConfig",
     "Knob",
     "Labelled",
+    "Locations",
     "Measured",
     "Measures",
     "ObservationBatch",
@@ -83,6 +99,7 @@ __all__ = [
     "PointBatch",
     "Points",
     "Recipe",
+    "Sampler",
     "Series",
     "SeriesBatch",
     "SeriesConfig",
@@ -110,4 +127,5 @@ __all__ = [
     "recipe_of",
     "save_weights",
     "true_values",
+    "unit_points",
 ]

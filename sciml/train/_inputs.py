@@ -1,5 +1,6 @@
 """Reading a user's NetCDF file: open it, find what is needed, name what does not fit."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -11,13 +12,14 @@ from sciml.core.errors import DataError
 from sciml.core.problem import Problem
 
 
-def open_inputs(path: Path, problem: Problem, what: str) -> xarray.Dataset:
+def open_inputs(path: Path, problem: Problem, what: str, names: Sequence[str] | None = None) -> xarray.Dataset:
     """The file's variables in memory, with a dimension ``sample`` added if it has none.
 
     Arguments:
         path: the file.
         problem: whose fields and parameters must all be there.
         what: what the file should hold, for the error of a missing one.
+        names: the variables it must have instead.
 
     Raises: DataError for a file that is missing, unreadable or incomplete.
     """
@@ -29,7 +31,7 @@ def open_inputs(path: Path, problem: Problem, what: str) -> xarray.Dataset:
     except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:  # what h5py raises for damaged files
         detail = " ".join(str(error).split())
         raise DataError(f"{path} is not a readable NetCDF-4 file", got=detail) from None
-    wanted = [entry.name for entry in (*problem.fields, *problem.parameters)]
+    wanted = list(names or [entry.name for entry in (*problem.fields, *problem.parameters)])
     if missing := [name for name in wanted if name not in source]:
         raise DataError(
             f"{path} lacks {', '.join(missing)}",

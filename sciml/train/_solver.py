@@ -13,6 +13,7 @@ from sciml.core.errors import UnknownNameError
 from sciml.core.problem import Problem
 from sciml.core.types import Grid, Prediction, Support
 from sciml.data import Statistics
+from sciml.train._advance import Advance
 from sciml.train._config import TrainConfig
 
 M = TypeVar("M", bound=Config)
@@ -112,6 +113,10 @@ class Solver(ABC):
     @abstractmethod
     def predict(self, module: nn.Module, inputs: Any) -> Prediction:
         """Predictions in physical units, without gradients."""
+
+    def advance(self, module: nn.Module, examples: Any, config: TrainConfig) -> Advance | None:
+        """What takes the steps of the training instead of the optimisers of `TrainConfig`; None for those."""
+        return None
 
     def fit(self, module: nn.Module, examples: Any) -> bool:
         """Fit in closed form; return False (the default) when the trainer should fit by gradient instead."""

@@ -81,6 +81,10 @@ class Task(ABC):
     def validate(self, solver: Solver, module: nn.Module) -> float:
         """The score (lower is better) on the validation split by which the best weights are chosen."""
 
+    def watch(self, solver: Solver, module: nn.Module) -> Mapping[str, float]:
+        """What is logged beside that score and decides nothing."""
+        return {}
+
     @abstractmethod
     def examine(self, solver: Solver, module: nn.Module) -> Examination:
         """Everything that is reported of a trained module, on the test split."""

@@ -6,18 +6,19 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from sciml.core import paths, rng
-from sciml.core.errors import Interrupted, NumericsError, UserError
+from sciml.core.errors import Interrupted, NumericsError, UnsupportedError, UserError
 from sciml.core.progress import Progress, SilentProgress
+from sciml.train._advance import Advance
 from sciml.train._checkpoint import Checkpoint, load_weights, save_weights
 from sciml.train._config import TrainConfig
 from sciml.train._distributed import Objective, current_group, wrap
@@ -34,12 +35,14 @@ class TrainResult(NamedTuple):
         seconds: wall time of the loop, over all its parts if it was resumed.
         best: lowest validation score; the module now holds the weights that reached it.
         best_step: the step it was reached at.
+        stopped: why it ended before its last step, if it did.
     """
 
     steps: int
     seconds: float
     best: float
     best_step: int
+    stopped: str = ""
 
 
 class Trainer:
@@ -64,6 +67,9 @@ class Trainer:
         identity: what this run is; a checkpoint with another identity is refused.
         explain: ``(module, batch) -> words`` naming what is not finite, for the error message.
         progress: where it reports.
+        advance: what takes the steps instead of the optimiser of `config`; then learning rate, clipping, accumulation
+            and precision of `config` mean nothing.
+        watch: ``module -> values`` that are logged beside the score.
     """
 
     def __init__(
@@ -79,6 +85,8 @@ class Trainer:
         identity: dict[str, Any],
         explain: Callable[[nn.Module, Any], str] = lambda module, batch: "the loss",
         progress: Progress | None = None,
+        advance: Advance | None = None,
+        watch: Callable[[nn.Module], Mapping[str, float]] = lambda module: {},
     ) -> None:
         self.module, self.examples, self.config, self.folder = module, examples, config, folder
         self._validate, self._explain, self._seed, self._identity = validate, explain, seed, identity
@@ -90,6 +98,10 @@ class Trainer:
         self._optimiser = _optimiser(module, config)
         self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimiser, self._factor)
         self._average = AveragedModel(module, multi_avg_fn=_ema(config.ema), use_buffers=False) if config.ema else None
+        self._advance, self._watch = advance, watch
+        if advance is not None and self._group.size > 1:
+            raise UnsupportedError("this solver takes its steps itself, which several processes cannot share",
+                                   got=f"{self._group.size} processes", expected="one")  # fmt: skip
         self._step, self._before, self._best, self._saved = 0, 0.0, [math.inf, -1], 0
         self._stop = threading.Event()
 
@@ -115,10 +127,10 @@ class Trainer:
         self._started = time.perf_counter()
         total = self.config.steps + self.config.polish
         with self._signals(), self._progress.task("train", total, self._step) as advance:
-            while self._step < total:
+            while self._step < total and not self._stopped:
                 loss = self._train_step() if self._step < self.config.steps else self._polish()
                 self._step += 1
-                last = self._step == total
+                last = self._step == total or bool(self._stopped)
                 if last or self._step % self.config.evaluate_every == 0:
                     self._evaluate(loss)
                 advance(1, f"loss {float(loss):.4f}  best {self._best[0]:.4f}")
@@ -130,7 +142,11 @@ class Trainer:
         self._group.wait()
         if total:
             load_weights(self.module, self.folder / WEIGHTS)
-        return TrainResult(self._step, self._seconds(), float(self._best[0]), int(self._best[1]))
+        return TrainResult(self._step, self._seconds(), float(self._best[0]), int(self._best[1]), self._stopped)
+
+    @property
+    def _stopped(self) -> str:
+        return "" if self._advance is None else self._advance.stopped
 
     def _train_step(self) -> Tensor:
         self.module.train()
@@ -138,6 +154,11 @@ class Trainer:
         drawn = self.examples.batch(self._indices(), rng.generator(self._seed, "noise", self._step))
         share = drawn.rows(self._share).to(self._device)
         along = self._step / self.config.steps
+        if self._advance is not None:
+            mean = self._advance.step(share, along)
+            if not bool(mean.isfinite()):
+                self._break_down(share, "Try another seed, fewer frequencies or another method.")
+            return mean
         slices = [share.rows(rows) for rows in _slices(len(share), self.config.accumulate)]
         mean = torch.zeros((), device=self._device)
         for part, rows in enumerate(slices):
@@ -147,11 +168,7 @@ class Trainer:
             mean += loss.detach()
         norm = nn.utils.clip_grad_norm_(self.module.parameters(), self.config.clip or math.inf)
         if self._group.any(not bool(torch.isfinite(mean) & torch.isfinite(norm))):
-            raise NumericsError(
-                f"training broke down at step {self._step + 1}: {self._explain(self.module, share)} is not finite. "
-                + (f"The checkpoint of step {self._saved} is kept in {self.folder}. " if self._saved else "")
-                + "Lower train.learning_rate or train.clip, or use train.precision=fp32."
-            )
+            self._break_down(share, "Lower train.learning_rate or train.clip, or use train.precision=fp32.")
         self._optimiser.step()
         self._schedule.step()
         if self._average is not None:
@@ -202,6 +219,13 @@ class Trainer:
             self._average.update_parameters(self.module)
         return seen[0].new_tensor(best[0])
 
+    def _break_down(self, share: Any, advice: str) -> NoReturn:
+        raise NumericsError(
+            f"training broke down at step {self._step + 1}: {self._explain(self.module, share)} is not finite. "
+            + (f"The checkpoint of step {self._saved} is kept in {self.folder}. " if self._saved else "")
+            + advice
+        )
+
     def _indices(self) -> Tensor:
         """The sample numbers of this step's global batch: consecutive pieces of one shuffle per epoch."""
         size, count = self.config.batch_size, len(self.examples)
@@ -227,7 +251,10 @@ class Trainer:
                 "validation": score if math.isfinite(score) else None,
                 "learning_rate": self._optimiser.param_groups[0]["lr"],
                 "seconds": round(self._seconds(), 3),
+                **self._watch(subject),
             }
+            if self._stopped:
+                line["stopped"] = self._stopped
             path = self.folder / LOG
             with paths.storage_errors(path), path.open("a", encoding="utf-8") as log:
                 log.write(json.dumps(line) + "\n")
@@ -242,7 +269,7 @@ class Trainer:
             seconds=self._seconds(),
             best=list(self._best),
             model=self.module.state_dict(),
-            optimiser=self._optimiser.state_dict(),
+            optimiser=(self._advance or self._optimiser).state_dict(),
             schedule={"last_epoch": self._schedule.last_epoch},
             average=None if self._average is None else self._average.state_dict(),
             rng=rng.state(),
@@ -250,7 +277,7 @@ class Trainer:
 
     def _restore(self, saved: Checkpoint) -> None:
         self.module.load_state_dict(saved.model)
-        self._optimiser.load_state_dict(saved.optimiser)
+        (self._advance or self._optimiser).load_state_dict(saved.optimiser)
         self._schedule.last_epoch = saved.schedule["last_epoch"]
         if self._average is not None and saved.average is not None:
             self._average.load_state_dict(saved.average)

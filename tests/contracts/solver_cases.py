@@ -132,8 +132,20 @@ class DiscoveryCase(Case):
         return (len(inputs.coordinates), len(task.problem.fields))
 
 
+class CollocationCase(Case):
+    problem = "burgers"
+    reduced: ClassVar = {"width": 8}
+
+    def inputs(self, task, batch):
+        return task.sample()._replace(points=batch.points)
+
+    def shape(self, task, inputs):
+        return (len(inputs.points), len(task.statement.fields))
+
+
 CASES = {
     "discovery": DiscoveryCase(),
+    "collocation": CollocationCase(),
     "forecast": ForecastCase(),
     "trajectories": TrajectoriesCase(),
     "series": SeriesCase(),

@@ -10,6 +10,7 @@ RUNS = {
     "series": ("plane_rotation", "latent_ode", ["baselines=['gru']"]),
     "classification": ("three_spots", "ode_net", ["baselines=['resnet']", "task.tolerances=[0.1,0.001]"]),
     "density": ("three_spots", "cnf", ["baselines=['kde']", "task.shape='gaussian'", "task.grid=12"]),
+    "collocation": ("short_rod", "pinn", ["model.width=6", "model.hard=false"]),
     "paths": ("two_noises", "neural_sde", ["baselines=[]", "task.examined=40", "train.batch_size=10"]),
 }
 

@@ -21,6 +21,7 @@ FIGURES = {
     "series": {"series-x.svg", "series-y.svg", "worst-series-y.svg", "error-growth.svg", "conserved-radius.svg"},
     "classification": {"tolerance-evaluations.svg", "tolerance-difference.svg"},
     "density": {"density-0.png", "log-density-2.png", "points-1.png"},
+    "collocation": {"u-0.png", "u-error-0.png", "residual-0.png", "seconds.svg"},
     "paths": {"mean-x.svg", "deviation-y.svg", "paths-x.svg", "paths-plane.svg"},
 }
 WORDS = {
@@ -32,6 +33,8 @@ WORDS = {
                        "10⁻¹", "negative log-likelihood", "operations per sample"),
     "density": ("Kullback–Leibler divergence", "integral of the density", "test points", "truth",
                 "Kernel density, drawn", "Three spots, gaussian: "),
+    "collocation": ("is told the equation and its conditions", "Error of temperature", "Residual of the equations",
+                    "faults of conditions (RMS)", "Error against time", "What was found", "D = "),
     "paths": ("Mean and spread", "A few paths", "RMSE of the variance", "for want of paths alone",
               "squared error expected of perfect paths"),
 }  # fmt: skip

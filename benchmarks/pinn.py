@@ -1,0 +1,230 @@
+"""Solving differential equations by networks: our default recipe against DeepXDE's published ones, time to an error.
+
+The peer runs the recipe of the example of its distribution for the same problem (folder examples/pinn_forward):
+network, points, initialisation, Adam and then L-BFGS in float32. Where a number differs from the example the note says
+so. Ours is the recipe ``tiny`` of the solver `pinn`. Both go on until the relative L2 error on the card's lattice,
+measured outside the clock, falls below the targets. Imports, the statement in sympy, the building of networks and
+points, and the examinations are not counted; every step that is taken is. A side that does not get there has no time,
+and its note says what it reached.
+"""
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any
+
+import torch
+
+from benchmarks import Row, paired, version
+from sciml.core import registry, rng
+from sciml.core.config import override
+from sciml.solvers.pinn import DeepXDEConfig, Fit, deepxde, make_deepxde_model, train_deepxde
+from sciml.train import Collocation, Spec
+
+TARGETS = (1e-3, 1e-5)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One problem, its published recipe and where that is from."""
+
+    problem: str
+    case: str
+    recipe: DeepXDEConfig
+    source: str
+    budget: float = 400.0
+    settings: tuple[str, ...] = ()
+
+
+CASES = (
+    Case(
+        "poisson",
+        "line",
+        DeepXDEConfig(hidden=(50, 50, 50), initialiser="Glorot uniform", domain=16, boundary=2, adam=10_000, lbfgs=0),
+        "Poisson_Dirichlet_1d.py",
+    ),
+    Case("heat", "sine", DeepXDEConfig(adam=20_000), "heat.py"),
+    Case("burgers", "smooth", DeepXDEConfig(adam=15_000), "Burgers.py with ν = 0.1/π for 0.01/π, t to 1 for 0.99"),
+    Case(
+        "helmholtz",
+        "two",
+        DeepXDEConfig(
+            hidden=(150, 150, 150),
+            activation="sin",
+            initialiser="Glorot uniform",
+            domain=400,
+            boundary=80,
+            adam=5_000,
+            lbfgs=0,
+            hard=True,
+        ),
+        "Helmholtz_Dirichlet_2d.py, hard conditions",
+        settings=("model.embedding.fourier=20", "model.embedding.sigma=2.0"),
+    ),
+)
+
+
+@dataclass
+class Clock:
+    """Seconds of training, without those of the examinations, and when each target was met."""
+
+    task: Collocation
+    budget: float
+    spent: float = 0.0
+    error: float = float("inf")
+    met: dict[float, float] = field(default_factory=dict)
+
+    def start(self) -> None:
+        """Go on."""
+        self._since = time.perf_counter()
+
+    def look(self, values: Any) -> bool:
+        """Stop, compare ``predict()`` with the reference; whether all is done. `start` goes on."""
+        self.spent += time.perf_counter() - self._since
+        gap = values() - self.task.reference
+        self.error = float(gap.norm() / self.task.reference.norm())
+        for target in TARGETS:
+            if self.error < target:
+                self.met.setdefault(target, self.spent)
+        self.start()
+        return len(self.met) == len(TARGETS) or self.spent > self.budget
+
+
+def race(quick: bool) -> Iterable[Row]:
+    """Time to 1e-3 and to 1e-5 on every case, three seeds (one if quick), sides in turns; then seconds per step."""
+    for case in CASES[:2] if quick else CASES:
+        yield from _time_to_error(case, seeds=1 if quick else 3)
+    for case in CASES[:2] if quick else CASES:
+        yield _step_time(case, repeats=5 if quick else 15)
+
+
+def _task(case: Case) -> tuple[Any, Collocation]:
+    recipe = override(registry.solver("pinn").recipe("tiny"), [f"task.case={case.case}", *case.settings])
+    return recipe, Collocation.prepare(registry.problem(case.problem), "tiny", recipe.task)
+
+
+def _ours(case: Case, seed: int) -> tuple[Clock, int]:
+    """Our recipe to the targets; clock and steps."""
+    recipe, task = _task(case)
+    module, fit = _built(recipe, task, seed)
+    clock = Clock(task, case.budget)
+    clock.start()
+    for step in range(recipe.train.steps):
+        fit.step(fit.whole, step / recipe.train.steps)
+        if clock.look(lambda: module(task.lattice).detach()) or fit.stopped:
+            break
+    return clock, step + 1
+
+
+def _built(recipe: Any, task: Collocation, seed: int) -> tuple[Any, Fit]:
+    solver = registry.solver("pinn")
+    rng.seed_everything(seed)
+    module = solver.build(task.problem, Spec(recipe.model, recipe.task, task.grid, task.statistics))
+    fit = solver.advance(module, task.examples, recipe.train)
+    return module, fit
+
+
+def _theirs(case: Case, seed: int) -> tuple[Clock, int]:
+    """The published recipe to the targets; clock and steps of Adam plus iterations of L-BFGS."""
+    _, task = _task(case)
+    clock, taken = Clock(task, case.budget), [0]
+    with deepxde() as dde:
+        model, unknowns = make_deepxde_model(dde, task.statement, case.recipe, seed=seed)
+        points = task.lattice.numpy()
+
+        class Watch(dde.callbacks.Callback):
+            def on_epoch_end(self) -> None:
+                taken[0] = self.model.train_state.step
+                if self.model.opt_name == "adam" and taken[0] % 50:
+                    return
+                self.model.stop_training = clock.look(lambda: torch.from_numpy(self.model.predict(points)).double())
+
+        clock.start()
+        train_deepxde(dde, model, case.recipe, unknowns, [Watch()])
+    return clock, taken[0]
+
+
+def _time_to_error(case: Case, seeds: int) -> Iterator[Row]:
+    ours, theirs = [], []
+    for seed in range(seeds):
+        for side, found in ((_ours, ours), (_theirs, theirs)) if seed % 2 == 0 else ((_theirs, theirs), (_ours, ours)):
+            found.append(side(case, seed))
+    for target in TARGETS:
+        mine, peer = ([clock.met.get(target) for clock, _ in found] for found in (ours, theirs))
+        ended = " ".join(f"{clock.error:.1e} after {clock.spent:.0f} s, {steps} steps;" for clock, steps in theirs)
+        if None in mine:
+            print(f"{case.problem} {case.case}: ours did not reach {target:g} with every seed: "
+                  + ", ".join(f"{clock.error:.1e}" for clock, _ in ours))  # fmt: skip
+            continue
+        got = [seconds for seconds in peer if seconds is not None]
+        note = f"seeds that arrived: ours {seeds}, peer {len(got)} of {seeds}; ours {_words(mine)}; peer {_words(peer)}"
+        if len(got) < seeds:
+            least = median(seconds or clock.spent for seconds, (clock, _) in zip(peer, theirs, strict=True))
+            note += f"; the peer ended at {ended} ratio at least {least / median(mine):.0f}"
+        yield Row(
+            case=f"{case.problem} {case.case}, to {target:g}",
+            ours_s=median(mine),
+            peer="deepxde",
+            peer_version=version("deepxde"),
+            peer_s=median(got) if len(got) == seeds else None,
+            note=f"{note}; {case.source}",
+        )
+
+
+def _words(seconds: list[float | None]) -> str:
+    return " ".join("-" if s is None else f"{s:.2f}" for s in seconds)
+
+
+def _step_time(case: Case, repeats: int) -> Row:
+    """One step of Adam on the peer's network, points and precision: ours in Taylor mode against DeepXDE's."""
+    recipe, task = _task(case)
+    peer = case.recipe
+    recipe = override(
+        recipe,
+        [
+            f"model.width={peer.hidden[0]}",
+            f"model.layers={len(peer.hidden)}",
+            f"model.hard={str(peer.hard).lower()}",
+            f"model.activation={peer.activation}",
+            "model.embedding.fourier=0",
+            "model.optimise.method=adam",
+            "model.optimise.engine=taylor",
+            f"task.points={peer.domain + peer.boundary + (peer.initial if task.statement.domain.time else 0)}",
+            f"task.face_points={max(1, peer.boundary // 2)}",
+        ],
+    )
+    task = Collocation.prepare(task.problem, "tiny", recipe.task)
+    module, _ = _built(recipe, task, 0)
+    module.float()
+    fit = registry.solver("pinn").advance(module, _single(task.examples), recipe.train)
+    with deepxde() as dde:
+        model, unknowns = make_deepxde_model(dde, task.statement, peer, seed=0)
+        train_deepxde(dde, model, peer.model_copy(update={"adam": 1, "lbfgs": 0}), unknowns, [])
+        state = model.train_state
+        count = len(state.X_train)
+
+        def theirs() -> None:
+            for _ in range(10):
+                model._train_step(state.X_train, state.y_train, state.train_aux_vars)
+
+        def ours() -> None:
+            for _ in range(10):
+                fit.step(fit.whole, 0.0)
+
+        seconds = paired(ours, theirs, repeats=repeats)
+    return Row(
+        case=f"{case.problem} {case.case}, step of Adam",
+        ours_s=seconds[0] / 10,
+        peer="deepxde",
+        peer_version=version("deepxde"),
+        peer_s=seconds[1] / 10,
+        note=f"same network; float32; ours {len(task.examples)} points, peer {count} with those of faces",
+    )
+
+
+def _single(examples: Any) -> Any:
+    """The examples in single precision."""
+    examples.points = examples.points.float()
+    examples.faces = {i: points.float() for i, points in examples.faces.items()}
+    return examples

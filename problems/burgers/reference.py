@@ -1,0 +1,31 @@
+"""The solution of Burgers' equation by the Cole-Hopf transform."""
+
+import math
+
+import torch
+from torch import Tensor
+
+_STEP = 0.05  # of the quadrature; the integrand is no narrower than exp(-4 z²), so the rule is exact to rounding
+_BLOCK = 4096  # points at a time
+
+
+def cole_hopf(points: Tensor, viscosity: float) -> Tensor:
+    """u at points ``point 2`` of (x, t), float64, differentiable.
+
+        u = -∫ sin π(x - η) f(x - η) e^(-η²/4νt) dη / ∫ f(x - η) e^(-η²/4νt) dη,  f(y) = exp(-cos(πy) / 2πν)
+
+    With η = 2 √(νt) z both integrands are entire and fall like a Gaussian, so the trapezoidal rule converges faster
+    than any power of its step; exponents are shifted by their largest value.
+
+    Reference: J. D. Cole, Quart. Appl. Math. 9 (1951) 225-236; E. Hopf, Comm. Pure Appl. Math. 3 (1950) 201-230.
+    """
+    reach = math.sqrt(1 / (math.pi * viscosity) + 40)  # f varies by exp(1/πν) at most; e^-40 of it is left out
+    z = torch.arange(-reach, reach + _STEP, _STEP, dtype=torch.float64, device=points.device)
+    found = []
+    for block in points.double().split(_BLOCK):
+        x, t = block[:, :1], block[:, 1:].clamp(min=0)
+        y = x - 2 * (viscosity * t + 1e-300).sqrt() * z
+        exponent = -torch.cos(math.pi * y) / (2 * math.pi * viscosity) - z * z
+        weight = torch.softmax(exponent, dim=1)
+        found.append(-(torch.sin(math.pi * y) * weight).sum(1, keepdim=True))
+    return torch.cat(found)

@@ -1,0 +1,42 @@
+"""Poisson's equation on a line and on a square, with manufactured solutions."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from sciml.core.problem import Field, HasResidual, Problem
+from sciml.core.statement import Statement
+
+from . import equations
+
+
+@dataclass(frozen=True, kw_only=True)
+class Poisson(Problem, HasResidual):
+    """Δu = f with values given all round.
+
+    What to expect: ``line`` is one smooth arch up and one down, ``waves`` adds six fast ones, ``square`` has two cells
+    on a slope. All are smooth: an error of 1e-5 is nothing special.
+    """
+
+    cases: tuple[str, ...] = equations.CASES
+
+    def statement(self, case: str) -> Statement:
+        """See `equations.statement`."""
+        return equations.statement(case)
+
+    def reference(self, points: Tensor, case: str) -> Tensor:
+        """The exact solution."""
+        return self.statement(case).exact(points)
+
+
+PROBLEM = Poisson(
+    name="poisson",
+    title="Poisson's equation",
+    equation=equations.EQUATION,
+    fields=(Field("u", "u", "1", "potential"),),
+    boundary={"x": "wall"},
+    metrics=("error/relative_l2", "residual/rms"),
+    solver="pinn",
+    citation="Manufactured solutions; the case 'line' is the example poisson_1d_dirichlet of DeepXDE, "
+    "L. Lu, X. Meng, Z. Mao, G. E. Karniadakis, SIAM Review 63 (2021) 208-228, doi:10.1137/19M1274067",
+)

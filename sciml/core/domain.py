@@ -1,0 +1,166 @@
+"""Boxes with named axes, and conditions on their faces: where a differential equation is posed.
+
+An axis has one letter, so that ``xxt`` names a derivative: twice along x, once along t.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from sciml.core.errors import UnknownNameError, UserError
+
+Side = Literal["lower", "upper"]
+Expression = Any
+"""A sympy expression or a number; sympy is imported only where it is used."""
+
+
+@dataclass(frozen=True)
+class Coordinate:
+    """One axis of a box: ``Coordinate("x", -1.0, 1.0)``.
+
+    Arguments:
+        name: one letter.
+        lower, upper: its ends.
+        periodic: whether the solution goes on at the lower end where it leaves at the upper one, with all derivatives.
+        units, long_name: for pictures and files.
+    """
+
+    name: str
+    lower: float
+    upper: float
+    periodic: bool = False
+    units: str = "1"
+    long_name: str = ""
+
+    def __post_init__(self) -> None:
+        if len(self.name) != 1 or not self.name.isalpha():
+            raise UserError("the name of an axis is not one letter", got=repr(self.name), expected="x, y, z, t, ...")
+        if not (math.isfinite(self.lower) and self.lower < self.upper < math.inf):
+            raise UserError(
+                f"axis {self.name!r} is empty", got=f"[{self.lower}, {self.upper}]", expected="finite lower < upper"
+            )
+
+    @property
+    def extent(self) -> float:
+        """Its length."""
+        return self.upper - self.lower
+
+    def end(self, side: Side) -> float:
+        """The coordinate of a face."""
+        return self.lower if side == "lower" else self.upper
+
+
+@dataclass(frozen=True)
+class Domain:
+    """A box of space, or of space and time.
+
+    Arguments:
+        axes: in the order of the columns of points.
+        time: name of the axis that is time; empty for a steady problem.
+    """
+
+    axes: tuple[Coordinate, ...]
+    time: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.axes or len(set(self.names)) != len(self.names):
+            raise UserError("a domain needs at least one axis, and distinct names", got=self.names)
+        if self.time and self.axis(self.time).periodic:
+            raise UserError(f"the axis of time, {self.time!r}, is periodic", expected="an initial condition instead")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the axes."""
+        return tuple(axis.name for axis in self.axes)
+
+    @property
+    def lower(self) -> Float[Tensor, " dim"]:
+        """The lower corner, float64."""
+        return torch.tensor([axis.lower for axis in self.axes], dtype=torch.float64)
+
+    @property
+    def extent(self) -> Float[Tensor, " dim"]:
+        """The length of every axis, float64."""
+        return torch.tensor([axis.extent for axis in self.axes], dtype=torch.float64)
+
+    def index(self, name: str) -> int:
+        """The column of an axis; an unknown name lists the valid ones."""
+        if name not in self.names:
+            raise UnknownNameError("axis", name, self.names)
+        return self.names.index(name)
+
+    def axis(self, name: str) -> Coordinate:
+        """One axis by name."""
+        return self.axes[self.index(name)]
+
+    def place(self, unit: Float[Tensor, "point dim"]) -> Float[Tensor, "point dim"]:
+        """Points of the unit cube carried over to the box."""
+        return self.lower.to(unit) + unit * self.extent.to(unit)
+
+    def face(self, unit: Float[Tensor, "point dim"], name: str, side: Side) -> Float[Tensor, "point dim"]:
+        """Points of the unit cube carried over to a face."""
+        points = self.place(unit)
+        points[:, self.index(name)] = self.axis(name).end(side)
+        return points
+
+    def contains(self, points: Float[Tensor, "point dim"]) -> Bool[Tensor, " point"]:
+        """Which points lie in the closed box, up to rounding."""
+        unit = (points - self.lower.to(points)) / self.extent.to(points)
+        return ((unit >= -1e-12) & (unit <= 1 + 1e-12)).all(1)
+
+    def lattice(self, size: Sequence[int]) -> Float[Tensor, "point dim"]:
+        """Points of a regular grid with its ends (a periodic axis without its upper one), the last axis fastest."""
+        lines = [
+            torch.linspace(axis.lower, axis.upper, count + axis.periodic, dtype=torch.float64)[:count]
+            for axis, count in zip(self.axes, size, strict=True)
+        ]
+        return torch.stack([axis.flatten() for axis in torch.meshgrid(*lines, indexing="ij")], dim=1)
+
+
+@dataclass(frozen=True)
+class Condition:
+    """∂^order u / ∂axis^order = value on one face.
+
+    Order 0 is Dirichlet's condition in space and the initial state in time; order 1 Neumann's (the derivative along
+    the axis, not along the outer normal) and the initial velocity.
+
+    Arguments:
+        field: which unknown.
+        axis, side: the face.
+        value: a sympy expression in the other axes and the parameters, or a number.
+        order: of the derivative.
+    """
+
+    field: str
+    axis: str
+    side: Side
+    value: Expression = 0
+    order: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.field}{'_' + self.axis * self.order if self.order else ''} at the {self.side} end of {self.axis}"
+
+    @property
+    def derivative(self) -> str:
+        """Name of the derivative that is prescribed, empty for the field itself."""
+        return self.axis * self.order
+
+
+def dirichlet(field: str, axis: str, value: Expression = 0) -> tuple[Condition, Condition]:
+    """``field = value`` on both faces of an axis."""
+    return Condition(field, axis, "lower", value), Condition(field, axis, "upper", value)
+
+
+def neumann(field: str, axis: str, value: Expression = 0) -> tuple[Condition, Condition]:
+    """``∂field/∂axis = value`` on both faces of an axis."""
+    return Condition(field, axis, "lower", value, 1), Condition(field, axis, "upper", value, 1)
+
+
+def initial(field: str, *values: Expression, time: str = "t") -> tuple[Condition, ...]:
+    """The field at the first time, then its derivatives in time of order 1, 2, ..."""
+    return tuple(Condition(field, time, "lower", value, order) for order, value in enumerate(values))

@@ -1,0 +1,303 @@
+"""One statement of an equation in sympy, from which residuals, conditions and checks are derived."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import combinations
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from sciml.core.derivatives import Derivatives, canonical
+from sciml.core.domain import Condition, Domain, Expression
+from sciml.core.errors import UnknownNameError, UserError
+from sciml.core.expressions import Evaluator, columns
+from sciml.core.types import Params
+
+_AGREE = 1e-9  # how far two conditions may differ where they meet, relative to 1 + their size
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """A number that is to be found from observations.
+
+    Arguments:
+        name: a symbol of the equations.
+        start: where the search begins.
+        truth: its true value, kept for scoring.
+    """
+
+    name: str
+    start: float
+    truth: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Statement:
+    """A differential equation on a box with its conditions, written once.
+
+    The unknown functions are sympy functions of all axes, ``Function("u")(x, t)``; an equation is an expression that
+    vanishes, ``u.diff(t) - nu * u.diff(x, 2)``. A right-hand side that makes a chosen solution exact (a manufactured
+    one) comes from `forced`.
+
+    Arguments:
+        domain: the box.
+        fields: names of the unknown functions.
+        equations: left-hand sides, of the functions, the axes, the parameters and the unknown numbers.
+        conditions: on faces; a periodic axis has none.
+        parameters: values of the symbols that are known.
+        solution: the exact solution by field, where it is known in closed form.
+        unknowns: numbers to be found.
+        observed: the fields that are observed at points, for problems with unknown numbers or fields.
+        judged: the fields compared with the reference; all if empty.
+        singular_corners: whether conditions that contradict each other where faces meet are meant (a driven lid).
+
+    Raises: UserError for symbols, functions or derivatives that do not exist, for conditions that name what does not
+        exist, are given twice or on a periodic axis, and for conditions that contradict each other where faces meet.
+    """
+
+    domain: Domain
+    fields: tuple[str, ...]
+    equations: tuple[Expression, ...]
+    conditions: tuple[Condition, ...] = ()
+    parameters: Mapping[str, float] = field(default_factory=dict)
+    solution: Mapping[str, Expression] = field(default_factory=dict)
+    unknowns: tuple[Unknown, ...] = ()
+    observed: tuple[str, ...] = ()
+    judged: tuple[str, ...] = ()
+    singular_corners: bool = False
+
+    def __post_init__(self) -> None:
+        replaced = [self._replaced(equation, f"equation {i}") for i, equation in enumerate(self.equations, 1)]
+        needs = {
+            pair for names in ([s.name for s in e.free_symbols] for e in replaced) for pair in map(self._pair, names)
+        }
+        object.__setattr__(self, "needs", tuple(sorted(pair for pair in needs if pair)))
+        object.__setattr__(self, "_residual", Evaluator(replaced))
+        object.__setattr__(self, "_replaced_equations", tuple(replaced))
+        for condition in self.conditions:
+            self._check_condition(condition)
+        object.__setattr__(self, "_values", [Evaluator([condition.value]) for condition in self.conditions])
+        object.__setattr__(self, "_exact", Evaluator([self.solution[name] for name in self.solution]))
+        for name in (*self.observed, *self.judged, *self.solution):
+            if name not in self.fields:
+                raise UnknownNameError("field", name, self.fields)
+        if not self.singular_corners:
+            for first, second in combinations(self.conditions, 2):
+                self._check_corner(first, second)
+
+    needs: tuple[tuple[str, str], ...] = field(init=False, repr=False, compare=False)
+    """The derivatives that the equations name, ``("u", "xx")``."""
+    _residual: Evaluator = field(init=False, repr=False, compare=False)
+    _replaced_equations: tuple[Expression, ...] = field(init=False, repr=False, compare=False)
+    _values: list[Evaluator] = field(init=False, repr=False, compare=False)
+    _exact: Evaluator = field(init=False, repr=False, compare=False)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the axes."""
+        return self.domain.names
+
+    @property
+    def orders(self) -> tuple[str, ...]:
+        """The derivatives that the equations need of any field."""
+        return tuple(sorted({name for _, name in self.needs}, key=lambda name: (len(name), name)))
+
+    def residual(
+        self, points: Float[Tensor, "point dim"], derivatives: Derivatives, params: Params | None = None
+    ) -> Float[Tensor, "point equation"]:
+        """The equations' left-hand sides at points.
+
+        Arguments:
+            points: where.
+            derivatives: of the fields there.
+            params: values that replace those of the statement, and of the unknown numbers (else their true ones).
+        """
+        known: dict[str, Any] = {**columns(points, self.names), **self.numbers(params)}
+        for name, order in self.needs:
+            known[_symbol(name, order)] = derivatives(name, order)
+        return self._residual(known, points[:, 0])
+
+    @property
+    def has_laplacian(self) -> bool:
+        """Whether second derivatives enter the equations as Laplacians over all axes only."""
+        return self._collapsed is not None
+
+    @property
+    def collapsed_orders(self) -> tuple[str, ...]:
+        """The derivatives that `collapsed_residual` needs."""
+        return self._collapsed[0] if self._collapsed else ()
+
+    def collapsed_residual(
+        self, points: Float[Tensor, "point dim"], derivatives: Derivatives, params: Params | None = None
+    ) -> Float[Tensor, "point equation"]:
+        """As `residual`, with ``derivatives("u", "Δ")`` for the Laplacian; only where `has_laplacian`."""
+        assert self._collapsed is not None
+        orders, evaluator = self._collapsed
+        known: dict[str, Any] = {**columns(points, self.names), **self.numbers(params)}
+        for name in self.fields:
+            for order in orders:
+                if _symbol(name, order) in evaluator.symbols:
+                    known[_symbol(name, order)] = derivatives(name, order)
+        return evaluator(known, points[:, 0])
+
+    @cached_property
+    def _collapsed(self) -> tuple[tuple[str, ...], Evaluator] | None:
+        """The equations in terms of Laplacians, u_yy = Δu - u_xx, if no second derivative is left then."""
+        import sympy
+
+        pure = [name * 2 for name in self.names]
+        swap = {}
+        for name in self.fields:
+            rest = [sympy.Symbol(_symbol(name, order)) for order in pure]
+            swap[rest[0]] = sympy.Symbol(_symbol(name, "Δ")) - sum(rest[1:])
+        found = [sympy.expand(equation.xreplace(swap)) for equation in self._replaced_equations]
+        orders = {pair[1] for e in found for s in e.free_symbols if (pair := self._pair(s.name))}
+        if "Δ" not in orders or any(len(order) > 1 for order in orders):
+            return None
+        return tuple(sorted(orders, key=len)), Evaluator(found)
+
+    def fault(
+        self, index: int, points: Float[Tensor, "point dim"], derivatives: Derivatives, params: Params | None = None
+    ) -> Float[Tensor, " point"]:
+        """How far condition number `index` is missed at points of its face."""
+        condition = self.conditions[index]
+        return derivatives(condition.field, condition.derivative) - self.value(index, points, params)
+
+    def value(
+        self, index: int, points: Float[Tensor, "point dim"], params: Params | None = None
+    ) -> Float[Tensor, " point"]:
+        """What condition number `index` prescribes at points of its face."""
+        known = {**columns(points, self.names), **self.numbers(params)}
+        return self._values[index](known, points[:, 0])[:, 0]
+
+    def exact(self, points: Float[Tensor, "point dim"], params: Params | None = None) -> Float[Tensor, "point field"]:
+        """The exact solution at points. Raises UserError where it is not known in closed form."""
+        if set(self.solution) != set(self.fields):
+            raise UserError("the statement has no exact solution", got=sorted(self.solution), expected=self.fields)
+        known = {**columns(points, self.names), **self.numbers(params)}
+        found = self._exact(known, points[:, 0])
+        return found[:, [list(self.solution).index(name) for name in self.fields]]
+
+    def numbers(self, params: Params | None = None) -> dict[str, Any]:
+        """Values of all symbols that are no axes: of the statement, replaced by those of `params`."""
+        return {**self.parameters, **{u.name: u.truth for u in self.unknowns}, **(params or {})}
+
+    def _replaced(self, equation: Expression, where: str) -> Expression:
+        """The equation with a plain symbol in place of every derivative and function."""
+        import sympy
+        from sympy.core.function import AppliedUndef
+
+        equation, swap = sympy.sympify(equation), {}
+        for entry in equation.atoms(AppliedUndef, sympy.Derivative):
+            function = entry.expr if isinstance(entry, sympy.Derivative) else entry
+            if not isinstance(function, AppliedUndef):
+                raise UserError(f"{where} holds a derivative that sympy has not carried out", got=entry,
+                                fix="Call .doit() on it.")  # fmt: skip
+            name = function.func.__name__
+            if name not in self.fields:
+                raise UserError(
+                    f"{where} names the unknown function {name!r}", expected=f"one of: {_list(self.fields)}"
+                )
+            letters = [s.name for s in entry.variables] if isinstance(entry, sympy.Derivative) else []
+            arguments = [str(argument) for argument in function.args]
+            if sorted(arguments) != sorted(self.names):
+                raise UserError(
+                    f"{where} has {name!r} as a function of other axes than the domain's, so that its derivatives "
+                    "do not exist",
+                    got=_list(arguments),
+                    expected=_list(self.names),
+                )
+            swap[entry] = sympy.Symbol(_symbol(name, canonical("".join(letters), self.names, field=name)))
+        replaced = equation.xreplace(swap)  # a derivative is met before the function inside it
+        self._check_symbols(replaced, where, allowed={symbol.name for symbol in swap.values()})
+        return replaced
+
+    def _check_symbols(self, expression: Expression, where: str, allowed: set[str]) -> None:
+        import sympy
+
+        known = {*self.names, *self.parameters, *(u.name for u in self.unknowns), *allowed}
+        foreign = sorted({s.name for s in sympy.sympify(expression).free_symbols} - known)
+        if foreign:
+            raise UserError(
+                f"{where} names what is neither axis nor parameter",
+                got=_list(foreign),
+                expected=_list(sorted(known)),
+            )
+
+    def _check_condition(self, condition: Condition) -> None:
+        if condition.field not in self.fields:
+            raise UnknownNameError("field of a condition", condition.field, self.fields)
+        if self.domain.axis(condition.axis).periodic:
+            raise UserError(f"there is a condition on {condition}, but that axis is periodic",
+                            fix="Drop the condition, or the periodicity.")  # fmt: skip
+        same = [c for c in self.conditions if (c.field, c.axis, c.side, c.order) == _key(condition)]
+        if len(same) > 1:
+            raise UserError(f"there are two conditions on {condition}", got=_list(str(c.value) for c in same))
+        self._check_symbols(condition.value, f"the condition on {condition}", set())
+        if condition.axis in {s.name for s in _expression(condition.value).free_symbols}:
+            raise UserError(f"the condition on {condition} depends on {condition.axis} itself", got=condition.value)
+
+    def _check_corner(self, first: Condition, second: Condition) -> None:
+        """Where their faces meet, ∂₁ᵃ of what the second prescribes must be ∂₂ᵇ of what the first does."""
+        if first.field != second.field or first.axis == second.axis:
+            return
+        one, other = (self._restricted(a.value, b.axis, b.order, b.side) for a, b in ((first, second), (second, first)))
+        sample = self.domain.place(
+            torch.linspace(0.13, 0.91, 5, dtype=torch.float64)[:, None].expand(-1, len(self.names))
+        )
+        found = Evaluator([one, other])({**columns(sample, self.names), **self.numbers()}, sample[:, 0])
+        gap = (found[:, 0] - found[:, 1]).abs()
+        if (gap > _AGREE * (1 + found.abs().amax(1))).any():
+            worst = int(gap.argmax())
+            raise UserError(
+                f"the conditions on {first} and on {second} contradict each other where they meet",
+                got=f"{float(found[worst, 0]):.6g} from the first, {float(found[worst, 1]):.6g} from the second",
+                expected="equal values",
+                fix="Mend one, or say singular_corners=True if the jump is meant; such conditions cannot be exact.",
+            )
+
+    def _restricted(self, value: Expression, axis: str, order: int, side: Any) -> Expression:
+        """∂^order value / ∂axis^order on a face of that axis."""
+        symbol = next((s for s in _expression(value).free_symbols if s.name == axis), None)
+        if symbol is None:
+            return _expression(value) if order == 0 else _expression(0)
+        return _expression(value).diff(symbol, order).subs(symbol, _expression(self.domain.axis(axis).end(side)))
+
+    def _pair(self, symbol: str) -> tuple[str, str] | None:
+        """The field and derivative behind a symbol of a replaced equation."""
+        name, mark, order = symbol.rpartition("∂")
+        return (name, order) if mark else None
+
+
+def forced(equation: Expression, solution: Mapping[str, Expression]) -> Expression:
+    """The equation with a source subtracted that makes `solution` exact: the method of manufactured solutions.
+
+    Arguments:
+        equation: an expression of sympy functions.
+        solution: an expression in the axes for the name of every function in it.
+    """
+    from sympy.core.function import AppliedUndef
+
+    swap = {f: solution[f.func.__name__] for f in equation.atoms(AppliedUndef)}
+    return equation - equation.subs(swap).doit()
+
+
+def _key(condition: Condition) -> tuple[str, str, str, int]:
+    return condition.field, condition.axis, condition.side, condition.order
+
+
+def _expression(value: Expression) -> Expression:
+    import sympy
+
+    return sympy.sympify(value)
+
+
+def _symbol(name: str, order: str) -> str:
+    return f"{name}∂{order}"
+
+
+def _list(names: Any) -> str:
+    return ", ".join(names) or "(none)"

@@ -1,0 +1,257 @@
+"""DeepXDE as a second backend: the same statement as its data and model, and its geometries as domains.
+
+Importing DeepXDE may move torch's default device to a GPU, set default dtypes and seeds, print, and write a file in the
+home directory. `deepxde` is the only place where it is imported; the backend is chosen before, and afterwards device,
+dtype, random generators and the environment are what they were.
+"""
+
+import contextlib
+import io
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pydantic
+import torch
+from torch import Tensor
+
+from sciml.core import rng
+from sciml.core.config import Config
+from sciml.core.derivatives import Derivatives
+from sciml.core.domain import Coordinate, Domain
+from sciml.core.errors import UnsupportedError
+from sciml.core.statement import Statement
+from sciml.solvers.pinn._ansatz import Ansatz
+
+_BACKEND = "DDE_BACKEND"
+_chosen_device: list[torch.device] = []  # what DeepXDE made torch's default when it was imported
+
+
+class DeepXDEConfig(Config):
+    """A recipe in DeepXDE's terms."""
+
+    hidden: tuple[int, ...] = (20, 20, 20)
+    """Neurons of the hidden layers."""
+    activation: str = "tanh"
+    initialiser: str = "Glorot normal"
+    domain: int = pydantic.Field(2540, ge=1)
+    """Points inside; DeepXDE adds those of the boundary to them."""
+    boundary: int = pydantic.Field(80, ge=0)
+    initial: int = pydantic.Field(160, ge=0)
+    learning_rate: float = pydantic.Field(1e-3, gt=0)
+    adam: int = pydantic.Field(15_000, ge=0)
+    """Steps of Adam."""
+    lbfgs: int = pydantic.Field(15_000, ge=0)
+    """Largest number of iterations of L-BFGS after it; 0 for none."""
+    hard: bool = False
+    """Whether conditions are built in by an output transform, as far as they can be."""
+
+
+@contextmanager
+def deepxde() -> Iterator[Any]:
+    """The package, for use inside the ``with`` block only; what it changes in the process is put back after it."""
+    device, dtype, generators = torch.get_default_device(), torch.get_default_dtype(), rng.state()
+    variable = os.environ.get(_BACKEND)
+    os.environ[_BACKEND] = "pytorch"
+    package, precision = None, ""
+    try:
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            import deepxde as package
+        if not _chosen_device:
+            _chosen_device.append(torch.get_default_device())
+        torch.set_default_device(_chosen_device[0])
+        precision = package.config.default_float()
+        yield package
+    finally:
+        if package is not None and package.config.default_float() != precision:
+            with contextlib.redirect_stdout(io.StringIO()):
+                package.config.set_default_float(precision)
+        torch.set_default_device(device)
+        torch.set_default_dtype(dtype)
+        rng.restore(generators)
+        if variable is None:
+            os.environ.pop(_BACKEND, None)
+        else:
+            os.environ[_BACKEND] = variable
+
+
+def make_model(
+    package: Any,
+    statement: Statement,
+    config: DeepXDEConfig,
+    *,
+    seed: int,
+    observed: Tensor | None = None,
+    values: Tensor | None = None,
+) -> tuple[Any, dict[str, Any]]:
+    """``dde.Model`` of a statement, not yet compiled, and its variables for the unknown numbers.
+
+    Arguments:
+        package: what `deepxde` gives.
+        statement: a box in one to three dimensions, time last if there is time.
+        config: points and network.
+        seed: of points and weights.
+        observed, values: observations.
+
+    Raises: UnsupportedError for a statement that DeepXDE's geometries cannot hold.
+    """
+    dde = package
+    dde.config.set_random_seed(seed % 2**32)
+    unknowns = {u.name: dde.Variable(u.start) for u in statement.unknowns}
+    geometry = _geometry(dde, statement.domain)
+
+    def equations(x: Tensor, y: Tensor) -> list[Tensor]:
+        found = statement.residual(x, _derivatives(dde, statement, x, y), unknowns)
+        return list(found.split(1, dim=1))
+
+    ansatz = Ansatz(statement, hard=config.hard)
+    conditions = [_condition(dde, statement, same, geometry, unknowns) for same in _alike(statement, ansatz.soft)]
+    conditions += _periodic(dde, statement, geometry)
+    if observed is not None and values is not None:
+        for i, name in enumerate(statement.observed):
+            conditions.append(
+                dde.icbc.PointSetBC(
+                    observed.numpy(), values[:, i : i + 1].numpy(), component=statement.fields.index(name)
+                )
+            )
+    counts = {"num_domain": config.domain, "num_boundary": config.boundary}
+    if statement.domain.time:
+        data = dde.data.TimePDE(geometry, equations, conditions, num_initial=config.initial, **counts)
+    else:
+        data = dde.data.PDE(geometry, equations, conditions, **counts)
+    sizes = [len(statement.names), *config.hidden, len(statement.fields)]
+    net = dde.nn.FNN(sizes, config.activation, config.initialiser)
+    if not ansatz.free:
+        net.apply_output_transform(_transform(ansatz))
+    return dde.Model(data, net), unknowns
+
+
+def train(package: Any, model: Any, config: DeepXDEConfig, unknowns: dict[str, Any], callbacks: Sequence[Any]) -> None:
+    """Adam, then L-BFGS, as the recipe says; nothing is printed."""
+    variables = {"external_trainable_variables": list(unknowns.values())} if unknowns else {}
+    with contextlib.redirect_stdout(io.StringIO()):
+        if config.adam:
+            model.compile("adam", lr=config.learning_rate, verbose=0, **variables)
+            model.train(iterations=config.adam, callbacks=list(callbacks), verbose=0)
+        if config.lbfgs and not model.stop_training:
+            package.optimizers.set_LBFGS_options(maxiter=config.lbfgs)
+            package.optimizers.config.LBFGS_options.update(iter_per_step=100, fun_per_step=125)
+            model.compile("L-BFGS", verbose=0, **variables)
+            model.train(callbacks=list(callbacks), verbose=0)
+
+
+def import_geometry(geometry: Any, *, names: Sequence[str] = "xyz") -> Domain:
+    """The domain of a user's DeepXDE geometry: interval, rectangle, cuboid or hypercube, with time or without.
+
+    Raises: UnsupportedError for a geometry that is not a box; its kind is named.
+    """
+    space, time = getattr(geometry, "geometry", geometry), getattr(geometry, "timedomain", None)
+    kind = type(space).__name__
+    if kind == "Interval":
+        lower, upper = np.array([space.l]).ravel(), np.array([space.r]).ravel()
+    elif kind in ("Rectangle", "Cuboid", "Hypercube"):
+        lower, upper = np.asarray(space.xmin).ravel(), np.asarray(space.xmax).ravel()
+    else:
+        raise UnsupportedError(
+            f"a DeepXDE geometry of kind {kind} is not a box",
+            expected="Interval, Rectangle, Cuboid or Hypercube, alone or in a GeometryXTime",
+            fix="Other shapes can be solved by DeepXDE itself.",
+        )
+    axes = [Coordinate(name, float(a), float(b)) for name, a, b in zip(names, lower, upper, strict=False)]
+    if time is None:
+        return Domain(tuple(axes))
+    return Domain((*axes, Coordinate("t", float(time.t0), float(time.t1))), time="t")
+
+
+def _geometry(dde: Any, domain: Domain) -> Any:
+    axes = [axis for axis in domain.axes if axis.name != domain.time]
+    if not axes or len(axes) > 3 or (domain.time and domain.axes[-1].name != domain.time):
+        raise UnsupportedError("DeepXDE needs one to three axes of space, and time last", got=", ".join(domain.names))
+    lower, upper = [axis.lower for axis in axes], [axis.upper for axis in axes]
+    if len(axes) == 1:
+        space = dde.geometry.Interval(lower[0], upper[0])
+    else:
+        space = (dde.geometry.Rectangle if len(axes) == 2 else dde.geometry.Cuboid)(lower, upper)
+    if not domain.time:
+        return space
+    time = domain.axis(domain.time)
+    return dde.geometry.GeometryXTime(space, dde.geometry.TimeDomain(time.lower, time.upper))
+
+
+def _derivatives(dde: Any, statement: Statement, x: Tensor, y: Tensor) -> Derivatives:
+    names, fields = list(statement.names), list(statement.fields)
+
+    def derivative(field: str, order: str) -> Tensor:
+        component, letters = fields.index(field), [names.index(letter) for letter in order]
+        if not letters:
+            return y[:, component]
+        if len(letters) == 1:
+            return dde.grad.jacobian(y, x, i=component, j=letters[0])[:, 0]
+        found = dde.grad.hessian(y, x, component=component, i=letters[0], j=letters[1])
+        for letter in letters[2:]:
+            found = dde.grad.jacobian(found, x, i=0, j=letter)
+        return found[:, 0]
+
+    return derivative
+
+
+def _transform(ansatz: Ansatz) -> Callable[[Tensor, Tensor], Tensor]:
+    """g + φ N."""
+
+    def transform(x: Tensor, y: Tensor) -> Tensor:
+        lift, cut = ansatz.parts(x, ("",))
+        return lift[""] + cut[""] * y
+
+    return transform
+
+
+def _alike(statement: Statement, numbers: Sequence[int]) -> list[list[int]]:
+    """Conditions that say the same on several faces, which DeepXDE takes as one."""
+    found: dict[tuple[Any, ...], list[int]] = {}
+    for i in numbers:
+        c = statement.conditions[i]
+        kind = c.axis == statement.domain.time, c.derivative
+        found.setdefault((c.field, kind, str(c.value)), []).append(i)
+    return list(found.values())
+
+
+def _condition(dde: Any, statement: Statement, same: Sequence[int], geometry: Any, unknowns: dict[str, Any]) -> Any:
+    """Conditions that say the same as one of DeepXDE's."""
+    index = same[0]
+    condition = statement.conditions[index]
+    component = statement.fields.index(condition.field)
+
+    def prescribed(x: np.ndarray) -> np.ndarray:
+        return statement.value(index, torch.from_numpy(np.asarray(x, dtype=np.float64)))[:, None].numpy()
+
+    if condition.order:
+
+        def fault(x: Tensor, y: Tensor, _: Any) -> Tensor:
+            return statement.fault(index, x, _derivatives(dde, statement, x, y), unknowns)[:, None]
+
+        return dde.icbc.OperatorBC(geometry, fault, _on(statement, same))
+    if condition.axis == statement.domain.time:
+        return dde.icbc.IC(geometry, prescribed, lambda x, on_initial: on_initial, component=component)
+    return dde.icbc.DirichletBC(geometry, prescribed, _on(statement, same), component=component)
+
+
+def _on(statement: Statement, same: Sequence[int]) -> Callable[[np.ndarray, bool], bool]:
+    """Whether a point lies on a face of one of the conditions."""
+    chosen = [statement.conditions[i] for i in same]
+    faces = [(statement.domain.index(c.axis), statement.domain.axis(c.axis).end(c.side)) for c in chosen]
+    return lambda x, on_boundary: any(bool(np.isclose(x[column], end)) for column, end in faces)
+
+
+def _periodic(dde: Any, statement: Statement, geometry: Any) -> list[Any]:
+    found = []
+    for i, axis in enumerate(statement.domain.axes):
+        for component in range(len(statement.fields)) if axis.periodic else ():
+            for order in (0, 1):
+                found.append(
+                    dde.icbc.PeriodicBC(
+                        geometry, i, lambda x, on_boundary: on_boundary, derivative_order=order, component=component
+                    )
+                )
+    return found

@@ -1,0 +1,116 @@
+"""The physics-informed network as a solver: its recipes, its size, its claim."""
+
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from sciml.core.problem import HasResidual, Problem
+from sciml.core.status import Status
+from sciml.core.types import Params, Prediction, Support
+from sciml.solvers.pinn._config import EmbedConfig, OptimiseConfig, PINNConfig, WeighConfig
+from sciml.solvers.pinn._fit import Fit, initial_weights
+from sciml.solvers.pinn._module import PINN
+from sciml.solvers.pinn._objective import evaluate, scaled, terms_of
+from sciml.train import (
+    Collocation,
+    CollocationBatch,
+    CollocationConfig,
+    CollocationExamples,
+    Knob,
+    Locations,
+    Recipe,
+    Solver,
+    Spec,
+    TrainConfig,
+    recipe_of,
+)
+
+_RECIPES = {
+    "tiny": Recipe[PINNConfig, CollocationConfig](
+        model=PINNConfig(),
+        task=CollocationConfig(),
+        train=TrainConfig(steps=150, batch_size=1000, evaluate_every=10, checkpoint_every=50),
+    ),
+    "small": Recipe[PINNConfig, CollocationConfig](
+        model=PINNConfig(width=24, layers=3),
+        task=CollocationConfig(points=2500),
+        train=TrainConfig(steps=400, batch_size=2500, evaluate_every=20, checkpoint_every=100),
+    ),
+    "paper": Recipe[PINNConfig, CollocationConfig](
+        model=PINNConfig(
+            network="modified_mlp",
+            width=256,
+            layers=4,
+            factorised=True,
+            hard=False,
+            embedding=EmbedConfig(fourier=256, sigma=2.0),
+            optimise=OptimiseConfig(method="adam", engine="autograd"),
+            weigh=WeighConfig(soft=1.0, balance="ntk", balance_every=1000, causal=1.0),
+        ),
+        task=CollocationConfig(points=8192, face_points=512, sampler="uniform", resample=True),
+        train=TrainConfig(steps=300_000, batch_size=8192, evaluate_every=1000, checkpoint_every=1000),
+    ),
+}
+
+
+class PINNSolver(Solver):
+    """Differential equations on boxes by a network of the coordinates."""
+
+    key = "pinn"
+    title = "Physics-informed network"
+    citation = (
+        "Raissi, Perdikaris, Karniadakis, J. Comput. Phys. 378 (2019), doi:10.1016/j.jcp.2018.10.045; "
+        "Müller, Zeinhofer, Energy natural gradients, ICML 2023, arXiv:2302.13163; "
+        "Wang, Sankaran, Wang, Perdikaris, An expert's guide to training PINNs, arXiv:2308.08468"
+    )
+    claim = (
+        "conditions built into the ansatz and a Gauss-Newton method reach a relative error of 1e-3 at least ten times "
+        "sooner than DeepXDE's published recipes (the race 'pinn')"
+    )
+    task = Collocation
+    knob = Knob("width", 1, 2**12)
+
+    def supports(self, problem: Problem) -> Support:
+        """A problem that `HasResidual`."""
+        if isinstance(problem, HasResidual):
+            return Support(True)
+        return Support(False, "it has no residual (the problem is not a HasResidual)")
+
+    def recipe(self, preset: str) -> Recipe:
+        """``paper`` follows the expert's guide: a large network with soft conditions, balanced, causal, by Adam."""
+        return recipe_of(_RECIPES, preset)
+
+    def build(self, problem: Problem, spec: Spec[Any]) -> PINN:
+        """A network of the problem's coordinates in float64."""
+        assert isinstance(problem, HasResidual)
+        return PINN(spec.model, problem.statement(spec.task.case or problem.cases[0]))
+
+    def loss(self, module: nn.Module, batch: CollocationBatch, along: float = 1.0) -> Tensor:
+        """Weighted mean squares of all terms."""
+        assert isinstance(module, PINN)
+        terms = terms_of(module, batch)
+        rows = scaled([evaluate(module, term) for term in terms], initial_weights(module.config, terms))
+        return torch.stack([row.square().sum() for row in rows]).sum()
+
+    def advance(self, module: nn.Module, examples: CollocationExamples, config: TrainConfig) -> Fit:
+        """The method of `OptimiseConfig`."""
+        assert isinstance(module, PINN)
+        return Fit(module, examples, config.steps)
+
+    @torch.no_grad()
+    def predict(self, module: nn.Module, inputs: Locations) -> Prediction:
+        """The fields, float32."""
+        found = module(inputs.points).float()
+        status = torch.where(found.isfinite().all(1), int(Status.OK), int(Status.DIVERGED))
+        return Prediction(found, None, status)
+
+    def fields(self, module: nn.Module, points: Float[Tensor, "point dim"]) -> Float[Tensor, "point field"]:
+        """The fields with gradients."""
+        return module(points)
+
+    def numbers(self, module: nn.Module) -> Params:
+        """The unknown numbers."""
+        assert isinstance(module, PINN)
+        return dict(module.unknown)
