@@ -34,7 +34,7 @@ def commands():
         text = page.read_text(encoding="utf-8")
         shell = [line for kind, block in BLOCK.findall(text) if kind == "sh" for line in block.splitlines()]
         inline = re.findall(r"`([^`\n]+)`", BLOCK.sub("", text))
-        for part in {part.strip() for line in [*shell, *inline] for part in line.split("&&")}:
+        for part in sorted({part.strip() for line in [*shell, *inline] for part in line.split("&&")}):
             if part.startswith("sciml ") and "|" not in part and "…" not in part and part.split()[1].islower():
                 yield pytest.param(part, id=f"{page.relative_to(ROOT)}: {part}")
 
