@@ -43,6 +43,10 @@ def test_one_trajectory_is_flagged_on_screen_and_page(tmp_path):
     assert "x' =" not in output
     page = (tmp_path / "lotka_volterra_hidden" / "discover-spline_derivative-sparse-s0" / "report.html").read_text()
     assert "Not identifiable." in page
+
+
+@pytest.mark.slow
+def test_a_formula_can_be_had_anyway(tmp_path):
     anyway = call(
         "lotka_volterra_hidden", *CHEAP, "--set", "task.trajectories=1", "--anyway", "--json", "--out", str(tmp_path)
     )
