@@ -225,7 +225,7 @@ def test_without_a_formula_nothing_is_answered(lotka):
     assert not found.identifiability.identifiable
 
 
-@pytest.mark.parametrize("draw", range(3))
+@pytest.mark.parametrize("draw", [0, pytest.param(1, marks=pytest.mark.slow), pytest.param(2, marks=pytest.mark.slow)])
 def test_the_baselines_find_the_product(lotka, draw):
     """Sparse regression after a spline is right too where its library holds the truth: it is an honest rival."""
     task = DiscoveryConfig(draw=draw)
