@@ -96,7 +96,8 @@ def race(quick: bool) -> Iterable[Row]:
     for case in CASES[:2] if quick else CASES:
         yield from _time_to_error(case, seeds=1 if quick else 3)
     for case in CASES[:2] if quick else CASES:
-        yield _step_time(case, repeats=5 if quick else 15)
+        for engine in ("taylor",) if quick else ("taylor", "traced"):
+            yield _step_time(case, engine, repeats=5 if quick else 15)
 
 
 def _task(case: Case) -> tuple[Any, Collocation]:
@@ -176,8 +177,8 @@ def _words(seconds: list[float | None]) -> str:
     return " ".join("-" if s is None else f"{s:.2f}" for s in seconds)
 
 
-def _step_time(case: Case, repeats: int) -> Row:
-    """One step of Adam on the peer's network, points and precision: ours in Taylor mode against DeepXDE's."""
+def _step_time(case: Case, engine: str, repeats: int) -> Row:
+    """One step of Adam on the peer's network, points and precision; a traced step is compiled before the clock."""
     recipe, task = _task(case)
     peer = case.recipe
     recipe = override(
@@ -189,7 +190,8 @@ def _step_time(case: Case, repeats: int) -> Row:
             f"model.activation={peer.activation}",
             "model.embedding.fourier=0",
             "model.optimise.method=adam",
-            "model.optimise.engine=taylor",
+            f"model.optimise.engine={engine}",
+            f"model.optimise.compile={str(engine == 'traced').lower()}",
             f"task.points={peer.domain + peer.boundary + (peer.initial if task.statement.domain.time else 0)}",
             f"task.face_points={max(1, peer.boundary // 2)}",
         ],
@@ -214,7 +216,7 @@ def _step_time(case: Case, repeats: int) -> Row:
 
         seconds = paired(ours, theirs, repeats=repeats)
     return Row(
-        case=f"{case.problem} {case.case}, step of Adam",
+        case=f"{case.problem} {case.case}, step of Adam, {engine}",
         ours_s=seconds[0] / 10,
         peer="deepxde",
         peer_version=version("deepxde"),

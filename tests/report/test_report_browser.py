@@ -80,7 +80,7 @@ def test_pages_of_tasks_without_space_do_not_overflow(task, width, task_folders,
     assert layout["beside"] == []
     assert layout["broken"] == 0
     assert min(layout["plots"]) > 150
-    assert (layout["images"] > 0) == (task == "density")
+    assert (layout["images"] > 0) == (task in ("density", "collocation"))
 
 
 def test_paper_shows_strips_and_no_animation(run_page, tmp_path):

@@ -136,6 +136,15 @@ def test_a_traced_step_has_the_gradient_of_an_eager_one(name):
     torch.testing.assert_close(torch.stack(traced_loss), torch.stack(loss))
 
 
+@pytest.mark.slow
+def test_a_compiled_step_has_the_gradient_of_an_eager_one():
+    module = make(registry.problem("burgers").statement("smooth"))
+    terms = terms_of(module, batch_of(module.statement))
+    weights = initial_weights(module.config, terms)
+    compiled = Gradient(module, "traced", compile=True)(terms, weights)
+    torch.testing.assert_close(compiled[1], Gradient(module, "taylor")(terms, weights)[1], rtol=1e-9, atol=1e-9)
+
+
 def test_the_fastest_engine_that_agrees_is_chosen():
     problem = registry.problem("poisson")
     module = make(problem.statement("square"))
