@@ -137,6 +137,7 @@ def test_a_traced_step_has_the_gradient_of_an_eager_one(name):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*script_method.*:DeprecationWarning")  # torch's own, when its compiler is loaded
 def test_a_compiled_step_has_the_gradient_of_an_eager_one():
     module = make(registry.problem("burgers").statement("smooth"))
     terms = terms_of(module, batch_of(module.statement))

@@ -151,7 +151,7 @@ METHODS = {
     "traced": {
         "optimise": OptimiseConfig(method="adam", engine="traced"),
         "weigh": WeighConfig(balance="ntk", balance_every=6),
-        "adapt": AdaptConfig(kind="rad", every=8, pool=100),
+        "adapt": AdaptConfig(kind="rad", every=15, pool=100),
     },
 }
 
