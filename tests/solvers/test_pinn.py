@@ -54,6 +54,13 @@ def test_an_unknown_coefficient_is_found():
     assert task.examine(SOLVER, module).metrics["unknown/C"] < 0.01
 
 
+def test_gauss_newton_refuses_parameters_it_cannot_see():
+    with pytest.raises(UnsupportedError, match=r"alpha.*mlp or modified_mlp"):
+        solved("poisson", "line", 1, **{"model.network": "piratenet"})
+    _, _, fit = solved("poisson", "line", 1, **{"model.network": "piratenet", "model.optimise.method": "adam"})
+    assert not fit.stopped
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["poisson", "heat", "wave", "helmholtz"])
 def test_smooth_problems_reach_five_digits(name):

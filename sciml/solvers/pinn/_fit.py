@@ -8,10 +8,12 @@ import torch
 from torch import Tensor
 
 from sciml.core import rng
+from sciml.core.errors import UnsupportedError
 from sciml.solvers.pinn._adapt import adapted
 from sciml.solvers.pinn._config import PINNConfig
 from sciml.solvers.pinn._engines import Gradient, choose
 from sciml.solvers.pinn._gauss_newton import GaussNewton, assign, flat
+from sciml.solvers.pinn._jacobian import uncovered
 from sciml.solvers.pinn._lbfgs import LBFGS
 from sciml.solvers.pinn._module import PINN
 from sciml.solvers.pinn._objective import Term, Weights, evaluate, terms_of
@@ -40,6 +42,12 @@ class Fit:
         device = next(module.parameters()).device
         self.whole = CollocationBatch(examples.points, examples.faces, examples.observed, examples.values).to(device)
         optimise = self.config.optimise
+        if optimise.method == "gauss_newton" and (left := uncovered(module)):
+            raise UnsupportedError(
+                "Gauss-Newton needs a network whose parameters all are in affine layers",
+                got=", ".join(left),
+                fix="Take another network than PirateNet (mlp or modified_mlp), or optimise.method=lbfgs, soap or adam.",
+            )
         self._newton = GaussNewton(module, damping=optimise.damping, solve=optimise.solve)
         self._lbfgs = LBFGS(optimise.history)
         self._parameters = list(module.parameters())

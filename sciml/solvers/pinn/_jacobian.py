@@ -20,11 +20,17 @@ from sciml.solvers.pinn._module import PINN
 from sciml.solvers.pinn._objective import Term
 
 
+def uncovered(module: PINN) -> list[str]:
+    """Names of parameters that `jacobian` does not see, being neither in an affine layer nor an unknown number."""
+    layers = [layer for layer in module.modules() if isinstance(layer, (nn.Linear, FactorisedLinear))]
+    seen = {id(p) for layer in layers for p in layer.parameters()} | {id(p) for p in module.unknown.values()}
+    return [name for name, parameter in module.named_parameters() if id(parameter) not in seen]
+
+
 def jacobian(module: PINN, terms: Sequence[Term]) -> tuple[list[Tensor], list[Tensor]]:
     """Residuals of every term, and their Jacobians with rows in the order ``row.T.flatten()``.
 
-    The columns are those of ``torch.nn.utils.parameters_to_vector``. Networks whose parameters are not all in affine
-    layers (a PirateNet) take the slower way over `torch.func`.
+    The columns are those of ``torch.nn.utils.parameters_to_vector``; none may be `uncovered`.
     """
     offsets, size = {}, 0
     for parameter in module.parameters():
