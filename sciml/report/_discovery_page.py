@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import jinja2
 import numpy as np
 
+from sciml.core.errors import DataError
 from sciml.report._page import write_figures, write_page
 from sciml.report._svg import INK, Figure, draw, scale_axis, style
 from sciml.report._words import format_number
@@ -20,13 +22,17 @@ _SHOWN = 3  # times of a field in space that are drawn
 def write_discovery(folder: Path) -> Path:
     """Write ``report.html`` and ``figures/`` from ``discovery.json`` in `folder`. Raises DataError if that is amiss."""
     found = read_discovery(folder)
-    plots = {"fits": _fits(found), "hidden": _hidden(found), "front": _fronts(found), "forecast": _forecast(found)}
+    try:
+        plots = {"fits": _fits(found), "hidden": _hidden(found), "front": _fronts(found), "forecast": _forecast(found)}
+        rows = [found, *([found["baseline"]] if found["baseline"] else [])]
+        keys = list(dict.fromkeys(key for row in rows for key in row["errors"]))
+        values = {"title": f"What is hidden in {found['title']}", "found": found, "plots": plots, "rows": rows,
+                  "keys": keys, "source": DISCOVERY}  # fmt: skip
+        page = write_page(folder / PAGE, "discovery.html.j2", values)
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, jinja2.UndefinedError) as error:
+        raise DataError(f"{folder / DISCOVERY} is not complete", got=f"{type(error).__name__}: {error}") from None
     write_figures(folder / "figures", [figure for group in plots.values() for figure in group])
-    rows = [found, *([found["baseline"]] if found["baseline"] else [])]
-    keys = list(dict.fromkeys(key for row in rows for key in row["errors"]))
-    values = {"title": f"What is hidden in {found['title']}", "found": found, "plots": plots, "rows": rows,
-              "keys": keys, "source": DISCOVERY}  # fmt: skip
-    return write_page(folder / PAGE, "discovery.html.j2", values)
+    return page
 
 
 def _fits(found: dict[str, Any]) -> list[Figure]:

@@ -74,3 +74,6 @@ def test_a_folder_that_holds_none_is_an_error(tmp_path):
     (tmp_path / "discovery.json").write_text("[1]")
     with pytest.raises(DataError, match="can read"):
         write_discovery(tmp_path)
+    (tmp_path / "discovery.json").write_text('{"schema": 1, "arrays": {"axes": [], "trajectory": "x"}}')
+    with pytest.raises(DataError, match="not complete"):
+        write_discovery(tmp_path)

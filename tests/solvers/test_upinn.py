@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from sciml.core import registry, rng
-from sciml.core.problem import ObservationPlan
+from sciml.core.problem import HasHiddenTerm, ObservationPlan
 from sciml.solvers.discovery import compare, discover, identify, parse_formula
 from sciml.solvers.discovery._confirm import confirm, exact_starts
 from sciml.solvers.discovery._places import Places, columns_of
@@ -22,7 +22,7 @@ from sciml.train import (
 )
 
 SMALL = UPINNConfig(members=2, width=8, hidden_width=6, collocation=20, adam=3, lbfgs=2)
-NAMES = ("lotka_volterra_hidden", "burgers_hidden", "arrhenius_hidden")
+NAMES = [name for name, problem in registry.problems().items() if isinstance(problem, HasHiddenTerm)]
 
 
 @pytest.fixture(params=NAMES)

@@ -25,7 +25,7 @@ from sciml.solvers.discovery._postprocess import complexity
 from sciml.solvers.discovery._tree import evaluate
 
 CANDIDATES = 3
-"""Formulas per component that are tried, best description length first."""
+"""The favourite of a component and the simpler formulas that are tried beside it."""
 _WORST = 1e3  # standard deviations that a simulation counts at most, also where it broke down
 
 

@@ -45,6 +45,8 @@ from sciml.train import (
 
 ROWS = 61
 """Places per trajectory that formulas are fitted to."""
+HOPELESS = 50.0
+"""Nat of description length beyond which a rival of the favourite is not tried on the observations."""
 LEAST_ERROR = 0.005
 """Error assumed at least, as a share of a component's root mean square: networks that agree may be wrong together."""
 
@@ -301,10 +303,18 @@ def _confirmed(
 
 
 def _leading(front: SymbolicFront) -> list[sp.Expr]:
-    """The favourite, then others by description length; none of them more complex than the best of these."""
+    """The favourite, the next simpler formulas on the front, and the best of the more complex ones.
+
+    Simpler ones are tried since what speaks against them may be the correlated error of the measured values alone; but
+    none whose description is longer than the favourite's by more than `HOPELESS`.
+    """
     favourite = front.best("mdl")
-    ranked = sorted((entry for entry in front.entries if entry is not favourite), key=lambda entry: entry.mdl)
-    return [favourite.expr, *(entry.expr for entry in ranked[: CANDIDATES - 1])]
+    at = front.entries.index(favourite)
+    hopeful = [entry.mdl <= favourite.mdl + HOPELESS for entry in front.entries]
+    simpler = [entry for entry, fine in zip(front.entries[:at], hopeful, strict=False) if fine][::-1][: CANDIDATES - 1]
+    later = [entry for entry, fine in zip(front.entries[at + 1 :], hopeful[at + 1 :], strict=True) if fine]
+    richer = sorted(later, key=lambda entry: entry.mdl)[:1]
+    return [entry.expr for entry in (favourite, *simpler, *richer)]
 
 
 def _match(problem: HasHiddenTerm, index: int, expr: sp.Expr, inputs: np.ndarray) -> Match | None:

@@ -46,7 +46,7 @@ class Fit:
             raise UnsupportedError(
                 "Gauss-Newton needs a network whose parameters all are in affine layers",
                 got=", ".join(left),
-                fix="Take another network than PirateNet (mlp or modified_mlp), or optimise.method=lbfgs, soap or adam.",
+                fix="Take the network mlp or modified_mlp instead of a PirateNet, or the method lbfgs, soap or adam.",
             )
         self._newton = GaussNewton(module, damping=optimise.damping, solve=optimise.solve)
         self._lbfgs = LBFGS(optimise.history)
