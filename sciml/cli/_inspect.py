@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 import typer
 
 from sciml.cli._app import app
@@ -46,10 +48,10 @@ def list_all(json: bool = JSON) -> None:
     table("Solvers", ["key", "title", "task"], [(s.key, s.title, s.task.key) for s in solvers.values()])
     if tools:
         table("Tools", ["key", "title"], [(t.key, t.title) for t in tools.values()])
-    rows = [
-        (name, problems[name].solver, ", ".join(key for key in row if row[key]["ok"] and key != problems[name].solver))
-        for name, row in matrix.items()
-    ]
+    rows = []
+    for name, row in matrix.items():
+        also = ", ".join(key for key in row if row[key]["ok"] and key != problems[name].solver)
+        rows.append((name, problems[name].solver, textwrap.fill(also, 40)))
     table("Support", ["problem", "by default", "also"], rows)
 
 
