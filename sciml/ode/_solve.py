@@ -116,14 +116,18 @@ def solve(
 def _run(
     plan: Plan, state: Tensor, gradient: Discrete | Checkpointed | Adjoint, f: Any
 ) -> tuple[Tensor, Tensor, Tensor, Trail]:
-    if torch.is_grad_enabled():
+    if torch.is_grad_enabled() and isinstance(gradient, Discrete) and gradient.follows(state):
+        slope = plan.bind(plan.args)(plan.wanted[:, 0].to(state.dtype), state)
+        own = f.parameters() if isinstance(f, nn.Module) else ()
+        if any(t.requires_grad for t in (slope, state, *plan.args, *own)):
+            trail = forward(replace(plan, slope=slope, graph=True), state)
+            return trail.outputs, trail.errors, trail.stiffness, trail
+        plan = replace(plan, slope=slope)
+    elif torch.is_grad_enabled():
         leaves, slope = _leaves(plan, state, f)
         plan = replace(plan, slope=slope)
         tensors = (state, *plan.args, *leaves)
         if any(t.requires_grad for t in tensors):
-            if isinstance(gradient, Discrete) and gradient.follows(state):
-                trail = forward(replace(plan, slope=None, graph=True), state)
-                return trail.outputs, trail.errors, trail.stiffness, trail
             if isinstance(gradient, Adjoint):
                 return gradient.run(plan, state, leaves)
             box: list[Trail] = []

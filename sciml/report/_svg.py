@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import re
+import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -108,7 +109,8 @@ def draw(name: str, paint: Callable[[Axes], None], *, caption: str, alt: str, ti
         FigureCanvasSVG(canvas)
         axes = canvas.add_subplot()
         paint(axes)
-        axes.set(xlabel=shorten(axes.get_xlabel()), ylabel=shorten(axes.get_ylabel()))
+        upright = textwrap.fill(shorten(axes.get_ylabel(), 54), 28)  # a plot is lower than wide
+        axes.set(xlabel=shorten(axes.get_xlabel()), ylabel=upright)
         handles, labels = axes.get_legend_handles_labels()
         words = [shorten(label) for label in labels]
         columns = 1 if _widest_pair(words) > 48 else 2

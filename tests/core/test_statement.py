@@ -102,8 +102,9 @@ def test_conditions_that_contradict_are_refused(conditions, words):
 
 
 def test_compatible_conditions_pass_and_jumps_can_be_meant():
-    stated(conditions=[*dirichlet("u", "x"), *initial("u", sp.sin(sp.pi * X), 0)])
-    stated(conditions=[*dirichlet("u", "x"), *initial("u", sp.cos(sp.pi * X))], singular_corners=True)
+    fitting = stated(conditions=[*dirichlet("u", "x"), *initial("u", sp.sin(sp.pi * X), 0)])
+    jumping = stated(conditions=[*dirichlet("u", "x"), *initial("u", sp.cos(sp.pi * X))], singular_corners=True)
+    assert (len(fitting.conditions), len(jumping.conditions)) == (4, 3)
 
 
 def test_a_periodic_axis_has_no_conditions():

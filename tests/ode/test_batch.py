@@ -1,7 +1,5 @@
 """Samples do not influence each other: alone or in a batch, with common times or their own."""
 
-import re
-
 import pytest
 import torch
 from ode_cases import OSCILLATORS, coupled, coupled_exact
@@ -136,12 +134,12 @@ def test_one_sample_that_fails_leaves_the_others_alone():
     y0 = torch.tensor([[0.2], [1.0], [0.1]], dtype=DOUBLE)  # y' = y² blows up at 1 / y0
     times = torch.tensor([0.0, 0.5, 2.0])
     with torch.no_grad():
-        found = ode.solve(lambda t, y: y**2, y0, times, max_steps=60)
+        found = ode.solve(lambda t, y: y**2, y0, times, max_steps=66)
         alone = ode.solve(lambda t, y: y**2, y0[::2], times).check()
     assert found.status.tolist() == [Status.OK, Status.MAX_STEPS, Status.OK]
     assert torch.equal(found.states[::2], alone.states)
     assert float(found.states[1, 1, 0]) == pytest.approx(2.0, rel=1e-5) and bool(found.states[1, 2].isnan())
-    assert list(found.failures) == [1] and re.search(r"got to t = 0\.9[5-9]\d* with steps of", found.failures[1])
+    assert list(found.failures) == [1] and "t = 0.99" in found.failures[1]
 
 
 def test_backward_time_returns_to_the_start():

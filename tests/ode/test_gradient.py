@@ -103,20 +103,20 @@ def test_gradients_agree_with_central_differences(backward):
     "method", ["tsit5", "rk4", *map(slow, ("rodas4", "bosh3", "dopri8", "heun", "euler", "kvaerno3"))]
 )
 def test_all_schedules_give_the_same_gradient(method):
+    """On the same steps: rounding in a small error estimate would choose others, by 1e-9 of their length."""
     net, (y0, rate, times) = Net(), inputs()
     leaves = [y0.requires_grad_(), rate.requires_grad_(), *net.parameters()]
-    how = {} if ode.METHODS[method].adaptive and method != "heun" else {"step": 0.1}
     found, states = {}, {}
     for name, gradient in SCHEDULES.items():
         solution = ode.solve(
-            net, y0, times, args=(rate,), method=method, rtol=1e-4, atol=1e-4, gradient=gradient, record=True, **how
+            net, y0, times, args=(rate,), method=method, rtol=1e-4, atol=1e-4, gradient=gradient, record=True, step=0.1
         )
         steps = solution.check().steps
         loss = (steps.error * steps.size).sum() + 0.1 * (steps.stiffness * steps.size).sum()
         states[name] = torch.autograd.grad(weighted(solution.states), leaves, retain_graph=True)
         found[name] = torch.autograd.grad(weighted(solution.states) + loss, leaves)
     for name in list(SCHEDULES)[1:]:
-        close(states[name], states["stacked"], 1e-10)
+        close(states[name], states["stacked"], 1e-11)
         close(found[name], found["stacked"], 1e-6)  # small errors are differences of large numbers
 
 
