@@ -65,6 +65,7 @@ def fit(
     started = time.perf_counter()
     if solver.fit(module, task.examples):
         return Fitted(solver, recipe, module, None, time.perf_counter() - started)
+    prepared = time.perf_counter() - started
     progress.log(f"{solver.title}: {count_parameters(module):,} parameters, {recipe.train.steps} steps")
     result = Trainer(
         module,
@@ -80,4 +81,4 @@ def fit(
         advance=solver.advance(module, task.examples, recipe.train),
         watch=lambda candidate: task.watch(solver, candidate),
     ).fit(resume=resume)
-    return Fitted(solver, recipe, module, result, result.seconds)
+    return Fitted(solver, recipe, module, result, prepared + result.seconds)

@@ -63,6 +63,7 @@ from sciml.train._trajectories import Trajectories as Trajectories
 from sciml.train._trajectories_data import Start as Start
 from sciml.train._trajectories_data import TrajectoriesConfig as TrajectoriesConfig
 from sciml.train._trajectories_data import TrajectoryBatch as TrajectoryBatch
+from sciml.train._trajectories_data import TrajectoryExamples as TrajectoryExamples
 
 __all__ = [
     "Advance",
@@ -114,6 +115,7 @@ __all__ = [
     "Trajectories",
     "TrajectoriesConfig",
     "TrajectoryBatch",
+    "TrajectoryExamples",
     "Visited",
     "Window",
     "count_parameters",

@@ -119,5 +119,9 @@ class Solver(ABC):
         return None
 
     def fit(self, module: nn.Module, examples: Any) -> bool:
-        """Fit in closed form; return False (the default) when the trainer should fit by gradient instead."""
+        """Fit in closed form; return False (the default) when the trainer should fit by gradient instead.
+
+        A solver may prepare the weights here that the gradient starts from, the same ones every time: a run that is
+        resumed prepares them again, and goes on from its checkpoint.
+        """
         return False

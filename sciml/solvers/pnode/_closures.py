@@ -27,7 +27,7 @@ def starts_at_zero(network: MLP) -> MLP:
 
 
 class Coefficient(nn.Module):
-    """c(η) = c_ref + b tanh N(η): a number per sample within the bound of a reference; the reference to begin with.
+    """c(η) = c_ref + b tanh(a + r N(η)): a number per sample within the bound of a reference; that to begin with.
 
     Arguments:
         uncertain: the closure, with its bound b.
@@ -41,17 +41,23 @@ class Coefficient(nn.Module):
         self, uncertain: Uncertain, reference: Callable[..., Tensor], config: PNODEConfig, *, features: int, count: int
     ) -> None:
         super().__init__()
-        self.bound, self.reference = uncertain.bound, reference
+        self.bound, self.reference, self.reach = uncertain.bound, reference, config.reach
+        self.offset = nn.Parameter(torch.zeros(count))
         layers = max(1, config.layers - 1)
         width = max(1, config.width // 2)
-        self.network = starts_at_zero(
+        self.network = None if uncertain.name in config.constants else starts_at_zero(
             MLP(features, count, width=width, layers=layers, nonlinearity=config.nonlinearity)
-        )
+        )  # fmt: skip
 
-    def forward(self, params: Params, features: Float[Tensor, "batch feature"]) -> Float[Tensor, "batch ..."]:
-        """The coefficient of every sample."""
+    def forward(
+        self, params: Params, features: Float[Tensor, "batch feature"], offset: Float[Tensor, "*batch number"] | None
+    ) -> Float[Tensor, "batch ..."]:
+        """The coefficient of every sample; `offset` stands in for a."""
         guess = self.reference(params)
-        return guess + (self.bound * torch.tanh(self.network(features))).reshape(guess.shape)
+        argument = self.offset if offset is None else offset
+        if self.network is not None:
+            argument = argument + self.reach * self.network(features)
+        return guess + (self.bound * torch.tanh(argument)).expand(len(features), -1).reshape(guess.shape)
 
 
 class TimeNetwork(nn.Module):
@@ -130,13 +136,26 @@ class Pulse(nn.Module):
         return torch.exp(-torch.logaddexp(-late / scales[:, 0], late / scales[:, 1]))
 
 
-_FORMS = {"network": TimeNetwork, "hypernetwork": HyperNetwork, "shape": Pulse}
+class Course(nn.Module):
+    """The course of the problem's guess."""
+
+    count = 0
+
+    def __init__(self, config: PNODEConfig, features: int) -> None:
+        super().__init__()
+
+    def prepare(self, features: Float[Tensor, "batch feature"]) -> Pieces:
+        """Nothing."""
+        return ()
+
+
+_FORMS = {"guess": Course, "network": TimeNetwork, "hypernetwork": HyperNetwork, "shape": Pulse}
 
 
 class Source(nn.Module):
     """Q(t; η) = E(η) w(τ) s(τ; η) / (t₁ - t₀) / ∫₀¹ w s dτ', τ = (t - t₀) / (t₁ - t₀), in the window t₀ … t₁.
 
-        E(η) = cap · sigmoid( logit(E_ref / cap) + N(η) ),   w(τ) = (4 τ (1 - τ))²
+        E(η) = cap · sigmoid( logit(E_ref / cap) + a + N(η) ),   w(τ) = (4 τ (1 - τ))²
 
     So Q >= 0, Q = 0 outside of the window, and its integral is E < cap, whatever the networks say. s is one of three
     forms. Training starts with the energy E_ref of the problem's guess, within 1 % and 99 % of the cap, spread over
@@ -159,6 +178,7 @@ class Source(nn.Module):
         assert uncertain.window is not None and uncertain.cap is not None
         self.window, self.cap, self.reference = uncertain.window, uncertain.cap, reference
         self.shape = _FORMS[config.source.form](config, features)
+        self.offset = nn.Parameter(torch.zeros(1))
         width, layers = max(1, config.width // 2), max(1, config.layers - 1)
         self.energy = starts_at_zero(MLP(features, 1, width=width, layers=layers, nonlinearity=config.nonlinearity))
         points, weights = np.polynomial.legendre.leggauss(config.source.nodes)
@@ -168,31 +188,49 @@ class Source(nn.Module):
     @property
     def count(self) -> int:
         """Number of the pieces."""
-        return 3 + self.shape.count
+        return 1 if isinstance(self.shape, Course) else 3 + self.shape.count
 
-    def total(self, params: Params, features: Float[Tensor, "batch feature"]) -> Float[Tensor, " batch"]:
-        """E(η), the integral over time."""
-        (begin, end), cap = self.window(params), self.cap(params)
-        with torch.no_grad():
-            times = begin[:, None] + (end - begin)[:, None] * self.nodes
-            repeated = {name: value.repeat_interleave(len(self.nodes)) for name, value in params.items()}
-            course = self.reference(times.flatten(), repeated).view_as(times)
-            share = ((course @ self.weights) * (end - begin) / cap).clamp(0.01, 0.99)
-        return cap * torch.sigmoid(torch.logit(share) + self.energy(features)[:, 0])
+    def total(
+        self,
+        params: Params,
+        features: Float[Tensor, "batch feature"],
+        offset: Float[Tensor, "*batch number"] | None = None,
+    ) -> Float[Tensor, " batch"]:
+        """E(η), the integral over time; `offset` stands in for a."""
+        cap = self.cap(params)
+        share = (self._energy(params) / cap).clamp(0.01, 0.99)
+        argument = (self.offset if offset is None else offset) + self.energy(features)
+        return cap * torch.sigmoid(torch.logit(share) + argument[:, 0])
 
-    def prepare(self, params: Params, features: Float[Tensor, "batch feature"]) -> Pieces:
+    @torch.no_grad()
+    def _energy(self, params: Params) -> Float[Tensor, " batch"]:
+        """Integral of the guess."""
+        begin, end = self.window(params)
+        times = begin[:, None] + (end - begin)[:, None] * self.nodes
+        repeated = {name: value.repeat_interleave(len(self.nodes)) for name, value in params.items()}
+        return (self.reference(times.flatten(), repeated).view_as(times) @ self.weights) * (end - begin)
+
+    def prepare(
+        self,
+        params: Params,
+        features: Float[Tensor, "batch feature"],
+        offset: Float[Tensor, "*batch number"] | None = None,
+    ) -> Pieces:
         """What `forward` needs per sample: height, t₀, 1 / (t₁ - t₀), and what the shape needs."""
         begin, end = self.window(params)
+        if isinstance(self.shape, Course):
+            return (self.total(params, features, offset) / self._energy(params),)
         pieces, count = self.shape.prepare(features), len(self.nodes)
         many = [piece.repeat_interleave(count, 0) for piece in pieces]
         course = self._profile(self.nodes.repeat(len(features)), *many).view(-1, count)
-        height = self.total(params, features) / ((end - begin) * (course @ self.weights))
+        height = self.total(params, features, offset) / ((end - begin) * (course @ self.weights))
         return height, begin, 1 / (end - begin), *pieces
 
-    def forward(
-        self, time: Float[Tensor, " row"], height: Tensor, begin: Tensor, rate: Tensor, *pieces: Tensor
-    ) -> Tensor:
+    def forward(self, time: Float[Tensor, " row"], params: Params, height: Tensor, *rest: Tensor) -> Tensor:
         """Q at a time per row."""
+        if isinstance(self.shape, Course):
+            return height * self.reference(time, params)
+        begin, rate, *pieces = rest
         moment = ((time - begin) * rate).clamp(0.0, 1.0)
         return height * self._profile(moment, *pieces)
 

@@ -11,12 +11,12 @@ from sciml.nn import Activation
 class SourceConfig(Config):
     """How a source that depends on time is made."""
 
-    form: Literal["network", "hypernetwork", "shape"] = "network"
+    form: Literal["network", "hypernetwork", "shape", "guess"] = "network"
     """A network of time and parameters; a small network of time whose weights a network of the parameters gives; a
-    pulse with a centre, a rise and a tail."""
+    pulse with a centre, a rise and a tail; the course the problem guesses, of which only the energy is learned."""
     hyper_width: int = pydantic.Field(8, ge=1)
     """Neurons of the two hidden layers of the network of time alone, for ``hypernetwork``."""
-    nodes: int = pydantic.Field(64, ge=4)
+    nodes: int = pydantic.Field(128, ge=4)
     """Points of the Gauss-Legendre rule that makes the integral of a source what it is meant to be."""
 
 
@@ -64,6 +64,21 @@ class CurriculumConfig(Config):
         return min(1.0, self.start + (1 - self.start) * along / self.until)
 
 
+class CalibrationConfig(Config):
+    """The search that training starts from: one value of every learned closure for all samples.
+
+    A guess that never ignites has no gradient to learn from. The closures are then looked for at Sobol points between
+    their bounds, and round after round more closely around the best.
+    """
+
+    points: int = pydantic.Field(0, ge=0)
+    """Points tried in a round; 0 to start at the problem's guess."""
+    rounds: int = pydantic.Field(4, ge=1)
+    """Rounds, each in a box of 0.4 times the width of the one before."""
+    samples: int = pydantic.Field(24, ge=1)
+    """Training samples looked at, the first ones."""
+
+
 class PNODEConfig(Config):
     """Networks of the parameters inside of a reduced model."""
 
@@ -75,8 +90,15 @@ class PNODEConfig(Config):
     """Between the layers."""
     learn: Literal["all", "sources", "coefficients"] | tuple[str, ...] = "all"
     """The closures that are learned, by kind or by name; the others stay what the problem guesses."""
+    constants: tuple[str, ...] = ()
+    """Coefficients among the learned ones that are the same number for all samples."""
+    reach: float = pydantic.Field(1.0, gt=0)
+    """Scale of what a coefficient's network adds, in units of its bound: the wider a bound, the less of it samples
+    should differ by."""
     source: SourceConfig = SourceConfig()
     """The sources."""
+    calibration: CalibrationConfig = CalibrationConfig()
+    """Where training starts."""
     integrate: StiffConfig = StiffConfig()
     """The integration."""
     misfit: MisfitConfig = MisfitConfig()

@@ -16,6 +16,7 @@ from sciml.data import Statistics
 from sciml.solvers.pnode._closures import Coefficient, Pieces, Source
 from sciml.solvers.pnode._config import PNODEConfig
 
+_SEARCHING = 400  # attempted steps while closures are looked for; what takes more is no candidate
 _PROBES = 256  # draws of the parameters that the shortest window is looked for in
 
 
@@ -83,7 +84,7 @@ def _constant(value: Tensor) -> Callable[..., Tensor]:
 
 
 def _course(source: Source, pieces: Sequence[Tensor]) -> Callable[..., Tensor]:
-    return lambda time, params: source(time, *pieces)
+    return lambda time, params: source(time, params, *pieces)
 
 
 class PNODE(nn.Module):
@@ -151,14 +152,22 @@ class PNODE(nn.Module):
         """The learned sources by name."""
         return self.field.sources
 
-    def learned(self, parameters: Float[Tensor, "batch parameter"]) -> dict[str, Pieces]:
-        """What the networks say for every sample, by closure."""
-        params, features = self.named(parameters), self.features(parameters)
-        found: dict[str, Pieces] = {n: (c(params, features),) for n, c in self.coefficients.items()}
+    def learned(
+        self, parameters: Float[Tensor, "batch parameter"], offsets: Mapping[str, Tensor] | None = None
+    ) -> dict[str, Pieces]:
+        """What the networks say for every sample, by closure; `offsets` stand in for those of the closures."""
+        params, features, offsets = self.named(parameters), self.features(parameters), offsets or {}
+        found: dict[str, Pieces] = {n: (c(params, features, offsets.get(n)),) for n, c in self.coefficients.items()}
         for name, source in self.sources.items():
             assert isinstance(source, Source)
-            found[name] = source.prepare(params, features)
+            found[name] = source.prepare(params, features, offsets.get(name))
         return found
+
+    @property
+    def offsets(self) -> dict[str, nn.Parameter]:
+        """What is the same for all samples in the argument of every learned closure, by name."""
+        closures = {**self.coefficients, **self.sources}
+        return {name: closure.get_parameter("offset") for name, closure in closures.items()}
 
     def source(
         self, name: str, parameters: Float[Tensor, "batch parameter"], times: Float[Tensor, " time"]
@@ -167,8 +176,8 @@ class PNODE(nn.Module):
         parameters, source = parameters.double(), self.sources[name]
         assert isinstance(source, Source)
         pieces = source.prepare(self.named(parameters), self.features(parameters))
-        pieces = [piece.repeat_interleave(len(times), 0) for piece in pieces]
-        return source(times.double().repeat(len(parameters)), *pieces).view(len(parameters), -1)
+        rows = [piece.repeat_interleave(len(times), 0) for piece in (parameters, *pieces)]
+        return source(times.double().repeat(len(parameters)), self.named(rows[0]), *rows[1:]).view(len(parameters), -1)
 
     def forward(
         self,
@@ -177,6 +186,7 @@ class PNODE(nn.Module):
         times: Float[Tensor, " time"],
         *,
         tolerance: float | None = None,
+        offsets: Mapping[str, Tensor] | None = None,
     ) -> tuple[Float[Tensor, "batch time channel"], ode.Solution]:
         """Fields in physical units at `times`, the first of which is that of `fields`, and what the solve says."""
         c = self.config.integrate
@@ -188,13 +198,13 @@ class PNODE(nn.Module):
                 self.field,
                 self.problem.encode(fields.double(), params),
                 times.double(),
-                args=self.field.pack(parameters, self.learned(parameters)),
+                args=self.field.pack(parameters, self.learned(parameters, offsets)),
                 method=c.method,
                 rtol=rtol,
                 atol=(c.atol if tolerance is None else 0.1 * tolerance) * self.sizes,
                 gradient=ode.Discrete() if c.gradient == "discrete" else ode.Checkpointed(),
                 controller=ode.PID(longest=self.longest),
-                max_steps=c.max_steps,
+                max_steps=c.max_steps if offsets is None else min(c.max_steps, _SEARCHING),
             )
             return self.problem.decode(solution.states, params), solution
 

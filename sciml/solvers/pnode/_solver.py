@@ -1,5 +1,7 @@
 """Physics-based parameterised neural ODEs as a solver of trajectories, and the reduced model as it is."""
 
+import math
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -10,6 +12,7 @@ from torch import Tensor, nn
 from sciml.core.problem import Evolves, HasOutcome, HasReducedModel, Problem
 from sciml.core.status import Status
 from sciml.core.types import Prediction, Support
+from sciml.solvers.pnode._calibrate import calibrate
 from sciml.solvers.pnode._config import CurriculumConfig, PNODEConfig, StiffConfig
 from sciml.solvers.pnode._network import PNODE
 from sciml.train import (
@@ -22,6 +25,7 @@ from sciml.train import (
     Trajectories,
     TrajectoriesConfig,
     TrajectoryBatch,
+    TrajectoryExamples,
     recipe_of,
 )
 
@@ -83,29 +87,37 @@ def _predict(module: nn.Module, inputs: Start) -> Prediction:
 
 
 def misfit(module: PNODE, batch: TrajectoryBatch, along: float) -> Tensor:
-    """Mean over samples, times and fields of weighted ρ((u - u_true) / σ), and the cross-entropy of the outcome.
+    """Mean over samples of `misfits`, over the horizon of the curriculum. Failed samples do not count."""
+    found = misfits(module, batch, None, module.config.curriculum.horizon(along))
+    return found[found.isfinite()].mean().float()
 
-    ρ is a square up to the deviation δ and linear beyond. Samples whose integration failed do not count.
+
+def misfits(
+    module: PNODE, batch: TrajectoryBatch, offsets: Mapping[str, Tensor] | None = None, horizon: float = 1.0
+) -> Float[Tensor, " sample"]:
+    """Mean over times and fields of weighted ρ((u - u_true) / σ), and the cross-entropy of the outcome.
+
+    ρ is a square up to the deviation δ and linear beyond. It is infinite where the integration failed.
     """
     c = module.config
     span = batch.times - batch.times[0]
-    frames = max(2, int((span <= c.curriculum.horizon(along) * span[-1] * (1 + 1e-6)).sum()))
+    frames = max(2, int((span <= horizon * span[-1] * (1 + 1e-6)).sum()))
     true, times = batch.states[:, :frames].double(), batch.times[:frames]
-    found, solution = module(batch.states[:, 0], batch.parameters, times)
+    found, solution = module(batch.states[:, 0], batch.parameters, times, offsets=offsets)
     good = (solution.status == Status.OK) & found.detach().isfinite().flatten(1).all(1)
-    true, found = true[good] / module.field_std, found[good] / module.field_std
-    error = found - true
+    error = torch.where(good[:, None, None], found - true, 0.0) / module.field_std
     delta = c.misfit.huber
     cost = error.square() if delta is None else 2 * F.huber_loss(error, 0 * error, reduction="none", delta=delta)
     names = [field.name for field in module.problem.fields]
     weights = cost.new_tensor([c.misfit.weights.get(name, 1.0) for name in names])
-    total = ((cost * weights).sum(2) / weights.sum() * emphasis(true, times.double(), c.misfit.emphasis)).mean()
+    speed = emphasis(true / module.field_std, times.double(), c.misfit.emphasis)
+    total = ((cost * weights).sum(2) / weights.sum() * speed).mean(1)
     if c.misfit.outcome and isinstance(module.problem, HasOutcome) and frames == len(batch.times):
-        params = module.named(batch.parameters[good].double())
-        happened = (module.problem.chance(batch.states[good].double(), params) > 0.5).double()
-        chance = module.problem.chance(found * module.field_std, params).clamp(1e-7, 1 - 1e-7)
-        total = total + c.misfit.outcome * F.binary_cross_entropy(chance, happened)
-    return total.float()
+        params = module.named(batch.parameters.double())
+        happened = (module.problem.chance(true, params) > 0.5).double()
+        chance = module.problem.chance(torch.where(good[:, None, None], found, true), params).clamp(1e-7, 1 - 1e-7)
+        total = total + c.misfit.outcome * F.binary_cross_entropy(chance, happened, reduction="none")
+    return torch.where(good, total, math.inf)
 
 
 def emphasis(
@@ -150,6 +162,16 @@ class PNODESolver(Solver):
         """`misfit`, over the horizon of the curriculum."""
         assert isinstance(module, PNODE)
         return misfit(module, batch, along)
+
+    def fit(self, module: nn.Module, examples: TrajectoryExamples) -> bool:
+        """Look for the constants that training starts from, where the recipe asks for it; the gradient does the rest."""
+        assert isinstance(module, PNODE)
+        c = module.config.calibration
+        if c.points and module.offsets:
+            first = torch.arange(min(c.samples, len(examples)))
+            device = module.field_std.device
+            calibrate(module, examples.batch(first, torch.Generator()).to(device), misfits)
+        return False
 
     def predict(self, module: nn.Module, inputs: Start) -> Prediction:
         """Fields in physical units at ``inputs.times``, the first of which is that of the given state."""
