@@ -12,6 +12,7 @@ from sciml.core.problem import (
     HasConstraints,
     HasOutcome,
     HasReducedModel,
+    HasSummaries,
     Parameter,
     Problem,
     Uncertain,
@@ -19,11 +20,11 @@ from sciml.core.problem import (
 from sciml.core.types import Grid, Params, Trajectory
 from sciml.reference import no_axes
 
-from . import equations, reference
+from . import equations, reference, summaries
 
 
 @dataclass(frozen=True, kw_only=True)
-class CombustorIgnition(Problem, Evolves, HasReducedModel, HasOutcome, HasConstraints):
+class CombustorIgnition(Problem, Evolves, HasReducedModel, HasOutcome, HasSummaries, HasConstraints):
     """A chamber with a fuel-rich jet of methane in oxygen, lit by a laser at a point; SI units throughout.
 
         CH4 + 2 O2 → CO2 + 2 H2O in 6 x 4 zones that exchange mass, fed at one end, drained by a nozzle at the other
@@ -34,6 +35,8 @@ class CombustorIgnition(Problem, Evolves, HasReducedModel, HasOutcome, HasConstr
     """
 
     outcome: str = "ignition"
+    outcome_axes: tuple[str, ...] = ("laser_x", "laser_y")
+    summaries: tuple[Field, ...] = summaries.QUANTITIES
 
     @property
     def uncertain(self) -> tuple[Uncertain, ...]:
@@ -73,6 +76,10 @@ class CombustorIgnition(Problem, Evolves, HasReducedModel, HasOutcome, HasConstr
     def chance(self, states: Tensor, params: Params) -> Tensor:
         """That the chamber burns at the last of the times given."""
         return equations.chance(states)
+
+    def summarise(self, times: Tensor, states: Tensor, params: Params) -> Mapping[str, Tensor]:
+        """Ignition delay, peaks of T and p, T and mixture fraction at the end."""
+        return summaries.summarise(times, states)
 
     def violations(self, states: Tensor, params: Params) -> Mapping[str, Tensor]:
         """``shares``, ``positivity``, ``gas_law``, ``products`` and ``state``; 1e-7 is what float32 leaves of zero."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sciml.core.problem import Evolves, Field, HasConstraints, HasOutcome, Parameter, Problem
+from sciml.core.problem import Evolves, Field, HasConstraints, HasOutcome, HasSummaries, Parameter, Problem
 from sciml.core.types import Grid, Params, Trajectory
 from sciml.reference import no_axes
 
@@ -14,7 +14,7 @@ from . import equations, reference
 
 
 @dataclass(frozen=True, kw_only=True)
-class StirredIgnition(Problem, Evolves, HasOutcome, HasConstraints):
+class StirredIgnition(Problem, Evolves, HasOutcome, HasSummaries, HasConstraints):
     """A kernel of 0.05 cm³, fed and drained, that a pulse of heat lights or not; GRI-Mech 3.0 without nitrogen.
 
     The kernel falls back to the feed's temperature, or burns at 2500 K to 3600 K, or (rarely) burns and is blown out.
@@ -23,6 +23,8 @@ class StirredIgnition(Problem, Evolves, HasOutcome, HasConstraints):
     """
 
     outcome: str = "ignition"
+    outcome_axes: tuple[str, ...] = ("residence_time", "energy")
+    summaries: tuple[Field, ...] = equations.SUMMARIES
 
     def grid(self, size: Sequence[int]) -> Grid:
         """No axes; `size` must be ``()``."""
@@ -39,6 +41,10 @@ class StirredIgnition(Problem, Evolves, HasOutcome, HasConstraints):
     def chance(self, states: Tensor, params: Params) -> Tensor:
         """That the kernel burns at the last of the times given."""
         return equations.chance(states)
+
+    def summarise(self, times: Tensor, states: Tensor, params: Params) -> Mapping[str, Tensor]:
+        """When T passes 1500 K, peaks of T and p, T at the end."""
+        return equations.summarise(times, states)
 
     def violations(self, states: Tensor, params: Params) -> Mapping[str, Tensor]:
         """``shares``, ``positivity``, ``state``, and atoms ``C``, ``H``, ``O``; 1e-6 is what float32 leaves of zero."""

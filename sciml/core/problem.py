@@ -61,7 +61,10 @@ class Parameter:
 
     def draw(self, generator: torch.Generator) -> Float[Tensor, ""]:
         """One float64 value from the range."""
-        unit = torch.rand((), generator=generator, dtype=torch.float64)
+        return self.at(torch.rand((), generator=generator, dtype=torch.float64))
+
+    def at(self, unit: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
+        """The value at a place of the range on its scale: `low` at 0, `high` at 1, outside beyond them."""
         if self.scale == "log":
             return torch.exp(math.log(self.low) + unit * (math.log(self.high) - math.log(self.low)))
         return self.low + unit * (self.high - self.low)
@@ -257,10 +260,28 @@ class HasOutcome(ABC):
 
     outcome: str
     """What happens or does not, in a word: ``ignition``."""
+    outcome_axes: tuple[str, ...] = ()
+    """The two parameters over which a map of outcomes says most; none, and no map is drawn."""
 
     @abstractmethod
     def chance(self, states: Float[Tensor, "batch time channel"], params: Params) -> Float[Tensor, " batch"]:
         """A score in [0, 1] that it happened, above one half if it did; differentiable, NaN where states are."""
+
+
+class HasSummaries(ABC):
+    """Its trajectories are spoken of in a few numbers: when it ignites, how hot it gets, how it ends."""
+
+    summaries: tuple[Field, ...]
+    """What these quantities are called, other names than those of fields and parameters."""
+
+    @abstractmethod
+    def summarise(
+        self, times: Float[Tensor, " time"], states: Float[Tensor, "batch time channel"], params: Params
+    ) -> Mapping[str, Float[Tensor, " batch"]]:
+        """Every quantity by name, one value per sample; NaN where a sample has none (the delay of what never ignites).
+
+        Rows do not influence each other, and states that are not finite give no number that depends on them.
+        """
 
 
 class HasConstraints(ABC):
@@ -455,6 +476,7 @@ CAPABILITIES: tuple[type, ...] = (
     HasDynamics,
     HasReducedModel,
     HasOutcome,
+    HasSummaries,
     HasConstraints,
     HasHiddenTerm,
     HasSequences,
