@@ -91,7 +91,7 @@ PROBLEM = CombustorIgnition(
     title="Laser ignition of a model rocket combustor",
     equation=equations.EQUATION,
     fields=(
-        Field("temperature", "T", "K", "mean temperature of the chamber, p W/(rho R)"),
+        Field("temperature", "T", "K", "mean temperature of the chamber"),
         Field("pressure", "p", "Pa", "mean pressure of the chamber"),
         Field("density", "ρ", "kg m-3", "mean density of the chamber"),
         *(Field(name.lower(), f"Y_{name}", "1", f"mass fraction of {name}") for name in equations.SPECIES),
