@@ -97,13 +97,15 @@ PROBLEM = CombustorIgnition(
         *(Field(name.lower(), f"Y_{name}", "1", f"mass fraction of {name}") for name in equations.SPECIES),
     ),
     parameters=(
-        Parameter("laser_x", "x₀", "m", "distance of the kernel from the injector", 0.012, 0.108),
-        Parameter("laser_y", "y₀", "m", "height of the kernel above the lower wall", 0.006, 0.054),
-        Parameter("energy", "E₀", "J", "energy the laser deposits", 10.0, 25.0, "log"),
-        Parameter("duration", "τ", "s", "full width of the pulse at half maximum", 1e-4, 5e-4, "log"),
-        Parameter("radius", "r₀", "m", "radius of the kernel at 1/e", 0.008, 0.014),
-        Parameter("equivalence_ratio", "φ", "1", "equivalence ratio of the whole feed", 0.14, 0.21),
-        Parameter("chamber_pressure", "p₀", "Pa", "pressure of the cold chamber", 1.5e5, 2.5e5),
+        Parameter("laser_x", "x₀", "m", "distance of the kernel from the injector", 0.012, 0.108, least=0.0, most=0.12),
+        Parameter(
+            "laser_y", "y₀", "m", "height of the kernel above the lower wall", 0.006, 0.054, least=0.0, most=0.06
+        ),
+        Parameter("energy", "E₀", "J", "energy the laser deposits", 10.0, 25.0, "log", least=0.0),
+        Parameter("duration", "τ", "s", "full width of the pulse at half maximum", 1e-4, 5e-4, "log", least=0.0),
+        Parameter("radius", "r₀", "m", "radius of the kernel at 1/e", 0.008, 0.014, least=0.0),
+        Parameter("equivalence_ratio", "φ", "1", "equivalence ratio of the whole feed", 0.14, 0.21, least=0.0),
+        Parameter("chamber_pressure", "p₀", "Pa", "pressure of the cold chamber", 1.5e5, 2.5e5, least=0.0),
     ),
     boundary={},
     metrics=("rollout/mae_share", "mae/temperature", "outcome/accuracy", "outcome/auc"),

@@ -17,6 +17,9 @@ _WHEN = {
     "summary": "mean absolute error",
     "compared": "samples compared",
     "constraint": "largest violation",
+    "beyond": "parameters out of range",
+    "beyond/mae": "mean absolute error, parameters out of range",
+    "beyond/outcome": "outcome, parameters out of range",
 }
 _WHAT = {
     "relative_l2": "relative L2 error",

@@ -65,6 +65,8 @@ class Trajectories(Task):
         summary/<name>, compared/<name>: for a problem that `HasSummaries`, the mean absolute error of each quantity
             over the samples that have it in truth and in prediction, and how many these are.
         constraint/<name>: for a problem that `HasConstraints`, the largest violation anywhere in the predictions.
+        beyond/mae_share, beyond/mae/<field>, beyond/outcome/…: the same on the split of parameters outside of their
+            ranges, where the dataset has one, the share in standard deviations of the test signal too.
         evaluations, calls: of the right-hand side, mean over samples, and of the network, where the solver counts them.
         prediction/seconds: median wall time of predicting the whole test split.
     """
@@ -114,6 +116,7 @@ class Trajectories(Task):
             **outcome_scores(self.problem, prediction, true, parameters),
             **summary_scores(self.problem, inputs.times, prediction, true, parameters),
             **constraint_scores(self.problem, prediction.mean, parameters),
+            **self._beyond(solver, module, true.double().std((0, 1), correction=0)),
             **cost_of(prediction),
             "prediction/seconds": seconds,
         }
@@ -187,6 +190,20 @@ class Trajectories(Task):
         chance = chance_of(self.problem, prediction, named_parameters(self.problem, found[1]))
         assert chance is not None
         return labelled_map(self.problem, found[1], chance, _MAP)
+
+    def _beyond(self, solver: Solver, module: nn.Module, spread: Float[Tensor, " channel"]) -> dict[str, float]:
+        """``beyond/…``: errors, shares in units of `spread`, and outcomes, with parameters outside of their ranges."""
+        if data.BEYOND not in self.source.layout.splits:
+            return {}
+        inputs, true = self._starts(data.BEYOND), good_states(self.source, data.BEYOND)
+        prediction = predict_on(solver, module, inputs)
+        absolute = (prediction.mean - true)[:, 1:].abs().double().mean((0, 1))
+        outcomes = outcome_scores(self.problem, prediction, true, named_parameters(self.problem, inputs.parameters))
+        return {
+            "beyond/mae_share": float((absolute / spread).mean()),
+            **{f"beyond/mae/{field.name}": float(v) for field, v in zip(self.problem.fields, absolute, strict=True)},
+            **{f"beyond/{key}": value for key, value in outcomes.items()},
+        }
 
     def _window_error(
         self, solver: Solver, module: nn.Module, true: Float[Tensor, "sample time channel"]

@@ -1,14 +1,17 @@
 """The command line on a problem without space: an ordinary differential equation."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import xarray
 
 import sciml as package
 from sciml.core import registry
 from sciml.core.errors import UserError
+from sciml.train import Start, out_of_range
 
 
 def test_data_verbs(sciml, rotation):
@@ -73,3 +76,12 @@ def test_parameters_outside_of_their_range_are_refused_unless_asked_for(sciml, r
     edges = xarray.Dataset(start | {"frequency": ("sample", [low, high, high])})
     edges.to_netcdf("edges.nc", engine="h5netcdf")  # the ends of a range are inside
     assert "extrapolated" not in package.predict(folder, "edges.nc", problem=rotation).attrs
+
+
+def test_what_is_not_physically_possible_is_refused_whatever_is_asked_for(rotation):
+    problem = registry.problem(rotation)
+    walled = replace(problem, parameters=(replace(problem.parameters[0], least=0.0, most=2.0),))
+    given = Start(torch.zeros(2, 2), torch.tensor([[1.8], [-1.0]]), torch.arange(2.0))
+    with pytest.raises(UserError, match=r"'frequency' is not physically possible; got -1 s-1 \(sample 1\)"):
+        out_of_range(walled, given)
+    assert len(out_of_range(problem, given)) == 1
