@@ -118,10 +118,15 @@ def evaluate(folder: str | Path, *, problem: str | Path | None = None) -> Examin
 
 
 def predict(
-    folder: str | Path, inputs: str | Path, *, steps: int | None = None, problem: str | Path | None = None
+    folder: str | Path,
+    inputs: str | Path,
+    *,
+    steps: int | None = None,
+    problem: str | Path | None = None,
+    extrapolate: bool = False,
 ) -> xarray.Dataset:
     """Apply a finished run to a user's file: `sciml.study.predict_run`."""
-    return predict_run(folder, inputs, steps=steps, problem=problem)
+    return predict_run(folder, inputs, steps=steps, problem=problem, extrapolate=extrapolate)
 
 
 def export(

@@ -12,6 +12,7 @@ from sciml.core.problem import (
     HasConstraints,
     HasOutcome,
     HasReducedModel,
+    HasSummaries,
     Parameter,
     Problem,
     Uncertain,
@@ -19,11 +20,11 @@ from sciml.core.problem import (
 from sciml.core.types import Grid, Params, Trajectory
 from sciml.reference import no_axes
 
-from . import equations, reference
+from . import equations, reference, summaries
 
 
 @dataclass(frozen=True, kw_only=True)
-class CombustorIgnition(Problem, Evolves, HasReducedModel, HasOutcome, HasConstraints):
+class CombustorIgnition(Problem, Evolves, HasReducedModel, HasOutcome, HasSummaries, HasConstraints):
     """A chamber with a fuel-rich jet of methane in oxygen, lit by a laser at a point; SI units throughout.
 
         CH4 + 2 O2 → CO2 + 2 H2O in 6 x 4 zones that exchange mass, fed at one end, drained by a nozzle at the other
@@ -34,6 +35,8 @@ class CombustorIgnition(Problem, Evolves, HasReducedModel, HasOutcome, HasConstr
     """
 
     outcome: str = "ignition"
+    outcome_axes: tuple[str, ...] = ("laser_x", "laser_y")
+    summaries: tuple[Field, ...] = summaries.QUANTITIES
 
     @property
     def uncertain(self) -> tuple[Uncertain, ...]:
@@ -74,6 +77,10 @@ class CombustorIgnition(Problem, Evolves, HasReducedModel, HasOutcome, HasConstr
         """That the chamber burns at the last of the times given."""
         return equations.chance(states)
 
+    def summarise(self, times: Tensor, states: Tensor, params: Params) -> Mapping[str, Tensor]:
+        """Ignition delay, peaks of T and p, T and mixture fraction at the end."""
+        return summaries.summarise(times, states)
+
     def violations(self, states: Tensor, params: Params) -> Mapping[str, Tensor]:
         """``shares``, ``positivity``, ``gas_law``, ``products`` and ``state``; 1e-7 is what float32 leaves of zero."""
         return equations.violations(states)
@@ -84,19 +91,21 @@ PROBLEM = CombustorIgnition(
     title="Laser ignition of a model rocket combustor",
     equation=equations.EQUATION,
     fields=(
-        Field("temperature", "T", "K", "mean temperature of the chamber, p W/(rho R)"),
+        Field("temperature", "T", "K", "mean temperature of the chamber"),
         Field("pressure", "p", "Pa", "mean pressure of the chamber"),
         Field("density", "ρ", "kg m-3", "mean density of the chamber"),
         *(Field(name.lower(), f"Y_{name}", "1", f"mass fraction of {name}") for name in equations.SPECIES),
     ),
     parameters=(
-        Parameter("laser_x", "x₀", "m", "distance of the kernel from the injector", 0.012, 0.108),
-        Parameter("laser_y", "y₀", "m", "height of the kernel above the lower wall", 0.006, 0.054),
-        Parameter("energy", "E₀", "J", "energy the laser deposits", 10.0, 25.0, "log"),
-        Parameter("duration", "τ", "s", "full width of the pulse at half maximum", 1e-4, 5e-4, "log"),
-        Parameter("radius", "r₀", "m", "radius of the kernel at 1/e", 0.008, 0.014),
-        Parameter("equivalence_ratio", "φ", "1", "equivalence ratio of the whole feed", 0.14, 0.21),
-        Parameter("chamber_pressure", "p₀", "Pa", "pressure of the cold chamber", 1.5e5, 2.5e5),
+        Parameter("laser_x", "x₀", "m", "distance of the kernel from the injector", 0.012, 0.108, least=0.0, most=0.12),
+        Parameter(
+            "laser_y", "y₀", "m", "height of the kernel above the lower wall", 0.006, 0.054, least=0.0, most=0.06
+        ),
+        Parameter("energy", "E₀", "J", "energy the laser deposits", 10.0, 25.0, "log", least=0.0),
+        Parameter("duration", "τ", "s", "full width of the pulse at half maximum", 1e-4, 5e-4, "log", least=0.0),
+        Parameter("radius", "r₀", "m", "radius of the kernel at 1/e", 0.008, 0.014, least=0.0),
+        Parameter("equivalence_ratio", "φ", "1", "equivalence ratio of the whole feed", 0.14, 0.21, least=0.0),
+        Parameter("chamber_pressure", "p₀", "Pa", "pressure of the cold chamber", 1.5e5, 2.5e5, least=0.0),
     ),
     boundary={},
     metrics=("rollout/mae_share", "mae/temperature", "outcome/accuracy", "outcome/auc"),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sciml.core.problem import Evolves, Field, HasConstraints, HasOutcome, Parameter, Problem
+from sciml.core.problem import Evolves, Field, HasConstraints, HasOutcome, HasSummaries, Parameter, Problem
 from sciml.core.types import Grid, Params, Trajectory
 from sciml.reference import no_axes
 
@@ -14,7 +14,7 @@ from . import equations, reference
 
 
 @dataclass(frozen=True, kw_only=True)
-class StirredIgnition(Problem, Evolves, HasOutcome, HasConstraints):
+class StirredIgnition(Problem, Evolves, HasOutcome, HasSummaries, HasConstraints):
     """A kernel of 0.05 cm³, fed and drained, that a pulse of heat lights or not; GRI-Mech 3.0 without nitrogen.
 
     The kernel falls back to the feed's temperature, or burns at 2500 K to 3600 K, or (rarely) burns and is blown out.
@@ -23,6 +23,8 @@ class StirredIgnition(Problem, Evolves, HasOutcome, HasConstraints):
     """
 
     outcome: str = "ignition"
+    outcome_axes: tuple[str, ...] = ("residence_time", "energy")
+    summaries: tuple[Field, ...] = equations.SUMMARIES
 
     def grid(self, size: Sequence[int]) -> Grid:
         """No axes; `size` must be ``()``."""
@@ -40,6 +42,10 @@ class StirredIgnition(Problem, Evolves, HasOutcome, HasConstraints):
         """That the kernel burns at the last of the times given."""
         return equations.chance(states)
 
+    def summarise(self, times: Tensor, states: Tensor, params: Params) -> Mapping[str, Tensor]:
+        """When T passes 1500 K, peaks of T and p, T at the end."""
+        return equations.summarise(times, states)
+
     def violations(self, states: Tensor, params: Params) -> Mapping[str, Tensor]:
         """``shares``, ``positivity``, ``state``, and atoms ``C``, ``H``, ``O``; 1e-6 is what float32 leaves of zero."""
         return equations.violations(states, params)
@@ -55,12 +61,12 @@ PROBLEM = StirredIgnition(
         *(Field(name.lower(), f"Y_{name}", "1", f"mass fraction of {name}") for name in equations.SPECIES),
     ),
     parameters=(
-        Parameter("energy", "E₀", "J", "energy of the pulse", 0.05, 0.5, "log"),
-        Parameter("duration", "δ", "s", "full width of the pulse at half maximum", 1e-6, 3e-4, "log"),
-        Parameter("feed_temperature", "T₀", "K", "temperature of feed and fill", 280.0, 500.0),
-        Parameter("feed_pressure", "p₀", "Pa", "pressure of feed and fill", 1e5, 4e5, "log"),
-        Parameter("equivalence_ratio", "φ", "1", "equivalence ratio of feed and fill", 0.3, 3.0, "log"),
-        Parameter("residence_time", "τ", "s", "mass of the fill over the feed's rate", 3e-5, 3e-3, "log"),
+        Parameter("energy", "E₀", "J", "energy of the pulse", 0.05, 0.5, "log", least=0.0),
+        Parameter("duration", "δ", "s", "full width of the pulse at half maximum", 1e-6, 3e-4, "log", least=0.0),
+        Parameter("feed_temperature", "T₀", "K", "temperature of feed and fill", 280.0, 500.0, least=0.0),
+        Parameter("feed_pressure", "p₀", "Pa", "pressure of feed and fill", 1e5, 4e5, "log", least=0.0),
+        Parameter("equivalence_ratio", "φ", "1", "equivalence ratio of feed and fill", 0.3, 3.0, "log", least=0.0),
+        Parameter("residence_time", "τ", "s", "mass of the fill over the feed's rate", 3e-5, 3e-3, "log", least=0.0),
     ),
     boundary={},
     metrics=("rollout/mae_share", "mae/temperature", "outcome/accuracy", "outcome/auc"),

@@ -5,6 +5,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from sciml.core.problem import Field
+from sciml.metrics import first_crossing
+
 EQUATION = """\
 d(m Y_k)/dt = ṁ₀ Y_k,in − ṁ Y_k + V W_k ω_k(T, Y)        (GRI-Mech 3.0 without nitrogen and argon)
 d(m u)/dt   = ṁ₀ h_in − ṁ h + Q(t),   p V = m R T/W
@@ -29,6 +32,13 @@ PEAK = 2.5
 IGNITED = 1500.0
 """T [K] at the end that tells the outcomes apart."""
 _WIDTH = 150.0
+SUMMARIES = (
+    Field("ignition_time", "s_ign", "1", "time at which T passes 1500 K, share of the horizon"),
+    Field("peak_temperature", "T_max", "K", "highest temperature"),
+    Field("peak_pressure", "p_max", "Pa", "highest pressure"),
+    Field("final_temperature", "T_end", "K", "temperature at the end"),
+)
+"""The mixture fraction is none of them, since the reactor keeps that of its feed."""
 
 
 def horizon(params: Mapping[str, Tensor]) -> Tensor:
@@ -52,6 +62,17 @@ def fill(params: Mapping[str, Tensor]) -> Tensor:
 def chance(states: Tensor) -> Tensor:
     """``sigmoid((T_end − 1500 K)/150 K)``."""
     return torch.sigmoid((states[:, -1, 0] - IGNITED) / _WIDTH)
+
+
+def summarise(times: Tensor, states: Tensor) -> dict[str, Tensor]:
+    """`SUMMARIES` of states ``batch time 9``; times are resolved to frames, which are a hundredth of the horizon."""
+    temperature, pressure = states[..., 0], states[..., 1]
+    return {
+        "ignition_time": first_crossing(times.to(states), temperature, IGNITED),
+        "peak_temperature": temperature.amax(1),
+        "peak_pressure": pressure.amax(1),
+        "final_temperature": temperature[:, -1],
+    }
 
 
 def violations(states: Tensor, params: Mapping[str, Tensor]) -> dict[str, Tensor]:

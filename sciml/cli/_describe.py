@@ -76,7 +76,9 @@ def _problem(problem: Problem) -> dict[str, Any]:
         "solver": problem.solver,
         "solvers": [key for key, solver in registry.solvers().items() if solver.supports(problem).ok],
         "fields": [vars(f) for f in problem.fields],
-        "parameters": [vars(p) for p in problem.parameters],
+        "parameters": [
+            {key: value for key, value in vars(p).items() if key not in ("least", "most")} for p in problem.parameters
+        ],
         "invariants": [
             {"name": i.name, "long_name": i.long_name, "tolerance": i.tolerance} for i in problem.invariants
         ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -84,6 +85,7 @@ def predict(
     ),
     output: Path = typer.Option(Path("prediction.nc"), "--output", "-o", help="NetCDF file to write."),
     steps: int = typer.Option(0, min=0, help="Steps to forecast; 0 for as many as the run's own rollouts."),
+    extrapolate: bool = typer.Option(False, "--extrapolate", help="Allow parameters outside of their ranges."),
     problem: str = PROBLEM,
     json: bool = JSON,
 ) -> None:
@@ -92,7 +94,11 @@ def predict(
     from sciml.core import paths
     from sciml.data import netcdf_bytes
 
-    predicted = api.predict(folder, inputs, steps=steps or None, problem=problem or None)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", UserWarning)
+        predicted = api.predict(folder, inputs, steps=steps or None, problem=problem or None, extrapolate=extrapolate)
+    for entry in told:
+        typer.echo(typer.style("warning: ", fg=typer.colors.YELLOW, bold=True) + str(entry.message), err=True)
     paths.make_folder(output.parent)
     with paths.atomic_write(output) as temporary:
         temporary.write_bytes(netcdf_bytes(predicted))

@@ -20,6 +20,9 @@ from sciml.core.paths import check_name
 from sciml.core.statement import Statement
 from sciml.core.types import Grid, Params, Trajectory
 
+SHELL = (0.1, 0.2)
+"""How far outside of their ranges parameters are drawn to examine extrapolation, in shares of the range."""
+
 
 @dataclass(frozen=True)
 class Field:
@@ -39,6 +42,8 @@ class Parameter:
         name, symbol, units, long_name: as for `Field`.
         low, high: the range it is drawn from.
         scale: ``linear`` for a uniform draw, ``log`` for a uniform draw of its logarithm.
+        least, most: what is physically possible, where that is an end of the world near the range (a wall); None where
+            nothing is in the way.
     """
 
     name: str
@@ -48,6 +53,8 @@ class Parameter:
     low: float
     high: float
     scale: Literal["linear", "log"] = "linear"
+    least: float | None = None
+    most: float | None = None
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.low) and self.low <= self.high < math.inf) or (
@@ -58,10 +65,24 @@ class Parameter:
                 got=f"[{self.low}, {self.high}] ({self.scale})",
                 expected="finite low <= high, and low > 0 for a log scale",
             )
+        if self.possible[0] > self.low or self.possible[1] < self.high:
+            raise UserError(
+                f"parameter {self.name!r} has a range that is not possible",
+                got=f"[{self.low}, {self.high}]",
+                expected="values from {} to {}".format(*self.possible),
+            )
+
+    @property
+    def possible(self) -> tuple[float, float]:
+        """What is physically possible, infinite where nothing is in the way."""
+        return -math.inf if self.least is None else self.least, math.inf if self.most is None else self.most
 
     def draw(self, generator: torch.Generator) -> Float[Tensor, ""]:
         """One float64 value from the range."""
-        unit = torch.rand((), generator=generator, dtype=torch.float64)
+        return self.at(torch.rand((), generator=generator, dtype=torch.float64))
+
+    def at(self, unit: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
+        """The value at a place of the range on its scale: `low` at 0, `high` at 1, outside beyond them."""
         if self.scale == "log":
             return torch.exp(math.log(self.low) + unit * (math.log(self.high) - math.log(self.low)))
         return self.low + unit * (self.high - self.low)
@@ -127,6 +148,27 @@ class Problem(ABC):
     def draw(self, generator: torch.Generator) -> dict[str, Float[Tensor, ""]]:
         """One value of every parameter, in declaration order."""
         return {parameter.name: parameter.draw(generator) for parameter in self.parameters}
+
+    def draw_beyond(self, generator: torch.Generator) -> dict[str, Float[Tensor, ""]]:
+        """One value of every parameter, in the shell around the box of ranges that extrapolation is examined in.
+
+        Uniform where every parameter is at most 20 % of its range outside of it and one at least is 10 % or more
+        (`SHELL`), on the parameter's own scale; then cut to what is physically possible.
+
+        Raises: UserError for a problem without a parameter that varies.
+        """
+        if all(entry.low == entry.high for entry in self.parameters):
+            raise UserError(
+                f"problem {self.name!r} has no parameter that varies, so there is nothing beyond its ranges"
+            )
+        near, far = SHELL
+        varies = torch.tensor([entry.low < entry.high for entry in self.parameters])
+        while True:
+            units = (1 + 2 * far) * torch.rand(len(self.parameters), generator=generator, dtype=torch.float64) - far
+            if bool((((units < -near) | (units > 1 + near)) & varies).any()):
+                break
+        pairs = zip(self.parameters, units, strict=True)
+        return {entry.name: entry.at(unit).clamp(*entry.possible) for entry, unit in pairs}
 
 
 class Evolves(ABC):
@@ -257,10 +299,28 @@ class HasOutcome(ABC):
 
     outcome: str
     """What happens or does not, in a word: ``ignition``."""
+    outcome_axes: tuple[str, ...] = ()
+    """The two parameters over which a map of outcomes says most; none, and no map is drawn."""
 
     @abstractmethod
     def chance(self, states: Float[Tensor, "batch time channel"], params: Params) -> Float[Tensor, " batch"]:
         """A score in [0, 1] that it happened, above one half if it did; differentiable, NaN where states are."""
+
+
+class HasSummaries(ABC):
+    """Its trajectories are spoken of in a few numbers: when it ignites, how hot it gets, how it ends."""
+
+    summaries: tuple[Field, ...]
+    """What these quantities are called, other names than those of fields and parameters."""
+
+    @abstractmethod
+    def summarise(
+        self, times: Float[Tensor, " time"], states: Float[Tensor, "batch time channel"], params: Params
+    ) -> Mapping[str, Float[Tensor, " batch"]]:
+        """Every quantity by name, one value per sample; NaN where a sample has none (the delay of what never ignites).
+
+        Rows do not influence each other, and states that are not finite give no number that depends on them.
+        """
 
 
 class HasConstraints(ABC):
@@ -455,6 +515,7 @@ CAPABILITIES: tuple[type, ...] = (
     HasDynamics,
     HasReducedModel,
     HasOutcome,
+    HasSummaries,
     HasConstraints,
     HasHiddenTerm,
     HasSequences,

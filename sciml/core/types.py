@@ -112,7 +112,8 @@ class Prediction(NamedTuple):
         spread: its uncertainty, where the solver has one.
         status: one `sciml.core.status.Status` code per sample.
         stats: what it took, by name: ``evaluations`` (of a right-hand side, per sample) and ``calls`` (of the network,
-            for the whole batch) where the solver integrates.
+            for the whole batch) where the solver integrates; and what it states of each sample beside `mean`:
+            ``chance`` of the problem's outcome, ``summary/<name>``. What it does not state is computed from `mean`.
     """
 
     mean: Tensor

@@ -10,6 +10,7 @@ from sciml.data._card import (
     PresetCard,
     SamplesCard,
     Splits,
+    TrajectorySplits,
     read_card,
 )
 from sciml.data._check import Check
@@ -17,6 +18,7 @@ from sciml.data._dataset import Dataset, Split, open_dataset
 from sciml.data._export import export
 from sciml.data._generate import generate
 from sciml.data._info import info
+from sciml.data._layout import BEYOND
 from sciml.data._netcdf import netcdf_bytes
 from sciml.data._samples import (
     LabelledSplit,
@@ -33,6 +35,7 @@ from sciml.data._verify import verify
 from sciml.data._windows import Windows
 
 __all__ = [
+    "BEYOND",
     "AnyPreset",
     "Batch",
     "Card",
@@ -47,6 +50,7 @@ __all__ = [
     "Split",
     "Splits",
     "Statistics",
+    "TrajectorySplits",
     "Windows",
     "as_channels",
     "density_splits",

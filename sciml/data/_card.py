@@ -20,6 +20,16 @@ class Splits(Config):
     test: Count
 
 
+class TrajectorySplits(Config):
+    """How many trajectories each split holds."""
+
+    train: Count
+    valid: Count
+    test: Count
+    beyond: Count | None = None
+    """Test trajectories with parameters outside of their ranges (`Problem.draw_beyond`); None for none."""
+
+
 class PresetCard(Config):
     """One table ``[presets.NAME]`` of the card of a problem that is simulated in time."""
 
@@ -29,7 +39,7 @@ class PresetCard(Config):
     """Physical time between stored frames."""
     frames: int = pydantic.Field(strict=True, ge=2)
     """Stored states per trajectory, the initial one included."""
-    trajectories: Splits
+    trajectories: TrajectorySplits
     shard_size: Count
     """Trajectories per file, and the batch of the reference solver."""
     seed: int = pydantic.Field(strict=True, ge=0)

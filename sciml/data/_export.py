@@ -16,7 +16,7 @@ import xarray
 from sciml.core.errors import DataError, StorageError, UnknownNameError, UnsupportedError, UserError
 from sciml.core.paths import atomic_write, make_folder, storage_errors
 from sciml.data._dataset import Dataset
-from sciml.data._layout import SPLITS, Layout
+from sciml.data._layout import Layout
 from sciml.data._store import description, load_shard, to_xarray
 
 
@@ -48,7 +48,7 @@ def export(dataset: Dataset, format: str, destination: Path) -> list[Path]:
         )
     pattern, write = formats[format]
     name = {"problem": dataset.problem.name, "preset": dataset.preset}
-    targets = {split: Path(destination) / pattern.format(split=split, **name) for split in SPLITS}
+    targets = {split: Path(destination) / pattern.format(split=split, **name) for split in dataset.layout.splits}
     missing = [split for split, path in targets.items() if not _is_there(path, dataset.layout, split)]
     for split in missing:
         make_folder(targets[split].parent)

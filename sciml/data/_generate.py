@@ -28,7 +28,7 @@ from sciml.core.rng import generator
 from sciml.core.status import Status, count
 from sciml.core.types import Params, Trajectory
 from sciml.data._dataset import Dataset, lock_path, open_dataset
-from sciml.data._layout import Layout, Piece, make_layout
+from sciml.data._layout import BEYOND, Layout, Piece, make_layout
 from sciml.data._statistics import compute_statistics, load_statistics, save_statistics
 from sciml.data._store import Shard, load_shard, save_shard
 
@@ -93,7 +93,7 @@ def _simulate(layout: Layout, piece: Piece) -> tuple[Params, Trajectory]:
     draws, initials = [], []
     for index in range(piece.first, piece.first + piece.count):
         randomness = generator(layout.card.seed, problem.name, piece.split, index)
-        draws.append(problem.draw(randomness))
+        draws.append((problem.draw_beyond if piece.split == BEYOND else problem.draw)(randomness))
         initials.append(problem.initial(draws[-1], grid, randomness))
     parameters = {name: torch.stack([draw[name] for draw in draws]) for name in layout.parameter_names}
     trajectory = problem.simulate(parameters, torch.stack(initials), layout.times, grid)

@@ -3,14 +3,13 @@
 from typing import Any
 
 from sciml.data._dataset import Dataset
-from sciml.data._layout import SPLITS
 
 
 def info(dataset: Dataset) -> dict[str, Any]:
     """Sizes, bytes on disk, outcomes and statistics as plain data."""
     layout, statistics = dataset.layout, dataset.statistics
     splits = {}
-    for name in SPLITS:
+    for name in layout.splits:
         pieces = layout.pieces(name)
         splits[name] = {
             "trajectories": layout.size(name),

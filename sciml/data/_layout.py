@@ -20,6 +20,8 @@ FORMAT = 1
 """Version of the files; raised when their layout or the way seeds are derived changes."""
 
 SPLITS = ("train", "valid", "test")
+BEYOND = "beyond"
+"""The split with parameters outside of their ranges, of presets that ask for it."""
 _RESERVED = {"sample", "time", "status", "trajectory"}
 
 
@@ -78,10 +80,15 @@ class Layout:
         """Shape ``sample time channel *space`` of `count` trajectories."""
         return (count, self.card.frames, len(self.problem.fields), *self.grid.size)
 
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """Names of the splits."""
+        return SPLITS if self.card.trajectories.beyond is None else (*SPLITS, BEYOND)
+
     def size(self, split: str) -> int:
         """Number of trajectories in a split."""
-        if split not in SPLITS:
-            raise UnknownNameError("split", split, SPLITS)
+        if split not in self.splits:
+            raise UnknownNameError("split", split, self.splits)
         return getattr(self.card.trajectories, split)
 
     def pieces(self, split: str) -> list[Piece]:
@@ -93,7 +100,7 @@ class Layout:
 
     def all_pieces(self) -> list[Piece]:
         """The shards of every split."""
-        return [piece for split in SPLITS for piece in self.pieces(split)]
+        return [piece for split in self.splits for piece in self.pieces(split)]
 
     def path(self, piece: Piece) -> Path:
         """The file of a shard."""
@@ -150,6 +157,9 @@ def make_layout(problem: Problem, preset: str) -> Layout:
 
 
 def _digest(problem: Problem, about: Card, card: PresetCard, grid: Grid) -> str:
+    table = card.model_dump(mode="json", exclude={"cost"})
+    if card.trajectories.beyond is None:
+        del table["trajectories"]["beyond"]
     content = {
         "format": FORMAT,
         "problem": problem.name,
@@ -159,6 +169,6 @@ def _digest(problem: Problem, about: Card, card: PresetCard, grid: Grid) -> str:
         "boundary": dict(problem.boundary),
         "axes": [asdict(axis) for axis in grid.axes],
         "time_units": about.time_units,
-        "card": card.model_dump(mode="json", exclude={"cost"}),
+        "card": table,
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True, allow_nan=False).encode()).hexdigest()

@@ -15,7 +15,7 @@ from sciml.core.rng import generator
 from sciml.core.status import Status, count
 from sciml.data._check import Check
 from sciml.data._generate import simulate_piece
-from sciml.data._layout import SPLITS, Layout, Piece, make_layout
+from sciml.data._layout import BEYOND, Layout, Piece, make_layout
 from sciml.data._samples import has_samples
 from sciml.data._samples_info import verify_samples
 from sciml.data._statistics import compute_statistics, load_statistics
@@ -66,7 +66,7 @@ def verify(problem: Problem, preset: str, *, seed: int = 0, progress: Progress =
             except DataError as error:
                 found.damaged.append(str(error))
             advance()
-    total = sum(map(layout.size, SPLITS))
+    total = sum(map(layout.size, layout.splits))
     sound = len(found.status) == total
     outcomes = ", ".join(f"{n} {name}" for name, n in count(found.status).items()) or "none"
     return [
@@ -75,7 +75,9 @@ def verify(problem: Problem, preset: str, *, seed: int = 0, progress: Progress =
         _check("labels", found.labels, "dimensions, coordinates and units"),
         _check("finite", found.not_finite, f"every successful trajectory is finite; outcomes: {outcomes}"),
         _check(
-            "splits", found.repeated, f"{len(found.initial)} initial states, all different, in {len(SPLITS)} splits"
+            "splits",
+            found.repeated,
+            f"{len(found.initial)} initial states, all different, in {len(layout.splits)} splits",
         ),
         _check("parameters", found.outside, "within their ranges: " + (", ".join(layout.parameter_names) or "none")),
         *(
@@ -104,8 +106,12 @@ def _examine(layout: Layout, piece: Piece, shard: Shard, found: _Findings) -> No
         found.initial[key] = name
         if good[row] and not shard.states[row].isfinite().all():
             found.not_finite.append(f"{name} has status ok and values that are not finite")
-        for entry, value in zip(layout.problem.parameters, shard.parameters[row].tolist(), strict=True):
-            if not entry.low <= value <= entry.high:
+        columns = list(zip(layout.problem.parameters, shard.parameters[row].tolist(), strict=True))
+        inside = [entry.low <= value <= entry.high for entry, value in columns]
+        if piece.split == BEYOND and all(inside):
+            found.outside.append(f"{name} has every parameter within its range, and should have one outside")
+        for (entry, value), fits in zip(columns, inside, strict=True):
+            if not fits and piece.split != BEYOND:
                 found.outside.append(f"{name} has {entry.name} = {value}, outside [{entry.low}, {entry.high}]")
     if good.any():
         states = shard.states[good].double()

@@ -10,6 +10,7 @@ from sciml.metrics._absolute import max_error as max_error
 from sciml.metrics._absolute import pearson as pearson
 from sciml.metrics._absolute import rmse as rmse
 from sciml.metrics._absolute import summed_mse as summed_mse
+from sciml.metrics._events import first_crossing as first_crossing
 from sciml.metrics._relative import apebench_nrmse as apebench_nrmse
 from sciml.metrics._relative import h1_relative as h1_relative
 from sciml.metrics._relative import lp_relative as lp_relative
@@ -31,6 +32,7 @@ __all__ = [
     "brmse",
     "crmse",
     "drift",
+    "first_crossing",
     "frmse",
     "geometric_mean",
     "h1_relative",

@@ -142,7 +142,11 @@ def read_forecasts(view: RunView) -> Forecasts | None:
             truth=states,
             times=truth["time"].to_numpy().astype(np.float64),
             samples=truth["sample"].to_numpy() if "sample" in truth.coords else np.arange(truth.sizes["sample"]),
-            parameters={str(name): array.to_numpy() for name, array in truth.items() if array.dims == ("sample",)},
+            parameters={
+                str(name): array.to_numpy()
+                for name, array in truth.items()
+                if array.dims == ("sample",) and "role" not in array.attrs
+            },
             history=int(truth.attrs.get("history", 1)),
             rolled_out=tuple(
                 (entry, _rollout(solvers[entry.key], names, truth))

@@ -29,7 +29,8 @@ def time_series(
 def _one_series(forecasts: Forecasts, sample: int, channel: int, seen_until: float | None, name: str) -> Figure:
     field, seen = forecasts.fields[channel], forecasts.observed
     truth = forecasts.truth[sample, :, channel]
-    limit = 4 * float(np.abs(truth[np.isfinite(truth)]).max(initial=0.0)) or np.inf
+    largest, anywhere = (_largest(values) for values in (truth, forecasts.truth[:, :, channel]))
+    limit = max(4 * largest, anywhere) or np.inf
     left = []
 
     def paint(axes) -> None:
@@ -45,6 +46,7 @@ def _one_series(forecasts: Forecasts, sample: int, channel: int, seen_until: flo
         if seen_until is not None:
             shade_after(axes, seen_until, forecasts.times[-1])
         axes.set(xlabel="time", ylabel=field.label)
+        scale_axis(axes.xaxis)
         scale_axis(axes.yaxis, limit=limit)
 
     words = f"{field.label} over time, test sample {forecasts.samples[sample]}"
@@ -57,6 +59,10 @@ def _one_series(forecasts: Forecasts, sample: int, channel: int, seen_until: flo
     )
     note = f" Leaving the frame: {', '.join(left)}." if left else ""
     return Figure(figure.name, figure.svg, figure.title, figure.caption + note, figure.alt)
+
+
+def _largest(values: np.ndarray) -> float:
+    return float(np.abs(values[np.isfinite(values)]).max(initial=0.0))
 
 
 def phase_portrait(forecasts: Forecasts, sample: int, *, name: str, title: str) -> Figure:

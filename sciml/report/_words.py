@@ -13,6 +13,13 @@ _WHEN = {
     "interpolation": "up to the last observation time",
     "extrapolation": "after the last observation time",
     "all": "all times",
+    "mae": "mean absolute error",
+    "summary": "mean absolute error",
+    "compared": "samples compared",
+    "constraint": "largest violation",
+    "beyond": "parameters out of range",
+    "beyond/mae": "mean absolute error, parameters out of range",
+    "beyond/outcome": "outcome, parameters out of range",
 }
 _WHAT = {
     "relative_l2": "relative L2 error",
@@ -51,7 +58,7 @@ _WHOLE = {
     "residual/max": "largest residual",
     "condition/rms": "faults of conditions (RMS)",
 }
-_RISES = ("pearson", "valid_steps", "accuracy", "r2")
+_RISES = ("pearson", "valid_steps", "accuracy", "auc", "r2")
 _TARGETS = {"normalisation": 1.0}
 _COSTS = ("evaluations", "calls", "seconds")
 _GIVEN = ("floor",)
@@ -161,7 +168,7 @@ def best_of(values: Mapping[str, float | None], *, larger: bool = False, target:
 
 def best_metric(metric: str, values: Mapping[str, float | None]) -> str | None:
     """`best_of` with what is better for `metric`; None for one that says something of the test, not of a solver."""
-    if metric.rpartition("/")[2] in _GIVEN:
+    if metric.rpartition("/")[2] in _GIVEN or metric.startswith("compared/"):
         return None
     return best_of(values, larger=rises(metric), target=target(metric))
 

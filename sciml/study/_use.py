@@ -1,5 +1,6 @@
 """Using a finished run: bring it back, examine it again, apply it to new inputs."""
 
+import warnings
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,7 +15,7 @@ from sciml.core.progress import Progress
 from sciml.study._fit import spec_of
 from sciml.study._folder import CONFIG, WEIGHTS, RunConfig, read_config
 from sciml.study._record import Metrics, Record, finite
-from sciml.train import Solver, Task, load_weights
+from sciml.train import Parametrised, Solver, Task, load_weights, out_of_range
 
 
 class Loaded(NamedTuple):
@@ -89,7 +90,12 @@ def evaluate_run(
 
 
 def predict_run(
-    folder: str | Path, inputs: str | Path, *, steps: int | None = None, problem: str | Path | None = None
+    folder: str | Path,
+    inputs: str | Path,
+    *,
+    steps: int | None = None,
+    problem: str | Path | None = None,
+    extrapolate: bool = False,
 ) -> xarray.Dataset:
     """Apply a finished run to a file of inputs.
 
@@ -99,14 +105,24 @@ def predict_run(
             initial state, observations.
         steps: how far to predict; None for what the file or the run's own test trajectories say.
         problem: as for `load_run`.
+        extrapolate: whether parameters may lie outside of their ranges; if they do, a warning says so, and so does the
+            attribute ``extrapolated`` of the answer.
 
     Returns: named arrays with units, and a status per sample.
 
-    Raises: DataError for inputs that do not fit the problem.
+    Raises: DataError for inputs that do not fit the problem; UserError for a parameter outside of its range.
     """
     loaded = load_run(folder, problem=problem)
     given = loaded.task.read_inputs(Path(inputs), steps)
-    return loaded.task.describe(given, loaded.solver.predict(loaded.module, given))
+    outside = out_of_range(loaded.problem, given) if isinstance(given, Parametrised) else []
+    if outside and not extrapolate:
+        raise outside[0]
+    found = loaded.task.describe(given, loaded.solver.predict(loaded.module, given))
+    if outside:
+        told = "; ".join(f"{error.what}: {error.got}, range {error.expected}" for error in outside)
+        warnings.warn(f"{told}; nothing says how wrong the prediction is there", stacklevel=2)
+        found.attrs["extrapolated"] = told
+    return found
 
 
 def _problem_of(config: RunConfig, folder: Path, given: str | Path | None) -> Problem:

@@ -36,6 +36,8 @@ from sciml.train._distributed import process_group as process_group
 from sciml.train._forecast import Forecast as Forecast
 from sciml.train._forecast_data import ForecastConfig as ForecastConfig
 from sciml.train._forecast_data import Window as Window
+from sciml.train._inputs import Parametrised as Parametrised
+from sciml.train._inputs import out_of_range as out_of_range
 from sciml.train._match import count_parameters as count_parameters
 from sciml.train._match import match_parameters as match_parameters
 from sciml.train._paths import Paths as Paths

@@ -2,14 +2,15 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import torch
 import xarray
 from jaxtyping import Float
 from torch import Tensor
 
-from sciml.core.errors import DataError
-from sciml.core.problem import Problem
+from sciml.core.errors import DataError, UserError
+from sciml.core.problem import Parameter, Problem
 
 
 def open_inputs(path: Path, problem: Problem, what: str, names: Sequence[str] | None = None) -> xarray.Dataset:
@@ -64,6 +65,51 @@ def parameter_columns(
         columns.append(numbers(path, array).expand(samples))
         check_finite(path, parameter.name, columns[-1])
     return torch.stack(columns, dim=1) if columns else torch.zeros(samples, 0)
+
+
+@runtime_checkable
+class Parametrised(Protocol):
+    """Inputs that carry physical parameters, in declaration order, in single precision."""
+
+    parameters: Float[Tensor, "sample parameter"]
+
+
+def out_of_range(problem: Problem, inputs: Parametrised) -> list[UserError]:
+    """An error for every parameter with a value outside of the range that the problem draws it from.
+
+    Ranges are closed and compared in single precision, as values are stored, so that an end of a range is inside.
+
+    Raises: UserError for a value that is not physically possible, which no range would help.
+    """
+    found = []
+    for entry, values in zip(problem.parameters, inputs.parameters.float().unbind(1), strict=True):
+        fault, fix = "is not physically possible", "Change it."
+        if error := _outside(entry, values, entry.possible, fault, fix):
+            raise error
+        fault = "lies outside of the range that the run was trained on"
+        fix = (
+            "Change it, or allow such values with --extrapolate (extrapolate=True in Python): nothing says how wrong a "
+            "prediction is there."
+        )
+        found += [_outside(entry, values, (entry.low, entry.high), fault, fix)]
+    return [error for error in found if error]
+
+
+def _outside(
+    entry: Parameter, values: Float[Tensor, " sample"], ends: tuple[float, float], fault: str, fix: str
+) -> UserError | None:
+    low, high = values.new_tensor(ends)
+    outside = torch.nonzero((values < low) | (values > high)).flatten().tolist()
+    if not outside:
+        return None
+    more = f" and {len(outside) - 1} more" if len(outside) > 1 else ""
+    units = "" if entry.units == "1" else f" {entry.units}"
+    return UserError(
+        f"parameter {entry.name!r} {fault}",
+        got=f"{float(values[outside[0]]):.6g}{units} (sample {outside[0]}{more})",
+        expected=f"[{ends[0]:g}, {ends[1]:g}]{units}",
+        fix=fix,
+    )
 
 
 def check_finite(path: Path, name: str, values: Tensor) -> None:

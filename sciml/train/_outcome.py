@@ -1,11 +1,15 @@
-"""Scores of predicted trajectories that end in one of two ways or must obey constraints."""
+"""Trajectories that end in one of two ways, are summed up in a few numbers, or must obey constraints: their scores."""
+
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from sciml.core.problem import HasConstraints, HasOutcome, Problem
-from sciml.core.types import Params
+from sciml.core.problem import Evolves, HasConstraints, HasOutcome, HasSummaries, Problem
+from sciml.core.rng import generator
+from sciml.core.types import Grid, Params, Prediction
 
 
 def named_parameters(problem: Problem, parameters: Float[Tensor, "sample parameter"]) -> Params:
@@ -14,20 +18,28 @@ def named_parameters(problem: Problem, parameters: Float[Tensor, "sample paramet
     return dict(zip(names, parameters.double().unbind(1), strict=True))
 
 
+def chance_of(problem: Problem, prediction: Prediction, params: Params) -> Float[Tensor, " sample"] | None:
+    """The chance of the outcome that the solver states (``chance`` among its statistics), else that of its states.
+
+    None if the problem has no outcome.
+    """
+    if not isinstance(problem, HasOutcome):
+        return None
+    told = prediction.stats.get("chance")
+    return problem.chance(prediction.mean.double(), params) if told is None else told.double()
+
+
 def outcome_scores(
-    problem: Problem,
-    predicted: Float[Tensor, "sample time channel"],
-    true: Float[Tensor, "sample time channel"],
-    params: Params,
+    problem: Problem, prediction: Prediction, true: Float[Tensor, "sample time channel"], params: Params
 ) -> dict[str, float]:
     """``outcome/accuracy`` and, where both outcomes occur, ``outcome/auc``; empty if the problem has no outcome.
 
     A prediction that is not finite says neither: it is wrong, and ranks as undecided.
     """
-    if not isinstance(problem, HasOutcome):
+    chance = chance_of(problem, prediction, params)
+    if not isinstance(problem, HasOutcome) or chance is None:
         return {}
     happened = problem.chance(true.double(), params) > 0.5
-    chance = problem.chance(predicted.double(), params)
     right = ((chance > 0.5) == happened) & chance.isfinite()
     scores = {"outcome/accuracy": float(right.double().mean())}
     area = area_under_curve(chance.nan_to_num(nan=0.5), happened)
@@ -40,6 +52,93 @@ def area_under_curve(scores: Float[Tensor, " sample"], positive: Bool[Tensor, " 
     if not len(high) or not len(low):
         return None
     return float(((high[:, None] > low) + 0.5 * (high[:, None] == low)).double().mean())
+
+
+def summaries_of(
+    problem: Problem, times: Float[Tensor, " time"], prediction: Prediction, params: Params
+) -> dict[str, Float[Tensor, " sample"]]:
+    """The problem's summaries that the solver states (``summary/<name>`` among its statistics), else of its states."""
+    if not isinstance(problem, HasSummaries):
+        return {}
+    found = problem.summarise(times.double(), prediction.mean.double(), params)
+    return {name: prediction.stats.get(f"summary/{name}", value).double() for name, value in found.items()}
+
+
+def summary_scores(
+    problem: Problem,
+    times: Float[Tensor, " time"],
+    prediction: Prediction,
+    true: Float[Tensor, "sample time channel"],
+    params: Params,
+) -> dict[str, float]:
+    """``summary/<name>`` and ``compared/<name>``: the mean absolute error in the quantity's units, and over how many.
+
+    Compared are samples that have the quantity in truth and in prediction: there is no error of the delay of a case
+    that never ignites, or is predicted never to. Where there is none to compare, the error is left out.
+    """
+    truth = summaries_of(problem, times, Prediction(true), params)
+    scores: dict[str, float] = {}
+    for name, values in summaries_of(problem, times, prediction, params).items():
+        both = values.isfinite() & truth[name].isfinite()
+        if both.any():
+            scores[f"summary/{name}"] = float((values - truth[name])[both].abs().mean())
+        scores[f"compared/{name}"] = float(both.sum())
+    return scores
+
+
+def labelled_summaries(problem: Problem, found: Mapping[str, Tensor]) -> dict[str, Any]:
+    """One variable ``summary_<name>`` on ``sample`` per quantity, with units."""
+    entries = {entry.name: entry for entry in problem.summaries} if isinstance(problem, HasSummaries) else {}
+    return {
+        f"summary_{name}": ("sample", values.numpy(), {**_words(entries[name]), "role": "summary"})
+        for name, values in found.items()
+    }
+
+
+def labelled_chance(problem: Problem, chance: Float[Tensor, " sample"] | None) -> dict[str, Any]:
+    """The variable ``chance`` on ``sample``; nothing where there is no outcome."""
+    if chance is None or not isinstance(problem, HasOutcome):
+        return {}
+    return {"chance": ("sample", chance.numpy(), {"units": "1", "long_name": problem.outcome, "role": "outcome"})}
+
+
+def map_inputs(
+    problem: Problem, grid: Grid, side: int
+) -> tuple[Float[Tensor, "place channel"], Float[Tensor, "place parameter"]] | None:
+    """Starts and parameters on a lattice over the two axes of the outcome map, the other parameters mid-range.
+
+    Places are numbered along the first axis first. None where the problem names no two axes.
+    """
+    if not isinstance(problem, HasOutcome) or not isinstance(problem, Evolves) or len(problem.outcome_axes) != 2:
+        return None
+    along = torch.linspace(0.0, 1.0, side, dtype=torch.float64)
+    second, first = torch.meshgrid(along, along, indexing="ij")
+    units = dict(zip(problem.outcome_axes, (first.flatten(), second.flatten()), strict=True))
+    middle = torch.full((side * side,), 0.5, dtype=torch.float64)
+    params = {entry.name: entry.at(units.get(entry.name, middle)) for entry in problem.parameters}
+    rows = [{name: values[i] for name, values in params.items()} for i in range(side * side)]
+    states = torch.stack([problem.initial(row, grid, generator(0, "outcome map")) for row in rows])
+    return states.float(), torch.stack(list(params.values()), 1).float()
+
+
+def labelled_map(
+    problem: Problem, parameters: Float[Tensor, "place parameter"], chance: Float[Tensor, " place"], side: int
+) -> dict[str, Any]:
+    """The variable ``chance_map`` on the two parameters of the map, which are its coordinates."""
+    assert isinstance(problem, HasOutcome)
+    names = [entry.name for entry in problem.parameters]
+    first, second = (parameters[:, names.index(name)].view(side, side) for name in problem.outcome_axes)
+    entries = {entry.name: entry for entry in problem.parameters}
+    x, y = problem.outcome_axes
+    return {
+        "chance_map": ((y, x), chance.view(side, side).numpy(), {"units": "1", "long_name": problem.outcome}),
+        x: (x, first[0].numpy(), _words(entries[x])),
+        y: (y, second[:, 0].numpy(), _words(entries[y])),
+    }
+
+
+def _words(entry: Any) -> dict[str, str]:
+    return {"units": entry.units, "long_name": entry.long_name, "symbol": entry.symbol}
 
 
 def constraint_scores(

@@ -1,6 +1,7 @@
 """Learning the dynamics of an ordinary differential equation: examples, validation and examination."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 import xarray
@@ -29,10 +30,24 @@ from sciml.train._no_space import (
     time_coordinate,
     whole_error,
 )
-from sciml.train._outcome import constraint_scores, named_parameters, outcome_scores
+from sciml.train._outcome import (
+    chance_of,
+    constraint_scores,
+    labelled_chance,
+    labelled_map,
+    labelled_summaries,
+    map_inputs,
+    named_parameters,
+    outcome_scores,
+    summaries_of,
+    summary_scores,
+)
 from sciml.train._solver import Solver
 from sciml.train._task import Examination, Task
 from sciml.train._trajectories_data import Start, TrajectoriesConfig, TrajectoryBatch, TrajectoryExamples, read_start
+
+_MAP = 15
+"""Places along each axis of the map of outcomes."""
 
 
 class Trajectories(Task):
@@ -47,7 +62,11 @@ class Trajectories(Task):
         mae/<field>: mean absolute error of a field in its units, over samples and times.
         outcome/accuracy, outcome/auc: for a problem that `HasOutcome`, the share of samples whose outcome is predicted
             right, and the area under the ROC curve of the predicted chance; the latter where both outcomes occur.
+        summary/<name>, compared/<name>: for a problem that `HasSummaries`, the mean absolute error of each quantity
+            over the samples that have it in truth and in prediction, and how many these are.
         constraint/<name>: for a problem that `HasConstraints`, the largest violation anywhere in the predictions.
+        beyond/mae_share, beyond/mae/<field>, beyond/outcome/…: the same on the split of parameters outside of their
+            ranges, where the dataset has one, the share in standard deviations of the test signal too.
         evaluations, calls: of the right-hand side, mean over samples, and of the network, where the solver counts them.
         prediction/seconds: median wall time of predicting the whole test split.
     """
@@ -94,8 +113,10 @@ class Trajectories(Task):
             "rollout/mae_share": float((absolute / true.double().std((0, 1), correction=0)).mean()),
             **self._window_error(solver, module, true),
             **{f"mae/{field.name}": float(v) for field, v in zip(self.problem.fields, absolute, strict=True)},
-            **outcome_scores(self.problem, prediction.mean, true, parameters),
+            **outcome_scores(self.problem, prediction, true, parameters),
+            **summary_scores(self.problem, inputs.times, prediction, true, parameters),
             **constraint_scores(self.problem, prediction.mean, parameters),
+            **self._beyond(solver, module, true.double().std((0, 1), correction=0)),
             **cost_of(prediction),
             "prediction/seconds": seconds,
         }
@@ -104,6 +125,8 @@ class Trajectories(Task):
                 **labelled_fields(self.problem, prediction.mean[:, 1:]),
                 "relative_l2": (("sample", "time"), curve.numpy()),
                 **labelled_outcome(prediction),
+                **self._in_own_terms(inputs, prediction),
+                **self._outcome_map(solver, module, inputs),
             },
             {"time": time_coordinate(self.source, inputs.times[1:])},
         )
@@ -113,7 +136,9 @@ class Trajectories(Task):
     def truth(self) -> xarray.Dataset:
         """The test trajectories themselves with parameters and units; the first frame is what is given."""
         states, parameters = good_states(self.source, "test"), good_parameters(self.source, "test")
+        inputs = self._starts("test")
         arrays = labelled_fields(self.problem, states) | labelled_parameters(self.problem, parameters)
+        arrays |= self._in_own_terms(inputs, Prediction(states))
         coords = {"time": time_coordinate(self.source, self.source.layout.times)}
         return xarray.Dataset(arrays, coords, {"history": 1, "problem": self.problem.name})
 
@@ -129,6 +154,7 @@ class Trajectories(Task):
     def describe(self, inputs: Start, prediction: Prediction) -> xarray.Dataset:
         """A prediction as named fields with units at the times asked for, the start included."""
         arrays = labelled_fields(self.problem, prediction.mean.cpu()) | labelled_outcome(prediction)
+        arrays |= self._in_own_terms(inputs, prediction)
         return xarray.Dataset(arrays, {"time": time_coordinate(self.source, inputs.times)})
 
     def explain(self, solver: Solver, module: nn.Module, batch: TrajectoryBatch) -> str:
@@ -147,6 +173,38 @@ class Trajectories(Task):
         states = good_states(self.source, name)
         return Start(states[:, 0], good_parameters(self.source, name), stored_times(self.source))
 
+    def _in_own_terms(self, inputs: Start, prediction: Prediction) -> dict[str, Any]:
+        """The chance of the outcome and the summaries, as far as the problem has them."""
+        params = named_parameters(self.problem, inputs.parameters)
+        return {
+            **labelled_chance(self.problem, chance_of(self.problem, prediction, params)),
+            **labelled_summaries(self.problem, summaries_of(self.problem, inputs.times, prediction, params)),
+        }
+
+    def _outcome_map(self, solver: Solver, module: nn.Module, inputs: Start) -> dict[str, Any]:
+        """The predicted chance over the problem's two axes; nothing where it names none."""
+        found = map_inputs(self.problem, self.grid, _MAP)
+        if found is None:
+            return {}
+        prediction = predict_on(solver, module, Start(*found, inputs.times))
+        chance = chance_of(self.problem, prediction, named_parameters(self.problem, found[1]))
+        assert chance is not None
+        return labelled_map(self.problem, found[1], chance, _MAP)
+
+    def _beyond(self, solver: Solver, module: nn.Module, spread: Float[Tensor, " channel"]) -> dict[str, float]:
+        """``beyond/…``: errors, shares in units of `spread`, and outcomes, with parameters outside of their ranges."""
+        if data.BEYOND not in self.source.layout.splits:
+            return {}
+        inputs, true = self._starts(data.BEYOND), good_states(self.source, data.BEYOND)
+        prediction = predict_on(solver, module, inputs)
+        absolute = (prediction.mean - true)[:, 1:].abs().double().mean((0, 1))
+        outcomes = outcome_scores(self.problem, prediction, true, named_parameters(self.problem, inputs.parameters))
+        return {
+            "beyond/mae_share": float((absolute / spread).mean()),
+            **{f"beyond/mae/{field.name}": float(v) for field, v in zip(self.problem.fields, absolute, strict=True)},
+            **{f"beyond/{key}": value for key, value in outcomes.items()},
+        }
+
     def _window_error(
         self, solver: Solver, module: nn.Module, true: Float[Tensor, "sample time channel"]
     ) -> dict[str, float]:
@@ -156,11 +214,16 @@ class Trajectories(Task):
         steps = self.settings.window - 1
         count_windows = (true.shape[1] - 1) // steps
         kept = true[:, : count_windows * steps + 1]
-        starts = kept[:, :-1:steps].flatten(0, 1)
-        parameters = good_parameters(self.source, "test").repeat_interleave(count_windows, dim=0)
-        times = stored_times(self.source)[: steps + 1]
-        predicted = predict_on(solver, module, Start(starts, parameters, times)).mean[:, 1:]
-        predicted = predicted.unflatten(0, (len(true), count_windows)).flatten(1, 2)
+        parameters, times = good_parameters(self.source, "test"), stored_times(self.source)
+        predicted = torch.cat(
+            [
+                predict_on(solver, module, Start(true[:, first], parameters, times[first : first + steps + 1])).mean[
+                    :, 1:
+                ]
+                for first in range(0, count_windows * steps, steps)
+            ],
+            dim=1,
+        )
         return {"window/relative_l2": float(whole_error(relative_error(predicted, kept[:, 1:])).double().mean())}
 
 

@@ -54,21 +54,31 @@ class TrajectoryBatch:
 
     Fields:
         states: consecutive frames, ``batch window channel``.
-        times: time since the first frame, ``window``; the dynamics are taken not to depend on time itself.
+        times: time since the first frame, ``window``, for dynamics that do not depend on time itself.
         parameters: physical parameters in declaration order, ``batch parameter``.
+        since: time of the first frame, ``batch``; None where it is zero for all.
     """
 
     states: Float[Tensor, "batch window channel"]
     times: Float[Tensor, " window"]
     parameters: Float[Tensor, "batch parameter"]
+    since: Float[Tensor, " batch"] | None = None
+
+    @property
+    def moments(self) -> Float[Tensor, "batch window"]:
+        """Times of the frames by the clock, for dynamics that depend on it."""
+        rows = self.times.expand(len(self.states), -1)
+        return rows if self.since is None else self.since[:, None] + rows
 
     def to(self, device: torch.device | str) -> "TrajectoryBatch":
         """The same batch on another device."""
-        return TrajectoryBatch(self.states.to(device), self.times.to(device), self.parameters.to(device))
+        since = None if self.since is None else self.since.to(device)
+        return TrajectoryBatch(self.states.to(device), self.times.to(device), self.parameters.to(device), since)
 
     def rows(self, rows: slice) -> "TrajectoryBatch":
         """A part of the batch (the share of one process or one accumulation step)."""
-        return replace(self, states=self.states[rows], parameters=self.parameters[rows])
+        since = None if self.since is None else self.since[rows]
+        return replace(self, states=self.states[rows], parameters=self.parameters[rows], since=since)
 
     def __len__(self) -> int:
         return len(self.states)
@@ -92,7 +102,8 @@ class TrajectoryExamples:
             noise = torch.randn(states.shape, generator=randomness)
             states = states + config.noise * dataset.statistics.field_std * noise
         self.states, self.parameters = states, good_parameters(dataset, "train")
-        self.times = stored_times(dataset)[:window]
+        self._clock = stored_times(dataset)
+        self.times = self._clock[:window]
         self._starts = frames - window + 1
 
     def __len__(self) -> int:
@@ -102,7 +113,8 @@ class TrajectoryExamples:
         """The windows at `indices`."""
         sample, start = indices // self._starts, indices % self._starts
         frames = start[:, None] + torch.arange(len(self.times))
-        return TrajectoryBatch(self.states[sample[:, None], frames], self.times, self.parameters[sample])
+        states, since = self.states[sample[:, None], frames], self._clock[start]
+        return TrajectoryBatch(states, self.times, self.parameters[sample], since)
 
 
 def read_start(path: Path, problem: Problem, steps: int | None, dt: float, frames: int) -> Start:

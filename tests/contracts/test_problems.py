@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from sciml.core import registry, rng
-from sciml.core.problem import CAPABILITIES, Evolves
+from sciml.core.problem import CAPABILITIES, Evolves, HasOutcome, HasSummaries
 from sciml.core.status import Status
 from sciml.data import read_card
 from sciml.metrics import drift
@@ -121,3 +121,31 @@ def test_the_solver_it_names_applies(problem):
     solver = registry.solver(problem.solver)
     assert solver.supports(problem).ok, solver.supports(problem).reason
     assert isinstance(problem, solver.task.capability)
+
+
+def test_summaries_keep_the_contract(problem):
+    """A quantity per name and sample; rows apart; nothing from states that are not finite; names of their own."""
+    if not isinstance(problem, HasSummaries):
+        pytest.skip(f"{problem.name} is not spoken of in summaries")
+    params, initial, times, grid = make(problem, count=3, steps=4)
+    states = problem.simulate(params, initial, times, grid).states
+    found = problem.summarise(times, states, params)
+    names = [entry.name for entry in problem.summaries]
+    assert list(found) == names
+    assert len({*names, *(entry.name for entry in (*problem.fields, *problem.parameters))}) == len(
+        (*names, *problem.fields, *problem.parameters)
+    )
+    alone = problem.summarise(times, states[1:2], {name: value[1:2] for name, value in params.items()})
+    broken = problem.summarise(times, torch.full_like(states, math.nan), params)
+    for entry in problem.summaries:
+        assert entry.symbol and entry.units and entry.long_name, entry
+        assert found[entry.name].shape == (3,)
+        torch.testing.assert_close(alone[entry.name], found[entry.name][1:2], equal_nan=True, rtol=1e-12, atol=0)
+        assert broken[entry.name].isnan().all()
+
+
+def test_the_axes_of_its_outcome_are_two_of_its_parameters(problem):
+    if not isinstance(problem, HasOutcome) or not problem.outcome_axes:
+        pytest.skip(f"{problem.name} has no map of outcomes")
+    assert len(set(problem.outcome_axes)) == 2
+    assert set(problem.outcome_axes) <= {entry.name for entry in problem.parameters}

@@ -31,6 +31,44 @@ def test_impossible_ranges_are_refused(low, high, scale):
         Parameter("a", "a", "1", "a", low, high, scale)
 
 
+def test_places_of_a_range():
+    linear, log = Parameter("a", "a", "1", "a", 2.0, 4.0), Parameter("b", "b", "1", "b", 1.0, 100.0, "log")
+    units = torch.tensor([-0.5, 0.0, 0.5, 1.0, 1.5], dtype=torch.float64)
+    torch.testing.assert_close(linear.at(units), torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0]).double())
+    torch.testing.assert_close(log.at(units), torch.tensor([0.1, 1.0, 10.0, 100.0, 1000.0]).double())
+
+
+def test_a_range_must_be_possible():
+    assert Parameter("a", "a", "1", "a", 0.0, 1.0, least=0.0).possible == (0.0, float("inf"))
+    with pytest.raises(UserError, match="range that is not possible"):
+        Parameter("a", "a", "1", "a", -1.0, 1.0, least=0.0)
+
+
+def test_draws_beyond_the_ranges_lie_in_the_shell(advection):
+    """Ten to twenty per cent outside in one parameter at least, on its own scale; cut at walls; fixed ones stay."""
+    parameters = (
+        Parameter("p", "p", "1", "p", 2.0, 4.0),
+        Parameter("q", "q", "1", "q", 1.0, 100.0, "log"),
+        Parameter("r", "r", "1", "r", 0.0, 1.0, least=0.0, most=1.05),
+        Parameter("s", "s", "1", "s", 7.0, 7.0),
+    )
+    problem = dataclasses.replace(registry.problem(advection), parameters=parameters)
+    draws = [problem.draw_beyond(rng.generator(i)) for i in range(400)]
+    a, b, c, d = (torch.stack([draw[name] for draw in draws]) for name in "pqrs")
+    assert (d == 7.0).all()
+    units = torch.stack([(a - 2) / 2, b.log10() / 2], 1)
+    out = (units - 0.5).abs() - 0.5
+    assert out.max() <= 0.2 + 1e-12
+    assert c.min() == 0.0 and c.max() == 1.05
+    at_the_wall = (c == 0.0) | (c == 1.05)
+    assert (out.amax(1) >= 0.1)[~at_the_wall].all()
+    assert 0.05 < float((out.amin(1) >= 0.1).double().mean()) < 0.5  # corners are a part of it, not all
+    for side in (units[:, 0] < -0.1, units[:, 0] > 1.1, units[:, 1] < -0.1, units[:, 1] > 1.1):
+        assert 0.05 < float(side.double().mean()) < 0.3
+    with pytest.raises(UserError, match="no parameter that varies"):
+        dataclasses.replace(problem, parameters=parameters[3:]).draw_beyond(rng.generator(0))
+
+
 def test_problems_are_frozen(advection):
     problem = registry.problem(advection)
     with pytest.raises(dataclasses.FrozenInstanceError):

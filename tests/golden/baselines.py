@@ -9,8 +9,11 @@ from pathlib import Path
 
 import torch
 
+from sciml.core import registry
 from sciml.data import Statistics
 from sciml.solvers.baselines import (
+    BoostedTrees,
+    BoostedTreesConfig,
     GaussianProcess,
     GaussianProcessConfig,
     GRUConfig,
@@ -100,6 +103,17 @@ def gaussian_process():
     return torch.cat(module(wave((3, 2), 0.5), wave((3, 1), 0.1)))
 
 
+def boosted_trees():
+    problem = registry.problem(Path(__file__).parents[1] / "fixtures" / "warm_tank")
+    units = Units(Statistics(torch.zeros(3), torch.ones(3), torch.zeros(3), torch.ones(3)))
+    module = BoostedTrees(BoostedTreesConfig(trees=3, frames=3, depths=(2,)), units, problem)
+    module = with_buffers(module, "base", "threshold", "value", "means")
+    module.feature.copy_(torch.arange(21).view(3, 7) % 3)
+    module.below[:, :, :3] = torch.tensor([[1, 3, 5], [2, 4, 6]])[:, None]
+    chance = module(wave((6, 3), 0.5))
+    return torch.cat((chance, module.trajectories(chance).flatten()))
+
+
 def mlp_regression():
     module = filled(MLPRegression(MLPRegressionConfig(width=4, layers=2, use_start=True), Units(STATISTICS)))
     return module(wave((3, 2), 0.5), wave((3, 1), 0.1), TIMES)
@@ -116,6 +130,7 @@ MODELS = {
     "kernel_ridge radial": lambda: kernel_ridge(False),
     "kernel_ridge polynomial": lambda: kernel_ridge(True),
     "gaussian_process": gaussian_process,
+    "boosted_trees": boosted_trees,
     "mlp_regression": mlp_regression,
 }
 

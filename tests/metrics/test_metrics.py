@@ -260,3 +260,22 @@ def test_drift_of_mass():
 def test_all_lists_every_function():
     public = {name for name, value in vars(metrics).items() if callable(value) and not name.startswith("_")}
     assert set(metrics.__all__) == public
+
+
+def test_first_crossings_are_interpolated():
+    times = torch.tensor([0.0, 1.0, 3.0], dtype=torch.float64)
+    values = torch.tensor(
+        [[0.0, 0.5, 2.5], [2.0, 0.0, 2.0], [0.0, 1.0, 1.0], [0.0, 3.0, 0.0], [0.0, math.nan, 2.0], [math.nan] * 3]
+    ).double()
+    found = metrics.first_crossing(times, values, 1.0)
+    torch.testing.assert_close(found[[0, 1, 3]], torch.tensor([1.5, 0.0, 1 / 3]).double(), rtol=1e-6, atol=0)
+    assert found[[2, 4, 5]].isnan().all()  # reaching the level is not exceeding it
+
+
+def test_a_first_crossing_converges_to_that_of_the_function():
+    errors = []
+    for count in (50, 100, 200):
+        times = torch.linspace(0, 2, count + 1, dtype=torch.float64)
+        errors.append(abs(float(metrics.first_crossing(times, times.exp()[None], 3.0)) - math.log(3)))
+    assert errors[2] < errors[0] / 8
+    assert errors[2] < 1e-4

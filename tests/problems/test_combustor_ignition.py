@@ -10,7 +10,7 @@ from dynamics_checks import draw, row, simulate, stored_times
 
 from sciml.core import registry
 from sciml.core.errors import UserError
-from sciml.core.problem import Evolves, HasConstraints, HasOutcome, HasReducedModel
+from sciml.core.problem import Evolves, HasConstraints, HasOutcome, HasReducedModel, HasSummaries
 from sciml.core.status import Status
 from sciml.reference import GAS_CONSTANT
 
@@ -18,6 +18,7 @@ PROBLEM = registry.problem("combustor_ignition")
 equations = importlib.import_module("sciml_problems.combustor_ignition.equations")
 reference = importlib.import_module("sciml_problems.combustor_ignition.reference")
 calibration = importlib.import_module("sciml_problems.combustor_ignition.calibration")
+summaries = importlib.import_module("sciml_problems.combustor_ignition.summaries")
 TIMES = stored_times(PROBLEM)
 MIDDLE = {
     "laser_x": 0.06, "laser_y": 0.02, "energy": 20.0, "duration": 2e-4, "radius": 0.01,
@@ -343,11 +344,42 @@ def test_a_missing_mechanism_is_a_clear_error(monkeypatch, tmp_path):
 
 
 def test_declaration():
-    for capability in (Evolves, HasReducedModel, HasOutcome, HasConstraints):
+    for capability in (Evolves, HasReducedModel, HasOutcome, HasSummaries, HasConstraints):
         assert isinstance(PROBLEM, capability)
     assert len(PROBLEM.parameters) == 7
     with pytest.raises(UserError, match="no points in space"):
         PROBLEM.grid((4,))
+
+
+def test_summaries_of_a_case_that_burns_and_one_that_does_not(pair):
+    """The delay lies between the two frames around it; a chamber that stays cold keeps the mixture of its feed."""
+    params, _, solved = pair
+    found = PROBLEM.summarise(TIMES, solved.states, params)
+    temperature = solved.states[0, :, 0]
+    first = int((temperature > 1000).nonzero()[0])
+    assert float(TIMES[first - 1]) < float(found["ignition_delay"][0]) + equations.FIRING <= float(TIMES[first])
+    assert found["ignition_delay"][1].isnan()
+    assert float(found["peak_temperature"][0]) == float(temperature.max()) > 2000 > found["peak_temperature"][1]
+    assert (found["peak_pressure"] >= found["peak_pressure"].new_tensor([1e6, 1.9e5])).all()
+    torch.testing.assert_close(found["final_temperature"], solved.states[:, -1, 0])
+    feed = equations.feed(params)
+    torch.testing.assert_close(found["mixture_fraction"][1], (feed[:, 0] / feed.sum(1))[1], rtol=0.02, atol=0)
+
+
+def test_the_mixture_fraction_is_that_of_bilger_from_the_elements():
+    generator = torch.Generator().manual_seed(0)
+    shares = torch.rand(20, 4, generator=generator, dtype=torch.float64)
+    shares /= shares.sum(1, keepdim=True)
+    atoms = torch.tensor([[1, 0, 1, 0], [4, 0, 0, 2], [0, 2, 2, 1]]).double()  # C, H, O in CH4, O2, CO2, H2O
+
+    def beta(y):
+        return (y / equations.mechanism().weights) @ atoms.T @ torch.tensor([2.0, 0.5, -1.0]).double()
+
+    pure = torch.eye(4).double()
+    expected = (beta(shares) - beta(pure[1])) / (beta(pure[0]) - beta(pure[1]))
+    torch.testing.assert_close(summaries.mixture_fraction(shares), expected)
+    burnt = torch.tensor([0.0, 0.0, 44.01, 36.03]).double()  # products alone are stoichiometric
+    assert float(summaries.mixture_fraction(burnt / burnt.sum())) == pytest.approx(16.04 / (16.04 + 64.0), rel=1e-3)
 
 
 # --- minutes ---------------------------------------------------------------------------------------------------------

@@ -192,6 +192,18 @@ def test_cases_end_in_one_of_two_ways(cases):
     assert ((chance < 0.01) | (chance > 0.95)).all()
 
 
+def test_summaries_agree_with_the_outcome(cases):
+    params, _, solved = cases
+    found = PROBLEM.summarise(torch.linspace(0, 1, 11).double(), solved.states, params)
+    burns = PROBLEM.chance(solved.states, params) > 0.5
+    assert found["ignition_time"][burns].isfinite().all()
+    assert ((found["ignition_time"] > 0) & (found["ignition_time"] <= 1))[burns].all()
+    assert (found["peak_temperature"] >= found["final_temperature"]).all()
+    cold = found["peak_temperature"] < 1500
+    assert cold.any() and found["ignition_time"][cold].isnan().all()
+    torch.testing.assert_close(found["peak_pressure"], solved.states[..., 1].amax(1))
+
+
 def test_constraints_hold_as_stored(cases):
     params, _, solved = cases
     for states, limit in ((solved.states, 1e-8), (solved.states.float(), 1e-6)):

@@ -3,6 +3,7 @@
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from rotators import TrajectoryRotator
@@ -12,7 +13,14 @@ from torch import nn
 from sciml.core import registry
 from sciml.core.types import Prediction
 from sciml.train import Trajectories, TrajectoriesConfig
-from sciml.train._outcome import area_under_curve, constraint_scores, named_parameters, outcome_scores
+from sciml.train._outcome import (
+    area_under_curve,
+    constraint_scores,
+    map_inputs,
+    named_parameters,
+    outcome_scores,
+    summary_scores,
+)
 from sciml.train._trajectories import _errors, whole_error
 
 TANK = Path(__file__).parent.parent / "fixtures" / "warm_tank"
@@ -40,7 +48,8 @@ class Shifted(TrajectoryRotator):
                 if self.broken:
                     found[0, 3:] = math.nan
                 return Prediction(found)
-        raise AssertionError("it was asked for something else")
+        assert len(inputs.state) == 225, "it was asked for something else than the map of outcomes"
+        return Prediction(inputs.state[:, None].expand(-1, len(inputs.times), -1))
 
 
 def test_the_area_is_that_of_scikit_learn():
@@ -77,18 +86,89 @@ def test_a_prediction_that_breaks_down_is_wrong_and_undecided(task):
     params = named_parameters(task.problem, task.source.split("test").parameters)
     broken = states.clone()
     broken[0] = math.nan
-    whole = outcome_scores(task.problem, states, states, params)
-    assert outcome_scores(task.problem, broken, states, params)["outcome/accuracy"] == pytest.approx(
-        1 - 1 / len(states)
-    )
-    assert outcome_scores(task.problem, broken, states, params)["outcome/auc"] <= whole["outcome/auc"]
+    whole = outcome_scores(task.problem, Prediction(states), states, params)
+    spoilt = outcome_scores(task.problem, Prediction(broken), states, params)
+    assert spoilt["outcome/accuracy"] == pytest.approx(1 - 1 / len(states))
+    assert spoilt["outcome/auc"] <= whole["outcome/auc"]
     assert all(math.isnan(v) for v in constraint_scores(task.problem, broken, params).values())
 
 
 def test_problems_without_outcome_or_constraints_have_no_such_scores(rotation):
     problem, states = registry.problem(rotation), torch.zeros(2, 3, 2)
-    assert outcome_scores(problem, states, states, {}) == {}
+    assert outcome_scores(problem, Prediction(states), states, {}) == {}
+    assert summary_scores(problem, torch.arange(3.0), Prediction(states), states, {}) == {}
+    assert map_inputs(problem, problem.grid(()), 3) is None
     assert constraint_scores(problem, states, {}) == {}
+
+
+def test_summaries_are_scored_where_both_have_them(task):
+    """All temperatures 2 higher: a peak 2 too high in every case, and a crossing where there was none is not scored."""
+    found = task.examine(Shifted(task, [2.0, 0.0, 0.0]), nn.Identity()).metrics
+    split = task.source.split("test")
+    true = task.problem.summarise(task.source.layout.times, split.states.double(), {})
+    happens = int(true["runaway_time"].isfinite().sum())
+    assert 0 < happens < len(split)
+    assert found["summary/peak_temperature"] == pytest.approx(2.0, rel=1e-5)
+    assert found["compared/peak_temperature"] == len(split)
+    assert found["compared/runaway_time"] == happens
+    assert found["summary/runaway_time"] > 0.5  # all cross at the first step
+    exact = task.examine(Shifted(task, [0.0, 0.0, 0.0]), nn.Identity())
+    assert exact.metrics["summary/runaway_time"] == 0.0
+    assert (
+        task.examine(Shifted(task, [0.0, 0.0, 0.0], broken=True), nn.Identity()).metrics["compared/peak_temperature"]
+        == len(split) - 1
+    )
+    torch.testing.assert_close(
+        torch.as_tensor(exact.arrays["summary_runaway_time"].values), true["runaway_time"], equal_nan=True
+    )
+    assert exact.arrays["summary_peak_temperature"].attrs["role"] == "summary"
+    never = task.examine(Shifted(task, [-9.0, 0.0, 0.0]), nn.Identity()).metrics
+    assert never["compared/runaway_time"] == 0 and "summary/runaway_time" not in never
+
+
+def test_what_a_solver_states_itself_comes_before_what_its_states_say(task):
+    class Stating(Shifted):
+        def predict(self, module, inputs):
+            found = super().predict(module, inputs)
+            count = len(found.mean)
+            stated = {"chance": torch.zeros(count), "summary/peak_temperature": torch.full((count,), 7.0)}
+            return found._replace(stats=stated)
+
+    found = task.examine(Stating(task, [0.0, 0.0, 0.0]), nn.Identity())
+    states = task.source.split("test").states
+    happened = task.problem.chance(states, {}) > 0.5
+    assert found.metrics["outcome/accuracy"] == pytest.approx(float((~happened).double().mean()))
+    assert found.metrics["outcome/auc"] == 0.5
+    peaks = states[..., 0].amax(1)
+    assert found.metrics["summary/peak_temperature"] == pytest.approx(float((7 - peaks).abs().mean()), rel=1e-5)
+    assert found.metrics["mae/temperature"] == 0.0
+    assert found.arrays["chance"].values.tolist() == [0.0] * len(states)
+
+
+def test_the_map_varies_two_parameters_and_holds_the_others_mid_range(task):
+    states, parameters = map_inputs(task.problem, task.grid, 5)
+    energy, place, duration = parameters.unbind(1)
+    assert states.shape == (25, 3)
+    torch.testing.assert_close(duration, torch.full((25,), math.sqrt(0.3 * 0.6)))  # it is drawn by its logarithm
+    torch.testing.assert_close(place[:5], torch.linspace(0, 1, 5))
+    torch.testing.assert_close(energy[::5], torch.linspace(0.4, 1.2, 5))
+    assert (energy[:5] == energy[0]).all()
+    found = task.examine(Mapped(task, [0.0, 0.0, 0.0]), nn.Identity()).arrays["chance_map"]
+    assert found.dims == ("energy", "place")
+    fuel = 0.8 - 0.6 * (found["energy"] + found["place"]) / 2.2
+    np.testing.assert_allclose(found, 1 / (1 + np.exp(-(0.4 - fuel) / 0.05)), rtol=1e-4)
+
+
+class Mapped(Shifted):
+    """On the map, fuel is left the less the more energy and the farther from the wall."""
+
+    def predict(self, module, inputs):
+        if len(inputs.state) == 225:
+            fuel = 0.8 - 0.6 * (inputs.parameters[:, 0] + inputs.parameters[:, 1]) / 2.2
+            found = inputs.state[:, None].repeat(1, len(inputs.times), 1)
+            found[:, -1, 1] = fuel
+            return Prediction(found)
+        return super().predict(module, inputs)
 
 
 def test_fields_of_different_units_are_validated_in_standard_deviations(task, monkeypatch):

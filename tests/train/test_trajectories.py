@@ -99,6 +99,23 @@ def test_errors_are_what_their_names_say(task):
     np.testing.assert_allclose(found.arrays["relative_l2"].values, 0.1, rtol=1e-4)  # the radius does not change
 
 
+def test_what_lies_beyond_the_ranges_is_scored_in_the_same_units(rotation, tmp_path, monkeypatch):
+    """In the units of the fields, and in standard deviations of the test signal, so that both shares compare."""
+    monkeypatch.setenv("SCIML_HOME", str(tmp_path / "home"))
+    folder = shutil.copytree(rotation, tmp_path / "plane_rotation")
+    card = folder / "dataset.toml"
+    card.write_text(card.read_text().replace("test = 6 }", "test = 6, beyond = 5 }"))
+    wider = Trajectories.prepare(registry.problem(folder), "tiny", TrajectoriesConfig(window=5))
+    found = wider.examine(SOLVER, Rotator(0.9)).metrics
+    split, test = wider.source.split("beyond"), wider.source.split("test")
+    start = Start(split.states[:, 0], split.parameters, wider.source.layout.times.float())
+    absolute = (SOLVER.predict(Rotator(0.9), start).mean - split.states)[:, 1:].abs().double().mean((0, 1))
+    assert found["beyond/mae/x"] == pytest.approx(float(absolute[0]))
+    share = absolute / test.states.double().std((0, 1), correction=0)
+    assert found["beyond/mae_share"] == pytest.approx(float(share.mean()))
+    assert wider.examine(SOLVER, Rotator(1.0)).metrics["beyond/mae_share"] < 1e-5
+
+
 def test_a_wrong_frequency_errs_more_over_whole_trajectories_than_over_windows(task):
     found = task.examine(SOLVER, Rotator(0.9)).metrics
     assert found["window/relative_l2"] < 0.5 * found["rollout/relative_l2"]

@@ -1,5 +1,8 @@
 """What every learned answer is compared with: no skill, linear skill, and plain networks of the same size."""
 
+from sciml.solvers.baselines._boosted_trees import BoostedTrees as BoostedTrees
+from sciml.solvers.baselines._boosted_trees import BoostedTreesConfig as BoostedTreesConfig
+from sciml.solvers.baselines._boosted_trees import BoostedTreesSolver as BoostedTreesSolver
 from sciml.solvers.baselines._dilresnet import DilatedBlock as DilatedBlock
 from sciml.solvers.baselines._dilresnet import DilResNet as DilResNet
 from sciml.solvers.baselines._dilresnet import DilResNetConfig as DilResNetConfig
@@ -57,11 +60,15 @@ SOLVERS = (
     KernelRidgeSolver(),
     GaussianProcessSolver(),
     MLPRegressionSolver(),
+    BoostedTreesSolver(),
 )
 
 __all__ = [
     "FNO",
     "SOLVERS",
+    "BoostedTrees",
+    "BoostedTreesConfig",
+    "BoostedTreesSolver",
     "Coupling",
     "DilResNet",
     "DilResNetConfig",

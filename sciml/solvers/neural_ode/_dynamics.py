@@ -30,6 +30,9 @@ class DynamicsConfig(Config):
     """What the network sees of the state: its components, or their cubes."""
     augment: int = pydantic.Field(0, ge=0)
     """Components beside those of the state, zero at the start."""
+    clock: bool | None = None
+    """Whether the network also sees the time; None where the problem's reduced model has a source, which acts by the
+    clock."""
     rate: float | None = pydantic.Field(None, gt=0)
     """Factor on the network's output, one over a time in the problem's units; None measures how fast each field changes
     (and how large its cubes are) in the training data."""
@@ -40,9 +43,9 @@ class DynamicsConfig(Config):
 
 
 class StateField(nn.Module):
-    """dz/dt = r N(φ(z) / s, p) with φ(z) = z or z³, component by component.
+    """dz/dt = r N(φ(z) / s, p, t / t_end) with φ(z) = z or z³, component by component, the time only where asked for.
 
-    r and s are one until they are set; the added components have those of the mean over the others.
+    r, s and t_end are one until they are set; the added components have those of the mean over the others.
 
     Arguments:
         config: hyper-parameters.
@@ -52,12 +55,13 @@ class StateField(nn.Module):
 
     rate: Tensor
     scale: Tensor
+    end: Tensor
 
     def __init__(self, config: DynamicsConfig, *, channels: int, num_parameters: int) -> None:
         super().__init__()
         size = channels + config.augment
         self.network = MLP(
-            size + num_parameters,
+            size + num_parameters + bool(config.clock),
             size,
             width=config.width,
             layers=config.layers,
@@ -66,13 +70,17 @@ class StateField(nn.Module):
         self.cube, self.channels = config.features == "cube", channels
         self.register_buffer("rate", torch.full((size,), config.rate or 1.0))
         self.register_buffer("scale", torch.ones(size))
+        if config.clock:
+            self.register_buffer("end", torch.ones(()))
+        self.clock = bool(config.clock)
 
     def forward(
         self, time: Float[Tensor, " row"], state: Float[Tensor, "row component"], *parameters: Tensor
     ) -> Float[Tensor, "row component"]:
-        """The slope; it does not depend on the time."""
+        """The slope; it depends on the time only with a clock."""
         features = state**3 / self.scale if self.cube else state
-        return self.network(torch.cat((features, *parameters), dim=1) if parameters else features) * self.rate
+        seen = (*parameters, (time / self.end).to(state.dtype)[:, None]) if self.clock else parameters
+        return self.network(torch.cat((features, *seen), dim=1) if seen else features) * self.rate
 
     @torch.no_grad()
     def measure(self, states: Float[Tensor, "sample time channel"], times: Float[Tensor, " time"]) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sciml.core.problem import Evolves, Problem
+from sciml.core.problem import Evolves, HasReducedModel, Problem
 from sciml.core.types import Prediction, Support
 from sciml.solvers.neural_ode._block import IntegrateConfig
 from sciml.solvers.neural_ode._calibrate import spread
@@ -86,24 +86,31 @@ class NeuralODESolver(Solver):
         return recipe_of(_RECIPES, preset)
 
     def build(self, problem: Problem, spec: Spec[Any]) -> Dynamics:
-        """The right-hand side with the dataset's constants."""
-        return Dynamics(spec.model, spec.statistics)
+        """The right-hand side with the dataset's constants; it sees the time where the problem has a source."""
+        config = spec.model
+        if config.clock is None:
+            driven = isinstance(problem, HasReducedModel) and any(c.kind == "source" for c in problem.uncertain)
+            config = config.model_copy(update={"clock": driven})
+        return Dynamics(config, spec.statistics)
 
     def loss(self, module: nn.Module, batch: TrajectoryBatch, along: float = 1.0) -> Tensor:
         """Mean squared error of the standardised states after the first, and the penalty."""
         assert isinstance(module, Dynamics)
-        states, _ = module(batch.states[:, 0], batch.parameters, batch.times)
+        times = batch.moments if module.config.clock else batch.times
+        states, _ = module(batch.states[:, 0], batch.parameters, times)
         error = states[:, 1:] - module.standardise(batch.states[:, 1:])
         return module.block.policy.add_to(error.square().mean(), along)
 
     def fit(self, module: nn.Module, examples: Any) -> bool:
         """Measure the scales of the data, then leave the rest to the trainer."""
         assert isinstance(module, Dynamics)
+        field = module.block.field
+        assert isinstance(field, StateField)
+        batch = spread(examples).to(module.field_std.device)
         if module.config.rate is None:
-            batch = spread(examples).to(module.field_std.device)
-            field = module.block.field
-            assert isinstance(field, StateField)
             field.measure(module.standardise(batch.states), batch.times)
+        if module.config.clock:
+            field.end.copy_(batch.moments.max())
         return False
 
     @torch.no_grad()

@@ -1,0 +1,119 @@
+"""Boosted trees of an outcome: the same as the library's, saved as tensors, honest about what they cannot tell."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from sciml.core import registry
+from sciml.data import Statistics
+from sciml.solvers.baselines import BoostedTreesConfig, BoostedTreesSolver
+from sciml.train import Spec, Start, Trajectories, TrajectoriesConfig, TrajectoryBatch
+
+TANK = Path(__file__).parents[1] / "fixtures" / "warm_tank"
+SOLVER, TIMES = BoostedTreesSolver(), torch.linspace(0, 8, 5)
+CONFIG = BoostedTreesConfig(trees=40, frames=8, depths=(1, 2), folds=3)
+
+
+class Runaways:
+    """Tanks whose fuel is gone at the end where E (1 + x) > 1.2, or always, or never."""
+
+    def __init__(self, count, outcome=None, seed=0):
+        draw = torch.rand(count, 3, generator=torch.Generator().manual_seed(seed))
+        self.parameters = torch.tensor([0.4, 0.0, 0.3]) + draw * torch.tensor([0.8, 1.0, 0.3])
+        happens = self.parameters[:, 0] * (1 + self.parameters[:, 1]) > 1.2
+        self.happens = happens if outcome is None else torch.full_like(happens, outcome)
+        burnt = self.happens[:, None].float() * TIMES / 8
+        noise = 0.01 * torch.randn(count, 1, generator=torch.Generator().manual_seed(seed + 1))
+        self.states = torch.stack((1 + 3 * burnt + noise, 0.8 * (1 - burnt), 0.2 + 0.8 * burnt), dim=2)
+
+    def __len__(self):
+        return len(self.states)
+
+    def batch(self, indices, generator):
+        return TrajectoryBatch(self.states[indices], TIMES, self.parameters[indices])
+
+    def start(self):
+        return Start(self.states[:, 0], self.parameters, TIMES)
+
+    def fitted(self, config=CONFIG):
+        problem = registry.problem(TANK)
+        moments = [v for x in (self.states.flatten(0, 1), self.parameters) for v in (x.mean(0), x.std(0) + 1e-6)]
+        module = SOLVER.build(
+            problem, Spec(config, TrajectoriesConfig(window=None), problem.grid(()), Statistics(*moments))
+        )
+        assert SOLVER.fit(module, self)
+        return module
+
+
+def test_chances_are_those_of_the_library():
+    from sklearn.ensemble import GradientBoostingClassifier
+
+    seen, new = Runaways(120), Runaways(200, seed=5)
+    module = seen.fitted(BoostedTreesConfig(trees=17, frames=8, depths=(3,), folds=3))
+    grown = int((module.value != 0).any(1).sum())
+    estimator = GradientBoostingClassifier(
+        n_estimators=grown, max_depth=3, learning_rate=0.1, min_samples_leaf=3, random_state=0
+    )
+    scaled = [module.frames.units.known(p).numpy() for p in (seen.parameters, new.parameters)]
+    estimator.fit(scaled[0], seen.happens.numpy())
+    expected = torch.from_numpy(estimator.predict_proba(scaled[1])[:, 1])
+    torch.testing.assert_close(SOLVER.predict(module, new.start()).stats["chance"], expected, rtol=1e-9, atol=1e-9)
+
+
+def test_outcomes_are_told_apart_and_trajectories_are_the_means():
+    seen, new = Runaways(160), Runaways(300, seed=5)
+    module = seen.fitted()
+    found = SOLVER.predict(module, new.start())
+    told = found.stats["chance"] > 0.5
+    assert float((told == new.happens).double().mean()) > 0.85
+    for outcome in (False, True):
+        mean = seen.states[seen.happens == outcome].mean(0)
+        rows = found.mean[told == outcome]
+        torch.testing.assert_close(rows[:, 1:], mean[1:].expand(len(rows), -1, -1), rtol=1e-4, atol=1e-4)
+    assert torch.equal(found.mean[:, 0], new.states[:, 0])
+    assert found.status.tolist() == [0] * 300
+
+
+def test_noise_is_not_learnt():
+    """Labels that have nothing to do with the parameters: cross-validation keeps few trees."""
+    seen = Runaways(60)
+    order = torch.randperm(60, generator=torch.Generator().manual_seed(3))
+    seen.states, seen.happens = seen.states[order], seen.happens[order]
+    module = seen.fitted()
+    assert int((module.value != 0).any(1).sum()) < 20
+
+
+@pytest.mark.parametrize("outcome", [True, False])
+def test_one_outcome_alone_is_what_it_predicts(outcome):
+    seen = Runaways(10, outcome)
+    found = SOLVER.predict(seen.fitted(), seen.start())
+    assert ((found.stats["chance"] > 0.5) == outcome).all()
+    assert ((found.stats["chance"] - 0.5).abs() < 0.499).all()  # ten cases are no certainty
+    torch.testing.assert_close(found.mean[0, 1:], seen.states.mean(0)[1:], rtol=1e-4, atol=1e-4)
+
+
+def test_weights_hold_everything():
+    seen = Runaways(60)
+    module, other = seen.fitted(), Runaways(60, seed=9).fitted()
+    other.load_state_dict(module.state_dict())
+    a, b = (SOLVER.predict(m, seen.start()) for m in (module, other))
+    assert torch.equal(a.mean, b.mean) and torch.equal(a.stats["chance"], b.stats["chance"])
+
+
+def test_it_needs_an_outcome(rotation):
+    answer = SOLVER.supports(registry.problem(rotation))
+    assert not answer.ok and "no outcome" in answer.reason
+
+
+def test_in_the_task_its_chance_is_what_is_scored(tmp_path, monkeypatch):
+    monkeypatch.setenv("SCIML_HOME", str(tmp_path))
+    task = Trajectories.prepare(registry.problem(TANK), "tiny", TrajectoriesConfig(window=None))
+    config = BoostedTreesConfig(trees=20, frames=64, depths=(1,), folds=3)
+    module = SOLVER.build(task.problem, Spec(config, task.settings, task.grid, task.statistics))
+    SOLVER.fit(module, task.examples)
+    found = task.examine(SOLVER, module)
+    chance = SOLVER.predict(module, task._starts("test")).stats["chance"]
+    true = task.problem.chance(task.source.split("test").states, {}) > 0.5
+    assert found.metrics["outcome/accuracy"] == float(((chance > 0.5) == true).double().mean())
+    assert found.arrays["chance"].values.tolist() == chance.tolist()

@@ -1,0 +1,75 @@
+"""A neural ODE that sees the time: what is switched on by the clock, windows at their own times, the default."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from sciml.core import registry, rng
+from sciml.data import Statistics
+from sciml.solvers.neural_ode import Dynamics, DynamicsConfig, IntegrateConfig, NeuralODESolver
+from sciml.train import Spec, Start, Trajectories, TrajectoriesConfig, TrajectoryBatch
+
+TANK = Path(__file__).parents[1] / "fixtures" / "warm_tank"
+NONE = torch.zeros(0)
+STATISTICS = Statistics(torch.zeros(1), torch.ones(1), NONE, NONE)
+SOLVER = NeuralODESolver()
+
+
+def make(clock, **settings):
+    torch.manual_seed(0)
+    config = DynamicsConfig(width=12, clock=clock, integrate=IntegrateConfig(rtol=1e-3, atol=1e-3), **settings)
+    return Dynamics(config, STATISTICS)
+
+
+def rests_then_moves():
+    """x = 0 until t = 1, then x = t − 1: no autonomous equation can leave the rest."""
+    times = torch.linspace(0, 2, 5)
+    return TrajectoryBatch((times - 1).clamp_min(0)[None, :, None], times, torch.zeros(1, 0))
+
+
+@pytest.mark.parametrize(("clock", "learns"), [(True, True), (False, False)])
+def test_only_with_a_clock_is_something_learnt_that_begins_by_itself(clock, learns):
+    module, rows = make(clock), rests_then_moves()
+    if clock:
+        module.block.field.end.fill_(2.0)
+    optimiser = torch.optim.Adam(module.parameters(), 3e-2)
+    for _ in range(50):
+        optimiser.zero_grad()
+        loss = SOLVER.loss(module, rows)
+        loss.backward()
+        optimiser.step()
+    start = float(rows.states[:, 1:].square().mean())
+    assert (float(loss.detach()) < 0.05 * start) == learns
+
+
+def test_a_window_is_integrated_from_its_own_time():
+    module, whole = make(True), rests_then_moves()
+    part = TrajectoryBatch(whole.states[:, 2:], whole.times[:3], whole.parameters, whole.times[2:3])
+    torch.testing.assert_close(part.moments[0], whole.times[2:])
+    predicted = SOLVER.predict(module, Start(part.states[:, 0], part.parameters, whole.times[2:])).mean
+    expected = (predicted[:, 1:] - part.states[:, 1:]).square().mean()
+    torch.testing.assert_close(SOLVER.loss(module.eval(), part), expected)
+    early = SOLVER.loss(module, TrajectoryBatch(part.states, part.times, part.parameters))
+    assert not torch.isclose(early, expected)
+    late = part.rows(slice(0, 1)).to("cpu")
+    assert torch.equal(late.moments, part.moments)
+
+
+def test_the_clock_is_on_where_a_source_acts_by_it(rotation, tmp_path, monkeypatch):
+    monkeypatch.setenv("SCIML_HOME", str(tmp_path))
+    task = Trajectories.prepare(registry.problem(TANK), "tiny", TrajectoriesConfig(window=5))
+    batch = task.examples.batch(torch.arange(len(task.examples)), rng.generator(0))
+    torch.testing.assert_close(batch.moments[:, -1].max(), torch.tensor(8.0))
+    torch.testing.assert_close(batch.moments[3], 0.75 + batch.times)
+    for clock, expected in ((None, True), (False, False)):
+        config = DynamicsConfig(width=4, rate=1.0, clock=clock)
+        module = SOLVER.build(task.problem, Spec(config, task.settings, task.grid, task.statistics))
+        assert ("block.field.end" in module.state_dict()) == expected
+    module = SOLVER.build(task.problem, Spec(DynamicsConfig(width=4), task.settings, task.grid, task.statistics))
+    SOLVER.fit(module, task.examples)
+    assert float(module.block.field.end) == pytest.approx(8.0)
+    plain = SOLVER.build(
+        registry.problem(rotation), Spec(DynamicsConfig(width=4), task.settings, task.grid, STATISTICS)
+    )
+    assert not plain.config.clock
