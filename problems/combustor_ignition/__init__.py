@@ -27,7 +27,7 @@ from . import equations, reference, summaries
 class CombustorIgnition(Problem, Evolves, HasReducedModel, HasOutcome, HasSummaries, HasConstraints):
     """A chamber with a fuel-rich jet of methane in oxygen, lit by a laser at a point; SI units throughout.
 
-        CH4 + 2 O2 → CO2 + 2 H2O in 6 x 4 zones that exchange mass, fed at one end, drained by a nozzle at the other
+        CH4 + 2 O2 → CO2 + 2 H2O in 8 x 6 zones that exchange mass, fed at one end, drained by a nozzle at the other
 
     The kernel dies by mixing (T stays near 320 K) or burns through the chamber within milliseconds (T passes 2500 K and
     falls to about 2000 K), each in about half of the cases. Seen are the means over the chamber. The stirred volume
@@ -101,9 +101,9 @@ PROBLEM = CombustorIgnition(
         Parameter(
             "laser_y", "y₀", "m", "height of the kernel above the lower wall", 0.006, 0.054, least=0.0, most=0.06
         ),
-        Parameter("energy", "E₀", "J", "energy the laser deposits", 10.0, 25.0, "log", least=0.0),
+        Parameter("energy", "E₀", "J", "energy the laser deposits", 10.0, 22.0, "log", least=0.0),
         Parameter("duration", "τ", "s", "full width of the pulse at half maximum", 1e-4, 5e-4, "log", least=0.0),
-        Parameter("radius", "r₀", "m", "radius of the kernel at 1/e", 0.008, 0.014, least=0.0),
+        Parameter("radius", "r₀", "m", "radius of the kernel at 1/e", 0.010, 0.016, least=0.0),
         Parameter("equivalence_ratio", "φ", "1", "equivalence ratio of the whole feed", 0.14, 0.21, least=0.0),
         Parameter("chamber_pressure", "p₀", "Pa", "pressure of the cold chamber", 1.5e5, 2.5e5, least=0.0),
     ),

@@ -15,9 +15,9 @@ from . import equations, reference
 MIDDLE = {
     "laser_x": 0.06,
     "laser_y": 0.03,
-    "energy": 16.0,
+    "energy": 15.0,
     "duration": 2e-4,
-    "radius": 0.011,
+    "radius": 0.013,
     "equivalence_ratio": 0.175,
     "chamber_pressure": 2e5,
 }

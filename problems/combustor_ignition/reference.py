@@ -16,7 +16,7 @@ from .equations import COLD, DISCHARGE, FIRING, OUTSIDE, PULSE, SPECIES, THROAT,
 
 LENGTH, HEIGHT = 0.12, 0.06
 """Of the chamber along x (the feed is at x = 0, the nozzles at x = LENGTH) and y, m."""
-ZONES = (6, 4)
+ZONES = (8, 6)
 """Zones along x and y."""
 JET_CENTRE, JET_WIDTH, JET_FLOOR = 0.35 * HEIGHT, 0.22 * HEIGHT, 0.25
 """Fuel in the feed and the fill ∝ JET_FLOOR + exp(−((y − JET_CENTRE)/JET_WIDTH)²), by moles."""

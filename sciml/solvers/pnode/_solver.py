@@ -13,7 +13,7 @@ from sciml.core.problem import Evolves, HasOutcome, HasReducedModel, Problem
 from sciml.core.status import Status
 from sciml.core.types import Prediction, Support
 from sciml.solvers.pnode._calibrate import calibrate
-from sciml.solvers.pnode._config import CurriculumConfig, PNODEConfig, StiffConfig
+from sciml.solvers.pnode._config import CalibrationConfig, PNODEConfig, SourceConfig, StiffConfig
 from sciml.solvers.pnode._network import PNODE
 from sciml.train import (
     Knob,
@@ -30,30 +30,39 @@ from sciml.train import (
 )
 
 _WHOLE = TrajectoriesConfig(window=None)
-_RIVALS = ("kernel_ridge", "mlp_regression", "gaussian_process", "reduced_model")
+_RIVALS = ("kernel_ridge", "mlp_regression", "gaussian_process", "boosted_trees", "reduced_model")
+
+_SEARCH = CalibrationConfig(points=16, rounds=4, samples=12)
 
 _RECIPES = {
     "tiny": Recipe[PNODEConfig, TrajectoriesConfig](
         model=PNODEConfig(
             width=32,
             layers=2,
-            learn="sources",
+            source=SourceConfig(form="guess"),
+            calibration=_SEARCH,
             integrate=StiffConfig(rtol=1e-2, atol=1e-3),
-            curriculum=CurriculumConfig(start=0.35, until=1.0),
         ),
         task=_WHOLE,
-        train=TrainConfig(steps=60, batch_size=12, learning_rate=1e-2, weight_decay=0.0, evaluate_every=12),
+        train=TrainConfig(steps=60, batch_size=12, learning_rate=5e-3, weight_decay=0.0, evaluate_every=10),
         baselines=_RIVALS,
     ),
     "small": Recipe[PNODEConfig, TrajectoriesConfig](
-        model=PNODEConfig(learn="sources", curriculum=CurriculumConfig(start=0.35, until=1.0)),
+        model=PNODEConfig(
+            width=32,
+            layers=2,
+            source=SourceConfig(form="guess"),
+            calibration=_SEARCH,
+            integrate=StiffConfig(rtol=1e-2, atol=1e-3),
+        ),
         task=_WHOLE,
-        train=TrainConfig(steps=500, batch_size=16, learning_rate=5e-3, weight_decay=0.0, evaluate_every=25),
+        train=TrainConfig(steps=120, batch_size=16, learning_rate=5e-3, weight_decay=0.0, evaluate_every=15),
         baselines=_RIVALS,
     ),
     "paper": Recipe[PNODEConfig, TrajectoriesConfig](
         model=PNODEConfig(
-            curriculum=CurriculumConfig(start=0.35, until=0.8), integrate=StiffConfig(rtol=1e-4, atol=1e-5)
+            calibration=CalibrationConfig(points=64, rounds=4, samples=24),
+            integrate=StiffConfig(rtol=1e-4, atol=1e-5),
         ),
         task=_WHOLE,
         train=TrainConfig(
@@ -151,7 +160,7 @@ class PNODESolver(Solver):
         return _supports(problem)
 
     def recipe(self, preset: str) -> Recipe:
-        """``tiny`` and ``small`` learn sources only; sizes of the paper are not known to us, ``paper`` learns all."""
+        """``tiny`` and ``small`` learn the energy of a source but not its course; the paper's sizes are not known."""
         return recipe_of(_RECIPES, preset)
 
     def build(self, problem: Problem, spec: Spec[Any]) -> PNODE:
@@ -164,7 +173,7 @@ class PNODESolver(Solver):
         return misfit(module, batch, along)
 
     def fit(self, module: nn.Module, examples: TrajectoryExamples) -> bool:
-        """Look for the constants that training starts from, where the recipe asks for it; the gradient does the rest."""
+        """Look for the constants that training starts from, where asked for; the gradient does the rest."""
         assert isinstance(module, PNODE)
         c = module.config.calibration
         if c.points and module.offsets:
