@@ -52,9 +52,7 @@ class UniversalODE(nn.Module):
         self.problem, self.config, self.seen = problem, config, seen
         self.chosen = [problem.inputs.index(name) for name in problem.hidden_inputs]
         columns_of(problem)
-        every = torch.cat([entry.coordinates for entry in seen])
-        largest = torch.cat([entry.values for entry in seen]).abs().amax(0)
-        self.scales = scales_of(problem, every.amin(0), every.amax(0), largest)
+        self.scales = scales_of(problem, seen)
         channels = len(problem.fields)
         self.hidden = StackedMLP(1, len(self.chosen), channels, width=config.width, layers=2,
                                  generator=rng.generator(seed, "hidden"))  # fmt: skip
