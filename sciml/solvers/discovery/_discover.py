@@ -26,6 +26,7 @@ from sciml.solvers.discovery._engine import engine as find_engine
 from sciml.solvers.discovery._equivalence import Match, compare
 from sciml.solvers.discovery._front import SymbolicFront, format_expr, rounded
 from sciml.solvers.discovery._identify import Identifiability, identify
+from sciml.solvers.discovery._kept import Kept
 from sciml.solvers.discovery._parse import parse_formula
 from sciml.solvers.discovery._places import columns_of
 from sciml.solvers.discovery._solver import DiscoverySolver
@@ -174,6 +175,7 @@ def discover(
     search: SearchSpec | None = None,
     seed: int = 0,
     anyway: bool = False,
+    kept: Kept | None = None,
     log: Callable[[str], None] = lambda words: None,
 ) -> Discovered:
     """Find the hidden part of a problem's equation.
@@ -187,6 +189,7 @@ def discover(
         search: how formulas are looked for.
         seed: of the networks.
         anyway: look for formulas even where they are not identifiable.
+        kept: where finished steps are kept, and taken from; None for nowhere.
         log: told what happens.
 
     Raises: UserError for what does not fit together, NumericsError if a fit ends in NaN.
@@ -205,7 +208,11 @@ def discover(
     log(f"{len(seen)} trajectories, {sum(len(e.values) for e in seen)} observations; {solver.title} measures")
     rng.seed_everything(rng.derive(seed, "discover", solver.key))
     module: Any = solver.make(problem, recipe.model, seen, rng.derive(seed, "discover", solver.key))
-    solver.fit(module, ObservationExamples(seen))
+
+    def fit() -> None:
+        solver.fit(module, ObservationExamples(seen))
+
+    kept.fitted(module, fit) if kept else fit()
     seconds = {"measure": time.perf_counter() - started}
     places = dense_places(seen, task.dense)
     with torch.no_grad():
@@ -229,7 +236,7 @@ def discover(
     if search is None:  # sparse regression adds up the terms of its library, whatever they are made of
         search = SearchSpec(library=problem.library) if engine == "sparse" else SearchSpec(operators=problem.operators)
     components = tuple(
-        _name(problem, index, inputs, table, observations, search, engine) for index in range(len(problem.fields))
+        _name(problem, index, inputs, table, observations, search, engine, kept) for index in range(len(problem.fields))
     )
     seconds["search"] = time.perf_counter() - started
     started = time.perf_counter()
@@ -286,7 +293,7 @@ def full_equations(found: Discovered, digits: int = 4) -> list[str]:
 
 def _name(
     problem: Problem, index: int, inputs: np.ndarray, table: Measured, observations: int, search: SearchSpec,
-    engine: str,
+    engine: str, kept: Kept | None,
 ) -> Component:  # fmt: skip
     assert isinstance(problem, HasHiddenTerm)
     target = table.hidden[:, index].numpy()
@@ -296,11 +303,16 @@ def _name(
         spread = table.spread[:, index].numpy()
         sigma = np.sqrt((spread**2 + np.mean(spread**2)) / 2 + (LEAST_ERROR * size) ** 2)
     asked = SymbolicProblem(inputs, target, problem.hidden_inputs, sigma=sigma, effective=observations)
-    front = find_engine(engine).fit(asked, search)
+    name = problem.fields[index].name
+
+    def find() -> SymbolicFront:
+        return find_engine(engine).fit(asked, search)
+
+    front = kept.front(name, find) if kept else find()
     expr = front.best().expr
     match = _match(problem, index, expr, inputs)
     error = None if sigma is None else float(np.sqrt(np.mean(sigma**2)))
-    return Component(problem.fields[index].name, front, expr, error, match)
+    return Component(name, front, expr, error, match)
 
 
 def _confirmed(
