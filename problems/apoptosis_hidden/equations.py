@@ -33,9 +33,12 @@ LIBRARY = ("x", "y", "x*y", "x*y**2", "x**2*y")
 
 
 def told(x: Any, y: Any, z: Any) -> tuple[Any, Any, Any]:
-    """Supply, cutting and decay of the inhibitor; caspase switching on and off by itself. Numbers or tensors."""
-    gained = ON * z * (ON_HALF + y) - OFF * y / (OFF_HALF + y)
-    return SUPPLY - CUT * y * x / (CUT_HALF + x) - DECAY * x, gained, -gained
+    """Supply, cutting and decay of the inhibitor; caspase switching on and off by itself. Numbers or tensors.
+
+    Concentrations are positive; magnitudes below the fractions only keep a network's first guesses away from poles.
+    """
+    gained = ON * z * (ON_HALF + y) - OFF * y / (OFF_HALF + abs(y))
+    return SUPPLY - CUT * y * x / (CUT_HALF + abs(x)) - DECAY * x, gained, -gained
 
 
 def bound(x: Any, y: Any) -> Any:

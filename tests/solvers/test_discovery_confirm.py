@@ -50,6 +50,7 @@ def test_unknown_scalars_are_fitted_with_the_constants():
     assert ahead.error < 1e-4
 
 
+@pytest.mark.slow
 def test_a_constant_that_no_observation_feels_has_no_interval():
     problem = registry.problem("lotka_volterra_hidden")
     seen = observe(problem, DiscoveryConfig())
@@ -59,6 +60,7 @@ def test_a_constant_that_no_observation_feels_has_no_interval():
     assert any(np.isinf(number.high) and number.nice is None for number in decided.constants[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["burgers_hidden", "advection_diffusion_hidden"])
 def test_the_observations_of_a_field_decide_its_constants(name):
     problem = registry.problem(name)

@@ -128,7 +128,7 @@ def test_gradients_reach_both_networks_and_the_sign_is_that_of_the_hidden_term(l
         assert all(p.grad is not None and p.grad.abs().max() > 0 for p in part.parameters())
     _, rate, inputs = module.at(module.inner)
     expected = rate - module.known(module.inner.coordinates[..., 0], inputs) - module.term(inputs)
-    torch.testing.assert_close(module.residual() * (module.scales.field * torch.pi * module.inner.speed), expected)
+    torch.testing.assert_close(module.residual() * module.scales.rate, expected)
 
 
 def test_a_change_of_units_leaves_the_loss(lotka):

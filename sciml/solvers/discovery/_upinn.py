@@ -114,10 +114,9 @@ class UPINN(nn.Module):
         return found.view(*inputs.shape[:-1], -1)
 
     def residual(self) -> Float[Tensor, "member trajectory point channel"]:
-        """(∂_t U − K − F) / r at the collocation points, r the field's scale per 2π-th of the clock's time there."""
+        """(∂_t U − K − F) / r at the collocation points."""
         _, rate, inputs = self.at(self.inner)
-        unit = self.scales.field * torch.pi * self.inner.speed
-        return (rate - self.known(self.inner.coordinates[..., 0], inputs) - self.term(inputs)) / unit
+        return (rate - self.known(self.inner.coordinates[..., 0], inputs) - self.term(inputs)) / self.scales.rate
 
     def losses(self) -> tuple[Tensor, Tensor]:
         """Mean squared misfit of the data and of the equation, non-dimensional, per member."""
