@@ -79,7 +79,7 @@ class BurgersHidden(Problem, HasHiddenTerm):
         times = torch.linspace(0.0, equations.END, 21, dtype=torch.float64)
         x = self.points()
         found = [reference.solution(torch.full_like(x, float(time)), x, equations.HELD_OUT) for time in times]
-        return HeldOut(times, torch.stack(found)[:, None], x)
+        return HeldOut(times, torch.stack(found)[:, None], (x,))
 
     def points(self) -> Tensor:
         """The inner points of the grid."""

@@ -64,7 +64,7 @@ def discover(
 
 def _print(run: Discovery) -> None:
     from sciml.solvers.discovery import alike, format_expr, full_equations
-    from sciml.study import scalars_of
+    from sciml.study import remarks, scalars_of
 
     found = run.found
     typer.echo(f"\nidentifiability: {found.identifiability.words()}\n")
@@ -73,7 +73,11 @@ def _print(run: Discovery) -> None:
     for line in full_equations(found):
         typer.echo(line)
     for name, scalar in scalars_of(found).items():
-        typer.echo(f"{name} = {scalar:.4g}" if scalar is not None else f"{name} is not determined: no such term found")
+        told = found.intervals[name].words() if name in found.intervals else scalar and f"{scalar:.4g}"
+        typer.echo(f"{name} = {told}" if told is not None else f"{name} is not determined: no such term found")
+    for component in found.components:
+        for line in remarks(component):
+            typer.echo(f"{component.field}: {line}")
     for component in found.components:
         rows: list[list[Any]] = []
         for e in component.front.entries:

@@ -9,6 +9,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal
 
 import torch
@@ -370,12 +371,12 @@ class HeldOut:
     Arguments:
         times: increasing, the first is the start.
         states: the true ones at those times.
-        points: of the grid that an equation in space is simulated on; None without space.
+        points: of the grid that an equation in space is simulated on, one list per axis; empty without space.
     """
 
     times: Float[Tensor, " time"]
     states: Float[Tensor, "time channel *space"]
-    points: Float[Tensor, " x"] | None = None
+    points: tuple[Float[Tensor, " point"], ...] = ()
 
 
 class HasHiddenTerm(ABC):
@@ -399,6 +400,8 @@ class HasHiddenTerm(ABC):
     """Scalars θ of the known part that must be found too, with first guesses; often empty."""
     plan: ObservationPlan
     """What is observed unless something else is asked for."""
+    coordinate_units: Mapping[str, str] = MappingProxyType({})
+    """Units of ``t`` and the axes, for the check of formulas; what is not named is a pure number."""
 
     @abstractmethod
     def known(

@@ -3,6 +3,7 @@
 from sciml.study._discover import DISCOVERY as DISCOVERY
 from sciml.study._discover import Discovery as Discovery
 from sciml.study._discover import read_discovery as read_discovery
+from sciml.study._discover import remarks as remarks
 from sciml.study._discover import run_discovery as run_discovery
 from sciml.study._discover import scalars_of as scalars_of
 from sciml.study._export import Exported as Exported
@@ -47,6 +48,7 @@ __all__ = [
     "read_discovery",
     "read_results",
     "read_study",
+    "remarks",
     "run",
     "run_discovery",
     "run_study",

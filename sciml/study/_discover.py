@@ -1,22 +1,27 @@
 """One discovery: measure, name, try, beside the baseline with the same symbolic step; a folder with what came out."""
 
+import hashlib
 import json
 import math
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import sympy as sp
 import torch
 
 from sciml.core import paths, registry
 from sciml.core.config import override, read_json
 from sciml.core.errors import DataError, UnsupportedError
-from sciml.core.problem import Problem
+from sciml.core.problem import HasHiddenTerm, Problem
 from sciml.core.progress import Progress, SilentProgress
 from sciml.solvers.discovery import (
+    Component,
     Discovered,
     DiscoverySolver,
     Entry,
+    Kept,
     SearchSpec,
     TableProblem,
     alike,
@@ -25,11 +30,12 @@ from sciml.solvers.discovery import (
     full_equations,
     to_latex,
 )
-from sciml.study._folder import choose_folder
+from sciml.solvers.discovery import engine as find_engine
+from sciml.study._folder import choose_folder, sole_writer
 from sciml.study._provenance import commit, hardware, versions
-from sciml.train import DiscoveryConfig
+from sciml.train import DiscoveryConfig, Recipe, observe
 
-DISCOVERY = "discovery.json"
+DISCOVERY, STEPS = "discovery.json", "steps"
 BASELINE = "spline_derivative"
 
 
@@ -70,6 +76,9 @@ def run_discovery(
 ) -> Discovery:
     """Find the hidden part of a problem's equation and write the folder.
 
+    Finished steps (the fit, the formulas of each field) are kept in it until all are done. If the same is asked again
+    after it was stopped, they are taken from there; other settings or other data start a folder of their own.
+
     Arguments:
         problem: one that `HasHiddenTerm`, registered or a table.
         solver, engine: what measures the hidden term, what names it.
@@ -89,18 +98,56 @@ def run_discovery(
     if members is not None and "members" in dict(recipe.model):
         recipe = override(recipe, [f"model.members={members}"])
     task = recipe.task
+    find_engine(engine)
     assert isinstance(task, DiscoveryConfig)
-    threads = torch.get_num_threads()
+    support = method.supports(problem)
+    if not support.ok:
+        raise UnsupportedError(
+            f"solver {solver!r} cannot look for the hidden term of {problem.name!r}: {support.reason}"
+        )
+    options: dict[str, Any] = {"engine": engine, "task": task, "search": search, "seed": seed}
+    asked = _digest(problem, task, recipe=recipe.model_dump(mode="json"), engine=engine, seed=seed,
+                    search=None if search is None else search.model_dump(mode="json"))  # fmt: skip
+    folder = _folder(out / problem.name, f"discover-{method.key}-{engine}-s{seed}", asked)
+    steps, threads = folder / STEPS / asked, torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        options: dict[str, Any] = {"engine": engine, "task": task, "search": search, "seed": seed}
-        found = discover(problem, solver=method, recipe=recipe, anyway=anyway, log=progress.log, **options)
-        rival, baseline = _method(BASELINE), None
-        if compare and rival.supports(problem).ok and method.key != BASELINE:
-            baseline = discover(problem, solver=rival, anyway=anyway, **options)
+        with sole_writer(folder):
+            kept = Kept(paths.make_folder(steps) / method.key, progress.log)
+            found = discover(problem, solver=method, recipe=recipe, anyway=anyway, kept=kept, log=progress.log,
+                             **options)  # fmt: skip
+            rival, baseline = _method(BASELINE), None
+            if compare and rival.supports(problem).ok and method.key != BASELINE:
+                baseline = discover(problem, solver=rival, anyway=anyway, kept=Kept(steps / rival.key), **options)
+            _write(folder, found, baseline, recipe, preset, seed)
+            shutil.rmtree(folder / STEPS)
     finally:
         torch.set_num_threads(threads)
-    folder = choose_folder(out / problem.name, f"discover-{method.key}-{engine}-s{seed}", False)
+    return Discovery(folder, found, baseline)
+
+
+def _folder(parent: Path, stem: str, asked: str) -> Path:
+    """The folder in which a discovery with the same settings was stopped, else a new one."""
+    stopped = (path.parents[1] for path in sorted(parent.glob(f"{stem}*/{STEPS}/{asked}")))
+    return next((folder for folder in stopped if not (folder / DISCOVERY).exists()), None) or choose_folder(
+        parent, stem, False
+    )
+
+
+def _digest(problem: Problem, task: DiscoveryConfig, **settings: Any) -> str:
+    """What decides the finished steps: problem, observations and settings."""
+    assert isinstance(problem, HasHiddenTerm)
+    told = {"problem": problem.name, "known": problem.known_formulas(), "library": problem.library, **settings}
+    digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
+    for entry in observe(problem, task):
+        digest.update(entry.coordinates.numpy().tobytes() + entry.values.numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _write(
+    folder: Path, found: Discovered, baseline: Discovered | None, recipe: Recipe, preset: str, seed: int
+) -> None:
+    problem = found.problem
     record = {
         "schema": 1,
         "title": problem.title,
@@ -116,7 +163,6 @@ def run_discovery(
         "git": commit(),
     }
     paths.write_text(folder / DISCOVERY, json.dumps(_finite(record), indent=1, allow_nan=False) + "\n")
-    return Discovery(folder, found, baseline)
 
 
 def describe(found: Discovered) -> dict[str, Any]:
@@ -161,6 +207,7 @@ def describe(found: Discovered) -> dict[str, Any]:
     for component in found.components:
         entry = plain["components"][component.field]
         entry["latex"] = to_latex(component.expr)
+        entry["remarks"] = remarks(component)
         entry["values"] = _values(found, component.expr)
         entry["pareto"] = [_row(e, component.expr) for e in component.front.entries]
     return plain | {"arrays": values, "trial": trial}
@@ -179,6 +226,21 @@ def _row(entry: Entry, chosen: Any) -> dict[str, Any]:
         "seed": entry.seed,
         "chosen": alike(entry.expr, chosen),
     }
+
+
+def remarks(component: Component) -> list[str]:
+    """What people should know of a formula: its numbers with their 95 % intervals, units, errors elsewhere."""
+    lines = [f"constant {number.words()}" for number in component.constants]
+    if component.nice is not None:
+        lines.append(f"the observations cannot tell it from {format_expr(component.nice)}")
+    if (verdict := component.units) is not None:
+        carried = ", ".join(f"{float(sp.sympify(name)):.4g} in {unit}" for name, unit in verdict.constants.items())
+        lines.append(f"units fit{', with ' + carried if carried else ''}" if verdict.ok else f"units: {verdict.reason}")
+    if component.match is not None:
+        same = "the same terms as the truth" if component.match.same else "other terms than the truth"
+        here, wide = (f"{100 * error:.3g} %" for error in (component.match.error, component.match.wide_error))
+        lines.append(f"{same}; error {here} where it was measured, {wide} on a box twice as wide")
+    return lines
 
 
 def read_discovery(folder: Path) -> dict[str, Any]:

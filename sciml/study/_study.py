@@ -100,6 +100,8 @@ class Study(Config):
     """The variant whose training time the ``time`` budget grants to all."""
     settings: tuple[str, ...] = ()
     """Changes to every variant's recipe."""
+    seeded: tuple[str, ...] = ()
+    """Settings that have the seed for a value: with ``task.draw``, run k sees the k-th draw of the noise."""
     setup: str = ""
     """What a reader must know of the conditions."""
     metrics: tuple[str, ...] = ("one_step/relative_l2", "rollout/relative_l2")
@@ -158,7 +160,10 @@ def run_study(
         study = study.model_copy(update={"preset": preset})
     registry.problem(study.problem)
     for variant in study.variants:
-        override(registry.solver(variant.solver).recipe(study.preset), [*study.settings, *variant.settings])
+        override(
+            registry.solver(variant.solver).recipe(study.preset),
+            [*study.settings, *variant.settings, *_seeded(study, 0)],
+        )
     out, runs = paths.make_folder(out), runs or out / "runs"
     done = {(line["variant"], line["budget"], line["seed"]) for line in read_results(out)}
     _check_same(out, study, {name for name, _, _ in done})
@@ -217,8 +222,12 @@ def _check_same(out: Path, study: Study, finished: set[str]) -> None:
 
 def _conditions(study: Study, names: set[str], timed: bool) -> dict[str, Any]:
     variants = {v.name: v.model_dump(exclude={"name", "label"}) for v in study.variants if v.name in names}
-    shared = {"problem", "preset", "parameters", "settings"} | ({"clock"} if timed else set())
+    shared = {"problem", "preset", "parameters", "settings", "seeded"} | ({"clock"} if timed else set())
     return {**study.model_dump(include=shared), **variants}
+
+
+def _seeded(study: Study, seed: int) -> list[str]:
+    return [f"{key}={seed}" for key in study.seeded]
 
 
 def _execute(jobs: list[dict[str, Any]], workers: int, executor: Executor | None) -> Iterable[dict[str, Any]]:
@@ -239,7 +248,7 @@ def _execute(jobs: list[dict[str, Any]], workers: int, executor: Executor | None
 
 def _job(*, study: Study, variant: Variant, budget: str, seed: int, steps: int | None, runs: Path) -> dict[str, Any]:
     """One run of a study; it computes in one thread."""
-    settings = [*study.settings, *variant.settings, "baselines=[]"]
+    settings = [*study.settings, *variant.settings, *_seeded(study, seed), "baselines=[]"]
     if steps is not None:
         settings.append(f"train.steps={steps}")
     sized = registry.solver(variant.solver).knob is not None and variant.matched

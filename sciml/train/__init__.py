@@ -24,6 +24,7 @@ from sciml.train._discovery import Discovery as Discovery
 from sciml.train._discovery import Measures as Measures
 from sciml.train._discovery import hidden_errors as hidden_errors
 from sciml.train._discovery import true_values as true_values
+from sciml.train._discovery_data import Clock as Clock
 from sciml.train._discovery_data import DiscoveryConfig as DiscoveryConfig
 from sciml.train._discovery_data import Measured as Measured
 from sciml.train._discovery_data import ObservationBatch as ObservationBatch
@@ -31,6 +32,7 @@ from sciml.train._discovery_data import ObservationExamples as ObservationExampl
 from sciml.train._discovery_data import Visited as Visited
 from sciml.train._discovery_data import dense_places as dense_places
 from sciml.train._discovery_data import forecast as forecast
+from sciml.train._discovery_data import method_for as method_for
 from sciml.train._discovery_data import observe as observe
 from sciml.train._distributed import process_group as process_group
 from sciml.train._forecast import Forecast as Forecast
@@ -72,6 +74,7 @@ __all__ = [
     "Checkpoint",
     "Classification",
     "ClassificationConfig",
+    "Clock",
     "Collocation",
     "CollocationBatch",
     "CollocationConfig",

@@ -1,5 +1,6 @@
 """What discovery trains on, asks, and tries a found equation on."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -17,6 +18,8 @@ from sciml.core.problem import HasHiddenTerm, HeldOut, ObservationPlan, Observat
 from sciml.core.types import Params, Trajectory
 
 MAX_STEPS = 4000
+CROWDED = 20
+"""Extent of the observed times over the pace of their clock, from which on a logarithmic one is used."""
 
 
 class DiscoveryConfig(Config):
@@ -32,6 +35,57 @@ class DiscoveryConfig(Config):
     """Which noise: another number is another measurement."""
     dense: int = pydantic.Field(151, ge=10)
     """Points per trajectory (and per axis, in space a fifth of it) on which the hidden term is examined."""
+
+
+class Clock(NamedTuple):
+    """The time by which trajectories are followed: its own, or for stiff ones that of a logarithm.
+
+        p(t) = log(1 + (t − start)/pace) / log(1 + (end − start)/pace),   and (t − start)/(end − start) at infinite pace
+
+    Fields:
+        start, end: of what is observed.
+        pace: the time after which the clock runs slower.
+    """
+
+    start: float
+    end: float
+    pace: float = math.inf
+
+    @classmethod
+    def of(cls, times: Float[Tensor, " point"]) -> "Clock":
+        """The clock on which half of the times are in the first half.
+
+        Times whose median is at m of T follow pace = m²/(T − 2m). Where that is not below a twentieth of T, time is
+        its own clock.
+        """
+        start, end, middle = float(times.min()), float(times.max()), float(times.median())
+        length, m = end - start, middle - start
+        crowded = m > 0 and CROWDED * m * m < length * (length - 2 * m)
+        return cls(start, end, m * m / (length - 2 * m) if crowded else math.inf)
+
+    @property
+    def even(self) -> bool:
+        """Whether time is its own clock."""
+        return self.pace == math.inf
+
+    def position(self, times: Tensor) -> Tensor:
+        """p(t), from 0 to 1."""
+        if self.even:
+            return (times - self.start) / (self.end - self.start)
+        return ((times - self.start) / self.pace).log1p() / math.log1p((self.end - self.start) / self.pace)
+
+    def speed(self, times: Tensor) -> Tensor:
+        """dp/dt."""
+        if self.even:
+            return torch.full_like(times, 1 / (self.end - self.start))
+        return 1 / ((self.pace + times - self.start) * math.log1p((self.end - self.start) / self.pace))
+
+    def time(self, positions: Tensor) -> Tensor:
+        """t(p)."""
+        if self.even:
+            return self.start + (self.end - self.start) * positions
+        found = self.start + self.pace * (positions * math.log1p((self.end - self.start) / self.pace)).expm1()
+        return found.clamp(self.start, self.end)
 
 
 class Visited(NamedTuple):
@@ -129,16 +183,23 @@ def observe(problem: Problem, config: DiscoveryConfig) -> tuple[Observations, ..
 
 
 def dense_places(seen: tuple[Observations, ...], count: int) -> Visited:
-    """Equidistant places over the range of each trajectory; in space a grid of (count / 5)² of them."""
+    """Places over the range of each trajectory, equidistant by its `Clock`; in space a grid of (count / 5)² of them."""
     found = []
     for i, entry in enumerate(seen):
         lower, upper = entry.coordinates.amin(0), entry.coordinates.amax(0)
-        dims = len(lower)
-        each = count if dims == 1 else max(8, count // 5)
+        dims, clock = len(lower), Clock.of(entry.coordinates[:, 0])
+        each = count if dims == 1 else max(8, round((count // 5) ** (2 / dims)))
         axes = [torch.linspace(float(a), float(b), each).double() for a, b in zip(lower, upper, strict=True)]
+        if not clock.even:
+            axes[0] = clock.time(torch.linspace(0.0, 1.0, each, dtype=torch.float64))
         points = torch.stack([axis.flatten() for axis in torch.meshgrid(*axes, indexing="ij")], dim=1)
         found.append((torch.full((len(points),), i), points))
     return Visited(torch.cat([a for a, _ in found]), torch.cat([b for _, b in found]))
+
+
+def method_for(times: Tensor) -> str:
+    """The method that integrates to these times: an implicit one where they crowd, for they do where scales differ."""
+    return "tsit5" if Clock.of(times).even else "rodas4"
 
 
 def forecast(
@@ -146,8 +207,8 @@ def forecast(
 ) -> Trajectory:
     """The held-out trajectory with the hidden part `hidden`, a function ``point input -> point channel``.
 
-    Integrated by `sciml.ode`, in space on the grid of the held-out states. A forecast that breaks down has a status and
-    ends in NaN.
+    Integrated by `sciml.ode`, in space on the grid of the held-out states, by `method_for` the times. A forecast that
+    breaks down has a status and ends in NaN.
     """
     assert isinstance(problem, HasHiddenTerm)
     given = {name: torch.as_tensor(value, dtype=torch.float64) for name, value in (scalars or {}).items()}
@@ -166,6 +227,6 @@ def forecast(
     with torch.no_grad():
         solved = ode.solve(
             rate, held.states[:1].double(), held.times.double(), rtol=1e-6, atol=1e-8,
-            method="tsit5", max_steps=MAX_STEPS,
+            method=method_for(held.times), max_steps=MAX_STEPS,
         )  # fmt: skip
     return Trajectory(solved.states, solved.status)

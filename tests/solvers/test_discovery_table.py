@@ -76,6 +76,10 @@ def change(row, text):
         (change(3, "0.4,one,1.0,0"), "no finite number"),
         (change(3, "0.4,1.0,0"), "another number of cells"),
         (change(3, "9.0,1.0,1.0,0"), "times are not increasing"),
+        (change(3, "0.2000,1.0,1.0,0"), "a time comes twice"),
+        (["t;x;y", "0;1;2"], "Separate the cells by commas"),
+        (["t,exp,y", *(f"{t},{t**2},{t}" for t in range(9))], "Call it exp_"),
+        (["t,lambda,y", *(f"{t},{t**2},{t}" for t in range(9))], "Call it lambda_"),
         (orbits(count=1)[:5], "too few points"),
         (["t,x,y", *(f"{t},{t**2},1.5" for t in range(9))], "column 'y' is constant"),
         (["time2,x,y", *(f"{t},{t**2},{t}" for t in range(9))], "no column of times"),
@@ -107,6 +111,8 @@ def test_a_missing_or_binary_file_is_an_error(tmp_path):
         ("x' = a*x; y' = __import__('os')", "does not parse|not allowed|unknown function"),
         ("x' = x/(k + x); y' = 0", "does not enter the known part as a factor"),
         ("x' = a*z'; y' = 0", "does not parse"),
+        ("x' = a*X; y' = 0", "or is it the column 'x'"),
+        ("x' = exp*x; y' = 0", "is a function"),
     ],
 )
 def test_known_parts_that_are_not_in_order_say_what_is_wrong(write, known, fault):
@@ -120,6 +126,8 @@ def test_values_are_checked(write):
             parse_values([text])
     with pytest.raises(FormulaError, match="does not occur"):
         read_table(write(orbits(count=1)), KNOWN, {"b": 1.0})
+    with pytest.raises(FormulaError, match="is a column"):
+        read_table(write(orbits(count=1)), KNOWN, {"x": 1.0})
 
 
 def test_the_verb_needs_one_source(tmp_path):

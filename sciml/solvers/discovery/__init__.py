@@ -1,5 +1,6 @@
 """Finding the hidden part of an equation: networks that measure it, symbolic searches that name it."""
 
+from sciml.solvers.discovery._confirm import Constant as Constant
 from sciml.solvers.discovery._dimensions import UnitsVerdict as UnitsVerdict
 from sciml.solvers.discovery._dimensions import check_units as check_units
 from sciml.solvers.discovery._dimensions import pi_groups as pi_groups
@@ -21,6 +22,7 @@ from sciml.solvers.discovery._front import to_callable as to_callable
 from sciml.solvers.discovery._front import to_latex as to_latex
 from sciml.solvers.discovery._identify import Identifiability as Identifiability
 from sciml.solvers.discovery._identify import identify as identify
+from sciml.solvers.discovery._kept import Kept as Kept
 from sciml.solvers.discovery._parse import FormulaError as FormulaError
 from sciml.solvers.discovery._parse import parse_equations as parse_equations
 from sciml.solvers.discovery._parse import parse_formula as parse_formula
@@ -41,12 +43,14 @@ SOLVERS = (UPINNSolver(), SplineDerivativeSolver(), SINDySolver(), UniversalODES
 __all__ = [
     "SOLVERS",
     "Component",
+    "Constant",
     "Discovered",
     "DiscoverySolver",
     "EngineUnavailable",
     "Entry",
     "FormulaError",
     "Identifiability",
+    "Kept",
     "Match",
     "SINDySolver",
     "SearchSpec",

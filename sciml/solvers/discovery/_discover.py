@@ -20,12 +20,15 @@ from sciml.core import rng
 from sciml.core.errors import UserError
 from sciml.core.problem import HasHiddenTerm, HeldOut, Observations, Problem
 from sciml.core.status import Status
-from sciml.solvers.discovery._confirm import CANDIDATES, confirm, exact_starts
+from sciml.solvers.discovery._confirm import CANDIDATES, Confirmed, Constant, confirm, exact_starts
+from sciml.solvers.discovery._dimensions import UnitsVerdict, check_units
 from sciml.solvers.discovery._engine import engine as find_engine
 from sciml.solvers.discovery._equivalence import Match, compare
 from sciml.solvers.discovery._front import SymbolicFront, format_expr, rounded
 from sciml.solvers.discovery._identify import Identifiability, identify
+from sciml.solvers.discovery._kept import Kept
 from sciml.solvers.discovery._parse import parse_formula
+from sciml.solvers.discovery._places import columns_of
 from sciml.solvers.discovery._solver import DiscoverySolver
 from sciml.solvers.discovery._spec import SearchSpec, SymbolicProblem
 from sciml.solvers.discovery._table import TableProblem
@@ -47,6 +50,8 @@ ROWS = 61
 """Places per trajectory that formulas are fitted to."""
 HOPELESS = 50.0
 """Nat of description length beyond which a rival of the favourite is not tried on the observations."""
+NOTHING = 0.1
+"""A hidden part below this share of the known one may be none: zero is tried on the observations too."""
 LEAST_ERROR = 0.005
 """Error assumed at least, as a share of a component's root mean square: networks that agree may be wrong together."""
 
@@ -62,6 +67,9 @@ class Component:
         sigma: error of the values it was fitted to, as estimated, root mean square over places.
         match: comparison with the truth, where that is known.
         misfit: mean squared misfit of the observations by the whole equation, in units of the noise where known.
+        constants: the numbers of `expr` with their intervals, in the order of their text.
+        nice: `expr` with shorter numbers, if the observations allow all of them at once.
+        units: whether the formula fits the units of its inputs, where the problem has any.
     """
 
     field: str
@@ -70,6 +78,9 @@ class Component:
     sigma: float | None
     match: Match | None
     misfit: float | None = None
+    constants: tuple[Constant, ...] = ()
+    nice: sp.Expr | None = None
+    units: UnitsVerdict | None = None
 
 
 @dataclass(frozen=True)
@@ -101,7 +112,8 @@ class Discovered:
         components: formulas; empty if none may be looked for.
         forecast: of the equation with those formulas, where there is an initial condition to try.
         errors: of the measured term and the state against the truth, where known (see `sciml.train.Discovery`).
-        scalars: unknown scalars of the known part.
+        scalars: unknown scalars of the known part, fitted to the observations where there are formulas.
+        intervals: of those, then.
         seconds: wall time by stage.
     """
 
@@ -116,6 +128,7 @@ class Discovered:
     forecast: Forecast | None = None
     errors: dict[str, float] = field(default_factory=dict)
     scalars: dict[str, float] = field(default_factory=dict)
+    intervals: dict[str, Constant] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
 
     def equations(self, digits: int = 4) -> dict[str, str]:
@@ -137,12 +150,16 @@ class Discovered:
                     "sigma": c.sigma,
                     "misfit": c.misfit,
                     "match": None if c.match is None else vars(c.match),
+                    "constants": [vars(number) for number in c.constants],
+                    "nice": None if c.nice is None else format_expr(c.nice),
+                    "units": None if c.units is None else vars(c.units),
                 }
                 for c in self.components
             },
             "forecast": None if self.forecast is None else {"relative_l2": self.forecast.error, "ok": self.forecast.ok},
             "errors": self.errors,
             "scalars": self.scalars,
+            "intervals": {name: vars(number) for name, number in self.intervals.items()},
             "seconds": self.seconds,
         }
 
@@ -158,6 +175,7 @@ def discover(
     search: SearchSpec | None = None,
     seed: int = 0,
     anyway: bool = False,
+    kept: Kept | None = None,
     log: Callable[[str], None] = lambda words: None,
 ) -> Discovered:
     """Find the hidden part of a problem's equation.
@@ -171,6 +189,7 @@ def discover(
         search: how formulas are looked for.
         seed: of the networks.
         anyway: look for formulas even where they are not identifiable.
+        kept: where finished steps are kept, and taken from; None for nowhere.
         log: told what happens.
 
     Raises: UserError for what does not fit together, NumericsError if a fit ends in NaN.
@@ -189,7 +208,11 @@ def discover(
     log(f"{len(seen)} trajectories, {sum(len(e.values) for e in seen)} observations; {solver.title} measures")
     rng.seed_everything(rng.derive(seed, "discover", solver.key))
     module: Any = solver.make(problem, recipe.model, seen, rng.derive(seed, "discover", solver.key))
-    solver.fit(module, ObservationExamples(seen))
+
+    def fit() -> None:
+        solver.fit(module, ObservationExamples(seen))
+
+    kept.fitted(module, fit) if kept else fit()
     seconds = {"measure": time.perf_counter() - started}
     places = dense_places(seen, task.dense)
     with torch.no_grad():
@@ -213,17 +236,19 @@ def discover(
     if search is None:  # sparse regression adds up the terms of its library, whatever they are made of
         search = SearchSpec(library=problem.library) if engine == "sparse" else SearchSpec(operators=problem.operators)
     components = tuple(
-        _name(problem, index, inputs, table, observations, search, engine) for index in range(len(problem.fields))
+        _name(problem, index, inputs, table, observations, search, engine, kept) for index in range(len(problem.fields))
     )
     seconds["search"] = time.perf_counter() - started
     started = time.perf_counter()
     firsts = torch.stack([table.inputs[dense.trajectory == k][0] for k in range(len(seen))])
-    components = _confirmed(problem, seen, firsts, components, inputs, search)
+    components, decided = _confirmed(problem, seen, firsts, components, inputs, table, search, scalars)
+    scalars = {name: number.value for name, number in decided.scalars.items()}
     seconds["confirm"] = time.perf_counter() - started
     ahead = try_formulas(problem, [c.expr for c in components], scalars)
     return Discovered(
-        problem, solver.key, engine, seen, places, measured, report, components, ahead, errors, scalars, seconds
-    )
+        problem, solver.key, engine, seen, places, measured, report, components, ahead, errors, scalars,
+        dict(decided.scalars), seconds,
+    )  # fmt: skip
 
 
 def try_formulas(problem: Problem, formulas: Sequence[sp.Expr], scalars: dict[str, float]) -> Forecast | None:
@@ -268,7 +293,7 @@ def full_equations(found: Discovered, digits: int = 4) -> list[str]:
 
 def _name(
     problem: Problem, index: int, inputs: np.ndarray, table: Measured, observations: int, search: SearchSpec,
-    engine: str,
+    engine: str, kept: Kept | None,
 ) -> Component:  # fmt: skip
     assert isinstance(problem, HasHiddenTerm)
     target = table.hidden[:, index].numpy()
@@ -278,28 +303,59 @@ def _name(
         spread = table.spread[:, index].numpy()
         sigma = np.sqrt((spread**2 + np.mean(spread**2)) / 2 + (LEAST_ERROR * size) ** 2)
     asked = SymbolicProblem(inputs, target, problem.hidden_inputs, sigma=sigma, effective=observations)
-    front = find_engine(engine).fit(asked, search)
+    name = problem.fields[index].name
+
+    def find() -> SymbolicFront:
+        return find_engine(engine).fit(asked, search)
+
+    front = kept.front(name, find) if kept else find()
     expr = front.best().expr
     match = _match(problem, index, expr, inputs)
     error = None if sigma is None else float(np.sqrt(np.mean(sigma**2)))
-    return Component(problem.fields[index].name, front, expr, error, match)
+    return Component(name, front, expr, error, match)
 
 
 def _confirmed(
     problem: Problem, seen: tuple[Observations, ...], firsts: Tensor, components: tuple[Component, ...],
-    inputs: np.ndarray, search: SearchSpec,
-) -> tuple[Component, ...]:  # fmt: skip
+    inputs: np.ndarray, table: Measured, search: SearchSpec, scalars: dict[str, float],
+) -> tuple[tuple[Component, ...], Confirmed]:  # fmt: skip
     """The components with the formulas that the observations prefer, constants fitted to them."""
     assert isinstance(problem, HasHiddenTerm)
     columns = [problem.inputs.index(entry.symbol) for entry in problem.fields]
     starts = exact_starts(problem, seen, firsts[:, columns])
     options = [_leading(component.front) for component in components]
+    given = {name: table.inputs.new_full((len(inputs),), value) for name, value in scalars.items()}
+    told = problem.known(table.inputs.new_zeros(len(inputs)), table.inputs, given)
+    for rival, hidden, known in zip(options, table.hidden.unbind(1), told.unbind(1), strict=True):
+        if hidden.norm() < NOTHING * known.norm():
+            rival.append(sp.Integer(0))
     alphabet = len(problem.hidden_inputs) + len(search.operators) + 1
-    decided = confirm(problem, seen, starts, options, alphabet)
+    decided = confirm(problem, seen, starts, options, alphabet, scalars)
     found = []
     for index, (component, expr) in enumerate(zip(components, decided.formulas, strict=True)):
-        found.append(replace(component, expr=expr, match=_match(problem, index, expr, inputs), misfit=decided.misfit))
-    return tuple(found)
+        nice = None if decided.nice is None else decided.nice[index]
+        found.append(
+            replace(
+                component, expr=expr, match=_match(problem, index, expr, inputs), misfit=decided.misfit,
+                constants=decided.constants[index], nice=None if nice == expr else nice,
+                units=_units(problem, index, expr),
+            )
+        )  # fmt: skip
+    return tuple(found), decided
+
+
+def _units(problem: Problem, index: int, expr: sp.Expr) -> UnitsVerdict | None:
+    """Whether a formula fits the units of the inputs and the rate; None where all are pure numbers."""
+    assert isinstance(problem, HasHiddenTerm)
+    along = problem.coordinate_units
+    fields = [entry.units for entry in problem.fields]
+    if {*fields, *along.values()} <= {"1"}:
+        return None
+    axes, units = list(problem.boundary), {}
+    for name, column in zip(problem.inputs, columns_of(problem), strict=True):
+        per = "" if not column.order else f" / ({along.get(axes[column.axis - 1], '1')})" * column.order
+        units[name] = f"({fields[column.channel]}){per}"
+    return check_units(expr, units, f"({fields[index]}) / ({along.get('t', '1')})")
 
 
 def _leading(front: SymbolicFront) -> list[sp.Expr]:

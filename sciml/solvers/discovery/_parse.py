@@ -35,6 +35,8 @@ FUNCTIONS = {
 }  # fmt: skip
 """Functions of one argument that a formula may call; the last ones are dialects of search engines."""
 _TWO = {"aq": _aq, "pow": lambda a, b: _power(a, b), "powabs": lambda a, b: _power(sp.Abs(a), b)}
+NAMES = frozenset({*FUNCTIONS, *_TWO, "max", "min", "fmax", "fmin"})
+"""What cannot be the name of a quantity, since it is that of a function."""
 _LOOKALIKES = str.maketrans({"−": "-", "·": "*", "×": "*", "⋅": "*"})
 
 
@@ -118,6 +120,9 @@ def _build(node: ast.expr, names: set[str] | None, text: str) -> sp.Expr:
             raise FormulaError(f"unknown name {node.id!r} in the formula {text!r}",
                                expected=f"one of: {', '.join(sorted(names))}",
                                fix=f"Did you mean {hint!r}?" if hint else "")  # fmt: skip
+        if names is None and node.id in NAMES:
+            raise FormulaError(f"{node.id!r} in the formula {text.strip()!r} is a function", expected=f"{node.id}(…)",
+                               fix="A scalar needs another name.")  # fmt: skip
         return sp.Symbol(node.id)
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.UAdd | ast.USub):
         inner = _build(node.operand, names, text)

@@ -8,8 +8,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from sciml.core.errors import UserError
-from sciml.core.problem import HasHiddenTerm, Problem
+from sciml.core.problem import HasHiddenTerm, Observations, Problem
 from sciml.solvers.discovery._stacked import Jet
+from sciml.train import Clock
 
 
 class Scales(NamedTuple):
@@ -18,8 +19,10 @@ class Scales(NamedTuple):
     Fields:
         lower, upper: of the coordinates over all observations.
         field: largest magnitude of each field.
-        rate: field scale per time scale, of d(state)/dt and of the hidden term.
+        rate: of the hidden term: the field's scale per 2π-th of the time, or the steepest slope seen where the clock is
+            that of a logarithm.
         input: of each input of the known part; a derivative is scaled by 2π over the extent of its axis.
+        clock: by which trajectories are followed.
     """
 
     lower: Float[Tensor, " dim"]
@@ -27,13 +30,15 @@ class Scales(NamedTuple):
     field: Float[Tensor, " channel"]
     rate: Float[Tensor, " channel"]
     input: Float[Tensor, " input"]
+    clock: Clock
 
 
 class Column(NamedTuple):
-    """Where an input comes from: which field, and how often it is differentiated by the axis in space."""
+    """Where an input comes from: which field, and how often it is differentiated by which coordinate."""
 
     channel: int
-    order: int
+    order: int = 0
+    axis: int = 0
 
 
 def columns_of(problem: Problem) -> tuple[Column, ...]:
@@ -42,11 +47,10 @@ def columns_of(problem: Problem) -> tuple[Column, ...]:
     Raises: UserError for a name that is neither.
     """
     assert isinstance(problem, HasHiddenTerm)
-    axes = list(problem.boundary)
-    known = {field.symbol: Column(i, 0) for i, field in enumerate(problem.fields)}
-    for axis in axes[:1]:
+    known = {field.symbol: Column(i) for i, field in enumerate(problem.fields)}
+    for axis, letter in enumerate(problem.boundary, start=1):
         for i, field in enumerate(problem.fields):
-            known |= {f"{field.symbol}_{axis * order}": Column(i, order) for order in (1, 2)}
+            known |= {f"{field.symbol}_{letter * order}": Column(i, order, axis) for order in (1, 2)}
     for name in problem.inputs:
         if name not in known:
             raise UserError(f"problem {problem.name!r} has an input that is no field or derivative", got=repr(name),
@@ -54,14 +58,23 @@ def columns_of(problem: Problem) -> tuple[Column, ...]:
     return tuple(known[name] for name in problem.inputs)
 
 
-def scales_of(problem: Problem, lower: Tensor, upper: Tensor, largest: Tensor) -> Scales:
-    """Scales from the range of the coordinates and the largest magnitude of each field."""
-    extent = upper - lower
+def scales_of(problem: Problem, seen: Sequence[Observations]) -> Scales:
+    """Scales from the range of the observed coordinates and the magnitudes of the fields."""
+    every = torch.cat([entry.coordinates for entry in seen])
+    lower, upper, clock = every.amin(0), every.amax(0), Clock.of(every[:, 0])
+    extent, largest = upper - lower, torch.cat([entry.values for entry in seen]).abs().amax(0)
     field = torch.where(largest > 0, largest, 1.0)
     inputs = torch.stack([
-        field[column.channel] * (2 * torch.pi / extent[-1]) ** column.order for column in columns_of(problem)
+        field[column.channel] * (2 * torch.pi / extent[column.axis]) ** column.order for column in columns_of(problem)
     ])  # fmt: skip
-    return Scales(lower, upper, field, field * 2 * torch.pi / extent[0], inputs)
+    rate = field * 2 * torch.pi / extent[0] if clock.even else torch.stack([_steepest(e) for e in seen]).amax(0)
+    return Scales(lower, upper, field, torch.where(rate > 0, rate, 1.0), inputs, clock)
+
+
+def _steepest(entry: Observations) -> Float[Tensor, " channel"]:
+    times, order = entry.coordinates[:, 0].sort()
+    gaps = times.diff()
+    return (entry.values[order].diff(dim=0)[gaps > 0].abs() / gaps[gaps > 0, None]).amax(0)
 
 
 class Places(nn.Module):
@@ -73,12 +86,12 @@ class Places(nn.Module):
         problem: gives the ansatz.
         coordinates: of the points.
         scales: of the coordinates.
-        bends: whether second derivatives are needed.
+        bends: the coordinates by which second derivatives are needed.
     """
 
     def __init__(
-        self, problem: Problem, coordinates: Float[Tensor, "trajectory point dim"], scales: Scales, *, bends: bool,
-        trajectories: Sequence[int] | None = None,
+        self, problem: Problem, coordinates: Float[Tensor, "trajectory point dim"], scales: Scales, *,
+        bends: Sequence[int], trajectories: Sequence[int] | None = None,
     ) -> None:  # fmt: skip
         super().__init__()
         assert isinstance(problem, HasHiddenTerm)
@@ -88,7 +101,10 @@ class Places(nn.Module):
         self.slope = [float(value) for value in 2 / (scales.upper - scales.lower)]
         self.register_buffer("coordinates", coordinates, persistent=False)
         scaled = 2 * (coordinates - scales.lower) / (scales.upper - scales.lower) - 1
+        if not scales.clock.even:
+            scaled[..., 0] = 2 * scales.clock.position(coordinates[..., 0]) - 1
         self.register_buffer("scaled", scaled, persistent=False)
+        self.register_buffer("speed", 2 * scales.clock.speed(coordinates[..., 0])[..., None], persistent=False)
         for name, index in (("offset", 0), ("factor", 1)):
             self.register_buffer(name, torch.stack([torch.stack(part[index]) for part in parts], 1), persistent=False)
 
@@ -98,26 +114,31 @@ class Places(nn.Module):
         def grouped(values: Tensor) -> Tensor:
             return values.view(members, -1, *values.shape[1:]) * field
 
-        A, B = self.offset, self.factor
-        n, *first = grouped(free.value), *(grouped(d) * s for d, s in zip(free.first, self.slope, strict=True))
+        A, B, dims = self.offset, self.factor, self.dims
+        pace = [self.speed, *self.slope[1:]]
+        n, *first = grouped(free.value), *(grouped(d) * s for d, s in zip(free.first, pace, strict=True))
         value = A[0] + B[0] * n
         slopes = tuple(A[1 + i] + B[1 + i] * n + B[0] * d for i, d in enumerate(first))
-        if not self.bends:
-            return Jet(value, slopes, None)
-        assert free.second is not None
-        bend = grouped(free.second) * self.slope[-1] ** 2
-        return Jet(value, slopes, A[-1] + B[-1] * n + 2 * B[self.dims] * first[-1] + B[0] * bend)
+        second: list[Tensor | None] = [None] * dims
+        for row, axis in enumerate(self.bends, start=1 + dims):
+            bend = free.second[axis]
+            assert bend is not None
+            bent = grouped(bend) * self.slope[axis] ** 2
+            second[axis] = A[row] + B[row] * n + 2 * B[1 + axis] * first[axis] + B[0] * bent
+        return Jet(value, slopes, tuple(second))
 
 
-def _jets(problem: HasHiddenTerm, trajectory: int, points: Tensor, bends: bool) -> tuple[list[Tensor], list[Tensor]]:
-    """Value, first derivatives by every coordinate, and second by the last, of A and of B."""
+def _jets(
+    problem: HasHiddenTerm, trajectory: int, points: Tensor, bends: Sequence[int]
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Value, first derivatives by every coordinate, and second by those in `bends`, of A and of B."""
     where = points.detach().clone().requires_grad_(True)
     with torch.enable_grad():
         parts = problem.ansatz(trajectory, where)
         return tuple(_derivatives(part, where, bends) for part in parts)  # type: ignore[return-value]
 
 
-def _derivatives(part: Tensor, where: Tensor, bends: bool) -> list[Tensor]:
+def _derivatives(part: Tensor, where: Tensor, bends: Sequence[int]) -> list[Tensor]:
     def by(values: Tensor) -> Tensor:  # point channel -> point channel dim
         if not values.requires_grad:
             return values.new_zeros(*values.shape, where.shape[1])
@@ -126,8 +147,7 @@ def _derivatives(part: Tensor, where: Tensor, bends: bool) -> list[Tensor]:
 
     first = by(part)
     answer = [part, *first.unbind(-1)]
-    if bends:
-        answer.append(by(first[..., -1])[..., -1])
+    answer += [by(first[..., axis])[..., axis] for axis in bends]
     return [value.detach() for value in answer]
 
 
@@ -135,7 +155,7 @@ def inputs_from(jet: Jet, columns: Sequence[Column]) -> Float[Tensor, "*batch in
     """The table of inputs from a state with its derivatives."""
     parts = []
     for column in columns:
-        source = (jet.value, jet.first[-1], jet.second)[column.order]
+        source = (jet.value, jet.first[column.axis], jet.second[column.axis])[column.order]
         assert source is not None
         parts.append(source[..., column.channel])
     return torch.stack(parts, dim=-1)

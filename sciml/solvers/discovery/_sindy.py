@@ -1,4 +1,4 @@
-"""Sparse identification (SINDy) of the hidden part: splines for the derivatives, a library, thresholded least squares.
+"""Sparse identification (SINDy) of the hidden part: smooth, differentiate, thresholded least squares on a library.
 
 S'(t) − K(S(t)) ≈ Θ(S(t)) Ξ
 """
@@ -12,7 +12,7 @@ from sciml.core.problem import HasHiddenTerm, Observations, Problem
 from sciml.solvers.discovery._parse import parse_formula
 from sciml.solvers.discovery._solver import DiscoverySolver
 from sciml.solvers.discovery._sparse import stlsq
-from sciml.solvers.discovery._spline import SplineConfig, Splines
+from sciml.solvers.discovery._spline import SplineConfig, smoother_for
 from sciml.solvers.discovery._tree import evaluate
 from sciml.train import DiscoveryConfig, Measured, ObservationBatch, Recipe, TrainConfig, Visited, dense_places
 
@@ -39,7 +39,7 @@ class SINDy(nn.Module):
         super().__init__()
         assert isinstance(problem, HasHiddenTerm)
         self.problem, self.config, self.seen = problem, config, seen
-        self.splines = Splines(problem, config.nodes, seen)
+        self.splines = smoother_for(problem, config, seen)
         self.library = [parse_formula(term, problem.hidden_inputs) for term in problem.library]
         shape = (len(self.library), len(problem.fields))
         self.register_buffer("coefficients", torch.zeros(shape, dtype=torch.float64))
@@ -53,7 +53,7 @@ class SINDy(nn.Module):
     def identify(self) -> None:
         """Smooth, differentiate, and find the coefficients of every field."""
         self.splines.smooth()
-        state, hidden = self.splines.remainder(dense_places(self.seen, self.config.rows))
+        state, hidden = self.splines.remainder(dense_places(self.seen, self._rows()))
         theta = self.theta(state).numpy()
         norms = np.linalg.norm(theta, axis=0)
         norms = np.where(norms > 0, norms, 1.0)
@@ -61,6 +61,10 @@ class SINDy(nn.Module):
             largest = np.abs(np.linalg.lstsq(theta / norms, target, rcond=None)[0]).max()
             found = stlsq(theta / norms, target, self.config.threshold * float(largest))
             self.coefficients[:, c] = torch.from_numpy(found / norms)
+
+    def _rows(self) -> int:
+        """As many places in a plane of space and time as on a few curves."""
+        return self.config.rows * (5 if self.problem.boundary else 3) // 3
 
     def measure(self, places: Visited) -> Measured:
         """The splines' state, and the terms there."""
@@ -86,6 +90,7 @@ class SINDySolver(DiscoverySolver):
         "of nonlinear dynamical systems, PNAS 113 (2016) 3932-3937. doi:10.1073/pnas.1517384113"
     )
     claim = ""
+    most_axes = 2
 
     def recipes(self) -> dict[str, Recipe]:
         """One for all."""
@@ -105,4 +110,4 @@ class SINDySolver(DiscoverySolver):
     def misfit(self, module: SINDy, batch: ObservationBatch) -> Tensor:
         """Mean squared misfit of the splines; the coefficients answer for derivatives, which are not observed."""
         places = Visited(batch.trajectory, batch.coordinates)
-        return (module.splines.at(places)[0] - batch.values).square().mean()
+        return (module.splines.fields(places) - batch.values).square().mean()

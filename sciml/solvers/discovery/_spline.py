@@ -1,6 +1,8 @@
-"""The baseline of sparse discovery: smooth the data by splines, differentiate them, subtract what is known.
+"""The baseline of sparse discovery: smooth the data, differentiate, subtract what is known.
 
 H(t_i) ≈ S'(t_i) − K(S(t_i))
+
+Curves over time are smoothed by splines, surfaces over space and time by a Gaussian process (see `Surfaces`).
 """
 
 import numpy as np
@@ -13,7 +15,8 @@ from sciml.core.config import Config
 from sciml.core.errors import DataError
 from sciml.core.problem import HasHiddenTerm, Observations, Problem
 from sciml.solvers.discovery._solver import DiscoverySolver
-from sciml.train import DiscoveryConfig, Measured, ObservationBatch, Recipe, TrainConfig, Visited
+from sciml.solvers.discovery._surface import Surfaces
+from sciml.train import Clock, DiscoveryConfig, Measured, ObservationBatch, Recipe, TrainConfig, Visited
 
 FEWEST = 5
 """Points that a smoothing spline needs."""
@@ -23,11 +26,11 @@ class SplineConfig(Config):
     """How trajectories are smoothed."""
 
     nodes: int = pydantic.Field(301, ge=20)
-    """Nodes per trajectory at which the spline is kept."""
+    """Nodes per trajectory at which the spline is kept; surfaces have none."""
 
 
 class Splines(nn.Module):
-    """Smoothing splines of all trajectories, kept by value and slope at equidistant nodes (cubic Hermite).
+    """Smoothing splines of all trajectories, kept by value and slope at nodes equidistant by the clock (cubic Hermite).
 
     The smoothing follows from the noise where that is known (the spline misses the data by as much as the noise), else
     from generalised cross-validation. A start that is known exactly is kept.
@@ -44,8 +47,7 @@ class Splines(nn.Module):
         shape = (len(seen), nodes, len(problem.fields))
         self.register_buffer("value", torch.zeros(shape, dtype=torch.float64))
         self.register_buffer("slope", torch.zeros(shape, dtype=torch.float64))
-        ends = [(float(entry.coordinates.min()), float(entry.coordinates.max())) for entry in seen]
-        self.register_buffer("ends", torch.tensor(ends, dtype=torch.float64), persistent=False)
+        self.clocks = [Clock.of(entry.coordinates[:, 0]) for entry in seen]
 
     def smooth(self) -> None:
         """Fit the splines. Raises DataError for too few points or a time that comes twice."""
@@ -61,29 +63,35 @@ class Splines(nn.Module):
             offset, factor = self.problem.ansatz(k, entry.coordinates[order])  # type: ignore[attr-defined]
             if bool((factor[0] == 0).all()):
                 values[0], fixed[0] = offset[0].numpy(), True
-            nodes = np.linspace(*self.ends[k].tolist(), self.value.shape[1])
+            nodes = np.linspace(0.0, 1.0, self.value.shape[1])
+            along = self.clocks[k].position(times).numpy()
             for c in range(values.shape[1]):
                 sigma = None if entry.sigma is None else float(entry.sigma[c])
-                spline = smoothing_spline(times.numpy(), values[:, c], sigma, fixed)
+                spline = smoothing_spline(along, values[:, c], sigma, fixed)
                 self.value[k, :, c] = torch.from_numpy(spline(nodes))
                 self.slope[k, :, c] = torch.from_numpy(spline(nodes, 1))
 
     def at(self, places: Visited) -> tuple[Tensor, Tensor]:
         """State and time derivative, ``point channel``, NaN outside the observed times."""
-        lower, upper = self.ends[places.trajectory].unbind(1)
-        last = self.value.shape[1] - 1
-        step = (upper - lower) / last
-        position = (places.coordinates[:, 0].double() - lower) / step
+        last, times = self.value.shape[1] - 1, places.coordinates[:, 0].double()
+        position, speed = torch.full_like(times, torch.nan), torch.ones_like(times)
+        for k, clock in enumerate(self.clocks):
+            rows = places.trajectory == k
+            position[rows], speed[rows] = last * clock.position(times[rows]), clock.speed(times[rows])
         inside = (position >= -1e-6) & (position <= last + 1e-6)
         left = position.nan_to_num(0.0).floor().clamp(0, last - 1).long()
-        u, h = (position - left)[:, None], step[:, None]
+        u, h = (position - left)[:, None], 1 / last
         a, b = self.value[places.trajectory, left], self.value[places.trajectory, left + 1]
         p, q = self.slope[places.trajectory, left] * h, self.slope[places.trajectory, left + 1] * h
         bend, twist = 3 * (b - a) - 2 * p - q, 2 * (a - b) + p + q
         state = a + u * (p + u * (bend + u * twist))
-        rate = (p + u * (2 * bend + 3 * u * twist)) / h
+        rate = (p + u * (2 * bend + 3 * u * twist)) / h * speed[:, None]
         outside = ~inside[:, None]
         return state.masked_fill(outside, torch.nan), rate.masked_fill(outside, torch.nan)
+
+    def fields(self, places: Visited) -> Tensor:
+        """The state at the places."""
+        return self.at(places)[0]
 
     def remainder(self, places: Visited) -> tuple[Tensor, Tensor]:
         """State and what the known part does not explain of its derivative."""
@@ -105,6 +113,11 @@ class Splines(nn.Module):
         return dict(self.problem.unknowns)  # type: ignore[attr-defined]
 
 
+def smoother_for(problem: Problem, config: SplineConfig, seen: tuple[Observations, ...]) -> Splines | Surfaces:
+    """What smooths these observations: splines over time, surfaces where there is space."""
+    return Surfaces(problem, seen) if problem.boundary else Splines(problem, config.nodes, seen)
+
+
 def smoothing_spline(
     times: Float[np.ndarray, " point"], values: Float[np.ndarray, " point"], sigma: float | None,
     fixed: np.ndarray,
@@ -124,12 +137,13 @@ def smoothing_spline(
 
 
 class SplineDerivativeSolver(DiscoverySolver):
-    """Smoothing splines, differentiated."""
+    """Smoothing splines, or surfaces where there is space, differentiated."""
 
     key = "spline_derivative"
     title = "Spline derivative"
     citation = "C. H. Reinsch, Smoothing by spline functions, Numerische Mathematik 10 (1967) 177-183"
     claim = ""
+    most_axes = 2
 
     def recipes(self) -> dict[str, Recipe]:
         """One for all."""
@@ -138,14 +152,16 @@ class SplineDerivativeSolver(DiscoverySolver):
         )
         return dict.fromkeys(("tiny", "small", "paper"), recipe)
 
-    def make(self, problem: Problem, config: SplineConfig, seen: tuple[Observations, ...], seed: int) -> Splines:
-        """Splines that are zero yet."""
-        return Splines(problem, config.nodes, seen)
+    def make(
+        self, problem: Problem, config: SplineConfig, seen: tuple[Observations, ...], seed: int
+    ) -> Splines | Surfaces:
+        """Curves or surfaces that are not fitted yet."""
+        return smoother_for(problem, config, seen)
 
-    def adjust(self, module: Splines) -> None:
+    def adjust(self, module: Splines | Surfaces) -> None:
         """Smooth."""
         module.smooth()
 
-    def misfit(self, module: Splines, batch: ObservationBatch) -> Tensor:
+    def misfit(self, module: Splines | Surfaces, batch: ObservationBatch) -> Tensor:
         """Mean squared misfit of the observations."""
-        return (module.at(Visited(batch.trajectory, batch.coordinates))[0] - batch.values).square().mean()
+        return (module.fields(Visited(batch.trajectory, batch.coordinates)) - batch.values).square().mean()

@@ -6,6 +6,7 @@ A member never sees another: stacking trajectories and seeds costs little more t
 the number of operations and not into their size.
 """
 
+from collections.abc import Collection
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -20,12 +21,12 @@ class Jet(NamedTuple):
     Fields:
         value: itself.
         first: by each coordinate.
-        second: twice by the last coordinate; None for a function of time only.
+        second: twice by each coordinate; None where nobody asked.
     """
 
     value: Float[Tensor, "member point channel"]
     first: tuple[Float[Tensor, "member point channel"], ...]
-    second: Float[Tensor, "member point channel"] | None
+    second: tuple[Float[Tensor, "member point channel"] | None, ...]
 
 
 class StackedMLP(nn.Module):
@@ -59,24 +60,24 @@ class StackedMLP(nn.Module):
                 x = x.tanh()
         return x
 
-    def jet(self, x: Float[Tensor, "member point channel_in"], second: bool) -> Jet:
-        """Outputs with derivatives by every input and, if asked, the second by the last one."""
+    def jet(self, x: Float[Tensor, "member point channel_in"], second: Collection[int] = ()) -> Jet:
+        """Outputs with derivatives by every input, and twice by those in `second`."""
         dims = x.shape[-1]
         value = x
         first: list[Tensor] = [
             torch.zeros_like(x) + torch.eye(dims, dtype=x.dtype, device=x.device)[i] for i in range(dims)
         ]
-        bend: Tensor | None = None
+        bends: dict[int, Tensor] = {}
         last = len(self.weights) - 1
         for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             value = torch.baddbmm(bias, value, weight)
             first = [torch.bmm(d, weight) for d in first]
-            bend = torch.bmm(bend, weight) if bend is not None else None
+            bends = {axis: torch.bmm(d, weight) for axis, d in bends.items()}
             if i < last:
                 value = value.tanh()
                 slope = 1 - value.square()
-                if second:
-                    curved = -2 * value * first[-1].square()
-                    bend = slope * (curved if bend is None else bend + curved)
+                for axis in second:
+                    curved = -2 * value * first[axis].square()
+                    bends[axis] = slope * (bends[axis] + curved if axis in bends else curved)
                 first = [slope * d for d in first]
-        return Jet(value, tuple(first), bend if second else None)
+        return Jet(value, tuple(first), tuple(bends.get(axis) for axis in range(dims)))

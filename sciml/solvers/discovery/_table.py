@@ -1,6 +1,7 @@
 """A user's own table as a problem with a hidden term: ``t, x, y`` per row and what is known of ``x' = …``."""
 
 import csv
+import keyword
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from torch import Tensor
 from sciml.core.errors import DataError, UserError
 from sciml.core.problem import Field, HasHiddenTerm, HeldOut, ObservationPlan, Observations, Problem
 from sciml.core.types import Params
-from sciml.solvers.discovery._parse import FormulaError, parse_equations
+from sciml.solvers.discovery._parse import NAMES, FormulaError, parse_equations
 from sciml.solvers.discovery._tree import evaluate
 
 TIME, TRAJECTORY = ("t", "time"), ("trajectory", "run", "id")
@@ -119,13 +120,19 @@ def read_table(path: Path, known: str, values: Mapping[str, float] | None = None
     header, rows = _rows(path)
     time = next((name for name in TIME if name in header), None)
     if time is None:
-        raise DataError(f"{path} has no column of times", got=", ".join(header), expected="a column called t or time")
+        fix = "Separate the cells by commas." if len(header) == 1 and set(header[0]) & set(";\t|") else ""
+        raise DataError(f"{path} has no column of times", got=", ".join(header), expected="a column called t or time",
+                        fix=fix)  # fmt: skip
     group = next((name for name in TRAJECTORY if name in header), None)
     names = [name for name in header if name not in (time, group)]
     bad = [name for name in names if not name.isidentifier() or name.startswith("_")]
     if not names or bad:
         raise DataError(f"{path} has no usable columns besides the times", got=", ".join(bad) or "none",
                         expected="names of letters, digits and _, no digit first")  # fmt: skip
+    taken = [name for name in names if name in NAMES or keyword.iskeyword(name)]
+    if taken:
+        raise DataError(f"{path}: a column cannot be called {taken[0]!r}, which means something else in a formula",
+                        fix=f"Call it {taken[0]}_ in the header and in the known part.")  # fmt: skip
     tables = _tables(path, header, rows, time, group, names)
     told, multipliers = _known(known, names, dict(values or {}))
     held = tables[-1] if len(tables) >= _SPARE else None
@@ -205,6 +212,10 @@ def _tables(
         steps = table[:, 0].diff()
         if (steps <= 0).any():
             at = int((steps <= 0).nonzero()[0])
+            if (steps[at] == 0).all():
+                raise DataError(f"{where}: a time comes twice", got=f"{float(table[at, 0]):g}",
+                                fix="Keep one row of it, or their mean; rows of several trajectories need a number in "
+                                "a column called trajectory.")  # fmt: skip
             raise DataError(f"{where}: the times are not increasing", got=f"{float(table[at, 0]):g} then "
                             f"{float(table[at + 1, 0]):g}", fix="Sort the rows by time, and give every trajectory a "
                             "number in a column called trajectory.")  # fmt: skip
@@ -240,14 +251,19 @@ def _known(
     strange = sorted(set(values) - {s.name for expr in equations.values() for s in expr.free_symbols})
     if strange:
         raise FormulaError(f"a value is given for {strange[0]!r}, which does not occur in the known part", got=text)
+    if given := sorted(set(values) & {s.name for s in columns}):
+        raise FormulaError(f"a value is given for {given[0]!r}, which is a column of the table",
+                           fix="Give values of scalars only.")  # fmt: skip
     multipliers: dict[str, tuple[sp.Expr, ...]] = {}
     for name in unknown:
         symbol = sp.Symbol(name)
         shapes = tuple(sp.diff(expr, symbol) for expr in formulas)
         if any(shape.free_symbols - columns for shape in shapes):
+            close = next((column for column in names if column.lower() == name.lower()), None)
             raise FormulaError(
                 f"the unknown {name!r} does not enter the known part as a factor, so it cannot be told from the hidden "
-                "part", got=text, fix=f"Give its value: --value {name}=1.0",
+                "part", got=text,
+                fix=f"Give its value: --value {name}=1.0" + (f"; or is it the column {close!r}?" if close else ""),
             )  # fmt: skip
         multipliers[name] = shapes
     zero = {sp.Symbol(name): sp.Integer(0) for name in unknown}

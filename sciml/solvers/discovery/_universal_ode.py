@@ -2,8 +2,13 @@
 
     dx/dt = K(x; θ) + F(x),   min mean |x(t_d) − y_d|² / s²
 
+Training through the integrator from nothing ends in poor minima, since errors of F grow along a trajectory. So F is
+first fitted to derivatives of smoothing splines, where there are points enough for splines.
+
 Reference: C. Rackauckas et al., arXiv 2001.04385.
 """
+
+from collections.abc import Callable
 
 import pydantic
 import torch
@@ -15,8 +20,21 @@ from sciml.core.config import Config
 from sciml.core.problem import HasHiddenTerm, Observations, Problem
 from sciml.solvers.discovery._places import columns_of, scales_of
 from sciml.solvers.discovery._solver import DiscoverySolver
+from sciml.solvers.discovery._spline import FEWEST, SplineConfig, Splines
 from sciml.solvers.discovery._stacked import StackedMLP
-from sciml.train import DiscoveryConfig, Measured, ObservationBatch, Recipe, TrainConfig, Visited
+from sciml.train import (
+    DiscoveryConfig,
+    Measured,
+    ObservationBatch,
+    Recipe,
+    TrainConfig,
+    Visited,
+    dense_places,
+    method_for,
+)
+
+ROWS = 61
+"""Places per trajectory at which slopes are matched."""
 
 
 class UniversalODEConfig(Config):
@@ -26,11 +44,13 @@ class UniversalODEConfig(Config):
     """Hidden units of the network, in two layers."""
     steps: int = pydantic.Field(30, ge=4)
     """Steps of RK4 over the longest trajectory."""
-    adam: int = pydantic.Field(300, ge=0)
-    """Steps of Adam."""
+    warm: int = pydantic.Field(1000, ge=0)
+    """Steps of Adam on the derivatives of smoothing splines, before anything is integrated."""
+    adam: int = pydantic.Field(100, ge=0)
+    """Steps of Adam through the integrator."""
     learning_rate: float = pydantic.Field(1e-2, gt=0)
-    """Of Adam, falling to a thirtieth along a cosine."""
-    lbfgs: int = pydantic.Field(60, ge=0)
+    """Of Adam on derivatives, and a fifth of it through the integrator; falling to a thirtieth along a cosine."""
+    lbfgs: int = pydantic.Field(100, ge=0)
     """Iterations of L-BFGS afterwards."""
 
 
@@ -52,9 +72,7 @@ class UniversalODE(nn.Module):
         self.problem, self.config, self.seen = problem, config, seen
         self.chosen = [problem.inputs.index(name) for name in problem.hidden_inputs]
         columns_of(problem)
-        every = torch.cat([entry.coordinates for entry in seen])
-        largest = torch.cat([entry.values for entry in seen]).abs().amax(0)
-        self.scales = scales_of(problem, every.amin(0), every.amax(0), largest)
+        self.scales = scales_of(problem, seen)
         channels = len(problem.fields)
         self.hidden = StackedMLP(1, len(self.chosen), channels, width=config.width, layers=2,
                                  generator=rng.generator(seed, "hidden"))  # fmt: skip
@@ -74,7 +92,9 @@ class UniversalODE(nn.Module):
         step = float(self.scales.upper[0] - self.scales.lower[0]) / self.config.steps
         begun = self.began[:, None]
         grid = torch.cat((begun, times.clamp(min=float(begun.max()) + 1e-9).expand(len(begun), -1)), dim=1)
-        return ode.solve(self._rate, self.start, grid, method="rk4", step=step).states[:, 1:]
+        if self.scales.clock.even:
+            return ode.solve(self._rate, self.start, grid, method="rk4", step=step).states[:, 1:]
+        return ode.solve(self._rate, self.start, grid, method=method_for(grid[0]), rtol=1e-4, atol=1e-6).states[:, 1:]
 
     def _rate(self, time: Tensor, state: Tensor) -> Tensor:
         assert isinstance(self.problem, HasHiddenTerm)
@@ -107,6 +127,20 @@ class UniversalODE(nn.Module):
         names = self.problem.unknowns  # type: ignore[attr-defined]
         return {} if self.scalars is None else dict(zip(names, self.scalars.tolist(), strict=True))
 
+    def slopes(self) -> Callable[[], Tensor] | None:
+        """Mean squared misfit of K + F to the slopes of smoothing splines; None where there are too few points."""
+        if min(len(entry.coordinates[:, 0].unique()) for entry in self.seen) < FEWEST:
+            return None
+        splines = Splines(self.problem, SplineConfig().nodes, self.seen)
+        splines.smooth()
+        places = dense_places(self.seen, ROWS)
+        states, rates = splines.at(places)
+
+        def misfit() -> Tensor:
+            return ((self._rate(places.coordinates[:, 0], states) - rates) / self.scales.rate).square().mean()
+
+        return misfit
+
     def misfit(self, batch: ObservationBatch) -> Tensor:
         """Mean squared scaled misfit."""
         found = self.at(Visited(batch.trajectory, batch.coordinates))
@@ -129,7 +163,7 @@ class UniversalODESolver(DiscoverySolver):
             preset: Recipe[UniversalODEConfig, DiscoveryConfig](
                 model=UniversalODEConfig(adam=adam, lbfgs=lbfgs), task=DiscoveryConfig(), train=TrainConfig(steps=0)
             )
-            for preset, adam, lbfgs in (("tiny", 200, 40), ("small", 600, 150), ("paper", 3000, 500))
+            for preset, adam, lbfgs in (("tiny", 0, 40), ("small", 100, 150), ("paper", 1000, 500))
         }
 
     def make(
@@ -144,9 +178,12 @@ class UniversalODESolver(DiscoverySolver):
         from sciml.train import ObservationExamples
 
         whole, config = ObservationExamples(module.seen).whole, module.config
+        if config.warm and (slopes := module.slopes()) is not None:
+            inner = [*module.hidden.parameters(), *([] if module.scalars is None else [module.scalars])]
+            descend(inner, slopes, adam=config.warm, learning_rate=config.learning_rate, lbfgs=0)
         descend(
             [p for p in module.parameters() if p.requires_grad], lambda: module.misfit(whole),
-            adam=config.adam, learning_rate=config.learning_rate, lbfgs=config.lbfgs,
+            adam=config.adam, learning_rate=config.learning_rate / 5, lbfgs=config.lbfgs,
         )  # fmt: skip
 
     def misfit(self, module: UniversalODE, batch: ObservationBatch) -> Tensor:

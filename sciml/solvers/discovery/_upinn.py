@@ -22,7 +22,7 @@ from sciml.core.config import Config
 from sciml.core.problem import HasHiddenTerm, Observations, Problem
 from sciml.solvers.discovery._places import Column, Places, Scales, columns_of, inputs_from, scales_of
 from sciml.solvers.discovery._stacked import StackedMLP
-from sciml.train import Measured, Visited
+from sciml.train import Clock, Measured, Visited
 
 
 class UPINNConfig(Config):
@@ -65,14 +65,12 @@ class UPINN(nn.Module):
         self.problem, self.config = problem, config
         self.columns: tuple[Column, ...] = columns_of(problem)
         self.chosen = [problem.inputs.index(name) for name in problem.hidden_inputs]
-        self.bends = any(column.order == 2 for column in self.columns)
+        self.bends = sorted({column.axis for column in self.columns if column.order == 2})
         points, values, weights = _padded(seen)
-        every = torch.cat([entry.coordinates for entry in seen])
-        largest = torch.cat([entry.values for entry in seen]).abs().amax(0)
-        self.scales: Scales = scales_of(problem, every.amin(0), every.amax(0), largest)
+        self.scales: Scales = scales_of(problem, seen)
         self.count, members = len(seen), config.members
-        self.data_weight = config.data_weight or (25.0 if every.shape[1] == 1 else 0.5)
-        dims, channels = every.shape[1], len(problem.fields)
+        dims, channels = points.shape[-1], len(problem.fields)
+        self.data_weight = config.data_weight or (25.0 if dims == 1 else 0.5)
         self.surrogate = StackedMLP(
             members * self.count, dims, channels, width=config.width, layers=config.layers or dims + 1,
             generator=rng.generator(seed, "surrogate"),
@@ -242,7 +240,7 @@ def _padded(seen: tuple[Observations, ...]) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _collocation(seen: tuple[Observations, ...], count: int, generator: torch.Generator) -> Tensor:
-    """Equidistant in time without space; else a Latin hypercube over the range of the observations."""
+    """Equidistant by the clock without space; else a Latin hypercube over the range of the observations."""
     found = []
     for entry in seen:
         lower, upper = entry.coordinates.amin(0).double(), entry.coordinates.amax(0).double()
@@ -252,5 +250,8 @@ def _collocation(seen: tuple[Observations, ...], count: int, generator: torch.Ge
             shifts = torch.rand(count, len(lower), generator=generator, dtype=torch.float64)
             order = torch.stack([torch.randperm(count, generator=generator) for _ in lower], 1)
             unit = (order + shifts) / count
-        found.append(lower + (upper - lower) * unit)
+        points, clock = lower + (upper - lower) * unit, Clock.of(entry.coordinates[:, 0])
+        if not clock.even:
+            points[:, 0] = clock.time(unit[:, 0])
+        found.append(points)
     return torch.stack(found)

@@ -33,7 +33,7 @@ class UPINNSolver(DiscoverySolver):
         "from sparse data with little noise the hidden term is found more accurately than by differentiating a spline, "
         "given several trajectories; tests/solvers/test_upinn.py"
     )
-    most_axes = 1
+    most_axes = 2
 
     def recipes(self) -> dict[str, Recipe]:
         """Larger presets train longer."""
