@@ -1,15 +1,15 @@
-"""The figures of a study: error against cost, and sweeps over tolerances."""
+"""The figures of a study: what it varies, error against cost, and sweeps over tolerances."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sciml.report._statistics import mean_of
-from sciml.report._study_table import EQUAL, Line, Table, unit_of, value_of
+from sciml.report._study_table import EQUAL, Line, Row, Table, unit_of, value_of
 from sciml.report._svg import Figure, draw, scale_axis, style
 from sciml.report._sweep import sweep_figures, sweep_of
-from sciml.report._words import format_number, is_cost, is_sweep, metric_label
+from sciml.report._words import format_number, is_cost, is_sweep, metric_label, rises
 from sciml.study import Study
 
 
@@ -30,6 +30,48 @@ def cost_figures(study: Study, table: Table, keys: list[str]) -> list[Figure]:
         if len(values) > 1 and max(values) > (1 + EQUAL) * min(values):
             figures += [_cost_figure(table, key, cost, words) for key in drawn_metric(study, keys)]
     return figures
+
+
+def line_figures(study: Study, table: Table, keys: Sequence[str]) -> list[Figure]:
+    """Every metric but costs and constraints along the lines that variants form, one figure each."""
+    rows = {row.name: row for row in table.rows}
+    lines: dict[str, list[tuple[float, Row]]] = {}
+    for variant in study.variants:
+        if variant.line and variant.at is not None and variant.name in rows:
+            lines.setdefault(variant.line, []).append((variant.at, rows[variant.name]))
+    drawn = [key for key in keys if not is_cost(key) and not is_sweep(key) and not key.startswith("constraint/")]
+    figures = [_line_figure(study.along, table, key, lines) for key in drawn]
+    return [figure for figure in figures if figure is not None]
+
+
+def _line_figure(along: str, table: Table, key: str, lines: Mapping[str, Sequence[tuple[float, Row]]]) -> Figure | None:
+    shown = []
+    for label, rows in lines.items():
+        points = [(x, y) for x, row in rows if (y := row.metrics[key]) is not None and math.isfinite(y.value)]
+        if len(points) > 1:
+            shown.append((label, sorted(points, key=lambda point: point[0])))
+    if not shown:
+        return None
+
+    def paint(axes) -> None:
+        for index, (label, points) in enumerate(shown):
+            x, y = [p for p, _ in points], [m.value for _, m in points]
+            reach = [m.half_width or 0.0 for _, m in points]
+            axes.errorbar(x, y, yerr=reach, label=label, capsize=4, elinewidth=1.2, **style(index))
+        axes.set(xlabel=along, ylabel=metric_label(key))
+        places = {x for _, points in shown for x, _ in points}
+        scale_axis(axes.xaxis, log=min(places) > 0 and max(places) >= 4 * min(places))
+        scale_axis(axes.yaxis, log=not rises(key))
+        axes.margins(0.08)
+
+    title = f"{metric_label(key)}, {table.words}"
+    ends = "; ".join(f"{label} {format_number(points[0][1].value)} at {format_number(points[0][0])}, "
+                     f"{format_number(points[-1][1].value)} at {format_number(points[-1][0])}"
+                     for label, points in shown)  # fmt: skip
+    return draw(
+        f"along-{key.replace('/', '-')}-{table.budget}", paint, title=title,
+        caption="Means over seeds with 95 % intervals.", alt=f"{title}, against {along}: {ends}.",
+    )  # fmt: skip
 
 
 def drawn_metric(study: Study, keys: Sequence[str]) -> list[str]:

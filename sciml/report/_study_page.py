@@ -17,7 +17,7 @@ from sciml.core.errors import DataError
 from sciml.report._page import write_figures, write_page
 from sciml.report._run import read_lines, read_object
 from sciml.report._statistics import Verdict, judge
-from sciml.report._study_figures import cost_figures, drawn_metric, tolerance_figures
+from sciml.report._study_figures import cost_figures, drawn_metric, line_figures, tolerance_figures
 from sciml.report._study_table import BUDGETS, Line, make_table, unit_of, value_of
 from sciml.report._words import format_number, is_sweep, rises
 from sciml.study import Study
@@ -46,12 +46,14 @@ def write_study(folder: Path) -> Path:
     tables = [table for table in tables if table.rows]
     figures = [figure for table in tables for figure in cost_figures(study, table, wanted)]
     sweeps = tolerance_figures(study, lines)
+    along = [figure for table in tables for figure in line_figures(study, table, keys)]
     claims = [(claim, _judge(claim, lines)) for claim in study.claims]
     values = {
         "title": study.title,
         "study": study,
         "tables": tables,
         "keys": keys,
+        "along": along,
         "figures": figures,
         "sweeps": sweeps,
         "rising": any(rises(key) for key in drawn_metric(study, wanted)),
@@ -64,7 +66,7 @@ def write_study(folder: Path) -> Path:
         "expected": len(study.variants) * len(study.budgets) * len(study.seeds),
         "provenance": {key: _distinct(lines, key) for key in ("versions", "hardware", "git", "dataset")},
     }
-    write_figures(folder / FIGURES, [*figures, *sweeps])
+    write_figures(folder / FIGURES, [*along, *figures, *sweeps])
     return write_page(folder / PAGE, "study.html.j2", values)
 
 

@@ -60,6 +60,10 @@ class Variant(Config):
     """``key=value`` changes to the recipe."""
     matched: bool = True
     """Whether it is brought to the study's parameter count."""
+    line: str = ""
+    """Variants of the same line are joined in a figure over what the study varies."""
+    at: float | None = None
+    """Where on that line it stands."""
 
 
 class Claim(Config):
@@ -102,6 +106,8 @@ class Study(Config):
     """Changes to every variant's recipe."""
     seeded: tuple[str, ...] = ()
     """Settings that have the seed for a value: with ``task.draw``, run k sees the k-th draw of the noise."""
+    along: str = ""
+    """What the lines of variants run along: "training cases"."""
     setup: str = ""
     """What a reader must know of the conditions."""
     metrics: tuple[str, ...] = ("one_step/relative_l2", "rollout/relative_l2")

@@ -30,6 +30,11 @@ class TrajectoriesConfig(Config):
     """Standard deviation of the Gaussian error of every training state, in standard deviations of the field. It is
     drawn once per dataset, as a measurement would be, so that no number of epochs averages it away; validation and test
     are clean."""
+    cases: int | None = pydantic.Field(None, ge=1)
+    """Training trajectories that are used, a random subset; None for all. What standardises the fields still comes from
+    all of them, and validation and test stay whole."""
+    draw: int = pydantic.Field(0, ge=0)
+    """Which of the random subsets."""
 
 
 class Start(NamedTuple):
@@ -101,7 +106,11 @@ class TrajectoryExamples:
             randomness = rng.generator(dataset.card.seed, "measurement", dataset.digest)
             noise = torch.randn(states.shape, generator=randomness)
             states = states + config.noise * dataset.statistics.field_std * noise
-        self.states, self.parameters = states, good_parameters(dataset, "train")
+        parameters = good_parameters(dataset, "train")
+        if config.cases is not None:
+            chosen = _subset(len(states), config)
+            states, parameters = states[chosen], parameters[chosen]
+        self.states, self.parameters = states, parameters
         self._clock = stored_times(dataset)
         self.times = self._clock[:window]
         self._starts = frames - window + 1
@@ -115,6 +124,19 @@ class TrajectoryExamples:
         frames = start[:, None] + torch.arange(len(self.times))
         states, since = self.states[sample[:, None], frames], self._clock[start]
         return TrajectoryBatch(states, self.times, self.parameters[sample], since)
+
+
+def _subset(count: int, config: TrajectoriesConfig) -> Tensor:
+    """Numbers of the trajectories that are used; the first of a larger subset of the same draw are a smaller one."""
+    assert config.cases is not None
+    if config.cases > count:
+        raise ConfigError(
+            "there are not so many training trajectories",
+            got=f"task.cases = {config.cases}",
+            expected=f"at most {count}",
+            fix="Lower task.cases, or take a larger preset.",
+        )
+    return torch.randperm(count, generator=rng.generator(config.draw, "cases"))[: config.cases]
 
 
 def read_start(path: Path, problem: Problem, steps: int | None, dt: float, frames: int) -> Start:

@@ -15,6 +15,7 @@ from sciml.core.status import Status
 from sciml.data import Statistics
 from sciml.solvers.pnode import (
     PNODE,
+    CalibrationConfig,
     CurriculumConfig,
     MisfitConfig,
     PNODEConfig,
@@ -23,10 +24,12 @@ from sciml.solvers.pnode import (
     SourceConfig,
     StiffConfig,
 )
+from sciml.solvers.pnode._calibrate import calibrate
+from sciml.solvers.pnode._solver import misfits
 from sciml.train import Spec, Start, TrajectoriesConfig, TrajectoryBatch
 
 TANK = Path(__file__).parent.parent / "fixtures" / "warm_tank"
-FORMS = ("network", *(pytest.param(form, marks=pytest.mark.slow) for form in ("hypernetwork", "shape")))
+FORMS = ("network", "guess", *(pytest.param(form, marks=pytest.mark.slow) for form in ("hypernetwork", "shape")))
 TIMES = torch.linspace(0, 8, 33, dtype=torch.float64)
 
 _SPEC = importlib.util.spec_from_file_location(
@@ -202,10 +205,52 @@ def test_the_curriculum_lengthens_the_horizon(cases, make, monkeypatch):
     batch = TrajectoryBatch(states[:2].float(), TIMES.float(), parameters[:2].float())
     asked = []
     forward = PNODE.forward
-    monkeypatch.setattr(PNODE, "forward", lambda self, a, b, t: (asked.append(len(t)), forward(self, a, b, t))[1])
+    monkeypatch.setattr(PNODE, "forward", lambda self, a, b, t, **k: (asked.append(len(t)), forward(self, a, b, t))[1])
     for along in (0.0, 0.25, 0.5, 1.0):
         PNODESolver().loss(module, batch, along)
     assert asked == [9, 21, 33, 33]
+
+
+def test_the_guessed_course_is_the_guess_within_its_window(tank, cases, make):
+    """To begin with; whatever it scales to later keeps the course."""
+    parameters, times = cases[0], torch.linspace(0, 9, 91, dtype=torch.float64)
+    for module, same in ((make(small("guess")), True), (make(small("guess"), seed=1), False)):
+        params = module.named(parameters)
+        begin, end = module.sources["heat"].window(params)
+        repeated = {name: value.repeat_interleave(len(times)) for name, value in params.items()}
+        guess = tank.closures()["heat"](times.repeat(len(parameters)), repeated).view(len(parameters), -1)
+        guess = torch.where((times > begin[:, None]) & (times < end[:, None]), guess, 0.0)
+        course = module.source("heat", parameters, times).detach()
+        factor = (course * guess).sum(1, keepdim=True) / guess.square().sum(1, keepdim=True)
+        torch.testing.assert_close(course, factor * guess, rtol=1e-9, atol=1e-12)
+        assert ((factor - 1).abs().max() < 2e-3) == same
+
+
+def test_a_coefficient_may_be_the_same_for_all(cases, make):
+    parameters, _ = cases
+    module = make(small(constants=("rate",)), seed=0)
+    (found,) = module.learned(parameters)["rate"]
+    guess = module.coefficients["rate"].reference(module.named(parameters))
+    shift = (found - guess).detach()
+    assert shift.std() < 1e-12 and shift.abs().min() > 1e-3
+    with pytest.raises(ConfigError, match="constants"):
+        make(small(constants=("heat",)))
+
+
+def test_the_search_finds_the_constants_that_the_data_were_made_with(tank, cases, make):
+    """The truth is the model at another rate: the search comes near, and repeats itself."""
+    parameters, states = cases
+    batch = TrajectoryBatch(states.float(), TIMES.float(), parameters.float())
+    settings = small("guess", learn=("rate",), calibration=CalibrationConfig(points=8, rounds=3, samples=12))
+    module, guess = make(settings), make(settings)
+    with torch.no_grad():
+        batch.states[:] = guess(states[:, 0], parameters, TIMES, offsets={"rate": torch.full((12, 1), 0.7).double()})[0]
+    calibrate(module, batch, misfits)
+    assert float(module.offsets["rate"].detach()) == pytest.approx(0.7, abs=0.15)
+    assert float(PNODESolver().loss(module, batch).detach()) < 0.1 * float(PNODESolver().loss(guess, batch).detach())
+    again = make(settings)
+    calibrate(again, batch, misfits)
+    assert torch.equal(again.offsets["rate"], module.offsets["rate"])
 
 
 def test_a_failed_sample_does_not_spoil_the_loss(cases, make):

@@ -2,6 +2,7 @@
 
 from sciml.solvers.pnode._closures import Coefficient as Coefficient
 from sciml.solvers.pnode._closures import Source as Source
+from sciml.solvers.pnode._config import CalibrationConfig as CalibrationConfig
 from sciml.solvers.pnode._config import CurriculumConfig as CurriculumConfig
 from sciml.solvers.pnode._config import MisfitConfig as MisfitConfig
 from sciml.solvers.pnode._config import PNODEConfig as PNODEConfig
@@ -16,6 +17,7 @@ SOLVERS = (PNODESolver(), ReducedModelSolver())
 __all__ = [
     "PNODE",
     "SOLVERS",
+    "CalibrationConfig",
     "Coefficient",
     "CurriculumConfig",
     "MisfitConfig",

@@ -188,7 +188,7 @@ class Source(nn.Module):
     @property
     def count(self) -> int:
         """Number of the pieces."""
-        return 1 if isinstance(self.shape, Course) else 3 + self.shape.count
+        return 3 + self.shape.count
 
     def total(
         self,
@@ -218,20 +218,27 @@ class Source(nn.Module):
     ) -> Pieces:
         """What `forward` needs per sample: height, t₀, 1 / (t₁ - t₀), and what the shape needs."""
         begin, end = self.window(params)
+        pieces, count, total = self.shape.prepare(features), len(self.nodes), self.total(params, features, offset)
         if isinstance(self.shape, Course):
-            return (self.total(params, features, offset) / self._energy(params),)
-        pieces, count = self.shape.prepare(features), len(self.nodes)
+            return total / self._energy(params), begin, 1 / (end - begin)
         many = [piece.repeat_interleave(count, 0) for piece in pieces]
         course = self._profile(self.nodes.repeat(len(features)), *many).view(-1, count)
-        height = self.total(params, features, offset) / ((end - begin) * (course @ self.weights))
+        height = total / ((end - begin) * (course @ self.weights))
         return height, begin, 1 / (end - begin), *pieces
 
-    def forward(self, time: Float[Tensor, " row"], params: Params, height: Tensor, *rest: Tensor) -> Tensor:
+    def forward(
+        self,
+        time: Float[Tensor, " row"],
+        params: Params,
+        height: Tensor,
+        begin: Tensor,
+        rate: Tensor,
+        *pieces: Tensor,
+    ) -> Float[Tensor, " row"]:
         """Q at a time per row."""
-        if isinstance(self.shape, Course):
-            return height * self.reference(time, params)
-        begin, rate, *pieces = rest
         moment = ((time - begin) * rate).clamp(0.0, 1.0)
+        if isinstance(self.shape, Course):
+            return height * torch.where((moment > 0) & (moment < 1), self.reference(time, params), 0.0)
         return height * self._profile(moment, *pieces)
 
     def _profile(self, moment: Float[Tensor, " row"], *pieces: Tensor) -> Float[Tensor, " row"]:

@@ -123,6 +123,12 @@ class PNODE(nn.Module):
                 f"these closures of problem {problem.name!r} cannot be learned",
                 got=", ".join(chosen), expected=f"some of: {', '.join(known)}, each once",
             )  # fmt: skip
+        learnt = [n for n in chosen if known[n].kind == "coefficient"]
+        if not set(config.constants) <= set(learnt):
+            raise ConfigError(
+                "model.constants names what is not a learned coefficient",
+                got=", ".join(config.constants), expected=f"some of: {', '.join(learnt) or '(none)'}",
+            )  # fmt: skip
         self.config, self.problem = config, problem
         self.features = Scaled(problem.parameters)
         count = len(self.features.columns)
@@ -130,7 +136,7 @@ class PNODE(nn.Module):
             middle = statistics.parameter_mean.double().cpu()[None]
             params = self.named(middle)
             guesses = problem.closures()
-            numbers = {n: guesses[n](params).numel() for n in chosen if known[n].kind == "coefficient"}
+            numbers = {n: guesses[n](params).numel() for n in learnt}
             self.longest = config.integrate.share * self._shortest_window(known.values())
             sizes = self._sizes(statistics, params)
         sources = {n: Source(known[n], guesses[n], config, features=count) for n in chosen if known[n].kind == "source"}
