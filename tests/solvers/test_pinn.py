@@ -40,12 +40,23 @@ def error(task, module):
         ("poisson", "line", 40, 1e-4),
         ("heat", "sine", 20, 1e-3),
         ("wave", "one", 40, 1e-3),
-        ("burgers", "smooth", 70, 2e-3),
+        ("burgers", "smooth", 70, 5e-4),
     ],
 )
 def test_smooth_problems_are_solved_in_a_few_steps(name, case, steps, most):
     task, module, _ = solved(name, case, steps)
     assert error(task, module) < most
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_bent_steps_get_further(seed):
+    """Measured: a loss 3 to 70 times lower."""
+    losses = []
+    for accelerated in ("true", "false"):
+        settings = {"model.optimise.accelerated": accelerated, "task.points": 300}
+        task, module, fit = solved("burgers", "smooth", 40, seed, **settings)
+        losses.append(float(fit.step(fit.whole, 1.0)))
+    assert losses[0] < 0.5 * losses[1], losses
 
 
 def test_an_unknown_coefficient_is_found():
@@ -62,9 +73,11 @@ def test_gauss_newton_refuses_parameters_it_cannot_see():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["poisson", "heat", "wave", "helmholtz"])
-def test_smooth_problems_reach_five_digits(name):
-    task, module, _ = solved(name)
+@pytest.mark.parametrize("name", ["poisson", "heat", "wave", "helmholtz", "burgers"])
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_smooth_problems_reach_five_digits(name, seed):
+    """Measured with the default recipe on Burgers' equation: 2.0e-6 to 6.5e-6."""
+    task, module, _ = solved(name, seed=seed)
     assert error(task, module) < 1e-5
 
 
