@@ -54,7 +54,7 @@ def test_bent_steps_get_further(seed):
     losses = []
     for accelerated in ("true", "false"):
         settings = {"model.optimise.accelerated": accelerated, "task.points": 300}
-        task, module, fit = solved("burgers", "smooth", 40, seed, **settings)
+        _, _, fit = solved("burgers", "smooth", 40, seed, **settings)
         losses.append(float(fit.step(fit.whole, 1.0)))
     assert losses[0] < 0.5 * losses[1], losses
 

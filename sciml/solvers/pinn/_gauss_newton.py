@@ -47,9 +47,7 @@ class GaussNewton:
         accelerated: whether steps are bent.
     """
 
-    def __init__(
-        self, module: PINN, *, damping: float = 1.0, solve: str = "auto", accelerated: bool = True
-    ) -> None:
+    def __init__(self, module: PINN, *, damping: float = 1.0, solve: str = "auto", accelerated: bool = True) -> None:
         self.module, self.stopped = module, ""
         size = sum(p.numel() for p in module.parameters())
         self._dense = solve == "dense" or (solve == "auto" and size <= DENSE)
