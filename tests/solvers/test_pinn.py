@@ -145,6 +145,67 @@ def test_deepxde_gets_the_same_problem_and_leaves_no_trace():
     ]
 
 
+_RING = """
+import warnings
+import sympy as sp, torch
+warnings.simplefilter("ignore")
+from sciml.core import registry
+from sciml.core.domain import Coordinate, Domain, initial
+from sciml.core.statement import Statement
+from sciml.solvers.pinn import DeepXDEConfig, deepxde, make_deepxde_model, train_deepxde
+x, y, t = sp.symbols("x y t")
+u = sp.Function("u")(x, y, t)
+axes = Coordinate("x", 0.0, 2.0, periodic=True), Coordinate("y", 0.0, 1.0, periodic=True), Coordinate("t", 0.0, 1.0)
+statement = Statement(
+    domain=Domain(axes, time="t"), fields=("u",), equations=(u.diff(t) + u.diff(x),), conditions=initial("u", 0),
+)
+config = DeepXDEConfig(hidden=(6,), domain=20, boundary=40, initial=5, adam=3, lbfgs=0)
+def faults(model, function):
+    \"\"\"The errors of all conditions but the initial one for a function of the coordinates.\"\"\"
+    found, first = [], 0
+    for condition, count in zip(model.data.bcs, model.data.num_bcs):
+        points = torch.tensor(model.data.train_x_bc, requires_grad=True)
+        with torch.enable_grad():
+            error = condition.error(points.detach().numpy(), points, function(points), first, first + count)
+        if type(condition).__name__ != "IC":
+            found.append(round(float(error.abs().max()), 4))
+        first += count
+    return found
+with deepxde() as dde:
+    model, unknowns = make_deepxde_model(dde, statement, config, seed=0)
+    print(*(type(c).__name__ for c in model.data.bcs), *(n > 0 for n in model.data.num_bcs))
+    wave = lambda p: torch.sin(torch.pi * p[:, :1]) * torch.cos(2 * torch.pi * p[:, 1:2])
+    dde.grad.clear()
+    print(*faults(model, wave))
+    dde.grad.clear()
+    print(*faults(model, lambda p: p[:, :1] ** 2 + 3 * p[:, 1:2] ** 2))
+    train_deepxde(dde, model, config, unknowns, [])
+statement = registry.problem("diffusion_inverse").statement("number")
+points = statement.domain.place(torch.rand(7, 2, dtype=torch.float64))
+values = 2 + statement.exact(points)
+with deepxde() as dde:
+    model, unknowns = make_deepxde_model(dde, statement, config, seed=0, observed=points, values=values)
+    print(*(type(c).__name__ for c in model.data.bcs), list(unknowns))
+    print(*faults(model, lambda p: statement.exact(p))[-1:])
+    train_deepxde(dde, model, config, unknowns, [])
+    print(float(unknowns["C"].detach()) != 2.0)
+"""
+
+
+def test_periodic_axes_and_observations_reach_deepxde():
+    """Errors of its conditions for functions whose jumps and distance from the data are known."""
+    done = subprocess.run([sys.executable, "-c", _RING], capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        "IC PeriodicBC PeriodicBC PeriodicBC PeriodicBC True True True True True",
+        "0.0 0.0 0.0 0.0",
+        "4.0 4.0 3.0 6.0",
+        "DirichletBC IC PointSetBC ['C']",
+        "2.0",
+        "True",
+    ]
+
+
 def test_a_geometry_of_a_user_becomes_a_domain():
     class Interval:
         l, r = -1, 1  # noqa: E741
