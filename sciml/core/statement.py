@@ -197,9 +197,10 @@ class Statement:
         import sympy
         from sympy.core.function import AppliedUndef
 
-        equation, swap = sympy.sympify(equation), {}
         if isinstance(equation, sympy.Equality):
-            equation = sympy.Add(equation.lhs, -equation.rhs)
+            left, right = map(_expression, equation.args)
+            equation = left - right
+        equation, swap = sympy.sympify(equation), {}
         for entry in equation.atoms(AppliedUndef, sympy.Derivative):
             function = entry.expr if isinstance(entry, sympy.Derivative) else entry
             if not isinstance(function, AppliedUndef):
