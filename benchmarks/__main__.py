@@ -1,4 +1,4 @@
-"""``python -m benchmarks NAME [--quick] [--threads N] [--json FILE] [--figures FOLDER]``: run a race, print its table."""
+"""``python -m benchmarks NAME [--quick] [--threads N] [--json FILE] [--figures FOLDER]``: run a race, print it."""
 
 import argparse
 import importlib
