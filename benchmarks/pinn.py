@@ -97,8 +97,8 @@ class Clock:
         return len(self.met) == len(TARGETS) or self.spent > self.budget
 
     def after(self, seconds: float) -> float:
-        """The smallest error until then."""
-        return min((error for spent, error in self.trail if spent <= seconds), default=math.nan)
+        """The smallest error until then, infinite before the first look."""
+        return min((error for spent, error in self.trail if spent <= seconds), default=math.inf)
 
 
 def race(quick: bool) -> Iterable[Row]:
