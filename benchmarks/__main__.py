@@ -1,4 +1,4 @@
-"""``python -m benchmarks NAME [--quick] [--threads N] [--json FILE]``: run one race, print its table."""
+"""``python -m benchmarks NAME [--quick] [--threads N] [--json FILE] [--figures FOLDER]``: run a race, print it."""
 
 import argparse
 import importlib
@@ -66,6 +66,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="fewer cases and repeats")
     parser.add_argument("--threads", type=int, default=1, help="threads of the numerical libraries (default 1)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write rows and conditions here")
+    parser.add_argument(
+        "--figures", type=Path, metavar="FOLDER", help="draw the errors over time, where a race has them"
+    )
     options = parser.parse_args(arguments)
     for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[variable] = str(options.threads)  # read by the libraries when the race imports them
@@ -79,6 +82,10 @@ def main(arguments: list[str] | None = None) -> int:
     for row in importlib.import_module(f"benchmarks.{options.name}").race(options.quick):
         print(line(row), flush=True)
         rows.append(asdict(row) | {"ratio": row.ratio})
+        if options.figures and row.trails:
+            from benchmarks._trails import write_trails
+
+            write_trails(row, options.figures)
     record |= {
         "seconds": time.perf_counter() - start,
         "load_after": os.getloadavg() if hasattr(os, "getloadavg") else None,

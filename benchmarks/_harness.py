@@ -5,7 +5,7 @@ import importlib.metadata
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
@@ -22,6 +22,7 @@ class Row:
         peer_s: median seconds of the peer; None when the peer is not installed.
         equal: largest relative difference of the two answers; None when they are not meant to agree.
         note: anything a reader of the ratio must know (parameters, units of work).
+        trails: for races to an error, the pairs of seconds and error that every run of either side came through.
     """
 
     case: str
@@ -31,6 +32,7 @@ class Row:
     peer_s: float | None
     equal: float | None = None
     note: str = ""
+    trails: dict[str, list[list[tuple[float, float]]]] = field(default_factory=dict)
 
     @property
     def ratio(self) -> float | None:

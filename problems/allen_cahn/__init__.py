@@ -15,8 +15,8 @@ class AllenCahn(Problem, HasResidual):
     """u_t = D u_xx + 5 (u - u³).
 
     What to expect: u goes to ±1 within a time of 1, from the small values at the centre last, with walls √(D/5) wide,
-    which is 0.0045 for ``sharp`` and 0.045 for ``smooth``. ``sharp`` is the case of the literature, hard without causal
-    weights.
+    which is 0.0045 for ``sharp`` and 0.045 for ``smooth``. ``sharp`` is the case of the literature, hard for
+    first-order methods.
     """
 
     cases: tuple[str, ...] = equations.CASES

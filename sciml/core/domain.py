@@ -6,12 +6,13 @@ An axis has one letter, so that ``xxt`` names a derivative: twice along x, once 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from sciml.core.derivatives import HIGHEST
 from sciml.core.errors import UnknownNameError, UserError
 
 Side = Literal["lower", "upper"]
@@ -134,6 +135,8 @@ class Condition:
         axis, side: the face.
         value: a sympy expression in the other axes and the parameters, or a number.
         order: of the derivative.
+
+    Raises: UserError for another side or order than there are.
     """
 
     field: str
@@ -141,6 +144,13 @@ class Condition:
     side: Side
     value: Expression = 0
     order: int = 0
+
+    def __post_init__(self) -> None:
+        if self.side not in get_args(Side):
+            raise UnknownNameError(f"side of the condition on {self.field}", str(self.side), get_args(Side))
+        if self.order not in range(HIGHEST + 1):
+            raise UserError(f"the condition on {self.field} at the {self.side} end of {self.axis} has a bad order",
+                            got=self.order, expected=f"0 (the field itself) to {HIGHEST}")  # fmt: skip
 
     def __str__(self) -> str:
         return f"{self.field}{'_' + self.axis * self.order if self.order else ''} at the {self.side} end of {self.axis}"

@@ -1,9 +1,11 @@
 """One statement of an equation in sympy, from which residuals, conditions and checks are derived."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import combinations
+from numbers import Real
 from typing import Any
 
 import torch
@@ -39,8 +41,8 @@ class Statement:
     """A differential equation on a box with its conditions, written once.
 
     The unknown functions are sympy functions of all axes, ``Function("u")(x, t)``; an equation is an expression that
-    vanishes, ``u.diff(t) - nu * u.diff(x, 2)``. A right-hand side that makes a chosen solution exact (a manufactured
-    one) comes from `forced`.
+    vanishes, ``u.diff(t) - nu * u.diff(x, 2)``, or a sympy ``Eq`` of two sides. A right-hand side that makes a chosen
+    solution exact (a manufactured one) comes from `forced`.
 
     Arguments:
         domain: the box.
@@ -54,8 +56,9 @@ class Statement:
         judged: the fields compared with the reference; all if empty.
         singular_corners: whether conditions that contradict each other where faces meet are meant (a driven lid).
 
-    Raises: UserError for symbols, functions or derivatives that do not exist, for conditions that name what does not
-        exist, are given twice or on a periodic axis, and for conditions that contradict each other where faces meet.
+    Raises: UserError for names that are given twice, parameters that are no finite numbers, fields that no equation
+        holds; for symbols, functions or derivatives that do not exist, for conditions that name what does not exist,
+        are given twice or on a periodic axis, and for conditions that contradict each other where faces meet.
     """
 
     domain: Domain
@@ -70,11 +73,15 @@ class Statement:
     singular_corners: bool = False
 
     def __post_init__(self) -> None:
+        self._check_names()
         replaced = [self._replaced(equation, f"equation {i}") for i, equation in enumerate(self.equations, 1)]
         needs = {
             pair for names in ([s.name for s in e.free_symbols] for e in replaced) for pair in map(self._pair, names)
         }
         object.__setattr__(self, "needs", tuple(sorted(pair for pair in needs if pair)))
+        if idle := sorted(set(self.fields) - {name for name, _ in self.needs}):
+            raise UserError(f"no equation holds the field {_list(idle)}", got=f"{len(replaced)} equations",
+                            fix="Drop the field, or give the equation that determines it.")  # fmt: skip
         object.__setattr__(self, "_residual", Evaluator(replaced))
         object.__setattr__(self, "_replaced_equations", tuple(replaced))
         for condition in self.conditions:
@@ -190,6 +197,9 @@ class Statement:
         import sympy
         from sympy.core.function import AppliedUndef
 
+        if isinstance(equation, sympy.Equality):
+            left, right = map(_expression, equation.args)
+            equation = left - right
         equation, swap = sympy.sympify(equation), {}
         for entry in equation.atoms(AppliedUndef, sympy.Derivative):
             function = entry.expr if isinstance(entry, sympy.Derivative) else entry
@@ -224,8 +234,16 @@ class Statement:
             raise UserError(
                 f"{where} names what is neither axis nor parameter",
                 got=_list(foreign),
-                expected=_list(sorted(known)),
+                expected=_list(sorted(known - allowed)),
             )
+
+    def _check_names(self) -> None:
+        names = [*self.names, *self.fields, *self.parameters, *(u.name for u in self.unknowns)]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise UserError("axes, fields, parameters and unknown numbers need distinct names", got=_list(twice))
+        for name, value in {**self.parameters, **{u.name: u.start for u in self.unknowns}}.items():
+            if not isinstance(value, Real) or not math.isfinite(value):
+                raise UserError(f"the value of {name!r} is not a finite number", got=repr(value))
 
     def _check_condition(self, condition: Condition) -> None:
         if condition.field not in self.fields:

@@ -1,4 +1,4 @@
-"""The figures of a study: what it varies, error against cost, and sweeps over tolerances."""
+"""The figures of a study: what it varies, error against cost and over the training, and sweeps over tolerances."""
 
 from __future__ import annotations
 
@@ -72,6 +72,41 @@ def _line_figure(along: str, table: Table, key: str, lines: Mapping[str, Sequenc
         f"along-{key.replace('/', '-')}-{table.budget}", paint, title=title,
         caption="Means over seeds with 95 % intervals.", alt=f"{title}, against {along}: {ends}.",
     )  # fmt: skip
+
+
+def course_figures(study: Study, lines: Sequence[Line]) -> list[Figure]:
+    """The error that runs watched against their seconds of training: one line per seed, for each budget."""
+    found = []
+    for budget in study.budgets:
+        courses = []
+        for index, variant in enumerate(study.variants):
+            own = [line for line in lines if line["variant"] == variant.name and line["budget"] == budget]
+            kept = [[(s, e) for s, e in line.get("course", ()) if s > 0 and _positive(e)] for line in own]
+            courses += [(index, variant.label, points) for points in kept if len(points) > 1]
+        if courses:
+            found.append(_course_figure(courses, budget))
+    return found
+
+
+def _course_figure(courses: list[tuple[int, str, list[tuple[float, float]]]], budget: str) -> Figure:
+    def paint(axes) -> None:
+        named = set()
+        for index, label, points in courses:
+            look = {**style(index), "linewidth": 1.4, "markersize": 4, "markevery": max(1, len(points) // 6)}
+            axes.plot(*zip(*points, strict=True), label=None if label in named else label, **look)
+            named.add(label)
+        axes.set(xlabel="training time [s]", ylabel="error against the reference")
+        scale_axis(axes.xaxis, log=True)
+        scale_axis(axes.yaxis, log=True)
+
+    ends = "; ".join(f"{label} {format_number(p[-1][1])} after {format_number(p[-1][0])} s" for _, label, p in courses)
+    title = "Error over the training"
+    caption = "One line per seed; the error is watched and chooses nothing. The time includes that of watching."
+    return draw(f"course-{budget}", paint, title=title, caption=caption, alt=f"{title}: {ends}.")
+
+
+def _positive(value: object) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value) and value > 0
 
 
 def drawn_metric(study: Study, keys: Sequence[str]) -> list[str]:

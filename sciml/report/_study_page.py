@@ -17,7 +17,7 @@ from sciml.core.errors import DataError
 from sciml.report._page import write_figures, write_page
 from sciml.report._run import read_lines, read_object
 from sciml.report._statistics import Verdict, judge
-from sciml.report._study_figures import cost_figures, drawn_metric, line_figures, tolerance_figures
+from sciml.report._study_figures import cost_figures, course_figures, drawn_metric, line_figures, tolerance_figures
 from sciml.report._study_table import BUDGETS, Line, make_table, unit_of, value_of
 from sciml.report._words import format_number, is_sweep, rises
 from sciml.study import Study
@@ -44,7 +44,7 @@ def write_study(folder: Path) -> Path:
     keys = [key for key in wanted if not is_sweep(key)]
     tables = [make_table(study, budget, lines, keys) for budget in study.budgets]
     tables = [table for table in tables if table.rows]
-    figures = [figure for table in tables for figure in cost_figures(study, table, wanted)]
+    figures = [*course_figures(study, lines), *(f for table in tables for f in cost_figures(study, table, wanted))]
     sweeps = tolerance_figures(study, lines)
     along = [figure for table in tables for figure in line_figures(study, table, keys)]
     claims = [(claim, _judge(claim, lines)) for claim in study.claims]

@@ -11,7 +11,7 @@ from sciml.core import paths
 from sciml.core.config import Config, differences, parse, read_json
 from sciml.core.errors import ConfigError, DataError, StorageError
 
-CONFIG, PREDICTIONS, WEIGHTS = "config.json", "predictions.h5", "model.safetensors"
+CONFIG, LOG, PREDICTIONS, WEIGHTS = "config.json", "log.jsonl", "predictions.h5", "model.safetensors"
 
 
 class RunConfig(Config):

@@ -45,6 +45,7 @@ from sciml.core.config import Config, differences, override, parse, read_json, r
 from sciml.core.errors import ConfigError
 from sciml.core.progress import Progress, SilentProgress
 from sciml.study._fit import resized, spec_of
+from sciml.study._folder import LOG
 from sciml.study._run import Run, run
 
 RESULTS, STUDY = "results.jsonl", "study.json"
@@ -272,8 +273,16 @@ def _job(*, study: Study, variant: Variant, budget: str, seed: int, steps: int |
     return _line(variant, budget, finished)
 
 
+def _course(folder: Path) -> list[list[float]]:
+    """Seconds of training and the error that was watched, where a task watches one; see `Task.watch`."""
+    path = folder / LOG
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+    return [[line["seconds"], float(f"{line['error']:.4g}")] for line in lines if "error" in line]
+
+
 def _line(variant: Variant, budget: str, finished: Run) -> dict[str, Any]:
     record = finished.record
+    course = _course(finished.folder)
     return {
         "variant": variant.name,
         "budget": budget,
@@ -288,6 +297,7 @@ def _line(variant: Variant, budget: str, finished: Run) -> dict[str, Any]:
         "train_seconds": record.train.seconds,
         "predict_seconds": record.predict.seconds,
         "metrics": record.metrics["test"],
+        **({"course": course} if course else {}),
         "model": record.model,
         "dataset": record.dataset.hash,
         "versions": record.versions,

@@ -94,11 +94,38 @@ def test_functions_that_tensors_lack_are_refused():
         ([Condition("w", "x", "lower", 0)], "field of a condition"),
         ([Condition("u", "z", "lower", 0)], "unknown axis 'z'"),
         ([Condition("u", "x", "lower", sp.Symbol("mu"))], "neither axis nor parameter"),
+        ([Condition("u", "x", "lower", math.nan)], "not a finite real number"),
     ],
 )
 def test_conditions_that_contradict_are_refused(conditions, words):
     with pytest.raises(UserError, match=words):
         stated(conditions=conditions)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"fields": ("u", "u")}, "distinct names; got u"),
+        ({"parameters": {"x": 1.0}}, "distinct names; got x"),
+        ({"parameters": {"nu": math.nan}}, "value of 'nu' is not a finite number; got nan"),
+        ({"fields": ("u", "v")}, "no equation holds the field v"),
+    ],
+)
+def test_names_and_numbers_are_looked_at(settings, words):
+    with pytest.raises(UserError, match=words):
+        stated(**settings)
+
+
+def test_a_condition_has_an_order_that_exists():
+    for order in (-1, 5):
+        with pytest.raises(UserError, match="bad order"):
+            Condition("u", "x", "lower", 0, order)
+
+
+def test_an_equation_may_have_two_sides():
+    one, other = stated(sp.Eq(U.diff(T), U.diff(X, 2))), stated(U.diff(T) - U.diff(X, 2))
+    assert one.needs == other.needs
+    assert one.has_laplacian == other.has_laplacian
 
 
 def test_compatible_conditions_pass_and_jumps_can_be_meant():

@@ -16,7 +16,7 @@ from sciml.solvers.pnode import PNODE, PNODEConfig, SourceConfig
 FILE = Path(__file__).with_suffix(".json")
 TANK = Path(__file__).parent.parent / "fixtures" / "warm_tank"
 STATISTICS = Statistics(*(torch.tensor(v) for v in ([2.0, 0.4, 0.6], [1.0, 0.2, 0.2], [0.8, 0.5, 0.4], [0.2] * 3)))
-FORMS = ("network", "hypernetwork", "shape")
+FORMS = ("network", "guess", "hypernetwork", "shape")
 
 
 def wave(shape, phase):

@@ -243,3 +243,21 @@ def test_a_legend_of_many_entries_leaves_room_for_the_plot(length):
     draw("many", paint, caption="", alt="")
     inches = kept[0].get_window_extent().height / kept[0].figure.dpi
     assert inches > 1.5
+
+
+def test_watched_errors_are_drawn_over_the_training(tmp_path):
+    folder = make_study(tmp_path / "study")
+    before = _read(write_study(folder))
+    path = folder / "results.jsonl"
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    first = lines[0]["variant"]
+    for line in lines:
+        if line["variant"] == first:
+            line["course"] = [[0.0, 1.0], [1.0, 0.1 + line["seed"]], [2.0, None], [4.0, 0.01]]
+    path.write_text("\n".join(map(json.dumps, lines)) + "\n")
+    page = _read(write_study(folder))
+    budgets = {line["budget"] for line in lines}
+    drawn = {file.stem for file in (folder / "figures").iterdir()}
+    assert {f"course-{budget}" for budget in budgets} <= drawn
+    assert len(page.all("svg")) == len(before.all("svg")) + len(budgets)
+    assert "Error over the training" in page.text

@@ -40,12 +40,23 @@ def error(task, module):
         ("poisson", "line", 40, 1e-4),
         ("heat", "sine", 20, 1e-3),
         ("wave", "one", 40, 1e-3),
-        ("burgers", "smooth", 70, 2e-3),
+        ("burgers", "smooth", 70, 5e-4),
     ],
 )
 def test_smooth_problems_are_solved_in_a_few_steps(name, case, steps, most):
     task, module, _ = solved(name, case, steps)
     assert error(task, module) < most
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_bent_steps_get_further(seed):
+    """Measured: a loss 3 to 70 times lower."""
+    losses = []
+    for accelerated in ("true", "false"):
+        settings = {"model.optimise.accelerated": accelerated, "task.points": 300}
+        _, _, fit = solved("burgers", "smooth", 40, seed, **settings)
+        losses.append(float(fit.step(fit.whole, 1.0)))
+    assert losses[0] < 0.5 * losses[1], losses
 
 
 def test_an_unknown_coefficient_is_found():
@@ -62,9 +73,11 @@ def test_gauss_newton_refuses_parameters_it_cannot_see():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["poisson", "heat", "wave", "helmholtz"])
-def test_smooth_problems_reach_five_digits(name):
-    task, module, _ = solved(name)
+@pytest.mark.parametrize("name", ["poisson", "heat", "wave", "helmholtz", "burgers"])
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_smooth_problems_reach_five_digits(name, seed):
+    """Measured with the default recipe on Burgers' equation: 2.0e-6 to 6.5e-6."""
+    task, module, _ = solved(name, seed=seed)
     assert error(task, module) < 1e-5
 
 
@@ -129,6 +142,67 @@ def test_deepxde_gets_the_same_problem_and_leaves_no_trace():
         "wave DirichletBC IC OperatorBC",
         "poisson",
         "diffusion_inverse DirichletBC DirichletBC DirichletBC DirichletBC",
+    ]
+
+
+_RING = """
+import warnings
+import sympy as sp, torch
+warnings.simplefilter("ignore")
+from sciml.core import registry
+from sciml.core.domain import Coordinate, Domain, initial
+from sciml.core.statement import Statement
+from sciml.solvers.pinn import DeepXDEConfig, deepxde, make_deepxde_model, train_deepxde
+x, y, t = sp.symbols("x y t")
+u = sp.Function("u")(x, y, t)
+axes = Coordinate("x", 0.0, 2.0, periodic=True), Coordinate("y", 0.0, 1.0, periodic=True), Coordinate("t", 0.0, 1.0)
+statement = Statement(
+    domain=Domain(axes, time="t"), fields=("u",), equations=(u.diff(t) + u.diff(x),), conditions=initial("u", 0),
+)
+config = DeepXDEConfig(hidden=(6,), domain=20, boundary=40, initial=5, adam=3, lbfgs=0)
+def faults(model, function):
+    \"\"\"The errors of all conditions but the initial one for a function of the coordinates.\"\"\"
+    found, first = [], 0
+    for condition, count in zip(model.data.bcs, model.data.num_bcs):
+        points = torch.tensor(model.data.train_x_bc, requires_grad=True)
+        with torch.enable_grad():
+            error = condition.error(points.detach().numpy(), points, function(points), first, first + count)
+        if type(condition).__name__ != "IC":
+            found.append(round(float(error.abs().max()), 4))
+        first += count
+    return found
+with deepxde() as dde:
+    model, unknowns = make_deepxde_model(dde, statement, config, seed=0)
+    print(*(type(c).__name__ for c in model.data.bcs), *(n > 0 for n in model.data.num_bcs))
+    wave = lambda p: torch.sin(torch.pi * p[:, :1]) * torch.cos(2 * torch.pi * p[:, 1:2])
+    dde.grad.clear()
+    print(*faults(model, wave))
+    dde.grad.clear()
+    print(*faults(model, lambda p: p[:, :1] ** 2 + 3 * p[:, 1:2] ** 2))
+    train_deepxde(dde, model, config, unknowns, [])
+statement = registry.problem("diffusion_inverse").statement("number")
+points = statement.domain.place(torch.rand(7, 2, dtype=torch.float64))
+values = 2 + statement.exact(points)
+with deepxde() as dde:
+    model, unknowns = make_deepxde_model(dde, statement, config, seed=0, observed=points, values=values)
+    print(*(type(c).__name__ for c in model.data.bcs), list(unknowns))
+    print(*faults(model, lambda p: statement.exact(p))[-1:])
+    train_deepxde(dde, model, config, unknowns, [])
+    print(float(unknowns["C"].detach()) != 2.0)
+"""
+
+
+def test_periodic_axes_and_observations_reach_deepxde():
+    """Errors of its conditions for functions whose jumps and distance from the data are known."""
+    done = subprocess.run([sys.executable, "-c", _RING], capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        "IC PeriodicBC PeriodicBC PeriodicBC PeriodicBC True True True True True",
+        "0.0 0.0 0.0 0.0",
+        "4.0 4.0 3.0 6.0",
+        "DirichletBC IC PointSetBC ['C']",
+        "2.0",
+        "True",
     ]
 
 

@@ -18,7 +18,7 @@ from sciml.solvers.pinn import PINN, AdaptConfig, EmbedConfig, PINNConfig, Weigh
 from sciml.solvers.pinn._adapt import adapted, density
 from sciml.solvers.pinn._engines import Gradient, choose, residual_by
 from sciml.solvers.pinn._fit import initial_weights
-from sciml.solvers.pinn._gauss_newton import conjugate_gradients
+from sciml.solvers.pinn._gauss_newton import GaussNewton, assign, conjugate_gradients, flat
 from sciml.solvers.pinn._jacobian import jacobian
 from sciml.solvers.pinn._objective import Weights, evaluate, losses, scaled, terms_of
 from sciml.solvers.pinn._weigh import Balance, causal_weights
@@ -269,6 +269,38 @@ def test_samplers_fill_the_cube_and_know_their_seed(kind):
         assert not torch.equal(found, unit_points(kind, 64, 2, rng.generator(1)))
     if kind in ("latin", "sobol"):  # one in every slab
         assert sorted((found[:, 0] * 64).long().tolist()) == list(range(64))
+
+
+@pytest.mark.parametrize("solve", ["dense", "cg"])
+@pytest.mark.parametrize("accelerated", [True, False])
+@pytest.mark.parametrize("points", [5, 60])
+def test_a_step_of_gauss_newton_is_the_damped_one_bent_along_the_curvature(solve, accelerated, points):
+    """Against the same in dense algebra, the second derivative along the step taken by autograd."""
+    module = make(registry.problem("poisson").statement("line"), width=4, layers=1)
+    terms = terms_of(module, batch_of(module.statement, points))
+    weights = Weights((1.0,))
+    parameters = list(module.parameters())
+    start, (residuals, (matrix,)) = flat(parameters), jacobian(module, terms)
+    scale = len(residuals[0]) ** -0.5
+    rho, matrix = residuals[0].T.flatten() * scale, matrix * scale
+    damping = 10.0 * matrix.square().sum() / matrix.shape[1]
+    inverse = torch.linalg.inv(matrix.T @ matrix + damping * torch.eye(matrix.shape[1]).double())
+    step = -inverse @ matrix.T @ rho
+
+    def rows(along):
+        assign(parameters, start + along * step)
+        return scaled([evaluate(module, term) for term in terms], weights)[0].detach()
+
+    h = 1e-3
+    curve = (rows(h) - 2 * rows(0.0) + rows(-h)) / h**2
+    bend = -0.5 * inverse @ matrix.T @ curve
+    assert bend.norm() > 0.005 * step.norm()
+    newton = GaussNewton(module, damping=10.0, solve=solve, accelerated=accelerated)
+    assign(parameters, start)
+    newton.step(terms, weights)
+    found = flat(parameters) - start
+    expected = step + bend if accelerated else step
+    torch.testing.assert_close(found, expected, rtol=0, atol=float(0.3 * bend.norm()) if accelerated else 1e-6)
 
 
 def test_conjugate_gradients_solve():

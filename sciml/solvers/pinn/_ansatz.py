@@ -9,8 +9,9 @@ where F_c is a value or derivative on a face, h_c what it must be, and L_c the p
 F_c L_d = δ_cd. It preserves what the axes before it fulfil exactly if conditions agree where faces meet, which a
 `Statement` checks.
 
-What cannot be had so stays for the loss: a derivative on a face whose value is free (Neumann), and everything where
-corners are meant to contradict each other.
+What cannot be had so stays for the loss: everything where corners are meant to contradict each other, and a derivative
+on a face whose value is free (Neumann). For that, N itself would have to have no slope there; a network of an even
+coordinate has none, but it has no third derivative either, which only some solutions lack.
 
 Reference: W. J. Gordon, C. A. Hall, Transfinite element methods, Numer. Math. 21 (1973) 109-129 (Boolean sums);
 I. E. Lagaris, A. Likas, D. I. Fotiadis, IEEE Trans. Neural Networks 9 (1998) 987-1000, doi:10.1109/72.712178 (g + φ N).

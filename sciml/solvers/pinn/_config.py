@@ -34,6 +34,8 @@ class OptimiseConfig(Config):
     """Of Gauss-Newton at the start, relative to the mean diagonal of JᵀJ."""
     solve: Literal["auto", "dense", "cg"] = "auto"
     """How Gauss-Newton solves for its step: by Cholesky, or by conjugate gradients for many parameters."""
+    accelerated: bool = True
+    """Whether steps of Gauss-Newton are bent along the curvature of the residuals, for one more evaluation each."""
     history: int = pydantic.Field(50, ge=1)
     """Pairs that L-BFGS keeps."""
     engine: Literal["auto", "autograd", "taylor", "laplacian", "traced"] = "auto"

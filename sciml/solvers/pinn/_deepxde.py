@@ -245,13 +245,16 @@ def _on(statement: Statement, same: Sequence[int]) -> Callable[[np.ndarray, bool
 
 
 def _periodic(dde: Any, statement: Statement, geometry: Any) -> list[Any]:
+    """Equal values and slopes at both ends of periodic axes."""
     found = []
-    for i, axis in enumerate(statement.domain.axes):
+    for column, axis in enumerate(statement.domain.axes):
+
+        def at_an_end(x: np.ndarray, on_boundary: bool, column: int = column, axis: Coordinate = axis) -> bool:
+            return bool(np.isclose(x[column], (axis.lower, axis.upper)).any())
+
         for component in range(len(statement.fields)) if axis.periodic else ():
             for order in (0, 1):
                 found.append(
-                    dde.icbc.PeriodicBC(
-                        geometry, i, lambda x, on_boundary: on_boundary, derivative_order=order, component=component
-                    )
+                    dde.icbc.PeriodicBC(geometry, column, at_an_end, derivative_order=order, component=component)
                 )
     return found

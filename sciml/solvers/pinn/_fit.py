@@ -48,7 +48,9 @@ class Fit:
                 got=", ".join(left),
                 fix="Take the network mlp or modified_mlp instead of a PirateNet, or the method lbfgs, soap or adam.",
             )
-        self._newton = GaussNewton(module, damping=optimise.damping, solve=optimise.solve)
+        self._newton = GaussNewton(
+            module, damping=optimise.damping, solve=optimise.solve, accelerated=optimise.accelerated
+        )
         self._lbfgs = LBFGS(optimise.history)
         self._parameters = list(module.parameters())
         self._first_order = torch.optim.Adam(self._parameters, lr=optimise.learning_rate, fused=True)
