@@ -46,20 +46,20 @@ def line_figures(study: Study, table: Table, keys: Sequence[str]) -> list[Figure
 
 def _line_figure(along: str, table: Table, key: str, lines: Mapping[str, Sequence[tuple[float, Row]]]) -> Figure | None:
     shown = []
-    for label, rows in lines.items():
+    for index, (label, rows) in enumerate(lines.items()):
         points = [(x, y) for x, row in rows if (y := row.metrics[key]) is not None and math.isfinite(y.value)]
         if len(points) > 1:
-            shown.append((label, sorted(points, key=lambda point: point[0])))
+            shown.append((index, label, sorted(points, key=lambda point: point[0])))
     if not shown:
         return None
 
     def paint(axes) -> None:
-        for index, (label, points) in enumerate(shown):
+        for index, label, points in shown:
             x, y = [p for p, _ in points], [m.value for _, m in points]
             reach = [m.half_width or 0.0 for _, m in points]
             axes.errorbar(x, y, yerr=reach, label=label, capsize=4, elinewidth=1.2, **style(index))
         axes.set(xlabel=along, ylabel=metric_label(key))
-        places = {x for _, points in shown for x, _ in points}
+        places = {x for *_, points in shown for x, _ in points}
         scale_axis(axes.xaxis, log=min(places) > 0 and max(places) >= 4 * min(places))
         scale_axis(axes.yaxis, log=not rises(key))
         axes.margins(0.08)
@@ -67,7 +67,7 @@ def _line_figure(along: str, table: Table, key: str, lines: Mapping[str, Sequenc
     title = f"{metric_label(key)}, {table.words}"
     ends = "; ".join(f"{label} {format_number(points[0][1].value)} at {format_number(points[0][0])}, "
                      f"{format_number(points[-1][1].value)} at {format_number(points[-1][0])}"
-                     for label, points in shown)  # fmt: skip
+                     for _, label, points in shown)  # fmt: skip
     return draw(
         f"along-{key.replace('/', '-')}-{table.budget}", paint, title=title,
         caption="Means over seeds with 95 % intervals.", alt=f"{title}, against {along}: {ends}.",

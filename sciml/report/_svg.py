@@ -109,7 +109,7 @@ def draw(name: str, paint: Callable[[Axes], None], *, caption: str, alt: str, ti
         FigureCanvasSVG(canvas)
         axes = canvas.add_subplot()
         paint(axes)
-        upright = textwrap.fill(shorten(axes.get_ylabel(), 54), 28)  # a plot is lower than wide
+        upright = textwrap.fill(shorten(axes.get_ylabel(), 54), 24)  # a plot is lower than wide
         axes.set(xlabel=shorten(axes.get_xlabel()), ylabel=upright)
         handles, labels = axes.get_legend_handles_labels()
         words = [shorten(label) for label in labels]

@@ -228,7 +228,9 @@ def _check_same(out: Path, study: Study, finished: set[str]) -> None:
 
 
 def _conditions(study: Study, names: set[str], timed: bool) -> dict[str, Any]:
-    variants = {v.name: v.model_dump(exclude={"name", "label"}) for v in study.variants if v.name in names}
+    variants = {
+        v.name: v.model_dump(exclude={"name", "label", "line", "at"}) for v in study.variants if v.name in names
+    }
     shared = {"problem", "preset", "parameters", "settings", "seeded"} | ({"clock"} if timed else set())
     return {**study.model_dump(include=shared), **variants}
 

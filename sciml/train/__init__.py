@@ -42,6 +42,7 @@ from sciml.train._inputs import Parametrised as Parametrised
 from sciml.train._inputs import out_of_range as out_of_range
 from sciml.train._match import count_parameters as count_parameters
 from sciml.train._match import match_parameters as match_parameters
+from sciml.train._outcome import named_parameters as named_parameters
 from sciml.train._paths import Paths as Paths
 from sciml.train._paths_data import PathBatch as PathBatch
 from sciml.train._paths_data import PathInputs as PathInputs
@@ -129,6 +130,7 @@ __all__ = [
     "hidden_errors",
     "load_weights",
     "match_parameters",
+    "named_parameters",
     "observe",
     "process_group",
     "recipe_of",

@@ -98,8 +98,10 @@ def kernel_ridge(polynomial):
 
 
 def gaussian_process():
-    module = GaussianProcess(GaussianProcessConfig(samples=4, frames=3, modes=2), Units(STATISTICS))
-    module = with_buffers(module, "points", "modes", "mean", "scales", "variance", "offset", "dual", "inverse")
+    tank = registry.problem(Path(__file__).parents[1] / "fixtures" / "warm_tank")
+    module = GaussianProcess(GaussianProcessConfig(samples=4, frames=3, modes=2), Units(STATISTICS), tank)
+    module = with_buffers(module, "modes", "mean")
+    with_buffers(module.coefficients, "points", "scales", "variance", "dual", "inverse")
     return torch.cat(module(wave((3, 2), 0.5), wave((3, 1), 0.1)))
 
 

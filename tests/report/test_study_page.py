@@ -223,6 +223,20 @@ def test_a_study_of_cost_draws_quality_against_evaluations(tmp_path):
     assert "Of 1 claims: 1 holds" in page.text
 
 
+def test_variants_of_a_line_are_drawn_over_what_the_study_varies(tmp_path):
+    folder = _with_evaluations(tmp_path / "study")
+    study = json.loads((folder / "study.json").read_text())
+    for place, variant in enumerate(study["variants"][:2]):
+        variant |= {"line": "networks", "at": 10.0 * (1 + place)}
+    (folder / "study.json").write_text(json.dumps(study | {"along": "training cases"}))
+    page = _read(write_study(folder))
+    assert "Over training cases" in page.text
+    figures = {path.name for path in (folder / "figures").iterdir() if path.name.startswith("along-")}
+    assert figures == {"along-accuracy-steps.svg"}  # costs have figures of their own
+    drawn = (folder / "figures" / "along-accuracy-steps.svg").read_text()
+    assert "training cases" in drawn and "networks" in drawn
+
+
 def test_a_metric_that_a_variant_does_not_have_is_a_dash_and_not_a_breakdown(tmp_path):
     page = _read(write_study(_with_evaluations(tmp_path / "study")))
     assert "not finite" not in page.text

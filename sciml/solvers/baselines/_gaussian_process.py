@@ -1,4 +1,4 @@
-"""Gaussian processes from the parameters to the coefficients of trajectories in their own modes."""
+"""Gaussian processes from the parameters to trajectories in their own modes, and to the summaries of trajectories."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from sciml.core.config import Config
-from sciml.core.problem import Problem
+from sciml.core.problem import HasSummaries, Problem
 from sciml.core.types import Prediction, Support
 from sciml.solvers.baselines._frames import Frames, features_of, finished, supports_frames, whole
 from sciml.solvers.baselines._kernel_ridge import chosen
@@ -22,6 +22,7 @@ from sciml.train import (
     Trajectories,
     TrajectoriesConfig,
     TrajectoryBatch,
+    named_parameters,
     recipe_of,
 )
 
@@ -41,45 +42,100 @@ class GaussianProcessConfig(Config):
     """Whether the first state is a feature beside the parameters; without, it must be a function of them."""
 
 
-class GaussianProcess(nn.Module):
-    """u(t; η) = ū(t) + Σ_m c_m(η) φ_m(t), c_m a Gaussian process with kernel v exp(-Σ_d (x_d - y_d)² / 2 l_d²) + noise.
+class Processes(nn.Module):
+    """Independent Gaussian processes with kernel v exp(-Σ_d (x_d - y_d)² / 2 l_d²) + noise, zero mean and given points.
 
-    φ_m are the leading right singular vectors of the centred training trajectories in standardised units; v, l and the
-    noise maximise the marginal likelihood, mode by mode. Fitted by `fit`; before that it predicts zeros. `forward` also
-    gives the variance that the processes claim.
+    v, l and the noise maximise the marginal likelihood, one process after the other. Fitted by `learn`; before that the
+    means are zero.
 
     Arguments:
-        config: hyper-parameters.
-        units: what standardises fields and parameters.
+        count: of the processes.
+        samples: room for the points of each.
+        features: dimensions of x.
 
     Reference: Rasmussen, Williams, "Gaussian Processes for Machine Learning" (2006), algorithm 2.1.
     """
 
     points: Tensor
-    modes: Tensor
-    mean: Tensor
     scales: Tensor
     variance: Tensor
-    offset: Tensor
     dual: Tensor
     inverse: Tensor
 
-    def __init__(self, config: GaussianProcessConfig, units: Units) -> None:
+    def __init__(self, count: int, samples: int, features: int) -> None:
         super().__init__()
-        self.config, self.frames = config, Frames(units, config.frames)
-        features = units.num_parameters + units.channels * config.use_start
-        n, m = config.samples, config.modes
         for name, shape in {
-            "points": (n, features),
-            "modes": (m, config.frames, units.channels),
-            "mean": (config.frames, units.channels),
-            "variance": (m,),
-            "offset": (m,),
-            "dual": (m, n),
-            "inverse": (m, n, n),
+            "points": (count, samples, features),
+            "variance": (count,),
+            "dual": (count, samples),
+            "inverse": (count, samples, samples),
         }.items():
             self.register_buffer(name, torch.zeros(shape, dtype=torch.float64))
-        self.register_buffer("scales", torch.ones(m, features, dtype=torch.float64))
+        self.register_buffer("scales", torch.ones(count, features, dtype=torch.float64))
+
+    def forward(
+        self, x: Float[Tensor, "batch feature"]
+    ) -> tuple[Float[Tensor, "batch process"], Float[Tensor, "batch process"]]:
+        """Mean and variance."""
+        apart = (x[:, None, None] - self.points.transpose(0, 1)) / self.scales  # batch sample process feature
+        kernel = self.variance * torch.exp(-0.5 * apart.square().sum(3))
+        explained = torch.einsum("bnm,mnk,bkm->bm", kernel, self.inverse, kernel)
+        return torch.einsum("bnm,mn->bm", kernel, self.dual), (self.variance - explained).clamp_min(0.0)
+
+    def learn(
+        self, number: int, x: Float[Tensor, "sample feature"], wanted: Float[Tensor, " sample"], restarts: int
+    ) -> None:
+        """Fit one process."""
+        from sklearn.gaussian_process import GaussianProcessRegressor
+        from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
+
+        size = float(wanted.std(correction=0))
+        kernel = ConstantKernel(1.0, (1e-3, 1e4)) * RBF([2.0] * x.shape[1], (1e-2, 1e4)) + WhiteKernel(
+            1e-3, (1e-8, 1e2)
+        )
+        estimator = GaussianProcessRegressor(kernel, n_restarts_optimizer=restarts, random_state=0)
+        with _quiet():
+            estimator.fit(x.cpu().numpy(), (wanted / size).cpu().numpy())
+        fitted = estimator.kernel_
+        self.points[number, : len(x)] = x
+        self.variance[number] = float(fitted.k1.k1.constant_value) * size**2
+        self.scales[number] = torch.as_tensor(fitted.k1.k2.length_scale).to(self.scales)
+        apart = (x[:, None] - x) / self.scales[number]
+        matrix = self.variance[number] * torch.exp(-0.5 * apart.square().sum(2))
+        noise = (float(fitted.k2.noise_level) + 1e-10) * size**2
+        matrix = matrix + noise * torch.eye(len(x), dtype=matrix.dtype, device=matrix.device)
+        inverse = torch.cholesky_inverse(torch.linalg.cholesky(matrix))
+        self.inverse[number, : len(x), : len(x)] = inverse
+        self.dual[number, : len(x)] = inverse @ wanted
+
+
+class GaussianProcess(nn.Module):
+    """u(t; η) = ū(t) + Σ_m c_m(η) φ_m(t), c_m Gaussian processes; and one for each summary of a problem that has some.
+
+    φ_m are the leading right singular vectors of the centred training trajectories in standardised units. A summary is
+    learned from the cases that have it. Fitted by `fit`; before that it predicts zeros. `forward` also gives the
+    variance that the processes claim.
+
+    Arguments:
+        config: hyper-parameters.
+        units: what standardises fields and parameters.
+        problem: whose trajectories these are.
+    """
+
+    modes: Tensor
+    mean: Tensor
+    summary_mean: Tensor
+
+    def __init__(self, config: GaussianProcessConfig, units: Units, problem: Problem) -> None:
+        super().__init__()
+        self.config, self.frames, self.problem = config, Frames(units, config.frames), problem
+        features = units.num_parameters + units.channels * config.use_start
+        self.summaries = tuple(entry.name for entry in problem.summaries) if isinstance(problem, HasSummaries) else ()
+        self.register_buffer("modes", torch.zeros(config.modes, config.frames, units.channels, dtype=torch.float64))
+        self.register_buffer("mean", torch.zeros(config.frames, units.channels, dtype=torch.float64))
+        self.register_buffer("summary_mean", torch.zeros(len(self.summaries), dtype=torch.float64))
+        self.coefficients = Processes(config.modes, config.samples, features)
+        self.quantities = Processes(len(self.summaries), config.samples, features)
 
     def features(
         self, state: Float[Tensor, "batch channel"], parameters: Float[Tensor, "batch parameter"]
@@ -91,22 +147,27 @@ class GaussianProcess(nn.Module):
         self, state: Float[Tensor, "batch channel"], parameters: Float[Tensor, "batch parameter"]
     ) -> tuple[Float[Tensor, "batch frame channel"], Float[Tensor, "batch frame channel"]]:
         """Mean and variance of the standardised frames at the training times."""
-        x, count = self.features(state, parameters), int(self.frames.count)
-        apart = (x[:, None, None] - self.points[None, :, None]) / self.scales
-        kernel = self.variance * torch.exp(-0.5 * apart.square().sum(3))  # batch sample mode
-        coefficients = self.offset + torch.einsum("bnm,mn->bm", kernel, self.dual)
-        explained = torch.einsum("bnm,mnk,bkm->bm", kernel, self.inverse, kernel)
-        doubt = (self.variance - explained).clamp_min(0.0)
+        count = int(self.frames.count)
+        coefficients, doubt = self.coefficients(self.features(state, parameters))
         modes = self.modes[:, :count]
         mean = self.mean[:count] + torch.einsum("bm,mfc->bfc", coefficients, modes)
         return mean, torch.einsum("bm,mfc->bfc", doubt, modes.square())
 
+    def summarised(self, inputs: Start, mean: Float[Tensor, "batch time channel"]) -> dict[str, Tensor]:
+        """``summary/<name>`` by their own processes; NaN where the predicted trajectory has no such quantity."""
+        if not isinstance(self.problem, HasSummaries):
+            return {}
+        params = named_parameters(self.problem, inputs.parameters)
+        exists = self.problem.summarise(inputs.times.double(), mean.double(), params)
+        found = self.quantities(self.features(inputs.state, inputs.parameters))[0] + self.summary_mean
+        return {
+            f"summary/{name}": torch.where(exists[name].isnan(), torch.nan, found[:, i])
+            for i, name in enumerate(self.summaries)
+        }
+
     @torch.no_grad()
     def learn(self, batch: TrajectoryBatch) -> None:
         """Modes by a singular value decomposition, kernels by maximum likelihood."""
-        from sklearn.gaussian_process import GaussianProcessRegressor
-        from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
-
         self.frames.learn(batch.times)
         x = self.features(batch.states[:, 0], batch.parameters)
         y = self.frames.units.standardise(batch.states).double()
@@ -114,28 +175,23 @@ class GaussianProcess(nn.Module):
         left, sizes, right = torch.linalg.svd((y - mean).flatten(1), full_matrices=False)
         kept = min(self.config.modes, len(sizes) - 1, int((sizes > 1e-9 * sizes[0]).sum()))
         self.mean[: y.shape[1]] = mean
-        self.points[: len(x)] = x
-        given = x.cpu().numpy()
         for i in range(kept):
-            wanted = left[:, i] * sizes[i]
-            size = float(wanted.std(correction=0))
-            kernel = ConstantKernel(1.0, (1e-3, 1e4)) * RBF([2.0] * x.shape[1], (1e-2, 1e4)) + WhiteKernel(
-                1e-3, (1e-8, 1e2)
-            )
-            estimator = GaussianProcessRegressor(kernel, n_restarts_optimizer=self.config.restarts, random_state=0)
-            with _quiet():
-                estimator.fit(given, (wanted / size).cpu().numpy())
-            fitted = estimator.kernel_
+            self.coefficients.learn(i, x, left[:, i] * sizes[i], self.config.restarts)
             self.modes[i, : y.shape[1]] = right[i].unflatten(0, y.shape[1:])
-            self.variance[i] = float(fitted.k1.k1.constant_value) * size**2
-            self.scales[i] = torch.as_tensor(fitted.k1.k2.length_scale).to(self.scales)
-            apart = (x[:, None] - x) / self.scales[i]
-            matrix = self.variance[i] * torch.exp(-0.5 * apart.square().sum(2))
-            noise = (float(fitted.k2.noise_level) + 1e-10) * size**2
-            matrix = matrix + noise * torch.eye(len(x), dtype=matrix.dtype, device=matrix.device)
-            inverse = torch.cholesky_inverse(torch.linalg.cholesky(matrix))
-            self.inverse[i, : len(x), : len(x)] = inverse
-            self.dual[i, : len(x)] = inverse @ wanted
+        if isinstance(self.problem, HasSummaries):
+            params = named_parameters(self.problem, batch.parameters)
+            wanted = self.problem.summarise(batch.times.double(), batch.states.double(), params)
+            for i, name in enumerate(self.summaries):
+                self._learn_summary(i, x, wanted[name])
+
+    def _learn_summary(self, number: int, x: Float[Tensor, "sample feature"], wanted: Float[Tensor, " sample"]) -> None:
+        known = wanted.isfinite()
+        if not known.any():
+            return
+        values = wanted[known].to(x)
+        self.summary_mean[number] = values.mean()
+        if values.std(correction=0) > 1e-12 * values.abs().max():  # else there is nothing but the mean to learn
+            self.quantities.learn(number, x[known], values - values.mean(), self.config.restarts)
 
 
 def _quiet() -> Any:
@@ -176,7 +232,7 @@ class GaussianProcessSolver(Solver):
 
     def build(self, problem: Problem, spec: Spec[Any]) -> GaussianProcess:
         """A regression without training points."""
-        return GaussianProcess(spec.model, Units(spec.statistics))
+        return GaussianProcess(spec.model, Units(spec.statistics), problem)
 
     def loss(self, module: nn.Module, batch: TrajectoryBatch, along: float = 1.0) -> Tensor:
         """Mean squared error of the standardised frames; nothing here has a gradient."""
@@ -192,11 +248,12 @@ class GaussianProcessSolver(Solver):
         found = finished(inputs, module.frames.units.restore(module.frames.at(mean, inputs.times)))
         spread = module.frames.at(variance, inputs.times).sqrt() * module.frames.units.field_std
         spread[:, 0] = 0.0
-        return found._replace(spread=spread.to(found.mean.dtype))
+        stats = {**found.stats, **module.summarised(inputs, found.mean)}
+        return found._replace(spread=spread.to(found.mean.dtype), stats=stats)
 
     def fit(self, module: nn.Module, examples: Any) -> bool:
         """Closed form but for the kernels' scales; `examples` must be whole trajectories."""
         assert isinstance(module, GaussianProcess)
-        batch = whole(examples, module.points.device)
+        batch = whole(examples, module.mean.device)
         module.learn(chosen(batch, module.config.samples, module.config.frames))
         return True
