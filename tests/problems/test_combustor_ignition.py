@@ -254,6 +254,15 @@ def test_the_reduced_model_can_be_differentiated():
     assert slope.isfinite().all() and slope.abs().max() > 0
 
 
+@pytest.mark.slow
+def test_the_means_determine_one_combination_of_the_closures():
+    """When it burns; a hundred times less is said of the second, so that what is learned need not be the truth."""
+    values, correlation = calibration.identifiability({**MIDDLE, "energy": 20.0}, 11.6, 2.75e3 * GAS_CONSTANT, 1.6)
+    assert values[0] == 1 and values[1] < 0.03 and values[2] < values[1]
+    assert torch.allclose(correlation.diagonal(), torch.ones(3).double())
+    assert correlation[0, 1] > 0.5
+
+
 # --- outcome and constraints -----------------------------------------------------------------------------------------
 
 

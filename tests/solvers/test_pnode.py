@@ -269,6 +269,30 @@ def test_a_failed_sample_does_not_spoil_the_loss(cases, make):
     assert all(p.grad.isfinite().all() for p in module.parameters())
 
 
+def test_a_gradient_that_overflows_does_not_spoil_those_of_other_samples(cases, make, monkeypatch):
+    parameters, states = cases
+    module, batch = make(small()), TrajectoryBatch(states[:3].float(), TIMES.float(), parameters[:3].float())
+
+    class Explodes(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x.clone()
+
+        @staticmethod
+        def backward(ctx, gradient):
+            return gradient * torch.tensor([1.0, torch.inf, 1.0]).view(-1, *[1] * (gradient.ndim - 1)).to(gradient)
+
+    solved = ode.solve
+
+    def explosive(field, start, times, *, args, **settings):
+        return solved(field, start, times, args=tuple(Explodes.apply(a) for a in args), **settings)
+
+    monkeypatch.setattr(ode, "solve", explosive)
+    PNODESolver().loss(module, batch).backward()
+    found = [p.grad.clone() for p in module.parameters()]
+    assert all(g.isfinite().all() for g in found) and any(g.abs().max() > 0 for g in found)
+
+
 def test_the_outcome_can_be_part_of_the_loss(cases, make):
     parameters, states = cases
     batch = TrajectoryBatch(states.float(), TIMES.float(), parameters.float())

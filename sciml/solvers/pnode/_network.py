@@ -79,6 +79,12 @@ class RightHandSide(nn.Module):
         return self.model.dynamics(time, state, params, closures)
 
 
+def _without_overflow(gradient: Tensor) -> Tensor:
+    """The gradient but for samples in which it is not finite: past an explosion it may grow beyond all numbers."""
+    rows = gradient.isfinite().flatten(1).all(1) if gradient.ndim > 1 else gradient.isfinite()
+    return torch.where(rows.view(-1, *[1] * (gradient.ndim - 1)), gradient, 0.0)
+
+
 def _constant(value: Tensor) -> Callable[..., Tensor]:
     return lambda params: value
 
@@ -200,11 +206,15 @@ class PNODE(nn.Module):
         with torch.autocast(fields.device.type, enabled=False):
             parameters = parameters.double()
             params = self.named(parameters)
+            args = self.field.pack(parameters, self.learned(parameters, offsets))
+            for piece in args:
+                if piece.requires_grad:
+                    piece.register_hook(_without_overflow)
             solution = ode.solve(
                 self.field,
                 self.problem.encode(fields.double(), params),
                 times.double(),
-                args=self.field.pack(parameters, self.learned(parameters, offsets)),
+                args=args,
                 method=c.method,
                 rtol=rtol,
                 atol=(c.atol if tolerance is None else 0.1 * tolerance) * self.sizes,
