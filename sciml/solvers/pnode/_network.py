@@ -17,6 +17,7 @@ from sciml.solvers.pnode._closures import Coefficient, Pieces, Source
 from sciml.solvers.pnode._config import PNODEConfig
 
 _SEARCHING = 400  # attempted steps while closures are looked for; what takes more is no candidate
+_LARGEST = 1e6  # derivative of the loss by what a network says of a sample
 _PROBES = 256  # draws of the parameters that the shortest window is looked for in
 
 
@@ -80,8 +81,8 @@ class RightHandSide(nn.Module):
 
 
 def _without_overflow(gradient: Tensor) -> Tensor:
-    """The gradient but for samples in which it is not finite: past an explosion it may grow beyond all numbers."""
-    rows = gradient.isfinite().flatten(1).all(1) if gradient.ndim > 1 else gradient.isfinite()
+    """The gradient but for samples in which it is not finite or beyond all use: past an explosion it grows and grows."""
+    rows = (gradient.abs() < _LARGEST).flatten(1).all(1) if gradient.ndim > 1 else gradient.abs() < _LARGEST
     return torch.where(rows.view(-1, *[1] * (gradient.ndim - 1)), gradient, 0.0)
 
 
