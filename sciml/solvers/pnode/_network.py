@@ -81,7 +81,7 @@ class RightHandSide(nn.Module):
 
 
 def _without_overflow(gradient: Tensor) -> Tensor:
-    """The gradient but for samples in which it is not finite or beyond all use: past an explosion it grows and grows."""
+    """The gradient but for samples in which it is beyond all use: past an explosion it grows and grows."""
     rows = (gradient.abs() < _LARGEST).flatten(1).all(1) if gradient.ndim > 1 else gradient.abs() < _LARGEST
     return torch.where(rows.view(-1, *[1] * (gradient.ndim - 1)), gradient, 0.0)
 
