@@ -114,12 +114,15 @@ def _fronts(found: dict[str, Any]) -> list[Figure]:
 
 
 def _forecast(found: dict[str, Any]) -> list[Figure]:
-    """The held-out trajectory: truth and simulation of the equation found."""
+    """The held-out trajectory: truth and simulation of the equation found; along the middle of further axes."""
     trial, arrays = found["trial"], found["arrays"]
     if trial is None:
         return []
     times = np.array(trial["times"])
     true, states = np.array(trial["true"], dtype=float), np.array(trial["states"], dtype=float)
+    middle = true.ndim > 3
+    while true.ndim > 3:
+        true, states = (values[..., values.shape[-1] // 2] for values in (true, states))
     figures = []
     for c, field in enumerate(arrays["fields"]):
 
@@ -134,12 +137,13 @@ def _forecast(found: dict[str, Any]) -> list[Figure]:
                     points = np.arange(true.shape[2])
                     axes.plot(points, true[row, c], color=INK, alpha=0.5, linewidth=4.0)
                     axes.plot(points, states[row, c], label=label, **{**style(index), "marker": "none"})
-                axes.set(xlabel="grid point", ylabel=field["symbol"])
+                axes.set(xlabel="grid point of the first axis" if middle else "grid point", ylabel=field["symbol"])
             scale_axis(axes.yaxis)
 
         error = found["forecast"]["relative_l2"]
         end = "it broke down" if error is None else f"relative L2 error {format_number(100 * error)} %"
         words = f"{field['long_name']} from an initial condition that was not observed; {end}"
-        caption = f"{words}." + (" Broad grey lines are the truth." if true.ndim > 2 else "")
+        caption = f"{words}." + (" In the middle of the other axes." if middle else "")
+        caption += " Broad grey lines are the truth." if true.ndim > 2 else ""
         figures.append(draw(f"forecast-{field['name']}", paint, title=field["long_name"], caption=caption, alt=words))
     return figures
