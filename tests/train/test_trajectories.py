@@ -75,6 +75,23 @@ def test_measurement_noise_is_fixed_and_in_the_training_data_only(problem, task)
     assert noisy.validate(SOLVER, Rotator(1.0)) == task.validate(SOLVER, Rotator(1.0))
 
 
+def test_a_random_subset_of_the_cases_can_be_trained_on(task):
+    """The same draw of fewer cases is part of that of more; validation and test stay whole."""
+    whole = {tuple(row.flatten().tolist()) for row in task.examples.states}
+    few, more, other = (
+        Trajectories(task.source, TrajectoriesConfig(window=None, cases=cases, draw=draw))
+        for cases, draw in ((2, 0), (4, 0), (4, 1))
+    )
+    rows = [{tuple(row.flatten().tolist()) for row in part.examples.states} for part in (few, more, other)]
+    assert [len(r) for r in rows] == [2, 4, 4]
+    assert rows[0] < rows[1] < whole and rows[2] < whole and rows[1] != rows[2]
+    assert len(few.examples.parameters) == 2
+    start = few.sample()
+    assert torch.equal(start.state, task.sample().state)
+    with pytest.raises(ConfigError, match=r"task\.cases = 999"):
+        Trajectories(task.source, TrajectoriesConfig(cases=999))
+
+
 def test_the_exact_solution_has_no_error_but_rounding(task):
     found = task.examine(SOLVER, Rotator(1.0))
     for key in ("rollout/relative_l2", "rollout/mae_share", "window/relative_l2"):
