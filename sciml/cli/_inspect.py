@@ -51,7 +51,7 @@ def list_all(json: bool = JSON) -> None:
     rows = []
     for name, row in matrix.items():
         also = ", ".join(key for key in row if row[key]["ok"] and key != problems[name].solver)
-        rows.append((name, problems[name].solver, textwrap.fill(also, 40)))
+        rows.append((name, problems[name].solver, textwrap.fill(also, 35)))
     table("Support", ["problem", "by default", "also"], rows)
 
 
