@@ -83,7 +83,9 @@ def confirm(
     problem: Problem, seen: Sequence[Observations], starts: Tensor, options: Sequence[Sequence[sp.Expr]],
     alphabet: int, scalars: Mapping[str, float] | None = None,
 ) -> Confirmed:  # fmt: skip
-    """The simplest formulas, among those offered per field, within `EVIDENCE` of the best.
+    """The simplest formulas, among those offered per field, within `EVIDENCE` of the best; without idle terms.
+
+    A term whose factor has an interval that holds zero is left out, unless that makes the description longer.
 
     Arguments:
         problem: gives the known part.
@@ -107,7 +109,22 @@ def confirm(
         close = [one for one in found if one.length <= least + EVIDENCE]
         best = min(close, key=lambda one: (sum(complexity(e) for e in one.formulas), one.length))
         chosen = list(best.formulas)
+    while (fewer := _without_idle_term(best)) is not None:
+        tried = _fit(problem, seen, starts, fewer, alphabet, scalars)
+        if tried.length > best.length + EVIDENCE:
+            break
+        best = tried
     return best
+
+
+def _without_idle_term(found: Confirmed) -> list[sp.Expr] | None:
+    """The formulas without the first term whose factor may as well be zero; None if every term is needed."""
+    for index, (expr, constants) in enumerate(zip(found.formulas, found.constants, strict=True)):
+        idle = {c.value for c in constants if c.low <= 0 <= c.high}
+        for term in expr.args if isinstance(expr, sp.Add) else ():
+            if float(term.as_coeff_Mul()[0]) in idle:
+                return [*found.formulas[:index], expr - term, *found.formulas[index + 1 :]]
+    return None
 
 
 def simulate(
