@@ -85,7 +85,7 @@ def confirm(
 ) -> Confirmed:  # fmt: skip
     """The simplest formulas, among those offered per field, within `EVIDENCE` of the best; without idle terms.
 
-    A term whose factor has an interval that holds zero is left out, unless that makes the description longer.
+    A term whose factor has an interval that holds zero is left out, if the description without it is within `EVIDENCE`.
 
     Arguments:
         problem: gives the known part.

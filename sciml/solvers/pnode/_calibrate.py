@@ -22,8 +22,8 @@ def calibrate(module: PNODE, batch: TrajectoryBatch, misfits: Misfits) -> float:
 
     Coefficients, the same for all samples, are tried at Sobol points between their bounds, and round after round in a
     box 0.4 times as wide around the best. Sources will differ from sample to sample, so every point is judged by what
-    it makes of each sample with the best of five energies; a source's offset becomes the median of these. The guess is
-    the first of the points, and the search always gives the same answer.
+    it makes of each sample with the best of seven energies; the offset of a source is then the one energy that is best
+    for all together. The guess is the first of the points, and the search always gives the same answer.
 
     Arguments:
         module: freshly built; changed in place.

@@ -201,7 +201,11 @@ class PNODE(nn.Module):
         tolerance: float | None = None,
         offsets: Mapping[str, Tensor] | None = None,
     ) -> tuple[Float[Tensor, "batch time channel"], ode.Solution]:
-        """Fields in physical units at `times`, the first of which is that of `fields`, and what the solve says."""
+        """Fields in physical units at `times`, the first of which is that of `fields`, and what the solve says.
+
+        `offsets` stand in for those of the closures, row by row, for a search: samples that need many steps are then
+        given up early.
+        """
         c = self.config.integrate
         rtol = c.rtol if tolerance is None else tolerance
         with torch.autocast(fields.device.type, enabled=False):

@@ -32,29 +32,23 @@ from sciml.train import (
 _WHOLE = TrajectoriesConfig(window=None)
 _RIVALS = ("kernel_ridge", "mlp_regression", "gaussian_process", "boosted_trees", "reduced_model")
 
-_SEARCH = CalibrationConfig(points=16, rounds=4, samples=12)
+_FEW = PNODEConfig(
+    width=32,
+    layers=2,
+    source=SourceConfig(form="guess"),
+    calibration=CalibrationConfig(points=16, rounds=4, samples=12),
+    integrate=StiffConfig(rtol=1e-2, atol=1e-3),
+)
 
 _RECIPES = {
     "tiny": Recipe[PNODEConfig, TrajectoriesConfig](
-        model=PNODEConfig(
-            width=32,
-            layers=2,
-            source=SourceConfig(form="guess"),
-            calibration=_SEARCH,
-            integrate=StiffConfig(rtol=1e-2, atol=1e-3),
-        ),
+        model=_FEW,
         task=_WHOLE,
         train=TrainConfig(steps=60, batch_size=12, learning_rate=5e-3, weight_decay=0.0, evaluate_every=10),
         baselines=_RIVALS,
     ),
     "small": Recipe[PNODEConfig, TrajectoriesConfig](
-        model=PNODEConfig(
-            width=32,
-            layers=2,
-            source=SourceConfig(form="guess"),
-            calibration=_SEARCH,
-            integrate=StiffConfig(rtol=1e-2, atol=1e-3),
-        ),
+        model=_FEW,
         task=_WHOLE,
         train=TrainConfig(steps=120, batch_size=16, learning_rate=5e-3, weight_decay=0.0, evaluate_every=15),
         baselines=_RIVALS,
