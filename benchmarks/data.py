@@ -13,7 +13,7 @@ from scipy.integrate import solve_ivp
 
 from benchmarks import Row, difference, paired, version
 from sciml.core import registry
-from sciml.core.problem import Evolves
+from sciml.core.capabilities import Evolves
 from sciml.core.rng import generator
 from sciml.core.types import Grid, Params
 

@@ -7,15 +7,16 @@ from types import MappingProxyType
 import torch
 from torch import Tensor
 
+from sciml.core.capabilities import HasHiddenTerm, HeldOut, ObservationPlan, Observations
 from sciml.core.errors import UserError
-from sciml.core.problem import Field, HasHiddenTerm, HeldOut, ObservationPlan, Observations, Problem
+from sciml.core.problem import Field
 from sciml.core.types import Params
 
 from . import equations, reference
 
 
 @dataclass(frozen=True, kw_only=True)
-class AdvectionDiffusionHidden(Problem, HasHiddenTerm):
+class AdvectionDiffusionHidden(HasHiddenTerm):
     """Wind and diffusion are told, growth is not.
 
         c_t = D (c_xx + c_yy) − v c_x − w c_y + H(c, c_x, c_y),  H = r c − s c²

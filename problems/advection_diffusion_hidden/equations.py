@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from sciml.core.problem import ObservationPlan
+from sciml.core.capabilities import ObservationPlan
 
 EQUATION = """\
 ∂c/∂t = D (∂²c/∂x² + ∂²c/∂y²) − v ∂c/∂x − w ∂c/∂y + hidden (hidden: r c − s c²)

@@ -4,14 +4,15 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from sciml.core.problem import Field, HasResidual, Problem
+from sciml.core.capabilities import HasResidual
+from sciml.core.problem import Field
 from sciml.core.statement import Statement
 
 from . import equations, reference
 
 
 @dataclass(frozen=True, kw_only=True)
-class AllenCahn(Problem, HasResidual):
+class AllenCahn(HasResidual):
     """u_t = D u_xx + 5 (u - u³).
 
     What to expect: u goes to ±1 within a time of 1, from the small values at the centre last, with walls √(D/5) wide,

@@ -7,15 +7,16 @@ from types import MappingProxyType
 import torch
 from torch import Tensor
 
+from sciml.core.capabilities import HasHiddenTerm, HeldOut, ObservationPlan, Observations
 from sciml.core.errors import UserError
-from sciml.core.problem import Field, HasHiddenTerm, HeldOut, ObservationPlan, Observations, Problem
+from sciml.core.problem import Field
 from sciml.core.types import Params
 
 from . import equations, reference
 
 
 @dataclass(frozen=True, kw_only=True)
-class ApoptosisHidden(Problem, HasHiddenTerm):
+class ApoptosisHidden(HasHiddenTerm):
     """Caspase's own switching and the life of its inhibitor are told, how the inhibitor switches caspase off is not.
 
         dx/dt = K₁(x, y),  dy/dt = K₂(y, z) + H₂(x, y),  dz/dt = − K₂(y, z) + H₃(x, y);  H = (0, − v, v),

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sciml.core.problem import ObservationPlan
+from sciml.core.capabilities import ObservationPlan
 
 EQUATION = """\
 dx/dt = k₀ − k₂ y x/(J₂ + x) − k_d x

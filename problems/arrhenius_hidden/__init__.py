@@ -7,15 +7,16 @@ from types import MappingProxyType
 import torch
 from torch import Tensor
 
+from sciml.core.capabilities import HasHiddenTerm, HeldOut, ObservationPlan, Observations
 from sciml.core.errors import UserError
-from sciml.core.problem import Field, HasHiddenTerm, HeldOut, ObservationPlan, Observations, Problem
+from sciml.core.problem import Field
 from sciml.core.types import Params
 
 from . import equations, reference
 
 
 @dataclass(frozen=True, kw_only=True)
-class ArrheniusHidden(Problem, HasHiddenTerm):
+class ArrheniusHidden(HasHiddenTerm):
     """Cooling is told, the reaction that heats is not.
 
         dc/dt = H₁(c, T),  dT/dt = − h (T − T₀) + H₂(c, T);  H = (−1, Q) A c exp(− E/T)

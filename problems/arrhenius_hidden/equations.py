@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from sciml.core.problem import ObservationPlan
+from sciml.core.capabilities import ObservationPlan
 
 EQUATION = """\
 dc/dt = hidden (hidden: − A c exp(− E/T))

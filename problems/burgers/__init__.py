@@ -4,14 +4,15 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from sciml.core.problem import Field, HasResidual, Problem
+from sciml.core.capabilities import HasResidual
+from sciml.core.problem import Field
 from sciml.core.statement import Statement
 
 from . import equations, reference
 
 
 @dataclass(frozen=True, kw_only=True)
-class Burgers(Problem, HasResidual):
+class Burgers(HasResidual):
     """u_t + u u_x = ν u_xx.
 
     What to expect: the sine steepens at x = 0 until t = 1/π and is then a front that diffusion holds at a width of

@@ -7,8 +7,9 @@ from types import MappingProxyType
 import torch
 from torch import Tensor
 
+from sciml.core.capabilities import HasHiddenTerm, HeldOut, ObservationPlan, Observations
 from sciml.core.errors import UserError
-from sciml.core.problem import Field, HasHiddenTerm, HeldOut, ObservationPlan, Observations, Problem
+from sciml.core.problem import Field
 from sciml.core.types import Params
 
 from . import equations, reference
@@ -18,7 +19,7 @@ SIZE = 127
 
 
 @dataclass(frozen=True, kw_only=True)
-class BurgersHidden(Problem, HasHiddenTerm):
+class BurgersHidden(HasHiddenTerm):
     """Diffusion is told, advection is not.
 
         u_t = ν u_xx + H(u, u_x),  H = − u u_x,  ν = 0.1/π,  x in [−1, 1], t in [0, 1]

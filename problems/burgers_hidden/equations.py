@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from sciml.core.problem import ObservationPlan
+from sciml.core.capabilities import ObservationPlan
 
 EQUATION = """\
 ∂u/∂t = ν ∂²u/∂x² + hidden (hidden: − u ∂u/∂x)

@@ -4,14 +4,15 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from sciml.core.problem import Field, HasResidual, Problem
+from sciml.core.capabilities import HasResidual
+from sciml.core.problem import Field
 from sciml.core.statement import Statement
 
 from . import equations, reference
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cavity(Problem, HasResidual):
+class Cavity(HasResidual):
     """ψ_y Δψ_x - ψ_x Δψ_y = Δ²ψ / Re, the curl of the steady Navier-Stokes equations; the flow is free of divergence.
 
     What to expect: one large vortex that the lid drives, ψ between -0.1 and 0, and two faint ones in the lower corners.

@@ -6,17 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sciml.core.problem import (
-    Evolves,
-    Field,
-    HasConstraints,
-    HasOutcome,
-    HasReducedModel,
-    HasSummaries,
-    Parameter,
-    Problem,
-    Uncertain,
-)
+from sciml.core.capabilities import Evolves, HasConstraints, HasOutcome, HasReducedModel, HasSummaries, Uncertain
+from sciml.core.problem import Field, Parameter
 from sciml.core.types import Grid, Params, Trajectory
 from sciml.reference import no_axes
 
@@ -24,7 +15,7 @@ from . import equations, reference, summaries
 
 
 @dataclass(frozen=True, kw_only=True)
-class CombustorIgnition(Problem, Evolves, HasReducedModel, HasOutcome, HasSummaries, HasConstraints):
+class CombustorIgnition(Evolves, HasReducedModel, HasOutcome, HasSummaries, HasConstraints):
     """A chamber with a fuel-rich jet of methane in oxygen, lit by a laser at a point; SI units throughout.
 
         CH4 + 2 O2 → CO2 + 2 H2O in 8 x 6 zones that exchange mass, fed at one end, drained by a nozzle at the other

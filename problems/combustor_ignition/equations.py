@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from sciml.core.problem import Uncertain
+from sciml.core.capabilities import Uncertain
 from sciml.core.types import Params
 from sciml.reference import GAS_CONSTANT, Inflow, Mechanism, Nozzle, StirredReactor
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sciml.core.problem import Evolves, Field, HasDynamics, Invariant, Parameter, Problem
+from sciml.core.capabilities import Evolves, HasDynamics
+from sciml.core.problem import Field, Invariant, Parameter
 from sciml.core.types import Grid, Params, Trajectory
 from sciml.reference import no_axes
 
@@ -14,7 +15,7 @@ from . import equations, reference
 
 
 @dataclass(frozen=True, kw_only=True)
-class DampedOscillators(Problem, Evolves, HasDynamics):
+class DampedOscillators(Evolves, HasDynamics):
     """Six channels, each a fixed mixture of a slow and a fast damped oscillator.
 
         z_k(t) = exp((−γ_k + i ω_k) t) z_k(0),  c = M (Re z_slow, Im z_slow, Re z_fast, Im z_fast)

@@ -5,14 +5,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from sciml.core.capabilities import HasDensity
 from sciml.core.errors import UnknownNameError
-from sciml.core.problem import Field, HasDensity, Problem
+from sciml.core.problem import Field
 
 from . import equations, reference
 
 
 @dataclass(frozen=True, kw_only=True)
-class Densities(Problem, HasDensity):
+class Densities(HasDensity):
     """Two moons, eight Gaussians and a pinwheel in the plane.
 
     What to expect: the entropy is 1.00 nat (moons) and 2.83 nat (eight Gaussians); a single Gaussian needs 0.91 and

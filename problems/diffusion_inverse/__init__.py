@@ -4,14 +4,15 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from sciml.core.problem import Field, HasResidual, Problem
+from sciml.core.capabilities import HasResidual
+from sciml.core.problem import Field
 from sciml.core.statement import Statement
 
 from . import equations
 
 
 @dataclass(frozen=True, kw_only=True)
-class DiffusionInverse(Problem, HasResidual):
+class DiffusionInverse(HasResidual):
     """A number C, or a function k(x), from observations of u.
 
     What to expect: C within a percent from a hundred observations with an error of 0.01. The function is determined by

@@ -4,13 +4,14 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from sciml.core.problem import Classifies, Field, Problem
+from sciml.core.capabilities import Classifies
+from sciml.core.problem import Field
 
 from . import reference
 
 
 @dataclass(frozen=True, kw_only=True)
-class Digits(Problem, Classifies):
+class Digits(Classifies):
     """1797 pictures of handwritten digits, ten classes of nearly equal size.
 
     What to expect: a linear classifier errs on about 4 of 100 pictures, a nearest neighbour on 1 to 2, a small

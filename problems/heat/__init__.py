@@ -4,14 +4,15 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from sciml.core.problem import Field, HasResidual, Problem
+from sciml.core.capabilities import HasResidual
+from sciml.core.problem import Field
 from sciml.core.statement import Statement
 
 from . import equations
 
 
 @dataclass(frozen=True, kw_only=True)
-class Heat(Problem, HasResidual):
+class Heat(HasResidual):
     """u_t = α u_xx, exact.
 
     What to expect: ``sine`` falls to a fiftieth (e^-3.95) by the end, so the error at late times is hidden in a norm

@@ -4,14 +4,15 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from sciml.core.problem import Field, HasResidual, Problem
+from sciml.core.capabilities import HasResidual
+from sciml.core.problem import Field
 from sciml.core.statement import Statement
 
 from . import equations
 
 
 @dataclass(frozen=True, kw_only=True)
-class Helmholtz(Problem, HasResidual):
+class Helmholtz(HasResidual):
     """Δu + k² u = f.
 
     What to expect: ``two`` is the case of DeepXDE's example, four by four cells. The operator is indefinite, so a small

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sciml.core.problem import Evolves, Field, HasDynamics, Invariant, Parameter, Problem
+from sciml.core.capabilities import Evolves, HasDynamics
+from sciml.core.problem import Field, Invariant, Parameter
 from sciml.core.types import Grid, Params, Trajectory
 from sciml.reference import no_axes
 
@@ -14,7 +15,7 @@ from . import equations, reference
 
 
 @dataclass(frozen=True, kw_only=True)
-class LotkaVolterra(Problem, Evolves, HasDynamics):
+class LotkaVolterra(Evolves, HasDynamics):
     """Predators and prey, non-dimensional and autonomous.
 
         dx/dt = α x − β x y,  dy/dt = δ x y − γ y

@@ -7,15 +7,16 @@ from types import MappingProxyType
 import torch
 from torch import Tensor
 
+from sciml.core.capabilities import HasHiddenTerm, HeldOut, ObservationPlan, Observations
 from sciml.core.errors import UserError
-from sciml.core.problem import Field, HasHiddenTerm, HeldOut, ObservationPlan, Observations, Problem
+from sciml.core.problem import Field
 from sciml.core.types import Params
 
 from . import equations, reference
 
 
 @dataclass(frozen=True, kw_only=True)
-class LotkaVolterraHidden(Problem, HasHiddenTerm):
+class LotkaVolterraHidden(HasHiddenTerm):
     """The growth of prey and the death of predators are told, what happens when they meet is not.
 
         dx/dt = α x + H₁(x, y),  dy/dt = − δ y + H₂(x, y);  H = (− β x y, γ x y)

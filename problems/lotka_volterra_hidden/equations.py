@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from sciml.core.problem import ObservationPlan
+from sciml.core.capabilities import ObservationPlan
 
 EQUATION = """\
 dx/dt = α x + hidden   (hidden: − β x y)

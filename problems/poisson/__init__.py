@@ -4,14 +4,15 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from sciml.core.problem import Field, HasResidual, Problem
+from sciml.core.capabilities import HasResidual
+from sciml.core.problem import Field
 from sciml.core.statement import Statement
 
 from . import equations
 
 
 @dataclass(frozen=True, kw_only=True)
-class Poisson(Problem, HasResidual):
+class Poisson(HasResidual):
     """Δu = f with values given all round.
 
     What to expect: ``line`` is one smooth arch up and one down, ``waves`` adds six fast ones, ``square`` has two cells

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from sciml.core.capabilities import Evolves
 from sciml.core.errors import UserError
-from sciml.core.problem import Evolves, Field, Invariant, Parameter, Problem
+from sciml.core.problem import Field, Invariant, Parameter
 from sciml.core.types import Axis, Grid, Params, Trajectory
 
 from . import equations, reference
@@ -16,7 +17,7 @@ SMALLEST = 32
 
 
 @dataclass(frozen=True, kw_only=True)
-class ShallowWater(Problem, Evolves):
+class ShallowWater(Evolves):
     """Rotating shallow water, non-dimensional with g = 1 and eddy length ℓ = 1.
 
         ∂h/∂t + ∇·(h u) = 0

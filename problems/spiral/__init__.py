@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sciml.core.problem import Evolves, Field, HasDynamics, Problem
+from sciml.core.capabilities import Evolves, HasDynamics
+from sciml.core.problem import Field
 from sciml.core.types import Grid, Params, Trajectory
 from sciml.reference import no_axes
 
@@ -14,7 +15,7 @@ from . import equations, reference
 
 
 @dataclass(frozen=True, kw_only=True)
-class Spiral(Problem, Evolves, HasDynamics):
+class Spiral(Evolves, HasDynamics):
     """Cubic spiral in the plane, autonomous.
 
         dy/dt = y³ A,  A = [[−0.1, 2], [−2, −0.1]],  y a row, the cube taken per component

@@ -5,14 +5,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sciml.core.problem import Diffuses, Field, Problem
+from sciml.core.capabilities import Diffuses
+from sciml.core.problem import Field
 from sciml.core.types import Params
 
 from . import equations, reference
 
 
 @dataclass(frozen=True, kw_only=True)
-class SpiralSDE(Problem, Diffuses):
+class SpiralSDE(Diffuses):
     """Cubic spiral with noise in proportion to each component, Itô, from one start.
 
         du₁ = (−a u₁³ + b u₂³) dt + γ u₁ dW₁

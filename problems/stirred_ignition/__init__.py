@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sciml.core.problem import Evolves, Field, HasConstraints, HasOutcome, HasSummaries, Parameter, Problem
+from sciml.core.capabilities import Evolves, HasConstraints, HasOutcome, HasSummaries
+from sciml.core.problem import Field, Parameter
 from sciml.core.types import Grid, Params, Trajectory
 from sciml.reference import no_axes
 
@@ -14,7 +15,7 @@ from . import equations, reference
 
 
 @dataclass(frozen=True, kw_only=True)
-class StirredIgnition(Problem, Evolves, HasOutcome, HasSummaries, HasConstraints):
+class StirredIgnition(Evolves, HasOutcome, HasSummaries, HasConstraints):
     """A kernel of 0.05 cm³, fed and drained, that a pulse of heat lights or not; GRI-Mech 3.0 without nitrogen.
 
     The kernel falls back to the feed's temperature, or burns at 2500 K to 3600 K, or (rarely) burns and is blown out.

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sciml.core.problem import Evolves, Field, HasDynamics, Invariant, Problem
+from sciml.core.capabilities import Evolves, HasDynamics
+from sciml.core.problem import Field, Invariant
 from sciml.core.types import Grid, Params, Trajectory
 from sciml.reference import no_axes
 
@@ -14,7 +15,7 @@ from . import equations, reference
 
 
 @dataclass(frozen=True, kw_only=True)
-class TwoModeOscillator(Problem, Evolves, HasDynamics):
+class TwoModeOscillator(Evolves, HasDynamics):
     """One linear system of two uncoupled damped modes, both observed, time in units of the slow mode.
 
         x₁'' = −x₁ − 0.1 x₁',  x₂'' = −100 x₂ − 0.2 x₂'

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sciml.core.problem import Evolves, Field, HasDynamics, Parameter, Problem
+from sciml.core.capabilities import Evolves, HasDynamics
+from sciml.core.problem import Field, Parameter
 from sciml.core.types import Grid, Params, Trajectory
 from sciml.reference import no_axes
 
@@ -14,7 +15,7 @@ from . import equations, reference
 
 
 @dataclass(frozen=True, kw_only=True)
-class VanDerPol(Problem, Evolves, HasDynamics):
+class VanDerPol(Evolves, HasDynamics):
     """Van der Pol oscillator, autonomous, in units of the undamped frequency.
 
         x'' = μ (1 − x²) x' − x

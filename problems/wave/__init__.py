@@ -4,14 +4,15 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from sciml.core.problem import Field, HasResidual, Problem
+from sciml.core.capabilities import HasResidual
+from sciml.core.problem import Field
 from sciml.core.statement import Statement
 
 from . import equations
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wave(Problem, HasResidual):
+class Wave(HasResidual):
     """u_tt = c² u_xx, exact.
 
     What to expect: ``one`` is half a period of one arch; ``two`` one period of it with four periods of a mode four

@@ -8,8 +8,9 @@ import typer
 
 from sciml.cli._print import flat, table
 from sciml.core import registry
+from sciml.core.capabilities import Classifies, HasDensity, HasResidual, capability_names
 from sciml.core.errors import UnknownNameError
-from sciml.core.problem import Classifies, HasDensity, HasResidual, Problem, capabilities
+from sciml.core.problem import Problem
 
 _PARAGRAPHS = {
     "equation": "equation",
@@ -69,7 +70,7 @@ def _problem(problem: Problem) -> dict[str, Any]:
         "equation": problem.equation,
         "boundary": ", ".join(f"{axis}: {kind}" for axis, kind in problem.boundary.items()),
         "citation": problem.citation,
-        "capabilities": capabilities(problem),
+        "capabilities": capability_names(problem),
         "classes": list(problem.classes) if isinstance(problem, Classifies) else [],
         "shapes": list(problem.shapes) if isinstance(problem, HasDensity) else [],
         "cases": list(problem.cases) if isinstance(problem, HasResidual) else [],

@@ -14,7 +14,7 @@ from sciml.cli._print import JSON, as_json, table
 def list_all(json: bool = JSON) -> None:
     """List problems, solvers and tools, and which solver applies to which problem."""
     from sciml.core import registry
-    from sciml.core.problem import capabilities
+    from sciml.core.capabilities import capability_names
 
     problems, solvers, tools = registry.problems(), registry.solvers(), registry.tools()
     matrix = {p.name: {s.key: s.supports(p)._asdict() for s in solvers.values()} for p in problems.values()}
@@ -25,7 +25,7 @@ def list_all(json: bool = JSON) -> None:
                     {
                         "name": p.name,
                         "title": p.title,
-                        "capabilities": capabilities(p),
+                        "capabilities": capability_names(p),
                         "presets": p.presets,
                         "solver": p.solver,
                     }
@@ -43,7 +43,7 @@ def list_all(json: bool = JSON) -> None:
     table(
         "Problems",
         ["name", "title", "capabilities"],
-        [(p.name, p.title, ", ".join(capabilities(p))) for p in problems.values()],
+        [(p.name, p.title, ", ".join(capability_names(p))) for p in problems.values()],
     )
     table("Solvers", ["key", "title", "task"], [(s.key, s.title, s.task.key) for s in solvers.values()])
     if tools:

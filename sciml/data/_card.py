@@ -4,9 +4,10 @@ from typing import Annotated
 
 import pydantic
 
+from sciml.core.capabilities import Classifies, Diffuses, Evolves, HasDensity, HasHiddenTerm, HasResidual
 from sciml.core.config import Config, parse, read_toml
 from sciml.core.errors import ConfigError, UnknownNameError
-from sciml.core.problem import Classifies, Diffuses, Evolves, HasDensity, HasHiddenTerm, HasResidual, Problem
+from sciml.core.problem import Problem
 from sciml.core.registry import card_path
 
 Count = Annotated[int, pydantic.Field(strict=True, ge=1)]

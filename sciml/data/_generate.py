@@ -20,9 +20,10 @@ from pathlib import Path
 import torch
 
 from sciml.core import registry
+from sciml.core.capabilities import Evolves
 from sciml.core.errors import ConfigError, DataError, UserError
 from sciml.core.paths import locked, storage_errors
-from sciml.core.problem import Evolves, Problem
+from sciml.core.problem import Problem
 from sciml.core.progress import Progress, SilentProgress
 from sciml.core.rng import generator
 from sciml.core.status import Status, count

@@ -9,9 +9,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from sciml.core.capabilities import Evolves
 from sciml.core.errors import ConfigError, UnknownNameError, UnsupportedError, UserError
 from sciml.core.paths import home
-from sciml.core.problem import Evolves, Problem
+from sciml.core.problem import Problem
 from sciml.core.registry import card_path
 from sciml.core.types import Grid
 from sciml.data._card import Card, PresetCard, preset_kind, read_card

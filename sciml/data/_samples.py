@@ -8,8 +8,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from sciml.core.capabilities import Classifies, HasDensity
 from sciml.core.errors import ConfigError, UserError
-from sciml.core.problem import Classifies, HasDensity, Problem
+from sciml.core.problem import Problem
 from sciml.core.registry import card_path
 from sciml.core.rng import generator
 from sciml.data._card import CollocationCard, ObservationsCard, PathsCard, SamplesCard, preset_kind

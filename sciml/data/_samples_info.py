@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from sciml.core import rng
+from sciml.core.capabilities import Classifies, Diffuses, HasDensity, HasHiddenTerm, HasResidual
 from sciml.core.errors import UserError
-from sciml.core.problem import Classifies, Diffuses, HasDensity, HasHiddenTerm, HasResidual, Problem
+from sciml.core.problem import Problem
 from sciml.core.rng import generator
 from sciml.data._card import CollocationCard, ObservationsCard, PathsCard, PresetCard, SamplesCard, read_card
 from sciml.data._check import Check

@@ -26,7 +26,8 @@ from functools import cached_property
 import numpy as np
 import xarray
 
-from sciml.core.problem import Evolves, Problem
+from sciml.core.capabilities import Evolves
+from sciml.core.problem import Problem
 from sciml.core.types import Grid
 from sciml.report._run import PREDICTIONS, Competitor, RunView, layout_errors
 from sciml.report._words import format_number

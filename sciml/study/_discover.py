@@ -12,9 +12,10 @@ import sympy as sp
 import torch
 
 from sciml.core import paths, registry
+from sciml.core.capabilities import HasHiddenTerm
 from sciml.core.config import override, read_json
 from sciml.core.errors import DataError, UnsupportedError
-from sciml.core.problem import HasHiddenTerm, Problem
+from sciml.core.problem import Problem
 from sciml.core.progress import Progress, SilentProgress
 from sciml.solvers.discovery import (
     Component,

@@ -11,8 +11,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from sciml import data
+from sciml.core.capabilities import Classifies
 from sciml.core.config import Config
-from sciml.core.problem import Classifies, Problem
+from sciml.core.problem import Problem
 from sciml.core.progress import Progress
 from sciml.core.status import count
 from sciml.core.types import Grid, Prediction

@@ -11,10 +11,11 @@ from torch import Tensor, nn
 
 from sciml import data
 from sciml.core import rng
+from sciml.core.capabilities import HasResidual
 from sciml.core.config import Config
 from sciml.core.derivatives import autograd_derivatives
 from sciml.core.errors import UnsupportedError
-from sciml.core.problem import HasResidual, Problem
+from sciml.core.problem import Problem
 from sciml.core.progress import Progress
 from sciml.core.status import count
 from sciml.core.types import Grid, Params, Prediction

@@ -8,9 +8,10 @@ import xarray
 from torch import Tensor, nn
 
 from sciml import data
+from sciml.core.capabilities import HasHiddenTerm
 from sciml.core.config import Config
 from sciml.core.errors import DataError
-from sciml.core.problem import HasHiddenTerm, Problem
+from sciml.core.problem import Problem
 from sciml.core.progress import Progress
 from sciml.core.status import Status, count
 from sciml.core.types import Grid, Prediction

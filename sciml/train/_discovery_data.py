@@ -12,9 +12,10 @@ from torch import Tensor
 
 from sciml import ode
 from sciml.core import rng
+from sciml.core.capabilities import HasHiddenTerm, HeldOut, ObservationPlan, Observations
 from sciml.core.config import Config
 from sciml.core.errors import UserError
-from sciml.core.problem import HasHiddenTerm, HeldOut, ObservationPlan, Observations, Problem
+from sciml.core.problem import Problem
 from sciml.core.types import Params, Trajectory
 
 MAX_STEPS = 4000

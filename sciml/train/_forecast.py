@@ -12,9 +12,10 @@ import xarray
 from torch import Tensor, nn
 
 from sciml import data, metrics
+from sciml.core.capabilities import Evolves
 from sciml.core.config import Config
 from sciml.core.errors import ConfigError
-from sciml.core.problem import Evolves, Problem
+from sciml.core.problem import Problem
 from sciml.core.progress import Progress, SilentProgress
 from sciml.core.status import Status, count
 from sciml.core.types import Prediction

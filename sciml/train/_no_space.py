@@ -8,8 +8,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from sciml import data
+from sciml.core.capabilities import Evolves
 from sciml.core.errors import ConfigError, UnsupportedError
-from sciml.core.problem import Evolves, Problem
+from sciml.core.problem import Problem
 from sciml.core.progress import Progress, SilentProgress
 from sciml.core.status import Status
 from sciml.core.types import Prediction

@@ -7,7 +7,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from sciml.core.problem import Evolves, HasConstraints, HasOutcome, HasSummaries, Problem
+from sciml.core.capabilities import Evolves, HasConstraints, HasOutcome, HasSummaries
+from sciml.core.problem import Problem
 from sciml.core.rng import generator
 from sciml.core.types import Grid, Params, Prediction
 

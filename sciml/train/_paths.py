@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from sciml import data
 from sciml.core import rng
+from sciml.core.capabilities import Diffuses
 from sciml.core.config import Config
-from sciml.core.problem import Diffuses, Problem
+from sciml.core.problem import Problem
 from sciml.core.progress import Progress
 from sciml.core.status import count
 from sciml.core.types import Grid, Prediction

@@ -11,9 +11,10 @@ from torch import Tensor
 
 from sciml import data, reference
 from sciml.core import rng
+from sciml.core.capabilities import Diffuses
 from sciml.core.config import Config
 from sciml.core.errors import DataError, UnsupportedError, UserError
-from sciml.core.problem import Diffuses, Problem
+from sciml.core.problem import Problem
 from sciml.train._in_memory import column
 from sciml.train._inputs import open_inputs
 from sciml.train._trajectories_data import read_times

@@ -7,8 +7,9 @@ import xarray
 from torch import nn
 
 from sciml import data
+from sciml.core.capabilities import Evolves
 from sciml.core.config import Config
-from sciml.core.problem import Evolves, Problem
+from sciml.core.problem import Problem
 from sciml.core.progress import Progress
 from sciml.core.status import count
 from sciml.core.types import Prediction

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from sciml import data, metrics
-from sciml.core.problem import Evolves, Problem
+from sciml.core.capabilities import Evolves
+from sciml.core.problem import Problem
 from sciml.core.status import Status
 from sciml.core.types import Prediction, Support
 from sciml.nn import Stepper

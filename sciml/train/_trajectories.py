@@ -9,8 +9,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from sciml import data
+from sciml.core.capabilities import Evolves
 from sciml.core.config import Config
-from sciml.core.problem import Evolves, Problem
+from sciml.core.problem import Problem
 from sciml.core.progress import Progress
 from sciml.core.status import count
 from sciml.core.types import Prediction

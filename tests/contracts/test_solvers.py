@@ -7,9 +7,9 @@ import torch
 from solver_cases import CASES, problem_for, rows
 
 from sciml.core import registry, rng
+from sciml.core.capabilities import Evolves
 from sciml.core.config import override
 from sciml.core.errors import ConfigError, UnknownNameError
-from sciml.core.problem import Evolves
 from sciml.core.status import Status
 from sciml.core.types import Prediction
 from sciml.data import read_card

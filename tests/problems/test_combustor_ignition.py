@@ -9,8 +9,8 @@ import torch
 from dynamics_checks import draw, row, simulate, stored_times
 
 from sciml.core import registry
+from sciml.core.capabilities import Evolves, HasConstraints, HasOutcome, HasReducedModel, HasSummaries
 from sciml.core.errors import UserError
-from sciml.core.problem import Evolves, HasConstraints, HasOutcome, HasReducedModel, HasSummaries
 from sciml.core.status import Status
 from sciml.reference import GAS_CONSTANT
 

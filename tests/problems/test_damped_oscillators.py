@@ -19,8 +19,8 @@ from dynamics_checks import (
 from scipy.integrate import solve_ivp
 
 from sciml.core import registry
+from sciml.core.capabilities import Evolves, HasDynamics
 from sciml.core.errors import UserError
-from sciml.core.problem import Evolves, HasDynamics
 from sciml.core.status import Status
 from sciml.data import read_card
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from sciml.core import registry, rng
+from sciml.core.capabilities import HasDensity
 from sciml.core.errors import UnknownNameError
-from sciml.core.problem import HasDensity
 from sciml.data import density_splits, read_card
 
 PROBLEM = registry.problem("densities")

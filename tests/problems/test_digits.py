@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from sciml.core import registry
+from sciml.core.capabilities import Classifies
 from sciml.core.errors import DataError
-from sciml.core.problem import Classifies
 from sciml.data import labelled_splits, read_card
 
 PROBLEM = registry.problem("digits")

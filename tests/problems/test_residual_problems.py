@@ -9,9 +9,9 @@ import torch
 from scipy.integrate import solve_ivp
 
 from sciml.core import registry
+from sciml.core.capabilities import HasResidual
 from sciml.core.derivatives import autograd_derivatives
 from sciml.core.errors import UnknownNameError
-from sciml.core.problem import HasResidual
 from sciml.data import CollocationCard, read_card, samples_info, verify
 
 PROBLEMS = [problem for problem in registry.problems().values() if isinstance(problem, HasResidual)]

@@ -8,8 +8,8 @@ import sympy
 import torch
 
 from sciml.core import registry
+from sciml.core.capabilities import Evolves
 from sciml.core.errors import UserError
-from sciml.core.problem import Evolves
 from sciml.core.rng import generator
 from sciml.core.status import Status
 from sciml.data import read_card

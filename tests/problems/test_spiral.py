@@ -21,8 +21,8 @@ from dynamics_checks import (
 from scipy.integrate import solve_ivp
 
 from sciml.core import registry
+from sciml.core.capabilities import Evolves, HasDynamics
 from sciml.core.errors import UserError
-from sciml.core.problem import Evolves, HasDynamics
 
 PROBLEM = registry.problem("spiral")
 equations = importlib.import_module("sciml_problems.spiral.equations")

@@ -8,7 +8,7 @@ import sympy
 import torch
 
 from sciml.core import registry
-from sciml.core.problem import Diffuses, Evolves, capabilities
+from sciml.core.capabilities import Diffuses, Evolves, capability_names
 from sciml.core.rng import generator
 from sciml.core.status import Status
 from sciml.data import read_card
@@ -26,7 +26,7 @@ def paths():
 
 
 def test_it_says_what_it_is():
-    assert capabilities(PROBLEM) == ("Diffuses",)
+    assert capability_names(PROBLEM) == ("Diffuses",)
     assert isinstance(PROBLEM, Diffuses)
     assert not isinstance(PROBLEM, Evolves)
     assert PROBLEM.solver == "neural_sde"

@@ -10,8 +10,8 @@ import torch
 from dynamics_checks import draw, row, simulate
 
 from sciml.core import registry
+from sciml.core.capabilities import Evolves, HasConstraints, HasOutcome
 from sciml.core.errors import UserError
-from sciml.core.problem import Evolves, HasConstraints, HasOutcome
 from sciml.core.status import Status
 
 cantera = pytest.importorskip("cantera")

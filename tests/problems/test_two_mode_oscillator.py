@@ -17,8 +17,8 @@ from dynamics_checks import (
 )
 
 from sciml.core import registry
+from sciml.core.capabilities import Evolves, HasDynamics
 from sciml.core.errors import UserError
-from sciml.core.problem import Evolves, HasDynamics
 from sciml.core.status import Status
 
 PROBLEM = registry.problem("two_mode_oscillator")

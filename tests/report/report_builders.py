@@ -10,7 +10,8 @@ import torch
 import xarray
 
 from sciml import metrics
-from sciml.core.problem import Evolves, Field, Invariant, Parameter, Problem
+from sciml.core.capabilities import Evolves
+from sciml.core.problem import Field, Invariant, Parameter
 from sciml.core.types import Axis, Grid
 from sciml.study import Record
 
@@ -19,7 +20,7 @@ TITLES = {"sinenet": "SineNet", "persistence": "Persistence", "unet": "U-Net (eq
 
 
 @dataclass(frozen=True, kw_only=True)
-class Waves(Problem, Evolves):
+class Waves(Evolves):
     """Free waves on a torus; only its grid and invariants are used here."""
 
     def grid(self, size):

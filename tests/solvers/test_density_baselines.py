@@ -6,15 +6,16 @@ import pytest
 import torch
 from torch.distributions import MultivariateNormal
 
+from sciml.core.capabilities import HasDensity
 from sciml.core.errors import ConfigError
-from sciml.core.problem import Field, HasDensity, Problem
+from sciml.core.problem import Field
 from sciml.core.types import Grid
 from sciml.data import Statistics
 from sciml.solvers.baselines import KDEConfig, KDESolver, RealNVPConfig, RealNVPSolver
 from sciml.train import DensityConfig, PointBatch, Points, Spec, load_weights, save_weights
 
 
-class Plane(Problem, HasDensity):
+class Plane(HasDensity):
     """Points on two arcs, far from the origin and of different scales along the axes."""
 
     shapes = ("arcs",)

@@ -6,7 +6,7 @@ import sympy as sp
 import torch
 
 from sciml.core import registry
-from sciml.core.problem import Observations
+from sciml.core.capabilities import Observations
 from sciml.solvers.discovery import (
     Component,
     Kept,

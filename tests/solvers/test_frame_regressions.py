@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from sciml.core import registry, rng
+from sciml.core.capabilities import Evolves
 from sciml.core.errors import ConfigError
-from sciml.core.problem import Evolves, Field, Parameter, Problem
+from sciml.core.problem import Field, Parameter, Problem
 from sciml.core.status import Status
 from sciml.core.types import Grid
 from sciml.data import Statistics
@@ -177,7 +178,7 @@ def test_more_trajectories_than_room_are_thinned_out():
 
 
 def test_without_parameters_there_is_nothing_to_regress_on():
-    class Free(Problem, Evolves):
+    class Free(Evolves):
         grid = initial = simulate = None
 
     free = Free(name="free", title="", equation="", fields=PROBLEM.fields, boundary={}, citation="")

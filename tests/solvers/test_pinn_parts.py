@@ -9,10 +9,10 @@ import torch
 from torch.nn.utils import parameters_to_vector
 
 from sciml.core import registry, rng
+from sciml.core.capabilities import HasResidual
 from sciml.core.derivatives import autograd_derivatives
 from sciml.core.domain import Condition, Coordinate, Domain, dirichlet, initial, neumann
 from sciml.core.errors import UnsupportedError
-from sciml.core.problem import HasResidual
 from sciml.core.statement import Statement
 from sciml.solvers.pinn import PINN, AdaptConfig, EmbedConfig, PINNConfig, WeighConfig
 from sciml.solvers.pinn._adapt import adapted, density

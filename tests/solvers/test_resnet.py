@@ -3,8 +3,9 @@
 import pytest
 import torch
 
+from sciml.core.capabilities import Classifies
 from sciml.core.errors import ConfigError
-from sciml.core.problem import Classifies, Field, Problem
+from sciml.core.problem import Field
 from sciml.core.types import Grid
 from sciml.data import Statistics
 from sciml.solvers.baselines import ResNetConfig, ResNetSolver
@@ -13,7 +14,7 @@ from sciml.train import ClassificationConfig, Labelled, Pictures, Spec, count_pa
 SOLVER = ResNetSolver()
 
 
-class Bars(Problem, Classifies):
+class Bars(Classifies):
     """Noisy pictures of a bright row or a bright column: no single point tells which."""
 
     classes = ("row", "column")

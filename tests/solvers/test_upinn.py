@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from sciml.core import registry, rng
-from sciml.core.problem import HasHiddenTerm, ObservationPlan
+from sciml.core.capabilities import HasHiddenTerm, ObservationPlan
 from sciml.solvers.discovery import compare, discover, identify, parse_formula
 from sciml.solvers.discovery._confirm import confirm, exact_starts
 from sciml.solvers.discovery._places import Places, columns_of

@@ -9,8 +9,9 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from sciml.core.capabilities import HasOutcome
 from sciml.core.config import Config
-from sciml.core.problem import HasOutcome, Problem
+from sciml.core.problem import Problem
 from sciml.core.types import Prediction, Support
 from sciml.solvers.baselines._frames import Frames, finished, supports_frames, whole
 from sciml.solvers.baselines._kernel_ridge import chosen

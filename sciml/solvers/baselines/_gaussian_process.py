@@ -7,8 +7,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from sciml.core.capabilities import HasSummaries
 from sciml.core.config import Config
-from sciml.core.problem import HasSummaries, Problem
+from sciml.core.problem import Problem
 from sciml.core.types import Prediction, Support
 from sciml.solvers.baselines._frames import Frames, features_of, finished, supports_frames, whole
 from sciml.solvers.baselines._kernel_ridge import chosen

@@ -8,8 +8,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from sciml.core import rng
+from sciml.core.capabilities import Evolves
 from sciml.core.config import Config
-from sciml.core.problem import Evolves, Problem
+from sciml.core.problem import Problem
 from sciml.core.status import Status
 from sciml.core.types import Prediction, Support
 from sciml.nn import MLP

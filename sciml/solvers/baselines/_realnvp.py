@@ -8,8 +8,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from sciml.core.capabilities import HasDensity
 from sciml.core.config import Config
-from sciml.core.problem import HasDensity, Problem
+from sciml.core.problem import Problem
 from sciml.core.status import Status
 from sciml.core.types import Prediction, Support
 from sciml.nn import MLP, Activation

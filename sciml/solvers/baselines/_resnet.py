@@ -8,8 +8,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from sciml.core.capabilities import Classifies
 from sciml.core.config import Config
-from sciml.core.problem import Classifies, Problem
+from sciml.core.problem import Problem
 from sciml.core.status import Status
 from sciml.core.types import Prediction, Support
 from sciml.data import Statistics

@@ -24,7 +24,8 @@ from scipy.stats import chi2
 from torch import Tensor
 
 from sciml import ode
-from sciml.core.problem import HasHiddenTerm, Observations, Problem
+from sciml.core.capabilities import HasHiddenTerm, Observations
+from sciml.core.problem import Problem
 from sciml.solvers.discovery._front import EVIDENCE
 from sciml.solvers.discovery._postprocess import complexity
 from sciml.solvers.discovery._tree import evaluate

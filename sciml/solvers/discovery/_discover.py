@@ -17,8 +17,9 @@ import torch
 from torch import Tensor
 
 from sciml.core import rng
+from sciml.core.capabilities import HasHiddenTerm, HeldOut, Observations
 from sciml.core.errors import UserError
-from sciml.core.problem import HasHiddenTerm, HeldOut, Observations, Problem
+from sciml.core.problem import Problem
 from sciml.core.status import Status
 from sciml.solvers.discovery._confirm import CANDIDATES, Confirmed, Constant, confirm, exact_starts
 from sciml.solvers.discovery._dimensions import UnitsVerdict, check_units

@@ -7,8 +7,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from sciml.core.capabilities import HasHiddenTerm, Observations
 from sciml.core.errors import UserError
-from sciml.core.problem import HasHiddenTerm, Observations, Problem
+from sciml.core.problem import Problem
 from sciml.solvers.discovery._stacked import Jet
 from sciml.train import Clock
 

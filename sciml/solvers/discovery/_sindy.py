@@ -8,7 +8,8 @@ import pydantic
 import torch
 from torch import Tensor, nn
 
-from sciml.core.problem import HasHiddenTerm, Observations, Problem
+from sciml.core.capabilities import HasHiddenTerm, Observations
+from sciml.core.problem import Problem
 from sciml.solvers.discovery._parse import parse_formula
 from sciml.solvers.discovery._solver import DiscoverySolver
 from sciml.solvers.discovery._sparse import stlsq

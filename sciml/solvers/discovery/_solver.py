@@ -6,8 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from sciml.core.capabilities import HasHiddenTerm, Observations
 from sciml.core.errors import NumericsError
-from sciml.core.problem import HasHiddenTerm, Observations, Problem
+from sciml.core.problem import Problem
 from sciml.core.status import Status
 from sciml.core.types import Prediction, Support
 from sciml.train import Discovery, ObservationBatch, Recipe, Solver, Spec, Visited, observe, recipe_of

@@ -11,9 +11,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from sciml.core.capabilities import HasHiddenTerm, Observations
 from sciml.core.config import Config
 from sciml.core.errors import DataError
-from sciml.core.problem import HasHiddenTerm, Observations, Problem
+from sciml.core.problem import Problem
 from sciml.solvers.discovery._solver import DiscoverySolver
 from sciml.solvers.discovery._surface import Surfaces
 from sciml.train import Clock, DiscoveryConfig, Measured, ObservationBatch, Recipe, TrainConfig, Visited

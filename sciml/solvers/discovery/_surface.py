@@ -13,7 +13,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from sciml.core.problem import HasHiddenTerm, Observations, Problem
+from sciml.core.capabilities import HasHiddenTerm, Observations
+from sciml.core.problem import Problem
 from sciml.solvers.discovery._places import Places, columns_of, inputs_from, scales_of
 from sciml.solvers.discovery._stacked import Jet
 from sciml.train import Measured, Visited

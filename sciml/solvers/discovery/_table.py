@@ -11,8 +11,9 @@ import sympy as sp
 import torch
 from torch import Tensor
 
+from sciml.core.capabilities import HasHiddenTerm, HeldOut, ObservationPlan, Observations
 from sciml.core.errors import DataError, UserError
-from sciml.core.problem import Field, HasHiddenTerm, HeldOut, ObservationPlan, Observations, Problem
+from sciml.core.problem import Field
 from sciml.core.types import Params
 from sciml.solvers.discovery._parse import NAMES, FormulaError, parse_equations
 from sciml.solvers.discovery._tree import evaluate
@@ -26,7 +27,7 @@ _SPARE = 3
 
 
 @dataclass(frozen=True, kw_only=True)
-class TableProblem(Problem, HasHiddenTerm):
+class TableProblem(HasHiddenTerm):
     """Trajectories from a file, with a known part from a formula.
 
     Unknown scalars of the known part must multiply functions of the columns. The hidden term could absorb such

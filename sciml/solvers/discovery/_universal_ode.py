@@ -16,8 +16,9 @@ from torch import Tensor, nn
 
 from sciml import ode
 from sciml.core import rng
+from sciml.core.capabilities import HasHiddenTerm, Observations
 from sciml.core.config import Config
-from sciml.core.problem import HasHiddenTerm, Observations, Problem
+from sciml.core.problem import Problem
 from sciml.solvers.discovery._places import columns_of, scales_of
 from sciml.solvers.discovery._solver import DiscoverySolver
 from sciml.solvers.discovery._spline import FEWEST, SplineConfig, Splines

@@ -18,8 +18,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from sciml.core import rng
+from sciml.core.capabilities import HasHiddenTerm, Observations
 from sciml.core.config import Config
-from sciml.core.problem import HasHiddenTerm, Observations, Problem
+from sciml.core.problem import Problem
 from sciml.solvers.discovery._places import Column, Places, Scales, columns_of, inputs_from, scales_of
 from sciml.solvers.discovery._stacked import StackedMLP
 from sciml.train import Clock, Measured, Visited

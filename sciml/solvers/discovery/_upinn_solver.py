@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor
 
-from sciml.core.problem import Observations, Problem
+from sciml.core.capabilities import Observations
+from sciml.core.problem import Problem
 from sciml.solvers.discovery._solver import DiscoverySolver
 from sciml.solvers.discovery._upinn import UPINN, UPINNConfig, train
 from sciml.train import DiscoveryConfig, ObservationBatch, Recipe, TrainConfig, Visited

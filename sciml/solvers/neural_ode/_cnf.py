@@ -6,7 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from sciml.core.problem import HasDensity, Problem
+from sciml.core.capabilities import HasDensity
+from sciml.core.problem import Problem
 from sciml.core.types import Prediction, Support
 from sciml.solvers.neural_ode._block import IntegrateConfig
 from sciml.solvers.neural_ode._flow import Flow, FlowConfig

@@ -5,7 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sciml.core.problem import Evolves, HasReducedModel, Problem
+from sciml.core.capabilities import Evolves, HasReducedModel
+from sciml.core.problem import Problem
 from sciml.core.types import Prediction, Support
 from sciml.solvers.neural_ode._block import IntegrateConfig
 from sciml.solvers.neural_ode._calibrate import spread

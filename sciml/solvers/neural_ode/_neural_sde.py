@@ -8,8 +8,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from sciml import ode
+from sciml.core.capabilities import Diffuses
 from sciml.core.config import Config
-from sciml.core.problem import Diffuses, Problem
+from sciml.core.problem import Problem
 from sciml.core.types import Prediction, Support
 from sciml.nn import MLP, Activation
 from sciml.solvers.neural_ode._dynamics import Features

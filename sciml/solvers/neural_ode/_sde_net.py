@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from sciml import ode
+from sciml.core.capabilities import Classifies
 from sciml.core.config import Config
-from sciml.core.problem import Classifies, Problem
+from sciml.core.problem import Problem
 from sciml.core.types import Prediction, Support
 from sciml.data import Statistics
 from sciml.nn import MLP, Activation

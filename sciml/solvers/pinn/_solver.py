@@ -6,7 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from sciml.core.problem import HasResidual, Problem
+from sciml.core.capabilities import HasResidual
+from sciml.core.problem import Problem
 from sciml.core.status import Status
 from sciml.core.types import Params, Prediction, Support
 from sciml.solvers.pinn._config import AdaptConfig, EmbedConfig, OptimiseConfig, PINNConfig, WeighConfig

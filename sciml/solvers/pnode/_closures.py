@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from sciml.core.problem import Uncertain
+from sciml.core.capabilities import Uncertain
 from sciml.core.types import Params
 from sciml.nn import MLP
 from sciml.solvers.pnode._config import PNODEConfig

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from sciml import ode
 from sciml.core import rng
+from sciml.core.capabilities import HasReducedModel, Uncertain
 from sciml.core.errors import ConfigError
-from sciml.core.problem import HasReducedModel, Parameter, Problem, Uncertain
+from sciml.core.problem import Parameter, Problem
 from sciml.core.types import Params
 from sciml.data import Statistics
 from sciml.solvers.pnode._closures import Coefficient, Pieces, Source

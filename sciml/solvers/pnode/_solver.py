@@ -9,7 +9,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from sciml.core.problem import Evolves, HasOutcome, HasReducedModel, Problem
+from sciml.core.capabilities import Evolves, HasOutcome, HasReducedModel
+from sciml.core.problem import Problem
 from sciml.core.status import Status
 from sciml.core.types import Prediction, Support
 from sciml.solvers.pnode._calibrate import calibrate

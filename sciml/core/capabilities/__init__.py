@@ -1,0 +1,53 @@
+"""Capability classes: what can be done with a problem, one small base each.
+
+A problem class inherits the capabilities it has and nothing else; each of them is a `Problem`. Solvers and tasks ask with
+``isinstance`` for a capability, never for a name. A new capability is a new module here.
+"""
+
+from sciml.core.capabilities._classifies import Classifies as Classifies
+from sciml.core.capabilities._diffuses import Diffuses as Diffuses
+from sciml.core.capabilities._evolves import Evolves as Evolves
+from sciml.core.capabilities._has_constraints import HasConstraints as HasConstraints
+from sciml.core.capabilities._has_density import HasDensity as HasDensity
+from sciml.core.capabilities._has_dynamics import HasDynamics as HasDynamics
+from sciml.core.capabilities._has_hidden_term import HasHiddenTerm as HasHiddenTerm
+from sciml.core.capabilities._has_hidden_term import HeldOut as HeldOut
+from sciml.core.capabilities._has_hidden_term import ObservationPlan as ObservationPlan
+from sciml.core.capabilities._has_hidden_term import Observations as Observations
+from sciml.core.capabilities._has_outcome import HasOutcome as HasOutcome
+from sciml.core.capabilities._has_reduced_model import HasReducedModel as HasReducedModel
+from sciml.core.capabilities._has_reduced_model import Uncertain as Uncertain
+from sciml.core.capabilities._has_residual import HasResidual as HasResidual
+from sciml.core.capabilities._has_summaries import HasSummaries as HasSummaries
+from sciml.core.capabilities._has_trajectories import HasTrajectories as HasTrajectories
+from sciml.core.problem import Problem
+
+__all__ = [
+    "Classifies",
+    "Diffuses",
+    "Evolves",
+    "HasConstraints",
+    "HasDensity",
+    "HasDynamics",
+    "HasHiddenTerm",
+    "HasOutcome",
+    "HasReducedModel",
+    "HasResidual",
+    "HasSummaries",
+    "HasTrajectories",
+    "HeldOut",
+    "ObservationPlan",
+    "Observations",
+    "Uncertain",
+    "capability_names",
+]
+
+
+def capability_names(problem: Problem) -> tuple[str, ...]:
+    """Names of the capability classes a problem inherits, each after those it is derived from."""
+    return tuple(dict.fromkeys(_names(type(problem))))
+
+
+def _names(kind: type) -> list[str]:
+    inherited = [name for base in kind.__bases__ for name in _names(base)]
+    return [*inherited, kind.__name__] if kind.__module__.startswith(__name__) else inherited

@@ -1,0 +1,26 @@
+"""Derived quantities of trajectories."""
+
+from abc import abstractmethod
+from collections.abc import Mapping
+
+from jaxtyping import Float
+from torch import Tensor
+
+from sciml.core.problem import Field, Problem
+from sciml.core.types import Params
+
+
+class HasSummaries(Problem):
+    """Its trajectories are spoken of in a few numbers: when it ignites, how hot it gets, how it ends."""
+
+    summaries: tuple[Field, ...]
+    """What these quantities are called, other names than those of fields and parameters."""
+
+    @abstractmethod
+    def summarise(
+        self, times: Float[Tensor, " time"], states: Float[Tensor, "batch time channel"], params: Params
+    ) -> Mapping[str, Float[Tensor, " batch"]]:
+        """Every quantity by name, one value per sample; NaN where a sample has none (the delay of what never ignites).
+
+        Rows do not influence each other, and states that are not finite give no number that depends on them.
+        """
