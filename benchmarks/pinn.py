@@ -22,7 +22,8 @@ from benchmarks import Row, paired, version
 from sciml.core import registry, rng
 from sciml.core.config import override
 from sciml.solvers.pinn import DeepXDEConfig, Fit, deepxde, make_deepxde_model, train_deepxde
-from sciml.train import Collocation, Spec
+from sciml.tasks.collocation import Collocation
+from sciml.train import Spec
 
 TARGETS = (1e-3, 1e-5)
 LOOKS = (0.3, 1.0, 3.0, 10.0, 30.0)

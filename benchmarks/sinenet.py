@@ -19,7 +19,8 @@ from sciml.data import Statistics
 from sciml.nn import Upsample
 from sciml.solvers.baselines import FNOConfig, FNOSolver, UNetConfig, UNetSolver
 from sciml.solvers.sinenet import SineNetConfig, SineNetSolver, width_for
-from sciml.train import ForecastConfig, Spec, count_parameters, match_parameters
+from sciml.tasks.forecast import ForecastConfig
+from sciml.train import Spec, count_parameters, match_parameters
 
 SIZE, BATCH, HISTORY, FIELDS = 32, 16, 2, 3
 PARAMETERS = 300_000

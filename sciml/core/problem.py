@@ -1,7 +1,7 @@
 """A problem: what a folder under ``problems/`` exports.
 
-A `Problem` is frozen data about an equation. What can be done with it is said by the capability classes it inherits (see
-`sciml.core.capabilities`): a problem that can be simulated is an `Evolves`, one with a differential equation a
+A `Problem` is frozen data about an equation. What can be done with it is said by the capability classes it inherits
+(see `sciml.core.capabilities`): a problem that can be simulated is an `Evolves`, one with a differential equation a
 `HasResidual`, and one class may be several. Solvers look at the capabilities, never at the name.
 """
 

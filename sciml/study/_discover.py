@@ -34,7 +34,8 @@ from sciml.solvers.discovery import (
 from sciml.solvers.discovery import engine as find_engine
 from sciml.study._folder import choose_folder, sole_writer
 from sciml.study._provenance import commit, hardware, versions
-from sciml.train import DiscoveryConfig, Recipe, observe
+from sciml.tasks.discovery import DiscoveryConfig, observe
+from sciml.train import Recipe
 
 DISCOVERY, STEPS = "discovery.json", "steps"
 BASELINE = "spline_derivative"
@@ -173,7 +174,7 @@ def describe(found: Discovered) -> dict[str, Any]:
     chosen = [problem.inputs.index(name) for name in problem.hidden_inputs]  # type: ignore[attr-defined]
     true_hidden = None
     if found.errors:
-        from sciml.train import true_values
+        from sciml.tasks.discovery import true_values
 
         true_inputs, true = true_values(problem, found.places)
         assert true_inputs is not None and true is not None

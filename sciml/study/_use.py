@@ -15,7 +15,8 @@ from sciml.core.progress import Progress
 from sciml.study._fit import spec_of
 from sciml.study._folder import CONFIG, WEIGHTS, RunConfig, read_config
 from sciml.study._record import Metrics, Record, finite
-from sciml.train import Parametrised, Solver, Task, load_weights, out_of_range
+from sciml.tasks import Parametrised, out_of_range
+from sciml.train import Solver, Task, load_weights
 
 
 class Loaded(NamedTuple):

@@ -11,7 +11,8 @@ import xarray
 import sciml as package
 from sciml.core import registry
 from sciml.core.errors import UserError
-from sciml.train import Start, out_of_range
+from sciml.tasks import out_of_range
+from sciml.tasks.trajectories import Start
 
 
 def test_data_verbs(sciml, rotation):

@@ -7,7 +7,8 @@ from typing import ClassVar
 import torch
 
 from sciml.core import registry
-from sciml.train import Start, Window
+from sciml.tasks.forecast import Window
+from sciml.tasks.trajectories import Start
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 ADVECTION, TANK = FIXTURES / "periodic_advection", FIXTURES / "warm_tank"

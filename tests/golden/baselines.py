@@ -32,7 +32,7 @@ from sciml.solvers.baselines import (
     ResNetConfig,
     Units,
 )
-from sciml.train import Observed
+from sciml.tasks.series import Observed
 
 FILE = Path(__file__).with_suffix(".json")
 STATISTICS = Statistics(*(torch.tensor(v).double() for v in ([0.3, -0.2], [1.5, 0.7], [1.0], [2.0])))

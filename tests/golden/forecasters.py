@@ -25,7 +25,8 @@ from sciml.solvers.baselines import (
     UNetSolver,
 )
 from sciml.solvers.sinenet import SineNetConfig, SineNetSolver
-from sciml.train import ForecastConfig, Spec
+from sciml.tasks.forecast import ForecastConfig
+from sciml.train import Spec
 
 FILE = Path(__file__).with_suffix(".json")
 GRID = Grid((Axis("y", 16, 0.0, 1.0, "wall"), Axis("x", 8, 0.0, 1.0, "periodic")))

@@ -7,7 +7,8 @@ from sciml.core import registry
 from sciml.core.problem import Field, Problem
 from sciml.core.types import Axis, Grid
 from sciml.data import Statistics
-from sciml.train import ForecastConfig, Spec
+from sciml.tasks.forecast import ForecastConfig
+from sciml.train import Spec
 
 
 def make_grid(height, width, y="periodic", x="periodic"):

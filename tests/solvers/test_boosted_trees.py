@@ -8,7 +8,8 @@ import torch
 from sciml.core import registry
 from sciml.data import Statistics
 from sciml.solvers.baselines import BoostedTreesConfig, BoostedTreesSolver
-from sciml.train import Spec, Start, Trajectories, TrajectoriesConfig, TrajectoryBatch
+from sciml.tasks.trajectories import Start, Trajectories, TrajectoriesConfig, TrajectoryBatch
+from sciml.train import Spec
 
 TANK = Path(__file__).parents[1] / "fixtures" / "warm_tank"
 SOLVER, TIMES = BoostedTreesSolver(), torch.linspace(0, 8, 5)

@@ -12,7 +12,8 @@ from sciml.core.problem import Field
 from sciml.core.types import Grid
 from sciml.data import Statistics
 from sciml.solvers.baselines import KDEConfig, KDESolver, RealNVPConfig, RealNVPSolver
-from sciml.train import DensityConfig, PointBatch, Points, Spec, load_weights, save_weights
+from sciml.tasks.density import DensityConfig, PointBatch, Points
+from sciml.train import Spec, load_weights, save_weights
 
 
 class Plane(HasDensity):

@@ -21,7 +21,7 @@ from sciml.solvers.discovery._discover import _units, try_formulas
 from sciml.solvers.discovery._surface import Surfaces
 from sciml.study import remarks
 from sciml.study._discover import _digest, _folder
-from sciml.train import Clock, DiscoveryConfig, dense_places, observe, true_values
+from sciml.tasks.discovery import Clock, DiscoveryConfig, dense_places, observe, true_values
 
 
 def with_unknown(problem):

@@ -10,7 +10,8 @@ import torch
 from sciml.core.errors import UnknownNameError
 from sciml.solvers.baselines import SOLVERS as BASELINES
 from sciml.solvers.sinenet import SOLVERS as SINENET
-from sciml.train import Forecast, count_parameters, match_parameters
+from sciml.tasks.forecast import Forecast
+from sciml.train import count_parameters, match_parameters
 
 _SPEC = importlib.util.spec_from_file_location(
     "golden_forecasters", Path(__file__).parent.parent / "golden" / "forecasters.py"

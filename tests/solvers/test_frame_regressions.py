@@ -22,7 +22,8 @@ from sciml.solvers.baselines import (
     MLPRegressionSolver,
 )
 from sciml.solvers.baselines._units import Units
-from sciml.train import Spec, Start, TrainConfig, Trainer, Trajectories, TrajectoriesConfig, TrajectoryBatch
+from sciml.tasks.trajectories import Start, Trajectories, TrajectoriesConfig, TrajectoryBatch
+from sciml.train import Spec, TrainConfig, Trainer
 
 TANK = Path(__file__).parent.parent / "fixtures" / "warm_tank"
 TIMES = torch.linspace(0, 2, 21)

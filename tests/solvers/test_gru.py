@@ -9,7 +9,8 @@ from sciml.core.problem import Field, Problem
 from sciml.core.types import Grid
 from sciml.data import Statistics
 from sciml.solvers.baselines import GRUConfig, GRUSolver
-from sciml.train import SeriesBatch, SeriesConfig, Spec, count_parameters, match_parameters
+from sciml.tasks.series import SeriesBatch, SeriesConfig
+from sciml.train import Spec, count_parameters, match_parameters
 
 PROBLEM = Problem(
     name="plane",

@@ -7,7 +7,8 @@ from sciml.data import Statistics
 from sciml.nn import GatedUnit
 from sciml.solvers.neural_ode import IntegrateConfig, LatentConfig, LatentODE, LatentODESolver, RegulariseConfig
 from sciml.solvers.neural_ode._latent import divergence
-from sciml.train import Observed, SeriesBatch, count_parameters
+from sciml.tasks.series import Observed, SeriesBatch
+from sciml.train import count_parameters
 
 TIMES = torch.linspace(0, 3, 12, dtype=torch.float64)
 

@@ -8,7 +8,8 @@ from sciml.core.status import Status
 from sciml.core.types import Grid
 from sciml.data import Statistics
 from sciml.solvers.baselines import LinearODEConfig, LinearODESolver
-from sciml.train import Spec, Start, TrajectoriesConfig, TrajectoryBatch
+from sciml.tasks.trajectories import Start, TrajectoriesConfig, TrajectoryBatch
+from sciml.train import Spec
 
 MATRIX = torch.tensor([[-0.1, 2.0], [-1.5, -0.3]], dtype=torch.float64)
 COUPLING = torch.tensor([[0.3], [-0.7]], dtype=torch.float64)

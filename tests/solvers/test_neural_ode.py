@@ -8,7 +8,8 @@ import torch
 from sciml.core.config import override
 from sciml.data import Statistics
 from sciml.solvers.neural_ode import Dynamics, DynamicsConfig, IntegrateConfig, NeuralODESolver, RegulariseConfig
-from sciml.train import Start, TrajectoryBatch, count_parameters
+from sciml.tasks.trajectories import Start, TrajectoryBatch
+from sciml.train import count_parameters
 
 TIMES = torch.linspace(0, 1, 6, dtype=torch.float64)
 

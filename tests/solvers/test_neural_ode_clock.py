@@ -8,7 +8,8 @@ import torch
 from sciml.core import registry, rng
 from sciml.data import Statistics
 from sciml.solvers.neural_ode import Dynamics, DynamicsConfig, IntegrateConfig, NeuralODESolver
-from sciml.train import Spec, Start, Trajectories, TrajectoriesConfig, TrajectoryBatch
+from sciml.tasks.trajectories import Start, Trajectories, TrajectoriesConfig, TrajectoryBatch
+from sciml.train import Spec
 
 TANK = Path(__file__).parents[1] / "fixtures" / "warm_tank"
 NONE = torch.zeros(0)

@@ -17,7 +17,8 @@ from sciml.solvers.neural_ode import (
     SDENetConfig,
     SDENetSolver,
 )
-from sciml.train import Labelled, Pictures, count_parameters
+from sciml.tasks.classification import Labelled, Pictures
+from sciml.train import count_parameters
 
 SHAPE = (8, 8)
 

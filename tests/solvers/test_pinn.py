@@ -11,7 +11,8 @@ from sciml.core.config import override
 from sciml.core.domain import Coordinate, Domain
 from sciml.core.errors import UnsupportedError
 from sciml.solvers.pinn import PINNSolver, deepxde, import_geometry
-from sciml.train import Collocation, Spec
+from sciml.tasks.collocation import Collocation
+from sciml.train import Spec
 
 SOLVER = PINNSolver()
 

@@ -22,7 +22,7 @@ from sciml.solvers.pinn._gauss_newton import GaussNewton, assign, conjugate_grad
 from sciml.solvers.pinn._jacobian import jacobian
 from sciml.solvers.pinn._objective import Weights, evaluate, losses, scaled, terms_of
 from sciml.solvers.pinn._weigh import Balance, causal_weights
-from sciml.train import CollocationConfig, CollocationExamples, unit_points
+from sciml.tasks.collocation import CollocationConfig, CollocationExamples, unit_points
 
 X, Y, T = sp.symbols("x y t")
 CASES = [

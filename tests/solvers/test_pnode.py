@@ -26,7 +26,8 @@ from sciml.solvers.pnode import (
 )
 from sciml.solvers.pnode._calibrate import calibrate
 from sciml.solvers.pnode._solver import misfits
-from sciml.train import Spec, Start, TrajectoriesConfig, TrajectoryBatch
+from sciml.tasks.trajectories import Start, TrajectoriesConfig, TrajectoryBatch
+from sciml.train import Spec
 
 TANK = Path(__file__).parent.parent / "fixtures" / "warm_tank"
 FORMS = ("network", "guess", *(pytest.param(form, marks=pytest.mark.slow) for form in ("hypernetwork", "shape")))

@@ -9,7 +9,8 @@ from sciml.core.problem import Field
 from sciml.core.types import Grid
 from sciml.data import Statistics
 from sciml.solvers.baselines import ResNetConfig, ResNetSolver
-from sciml.train import ClassificationConfig, Labelled, Pictures, Spec, count_parameters, match_parameters
+from sciml.tasks.classification import ClassificationConfig, Labelled, Pictures
+from sciml.train import Spec, count_parameters, match_parameters
 
 SOLVER = ResNetSolver()
 

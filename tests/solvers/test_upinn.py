@@ -9,10 +9,9 @@ from sciml.solvers.discovery._confirm import confirm, exact_starts
 from sciml.solvers.discovery._places import Places, columns_of
 from sciml.solvers.discovery._stacked import StackedMLP
 from sciml.solvers.discovery._upinn import UPINN, UPINNConfig, train
-from sciml.train import (
+from sciml.tasks.discovery import (
     Discovery,
     DiscoveryConfig,
-    Spec,
     Visited,
     dense_places,
     forecast,
@@ -20,6 +19,7 @@ from sciml.train import (
     observe,
     true_values,
 )
+from sciml.train import Spec
 
 SMALL = UPINNConfig(members=2, width=8, hidden_width=6, collocation=20, adam=3, lbfgs=2)
 NAMES = [name for name, problem in registry.problems().items() if isinstance(problem, HasHiddenTerm)]

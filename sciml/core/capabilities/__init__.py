@@ -1,7 +1,7 @@
 """Capability classes: what can be done with a problem, one small base each.
 
-A problem class inherits the capabilities it has and nothing else; each of them is a `Problem`. Solvers and tasks ask with
-``isinstance`` for a capability, never for a name. A new capability is a new module here.
+A problem class inherits the capabilities it has and nothing else; each of them is a `Problem`. Solvers and tasks ask
+with ``isinstance`` for a capability, never for a name. A new capability is a new module here.
 """
 
 from sciml.core.capabilities._classifies import Classifies as Classifies

@@ -16,17 +16,8 @@ from sciml.core.types import Prediction, Support
 from sciml.solvers.baselines._frames import Frames, finished, supports_frames, whole
 from sciml.solvers.baselines._kernel_ridge import chosen
 from sciml.solvers.baselines._units import Units
-from sciml.train import (
-    Recipe,
-    Solver,
-    Spec,
-    Start,
-    TrainConfig,
-    Trajectories,
-    TrajectoriesConfig,
-    TrajectoryBatch,
-    recipe_of,
-)
+from sciml.tasks.trajectories import Start, Trajectories, TrajectoriesConfig, TrajectoryBatch
+from sciml.train import Recipe, Solver, Spec, TrainConfig, recipe_of
 
 
 class BoostedTreesConfig(Config):

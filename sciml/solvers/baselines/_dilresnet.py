@@ -21,7 +21,8 @@ from sciml.nn import (
     padding_modes,
     unfold_time,
 )
-from sciml.train import Forecast, ForecastConfig, Knob, Recipe, Spec, StepperSolver, TrainConfig, recipe_of
+from sciml.tasks.forecast import Forecast, ForecastConfig, StepperSolver
+from sciml.train import Knob, Recipe, Spec, TrainConfig, recipe_of
 
 DILATIONS = (1, 2, 4, 8, 4, 2, 1)
 """Distances between the kernel points of the convolutions of one block."""

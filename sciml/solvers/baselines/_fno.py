@@ -18,7 +18,8 @@ from sciml.nn import (
     padding_modes,
     unfold_time,
 )
-from sciml.train import Forecast, ForecastConfig, Knob, Recipe, Spec, StepperSolver, TrainConfig, recipe_of
+from sciml.tasks.forecast import Forecast, ForecastConfig, StepperSolver
+from sciml.train import Knob, Recipe, Spec, TrainConfig, recipe_of
 
 _EXTENSION = 4  # an axis that is not periodic is extended by a quarter of its points
 

@@ -12,7 +12,7 @@ from sciml.core.problem import Problem
 from sciml.core.status import Status
 from sciml.core.types import Prediction, Support
 from sciml.solvers.baselines._units import Units
-from sciml.train import Start, TrajectoryBatch
+from sciml.tasks.trajectories import Start, TrajectoryBatch
 
 
 def supports_frames(problem: Problem) -> Support:

@@ -14,18 +14,8 @@ from sciml.core.types import Prediction, Support
 from sciml.solvers.baselines._frames import Frames, features_of, finished, supports_frames, whole
 from sciml.solvers.baselines._kernel_ridge import chosen
 from sciml.solvers.baselines._units import Units
-from sciml.train import (
-    Recipe,
-    Solver,
-    Spec,
-    Start,
-    TrainConfig,
-    Trajectories,
-    TrajectoriesConfig,
-    TrajectoryBatch,
-    named_parameters,
-    recipe_of,
-)
+from sciml.tasks.trajectories import Start, Trajectories, TrajectoriesConfig, TrajectoryBatch, named_parameters
+from sciml.train import Recipe, Solver, Spec, TrainConfig, recipe_of
 
 
 class GaussianProcessConfig(Config):

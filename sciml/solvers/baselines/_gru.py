@@ -15,7 +15,8 @@ from sciml.core.status import Status
 from sciml.core.types import Prediction, Support
 from sciml.nn import MLP
 from sciml.solvers.baselines._units import Units
-from sciml.train import Knob, Observed, Recipe, Series, SeriesBatch, SeriesConfig, Solver, Spec, TrainConfig, recipe_of
+from sciml.tasks.series import Observed, Series, SeriesBatch, SeriesConfig
+from sciml.train import Knob, Recipe, Solver, Spec, TrainConfig, recipe_of
 
 
 class GRUConfig(Config):

@@ -15,7 +15,8 @@ from sciml.core.problem import Problem
 from sciml.core.status import Status
 from sciml.core.types import Prediction, Support
 from sciml.solvers.baselines._units import Units
-from sciml.train import Density, DensityConfig, PointBatch, Points, Recipe, Solver, Spec, TrainConfig, recipe_of
+from sciml.tasks.density import Density, DensityConfig, PointBatch, Points
+from sciml.train import Recipe, Solver, Spec, TrainConfig, recipe_of
 
 _BLOCK = 2**22  # pairs of points and centres held at a time
 

@@ -14,7 +14,8 @@ from sciml.core.config import Config
 from sciml.core.problem import Problem
 from sciml.core.types import Grid
 from sciml.nn import Conv, PaddingChoice, Stepper, fold_time, padding_modes, unfold_time
-from sciml.train import Forecast, ForecastConfig, Recipe, Spec, StepperSolver, TrainConfig, recipe_of
+from sciml.tasks.forecast import Forecast, ForecastConfig, StepperSolver
+from sciml.train import Recipe, Spec, TrainConfig, recipe_of
 
 _POINTS = 2**16  # neighbourhoods laid out at a time
 

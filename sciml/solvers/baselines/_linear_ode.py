@@ -14,17 +14,8 @@ from sciml.core.problem import Problem
 from sciml.core.status import Status
 from sciml.core.types import Prediction, Support
 from sciml.solvers.baselines._units import Units
-from sciml.train import (
-    Recipe,
-    Solver,
-    Spec,
-    Start,
-    TrainConfig,
-    Trajectories,
-    TrajectoriesConfig,
-    TrajectoryBatch,
-    recipe_of,
-)
+from sciml.tasks.trajectories import Start, Trajectories, TrajectoriesConfig, TrajectoryBatch
+from sciml.train import Recipe, Solver, Spec, TrainConfig, recipe_of
 
 _ROWS = 2**16  # pairs of frames laid out at a time
 

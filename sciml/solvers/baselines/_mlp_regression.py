@@ -13,18 +13,8 @@ from sciml.core.types import Prediction, Support
 from sciml.nn import MLP, Activation
 from sciml.solvers.baselines._frames import features_of, finished, supports_frames
 from sciml.solvers.baselines._units import Units
-from sciml.train import (
-    Knob,
-    Recipe,
-    Solver,
-    Spec,
-    Start,
-    TrainConfig,
-    Trajectories,
-    TrajectoriesConfig,
-    TrajectoryBatch,
-    recipe_of,
-)
+from sciml.tasks.trajectories import Start, Trajectories, TrajectoriesConfig, TrajectoryBatch
+from sciml.train import Knob, Recipe, Solver, Spec, TrainConfig, recipe_of
 
 
 class MLPRegressionConfig(Config):

@@ -7,7 +7,8 @@ from torch import Tensor, nn
 
 from sciml.core.config import Config
 from sciml.core.problem import Problem
-from sciml.train import Forecast, ForecastConfig, Recipe, Spec, StepperSolver, TrainConfig, recipe_of
+from sciml.tasks.forecast import Forecast, ForecastConfig, StepperSolver
+from sciml.train import Recipe, Spec, TrainConfig, recipe_of
 
 
 class PersistenceConfig(Config):

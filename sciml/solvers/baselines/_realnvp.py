@@ -15,7 +15,8 @@ from sciml.core.status import Status
 from sciml.core.types import Prediction, Support
 from sciml.nn import MLP, Activation
 from sciml.solvers.baselines._units import Units
-from sciml.train import Density, DensityConfig, Knob, PointBatch, Points, Recipe, Solver, Spec, TrainConfig, recipe_of
+from sciml.tasks.density import Density, DensityConfig, PointBatch, Points
+from sciml.train import Knob, Recipe, Solver, Spec, TrainConfig, recipe_of
 
 _STRONGEST = 3.0  # largest |s| of one coupling, which so never stretches more than about twentyfold
 

@@ -15,18 +15,8 @@ from sciml.core.status import Status
 from sciml.core.types import Prediction, Support
 from sciml.data import Statistics
 from sciml.nn import MLP, Activation, PictureHead, PictureStem, activation, picture_norm
-from sciml.train import (
-    Classification,
-    ClassificationConfig,
-    Knob,
-    Labelled,
-    Pictures,
-    Recipe,
-    Solver,
-    Spec,
-    TrainConfig,
-    recipe_of,
-)
+from sciml.tasks.classification import Classification, ClassificationConfig, Labelled, Pictures
+from sciml.train import Knob, Recipe, Solver, Spec, TrainConfig, recipe_of
 
 
 class ResNetConfig(Config):

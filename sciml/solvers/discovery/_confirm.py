@@ -29,7 +29,7 @@ from sciml.core.problem import Problem
 from sciml.solvers.discovery._front import EVIDENCE
 from sciml.solvers.discovery._postprocess import complexity
 from sciml.solvers.discovery._tree import evaluate
-from sciml.train import method_for
+from sciml.tasks.discovery import method_for
 
 CANDIDATES = 3
 """The favourite of a component and the simpler formulas that are tried beside it."""

@@ -34,11 +34,10 @@ from sciml.solvers.discovery._solver import DiscoverySolver
 from sciml.solvers.discovery._spec import SearchSpec, SymbolicProblem
 from sciml.solvers.discovery._table import TableProblem
 from sciml.solvers.discovery._tree import evaluate
-from sciml.train import (
+from sciml.tasks.discovery import (
     DiscoveryConfig,
     Measured,
     ObservationExamples,
-    Recipe,
     Visited,
     dense_places,
     forecast,
@@ -46,6 +45,7 @@ from sciml.train import (
     observe,
     true_values,
 )
+from sciml.train import Recipe
 
 ROWS = 61
 """Places per trajectory that formulas are fitted to."""

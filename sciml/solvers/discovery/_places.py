@@ -11,7 +11,7 @@ from sciml.core.capabilities import HasHiddenTerm, Observations
 from sciml.core.errors import UserError
 from sciml.core.problem import Problem
 from sciml.solvers.discovery._stacked import Jet
-from sciml.train import Clock
+from sciml.tasks.discovery import Clock
 
 
 class Scales(NamedTuple):

@@ -15,7 +15,8 @@ from sciml.solvers.discovery._solver import DiscoverySolver
 from sciml.solvers.discovery._sparse import stlsq
 from sciml.solvers.discovery._spline import SplineConfig, smoother_for
 from sciml.solvers.discovery._tree import evaluate
-from sciml.train import DiscoveryConfig, Measured, ObservationBatch, Recipe, TrainConfig, Visited, dense_places
+from sciml.tasks.discovery import DiscoveryConfig, Measured, ObservationBatch, Visited, dense_places
+from sciml.train import Recipe, TrainConfig
 
 
 class SINDyConfig(SplineConfig):

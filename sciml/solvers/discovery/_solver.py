@@ -11,7 +11,8 @@ from sciml.core.errors import NumericsError
 from sciml.core.problem import Problem
 from sciml.core.status import Status
 from sciml.core.types import Prediction, Support
-from sciml.train import Discovery, ObservationBatch, Recipe, Solver, Spec, Visited, observe, recipe_of
+from sciml.tasks.discovery import Discovery, ObservationBatch, Visited, observe
+from sciml.train import Recipe, Solver, Spec, recipe_of
 
 
 class DiscoverySolver(Solver):

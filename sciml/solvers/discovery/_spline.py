@@ -17,7 +17,8 @@ from sciml.core.errors import DataError
 from sciml.core.problem import Problem
 from sciml.solvers.discovery._solver import DiscoverySolver
 from sciml.solvers.discovery._surface import Surfaces
-from sciml.train import Clock, DiscoveryConfig, Measured, ObservationBatch, Recipe, TrainConfig, Visited
+from sciml.tasks.discovery import Clock, DiscoveryConfig, Measured, ObservationBatch, Visited
+from sciml.train import Recipe, TrainConfig
 
 FEWEST = 5
 """Points that a smoothing spline needs."""

@@ -17,7 +17,7 @@ from sciml.core.capabilities import HasHiddenTerm, Observations
 from sciml.core.problem import Problem
 from sciml.solvers.discovery._places import Places, columns_of, inputs_from, scales_of
 from sciml.solvers.discovery._stacked import Jet
-from sciml.train import Measured, Visited
+from sciml.tasks.discovery import Measured, Visited
 
 ITERATIONS = 80
 """Of L-BFGS on the marginal likelihood."""

@@ -23,16 +23,8 @@ from sciml.solvers.discovery._places import columns_of, scales_of
 from sciml.solvers.discovery._solver import DiscoverySolver
 from sciml.solvers.discovery._spline import FEWEST, SplineConfig, Splines
 from sciml.solvers.discovery._stacked import StackedMLP
-from sciml.train import (
-    DiscoveryConfig,
-    Measured,
-    ObservationBatch,
-    Recipe,
-    TrainConfig,
-    Visited,
-    dense_places,
-    method_for,
-)
+from sciml.tasks.discovery import DiscoveryConfig, Measured, ObservationBatch, Visited, dense_places, method_for
+from sciml.train import Recipe, TrainConfig
 
 ROWS = 61
 """Places per trajectory at which slopes are matched."""
@@ -176,7 +168,7 @@ class UniversalODESolver(DiscoverySolver):
     def adjust(self, module: UniversalODE) -> None:
         """Adam, then L-BFGS, through the integrator."""
         from sciml.solvers.discovery._upinn import descend
-        from sciml.train import ObservationExamples
+        from sciml.tasks.discovery import ObservationExamples
 
         whole, config = ObservationExamples(module.seen).whole, module.config
         if config.warm and (slopes := module.slopes()) is not None:

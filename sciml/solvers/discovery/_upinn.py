@@ -23,7 +23,7 @@ from sciml.core.config import Config
 from sciml.core.problem import Problem
 from sciml.solvers.discovery._places import Column, Places, Scales, columns_of, inputs_from, scales_of
 from sciml.solvers.discovery._stacked import StackedMLP
-from sciml.train import Clock, Measured, Visited
+from sciml.tasks.discovery import Clock, Measured, Visited
 
 
 class UPINNConfig(Config):

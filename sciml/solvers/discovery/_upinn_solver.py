@@ -7,7 +7,8 @@ from sciml.core.capabilities import Observations
 from sciml.core.problem import Problem
 from sciml.solvers.discovery._solver import DiscoverySolver
 from sciml.solvers.discovery._upinn import UPINN, UPINNConfig, train
-from sciml.train import DiscoveryConfig, ObservationBatch, Recipe, TrainConfig, Visited
+from sciml.tasks.discovery import DiscoveryConfig, ObservationBatch, Visited
+from sciml.train import Recipe, TrainConfig
 
 _RIVALS = ("spline_derivative", "sindy", "universal_ode")
 _RECIPES = {

@@ -11,7 +11,8 @@ from sciml.core.problem import Problem
 from sciml.core.types import Prediction, Support
 from sciml.solvers.neural_ode._block import IntegrateConfig
 from sciml.solvers.neural_ode._flow import Flow, FlowConfig
-from sciml.train import Density, DensityConfig, Knob, PointBatch, Recipe, Solver, Spec, TrainConfig, recipe_of
+from sciml.tasks.density import Density, DensityConfig, PointBatch
+from sciml.train import Knob, Recipe, Solver, Spec, TrainConfig, recipe_of
 
 _RECIPES = {
     "tiny": Recipe[FlowConfig, DensityConfig](

@@ -11,7 +11,8 @@ from sciml.core.types import Prediction, Support
 from sciml.solvers.neural_ode._block import IntegrateConfig
 from sciml.solvers.neural_ode._calibrate import spread
 from sciml.solvers.neural_ode._latent import LatentConfig, LatentODE, divergence
-from sciml.train import Knob, Observed, Recipe, Series, SeriesBatch, SeriesConfig, Solver, Spec, TrainConfig, recipe_of
+from sciml.tasks.series import Observed, Series, SeriesBatch, SeriesConfig
+from sciml.train import Knob, Recipe, Solver, Spec, TrainConfig, recipe_of
 
 _RECIPES = {
     "tiny": Recipe[LatentConfig, SeriesConfig](

@@ -11,18 +11,8 @@ from sciml.core.types import Prediction, Support
 from sciml.solvers.neural_ode._block import IntegrateConfig
 from sciml.solvers.neural_ode._calibrate import spread
 from sciml.solvers.neural_ode._dynamics import Dynamics, DynamicsConfig, StateField
-from sciml.train import (
-    Knob,
-    Recipe,
-    Solver,
-    Spec,
-    Start,
-    TrainConfig,
-    Trajectories,
-    TrajectoriesConfig,
-    TrajectoryBatch,
-    recipe_of,
-)
+from sciml.tasks.trajectories import Start, Trajectories, TrajectoriesConfig, TrajectoryBatch
+from sciml.train import Knob, Recipe, Solver, Spec, TrainConfig, recipe_of
 
 _RECIPES = {
     "tiny": Recipe[DynamicsConfig, TrajectoriesConfig](

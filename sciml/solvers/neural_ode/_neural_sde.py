@@ -16,7 +16,8 @@ from sciml.nn import MLP, Activation
 from sciml.solvers.neural_ode._dynamics import Features
 from sciml.solvers.neural_ode._regularise import RegulariseConfig
 from sciml.solvers.neural_ode._sde_block import DiffuseConfig, SDEBlock
-from sciml.train import Knob, PathBatch, PathInputs, Paths, PathsConfig, Recipe, Solver, Spec, TrainConfig, recipe_of
+from sciml.tasks.paths import PathBatch, PathInputs, Paths, PathsConfig
+from sciml.train import Knob, Recipe, Solver, Spec, TrainConfig, recipe_of
 
 
 class NeuralSDEConfig(Config):

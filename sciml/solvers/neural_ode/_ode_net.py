@@ -26,18 +26,8 @@ from sciml.nn import (
 )
 from sciml.solvers.neural_ode._block import IntegrateConfig, ODEBlock
 from sciml.solvers.neural_ode._regularise import RegulariseConfig
-from sciml.train import (
-    Classification,
-    ClassificationConfig,
-    Knob,
-    Labelled,
-    Pictures,
-    Recipe,
-    Solver,
-    Spec,
-    TrainConfig,
-    recipe_of,
-)
+from sciml.tasks.classification import Classification, ClassificationConfig, Labelled, Pictures
+from sciml.train import Knob, Recipe, Solver, Spec, TrainConfig, recipe_of
 
 
 class ODENetConfig(Config):

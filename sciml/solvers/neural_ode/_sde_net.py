@@ -19,18 +19,8 @@ from sciml.solvers.neural_ode._neural_sde import Part
 from sciml.solvers.neural_ode._ode_net import sample_shape
 from sciml.solvers.neural_ode._regularise import RegulariseConfig
 from sciml.solvers.neural_ode._sde_block import DiffuseConfig, SDEBlock
-from sciml.train import (
-    Classification,
-    ClassificationConfig,
-    Knob,
-    Labelled,
-    Pictures,
-    Recipe,
-    Solver,
-    Spec,
-    TrainConfig,
-    recipe_of,
-)
+from sciml.tasks.classification import Classification, ClassificationConfig, Labelled, Pictures
+from sciml.train import Knob, Recipe, Solver, Spec, TrainConfig, recipe_of
 
 
 class SDENetConfig(Config):

@@ -19,7 +19,7 @@ from sciml.solvers.pinn._module import PINN
 from sciml.solvers.pinn._objective import Term, Weights, evaluate, terms_of
 from sciml.solvers.pinn._soap import SOAP
 from sciml.solvers.pinn._weigh import Balance, causal_weights
-from sciml.train import CollocationBatch, CollocationExamples
+from sciml.tasks.collocation import CollocationBatch, CollocationExamples
 
 _FULL = ("gauss_newton", "lbfgs")
 _RISE = 0.01  # share of the steps with a rising learning rate

@@ -11,7 +11,7 @@ from sciml.core.derivatives import Derivatives
 from sciml.core.statement import Statement
 from sciml.core.types import Params
 from sciml.solvers.pinn._module import PINN
-from sciml.train import CollocationBatch
+from sciml.tasks.collocation import CollocationBatch
 
 Residual = Callable[[Tensor, Derivatives, Params], Tensor]
 """``(points, derivatives, unknown numbers) -> point row``."""

@@ -14,19 +14,8 @@ from sciml.solvers.pinn._config import AdaptConfig, EmbedConfig, OptimiseConfig,
 from sciml.solvers.pinn._fit import Fit, initial_weights
 from sciml.solvers.pinn._module import PINN
 from sciml.solvers.pinn._objective import evaluate, scaled, terms_of
-from sciml.train import (
-    Collocation,
-    CollocationBatch,
-    CollocationConfig,
-    CollocationExamples,
-    Knob,
-    Locations,
-    Recipe,
-    Solver,
-    Spec,
-    TrainConfig,
-    recipe_of,
-)
+from sciml.tasks.collocation import Collocation, CollocationBatch, CollocationConfig, CollocationExamples, Locations
+from sciml.train import Knob, Recipe, Solver, Spec, TrainConfig, recipe_of
 
 _RECIPES = {
     "tiny": Recipe[PINNConfig, CollocationConfig](

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sciml.solvers.pnode._network import PNODE
-from sciml.train import TrajectoryBatch
+from sciml.tasks.trajectories import TrajectoryBatch
 
 _WIDEST = 0.98  # of a bound, where tanh is not flat yet
 _SHRINK = 0.4

@@ -16,19 +16,8 @@ from sciml.core.types import Prediction, Support
 from sciml.solvers.pnode._calibrate import calibrate
 from sciml.solvers.pnode._config import CalibrationConfig, PNODEConfig, SourceConfig, StiffConfig
 from sciml.solvers.pnode._network import PNODE
-from sciml.train import (
-    Knob,
-    Recipe,
-    Solver,
-    Spec,
-    Start,
-    TrainConfig,
-    Trajectories,
-    TrajectoriesConfig,
-    TrajectoryBatch,
-    TrajectoryExamples,
-    recipe_of,
-)
+from sciml.tasks.trajectories import Start, Trajectories, TrajectoriesConfig, TrajectoryBatch, TrajectoryExamples
+from sciml.train import Knob, Recipe, Solver, Spec, TrainConfig, recipe_of
 
 _WHOLE = TrajectoriesConfig(window=None)
 _RIVALS = ("kernel_ridge", "mlp_regression", "gaussian_process", "boosted_trees", "reduced_model")

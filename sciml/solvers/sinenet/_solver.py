@@ -3,7 +3,8 @@
 from sciml.core.problem import Problem
 from sciml.solvers.sinenet._config import SineNetConfig
 from sciml.solvers.sinenet._network import SineNet
-from sciml.train import Forecast, ForecastConfig, Knob, Recipe, Spec, StepperSolver, TrainConfig, recipe_of
+from sciml.tasks.forecast import Forecast, ForecastConfig, StepperSolver
+from sciml.train import Knob, Recipe, Spec, TrainConfig, recipe_of
 
 _RECIPES = {
     "tiny": Recipe[SineNetConfig, ForecastConfig](

@@ -1,0 +1,60 @@
+"""What predicting costs: function evaluations, calls of the network, seconds."""
+
+import statistics
+import time
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sciml.core.types import Prediction
+from sciml.train import Solver
+
+REPEATS = 20
+"""Timed predictions; the median is reported."""
+
+PATIENCE = 5.0
+"""Seconds after which no further prediction is timed; three are in any case."""
+
+
+def device_of(module: nn.Module) -> torch.device:
+    """Where a module's parameters or buffers are; the CPU for one without any."""
+    return next((t.device for t in (*module.parameters(), *module.buffers())), torch.device("cpu"))
+
+
+def predict_on(solver: Solver, module: nn.Module, inputs: Any) -> Prediction:
+    """Predict on the module's device and bring the answer to the CPU; `inputs` is a named tuple."""
+    found = solver.predict(module, moved(inputs, device_of(module)))
+    on_cpu = {name: value.cpu() if isinstance(value, Tensor) else value for name, value in found._asdict().items()}
+    stats = {name: value.cpu() if isinstance(value, Tensor) else value for name, value in found.stats.items()}
+    return Prediction(**{**on_cpu, "stats": stats})
+
+
+def moved(inputs: Any, device: torch.device) -> Any:
+    """A named tuple with its tensors on `device`."""
+    return type(inputs)(*(value.to(device) if isinstance(value, Tensor) else value for value in inputs))
+
+
+def prediction_seconds(solver: Solver, module: nn.Module, inputs: Any, repeats: int = REPEATS) -> float:
+    """Median wall time of predicting for `inputs` once, after one warm-up; transfers of the inputs are not counted."""
+    device = device_of(module)
+    given, taken = moved(inputs, device), []
+    for _ in range(repeats + 1):
+        if len(taken) > 3 and sum(taken) > PATIENCE:
+            break
+        started = time.perf_counter()
+        solver.predict(module, given)
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        taken.append(time.perf_counter() - started)
+    return statistics.median(taken[1:])
+
+
+def cost_of(prediction: Prediction) -> dict[str, float]:
+    """``evaluations`` (mean over samples of a right-hand side's) and ``calls``, as far as the solver counts them."""
+    found = {}
+    if "evaluations" in prediction.stats:
+        found["evaluations"] = float(torch.as_tensor(prediction.stats["evaluations"]).double().mean())
+    if "calls" in prediction.stats:
+        found["calls"] = float(prediction.stats["calls"])
+    return found

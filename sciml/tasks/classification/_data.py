@@ -1,0 +1,156 @@
+"""What classification trains on and asks."""
+
+import itertools
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import pydantic
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn.functional import pad
+
+from sciml import data
+from sciml.core.config import Config
+from sciml.core.errors import ConfigError, DataError
+from sciml.core.problem import Problem
+from sciml.tasks._inputs import check_finite, numbers, open_inputs, shape_words
+
+
+class ClassificationConfig(Config):
+    """How a classifier is trained and examined; the card says how many samples each split has."""
+
+    noise: float = pydantic.Field(0.0, ge=0)
+    """Standard deviation of Gaussian noise on the training samples, in standard deviations of the field; drawn anew
+    every time."""
+    shift: int = pydantic.Field(0, ge=0)
+    """Training pictures are moved by up to so many points along each axis, drawn anew every time; zeros come in."""
+    tolerances: tuple[float, ...] = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
+    """At which the examination repeats the prediction of a solver that integrates, falling; none for no such sweep."""
+
+    @pydantic.field_validator("tolerances")
+    @classmethod
+    def _falling(cls, tolerances: tuple[float, ...]) -> tuple[float, ...]:
+        pairs = itertools.pairwise(tolerances)
+        if any(b >= a for a, b in pairs) or (tolerances and tolerances[-1] < 1e-10):
+            raise ValueError("tolerances must fall, none below 1e-10")
+        return tolerances
+
+
+class Pictures(NamedTuple):
+    """What a classifier predicts from.
+
+    Fields:
+        inputs: samples in physical units, ``batch *shape``.
+        tolerance: relative tolerance of an integration; None for the solver's own.
+    """
+
+    inputs: Float[Tensor, "batch *shape"]
+    tolerance: float | None = None
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Samples with their classes.
+
+    Fields:
+        inputs: in physical units, ``batch *shape``.
+        labels: index of the class.
+    """
+
+    inputs: Float[Tensor, "batch *shape"]
+    labels: Int[Tensor, " batch"]
+
+    def to(self, device: torch.device | str) -> "Labelled":
+        """The same batch on another device."""
+        return Labelled(self.inputs.to(device), self.labels.to(device))
+
+    def rows(self, rows: slice) -> "Labelled":
+        """A part of the batch (the share of one process or one accumulation step)."""
+        return Labelled(self.inputs[rows], self.labels[rows])
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+class LabelledExamples:
+    """The training samples, moved and disturbed if the task asks for it."""
+
+    def __init__(
+        self, problem: Problem, split: data.LabelledSplit, statistics: data.Statistics, config: ClassificationConfig
+    ) -> None:
+        self.split, self.config = split, config
+        features = split.features
+        if config.shift and (features.ndim < 3 or config.shift >= min(features.shape[-2:])):
+            raise ConfigError(
+                "these samples cannot be moved so far",
+                got=f"task.shift={config.shift}, samples of shape {tuple(features.shape[1:])}",
+                expected="pictures that are larger than the shift",
+            )
+        per_field, _ = sample_dims(features, problem)
+        std = statistics.field_std
+        self._scale = config.noise * (std.view(-1, *[1] * (features.ndim - 2)) if per_field else std)
+
+    def __len__(self) -> int:
+        return len(self.split.labels)
+
+    def batch(self, indices: Tensor, generator: torch.Generator) -> Labelled:
+        """The samples at `indices`."""
+        batch = Labelled(self.split.features[indices], self.split.labels[indices])
+        if self.config.shift:
+            batch = replace(batch, inputs=_moved(batch.inputs, self.config.shift, generator))
+        if self.config.noise:
+            noise = torch.randn(batch.inputs.shape, generator=generator)
+            batch = replace(batch, inputs=batch.inputs + self._scale * noise)
+        return batch
+
+
+def _moved(pictures: Tensor, most: int, generator: torch.Generator) -> Tensor:
+    """Pictures moved by whole points along their last two axes, each by its own draw, zeros from outside."""
+    height, width = pictures.shape[-2:]
+    flat = pad(pictures.reshape(len(pictures), -1, height, width), (most,) * 4)
+    first = torch.randint(2 * most + 1, (2, len(pictures)), generator=generator)
+    y, x = (first[i][:, None] + torch.arange(size) for i, size in enumerate((height, width)))
+    sample = torch.arange(len(pictures))[:, None, None, None]
+    channel = torch.arange(flat.shape[1])[None, :, None, None]
+    return flat[sample, channel, y[:, None, :, None], x[:, None, None, :]].reshape(pictures.shape)
+
+
+def sample_dims(features: Float[Tensor, "sample *shape"], problem: Problem) -> tuple[bool, tuple[str, ...]]:
+    """Whether the first axis of a sample counts the fields, and names of the other axes: feature, or y and x."""
+    shape = features.shape[1:]
+    per_field = data.as_channels(problem, features).ndim == features.ndim
+    rest = len(shape) - per_field
+    names = {0: (), 1: ("feature",), 2: ("y", "x"), 3: ("z", "y", "x")}.get(rest)
+    return per_field, names if names is not None else tuple(f"axis_{i}" for i in range(rest))
+
+
+def read_pictures(path: Path, problem: Problem, like: Float[Tensor, "sample *shape"]) -> Pictures:
+    """Samples from a user's NetCDF file.
+
+    Arguments:
+        path: a file with one variable per field, its axes those of `sample_dims` (``sample`` may be missing for a
+            single one).
+        problem: what the fields are called.
+        like: samples of the right shape.
+
+    Raises: DataError for a file that cannot be read or does not fit.
+    """
+    source = open_inputs(path, problem, "samples")
+    per_field, names = sample_dims(like, problem)
+    sizes = like.shape[1 + per_field :]
+    found = []
+    for field in problem.fields:
+        array = source[field.name]
+        fits = set(array.dims) == {"sample", *names}
+        if not fits or tuple(array.sizes[name] for name in names) != tuple(sizes):
+            wanted = "".join(f", {name} {size}" for name, size in zip(names, sizes, strict=True))
+            raise DataError(
+                f"field {field.name!r} in {path} has the wrong shape",
+                got=shape_words(array),
+                expected=f"sample (any number){wanted}",
+            )
+        found.append(numbers(path, array.transpose("sample", *names)))
+        check_finite(path, field.name, found[-1])
+    return Pictures(torch.stack(found, dim=1) if per_field else found[0])

@@ -1,0 +1,177 @@
+"""Classification: examples, validation and examination of solvers that tell classes apart."""
+
+import copy
+import math
+from pathlib import Path
+from typing import Any
+
+import torch
+import xarray
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from sciml import data
+from sciml.core.capabilities import Classifies
+from sciml.core.config import Config
+from sciml.core.problem import Problem
+from sciml.core.progress import Progress
+from sciml.core.status import count
+from sciml.core.types import Grid, Prediction
+from sciml.tasks._cost import cost_of, predict_on, prediction_seconds
+from sciml.tasks._in_memory import bad_channels, card_for, refuse_steps
+from sciml.tasks._no_space import finite_mean, labelled_outcome, status_of
+from sciml.tasks.classification._data import (
+    ClassificationConfig,
+    Labelled,
+    LabelledExamples,
+    Pictures,
+    read_pictures,
+    sample_dims,
+)
+from sciml.train import Examination, Solver, Task
+
+TIGHTER = 1e-2
+"""Tolerance of the predictions the sweep is compared with, in units of its last one."""
+
+
+class Classification(Task):
+    """Learn the class of a sample; be judged on samples that were not seen.
+
+    Metrics on the test split:
+        accuracy, error: share of the samples whose most probable class is theirs, and the rest; a prediction that is
+            not finite is an error.
+        nll: mean negative log probability of the true class, in nat.
+        evaluations, calls: of the right-hand side, mean over samples, and of the network, where the solver counts them.
+        tolerance_1e-1/evaluations, …/error, …/difference: the same predicted with other tolerances, for a solver that
+            counts evaluations; the difference is the relative L2 distance of all probabilities from those at a
+            hundredth of the smallest tolerance. The sweep runs in float64, so that it shows the integration and not
+            the rounding.
+        prediction/seconds: median wall time of predicting the whole test split.
+    """
+
+    key = "classification"
+    capability = Classifies
+    config = ClassificationConfig
+
+    def __init__(self, problem: Problem, card: data.SamplesCard, config: ClassificationConfig) -> None:
+        assert isinstance(problem, Classifies)
+        self.problem, self.settings, self.grid = problem, config, Grid()
+        self.classes = problem.classes
+        self.splits = data.labelled_splits(problem, card)
+        train = self.splits["train"]
+        self.statistics = data.sample_statistics(data.as_channels(problem, train.features))
+        self.dataset = {"hash": data.samples_digest(problem, card), "card": card.model_dump(mode="json")}
+        self.examples = LabelledExamples(problem, train, self.statistics, config)
+
+    @classmethod
+    def prepare(
+        cls, problem: Problem, preset: str, config: Config, *, progress: Progress | None = None, workers: int = 1
+    ) -> "Classification":
+        """Split the problem's samples as the card says."""
+        assert isinstance(config, ClassificationConfig)
+        return cls(problem, card_for(problem, preset, Classifies, data.SamplesCard), config)
+
+    def validate(self, solver: Solver, module: nn.Module) -> float:
+        """Mean negative log probability of the true class on the validation split."""
+        inputs, labels = self.splits["valid"]
+        return finite_mean(_surprise(predict_on(solver, module, Pictures(inputs)).mean, labels))
+
+    def examine(self, solver: Solver, module: nn.Module) -> Examination:
+        """The metrics above, probabilities and predicted classes."""
+        features, labels = self.splits["test"]
+        inputs = Pictures(features)
+        prediction = predict_on(solver, module, inputs)
+        chosen = predicted_classes(prediction.mean)
+        accuracy = float((chosen == labels).double().mean())
+        seconds = prediction_seconds(solver, module, inputs)
+        scores = {
+            "accuracy": accuracy,
+            "error": 1 - accuracy,
+            "nll": float(_surprise(prediction.mean, labels).mean()),
+            **cost_of(prediction),
+            **(self._sweep(solver, module) if "evaluations" in prediction.stats else {}),
+            "prediction/seconds": seconds,
+        }
+        arrays = self._labelled(prediction)
+        arrays["label"] = ("sample", labels.numpy(), {"long_name": "true class"})
+        return Examination(scores, arrays, seconds / len(labels), count(status_of(prediction).tolist()))
+
+    def truth(self) -> xarray.Dataset:
+        """The test samples and their classes."""
+        features, labels = self.splits["test"]
+        per_field, names = sample_dims(features, self.problem)
+        arrays: dict[str, Any] = {"label": ("sample", labels.numpy(), {"long_name": "true class"})}
+        for i, field in enumerate(self.problem.fields):
+            values = features[:, i] if per_field else features
+            words = {"units": field.units, "long_name": field.long_name}
+            arrays[field.name] = (("sample", *names), values.numpy(), words)
+        return xarray.Dataset(arrays, {"class": ("class", list(self.classes))}, {"problem": self.problem.name})
+
+    def sample(self) -> Pictures:
+        """The first test sample."""
+        return Pictures(self.splits["test"].features[:1])
+
+    def arguments(self) -> tuple[Tensor, ...]:
+        """The first test sample; a module without an equation in it maps samples to logits."""
+        return (self.splits["test"].features[:1],)
+
+    def read_inputs(self, path: Path, steps: int | None) -> Pictures:
+        """Samples from a user's NetCDF file."""
+        refuse_steps(path, steps)
+        return read_pictures(path, self.problem, self.splits["test"].features)
+
+    def describe(self, inputs: Pictures, prediction: Prediction) -> xarray.Dataset:
+        """Probabilities of every class, the most probable one (-1 where there is none) and the outcome."""
+        return self._labelled(prediction._replace(mean=prediction.mean.cpu()))
+
+    def explain(self, solver: Solver, module: nn.Module, batch: Labelled) -> str:
+        """Whether a batch, or the prediction for it, is not finite."""
+        if names := bad_channels(self.problem, data.as_channels(self.problem, batch.inputs)):
+            return f"data of field {names}"
+        with torch.no_grad():
+            bad = ~solver.predict(module, Pictures(batch.inputs)).mean.isfinite().all(1)
+        if bad.any():
+            return f"prediction for {int(bad.sum())} of {len(bad)} samples"
+        return "the loss or its gradient (but no probability)"
+
+    def _sweep(self, solver: Solver, module: nn.Module) -> dict[str, float]:
+        """What a tolerance costs and what it changes, in float64."""
+        if not self.settings.tolerances:
+            return {}
+        features, labels = self.splits["test"]
+        double, inputs = copy.deepcopy(module).double(), features.double()
+        finest = TIGHTER * self.settings.tolerances[-1]
+        reference = predict_on(solver, double, Pictures(inputs, finest)).mean
+        scores = {}
+        for tolerance in self.settings.tolerances:
+            found, key = predict_on(solver, double, Pictures(inputs, tolerance)), f"tolerance_{in_words(tolerance)}"
+            scores[f"{key}/evaluations"] = cost_of(found)["evaluations"]
+            scores[f"{key}/error"] = float((predicted_classes(found.mean) != labels).double().mean())
+            scores[f"{key}/difference"] = float((found.mean - reference).norm() / reference.norm())
+        return scores
+
+    def _labelled(self, prediction: Prediction) -> xarray.Dataset:
+        probabilities = prediction.mean
+        arrays = {
+            "probability": (("sample", "class"), probabilities.numpy(), {"units": "1", "long_name": "probability"}),
+            "predicted": ("sample", predicted_classes(probabilities).numpy(), {"long_name": "most probable class"}),
+            **labelled_outcome(prediction),
+        }
+        return xarray.Dataset(arrays, {"class": ("class", list(self.classes))})
+
+
+def predicted_classes(probabilities: Float[Tensor, "sample class"]) -> Int[Tensor, " sample"]:
+    """The most probable class of every sample; -1 where a probability is not finite."""
+    return torch.where(probabilities.isfinite().all(1), probabilities.nan_to_num().argmax(1), -1)
+
+
+def in_words(tolerance: float) -> str:
+    """``1e-3``; a mantissa only where it is not 1."""
+    exponent = math.floor(math.log10(tolerance) + 1e-9)
+    return f"{tolerance / 10.0**exponent:.3g}e{exponent}"
+
+
+def _surprise(probabilities: Float[Tensor, "sample class"], labels: Int[Tensor, " sample"]) -> Float[Tensor, " sample"]:
+    """-log of the probability of the true class; one that rounds to zero counts as the smallest number of float32."""
+    given = probabilities.double().gather(1, labels[:, None])[:, 0]
+    return -given.clamp_min(torch.finfo(torch.float32).tiny).log()

@@ -1,0 +1,128 @@
+"""Points at which an equation and its conditions are asked to hold, and where solutions are asked for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import pydantic
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from sciml.core.config import Config
+from sciml.core.statement import Statement
+from sciml.tasks.collocation._samplers import Sampler, unit_points
+
+
+class CollocationConfig(Config):
+    """Which setting is solved, and the points a solver is trained on; the card says where it is judged."""
+
+    case: str = ""
+    """Name of one of the problem's cases; empty for the first."""
+    points: int | None = pydantic.Field(None, ge=1)
+    """Points inside the box; None for 100 in one dimension, 1000 in two and 4000 in more."""
+    face_points: int = pydantic.Field(100, ge=1)
+    """Points of the face of every condition, where conditions are not built into the solver."""
+    sampler: Sampler = "sobol"
+    """How points are chosen."""
+    resample: bool = False
+    """Whether every step has new points; else they are drawn once."""
+
+
+class Locations(NamedTuple):
+    """Where a solution is asked for.
+
+    Fields:
+        points: in physical units, columns in the order of the axes, float64.
+    """
+
+    points: Float[Tensor, "batch dim"]
+
+
+@dataclass(frozen=True)
+class CollocationBatch:
+    """Points of one step.
+
+    Arguments:
+        points: inside the box, what the batch counts.
+        faces: by number of a condition, points of its face.
+        observed: where fields were observed; None if none were.
+        values: what was observed there, one column per observed field.
+    """
+
+    points: Float[Tensor, "batch dim"]
+    faces: Mapping[int, Float[Tensor, "face dim"]]
+    observed: Float[Tensor, "observation dim"] | None = None
+    values: Float[Tensor, "observation field"] | None = None
+
+    def to(self, device: torch.device | str) -> "CollocationBatch":
+        """The same batch on another device."""
+        observed, values = (None if x is None else x.to(device) for x in (self.observed, self.values))
+        faces = {i: points.to(device) for i, points in self.faces.items()}
+        return CollocationBatch(self.points.to(device), faces, observed, values)
+
+    def rows(self, rows: slice) -> "CollocationBatch":
+        """A part of the points inside, with all faces and observations."""
+        part = self.points[rows]
+        points = self.points if len(part) == len(self.points) else part  # the same tensor: what is known of it is kept
+        return CollocationBatch(points, self.faces, self.observed, self.values)
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+
+class CollocationExamples:
+    """The points a solver is trained on.
+
+    Arguments:
+        statement: the equation.
+        config: how many points, and how they are chosen.
+        generator: of the points that are drawn once.
+        observed, values: observations, or None.
+    """
+
+    def __init__(
+        self,
+        statement: Statement,
+        config: CollocationConfig,
+        generator: torch.Generator,
+        observed: Float[Tensor, "observation dim"] | None = None,
+        values: Float[Tensor, "observation field"] | None = None,
+    ) -> None:
+        self.statement, self.config = statement, config
+        self.observed, self.values = observed, values
+        dim = len(statement.names)
+        self.points = self._inside(config.points or {1: 100, 2: 1000}.get(dim, 4000), generator)
+        self.faces = face_points(statement, config.face_points, config.sampler, generator)
+        self._whole = torch.arange(len(self.points))
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    def batch(self, indices: Tensor, generator: torch.Generator) -> CollocationBatch:
+        """The points at `indices`, all of them in the same tensor as ever where the indices are all there are."""
+        if self.config.resample:
+            points = self._inside(len(indices), generator)[: len(indices)]
+            faces = face_points(self.statement, self.config.face_points, self.config.sampler, generator)
+            return CollocationBatch(points, faces, self.observed, self.values)
+        whole = len(indices) == len(self.points) and torch.equal(indices.sort().values, self._whole)
+        points = self.points if whole else self.points[indices]
+        return CollocationBatch(points, self.faces, self.observed, self.values)
+
+    def _inside(self, count: int, generator: torch.Generator) -> Tensor:
+        domain = self.statement.domain
+        return domain.place(unit_points(self.config.sampler, count, len(domain.axes), generator))
+
+
+def face_points(
+    statement: Statement, count: int, sampler: Sampler, generator: torch.Generator
+) -> dict[int, Float[Tensor, "face dim"]]:
+    """Points of the face of every condition, by its number; a single one where the face is a point."""
+    domain, found = statement.domain, {}
+    for i, condition in enumerate(statement.conditions):
+        dim = len(domain.axes)
+        free = unit_points(sampler, count if dim > 1 else 1, max(1, dim - 1), generator)
+        column = domain.index(condition.axis)
+        unit = torch.cat([free[:, :column], torch.zeros(len(free), 1).double(), free[:, column:]], dim=1)[:, :dim]
+        found[i] = domain.face(unit, condition.axis, condition.side)
+    return found

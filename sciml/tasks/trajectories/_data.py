@@ -1,0 +1,176 @@
+"""What learning an ordinary differential equation from trajectories trains on and asks."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import pydantic
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from sciml import data
+from sciml.core import rng
+from sciml.core.config import Config
+from sciml.core.errors import ConfigError, DataError
+from sciml.core.problem import Problem
+from sciml.tasks._inputs import check_finite, numbers, open_inputs, parameter_columns, read_times, shape_words
+from sciml.tasks._no_space import good_parameters, good_states, stored_times
+
+
+class TrajectoriesConfig(Config):
+    """What a solver that learns the dynamics is trained on."""
+
+    window: int | None = pydantic.Field(10, ge=2)
+    """Frames of a training example, its start included; None for whole trajectories, which dynamics that depend on
+    time itself need."""
+    noise: float = pydantic.Field(0.0, ge=0)
+    """Standard deviation of the Gaussian error of every training state, in standard deviations of the field. It is
+    drawn once per dataset, as a measurement would be, so that no number of epochs averages it away; validation and test
+    are clean."""
+    cases: int | None = pydantic.Field(None, ge=1)
+    """Training trajectories that are used, a random subset; None for all. What standardises the fields still comes from
+    all of them, and validation and test stay whole."""
+    draw: int = pydantic.Field(0, ge=0)
+    """Which of the random subsets."""
+
+
+class Start(NamedTuple):
+    """What a solver of the task `Trajectories` predicts from.
+
+    Fields:
+        state: the state at ``times[0]``, in physical units.
+        parameters: physical parameters in declaration order.
+        times: when the state is asked for, strictly increasing, the start included.
+        tolerance: relative tolerance of the integration; None for the solver's own.
+    """
+
+    state: Float[Tensor, "batch channel"]
+    parameters: Float[Tensor, "batch parameter"]
+    times: Float[Tensor, " time"]
+    tolerance: float | None = None
+
+
+@dataclass(frozen=True)
+class TrajectoryBatch:
+    """Pieces of trajectories in physical units.
+
+    Fields:
+        states: consecutive frames, ``batch window channel``.
+        times: time since the first frame, ``window``, for dynamics that do not depend on time itself.
+        parameters: physical parameters in declaration order, ``batch parameter``.
+        since: time of the first frame, ``batch``; None where it is zero for all.
+    """
+
+    states: Float[Tensor, "batch window channel"]
+    times: Float[Tensor, " window"]
+    parameters: Float[Tensor, "batch parameter"]
+    since: Float[Tensor, " batch"] | None = None
+
+    @property
+    def moments(self) -> Float[Tensor, "batch window"]:
+        """Times of the frames by the clock, for dynamics that depend on it."""
+        rows = self.times.expand(len(self.states), -1)
+        return rows if self.since is None else self.since[:, None] + rows
+
+    def to(self, device: torch.device | str) -> "TrajectoryBatch":
+        """The same batch on another device."""
+        since = None if self.since is None else self.since.to(device)
+        return TrajectoryBatch(self.states.to(device), self.times.to(device), self.parameters.to(device), since)
+
+    def rows(self, rows: slice) -> "TrajectoryBatch":
+        """A part of the batch (the share of one process or one accumulation step)."""
+        since = None if self.since is None else self.since[rows]
+        return replace(self, states=self.states[rows], parameters=self.parameters[rows], since=since)
+
+    def __len__(self) -> int:
+        return len(self.states)
+
+
+class TrajectoryExamples:
+    """Every window of every training trajectory, numbered by trajectory, then by start."""
+
+    def __init__(self, dataset: data.Dataset, config: TrajectoriesConfig) -> None:
+        frames = dataset.card.frames
+        window = frames if config.window is None else config.window
+        if window > frames:
+            raise ConfigError(
+                "the trajectories are too short for this window",
+                got=f"a window of {window} frames, {frames} stored",
+                fix="Lower task.window, or raise `frames` in the dataset card.",
+            )
+        states = good_states(dataset, "train")
+        if config.noise:
+            randomness = rng.generator(dataset.card.seed, "measurement", dataset.digest)
+            noise = torch.randn(states.shape, generator=randomness)
+            states = states + config.noise * dataset.statistics.field_std * noise
+        parameters = good_parameters(dataset, "train")
+        if config.cases is not None:
+            chosen = _subset(len(states), config)
+            states, parameters = states[chosen], parameters[chosen]
+        self.states, self.parameters = states, parameters
+        self._clock = stored_times(dataset)
+        self.times = self._clock[:window]
+        self._starts = frames - window + 1
+
+    def __len__(self) -> int:
+        return len(self.states) * self._starts
+
+    def batch(self, indices: Tensor, generator: torch.Generator) -> TrajectoryBatch:
+        """The windows at `indices`."""
+        sample, start = indices // self._starts, indices % self._starts
+        frames = start[:, None] + torch.arange(len(self.times))
+        states, since = self.states[sample[:, None], frames], self._clock[start]
+        return TrajectoryBatch(states, self.times, self.parameters[sample], since)
+
+
+def _subset(count: int, config: TrajectoriesConfig) -> Tensor:
+    """Numbers of the trajectories that are used; the first of a larger subset of the same draw are a smaller one."""
+    assert config.cases is not None
+    if config.cases > count:
+        raise ConfigError(
+            "there are not so many training trajectories",
+            got=f"task.cases = {config.cases}",
+            expected=f"at most {count}",
+            fix="Lower task.cases, or take a larger preset.",
+        )
+    return torch.randperm(count, generator=rng.generator(config.draw, "cases"))[: config.cases]
+
+
+def read_start(path: Path, problem: Problem, steps: int | None, dt: float, frames: int) -> Start:
+    """Initial states from a user's NetCDF file.
+
+    Arguments:
+        path: a file with one variable per field on ``sample`` (``sample`` may be missing for a single case), or on
+            ``sample time``, of which the first time counts, and one per parameter on ``sample`` (or a scalar). A
+            coordinate ``time`` says when the state is asked for; its first value is the time of the initial state.
+        problem: what the fields and parameters are called.
+        steps: steps to go; None for as many as the file has times, without times for ``frames - 1``.
+        dt: physical time of a step where the file has no times.
+        frames: stored frames of a trajectory, the default length.
+
+    Raises: DataError for a file that cannot be read or does not fit.
+    """
+    source = open_inputs(path, problem, "initial states and parameters")
+    columns = []
+    for field in problem.fields:
+        array = source[field.name]
+        if set(array.dims) == {"sample", "time"}:
+            array = array.transpose("sample", "time")[:, 0]
+        if array.dims != ("sample",):
+            raise DataError(
+                f"field {field.name!r} in {path} has the wrong shape",
+                got=shape_words(source[field.name]),
+                expected="one value for each sample, or sample and time",
+            )
+        columns.append(numbers(path, array))
+        check_finite(path, field.name, columns[-1])
+    state = torch.stack(columns, dim=1)
+    parameters = parameter_columns(path, source, problem, len(state))
+    times = read_times(path, source)
+    if times is None:
+        times = dt * torch.arange((steps or frames - 1) + 1)
+    if steps is not None and len(times) <= steps:
+        raise DataError(f"{path} has fewer times than steps asked for", got=f"{len(times)} times and {steps} steps",
+                        fix="Ask for fewer steps, or leave out the coordinate `time`.")  # fmt: skip
+    return Start(state, parameters, times if steps is None else times[: steps + 1])

@@ -1,0 +1,234 @@
+"""Learning the dynamics of an ordinary differential equation: examples, validation and examination."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+import xarray
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from sciml import data
+from sciml.core.capabilities import Evolves
+from sciml.core.config import Config
+from sciml.core.problem import Problem
+from sciml.core.progress import Progress
+from sciml.core.status import count
+from sciml.core.types import Prediction
+from sciml.tasks._cost import cost_of, predict_on, prediction_seconds
+from sciml.tasks._no_space import (
+    bad_fields,
+    finite_mean,
+    good_parameters,
+    good_states,
+    labelled_fields,
+    labelled_outcome,
+    labelled_parameters,
+    open_trajectories,
+    relative_error,
+    status_of,
+    stored_times,
+    time_coordinate,
+    whole_error,
+)
+from sciml.tasks.trajectories._data import Start, TrajectoriesConfig, TrajectoryBatch, TrajectoryExamples, read_start
+from sciml.tasks.trajectories._outcome import (
+    chance_of,
+    constraint_scores,
+    labelled_chance,
+    labelled_map,
+    labelled_summaries,
+    map_inputs,
+    named_parameters,
+    outcome_scores,
+    summaries_of,
+    summary_scores,
+)
+from sciml.train import Examination, Solver, Task
+
+_MAP = 15
+"""Places along each axis of the map of outcomes."""
+
+
+class Trajectories(Task):
+    """Learn u(t_0) -> u(t_0), u(t_1), … on pieces of reference trajectories; be judged on whole ones.
+
+    Metrics on the test split, every prediction from the first frame:
+        rollout/relative_l2: ‖u_pred - u‖ / ‖u‖, norms over time and channel, mean over samples; a channel of large
+            magnitude dominates.
+        rollout/mae_share: mean absolute error in standard deviations of the test signal, mean over channels.
+        window/relative_l2: the first with a restart from the truth after every training window; not where training
+            examples are whole trajectories.
+        mae/<field>: mean absolute error of a field in its units, over samples and times.
+        outcome/accuracy, outcome/auc: for a problem that `HasOutcome`, the share of samples whose outcome is predicted
+            right, and the area under the ROC curve of the predicted chance; the latter where both outcomes occur.
+        summary/<name>, compared/<name>: for a problem that `HasSummaries`, the mean absolute error of each quantity
+            over the samples that have it in truth and in prediction, and how many these are.
+        constraint/<name>: for a problem that `HasConstraints`, the largest violation anywhere in the predictions.
+        beyond/mae_share, beyond/mae/<field>, beyond/outcome/…: the same on the split of parameters outside of their
+            ranges, where the dataset has one, the share in standard deviations of the test signal too.
+        evaluations, calls: of the right-hand side, mean over samples, and of the network, where the solver counts them.
+        prediction/seconds: median wall time of predicting the whole test split.
+    """
+
+    key = "trajectories"
+    capability = Evolves
+    config = TrajectoriesConfig
+
+    def __init__(self, dataset: data.Dataset, config: TrajectoriesConfig) -> None:
+        self.problem, self.grid, self.statistics = dataset.problem, dataset.grid, dataset.statistics
+        self.source, self.settings = dataset, config
+        self.dataset = {"hash": dataset.digest, "card": dataset.card.model_dump(mode="json")}
+        self.examples = TrajectoryExamples(dataset, config)
+
+    @classmethod
+    def prepare(
+        cls, problem: Problem, preset: str, config: Config, *, progress: Progress | None = None, workers: int = 1
+    ) -> "Trajectories":
+        """Generate what is missing of the preset's dataset and open it."""
+        assert isinstance(config, TrajectoriesConfig)
+        return cls(open_trajectories(problem, preset, progress=progress, workers=workers), config)
+
+    def validate(self, solver: Solver, module: nn.Module) -> float:
+        """Mean relative L2 error of the validation trajectories, each predicted from its first frame.
+
+        Where fields have different units it is the mean absolute error in standard deviations of the training data, so
+        that none counts for its unit, nor a sample for how little happens in it.
+        """
+        predicted, true = predict_on(solver, module, self._starts("valid")).mean, good_states(self.source, "valid")
+        if len({field.units for field in self.problem.fields}) > 1:
+            return finite_mean(((predicted - true)[:, 1:] / self.statistics.field_std).abs())
+        return finite_mean(whole_error(_errors(predicted, true)))
+
+    def examine(self, solver: Solver, module: nn.Module) -> Examination:
+        """The metrics above and the predicted trajectories from frame 1 on."""
+        inputs, true = self._starts("test"), good_states(self.source, "test")
+        parameters = named_parameters(self.problem, inputs.parameters)
+        prediction = predict_on(solver, module, inputs)
+        curve = _errors(prediction.mean, true)
+        absolute = (prediction.mean - true)[:, 1:].abs().double().mean((0, 1))
+        seconds = prediction_seconds(solver, module, inputs)
+        scores = {
+            "rollout/relative_l2": float(whole_error(curve).double().mean()),
+            "rollout/mae_share": float((absolute / true.double().std((0, 1), correction=0)).mean()),
+            **self._window_error(solver, module, true),
+            **{f"mae/{field.name}": float(v) for field, v in zip(self.problem.fields, absolute, strict=True)},
+            **outcome_scores(self.problem, prediction, true, parameters),
+            **summary_scores(self.problem, inputs.times, prediction, true, parameters),
+            **constraint_scores(self.problem, prediction.mean, parameters),
+            **self._beyond(solver, module, true.double().std((0, 1), correction=0)),
+            **cost_of(prediction),
+            "prediction/seconds": seconds,
+        }
+        arrays = xarray.Dataset(
+            {
+                **labelled_fields(self.problem, prediction.mean[:, 1:]),
+                "relative_l2": (("sample", "time"), curve.numpy()),
+                **labelled_outcome(prediction),
+                **self._in_own_terms(inputs, prediction),
+                **self._outcome_map(solver, module, inputs),
+            },
+            {"time": time_coordinate(self.source, inputs.times[1:])},
+        )
+        each = seconds / (len(true) * (len(inputs.times) - 1))
+        return Examination(scores, arrays, each, count(status_of(prediction).tolist()))
+
+    def truth(self) -> xarray.Dataset:
+        """The test trajectories themselves with parameters and units; the first frame is what is given."""
+        states, parameters = good_states(self.source, "test"), good_parameters(self.source, "test")
+        inputs = self._starts("test")
+        arrays = labelled_fields(self.problem, states) | labelled_parameters(self.problem, parameters)
+        arrays |= self._in_own_terms(inputs, Prediction(states))
+        coords = {"time": time_coordinate(self.source, self.source.layout.times)}
+        return xarray.Dataset(arrays, coords, {"history": 1, "problem": self.problem.name})
+
+    def sample(self) -> Start:
+        """The start of the first test trajectory, one step to go."""
+        start = self._starts("test")
+        return Start(start.state[:1], start.parameters[:1], start.times[:2])
+
+    def read_inputs(self, path: Path, steps: int | None) -> Start:
+        """Initial states, parameters and perhaps times from a user's NetCDF file."""
+        return read_start(path, self.problem, steps, self.source.card.dt, self.source.card.frames)
+
+    def describe(self, inputs: Start, prediction: Prediction) -> xarray.Dataset:
+        """A prediction as named fields with units at the times asked for, the start included."""
+        arrays = labelled_fields(self.problem, prediction.mean.cpu()) | labelled_outcome(prediction)
+        arrays |= self._in_own_terms(inputs, prediction)
+        return xarray.Dataset(arrays, {"time": time_coordinate(self.source, inputs.times)})
+
+    def explain(self, solver: Solver, module: nn.Module, batch: TrajectoryBatch) -> str:
+        """Which field of a batch, or of the prediction for it, is not finite."""
+        if names := bad_fields(self.problem, batch.states):
+            return f"data of field {names}"
+        if not batch.parameters.isfinite().all():
+            return "a parameter of the data"
+        with torch.no_grad():
+            predicted = solver.predict(module, Start(batch.states[:, 0], batch.parameters, batch.times)).mean
+        if names := bad_fields(self.problem, predicted):
+            return f"prediction of field {names}"
+        return "the loss or its gradient (but no field)"
+
+    def _starts(self, name: str) -> Start:
+        states = good_states(self.source, name)
+        return Start(states[:, 0], good_parameters(self.source, name), stored_times(self.source))
+
+    def _in_own_terms(self, inputs: Start, prediction: Prediction) -> dict[str, Any]:
+        """The chance of the outcome and the summaries, as far as the problem has them."""
+        params = named_parameters(self.problem, inputs.parameters)
+        return {
+            **labelled_chance(self.problem, chance_of(self.problem, prediction, params)),
+            **labelled_summaries(self.problem, summaries_of(self.problem, inputs.times, prediction, params)),
+        }
+
+    def _outcome_map(self, solver: Solver, module: nn.Module, inputs: Start) -> dict[str, Any]:
+        """The predicted chance over the problem's two axes; nothing where it names none."""
+        found = map_inputs(self.problem, self.grid, _MAP)
+        if found is None:
+            return {}
+        prediction = predict_on(solver, module, Start(*found, inputs.times))
+        chance = chance_of(self.problem, prediction, named_parameters(self.problem, found[1]))
+        assert chance is not None
+        return labelled_map(self.problem, found[1], chance, _MAP)
+
+    def _beyond(self, solver: Solver, module: nn.Module, spread: Float[Tensor, " channel"]) -> dict[str, float]:
+        """``beyond/…``: errors, shares in units of `spread`, and outcomes, with parameters outside of their ranges."""
+        if data.BEYOND not in self.source.layout.splits:
+            return {}
+        inputs, true = self._starts(data.BEYOND), good_states(self.source, data.BEYOND)
+        prediction = predict_on(solver, module, inputs)
+        absolute = (prediction.mean - true)[:, 1:].abs().double().mean((0, 1))
+        outcomes = outcome_scores(self.problem, prediction, true, named_parameters(self.problem, inputs.parameters))
+        return {
+            "beyond/mae_share": float((absolute / spread).mean()),
+            **{f"beyond/mae/{field.name}": float(v) for field, v in zip(self.problem.fields, absolute, strict=True)},
+            **{f"beyond/{key}": value for key, value in outcomes.items()},
+        }
+
+    def _window_error(
+        self, solver: Solver, module: nn.Module, true: Float[Tensor, "sample time channel"]
+    ) -> dict[str, float]:
+        """Relative L2 error over the trajectories when every `window` frames begin anew from the truth."""
+        if self.settings.window is None:
+            return {}
+        steps = self.settings.window - 1
+        count_windows = (true.shape[1] - 1) // steps
+        kept = true[:, : count_windows * steps + 1]
+        parameters, times = good_parameters(self.source, "test"), stored_times(self.source)
+        predicted = torch.cat(
+            [
+                predict_on(solver, module, Start(true[:, first], parameters, times[first : first + steps + 1])).mean[
+                    :, 1:
+                ]
+                for first in range(0, count_windows * steps, steps)
+            ],
+            dim=1,
+        )
+        return {"window/relative_l2": float(whole_error(relative_error(predicted, kept[:, 1:])).double().mean())}
+
+
+def _errors(
+    predicted: Float[Tensor, "sample time channel"], true: Float[Tensor, "sample time channel"]
+) -> Float[Tensor, "sample step"]:
+    """Relative error of every predicted frame; the first one is given and left out."""
+    return relative_error(predicted[:, 1:], true[:, 1:])

@@ -1,0 +1,306 @@
+"""The task of telling classes apart: splits, examples, honest scores, the sweep over tolerances, files."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import xarray
+from spotters import Affine, Answers, Constant
+from torch import nn
+
+from sciml.api import predict as predict_file
+from sciml.api import run
+from sciml.core import registry, rng
+from sciml.core.errors import ConfigError, DataError, UnsupportedError
+from sciml.study import evaluate_run, export_run
+from sciml.tasks.classification import Classification, ClassificationConfig, Pictures
+from sciml.tasks.classification._task import in_words
+
+SPOTS = Path(__file__).parent.parent / "fixtures" / "three_spots"
+NONE = ClassificationConfig(tolerances=())
+
+
+@pytest.fixture(scope="module")
+def problem():
+    return registry.problem(SPOTS)
+
+
+@pytest.fixture(scope="module")
+def task(problem):
+    return Classification.prepare(problem, "tiny", NONE)
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return Classification.prepare(registry.problem("digits"), "tiny", NONE)
+
+
+def nearest(inputs, tolerance):
+    """Certain of the nearest centre, which is right for points that do not stray far."""
+    centres = torch.tensor([[0.0, 0.0], [6.0, 0.0], [0.0, 4.0]], dtype=inputs.dtype)
+    chosen = (inputs[:, None] - centres).norm(dim=2).argmin(1)
+    return nn.functional.one_hot(chosen, 3).to(inputs.dtype), {}
+
+
+def test_examples_are_the_training_samples(task):
+    assert len(task.examples) == 60
+    train = task.splits["train"]
+    batch = task.examples.batch(torch.tensor([3, 0, 59]), rng.generator(0))
+    assert torch.equal(batch.inputs, train.features[[3, 0, 59]])
+    assert torch.equal(batch.labels, train.labels[[3, 0, 59]])
+    assert len(batch) == 3
+    part = batch.rows(slice(1, 3)).to("cpu")
+    assert torch.equal(part.labels, batch.labels[1:])
+    torch.testing.assert_close(task.statistics.field_mean, train.features.mean(0))
+    torch.testing.assert_close(task.statistics.field_std, train.features.std(0, correction=0))
+    assert task.grid.axes == ()
+
+
+def test_noise_is_in_deviations_of_each_field_and_drawn_anew(problem, task):
+    noisy = Classification.prepare(problem, "tiny", ClassificationConfig(noise=0.2))
+    rows = torch.arange(60).repeat(200)
+    first, again, other = (noisy.examples.batch(rows, rng.generator(seed)).inputs for seed in (0, 0, 1))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    errors = first - task.splits["train"].features[rows]
+    torch.testing.assert_close(errors.std(0), 0.2 * task.statistics.field_std, rtol=0.03, atol=0)
+
+
+def test_shifted_pictures_are_pictures_moved_by_whole_points(digits):
+    moved = Classification.prepare(registry.problem("digits"), "tiny", ClassificationConfig(shift=2)).examples
+    rows = torch.arange(300)
+    pictures, originals = moved.batch(rows, rng.generator(0)).inputs, digits.splits["train"].features[:300]
+    seen = set()
+    for picture, original in zip(pictures[:, 0], originals[:, 0], strict=True):
+        framed = torch.zeros(12, 12)
+        framed[2:10, 2:10] = original
+        fits = [(y, x) for y in range(5) for x in range(5) if torch.equal(framed[y : y + 8, x : x + 8], picture)]
+        assert fits
+        seen |= {fits[0]} if len(fits) == 1 else set()
+    assert len(seen) == 25  # every direction, the original place included
+
+
+def test_a_perfect_and_an_ignorant_classifier_get_what_they_deserve(task):
+    found = task.examine(Answers(nearest), nn.Identity())
+    assert found.metrics["accuracy"] == 1
+    assert found.metrics["error"] == 0
+    assert found.metrics["nll"] == 0
+    assert found.metrics["prediction/seconds"] > 0
+    assert found.status == {"ok": 30}
+    assert "evaluations" not in found.metrics
+    module = Affine().build(task.problem, type("Spec", (), {"statistics": task.statistics}))
+    ignorant = task.examine(Constant(), module)
+    assert ignorant.metrics["nll"] == pytest.approx(math.log(3), rel=1e-6)
+    assert ignorant.metrics["accuracy"] == pytest.approx(1 / 3, abs=0.04)  # class 0 has a third of the samples
+    assert task.validate(Constant(), module) == pytest.approx(math.log(3), rel=1e-6)
+
+
+def test_scores_are_what_their_names_say(task):
+    """Right in every second sample, with a probability of 0.7."""
+
+    def doubtful(inputs, tolerance):
+        right, stats = nearest(inputs, tolerance)
+        chosen = torch.where((torch.arange(len(inputs)) % 2 == 0)[:, None], right, right.roll(1, dims=1))
+        return 0.7 * chosen + 0.15 * (1 - chosen), stats
+
+    found = task.examine(Answers(doubtful), nn.Identity())
+    assert found.metrics["accuracy"] == 0.5
+    assert found.metrics["nll"] == pytest.approx(-(math.log(0.7) + math.log(0.15)) / 2, rel=1e-6)
+    assert found.arrays["predicted"].values[0] == found.arrays["label"].values[0]
+
+
+def test_predictions_that_are_not_finite_are_errors_and_counted(task):
+    def broken(inputs, tolerance):
+        right, stats = nearest(inputs, tolerance)
+        right[:3] = torch.nan
+        return right, stats
+
+    found = task.examine(Answers(broken), nn.Identity())
+    assert found.status == {"ok": 27, "diverged": 3}
+    assert found.metrics["accuracy"] == 0.9
+    assert math.isnan(found.metrics["nll"])
+    assert found.arrays["predicted"].values[:4].tolist() == [-1, -1, -1, task.splits["test"].labels[3]]
+    assert task.validate(Answers(broken), nn.Identity()) == math.inf
+
+
+def test_an_impossible_truth_costs_much_but_not_everything(task):
+    found = task.examine(Answers(lambda x, t: (nearest(x, t)[0].roll(1, dims=1), {})), nn.Identity())
+    assert found.metrics["accuracy"] == 0
+    assert found.metrics["nll"] == pytest.approx(87.34, abs=0.01)
+
+
+class Tolerant:
+    """Wrong by the tolerance in one direction, cheaper the larger it is; remembers what it was asked."""
+
+    def __init__(self):
+        self.asked = []
+
+    def __call__(self, inputs, tolerance):
+        self.asked.append((inputs.dtype, tolerance))
+        used = 1e-3 if tolerance is None else tolerance
+        right, _ = nearest(inputs, tolerance)
+        wrong = right.roll(1, dims=1)
+        mixed = (1 - used) * right + used * wrong
+        return mixed, {"evaluations": torch.full((len(inputs),), round(-10 * math.log10(used))), "calls": 7}
+
+
+def test_the_sweep_shows_what_a_tolerance_costs_and_changes(problem):
+    swept, solver = Classification.prepare(problem, "tiny", ClassificationConfig()), Tolerant()
+    found = swept.examine(Answers(solver), nn.Identity()).metrics
+    assert found["evaluations"] == 30
+    assert found["calls"] == 7
+    for exponent in range(1, 7):
+        key = f"tolerance_1e-{exponent}"
+        assert found[f"{key}/evaluations"] == 10 * exponent
+        assert found[f"{key}/error"] == 0
+        # both probabilities move by the tolerance: √2 tol per sample, of norm 1
+        expected = math.sqrt(2) * (10.0**-exponent - 1e-8)
+        assert found[f"{key}/difference"] == pytest.approx(expected, rel=1e-5)
+    assert [t for dtype, t in solver.asked if dtype == torch.float64] == [1e-8, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6]
+    assert all(dtype == torch.float32 for dtype, t in solver.asked if t is None)
+
+
+def test_the_sweep_leaves_the_module_as_it_is(problem):
+    class Counting(Affine):
+        def predict(self, module, inputs):
+            found = super().predict(module, inputs)
+            return found._replace(stats={"evaluations": torch.ones(len(found.mean))})
+
+    swept = Classification.prepare(problem, "tiny", ClassificationConfig(tolerances=(1e-2,)))
+    module = Counting().build(problem, type("Spec", (), {"statistics": swept.statistics}))
+    found = swept.examine(Counting(), module).metrics
+    assert {p.dtype for p in module.parameters()} == {torch.float32}
+    assert found["tolerance_1e-2/difference"] == 0
+    assert sum(key.startswith("tolerance") for key in found) == 3
+
+
+def test_there_is_no_sweep_where_it_is_not_wanted_or_nothing_is_counted(task, problem):
+    assert not [key for key in task.examine(Answers(Tolerant()), nn.Identity()).metrics if "tolerance" in key]
+    swept = Classification.prepare(problem, "tiny", ClassificationConfig())
+    assert not [key for key in swept.examine(Answers(nearest), nn.Identity()).metrics if "tolerance" in key]
+
+
+@pytest.mark.parametrize(("value", "words"), [(0.1, "1e-1"), (1e-6, "1e-6"), (3e-4, "3e-4"), (2.0, "2e0")])
+def test_tolerances_in_words(value, words):
+    assert in_words(value) == words
+
+
+def test_arrays_and_truth_are_labelled(task, digits):
+    arrays, truth = task.examine(Answers(Tolerant()), nn.Identity()).arrays, task.truth()
+    assert arrays["probability"].dims == ("sample", "class")
+    assert arrays["class"].values.tolist() == ["origin", "right", "top"]
+    np.testing.assert_array_equal(arrays["label"], truth["label"])
+    assert arrays["evaluations"].values.tolist() == [30] * 30
+    assert truth["x"].attrs["units"] == "m"
+    np.testing.assert_array_equal(truth["y"], task.splits["test"].features[:, 1])
+    pictures = digits.truth()
+    assert pictures["intensity"].dims == ("sample", "y", "x")
+    assert pictures["intensity"].shape == (449, 8, 8)
+
+
+def test_explain_names_what_is_not_finite(task):
+    batch = task.examples.batch(torch.arange(4), rng.generator(0))
+    assert task.explain(Answers(nearest), nn.Identity(), batch) == "the loss or its gradient (but no probability)"
+    broken = Answers(lambda x, t: (nearest(x, t)[0] * torch.nan, {}))
+    assert task.explain(broken, nn.Identity(), batch) == "prediction for 4 of 4 samples"
+    batch.inputs[1, 0] = torch.inf
+    assert task.explain(Answers(nearest), nn.Identity(), batch) == "data of field x"
+
+
+def test_data_is_named_by_card_version_and_samples(problem, task):
+    again = Classification.prepare(problem, "tiny", NONE)
+    assert again.dataset == task.dataset
+    assert task.dataset["card"] == {
+        "samples": {"train": 60, "valid": 24, "test": 30},
+        "seed": 0,
+        "cost": "nothing",
+    }
+    assert len(task.dataset["hash"]) == 64
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"tolerances": (1e-3, 1e-2)}, "must fall"),
+        ({"tolerances": (1e-2, 1e-12)}, "none below 1e-10"),
+        ({"noise": -1.0}, "noise"),
+        ({"shift": -1}, "shift"),
+    ],
+)
+def test_impossible_settings_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        ClassificationConfig(**settings)
+
+
+def test_what_cannot_be_prepared_is_explained(problem, advection):
+    with pytest.raises(UnsupportedError, match=r"does not fit this task \(it is not a Classifies\)"):
+        Classification.prepare(registry.problem(advection), "tiny", NONE)
+    with pytest.raises(ConfigError, match=r"cannot be moved so far; got task.shift=1, samples of shape \(2,\)"):
+        Classification.prepare(problem, "tiny", ClassificationConfig(shift=1))
+    with pytest.raises(ConfigError, match=r"cannot be moved so far; got task.shift=8"):
+        Classification.prepare(registry.problem("digits"), "tiny", ClassificationConfig(shift=8))
+
+
+def write(path, **changes):
+    variables = {"x": ("sample", [0.1, 5.0]), "y": ("sample", [0.0, 1.0])} | changes
+    kept = {name: value for name, value in variables.items() if value is not None}
+    xarray.Dataset(kept).to_netcdf(path, engine="h5netcdf")
+    return path
+
+
+def test_samples_are_read_and_answers_described(task, digits, tmp_path):
+    given = task.read_inputs(write(tmp_path / "a.nc"), None)
+    assert isinstance(given, Pictures)
+    torch.testing.assert_close(given.inputs, torch.tensor([[0.1, 0.0], [5.0, 1.0]]))
+    described = task.describe(given, Answers(nearest).predict(nn.Identity(), given))
+    assert described["predicted"].values.tolist() == [0, 1]
+    assert described["status"].values.tolist() == [0, 0]
+    single = write(tmp_path / "b.nc", x=1.0, y=0.0)
+    assert task.read_inputs(single, None).inputs.tolist() == [[1.0, 0.0]]
+    pictures = np.random.default_rng(0).random((8, 8, 3))
+    turned = write(tmp_path / "c.nc", x=None, y=None, intensity=(("x", "y", "sample"), pictures))
+    read = digits.read_inputs(turned, None).inputs
+    np.testing.assert_allclose(read[:, 0], pictures.transpose(2, 1, 0), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"y": None}, "lacks y; got variables x; expected x, y"),
+        ({"x": ("sample", [1.0, np.nan])}, "'x' in .* holds values that are not finite"),
+        ({"x": (("sample", "k"), np.ones((2, 3)))}, "field 'x' in .* has the wrong shape; got sample 2, k 3; expected"),
+        ({"x": ("sample", ["a", "b"])}, "'x' in .* does not hold real numbers"),
+    ],
+)
+def test_bad_files_are_explained(task, tmp_path, changes, message):
+    with pytest.raises(DataError, match=message):
+        task.read_inputs(write(tmp_path / "a.nc", **changes), None)
+
+
+def test_pictures_of_another_size_and_steps_are_refused(digits, tmp_path):
+    path = write(tmp_path / "a.nc", x=None, y=None, intensity=(("sample", "y", "x"), np.ones((2, 8, 9))))
+    with pytest.raises(DataError, match=r"got sample 2, y 8, x 9; expected sample \(any number\), y 8, x 8"):
+        digits.read_inputs(path, None)
+    with pytest.raises(DataError, match="no steps in time; got 3 steps"):
+        digits.read_inputs(path, 3)
+
+
+def test_a_run_from_nothing_to_a_page(monkeypatch, tmp_path):
+    found = {solver.key: solver for solver in (Affine(), Constant())}
+    monkeypatch.setattr(registry, "solvers", lambda: found)
+    finished = run("digits", solver="affine", out=tmp_path)
+    assert finished.metrics["accuracy"] > 0.9
+    record = finished.record
+    assert record.status == "finished"
+    assert record.baselines["constant"].metrics["test"]["accuracy"] < 0.2
+    assert record.dataset.hash == Classification.prepare(registry.problem("digits"), "tiny", NONE).dataset["hash"]
+    page = (finished.folder / "report.html").read_text()
+    assert "Handwritten digits" in page
+    again = evaluate_run(finished.folder)
+    assert again.metrics["nll"] == again.recorded["nll"]
+    pictures = (("sample", "y", "x"), registry.problem("digits").samples()[0][:5, 0].numpy())
+    predicted = predict_file(finished.folder, write(tmp_path / "a.nc", x=None, y=None, intensity=pictures))
+    assert predicted["predicted"].values.tolist() == [0, 1, 2, 3, 4]
+    assert [entry.state for entry in export_run(finished.folder, ("torch",))] == ["ok"]

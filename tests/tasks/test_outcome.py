@@ -1,0 +1,188 @@
+"""Scores of outcomes and constraints, and what a task says of problems that have them."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from rotators import TrajectoryRotator
+from sklearn.metrics import roc_auc_score
+from torch import nn
+
+from sciml.core import registry
+from sciml.core.types import Prediction
+from sciml.tasks.trajectories import Trajectories, TrajectoriesConfig
+from sciml.tasks.trajectories._outcome import (
+    area_under_curve,
+    constraint_scores,
+    map_inputs,
+    named_parameters,
+    outcome_scores,
+    summary_scores,
+)
+from sciml.tasks.trajectories._task import _errors, whole_error
+
+TANK = Path(__file__).parent.parent / "fixtures" / "warm_tank"
+
+
+@pytest.fixture(scope="module")
+def task(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SCIML_HOME", str(tmp_path_factory.mktemp("tank")))
+        return Trajectories.prepare(registry.problem(TANK), "tiny", TrajectoriesConfig(window=None))
+
+
+class Shifted(TrajectoryRotator):
+    """Answers with the truth of a split plus a constant per field; optionally NaN for the first sample."""
+
+    def __init__(self, task, shift, broken=False):
+        self.task, self.shift, self.broken = task, torch.tensor(shift), broken
+
+    def predict(self, module, inputs):
+        for name in ("test", "valid"):
+            states = self.task.source.split(name).states
+            if states[:, 0].equal(inputs.state):
+                found = states + self.shift
+                found[:, 0] = inputs.state
+                if self.broken:
+                    found[0, 3:] = math.nan
+                return Prediction(found)
+        assert len(inputs.state) == 225, "it was asked for something else than the map of outcomes"
+        return Prediction(inputs.state[:, None].expand(-1, len(inputs.times), -1))
+
+
+def test_the_area_is_that_of_scikit_learn():
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(5):
+        scores = (10 * torch.rand(40, generator=generator)).round() / 10  # with ties
+        positive = torch.rand(40, generator=generator) < 0.4
+        assert area_under_curve(scores, positive) == pytest.approx(roc_auc_score(positive.numpy(), scores.numpy()))
+    assert area_under_curve(scores, torch.ones(40, dtype=torch.bool)) is None
+
+
+def test_the_truth_has_every_outcome_right_and_no_violation(task):
+    found = task.examine(Shifted(task, [0.0, 0.0, 0.0]), nn.Identity()).metrics
+    assert found["outcome/accuracy"] == 1.0
+    assert found["outcome/auc"] == 1.0
+    assert found["constraint/shares"] < 1e-6
+    assert found["constraint/positivity"] < 1e-6
+    assert found["mae/temperature"] == found["mae/fuel"] == 0.0
+    assert "window/relative_l2" not in found
+
+
+def test_errors_per_field_are_in_its_units_and_violations_are_the_largest(task):
+    found = task.examine(Shifted(task, [2.0, 0.5, -0.25]), nn.Identity()).metrics
+    assert found["mae/temperature"] == pytest.approx(2.0, rel=1e-5)
+    assert found["mae/fuel"] == pytest.approx(0.5, rel=1e-5)
+    assert found["constraint/shares"] == pytest.approx(0.25, abs=1e-5)
+    lowest = float(task.source.split("test").states[:, 1:, 2].min())
+    assert found["constraint/positivity"] == pytest.approx(0.25 - lowest, abs=1e-5)
+    assert found["outcome/accuracy"] < 1.0
+
+
+def test_a_prediction_that_breaks_down_is_wrong_and_undecided(task):
+    states = task.source.split("test").states.double()
+    params = named_parameters(task.problem, task.source.split("test").parameters)
+    broken = states.clone()
+    broken[0] = math.nan
+    whole = outcome_scores(task.problem, Prediction(states), states, params)
+    spoilt = outcome_scores(task.problem, Prediction(broken), states, params)
+    assert spoilt["outcome/accuracy"] == pytest.approx(1 - 1 / len(states))
+    assert spoilt["outcome/auc"] <= whole["outcome/auc"]
+    assert all(math.isnan(v) for v in constraint_scores(task.problem, broken, params).values())
+
+
+def test_problems_without_outcome_or_constraints_have_no_such_scores(rotation):
+    problem, states = registry.problem(rotation), torch.zeros(2, 3, 2)
+    assert outcome_scores(problem, Prediction(states), states, {}) == {}
+    assert summary_scores(problem, torch.arange(3.0), Prediction(states), states, {}) == {}
+    assert map_inputs(problem, problem.grid(()), 3) is None
+    assert constraint_scores(problem, states, {}) == {}
+
+
+def test_summaries_are_scored_where_both_have_them(task):
+    """All temperatures 2 higher: a peak 2 too high in every case, and a crossing where there was none is not scored."""
+    found = task.examine(Shifted(task, [2.0, 0.0, 0.0]), nn.Identity()).metrics
+    split = task.source.split("test")
+    true = task.problem.summarise(task.source.layout.times, split.states.double(), {})
+    happens = int(true["runaway_time"].isfinite().sum())
+    assert 0 < happens < len(split)
+    assert found["summary/peak_temperature"] == pytest.approx(2.0, rel=1e-5)
+    assert found["compared/peak_temperature"] == len(split)
+    assert found["compared/runaway_time"] == happens
+    assert found["summary/runaway_time"] > 0.5  # all cross at the first step
+    exact = task.examine(Shifted(task, [0.0, 0.0, 0.0]), nn.Identity())
+    assert exact.metrics["summary/runaway_time"] == 0.0
+    assert (
+        task.examine(Shifted(task, [0.0, 0.0, 0.0], broken=True), nn.Identity()).metrics["compared/peak_temperature"]
+        == len(split) - 1
+    )
+    torch.testing.assert_close(
+        torch.as_tensor(exact.arrays["summary_runaway_time"].values), true["runaway_time"], equal_nan=True
+    )
+    assert exact.arrays["summary_peak_temperature"].attrs["role"] == "summary"
+    never = task.examine(Shifted(task, [-9.0, 0.0, 0.0]), nn.Identity()).metrics
+    assert never["compared/runaway_time"] == 0 and "summary/runaway_time" not in never
+
+
+def test_what_a_solver_states_itself_comes_before_what_its_states_say(task):
+    class Stating(Shifted):
+        def predict(self, module, inputs):
+            found = super().predict(module, inputs)
+            count = len(found.mean)
+            stated = {"chance": torch.zeros(count), "summary/peak_temperature": torch.full((count,), 7.0)}
+            return found._replace(stats=stated)
+
+    found = task.examine(Stating(task, [0.0, 0.0, 0.0]), nn.Identity())
+    states = task.source.split("test").states
+    happened = task.problem.chance(states, {}) > 0.5
+    assert found.metrics["outcome/accuracy"] == pytest.approx(float((~happened).double().mean()))
+    assert found.metrics["outcome/auc"] == 0.5
+    peaks = states[..., 0].amax(1)
+    assert found.metrics["summary/peak_temperature"] == pytest.approx(float((7 - peaks).abs().mean()), rel=1e-5)
+    assert found.metrics["mae/temperature"] == 0.0
+    assert found.arrays["chance"].values.tolist() == [0.0] * len(states)
+
+
+def test_the_map_varies_two_parameters_and_holds_the_others_mid_range(task):
+    states, parameters = map_inputs(task.problem, task.grid, 5)
+    energy, place, duration = parameters.unbind(1)
+    assert states.shape == (25, 3)
+    torch.testing.assert_close(duration, torch.full((25,), math.sqrt(0.3 * 0.6)))  # it is drawn by its logarithm
+    torch.testing.assert_close(place[:5], torch.linspace(0, 1, 5))
+    torch.testing.assert_close(energy[::5], torch.linspace(0.4, 1.2, 5))
+    assert (energy[:5] == energy[0]).all()
+    found = task.examine(Mapped(task, [0.0, 0.0, 0.0]), nn.Identity()).arrays["chance_map"]
+    assert found.dims == ("energy", "place")
+    fuel = 0.8 - 0.6 * (found["energy"] + found["place"]) / 2.2
+    np.testing.assert_allclose(found, 1 / (1 + np.exp(-(0.4 - fuel) / 0.05)), rtol=1e-4)
+
+
+class Mapped(Shifted):
+    """On the map, fuel is left the less the more energy and the farther from the wall."""
+
+    def predict(self, module, inputs):
+        if len(inputs.state) == 225:
+            fuel = 0.8 - 0.6 * (inputs.parameters[:, 0] + inputs.parameters[:, 1]) / 2.2
+            found = inputs.state[:, None].repeat(1, len(inputs.times), 1)
+            found[:, -1, 1] = fuel
+            return Prediction(found)
+        return super().predict(module, inputs)
+
+
+def test_fields_of_different_units_are_validated_in_standard_deviations(task, monkeypatch):
+    """All units of the tank are 1; with others, an error of a field counts by its spread and not by its unit."""
+    solver, true = Shifted(task, [0.3, 0.0, 0.0]), task.source.split("valid").states
+    plain = float(whole_error(_errors(true + solver.shift, true)).double().mean())
+    assert task.validate(solver, nn.Identity()) == pytest.approx(plain, rel=1e-3)
+    fields = list(task.problem.fields)
+    mixed = [*fields[1:], _with_units(fields[0], "K")]
+    monkeypatch.setattr(type(task.problem), "fields", property(lambda self: mixed), raising=False)
+    scaled = float((solver.shift.flatten() / task.statistics.field_std).abs().double().mean())
+    assert task.validate(solver, nn.Identity()) == pytest.approx(scaled, rel=1e-3)
+    assert scaled != pytest.approx(plain, rel=0.1)
+
+
+def _with_units(field, units):
+    return type(field)(field.name, field.symbol, units, field.long_name)
