@@ -5,7 +5,7 @@ from itertools import accumulate
 from pathlib import Path
 
 from benchmarks._harness import Row
-from sciml.report._svg import draw, scale_axis, style
+from sciml.draw import plot, scale_axis, style
 
 
 def write_trails(row: Row, folder: Path) -> Path:
@@ -26,7 +26,7 @@ def write_trails(row: Row, folder: Path) -> Path:
         for side, runs in row.trails.items()
     )
     name = re.sub(r"\W+", "-", row.case.split(", to")[0])
-    figure = draw(name, paint, title=row.case, caption="", alt=ends)
+    figure = plot(name, paint, title=row.case, caption="", alt=ends)
     path = folder / f"{name}.svg"
     folder.mkdir(parents=True, exist_ok=True)
     path.write_text(figure.svg, encoding="utf-8")

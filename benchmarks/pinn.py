@@ -11,23 +11,34 @@ no time, and its note says what it reached. Notes also give the median error of 
 
 import math
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from statistics import median
-from typing import Any
 
 import torch
+from torch import Tensor
 
 from benchmarks import Row, paired, version
 from sciml.core import registry, rng
 from sciml.core.config import override
-from sciml.solvers.pinn import DeepXDEConfig, Fit, deepxde, make_deepxde_model, train_deepxde
-from sciml.tasks.collocation import Collocation
-from sciml.train import Spec
+from sciml.solvers.pinn import (
+    PINN,
+    DeepXDEConfig,
+    PINNConfig,
+    PINNSolver,
+    deepxde,
+    make_deepxde_model,
+    train_deepxde,
+)
+from sciml.tasks.collocation import COLLOCATION, CollocationBench, CollocationConfig, CollocationExamples
+from sciml.train import Recipe
 
 TARGETS = (1e-3, 1e-5)
 LOOKS = (0.3, 1.0, 3.0, 10.0, 30.0)
 """Seconds at which the errors are told."""
+SOLVER = PINNSolver()
+
+PINNRecipe = Recipe[PINNConfig, CollocationConfig]
 
 
 @dataclass(frozen=True)
@@ -74,7 +85,7 @@ CASES = (
 class Clock:
     """Seconds of training, without those of the examinations, and when each target was met."""
 
-    task: Collocation
+    bench: CollocationBench
     budget: float
     spent: float = 0.0
     error: float = float("inf")
@@ -85,11 +96,11 @@ class Clock:
         """Go on."""
         self._since = time.process_time()
 
-    def look(self, values: Any) -> bool:
-        """Stop, compare ``predict()`` with the reference; whether all is done. `start` goes on."""
+    def look(self, values: Callable[[], Tensor]) -> bool:
+        """Stop, compare ``values()`` with the reference; whether all is done. `start` goes on."""
         self.spent += time.process_time() - self._since
-        gap = values() - self.task.reference
-        self.error = float(gap.norm() / self.task.reference.norm())
+        gap = values() - self.bench.reference
+        self.error = float(gap.norm() / self.bench.reference.norm())
         self.trail.append((self.spent, self.error))
         for target in TARGETS:
             if self.error < target:
@@ -111,39 +122,38 @@ def race(quick: bool) -> Iterable[Row]:
             yield _step_time(case, engine, repeats=5 if quick else 15)
 
 
-def _task(case: Case) -> tuple[Any, Collocation]:
-    recipe = override(registry.solver("pinn").recipe("tiny"), [f"task.case={case.case}", *case.settings])
-    return recipe, Collocation.prepare(registry.problem(case.problem), "tiny", recipe.task)
+def _bench(case: Case) -> tuple[PINNRecipe, CollocationBench]:
+    recipe = override(SOLVER.recipe("tiny"), [f"task.case={case.case}", *case.settings])
+    return recipe, COLLOCATION.prepare(registry.problem(case.problem), "tiny", recipe.task)
 
 
 def _ours(case: Case, seed: int) -> tuple[Clock, int]:
     """Our recipe to the targets; clock and steps."""
-    recipe, task = _task(case)
-    module, fit = _built(recipe, task, seed)
-    clock = Clock(task, case.budget)
+    recipe, bench = _bench(case)
+    module = _built(recipe, bench, seed)
+    rule = SOLVER.step_rule(module, bench.examples, recipe.train)
+    clock, taken = Clock(bench, case.budget), 0
     clock.start()
     for step in range(recipe.train.steps):
-        fit.step(fit.whole, step / recipe.train.steps)
-        if clock.look(lambda: module(task.lattice).detach()) or fit.stopped:
+        rule.step(rule.whole, step / recipe.train.steps)
+        taken = step + 1
+        if clock.look(lambda: module(bench.lattice).detach()) or rule.stopped:
             break
-    return clock, step + 1
+    return clock, taken
 
 
-def _built(recipe: Any, task: Collocation, seed: int) -> tuple[Any, Fit]:
-    solver = registry.solver("pinn")
+def _built(recipe: PINNRecipe, bench: CollocationBench, seed: int) -> PINN:
     rng.seed_everything(seed)
-    module = solver.build(task.problem, Spec(recipe.model, recipe.task, task.grid, task.statistics))
-    fit = solver.advance(module, task.examples, recipe.train)
-    return module, fit
+    return SOLVER.build(bench.problem, recipe.model, bench.context)
 
 
 def _theirs(case: Case, seed: int) -> tuple[Clock, int]:
     """The published recipe to the targets; clock and steps of Adam plus iterations of L-BFGS."""
-    _, task = _task(case)
-    clock, taken = Clock(task, case.budget), [0]
+    _, bench = _bench(case)
+    clock, taken = Clock(bench, case.budget), [0]
     with deepxde() as dde:
-        model, unknowns = make_deepxde_model(dde, task.statement, case.recipe, seed=seed)
-        points = task.lattice.numpy()
+        model, unknowns = make_deepxde_model(dde, bench.statement, case.recipe, seed=seed)
+        points = bench.lattice.numpy()
 
         class Watch(dde.callbacks.Callback):
             def on_epoch_end(self) -> None:
@@ -197,7 +207,7 @@ def _words(seconds: list[float | None]) -> str:
 
 def _step_time(case: Case, engine: str, repeats: int) -> Row:
     """One step of Adam on the peer's network, points and precision; a traced step is compiled before the clock."""
-    recipe, task = _task(case)
+    recipe, bench = _bench(case)
     peer = case.recipe
     recipe = override(
         recipe,
@@ -210,16 +220,15 @@ def _step_time(case: Case, engine: str, repeats: int) -> Row:
             "model.optimise.method=adam",
             f"model.optimise.engine={engine}",
             f"model.optimise.compile={str(engine == 'traced').lower()}",
-            f"task.points={peer.domain + peer.boundary + (peer.initial if task.statement.domain.time else 0)}",
+            f"task.points={peer.domain + peer.boundary + (peer.initial if bench.statement.domain.time else 0)}",
             f"task.face_points={max(1, peer.boundary // 2)}",
         ],
     )
-    task = Collocation.prepare(task.problem, "tiny", recipe.task)
-    module, _ = _built(recipe, task, 0)
-    module.float()
-    fit = registry.solver("pinn").advance(module, _single(task.examples), recipe.train)
+    bench = COLLOCATION.prepare(bench.problem, "tiny", recipe.task)
+    module = _built(recipe, bench, 0).float()
+    rule = SOLVER.step_rule(module, _single(bench.examples), recipe.train)
     with deepxde() as dde:
-        model, unknowns = make_deepxde_model(dde, task.statement, peer, seed=0)
+        model, unknowns = make_deepxde_model(dde, bench.statement, peer, seed=0)
         train_deepxde(dde, model, peer.model_copy(update={"adam": 1, "lbfgs": 0}), unknowns, [])
         state = model.train_state
         count = len(state.X_train)
@@ -230,7 +239,7 @@ def _step_time(case: Case, engine: str, repeats: int) -> Row:
 
         def ours() -> None:
             for _ in range(10):
-                fit.step(fit.whole, 0.0)
+                rule.step(rule.whole, 0.0)
 
         seconds = paired(ours, theirs, repeats=repeats)
     return Row(
@@ -239,11 +248,11 @@ def _step_time(case: Case, engine: str, repeats: int) -> Row:
         peer="deepxde",
         peer_version=version("deepxde"),
         peer_s=seconds[1] / 10,
-        note=f"same network; float32; ours {len(task.examples)} points, peer {count} with those of faces",
+        note=f"same network; float32; ours {len(bench.examples)} points, peer {count} with those of faces",
     )
 
 
-def _single(examples: Any) -> Any:
+def _single(examples: CollocationExamples) -> CollocationExamples:
     """The examples in single precision."""
     examples.points = examples.points.float()
     examples.faces = {i: points.float() for i, points in examples.faces.items()}

@@ -13,19 +13,20 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate, pad
 
 from benchmarks import Row, difference, paired, version
-from sciml.core.problem import Field, Problem
+from sciml.core.capabilities import HasTrajectories
+from sciml.core.problem import Field
 from sciml.core.types import Axis, Grid
 from sciml.data import Statistics
 from sciml.nn import Upsample
 from sciml.solvers.baselines import FNOConfig, FNOSolver, UNetConfig, UNetSolver
 from sciml.solvers.sinenet import SineNetConfig, SineNetSolver, width_for
-from sciml.tasks.forecast import ForecastConfig
-from sciml.train import Spec, count_parameters, match_parameters
+from sciml.tasks.forecast import ForecastContext
+from sciml.train import count_parameters, match_parameters
 
 SIZE, BATCH, HISTORY, FIELDS = 32, 16, 2, 3
 PARAMETERS = 300_000
 GRID = Grid((Axis("y", SIZE, 0.0, 1.0), Axis("x", SIZE, 0.0, 1.0)))
-PROBLEM = Problem(
+PROBLEM = HasTrajectories(
     name="race",
     title="race",
     equation="",
@@ -33,14 +34,20 @@ PROBLEM = Problem(
     boundary={"y": "periodic", "x": "periodic"},
     citation="",
 )
+CONTEXT = ForecastContext(
+    grid=GRID,
+    statistics=Statistics(torch.zeros(FIELDS), torch.ones(FIELDS), torch.zeros(0), torch.zeros(0)),
+    history=HISTORY,
+    dt=1.0,
+    steps=1,
+)
 
 
 def race(quick: bool) -> Iterable[Row]:
     """Rows for wave counts, stock layers, memory layout, precision and threads."""
     repeats = 5 if quick else 15
     torch.manual_seed(0)
-    states = torch.randn(BATCH, HISTORY, FIELDS, SIZE, SIZE)
-    inputs = (states, torch.ones(BATCH, 1))
+    inputs = torch.randn(BATCH, HISTORY * FIELDS, SIZE, SIZE)
     yield from _against_networks((1, 4) if quick else (1, 2, 4, 8), inputs, repeats)
     network = _sinenet(2)
     for work in (_forward, _train):
@@ -56,11 +63,13 @@ def race(quick: bool) -> Iterable[Row]:
         yield _row(f"K=2 {work.__name__[1:]} 1 thread", ours, "2 threads", _threads(2, ours), repeats)
 
 
-def _against_networks(waves: Iterable[int], inputs: tuple[Tensor, Tensor], repeats: int) -> Iterator[Row]:
+def _against_networks(waves: Iterable[int], inputs: Tensor, repeats: int) -> Iterator[Row]:
     unet, fno = UNetSolver(), FNOSolver()
+    unet_config = match_parameters(unet, PROBLEM, UNetConfig(levels=3), CONTEXT, PARAMETERS)
+    fno_config = match_parameters(fno, PROBLEM, FNOConfig(modes=8), CONTEXT, PARAMETERS)
     peers = {
-        "U-Net": unet.network(PROBLEM, _spec(match_parameters(unet, PROBLEM, _spec(UNetConfig(levels=3)), PARAMETERS))),
-        "FNO": fno.network(PROBLEM, _spec(match_parameters(fno, PROBLEM, _spec(FNOConfig(modes=8)), PARAMETERS))),
+        "U-Net": unet.network(PROBLEM, unet_config, CONTEXT),
+        "FNO": fno.network(PROBLEM, fno_config, CONTEXT),
     }
     for count in waves:
         network = _sinenet(count)
@@ -83,33 +92,27 @@ def _row(case: str, ours: Callable[[], Tensor], peer: str, theirs: Callable[[], 
     return Row(case=case, ours_s=ours_s, peer=peer, peer_version=torch.__version__, peer_s=peer_s, equal=equal)
 
 
-def _spec(model: Any) -> Spec[Any]:
-    none = torch.zeros(0)
-    statistics = Statistics(torch.zeros(FIELDS), torch.ones(FIELDS), none, none)
-    return Spec(model, ForecastConfig(history=HISTORY), GRID, statistics)
-
-
 def _sinenet(waves: int) -> nn.Module:
     config = SineNetConfig(waves=waves, levels=3, width=12)
     channels = {"channels_in": HISTORY * FIELDS, "channels_out": FIELDS}
     multiplier = width_for(PARAMETERS, waves, config=config, **channels)
-    return SineNetSolver().network(PROBLEM, _spec(config.model_copy(update={"multiplier": multiplier})))
+    return SineNetSolver().network(PROBLEM, config.model_copy(update={"multiplier": multiplier}), CONTEXT)
 
 
-def _forward(network: nn.Module, inputs: tuple[Tensor, Tensor]) -> Callable[[], Tensor]:
+def _forward(network: nn.Module, inputs: Tensor) -> Callable[[], Tensor]:
     def run() -> Tensor:
         with torch.no_grad():
-            return network(*inputs).float()
+            return network(inputs).float()
 
     return run
 
 
-def _train(network: nn.Module, inputs: tuple[Tensor, Tensor]) -> Callable[[], Tensor]:
+def _train(network: nn.Module, inputs: Tensor) -> Callable[[], Tensor]:
     """Forward, backward, and the gradients as one vector (no update, so that both sides see the same weights)."""
 
     def run() -> Tensor:
         network.zero_grad()
-        network(*inputs).float().square().mean().backward()
+        network(inputs).float().square().mean().backward()
         return torch.cat([p.grad.flatten() for p in network.parameters() if p.grad is not None])
 
     return run
@@ -143,7 +146,7 @@ def _stock_upsampling() -> Any:
 
 
 def _contiguous() -> Any:
-    return patch("sciml.solvers.sinenet._network.fold_time", lambda states: states.flatten(1, 2))
+    return patch("sciml.models._sinenet.channels_last", lambda x: x)
 
 
 def _autocast(work: Callable[[], Tensor]) -> Callable[[], Tensor]:

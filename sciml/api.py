@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import xarray
 
@@ -9,49 +10,43 @@ from sciml import DEFAULT_PROBLEM
 from sciml.core import registry
 from sciml.core.errors import UserError
 from sciml.core.progress import Progress
-from sciml.report import write_discovery, write_run
-from sciml.study import Discovery, Examined, Exported, Run, evaluate_run, export_run, predict_run, run_discovery
+from sciml.discovery import TableData, parse_values, read_table
+from sciml.report import write_run
+from sciml.study import (
+    Examined,
+    Exported,
+    Run,
+    RunRequest,
+    evaluate_run,
+    export_run,
+    make_discovery_request,
+    make_request,
+    open_problem,
+    predict_run,
+)
+from sciml.study import apply_tool as _apply_tool
 from sciml.study import run as _run
 
-__all__ = ["discover", "evaluate", "export", "predict", "run"]
+__all__ = ["discover", "evaluate", "export", "predict", "run", "tool"]
 
 
 def run(
-    problem: str | Path = DEFAULT_PROBLEM,
+    problem: str | Path | TableData = DEFAULT_PROBLEM,
     *,
-    solver: str | None = None,
-    preset: str = "tiny",
-    seed: int = 0,
-    settings: Sequence[str] = (),
-    parameters: int | None = None,
-    out: str | Path = "runs",
-    resume: bool = False,
-    device: str = "auto",
-    threads: int = 1,
-    workers: int = 1,
     progress: Progress | None = None,
+    **options: Any,  # Any: the fields of RunRequest, which checks them
 ) -> Run | None:
     """Solve a problem from nothing to a page: `sciml.study.run`, then ``report.html`` in the run folder.
 
-    Arguments, returns and errors are those of `sciml.study.run`.
+    Arguments:
+        problem: a registered name, the path of a problem folder, or a table of one's own.
+        progress: where to report.
+        options: everything else of `sciml.study.RunRequest`: ``solver="fno"``, ``preset="small"``, ``seed=1``,
+            ``settings=["train.steps=100"]``, …
+
+    Returns and errors are those of `sciml.study.run`.
     """
-    finished = _run(
-        problem,
-        solver=solver,
-        preset=preset,
-        seed=seed,
-        settings=settings,
-        parameters=parameters,
-        out=out,
-        resume=resume,
-        device=device,
-        threads=threads,
-        workers=workers,
-        progress=progress,
-    )
-    if finished is not None:
-        write_run(finished.folder, problem=registry.problem(problem))
-    return finished
+    return _run_to_page(make_request(problem, options), progress)
 
 
 def discover(
@@ -60,55 +55,51 @@ def discover(
     data: str | Path | None = None,
     known: str = "",
     values: Sequence[str] = (),
-    solver: str = "upinn",
     engine: str = "operon",
     members: int | None = None,
-    preset: str = "tiny",
-    seed: int = 0,
-    settings: Sequence[str] = (),
     anyway: bool = False,
     compare: bool = True,
-    out: str | Path = "runs",
     progress: Progress | None = None,
-) -> Discovery:
-    """Find the hidden part of an equation: `sciml.study.run_discovery`, then ``report.html`` in its folder.
+    **options: Any,  # Any: the fields of RunRequest, which checks them
+) -> Run | None:
+    """Find the hidden part of an equation: a `run` that names the hidden term it measured.
 
     Arguments:
         problem: a registered problem with a hidden term, or the path of a problem folder.
         data, known, values: instead of it, a CSV file, the known part of its equations as text, and values of scalars
             in that (``a=1.3``).
+        engine: what looks for formulas: operon, sparse or pysr.
+        members: independent fits that must agree, for a solver that has them; None for the recipe's.
+        anyway: look for formulas even where the data do not determine them.
+        compare: whether the spline baseline is run too, with the same naming.
+        progress: where to report.
+        options: as for `run`; the solver is ``upinn`` unless another is named.
 
-    Other arguments, returns and errors are those of `sciml.study.run_discovery`.
+    Returns: the run. ``record.conclusion.words`` has the equations, ``record.conclusion.details`` the formulas with
+        their intervals, the fronts, the identifiability and the trial.
+
+    Raises: UserError for a table that is not in order, an engine that cannot run here, and as `sciml.study.run`.
     """
-    if (problem is None) == (data is None):
+    if data is not None and problem is None:
+        subject = read_table(Path(data), known, parse_values(values)).source
+    elif problem is not None and data is None:
+        if known or values:
+            raise UserError("the known part of a registered problem is its own", fix="Leave out --known and --value.")
+        subject = problem
+    else:
         raise UserError(
             "discovery needs either a problem or a table of data",
             got="both" if problem else "neither",
             fix='For example `sciml discover NAME`, or `sciml discover --data my.csv --known "x\' = a*x"`.',
         )
-    if data is None:
-        assert problem is not None
-        if known or values:
-            raise UserError("the known part of a registered problem is its own", fix="Leave out --known and --value.")
-        subject = registry.problem(problem)
-    else:
-        from sciml.solvers.discovery import parse_values, read_table
+    request = make_discovery_request(subject, options, engine=engine, anyway=anyway, members=members, compare=compare)
+    return _run_to_page(request, progress)
 
-        subject = read_table(Path(data), known, parse_values(values))
-    finished = run_discovery(
-        subject,
-        solver=solver,
-        engine=engine,
-        members=members,
-        preset=preset,
-        seed=seed,
-        settings=tuple(settings),
-        anyway=anyway,
-        compare=compare,
-        out=Path(out),
-        progress=progress,
-    )
-    write_discovery(finished.folder)
+
+def _run_to_page(request: RunRequest, progress: Progress | None) -> Run | None:
+    finished = _run(request, progress=progress)
+    if finished is not None:
+        write_run(finished.folder, problem=open_problem(request.problem))
     return finished
 
 
@@ -134,3 +125,29 @@ def export(
 ) -> list[Exported]:
     """Write a finished run as standalone programs: `sciml.study.export_run`."""
     return export_run(folder, formats, problem=problem)
+
+
+def tool(
+    name: str,
+    folder: str | Path,
+    *,
+    settings: Sequence[str] = (),
+    resume: bool = False,
+    problem: str | Path | None = None,
+    progress: Progress | None = None,
+) -> Run:
+    """Apply a tool to a finished run: `sciml.study.apply_tool`, then ``report.html`` in the child's folder.
+
+    Arguments:
+        name: key of the tool.
+        folder: the run.
+        settings: ``key=value`` changes to the tool's settings.
+        resume: go on with the newest child of this name.
+        problem: the folder of the run's problem, if that is not registered.
+        progress: where to report.
+
+    Returns and errors are those of `sciml.study.apply_tool`.
+    """
+    child = _apply_tool(name, folder, settings=settings, resume=resume, problem=problem, progress=progress)
+    write_run(child.folder, problem=None if problem is None else registry.find_problem(problem))
+    return child

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from sciml.testing import PROBLEMS
+
 
 @pytest.fixture(autouse=True, scope="session")
 def _one_thread():
@@ -33,10 +35,23 @@ def _no_network(monkeypatch):
 @pytest.fixture
 def advection() -> Path:
     """The folder of a small real problem: advection on a periodic box, solved exactly."""
-    return Path(__file__).parent / "fixtures" / "periodic_advection"
+    return PROBLEMS / "periodic_advection"
 
 
 @pytest.fixture
 def rotation() -> Path:
     """The folder of a small real problem without space: rotation in the plane, solved exactly."""
-    return Path(__file__).parent / "fixtures" / "plane_rotation"
+    return PROBLEMS / "plane_rotation"
+
+
+@pytest.fixture
+def discovered(tmp_path):
+    """A function: run a solver without baselines and name the hidden term it measured; the run's record."""
+    from sciml.study import make_discovery_request, run
+
+    def discover(problem, solver="spline_derivative", *, engine="sparse", seed=0, out=None, **task):
+        settings = [f"task.{name}={value}" for name, value in task.items()]
+        options = {"solver": solver, "seed": seed, "settings": settings, "out": out or tmp_path / "runs"}
+        return run(make_discovery_request(problem, options, engine=engine, compare=False)).record
+
+    return discover

@@ -1,23 +1,20 @@
 """A substance that is carried, spreads and grows in the plane; the growth is hidden."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from types import MappingProxyType
+from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
-from sciml.core.capabilities import HasHiddenTerm, HeldOut, ObservationPlan, Observations
-from sciml.core.errors import UserError
+from sciml.core.capabilities import HasHiddenTerm, HeldOut, HiddenSpec
+from sciml.core.clock import Clock
 from sciml.core.problem import Field
-from sciml.core.types import Params
+from sciml.core.statement import Statement
 
 from . import equations, reference
 
 
 @dataclass(frozen=True, kw_only=True)
 class AdvectionDiffusionHidden(HasHiddenTerm):
-    """Wind and diffusion are told, growth is not.
+    """Wind and diffusion are known, growth is not.
 
         c_t = D (c_xx + c_yy) − v c_x − w c_y + H(c, c_x, c_y),  H = r c − s c²
 
@@ -26,67 +23,21 @@ class AdvectionDiffusionHidden(HasHiddenTerm):
     hundred points scattered in space and time, two per cent of noise.
     """
 
-    inputs: tuple[str, ...] = ("c", "c_x", "c_y", "c_xx", "c_yy")
-    hidden_inputs: tuple[str, ...] = ("c", "c_x", "c_y")
-    library: tuple[str, ...] = equations.LIBRARY
-    operators: tuple[str, ...] = ("add", "sub", "mul", "div")
-    unknowns: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
-    plan: ObservationPlan = equations.PLAN
-    coordinate_units: Mapping[str, str] = field(
-        default_factory=lambda: MappingProxyType({"t": "s", "y": "m", "x": "m"})
-    )
+    hidden: HiddenSpec = equations.HIDDEN
 
-    def known(self, time: Tensor, inputs: Tensor, scalars: Params) -> Tensor:
-        """D (c_xx + c_yy) − v c_x − w c_y."""
-        return equations.known(inputs)
+    def hidden_statement(self, trajectory: int = 0) -> Statement:
+        """See `equations.statement`."""
+        return equations.statement(equations.STARTS[trajectory])
 
-    def hidden(self, time: Tensor, inputs: Tensor) -> Tensor:
-        """Growth, r c − s c²."""
-        return equations.hidden(inputs)
-
-    def known_formulas(self) -> tuple[str, ...]:
-        """The known part as text."""
-        v, w = equations.WIND
-        return (f"{equations.DIFFUSIVITY}*(c_xx + c_yy) - {v}*c_x - {w}*c_y",)
-
-    def hidden_formulas(self) -> tuple[str, ...]:
-        """The hidden part as text."""
-        return (f"{equations.GROWTH}*c - {equations.CROWDING}*c**2",)
-
-    def observations(self, plan: ObservationPlan, generator: torch.Generator) -> tuple[Observations, ...]:
-        """Points scattered at random over time and square, Gaussian noise of a share of the mean magnitude."""
-        if not 1 <= plan.trajectories <= len(equations.STARTS):
-            raise UserError(f"problem {self.name!r} has other trajectories", got=plan.trajectories,
-                            expected=f"1 to {len(equations.STARTS)}")  # fmt: skip
-        seen = []
-        for plumes in equations.STARTS[: plan.trajectories]:
-            where = torch.rand((plan.points, 3), generator=generator, dtype=torch.float64)
-            where[:, 0] *= equations.END
-            true = reference.inputs(where, plumes)[:, :1]
-            sigma = plan.noise * true.abs().mean(0)
-            noise = torch.randn(true.shape, generator=generator, dtype=torch.float64)
-            seen.append(Observations(where, true + sigma * noise, sigma))
-        return tuple(seen)
-
-    def ansatz(self, trajectory: int, coordinates: Tensor) -> tuple[Tensor, Tensor]:
-        """c₀(x, y) + t N: the initial plumes are known."""
-        time, y, x = coordinates.unbind(1)
-        start = equations.initial(y, x, equations.STARTS[trajectory])
-        return start[:, None], time[:, None] / equations.END
-
-    def reference(self, trajectory: int, coordinates: Tensor) -> Tensor:
-        """(c, c_x, c_y, c_xx, c_yy) of the Fourier series."""
-        return reference.inputs(coordinates, equations.STARTS[trajectory])
+    def reference_trajectory(self, trajectory: int, coordinates: Tensor) -> Tensor:
+        """The Fourier series."""
+        return reference.values(coordinates, equations.STARTS[trajectory])
 
     def held_out(self) -> HeldOut:
         """From two other plumes, on the reference's grid."""
-        times = torch.linspace(0.0, equations.END, 11, dtype=torch.float64)
+        times = Clock(0.0, equations.END).ticks(11)
         axis = reference.points()
         return HeldOut(times, reference.fields(times, equations.HELD_OUT)[:, None], (axis, axis))
-
-    def spread(self, states: Tensor) -> Tensor:
-        """(c, c_x, c_y, c_xx, c_yy) on the grid, by Fourier series."""
-        return reference.spread(states[:, 0])
 
 
 PROBLEM = AdvectionDiffusionHidden(

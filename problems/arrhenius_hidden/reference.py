@@ -1,27 +1,17 @@
 """Reference trajectories: DOP853 of SciPy at tolerances of 1e-12 with its dense output, one per initial condition."""
 
-from functools import cache
-from typing import Any
-
 import numpy as np
-import torch
-from scipy.integrate import solve_ivp
-from torch import Tensor
 
-from .equations import END, hidden, known
+from sciml.core.rate_equation import RateEquation
+from sciml.reference import DenseTrajectories
 
-
-@cache
-def _solution(start: tuple[float, float]) -> Any:
-    def rate(_: float, state: np.ndarray) -> np.ndarray:
-        now = torch.from_numpy(state)
-        return (known(now) + hidden(now)).numpy()
-
-    solved = solve_ivp(rate, (0.0, END), start, "DOP853", dense_output=True, rtol=1e-12, atol=1e-12)
-    assert solved.success
-    return solved.sol
+from .equations import END, STARTS, statement
 
 
-def states(start: tuple[float, float], times: Tensor) -> Tensor:
-    """``time 2`` at times from 0 to the end of what is observed, in any order, float64."""
-    return torch.from_numpy(_solution(start)(times.double().numpy()).T.copy())
+def _rate(state: np.ndarray) -> np.ndarray:
+    return np.array(_EQUATION.slope(0.0, state.tolist()))
+
+
+_EQUATION = RateEquation(statement(STARTS[0]))
+TRAJECTORIES = DenseTrajectories(_rate, np.array, END)
+"""By initial condition (c, T)."""

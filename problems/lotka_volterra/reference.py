@@ -1,12 +1,13 @@
 """Classical solver of the Lotka-Volterra equations: RK4 with steps from the bounds the invariant sets to an orbit."""
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from sciml.core.types import Params, Trajectory
-from sciml.reference import integrate
+from sciml.reference import DenseTrajectories, integrate
 
-from .equations import CLOSURES, parts, rate
+from .equations import BENCHMARK, CLOSURES, END, parts, rate
 
 RANGE = (0.5, 1.5)
 """Range of both initial populations; the prey always start below their equilibrium γ/δ."""
@@ -45,3 +46,12 @@ def simulate(params: Params, initial: Tensor, times: Tensor, *, step: float = ST
 def _largest(q: Tensor) -> Tensor:
     """A bound of r where ``r − 1 − ln r = q``: with r = 1 + u, ``u − ln(1 + u) >= u²/(2 (1 + u))`` for u >= 0."""
     return 1 + q + (q * q + 2 * q).sqrt()
+
+
+def _benchmark_rate(state: np.ndarray) -> np.ndarray:
+    numbers = {name: torch.tensor([value], dtype=torch.float64) for name, value in BENCHMARK.items()}
+    return rate(torch.from_numpy(state)[None], numbers, CLOSURES)[0].numpy()
+
+
+BENCHMARK_TRAJECTORIES = DenseTrajectories(_benchmark_rate, np.array, END)
+"""At the parameters of the benchmark, by initial condition (x, y): DOP853 at tolerances of 1e-12, dense in time."""

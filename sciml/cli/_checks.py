@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from sciml.cli._failures import failures
 from sciml.core import paths, registry
 from sciml.core.errors import StorageError
 
@@ -27,7 +28,7 @@ class Check(NamedTuple):
 
 def checks() -> list[Check]:
     """Every check, in order."""
-    return [*_packages(), _cache(), _disk(), *_torch(), _julia(), _content()]
+    return [*_packages(), _cache(), _disk(), *_torch(), _julia(), _content(), *_entries()]
 
 
 def _packages() -> Iterator[Check]:
@@ -81,3 +82,8 @@ def _julia() -> Check:
 def _content() -> Check:
     found = sorted(registry.problem_folders())
     return Check("problems", "ok" if found else "fail", ", ".join(found) or "none: the installation is incomplete")
+
+
+def _entries() -> Iterator[Check]:
+    for failure in failures():
+        yield Check(f"{failure.kind} {failure.name}", "fail", failure.reason)

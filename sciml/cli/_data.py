@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -20,7 +21,7 @@ PRESET = typer.Option("tiny", "--preset", "-p", help="tiny, small or paper.")
 def generate(
     problem: str = PROBLEM,
     preset: str = PRESET,
-    workers: int = typer.Option(1, min=1, help="Processes."),
+    workers: int = typer.Option(0, min=0, help="Processes; 0: as many as there are cores, where they pay."),
     scheduler: str = typer.Option("", help="Address of a Dask scheduler (tcp://…) to use instead of local processes."),
     json: bool = JSON,
 ) -> None:
@@ -29,44 +30,41 @@ def generate(
     from sciml.cli._cluster import executor
     from sciml.core import registry
     from sciml.core.progress import make_progress
+    from sciml.tasks import card_tables, describe_data
 
-    subject = registry.problem(problem)
-    if layer.has_samples(subject):
-        if not json:
-            typer.echo(f"Nothing to generate: the data of {subject.name} is made in memory where it is used.")
-        _describe(layer.samples_info(subject, preset), json)
-        return
-    with executor(scheduler) as pool:
-        made = layer.generate(subject, preset, workers=workers, executor=pool, progress=make_progress(quiet=json))
-    _describe(layer.info(made), json)
+    subject = registry.find_problem(problem)
+    tables = card_tables(subject, preset)
+    if layer.PresetCard.key in tables:
+        with executor(scheduler) as pool:
+            layer.generate(subject, preset, workers=workers, executor=pool, progress=make_progress(quiet=json))
+    elif not json:
+        typer.echo(f"Nothing to generate: the data of {subject.name} is made in memory where it is used.")
+    _describe(describe_data(subject, preset), json)
 
 
 @data.command()
 def info(problem: str = PROBLEM, preset: str = PRESET, json: bool = JSON) -> None:
     """Sizes, statistics and outcomes of a generated dataset, or of data that is made in memory."""
-    from sciml import data as layer
     from sciml.core import registry
+    from sciml.tasks import describe_data
 
-    subject = registry.problem(problem)
-    in_memory = layer.has_samples(subject)
-    _describe(
-        layer.samples_info(subject, preset) if in_memory else layer.info(layer.open_dataset(subject, preset)), json
-    )
+    _describe(describe_data(registry.find_problem(problem), preset), json)
 
 
 @data.command()
 def verify(problem: str = PROBLEM, preset: str = PRESET, json: bool = JSON) -> None:
     """Check hashes, units, splits, invariants and one re-simulated trajectory; exit 2 if anything is wrong."""
-    from sciml import data as layer
     from sciml.core import registry
+    from sciml.tasks import check_data
 
-    checks = layer.verify(registry.problem(problem), preset)
+    checks = check_data(registry.find_problem(problem), preset)
     if json:
-        as_json([vars(check) for check in checks])
+        as_json([{"table": key, **vars(check)} for key, found in checks.items() for check in found])
     else:
-        rows = [(check.name, "ok" if check.ok else "FAILED", check.detail) for check in checks]
-        table(f"{problem} {preset}", ["check", "result", "detail"], rows)
-    if not all(check.ok for check in checks):
+        for key, found in checks.items():
+            rows = [(check.name, "ok" if check.ok else "FAILED", check.detail) for check in found]
+            table(f"{problem} {preset}: {key}", ["check", "result", "detail"], rows)
+    if not all(check.ok for found in checks.values() for check in found):
         raise typer.Exit(2)
 
 
@@ -82,15 +80,16 @@ def export(
     from sciml import data as layer
     from sciml.core import registry
 
-    written = layer.export(layer.open_dataset(registry.problem(problem), preset), format, out)
+    written = layer.export(layer.open_dataset(registry.find_problem(problem), preset), format, out)
     if json:
         as_json({"format": format, "paths": list(map(str, written))})
     else:
         typer.echo("\n".join(f"wrote {path}" for path in written))
 
 
-def _describe(found: dict[str, object], json: bool) -> None:
+def _describe(tables: dict[str, dict[str, Any]], json: bool) -> None:
     if json:
-        as_json(found)
+        as_json(tables)
     else:
-        table("Dataset", ["", ""], list(flat(found).items()))
+        for key, numbers in tables.items():
+            table(f"Data for {key}", ["", ""], list(flat(numbers).items()))

@@ -11,7 +11,7 @@ from sciml.cli._app import app
 from sciml.cli._print import JSON, as_json, table
 
 if TYPE_CHECKING:
-    from sciml.study import Discovery
+    from sciml.study import Run
 
 
 @app.command()
@@ -24,19 +24,26 @@ def discover(
     engine: str = typer.Option("operon", "--engine", "-e", help="What looks for formulas: operon, sparse or pysr."),
     seeds: int = typer.Option(0, min=0, help="Independent fits that must agree; 0 for the recipe's."),
     preset: str = typer.Option("tiny", "--preset", "-p", help="tiny, small or paper."),
-    seed: int = typer.Option(0, min=0, help="Seed of the networks."),
+    seed: int = typer.Option(0, min=0, help="Seed of initialisation."),
     settings: list[str] = typer.Option([], "--set", help="key=value, for example task.trajectories=1; repeatable."),
     anyway: bool = typer.Option(False, "--anyway", help="Look for formulas even where data do not determine them."),
     alone: bool = typer.Option(False, "--alone", help="Leave out the spline baseline."),
     out: Path = typer.Option(Path("runs"), "--out", "-o", help="Folder for run folders."),
+    resume: bool = typer.Option(False, "--resume", help="Go on with the newest run of this name."),
+    device: str = typer.Option("auto", help="auto, cpu, cuda or cuda:N."),
+    threads: int = typer.Option(1, min=1, help="Torch threads; one is reproducible to the bit."),
+    workers: int = typer.Option(0, min=0, help="Processes that train solvers at the same time; 0: as many as cores."),
     open_page: bool = typer.Option(False, "--open", help="Open the page when done."),
     json: bool = JSON,
 ) -> None:
-    """Find the hidden part of an equation: is it identifiable, which formula, does it forecast."""
+    """Find the hidden part of an equation: is it identifiable, which formula, does it forecast.
+
+    It is `sciml run` with a naming stage after the fit, in a run folder like any other.
+    """
     from sciml import api
     from sciml.core.progress import make_progress
 
-    found = api.discover(
+    finished = api.discover(
         problem or None,
         data=data,
         known=known,
@@ -46,56 +53,66 @@ def discover(
         members=seeds or None,
         preset=preset,
         seed=seed,
-        settings=settings,
+        settings=tuple(settings),
         anyway=anyway,
         compare=not alone,
         out=out,
+        resume=resume,
+        device=device,
+        threads=threads,
+        workers=workers,
         progress=make_progress(quiet=json),
     )
+    if finished is None:  # a process of torchrun that does not lead
+        return
     if json:
-        as_json({"folder": str(found.folder), **found.found.to_dict()})
+        as_json({"folder": str(finished.folder), "record": finished.record.model_dump(mode="json", by_alias=True)})
     else:
-        _print(found)
+        _print(finished)
     if open_page:
         import webbrowser
 
-        webbrowser.open((found.folder / "report.html").resolve().as_uri())
+        webbrowser.open((finished.folder / "report.html").resolve().as_uri())
 
 
-def _print(run: Discovery) -> None:
-    from sciml.solvers.discovery import alike, format_expr, full_equations
-    from sciml.study import remarks, scalars_of
-
-    found = run.found
-    typer.echo(f"\nidentifiability: {found.identifiability.words()}\n")
-    if not found.components:
-        typer.echo("No formula is given, since these data do not determine one; --anyway looks for one regardless.")
-    for line in full_equations(found):
-        typer.echo(line)
-    for name, scalar in scalars_of(found).items():
-        told = found.intervals[name].words() if name in found.intervals else scalar and f"{scalar:.4g}"
-        typer.echo(f"{name} = {told}" if told is not None else f"{name} is not determined: no such term found")
-    for component in found.components:
-        for line in remarks(component):
-            typer.echo(f"{component.field}: {line}")
-    for component in found.components:
-        rows: list[list[Any]] = []
-        for e in component.front.entries:
-            mark = "*" if alike(e.expr, component.expr) else ""
-            rows.append([format_expr(e.expr), e.complexity, e.loss_train, e.loss_heldout, e.mdl, mark])
-        typer.echo()
-        heads = ["formula", "complexity", "error²", "held-out error²", "description length", "chosen"]
-        table(f"hidden part of {component.field}", heads, rows)
-    if found.components and found.components[0].misfit is not None:
-        typer.echo(
-            f"misfit of the observations: {found.components[0].misfit:.3g} (1 is nothing but noise, where known)"
-        )
-    scores = [found, *([run.baseline] if run.baseline else [])]
-    keys = list(dict.fromkeys(key for entry in scores for key in entry.errors))
-    heads = ["method", *keys, "forecast/relative_l2"]
-    lines = [
-        [s.solver, *(s.errors.get(k) for k in keys), None if s.forecast is None else s.forecast.error] for s in scores
+def _print(finished: Run) -> None:
+    record = finished.record
+    if record.conclusion is not None:
+        _print_conclusion(record.conclusion.details)
+    entries = [record, *record.baselines.values()]
+    shown = [
+        entry.metrics["test"] | (entry.conclusion.metrics if entry.conclusion is not None else {}) for entry in entries
     ]
-    if keys or any(line[-1] is not None for line in lines):
-        table("measured hidden term and held-out forecast", heads, lines)
-    typer.echo(f"page: {run.folder / 'report.html'}")
+    prefixes = ("hidden/", "state/", "forecast/", "named/forecast")
+    keys = [key for key in dict.fromkeys(key for metrics in shown for key in metrics) if key.startswith(prefixes)]
+    if keys:
+        rows = [
+            [entry.title, *(metrics.get(key) for key in keys)] for entry, metrics in zip(entries, shown, strict=True)
+        ]
+        table("measured hidden term and held-out forecast", ["solver", *keys], rows)
+    typer.echo(f"page: {finished.folder / 'report.html'}")
+
+
+def _print_conclusion(details: dict[str, Any]) -> None:  # Any: JSON of a record
+    """Identifiability, equations with their numbers, and the front of formulas of every field."""
+    typer.echo(f"\nidentifiability: {details['identifiability']['words']}\n")
+    components = details["components"]
+    if not components:
+        typer.echo("No formula is given, since these data do not determine one; --anyway looks for one regardless.")
+    for line in [*details["full_equations"], *details["scalar_words"]]:
+        typer.echo(line)
+    for field, component in components.items():
+        for line in component["remarks"]:
+            typer.echo(f"{field}: {line}")
+    columns = ["formula", "complexity", "error²", "held-out error²", "description length", "chosen"]
+    for field, component in components.items():
+        rows: list[list[Any]] = []
+        for number, entry in enumerate(component["front"]["entries"]):
+            mark = "*" if number in component["chosen_rows"] else ""
+            losses = (entry["loss_train"], entry["loss_heldout"], entry["mdl"])
+            rows.append([entry["text"], entry["complexity"], *losses, mark])
+        typer.echo()
+        table(f"hidden part of {field}", columns, rows)
+    misfit = next((c["misfit"] for c in components.values() if c["misfit"] is not None), None)
+    if misfit is not None:
+        typer.echo(f"misfit of the observations: {misfit:.3g} (1 = noise level, where that is known)")

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from sciml.cli import _data, _discover, _inspect, _new, _runs  # noqa: F401 (importing them adds their verbs)
+from sciml.cli import _data, _discover, _inspect, _new, _runs, _tool  # noqa: F401 (importing them adds their verbs)
 from sciml.cli._app import app
 from sciml.core.errors import SciMLError
 

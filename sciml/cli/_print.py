@@ -13,12 +13,12 @@ import typer
 JSON = typer.Option(False, "--json", help="Print machine-readable JSON instead.")
 
 
-def as_json(value: Any) -> None:
+def as_json(value: object) -> None:
     """Print one JSON document to standard output."""
     typer.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
 
 
-def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flat(values: Mapping[str, object], prefix: str = "") -> dict[str, object]:
     """Nested tables as one, with dotted keys."""
     found: dict[str, Any] = {}
     for key, value in values.items():
@@ -26,7 +26,7 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return found
 
 
-def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Print a table to standard output; long cells wrap, in a pipe only very long ones."""
     from rich import box
     from rich.console import Console
@@ -45,7 +45,7 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> 
     typer.echo(captured.get(), nl=False)
 
 
-def number(value: Any) -> str:
+def number(value: object) -> str:
     """A cell: four significant digits for reals, thousands separators for counts, a dash for nothing."""
     if value is None:
         return "–"

@@ -34,7 +34,9 @@ def run(
     resume: bool = typer.Option(False, "--resume", help="Go on with the newest run of this name."),
     device: str = typer.Option("auto", help="auto, cpu, cuda or cuda:N."),
     threads: int = typer.Option(1, min=1, help="Torch threads; one is reproducible to the bit."),
-    workers: int = typer.Option(1, min=1, help="Processes that generate data."),
+    workers: int = typer.Option(
+        0, min=0, help="Processes that generate data and train baselines at the same time; 0: as many as cores."
+    ),
     open_page: bool = typer.Option(False, "--open", help="Open the page when done."),
     json: bool = JSON,
 ) -> None:
@@ -48,7 +50,7 @@ def run(
         solver=solver or None,
         preset=preset,
         seed=seed,
-        settings=settings,
+        settings=tuple(settings),
         parameters=parameters or None,
         out=out,
         resume=resume,
@@ -59,7 +61,7 @@ def run(
     )
     if finished is None:  # a process of torchrun that does not lead
         return
-    _summarise(finished, registry.problem(problem).metrics, json)
+    _summarise(finished, registry.find_problem(problem).metrics, json)
     if open_page:
         webbrowser.open((finished.folder / "report.html").resolve().as_uri())
 
@@ -132,6 +134,7 @@ def study(
     out: Path = typer.Option(Path("reports"), "--out", "-o", help="Folder under which the study's folder is made."),
     runs: Path | None = typer.Option(None, help="Where its run folders go; by default inside the study's folder."),
     preset: str = typer.Option("", "--preset", "-p", help="Another preset than the file's."),
+    problem: str = PROBLEM,
     workers: int = typer.Option(1, min=1, help="Runs at a time, one thread each."),
     scheduler: str = typer.Option("", help="Address of a Dask scheduler (tcp://…) to use instead of local processes."),
     json: bool = JSON,
@@ -148,6 +151,7 @@ def study(
             out=out / file.stem,
             runs=runs,
             preset=preset or None,
+            problem=problem or None,
             workers=workers,
             executor=pool,
             progress=make_progress(quiet=json),
@@ -167,32 +171,34 @@ def report(
     from sciml import report as pages
     from sciml.core import registry
     from sciml.core.errors import DataError
-    from sciml.study import DISCOVERY, RECORD
+    from sciml.study import RECORD
 
     if not folder.is_dir():
         raise DataError(f"there is no folder {folder}", fix="Give a run folder, a study folder, or one above them.")
     if (folder / RECORD).is_file():
-        page = pages.write_run(folder, problem=registry.problem(problem) if problem else None)
+        page = pages.write_run(folder, problem=registry.find_problem(problem) if problem else None)
     elif (folder / "study.json").is_file():
         page = pages.write_study(folder)
-    elif (folder / DISCOVERY).is_file():
-        page = pages.write_discovery(folder)
     else:
         page = pages.write_index(folder)
     as_json({"page": str(page)}) if json else typer.echo(f"wrote {page}")
 
 
 def _summarise(finished: Run, headline: tuple[str, ...], json: bool) -> None:
+    from sciml.metrics import headline_metrics
+    from sciml.train import find_task
+
     record = finished.record
     if json:
         as_json({"folder": str(finished.folder), "record": record.model_dump(mode="json", by_alias=True)})
         return
-    usual = ("one_step/relative_l2", "rollout/relative_l2", "rollout/vrmse", "rollout/valid_steps")
-    keys = [key for key in dict.fromkeys((*headline, *usual)) if key in finished.metrics]
-    keys = keys or [key for key in finished.metrics if key != "calls"][:4]
+    columns = headline_metrics(find_task(record.task).metrics, finished.metrics, first=headline)
+    keys = [metric.key for metric in columns if metric.units != "s"]
     rows = [
         (entry.title, entry.parameters, round(entry.train.seconds, 1), *(entry.metrics["test"].get(k) for k in keys))
         for entry in (record, *record.baselines.values())
     ]
     table(f"{record.problem}, {record.preset}", ["solver", "parameters", "train s", *keys], rows)
+    for line in record.conclusion.words if record.conclusion else ():
+        typer.echo(line)
     typer.echo(f"page: {finished.folder / 'report.html'}")

@@ -23,7 +23,7 @@ class Config(pydantic.BaseModel):
     )
 
 
-def parse(kind: type[C], values: Any, source: str) -> C:
+def parse(kind: type[C], values: Any, source: str) -> C:  # Any: checked here
     """Build `kind` from plain data; every fault is reported by its dotted key, in one ConfigError."""
     try:
         return kind.model_validate(values)
@@ -32,7 +32,7 @@ def parse(kind: type[C], values: Any, source: str) -> C:
         raise ConfigError(f"{source} does not describe a valid {_title(kind)}: " + " | ".join(faults)) from None
 
 
-def read_toml(path: Path) -> dict[str, Any]:
+def read_toml(path: Path) -> dict[str, Any]:  # Any: TOML
     """The tables of a TOML file; a missing or malformed file is a ConfigError naming it."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
@@ -54,9 +54,11 @@ def read_json(path: Path) -> Any:
         raise DataError(f"{path} is not valid JSON", got=error) from None
 
 
-def differences(before: Mapping[str, Any], after: Mapping[str, Any], prefix: str = "") -> dict[str, tuple[Any, Any]]:
+def differences(
+    before: Mapping[str, object], after: Mapping[str, object], prefix: str = ""
+) -> dict[str, tuple[object, object]]:
     """What differs between two nested mappings: dotted key to (before, after), None where one has no such key."""
-    found: dict[str, tuple[Any, Any]] = {}
+    found: dict[str, tuple[object, object]] = {}
     for key in sorted({*before, *after}):
         old, new = before.get(key), after.get(key)
         if isinstance(old, Mapping) and isinstance(new, Mapping):

@@ -18,6 +18,9 @@ Derivatives = Callable[[str, str], Float[Tensor, " point"]]
 HIGHEST = 4
 """Largest order of a derivative."""
 
+LAPLACIAN = "Δ"
+"""Name of the sum of second derivatives along all axes."""
+
 
 def canonical(name: str, axes: Sequence[str], *, field: str = "u") -> str:
     """A derivative's letters in the order of the axes.

@@ -19,6 +19,16 @@ from sciml.core.errors import UnknownNameError, UserError
 Environment = Mapping[str, Any]
 """Values of the symbols by name: tensors of one value per point, or single numbers."""
 
+_PLAIN: dict[str, Callable[[float], float]] = {
+    **{
+        name: getattr(math, name)
+        for name in ("sin", "cos", "tan", "exp", "log", "sinh", "cosh", "tanh", "asin", "acos", "atan", "erf")
+    },
+    "Abs": abs,
+    "sign": lambda value: math.copysign(1.0, value) if value else 0.0,
+}
+"""The same functions of one plain number, for SciPy's integrators, which call with one state at a time."""
+
 _FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "sin": torch.sin,
     "cos": torch.cos,
@@ -28,10 +38,18 @@ _FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "sinh": torch.sinh,
     "cosh": torch.cosh,
     "tanh": torch.tanh,
+    "asin": torch.asin,
+    "acos": torch.acos,
     "atan": torch.atan,
     "erf": torch.erf,
     "Abs": torch.abs,
     "sign": torch.sign,
+}
+
+
+_EXTREMES: dict[str, Callable[[Any, Any], Any]] = {
+    "Max": lambda a, b: torch.maximum(*_both(a, b)) if _any_tensor(a, b) else max(a, b),
+    "Min": lambda a, b: torch.minimum(*_both(a, b)) if _any_tensor(a, b) else min(a, b),
 }
 
 
@@ -55,17 +73,21 @@ class Evaluator:
 
     def __call__(self, environment: Environment, like: Float[Tensor, " point"]) -> Float[Tensor, "point value"]:
         """The value of every expression at every point, of the dtype and device of `like`."""
-        known = dict(environment)
-        for name, value in self._shared:
-            known[name] = value(known)
-        columns = [value(known) for value in self._final]
+        columns = self.numbers(environment)
         return torch.stack(
             [
-                c.to(like).expand(len(like)) if isinstance(c, Tensor) else like.new_full((len(like),), c)
-                for c in columns
+                c.to(like).expand_as(like) if isinstance(c, Tensor) else torch.full_like(like, c)  # no number of points
+                for c in columns  # is read, so that an exported program takes any
             ],
             dim=1,
         )
+
+    def numbers(self, environment: Environment) -> list[Any]:  # tensors or floats, as the environment's
+        """The value of every expression as it comes: a plain number where all symbols are plain numbers."""
+        known = dict(environment)
+        for name, value in self._shared:
+            known[name] = value(known)
+        return [value(known) for value in self._final]
 
 
 def columns(points: Float[Tensor, "point dim"], names: Sequence[str]) -> dict[str, Float[Tensor, " point"]]:
@@ -87,10 +109,27 @@ def _built(expression: Expression) -> Callable[[Environment], Any]:
         operation = add if expression.is_Add else mul
         return lambda known: reduce(operation, [part(known) for part in parts])
     kind = type(expression).__name__
+    if kind in _EXTREMES:
+        return lambda known: reduce(_EXTREMES[kind], [part(known) for part in parts])
     if kind not in _FUNCTIONS or len(parts) != 1:
         raise UnknownNameError("function in an expression", kind, _FUNCTIONS)
-    function, argument = _FUNCTIONS[kind], parts[0]
-    return lambda known: function(torch.as_tensor(argument(known)))
+    function, argument = _applied(_FUNCTIONS[kind], _PLAIN[kind]), parts[0]
+    return lambda known: function(argument(known))
+
+
+def _any_tensor(a: Any, b: Any) -> bool:
+    return isinstance(a, Tensor) or isinstance(b, Tensor)
+
+
+def _both(a: Any, b: Any) -> list[Tensor]:
+    """Both as tensors of one kind."""
+    like = a if isinstance(a, Tensor) else b
+    return [torch.as_tensor(value, dtype=like.dtype, device=like.device) for value in (a, b)]
+
+
+def _applied(function: Callable[[Tensor], Tensor], plain: Callable[[float], float]) -> Callable[[Any], Any]:
+    """A function of tensors and of plain numbers."""
+    return lambda value: function(value) if isinstance(value, Tensor) else plain(value)
 
 
 def _power(base: Expression, exponent: Expression) -> Callable[[Environment], Any]:
@@ -104,7 +143,8 @@ def _power(base: Expression, exponent: Expression) -> Callable[[Environment], An
         return lambda known: inner(known) ** power
     if base.is_number and base.is_positive:
         outer, rate = _built(exponent), math.log(_number(base))
-        return lambda known: torch.exp(rate * torch.as_tensor(outer(known)))
+        exponential = _applied(torch.exp, math.exp)
+        return lambda known: exponential(rate * outer(known))
     outer = _built(exponent)
     return lambda known: inner(known) ** outer(known)
 

@@ -1,9 +1,11 @@
-"""Finding problems, solvers and tools: by folder, by entry point, by being there.
+"""Finding problems, solvers, tasks and tools: by folder, by entry point, by being there.
 
-Problems are folders, looked for in this order: a path the user gives, entry points of group ``sciml.problems``, the
-checkout's ``problems/``, the copy inside the wheel. A folder is imported as ``sciml_problems.<name>``. Solvers and
-tools are the modules under ``sciml/solvers`` and ``sciml/tools`` (each exports a tuple ``SOLVERS`` or ``TOOLS``) and
-the entry points of groups ``sciml.solvers`` and ``sciml.tools``. Adding one is adding a folder or a module.
+Problems are folders: a path the user gives, those of the checkout's ``problems/`` (or of the copy inside the wheel),
+and packages that entry points of group ``sciml.problems`` name. A folder is imported as ``sciml_problems.<name>``.
+Solvers, tasks and tools are the modules under ``sciml/solvers``, ``sciml/tasks`` and ``sciml/tools`` (each exports a
+tuple ``SOLVERS``, ``TASKS`` or ``TOOLS``) and the entry points of groups ``sciml.solvers``, ``sciml.tasks`` and
+``sciml.tools``. Adding one is adding a folder or a module. An entry point that does not work is named, with the reason,
+and takes nothing else along; asking for it is an error.
 """
 
 import importlib
@@ -15,13 +17,14 @@ import sys
 import traceback
 import types
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sciml.core.errors import UnknownNameError, UserError
 from sciml.core.paths import check_name
 from sciml.core.problem import Problem
 
 _PACKAGE = "sciml_problems"
+E = TypeVar("E")
 
 
 def content_folders() -> list[Path]:
@@ -32,43 +35,43 @@ def content_folders() -> list[Path]:
 
 
 def problem_folders() -> dict[str, Path]:
-    """Every registered problem and its folder, without importing any of them."""
-    found: dict[str, Path] = {}
-    for point in importlib.metadata.entry_points(group="sciml.problems"):
-        spec = importlib.util.find_spec(point.value)
-        if spec is None or not spec.submodule_search_locations:
-            raise UserError(f"entry point {point.name!r} of group sciml.problems is not a package", got=point.value)
-        _add(found, check_name(point.name, "problem"), Path(next(iter(spec.submodule_search_locations))))
-    for root in content_folders():
-        for folder in sorted((root / "problems").iterdir()):
-            if (folder / "__init__.py").is_file():
-                _add(found, check_name(folder.name, "problem"), folder)
-    return found
+    """Every registered problem that can be located, with its folder, without importing any of them."""
+    return _locate()[0]
 
 
-def problem(name: str | Path) -> Problem:
-    """Load one problem by registered name or by the path of its folder; returns its ``PROBLEM``.
+def problem(name: str) -> Problem:
+    """Load one registered problem. Raises UnknownNameError for any other name, a path included.
+
+    This is the only way for a name that was read from a file: what somebody else's run or study names is never taken
+    for a path, since loading a problem folder runs its code.
+    """
+    folders, broken = _locate()
+    if name in broken:
+        raise _unusable(name, "problems", broken[name])
+    if name not in folders:
+        raise UnknownNameError(
+            "problem", name, folders, fix="`sciml new problem NAME` starts your own; give a path as ./NAME."
+        )
+    return _load(folders[name])
+
+
+def find_problem(name: str | Path) -> Problem:
+    """Load the problem a user typed: a registered name, or the path of a problem folder.
 
     Raises UnknownNameError for a name that is not registered, and UserError for a folder that is not a problem.
     """
     text = str(name)
-    if isinstance(name, Path) or os.sep in text or text.startswith(".") or "\\" in text:
-        folder = Path(name).expanduser().resolve()
-        if not (folder / "__init__.py").is_file():
-            raise UserError(
-                "no problem folder at this path",
-                got=repr(text),
-                expected="a folder with an __init__.py that exports PROBLEM, or a registered name without separators",
-                fix="`sciml new problem NAME` writes one; `sciml list` shows the registered names.",
-            )
-        check_name(folder.name, "problem")
-    else:
-        folders = problem_folders()
-        if text not in folders:
-            raise UnknownNameError(
-                "problem", text, folders, fix="`sciml new problem NAME` starts your own; give a path as ./NAME."
-            )
-        folder = folders[text]
+    if not (isinstance(name, Path) or os.sep in text or text.startswith(".") or "\\" in text):
+        return problem(text)
+    folder = Path(name).expanduser().resolve()
+    if not (folder / "__init__.py").is_file():
+        raise UserError(
+            "no problem folder at this path",
+            got=repr(text),
+            expected="a folder with an __init__.py that exports PROBLEM, or a registered name without separators",
+            fix="`sciml new problem NAME` writes one; `sciml list` shows the registered names.",
+        )
+    check_name(folder.name, "problem")
     return _load(folder)
 
 
@@ -85,51 +88,125 @@ def card_path(problem: Problem) -> Path:
 
 
 def problems() -> dict[str, Problem]:
-    """Every registered problem, loaded, by name."""
-    return {name: _load(folder) for name, folder in problem_folders().items()}
+    """Every registered problem that works, loaded, by name; `problem_failures` has the others."""
+    return _load_all()[0]
 
 
-def solvers() -> dict[str, Any]:
-    """Every registered solver by key."""
-    return _collect("solvers")
+def problem_failures() -> dict[str, str]:
+    """Registered problems that cannot be used, by name, with the reason."""
+    return _load_all()[1]
 
 
-def solver(key: str) -> Any:
-    """One solver by key; an unknown key lists the valid ones."""
-    return _pick(solvers(), "solver", key)
+def entries(kind: str, base: type[E]) -> dict[str, E]:
+    """Everything registered as one kind, by key.
+
+    Arguments:
+        kind: ``solvers``, ``tasks`` or ``tools``: the package under ``sciml`` whose modules export a tuple of that name
+            in capitals, and the group of entry points ``sciml.<kind>``.
+        base: what every entry must be an instance of; it has a `key`.
+
+    Returns: what works; `failures` has what does not.
+    """
+    return _collect(kind, base)[0]
 
 
-def tools() -> dict[str, Any]:
-    """Every registered tool by key."""
-    return _collect("tools")
+def failures(kind: str, base: type[Any]) -> dict[str, str]:  # Any: nothing is returned of the type
+    """Entry points of one kind that cannot be used, by name, with the reason."""
+    return _collect(kind, base)[1]
 
 
-def tool(key: str) -> Any:
-    """One tool by key; an unknown key lists the valid ones."""
-    return _pick(tools(), "tool", key)
+def entry(kind: str, base: type[E], key: str) -> E:
+    """One registered entry. Raises UnknownNameError, or UserError for an entry point that is broken."""
+    working, broken = _collect(kind, base)
+    if key in broken:
+        raise _unusable(key, kind, broken[key])
+    if key not in working:
+        raise UnknownNameError(kind.removesuffix("s"), key, working)
+    return working[key]
 
 
-def _pick(entries: dict[str, Any], kind: str, key: str) -> Any:
-    if key not in entries:
-        raise UnknownNameError(kind, key, entries)
-    return entries[key]
-
-
-def _collect(kind: str) -> dict[str, Any]:
+def _collect(kind: str, base: type[E]) -> tuple[dict[str, E], dict[str, str]]:
     package = importlib.import_module(f"sciml.{kind}")
-    found: dict[str, Any] = {}
+    working: dict[str, E] = {}
+    broken: dict[str, str] = {}
     for module in pkgutil.iter_modules(package.__path__):
-        for entry in getattr(importlib.import_module(f"sciml.{kind}.{module.name}"), kind.upper(), ()):
-            _add(found, entry.key, entry)
+        if not module.name.startswith("_"):
+            for exported in getattr(importlib.import_module(f"sciml.{kind}.{module.name}"), kind.upper(), ()):
+                _add(working, exported.key, exported)
     for point in importlib.metadata.entry_points(group=f"sciml.{kind}"):
-        _add(found, point.name, point.load())
-    return found
+        try:
+            loaded = point.load()
+        except (Exception, SystemExit) as error:  # another's package may fail in any way, and must not take us along
+            broken[point.name] = f"{type(error).__name__}: {error} (while importing {point.value})"
+            continue
+        if not isinstance(loaded, base) or getattr(loaded, "key", None) != point.name:
+            broken[point.name] = f"{point.value} is {loaded!r}, expected an instance of {base.__name__} with that key"
+        elif point.name in working:
+            broken[point.name] = f"the key is taken by {working[point.name]!r}"
+        else:
+            working[point.name] = loaded
+    return working, broken
 
 
-def _add(found: dict[str, Any], key: str, entry: Any) -> None:
-    if key in found and found[key] != entry:
-        raise UserError(f"two entries are registered under the key {key!r}", got=f"{found[key]} and {entry}")
-    found[key] = entry
+def _locate() -> tuple[dict[str, Path], dict[str, str]]:
+    """Folders of the registered problems, and why an entry point has none."""
+    folders: dict[str, Path] = {}
+    broken: dict[str, str] = {}
+    for root in content_folders():
+        for folder in sorted((root / "problems").iterdir()):
+            if (folder / "__init__.py").is_file():
+                folders[check_name(folder.name, "problem")] = folder
+    for point in importlib.metadata.entry_points(group="sciml.problems"):
+        try:
+            folder = _package_folder(point.value)
+            check_name(point.name, "problem")
+        except (Exception, SystemExit) as error:  # finding a subpackage imports its parents, and those may do anything
+            broken[point.name] = f"{type(error).__name__}: {error} (while looking for {point.value})"
+            continue
+        if folder is None:
+            broken[point.name] = f"{point.value} is not a package"
+        elif folder.name != point.name:
+            broken[point.name] = f"the folder of {point.value} is called {folder.name!r}, expected that name"
+        elif folders.get(point.name, folder) != folder:
+            broken[point.name] = f"the name is taken by {folders[point.name]}, which {folder} cannot replace"
+        else:
+            folders[point.name] = folder
+    return folders, broken
+
+
+def _package_folder(package: str) -> Path | None:
+    """Where a package lies, without importing it; None for what is no package."""
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    return Path(next(iter(spec.submodule_search_locations)))
+
+
+def _load_all() -> tuple[dict[str, Problem], dict[str, str]]:
+    folders, broken = _locate()
+    working: dict[str, Problem] = {}
+    for name, folder in folders.items():
+        if name in broken:
+            continue
+        try:
+            working[name] = _load(folder)
+        except UserError as error:
+            broken[name] = str(error)
+    return working, broken
+
+
+def _unusable(key: str, kind: str, reason: str) -> UserError:
+    return UserError(
+        f"the entry point {key!r} of group sciml.{kind} cannot be used",
+        got=reason,
+        fix="Mend or remove the package that declares it; all other entries work.",
+    )
+
+
+def _add(registered: dict[str, Any], key: str, candidate: Any) -> None:
+    if key in registered and registered[key] != candidate:
+        raise UserError(f"two entries are registered under the key {key!r}", got=f"{registered[key]} and {candidate}")
+    registered[key] = candidate
 
 
 def _load(folder: Path) -> Problem:

@@ -30,7 +30,7 @@ def seed_everything(seed: int) -> None:
     torch.manual_seed(derive(seed, "torch"))
 
 
-def state() -> dict[str, Any]:
+def state() -> dict[str, Any]:  # Any: each library's own
     """The global generators' states as plain tensors and numbers (loadable with ``weights_only=True``)."""
     kind, keys, position, has_gauss, cached = cast(tuple[str, np.ndarray, int, int, float], np.random.get_state())
     version, words, gauss = random.getstate()
@@ -42,7 +42,7 @@ def state() -> dict[str, Any]:
     }
 
 
-def restore(saved: dict[str, Any]) -> None:
+def restore(saved: dict[str, Any]) -> None:  # Any: of `state`
     """Put back what `state` returned."""
     version, words, gauss = saved["python"]
     random.setstate((version, tuple(words), gauss))

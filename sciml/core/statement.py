@@ -16,6 +16,7 @@ from sciml.core.derivatives import Derivatives, canonical
 from sciml.core.domain import Condition, Domain, Expression
 from sciml.core.errors import UnknownNameError, UserError
 from sciml.core.expressions import Evaluator, columns
+from sciml.core.marks import has_unnamed_term, without_marks
 from sciml.core.types import Params
 
 _AGREE = 1e-9  # how far two conditions may differ where they meet, relative to 1 + their size
@@ -28,12 +29,12 @@ class Unknown:
     Arguments:
         name: a symbol of the equations.
         start: where the search begins.
-        truth: its true value, kept for scoring.
+        truth: its true value, kept for scoring; None where nobody knows it.
     """
 
     name: str
     start: float
-    truth: float
+    truth: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +43,8 @@ class Statement:
 
     The unknown functions are sympy functions of all axes, ``Function("u")(x, t)``; an equation is an expression that
     vanishes, ``u.diff(t) - nu * u.diff(x, 2)``, or a sympy ``Eq`` of two sides. A right-hand side that makes a chosen
-    solution exact (a manufactured one) comes from `forced`.
+    solution exact (a manufactured one) comes from `forced`. Terms that discovery must find are marked,
+    ``hidden(u * u.diff(x))`` (see `sciml.core.marks`); everything here reads them as if they were not.
 
     Arguments:
         domain: the box.
@@ -74,7 +76,9 @@ class Statement:
 
     def __post_init__(self) -> None:
         self._check_names()
-        replaced = [self._replaced(equation, f"equation {i}") for i, equation in enumerate(self.equations, 1)]
+        replaced = [
+            self._replaced(without_marks(equation), f"equation {i}") for i, equation in enumerate(self.equations, 1)
+        ]
         needs = {
             pair for names in ([s.name for s in e.free_symbols] for e in replaced) for pair in map(self._pair, names)
         }
@@ -82,7 +86,8 @@ class Statement:
         if idle := sorted(set(self.fields) - {name for name, _ in self.needs}):
             raise UserError(f"no equation holds the field {_list(idle)}", got=f"{len(replaced)} equations",
                             fix="Drop the field, or give the equation that determines it.")  # fmt: skip
-        object.__setattr__(self, "_residual", Evaluator(replaced))
+        unnamed = any(has_unnamed_term(equation) for equation in self.equations)
+        object.__setattr__(self, "_residual", None if unnamed else Evaluator(replaced))
         object.__setattr__(self, "_replaced_equations", tuple(replaced))
         for condition in self.conditions:
             self._check_condition(condition)
@@ -97,7 +102,7 @@ class Statement:
 
     needs: tuple[tuple[str, str], ...] = field(init=False, repr=False, compare=False)
     """The derivatives that the equations name, ``("u", "xx")``."""
-    _residual: Evaluator = field(init=False, repr=False, compare=False)
+    _residual: Evaluator | None = field(init=False, repr=False, compare=False)
     _replaced_equations: tuple[Expression, ...] = field(init=False, repr=False, compare=False)
     _values: list[Evaluator] = field(init=False, repr=False, compare=False)
     _exact: Evaluator = field(init=False, repr=False, compare=False)
@@ -121,7 +126,11 @@ class Statement:
             points: where.
             derivatives: of the fields there.
             params: values that replace those of the statement, and of the unknown numbers (else their true ones).
+
+        Raises: UserError for a statement with a hidden term that nobody knows.
         """
+        if self._residual is None:
+            raise UserError("the statement has a hidden term that nobody knows, so it has no residual")
         known: dict[str, Any] = {**columns(points, self.names), **self.numbers(params)}
         for name, order in self.needs:
             known[_symbol(name, order)] = derivatives(name, order)
@@ -188,19 +197,25 @@ class Statement:
         found = self._exact(known, points[:, 0])
         return found[:, [list(self.solution).index(name) for name in self.fields]]
 
-    def numbers(self, params: Params | None = None) -> dict[str, Any]:
+    def numbers(self, params: Params | None = None) -> dict[str, Any]:  # Any: floats or tensors
         """Values of all symbols that are no axes: of the statement, replaced by those of `params`."""
-        return {**self.parameters, **{u.name: u.truth for u in self.unknowns}, **(params or {})}
+        true = {u.name: u.truth for u in self.unknowns if u.truth is not None}
+        return {**self.parameters, **true, **(params or {})}
 
     def _replaced(self, equation: Expression, where: str) -> Expression:
-        """The equation with a plain symbol in place of every derivative and function."""
+        replaced, symbols = self.plain(equation, where)
+        self._check_symbols(replaced, where, allowed=symbols)
+        return replaced
+
+    def plain(self, equation: Expression, where: str = "an equation") -> tuple[Expression, set[str]]:
+        """An equation, as one expression, with a symbol such as ``u∂xx`` in place of every derivative and function.
+
+        Returns: the expression, and the names of those symbols.
+        """
         import sympy
         from sympy.core.function import AppliedUndef
 
-        if isinstance(equation, sympy.Equality):
-            left, right = map(_expression, equation.args)
-            equation = left - right
-        equation, swap = sympy.sympify(equation), {}
+        equation, swap = _as_expression(equation), {}
         for entry in equation.atoms(AppliedUndef, sympy.Derivative):
             function = entry.expr if isinstance(entry, sympy.Derivative) else entry
             if not isinstance(function, AppliedUndef):
@@ -221,9 +236,8 @@ class Statement:
                     expected=_list(self.names),
                 )
             swap[entry] = sympy.Symbol(_symbol(name, canonical("".join(letters), self.names, field=name)))
-        replaced = equation.xreplace(swap)  # a derivative is met before the function inside it
-        self._check_symbols(replaced, where, allowed={symbol.name for symbol in swap.values()})
-        return replaced
+        # xreplace meets a derivative before the function inside it
+        return equation.xreplace(swap), {symbol.name for symbol in swap.values()}
 
     def _check_symbols(self, expression: Expression, where: str, allowed: set[str]) -> None:
         import sympy
@@ -305,6 +319,16 @@ def forced(equation: Expression, solution: Mapping[str, Expression]) -> Expressi
 
 def _key(condition: Condition) -> tuple[str, str, str, int]:
     return condition.field, condition.axis, condition.side, condition.order
+
+
+def _as_expression(equation: Expression) -> Expression:
+    """An equation of two sides as the difference of them."""
+    import sympy
+
+    if isinstance(equation, sympy.Equality):
+        left, right = map(_expression, equation.args)
+        return left - right
+    return sympy.sympify(equation)
 
 
 def _expression(value: Expression) -> Expression:

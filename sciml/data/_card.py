@@ -1,16 +1,20 @@
-"""The dataset card: what to generate for each preset, read from TOML and checked key by key."""
+"""The dataset card: what to make for each preset and task, read from TOML and checked key by key."""
 
-from typing import Annotated
+from abc import abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, TypeVar
 
 import pydantic
 
-from sciml.core.capabilities import Classifies, Diffuses, Evolves, HasDensity, HasHiddenTerm, HasResidual
 from sciml.core.config import Config, parse, read_toml
 from sciml.core.errors import ConfigError, UnknownNameError
 from sciml.core.problem import Problem
 from sciml.core.registry import card_path
+from sciml.data._check import Check
 
 Count = Annotated[int, pydantic.Field(strict=True, ge=1)]
+K = TypeVar("K", bound="CardTable")
 
 
 class Splits(Config):
@@ -31,8 +35,32 @@ class TrajectorySplits(Config):
     """Test trajectories with parameters outside of their ranges (`Problem.draw_beyond`); None for none."""
 
 
-class PresetCard(Config):
-    """One table ``[presets.NAME]`` of the card of a problem that is simulated in time."""
+class CardTable(Config):
+    """One table ``[presets.NAME.<key>]`` of a card: the data of one task, or of several that share it."""
+
+    key: ClassVar[str]
+    """What the table is called in the card."""
+
+    cost: str = ""
+    """What making the data costs, in words."""
+
+
+class InMemoryCard(CardTable):
+    """A table of data that is made in memory where it is used; it is always the same for the same table."""
+
+    @abstractmethod
+    def summary(self, problem: Problem, time_units: str) -> dict[str, Any]:  # Any: JSON
+        """The data in numbers, as plain data. Raises UserError for faulty data."""
+
+    @abstractmethod
+    def checks(self, problem: Problem) -> list[Check]:
+        """Checks of contents and splits, and that making it again gives the same bits; faults are failed checks."""
+
+
+class PresetCard(CardTable):
+    """The table of trajectories that a reference solver makes and stores; all tasks on trajectories share it."""
+
+    key = "trajectories"
 
     grid: tuple[Count, ...]
     """Stored points per axis, y then x; empty for an ordinary differential equation."""
@@ -45,83 +73,19 @@ class PresetCard(Config):
     """Trajectories per file, and the batch of the reference solver."""
     seed: int = pydantic.Field(strict=True, ge=0)
     """Seed of every initial state and parameter."""
-    cost: str = ""
-    """What generating it costs, in words."""
 
 
-class SamplesCard(Config):
-    """One table ``[presets.NAME]`` of the card of a problem that has labelled samples or densities to draw from."""
+class SamplesCard(InMemoryCard):
+    """Sizes of data that is drawn or split in memory."""
 
     samples: Splits
     """How many samples each split holds; of a fixed set, the rest is left out."""
     seed: int = pydantic.Field(strict=True, ge=0)
     """Seed of the split of a fixed set, and of every draw."""
-    cost: str = ""
-    """What making them costs, in words."""
 
 
-class PathsCard(Config):
-    """One table ``[presets.NAME]`` of the card of a stochastic differential equation."""
-
-    paths: Splits
-    """Reference paths from which the moments of each split are computed, each split from its own."""
-    step: float = pydantic.Field(gt=0)
-    """Longest step of the reference integration."""
-    seed: int = pydantic.Field(strict=True, ge=0)
-    """Seed of the reference paths."""
-    cost: str = ""
-    """What making them costs, in words."""
-
-    @pydantic.field_validator("paths")
-    @classmethod
-    def _enough(cls, paths: Splits) -> Splits:
-        if min(paths.train, paths.valid, paths.test) < 2:
-            raise ValueError("a variance needs at least 2 paths in every split")
-        return paths
-
-
-class ObservationsCard(Config):
-    """One table ``[presets.NAME]`` of the card of a problem with a hidden term; the run says what is observed."""
-
-    cost: str = ""
-    """What making the observations costs, in words."""
-
-
-class CollocationCard(Config):
-    """One table ``[presets.NAME]`` of the card of a differential equation on a box: where solutions are examined."""
-
-    grid: Count
-    """Points per axis of the lattice on which a solution is compared with the reference."""
-    pool: Count
-    """Independent points at which the residual is watched; no solver is trained on them."""
-    observations: int = pydantic.Field(0, strict=True, ge=0)
-    """Points at which the observed fields of an inverse problem are given."""
-    noise: float = pydantic.Field(0.0, ge=0)
-    """Standard deviation of the errors of the observations."""
-    seed: int = pydantic.Field(strict=True, ge=0)
-    """Seed of pool and observations."""
-    cost: str = ""
-    """What making them costs, in words."""
-
-
-AnyPreset = PresetCard | SamplesCard | PathsCard | CollocationCard | ObservationsCard
-
-
-def preset_kind(problem: Problem) -> type[AnyPreset]:
-    """What describes a preset of the problem's data: the capabilities decide."""
-    if isinstance(problem, Evolves):
-        return PresetCard
-    if isinstance(problem, Diffuses):
-        return PathsCard
-    if isinstance(problem, HasHiddenTerm):
-        return ObservationsCard
-    if isinstance(problem, Classifies | HasDensity):
-        return SamplesCard
-    return CollocationCard if isinstance(problem, HasResidual) else PresetCard
-
-
-class Card(Config):
-    """A dataset card: what the data is, and the sizes of its presets."""
+class Prose(Config):
+    """What a card says for people, beside its tables."""
 
     title: str
     description: str
@@ -131,34 +95,74 @@ class Card(Config):
     """What the data leaves out of the real world."""
     time_units: str = "1"
     """Units of `dt`; ``1`` when time is non-dimensional."""
-    presets: dict[str, AnyPreset]
 
-    def preset(self, name: str) -> AnyPreset:
-        """The table of one preset; an unknown name lists the valid ones."""
+
+@dataclass(frozen=True)
+class Card:
+    """A dataset card: what the data is, and the tables of its presets.
+
+    Fields:
+        path: the file.
+        title, description, licence, citation, not_modelled, time_units: what it says for people.
+        presets: the tables by preset and key, as they stand in the file.
+    """
+
+    path: Path
+    title: str
+    description: str
+    licence: str
+    citation: str
+    not_modelled: str
+    time_units: str
+    presets: dict[str, dict[str, dict[str, Any]]]  # Any: TOML
+
+    def tables(self, preset: str) -> tuple[str, ...]:
+        """Keys of the tables of one preset; an unknown name lists the valid ones."""
+        return tuple(self._preset(preset))
+
+    def table(self, preset: str, kind: type[K]) -> K:
+        """One table of a preset, parsed.
+
+        Raises: UnknownNameError for an unknown preset; ConfigError, naming file, table and key, for a table that is
+            missing or faulty.
+        """
+        tables = self._preset(preset)
+        if kind.key not in tables:
+            raise ConfigError(
+                f"{self.path} lacks the table [presets.{preset}.{kind.key}]",
+                got=", ".join(f"[presets.{preset}.{key}]" for key in tables) or "no tables",
+                expected=f"a table with {', '.join(kind.model_fields)}",
+            )
+        return parse(kind, tables[kind.key], f"{self.path}, table [presets.{preset}.{kind.key}],")
+
+    def _preset(self, name: str) -> dict[str, dict[str, Any]]:
         if name not in self.presets:
             raise UnknownNameError("preset", name, self.presets)
         return self.presets[name]
 
 
 def read_card(problem: Problem) -> Card:
-    """The checked card of a loaded problem.
+    """The card of a loaded problem; its tables are parsed when they are asked for.
 
-    Raises ConfigError naming the file, the table and the key of every fault.
+    Raises: ConfigError naming the file, the table and the key of every fault.
     """
-    path, kind = card_path(problem), preset_kind(problem)
+    path = card_path(problem)
     values = read_toml(path)
-    tables = values.get("presets")
-    if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
-        raise ConfigError(
-            f"{path} has no presets", expected=f"tables [presets.NAME] with {', '.join(kind.model_fields)}"
-        )
-    missing = [name for name in problem.presets if name not in tables]
+    presets = values.pop("presets", None)
+    if not isinstance(presets, dict) or not all(isinstance(tables, dict) for tables in presets.values()):
+        raise ConfigError(f"{path} has no presets", expected="tables [presets.NAME.TASK]")
+    for name, tables in presets.items():
+        if stray := [key for key, table in tables.items() if not isinstance(table, dict)]:
+            raise ConfigError(
+                f"{path}, table [presets.{name}]: the key {stray[0]!r} stands outside of a task's table",
+                expected=f"tables [presets.{name}.TASK], such as [presets.{name}.trajectories]",
+            )
+    missing = [name for name in problem.presets if name not in presets]
     if missing:
         raise ConfigError(
             f"{path} lacks presets that problem {problem.name!r} declares",
-            got=", ".join(tables) or "(none)",
+            got=", ".join(presets) or "(none)",
             expected=", ".join(problem.presets),
-            fix=f"Add [presets.{missing[0]}], or drop the name from the problem's `presets`.",
+            fix=f"Add [presets.{missing[0]}.TASK], or drop the name from the problem's `presets`.",
         )
-    presets = {name: parse(kind, table, f"{path}, table [presets.{name}],") for name, table in tables.items()}
-    return parse(Card, {**values, "presets": presets}, str(path))
+    return Card(path, **dict(parse(Prose, values, str(path))), presets=presets)

@@ -16,6 +16,7 @@ import xarray
 from sciml.core.errors import DataError, StorageError, UnknownNameError, UnsupportedError, UserError
 from sciml.core.paths import atomic_write, make_folder, storage_errors
 from sciml.data._dataset import Dataset
+from sciml.data._hdf5 import variable
 from sciml.data._layout import Layout
 from sciml.data._store import description, load_shard, to_xarray
 
@@ -116,7 +117,7 @@ def _write_well(dataset: Dataset, split: str, path: Path) -> None:
             group.attrs["field_names"] = _names(layout.field_names if order == 0 else ())
         shape = (len(rows), layout.card.frames, *layout.grid.size)
         for entry in layout.problem.fields:
-            node = file["t0_fields"].create_dataset(
+            node = file.require_group("t0_fields").create_dataset(
                 entry.name,
                 shape,
                 "<f4",
@@ -134,7 +135,7 @@ def _write_well(dataset: Dataset, split: str, path: Path) -> None:
                 block, torch.zeros_like(block), torch.ones_like(block), layout.card.frames
             )
             for channel, name in enumerate(layout.field_names):
-                file["t0_fields"][name][first : first + len(block)] = states[:, :, channel].numpy()
+                variable(file, f"t0_fields/{name}")[first : first + len(block)] = states[:, :, channel].numpy()
 
 
 def _well_dimensions(file: h5py.File, layout: Layout) -> None:

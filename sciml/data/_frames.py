@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from sciml.data._hdf5 import variable
 from sciml.data._layout import Layout, Piece
 from sciml.data._store import load_shard, open_shard
 
@@ -82,7 +83,7 @@ class ShardFrames(Frames):
             with open_shard(self._layout, self._pieces[index]):
                 pass  # checked once, before the handle that stays
             file = h5py.File(self._layout.path(self._pieces[index]), "r")
-            self._open[index] = file, [file[name] for name in self._layout.field_names]
+            self._open[index] = file, [variable(file, name) for name in self._layout.field_names]
         return self._open[index][1]
 
     def _forget(self) -> None:
@@ -93,5 +94,5 @@ class ShardFrames(Frames):
         return {"_layout": self._layout, "_pieces": self._pieces}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
+        self._layout, self._pieces = state["_layout"], state["_pieces"]
         self._forget()

@@ -5,25 +5,21 @@ is one batch of the reference solver, on one thread. A file that has its final n
 writes into a dataset's folder (a file lock); another that wants the same data waits and then finds it there.
 """
 
-import multiprocessing
-import os
-import signal
-import threading
-from collections.abc import Iterator
-from concurrent.futures import CancelledError, Executor, ProcessPoolExecutor, as_completed
+import time
+from collections.abc import Generator
+from concurrent.futures import CancelledError, Executor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import replace
-from multiprocessing.connection import Connection
 from pathlib import Path
 
 import torch
 
 from sciml.core import registry
-from sciml.core.capabilities import Evolves
 from sciml.core.errors import ConfigError, DataError, UserError
 from sciml.core.paths import locked, storage_errors
 from sciml.core.problem import Problem
+from sciml.core.processes import interrupts_held, processes, usable_cores
 from sciml.core.progress import Progress, SilentProgress
 from sciml.core.rng import generator
 from sciml.core.status import Status, count
@@ -33,6 +29,7 @@ from sciml.data._layout import BEYOND, Layout, Piece, make_layout
 from sciml.data._statistics import compute_statistics, load_statistics, save_statistics
 from sciml.data._store import Shard, load_shard, save_shard
 
+_POOL_PAYS = 4.0  # seconds of work below which starting processes, which takes two to five, is not worth it
 _PATIENCE = 7 * 24 * 3600.0
 _SILENT = SilentProgress()
 
@@ -52,15 +49,15 @@ def generate(
     Arguments:
         problem: a problem that is `Evolves`.
         preset: a table of its dataset card.
-        workers: processes on this machine.
+        workers: processes on this machine; 0 for as many as there are cores, if the first shard shows that they pay.
         executor: somebody else's workers instead (for example Dask's ``client.get_executor()``).
         progress: where to report.
 
     Raises ConfigError, UnknownNameError and UnsupportedError for what cannot be made, StorageError for a disk that is
     full or read-only. Whatever was finished before an error or an interrupt is kept, and the next call goes on from it.
     """
-    if workers < 1:
-        raise ConfigError("too few workers", got=workers, expected="at least 1")
+    if workers < 0:
+        raise ConfigError("too few workers", got=workers, expected="at least 1, or 0 for as many as there are cores")
     layout = make_layout(problem, preset)
     if any(_flaw(layout, piece) for piece in layout.all_pieces()) or load_statistics(layout) is None:
         with locked(lock_path(layout), f"generating {problem.name} {preset}", timeout=_PATIENCE):
@@ -90,7 +87,6 @@ def simulate_piece(layout: Layout, piece: Piece) -> Shard:
 
 def _simulate(layout: Layout, piece: Piece) -> tuple[Params, Trajectory]:
     problem, grid = layout.problem, layout.grid
-    assert isinstance(problem, Evolves)
     draws, initials = [], []
     for index in range(piece.first, piece.first + piece.count):
         randomness = generator(layout.card.seed, problem.name, piece.split, index)
@@ -156,13 +152,20 @@ def _make_all(layout: Layout, pieces: list[Piece], workers: int, executor: Execu
         progress.log(f"{label}: outcomes of the reference solver: {count(outcomes)}")
 
 
-def _outcomes(layout: Layout, pieces: list[Piece], workers: int, executor: Executor | None) -> Iterator[list[int]]:
+def _outcomes(layout: Layout, pieces: list[Piece], workers: int, executor: Executor | None) -> Generator[list[int]]:
     """Make the shards, yielding the status codes of each as it is finished."""
     if executor is not None:
         yield from _submit(executor, layout, pieces)
-    elif min(workers, len(pieces)) > 1:
+        return
+    while workers == 0 and pieces:
+        started = time.perf_counter()
+        yield _make(layout, pieces[0])
+        pieces = pieces[1:]
+        if (time.perf_counter() - started) * len(pieces) > _POOL_PAYS:
+            workers = usable_cores()
+    if min(workers, len(pieces)) > 1:
         try:
-            with _processes(min(workers, len(pieces))) as pool:
+            with processes(min(workers, len(pieces))) as pool:
                 yield from _submit(pool, layout, pieces)
         finally:
             _sweep(layout.folder)  # what interrupted workers left
@@ -177,10 +180,10 @@ def _make(layout: Layout, piece: Piece) -> list[int]:
     return shard.status.tolist()
 
 
-def _submit(executor: Executor, layout: Layout, pieces: list[Piece]) -> Iterator[list[int]]:
+def _submit(executor: Executor, layout: Layout, pieces: list[Piece]) -> Generator[list[int]]:
     source = str(registry.folder_of(layout.problem))
     common = (source, layout.preset, layout.digest, str(layout.folder))
-    with _interrupts_held():  # a worker that is still starting must not answer Ctrl-C with a traceback
+    with interrupts_held():  # a worker that is still starting must not answer Ctrl-C with a traceback
         futures = [executor.submit(_remote, *common, piece) for piece in pieces]
     try:
         for future in as_completed(futures):
@@ -198,7 +201,7 @@ def _submit(executor: Executor, layout: Layout, pieces: list[Piece]) -> Iterator
 
 def _remote(source: str, preset: str, digest: str, folder: str, piece: Piece) -> list[int]:
     """What a worker does: load the problem by its folder, and make one shard."""
-    layout = make_layout(registry.problem(Path(source)), preset)
+    layout = make_layout(registry.find_problem(Path(source)), preset)
     if layout.digest != digest:
         raise DataError(
             f"a worker has another version of {layout.problem.name} or of its card",
@@ -207,48 +210,3 @@ def _remote(source: str, preset: str, digest: str, folder: str, piece: Piece) ->
             fix="Install the same code on every machine.",
         )
     return _make(replace(layout, folder=Path(folder)), piece)
-
-
-@contextmanager
-def _processes(workers: int) -> Iterator[Executor]:
-    """A pool of fresh processes that end with this one, however it ends.
-
-    Each worker watches one end of a pipe whose other end only this process holds: an interrupt closes it, and so does
-    the kernel after ``kill -9``.
-    """
-    context = multiprocessing.get_context("spawn")
-    watched, lifeline = context.Pipe(duplex=False)
-    with ProcessPoolExecutor(workers, context, _begin, (watched,)) as pool:
-        try:
-            yield pool
-        except BaseException:
-            lifeline.close()
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
-    lifeline.close()
-    watched.close()
-
-
-@contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """Let SIGINT wait; processes started meanwhile inherit the mask and never see one. Nothing on Windows."""
-    if os.name != "posix":
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _begin(watched: Connection) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
-    threading.Thread(target=_end_with_parent, args=(watched,), daemon=True).start()
-
-
-def _end_with_parent(watched: Connection) -> None:
-    try:
-        watched.recv_bytes()
-    except EOFError:
-        os._exit(1)

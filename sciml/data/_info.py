@@ -5,7 +5,7 @@ from typing import Any
 from sciml.data._dataset import Dataset
 
 
-def info(dataset: Dataset) -> dict[str, Any]:
+def info(dataset: Dataset) -> dict[str, Any]:  # Any: JSON
     """Sizes, bytes on disk, outcomes and statistics as plain data."""
     layout, statistics = dataset.layout, dataset.statistics
     splits = {}

@@ -15,7 +15,7 @@ from sciml.core.paths import home
 from sciml.core.problem import Problem
 from sciml.core.registry import card_path
 from sciml.core.types import Grid
-from sciml.data._card import Card, PresetCard, preset_kind, read_card
+from sciml.data._card import Card, PresetCard, read_card
 
 FORMAT = 1
 """Version of the files; raised when their layout or the way seeds are derived changes."""
@@ -54,7 +54,7 @@ class Layout:
         folder: where the files lie.
     """
 
-    problem: Problem
+    problem: Evolves
     preset: str
     about: Card
     card: PresetCard
@@ -123,25 +123,22 @@ def make_layout(problem: Problem, preset: str) -> Layout:
             f"problem {problem.name!r} has no dataset of trajectories",
             got="a problem without a time simulation",
             expected="a problem with the capability Evolves",
-            fix=f"Its data is made in memory where it is used; `sciml data info {problem.name}` describes it."
-            if preset_kind(problem) is not PresetCard
-            else "",
+            fix=f"`sciml data info {problem.name}` describes what data it has.",
         )
     about = read_card(problem)
-    card = about.preset(preset)
-    assert isinstance(card, PresetCard)
+    card = about.table(preset, PresetCard)
     try:
         grid = problem.grid(card.grid)
     except UserError as error:
         raise ConfigError(
-            f"{card_path(problem)}, table [presets.{preset}], key grid: {error.what}",
+            f"{card_path(problem)}, table [presets.{preset}.{card.key}], key grid: {error.what}",
             got=error.got,
             expected=error.expected,
             fix=error.fix,
         ) from None
     if grid.size != card.grid:
         raise ConfigError(
-            f"{card_path(problem)}, table [presets.{preset}], key grid: the problem has another grid",
+            f"{card_path(problem)}, table [presets.{preset}.{card.key}], key grid: the problem has another grid",
             got=list(card.grid),
             expected=list(grid.size),
         )

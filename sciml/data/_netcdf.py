@@ -8,7 +8,10 @@ from typing import Any
 import xarray
 
 
-def netcdf_bytes(content: xarray.Dataset | xarray.DataTree, encoding: Mapping[Any, Any] | None = None) -> bytes:
+def netcdf_bytes(
+    content: xarray.Dataset | xarray.DataTree,
+    encoding: Mapping[Any, Any] | None = None,  # Any: as in xarray
+) -> bytes:
     """The bytes of a NetCDF-4 file, to be written whole by `sciml.core.paths.atomic_write`.
 
     In memory, because HDF5 dies of a disk that fills up under it. In a Dask worker xarray would ask the cluster for a

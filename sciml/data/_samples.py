@@ -13,7 +13,7 @@ from sciml.core.errors import ConfigError, UserError
 from sciml.core.problem import Problem
 from sciml.core.registry import card_path
 from sciml.core.rng import generator
-from sciml.data._card import CollocationCard, ObservationsCard, PathsCard, SamplesCard, preset_kind
+from sciml.data._card import CardTable, SamplesCard
 from sciml.data._layout import FORMAT, SPLITS
 from sciml.data._statistics import Statistics, assemble, moments_of
 
@@ -30,12 +30,7 @@ class LabelledSplit(NamedTuple):
     labels: Int[Tensor, " sample"]
 
 
-def has_samples(problem: Problem) -> bool:
-    """Whether the problem's data is made in memory (samples, densities, paths, points), not generated."""
-    return preset_kind(problem) in (SamplesCard, PathsCard, CollocationCard, ObservationsCard)
-
-
-def labelled_splits(problem: Problem, card: SamplesCard) -> dict[str, LabelledSplit]:
+def labelled_splits(problem: Classifies, card: SamplesCard) -> dict[str, LabelledSplit]:
     """The splits of a problem that `Classifies`, disjoint, every class in each in the proportion of the whole.
 
     Within every class the samples are shuffled and given the ranks (k + 1/2) / n; all samples are then sorted by rank,
@@ -43,7 +38,6 @@ def labelled_splits(problem: Problem, card: SamplesCard) -> dict[str, LabelledSp
 
     Raises: ConfigError if the card asks for more than there are; UserError for samples that are not in order.
     """
-    assert isinstance(problem, Classifies)
     features, labels = checked_samples(problem)
     wanted = {name: getattr(card.samples, name) for name in SPLITS}
     if sum(wanted.values()) > len(labels):
@@ -69,12 +63,11 @@ def labelled_splits(problem: Problem, card: SamplesCard) -> dict[str, LabelledSp
     return found
 
 
-def density_splits(problem: Problem, shape: str, card: SamplesCard) -> dict[str, Float[Tensor, "sample dim"]]:
+def density_splits(problem: HasDensity, shape: str, card: SamplesCard) -> dict[str, Float[Tensor, "sample dim"]]:
     """Independent draws, float32, of a problem that `HasDensity`, a split's from a generator of its own.
 
     Raises: UnknownNameError for an unknown density; UserError for draws that are not one column per field.
     """
-    assert isinstance(problem, HasDensity)
     found = {}
     for name in SPLITS:
         count = getattr(card.samples, name)
@@ -89,9 +82,8 @@ def density_splits(problem: Problem, shape: str, card: SamplesCard) -> dict[str,
     return found
 
 
-def checked_samples(problem: Problem) -> LabelledSplit:
+def checked_samples(problem: Classifies) -> LabelledSplit:
     """All samples of a problem that `Classifies`, float32 and int64. Raises UserError if they are not in order."""
-    assert isinstance(problem, Classifies)
     features, labels = problem.samples()
     features, labels, classes = features.float(), labels.long(), len(problem.classes)
     fault = ""
@@ -133,9 +125,15 @@ def sample_statistics(channels: Float[Tensor, "sample channel *space"]) -> Stati
     return assemble([moments_of(channel) for channel in channels.unbind(1)], [])
 
 
-def samples_digest(
-    problem: Problem, card: SamplesCard | PathsCard | CollocationCard | ObservationsCard, **more: str
-) -> str:
+def field_statistics(problem: Problem, statistics: Statistics) -> dict[str, dict[str, Any]]:  # Any: JSON
+    """Units, mean and standard deviation of every field, as plain data."""
+    return {
+        field.name: {"units": field.units, "mean": float(mean), "std": float(std)}
+        for field, mean, std in zip(problem.fields, statistics.field_mean, statistics.field_std, strict=True)
+    }
+
+
+def samples_digest(problem: Problem, card: CardTable, **more: str) -> str:
     """Hash of all that determines the data, and of what `more` adds (such as the name of a density)."""
     content: dict[str, Any] = {
         "format": FORMAT,

@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float
+from pydantic_core import CoreSchema
 from torch import Tensor
 
 from sciml.core.errors import DataError
 from sciml.core.paths import write_text
 from sciml.core.status import Status
+from sciml.core.tensors import tensor_dataclass_schema
 from sciml.data._layout import Layout
 from sciml.data._store import load_shard
 
@@ -30,6 +32,10 @@ class Statistics:
     field_std: Float[Tensor, " channel"]
     parameter_mean: Float[Tensor, " parameter"]
     parameter_std: Float[Tensor, " parameter"]
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: object, handler: object) -> CoreSchema:
+        return tensor_dataclass_schema(cls)
 
 
 class _Moments:

@@ -23,6 +23,7 @@ from sciml import __version__
 from sciml.core.errors import DataError, StorageError
 from sciml.core.paths import atomic_write
 from sciml.core.status import Status
+from sciml.data._hdf5 import values
 from sciml.data._layout import FORMAT, Layout, Piece
 from sciml.data._netcdf import netcdf_bytes
 
@@ -60,7 +61,7 @@ def load_shard(layout: Layout, piece: Piece) -> Shard:
     """
     path = layout.path(piece)
     with open_shard(layout, piece) as file:
-        arrays = {name: file[name][...] for name in _variables(layout, piece)}
+        arrays = {name: values(file, name) for name in _variables(layout, piece)}
         recorded = str(file.attrs.get("sha256"))
     actual = _payload(arrays)
     if recorded != actual:
@@ -74,7 +75,7 @@ def load_shard(layout: Layout, piece: Piece) -> Shard:
 def load_head(layout: Layout, piece: Piece) -> tuple[Float[Tensor, "sample parameter"], Int8[Tensor, " sample"]]:
     """Parameters and status of a shard, without reading its fields (structure and header are checked)."""
     with open_shard(layout, piece) as file:
-        arrays = {name: file[name][...] for name in (*layout.parameter_names, "status")}
+        arrays = {name: values(file, name) for name in (*layout.parameter_names, "status")}
     return _parameters(layout, piece, arrays), torch.from_numpy(arrays["status"])
 
 
@@ -185,7 +186,7 @@ def _check(layout: Layout, piece: Piece, file: h5py.File) -> None:
         if node.shape != shape or node.dtype.str != kind:
             found = f"{node.dtype.str} {node.shape}"
             raise _fault(layout, path, f"has a variable {name!r} of another kind", found, f"{kind} {shape}")
-    trajectory, status = file["trajectory"][...], file["status"][...]
+    trajectory, status = values(file, "trajectory"), values(file, "status")
     if trajectory.tolist() != list(range(piece.first, piece.first + piece.count)):
         expected = f"{piece.first} to {piece.first + piece.count - 1}"
         raise _fault(layout, path, "holds other trajectories", trajectory.tolist(), expected)

@@ -16,8 +16,6 @@ from sciml.core.status import Status, count
 from sciml.data._check import Check
 from sciml.data._generate import simulate_piece
 from sciml.data._layout import BEYOND, Layout, Piece, make_layout
-from sciml.data._samples import has_samples
-from sciml.data._samples_info import verify_samples
 from sciml.data._statistics import compute_statistics, load_statistics
 from sciml.data._store import Shard, load_shard, to_xarray
 
@@ -43,8 +41,6 @@ class _Findings:
 def verify(problem: Problem, preset: str, *, seed: int = 0, progress: Progress = _SILENT) -> list[Check]:
     """Check files, contents, labels, values, splits, parameters, invariants, reproducibility and statistics.
 
-    Data that is made in memory (samples, densities, paths) is made and checked there.
-
     Arguments:
         problem, preset: which dataset.
         seed: picks the trajectory that is simulated a second time.
@@ -53,8 +49,6 @@ def verify(problem: Problem, preset: str, *, seed: int = 0, progress: Progress =
     Returns one `Check` each; a damaged dataset gives failed checks, not exceptions.
     Raises ConfigError for a faulty card, UnknownNameError for an unknown preset.
     """
-    if has_samples(problem):
-        return verify_samples(problem, preset)
     layout = make_layout(problem, preset)
     pieces = layout.all_pieces()
     present = [piece for piece in pieces if layout.path(piece).is_file()]

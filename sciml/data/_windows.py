@@ -7,7 +7,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from sciml.core.errors import ConfigError, DataError
-from sciml.data._batch import Batch
+from sciml.data._batch import WindowBatch
 from sciml.data._dataset import Split
 
 
@@ -64,9 +64,9 @@ class Windows:
         within = indices - self._ends[which] + starts * len(self.split.good)
         return self.split.good[within // starts], within % starts, self._strides[which]
 
-    def batch(self, indices: Int[Tensor, " batch"]) -> Batch:
+    def batch(self, indices: Int[Tensor, " batch"]) -> WindowBatch:
         """The windows at `indices`, gathered in one go, in physical units."""
         sample, start, stride = self.locate(indices)
         frames = self.split.read(sample, start, stride, self.history + self.horizon)
         parameters = self.split.parameters[sample]
-        return Batch(frames[:, : self.history], frames[:, self.history :], parameters, stride.to(frames.dtype))
+        return WindowBatch(frames[:, : self.history], frames[:, self.history :], parameters, stride.to(frames.dtype))

@@ -11,6 +11,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sciml.metrics._fields import flat_space, residual, rms
+from sciml.metrics._metric import Metric
+
+RMSE = Metric("rmse", "RMSE", units="")
+CRMSE = Metric("crmse", "error of the mean (cRMSE)", units="")
+BRMSE = Metric("brmse", "error at the boundary (bRMSE)", units="")
+MAX_ERROR = Metric("max_error", "largest error", units="")
+PEARSON = Metric("pearson", "Pearson correlation", better="higher")
 
 
 def rmse(

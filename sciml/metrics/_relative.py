@@ -12,6 +12,12 @@ from torch import Tensor
 from sciml.core.errors import UserError
 from sciml.core.types import Grid
 from sciml.metrics._fields import flat_space, residual, rms
+from sciml.metrics._metric import Metric
+
+RELATIVE_L2 = Metric("relative_l2", "relative L2 error")
+SCALED_L2 = Metric("scaled_l2", "scaled L2 error")
+NRMSE = Metric("nrmse", "nRMSE")
+VRMSE = Metric("vrmse", "VRMSE")
 
 
 def relative_l2(

@@ -3,6 +3,11 @@
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from sciml.metrics._metric import Metric
+
+VALID_STEPS = Metric("valid_steps", "valid steps", better="higher")
+DRIFT = Metric("*_drift", "{0} drift", names=lambda problem: [entry.name for entry in problem.invariants])
+
 
 def valid_steps(error: Float[Tensor, "*batch time"], threshold: float) -> Int[Tensor, "*batch"]:
     """Number of steps before the error first exceeds `threshold`; all of them if it never does.

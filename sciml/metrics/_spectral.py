@@ -15,6 +15,14 @@ from torch import Tensor
 
 from sciml.core.errors import UserError
 from sciml.metrics._fields import check_field, residual
+from sciml.metrics._metric import Metric
+
+FRMSE = (
+    Metric("frmse_low", "error of large scales (fRMSE low)", units=""),
+    Metric("frmse_mid", "error of middle scales (fRMSE mid)", units=""),
+    Metric("frmse_high", "error of small scales (fRMSE high)", units=""),
+)
+"""One per band of `frmse` with its default edges."""
 
 
 def power_spectrum(

@@ -1,25 +1,36 @@
-"""Layers any solver may use, and the wrapper that turns a network into a time stepper in physical units."""
+"""Layers any network may use, and the wrapper that turns a network into a time stepper in physical units."""
 
+from sciml.core.derivatives import LAPLACIAN as LAPLACIAN
 from sciml.nn._block import ConvBlock as ConvBlock
 from sciml.nn._boundary import Mode as Mode
 from sciml.nn._boundary import Modes as Modes
+from sciml.nn._boundary import Padding as Padding
 from sciml.nn._boundary import PaddingChoice as PaddingChoice
+from sciml.nn._boundary import axis_modes as axis_modes
 from sciml.nn._boundary import padding_modes as padding_modes
 from sciml.nn._circular import circular_pad as circular_pad
 from sciml.nn._condition import ConditionChoice as ConditionChoice
+from sciml.nn._condition import Conditioning as Conditioning
 from sciml.nn._condition import ConditionMode as ConditionMode
 from sciml.nn._condition import Embedding as Embedding
 from sciml.nn._condition import Modulation as Modulation
 from sciml.nn._condition import condition_mode as condition_mode
+from sciml.nn._condition import condition_of as condition_of
 from sciml.nn._condition import modulation as modulation
 from sciml.nn._conv import Conv as Conv
-from sciml.nn._coordinate_nets import ARCHITECTURES as ARCHITECTURES
-from sciml.nn._coordinate_nets import CoordinateEmbedding as CoordinateEmbedding
-from sciml.nn._coordinate_nets import CoordinateMLP as CoordinateMLP
-from sciml.nn._coordinate_nets import FactorisedLinear as FactorisedLinear
-from sciml.nn._coordinate_nets import ModifiedMLP as ModifiedMLP
-from sciml.nn._coordinate_nets import PirateNet as PirateNet
-from sciml.nn._jet import LAPLACIAN as LAPLACIAN
+from sciml.nn._conv import convolution as convolution
+from sciml.nn._coordinates import CoordinateEmbedding as CoordinateEmbedding
+from sciml.nn._coordinates import FactorisedLinear as FactorisedLinear
+from sciml.nn._coordinates import affine_layer as affine_layer
+from sciml.nn._downsample import check_halvings as check_halvings
+from sciml.nn._downsample import halve as halve
+from sciml.nn._factor import Matrices as Matrices
+from sciml.nn._factor import discarded_energy as discarded_energy
+from sciml.nn._factor import low_rank_like as low_rank_like
+from sciml.nn._factor import low_rank_obstacle as low_rank_obstacle
+from sciml.nn._factor import low_rank_of as low_rank_of
+from sciml.nn._factor import matrices as matrices
+from sciml.nn._field_network import FieldNetwork as FieldNetwork
 from sciml.nn._jet import Cosine as Cosine
 from sciml.nn._jet import Jet as Jet
 from sciml.nn._jet import Record as Record
@@ -29,8 +40,11 @@ from sciml.nn._jet import coordinates as coordinates
 from sciml.nn._jet import join as join
 from sciml.nn._jet import linear as linear
 from sciml.nn._jet import pointwise as pointwise
-from sciml.nn._layout import fold_time as fold_time
-from sciml.nn._layout import unfold_time as unfold_time
+from sciml.nn._layout import channels_last as channels_last
+from sciml.nn._low_rank import LowRank as LowRank
+from sciml.nn._low_rank import LowRankConv as LowRankConv
+from sciml.nn._low_rank import LowRankLinear as LowRankLinear
+from sciml.nn._low_rank import LowRankSpectralConv as LowRankSpectralConv
 from sciml.nn._mlp import MLP as MLP
 from sciml.nn._mlp import Activation as Activation
 from sciml.nn._mlp import ConcatLinear as ConcatLinear
@@ -45,11 +59,12 @@ from sciml.nn._recurrent import GatedUnit as GatedUnit
 from sciml.nn._spectral import SpectralConv as SpectralConv
 from sciml.nn._stepper import Stepper as Stepper
 from sciml.nn._time_conv import ConcatConv2d as ConcatConv2d
+from sciml.nn._units import Moments as Moments
+from sciml.nn._units import Units as Units
 from sciml.nn._upsample import Upsample as Upsample
 from sciml.nn._upsample import refinement as refinement
 
 __all__ = [
-    "ARCHITECTURES",
     "LAPLACIAN",
     "MLP",
     "Activation",
@@ -58,42 +73,59 @@ __all__ = [
     "ConcatSquash",
     "ConditionChoice",
     "ConditionMode",
+    "Conditioning",
     "Conv",
     "ConvBlock",
     "CoordinateEmbedding",
-    "CoordinateMLP",
     "Cosine",
     "Embedding",
     "FactorisedLinear",
+    "FieldNetwork",
     "GatedUnit",
     "Jet",
+    "LowRank",
+    "LowRankConv",
+    "LowRankLinear",
+    "LowRankSpectralConv",
+    "Matrices",
     "Mode",
     "Modes",
-    "ModifiedMLP",
     "Modulation",
+    "Moments",
     "Norm",
+    "Padding",
     "PaddingChoice",
     "PictureHead",
     "PictureStem",
-    "PirateNet",
     "Record",
     "Signal",
     "Sine",
     "SpectralConv",
     "Stepper",
     "TimeMLP",
+    "Units",
     "Upsample",
     "activation",
+    "affine_layer",
+    "axis_modes",
+    "channels_last",
+    "check_halvings",
     "circular_pad",
     "condition_mode",
+    "condition_of",
+    "convolution",
     "coordinates",
-    "fold_time",
+    "discarded_energy",
+    "halve",
     "join",
     "linear",
+    "low_rank_like",
+    "low_rank_obstacle",
+    "low_rank_of",
+    "matrices",
     "modulation",
     "padding_modes",
     "picture_norm",
     "pointwise",
     "refinement",
-    "unfold_time",
 ]

@@ -5,21 +5,22 @@ from torch import Tensor, nn
 
 from sciml.nn._boundary import Modes
 from sciml.nn._condition import ConditionMode, modulation
-from sciml.nn._conv import Conv
+from sciml.nn._conv import Conv, convolution
 from sciml.nn._norm import Norm
 
 
 class ConvBlock(nn.Module):
-    """conv3x3 -> norm -> GELU [-> modulation] -> conv3x3 -> norm -> GELU, with one normalisation group.
+    """conv3 -> norm -> GELU [-> modulation] -> conv3 -> norm -> GELU, with one normalisation group.
 
-    Without conditioning and shortcut it holds B(a, b) = 9ab + 9b² + 6b parameters.
+    A kernel has three points per axis. On two axes, without conditioning and shortcut, it holds
+    B(a, b) = 9ab + 9b² + 6b parameters.
 
     Arguments:
         channels_in, channels_out: features.
-        modes: padding along y and x.
+        modes: padding along every axis.
         condition: how the embedding enters.
         embedding: entries of the embedding; 0 without conditioning.
-        shortcut: whether a 1x1 convolution of the input is added to the result.
+        shortcut: whether a pointwise convolution of the input is added to the result.
     """
 
     def __init__(
@@ -39,11 +40,11 @@ class ConvBlock(nn.Module):
         self.second = Conv(channels_out, channels_out, modes=modes)
         self.second_norm = Norm(channels_out)
         self.activation = nn.GELU()
-        self.shortcut = nn.Conv2d(channels_in, channels_out, 1) if shortcut else None
+        self.shortcut = convolution(len(modes))(channels_in, channels_out, 1) if shortcut else None
 
     def forward(
-        self, x: Float[Tensor, "batch channel_in y x"], embedding: Float[Tensor, "batch embedding"] | None = None
-    ) -> Float[Tensor, "batch channel_out y x"]:
+        self, x: Float[Tensor, "batch channel_in *space"], embedding: Float[Tensor, "batch embedding"] | None = None
+    ) -> Float[Tensor, "batch channel_out *space"]:
         """The processed features on the same grid."""
         h = self.activation(self.first_norm(self.first(x)))
         if self.modulation is not None:

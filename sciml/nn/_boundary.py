@@ -7,8 +7,10 @@ from sciml.core.types import Grid
 
 Mode = Literal["circular", "zeros"]
 """Padding along one axis."""
-Modes = tuple[Mode, Mode]
-"""Padding along y and x."""
+Modes = tuple[Mode, ...]
+"""Padding along every axis, in the order of the tensor's axes (z, y, x)."""
+Padding = Mode | Modes
+"""What a network is told: one mode for all axes, or one per axis."""
 PaddingChoice = Literal["auto", "circular", "zeros"]
 """``auto`` follows the grid; the others force one mode on both axes."""
 
@@ -30,5 +32,26 @@ def padding_modes(choice: PaddingChoice, grid: Grid) -> Modes:
         )
     if choice != "auto":
         return (choice, choice)
-    y, x = ("circular" if periodic else "zeros" for periodic in grid.periodic)
+    modes: list[Mode] = ["circular" if periodic else "zeros" for periodic in grid.periodic]
+    y, x = modes
     return (y, x)
+
+
+def axis_modes(padding: Padding, dims: int) -> Modes:
+    """The padding of a network on `dims` axes, axis by axis.
+
+    Raises:
+        UserError: `dims` is not 1, 2 or 3, there are not as many modes as axes, or a mode is none of the two.
+    """
+    if dims not in (1, 2, 3):
+        raise UserError(
+            "networks of fields work on one to three axes", got=f"dims={dims}", expected="dims=1, dims=2 or dims=3"
+        )
+    modes = (padding,) * dims if isinstance(padding, str) else tuple(padding)
+    if len(modes) != dims or not set(modes) <= {"circular", "zeros"}:
+        raise UserError(
+            f"this is no padding of {dims} axes",
+            got=f"padding={padding!r}",
+            expected=f"'circular', 'zeros', or a tuple of {dims} of them",
+        )
+    return modes

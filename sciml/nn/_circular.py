@@ -10,21 +10,22 @@ from sciml.core.errors import UserError
 
 
 def circular_pad(
-    x: Float[Tensor, "batch channel y x"], pad: tuple[int, int]
-) -> Float[Tensor, "batch channel padded_y padded_x"]:
-    """Repeat the opposite edge on both sides: x_pad[j, i] = x[(j - p_y) mod n_y, (i - p_x) mod n_x].
+    x: Float[Tensor, "batch channel *space"], pad: tuple[int, ...]
+) -> Float[Tensor, "batch channel *padded"]:
+    """Repeat the opposite edge on both sides: along one axis x_pad[i] = x[(i - p) mod n].
 
     Keeps the memory format. Equal to ``torch.nn.functional.pad(mode="circular")``, whose backward pass is 2 to 10
     times slower on a CPU.
 
     Arguments:
         x: the field.
-        pad: points added on each side along y and x; 0 leaves an axis alone.
+        pad: points added on each side of every axis; 0 leaves an axis alone.
 
     Raises:
         UserError: an axis has fewer points than are to be repeated.
     """
-    for name, points, size in zip("yx", pad, x.shape[-2:], strict=True):
+    axes = len(pad)
+    for name, points, size in zip("zyx"[-axes:], pad, x.shape[-axes:], strict=True):
         if points > size:
             raise UserError(
                 f"axis {name} is too short for its periodic padding",
@@ -41,27 +42,30 @@ class _CircularPad(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(x: Tensor, pad_y: int, pad_x: int) -> Tensor:
-        if pad_y:
-            x = torch.cat((x[..., -pad_y:, :], x, x[..., :pad_y, :]), dim=-2)
-        if pad_x:
-            x = torch.cat((x[..., -pad_x:], x, x[..., :pad_x]), dim=-1)
+    def forward(x: Tensor, *pad: int) -> Tensor:
+        for axis, p in enumerate(pad, start=-len(pad)):
+            if p:
+                size = x.shape[axis]
+                x = torch.cat((x.narrow(axis, size - p, p), x, x.narrow(axis, 0, p)), dim=axis)
         return x
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, int, int], output: Tensor) -> None:
-        _, ctx.pad_y, ctx.pad_x = inputs
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        ctx.pad = inputs[1:]
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
-        y, x, whole = ctx.pad_y, ctx.pad_x, gradient
-        height, width = whole.shape[-2:]
-        inner = whole[..., x : width - x].clone()
-        if x:
-            inner[..., :x] += whole[..., width - x :]
-            inner[..., -x:] += whole[..., :x]
-        result = inner[..., y : height - y, :]
-        if y:
-            result[..., :y, :] += inner[..., height - y :, :]
-            result[..., -y:, :] += inner[..., :y, :]
-        return result, None, None
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride] (torch writes *grad_outputs)
+        ctx: Any, gradient: Tensor
+    ) -> tuple[Tensor | None, ...]:
+        whole, last = gradient, len(ctx.pad) - 1
+        for i in reversed(range(len(ctx.pad))):  # the last axis is padded last
+            p, axis = ctx.pad[i], i - len(ctx.pad)
+            size = whole.shape[axis] - 2 * p
+            inner = whole.narrow(axis, p, size)
+            if i == last:
+                inner = inner.clone()  # what comes in is not ours to change
+            if p:
+                inner.narrow(axis, 0, p).add_(whole.narrow(axis, size + p, p))
+                inner.narrow(axis, size - p, p).add_(whole.narrow(axis, 0, p))
+            whole = inner
+        return whole, *[None] * len(ctx.pad)

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 ConditionChoice = Literal["auto", "none", "add", "adagn"]
 """How a network is told the stride and the parameters; ``auto`` is ``adagn`` if the problem has parameters."""
 ConditionMode = Literal["none", "add", "adagn"]
+Conditioning = Literal["add", "adagn"]
+"""How a network that is told scalars takes them in; see `Modulation`."""
 
 
 def condition_mode(choice: ConditionChoice, num_parameters: int) -> ConditionMode:
@@ -17,6 +19,12 @@ def condition_mode(choice: ConditionChoice, num_parameters: int) -> ConditionMod
     if choice != "auto":
         return choice
     return "adagn" if num_parameters else "none"
+
+
+def condition_of(choice: ConditionChoice, num_parameters: int) -> tuple[int, Conditioning]:
+    """How many scalars a network is told, the stride and the parameters or none at all, and how it takes them in."""
+    mode = condition_mode(choice, num_parameters)
+    return (0, "adagn") if mode == "none" else (1 + num_parameters, mode)
 
 
 class Embedding(nn.Module):
@@ -62,7 +70,7 @@ class Modulation(nn.Module):
         channels: features.
     """
 
-    def __init__(self, mode: Literal["add", "adagn"], *, size: int, channels: int) -> None:
+    def __init__(self, mode: Conditioning, *, size: int, channels: int) -> None:
         super().__init__()
         self.mode = mode
         self.linear = nn.Linear(size, channels if mode == "add" else 2 * channels)
@@ -70,10 +78,10 @@ class Modulation(nn.Module):
         nn.init.zeros_(self.linear.bias)
 
     def forward(
-        self, h: Float[Tensor, "batch channel y x"], embedding: Float[Tensor, "batch embedding"]
-    ) -> Float[Tensor, "batch channel y x"]:
+        self, h: Float[Tensor, "batch channel *space"], embedding: Float[Tensor, "batch embedding"]
+    ) -> Float[Tensor, "batch channel *space"]:
         """The changed features."""
-        change = self.linear(embedding)[:, :, None, None]
+        change = self.linear(embedding).unflatten(1, (-1, *[1] * (h.ndim - 2)))
         if self.mode == "add":
             return h + change
         scale, shift = change.chunk(2, dim=1)

@@ -6,14 +6,27 @@ from torch import Tensor, nn
 from sciml.nn._boundary import Modes
 from sciml.nn._circular import circular_pad
 
+_CONVOLUTIONS: dict[int, type[nn.Conv1d] | type[nn.Conv2d] | type[nn.Conv3d]] = {
+    1: nn.Conv1d,
+    2: nn.Conv2d,
+    3: nn.Conv3d,
+}
+
+
+def convolution(dims: int) -> type[nn.Conv1d] | type[nn.Conv2d] | type[nn.Conv3d]:
+    """torch's convolution over `dims` axes."""
+    return _CONVOLUTIONS[dims]
+
 
 class Conv(nn.Module):
     """A biased convolution of stride 1 that keeps the grid: periodic axes wrap, the others see zeros.
 
+    It acts on as many axes as `modes` has entries.
+
     Arguments:
         channels_in, channels_out: features.
         kernel_size: odd number of points per axis.
-        modes: padding along y and x.
+        modes: padding along every axis, one to three of them.
         dilation: distance between the kernel's points.
     """
 
@@ -22,16 +35,20 @@ class Conv(nn.Module):
     ) -> None:
         super().__init__()
         reach = dilation * (kernel_size // 2)
-        wrap_y, wrap_x = (reach if mode == "circular" else 0 for mode in modes)
-        self.wrap = (wrap_y, wrap_x)
-        self.conv = nn.Conv2d(
-            channels_in, channels_out, kernel_size, padding=(reach - wrap_y, reach - wrap_x), dilation=dilation
+        self.wrap = tuple(reach if mode == "circular" else 0 for mode in modes)
+        self.zeros = tuple(reach - wrap for wrap in self.wrap)
+        self.conv = convolution(len(modes))(
+            channels_in,
+            channels_out,
+            kernel_size,
+            padding=self.zeros,  # pyright: ignore[reportArgumentType] (as many entries as the class has axes)
+            dilation=dilation,
         )
 
-    def forward(self, x: Float[Tensor, "batch channel_in y x"]) -> Float[Tensor, "batch channel_out y x"]:
+    def forward(self, x: Float[Tensor, "batch channel_in *space"]) -> Float[Tensor, "batch channel_out *space"]:
         """The convolved field on the same grid."""
         return self.conv(self.pad(x))
 
-    def pad(self, x: Float[Tensor, "batch channel_in y x"]) -> Float[Tensor, "batch channel_in padded_y padded_x"]:
+    def pad(self, x: Float[Tensor, "batch channel_in *space"]) -> Float[Tensor, "batch channel_in *padded"]:
         """The field with its periodic axes wrapped, as the kernel sees it (zeros are left to the convolution)."""
         return circular_pad(x, self.wrap)

@@ -20,18 +20,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import product
-from typing import Union
+from typing import Protocol, Union, cast, runtime_checkable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sciml.core.derivatives import closure
+from sciml.core.derivatives import LAPLACIAN, closure
 from sciml.core.errors import UnsupportedError
-
-LAPLACIAN = "Δ"
-"""Name of the sum of second derivatives along all axes."""
+from sciml.nn._low_rank import LowRankLinear
 
 
 @dataclass(frozen=True)
@@ -106,8 +104,16 @@ class Jet:
     def __sub__(self, other: Union["Jet", Tensor, float]) -> "Jet":
         return self + (-other)
 
-    def __rsub__(self, other: float) -> "Jet":
+    def __rsub__(self, other: Tensor | float) -> "Jet":
         return -self + other
+
+
+@runtime_checkable
+class _Affine(Protocol):
+    """A layer W x + b of any class."""
+
+    weight: Tensor
+    bias: Tensor | None
 
 
 Signal = Tensor | Jet
@@ -134,11 +140,16 @@ def linear(layer: nn.Module, x: Signal) -> Signal:
     """W x + b of values or jets, of a layer with ``weight`` and ``bias``."""
     if not isinstance(x, Jet):
         return layer(x)
-    weight = layer.weight
+    if isinstance(layer, LowRankLinear):  # one factor after the other, or jets would cost what the dense layer costs
+        return linear(layer.second, linear(layer.first, x))
+    affine = cast(_Affine, layer)
     inputs = x.parts
     if x.tape is not None:  # per-point gradients need every part at every point
         inputs = {name: part.expand(len(x.value), -1) for name, part in inputs.items()}
-    parts = {name: functional.linear(part, weight, layer.bias if name == "" else None) for name, part in inputs.items()}
+    parts = {
+        name: functional.linear(part, affine.weight, affine.bias if name == "" else None)
+        for name, part in inputs.items()
+    }
     if x.tape is not None:
         x.tape.append(Record(layer, inputs, parts))
     return x.with_parts(parts)
@@ -170,8 +181,8 @@ def pointwise(function: nn.Module, x: Signal) -> Signal:
         elif name:
             total = None
             for count, blocks in _partitions(name):
-                factors = [a.get(block) for block in blocks]
-                if all(factor is not None for factor in factors):
+                factors = [a[block] for block in blocks if block in a]
+                if len(factors) == len(blocks):
                     inner = factors[0]
                     for factor in factors[1:]:
                         inner = inner * factor
@@ -185,12 +196,13 @@ def pointwise(function: nn.Module, x: Signal) -> Signal:
 
 
 def join(*parts: Signal) -> Signal:
-    """Channels side by side, of values or jets."""
-    if not isinstance(parts[0], Jet):
-        return torch.cat(parts, dim=1)
+    """Channels side by side, of values or of jets, all of one kind."""
     first = parts[0]
-    names = [name for name in first.wanted if any(name in part.parts for part in parts)]
-    return first.with_parts({name: torch.cat([part[name] for part in parts], dim=1) for name in names})
+    if not isinstance(first, Jet):
+        return torch.cat(cast("tuple[Tensor, ...]", parts), dim=1)
+    jets = cast("tuple[Jet, ...]", parts)
+    names = [name for name in first.wanted if any(name in jet.parts for jet in jets)]
+    return first.with_parts({name: torch.cat([jet[name] for jet in jets], dim=1) for name in names})
 
 
 class Sine(nn.Module):

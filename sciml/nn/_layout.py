@@ -1,15 +1,12 @@
-"""Between the tensors of a forecast and the image-like tensors of a network."""
+"""How the features of a convolutional network lie in memory."""
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-
-def fold_time(states: Float[Tensor, "batch history channel y x"]) -> Float[Tensor, "batch features y x"]:
-    """History and channels as one feature axis, time first, stored channels last (faster convolutions on a CPU)."""
-    return states.flatten(1, 2).contiguous(memory_format=torch.channels_last)
+_FORMATS = {4: torch.channels_last, 5: torch.channels_last_3d}
 
 
-def unfold_time(features: Float[Tensor, "batch channel y x"]) -> Float[Tensor, "batch 1 channel y x"]:
-    """One predicted frame."""
-    return features.contiguous().unsqueeze(1)
+def channels_last(x: Float[Tensor, "batch channel *space"]) -> Float[Tensor, "batch channel *space"]:
+    """The same values stored channels last, where torch knows such a layout: faster convolutions on a CPU."""
+    return x.contiguous(memory_format=_FORMATS.get(x.ndim, torch.contiguous_format))

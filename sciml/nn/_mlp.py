@@ -1,7 +1,7 @@
 """Fully connected networks, and linear layers that are told the time."""
 
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from jaxtyping import Float
@@ -29,21 +29,38 @@ class MLP(nn.Module):
     """W_n σ(… σ(W_1 x + b_1) …) + b_n.
 
     Arguments:
-        channels_in, channels_out: features.
+        in_channels, out_channels: features.
         width: of the hidden layers.
         layers: hidden layers; without any the map is affine.
         nonlinearity: σ.
+        silent: whether W_n and b_n start at zero, so that nothing comes out before training.
     """
 
     def __init__(
-        self, channels_in: int, channels_out: int, *, width: int, layers: int = 1, nonlinearity: Activation = "tanh"
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        width: int,
+        layers: int = 1,
+        nonlinearity: Activation = "tanh",
+        silent: bool = False,
     ) -> None:
         super().__init__()
-        sizes = [channels_in, *[width] * layers]
+        sizes = [in_channels, *[width] * layers]
         hidden = [part for a, b in pairwise(sizes) for part in (nn.Linear(a, b), activation(nonlinearity))]
-        self.layers = nn.Sequential(*hidden, nn.Linear(sizes[-1], channels_out))
+        last = nn.Linear(sizes[-1], out_channels)
+        if silent:
+            nn.init.zeros_(last.weight)
+            nn.init.zeros_(last.bias)
+        self.layers = nn.Sequential(*hidden, last)
 
-    def forward(self, x: Float[Tensor, "*batch channel_in"]) -> Float[Tensor, "*batch channel_out"]:
+    @property
+    def last(self) -> nn.Linear:
+        """The layer W_n, b_n."""
+        return cast(nn.Linear, self.layers[-1])
+
+    def forward(self, x: Float[Tensor, "*batch in_channel"]) -> Float[Tensor, "*batch out_channel"]:
         """The network's output."""
         return self.layers(x)
 

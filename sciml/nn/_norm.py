@@ -23,7 +23,7 @@ class Norm(nn.Module):
         super().__init__()
         self.norm = nn.GroupNorm(groups, channels)
 
-    def forward(self, h: Float[Tensor, "batch channel y x"]) -> Float[Tensor, "batch channel y x"]:
+    def forward(self, h: Float[Tensor, "batch channel *space"]) -> Float[Tensor, "batch channel *space"]:
         """The normalised features."""
         return self.norm(_Tied.apply(h, self.norm.weight, self.norm.bias))
 
@@ -42,6 +42,8 @@ class _Tied(torch.autograd.Function):
         ctx.sizes = inputs[1].shape, inputs[2].shape
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride] (torch writes *grad_outputs)
+        ctx: Any, gradient: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
         scale, shift = ctx.sizes
         return gradient, gradient.new_zeros(scale), gradient.new_zeros(shift)

@@ -44,7 +44,9 @@ class PictureStem(nn.Sequential):
             parts += [picture_norm(width), activation(nonlinearity), nn.Conv2d(width, width, 4, 2, 1)]
         super().__init__(*parts)
 
-    def forward(self, pictures: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch width y_out x_out"]:
+    def forward(  # pyright: ignore[reportIncompatibleMethodOverride] (named for what it is, torch says input)
+        self, pictures: Float[Tensor, "batch *shape"]
+    ) -> Float[Tensor, "batch width y_out x_out"]:
         """The feature maps."""
         return super().forward(pictures[:, None] if pictures.ndim == 3 else pictures)
 
@@ -67,6 +69,8 @@ class PictureHead(nn.Sequential):
             nn.Linear(width, classes),
         )
 
-    def forward(self, features: Float[Tensor, "batch width y x"]) -> Float[Tensor, "batch class"]:
+    def forward(  # pyright: ignore[reportIncompatibleMethodOverride] (as above)
+        self, features: Float[Tensor, "batch width y x"]
+    ) -> Float[Tensor, "batch class"]:
         """The logits."""
         return super().forward(features)

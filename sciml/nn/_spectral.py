@@ -1,6 +1,8 @@
 """Convolution by multiplying the lowest Fourier modes."""
 
+import itertools
 import math
+from collections.abc import Callable
 
 import torch
 from jaxtyping import Float
@@ -10,7 +12,7 @@ from sciml.core.errors import UserError
 
 
 class SpectralConv(nn.Module):
-    """v̂(k) = R(k) û(k) for the wavenumbers -m ≤ k_y < m, 0 ≤ k_x < m, and 0 beyond (per periodic box).
+    """v̂(k) = R(k) û(k) for the wavenumbers 0 ≤ k < m of the last axis and -m ≤ k < m of the others, and 0 beyond.
 
     Coefficients are means over the grid (``norm="forward"``), so a band-limited field gives the same v on every grid
     that resolves it. R is kept as real pairs, mode by mode, so that it is one batched matrix product and a plain
@@ -20,37 +22,63 @@ class SpectralConv(nn.Module):
     Arguments:
         channels_in, channels_out: features.
         modes: m, the number of non-negative wavenumbers kept per axis.
+        dims: axes of the grid, all of them periodic to this layer.
     """
 
-    def __init__(self, channels_in: int, channels_out: int, *, modes: int) -> None:
+    def __init__(self, channels_in: int, channels_out: int, *, modes: int, dims: int = 2) -> None:
         super().__init__()
-        self.modes = modes
-        self.weight = nn.Parameter(torch.empty(2 * modes * modes, channels_in, channels_out, 2))
+        self.modes, self.dims = modes, dims
+        self.kept = (2 * modes,) * (dims - 1) + (modes,)
+        self.weight = nn.Parameter(torch.empty(math.prod(self.kept), channels_in, channels_out, 2))
         nn.init.normal_(self.weight, std=0.1 / math.sqrt(2 * channels_in))
 
-    @torch.compiler.disable
-    def forward(self, x: Float[Tensor, "batch channel_in y x"]) -> Float[Tensor, "batch channel_out y x"]:
+    def forward(self, x: Float[Tensor, "batch channel_in *space"]) -> Float[Tensor, "batch channel_out *space"]:
         """The convolved field on the same grid.
 
         Raises:
             UserError: the grid does not resolve the modes.
         """
-        m, (batch, _, height, width) = self.modes, x.shape
-        if 2 * m > min(height, width):
-            raise UserError(
-                "the grid does not resolve the Fourier modes",
-                got=f"{height} x {width} points and modes={m}",
-                expected=f"at least {2 * m} points per axis",
-                fix=f"Set model.modes={min(height, width) // 2} or less.",
-            )
-        dtype = x.dtype
-        with torch.autocast(x.device.type, enabled=False):
-            x_hat = torch.fft.rfft2(x if dtype == torch.float64 else x.float(), norm="forward")
-            low = torch.cat((x_hat[:, :, :m, :m], x_hat[:, :, -m:, :m]), dim=2)
-            weight = torch.view_as_complex(self.weight.to(x_hat.real.dtype))
-            low = low.permute(2, 3, 0, 1).reshape(2 * m * m, batch, -1) @ weight
-            low = low.reshape(2 * m, m, batch, -1).permute(2, 3, 0, 1)
-            v_hat = low.new_zeros(batch, low.shape[1], height, width // 2 + 1)
-            v_hat[:, :, :m, :m] = low[:, :, :m]
-            v_hat[:, :, -m:, :m] = low[:, :, m:]
-            return torch.fft.irfft2(v_hat, s=(height, width), norm="forward").to(dtype)
+        return mix_modes(x, self.modes, lambda low: low @ complex_weight(self.weight, low))
+
+
+# as ``torch.compiler.disable``, which would load the compiler on import: seconds
+@torch._disable_dynamo  # pyright: ignore[reportPrivateImportUsage]
+def mix_modes(
+    x: Float[Tensor, "batch channel_in *space"], modes: int, mix: Callable[[Tensor], Tensor]
+) -> Float[Tensor, "batch channel_out *space"]:
+    """The field whose lowest Fourier modes are `mix` of those of `x`, and whose other modes are zero.
+
+    Arguments:
+        x: a real field on a periodic box of any number of axes.
+        modes: m; kept are the wavenumbers 0 ≤ k < m along the last axis and -m ≤ k < m along the others.
+        mix: a linear map of complex coefficients ``mode batch channel_in`` to ``mode batch channel_out``.
+
+    Raises:
+        UserError: the grid does not resolve the modes.
+    """
+    m, batch, size = modes, len(x), x.shape[2:]
+    if 2 * m > min(size):
+        raise UserError(
+            "the grid does not resolve the Fourier modes",
+            got=f"{' x '.join(map(str, size))} points and modes={m}",
+            expected=f"at least {2 * m} points per axis",
+            fix=f"Set model.modes={min(size) // 2} or less.",
+        )
+    d = len(size)
+    dtype, axes, kept = x.dtype, tuple(range(-d, 0)), (2 * m,) * (d - 1) + (m,)
+    with torch.autocast(x.device.type, enabled=False):
+        x_hat = torch.fft.rfftn(x if dtype == torch.float64 else x.float(), dim=axes, norm="forward")
+        low = x_hat[..., :m]
+        for axis in axes[:-1]:
+            low = torch.cat((low.narrow(axis, 0, m), low.narrow(axis, low.shape[axis] - m, m)), dim=axis)
+        low = mix(low.movedim((0, 1), (d, d + 1)).reshape(math.prod(kept), batch, -1))
+        low = low.reshape(*kept, batch, -1).movedim((d, d + 1), (0, 1))
+        v_hat = low.new_zeros(*low.shape[:2], *x_hat.shape[2:])
+        for corner in itertools.product((slice(m), slice(-m, None)), repeat=d - 1):
+            v_hat[(..., *corner, slice(m))] = low[(..., *corner, slice(None))]
+        return torch.fft.irfftn(v_hat, s=size, dim=axes, norm="forward").to(dtype)
+
+
+def complex_weight(pairs: Float[Tensor, "*shape 2"], like: Tensor) -> Tensor:
+    """Real pairs as complex numbers, in the precision of `like`."""
+    return torch.view_as_complex(pairs.to(like.real.dtype))

@@ -1,6 +1,7 @@
-"""Bicubic refinement of a field by two, exact on periodic, walled and mixed grids."""
+"""Cubic refinement of a field by two, exact on periodic, walled and mixed grids."""
 
 import functools
+import math
 
 import numpy as np
 import torch
@@ -34,36 +35,38 @@ def _refinement(size: int, mode: Mode) -> np.ndarray:
 
 
 class Upsample(nn.Module):
-    """Bicubic upsampling by two as one small matrix per axis: u -> R_y u R_xᵀ.
+    """Cubic upsampling by two as one small matrix per axis: u -> R_y u R_xᵀ on two axes.
 
-    Equal to padding circularly by 2, ``interpolate(mode="bicubic", align_corners=False)`` and cropping 4 on periodic
-    axes, and to plain ``interpolate`` on the others. The matrices are dense because a matrix product is 3 to 20 times
-    faster on a CPU than the bicubic kernel for axes below about a hundred points, and its gradient is deterministic
-    on a GPU.
+    On two axes equal to padding circularly by 2, ``interpolate(mode="bicubic", align_corners=False)`` and cropping 4
+    where they are periodic, and to plain ``interpolate`` where not. The matrices are dense because a matrix product is
+    3 to 20 times faster on a CPU than the bicubic kernel for axes below about a hundred points, and its gradient is
+    deterministic on a GPU.
 
     Arguments:
-        size: coarse points along y and x the matrices are prepared for; other sizes work and cost a little more.
-        modes: padding along y and x.
+        size: coarse points along every axis the matrices are prepared for; other sizes work and cost a little more,
+            and with None all of them do.
+        modes: padding along every axis, one to three of them.
     """
 
-    rows: Tensor
-    columns: Tensor
-
-    def __init__(self, size: tuple[int, int], *, modes: Modes) -> None:
+    def __init__(self, size: tuple[int, ...] | None, *, modes: Modes) -> None:
         super().__init__()
-        self.modes = modes
-        rows, columns = (refinement(n, mode).to(torch.get_default_dtype()) for n, mode in zip(size, modes, strict=True))
-        self.register_buffer("rows", rows, persistent=False)
-        self.register_buffer("columns", columns, persistent=False)
+        self.modes, self.prepared = modes, size is not None
+        for axis, mode in enumerate(modes):
+            if size is not None:
+                matrix = refinement(size[axis], mode).to(torch.get_default_dtype())
+                self.register_buffer(f"matrix_{axis}", matrix, persistent=False)
 
-    def forward(self, x: Float[Tensor, "batch channel y x"]) -> Float[Tensor, "batch channel fine_y fine_x"]:
-        """The field on twice the points along both axes, stored channels last."""
-        batch, channel, height, width = x.shape
-        rows, columns = self._matrix(self.rows, height, 0, x), self._matrix(self.columns, width, 1, x)
-        rows_first = rows @ x.permute(0, 2, 3, 1).reshape(batch, height, width * channel)
-        fine = columns @ rows_first.reshape(batch * 2 * height, width, channel)
-        return fine.reshape(batch, 2 * height, 2 * width, channel).permute(0, 3, 1, 2)
+    def forward(self, x: Float[Tensor, "batch channel *space"]) -> Float[Tensor, "batch channel *fine"]:
+        """The field on twice the points along all axes, stored channels last."""
+        batch, channel, *size = x.shape
+        h, axes = x.movedim(1, -1), len(size)
+        for axis, points in enumerate(size):
+            before = batch * math.prod(2 * n for n in size[:axis])
+            h = self._matrix(axis, points, x) @ h.reshape(before, points, math.prod(size[axis + 1 :]) * channel)
+        return h.reshape(batch, *(2 * n for n in size), channel).movedim(axes + 1, 1)
 
-    def _matrix(self, prepared: Tensor, size: int, axis: int, like: Tensor) -> Tensor:
-        matrix = prepared if prepared.shape[1] == size else refinement(size, self.modes[axis]).to(like.device)
-        return matrix.to(like.dtype)
+    def _matrix(self, axis: int, points: int, like: Tensor) -> Tensor:
+        prepared = self.get_buffer(f"matrix_{axis}") if self.prepared else None
+        if prepared is None or prepared.shape[1] != points:
+            prepared = refinement(points, self.modes[axis]).to(like.device)
+        return prepared.to(like.dtype)

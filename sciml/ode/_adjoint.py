@@ -171,7 +171,8 @@ class _Continuous(torch.autograd.Function):
         solve = _Backward(ctx.plan, ctx.mode, ctx.backward_plan, outputs, tensors[count:], needs[:count])
         costate = solve.run(grads[0])
         if ctx.mode.report is not None:
-            ctx.mode.report(Backsolve(Stats(*solve.counters, solve.calls), solve.drift))
+            accepted, rejected, evaluations = solve.counters
+            ctx.mode.report(Backsolve(Stats(accepted, rejected, evaluations, solve.calls), solve.drift))
         if ctx.mode.warn:
             solve.warn()
         args = (g if need else None for g, need in zip(solve.args, needs, strict=False))

@@ -1,7 +1,7 @@
 """The Brownian paths that drive an SDE: increments over any interval, consistent with one another and with a seed."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from jaxtyping import Float
@@ -81,7 +81,8 @@ class Brownian:
                 expected=f"start < end within [{self.start}, {self.end}]",
             )
         with torch.no_grad():
-            w, u = self.interval(start, end, return_U=True)
+            increment = self.interval(start, end, return_U=True)
+        w, u = cast("tuple[Tensor, Tensor]", increment)  # its answer depends on what it is asked
         return Increment(end - start, w, u)
 
     def _pin(self, times: list[float]) -> None:

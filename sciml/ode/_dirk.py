@@ -147,7 +147,9 @@ class _Solution(torch.autograd.Function):
         return solved.clone()
 
     @staticmethod
-    def backward(ctx: Any, cost: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride] (torch writes *grad_outputs)
+        ctx: Any, cost: Tensor
+    ) -> tuple[Tensor | None, ...]:
         """The costate of `slopes`; zero for rows that are not finite, which nothing may depend on."""
         if torch.is_grad_enabled():
             raise UserError(

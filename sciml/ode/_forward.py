@@ -33,7 +33,7 @@ class Trail(NamedTuple):
     status: Int[Tensor, " batch"]
     accepted: Int[Tensor, " batch"]
     attempts: Int[Tensor, " batch"]
-    index: Int[Tensor, " batch"]
+    index: Int[Tensor, " batch"]  # pyright: ignore[reportIncompatibleMethodOverride] (hides tuple.index)
     evaluations: Int[Tensor, " batch"]
     calls: int
     errors: Float[Tensor, "batch step"]

@@ -78,7 +78,7 @@ class Record(NamedTuple):
     time: Float[Tensor, " row"]
     size: Float[Tensor, " row"]
     state: Float[Tensor, "row dim"]
-    count: Int[Tensor, " row"]
+    count: Int[Tensor, " row"]  # pyright: ignore[reportIncompatibleMethodOverride] (hides tuple.count)
     before: Int[Tensor, " row"]
     after: Int[Tensor, " row"]
     met: Float[Tensor, " row"]

@@ -163,9 +163,10 @@ def start(plan: Plan, state: Float[Tensor, "batch dim"]) -> tuple[Walk, int]:
     calls = 1
     if plan.step is not None:
         size = _equal_parts(plan.wanted[:, 1] - time, plan.step)
-    elif plan.first is not None or plan.controller.first is not None:
-        size = torch.full_like(time, plan.controller.first) if plan.first is None else plan.first
-        size = plan.controller.bound(size)
+    elif plan.first is not None:
+        size = plan.controller.bound(plan.first)
+    elif plan.controller.first is not None:
+        size = plan.controller.bound(torch.full_like(time, plan.controller.first))
     else:
         order = plan.method.error_order
         assert order is not None
@@ -330,7 +331,7 @@ class Hit(NamedTuple):
     """Rows that met an event in this step: which rows, which event, where in the step."""
 
     rows: Bool[Tensor, " row"]
-    index: Int[Tensor, " row"]
+    index: Int[Tensor, " row"]  # pyright: ignore[reportIncompatibleMethodOverride] (hides tuple.index)
     along: Float[Tensor, " row"]
 
 

@@ -56,7 +56,7 @@ class Hit(NamedTuple):
 
     time: Float[Tensor, " batch"]
     state: Float[Tensor, "batch ..."]
-    index: Int[Tensor, " batch"]
+    index: Int[Tensor, " batch"]  # pyright: ignore[reportIncompatibleMethodOverride] (hides tuple.index)
 
 
 @dataclass(frozen=True)

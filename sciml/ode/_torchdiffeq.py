@@ -3,7 +3,7 @@
 import itertools
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from jaxtyping import Float
@@ -116,7 +116,7 @@ def integrate(
             found = torchdiffeq.odeint_adjoint(watched, state, times, **given, **backward)
         else:
             found = torchdiffeq.odeint(watched, state, times, **given)
-        outputs = found.transpose(0, 1)
+        outputs = cast(Tensor, found).transpose(0, 1)  # no events were asked for
     except _OutOfSteps:
         status, words = Status.MAX_STEPS, f"torchdiffeq took more than {plan.max_steps} steps"
     except AssertionError as error:

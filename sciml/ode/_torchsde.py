@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from typing import Any
+from typing import Any, cast
 
 import torch
 from jaxtyping import Float
@@ -75,15 +75,15 @@ def integrate(
     watched = _Watched(paths, max_steps * queries)
     span = times[-1] - times[0]
     wanted = torch.tensor(times, dtype=torch.float64, device=state.device)
-    status, words = Status.OK, ""
+    status, words, found = Status.OK, "", (state,)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", UserWarning)
-            found = torchsde.sdeint(
+            states = torchsde.sdeint(
                 _Equation(parts),
                 state,
                 wanted,
-                bm=watched,
+                bm=watched,  # pyright: ignore[reportArgumentType] (called like a path, and no more)
                 method=method,
                 dt=float(step) if step is not None else min(times[1] - times[0], span / 100),
                 adaptive=step is None,
@@ -91,7 +91,8 @@ def integrate(
                 atol=atol,
                 dt_min=SMALLEST * span,
                 options={"grad_free": True},
-            ).unbind(0)
+            )
+        found = cast(Tensor, states).unbind(0)  # no logarithms of ratios were asked for
     except _OutOfSteps:
         status, words = Status.MAX_STEPS, f"torchsde took more than {max_steps} steps"
     except AssertionError as error:

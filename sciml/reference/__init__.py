@@ -1,5 +1,6 @@
 """Classical numerics for reference solvers: batched torch, float64, no problem by name."""
 
+from sciml.reference._dense import DenseTrajectories as DenseTrajectories
 from sciml.reference._gas import Gas as Gas
 from sciml.reference._mechanism import GAS_CONSTANT as GAS_CONSTANT
 from sciml.reference._mechanism import Mechanism as Mechanism
@@ -27,6 +28,7 @@ from sciml.reference._zones import solve_zones as solve_zones
 __all__ = [
     "GAS_CONSTANT",
     "ORDERS",
+    "DenseTrajectories",
     "Fourier",
     "Gas",
     "Inflow",

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 
 import torch
 from jaxtyping import Float
@@ -92,6 +92,7 @@ class StirredReactor:
     volume: float
     inflows: Sequence[Inflow] = ()
     nozzle: Nozzle | None = None
+    _streams: "_Streams" = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if not (self.volume > 0 and math.isfinite(self.volume)):

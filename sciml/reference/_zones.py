@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -76,6 +77,7 @@ class Zones:
     @cached_property
     def feed_enthalpy(self) -> np.ndarray:
         """Enthalpy brought in by the feed, W, ``y``."""
+        assert self.feed is not None  # asked for only where there is one
         u, _ = self.gas.heats(np.asarray(self.feed_temperature))
         return self.feed @ (u + GAS_CONSTANT / self.gas.weights * self.feed_temperature)
 
@@ -114,7 +116,7 @@ class Zones:
         if self.orifice is not None:
             last = (..., slice(None), -1)
             gamma = 1 + specific[last] * total[last] / capacity[last]
-            out = self.orifice.flow(pressure[last], temperature[last], specific[last], gamma)
+            out = np.asarray(self.orifice.flow(pressure[last], temperature[last], specific[last], gamma))
             change[..., :, -1, :] -= out[..., None] * load[..., :, -1, :]
         change[..., -1] = (change[..., -1] - (u * change[..., :-1]).sum(-1)) / capacity
         return change
@@ -144,7 +146,7 @@ class Zones:
         return matrix.reshape(state.size, state.size)
 
 
-def _sides(axis: int) -> tuple[tuple, tuple]:
+def _sides(axis: int) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
     tail = (slice(None),) * (-axis - 1)
     return (..., slice(None, -1), *tail), (..., slice(1, None), *tail)
 
@@ -215,7 +217,8 @@ def solve_zones(
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # LSODA's words on a failure, which is a status here
         for (start, longest), (end, _) in pairwise(marks):
-            solver = LSODA(slope, start, vector, end, max_step=longest, rtol=rtol, atol=pack(scale), jac=matrix,
+            solver = LSODA(slope, start, vector, end, max_step=longest, rtol=rtol, jac=matrix,
+                           atol=pack(scale),  # pyright: ignore[reportArgumentType] (one for each is fine)
                            lband=band, uband=band)  # fmt: skip
             while end - solver.t > close:
                 if steps == max_steps:

@@ -1,11 +1,25 @@
 """Reports: one self-contained HTML page per run and per study, and an index of them, made from files only."""
 
-from sciml.report._discovery_page import write_discovery as write_discovery
+from sciml.report._claims import claims_markdown as claims_markdown
+from sciml.report._claims import claims_of as claims_of
+from sciml.report._headline import headline as headline
 from sciml.report._index import write_index as write_index
 from sciml.report._run import read_run as read_run
 from sciml.report._run_page import write_run as write_run
 from sciml.report._statistics import Verdict as Verdict
 from sciml.report._statistics import judge as judge
+from sciml.report._statistics import mean_of as mean_of
 from sciml.report._study_page import write_study as write_study
 
-__all__ = ["Verdict", "judge", "read_run", "write_discovery", "write_index", "write_run", "write_study"]
+__all__ = [
+    "Verdict",
+    "claims_markdown",
+    "claims_of",
+    "headline",
+    "judge",
+    "mean_of",
+    "read_run",
+    "write_index",
+    "write_run",
+    "write_study",
+]

@@ -9,11 +9,12 @@ from urllib.parse import quote
 
 from sciml.core.config import parse
 from sciml.core.errors import UserError
+from sciml.report._claims import claims_of
 from sciml.report._headline import usual_metrics
 from sciml.report._page import write_page
-from sciml.report._run import Competitor, read_object
-from sciml.report._words import format_metric, metric_label
-from sciml.study import DISCOVERY, RECORD, Record, Study, read_discovery
+from sciml.report._run import competitor, read_object
+from sciml.report._tables import format_metric
+from sciml.study import RECORD, Record, Study
 
 PAGE = "index.html"
 
@@ -43,8 +44,10 @@ def write_index(folder: Path) -> Path:
     pages = sorted(folder.rglob("report.html"))
     studies = [_study(folder, page) for page in pages if (page.parent / "study.json").is_file()]
     runs = [_run(folder, page) for page in pages if (page.parent / RECORD).is_file()]
-    runs += [_discovery(folder, page) for page in pages if (page.parent / DISCOVERY).is_file()]
-    return write_page(folder / PAGE, "index.html.j2", {"title": "Reports", "studies": studies, "runs": runs})
+    claims = claims_of(folder)
+    counts = {sign: sum(row.sign == sign for row in claims) for sign in ("holds", "does not hold", "undecided")}
+    values = {"title": "Reports", "studies": studies, "runs": runs, "claims": claims, "counts": counts}
+    return write_page(folder / PAGE, "index.html.j2", values)
 
 
 def _study(root: Path, page: Path) -> Entry:
@@ -62,23 +65,15 @@ def _run(root: Path, page: Path) -> Entry:
         record = Record.read(page.parent)
     except UserError as error:
         return _entry(root, page, "a run that cannot be read", str(error))
-    metrics = Competitor(record.solver, record).metrics
+    values = competitor(record.solver, record).metrics
     numbers = [
-        f"{metric_label(key)} {format_metric(metrics[key], key)}"
-        for key in usual_metrics(metrics)
-        if not math.isnan(metrics[key])
+        f"{metric.label} {format_metric(values[metric.key], metric)}"
+        for metric in usual_metrics(record.task, values)
+        if not math.isnan(values[metric.key])
     ]
-    details = " · ".join([f"{record.preset}, seed {record.seed}", record.status, *numbers])
+    concluded = () if record.conclusion is None else record.conclusion.words
+    details = " · ".join([f"{record.preset}, seed {record.seed}", record.status, *numbers, *concluded])
     return _entry(root, page, f"{record.title} on {record.problem.replace('_', ' ')}", details)
-
-
-def _discovery(root: Path, page: Path) -> Entry:
-    try:
-        found = read_discovery(page.parent)
-        words, equations = f"What is hidden in {found['title']}", found["full_equations"]
-    except (UserError, KeyError) as error:
-        return _entry(root, page, "a discovery that cannot be read", str(error))
-    return _entry(root, page, words, " · ".join(equations) or "not identifiable")
 
 
 def _entry(root: Path, page: Path, words: str, details: str) -> Entry:

@@ -2,17 +2,14 @@
 
 ``record.json`` is needed. Optional are ``config.json``; ``log.jsonl``, one JSON object per line with ``step`` and any
 of ``loss`` and ``validation``; and ``predictions.h5``, NetCDF-4 with a group ``/truth`` and a group ``/solvers/<key>``
-for the solver and each baseline, by its key in the record. What the groups hold depends on the task; the modules that
-show a task say what they read.
+for the solver and each baseline, by its key in the record. What the groups hold depends on the task; its view says what
+it reads.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,80 +17,14 @@ import h5py
 import xarray
 
 from sciml.core import registry
+from sciml.core.config import parse
 from sciml.core.errors import DataError, UserError
 from sciml.core.problem import Problem
+from sciml.discovery import TableData
 from sciml.study import Record, SolverEntry
+from sciml.train import Competitor, Predictions, RunView, layout_errors
 
 LOG, PREDICTIONS = "log.jsonl", "predictions.h5"
-
-
-@dataclass(frozen=True)
-class Predictions:
-    """The groups of ``predictions.h5``.
-
-    Arguments:
-        truth: what the predictions are compared with.
-        solvers: what each competitor predicted, by key.
-    """
-
-    truth: xarray.Dataset
-    solvers: Mapping[str, xarray.Dataset]
-
-
-@dataclass(frozen=True)
-class Competitor:
-    """The solver or a baseline, as the tables name and count it."""
-
-    key: str
-    entry: SolverEntry
-
-    @property
-    def title(self) -> str:
-        """A human name."""
-        return self.entry.title
-
-    @property
-    def metrics(self) -> dict[str, float]:
-        """Test metrics; NaN where the value is not finite (the record holds null there)."""
-        return {key: math.nan if value is None else value for key, value in self.entry.metrics.get("test", {}).items()}
-
-
-@dataclass(frozen=True)
-class RunView:
-    """A run, read and checked; the solver is the first of `competitors`.
-
-    Arguments:
-        folder: where it lies.
-        record: what it did.
-        config: ``config.json`` as it is, empty if there is none.
-        log: the lines of the training log.
-        problem: the loaded problem, or None when it is not registered here.
-        competitors: the solver and its baselines.
-        predictions: None when the run stored none.
-    """
-
-    folder: Path
-    record: Record
-    config: Mapping[str, Any]
-    log: tuple[Mapping[str, Any], ...]
-    problem: Problem | None
-    competitors: tuple[Competitor, ...]
-    predictions: Predictions | None
-
-    @property
-    def solver(self) -> Competitor:
-        """The solver the run is about."""
-        return self.competitors[0]
-
-    @property
-    def baselines(self) -> tuple[Competitor, ...]:
-        """Who it is compared with."""
-        return self.competitors[1:]
-
-    @property
-    def problem_title(self) -> str:
-        """The problem's human name, or its key when the problem is not here."""
-        return self.problem.title if self.problem else self.record.problem
 
 
 def read_run(folder: Path, problem: Problem | None = None) -> RunView:
@@ -107,15 +38,39 @@ def read_run(folder: Path, problem: Problem | None = None) -> RunView:
         DataError: a file is missing, truncated or not what it should be, with its name.
     """
     record = Record.read(folder)
-    config = read_object(folder / "config.json") if (folder / "config.json").is_file() else {}
-    log = read_lines(folder / LOG) if (folder / LOG).is_file() else ()
-    problem = problem or _registered(record.problem)
-    predictions = _read_predictions(folder / PREDICTIONS) if (folder / PREDICTIONS).is_file() else None
-    competitors = [Competitor(record.solver, record), *(Competitor(k, e) for k, e in record.baselines.items())]
-    return RunView(folder, record, config, log, problem, tuple(competitors), predictions)
+    return RunView(
+        task=record.task,
+        problem_key=record.problem,
+        problem=problem or _table_of(folder) or _registered(record.problem),
+        competitors=(
+            competitor(record.solver, record),
+            *(competitor(key, entry) for key, entry in record.baselines.items()),
+        ),
+        log=read_lines(folder / LOG) if (folder / LOG).is_file() else (),
+        predictions=_read_predictions(folder / PREDICTIONS) if (folder / PREDICTIONS).is_file() else None,
+    )
 
 
-def read_object(path: Path) -> dict[str, Any]:
+def competitor(key: str, entry: SolverEntry) -> Competitor:
+    """A solver of a record with the metrics of its conclusion; they are NaN where the record holds null."""
+    concluded = entry.conclusion
+    metrics = entry.metrics.get("test", {}) | ({} if concluded is None else concluded.metrics)
+    return Competitor(
+        key=key,
+        title=entry.title,
+        metrics={name: math.nan if v is None else v for name, v in metrics.items()},
+        outcomes=entry.outcomes,
+        parameters=entry.parameters,
+        flops=entry.flops,
+        train_steps=entry.train.steps,
+        train_seconds=entry.train.seconds,
+        best_step=entry.train.best_step,
+        predict_seconds=entry.predict.seconds,
+        conclusion=None if concluded is None else concluded.details,
+    )
+
+
+def read_object(path: Path) -> dict[str, Any]:  # Any: JSON
     """The object in a JSON file; anything else is a DataError naming the file."""
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
@@ -128,7 +83,7 @@ def read_object(path: Path) -> dict[str, Any]:
     return values
 
 
-def read_lines(path: Path) -> tuple[dict[str, Any], ...]:
+def read_lines(path: Path) -> tuple[dict[str, Any], ...]:  # Any: JSON
     """The objects of a JSON-lines file; a last line cut by a crash is left out, any other fault is a DataError."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
@@ -148,6 +103,18 @@ def read_lines(path: Path) -> tuple[dict[str, Any], ...]:
     return tuple(found)
 
 
+def _table_of(folder: Path) -> Problem | None:
+    """The problem that a run made of a user's own table, which its config holds; None for any other run."""
+    if not (folder / "config.json").is_file():
+        return None
+    config = read_object(folder / "config.json")
+    return (
+        parse(TableData, config["table"], f"{folder / 'config.json'}, table,").problem()
+        if config.get("table")
+        else None
+    )
+
+
 def _registered(name: str) -> Problem | None:
     try:
         return registry.problem(name) if name in registry.problem_folders() else None
@@ -158,21 +125,9 @@ def _registered(name: str) -> Problem | None:
 def _read_predictions(path: Path) -> Predictions:
     with layout_errors(path):
         with h5py.File(path, "r") as file:
-            keys = list(file.get("solvers", ()))
-        return Predictions(_load(path, "truth"), {key: _load(path, f"solvers/{key}") for key in keys})
-
-
-@contextmanager
-def layout_errors(path: Path) -> Iterator[None]:
-    """Turn what reading a damaged or foreign file of predictions raises into a DataError that names it."""
-    try:
-        yield
-    except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
-        raise DataError(
-            f"{path} does not hold predictions in the layout of a run",
-            got=f"{type(error).__name__}: {error}",
-            fix="Remove it to get a page without pictures, or run again to make it anew.",
-        ) from error
+            group = file.get("solvers")
+            keys = list(group) if isinstance(group, h5py.Group) else []
+        return Predictions(path, _load(path, "truth"), {key: _load(path, f"solvers/{key}") for key in keys})
 
 
 def _load(path: Path, group: str) -> xarray.Dataset:

@@ -4,49 +4,26 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sciml.core import registry
+import jinja2
+
 from sciml.core.errors import DataError, UserError
 from sciml.core.problem import Problem
-from sciml.report import (
-    _show_classification,
-    _show_collocation,
-    _show_density,
-    _show_forecast,
-    _show_paths,
-    _show_plain,
-    _show_series,
-    _show_trajectories,
-)
+from sciml.draw import format_count, format_seconds
+from sciml.metrics import Metric, find_metric
 from sciml.report._headline import headline, headline_metrics
-from sciml.report._page import write_figures, write_page
-from sciml.report._run import PREDICTIONS, RunView, read_run
-from sciml.report._shown import Shown
-from sciml.report._words import (
-    best_metric,
-    format_count,
-    format_metric,
-    format_seconds,
-    is_cost,
-    is_sweep,
-    metric_label,
-    strongest,
-)
+from sciml.report._page import task_template, write_figures, write_page
+from sciml.report._run import PREDICTIONS, read_object, read_run
+from sciml.report._tables import best_metric, format_metric
+from sciml.report._tasks import metrics_of, view_of
+from sciml.study import FindingsEntry, Record
+from sciml.tools import registered_tools
+from sciml.train import RunView, View, find_solver
 
 PAGE, FIGURES = "report.html", "figures"
-_SHOW: Mapping[str, Callable[[RunView], Shown]] = {
-    "forecast": _show_forecast.show,
-    "trajectories": _show_trajectories.show,
-    "series": _show_series.show,
-    "classification": _show_classification.show,
-    "density": _show_density.show,
-    "collocation": _show_collocation.show,
-    "paths": _show_paths.show,
-}
-"""By the key of the task; a task that is not here gets a page without pictures."""
 
 
 def write_run(folder: Path, *, problem: Problem | None = None) -> Path:
@@ -71,68 +48,98 @@ def write_run(folder: Path, *, problem: Problem | None = None) -> Path:
             f"{folder} has a page but no {PREDICTIONS} any more, so a new page would lose its pictures",
             fix=f"Remove {PAGE} first if a page without pictures is what you want.",
         )
-    view = read_run(folder, problem)
-    shown = _SHOW.get(view.record.task, _show_plain.show)(view)
+    view, record = read_run(folder, problem), Record.read(folder)
+    config = read_object(folder / "config.json") if (folder / "config.json").is_file() else {}
+    task_view = view_of(view.task)
+    shown = task_view.show(view)
     values = {
         "title": headline(view),
         "view": view,
-        "record": view.record,
-        "cards": _cards(view, shown),
+        "record": record,
+        "cards": _cards(view, task_view),
         "comparison": _comparison(view),
         "metrics": _all_metrics(view),
-        "outcomes": {entry.title: entry.entry.outcomes for entry in view.competitors if entry.entry.outcomes},
-        "command": _command(view),
-        "shown": shown,
+        "metric": lambda key: find_metric(metrics_of(view.task), key),
+        "outcomes": {entry.title: entry.outcomes for entry in view.competitors if entry.outcomes},
+        "command": _commands(record, config),
+        "tools": _tools(record),
+        "words": task_view,
         **shown.values,
     }
     write_figures(folder / FIGURES, shown.files)
-    return write_page(folder / PAGE, shown.template, values)
+    try:
+        return write_page(folder / PAGE, task_template(view.task), values)
+    except jinja2.UndefinedError as error:
+        raise DataError(f"{folder} lacks something that its page shows", got=error, fix="Run it again.") from None
 
 
-def _cards(view: RunView, shown: Shown) -> list[tuple[str, str, str]]:
+def _cards(view: RunView, words: View) -> list[tuple[str, str, str]]:
     """Label, value and a remark: the numbers to remember."""
     cards = []
     columns = headline_metrics(view)
-    counted = [key for key in columns if key == "evaluations"]
-    for key in [*[key for key in columns if not is_cost(key)][: 3 - len(counted)], *counted]:
-        rivals = {entry.title: entry.metrics.get(key) for entry in view.baselines}
-        best = strongest(key, rivals)
-        remark = f"against {format_metric(rivals[best], key)} by {best}" if best else ""
-        cards.append((metric_label(key), format_metric(view.solver.metrics[key], key), remark))
-    entry = view.record
-    operations = f"{format_count(entry.flops)} operations per {shown.counted}"
-    cards.append(("parameters", format_count(entry.parameters), operations))
-    cards.append(("training time", format_seconds(entry.train.seconds), f"{entry.train.steps:,} steps"))
-    cards.append((f"time to predict a {shown.timed}", format_seconds(entry.predict.seconds), shown.batched))
+    counted = [metric for metric in columns if metric.cost and metric.units != "s"][:1]
+    for metric in [*[metric for metric in columns if not metric.cost][: 3 - len(counted)], *counted]:
+        baselines = {entry.title: entry.metrics.get(metric.key) for entry in view.baselines}
+        best = metric.strongest(baselines)
+        remark = f"against {format_metric(baselines[best], metric)} by {best}" if best else ""
+        cards.append((metric.label, format_metric(view.solver.metrics[metric.key], metric), remark))
+    solver = view.solver
+    operations = f"{format_count(solver.flops)} operations per {words.counted}"
+    cards.append(("parameters", format_count(solver.parameters), operations))
+    cards.append(("training time", format_seconds(solver.train_seconds), f"{solver.train_steps:,} steps"))
+    cards.append((f"time to predict a {words.timed}", format_seconds(solver.predict_seconds), words.batched))
     return cards
 
 
 def _comparison(view: RunView) -> dict[str, Any]:
     """The table against the baselines: metric columns with the key of the best entry, and a row per competitor."""
     columns = headline_metrics(view)
-    best = {key: best_metric(key, {c.key: c.metrics.get(key) for c in view.competitors}) for key in columns}
+    best = {
+        metric.key: best_metric(metric, {entry.key: entry.metrics.get(metric.key) for entry in view.competitors})
+        for metric in columns
+    }
     return {"columns": columns, "best": best, "rows": view.competitors}
 
 
-def _all_metrics(view: RunView) -> list[tuple[str, list[float | None], int | None]]:
-    """Every metric but those of a sweep: its key, the value of each competitor, and the position of the best."""
-    keys = dict.fromkeys(key for entry in view.competitors for key in entry.metrics if not is_sweep(key))
+def _all_metrics(view: RunView) -> list[tuple[Metric, list[float | None], int | None]]:
+    """Every metric but those of a sweep, with the value of each competitor and the position of the best."""
+    declared = metrics_of(view.task)
+    keys = dict.fromkeys(key for entry in view.competitors for key in entry.metrics)
     rows = []
-    for key in keys:
-        values = [entry.metrics.get(key) for entry in view.competitors]
-        best = best_metric(key, {str(i): value for i, value in enumerate(values)})
-        rows.append((key, values, None if best is None else int(best)))
+    for metric in (find_metric(declared, key) for key in keys):
+        values = [entry.metrics.get(metric.key) for entry in view.competitors]
+        best = best_metric(metric, {str(i): value for i, value in enumerate(values)})
+        if not metric.sweep:
+            rows.append((metric, values, None if best is None else int(best)))
     return rows
 
 
-def _command(view: RunView) -> str:
-    """The command that makes this run again, with the settings that differ from the solver's preset."""
-    record = view.record
-    problem = view.config.get("problem_path") or record.problem
+def _tools(record: Record) -> list[tuple[str, FindingsEntry]]:
+    """Title and findings of every tool that reported something; a tool that is not here goes by its key."""
+    here = registered_tools()
+    return [(here[key].title if key in here else key, entry) for key, entry in record.findings.items()]
+
+
+def _commands(record: Record, config: Mapping[str, Any]) -> str:
+    """The commands that make this run again: that of the first run of its lineage, then every tool."""
+    steps = [step for step in config.get("lineage") or () if isinstance(step, Mapping)]
+    changed = next((step["recipe_before"] for step in steps if step.get("recipe_before")), None)
+    lines = [_command(record, {**config, "recipe": changed or config.get("recipe")})]
+    here = registered_tools()
+    for step, row in zip(steps, record.lineage, strict=False):
+        parts = ["sciml", "tool", str(step.get("tool")), row.run]
+        default = here[parts[2]].config().model_dump(mode="json") if parts[2] in here else {}
+        for key, value in _changed(default, step.get("settings") or {}).items():
+            parts += ["--set", f"{key}={json.dumps(value)}"]
+        lines.append(shlex.join(parts))
+    return "\n".join(lines)
+
+
+def _command(record: Record, config: Mapping[str, Any]) -> str:
+    """The command that trains a run again, with the settings that differ from the solver's preset."""
     parts = [
         "sciml",
-        "run",
-        str(problem),
+        *_subject(record, config),
         "--solver",
         record.solver,
         "--preset",
@@ -141,13 +148,22 @@ def _command(view: RunView) -> str:
         str(record.seed),
     ]
     try:
-        default = registry.solver(record.solver).recipe(record.preset).model_dump(mode="json")
+        default = find_solver(record.solver).recipe(record.preset).model_dump(mode="json")
     except UserError:
         default = {}
     if default:
-        for key, value in _changed(default, view.config.get("recipe") or default).items():
+        for key, value in _changed(default, config.get("recipe") or default).items():
             parts += ["--set", f"{key}={json.dumps(value)}"]
     return shlex.join(parts)
+
+
+def _subject(record: Record, config: Mapping[str, Any]) -> list[str]:
+    """The verb and what it acts on: a problem, or the file of a user's own table."""
+    table = config.get("table")
+    if not table:
+        return ["run", str(config.get("problem_path") or record.problem)]
+    values = [word for name, value in table["values"].items() for word in ("--value", f"{name}={value:g}")]
+    return ["discover", "--data", table["title"], "--known", table["known"], *values]
 
 
 def _changed(default: Mapping[str, Any], actual: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

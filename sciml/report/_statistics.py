@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy import stats
+
+from sciml.metrics import Metric
 
 LEVEL = 0.95
+_ROUNDING = 8 * np.finfo(np.float64).eps
+"""Relative rounding of a difference of two metrics: a tolerance that is met exactly is met."""
 
 
 @dataclass(frozen=True)
@@ -65,23 +68,29 @@ def judge(
     worse: Mapping[int, float],
     margin: float,
     *,
-    larger: bool = False,
+    metric: Metric,
     tolerance: float | None = None,
 ) -> Verdict:
     """Judge "`better` improves on `worse` by a share of more than `margin`", seed by seed.
 
-    The share of one seed is ``1 - better / worse`` (``better / worse - 1`` for a metric where larger is better). A seed
-    at which only `worse` is not finite counts as a share of 1.
+    The share of one seed is ``1 - better / worse`` (``better / worse - 1`` for a metric where more is better). A seed
+    at which only `worse` is not finite counts as a share of 1. Of a metric with a target its distance from it is
+    judged.
 
     With a tolerance judge instead "`better` is at most `tolerance` worse than `worse`", by the differences ``worse -
     better`` (``better - worse``). Here a seed at which only `worse` is not finite counts as level.
 
     Arguments:
-        better, worse: the metric by seed.
+        better, worse: values of the metric by seed.
         margin: the claimed share; 0 claims an improvement of any size, a negative one that it is not much worse.
-        larger: whether larger values of the metric are better.
+        metric: which way is better.
         tolerance: in the metric's units; None for a claim about a share.
     """
+    if metric.better == "none":
+        return undecided(f"nothing says whether a higher or a lower {metric.words} is better")
+    if metric.target is not None:
+        better, worse = ({seed: metric.loss(value) for seed, value in side.items()} for side in (better, worse))
+    larger = metric.better == "higher"
     seeds = sorted(set(better) & set(worse))
     lost = [seed for seed in seeds if not math.isfinite(better[seed])]
     if lost:
@@ -95,9 +104,9 @@ def judge(
         )
     if tolerance is None and any(worse[seed] <= 0 for seed in seeds):
         sign = "zero" if any(worse[seed] == 0 for seed in seeds) else "negative, so that a share of it means nothing"
-        return Verdict(
-            "undecided", math.nan, math.nan, math.nan, len(seeds), f"the metric it is compared with is {sign}"
-        )
+        if metric.target is not None:
+            sign = "exactly on target"
+        return undecided(f"the metric it is compared with is {sign}", len(seeds))
     gains = _shares(better, worse, seeds, larger) if tolerance is None else _differences(better, worse, seeds, larger)
     if len(gains) < 2:
         gain = float(gains[0]) if len(gains) else math.nan
@@ -108,8 +117,16 @@ def judge(
     if tolerance is None:
         holds, fails = low > margin, high <= margin
     else:
-        holds, fails = low >= -tolerance, high < -tolerance
+        slack = _ROUNDING * max(
+            abs(value) for side in (better, worse) for value in side.values() if math.isfinite(value)
+        )
+        holds, fails = low >= -tolerance - slack, high < -tolerance - slack
     return Verdict("holds" if holds else "does not hold" if fails else "undecided", gain, low, high, len(gains))
+
+
+def undecided(reason: str, seeds: int = 0) -> Verdict:
+    """The verdict on a claim that the numbers cannot decide."""
+    return Verdict("undecided", math.nan, math.nan, math.nan, seeds, reason)
 
 
 def _shares(better: Mapping[int, float], worse: Mapping[int, float], seeds: list[int], larger: bool) -> np.ndarray:
@@ -123,6 +140,8 @@ def _differences(better: Mapping[int, float], worse: Mapping[int, float], seeds:
 
 
 def _half_width(values: np.ndarray) -> float | None:
+    from scipy import stats  # takes seconds to load, and only studies use it
+
     if len(values) < 2:
         return None
     quantile = stats.t.ppf(0.5 + LEVEL / 2, len(values) - 1)

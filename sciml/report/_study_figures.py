@@ -5,15 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from sciml.draw import Figure, format_number, plot, scale_axis, style, sweep_figures, sweep_of
+from sciml.metrics import Metric, find_metric
 from sciml.report._statistics import mean_of
-from sciml.report._study_table import EQUAL, Line, Row, Table, unit_of, value_of
-from sciml.report._svg import Figure, draw, scale_axis, style
-from sciml.report._sweep import sweep_figures, sweep_of
-from sciml.report._words import format_number, is_cost, is_sweep, metric_label, rises
+from sciml.report._study_table import EQUAL, Line, Row, Table, metrics_of_study, unit_of, value_of
 from sciml.study import Study
 
 
-def cost_figures(study: Study, table: Table, keys: list[str]) -> list[Figure]:
+def cost_figures(study: Study, table: Table, metrics: Sequence[Metric]) -> list[Figure]:
     """The metric of the claims against evaluations, training time, prediction time and parameters.
 
     Only trained variants are drawn, and only costs in which they differ: the others would set the scale and hide them.
@@ -21,33 +20,35 @@ def cost_figures(study: Study, table: Table, keys: list[str]) -> list[Figure]:
     trained = [row for row in table.rows if row.steps.value > 0]
     figures = []
     for cost, words in (
-        ("evaluations", metric_label("evaluations")),
+        ("evaluations", "function evaluations (NFE)"),
         ("seconds", "training time [s]"),
-        ("predict", f"{unit_of(keys)} of one sample [s]"),
+        ("predict", f"time to predict {unit_of(study)} [s]"),
         ("parameters", "parameters"),
     ):
         values = [value for row in trained if math.isfinite(value := getattr(row, cost).value)]
         if len(values) > 1 and max(values) > (1 + EQUAL) * min(values):
-            figures += [_cost_figure(table, key, cost, words) for key in drawn_metric(study, keys)]
+            figures += [_cost_figure(table, metric, cost, words) for metric in drawn_metric(study, metrics)]
     return figures
 
 
-def line_figures(study: Study, table: Table, keys: Sequence[str]) -> list[Figure]:
-    """Every metric but costs and constraints along the lines that variants form, one figure each."""
+def line_figures(study: Study, table: Table, metrics: Sequence[Metric]) -> list[Figure]:
+    """Every metric of quality along the lines that variants form, one figure each."""
     rows = {row.name: row for row in table.rows}
     lines: dict[str, list[tuple[float, Row]]] = {}
     for variant in study.variants:
         if variant.line and variant.at is not None and variant.name in rows:
             lines.setdefault(variant.line, []).append((variant.at, rows[variant.name]))
-    drawn = [key for key in keys if not is_cost(key) and not is_sweep(key) and not key.startswith("constraint/")]
-    figures = [_line_figure(study.along, table, key, lines) for key in drawn]
+    drawn = [metric for metric in metrics if not metric.cost and not metric.sweep and not metric.check]
+    figures = [_line_figure(study.along, table, metric, lines) for metric in drawn]
     return [figure for figure in figures if figure is not None]
 
 
-def _line_figure(along: str, table: Table, key: str, lines: Mapping[str, Sequence[tuple[float, Row]]]) -> Figure | None:
+def _line_figure(
+    along: str, table: Table, metric: Metric, lines: Mapping[str, Sequence[tuple[float, Row]]]
+) -> Figure | None:
     shown = []
     for index, (label, rows) in enumerate(lines.items()):
-        points = [(x, y) for x, row in rows if (y := row.metrics[key]) is not None and math.isfinite(y.value)]
+        points = [(x, y) for x, row in rows if (y := row.metrics[metric.key]) is not None and math.isfinite(y.value)]
         if len(points) > 1:
             shown.append((index, label, sorted(points, key=lambda point: point[0])))
     if not shown:
@@ -58,18 +59,18 @@ def _line_figure(along: str, table: Table, key: str, lines: Mapping[str, Sequenc
             x, y = [p for p, _ in points], [m.value for _, m in points]
             reach = [m.half_width or 0.0 for _, m in points]
             axes.errorbar(x, y, yerr=reach, label=label, capsize=4, elinewidth=1.2, **style(index))
-        axes.set(xlabel=along, ylabel=metric_label(key))
+        axes.set(xlabel=along, ylabel=metric.label)
         places = {x for *_, points in shown for x, _ in points}
         scale_axis(axes.xaxis, log=min(places) > 0 and max(places) >= 4 * min(places))
-        scale_axis(axes.yaxis, log=not rises(key))
+        scale_axis(axes.yaxis, log=metric.better != "higher")
         axes.margins(0.08)
 
-    title = f"{metric_label(key)}, {table.words}"
+    title = f"{metric.label}, {table.words}"
     ends = "; ".join(f"{label} {format_number(points[0][1].value)} at {format_number(points[0][0])}, "
                      f"{format_number(points[-1][1].value)} at {format_number(points[-1][0])}"
                      for _, label, points in shown)  # fmt: skip
-    return draw(
-        f"along-{key.replace('/', '-')}-{table.budget}", paint, title=title,
+    return plot(
+        f"along-{metric.key.replace('/', '-')}-{table.budget}", paint, title=title,
         caption="Means over seeds with 95 % intervals.", alt=f"{title}, against {along}: {ends}.",
     )  # fmt: skip
 
@@ -102,23 +103,24 @@ def _course_figure(courses: list[tuple[int, str, list[tuple[float, float]]]], bu
     ends = "; ".join(f"{label} {format_number(p[-1][1])} after {format_number(p[-1][0])} s" for _, label, p in courses)
     title = "Error over the training"
     caption = "One line per seed; the error is watched and chooses nothing. The time includes that of watching."
-    return draw(f"course-{budget}", paint, title=title, caption=caption, alt=f"{title}: {ends}.")
+    return plot(f"course-{budget}", paint, title=title, caption=caption, alt=f"{title}: {ends}.")
 
 
 def _positive(value: object) -> bool:
     return isinstance(value, int | float) and math.isfinite(value) and value > 0
 
 
-def drawn_metric(study: Study, keys: Sequence[str]) -> list[str]:
+def drawn_metric(study: Study, metrics: Sequence[Metric]) -> list[Metric]:
     """The metric that is drawn against costs: the first of the claims, or else of the study, that is none itself."""
-    wanted = (*(claim.metric for claim in study.claims), *keys)
-    return [key for key in wanted if key in keys and not is_cost(key) and not is_sweep(key)][:1]
+    by_key = {metric.key: metric for metric in metrics}
+    wanted = [by_key[key] for key in (*(claim.metric for claim in study.claims), *by_key) if key in by_key]
+    return [metric for metric in wanted if not metric.cost and not metric.sweep][:1]
 
 
-def _cost_figure(table: Table, key: str, cost: str, words: str) -> Figure:
+def _cost_figure(table: Table, metric: Metric, cost: str, words: str) -> Figure:
     points, left_out = [], []
     for index, row in enumerate(table.rows):
-        x, y = getattr(row, cost).value, row.metrics[key]
+        x, y = getattr(row, cost).value, row.metrics[metric.key]
         if row.steps.value > 0 and y is not None and math.isfinite(y.value) and math.isfinite(x):
             points.append((index, row.label, x, y))
         else:
@@ -128,7 +130,7 @@ def _cost_figure(table: Table, key: str, cost: str, words: str) -> Figure:
         for index, label, x, y in points:
             look = {**style(index), "linestyle": "none", "markersize": 8}
             axes.errorbar(x, y.value, yerr=y.half_width or 0.0, label=label, capsize=4, elinewidth=1.4, **look)
-        axes.set(xlabel=words, ylabel=metric_label(key))
+        axes.set(xlabel=words, ylabel=metric.label)
         scale_axis(axes.xaxis, log=True)
         scale_axis(axes.yaxis, log=True)
         axes.margins(0.12)
@@ -136,19 +138,19 @@ def _cost_figure(table: Table, key: str, cost: str, words: str) -> Figure:
     reason = "Without evaluations" if cost == "evaluations" else "Not trained by steps, or not finite"
     missing = f" {reason}, so not drawn: {', '.join(left_out)}." if left_out else ""
     summary = "; ".join(f"{label} {format_number(y.value)} at {format_number(x)}" for _, label, x, y in points)
-    name = f"{cost}-{key.replace('/', '-')}-{table.budget}"
-    title = f"{metric_label(key)}, {table.words}"
+    name = f"{cost}-{metric.key.replace('/', '-')}-{table.budget}"
+    title = f"{metric.label}, {table.words}"
     caption = f"Means over seeds with 95 % intervals.{missing}"
-    return draw(name, paint, title=title, caption=caption, alt=f"{title}, against {words}: {summary}.")
+    return plot(name, paint, title=title, caption=caption, alt=f"{title}, against {words}: {summary}.")
 
 
 def tolerance_figures(study: Study, lines: Sequence[Line]) -> list[Figure]:
     """Sweeps over tolerances of the variants that have one, means over seeds at the first budget."""
-    found = []
+    sweeps, declared = [], metrics_of_study(study)
     for variant in study.variants:
         own = [line for line in lines if line["variant"] == variant.name and line["budget"] == study.budgets[0]]
-        keys = dict.fromkeys(key for line in own for key in line["metrics"] if is_sweep(key))
+        keys = dict.fromkeys(key for line in own for key in line["metrics"] if find_metric(declared, key).sweep)
         points = sweep_of({key: mean_of([value_of(line, key) for line in own]).value for key in keys})
         if points:
-            found.append((variant.label, points))
-    return sweep_figures(found)
+            sweeps.append((variant.label, points))
+    return sweep_figures(sweeps)

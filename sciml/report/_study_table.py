@@ -7,9 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sciml.draw import format_number
+from sciml.metrics import Metric
 from sciml.report._statistics import Mean, mean_of
-from sciml.report._words import best_metric, format_number
+from sciml.report._tables import best_metric
+from sciml.report._tasks import metrics_of, tasks_of, view_of
 from sciml.study import Study
+from sciml.train import registered_tasks
 
 EQUAL = 0.1
 """Sizes and times within 10 % of the first variant's are called equal."""
@@ -19,8 +23,6 @@ Line = Mapping[str, Any]
 
 BUDGETS = {"steps": "at the recipe’s number of steps", "time": "at equal training time"}
 """The budgets in words."""
-
-_STEPWISE = ("one_step/", "rollout/", "window/", "moments/")
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,13 @@ def value_of(line: Line, key: str) -> float:
     return math.nan if value is None else float(value)
 
 
-def make_table(study: Study, budget: str, lines: Sequence[Line], keys: list[str]) -> Table:
+def metrics_of_study(study: Study) -> tuple[Metric, ...]:
+    """What the tasks of the variants declare; of all tasks, if none of the solvers is registered here."""
+    tasks = tasks_of(variant.solver for variant in study.variants) or registered_tasks()
+    return tuple(metric for task in tasks for metric in metrics_of(task))
+
+
+def make_table(study: Study, budget: str, lines: Sequence[Line], metrics: Sequence[Metric]) -> Table:
     """Means over seeds of every variant that has a finished run under `budget`."""
     rows: list[Row] = []
     for variant in study.variants:
@@ -77,10 +85,11 @@ def make_table(study: Study, budget: str, lines: Sequence[Line], keys: list[str]
                 evaluations=mean_of([value_of(line, "evaluations") for line in own]),
                 parameters_ratio=_ratio(parameters, first.parameters if first else None),
                 seconds_ratio=_ratio(seconds, first.seconds if first else None),
-                metrics={key: _mean(own, key) for key in keys},
+                metrics={metric.key: _mean(own, metric.key) for metric in metrics},
             )
         )
-    best = {key: best_metric(key, {row.name: mean.value for row in rows if (mean := row.metrics[key])}) for key in keys}
+    means = {metric: {row.name: mean.value for row in rows if (mean := row.metrics[metric.key])} for metric in metrics}
+    best = {metric.key: best_metric(metric, values) for metric, values in means.items()}
     return Table(budget, BUDGETS.get(budget, budget), tuple(rows), best)
 
 
@@ -99,6 +108,7 @@ def _ratio(mean: Mean, first: Mean | None) -> str:
     return f"equal ({ratio:.2f} ×)" if abs(ratio - 1) <= EQUAL else f"{format_number(ratio)} ×"
 
 
-def unit_of(keys: Sequence[str]) -> str:
-    """What the time of a prediction is told for: a step where there are steps."""
-    return "one step" if any(key.startswith(_STEPWISE) for key in keys) else "one answer"
+def unit_of(study: Study) -> str:
+    """What the time of a prediction is given for."""
+    units = {view_of(task).timed for task in tasks_of(variant.solver for variant in study.variants)}
+    return f"one {units.pop()}" if len(units) == 1 else "one answer"

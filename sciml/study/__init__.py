@@ -1,19 +1,20 @@
 """Runs and studies: one folder per run, one record per folder, many runs per study."""
 
-from sciml.study._discover import DISCOVERY as DISCOVERY
-from sciml.study._discover import Discovery as Discovery
-from sciml.study._discover import read_discovery as read_discovery
-from sciml.study._discover import remarks as remarks
-from sciml.study._discover import run_discovery as run_discovery
-from sciml.study._discover import scalars_of as scalars_of
 from sciml.study._export import Exported as Exported
 from sciml.study._export import export_run as export_run
+from sciml.study._folder import CONFIG as CONFIG
 from sciml.study._folder import RunConfig as RunConfig
 from sciml.study._folder import read_config as read_config
 from sciml.study._record import RECORD as RECORD
+from sciml.study._record import FindingsEntry as FindingsEntry
+from sciml.study._record import LineageEntry as LineageEntry
 from sciml.study._record import Record as Record
 from sciml.study._record import SolverEntry as SolverEntry
 from sciml.study._record import schema as schema
+from sciml.study._request import RunRequest as RunRequest
+from sciml.study._request import make_discovery_request as make_discovery_request
+from sciml.study._request import make_request as make_request
+from sciml.study._request import open_problem as open_problem
 from sciml.study._run import Run as Run
 from sciml.study._run import run as run
 from sciml.study._study import Claim as Claim
@@ -21,6 +22,7 @@ from sciml.study._study import Study as Study
 from sciml.study._study import read_results as read_results
 from sciml.study._study import read_study as read_study
 from sciml.study._study import run_study as run_study
+from sciml.study._tool import apply_tool as apply_tool
 from sciml.study._use import Examined as Examined
 from sciml.study._use import Loaded as Loaded
 from sciml.study._use import evaluate_run as evaluate_run
@@ -28,30 +30,32 @@ from sciml.study._use import load_run as load_run
 from sciml.study._use import predict_run as predict_run
 
 __all__ = [
-    "DISCOVERY",
+    "CONFIG",
     "RECORD",
     "Claim",
-    "Discovery",
     "Examined",
     "Exported",
+    "FindingsEntry",
+    "LineageEntry",
     "Loaded",
     "Record",
     "Run",
     "RunConfig",
+    "RunRequest",
     "SolverEntry",
     "Study",
+    "apply_tool",
     "evaluate_run",
     "export_run",
     "load_run",
+    "make_discovery_request",
+    "make_request",
+    "open_problem",
     "predict_run",
     "read_config",
-    "read_discovery",
     "read_results",
     "read_study",
-    "remarks",
     "run",
-    "run_discovery",
     "run_study",
-    "scalars_of",
     "schema",
 ]

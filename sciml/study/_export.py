@@ -55,11 +55,11 @@ def export_run(
         if name not in writers:
             raise UnknownNameError("export format", name, writers)
     loaded = load_run(folder, problem=problem)
-    module, single = loaded.module.eval(), loaded.task.arguments()
+    module, single = loaded.module, loaded.task.arguments(loaded.example())
     if single is None or not _maps_tensors(module, single):
         raise UnsupportedError(
             f"{folder} cannot be exported: predicting for the task {loaded.task.key!r} is more than one pass through a "
-            "network, and a program of fixed operations has no steps that depend on the data",
+            "network, and a program of fixed operations has no data-dependent steps",
             got=f"a run of solver {loaded.solver.key!r}",
             expected="a run whose module alone maps tensors to the answer",
             fix="Use `sciml predict`, or export a network inside it: sciml.study.load_run(…).module holds them all.",
@@ -79,6 +79,8 @@ def _maps_tensors(module: nn.Module, single: tuple[Tensor, ...]) -> bool:
 
 
 def _torch(module: nn.Module, inputs: tuple[Tensor, ...], home: Path) -> Exported:
+    from torch._dynamo.exc import TorchDynamoException  # slow to import, needed here only
+
     path = home / "model.pt2"
     try:
         with _quiet():
@@ -87,7 +89,7 @@ def _torch(module: nn.Module, inputs: tuple[Tensor, ...], home: Path) -> Exporte
                 torch.export.save(program, temporary.with_suffix(".pt2"))
                 temporary.with_suffix(".pt2").replace(temporary)
             again = torch.export.load(path).module()
-    except (RuntimeError, ValueError, torch._dynamo.exc.TorchDynamoException) as error:
+    except (RuntimeError, ValueError, TorchDynamoException) as error:
         return Exported("torch", "failed", None, None, _reason(error))
     return _compare("torch", path, module, inputs, lambda given: again(*given))
 
@@ -112,7 +114,8 @@ def _onnx(module: nn.Module, inputs: tuple[Tensor, ...], home: Path) -> Exported
 
     def answer(given: tuple[Tensor, ...]) -> Tensor:
         named = {entry.name: value for entry, value in zip(evaluator.proto_.graph.input, given, strict=False)}
-        return torch.from_numpy(evaluator.run(None, {name: value.numpy() for name, value in named.items()})[0])
+        answers = evaluator.run(None, {name: value.numpy() for name, value in named.items()})
+        return torch.from_numpy(answers[0])  # pyright: ignore[reportArgumentType] (a list, in spite of its annotation)
 
     return _compare("onnx", path, module, inputs, answer)
 

@@ -9,7 +9,7 @@ from torch import nn
 
 from sciml.core import rng
 from sciml.core.progress import Progress
-from sciml.train import Recipe, Solver, Spec, Task, Trainer, TrainResult, count_parameters, match_parameters
+from sciml.train import AnyBench, AnyRecipe, AnySolver, Trainer, TrainResult, count_parameters, match_parameters
 
 
 class Fitted(NamedTuple):
@@ -21,32 +21,27 @@ class Fitted(NamedTuple):
         seconds: wall time of the fit.
     """
 
-    solver: Solver
-    recipe: Recipe
+    solver: AnySolver
+    recipe: AnyRecipe
     module: nn.Module
     result: TrainResult | None
     seconds: float
 
 
-def spec_of(recipe: Recipe, task: Task) -> Spec[Any]:
-    """What the recipe's network must know of the task's data."""
-    return Spec(recipe.model, recipe.task, task.grid, task.statistics)
-
-
-def resized(solver: Solver, recipe: Recipe, task: Task, parameters: int) -> Recipe:
+def resized(solver: AnySolver, recipe: AnyRecipe, bench: AnyBench, parameters: int) -> AnyRecipe:
     """The recipe with its model matched to a parameter count."""
-    model = match_parameters(solver, task.problem, spec_of(recipe, task), parameters)
+    model = match_parameters(solver, bench.problem, recipe.model, bench.context, parameters)
     return recipe.model_copy(update={"model": model})
 
 
 def fit(
-    solver: Solver,
-    recipe: Recipe,
-    task: Task,
+    solver: AnySolver,
+    recipe: AnyRecipe,
+    bench: AnyBench,
     *,
     folder: Path,
     seed: int,
-    identity: dict[str, Any],
+    identity: dict[str, Any],  # Any: JSON
     resume: bool,
     device: torch.device,
     progress: Progress,
@@ -54,31 +49,33 @@ def fit(
     """Build a solver's module and fit it, in closed form where it can be, else by the trainer.
 
     Arguments:
-        solver, recipe, task: what is fitted to what.
+        solver, recipe, bench: what is fitted to what.
         folder: where checkpoint, weights and log go.
         seed: of initialisation, batch order and noise, together with the solver's key.
         identity: of the run, kept in the checkpoint so that another run's is refused.
         resume, device, progress: as for `run`.
     """
     rng.seed_everything(rng.derive(seed, "init", solver.key))
-    module = solver.build(task.problem, spec_of(recipe, task)).to(device)
+    module = solver.build(bench.problem, recipe.model, bench.context).to(device)
     started = time.perf_counter()
-    if solver.fit(module, task.examples):
+    if solver.solve_closed_form(module, bench.examples):
         return Fitted(solver, recipe, module, None, time.perf_counter() - started)
+    solver.initialise(module, bench.examples)
+    rule = solver.step_rule(module, bench.examples, recipe.train)
     prepared = time.perf_counter() - started
     progress.log(f"{solver.title}: {count_parameters(module):,} parameters, {recipe.train.steps} steps")
     result = Trainer(
         module,
         solver.loss,
-        task.examples,
-        lambda candidate: task.validate(solver, candidate),
+        bench.examples,
+        lambda candidate: bench.validate(solver, candidate),
         recipe.train,
         folder=folder,
         seed=rng.derive(seed, "train", solver.key),
         identity={**identity, "trained": solver.key, "own_recipe": recipe.model_dump(mode="json")},
-        explain=lambda candidate, batch: task.explain(solver, candidate, batch),
+        explain=lambda candidate, batch: bench.explain(solver, candidate, batch),
         progress=progress,
-        advance=solver.advance(module, task.examples, recipe.train),
-        watch=lambda candidate: task.watch(solver, candidate),
+        rule=rule,
+        watch=lambda candidate: bench.watch(solver, candidate),
     ).fit(resume=resume)
     return Fitted(solver, recipe, module, result, prepared + result.seconds)

@@ -23,7 +23,7 @@ def versions() -> dict[str, str]:
     return found
 
 
-def hardware(device: torch.device) -> dict[str, Any]:
+def hardware(device: torch.device) -> dict[str, Any]:  # Any: JSON
     """Processor, threads, load at this moment and accelerator."""
     return {
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",

@@ -10,6 +10,7 @@ import pydantic
 from sciml.core import paths
 from sciml.core.config import Config, parse, read_json
 from sciml.core.errors import ConfigError, DataError
+from sciml.tools.cost import Cost
 
 SCHEMA = "sciml/record/1"
 RECORD = "record.json"
@@ -46,6 +47,15 @@ class PredictEntry(Config):
     """Median wall time of one step (or of one answer, where there are no steps) of one sample, in a batch."""
 
 
+class ConclusionEntry(Config):
+    """What a task worked out of an examined solver, such as the formulas of a hidden term."""
+
+    metrics: Metrics = {}
+    words: tuple[str, ...] = ()
+    """The result in a few lines for people, such as the equations found."""
+    details: dict[str, Any] = {}  # Any: JSON of the task
+
+
 class SolverEntry(Config):
     """One solver on the test split: size, cost, errors."""
 
@@ -60,12 +70,36 @@ class SolverEntry(Config):
     metrics: dict[str, Metrics]
     outcomes: dict[str, int] = {}
     """Samples by how they ended."""
+    conclusion: ConclusionEntry | None = None
+    """None where the task draws none, or was not asked to."""
+
+
+class LineageEntry(Config):
+    """A run among those it was made from: one row of the table of before and after."""
+
+    run: str
+    """Name of its folder, as it was then."""
+    tool: str
+    """What made it; empty for the first one, which was trained."""
+    metrics: Metrics
+    """On the test split."""
+    train_seconds: float
+    """What making it took."""
+    cost: Cost
+    """What one prediction costs; of the last two rows measured side by side."""
+
+
+class FindingsEntry(Config):
+    """What a tool reported besides metrics of the run itself."""
+
+    metrics: Metrics = {}
+    words: tuple[str, ...] = ()
 
 
 class Record(SolverEntry):
     """The record of one run; its JSON Schema ships as ``record.schema.json``."""
 
-    schema_name: Literal["sciml/record/1"] = pydantic.Field(SCHEMA, alias="schema")
+    schema_name: Literal["sciml/record/1"] = pydantic.Field(default=SCHEMA, alias="schema")
     problem: str
     solver: str
     task: str = "forecast"
@@ -85,6 +119,11 @@ class Record(SolverEntry):
     parent: str | None = None
     """The run a tool was applied to."""
     tool: str | None = None
+    """The tool it was made by; None for a run that was trained."""
+    lineage: tuple[LineageEntry, ...] = ()
+    """From the first run to this one, where tools acted; else empty."""
+    findings: dict[str, FindingsEntry] = {}
+    """What tools found in this very module, by key."""
 
     model_config = pydantic.ConfigDict(populate_by_name=True)
 
@@ -107,10 +146,24 @@ class Record(SolverEntry):
                 f"{folder} is not a finished run: it has no {RECORD}",
                 fix="Finish it with `sciml run … --resume`, or name another folder.",
             ) from None
+        if isinstance(content, dict) and (newer := _newer(content.get("schema"))):
+            raise DataError(
+                f"{path} was written by a newer version of this program",
+                got=f"schema {newer}",
+                expected=SCHEMA,
+                fix="Install that version, or run it again with this one.",
+            )
         try:
             return parse(cls, content, str(path))
         except ConfigError as error:
             raise DataError(error.what, fix="The file is not one this version writes; run it again.") from None
+
+
+def _newer(schema: object) -> str:
+    """The schema of a record if its number is above ours, else nothing."""
+    name, _, number = str(schema).rpartition("/")
+    ours, _, known = SCHEMA.rpartition("/")
+    return str(schema) if name == ours and number.isdecimal() and int(number) > int(known) else ""
 
 
 def finite(metrics: dict[str, float]) -> Metrics:
@@ -118,6 +171,6 @@ def finite(metrics: dict[str, float]) -> Metrics:
     return {key: value if math.isfinite(value) else None for key, value in metrics.items()}
 
 
-def schema() -> dict[str, Any]:
+def schema() -> dict[str, Any]:  # Any: JSON
     """The JSON Schema of a record."""
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Record.model_json_schema(by_alias=True)}

@@ -1,7 +1,9 @@
-"""Writing down what the contestants of a run did: the record and the predictions."""
+"""Writing down what the entries of a run did: the record and the predictions."""
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 import xarray
@@ -12,8 +14,8 @@ from sciml.data import netcdf_bytes
 from sciml.study._fit import Fitted
 from sciml.study._folder import PREDICTIONS, RunConfig
 from sciml.study._provenance import commit, hardware, versions
-from sciml.study._record import DatasetEntry, PredictEntry, Record, SolverEntry, TrainEntry, finite
-from sciml.train import Examination, Task, count_parameters
+from sciml.study._record import ConclusionEntry, DatasetEntry, PredictEntry, Record, SolverEntry, TrainEntry, finite
+from sciml.train import AnyBench, Conclusion, Examination, count_parameters
 
 Results = list[tuple[Fitted, Examination]]
 """Every contestant with its examination, the run's own solver first."""
@@ -21,23 +23,29 @@ Results = list[tuple[Fitted, Examination]]
 
 def make_record(
     config: RunConfig,
-    task: Task,
+    bench: AnyBench,
     results: Results,
     left_out: dict[str, str],
     device: torch.device,
+    conclusions: Mapping[str, Conclusion] | None = None,
 ) -> Record:
     """The record of a run; baselines that could not be built are named in `left_out` with the reason."""
-    entries = {fitted.solver.key: _entry(fitted, examination, task) for fitted, examination in results}
+    entries = {fitted.solver.key: _entry(fitted, examination, bench) for fitted, examination in results}
+    for key, conclusion in (conclusions or {}).items():
+        concluded = ConclusionEntry(
+            metrics=finite(dict(conclusion.metrics)), words=conclusion.words, details=_plain(conclusion.details)
+        )
+        entries[key] = entries[key].model_copy(update={"conclusion": concluded})
     own = entries.pop(config.solver)
     return Record(
         **dict(own),
         problem=config.problem,
         solver=config.solver,
-        task=task.key,
+        task=results[0][0].solver.task.key,
         preset=config.preset,
         seed=config.seed,
         status="diverged" if set(own.outcomes) - {"ok"} else "finished",
-        dataset=DatasetEntry(**task.dataset),
+        dataset=DatasetEntry(**bench.dataset),
         baselines=entries,
         left_out=left_out,
         versions=versions(),
@@ -46,13 +54,22 @@ def make_record(
     )
 
 
-def _entry(fitted: Fitted, examination: Examination, task: Task) -> SolverEntry:
+def _plain(value: Any) -> Any:  # Any: JSON
+    """Numbers that JSON cannot hold are None."""
+    if isinstance(value, Mapping):
+        return {key: _plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _entry(fitted: Fitted, examination: Examination, bench: AnyBench) -> SolverEntry:
     result = fitted.result
     return SolverEntry(
         title=fitted.solver.title,
         model=fitted.recipe.model.model_dump(mode="json"),
         parameters=count_parameters(fitted.module),
-        flops=_flops(fitted, task),
+        flops=_flops(fitted, bench),
         train=TrainEntry(
             steps=result.steps if result else 0,
             seconds=fitted.seconds,
@@ -65,16 +82,16 @@ def _entry(fitted: Fitted, examination: Examination, task: Task) -> SolverEntry:
     )
 
 
-def _flops(fitted: Fitted, task: Task) -> int:
+def _flops(fitted: Fitted, bench: AnyBench) -> int:
     with FlopCounterMode(display=False) as counter:
         counter.mod_tracker.__exit__()  # its hooks on modules refuse a prediction that takes gradients itself
-        fitted.solver.predict(fitted.module.cpu(), task.sample())
+        fitted.solver.predict(fitted.module.cpu(), bench.example)
     return counter.get_total_flops()
 
 
-def write_predictions(folder: Path, task: Task, results: Results) -> None:
+def write_predictions(folder: Path, bench: AnyBench, results: Results) -> None:
     """``predictions.h5``: group ``truth``, and one group under ``solvers`` per contestant."""
-    groups = {"/truth": task.truth()} | {f"/solvers/{f.solver.key}": e.arrays for f, e in results}
+    groups = {"/truth": bench.truth()} | {f"/solvers/{f.solver.key}": e.arrays for f, e in results}
     content = netcdf_bytes(xarray.DataTree.from_dict(groups))
     with paths.atomic_write(folder / PREDICTIONS) as temporary:
         temporary.write_bytes(content)

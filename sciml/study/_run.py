@@ -1,8 +1,8 @@
 """One run: data, solver, baselines, examination, files."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+import shutil
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -12,11 +12,29 @@ from sciml.core.config import override
 from sciml.core.errors import ConfigError, UnsupportedError, UserError
 from sciml.core.problem import Problem
 from sciml.core.progress import Progress, SilentProgress
-from sciml.study._fit import fit, resized, spec_of
-from sciml.study._folder import CONFIG, WEIGHTS, RunConfig, check_same, choose_folder, sole_writer
+from sciml.data import netcdf_bytes
+from sciml.discovery import TableData, TableProblem
+from sciml.study._beside import trained_beside
+from sciml.study._fit import fit, resized
+from sciml.study._folder import CONFIG, EXAMPLE, WEIGHTS, RunConfig, check_same, choose_folder, sole_writer
+from sciml.study._guest import as_guest
+from sciml.study._ignored import check_training, read_settings, refuse_ignored
 from sciml.study._record import RECORD, Record
+from sciml.study._request import RunRequest, open_problem
 from sciml.study._results import make_record, write_predictions
-from sciml.train import Recipe, Solver, Task, count_parameters, process_group, save_weights
+from sciml.train import (
+    AnyBench,
+    AnyRecipe,
+    AnySolver,
+    count_parameters,
+    find_solver,
+    process_group,
+    registered_solvers,
+    save_weights,
+)
+
+STEPS = "steps"
+"""Folder of finished steps of what a task concludes, gone when the run is finished."""
 
 
 @dataclass(frozen=True)
@@ -37,73 +55,50 @@ class Run:
         return self.record.metrics["test"]
 
 
-def run(
-    problem: str | Path,
-    *,
-    solver: str | None = None,
-    preset: str = "tiny",
-    seed: int = 0,
-    settings: Sequence[str] = (),
-    parameters: int | None = None,
-    out: str | Path = "runs",
-    resume: bool = False,
-    device: str = "auto",
-    threads: int = 1,
-    workers: int = 1,
-    progress: Progress | None = None,
-) -> Run | None:
+def run(request: RunRequest, *, progress: Progress | None = None) -> Run | None:
     """Make the data, train the solver and its baselines, examine them, write the run folder.
-
-    Arguments:
-        problem: registered name or the path of a problem folder.
-        solver: registry key; None for the one the problem names.
-        preset, seed: size, seed of everything random but the data (the card has its own).
-        settings: ``key=value`` changes to the recipe (``train.steps=100``, ``model.waves=4``); those of ``train``, but
-            for the learning rate, apply to the trained baselines too.
-        parameters: re-size the solver to this parameter count; None keeps the recipe's size.
-        out: folder under which ``<problem>/<solver>-<preset>-s<seed>`` is made.
-        resume: go on with the newest run of this name: continue it if it is unfinished, return it if it is finished,
-            start it if there is none; so a scheduler can repeat one command.
-        device: ``auto`` (CUDA if there is one), ``cpu``, ``cuda`` or ``cuda:N``.
-        threads: torch threads of this process while it runs; one is reproducible bit for bit, and on a shared machine
-            often the fastest for small networks.
-        workers: processes that generate data.
-        progress: where to report.
 
     Returns: the finished run; None on the processes of a ``torchrun`` that do not lead.
 
-    Raises: UserError for what the user can mend, NumericsError and Interrupted as `Trainer.fit`.
+    Raises: UserError for what the user can mend, as a setting of ``train`` that the solver does not read; NumericsError
+        and Interrupted as `Trainer.fit`.
     """
     progress = progress or SilentProgress()
-    subject = registry.problem(problem)
-    method = registry.solver(solver or subject.solver)
-    support = method.supports(subject)
+    problem = open_problem(request.problem)
+    solver = find_solver(request.solver or problem.solver)
+    support = solver.supports(problem)
     if not support.ok:
-        fitting = [key for key, entry in registry.solvers().items() if entry.supports(subject).ok]
+        fitting = [key for key, entry in registered_solvers().items() if entry.supports(problem).ok]
         raise UnsupportedError(
-            f"solver {method.key!r} does not apply to problem {subject.name!r}: {support.reason}",
+            f"solver {solver.key!r} does not apply to problem {problem.name!r}: {support.reason}",
             expected=f"one of: {', '.join(fitting)}" if fitting else None,
         )
-    recipe = override(method.recipe(preset), list(settings))
-    paths.check_name(preset, "preset")
-    _check_baselines(method, recipe)
-    where = _device(device)
-    with _threads(threads), process_group(where) as group:
-        task = method.task.prepare(subject, preset, recipe.task, progress=progress, workers=workers)
-        if parameters is not None:
-            recipe = resized(method, recipe, task, parameters)
-        rivals, left_out = _rivals(method, recipe, task, preset, settings)
+    recipe = override(solver.recipe(request.preset), list(request.settings))
+    refuse_ignored(solver, recipe, request.settings)
+    paths.check_name(request.preset, "preset")
+    _check_baselines(solver, recipe)
+    device = _device(request.device)
+    with as_guest(request.threads), process_group(device) as group:
+        check_training(solver, recipe.train, group.size)
+        bench = solver.task.prepare(problem, request.preset, recipe.task, progress=progress, workers=request.workers)
+        if request.parameters is not None:
+            recipe = resized(solver, recipe, bench, request.parameters)
+        baselines, left_out = _baselines(solver, recipe, bench, request, group.size)
         folder = group.share_path(
-            lambda: choose_folder(Path(out) / subject.name, f"{method.key}-{preset}-s{seed}", resume)
+            lambda: choose_folder(
+                request.out / problem.name, f"{solver.key}-{request.preset}-s{request.seed}", request.resume
+            )
         )
         config = RunConfig(
-            problem=subject.name,
-            problem_path=_unregistered(subject),
-            solver=method.key,
-            preset=preset,
-            seed=seed,
+            problem=problem.name,
+            problem_path=_unregistered(problem),
+            solver=solver.key,
+            preset=request.preset,
+            seed=request.seed,
             recipe=recipe.model_dump(mode="json"),
-            dataset=str(task.dataset["hash"]),
+            dataset=str(bench.dataset["hash"]),
+            context=bench.context.model_dump(mode="json"),
+            table=request.problem if isinstance(request.problem, TableData) else None,
         )
         if (folder / CONFIG).exists():
             check_same(folder, config)
@@ -111,42 +106,76 @@ def run(
             return Run(folder, Record.read(folder)) if group.leads else None
         with sole_writer(folder) if group.leads else nullcontext():
             if group.leads:
-                paths.write_text(folder / CONFIG, config.model_dump_json(indent=2) + "\n")
+                write_setup(folder, config, bench)
             for key, reason in left_out.items():
                 progress.log(f"baseline {key} is left out: {reason}")
-            contestants = []
-            for entry, own in ((method, recipe), *rivals):
-                home = folder if entry is method else folder / "baselines" / entry.key
-                if group.leads:
+            entries = [(solver, recipe), *baselines]
+            homes = [folder, *(folder / "baselines" / entry.key for entry, _ in baselines)]
+            if group.leads:
+                for home in homes:
                     paths.make_folder(home)
-                group.wait()
-                fitted = fit(
-                    entry,
-                    own,
-                    task,
-                    folder=home,
-                    seed=seed,
-                    identity=config.model_dump(mode="json"),
-                    resume=resume,
-                    device=where,
-                    progress=progress if group.leads else SilentProgress(),
-                )
-                contestants.append(fitted)
+            group.wait()
+            identity = config.model_dump(mode="json")
+            alone = device.type != "cpu" or request.threads != 1 or group.size > 1
+            trained = []
+            with trained_beside(
+                entries,
+                problem,
+                request.preset,
+                folders=homes,
+                seed=request.seed,
+                identity=identity,
+                workers=1 if alone else request.workers,
+                progress=progress,
+            ) as is_trained:
+                for (entry, own_recipe), home in zip(entries, homes, strict=True):
+                    fitted = fit(
+                        entry,
+                        own_recipe,
+                        bench,
+                        folder=home,
+                        seed=request.seed,
+                        identity=identity,
+                        resume=is_trained(entry.key) or request.resume,
+                        device=device,
+                        progress=progress if group.leads else SilentProgress(),
+                    )
+                    trained.append(fitted)
             if not group.leads:
                 return None
             progress.log("examine on the test split")
-            results = [(fitted, task.examine(fitted.solver, fitted.module)) for fitted in contestants]
-            record = make_record(config, task, results, left_out, where)
-            write_predictions(folder, task, results)
-            save_weights(contestants[0].module, folder / WEIGHTS)
+            results = [(fitted, bench.examine(fitted.solver, fitted.module)) for fitted in trained]
+            steps, conclusions = folder / STEPS, {}
+            for i, (fitted, examination) in enumerate(results):
+                key = fitted.solver.key
+                conclusion = bench.conclude(fitted.solver, fitted.module, steps / key, progress)
+                if conclusion is not None:
+                    conclusions[key] = conclusion
+                    for line in conclusion.words:
+                        progress.log(f"{fitted.solver.title}: {line}")
+                    merged = examination.arrays.merge(conclusion.arrays)
+                    results[i] = fitted, replace(examination, arrays=merged)
+            record = make_record(config, bench, results, left_out, device, conclusions)
+            write_predictions(folder, bench, results)
+            save_weights(trained[0].module, folder / WEIGHTS)
             record.write(folder)
+            shutil.rmtree(steps, ignore_errors=True)
     return Run(folder, record)
 
 
-def _check_baselines(solver: Solver, recipe: Recipe) -> None:
+def write_setup(folder: Path, config: RunConfig, bench: AnyBench) -> None:
+    """Write what a run is and the inputs of one sample, before anything is trained."""
+    task = find_solver(config.solver).task
+    example = task.write_inputs(bench.example, bench.problem, bench.context)
+    with paths.atomic_write(folder / EXAMPLE) as temporary:
+        temporary.write_bytes(netcdf_bytes(example))
+    paths.write_text(folder / CONFIG, config.model_dump_json(indent=2) + "\n")
+
+
+def _check_baselines(solver: AnySolver, recipe: AnyRecipe) -> None:
     """Refuse baselines that do not exist, twice the same and the solver itself, before any work is done."""
     for key in recipe.baselines:
-        registry.solver(key)
+        find_solver(key)
     if solver.key in recipe.baselines or len(set(recipe.baselines)) < len(recipe.baselines):
         raise ConfigError(
             "a solver is compared with other solvers, each once",
@@ -154,43 +183,37 @@ def _check_baselines(solver: Solver, recipe: Recipe) -> None:
         )
 
 
-def _rivals(
-    solver: Solver, recipe: Recipe, task: Task, preset: str, settings: Sequence[str]
-) -> tuple[list[tuple[Solver, Recipe]], dict[str, str]]:
+def _baselines(
+    solver: AnySolver, recipe: AnyRecipe, bench: AnyBench, request: RunRequest, processes: int
+) -> tuple[list[tuple[AnySolver, AnyRecipe]], dict[str, str]]:
     """The baselines matched to the solver's size, and those that cannot be built on this data with the reason.
 
-    They get the same task and the same training settings, so that budgets stay equal, but keep the learning rate that
-    suits them. Found out before anything is trained, so that no time is lost on a run that cannot end.
+    They get the same task and the same training settings as far as they read them, so that budgets stay equal, but
+    keep the learning rate that suits them. Found out before anything is trained, so that no time is lost on a run that
+    cannot end.
     """
-    shared = [s for s in settings if s.startswith("train.") and not s.startswith("train.learning_rate")]
+    shared = [s for s in request.settings if s.startswith("train.") and not s.startswith("train.learning_rate")]
     with torch.device("meta"):
-        size = count_parameters(solver.build(task.problem, spec_of(recipe, task)))
-    rivals, left_out = [], {}
+        size = count_parameters(solver.build(bench.problem, recipe.model, bench.context))
+    baselines, left_out = [], {}
     for key in recipe.baselines:
-        rival = registry.solver(key)
-        own = override(rival.recipe(preset), shared).model_copy(update={"task": recipe.task})
+        baseline = find_solver(key)
+        own = override(baseline.recipe(request.preset), read_settings(baseline, shared)).model_copy(
+            update={"task": recipe.task}
+        )
         try:
-            if rival.task is not solver.task:
-                raise UnsupportedError(f"it is a solver of the task {rival.task.key!r}, not {solver.task.key!r}")
-            if not (support := rival.supports(task.problem)).ok:
+            if baseline.task is not solver.task:
+                raise UnsupportedError(f"it is a solver of the task {baseline.task.key!r}, not {solver.task.key!r}")
+            if not (support := baseline.supports(bench.problem)).ok:
                 raise UnsupportedError(support.reason)
-            own = resized(rival, own, task, size) if rival.knob and size else own
+            own = resized(baseline, own, bench, size) if baseline.knob and size else own
             with torch.device("meta"):
-                rival.build(task.problem, spec_of(own, task))
-            rivals.append((rival, own))
+                baseline.build(bench.problem, own.model, bench.context)
+            check_training(baseline, own.train, processes)
+            baselines.append((baseline, own))
         except UserError as error:
             left_out[key] = str(error)
-    return rivals, left_out
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+    return baselines, left_out
 
 
 def _device(name: str) -> torch.device:
@@ -208,6 +231,8 @@ def _device(name: str) -> torch.device:
 
 
 def _unregistered(problem: Problem) -> str | None:
-    """The folder of a problem that a name alone would not find again."""
+    """The folder of a problem that a name alone would not find again; None for a table, which is in no folder."""
+    if isinstance(problem, TableProblem):
+        return None
     folder = registry.folder_of(problem)
     return None if registry.problem_folders().get(problem.name) == folder else str(folder)

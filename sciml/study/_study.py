@@ -31,7 +31,7 @@ stopped goes on where it was: finished lines are kept, unfinished runs resume.
 import json
 import statistics
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
@@ -42,11 +42,17 @@ import torch
 
 from sciml.core import paths, registry, rng
 from sciml.core.config import Config, differences, override, parse, read_json, read_toml
-from sciml.core.errors import ConfigError
+from sciml.core.errors import ConfigError, UserError
+from sciml.core.problem import Problem
 from sciml.core.progress import Progress, SilentProgress
-from sciml.study._fit import resized, spec_of
+from sciml.metrics import check_metric
+from sciml.study._fit import resized
 from sciml.study._folder import LOG
+from sciml.study._ignored import read_settings, refuse_ignored
+from sciml.study._problem import problem_of
+from sciml.study._request import RunRequest
 from sciml.study._run import Run, run
+from sciml.train import Phases, ShuffleSampler, default_rule, find_solver
 
 RESULTS, STUDY = "results.jsonl", "study.json"
 
@@ -55,6 +61,7 @@ class Variant(Config):
     """One contestant."""
 
     name: str
+    """Lower snake case: its runs lie in a folder of this name."""
     label: str
     solver: str
     settings: tuple[str, ...] = ()
@@ -80,7 +87,7 @@ class Claim(Config):
     worse: str
     margin: float = 0.0
     """Share of the metric of `worse`; a negative one allows to be worse (-0.05: by less than 5 %)."""
-    tolerance: float | None = pydantic.Field(None, ge=0)
+    tolerance: float | None = pydantic.Field(default=None, ge=0)
     """Used instead of `margin` where given, in the metric's own units: 0.01 of an accuracy is one point."""
     budget: str = "steps"
 
@@ -98,8 +105,8 @@ class Study(Config):
     question: str
     problem: str
     preset: str
-    seeds: tuple[int, ...] = pydantic.Field((0, 1, 2), min_length=1)
-    parameters: int | None = pydantic.Field(None, gt=0)
+    seeds: tuple[int, ...] = pydantic.Field(default=(0, 1, 2), min_length=1)
+    parameters: int | None = pydantic.Field(default=None, gt=0)
     budgets: tuple[Literal["steps", "time"], ...] = ("steps",)
     clock: str | None = None
     """The variant whose training time the ``time`` budget grants to all."""
@@ -118,6 +125,11 @@ class Study(Config):
     @pydantic.model_validator(mode="after")
     def _names(self) -> "Study":
         names = [variant.name for variant in self.variants]
+        for name in names:
+            try:
+                paths.check_name(name, "variant")
+            except UserError as error:
+                raise ValueError(str(error)) from None
         if len(set(names)) != len(names):
             raise ValueError("two variants have the same name")
         if len(set(self.seeds)) != len(self.seeds):
@@ -144,6 +156,7 @@ def run_study(
     out: Path,
     runs: Path | None = None,
     preset: str | None = None,
+    problem: str | Path | None = None,
     workers: int = 1,
     executor: Executor | None = None,
     progress: Progress | None = None,
@@ -155,6 +168,7 @@ def run_study(
         out: the study's folder.
         runs: where the run folders go; by default ``runs`` inside `out`.
         preset: another preset than the file's (the same study at another size).
+        problem: the folder of the file's problem, needed if that is not registered: a path in a file is not imported.
         workers: runs at a time, one thread each; ignored with an `executor`.
         executor: any ``concurrent.futures`` executor, for a cluster.
         progress: where to report.
@@ -165,19 +179,27 @@ def run_study(
     study = read_study(path)
     if preset is not None:
         study = study.model_copy(update={"preset": preset})
-    registry.problem(study.problem)
+    subject = problem_of(study.problem, path, problem)
+    _check_metrics(study, subject)
     for variant in study.variants:
-        override(
-            registry.solver(variant.solver).recipe(study.preset),
-            [*study.settings, *variant.settings, *_seeded(study, 0)],
-        )
+        solver = find_solver(variant.solver)
+        recipe = override(solver.recipe(study.preset), [*study.settings, *variant.settings, *_seeded(study, 0)])
+        refuse_ignored(solver, recipe, variant.settings)
     out, runs = paths.make_folder(out), runs or out / "runs"
     done = {(line["variant"], line["budget"], line["seed"]) for line in read_results(out)}
     _check_same(out, study, {name for name, _, _ in done})
     paths.write_text(out / STUDY, study.model_dump_json(indent=2) + "\n")
-    steps = _steps(study, out, progress)
+    steps, place = _steps(study, subject, out, progress), registry.folder_of(subject)
     jobs = [
-        {"study": study, "variant": v, "budget": budget, "seed": seed, "steps": steps[budget][v.name], "runs": runs}
+        {
+            "study": study,
+            "variant": v,
+            "budget": budget,
+            "seed": seed,
+            "steps": steps[budget][v.name],
+            "runs": runs,
+            "place": place,
+        }
         for seed in study.seeds
         for budget in study.budgets
         for v in study.variants
@@ -191,7 +213,7 @@ def run_study(
     return out
 
 
-def read_results(folder: Path) -> list[dict[str, Any]]:
+def read_results(folder: Path) -> list[dict[str, Any]]:  # Any: JSON
     """The finished runs of a study, one dictionary each; a line cut short by a kill is dropped."""
     path = folder / RESULTS
     if not path.exists():
@@ -210,6 +232,26 @@ def _entry(line: str) -> dict[str, Any] | None:
     except ValueError:
         return None
     return entry if isinstance(entry, dict) and {"variant", "budget", "seed"} <= entry.keys() else None
+
+
+def _check_metrics(study: Study, problem: Problem) -> None:
+    """Refuse a metric that nobody will measure, and a claim that could not be judged, before any work is done."""
+    declared = {v.name: find_solver(v.solver).task.metrics for v in study.variants}
+    if "metrics" in study.model_fields_set:
+        every = [metric for metrics in declared.values() for metric in metrics]
+        for key in study.metrics:
+            check_metric(every, key, problem, fix="It is one of `metrics` of the study.")
+    for claim in study.claims:
+        for name in (claim.better, claim.worse):
+            metric = check_metric(
+                declared[name], claim.metric, problem, fix=f"It is the metric of a claim on {name!r}."
+            )
+            if metric.better == "none":
+                raise ConfigError(
+                    f"a claim cannot be judged by {claim.metric!r}: neither more nor less of it is better",
+                    got=claim.text,
+                    fix="Name a metric of the solvers, not of the test.",
+                )
 
 
 def _check_same(out: Path, study: Study, finished: set[str]) -> None:
@@ -255,21 +297,27 @@ def _execute(jobs: list[dict[str, Any]], workers: int, executor: Executor | None
             pool.shutdown(cancel_futures=True)
 
 
-def _job(*, study: Study, variant: Variant, budget: str, seed: int, steps: int | None, runs: Path) -> dict[str, Any]:
-    """One run of a study; it computes in one thread."""
-    settings = [*study.settings, *variant.settings, *_seeded(study, seed), "baselines=[]"]
+def _job(
+    *, study: Study, variant: Variant, budget: str, seed: int, steps: int | None, runs: Path, place: Path
+) -> dict[str, Any]:
+    """One run of a study, of the problem in the folder `place`; it computes in one thread."""
+    solver = find_solver(variant.solver)
+    shared = read_settings(solver, [*study.settings, *_seeded(study, seed)])
+    settings = [*shared, *variant.settings, "baselines=[]"]
     if steps is not None:
         settings.append(f"train.steps={steps}")
-    sized = registry.solver(variant.solver).knob is not None and variant.matched
+    sized = solver.knob is not None and variant.matched
     finished = run(
-        study.problem,
-        solver=variant.solver,
-        preset=study.preset,
-        seed=seed,
-        settings=settings,
-        parameters=study.parameters if sized else None,
-        out=runs / variant.name / budget,
-        resume=True,
+        RunRequest(
+            problem=place,
+            solver=variant.solver,
+            preset=study.preset,
+            seed=seed,
+            settings=tuple(settings),
+            parameters=study.parameters if sized else None,
+            out=runs / variant.name / budget,
+            resume=True,
+        )
     )
     assert finished is not None
     return _line(variant, budget, finished)
@@ -308,7 +356,7 @@ def _line(variant: Variant, budget: str, finished: Run) -> dict[str, Any]:
     }
 
 
-def _steps(study: Study, out: Path, progress: Progress) -> dict[str, dict[str, int | None]]:
+def _steps(study: Study, problem: Problem, out: Path, progress: Progress) -> dict[str, dict[str, int | None]]:
     """Training steps per budget and variant; measured step times are kept in ``clock.json`` so a study can resume."""
     plan: dict[str, dict[str, int | None]] = {"steps": {v.name: None for v in study.variants}}
     if "time" not in study.budgets:
@@ -316,40 +364,65 @@ def _steps(study: Study, out: Path, progress: Progress) -> dict[str, dict[str, i
     path = out / "clock.json"
     seconds = read_json(path) if path.exists() else {}
     if new := [v for v in study.variants if v.name not in seconds]:
-        seconds |= {v.name: _step_seconds(study, v, progress) for v in new}
+        seconds |= {v.name: _step_seconds(study, problem, v, progress) for v in new}
         paths.write_text(path, json.dumps(seconds, indent=2) + "\n")
-    granted = next(v for v in study.variants if v.name == study.clock)
-    recipe = override(registry.solver(granted.solver).recipe(study.preset), [*study.settings, *granted.settings])
-    total = recipe.train.steps * seconds[granted.name]
-    plan["time"] = {name: max(1, round(total / each)) if each else None for name, each in seconds.items()}
+    trains = {
+        v.name: override(
+            find_solver(v.solver).recipe(study.preset),
+            [*read_settings(find_solver(v.solver), study.settings), *v.settings],
+        ).train
+        for v in study.variants
+    }
+    granted = trains[study.clock or ""]
+    total = (granted.steps + granted.polish) * seconds[study.clock]
+    plan["time"] = {
+        name: max(1, round(total / each) - trains[name].polish) if each else None for name, each in seconds.items()
+    }
     return plan
 
 
-def _step_seconds(study: Study, variant: Variant, progress: Progress, repeats: int = 7) -> float:
-    """Median wall time of one training step of a variant, one thread; 0 for a closed-form fit."""
-    solver = registry.solver(variant.solver)
-    problem = registry.problem(study.problem)
-    recipe = override(solver.recipe(study.preset), [*study.settings, *variant.settings])
-    task = solver.task.prepare(problem, study.preset, recipe.task, progress=progress)
-    if solver.knob and variant.matched and study.parameters:
-        recipe = resized(solver, recipe, task, study.parameters)
-    module = solver.build(problem, spec_of(recipe, task))
-    if not any(p.requires_grad for p in module.parameters()) or solver.knob is None:
+def _step_seconds(study: Study, problem: Problem, variant: Variant, progress: Progress, repeats: int = 7) -> float:
+    """Mean wall time of the training steps of a variant's own rule, one thread; 0 for one that takes none.
+
+    Where the rule changes on the way, the median step of every phase counts by the steps that the recipe gives it.
+    """
+    solver = find_solver(variant.solver)
+    recipe = override(solver.recipe(study.preset), [*read_settings(solver, study.settings), *variant.settings])
+    if solver.rule is None:
         return 0.0
+    bench = solver.task.prepare(problem, study.preset, recipe.task, progress=progress)
+    if solver.knob and variant.matched and study.parameters:
+        recipe = resized(solver, recipe, bench, study.parameters)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        optimiser = torch.optim.AdamW(module.parameters())
-        batch = task.examples.batch(torch.arange(recipe.train.batch_size) % len(task.examples), rng.generator(0))
-        taken = []
-        for _ in range(repeats + 1):
-            started = time.perf_counter()
-            with torch.autocast("cpu", torch.bfloat16, enabled=recipe.train.precision == "bf16"):
-                loss = solver.loss(module, batch)
-            loss.backward()
-            optimiser.step()
-            optimiser.zero_grad()
-            taken.append(time.perf_counter() - started)
-        return statistics.median(taken[1:])
+        rng.seed_everything(0)
+        module = solver.build(problem, recipe.model, bench.context)
+        if not any(p.requires_grad for p in module.parameters()):
+            return 0.0
+        solver.initialise(module, bench.examples)
+        config = recipe.train
+        rule = solver.step_rule(module, bench.examples, config) or default_rule(
+            module, solver.loss, bench.examples, config, seed=0
+        )
+        phases = rule.phases if isinstance(rule, Phases) else ((rule, config.steps),)
+        drawn = ShuffleSampler(0).indices(0, len(bench.examples), config.batch_size)
+        batch = bench.examples.batch(drawn, rng.generator(0))
+        spent = [
+            (count, _median_seconds(lambda along, one=phase: one.step(batch, along), repeats))
+            for phase, count in phases
+            if count
+        ]
+        return sum(count * each for count, each in spent) / max(1, sum(count for count, _ in spent))
     finally:
         torch.set_num_threads(threads)
+
+
+def _median_seconds(step: Callable[[float], object], repeats: int) -> float:
+    """Of one step, after one to warm up."""
+    taken = []
+    for k in range(repeats + 1):
+        started = time.perf_counter()
+        step(k / (repeats + 1))
+        taken.append(time.perf_counter() - started)
+    return statistics.median(taken[1:])

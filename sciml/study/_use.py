@@ -2,31 +2,53 @@
 
 import warnings
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import xarray
 from torch import nn
 
-from sciml.core import registry
 from sciml.core.config import parse
-from sciml.core.errors import DataError, UserError
+from sciml.core.errors import DataError, UnknownNameError, UserError
 from sciml.core.problem import Problem
 from sciml.core.progress import Progress
-from sciml.study._fit import spec_of
-from sciml.study._folder import CONFIG, WEIGHTS, RunConfig, read_config
-from sciml.study._record import Metrics, Record, finite
-from sciml.tasks import Parametrised, out_of_range
-from sciml.train import Solver, Task, load_weights
+from sciml.study._folder import CONFIG, EXAMPLE, WEIGHTS, RunConfig, Step, read_config
+from sciml.study._guest import as_guest
+from sciml.study._problem import problem_of
+from sciml.study._record import RECORD, Metrics, Record, finite
+from sciml.tasks import Parametrised, keep_sample_labels, out_of_range
+from sciml.tools import Rewrite, find_tool
+from sciml.train import AnyBench, AnyRecipe, AnySolver, AnyTask, Context, find_solver, load_weights
 
 
 class Loaded(NamedTuple):
-    """A finished run brought back into memory."""
+    """A finished run brought back into memory, without its data."""
 
+    folder: Path
     config: RunConfig
     problem: Problem
-    solver: Solver
-    task: Task
+    solver: AnySolver
+    task: AnyTask
+    recipe: AnyRecipe
+    context: Context
     module: nn.Module
+
+    def example(self) -> Any:  # Any: the inputs of its task
+        """The shortest question about one test sample. Raises DataError if the run folder lost it."""
+        inputs = self.task.read_inputs(self.folder / EXAMPLE, self.problem, self.context, None)
+        shorter = self.task.shorten(inputs)
+        return inputs if shorter is None else shorter[0]
+
+    def bench(self, progress: Progress | None = None) -> AnyBench:
+        """Its data, made again if it is gone. Raises DataError if it is not the data the run has seen."""
+        bench = self.task.prepare(self.problem, self.config.preset, self.recipe.task, progress=progress)
+        if bench.dataset["hash"] != self.config.dataset:
+            raise DataError(
+                f"the data of {self.folder} has changed since it ran",
+                got=bench.dataset["hash"],
+                expected=self.config.dataset,
+                fix="Run it again, or bring back the card and problem it was made with.",
+            )
+        return bench
 
 
 class Examined(NamedTuple):
@@ -45,34 +67,35 @@ class Examined(NamedTuple):
     outcomes: dict[str, int]
 
 
-def load_run(folder: str | Path, *, problem: str | Path | None = None, progress: Progress | None = None) -> Loaded:
-    """Rebuild the solver of a finished run with its weights and its data.
+def load_run(folder: str | Path, *, problem: str | Path | None = None) -> Loaded:
+    """Rebuild the solver of a finished run with its weights; no data is made or opened.
 
     Arguments:
         folder: the run.
         problem: the folder of its problem, needed if that is not registered: a path written in a run folder is not
             imported unasked, since the run may be somebody else's.
-        progress: where generating lost data reports.
 
-    Raises: DataError for a folder that is not a run; CheckpointError for weights that do not fit; UserError if the
-        problem has to be named.
+    Raises: DataError for a folder that is not a finished run; CheckpointError for weights that do not fit; UserError if
+        the problem has to be named.
     """
     folder = Path(folder)
     config = read_config(folder)
+    if not (folder / RECORD).is_file():  # its weights would be those of a training on its way
+        Record.read(folder)
     subject = _problem_of(config, folder, problem)
-    solver = registry.solver(config.solver)
-    recipe = parse(type(solver.recipe(config.preset)), config.recipe, str(folder / CONFIG))
-    task = solver.task.prepare(subject, config.preset, recipe.task, progress=progress)
-    if task.dataset["hash"] != config.dataset:
-        raise DataError(
-            f"the data of {folder} has changed since it ran",
-            got=task.dataset["hash"],
-            expected=config.dataset,
-            fix="Run it again, or bring back the card and problem it was made with.",
-        )
-    module = solver.build(subject, spec_of(recipe, task))
+    solver = find_solver(config.solver)
+    if not (support := solver.supports(subject)).ok:
+        raise DataError(f"{folder} is a run of solver {solver.key!r} on {subject.name!r}, which it does not support",
+                        got=support.reason)  # fmt: skip
+    source = str(folder / CONFIG)
+    recipe = parse(type(solver.recipe("tiny")), config.recipe, f"{source}, table recipe,")
+    context = parse(solver.task.context, config.context, f"{source}, table context,")
+    with as_guest():
+        module = solver.build(subject, recipe.model, context)
+        for number, step in enumerate(config.lineage):
+            module = _rebuild(module, step, f"{source}, step {number + 1} of the lineage,")
     load_weights(module, folder / WEIGHTS)
-    return Loaded(config, subject, solver, task, module.eval())
+    return Loaded(folder, config, subject, solver, solver.task, recipe, context, module.eval())
 
 
 def evaluate_run(
@@ -80,11 +103,12 @@ def evaluate_run(
 ) -> Examined:
     """Examine a finished run's weights on its test data, which is made again if it is gone.
 
-    Arguments and errors are those of `load_run`.
+    Arguments and errors are those of `load_run`; DataError too for data that has changed.
     """
     recorded = Record.read(Path(folder))
-    loaded = load_run(folder, problem=problem, progress=progress)
-    examination = loaded.task.examine(loaded.solver, loaded.module)
+    loaded = load_run(folder, problem=problem)
+    with as_guest():
+        examination = loaded.bench(progress).examine(loaded.solver, loaded.module)
     return Examined(
         finite(dict(examination.metrics)), recorded.metrics["test"], examination.seconds, dict(examination.status)
     )
@@ -98,12 +122,12 @@ def predict_run(
     problem: str | Path | None = None,
     extrapolate: bool = False,
 ) -> xarray.Dataset:
-    """Apply a finished run to a file of inputs.
+    """Apply a finished run to a file of inputs; the run's own data is not needed.
 
     Arguments:
         folder: the run.
         inputs: a NetCDF file with the parameters and, of every field, what the task starts from: context frames, an
-            initial state, observations.
+            initial state, observations. The run's ``example.nc`` is one.
         steps: how far to predict; None for what the file or the run's own test trajectories say.
         problem: as for `load_run`.
         extrapolate: whether parameters may lie outside of their ranges; if they do, a warning says so, and so does the
@@ -114,25 +138,55 @@ def predict_run(
     Raises: DataError for inputs that do not fit the problem; UserError for a parameter outside of its range.
     """
     loaded = load_run(folder, problem=problem)
-    given = loaded.task.read_inputs(Path(inputs), steps)
-    outside = out_of_range(loaded.problem, given) if isinstance(given, Parametrised) else []
+    question = loaded.task.read_inputs(Path(inputs), loaded.problem, loaded.context, steps)
+    outside = out_of_range(loaded.problem, question) if isinstance(question, Parametrised) else []
     if outside and not extrapolate:
         raise outside[0]
-    found = loaded.task.describe(given, loaded.solver.predict(loaded.module, given))
+    with as_guest():
+        prediction = loaded.solver.predict(loaded.module, question)
+    answer = loaded.task.describe(question, prediction, loaded.problem, loaded.context)
+    answer = keep_sample_labels(Path(inputs), answer)
     if outside:
-        told = "; ".join(f"{error.what}: {error.got}, range {error.expected}" for error in outside)
-        warnings.warn(f"{told}; nothing says how wrong the prediction is there", stacklevel=2)
-        found.attrs["extrapolated"] = told
-    return found
+        words = "; ".join(f"{error.what}: {error.got}, range {error.expected}" for error in outside)
+        warnings.warn(f"{words}; nothing says how wrong the prediction is there", stacklevel=2)
+        answer.attrs["extrapolated"] = words
+    return answer
 
 
-def _problem_of(config: RunConfig, folder: Path, given: str | Path | None) -> Problem:
-    if given is None and config.problem_path is not None:
+def _rebuild(module: nn.Module, step: Step, source: str) -> nn.Module:
+    """The structure a tool left, from its plan; a tool that changed no structure changes nothing here."""
+    try:
+        tool = find_tool(step.tool)
+    except UnknownNameError as error:
+        raise DataError(
+            f"{source} was taken by a tool that is not installed here",
+            got=repr(step.tool),
+            expected=error.expected,
+            fix="Install the package that brings the tool.",
+        ) from None
+    if not isinstance(tool, Rewrite):
+        return module
+    plan = parse(tool.plan_type, step.plan, source)
+    try:
+        return tool.apply(module, plan)
+    except (UserError, LookupError, AttributeError, TypeError, ValueError, RuntimeError) as error:
+        raise DataError(
+            f"{source} is a plan for another module",
+            got=str(error).rstrip("."),
+            fix="The file was changed or mixed with another run's; apply the tool again.",
+        ) from error
+
+
+def _problem_of(config: RunConfig, folder: Path, named: str | Path | None) -> Problem:
+    """The problem of a run: its own table, the folder its user names, else the registered problem of its name."""
+    if config.table is not None:
+        if named is not None:
+            raise UserError(f"{folder} is a run on a table of its own", got=f"problem {named}",
+                            fix="Leave out the problem.")  # fmt: skip
+        return config.table.problem()
+    if named is None and config.problem_path is not None:
         raise UserError(
             f"the problem {config.problem!r} of {folder} is not a registered one",
             fix=f"Name its folder if you trust it, with --problem {config.problem_path} (problem=… in Python).",
         )
-    subject = registry.problem(config.problem if given is None else given)
-    if subject.name != config.problem:
-        raise UserError(f"{folder} is a run of another problem", got=subject.name, expected=config.problem)
-    return subject
+    return problem_of(config.problem, folder, named)

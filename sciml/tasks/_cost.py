@@ -8,7 +8,14 @@ import torch
 from torch import Tensor, nn
 
 from sciml.core.types import Prediction
-from sciml.train import Solver
+from sciml.metrics import Metric
+from sciml.train import AnySolver
+
+EVALUATIONS = Metric("evaluations", "function evaluations (NFE)", cost=True, headline=True)
+CALLS = Metric("calls", "network calls", cost=True)
+SECONDS = Metric("prediction/seconds", "time to predict the test split", units="s", cost=True, headline=True)
+COSTS = (EVALUATIONS, CALLS, SECONDS)
+"""What every task measures of a prediction, as far as the solver counts it."""
 
 REPEATS = 20
 """Timed predictions; the median is reported."""
@@ -22,7 +29,7 @@ def device_of(module: nn.Module) -> torch.device:
     return next((t.device for t in (*module.parameters(), *module.buffers())), torch.device("cpu"))
 
 
-def predict_on(solver: Solver, module: nn.Module, inputs: Any) -> Prediction:
+def predict_on(solver: AnySolver, module: nn.Module, inputs: Any) -> Prediction:  # Any: the inputs of its task
     """Predict on the module's device and bring the answer to the CPU; `inputs` is a named tuple."""
     found = solver.predict(module, moved(inputs, device_of(module)))
     on_cpu = {name: value.cpu() if isinstance(value, Tensor) else value for name, value in found._asdict().items()}
@@ -30,12 +37,17 @@ def predict_on(solver: Solver, module: nn.Module, inputs: Any) -> Prediction:
     return Prediction(**{**on_cpu, "stats": stats})
 
 
-def moved(inputs: Any, device: torch.device) -> Any:
+def moved(inputs: Any, device: torch.device) -> Any:  # Any: the inputs of a task, and the same again
     """A named tuple with its tensors on `device`."""
     return type(inputs)(*(value.to(device) if isinstance(value, Tensor) else value for value in inputs))
 
 
-def prediction_seconds(solver: Solver, module: nn.Module, inputs: Any, repeats: int = REPEATS) -> float:
+def prediction_seconds(
+    solver: AnySolver,
+    module: nn.Module,
+    inputs: Any,  # Any: the inputs of its task
+    repeats: int = REPEATS,
+) -> float:
     """Median wall time of predicting for `inputs` once, after one warm-up; transfers of the inputs are not counted."""
     device = device_of(module)
     given, taken = moved(inputs, device), []

@@ -8,31 +8,29 @@ import xarray
 from jaxtyping import Float
 from torch import Tensor
 
-from sciml import data
-from sciml.core.config import Config
 from sciml.core.errors import DataError, UnsupportedError
 from sciml.core.problem import Problem
+from sciml.data import CardTable, read_card
 from sciml.tasks._inputs import check_finite, numbers, open_inputs, shape_words
+from sciml.tasks._labels import Labelled
 
-C = TypeVar("C", bound=Config)
+K = TypeVar("K", bound=CardTable)
+P = TypeVar("P", bound=Problem)
 
 
-def card_for(problem: Problem, preset: str, capability: type, kind: type[C]) -> C:
-    """The table of a preset for a problem that must have `capability`, and whose card must be of `kind`.
+def card_for(problem: Problem, preset: str, capability: type[Problem], kind: type[K]) -> K:
+    """The table of a preset for a problem that must have `capability`.
 
     Raises: UnsupportedError for a problem that cannot be used so; ConfigError and UnknownNameError for a faulty card.
     """
+    return read_card(having(problem, capability)).table(preset, kind)
+
+
+def having(problem: Problem, capability: type[P]) -> P:
+    """The problem as one that has a capability. Raises UnsupportedError if it has not."""
     if not isinstance(problem, capability):
         raise UnsupportedError(f"problem {problem.name!r} does not fit this task (it is not a {capability.__name__})")
-    card = data.read_card(problem).preset(preset)
-    if not isinstance(card, kind):
-        raise UnsupportedError(
-            f"the card of problem {problem.name!r} describes another kind of data",
-            got=type(card).__name__,
-            expected=kind.__name__,
-            fix="A problem that is simulated in time has a card of trajectories; split it into two problems.",
-        )
-    return card
+    return problem
 
 
 def refuse_steps(path: Path, steps: int | None) -> None:
@@ -47,11 +45,21 @@ def read_table(path: Path, problem: Problem, what: str) -> Float[Tensor, "sample
 
     Raises: DataError for a file that cannot be read or does not fit.
     """
-    source = open_inputs(path, problem, what)
+    source = open_inputs(path, problem, what, [field.name for field in problem.fields])
     return torch.stack([column(path, source[field.name]) for field in problem.fields], dim=1)
 
 
-def column(path: Path, array: xarray.DataArray) -> Float[Tensor, " sample"]:
+def labelled_table(
+    problem: Problem, values: Float[Tensor, "sample channel"], dim: str = "sample", prefix: str = ""
+) -> Labelled:
+    """One variable on `dim` per field, with units; the inverse of `read_table`."""
+    return {
+        prefix + field.name: (dim, values[:, i].numpy(), {"units": field.units, "long_name": field.long_name})
+        for i, field in enumerate(problem.fields)
+    }
+
+
+def column(path: Path, array: xarray.DataArray, dtype: str = "float32") -> Float[Tensor, " sample"]:
     """The finite values of a variable on ``sample``."""
     if array.dims != ("sample",):
         raise DataError(
@@ -59,7 +67,7 @@ def column(path: Path, array: xarray.DataArray) -> Float[Tensor, " sample"]:
             got=shape_words(array),
             expected="one value for each sample",
         )
-    values = numbers(path, array)
+    values = numbers(path, array, dtype)
     check_finite(path, str(array.name), values)
     return values
 

@@ -1,7 +1,8 @@
 """Reading a user's NetCDF file: open it, find what is needed, name what does not fit."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -10,20 +11,39 @@ import xarray
 from jaxtyping import Float
 from torch import Tensor
 
-from sciml.core.errors import DataError, UserError
+from sciml.core.errors import DataError, UserError, nearest
 from sciml.core.problem import Parameter, Problem
 
+_SLACK = 1e-3
+"""Share of a step in time by which single precision may change it."""
 
-def open_inputs(path: Path, problem: Problem, what: str, names: Sequence[str] | None = None) -> xarray.Dataset:
+
+_BOOKKEEPING = ("status", "trajectory")
+"""What the files of a dataset say of their samples beside the fields; no prediction depends on it."""
+
+
+def open_inputs(
+    path: Path,
+    problem: Problem,
+    what: str,
+    names: Sequence[str] | None = None,
+    *,
+    also: Mapping[str, str | None] = MappingProxyType({}),
+) -> xarray.Dataset:
     """The file's variables in memory, with a dimension ``sample`` added if it has none.
+
+    Nothing in a file goes unread: a variable that the task does not know, or one in other units than the problem's, is
+    refused. A variable without the attribute ``units`` is in those of the problem.
 
     Arguments:
         path: the file.
         problem: whose fields and parameters must all be there.
         what: what the file should hold, for the error of a missing one.
         names: the variables it must have instead.
+        also: units (None where they are not told) of variables it may have, and of `names` that are neither fields nor
+            parameters.
 
-    Raises: DataError for a file that is missing, unreadable or incomplete.
+    Raises: DataError for a file that is missing, unreadable or incomplete, or that holds what is not understood.
     """
     if not path.is_file():
         raise DataError(f"there is no file {path}", fix=f"Give a NetCDF file with {what}.")
@@ -40,14 +60,49 @@ def open_inputs(path: Path, problem: Problem, what: str, names: Sequence[str] | 
             got="variables " + (", ".join(map(str, source.data_vars)) or "(none)"),
             expected=", ".join(wanted),
         )
+    units = {entry.name: entry.units for entry in (*problem.fields, *problem.parameters)} | dict(also)
+    _refuse_strays(path, source, [*wanted, *also, "sample", *_BOOKKEEPING])
+    for name, variable in source.variables.items():
+        _check_units(path, str(name), variable.attrs.get("units"), units.get(str(name)))
     return source if "sample" in source.dims else source.expand_dims("sample")
 
 
-def numbers(path: Path, array: xarray.DataArray) -> Tensor:
-    """The values of a variable as float32; DataError if they are no real numbers."""
+def _refuse_strays(path: Path, source: xarray.Dataset, known: Sequence[str]) -> None:
+    strays = [str(name) for name in source.variables if name not in known]
+    if strays:
+        match = nearest(strays[0], known)
+        raise DataError(
+            f"{path} holds variables that nothing is predicted from",
+            got=", ".join(strays),
+            expected="only " + ", ".join(known),
+            fix=(f"Did you mean {match!r}? " if match else "") + "Rename or drop them, so that none is ignored unseen.",
+        )
+
+
+def _check_units(path: Path, name: str, given: object, expected: str | None) -> None:
+    """Raise DataError for units that are told and are not those expected; numbers are never converted."""
+    if given is None or expected is None:
+        return
+    if _plain(str(given)) != _plain(expected):
+        raise DataError(
+            f"{name!r} in {path} has other units than the run was trained with",
+            got=repr(str(given)),
+            expected=repr(expected),
+            fix="Convert the values, or drop the attribute `units` if it is only misspelt.",
+        )
+
+
+def _plain(units: str) -> str:
+    """Units without differences that mean nothing: space, and the names of the number one."""
+    words = " ".join(units.split())
+    return "1" if words.lower() in ("", "dimensionless", "none") else words
+
+
+def numbers(path: Path, array: xarray.DataArray, dtype: str = "float32") -> Tensor:
+    """The values of a variable; DataError if they are no real numbers."""
     if array.dtype.kind not in "fiu":
         raise DataError(f"{array.name!r} in {path} does not hold real numbers", got=f"values of type {array.dtype}")
-    return torch.from_numpy(array.values.astype("float32"))
+    return torch.from_numpy(array.values.astype(dtype))
 
 
 def parameter_columns(
@@ -121,6 +176,13 @@ def check_finite(path: Path, name: str, values: Tensor) -> None:
         )
 
 
+def halved(times: Float[Tensor, " time"]) -> Float[Tensor, " finer"]:
+    """Times with another one in the middle between any two."""
+    finer = times.new_empty(2 * len(times) - 1)
+    finer[::2], finer[1::2] = times, times[:-1] + times.diff() / 2
+    return finer
+
+
 def shape_words(array: xarray.DataArray) -> str:
     """Dimensions and sizes of a variable, for an error message."""
     return ", ".join(f"{name} {size}" for name, size in array.sizes.items()) or "a single value"
@@ -142,4 +204,20 @@ def read_times(path: Path, source: xarray.Dataset) -> Float[Tensor, " time"] | N
             got=f"{shape_words(array)} of type {values.dtype}" if not sound else ", ".join(map(str, values[:6])),
             expected="at least two numbers on the dimension time, finite and strictly increasing in single precision",
         )
+    steps, kept = np.diff(values.astype(np.float64)), np.diff(times.astype(np.float64))
+    if (np.abs(kept - steps) > _SLACK * steps).any():  # solvers compute in single precision
+        raise DataError(
+            f"the times of {path} are too far from zero for their distances",
+            got=f"times from {values[0]:.12g}, {steps.min():g} apart",
+            expected="distances that single precision holds",
+            fix="Count the times from an origin near the first one.",
+        )
     return torch.from_numpy(times)
+
+
+def keep_sample_labels(path: Path, answer: xarray.Dataset) -> xarray.Dataset:
+    """An answer with the labels that a file of inputs gives its samples, if it gives any."""
+    with xarray.open_dataset(path, engine="h5netcdf", decode_times=False) as source:
+        if "sample" not in source.indexes or source.sizes["sample"] != answer.sizes.get("sample"):
+            return answer
+        return answer.assign_coords(sample=source["sample"].load())

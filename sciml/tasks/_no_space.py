@@ -8,18 +8,28 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from sciml import data
-from sciml.core.capabilities import Evolves
+from sciml.core.capabilities import HasTrajectories
 from sciml.core.errors import ConfigError, UnsupportedError
 from sciml.core.problem import Problem
 from sciml.core.progress import Progress, SilentProgress
 from sciml.core.status import Status
-from sciml.core.types import Prediction
+from sciml.core.types import Prediction, Support
+from sciml.tasks._labels import Labelled
 
 
-def open_trajectories(problem: Problem, preset: str, *, progress: Progress | None, workers: int) -> data.Dataset:
+def supports_points(problem: Problem) -> Support:
+    """Whether a problem `HasTrajectories` and no spatial axes."""
+    if not isinstance(problem, HasTrajectories):
+        return Support(False, "it has no trajectories")
+    if problem.boundary:
+        return Support(False, f"it has {len(problem.boundary)} spatial axes; this solver knows points only")
+    return Support(True)
+
+
+def open_trajectories(
+    problem: HasTrajectories, preset: str, *, progress: Progress | None, workers: int
+) -> data.Dataset:
     """Generate what is missing of the dataset of a problem without spatial axes, and open it."""
-    if not isinstance(problem, Evolves):
-        raise UnsupportedError(f"problem {problem.name!r} has no reference simulation (it is not an Evolves)")
     if problem.boundary:
         raise UnsupportedError(
             f"problem {problem.name!r} has spatial axes",
@@ -83,13 +93,12 @@ def bad_fields(problem: Problem, states: Float[Tensor, "batch time channel"]) ->
     return ", ".join(field.name for field, is_bad in zip(problem.fields, bad.tolist(), strict=True) if is_bad)
 
 
-def time_coordinate(dataset: data.Dataset, times: Tensor) -> tuple[str, np.ndarray, dict[str, str]]:
+def time_coordinate(times: Float[Tensor, " time"], units: str) -> tuple[str, np.ndarray, dict[str, str]]:
     """Times as a labelled coordinate, float64."""
-    words = {"units": dataset.layout.about.time_units, "long_name": "time"}
-    return "time", times.double().numpy(), words
+    return "time", times.double().cpu().numpy(), {"units": units, "long_name": "time"}
 
 
-def labelled_fields(problem: Problem, states: Float[Tensor, "sample time channel"]) -> dict[str, Any]:
+def labelled_fields(problem: Problem, states: Float[Tensor, "sample time channel"]) -> Labelled:
     """One variable ``sample time`` per field, with units."""
     return {
         field.name: (("sample", "time"), states[:, :, i].numpy(), {"units": field.units, "long_name": field.long_name})
@@ -97,15 +106,7 @@ def labelled_fields(problem: Problem, states: Float[Tensor, "sample time channel
     }
 
 
-def labelled_parameters(problem: Problem, parameters: Float[Tensor, "sample parameter"]) -> dict[str, Any]:
-    """One variable ``sample`` per parameter, with units."""
-    return {
-        entry.name: ("sample", parameters[:, i].numpy(), {"units": entry.units, "long_name": entry.long_name})
-        for i, entry in enumerate(problem.parameters)
-    }
-
-
-def labelled_outcome(prediction: Prediction) -> dict[str, Any]:
+def labelled_outcome(prediction: Prediction) -> Labelled:
     """``status`` and, where the solver counts them, ``evaluations``, per sample."""
     found: dict[str, Any] = {"status": ("sample", status_of(prediction).to(torch.int8).numpy())}
     if "evaluations" in prediction.stats:

@@ -1,15 +1,38 @@
-"""What is done to a solver: four small shapes, never one god class.
+"""What is done to a trained or trainable solver: rewrites, policies, searches and probes."""
 
-A module in this package exports ``TOOLS``, a tuple of instances of leaves of these bases. A tool works on any solver
-whose module it can read and says so in `Tool.supports`; applying it to a run leaves a child run whose record names its
-parent.
-"""
+from sciml.core import registry
+from sciml.tools._contract import AnyRewrite as AnyRewrite
+from sciml.tools._contract import AnyRule as AnyRule
+from sciml.tools._contract import AnyTool as AnyTool
+from sciml.tools._contract import Findings as Findings
+from sciml.tools._contract import Policy as Policy
+from sciml.tools._contract import Probe as Probe
+from sciml.tools._contract import Rewrite as Rewrite
+from sciml.tools._contract import Search as Search
+from sciml.tools._contract import Subject as Subject
+from sciml.tools._contract import Tool as Tool
 
-from sciml.tools._shapes import Policy as Policy
-from sciml.tools._shapes import Probe as Probe
-from sciml.tools._shapes import Rewrite as Rewrite
-from sciml.tools._shapes import Search as Search
-from sciml.tools._shapes import Tool as Tool
-from sciml.tools._shapes import Trial as Trial
+__all__ = [
+    "AnyRewrite",
+    "AnyRule",
+    "AnyTool",
+    "Findings",
+    "Policy",
+    "Probe",
+    "Rewrite",
+    "Search",
+    "Subject",
+    "Tool",
+    "find_tool",
+    "registered_tools",
+]
 
-__all__ = ["Policy", "Probe", "Rewrite", "Search", "Tool", "Trial"]
+
+def registered_tools() -> dict[str, AnyTool]:
+    """Every tool that works, by key."""
+    return registry.entries("tools", Tool)
+
+
+def find_tool(key: str) -> AnyTool:
+    """One tool by key; an unknown key lists the valid ones."""
+    return registry.entry("tools", Tool, key)

@@ -18,8 +18,8 @@ from sciml.core import paths
 from sciml.core.config import differences
 from sciml.core.errors import CheckpointError
 
-_FORMAT = 1
-_PARTS = {"format", "identity", "step", "seconds", "best", "model", "optimiser", "schedule", "average", "rng"}
+_FORMAT = 2
+_PARTS = {"format", "identity", "step", "seconds", "best", "model", "rule", "average", "rng"}
 
 
 class Checkpoint(NamedTuple):
@@ -30,7 +30,7 @@ class Checkpoint(NamedTuple):
         step: optimiser steps taken; the sampler's position and the noise follow from it and the seed.
         seconds: training time so far.
         best: lowest validation score so far and the step it was reached at.
-        model, optimiser, schedule, average: state dicts (`average` is the EMA, None without one).
+        model, rule, average: state dicts (`rule` is what takes the steps, `average` the EMA, None without one).
         rng: states of the global generators.
     """
 
@@ -39,8 +39,7 @@ class Checkpoint(NamedTuple):
     seconds: float
     best: list[Any]
     model: dict[str, Any]
-    optimiser: dict[str, Any]
-    schedule: dict[str, Any]
+    rule: dict[str, Any]
     average: dict[str, Any] | None
     rng: dict[str, Any]
 
@@ -52,7 +51,7 @@ class Checkpoint(NamedTuple):
             temporary.write_bytes(content.getbuffer())
 
     @classmethod
-    def load(cls, path: Path, identity: dict[str, Any]) -> "Checkpoint":
+    def load(cls, path: Path, identity: dict[str, Any]) -> "Checkpoint":  # Any: JSON
         """Read and check; raises CheckpointError for a file that is damaged, foreign, or of another run."""
         try:
             with warnings.catch_warnings(action="ignore"):  # torch warns of a foreign pickle before it refuses it

@@ -79,7 +79,7 @@ class Objective(nn.Module):
         self.module = module
         self._loss = loss
 
-    def forward(self, batch: Any, along: float = 1.0) -> Tensor:
+    def forward(self, batch: Any, along: float = 1.0) -> Tensor:  # Any: a batch of the task
         """The mean loss over the samples of `batch` when the share `along` of the training is done."""
         return self._loss(self.module, batch, along)
 

@@ -1,15 +1,13 @@
 """Parameter-matched comparison as a function."""
 
-from dataclasses import replace
-from typing import Any
-
 import torch
 from torch import nn
 
 from sciml.core.config import Config
 from sciml.core.errors import UnsupportedError
 from sciml.core.problem import Problem
-from sciml.train._solver import Solver, Spec
+from sciml.train._context import Context
+from sciml.train._solver import AnySolver
 
 
 def count_parameters(module: nn.Module) -> int:
@@ -17,17 +15,18 @@ def count_parameters(module: nn.Module) -> int:
     return sum(p.numel() * (2 if p.is_complex() else 1) for p in module.parameters() if p.requires_grad)
 
 
-def match_parameters(solver: Solver, problem: Problem, spec: Spec[Any], parameters: int) -> Config:
+def match_parameters(solver: AnySolver, problem: Problem, model: Config, context: Context, parameters: int) -> Config:
     """The solver's configuration whose parameter count is nearest to `parameters`.
 
     Bisects ``solver.knob`` on modules built without memory (device ``meta``); the count must grow with the knob.
 
     Arguments:
         solver: whose size is to be set.
-        problem, spec: what the module is built for; ``spec.model`` gives every other hyper-parameter.
+        problem, context: what the module is built for.
+        model: gives every other hyper-parameter.
         parameters: the count to come near to.
 
-    Returns: ``spec.model`` with the knob replaced.
+    Returns: `model` with the knob replaced.
 
     Raises: UnsupportedError if the solver has no knob or the count is out of the knob's range.
     """
@@ -38,11 +37,11 @@ def match_parameters(solver: Solver, problem: Problem, spec: Spec[Any], paramete
         )
 
     def sized(value: int | float) -> Config:
-        return spec.model.model_copy(update={knob.name: value})
+        return model.model_copy(update={knob.name: value})
 
     def size(value: int | float) -> int:
         with torch.device("meta"):
-            return count_parameters(solver.build(problem, replace(spec, model=sized(value))))
+            return count_parameters(solver.build(problem, sized(value), context))
 
     low, high = knob.low, knob.high
     smallest, largest = size(low), size(high)

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 import pydantic
 from torch import Tensor, nn
@@ -11,13 +11,31 @@ from torch import Tensor, nn
 from sciml.core.config import Config
 from sciml.core.errors import UnknownNameError
 from sciml.core.problem import Problem
-from sciml.core.types import Grid, Prediction, Support
-from sciml.data import Statistics
-from sciml.train._advance import Advance
+from sciml.core.types import Prediction, Support
+from sciml.data import Batch
 from sciml.train._config import TrainConfig
+from sciml.train._context import Context
+from sciml.train._examples import Examples
+from sciml.train._gradient_rule import GradientRule
+from sciml.train._step_rule import StepRule
 
+if TYPE_CHECKING:
+    from sciml.train._task import AnyTask
+
+P = TypeVar("P", bound=Problem)
+"""The capability class a problem must be of."""
 M = TypeVar("M", bound=Config)
+"""Hyper-parameters of a solver."""
 T = TypeVar("T", bound=Config)
+"""Settings of a task."""
+C = TypeVar("C", bound=Context)
+"""What a network must know of the data."""
+B = TypeVar("B", bound=Batch)
+"""What a step of training sees."""
+Q = TypeVar("Q", bound=tuple[Any, ...])  # Any: a named tuple of tensors and plain values
+"""What a prediction is asked for."""
+N = TypeVar("N", bound=nn.Module)
+"""The module."""
 
 
 class Recipe(Config, Generic[M, T]):
@@ -35,28 +53,11 @@ class Recipe(Config, Generic[M, T]):
     model_config = pydantic.ConfigDict(use_attribute_docstrings=False)  # read anew per solver, they take seconds
 
 
-def recipe_of(recipes: Mapping[str, Recipe], preset: str) -> Recipe:
+def recipe_of(recipes: Mapping[str, Recipe[M, T]], preset: str) -> Recipe[M, T]:
     """The recipe of a preset from a solver's table; an unknown name lists the valid ones."""
     if preset not in recipes:
         raise UnknownNameError("preset", preset, recipes)
     return recipes[preset]
-
-
-@dataclass(frozen=True)
-class Spec(Generic[M]):
-    """What a network must know besides the problem: its hyper-parameters and the data it will see.
-
-    Arguments:
-        model: the solver's own hyper-parameters.
-        task: what it is asked, the `task` table of the recipe.
-        grid: the grid of the data; without axes where there is no space.
-        statistics: mean and standard deviation per field and parameter, from the training split.
-    """
-
-    model: M
-    task: Any
-    grid: Grid
-    statistics: Statistics
 
 
 @dataclass(frozen=True)
@@ -73,10 +74,12 @@ class Knob:
     high: int | float
 
 
-class Solver(ABC):
+class Solver(ABC, Generic[P, M, T, C, B, Q, N]):
     """A method: how to build its module, what to minimise, how to predict.
 
-    The module is a plain ``nn.Module``; everything else about a run (data, loop, metrics, files) is shared.
+    The module is a plain ``nn.Module``; everything else about a run (data, loop, metrics, files) is shared. The type
+    parameters are the capability of the problem, the configurations of model and task, the task's context, batch and
+    inputs, and the module. Every task folder has a base that fixes those of the task, such as `ForecastSolver`.
     """
 
     key: ClassVar[str]
@@ -84,44 +87,63 @@ class Solver(ABC):
     citation: ClassVar[str]
     claim: ClassVar[str]
     """Which claim of its paper the suite checks, and where; empty for a baseline."""
-    task: ClassVar[type[Any]]
-    """The `Task` it is trained and examined by."""
+    task: ClassVar["AnyTask"]
+    """What it is trained and examined by."""
     knob: ClassVar[Knob | None] = None
     """What `match_parameters` turns; None when the method has no size."""
     coupled: ClassVar[str] = ""
     """Why a sample's prediction depends on the rest of its batch, in words; empty where it does not."""
+    unread: ClassVar[Mapping[str, str]] = {}
+    """Variables of a file of inputs (``parameters`` for all parameters) that no prediction depends on, each with the
+    reason in words. Every other one is read, or refused."""
+    pooled: ClassVar[str] = ""
+    """Why the loss is no mean over the samples of a batch, in words; empty where it is one. Such a batch is not split:
+    ``train.accumulate``, ``train.polish`` and several processes are refused."""
+    rule: ClassVar[type[StepRule[Any]] | None] = GradientRule
+    """The kind of `step_rule`, which says what of `TrainConfig` is read; None where `solve_closed_form` does it all."""
 
     @abstractmethod
     def supports(self, problem: Problem) -> Support:
         """Whether the method applies to `problem`, with the reason where it does not."""
 
     @abstractmethod
-    def recipe(self, preset: str) -> Recipe:
+    def recipe(self, preset: str) -> Recipe[M, T]:
         """The typed defaults of a preset (``tiny``, ``small``, ``paper``)."""
 
     @abstractmethod
-    def build(self, problem: Problem, spec: Spec[Any]) -> nn.Module:
+    def build(self, problem: P, model: M, context: C) -> N:
         """A freshly initialised module (from torch's global generator)."""
 
     @abstractmethod
-    def loss(self, module: nn.Module, batch: Any, along: float = 1.0) -> Tensor:
+    def loss(self, module: N, batch: B, along: float = 1.0) -> Tensor:
         """The scalar to minimise on one batch of the task, a mean over samples.
 
         `along` is the share of the training that is done, in [0, 1], for what changes on the way.
         """
 
     @abstractmethod
-    def predict(self, module: nn.Module, inputs: Any) -> Prediction:
+    def predict(self, module: N, inputs: Q) -> Prediction:
         """Predictions in physical units, without gradients."""
 
-    def advance(self, module: nn.Module, examples: Any, config: TrainConfig) -> Advance | None:
-        """What takes the steps of the training instead of the optimisers of `TrainConfig`; None for those."""
+    def initialise(self, module: N, examples: Examples[B]) -> None:
+        """Prepare the weights that training starts from.
+
+        Always the same ones: a run that is resumed prepares them again, and goes on from its checkpoint.
+        """
+
+    def solve_closed_form(self, module: N, examples: Examples[B]) -> bool:
+        """Fit without steps; False (the default) where the trainer has to take some."""
+        return False
+
+    def step_rule(self, module: N, examples: Examples[B], config: TrainConfig) -> StepRule[B] | None:
+        """What takes the steps of the training, of the kind `rule`; None for the optimiser of `TrainConfig`."""
         return None
 
-    def fit(self, module: nn.Module, examples: Any) -> bool:
-        """Fit in closed form; return False (the default) when the trainer should fit by gradient instead.
 
-        A solver may prepare the weights here that the gradient starts from, the same ones every time: a run that is
-        resumed prepares them again, and goes on from its checkpoint.
-        """
-        return False
+AnySolver = Solver[Any, Any, Any, Any, Any, Any, Any]
+"""A solver out of the registry. What its types are is known to its task; code that serves all solvers erases them."""
+if TYPE_CHECKING:
+    AnyRecipe = Recipe[Any, Any]
+    """A recipe of such a solver."""
+else:
+    AnyRecipe = Recipe  # pydantic makes a class of Recipe[Any, Any] that no recipe is an instance of

@@ -1,40 +1,25 @@
 """The task contract: what a capability of a problem asks of a solver.
 
-A task turns a problem into examples to train on, a score to select weights by, and a final examination. A capability
-that needs another kind of examination brings its own module with one subclass, and the solvers that want it name it in
-``Solver.task``.
+A task is a folder under ``sciml/tasks`` that exports ``TASKS``. It says how inputs and answers look, and prepares a
+`Bench`: a problem with its data, examples to train on, a score to select weights by, and a final examination.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Generic
 
-import torch
 import xarray
 from torch import Tensor, nn
 
-from sciml.core.config import Config
-from sciml.core.problem import Problem
 from sciml.core.progress import Progress
 from sciml.core.types import Grid, Prediction
-from sciml.data import Statistics
-from sciml.train._solver import Solver
-
-
-@runtime_checkable
-class Examples(Protocol):
-    """What the trainer draws from: numbered samples that collate into a batch."""
-
-    def __len__(self) -> int: ...
-
-    def batch(self, indices: Tensor, generator: torch.Generator) -> Any:
-        """The samples at `indices` as one batch that offers ``len``, ``rows(slice)`` and ``to(device)``.
-
-        `generator` is for augmentation (noise); it is a function of seed and step, so that a resumed run repeats it.
-        """
-        ...
+from sciml.data import CardTable
+from sciml.metrics import Metric, find_metric
+from sciml.train._examples import Examples
+from sciml.train._solver import B, C, P, Q, Solver, T
+from sciml.train._view import View
 
 
 @dataclass(frozen=True)
@@ -54,61 +39,157 @@ class Examination:
     status: Mapping[str, int] = field(default_factory=dict)
 
 
-class Task(ABC):
-    """A problem made ready for one kind of solver."""
+@dataclass(frozen=True)
+class Conclusion:
+    """What a task works out of an examined module, beyond its errors: the formulas of a hidden term.
 
-    key: ClassVar[str]
-    capability: ClassVar[type]
-    """The capability base a problem must have."""
-    config: ClassVar[type[Config]]
-    """The task's settings, the `task` table of a recipe."""
+    Arguments:
+        metrics: flat keys to numbers.
+        details: plain data for ``record.json``.
+        arrays: saved beside those of the examination.
+        words: for the log and the command line.
+    """
 
-    problem: Problem
-    examples: Examples
-    grid: Grid
-    statistics: Statistics
-    dataset: Mapping[str, Any]
-    """What a record says of the data: at least its hash and its card."""
+    metrics: Mapping[str, float]
+    details: Mapping[str, Any]  # Any: JSON
+    arrays: xarray.Dataset
+    words: tuple[str, ...] = ()
 
-    @classmethod
+
+class Bench(ABC, Generic[P, T, C, B, Q]):
+    """A problem with its data, on which the solvers of one task are trained and examined.
+
+    Fields:
+        problem, settings: what it was prepared for.
+        context: what networks must know of the data.
+        dataset: what a record says of the data: at least its hash and its card.
+        examples: what is trained on.
+        example: the inputs of one test sample, the shortest question there is.
+    """
+
+    problem: P
+    settings: T
+    context: C
+    dataset: Mapping[str, Any]  # Any: JSON
+    examples: Examples[B]
+    example: Q
+
     @abstractmethod
-    def prepare(
-        cls, problem: Problem, preset: str, config: Config, *, progress: Progress | None = None, workers: int = 1
-    ) -> "Task":
-        """Make or open the data of `preset`; resumable, reports to `progress`."""
-
-    @abstractmethod
-    def validate(self, solver: Solver, module: nn.Module) -> float:
+    def validate(self, solver: "TaskSolver[P, T, C, B, Q]", module: nn.Module) -> float:
         """The score (lower is better) on the validation split by which the best weights are chosen."""
 
-    def watch(self, solver: Solver, module: nn.Module) -> Mapping[str, float]:
+    def watch(self, solver: "TaskSolver[P, T, C, B, Q]", module: nn.Module) -> Mapping[str, float]:
         """What is logged beside that score and decides nothing."""
         return {}
 
     @abstractmethod
-    def examine(self, solver: Solver, module: nn.Module) -> Examination:
+    def examine(self, solver: "TaskSolver[P, T, C, B, Q]", module: nn.Module) -> Examination:
         """Everything that is reported of a trained module, on the test split."""
 
-    @abstractmethod
-    def explain(self, solver: Solver, module: nn.Module, batch: Any) -> str:
-        """Which named quantity of a batch, or of the prediction for it, is not finite."""
+    def conclude(
+        self, solver: "TaskSolver[P, T, C, B, Q]", module: nn.Module, folder: Path, progress: Progress
+    ) -> Conclusion | None:
+        """What follows from an examined module; finished steps are kept in `folder`, so that a run can be resumed.
 
-    @abstractmethod
-    def sample(self) -> Any:
-        """One input of `Solver.predict` for a single sample, to count operations and to export with."""
-
-    def arguments(self) -> tuple[Tensor, ...] | None:
-        """Arguments of the module itself for a single sample, if it can be exported as a program that maps tensors."""
+        None, and no work, where the settings ask for nothing.
+        """
         return None
 
     @abstractmethod
-    def read_inputs(self, path: Path, steps: int | None) -> Any:
-        """Inputs of `Solver.predict` from a user's file; DataError names what does not fit."""
-
-    @abstractmethod
-    def describe(self, inputs: Any, prediction: Prediction) -> xarray.Dataset:
-        """A prediction for `inputs` as named arrays with units."""
+    def explain(self, solver: "TaskSolver[P, T, C, B, Q]", module: nn.Module, batch: B) -> str:
+        """Which named quantity of a batch, or of the prediction for it, is not finite."""
 
     @abstractmethod
     def truth(self) -> xarray.Dataset:
         """The reference arrays that `Examination.arrays` are compared with, for the report."""
+
+
+class Task(ABC, Generic[P, T, C, B, Q]):
+    """One kind of question, the same for all problems of a capability.
+
+    Fields:
+        key, title: how it is called.
+        capability: the class a problem must be of.
+        card: the table of a dataset card that its data is made from, ``[presets.tiny.<key of the table>]``.
+        config: its settings, the `task` table of a recipe.
+        context: what it tells networks of the data.
+        shared: fields of its inputs that belong to all samples, such as times.
+    """
+
+    key: ClassVar[str]
+    title: ClassVar[str]
+    shared: ClassVar[frozenset[str]] = frozenset()
+    capability: type[P]
+    card: type[CardTable]
+    config: type[T]
+    context: type[C]
+    metrics: ClassVar[tuple[Metric, ...]] = ()
+    """What an examination measures, the most important first."""
+    view: ClassVar[View] = View()
+    """What the page of a run shows."""
+
+    def metric(self, key: str) -> Metric:
+        """What the number under `key` means; one that is not declared has words but no direction."""
+        return find_metric(self.metrics, key)
+
+    @abstractmethod
+    def prepare(
+        self, problem: P, preset: str, settings: T, *, progress: Progress | None = None, workers: int = 1
+    ) -> Bench[P, T, C, B, Q]:
+        """Make or open the data of `preset`; resumable, reports to `progress`."""
+
+    @abstractmethod
+    def inputs(self, batch: B) -> Q:
+        """The question that a training batch answers."""
+
+    @abstractmethod
+    def read_inputs(self, path: Path, problem: P, context: C, steps: int | None) -> Q:
+        """Inputs of `Solver.predict` from a user's file; DataError names what does not fit."""
+
+    @abstractmethod
+    def write_inputs(self, inputs: Q, problem: P, context: C) -> xarray.Dataset:
+        """Inputs as the file that `read_inputs` reads."""
+
+    @abstractmethod
+    def describe(self, inputs: Q, prediction: Prediction, problem: P, context: C) -> xarray.Dataset:
+        """A prediction for `inputs` as named arrays with units."""
+
+    def shorten(self, inputs: Q) -> tuple[Q, slice] | None:
+        """Inputs that ask the same samples for less, and which part of axis 1 of the full answer that is.
+
+        None where all of an answer is asked for at once.
+        """
+        return None
+
+    def refine(self, inputs: Q) -> tuple[Q, slice] | None:
+        """Inputs that ask the same samples for more, and which part of axis 1 of the fuller answer the old one is.
+
+        Where answers are asked for at times: one more between any two, at which nothing is known. None where there is
+        no more to ask for. It is how the contract tests find solvers whose answer depends on the other questions.
+        """
+        return None
+
+    def arguments(self, inputs: Q) -> tuple[Tensor, ...] | None:
+        """Arguments of the module itself, if it can be exported as a program that maps tensors."""
+        return None
+
+    def grid_of(self, context: C) -> tuple[int, ...]:
+        """Points per spatial axis of an input; none where there is no space."""
+        grid = getattr(context, "grid", None)
+        return grid.size if isinstance(grid, Grid) else ()
+
+    def rows(self, inputs: Q, rows: Tensor) -> Q:
+        """The chosen samples of some inputs."""
+        parts = {
+            name: value[rows]
+            for name, value in inputs._asdict().items()  # pyright: ignore[reportAttributeAccessIssue] (a named tuple)
+            if isinstance(value, Tensor) and name not in self.shared
+        }
+        return inputs._replace(**parts)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+TaskSolver = Solver[P, Any, T, C, B, Q, Any]
+"""A solver of a task. Its hyper-parameters and module are its own affair."""
+AnyTask = Task[Any, Any, Any, Any, Any]
+"""A task out of the registry; see `AnySolver`."""
+AnyBench = Bench[Any, Any, Any, Any, Any]

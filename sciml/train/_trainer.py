@@ -1,28 +1,29 @@
 """The one training loop."""
 
-import itertools
 import json
 import math
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
-import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
 
 from sciml.core import paths, rng
-from sciml.core.errors import Interrupted, NumericsError, UnsupportedError, UserError
+from sciml.core.errors import ConfigError, Interrupted, NumericsError, UnsupportedError
 from sciml.core.progress import Progress, SilentProgress
-from sciml.train._advance import Advance
+from sciml.train._average import Average
 from sciml.train._checkpoint import Checkpoint, load_weights, save_weights
 from sciml.train._config import TrainConfig
-from sciml.train._distributed import Objective, current_group, wrap
-from sciml.train._task import Examples
+from sciml.train._distributed import current_group
+from sciml.train._examples import Examples
+from sciml.train._gradient_rule import Loss
+from sciml.train._polish_rule import default_rule
+from sciml.train._sampler import Sampler, ShuffleSampler
+from sciml.train._step_rule import BrokenStep, StepRule
 
 CHECKPOINT, WEIGHTS, LOG = "checkpoint.pt", "model.safetensors", "log.jsonl"
 
@@ -46,7 +47,7 @@ class TrainResult(NamedTuple):
 
 
 class Trainer:
-    """Train a module by gradient: warm-up then cosine, clipping, EMA, selection by validation.
+    """Train a module step by step: averaging, selection by validation, log, checkpoints, whatever takes the steps.
 
     Every random choice after initialisation is a function of (seed, step), and everything else is in the checkpoint, so
     that k steps, a stop and n more give the same bits as k + n steps on one CPU thread. Under ``torchrun`` each process
@@ -58,7 +59,7 @@ class Trainer:
     Arguments:
         module: what is trained, in place.
         loss: ``(module, batch, along) -> scalar``, a mean over the samples of the batch; `along` is the share of the
-            steps that is done.
+            steps that is done. Only the gradient rule asks for it.
         examples: what batches are drawn from.
         validate: ``module -> score``, lower is better.
         config: the settings.
@@ -67,15 +68,19 @@ class Trainer:
         identity: what this run is; a checkpoint with another identity is refused.
         explain: ``(module, batch) -> words`` naming what is not finite, for the error message.
         progress: where it reports.
-        advance: what takes the steps instead of the optimiser of `config`; then learning rate, clipping, accumulation
-            and precision of `config` mean nothing.
+        rule: what takes the steps; None for the optimiser of `config`, then its polishing. A rule reads of `config`
+            what its `StepRule.reads` says.
+        sampler: which samples make up a batch; None for a shuffle of every epoch.
         watch: ``module -> values`` that are logged beside the score.
+
+    Raises:
+        UnsupportedError: for a rule that several processes cannot share.
     """
 
     def __init__(
         self,
         module: nn.Module,
-        loss: Callable[[nn.Module, Any, float], Tensor],
+        loss: Loss,
         examples: Examples,
         validate: Callable[[nn.Module], float],
         config: TrainConfig,
@@ -85,23 +90,28 @@ class Trainer:
         identity: dict[str, Any],
         explain: Callable[[nn.Module, Any], str] = lambda module, batch: "the loss",
         progress: Progress | None = None,
-        advance: Advance | None = None,
+        rule: StepRule[Any] | None = None,
+        sampler: Sampler | None = None,
         watch: Callable[[nn.Module], Mapping[str, float]] = lambda module: {},
     ) -> None:
         self.module, self.examples, self.config, self.folder = module, examples, config, folder
         self._validate, self._explain, self._seed, self._identity = validate, explain, seed, identity
-        self._progress = progress or SilentProgress()
+        self._progress, self._watch = progress or SilentProgress(), watch
         self._group = current_group()
         self._share = self._group.share(config.batch_size)
         self._device = next(module.parameters()).device
-        self._objective = wrap(Objective(module, loss), self._group)
-        self._optimiser = _optimiser(module, config)
-        self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimiser, self._factor)
-        self._average = AveragedModel(module, multi_avg_fn=_ema(config.ema), use_buffers=False) if config.ema else None
-        self._advance, self._watch = advance, watch
-        if advance is not None and self._group.size > 1:
-            raise UnsupportedError("this solver takes its steps itself, which several processes cannot share",
-                                   got=f"{self._group.size} processes", expected="one")  # fmt: skip
+        if rule is not None and config.polish:
+            raise ConfigError("train.polish follows the steps of the gradient rule", got="another step rule",
+                              fix="Leave it at 0.")  # fmt: skip
+        self.rule = rule or default_rule(module, loss, examples, config, seed=seed)
+        self.sampler = sampler or ShuffleSampler(seed)
+        if self._group.size > 1 and (config.polish or not self.rule.distributed):
+            raise UnsupportedError("several processes cannot share the steps of this training",
+                                   got=f"{self._group.size} processes and "
+                                   + ("train.polish" if config.polish else type(self.rule).__name__),
+                                   expected="one process, or the gradient rule without polishing")  # fmt: skip
+        self._total = config.steps + config.polish
+        self._average = Average(module, config.ema) if config.ema else None
         self._step, self._before, self._best, self._saved = 0, 0.0, [math.inf, -1], 0
         self._stop = threading.Event()
 
@@ -125,15 +135,16 @@ class Trainer:
         self._group.wait()
         self._trim_log()
         self._started = time.perf_counter()
-        total = self.config.steps + self.config.polish
+        total = self._total
         with self._signals(), self._progress.task("train", total, self._step) as advance:
-            while self._step < total and not self._stopped:
-                loss = self._train_step() if self._step < self.config.steps else self._polish()
+            while self._step < total and not self.rule.stopped:
+                loss = self._take_step()
                 self._step += 1
-                last = self._step == total or bool(self._stopped)
+                last = self._step == total or bool(self.rule.stopped)
                 if last or self._step % self.config.evaluate_every == 0:
                     self._evaluate(loss)
-                advance(1, f"loss {float(loss):.4f}  best {self._best[0]:.4f}")
+                said = "no sample drawn" if loss is None else f"loss {float(loss):.4f}"
+                advance(1, f"{said}  best {self._best[0]:.4f}")
                 stopping = self._group.any(self._stop.is_set()) and not last
                 if last or stopping or self._step % self.config.checkpoint_every == 0:
                     self._save()
@@ -142,119 +153,67 @@ class Trainer:
         self._group.wait()
         if total:
             load_weights(self.module, self.folder / WEIGHTS)
-        return TrainResult(self._step, self._seconds(), float(self._best[0]), int(self._best[1]), self._stopped)
+        return TrainResult(self._step, self._seconds(), float(self._best[0]), int(self._best[1]), self.rule.stopped)
 
-    @property
-    def _stopped(self) -> str:
-        return "" if self._advance is None else self._advance.stopped
-
-    def _train_step(self) -> Tensor:
+    def _take_step(self) -> Tensor | None:
+        """The loss before the step; None where the sampler drew nothing."""
         self.module.train()
-        self._optimiser.zero_grad(set_to_none=True)
-        drawn = self.examples.batch(self._indices(), rng.generator(self._seed, "noise", self._step))
-        share = drawn.rows(self._share).to(self._device)
-        along = self._step / self.config.steps
-        if self._advance is not None:
-            mean = self._advance.step(share, along)
-            if not bool(mean.isfinite()):
-                self._break_down(share, "Try another seed, fewer frequencies or another method.")
-            return mean
-        slices = [share.rows(rows) for rows in _slices(len(share), self.config.accumulate)]
-        mean = torch.zeros((), device=self._device)
-        for part, rows in enumerate(slices):
-            with self._synchronised(part == len(slices) - 1), self._precision():
-                loss = self._objective(rows, along) * (len(rows) / len(share))
-            loss.backward()
-            mean += loss.detach()
-        norm = nn.utils.clip_grad_norm_(self.module.parameters(), self.config.clip or math.inf)
-        if self._group.any(not bool(torch.isfinite(mean) & torch.isfinite(norm))):
-            self._break_down(share, "Lower train.learning_rate or train.clip, or use train.precision=fp32.")
-        self._optimiser.step()
-        self._schedule.step()
+        along = min(1.0, self._step / self.config.steps) if self.config.steps else 1.0
+        drawn = self._draw()
+        if drawn is None:
+            self.rule.skip(along)
+            loss = None
+        else:
+            try:
+                loss = self.rule.step(drawn, along)
+            except BrokenStep as broken:
+                self._break_down(broken.batch, broken.advice)
+            if not bool(loss.isfinite()):
+                self._break_down(drawn, "Try another seed, fewer frequencies or another method.")
         if self._average is not None:
-            self._average.update_parameters(self.module)
-        return self._group.mean(mean)
+            self._average.update()
+        return loss
 
-    def _polish(self) -> Tensor:
-        """One round of L-BFGS with a strong Wolfe line search over all examples, from the weights as they are.
+    def _draw(self) -> Any:  # Any: a batch of the task
+        """This process's rows of the batch of this step; None for an empty one."""
+        indices = self.sampler.indices(self._step, len(self.examples), self.config.batch_size)
+        if self._group.size > 1 and len(indices) != self.config.batch_size:
+            raise UnsupportedError("several processes cannot share batches of varying size",
+                                   got=type(self.sampler).__name__, expected="ShuffleSampler")  # fmt: skip
+        if not len(indices):
+            return None
+        drawn = self.examples.batch(indices, rng.generator(self._seed, "noise", self._step))
+        return (drawn.rows(self._share) if self._group.size > 1 else drawn).to(self._device)
 
-        What a round learns of the curvature is not kept, so that resuming needs the weights only. The weights with the
-        lowest loss stay, wherever the line search went last.
-        """
-        if self._group.size > 1:
-            raise UserError("train.polish works in one process", got=f"{self._group.size} of them")
-        self.module.train()
-        weights = [p for p in self.module.parameters() if p.requires_grad]
-        seen: list[Tensor] = []
-        best: list[Any] = [math.inf, []]
-        every = torch.arange(len(self.examples))
-        drawn = self.examples.batch(every, rng.generator(self._seed, "polish")).to(self._device)
-        slices = [drawn.rows(rows) for rows in _slices(len(drawn), math.ceil(len(drawn) / self.config.batch_size))]
-        optimiser = torch.optim.LBFGS(
-            weights, max_iter=self.config.polish_iterations, history_size=20, line_search_fn="strong_wolfe"
-        )
-
-        def closure() -> Tensor:
-            optimiser.zero_grad(set_to_none=True)
-            mean = torch.zeros((), device=self._device, dtype=torch.float64)
-            for rows in slices:
-                loss = self._objective(rows, 1.0) * (len(rows) / len(drawn))
-                loss.backward()
-                mean += loss.detach()
-            seen.append(mean)
-            if mean < best[0]:
-                best[:] = float(mean), [weight.detach().clone() for weight in weights]
-            return mean
-
-        with torch.enable_grad():
-            optimiser.step(closure)
-        if not torch.isfinite(seen[0]):
-            raise NumericsError(
-                f"training broke down while polishing, at step {self._step + 1}: "
-                f"{self._explain(self.module, drawn)} is not finite."
-            )
-        with torch.no_grad():
-            torch._foreach_copy_(weights, best[1])
-        if self._average is not None:
-            self._average.update_parameters(self.module)
-        return seen[0].new_tensor(best[0])
-
-    def _break_down(self, share: Any, advice: str) -> NoReturn:
+    def _break_down(self, batch: Any, advice: str) -> NoReturn:
         raise NumericsError(
-            f"training broke down at step {self._step + 1}: {self._explain(self.module, share)} is not finite. "
+            f"training broke down at step {self._step + 1}: {self._explain(self.module, batch)} is not finite. "
             + (f"The checkpoint of step {self._saved} is kept in {self.folder}. " if self._saved else "")
             + advice
         )
 
-    def _indices(self) -> Tensor:
-        """The sample numbers of this step's global batch: consecutive pieces of one shuffle per epoch."""
-        size, count = self.config.batch_size, len(self.examples)
-        positions = torch.arange(self._step * size, (self._step + 1) * size)
-        return torch.cat([self._order(int(epoch))[positions[positions // count == epoch] % count]
-                          for epoch in (positions // count).unique()])  # fmt: skip
-
-    def _order(self, epoch: int) -> Tensor:
-        return torch.randperm(len(self.examples), generator=rng.generator(self._seed, "order", epoch))
-
-    def _evaluate(self, loss: Tensor) -> None:
+    def _evaluate(self, loss: Tensor | None) -> None:
         """Score the (averaged) weights, keep them if they are the best, and log."""
-        subject = self.module if self._average is None else self._average.module
-        score = self._group.broadcast(self._validate(subject) if self._group.leads else math.nan)
+        with nullcontext() if self._average is None else self._average.applied():
+            self._score(loss)
+
+    def _score(self, loss: Tensor | None) -> None:
+        score = self._group.broadcast(self._validate(self.module) if self._group.leads else math.nan)
         if score < self._best[0] or self._best[1] < 0:
             self._best = [score, self._step]
             if self._group.leads:
-                save_weights(subject, self.folder / WEIGHTS)
+                save_weights(self.module, self.folder / WEIGHTS)
         if self._group.leads:
             line = {
                 "step": self._step,
-                "loss": float(loss),
+                "loss": None if loss is None else float(loss),
                 "validation": score if math.isfinite(score) else None,
-                "learning_rate": self._optimiser.param_groups[0]["lr"],
+                **self.rule.logged(),
                 "seconds": round(self._seconds(), 3),
-                **self._watch(subject),
+                **self._watch(self.module),
             }
-            if self._stopped:
-                line["stopped"] = self._stopped
+            if self.rule.stopped:
+                line["stopped"] = self.rule.stopped
             path = self.folder / LOG
             with paths.storage_errors(path), path.open("a", encoding="utf-8") as log:
                 log.write(json.dumps(line) + "\n")
@@ -269,16 +228,14 @@ class Trainer:
             seconds=self._seconds(),
             best=list(self._best),
             model=self.module.state_dict(),
-            optimiser=(self._advance or self._optimiser).state_dict(),
-            schedule={"last_epoch": self._schedule.last_epoch},
+            rule=self.rule.state_dict(),
             average=None if self._average is None else self._average.state_dict(),
             rng=rng.state(),
         ).save(self.folder / CHECKPOINT)
 
     def _restore(self, saved: Checkpoint) -> None:
         self.module.load_state_dict(saved.model)
-        (self._advance or self._optimiser).load_state_dict(saved.optimiser)
-        self._schedule.last_epoch = saved.schedule["last_epoch"]
+        self.rule.load_state_dict(saved.rule)
         if self._average is not None and saved.average is not None:
             self._average.load_state_dict(saved.average)
         rng.restore(saved.rng)
@@ -295,28 +252,6 @@ class Trainer:
 
     def _seconds(self) -> float:
         return self._before + time.perf_counter() - self._started
-
-    def _factor(self, step: int) -> float:
-        """Learning rate at `step` relative to its peak: linear warm-up, then half a cosine to the final value."""
-        c = self.config
-        warmup = max(1, round(c.warmup * c.steps))
-        if step < warmup:
-            return (step + 1) / warmup
-        floor = min(1.0, c.final_learning_rate / c.learning_rate)
-        along = min(1.0, (step - warmup) / max(1, c.steps - warmup))
-        return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * along))
-
-    def _precision(self) -> torch.autocast:
-        return torch.autocast(self._device.type, torch.bfloat16, enabled=self.config.precision == "bf16")
-
-    @contextmanager
-    def _synchronised(self, last: bool) -> Iterator[None]:
-        """Let several processes exchange gradients only with the last slice of a batch."""
-        if isinstance(self._objective, nn.parallel.DistributedDataParallel) and not last:
-            with self._objective.no_sync():
-                yield
-        else:
-            yield
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
@@ -336,30 +271,3 @@ class Trainer:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-
-
-def _optimiser(module: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
-    common: dict[str, Any] = {"lr": config.learning_rate, "weight_decay": config.weight_decay}
-    if config.optimiser == "sgd":
-        return torch.optim.SGD(module.parameters(), momentum=0.9, **common)
-    if config.optimiser == "adamax":
-        return torch.optim.Adamax(module.parameters(), **common)
-    return torch.optim.AdamW(module.parameters(), fused=True, **common)
-
-
-def _slices(length: int, parts: int) -> list[slice]:
-    """`length` rows cut into at most `parts` nearly equal slices."""
-    edges = [length * part // parts for part in range(parts + 1)]
-    return [slice(a, b) for a, b in itertools.pairwise(edges) if b > a]
-
-
-def _ema(decay: float | None) -> Callable[..., None]:
-    """Exponential moving average with the usual warm-up of its decay, min(decay, (1 + n) / (10 + n))."""
-
-    @torch.no_grad()
-    def update(averages: list[Tensor], values: list[Tensor], count: Tensor | int) -> None:
-        assert decay is not None
-        d = min(decay, (1 + float(count)) / (10 + float(count)))
-        torch._foreach_lerp_(averages, values, 1 - d)
-
-    return update

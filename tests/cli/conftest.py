@@ -9,8 +9,10 @@ from typing import NamedTuple
 
 import pytest
 
+from sciml.testing import PROBLEMS
+
 ROOT = Path(__file__).parents[2]
-ADVECTION = ROOT / "tests" / "fixtures" / "periodic_advection"
+ADVECTION = PROBLEMS / "periodic_advection"
 QUICK = ("model.levels=2", "model.waves=1", "model.width=4", "train.steps=4", 'baselines=["persistence","linear"]')
 
 

@@ -13,7 +13,9 @@ import torch
 import xarray
 from safetensors.torch import save_file
 
-OWN = ("--problem", Path(__file__).parents[1] / "fixtures" / "periodic_advection")
+from sciml.testing import PROBLEMS
+
+OWN = ("--problem", PROBLEMS / "periodic_advection")
 """The fixture problem is not registered, so a verb that loads a run must be told where it is."""
 
 WRONG = {
@@ -127,7 +129,7 @@ CARDS = {
     "negative frames": ({"frames = 8": "frames = -8"}, "frames: Input should be greater than or equal to 2"),
     "no time": ({"dt = 0.05": "dt = 0"}, "dt: Input should be greater than 0"),
     "misspelt": ({"shard_size": "shardsize"}, "unknown key 'shardsize', did you mean 'shard_size'?"),
-    "not TOML": ({"[presets.tiny]": "[presets.tiny"}, "is not valid TOML"),
+    "not TOML": ({"[presets.tiny.trajectories]": "[presets.tiny"}, "is not valid TOML"),
 }
 
 
@@ -270,7 +272,7 @@ def test_a_path_written_in_a_run_is_not_imported_unasked(refused, copy, tmp_path
 
 
 def test_a_run_is_not_loaded_with_another_problem(refused, copy, variant):
-    assert "is a run of another problem; got other" in refused("evaluate", copy, "--problem", variant("other", {}))
+    assert "is about another problem; got other" in refused("evaluate", copy, "--problem", variant("other", {}))
 
 
 def test_data_that_changed_since_the_run_is_noticed(refused, copy, advection, tmp_path):
@@ -336,7 +338,7 @@ def damage(path, how):
 
 @pytest.mark.parametrize("how", ["truncated", "foreign", "text"])
 def test_a_damaged_shard_is_kept_aside_and_made_again(sciml, refused, advection, tmp_path, how):
-    folder = Path(sciml("data", "generate", advection, "--json").json["folder"])
+    folder = Path(sciml("data", "generate", advection, "--json").json["trajectories"]["folder"])
     shard = folder / "train-0001.nc"
     whole = shard.read_bytes()
     damage(shard, how)

@@ -64,14 +64,17 @@ def test_an_interrupted_generation_goes_on(sciml, start, variant, quick, tmp_pat
     assert first.stat().st_mtime_ns == stamp
 
 
-def test_two_runs_at_once_share_the_data_and_get_folders_of_their_own(start, variant, tmp_path, monkeypatch):
+def test_two_runs_at_once_share_the_data_and_get_folders_of_their_own(sciml, start, variant, tmp_path, monkeypatch):
     slow = {"modes = torch": "import time; time.sleep(0.1)\n        modes = torch"}
     folder = variant("shared", slow)
     monkeypatch.setenv("SCIML_HOME", str(tmp_path / "home"))
-    both = [start("run", folder, "--solver", "linear", "--json") for _ in range(2)]
-    for process in both:
-        err = process.communicate(timeout=120)[1]
-        assert process.returncode == 0, err
+    run = ("run", folder, "--solver", "linear", "--json")
+    other = start(*run)
+    wait_for(lambda: list(tmp_path.glob("home/datasets/shared/*")), other)  # it has begun to make the data
+    answer = sciml(*run)
+    assert answer.code == 0, answer.err
+    err = other.communicate(timeout=120)[1]
+    assert other.returncode == 0, err
     places = sorted((tmp_path / "runs" / "shared").iterdir())
     assert [place.name for place in places] == ["linear-tiny-s0", "linear-tiny-s0-2"]
     weights = [(place / "model.safetensors").read_bytes() for place in places]
@@ -86,7 +89,7 @@ def test_an_interrupt_anywhere_else_is_exit_130(sciml, monkeypatch):
     def stop():
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(registry, "solvers", stop)
+    monkeypatch.setattr(registry, "problems", stop)
     answer = sciml("list")
     assert answer.code == 130
     assert answer.complaint.startswith("interrupted; what was finished is kept")

@@ -19,7 +19,7 @@ def test_data_verbs(sciml, rotation):
     assert sciml("data", "generate", rotation).code == 0
     checks = sciml("data", "verify", rotation, "--json").json
     assert all(check["ok"] for check in checks)
-    assert sciml("data", "info", rotation, "--json").json["grid"] == {}
+    assert sciml("data", "info", rotation, "--json").json["trajectories"]["grid"] == {}
     assert sciml("data", "export", rotation, "--format", "netcdf", "--out", "out").code == 0
     with xarray.open_dataset("out/test.nc", engine="h5netcdf") as data:
         assert data["x"].dims == ("sample", "time")
@@ -46,7 +46,7 @@ def test_a_linear_equation_is_learnt_evaluated_and_applied(sciml, rotation, refu
 
 def test_solvers_of_fields_are_refused_with_the_reason(refused, rotation):
     message = refused("run", rotation, "--solver", "sinenet")
-    assert "does not apply to problem 'plane_rotation': it has 0 spatial axes" in message
+    assert "does not apply to problem 'plane_rotation': it is 0-D; this network is 2-D" in message
 
 
 def test_solvers_of_points_are_refused_in_space_with_the_reason(refused, advection):
@@ -55,7 +55,7 @@ def test_solvers_of_points_are_refused_in_space_with_the_reason(refused, advecti
 
 def test_parameters_outside_of_their_range_are_refused_unless_asked_for(sciml, rotation, refused):
     folder = sciml("run", rotation, "--solver", "linear_ode", "--json").json["folder"]
-    low, high = (getattr(registry.problem(rotation).parameters[0], end) for end in ("low", "high"))
+    low, high = (getattr(registry.find_problem(rotation).parameters[0], end) for end in ("low", "high"))
     start = {"x": ("sample", [1.0, 1.0, 1.0]), "y": ("sample", [0.0, 0.0, 0.0])}
     bold = xarray.Dataset(start | {"frequency": ("sample", [low, 1.1 * high, 2 * high])})
     bold.to_netcdf("bold.nc", engine="h5netcdf")
@@ -80,7 +80,7 @@ def test_parameters_outside_of_their_range_are_refused_unless_asked_for(sciml, r
 
 
 def test_what_is_not_physically_possible_is_refused_whatever_is_asked_for(rotation):
-    problem = registry.problem(rotation)
+    problem = registry.find_problem(rotation)
     walled = replace(problem, parameters=(replace(problem.parameters[0], least=0.0, most=2.0),))
     given = Start(torch.zeros(2, 2), torch.tensor([[1.8], [-1.0]]), torch.arange(2.0))
     with pytest.raises(UserError, match=r"'frequency' is not physically possible; got -1 s-1 \(sample 1\)"):

@@ -1,10 +1,10 @@
 """The verbs about data, for problems whose data is made in memory."""
 
-from pathlib import Path
-
 import pytest
 
-SPOTS = Path(__file__).parents[1] / "fixtures" / "three_spots"
+from sciml.testing import PROBLEMS
+
+SPOTS = PROBLEMS / "three_spots"
 
 
 def test_list_and_show_know_them(sciml):
@@ -14,18 +14,18 @@ def test_list_and_show_know_them(sciml):
     shown = sciml("show", "digits")
     assert shown.code == 0
     assert all(word in shown.out for word in ("Handwritten digits", "intensity", "samples.train", "1,078"))
-    assert sciml("show", SPOTS, "--json").json["presets"]["tiny"]["samples"]["test"] == 30
+    assert sciml("show", SPOTS, "--json").json["presets"]["tiny"]["density"]["samples"]["test"] == 30
 
 
 def test_info_describes_and_generate_has_nothing_to_do(sciml):
-    found = sciml("data", "info", "densities", "--json").json
+    found = sciml("data", "info", "densities", "--json").json["density"]
     assert set(found["shapes"]) == {"moons", "gaussians", "pinwheel"}
     assert found["samples"]["train"] == 2000
     again = sciml("data", "generate", SPOTS)
     assert again.code == 0
     assert "Nothing to generate" in again.out
     assert "classes.train.origin" in again.out
-    assert sciml("data", "generate", SPOTS, "--json").json["available"] == 120
+    assert sciml("data", "generate", SPOTS, "--json").json["classification"]["available"] == 120
 
 
 def test_verify_checks_and_fails_loudly(sciml, tmp_path):

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 import xarray
 
-SPOTS = Path(__file__).parents[1] / "fixtures" / "three_spots"
+from sciml.testing import PROBLEMS
+
+SPOTS = PROBLEMS / "three_spots"
 OWN = ("--problem", SPOTS)
 
 
@@ -67,7 +69,7 @@ def test_a_run_is_evaluated_and_its_page_made_again(sciml, classifier):
 
 def test_what_integrates_cannot_be_exported_and_a_plain_network_can(sciml, classifier, refused):
     message = refused("export", classifier, *OWN)
-    assert "has no steps that depend on the data" in message
+    assert "has no data-dependent steps" in message
     assert "sciml predict" in message
     plain = sciml("run", SPOTS, "--solver", "resnet", *_set("train.steps=2", "baselines=[]"), "--json").json["folder"]
     exported = sciml("export", plain, *OWN, "--format", "torch", "--json").json

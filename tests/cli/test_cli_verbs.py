@@ -12,8 +12,9 @@ import torch
 import xarray
 
 import sciml as package
+from sciml.testing import PROBLEMS
 
-OWN = ("--problem", Path(__file__).parents[1] / "fixtures" / "periodic_advection")
+OWN = ("--problem", PROBLEMS / "periodic_advection")
 """The fixture problem is not registered, so a verb that loads a run must be told where it is."""
 
 
@@ -30,7 +31,7 @@ def test_list_names_everything_there_is(sciml):
 def test_show_a_problem_by_name_and_by_path(sciml, advection):
     by_name = sciml("show", "shallow_water", "--json").json
     assert by_name["kind"] == "problem"
-    assert by_name["presets"]["tiny"]["trajectories"]["train"] > 0
+    assert by_name["presets"]["tiny"]["trajectories"]["trajectories"]["train"] > 0
     by_path = sciml("show", advection, "--json").json
     assert [field["units"] for field in by_path["fields"]] == ["kg m-3", "kg m-3"]
     assert by_path["parameters"][0]["name"] == "speed"
@@ -86,7 +87,7 @@ def test_run_prints_a_table_and_leaves_a_page(sciml, advection, quick, tmp_path)
 
 def test_data_is_generated_described_verified_and_exported(sciml, advection, tmp_path):
     made = sciml("data", "generate", advection, "--json").json
-    assert made["splits"]["train"]["status"] == {"ok": 10}
+    assert made["trajectories"]["splits"]["train"]["status"] == {"ok": 10}
     assert sciml("data", "info", advection, "--json").json == made
     assert "splits.train.trajectories" in sciml("data", "info", advection).out
     checks = sciml("data", "verify", advection, "--json")
@@ -100,7 +101,7 @@ def test_data_is_generated_described_verified_and_exported(sciml, advection, tmp
 
 
 def test_verify_exits_2_when_something_is_wrong(sciml, advection):
-    folder = sciml("data", "generate", advection, "--json").json["folder"]
+    folder = sciml("data", "generate", advection, "--json").json["trajectories"]["folder"]
     (Path(folder) / "test-0000.nc").unlink()
     answer = sciml("data", "verify", advection)
     assert answer.code == 2
@@ -121,7 +122,7 @@ def context(advection, tmp_path):
     from sciml.core import registry
     from sciml.data import generate
 
-    split = generate(registry.problem(advection), "tiny").split("test")
+    split = generate(registry.find_problem(advection), "tiny").split("test")
     dims = ("sample", "time", "y", "x")
     content = xarray.Dataset(
         {
@@ -224,10 +225,11 @@ def test_the_python_interface_mirrors_the_verbs(finished, advection, tmp_path, c
         package.runn  # noqa: B018
 
 
+ADVECTION = PROBLEMS / "periodic_advection"
 STUDY = """
 title = "Waves"
 question = "Do two waves beat none?"
-problem = "{problem}"
+problem = "periodic_advection"
 preset = "tiny"
 seeds = [0, 1]
 parameters = 30000
@@ -253,14 +255,14 @@ worse = "still"
 
 
 @pytest.fixture
-def study_file(tmp_path, advection):
+def study_file(tmp_path):
     path = tmp_path / "waves.toml"
-    path.write_text(STUDY.format(problem=advection))
+    path.write_text(STUDY)
     return path
 
 
 def test_a_study_runs_resumes_and_mends_its_results(sciml, study_file, tmp_path):
-    answer = sciml("study", study_file, "--json")
+    answer = sciml("study", study_file, "--problem", ADVECTION, "--json")
     assert answer.code == 0, answer.err
     folder = tmp_path / "reports" / "waves"
     assert answer.json == {"folder": "reports/waves", "page": "reports/waves/report.html"}
@@ -280,12 +282,12 @@ def test_a_study_runs_resumes_and_mends_its_results(sciml, study_file, tmp_path)
     assert sizes["still"] == 0
 
     stamps = {path: path.stat().st_mtime_ns for path in (folder / "runs").rglob("record.json")}
-    assert sciml("study", study_file).out.strip() == "wrote reports/waves/report.html"
+    assert sciml("study", study_file, "--problem", ADVECTION).out.strip() == "wrote reports/waves/report.html"
     assert (folder / "results.jsonl").read_text() == results
 
     for cut in (len(results) - 1, len(results) - 2, results.rindex("}", 0, len(results) - 3) + 1, len(results) - 200):
         (folder / "results.jsonl").write_text(results[:cut])
-        assert sciml("study", study_file).code == 0
+        assert sciml("study", study_file, "--problem", ADVECTION).code == 0
         mended = [json.loads(line) for line in (folder / "results.jsonl").read_text().splitlines()]
         assert sorted(mended, key=str) == sorted(lines, key=str)
     assert {path: path.stat().st_mtime_ns for path in stamps} == stamps  # nothing was run again
@@ -294,16 +296,16 @@ def test_a_study_runs_resumes_and_mends_its_results(sciml, study_file, tmp_path)
 def test_a_study_may_grow_but_not_change(sciml, refused, study_file, advection, tmp_path):
     text = study_file.read_text().replace("seeds = [0, 1]", "seeds = [0]")
     study_file.write_text(text)
-    assert sciml("study", study_file).code == 0
+    assert sciml("study", study_file, "--problem", ADVECTION).code == 0
     results = tmp_path / "reports" / "waves" / "results.jsonl"
     before = results.read_text()
     study_file.write_text(text.replace('"train.steps=3"', '"train.steps=2"'))
-    message = refused("study", study_file)
+    message = refused("study", study_file, "--problem", ADVECTION)
     assert "holds results of this study with other settings; got settings=('train.steps=2',)" in message
     assert "Choose another --out" in message
     assert results.read_text() == before
     study_file.write_text(text.replace("seeds = [0]", "seeds = [0, 5]").replace("two waves", "2 waves"))
-    assert sciml("study", study_file).code == 0
+    assert sciml("study", study_file, "--problem", ADVECTION).code == 0
     assert results.read_text().startswith(before)
     assert len(results.read_text().splitlines()) == 4
 
@@ -311,7 +313,7 @@ def test_a_study_may_grow_but_not_change(sciml, refused, study_file, advection, 
 def test_equal_time_gives_every_variant_the_time_of_the_clock(sciml, study_file, tmp_path):
     text = study_file.read_text().replace("seeds = [0, 1]", 'seeds = [0]\nbudgets = ["steps", "time"]\nclock = "two"')
     study_file.write_text(text)
-    assert sciml("study", study_file).code == 0
+    assert sciml("study", study_file, "--problem", ADVECTION).code == 0
     lines = [json.loads(line) for line in (tmp_path / "reports/waves/results.jsonl").read_text().splitlines()]
     assert {(line["variant"], line["budget"], line["steps"]) for line in lines} == {
         ("two", "steps", 3),
@@ -323,4 +325,4 @@ def test_equal_time_gives_every_variant_the_time_of_the_clock(sciml, study_file,
     assert clock["two"] > 0 == clock["still"]
     assert math.isfinite(clock["two"])
     study_file.write_text(text + '\n[[variants]]\nname = "late"\nlabel = "late"\nsolver = "linear"\n')
-    assert sciml("study", study_file).code == 0
+    assert sciml("study", study_file, "--problem", ADVECTION).code == 0

@@ -36,8 +36,9 @@ def test_modules_stay_readable(path):
 
 def test_the_engine_names_no_problem():
     names = {folder.name for folder in (ROOT / "problems").iterdir() if (folder / "__init__.py").exists()}
+    content = ROOT / "sciml" / "testing"  # small problems with names of their own
     for path in ENGINE:
-        if path != ROOT / "sciml" / "__init__.py":  # the default of `sciml run`
+        if path != ROOT / "sciml" / "__init__.py" and content not in path.parents:  # the default of `sciml run`
             found = [name for name in names if f'"{name}"' in path.read_text(encoding="utf-8")]
             assert not found, f"{path.relative_to(ROOT)} names {found}"
 

@@ -54,7 +54,7 @@ def test_draws_beyond_the_ranges_lie_in_the_shell(advection):
         Parameter("r", "r", "1", "r", 0.0, 1.0, least=0.0, most=1.05),
         Parameter("s", "s", "1", "s", 7.0, 7.0),
     )
-    problem = dataclasses.replace(registry.problem(advection), parameters=parameters)
+    problem = dataclasses.replace(registry.find_problem(advection), parameters=parameters)
     draws = [problem.draw_beyond(rng.generator(i)) for i in range(400)]
     a, b, c, d = (torch.stack([draw[name] for draw in draws]) for name in "pqrs")
     assert (d == 7.0).all()
@@ -72,23 +72,23 @@ def test_draws_beyond_the_ranges_lie_in_the_shell(advection):
 
 
 def test_problems_are_frozen(advection):
-    problem = registry.problem(advection)
+    problem = registry.find_problem(advection)
     with pytest.raises(dataclasses.FrozenInstanceError):
         problem.name = "x"
 
 
 def test_names_must_be_distinct(advection):
-    problem = registry.problem(advection)
+    problem = registry.find_problem(advection)
     with pytest.raises(UserError, match="distinct names"):
         dataclasses.replace(problem, fields=(Field("a", "a", "1", "a"), Field("a", "a", "1", "a")))
 
 
 def test_capabilities_are_types(advection):
-    assert capability_names(registry.problem(advection)) == ("HasTrajectories", "Evolves")
+    assert capability_names(registry.find_problem(advection)) == ("HasTrajectories", "Evolves")
 
 
 def test_a_problem_may_have_several_capabilities(rotation):
-    problem = registry.problem(rotation)
+    problem = registry.find_problem(rotation)
     assert capability_names(problem) == ("HasTrajectories", "Evolves", "HasDynamics")
     assert problem.solver == "sinenet"
     assert dataclasses.replace(problem, solver="linear_ode").solver == "linear_ode"

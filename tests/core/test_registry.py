@@ -7,6 +7,8 @@ import pytest
 from sciml.core import registry
 from sciml.core.errors import UnknownNameError, UserError
 from sciml.core.problem import Problem
+from sciml.tools import Tool
+from sciml.train import Solver, Task, find_solver, registered_solvers
 
 
 def test_the_checkout_s_problems_are_found_by_being_there():
@@ -18,11 +20,11 @@ def test_the_checkout_s_problems_are_found_by_being_there():
 
 
 def test_a_folder_of_the_user_s_own_is_loaded_by_path(advection):
-    problem = registry.problem(advection)
+    problem = registry.find_problem(advection)
     assert problem.name == advection.name
     assert registry.folder_of(problem) == advection
     assert registry.card_path(problem) == advection / "dataset.toml"
-    assert registry.problem(str(advection)) is problem
+    assert registry.find_problem(str(advection)) is problem
 
 
 def test_an_unknown_name_suggests_the_nearest():
@@ -33,7 +35,7 @@ def test_an_unknown_name_suggests_the_nearest():
 @pytest.mark.parametrize("name", ["no/such/folder", "../x", "/nowhere", "a\\b", "./"])
 def test_paths_that_are_no_problem_are_refused(name):
     with pytest.raises(UserError, match="no problem folder at this path"):
-        registry.problem(name)
+        registry.find_problem(name)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +52,7 @@ def test_a_broken_folder_is_reported_not_raised_through(tmp_path, code, words):
     folder.mkdir()
     (folder / "__init__.py").write_text(code)
     with pytest.raises(UserError, match=words):
-        registry.problem(folder)
+        registry.find_problem(folder)
 
 
 def test_a_folder_whose_problem_has_another_name(tmp_path, advection):
@@ -60,16 +62,16 @@ def test_a_folder_whose_problem_has_another_name(tmp_path, advection):
         f"import sys; sys.path.insert(0, {str(advection.parent)!r})\nfrom {advection.name} import PROBLEM\n"
     )
     with pytest.raises(UserError, match="name='other_name'"):
-        registry.problem(other)
+        registry.find_problem(other)
     sys.path.remove(str(advection.parent))
 
 
 def test_solvers_register_by_being_there():
-    solvers = registry.solvers()
+    solvers = registered_solvers()
     assert {"sinenet", "persistence", "linear", "unet", "fno", "dilresnet"} <= set(solvers)
     assert all(key == solver.key for key, solver in solvers.items())
     with pytest.raises(UnknownNameError, match="Did you mean 'sinenet'"):
-        registry.solver("sinnet")
+        find_solver("sinnet")
 
 
 def test_importing_the_package_is_light():
@@ -96,15 +98,34 @@ def test_a_package_registers_its_problem_by_entry_point(monkeypatch, advection):
     points = [importlib.metadata.EntryPoint(advection.name, advection.name, "sciml.problems")]
     monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: points if group == "sciml.problems" else [])
     assert registry.problem_folders()[advection.name] == advection
-    assert registry.problem(advection.name).name == advection.name
+    assert registry.find_problem(advection.name).name == advection.name
 
 
-def test_two_problems_of_one_name_are_an_error(monkeypatch, advection):
+def test_a_problem_of_another_name_than_its_folder_is_named_and_the_rest_works(monkeypatch, advection):
     monkeypatch.syspath_prepend(str(advection.parent))
-    points = [importlib.metadata.EntryPoint("shallow_water", advection.name, "sciml.problems")]
+    points = [importlib.metadata.EntryPoint("other_name", advection.name, "sciml.problems")]
     monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: points if group == "sciml.problems" else [])
-    with pytest.raises(UserError, match="registered under the key 'shallow_water'"):
-        registry.problem_folders()
+    assert "other_name" not in registry.problem_folders()
+    assert "expected that name" in registry.problem_failures()["other_name"]
+    with pytest.raises(UserError, match=r"'other_name' of group sciml\.problems cannot be used"):
+        registry.problem("other_name")
+
+
+def test_two_problems_of_one_name_are_an_error_only_where_they_are_asked_for(monkeypatch, tmp_path):
+    (tmp_path / "shallow_water").mkdir()
+    (tmp_path / "shallow_water" / "__init__.py").touch()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    points = [importlib.metadata.EntryPoint("shallow_water", "shallow_water", "sciml.problems")]
+    monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: points if group == "sciml.problems" else [])
+    with pytest.raises(UserError, match="the name is taken by"):
+        registry.problem("shallow_water")
+    assert registry.problem("spiral").name == "spiral"
+
+
+def test_everything_that_the_package_brings_works():
+    assert registry.problem_failures() == {}
+    for kind, base in (("solvers", Solver), ("tasks", Task), ("tools", Tool)):
+        assert registry.failures(kind, base) == {}
 
 
 def test_a_solver_in_a_module_of_its_own_is_found(monkeypatch, tmp_path):
@@ -116,4 +137,4 @@ def test_a_solver_in_a_module_of_its_own_is_found(monkeypatch, tmp_path):
         "class Mine(PersistenceSolver):\n    key = 'mine'\n\n\nSOLVERS = (Mine(),)\n"
     )
     monkeypatch.setattr(sciml.solvers, "__path__", [*sciml.solvers.__path__, str(tmp_path)])
-    assert registry.solver("mine").key == "mine"
+    assert find_solver("mine").key == "mine"

@@ -1,15 +1,15 @@
 """The toy problem, its dataset made once, and copies of it that a test may damage."""
 
 import shutil
-from pathlib import Path
 
 import pytest
 import torch
 
 from sciml.core import registry
 from sciml.data import generate, open_dataset
+from sciml.testing import PROBLEMS
 
-TOY = Path(__file__).parent.parent / "fixtures" / "periodic_advection"
+TOY = PROBLEMS / "periodic_advection"
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -23,7 +23,7 @@ def one_thread():
 @pytest.fixture(scope="session")
 def toy():
     """The loaded toy problem."""
-    return registry.problem(TOY)
+    return registry.find_problem(TOY)
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def variant(tmp_path):
             for old, new in (changes or {}).items():
                 text = text.replace(old, new)
             (folder / file).write_text(text)
-        return registry.problem(folder) if load else folder
+        return registry.find_problem(folder) if load else folder
 
     return make
 

@@ -18,7 +18,7 @@ def wider(rotation, tmp_path, empty_home):
     folder = shutil.copytree(rotation, tmp_path / "plane_rotation")
     card = folder / "dataset.toml"
     card.write_text(card.read_text().replace("test = 6 }", "test = 6, beyond = 7 }"))
-    return registry.problem(folder)
+    return registry.find_problem(folder)
 
 
 def test_a_preset_that_asks_for_it_has_such_a_split(wider, tmp_path):
@@ -38,7 +38,7 @@ def test_a_preset_that_asks_for_it_has_such_a_split(wider, tmp_path):
 
 
 def test_the_other_splits_and_the_statistics_are_the_same(wider, rotation):
-    with_it, without = generate(wider, "tiny"), generate(registry.problem(rotation), "tiny")
+    with_it, without = generate(wider, "tiny"), generate(registry.find_problem(rotation), "tiny")
     for name in ("train", "valid", "test"):
         assert torch.equal(with_it.split(name).states, without.split(name).states)
     assert torch.equal(with_it.statistics.field_std, without.statistics.field_std)
@@ -53,7 +53,7 @@ def test_data_that_lies_inside_is_found(wider, monkeypatch):
 
 
 def test_presets_without_it_keep_their_hash(rotation):
-    layout = make_layout(registry.problem(rotation), "tiny")
+    layout = make_layout(registry.find_problem(rotation), "tiny")
     assert layout.digest == "d5ef20715a7286481e644b809666f9a6231f4f53be11225ea9506fdd90a9768f"
     assert layout.splits == ("train", "valid", "test")
     with pytest.raises(UnknownNameError, match="beyond"):

@@ -4,16 +4,16 @@ import pytest
 
 from sciml.core.errors import ConfigError, UnknownNameError, UnsupportedError, UserError
 from sciml.core.problem import Field, Problem
-from sciml.data import generate, open_dataset, read_card
+from sciml.data import PresetCard, generate, open_dataset, read_card
 from sciml.data._layout import _digest, make_layout
 
 
 def test_a_card_is_read_with_its_presets(toy):
     card = read_card(toy)
-    assert card.preset("tiny").grid == (16, 12)
-    assert card.preset("tiny").trajectories.train == 10
+    assert card.table("tiny", PresetCard).grid == (16, 12)
+    assert card.table("tiny", PresetCard).trajectories.train == 10
     with pytest.raises(UnknownNameError, match=r"unknown preset 'tinny'.*Did you mean 'tiny'"):
-        card.preset("tinny")
+        card.table("tinny", PresetCard)
 
 
 @pytest.mark.parametrize(
@@ -32,8 +32,14 @@ def test_a_card_is_read_with_its_presets(toy):
         ("frames = 8", "frame = 8", r"unknown key 'frame', did you mean 'frames'"),
         ('licence = "CC0-1.0"', "", r"licence: Field required"),
         ('time_units = "s"', 'units = "s"', r"unknown key 'units'"),
-        ("[presets.tiny]", "[presets.other]", r"lacks presets.*got other; expected tiny"),
-        ("[presets.tiny]", "[preset.tiny]", r"has no presets"),
+        ("[presets.tiny.", "[presets.other.", r"lacks presets.*got other; expected tiny"),
+        ("[presets.tiny.", "[preset.tiny.", r"has no presets"),
+        (
+            "tiny.trajectories]",
+            "tiny.trajectory]",
+            r"lacks the table \[presets\.tiny\.trajectories\]; got .*trajectory\]",
+        ),
+        ("[presets.tiny.trajectories]", "[presets.tiny]", r"key 'grid' stands outside of a task's table"),
         ("grid = [16, 12]", "grid = [16", r"is not valid TOML"),
     ],
 )
@@ -49,7 +55,9 @@ def test_a_grid_that_the_problem_refuses_is_blamed_on_the_card(variant):
     changes = {"grid = [16, 12]": "grid = [16, 13]", "height, width = size": check}
     changes["import torch\n"] = "import torch\nfrom sciml.core.errors import UserError\n"
     problem = variant("picky_advection", changes)
-    with pytest.raises(ConfigError, match=r"dataset.toml, table \[presets.tiny\], key grid: width is odd; got 13"):
+    with pytest.raises(
+        ConfigError, match=r"dataset.toml, table \[presets.tiny.trajectories\], key grid: width is odd; got 13"
+    ):
         make_layout(problem, "tiny")
 
 

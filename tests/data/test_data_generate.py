@@ -14,7 +14,7 @@ import torch
 from sciml.core.errors import ConfigError, DataError, StorageError, UserError
 from sciml.core.progress import LineProgress, SilentProgress
 from sciml.core.registry import folder_of
-from sciml.data import generate, open_dataset
+from sciml.data import _generate, generate, open_dataset
 from sciml.data._generate import _remote
 from sciml.data._layout import make_layout
 
@@ -30,7 +30,7 @@ from sciml.core import registry
 from sciml.data import generate
 
 if __name__ == "__main__":
-    generate(registry.problem(Path(sys.argv[1])), "tiny", workers=int(sys.argv[2]))
+    generate(registry.find_problem(Path(sys.argv[1])), "tiny", workers=int(sys.argv[2]))
 """
 
 
@@ -134,9 +134,26 @@ def test_a_worker_with_other_code_is_refused(copied, toy):
         _remote(str(folder_of(toy)), "tiny", "0" * 64, str(layout.folder), layout.pieces("train")[0])
 
 
+@pytest.mark.parametrize("pays", [True, False])
+def test_idle_cores_are_used_where_the_first_shard_shows_that_they_pay(
+    toy, empty_home, monkeypatch, files, dataset, pays
+):
+    pools = []
+
+    def processes_of_none(workers):
+        pools.append(workers)
+        return ThreadPoolExecutor(workers)
+
+    monkeypatch.setattr(_generate, "_POOL_PAYS", 0.0 if pays else 1e9)
+    monkeypatch.setattr(_generate, "usable_cores", lambda: 2)
+    monkeypatch.setattr(_generate, "processes", processes_of_none)
+    assert files(generate(toy, "tiny", workers=0).folder) == files(dataset.layout.folder)
+    assert pools == ([2] if pays else [])
+
+
 def test_too_few_workers_are_refused(toy, empty_home):
     with pytest.raises(ConfigError, match="too few workers"):
-        generate(toy, "tiny", workers=0)
+        generate(toy, "tiny", workers=-1)
 
 
 def test_an_interrupt_keeps_what_is_finished(toy, empty_home, dataset, files):

@@ -12,7 +12,7 @@ from sciml.data import Windows, export, generate, info, open_dataset, verify
 
 @pytest.fixture
 def spaceless(rotation, empty_home):
-    return generate(registry.problem(rotation), "tiny")
+    return generate(registry.find_problem(rotation), "tiny")
 
 
 def test_states_have_no_space_and_are_the_exact_ones(spaceless):
@@ -77,4 +77,4 @@ def test_a_card_with_another_grid_than_the_problem_s_is_refused(rotation, tmp_pa
     (folder / "__init__.py").write_text(code.replace('name="plane_rotation"', 'name="gridded_rotation"'))
     (folder / "dataset.toml").write_text((rotation / "dataset.toml").read_text().replace("grid = []", "grid = [4]"))
     with pytest.raises(ConfigError, match="key grid: the problem has another grid"):
-        generate(registry.problem(folder), "tiny")
+        generate(registry.find_problem(folder), "tiny")

@@ -1,7 +1,6 @@
 """Data without trajectories: cards, splits, description, checks; what asks for trajectories says why there are none."""
 
 import dataclasses
-from pathlib import Path
 
 import pytest
 import torch
@@ -9,34 +8,45 @@ import torch
 from sciml.core import registry
 from sciml.core.errors import ConfigError, UnsupportedError, UserError
 from sciml.data import (
-    PathsCard,
-    PresetCard,
-    SamplesCard,
+    InMemoryCard,
     as_channels,
     density_splits,
     generate,
-    has_samples,
     labelled_splits,
     open_dataset,
     read_card,
     sample_statistics,
     samples_digest,
-    samples_info,
-    verify,
 )
+from sciml.tasks import card_tables, check_data, describe_data
+from sciml.tasks.classification import ClassificationCard
+from sciml.tasks.density import DensityCard
+from sciml.testing import PROBLEMS
 
-FIXTURES = Path(__file__).parent.parent / "fixtures"
-IN_MEMORY = [name for name in registry.problem_folders() if has_samples(registry.problem(name))]
+FIXTURES = PROBLEMS
+
+
+def in_memory(problem):
+    """Keys of the tables whose data is made in memory."""
+    return [key for key, table in card_tables(problem, "tiny").items() if isinstance(table, InMemoryCard)]
+
+
+def failed(problem):
+    """Names of the checks that fail."""
+    return [check.name for checks in check_data(problem, "tiny").values() for check in checks if not check.ok]
+
+
+IN_MEMORY = [name for name in registry.problem_folders() if in_memory(registry.find_problem(name))]
 
 
 @pytest.fixture(scope="module")
 def spots():
-    return registry.problem(FIXTURES / "three_spots")
+    return registry.find_problem(FIXTURES / "three_spots")
 
 
 @pytest.fixture(scope="module")
 def card(spots):
-    return read_card(spots).preset("tiny")
+    return read_card(spots).table("tiny", ClassificationCard)
 
 
 @pytest.fixture
@@ -51,16 +61,25 @@ def changed(tmp_path):
             for old, new in changes.items():
                 text = text.replace(old, new)
             (folder / file).write_text(text)
-        return registry.problem(folder)
+        return registry.find_problem(folder)
 
     return make
 
 
-def test_capabilities_decide_what_a_card_holds(toy, spots):
-    assert type(read_card(toy).preset("tiny")) is PresetCard
-    assert type(read_card(spots).preset("tiny")) is SamplesCard
-    assert type(read_card(registry.problem(FIXTURES / "two_noises")).preset("tiny")) is PathsCard
-    assert [has_samples(problem) for problem in (toy, spots)] == [False, True]
+def test_every_task_reads_its_own_table(toy, spots):
+    assert list(card_tables(toy, "tiny")) == ["trajectories"]
+    assert {key: type(table) for key, table in card_tables(spots, "tiny").items()} == {
+        "classification": ClassificationCard,
+        "density": DensityCard,
+    }
+    assert list(card_tables(registry.find_problem(FIXTURES / "two_noises"), "tiny")) == ["paths"]
+    assert [bool(in_memory(problem)) for problem in (toy, spots)] == [False, True]
+
+
+def test_a_table_that_no_task_reads_is_refused(changed):
+    problem = changed("two_noises", "odd_one", {"[presets.tiny.paths]": "[presets.tiny.path]"})
+    with pytest.raises(ConfigError, match=r"\[presets\.tiny\.path\] that no task reads.*paths"):
+        card_tables(problem, "tiny")
 
 
 @pytest.mark.parametrize(
@@ -68,8 +87,14 @@ def test_capabilities_decide_what_a_card_holds(toy, spots):
     [
         ("three_spots", "train = 60", "train = 0", r"presets\.tiny.*samples\.train: .*got 0"),
         ("three_spots", "seed = 0", "seed = -1", r"seed: .*got -1"),
-        ("three_spots", "seed = 0", "seed = 0\ngrid = [3]", r"unknown key 'grid'.*valid keys: samples.train, .*, cost"),
-        ("three_spots", "[presets.tiny]", "[preset.tiny]", r"has no presets; expected tables .* with samples, seed"),
+        (
+            "three_spots",
+            "seed = 0",
+            "seed = 0\ngrid = [3]",
+            r"unknown key 'grid'.*valid keys: cost, samples.train, .*, seed",
+        ),
+        ("three_spots", "[presets.tiny.", "[preset.tiny.", r"has no presets; expected tables \[presets.NAME.TASK\]"),
+        ("three_spots", "[presets.tiny.density]", "[presets.tiny]", r"'seed' stands outside of a task's table"),
         ("two_noises", "step = 0.02", "step = 0.0", r"step: .*greater than 0"),
         ("two_noises", "step = 0.02", "", r"step: Field required"),
         ("two_noises", "test = 2000", "test = 1", r"a variance needs at least 2 paths"),
@@ -78,7 +103,7 @@ def test_capabilities_decide_what_a_card_holds(toy, spots):
 def test_faults_of_a_card_name_the_file_and_the_key(changed, fixture, old, new, message):
     problem = changed(fixture, "odd_one", {old: new})
     with pytest.raises(ConfigError, match=message) as error:
-        read_card(problem)
+        card_tables(problem, "tiny")
     assert "dataset.toml" in str(error.value)
 
 
@@ -115,7 +140,7 @@ def test_more_samples_than_there_are_is_an_error_that_counts(changed):
     greedy = changed("three_spots", "greedy", {"train = 60": "train = 70"})
     message = r"asks for more samples.*got 124 \(70 train, 24 valid, 30 test\); expected at most 120"
     with pytest.raises(ConfigError, match=message):
-        labelled_splits(greedy, read_card(greedy).preset("tiny"))
+        labelled_splits(greedy, read_card(greedy).table("tiny", ClassificationCard))
 
 
 @pytest.mark.parametrize(
@@ -130,16 +155,16 @@ def test_more_samples_than_there_are_is_an_error_that_counts(changed):
 def test_faulty_samples_are_explained(changed, old, new, fault):
     problem = changed("three_spots", "faulty", {old: new})
     with pytest.raises(UserError, match=fault):
-        labelled_splits(problem, read_card(problem).preset("tiny"))
-    checks = verify(problem, "tiny")
+        labelled_splits(problem, read_card(problem).table("tiny", ClassificationCard))
+    checks = check_data(problem, "tiny")["classification"]
     assert not next(check for check in checks if check.name == "samples").ok
 
 
 def test_a_density_must_draw_what_it_is_asked_for(changed):
     problem = changed("three_spots", "short", {"torch.rand(count, 2": "torch.rand(count - 1, 2"})
     with pytest.raises(UserError, match=r"draws wrong samples from its density 'square'; got shape \(59, 2\)"):
-        density_splits(problem, "square", read_card(problem).preset("tiny"))
-    assert [check.name for check in verify(problem, "tiny") if not check.ok] == ["density square"]
+        density_splits(problem, "square", read_card(problem).table("tiny", DensityCard))
+    assert failed(problem) == ["density square"]
 
 
 def test_statistics_are_per_field(spots):
@@ -169,55 +194,60 @@ def test_the_digest_follows_the_data_and_not_the_prose(spots, card, changed):
 @pytest.mark.parametrize("name", IN_MEMORY)
 def test_registered_problems_are_described_and_in_order(name):
     """Every registered problem whose data is made in memory."""
-    problem = registry.problem(name)
+    problem = registry.find_problem(name)
     card = read_card(problem)
     assert set(problem.presets) <= set(card.presets)
     assert {"tiny", "small", "paper"} <= set(card.presets)
     assert card.licence
     assert card.not_modelled
-    found = samples_info(problem, "tiny")
-    assert found["digest"] == samples_digest(problem, card.preset("tiny"))
-    assert found["stored"].startswith("nowhere")
-    assert [check for check in verify(problem, "tiny") if not check.ok] == []
+    for key in in_memory(problem):
+        table = card_tables(problem, "tiny")[key]
+        assert all(check.ok for check in table.checks(problem))
+        assert table.summary(problem, card.time_units)
+        assert len(samples_digest(problem, table)) == 64
 
 
 def test_info_counts_classes_and_describes_densities(spots):
-    found = samples_info(spots, "tiny")
+    tables = describe_data(spots, "tiny")
+    found = tables["classification"]
+    assert found["digest"] == samples_digest(spots, read_card(spots).table("tiny", ClassificationCard))
+    assert found["stored"].startswith("nowhere")
     assert found["available"] == 120
     assert found["shape"] == [2]
     assert sum(found["classes"]["train"].values()) == 60
     assert abs(found["classes"]["train"]["top"] - 30) <= 1
+    found = tables["density"]
     assert found["shapes"]["gaussian"]["log density"] == "known"
     assert found["shapes"]["square"]["log density"] == "not known"
     assert found["shapes"]["square"]["fields"]["y"]["units"] == "m"
-    noises = samples_info(registry.problem(FIXTURES / "two_noises"), "tiny")
+    noises = describe_data(registry.find_problem(FIXTURES / "two_noises"), "tiny")["paths"]
     assert noises["paths"] == {"train": 4000, "valid": 500, "test": 2000}
     assert noises["times"] == {"first": 0.0, "last": 1.0, "number": 6, "units": "s"}
     assert noises["start"] == {"x": 2.0, "y": 1.0}
 
 
 def test_checks_find_what_is_wrong(changed):
-    assert all(check.ok for check in verify(registry.problem(FIXTURES / "three_spots"), "tiny"))
+    assert failed(registry.find_problem(FIXTURES / "three_spots")) == []
     same = changed("three_spots", "same", {"torch.rand(count, 2, generator=generator": "torch.rand(count, 2"})
-    assert [check.name for check in verify(same, "tiny") if not check.ok] == ["square: reproduced"]
+    assert failed(same) == ["square: reproduced"]
     twice = changed(
         "three_spots", "twice", {"return torch.rand(count, 2, generator=generator": "return torch.ones(count, 2"}
     )
-    assert [check.name for check in verify(twice, "tiny") if not check.ok] == ["square: draws"]
+    assert failed(twice) == ["square: draws"]
     rare = changed("three_spots", "rare", {"(40, 20, 60)": "(78, 2, 60)"})
-    (bad,) = (check for check in verify(rare, "tiny") if not check.ok)
+    (bad,) = (check for check in check_data(rare, "tiny")["classification"] if not check.ok)
     assert bad.name == "classes"
     assert "has none of 'right'" in bad.detail
-    assert all(check.ok for check in verify(registry.problem(FIXTURES / "two_noises"), "tiny"))
+    assert failed(registry.find_problem(FIXTURES / "two_noises")) == []
     broken = changed("two_noises", "broken", {"VOLATILITY * state[:, 1]], 1)": "state[:, 1] / 0], 1)"})
-    assert [check.name for check in verify(broken, "tiny") if not check.ok] == ["diffusion"]
+    assert failed(broken) == ["diffusion"]
     backward = changed("two_noises", "backward", {"linspace(0.0, 1.0": "linspace(1.0, 0.0"})
-    assert [check.name for check in verify(backward, "tiny") if not check.ok] == ["times"]
+    assert failed(backward) == ["times"]
 
 
 def test_what_needs_trajectories_says_where_the_data_is(spots):
     for verb in (generate, open_dataset):
         with pytest.raises(
-            UnsupportedError, match=r"capability Evolves\. Its data is made in memory .*`sciml data info"
+            UnsupportedError, match=r"capability Evolves\. `sciml data info three_spots` describes what data it has"
         ):
             verb(spots, "tiny")

@@ -11,13 +11,13 @@ import torch
 
 from sciml.core import registry
 from sciml.data import Statistics
+from sciml.models import GRUSeries, RealNVP, ResNet
+from sciml.nn import Units
 from sciml.solvers.baselines import (
     BoostedTrees,
     BoostedTreesConfig,
     GaussianProcess,
     GaussianProcessConfig,
-    GRUConfig,
-    GRUSeries,
     KDEConfig,
     KernelDensity,
     KernelRidge,
@@ -26,13 +26,8 @@ from sciml.solvers.baselines import (
     LinearODEConfig,
     MLPRegression,
     MLPRegressionConfig,
-    RealNVP,
-    RealNVPConfig,
-    ResNet,
-    ResNetConfig,
-    Units,
 )
-from sciml.tasks.series import Observed
+from sciml.testing import PROBLEMS
 
 FILE = Path(__file__).with_suffix(".json")
 STATISTICS = Statistics(*(torch.tensor(v).double() for v in ([0.3, -0.2], [1.5, 0.7], [1.0], [2.0])))
@@ -62,17 +57,18 @@ def linear_ode():
 
 
 def gru(look_ahead):
-    module = filled(GRUSeries(GRUConfig(hidden=5, width=4, look_ahead=look_ahead), Units(STATISTICS)))
-    return module(Observed(TIMES, wave((2, 3, 2), 0.5), MASK, wave((2, 1), 0.1)))
+    module = filled(GRUSeries(2, hidden=5, width=4, look_ahead=look_ahead, units=Units(STATISTICS)))
+    return module(TIMES, wave((2, 3, 2), 0.5), MASK)
 
 
 def resnet(kind):
-    module = filled(ResNet(ResNetConfig(kind=kind, width=4), shape=(1, 8, 8), classes=3, statistics=STATISTICS))
+    mean, std = STATISTICS.field_mean.mean(), STATISTICS.field_std.square().mean().sqrt()
+    module = filled(ResNet((1, 8, 8), 3, kind=kind, width=4, mean=mean, std=std))
     return module(wave((2, 1, 8, 8), 0.5))
 
 
 def realnvp():
-    module = filled(RealNVP(RealNVPConfig(couplings=3, width=4), Units(STATISTICS)))
+    module = filled(RealNVP(2, couplings=3, width=4, units=Units(STATISTICS)))
     return torch.cat((module(wave((4, 2), 0.5)), module.inverse(wave((4, 2), 0.7)).flatten()))
 
 
@@ -98,7 +94,7 @@ def kernel_ridge(polynomial):
 
 
 def gaussian_process():
-    tank = registry.problem(Path(__file__).parents[1] / "fixtures" / "warm_tank")
+    tank = registry.find_problem(PROBLEMS / "warm_tank")
     module = GaussianProcess(GaussianProcessConfig(samples=4, frames=3, modes=2), Units(STATISTICS), tank)
     module = with_buffers(module, "modes", "mean")
     with_buffers(module.coefficients, "points", "scales", "variance", "dual", "inverse")
@@ -106,7 +102,7 @@ def gaussian_process():
 
 
 def boosted_trees():
-    problem = registry.problem(Path(__file__).parents[1] / "fixtures" / "warm_tank")
+    problem = registry.find_problem(PROBLEMS / "warm_tank")
     units = Units(Statistics(torch.zeros(3), torch.ones(3), torch.zeros(3), torch.ones(3)))
     module = BoostedTrees(BoostedTreesConfig(trees=3, frames=3, depths=(2,)), units, problem)
     module = with_buffers(module, "base", "threshold", "value", "means")

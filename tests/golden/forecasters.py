@@ -9,7 +9,8 @@ from pathlib import Path
 
 import torch
 
-from sciml.core.problem import Field, Parameter, Problem
+from sciml.core.capabilities import HasTrajectories
+from sciml.core.problem import Field, Parameter
 from sciml.core.types import Axis, Grid
 from sciml.data import Statistics
 from sciml.solvers.baselines import (
@@ -25,12 +26,11 @@ from sciml.solvers.baselines import (
     UNetSolver,
 )
 from sciml.solvers.sinenet import SineNetConfig, SineNetSolver
-from sciml.tasks.forecast import ForecastConfig
-from sciml.train import Spec
+from sciml.tasks.forecast import ForecastContext
 
 FILE = Path(__file__).with_suffix(".json")
 GRID = Grid((Axis("y", 16, 0.0, 1.0, "wall"), Axis("x", 8, 0.0, 1.0, "periodic")))
-PROBLEM = Problem(
+PROBLEM = HasTrajectories(
     name="channel",
     title="channel",
     equation="",
@@ -59,7 +59,8 @@ def network(key):
     """The network of a solver with sine weights, in float64."""
     solver, model = MODELS[key]
     statistics = Statistics(torch.zeros(2), torch.ones(2), torch.zeros(1), torch.ones(1))
-    built = solver.network(PROBLEM, Spec(model, ForecastConfig(history=2), GRID, statistics)).double()
+    context = ForecastContext(grid=GRID, statistics=statistics, history=2, dt=1.0, steps=1)
+    built = solver.network(PROBLEM, model, context).double()
     with torch.no_grad():
         for i, parameter in enumerate(built.parameters()):
             fan_in = max(1, parameter.numel() // parameter.shape[0])
@@ -72,7 +73,9 @@ def output(key):
     states = wave((2, 2, 2, 16, 8), 0.5)
     condition = torch.tensor([[1.0, 0.3], [2.0, -0.7]], dtype=torch.float64)
     with torch.no_grad():
-        flat = network(key)(states, condition).flatten()
+        built = network(key)
+        seen = condition if built.condition_channels else None
+        flat = built(states.flatten(1, 2), seen).flatten()
     return [float(flat.mean()), float(flat.std()), *flat[:: flat.numel() // 14].tolist()]
 
 

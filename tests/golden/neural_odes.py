@@ -11,25 +11,11 @@ from pathlib import Path
 import torch
 
 from sciml.data import Statistics
-from sciml.solvers.neural_ode import (
-    DiffuseConfig,
-    Dynamics,
-    DynamicsConfig,
-    Flow,
-    FlowConfig,
-    IntegrateConfig,
-    LatentConfig,
-    LatentODE,
-    NeuralSDE,
-    NeuralSDEConfig,
-    ODENet,
-    ODENetConfig,
-    SDENet,
-    SDENetConfig,
-)
+from sciml.models import DiffuseConfig, Dynamics, Flow, IntegrateConfig, LatentODE, NeuralSDE, ODENet, SDENet
 
 FILE = Path(__file__).with_suffix(".json")
 STATISTICS = Statistics(*(torch.tensor(v).double() for v in ([0.3, -0.2], [1.5, 0.7], [1.0], [2.0])))
+MEAN, STD = STATISTICS.field_mean.mean(), STATISTICS.field_std.square().mean().sqrt()
 TIMES = torch.tensor([0.0, 0.4, 1.1], dtype=torch.float64)
 TIGHT = IntegrateConfig(rtol=1e-10, atol=1e-10)
 FIXED = DiffuseConfig(step=0.1)
@@ -52,37 +38,36 @@ def filled(module):
 
 
 def dynamics():
-    module = filled(Dynamics(DynamicsConfig(width=5, augment=1, features="cube", integrate=TIGHT), STATISTICS))
+    module = filled(Dynamics(2, parameters=1, width=5, augment=1, features="cube", units=STATISTICS, integrate=TIGHT))
     return module(wave((3, 2), 0.5), wave((3, 1), 0.1), TIMES)[0]
 
 
 def ode_net(kind):
-    config = ODENetConfig(kind=kind, width=4, integrate=TIGHT)
-    module = filled(ODENet(config, shape=(1, 8, 8), classes=3, statistics=STATISTICS))
+    module = filled(ODENet((1, 8, 8), 3, kind=kind, width=4, mean=MEAN, std=STD, integrate=TIGHT))
     return module(wave((2, 1, 8, 8), 0.5), tolerance=1e-8)[0]
 
 
 def latent():
-    config = LatentConfig(latent=3, units=4, blocks=2, recognition=3, gates=4, posterior=4, decoder=3, integrate=TIGHT)
-    module = filled(LatentODE(config, STATISTICS))
+    sizes = {"latent": 3, "units": 4, "blocks": 2, "recognition": 3, "gates": 4, "posterior": 4, "decoder": 3}
+    module = filled(LatentODE(2, **sizes, mean=STATISTICS.field_mean, std=STATISTICS.field_std, integrate=TIGHT))
     mask = torch.tensor([[True, False, True], [False, True, False]])
     mean, log_variance = module.encode(TIMES, wave((2, 3, 2), 0.5), mask)
     return torch.cat((mean.flatten(), log_variance.flatten(), module(mean, TIMES)[0].flatten()))
 
 
 def flow(kind):
-    module = filled(Flow(FlowConfig(kind=kind, width=4, hidden=3, integrate=TIGHT), STATISTICS))
+    mean, std = STATISTICS.field_mean, STATISTICS.field_std
+    module = filled(Flow(2, kind=kind, width=4, hidden=3, mean=mean, std=std, integrate=TIGHT))
     return torch.cat((module(wave((4, 2), 0.5))[0], module.push(wave((4, 2), 0.7)).flatten()))
 
 
 def neural_sde():
-    module = filled(NeuralSDE(NeuralSDEConfig(width=5, integrate=FIXED), channels=2))
+    module = filled(NeuralSDE(2, width=5, integrate=FIXED))
     return module(wave((3, 2), 0.5), TIMES, seed=3)[0]
 
 
 def sde_net():
-    config = SDENetConfig(dim=3, width=4, integrate=FIXED)
-    module = filled(SDENet(config, shape=(1, 8, 8), classes=3, statistics=STATISTICS))
+    module = filled(SDENet((1, 8, 8), 3, dim=3, width=4, mean=MEAN, std=STD, integrate=FIXED))
     return module(wave((2, 1, 8, 8), 0.5), seed=3, paths=2)[0]
 
 

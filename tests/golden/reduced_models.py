@@ -12,9 +12,10 @@ import torch
 from sciml.core import registry
 from sciml.data import Statistics
 from sciml.solvers.pnode import PNODE, PNODEConfig, SourceConfig
+from sciml.testing import PROBLEMS
 
 FILE = Path(__file__).with_suffix(".json")
-TANK = Path(__file__).parent.parent / "fixtures" / "warm_tank"
+TANK = PROBLEMS / "warm_tank"
 STATISTICS = Statistics(*(torch.tensor(v) for v in ([2.0, 0.4, 0.6], [1.0, 0.2, 0.2], [0.8, 0.5, 0.4], [0.2] * 3)))
 FORMS = ("network", "guess", "hypernetwork", "shape")
 
@@ -28,7 +29,7 @@ def wave(shape, phase):
 def output(form):
     """Coefficients, the source at a few times, and the slope of a few states."""
     config = PNODEConfig(width=4, layers=2, source=SourceConfig(form=form, hyper_width=3))
-    module = PNODE(config, registry.problem(TANK), STATISTICS)
+    module = PNODE(config, registry.find_problem(TANK), STATISTICS)
     parameters = torch.tensor([0.8, 0.5, 0.4]) + 0.15 * wave((3, 3), 0.3)
     with torch.no_grad():
         for i, parameter in enumerate(module.parameters()):

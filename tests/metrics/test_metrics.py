@@ -257,8 +257,12 @@ def test_drift_of_mass():
     assert metrics.drift(torch.tensor([[0.0, 1.0]]))[0, 1].item() == math.inf
 
 
-def test_all_lists_every_function():
-    public = {name for name, value in vars(metrics).items() if callable(value) and not name.startswith("_")}
+def test_all_lists_every_function_and_metric():
+    public = {
+        name
+        for name, value in vars(metrics).items()
+        if (callable(value) or name.isupper()) and not name.startswith("_")
+    }
     assert set(metrics.__all__) == public
 
 

@@ -10,8 +10,8 @@ from torch import nn
 from sciml.core.derivatives import autograd_derivatives
 from sciml.core.domain import Coordinate, Domain
 from sciml.core.errors import UnsupportedError
+from sciml.models import ARCHITECTURES
 from sciml.nn import (
-    ARCHITECTURES,
     LAPLACIAN,
     CoordinateEmbedding,
     Cosine,

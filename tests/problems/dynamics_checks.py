@@ -3,7 +3,7 @@
 import torch
 
 from sciml.core.rng import generator
-from sciml.data import read_card
+from sciml.data import PresetCard, read_card
 from sciml.reference import integrate
 
 GRID_SIZE = ()
@@ -27,7 +27,7 @@ def simulate(problem, params, initial, times):
 
 def stored_times(problem, preset="tiny"):
     """The stored times of a preset."""
-    card = read_card(problem).preset(preset)
+    card = read_card(problem).table(preset, PresetCard)
     return card.dt * torch.arange(card.frames, dtype=torch.float64)
 
 

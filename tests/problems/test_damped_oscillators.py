@@ -22,7 +22,7 @@ from sciml.core import registry
 from sciml.core.capabilities import Evolves, HasDynamics
 from sciml.core.errors import UserError
 from sciml.core.status import Status
-from sciml.data import read_card
+from sciml.data import PresetCard, read_card
 
 PROBLEM = registry.problem("damped_oscillators")
 equations = importlib.import_module("sciml_problems.damped_oscillators.equations")
@@ -173,7 +173,7 @@ def test_declaration():
     assert isinstance(PROBLEM, Evolves)
     assert isinstance(PROBLEM, HasDynamics)
     assert PROBLEM.solver == "latent_ode"
-    small = read_card(PROBLEM).preset("small")
+    small = read_card(PROBLEM).table("small", PresetCard)
     assert (small.trajectories.train, small.trajectories.valid, small.trajectories.test) == (200, 40, 60)
     assert small.frames == 40
     with pytest.raises(UserError, match="no points in space"):

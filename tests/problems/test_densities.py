@@ -10,6 +10,7 @@ from sciml.core import registry, rng
 from sciml.core.capabilities import HasDensity
 from sciml.core.errors import UnknownNameError
 from sciml.data import density_splits, read_card
+from sciml.tasks.density import DensityCard
 
 PROBLEM = registry.problem("densities")
 equations = importlib.import_module("sciml_problems.densities.equations")
@@ -140,7 +141,7 @@ def test_unknown_densities_list_the_known_ones():
 
 @pytest.mark.parametrize("shape", PROBLEM.shapes)
 def test_splits_are_drawn_apart(shape):
-    splits = density_splits(PROBLEM, shape, read_card(PROBLEM).preset("tiny"))
+    splits = density_splits(PROBLEM, shape, read_card(PROBLEM).table("tiny", DensityCard))
     points = torch.cat(list(splits.values()))
     assert points.dtype == torch.float32
     assert len(points.unique(dim=0)) == len(points) == 4000

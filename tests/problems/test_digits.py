@@ -11,6 +11,7 @@ from sciml.core import registry
 from sciml.core.capabilities import Classifies
 from sciml.core.errors import DataError
 from sciml.data import labelled_splits, read_card
+from sciml.tasks.classification import ClassificationCard
 
 PROBLEM = registry.problem("digits")
 reference = importlib.import_module("sciml_problems.digits.reference")
@@ -18,7 +19,7 @@ reference = importlib.import_module("sciml_problems.digits.reference")
 
 @pytest.fixture(scope="module")
 def splits():
-    return labelled_splits(PROBLEM, read_card(PROBLEM).preset("tiny"))
+    return labelled_splits(PROBLEM, read_card(PROBLEM).table("tiny", ClassificationCard))
 
 
 def test_it_is_a_set_of_labelled_pictures():
@@ -83,7 +84,11 @@ def test_a_nearest_neighbour_reads_almost_all_of_them(splits):
 
 def test_the_presets_hold_the_same_samples():
     card = read_card(PROBLEM)
-    assert card.preset("tiny") == card.preset("small") == card.preset("paper")
+    assert (
+        card.table("tiny", ClassificationCard)
+        == card.table("small", ClassificationCard)
+        == card.table("paper", ClassificationCard)
+    )
 
 
 def test_scikit_learn_is_loaded_only_when_pictures_are_asked_for():

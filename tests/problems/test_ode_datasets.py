@@ -12,7 +12,7 @@ SLOW = ("combustor_ignition", "lotka_volterra", "spiral", "stirred_ignition", "v
 
 @pytest.mark.parametrize("name", [*FAST, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)])
 def test_the_tiny_preset_is_made_and_passes_every_check(name):
-    problem = registry.problem(name)
+    problem = registry.find_problem(name)
     dataset = data.generate(problem, "tiny")
     failed = [check for check in data.verify(problem, "tiny") if not check.ok]
     assert not failed

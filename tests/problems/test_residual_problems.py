@@ -12,7 +12,8 @@ from sciml.core import registry
 from sciml.core.capabilities import HasResidual
 from sciml.core.derivatives import autograd_derivatives
 from sciml.core.errors import UnknownNameError
-from sciml.data import CollocationCard, read_card, samples_info, verify
+from sciml.data import read_card
+from sciml.tasks.collocation import CollocationCard
 
 PROBLEMS = [problem for problem in registry.problems().values() if isinstance(problem, HasResidual)]
 CASES = [pytest.param(problem, case, id=f"{problem.name}-{case}") for problem in PROBLEMS for case in problem.cases]
@@ -66,9 +67,9 @@ def test_unknown_cases_list_the_known_ones(problem):
 def test_cards_say_where_solutions_are_examined(problem):
     card = read_card(problem)
     assert tuple(card.presets) == problem.presets
-    assert all(isinstance(preset, CollocationCard) for preset in card.presets.values())
-    assert set(samples_info(problem, "tiny")["cases"]) == set(problem.cases)
-    checks = verify(problem, "tiny")
+    tables = [card.table(preset, CollocationCard) for preset in problem.presets]
+    assert set(tables[0].summary(problem, "1")["cases"]) == set(problem.cases)
+    checks = tables[0].checks(problem)
     assert all(check.ok for check in checks), [check for check in checks if not check.ok]
 
 

@@ -12,7 +12,7 @@ from sciml.core.capabilities import Evolves
 from sciml.core.errors import UserError
 from sciml.core.rng import generator
 from sciml.core.status import Status
-from sciml.data import read_card
+from sciml.data import PresetCard, read_card
 from sciml.reference import Fourier, resample
 
 PROBLEM = registry.problem("shallow_water")
@@ -52,7 +52,7 @@ def relative(a, b):
 @pytest.fixture(scope="module")
 def flows():
     """Four random flows at 32² over the frames of the tiny preset, as the problem makes them."""
-    card = read_card(PROBLEM).preset("tiny")
+    card = read_card(PROBLEM).table("tiny", PresetCard)
     params, initial = draw(4)
     times = torch.arange(card.frames, dtype=torch.float64) * card.dt
     return params, initial, times, PROBLEM.simulate(params, initial, times, GRID)
@@ -304,7 +304,8 @@ def test_declaration():
     assert isinstance(PROBLEM, Evolves)
     assert [field.name for field in PROBLEM.fields] == ["h", "u", "v"]
     assert set(PROBLEM.presets) <= set(read_card(PROBLEM).presets)
-    for preset in read_card(PROBLEM).presets.values():
+    for name in PROBLEM.presets:
+        preset = read_card(PROBLEM).table(name, PresetCard)
         assert PROBLEM.grid(preset.grid).size == preset.grid
 
 
@@ -329,7 +330,7 @@ def test_layer_is_thick_enough_initially():
 
 def test_flow_moves_three_to_six_cells_between_frames_at_64_points():
     """rms speed × dt / dx, the mean over frames and trajectories; the gravity waves stay below a third of the box."""
-    card = read_card(PROBLEM).preset("tiny")
+    card = read_card(PROBLEM).table("tiny", PresetCard)
     grid = PROBLEM.grid((64, 64))
     params, initial = draw(5, grid, seed=1)
     times = torch.arange(0, card.frames, 3, dtype=torch.float64) * card.dt

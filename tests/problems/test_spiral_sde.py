@@ -14,6 +14,7 @@ from sciml.core.status import Status
 from sciml.data import read_card
 from sciml.ode import Brownian, solve_sde
 from sciml.reference import ito_paths
+from sciml.tasks.paths import PathsCard
 
 PROBLEM = registry.problem("spiral_sde")
 equations = importlib.import_module("sciml_problems.spiral_sde.equations")
@@ -42,7 +43,8 @@ def test_its_card_describes_reference_paths():
     assert tuple(card.presets) == PROBLEM.presets
     assert card.licence
     assert card.not_modelled
-    for preset in card.presets.values():
+    for name in card.presets:
+        preset = card.table(name, PathsCard)
         assert preset.paths.test >= 4000
         assert preset.step <= 0.005
 
@@ -77,7 +79,7 @@ def by_sosri():
 
 def by_chords():
     """The reference of the dataset, which shares no code with the other two."""
-    step = read_card(PROBLEM).preset("tiny").step
+    step = read_card(PROBLEM).table("tiny", PathsCard).step
     functions = [lambda t, u: PROBLEM.drift(t, u, {}), lambda t, u: PROBLEM.diffusion(t, u, {})]
     return ito_paths(
         *functions, PROBLEM.start(), PROBLEM.times(), paths=2000, step=step, generator=generator(1, "chords")
@@ -95,8 +97,8 @@ def test_moments_of_independent_schemes_agree(paths, scheme):
         kurtosis = centred.pow(4).mean(0) - variance.mean(0) ** 2
         return (states.mean(0), variance.mean(0) / len(states)), (variance.mean(0), kurtosis / len(states))
 
-    for (value, error), (rival, its_error) in zip(moments(paths), moments(other), strict=True):
-        score = (value - rival)[1:].abs() / (error + its_error)[1:].sqrt()
+    for (value, error), (baseline, its_error) in zip(moments(paths), moments(other), strict=True):
+        score = (value - baseline)[1:].abs() / (error + its_error)[1:].sqrt()
         assert score.max() < 4
 
 

@@ -8,7 +8,7 @@ from task_runs import FIXTURES, RUNS, task_problem
 def task_folders(tmp_path_factory):
     """A finished run of every task without space, with its page; nobody changes them."""
     from sciml.report import write_run
-    from sciml.study import run
+    from sciml.study import RunRequest, run
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SCIML_HOME", str(tmp_path_factory.mktemp("home")))
@@ -16,7 +16,12 @@ def task_folders(tmp_path_factory):
         for task, (problem, solver, settings) in RUNS.items():
             steps = ["train.steps=2", "train.evaluate_every=1"]
             made = run(
-                FIXTURES / problem, solver=solver, settings=[*settings, *steps], out=tmp_path_factory.mktemp(task)
+                RunRequest(
+                    problem=FIXTURES / problem,
+                    solver=solver,
+                    settings=[*settings, *steps],
+                    out=tmp_path_factory.mktemp(task),
+                )
             )
             found[task] = made.folder
             write_run(made.folder, problem=task_problem(task))

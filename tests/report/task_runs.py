@@ -1,10 +1,9 @@
 """The smallest real run of every task without space."""
 
-from pathlib import Path
-
 from sciml.core import registry
+from sciml.testing import PROBLEMS
 
-FIXTURES = Path(__file__).parents[1] / "fixtures"
+FIXTURES = PROBLEMS
 RUNS = {
     "trajectories": ("plane_rotation", "neural_ode", ["baselines=['linear_ode']", "task.window=5"]),
     "series": ("plane_rotation", "latent_ode", ["baselines=['gru']"]),
@@ -17,4 +16,4 @@ RUNS = {
 
 def task_problem(task):
     """The problem of a task's run."""
-    return registry.problem(FIXTURES / RUNS[task][0])
+    return registry.find_problem(FIXTURES / RUNS[task][0])

@@ -9,8 +9,8 @@ from PIL import Image
 from report_builders import NAMES, TITLES, Page, make_problem, make_run
 
 from sciml.core.errors import DataError, UserError
+from sciml.draw import format_number
 from sciml.report import read_run, write_run
-from sciml.report._words import format_number
 from sciml.study import Record
 
 HOSTILE = '<script>alert(1)</script> & "quotes" \'n $\\frac$ _under'
@@ -126,10 +126,10 @@ def test_same_inputs_give_the_same_bytes(written, tmp_path):
 def test_diverged_run_is_told_in_words(tmp_path):
     folder = make_run(tmp_path / "run", diverge=True)
     text = Page(write_run(folder, problem=make_problem()).read_text(encoding="utf-8")).text
-    assert "SineNet breaks down in 1 of 5 test rollouts" in text
+    assert "SineNet fails on 1 of 5 test rollouts" in text
     assert "4 ok, 1 diverged" in text
     assert "not finite" in text
-    assert "left the finite numbers in 1 of 5 samples" in text
+    assert "is not finite in 1 of 5 samples" in text
     assert "test sample 2, diverged" in text  # the worst sample is the one that broke down
     assert " nan" not in text.lower()
     assert " inf " not in text.lower()
@@ -212,7 +212,7 @@ def test_command_names_changed_settings(written, tmp_path, monkeypatch):
         def recipe(self, preset):
             return Recipe()
 
-    monkeypatch.setattr("sciml.core.registry.solver", lambda key: Solver())
+    monkeypatch.setattr("sciml.report._run_page.find_solver", lambda key: Solver())
     folder = _fresh(written, tmp_path)
     recipe = {"train": {"steps": 50, "clip": 1.0}, "model": {"waves": 2}, "baselines": []}
     (folder / "config.json").write_text(json.dumps({"problem_path": "./torus waves", "recipe": recipe}))

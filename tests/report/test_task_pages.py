@@ -25,17 +25,20 @@ FIGURES = {
     "paths": {"mean-x.svg", "deviation-y.svg", "paths-x.svg", "paths-plane.svg"},
 }
 WORDS = {
-    "trajectories": ("is given the first state and predicts the 16 that follow", "function evaluations (NFE)",
+    "trajectories": ("is given the initial state and predicts the 16 that follow", "function evaluations (NFE)",
                      "Phase portrait", "The worst case", "distance from the origin", "Error against work"),
-    "series": ("Dots are all that Latent ODE saw of it", "nothing was observed", "Error inside and outside",
+    "series": ("Dots are the observations Latent ODE was given", "nothing was observed",
+               "Interpolation and extrapolation error",
                "RMSE, after the last observation time", "one value", "in a batch of series"),
-    "classification": ("test samples", "Who is taken for whom", "origin", "of 15", "Tolerance against cost",
+    "classification": ("test samples", "Confusion matrix", "origin", "of 15", "Tolerance against cost",
                        "10⁻¹", "negative log-likelihood", "operations per sample"),
     "density": ("Kullback–Leibler divergence", "integral of the density", "test points", "truth",
                 "Kernel density, drawn", "Three spots, gaussian: "),
-    "collocation": ("is told the equation and its conditions", "Error of temperature", "Residual of the equations",
-                    "faults of conditions (RMS)", "Error against time", "What was found", "D = "),
-    "paths": ("Mean and spread", "A few paths", "RMSE of the variance", "for want of paths alone",
+    "collocation": ("is given the equation with its boundary and initial conditions", "Error of temperature",
+                    "Residual of the equations",
+                    "boundary and initial condition residual (RMS)", "Error against time", "Identified parameters",
+                    "D = "),
+    "paths": ("Mean and standard deviation", "Sample paths", "RMSE of the variance", "from sampling alone",
               "squared error expected of perfect paths"),
 }  # fmt: skip
 TASKS = list(RUNS)
@@ -116,7 +119,7 @@ def test_a_task_without_a_view_has_a_page_of_tables(task_folders, tmp_path):
     page = Page(write_run(folder, problem=task_problem("paths")).read_text(encoding="utf-8"))
     assert "operations per answer" in page.text
     assert "Training" in page.text
-    assert "Mean and spread" not in page.text
+    assert "Sample paths" not in page.text
 
 
 def test_points_of_a_sweep_are_in_its_table_and_not_among_the_metrics(task_folders):

@@ -1,14 +1,14 @@
-"""Grids, problems and specifications that the solver tests share."""
+"""Grids, problems and contexts that the solver tests share."""
 
 import pytest
 import torch
 
 from sciml.core import registry
-from sciml.core.problem import Field, Problem
+from sciml.core.capabilities import HasTrajectories
+from sciml.core.problem import Field
 from sciml.core.types import Axis, Grid
 from sciml.data import Statistics
-from sciml.tasks.forecast import ForecastConfig
-from sciml.train import Spec
+from sciml.tasks.forecast import ForecastContext
 
 
 def make_grid(height, width, y="periodic", x="periodic"):
@@ -23,13 +23,13 @@ def grid():
 @pytest.fixture
 def problem(advection):
     """Two fields, one parameter, periodic."""
-    return registry.problem(advection)
+    return registry.find_problem(advection)
 
 
 @pytest.fixture
 def bare():
     """Three fields and no parameters: all a network asks of a problem."""
-    return Problem(
+    return HasTrajectories(
         name="bare",
         title="bare",
         equation="",
@@ -40,13 +40,13 @@ def bare():
 
 
 @pytest.fixture
-def spec():
-    """Specification of a model on a grid, with trivial statistics."""
+def context():
+    """What a forecaster is told of data on a grid, with trivial statistics."""
 
-    def make(model, grid, *, history=2, fields=2, parameters=1):
+    def make(grid, *, history=2, fields=2, parameters=1):
         statistics = Statistics(
             torch.zeros(fields), torch.ones(fields), torch.zeros(parameters), torch.ones(parameters)
         )
-        return Spec(model, ForecastConfig(history=history), grid, statistics)
+        return ForecastContext(grid=grid, statistics=statistics, history=history, dt=0.25, steps=8)
 
     return make

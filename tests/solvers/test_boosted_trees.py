@@ -1,17 +1,15 @@
 """Boosted trees of an outcome: the same as the library's, saved as tensors, honest about what they cannot tell."""
 
-from pathlib import Path
-
 import pytest
 import torch
 
 from sciml.core import registry
 from sciml.data import Statistics
 from sciml.solvers.baselines import BoostedTreesConfig, BoostedTreesSolver
-from sciml.tasks.trajectories import Start, Trajectories, TrajectoriesConfig, TrajectoryBatch
-from sciml.train import Spec
+from sciml.tasks.trajectories import TRAJECTORIES, Start, TrajectoriesConfig, TrajectoriesContext, TrajectoryBatch
+from sciml.testing import PROBLEMS
 
-TANK = Path(__file__).parents[1] / "fixtures" / "warm_tank"
+TANK = PROBLEMS / "warm_tank"
 SOLVER, TIMES = BoostedTreesSolver(), torch.linspace(0, 8, 5)
 CONFIG = BoostedTreesConfig(trees=40, frames=8, depths=(1, 2), folds=3)
 
@@ -38,12 +36,11 @@ class Runaways:
         return Start(self.states[:, 0], self.parameters, TIMES)
 
     def fitted(self, config=CONFIG):
-        problem = registry.problem(TANK)
+        problem = registry.find_problem(TANK)
         moments = [v for x in (self.states.flatten(0, 1), self.parameters) for v in (x.mean(0), x.std(0) + 1e-6)]
-        module = SOLVER.build(
-            problem, Spec(config, TrajectoriesConfig(window=None), problem.grid(()), Statistics(*moments))
-        )
-        assert SOLVER.fit(module, self)
+        context = TrajectoriesContext(statistics=Statistics(*moments), dt=2.0, frames=len(TIMES))
+        module = SOLVER.build(problem, config, context)
+        assert SOLVER.solve_closed_form(module, self)
         return module
 
 
@@ -103,18 +100,20 @@ def test_weights_hold_everything():
 
 
 def test_it_needs_an_outcome(rotation):
-    answer = SOLVER.supports(registry.problem(rotation))
+    answer = SOLVER.supports(registry.find_problem(rotation))
     assert not answer.ok and "no outcome" in answer.reason
 
 
 def test_in_the_task_its_chance_is_what_is_scored(tmp_path, monkeypatch):
     monkeypatch.setenv("SCIML_HOME", str(tmp_path))
-    task = Trajectories.prepare(registry.problem(TANK), "tiny", TrajectoriesConfig(window=None))
+    bench = TRAJECTORIES.prepare(registry.find_problem(TANK), "tiny", TrajectoriesConfig(window=None))
     config = BoostedTreesConfig(trees=20, frames=64, depths=(1,), folds=3)
-    module = SOLVER.build(task.problem, Spec(config, task.settings, task.grid, task.statistics))
-    SOLVER.fit(module, task.examples)
-    found = task.examine(SOLVER, module)
-    chance = SOLVER.predict(module, task._starts("test")).stats["chance"]
-    true = task.problem.chance(task.source.split("test").states, {}) > 0.5
+    module = SOLVER.build(bench.problem, config, bench.context)
+    SOLVER.solve_closed_form(module, bench.examples)
+    found = bench.examine(SOLVER, module)
+    test = bench.source.split("test")
+    start = Start(test.states[:, 0], test.parameters, bench.source.layout.times.float())
+    chance = SOLVER.predict(module, start).stats["chance"]
+    true = bench.problem.chance(test.states, {}) > 0.5
     assert found.metrics["outcome/accuracy"] == float(((chance > 0.5) == true).double().mean())
     assert found.arrays["chance"].values.tolist() == chance.tolist()

@@ -9,11 +9,10 @@ from torch.distributions import MultivariateNormal
 from sciml.core.capabilities import HasDensity
 from sciml.core.errors import ConfigError
 from sciml.core.problem import Field
-from sciml.core.types import Grid
 from sciml.data import Statistics
 from sciml.solvers.baselines import KDEConfig, KDESolver, RealNVPConfig, RealNVPSolver
-from sciml.tasks.density import DensityConfig, PointBatch, Points
-from sciml.train import Spec, load_weights, save_weights
+from sciml.tasks.density import DensityContext, PointBatch, PointExamples, Points
+from sciml.train import load_weights, save_weights
 
 
 class Plane(HasDensity):
@@ -45,17 +44,6 @@ PROBLEM = Plane(
 FLOW, KERNELS = RealNVPConfig(couplings=6, width=16), KDEConfig(centres=600, bandwidths=8)
 
 
-class Examples:
-    def __init__(self, points):
-        self.points = points
-
-    def __len__(self):
-        return len(self.points)
-
-    def batch(self, indices, generator):
-        return PointBatch(self.points[indices])
-
-
 @pytest.fixture(scope="module")
 def points():
     return PROBLEM.sample("arcs", 1000, torch.Generator().manual_seed(0))
@@ -64,7 +52,7 @@ def points():
 def build(solver, model, points):
     torch.manual_seed(0)
     statistics = Statistics(points.mean(0), points.std(0), torch.zeros(0), torch.ones(0))
-    return solver.build(PROBLEM, Spec(model, DensityConfig(), Grid(), statistics))
+    return solver.build(PROBLEM, model, DensityContext(statistics=statistics))
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +72,7 @@ def flow(points):
 def kernels(points):
     solver = KDESolver()
     module = build(solver, KERNELS, points)
-    assert solver.fit(module, Examples(points)) is True
+    assert solver.solve_closed_form(module, PointExamples(points)) is True
     return solver, module
 
 
@@ -212,7 +200,7 @@ def test_the_kernels_are_those_of_scikit_learn(kernels, points):
 def test_the_width_is_the_one_that_predicts_best(points):
     """Against a leave-one-out score computed here, within a step of the widths tried."""
     solver, module = KDESolver(), build(KDESolver(), KDEConfig(centres=400, bandwidths=12), points)
-    solver.fit(module, Examples(points))
+    solver.solve_closed_form(module, PointExamples(points))
     x = module.units.standardise(points)[torch.linspace(0, 999, 400).long()].double()
     squares = torch.cdist(x, x).square().fill_diagonal_(torch.inf)
     widths = torch.logspace(math.log10(0.02), 0, 12, dtype=torch.float64)

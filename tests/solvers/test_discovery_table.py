@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
+import torch
 
-from sciml.core import registry
 from sciml.core.errors import DataError, UserError
-from sciml.solvers.discovery import FormulaError, discover, full_equations, parse_values, read_table
+from sciml.discovery import FormulaError, TableData, parse_values, read_table
 
 KNOWN = "x' = a*x; y' = -d*y"
 
@@ -35,31 +35,62 @@ def write(tmp_path):
     return put
 
 
-def test_a_table_gives_the_equation_and_its_scalars(write):
+def test_a_table_gives_the_equation_and_its_scalars(write, discovered):
     problem = read_table(write(orbits()), KNOWN)
     assert len(problem.tables) == 3, "the last of four is held out"
-    found = discover(problem, solver=registry.solver("spline_derivative"), engine="sparse")
-    scalars, rest = problem.split_scalars([component.expr for component in found.components])
-    assert scalars["a"] == pytest.approx(1.3, rel=0.02)
-    assert scalars["d"] == pytest.approx(1.8, rel=0.02)
-    assert [str(sorted(map(str, expr.free_symbols))) for expr in rest] == ["['x', 'y']"] * 2
-    assert found.forecast.error < 0.03
-    assert full_equations(found)[0].startswith("x' = 1.3")
-    assert any("a, d" in note for note in found.identifiability.notes)
+    record = discovered(problem.source)
+    details = record.conclusion.details
+    assert details["scalars"]["a"] == pytest.approx(1.3, rel=0.02)
+    assert details["scalars"]["d"] == pytest.approx(1.8, rel=0.02)
+    assert details["scalar_words"][0].startswith("a = 1.3")
+    assert details["forecast"]["relative_l2"] < 0.03
+    assert details["full_equations"][0].startswith("x' = 1.3")
+    assert details["full_equations"][0].count("x*y") == 1
+    assert any("a, d" in note for note in details["identifiability"]["notes"])
 
 
-def test_scalars_can_be_given(write):
+def test_scalars_can_be_given(write, discovered):
     problem = read_table(write(orbits()), KNOWN, parse_values(["a=1.3", "d=1.8"]))
     assert problem.multipliers == {}
-    found = discover(problem, solver=registry.solver("spline_derivative"), engine="sparse")
-    assert [len(expr.free_symbols) for expr in (c.expr for c in found.components)] == [2, 2]
+    equations = discovered(problem.source).conclusion.details["equations"]
+    assert all(formula.endswith("*x*y") for formula in equations.values())
 
 
-def test_a_single_trajectory_is_flagged(write):
-    problem = read_table(write(orbits(count=1)), KNOWN)
-    found = discover(problem, solver=registry.solver("spline_derivative"))
-    assert not found.identifiability.identifiable
-    assert found.components == ()
+def test_a_single_trajectory_is_flagged(write, discovered):
+    details = discovered(read_table(write(orbits(count=1)), KNOWN).source).conclusion.details
+    assert not details["identifiability"]["identifiable"]
+    assert details["components"] == {}
+
+
+def test_a_table_comes_back_from_what_a_run_keeps(write):
+    problem = read_table(write(orbits()), KNOWN, {"a": 1.3})
+    again = TableData.model_validate_json(problem.source.model_dump_json()).problem()
+    assert again.source.digest == problem.source.digest
+    assert (again.known_terms, again.multipliers) == (problem.known_terms, problem.multipliers)
+    assert all(torch.equal(a.values, b.values) for a, b in zip(again.tables, problem.tables, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"columns": ("x", "__import__")}, "cannot be called"),
+        ({"columns": ("x", "x")}, "cannot be called"),
+        ({"columns": ("x",)}, "wrong shape"),
+        ({"trajectories": (torch.zeros(9, 3).double(),)}, "not in order"),
+    ],
+)
+def test_a_stored_table_that_is_not_in_order_is_refused(changes, fault):
+    rows = torch.arange(27.0).view(9, 3).double()
+    whole = {"title": "mine", "columns": ("x", "y"), "known": KNOWN, "trajectories": (rows,)}
+    TableData(**whole)
+    with pytest.raises(UserError, match=fault):
+        TableData(**{**whole, **changes})
+
+
+def test_points_and_noise_of_a_table_are_its_own(write, discovered):
+    source = read_table(write(orbits()), KNOWN).source
+    with pytest.raises(UserError, match=r"Leave out task\.points"):
+        discovered(source, points=8)
 
 
 def change(row, text):
@@ -136,4 +167,4 @@ def test_the_verb_needs_one_source(tmp_path):
     with pytest.raises(UserError, match="either a problem or a table"):
         sciml.discover(out=tmp_path)
     with pytest.raises(UserError, match="does not look for hidden terms"):
-        sciml.discover("lotka_volterra_hidden", solver="unet", out=tmp_path)
+        sciml.discover("lotka_volterra", solver="unet", out=tmp_path)

@@ -1,17 +1,15 @@
 """Regressions from parameters to whole trajectories: they interpolate, generalise, and see the training split only."""
 
-from pathlib import Path
-
 import pytest
 import torch
 
 from sciml.core import registry, rng
-from sciml.core.capabilities import Evolves
+from sciml.core.capabilities import Evolves, HasTrajectories
 from sciml.core.errors import ConfigError
 from sciml.core.problem import Field, Parameter, Problem
 from sciml.core.status import Status
-from sciml.core.types import Grid
 from sciml.data import Statistics
+from sciml.nn import Units
 from sciml.solvers.baselines import (
     GaussianProcess,
     GaussianProcessConfig,
@@ -21,17 +19,17 @@ from sciml.solvers.baselines import (
     MLPRegressionConfig,
     MLPRegressionSolver,
 )
-from sciml.solvers.baselines._units import Units
-from sciml.tasks.trajectories import Start, Trajectories, TrajectoriesConfig, TrajectoryBatch
-from sciml.train import Spec, TrainConfig, Trainer
+from sciml.tasks.trajectories import TRAJECTORIES, Start, TrajectoriesConfig, TrajectoriesContext, TrajectoryBatch
+from sciml.testing import PROBLEMS
+from sciml.train import TrainConfig, Trainer
 
-TANK = Path(__file__).parent.parent / "fixtures" / "warm_tank"
+TANK = PROBLEMS / "warm_tank"
 TIMES = torch.linspace(0, 2, 21)
 CLOSED = (
     (KernelRidgeSolver(), KernelRidgeConfig(samples=40, frames=24, gammas=(0.03, 0.3), alphas=(1e-8, 1e-4))),
     (GaussianProcessSolver(), GaussianProcessConfig(samples=40, frames=24, modes=6, restarts=0)),
 )
-PROBLEM = Problem(
+PROBLEM = HasTrajectories(
     name="waves",
     title="waves",
     equation="",
@@ -58,9 +56,9 @@ class Examples:
     def batch(self, indices, generator):
         return TrajectoryBatch(self.states[indices], self.times, self.parameters[indices])
 
-    def spec(self, model):
+    def context(self):
         moments = [v for x in (self.states.flatten(0, 1), self.parameters) for v in (x.mean(0), x.std(0))]
-        return Spec(model, TrajectoriesConfig(window=None), Grid(), Statistics(*moments))
+        return TrajectoriesContext(statistics=Statistics(*moments), dt=0.1, frames=len(TIMES))
 
     def start(self):
         return Start(self.states[:, 0], self.parameters, self.times)
@@ -68,8 +66,8 @@ class Examples:
 
 def fitted(solver, model, examples):
     rng.seed_everything(0)
-    module = solver.build(PROBLEM, examples.spec(model))
-    assert solver.fit(module, examples)
+    module = solver.build(PROBLEM, model, examples.context())
+    assert solver.solve_closed_form(module, examples)
     return module
 
 
@@ -106,8 +104,8 @@ def test_a_gaussian_process_doubts_far_from_its_points():
 def test_the_network_learns_by_the_trainer(tmp_path):
     known, solver = Examples(30), MLPRegressionSolver()
     rng.seed_everything(0)
-    module = solver.build(PROBLEM, known.spec(MLPRegressionConfig(width=16, layers=2)))
-    assert not solver.fit(module, known)
+    module = solver.build(PROBLEM, MLPRegressionConfig(width=16, layers=2), known.context())
+    solver.initialise(module, known)
     other = Examples(20, seed=1)
 
     def score(candidate):
@@ -136,30 +134,29 @@ def test_between_and_beyond_the_training_times(solver, model):
 @pytest.mark.parametrize(("solver", "model"), CLOSED, ids=lambda v: getattr(v, "key", ""))
 def test_nothing_of_another_split_is_seen(solver, model, monkeypatch):
     """Scalers, modes and points come from the training split: other splits may hold anything."""
-    tank = registry.problem(TANK)
-    task = Trajectories.prepare(tank, "tiny", TrajectoriesConfig(window=None))
-    train = task.source.split("train")
+    tank = registry.find_problem(TANK)
+    bench = TRAJECTORIES.prepare(tank, "tiny", TrajectoriesConfig(window=None))
+    train = bench.source.split("train")
     expected = train.states[train.good].double().mean((0, 1))
-    torch.testing.assert_close(task.statistics.field_mean.double(), expected, rtol=1e-5, atol=0)
+    torch.testing.assert_close(bench.context.statistics.field_mean.double(), expected, rtol=1e-5, atol=0)
     parameters = train.parameters[train.good].double().std(0, correction=0)
-    torch.testing.assert_close(task.statistics.parameter_std.double(), parameters, rtol=1e-5, atol=0)
+    torch.testing.assert_close(bench.context.statistics.parameter_std.double(), parameters, rtol=1e-5, atol=0)
     model = model.model_copy(update={"frames": 40})
-    spec = Spec(model, task.settings, task.grid, task.statistics)
 
     def weights():
-        module = solver.build(tank, spec)
-        solver.fit(module, task.examples)
+        module = solver.build(tank, model, bench.context)
+        solver.solve_closed_form(module, bench.examples)
         return module.state_dict()
 
-    first, split = weights(), type(task.source).split
+    first, split = weights(), type(bench.source).split
     monkeypatch.setattr(
-        type(task.source), "split",
+        type(bench.source), "split",
         lambda self, name: split(self, name) if name == "train" else pytest.fail(f"it asked for {name}"),
     )  # fmt: skip
     again = weights()
     assert all(torch.equal(first[key], again[key]) for key in first)
     count = len(train.good)
-    module = solver.build(tank, spec)
+    module = solver.build(tank, model, bench.context)
     points = first["points"] if "points" in first else first["coefficients.points"][0]
     known = module.frames.units.known(train.parameters[train.good])
     torch.testing.assert_close(points[:count].float(), known, rtol=1e-5, atol=1e-6)
@@ -184,12 +181,13 @@ def test_without_parameters_there_is_nothing_to_regress_on():
 
     free = Free(name="free", title="", equation="", fields=PROBLEM.fields, boundary={}, citation="")
     assert "no parameters" in KernelRidgeSolver().supports(free).reason
-    assert not KernelRidgeSolver().supports(PROBLEM).ok
+    bare = Problem(name="bare", title="", equation="", fields=PROBLEM.fields, boundary={}, citation="")
+    assert "no trajectories" in KernelRidgeSolver().supports(bare).reason
 
 
 def test_a_gaussian_process_states_summaries_by_processes_of_their_own():
     """Of the peak, which is a smooth function of the parameters, better than its own trajectories' peaks are."""
-    tank = registry.problem(TANK)
+    tank = registry.find_problem(TANK)
     times = torch.linspace(0, 8, 33, dtype=torch.float64)
     generator = torch.Generator().manual_seed(0)
     draws = [tank.draw(generator) for _ in range(40)]

@@ -5,14 +5,14 @@ import dataclasses
 import pytest
 import torch
 
-from sciml.core.problem import Field, Problem
-from sciml.core.types import Grid
+from sciml.core.capabilities import HasTrajectories
+from sciml.core.problem import Field
 from sciml.data import Statistics
 from sciml.solvers.baselines import GRUConfig, GRUSolver
-from sciml.tasks.series import SeriesBatch, SeriesConfig
-from sciml.train import Spec, count_parameters, match_parameters
+from sciml.tasks.series import SeriesBatch, SeriesContext
+from sciml.train import count_parameters, match_parameters
 
-PROBLEM = Problem(
+PROBLEM = HasTrajectories(
     name="plane",
     title="plane",
     equation="",
@@ -39,7 +39,7 @@ def build(batch, **model):
     torch.manual_seed(0)
     flat = batch.targets.flatten(0, 1)
     statistics = Statistics(flat.mean(0), flat.std(0), torch.zeros(0), torch.ones(0))
-    module = SOLVER.build(PROBLEM, Spec(GRUConfig(**model), SeriesConfig(), Grid(), statistics))
+    module = SOLVER.build(PROBLEM, GRUConfig(**model), SeriesContext(statistics=statistics, times=batch.times, dt=0.5))
 
     class Examples:
         def batch(self, indices, generator):
@@ -48,7 +48,7 @@ def build(batch, **model):
         def __len__(self):
             return len(batch)
 
-    assert SOLVER.fit(module, Examples()) is False
+    SOLVER.initialise(module, Examples())
     return module
 
 
@@ -126,8 +126,8 @@ def test_gradients_are_finite(look_ahead):
 def test_its_knob_sets_its_size():
     batch = waves(count=2)
     statistics = Statistics(torch.zeros(2), torch.ones(2), torch.zeros(0), torch.ones(0))
-    spec = Spec(GRUConfig(), SeriesConfig(), Grid(), statistics)
-    model = match_parameters(SOLVER, PROBLEM, spec, 60_000)
+    context = SeriesContext(statistics=statistics, times=batch.times, dt=0.5)
+    model = match_parameters(SOLVER, PROBLEM, GRUConfig(), context, 60_000)
     assert abs(count_parameters(build(batch, **model.model_dump())) - 60_000) < 2000
 
 

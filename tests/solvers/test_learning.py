@@ -31,38 +31,40 @@ def data(problem):
 
 def error(network, states, condition):
     with torch.no_grad():
-        return float(metrics.scaled_l2(network(states[:, :2], condition), states[:, 2:]).mean())
+        return float(metrics.scaled_l2(network(states[:, :2].flatten(1, 2), condition), states[:, 2]).mean())
 
 
-def trained(solver, model, data, problem, spec, *, steps, rate, seed=0):
+def trained(solver, model, data, problem, context, *, steps, rate, seed=0):
     grid, states, condition = data
     torch.manual_seed(seed)
-    network = solver.network(problem, spec(model, grid))
+    network = solver.network(problem, model, context(grid))
     optimiser = torch.optim.AdamW(network.parameters(), lr=rate)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps)
     for _ in range(steps):
         rows = torch.randint(0, 32, (8,))
         optimiser.zero_grad()
-        metrics.scaled_l2(network(states[rows, :2], condition[rows]), states[rows, 2:]).mean().backward()
+        metrics.scaled_l2(network(states[rows, :2].flatten(1, 2), condition[rows]), states[rows, 2]).mean().backward()
         optimiser.step()
         schedule.step()
     return error(network, states[32:], condition[32:])
 
 
 @pytest.mark.parametrize("key", sorted(NETWORKS))
-def test_it_learns_to_carry_tracers(key, data, problem, spec):
+def test_it_learns_to_carry_tracers(key, data, problem, context):
     _, states, _ = data
     persistence = float(metrics.scaled_l2(states[32:, 1:2], states[32:, 2:]).mean())
     solver, model = NETWORKS[key]
-    assert trained(solver, model, data, problem, spec, steps=60, rate=1e-2) < 0.8 * persistence
+    assert trained(solver, model, data, problem, context, steps=60, rate=1e-2) < 0.8 * persistence
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
-def test_circular_padding_beats_zeros_on_periodic_data(seed, data, problem, spec):
+def test_circular_padding_beats_zeros_on_periodic_data(seed, data, problem, context):
     solver, model = NETWORKS["sinenet"]
     circular, zeros = (
-        trained(solver, model.model_copy(update={"padding": p}), data, problem, spec, steps=400, rate=1e-2, seed=seed)
+        trained(
+            solver, model.model_copy(update={"padding": p}), data, problem, context, steps=400, rate=1e-2, seed=seed
+        )
         for p in ("circular", "zeros")
     )
     assert circular < 0.5 * zeros

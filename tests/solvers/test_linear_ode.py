@@ -3,18 +3,17 @@
 import pytest
 import torch
 
-from sciml.core.problem import Field, Problem
+from sciml.core.capabilities import HasTrajectories
+from sciml.core.problem import Field
 from sciml.core.status import Status
-from sciml.core.types import Grid
 from sciml.data import Statistics
 from sciml.solvers.baselines import LinearODEConfig, LinearODESolver
-from sciml.tasks.trajectories import Start, TrajectoriesConfig, TrajectoryBatch
-from sciml.train import Spec
+from sciml.tasks.trajectories import Start, TrajectoriesContext, TrajectoryBatch
 
 MATRIX = torch.tensor([[-0.1, 2.0], [-1.5, -0.3]], dtype=torch.float64)
 COUPLING = torch.tensor([[0.3], [-0.7]], dtype=torch.float64)
 CONSTANT = torch.tensor([0.5, -0.2], dtype=torch.float64)
-PROBLEM = Problem(
+PROBLEM = HasTrajectories(
     name="plane",
     title="plane",
     equation="",
@@ -65,12 +64,13 @@ def windows(dt=0.1, count=30, frames=10, matrix=MATRIX, noise=0.0):
 
 
 def build(examples, **model):
-    return SOLVER.build(PROBLEM, Spec(LinearODEConfig(**model), TrajectoriesConfig(), Grid(), examples.statistics))
+    context = TrajectoriesContext(statistics=examples.statistics, dt=0.1, frames=len(examples.times))
+    return SOLVER.build(PROBLEM, LinearODEConfig(**model), context)
 
 
 def fitted(examples, **model):
     module = build(examples, **model)
-    assert SOLVER.fit(module, examples) is True
+    assert SOLVER.solve_closed_form(module, examples) is True
     return module
 
 

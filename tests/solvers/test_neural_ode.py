@@ -7,8 +7,9 @@ import torch
 
 from sciml.core.config import override
 from sciml.data import Statistics
-from sciml.solvers.neural_ode import Dynamics, DynamicsConfig, IntegrateConfig, NeuralODESolver, RegulariseConfig
-from sciml.tasks.trajectories import Start, TrajectoryBatch
+from sciml.models import Dynamics, IntegrateConfig, RegulariseConfig
+from sciml.solvers.neural_ode import NeuralODESolver
+from sciml.tasks.trajectories import Start, TrajectoriesContext, TrajectoryBatch
 from sciml.train import count_parameters
 
 TIMES = torch.linspace(0, 1, 6, dtype=torch.float64)
@@ -26,7 +27,7 @@ def statistics(parameters=1):
 def model(parameters=1, seed=0, **settings):
     torch.manual_seed(seed)
     settings = {"width": 8, "integrate": IntegrateConfig(rtol=1e-8, atol=1e-8)} | settings
-    return Dynamics(DynamicsConfig(**settings), statistics(parameters)).double()
+    return Dynamics(2, parameters=parameters, units=statistics(parameters), **settings).double()
 
 
 def batch(count=6, parameters=1, seed=1):
@@ -49,14 +50,12 @@ def test_added_components_start_at_zero_and_are_dropped():
 
 def test_added_components_let_paths_cross():
     """x -> -x on the line is no flow of dx/dt = f(x); one added component is enough for it (Dupont et al.)."""
-    none = torch.zeros(0)
-    stats = Statistics(torch.zeros(1), torch.ones(1), none, none)
     x = torch.linspace(-1, 1, 8)[:, None]
     rows = TrajectoryBatch(torch.stack((x, -x), 1), torch.tensor([0.0, 1.0]), torch.zeros(8, 0))
     losses = []
     for augment in (0, 1):
         torch.manual_seed(0)
-        module = Dynamics(DynamicsConfig(width=16, augment=augment, integrate=IntegrateConfig(rtol=1e-3)), stats)
+        module = Dynamics(1, width=16, augment=augment, integrate=IntegrateConfig(rtol=1e-3))
         optimiser = torch.optim.Adam(module.parameters(), 3e-2)
         for _ in range(40):
             optimiser.zero_grad()
@@ -101,9 +100,9 @@ def test_cubes_are_those_of_the_physical_state():
 
 
 def test_the_published_spiral_network():
-    none = torch.zeros(0)
-    recipe = NeuralODESolver().recipe("paper")
-    module = Dynamics(recipe.model, Statistics(torch.zeros(2), torch.ones(2), none, none))
+    published = NeuralODESolver().recipe("paper").model
+    names = ("width", "layers", "nonlinearity", "features", "augment", "rate")
+    module = Dynamics(2, **{name: getattr(published, name) for name in names})
     assert count_parameters(module) == 2 * 50 + 50 + 50 * 2 + 2
     y = torch.tensor([[2.0, 0.0]])
     first, last = module.block.field.network.layers[0], module.block.field.network.layers[2]
@@ -120,7 +119,7 @@ def test_scales_are_measured_from_the_data_before_training():
             return batch()
 
     module, solver = model(features="cube", augment=1), NeuralODESolver()
-    assert solver.fit(module, Examples()) is False
+    solver.initialise(module, Examples())
     z = batch().states / statistics().field_std
     slopes = (z.diff(dim=1) / TIMES.diff()[:, None]).square().mean((0, 1)).sqrt()
     field = module.block.field
@@ -128,7 +127,7 @@ def test_scales_are_measured_from_the_data_before_training():
     cubes = (z**3).square().mean((0, 1)).sqrt()
     torch.testing.assert_close(field.scale, torch.cat((cubes, cubes.mean()[None])))
     fixed = model(rate=2.5)
-    solver.fit(fixed, Examples())
+    solver.initialise(fixed, Examples())
     assert torch.equal(fixed.block.field.rate, torch.full((2,), 2.5).double())
 
 
@@ -195,11 +194,12 @@ def test_a_trained_module_can_be_copied_and_its_weights_moved():
     }
 
 
-def test_settings_reach_the_block():
+def test_settings_reach_the_block(bare):
     recipe = override(
         NeuralODESolver().recipe("tiny"),
         ["model.regularise.kind=er", "model.regularise.coefficient=5.0", "model.integrate.method=dopri5"],
     )
-    module = Dynamics(recipe.model, statistics())
+    context = TrajectoriesContext(statistics=statistics(), dt=0.2, frames=6)
+    module = NeuralODESolver().build(bare, recipe.model, context)
     assert module.block.method.name == "dopri5"
     assert module.block.policy.config.weight(0.7) == 5.0

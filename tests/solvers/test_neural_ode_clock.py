@@ -1,17 +1,16 @@
 """A neural ODE that sees the time: what is switched on by the clock, windows at their own times, the default."""
 
-from pathlib import Path
-
 import pytest
 import torch
 
 from sciml.core import registry, rng
 from sciml.data import Statistics
-from sciml.solvers.neural_ode import Dynamics, DynamicsConfig, IntegrateConfig, NeuralODESolver
-from sciml.tasks.trajectories import Start, Trajectories, TrajectoriesConfig, TrajectoryBatch
-from sciml.train import Spec
+from sciml.models import Dynamics, IntegrateConfig
+from sciml.solvers.neural_ode import DynamicsConfig, NeuralODESolver
+from sciml.tasks.trajectories import TRAJECTORIES, Start, TrajectoriesConfig, TrajectoryBatch
+from sciml.testing import PROBLEMS
 
-TANK = Path(__file__).parents[1] / "fixtures" / "warm_tank"
+TANK = PROBLEMS / "warm_tank"
 NONE = torch.zeros(0)
 STATISTICS = Statistics(torch.zeros(1), torch.ones(1), NONE, NONE)
 SOLVER = NeuralODESolver()
@@ -19,8 +18,7 @@ SOLVER = NeuralODESolver()
 
 def make(clock, **settings):
     torch.manual_seed(0)
-    config = DynamicsConfig(width=12, clock=clock, integrate=IntegrateConfig(rtol=1e-3, atol=1e-3), **settings)
-    return Dynamics(config, STATISTICS)
+    return Dynamics(1, width=12, clock=clock, integrate=IntegrateConfig(rtol=1e-3, atol=1e-3), **settings)
 
 
 def rests_then_moves():
@@ -59,18 +57,20 @@ def test_a_window_is_integrated_from_its_own_time():
 
 def test_the_clock_is_on_where_a_source_acts_by_it(rotation, tmp_path, monkeypatch):
     monkeypatch.setenv("SCIML_HOME", str(tmp_path))
-    task = Trajectories.prepare(registry.problem(TANK), "tiny", TrajectoriesConfig(window=5))
-    batch = task.examples.batch(torch.arange(len(task.examples)), rng.generator(0))
+    bench = TRAJECTORIES.prepare(registry.find_problem(TANK), "tiny", TrajectoriesConfig(window=5))
+    batch = bench.examples.batch(torch.arange(len(bench.examples)), rng.generator(0))
     torch.testing.assert_close(batch.moments[:, -1].max(), torch.tensor(8.0))
     torch.testing.assert_close(batch.moments[3], 0.75 + batch.times)
     for clock, expected in ((None, True), (False, False)):
         config = DynamicsConfig(width=4, rate=1.0, clock=clock)
-        module = SOLVER.build(task.problem, Spec(config, task.settings, task.grid, task.statistics))
+        module = SOLVER.build(bench.problem, config, bench.context)
         assert ("block.field.end" in module.state_dict()) == expected
-    module = SOLVER.build(task.problem, Spec(DynamicsConfig(width=4), task.settings, task.grid, task.statistics))
-    SOLVER.fit(module, task.examples)
+    module = SOLVER.build(bench.problem, DynamicsConfig(width=4), bench.context)
+    SOLVER.initialise(module, bench.examples)
     assert float(module.block.field.end) == pytest.approx(8.0)
     plain = SOLVER.build(
-        registry.problem(rotation), Spec(DynamicsConfig(width=4), task.settings, task.grid, STATISTICS)
+        registry.find_problem(rotation),
+        DynamicsConfig(width=4),
+        bench.context.model_copy(update={"statistics": STATISTICS}),
     )
-    assert not plain.config.clock
+    assert not plain.clock

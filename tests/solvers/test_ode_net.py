@@ -4,40 +4,28 @@ import pytest
 import torch
 
 from sciml.core.errors import ConfigError
-from sciml.data import Statistics
+from sciml.models import DiffuseConfig, IntegrateConfig, ODENet, RegulariseConfig, SDENet
 from sciml.nn import ConcatConv2d, ConcatLinear, ConcatSquash
-from sciml.solvers.neural_ode import (
-    DiffuseConfig,
-    IntegrateConfig,
-    ODENet,
-    ODENetConfig,
-    ODENetSolver,
-    RegulariseConfig,
-    SDENet,
-    SDENetConfig,
-    SDENetSolver,
-)
+from sciml.solvers.neural_ode import ODENetSolver, SDENetSolver
 from sciml.tasks.classification import Labelled, Pictures
 from sciml.train import count_parameters
 
 SHAPE = (8, 8)
 
 
-def statistics():
-    none = torch.zeros(0, dtype=torch.float64)
-    return Statistics(torch.tensor([0.3]).double(), torch.tensor([0.4]).double(), none, none)
+UNITS = {"mean": 0.3, "std": 0.4}
 
 
 def net(kind="mlp", shape=SHAPE, seed=0, **settings):
     torch.manual_seed(seed)
     settings = {"width": 6, "integrate": IntegrateConfig(rtol=1e-6, atol=1e-6)} | settings
-    return ODENet(ODENetConfig(kind=kind, **settings), shape=shape, classes=4, statistics=statistics()).double()
+    return ODENet(shape, 4, kind=kind, **UNITS, **settings).double()
 
 
 def sde_net(seed=0, **settings):
     torch.manual_seed(seed)
     settings = {"dim": 5, "width": 6, "integrate": DiffuseConfig(step=0.25)} | settings
-    return SDENet(SDENetConfig(**settings), shape=SHAPE, classes=4, statistics=statistics()).double()
+    return SDENet(SHAPE, 4, **UNITS, **settings).double()
 
 
 def pictures(count=5, shape=SHAPE, seed=1):
@@ -70,9 +58,11 @@ def test_layers_are_differentiable_twice(layer):
 
 def test_the_published_sizes():
     """The convolutional net on 28 x 28 pictures, and the fully connected one of the regularised study."""
+    published = ODENetSolver().recipe("paper").model
+    names = ("kind", "width", "nonlinearity", "halvings", "padding")
     with torch.device("meta"):
-        conv = ODENet(ODENetSolver().recipe("paper").model, shape=(28, 28), classes=10, statistics=statistics())
-        dense = ODENet(ODENetConfig(width=100), shape=(28, 28), classes=10, statistics=statistics())
+        conv = ODENet((28, 28), 10, **{name: getattr(published, name) for name in names})
+        dense = ODENet((28, 28), 10, width=100)
     assert count_parameters(conv) == 208_266
     assert count_parameters(dense) == (785 * 100 + 100) + (101 * 784 + 784) + 784 * 10 + 10
     stem = net("conv", (28, 28), width=4, halvings=2, padding=0).stem
@@ -198,7 +188,8 @@ def test_stochastic_gradients_are_finite(regularise):
 
 
 def test_the_published_stochastic_sizes():
+    published = SDENetSolver().recipe("paper").model
     with torch.device("meta"):
-        module = SDENet(SDENetSolver().recipe("paper").model, shape=(784,), classes=10, statistics=statistics())
+        module = SDENet((784,), 10, dim=published.dim, width=published.width)
     drift = 32 * 64 + 64 + 64 * 32 + 32
     assert count_parameters(module) == 784 * 32 + 32 + drift + 32 * 32 + 32 + 32 * 10 + 10

@@ -11,28 +11,27 @@ from sciml.core.config import override
 from sciml.core.domain import Coordinate, Domain
 from sciml.core.errors import UnsupportedError
 from sciml.solvers.pinn import PINNSolver, deepxde, import_geometry
-from sciml.tasks.collocation import Collocation
-from sciml.train import Spec
+from sciml.tasks.collocation import COLLOCATION
 
 SOLVER = PINNSolver()
 
 
 def solved(name, case="", steps=None, seed=0, **settings):
-    """The task, the module and the fit after the steps of the recipe."""
+    """The bench, the module and the fit after the steps of the recipe."""
     recipe = override(SOLVER.recipe("tiny"), [f"task.case='{case}'", *(f"{k}={v}" for k, v in settings.items())])
-    task = Collocation.prepare(registry.problem(name), "tiny", recipe.task)
+    bench = COLLOCATION.prepare(registry.find_problem(name), "tiny", recipe.task)
     rng.seed_everything(seed)
-    module = SOLVER.build(task.problem, Spec(recipe.model, recipe.task, task.grid, task.statistics))
-    fit = SOLVER.advance(module, task.examples, recipe.train)
+    module = SOLVER.build(bench.problem, recipe.model, bench.context)
+    rule = SOLVER.step_rule(module, bench.examples, recipe.train)
     for step in range(steps or recipe.train.steps):
-        fit.step(fit.whole, step / recipe.train.steps)
-        if fit.stopped:
+        rule.step(rule.whole, step / recipe.train.steps)
+        if rule.stopped:
             break
-    return task, module, fit
+    return bench, module, rule
 
 
-def error(task, module):
-    return task.watch(SOLVER, module)["error"]
+def error(bench, module):
+    return bench.watch(SOLVER, module)["error"]
 
 
 @pytest.mark.parametrize(
@@ -45,8 +44,8 @@ def error(task, module):
     ],
 )
 def test_smooth_problems_are_solved_in_a_few_steps(name, case, steps, most):
-    task, module, _ = solved(name, case, steps)
-    assert error(task, module) < most
+    bench, module, _ = solved(name, case, steps)
+    assert error(bench, module) < most
 
 
 @pytest.mark.parametrize("seed", [0, 1])
@@ -55,22 +54,22 @@ def test_bent_steps_get_further(seed):
     losses = []
     for accelerated in ("true", "false"):
         settings = {"model.optimise.accelerated": accelerated, "task.points": 300}
-        _, _, fit = solved("burgers", "smooth", 40, seed, **settings)
-        losses.append(float(fit.step(fit.whole, 1.0)))
+        _, _, rule = solved("burgers", "smooth", 40, seed, **settings)
+        losses.append(float(rule.step(rule.whole, 1.0)))
     assert losses[0] < 0.5 * losses[1], losses
 
 
 def test_an_unknown_coefficient_is_found():
-    task, module, _ = solved("diffusion_inverse", "number", 40)
+    bench, module, _ = solved("diffusion_inverse", "number", 40)
     assert abs(float(module.unknown["C"].detach()) - 1) < 0.01
-    assert task.examine(SOLVER, module).metrics["unknown/C"] < 0.01
+    assert bench.examine(SOLVER, module).metrics["unknown/C"] < 0.01
 
 
 def test_gauss_newton_refuses_parameters_it_cannot_see():
     with pytest.raises(UnsupportedError, match=r"alpha.*mlp or modified_mlp"):
         solved("poisson", "line", 1, **{"model.network": "piratenet"})
-    _, _, fit = solved("poisson", "line", 1, **{"model.network": "piratenet", "model.optimise.method": "adam"})
-    assert not fit.stopped
+    _, _, rule = solved("poisson", "line", 1, **{"model.network": "piratenet", "model.optimise.method": "adam"})
+    assert not rule.stopped
 
 
 @pytest.mark.slow
@@ -78,8 +77,8 @@ def test_gauss_newton_refuses_parameters_it_cannot_see():
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_smooth_problems_reach_five_digits(name, seed):
     """Measured with the default recipe on Burgers' equation: 2.0e-6 to 6.5e-6."""
-    task, module, _ = solved(name, seed=seed)
-    assert error(task, module) < 1e-5
+    bench, module, _ = solved(name, seed=seed)
+    assert error(bench, module) < 1e-5
 
 
 @pytest.mark.slow
@@ -89,8 +88,8 @@ def test_built_in_conditions_at_least_halve_the_error_at_equal_steps(seed):
     errors = {}
     adam = {"model.optimise.method": "adam", "model.optimise.learning_rate": "5e-3", "model.optimise.engine": "taylor"}
     for hard in ("true", "false"):
-        task, module, _ = solved("burgers", "smooth", 1200, seed, **adam, **{"model.hard": hard})
-        errors[hard] = error(task, module)
+        bench, module, _ = solved("burgers", "smooth", 1200, seed, **adam, **{"model.hard": hard})
+        errors[hard] = error(bench, module)
     assert errors["true"] <= 0.5 * errors["false"], errors
 
 
@@ -119,7 +118,7 @@ assert state() == before
 assert "DDE_BACKEND" not in os.environ
 assert torch.zeros(1).dtype == torch.float32
 for name, case in (("burgers", "smooth"), ("wave", "two"), ("poisson", "square"), ("diffusion_inverse", "function")):
-    statement = registry.problem(name).statement(case)
+    statement = registry.find_problem(name).statement(case)
     with deepxde() as dde:
         assert dde.config.default_float() == "float32"
         config = DeepXDEConfig(hidden=(6,), domain=30, boundary=20, initial=10, hard=name == "poisson")

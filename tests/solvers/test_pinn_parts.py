@@ -17,10 +17,10 @@ from sciml.core.statement import Statement
 from sciml.solvers.pinn import PINN, AdaptConfig, EmbedConfig, PINNConfig, WeighConfig
 from sciml.solvers.pinn._adapt import adapted, density
 from sciml.solvers.pinn._engines import Gradient, choose, residual_by
-from sciml.solvers.pinn._fit import initial_weights
 from sciml.solvers.pinn._gauss_newton import GaussNewton, assign, conjugate_gradients, flat
 from sciml.solvers.pinn._jacobian import jacobian
 from sciml.solvers.pinn._objective import Weights, evaluate, losses, scaled, terms_of
+from sciml.solvers.pinn._rule import initial_weights
 from sciml.solvers.pinn._weigh import Balance, causal_weights
 from sciml.tasks.collocation import CollocationConfig, CollocationExamples, unit_points
 
@@ -126,7 +126,7 @@ def test_engines_agree(problem, case, hard):
 
 @pytest.mark.parametrize("name", ["burgers", "poisson"])
 def test_a_traced_step_has_the_gradient_of_an_eager_one(name):
-    problem = registry.problem(name)
+    problem = registry.find_problem(name)
     statement = problem.statement(problem.cases[-1])
     module = make(statement, hard=name == "poisson")
     terms = terms_of(module, batch_of(statement))
@@ -165,7 +165,7 @@ def test_the_fastest_engine_that_agrees_is_chosen():
 )
 @pytest.mark.parametrize("name", ["burgers", "diffusion_inverse"])
 def test_the_jacobian_is_that_of_autograd(name, settings):
-    problem = registry.problem(name)
+    problem = registry.find_problem(name)
     statement = problem.statement(problem.cases[0])
     where = statement.domain.place(torch.rand(4, 2, dtype=torch.float64))
     observed = {"observed": where, "values": torch.zeros(4, 1).double()} if statement.observed else {}

@@ -23,13 +23,13 @@ from sciml.solvers.pnode import (
     ReducedModelSolver,
     SourceConfig,
     StiffConfig,
+    calibrate,
+    misfits,
 )
-from sciml.solvers.pnode._calibrate import calibrate
-from sciml.solvers.pnode._solver import misfits
-from sciml.tasks.trajectories import Start, TrajectoriesConfig, TrajectoryBatch
-from sciml.train import Spec
+from sciml.tasks.trajectories import Start, TrajectoriesContext, TrajectoryBatch
+from sciml.testing import PROBLEMS
 
-TANK = Path(__file__).parent.parent / "fixtures" / "warm_tank"
+TANK = PROBLEMS / "warm_tank"
 FORMS = ("network", "guess", *(pytest.param(form, marks=pytest.mark.slow) for form in ("hypernetwork", "shape")))
 TIMES = torch.linspace(0, 8, 33, dtype=torch.float64)
 
@@ -42,7 +42,7 @@ _SPEC.loader.exec_module(golden)
 
 @pytest.fixture(scope="module")
 def tank():
-    return registry.problem(TANK)
+    return registry.find_problem(TANK)
 
 
 @pytest.fixture(scope="module")
@@ -325,7 +325,7 @@ def test_only_uncertain_closures_are_learned(make):
 
 
 def test_it_asks_for_a_reduced_model(rotation):
-    support = PNODESolver().supports(registry.problem(rotation))
+    support = PNODESolver().supports(registry.find_problem(rotation))
     assert not support.ok
     assert "reduced model" in support.reason
 
@@ -391,10 +391,17 @@ def test_the_reduced_model_as_it_is_has_nothing_to_learn(tank, make, cases):
     recipe = solver.recipe("tiny")
     statistics = Statistics(torch.zeros(3), torch.ones(3), parameters.mean(0).float(), parameters.std(0).float())
     model = recipe.model.model_copy(update={"learn": "all"})
-    spec = Spec(model, TrajectoriesConfig(window=None), tank.grid(()), statistics)
-    module = solver.build(tank, spec)
+    module = solver.build(tank, model, TrajectoriesContext(statistics=statistics, dt=0.25, frames=33))
     assert not list(module.parameters())
-    assert solver.fit(module, None)
+
+    class Untouched:
+        def __len__(self):
+            pytest.fail("nothing is fitted")
+
+        def batch(self, indices, generator):
+            pytest.fail("nothing is fitted")
+
+    assert solver.solve_closed_form(module, Untouched())
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -6,11 +6,10 @@ import torch
 from sciml.core.capabilities import Classifies
 from sciml.core.errors import ConfigError
 from sciml.core.problem import Field
-from sciml.core.types import Grid
 from sciml.data import Statistics
 from sciml.solvers.baselines import ResNetConfig, ResNetSolver
-from sciml.tasks.classification import ClassificationConfig, Labelled, Pictures
-from sciml.train import Spec, count_parameters, match_parameters
+from sciml.tasks.classification import ClassificationContext, Labelled, Pictures
+from sciml.train import count_parameters, match_parameters
 
 SOLVER = ResNetSolver()
 
@@ -39,16 +38,16 @@ def bars(*shape):
     return problem
 
 
-def spec(problem, **model):
+def context(problem):
     inputs = problem.samples()[0]
     none = torch.zeros(0)
     statistics = Statistics(inputs.mean()[None], inputs.std()[None], none, none)
-    return Spec(ResNetConfig(**model), ClassificationConfig(), Grid(), statistics)
+    return ClassificationContext(shape=tuple(inputs.shape[1:]), statistics=statistics)
 
 
 def build(problem, **model):
     torch.manual_seed(0)
-    return SOLVER.build(problem, spec(problem, **model))
+    return SOLVER.build(problem, ResNetConfig(**model), context(problem))
 
 
 @pytest.mark.parametrize("kind", ["mlp", "conv"])
@@ -100,7 +99,7 @@ def test_a_picture_too_small_for_the_stem_is_refused():
 @pytest.mark.parametrize("kind", ["mlp", "conv"])
 def test_its_knob_sets_its_size(kind):
     problem = bars()
-    model = match_parameters(SOLVER, problem, spec(problem, kind=kind), 60_000)
+    model = match_parameters(SOLVER, problem, ResNetConfig(kind=kind), context(problem), 60_000)
     assert abs(count_parameters(build(problem, **model.model_dump())) - 60_000) < 2000
 
 

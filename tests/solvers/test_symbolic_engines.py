@@ -3,7 +3,7 @@ import pytest
 import sympy as sp
 
 from sciml.core.errors import DataError, UnknownNameError, UnsupportedError
-from sciml.solvers.discovery import (
+from sciml.discovery import (
     SearchSpec,
     SymbolicFront,
     SymbolicProblem,
@@ -13,7 +13,7 @@ from sciml.solvers.discovery import (
     format_expr,
     to_latex,
 )
-from sciml.solvers.discovery import parse_formula as formula
+from sciml.discovery import parse_formula as formula
 
 QUICK = {"generations": 20, "population": 200}
 
@@ -197,7 +197,7 @@ def test_every_engine_says_whether_it_can_run():
 
 
 def test_nested_functions_are_left_out():
-    from sciml.solvers.discovery._postprocess import Candidate, process
+    from sciml.discovery import Candidate, process
 
     problem = table(lambda x: np.exp(x), ("x",), 50, 0.01, high=1.0)
     nested = Candidate(sp.exp(sp.exp(sp.Symbol("x"))), "", 0)

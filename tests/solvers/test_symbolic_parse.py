@@ -8,8 +8,7 @@ import torch
 from hypothesis import given, settings
 
 from sciml.core.errors import DataError
-from sciml.solvers.discovery import FormulaError, parse_equations, parse_formula, to_callable
-from sciml.solvers.discovery._tree import evaluate, from_tree, to_tree
+from sciml.discovery import FormulaError, evaluate, from_tree, parse_equations, parse_formula, to_callable, to_tree
 
 x, y = sp.symbols("x y")
 

@@ -11,7 +11,7 @@ import sys
 import numpy as np
 import pytest
 
-from sciml.solvers.discovery import (
+from sciml.discovery import (
     EngineUnavailable,
     SearchSpec,
     SymbolicProblem,

@@ -1,8 +1,7 @@
 import pytest
 
 from sciml.core.errors import DataError
-from sciml.solvers.discovery import check_units, parse_formula, pi_groups
-from sciml.solvers.discovery._dimensions import dimension
+from sciml.discovery import check_units, dimension, parse_formula, pi_groups
 
 
 def test_units_are_read():

@@ -1,38 +1,39 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from sciml.core import registry, rng
 from sciml.core.capabilities import HasHiddenTerm, ObservationPlan
-from sciml.solvers.discovery import compare, discover, identify, parse_formula
-from sciml.solvers.discovery._confirm import confirm, exact_starts
-from sciml.solvers.discovery._places import Places, columns_of
-from sciml.solvers.discovery._stacked import StackedMLP
-from sciml.solvers.discovery._upinn import UPINN, UPINNConfig, train
+from sciml.core.statement import Unknown
+from sciml.discovery import compare, confirm, exact_starts, forecast, identify, parse_formula
+from sciml.models import StackedMLP
+from sciml.solvers.discovery import UPINN, Places, UPINNConfig, steps_of
 from sciml.tasks.discovery import (
-    Discovery,
+    DISCOVERY,
     DiscoveryConfig,
+    ObservationExamples,
     Visited,
     dense_places,
-    forecast,
     hidden_errors,
     observe,
     true_values,
 )
-from sciml.train import Spec
+from sciml.train import find_solver
 
-SMALL = UPINNConfig(members=2, width=8, hidden_width=6, collocation=20, adam=3, lbfgs=2)
+SMALL = UPINNConfig(members=2, width=8, hidden_width=6, collocation=20, adam=3)
 NAMES = [name for name, problem in registry.problems().items() if isinstance(problem, HasHiddenTerm)]
 
 
 @pytest.fixture(params=NAMES)
 def problem(request):
-    return registry.problem(request.param)
+    return registry.find_problem(request.param)
 
 
 @pytest.fixture
 def lotka():
-    return registry.problem("lotka_volterra_hidden")
+    return registry.problem("lotka_volterra")
 
 
 def small(problem, seed=0, **changes):
@@ -70,7 +71,7 @@ def test_the_state_obeys_its_conditions_to_the_bit(problem):
     start[:, 1:] = torch.linspace(-1, 1, 5)[:, None]
     places = Visited(torch.zeros(5, dtype=torch.int64), start)
     state, _ = module.anywhere(places)
-    true = problem.reference(0, start)[:, [problem.inputs.index(f.symbol) for f in problem.fields]]
+    true = problem.reference_trajectory(0, start)
     torch.testing.assert_close(state, true.expand_as(state), rtol=1e-12, atol=1e-12)
 
 
@@ -92,10 +93,10 @@ def test_derivatives_of_the_constrained_state_agree_with_differences(problem):
     torch.testing.assert_close(rate[:, 0], (moved(0, step) - moved(0, -step)) / (2 * step), rtol=1e-5, atol=1e-6)
     for axis, letter in enumerate(problem.boundary, start=1):
         symbol = problem.fields[0].symbol
-        place = problem.inputs.index(f"{symbol}_{letter}")
+        place = problem.rate_equation.inputs.index(f"{symbol}_{letter}")
         slope = (moved(axis, step) - moved(axis, -step)) / (2 * step)
         torch.testing.assert_close(inputs[:, 0, :, place : place + 1], slope, rtol=1e-5, atol=1e-6)
-        place, wide = problem.inputs.index(f"{symbol}_{letter * 2}"), 1e-3
+        place, wide = problem.rate_equation.inputs.index(f"{symbol}_{letter * 2}"), 1e-3
         bend = (moved(axis, wide) - 2 * moved(axis, 0.0) + moved(axis, -wide)) / wide**2
         torch.testing.assert_close(inputs[:, 0, :, place : place + 1], bend, rtol=1e-4, atol=1e-4)
 
@@ -107,16 +108,15 @@ def test_the_true_hidden_term_leaves_no_residual(problem):
     step = 1e-4
     inside = where.clone()
     inside[:, 0] = inside[:, 0].clamp(0.1, float(seen[0].coordinates[:, 0].max()) - 0.1)
-    columns = [problem.inputs.index(field.symbol) for field in problem.fields]
 
     def at(by):
         shifted = inside.clone()
         shifted[:, 0] += by
-        return problem.reference(0, shifted)[:, columns]
+        return problem.reference_trajectory(0, shifted)
 
     rate = (8 * (at(step) - at(-step)) - (at(2 * step) - at(-2 * step))) / (12 * step)
-    inputs = problem.reference(0, inside)
-    explained = problem.known(inside[:, 0], inputs, {}) + problem.hidden(inside[:, 0], inputs)
+    inputs, equation = problem.reference_inputs(0, inside), problem.rate_equation
+    explained = equation.known(inside[:, 0], inputs) + equation.hidden(inputs)
     torch.testing.assert_close(rate, explained, rtol=1e-6, atol=1e-6)
 
 
@@ -136,12 +136,11 @@ def test_a_change_of_units_leaves_the_loss(lotka):
     module, factor = small(lotka), 1000.0
 
     class Scaled(type(lotka)):
-        def known(self, time, inputs, scalars):
-            return factor * lotka.known(time, inputs / factor, scalars)
-
-        def ansatz(self, trajectory, coordinates):
-            offset, scale = lotka.ansatz(trajectory, coordinates)
-            return factor * offset, scale
+        def hidden_statement(self, trajectory=0):
+            """The same rates: the known part is linear, the hidden one is not asked."""
+            statement = lotka.hidden_statement(trajectory)
+            starts = [replace(condition, value=factor * condition.value) for condition in statement.conditions]
+            return replace(statement, conditions=tuple(starts))
 
         def observations(self, plan, generator):
             found = lotka.observations(plan, generator)
@@ -155,10 +154,12 @@ def test_a_change_of_units_leaves_the_loss(lotka):
 
 def test_unknown_scalars_have_gradients_and_are_reported(lotka):
     class WithUnknown(type(lotka)):
-        def known(self, time, inputs, scalars):
-            return torch.stack([scalars["alpha"] * inputs[..., 0], -1.8 * inputs[..., 1]], dim=-1)
+        def hidden_statement(self, trajectory=0):
+            statement = lotka.hidden_statement(trajectory)
+            known = {name: value for name, value in statement.parameters.items() if name != "alpha"}
+            return replace(statement, parameters=known, unknowns=(Unknown("alpha", 1.0),))
 
-    fields = {name: getattr(lotka, name) for name in lotka.__dataclass_fields__} | {"unknowns": {"alpha": 1.0}}
+    fields = {name: getattr(lotka, name) for name in lotka.__dataclass_fields__}
     module = UPINN(WithUnknown(**fields), SMALL, observe(lotka, DiscoveryConfig()), 0)
     assert module.found_scalars() == {"alpha": 1.0}
     module.loss().backward()
@@ -168,9 +169,11 @@ def test_unknown_scalars_have_gradients_and_are_reported(lotka):
 def test_training_lowers_the_loss_and_repeats(lotka):
     losses = []
     for _ in range(2):
-        module = small(lotka, adam=30, lbfgs=5)
-        before = module.loss().item()
-        train(module)
+        module = small(lotka, adam=30)
+        before, rule = module.loss().item(), steps_of(module, 35)
+        whole = ObservationExamples(observe(lotka, DiscoveryConfig())).whole
+        for step in range(35):
+            rule.step(whole, step / 35)
         losses.append(module.loss().item())
         assert losses[-1] < before / 5
     assert losses[0] == losses[1]
@@ -178,7 +181,7 @@ def test_training_lowers_the_loss_and_repeats(lotka):
 
 def test_the_true_term_forecasts_the_held_out_trajectory(problem):
     held = problem.held_out()
-    solved = forecast(problem, lambda inputs: problem.hidden(None, inputs), held)
+    solved = forecast(problem, problem.rate_equation.hidden, held)
     assert float((solved.states[0] - held.states).norm() / held.states.norm()) < 2e-5
 
 
@@ -190,8 +193,8 @@ def test_a_forecast_that_breaks_down_has_a_status(lotka):
 @pytest.mark.parametrize(("count", "flagged"), [(1, True), (3, False)])
 def test_one_trajectory_is_called_not_identifiable(lotka, count, flagged):
     times = torch.linspace(0, 3, 61, dtype=torch.float64)[:, None]
-    states = torch.cat([lotka.reference(k, times) for k in range(count)]).numpy()
-    report = identify(states, ("x", "y"), lotka.library, curves=count)
+    states = torch.cat([lotka.reference_trajectory(k, times) for k in range(count)]).numpy()
+    report = identify(states, ("x", "y"), lotka.hidden.library, curves=count)
     assert report.identifiable is not flagged
     assert bool(report.collinear) is flagged
     assert ("NOT identifiable" in report.words()) is flagged
@@ -201,7 +204,7 @@ def test_one_trajectory_is_called_not_identifiable(lotka, count, flagged):
 def test_each_single_trajectory_has_parallel_terms(lotka):
     times = torch.linspace(0, 3, 61, dtype=torch.float64)[:, None]
     for k in range(3):
-        report = identify(lotka.reference(k, times).numpy(), ("x", "y"), lotka.library, curves=1)
+        report = identify(lotka.reference_trajectory(k, times).numpy(), ("x", "y"), lotka.hidden.library, curves=1)
         assert report.collinear[0][2] > 0.98
 
 
@@ -213,86 +216,82 @@ def test_a_column_that_never_changes_is_named():
 
 
 def test_the_sparse_grid_of_burgers_is_identifiable():
-    burgers = registry.problem("burgers_hidden")
+    burgers = registry.problem("burgers")
     places = dense_places(observe(burgers, DiscoveryConfig()), 100)
     inputs, _ = true_values(burgers, places)
-    assert identify(inputs[:, :2].numpy(), ("u", "u_x"), burgers.library, curves=1, space=1).identifiable
+    assert identify(inputs[:, :2].numpy(), ("u", "u_x"), burgers.hidden.library, curves=1, space=1).identifiable
 
 
 def test_columns_of_a_problem_are_fields_and_derivatives():
-    assert [tuple(c) for c in columns_of(registry.problem("burgers_hidden"))] == [(0, 0, 0), (0, 1, 1), (0, 2, 1)]
+    assert [tuple(c) for c in registry.problem("burgers").rate_equation.columns] == [(0, 0, 0), (0, 1, 1), (0, 2, 1)]
 
 
-def test_without_a_formula_nothing_is_answered(lotka):
-    found = discover(lotka, solver=registry.solver("spline_derivative"), task=DiscoveryConfig(trajectories=1))
-    assert found.components == ()
-    assert found.forecast is None
-    assert not found.identifiability.identifiable
+def test_without_a_formula_nothing_is_answered(discovered):
+    details = discovered("lotka_volterra", trajectories=1).conclusion.details
+    assert details["components"] == {}
+    assert details["forecast"] is None
+    assert not details["identifiability"]["identifiable"]
+
+
+def assert_found(record, *, coefficients=0.03, forecast=0.03):
+    """The formulas have the terms of the truth and its constants, and the equation with them forecasts."""
+    details = record.conclusion.details
+    for component in details["components"].values():
+        assert component["match"]["same"], component["chosen"]
+        assert component["match"]["coefficient_error"] < coefficients
+    assert details["forecast"]["relative_l2"] < forecast
 
 
 @pytest.mark.parametrize("draw", [0, pytest.param(1, marks=pytest.mark.slow), pytest.param(2, marks=pytest.mark.slow)])
-def test_the_baselines_find_the_product(lotka, draw):
-    """Sparse regression after a spline is right too where its library holds the truth: it is an honest rival."""
-    task = DiscoveryConfig(draw=draw)
-    found = discover(lotka, solver=registry.solver("spline_derivative"), engine="sparse", task=task)
-    assert all(component.match.same and component.match.coefficient_error < 0.03 for component in found.components)
-    assert found.forecast.error < 0.03
-    solver = registry.solver("sindy")
-    prepared = Discovery.prepare(lotka, "tiny", task)
+def test_the_baselines_find_the_product(lotka, draw, discovered):
+    """Sparse regression after a spline is right too where its library holds the truth: it is an honest baseline."""
+    assert_found(discovered("lotka_volterra", draw=draw))
+    solver = find_solver("sindy")
+    prepared = DISCOVERY.prepare(lotka, "tiny", DiscoveryConfig(draw=draw))
     recipe = solver.recipe("tiny")
-    module = solver.build(lotka, Spec(recipe.model, task, prepared.grid, prepared.statistics))
-    solver.fit(module, prepared.examples)
+    module = solver.build(lotka, recipe.model, prepared.context)
+    solver.solve_closed_form(module, prepared.examples)
     assert prepared.examine(solver, module).metrics["hidden/relative_l2"] < 0.02
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("draw", range(3))
-def test_the_hidden_interaction_is_found(lotka, draw):
+def test_the_hidden_interaction_is_found(draw, discovered):
     """Ten noisy points on each of three trajectories: both terms below 3 %, the formulas, the forecast.
 
     The error of UPINN is below 0.6 times that of the spline on the same data.
     """
-    task = DiscoveryConfig(draw=draw)
-    found = discover(lotka, solver=registry.solver("upinn"), task=task, seed=draw)
-    spline = discover(lotka, solver=registry.solver("spline_derivative"), engine="sparse", task=task)
-    assert found.identifiability.identifiable
+    record = discovered("lotka_volterra", "upinn", engine="operon", seed=draw, draw=draw)
+    spline = discovered("lotka_volterra", draw=draw)
+    errors = record.metrics["test"]
+    assert record.conclusion.details["identifiability"]["identifiable"]
     for key in ("hidden/prey", "hidden/predator"):
-        assert found.errors[key] < 0.03
-    assert found.errors["hidden/relative_l2"] < 0.6 * spline.errors["hidden/relative_l2"]
-    for component in found.components:
-        assert component.match.same, component.expr
-        assert component.match.coefficient_error < 0.03
-    assert found.forecast.error < 0.03
+        assert errors[key] < 0.03
+    assert errors["hidden/relative_l2"] < 0.6 * spline.metrics["test"]["hidden/relative_l2"]
+    assert_found(record)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("draw", range(2))
-def test_the_hidden_advection_is_found_from_a_hundred_noisy_points(draw):
-    solver = registry.solver("upinn")
-    task = DiscoveryConfig(draw=draw)
-    found = discover(registry.problem("burgers_hidden"), solver=solver, task=task, seed=draw)
-    (component,) = found.components
-    assert component.match.same, component.expr
-    assert component.match.coefficient_error < 0.03
-    assert found.forecast.error < 0.03
+def test_the_hidden_advection_is_found_from_a_hundred_noisy_points(draw, discovered):
+    record = discovered("burgers", "upinn", engine="operon", seed=draw, draw=draw)
+    assert list(record.conclusion.details["components"]) == ["u"]
+    assert_found(record)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("draw", range(2))
-def test_the_rate_law_is_found_among_products(draw):
-    solver = registry.solver("spline_derivative")
-    found = discover(registry.problem("arrhenius_hidden"), solver=solver, task=DiscoveryConfig(draw=draw))
-    assert all(component.match.same and component.match.coefficient_error < 0.03 for component in found.components)
-    assert found.forecast.error < 0.01
+def test_the_rate_law_is_found_among_products(draw, discovered):
+    assert_found(discovered("arrhenius_hidden", engine="operon", draw=draw), forecast=0.01)
 
 
 @pytest.mark.slow
-def test_one_published_trajectory_is_flagged_and_still_fitted(lotka):
-    found = discover(lotka, solver=registry.solver("upinn"), task=DiscoveryConfig(trajectories=1, noise=0.0))
-    assert not found.identifiability.identifiable
-    assert found.components == ()
-    assert found.errors["state/relative_l2"] < 0.01
-    assert found.errors["hidden/relative_l2"] < 0.1
+def test_one_published_trajectory_is_flagged_and_still_fitted(discovered):
+    record = discovered("lotka_volterra", "upinn", engine="operon", trajectories=1, noise=0.0)
+    assert not record.conclusion.details["identifiability"]["identifiable"]
+    assert record.conclusion.details["components"] == {}
+    assert record.metrics["test"]["state/relative_l2"] < 0.01
+    assert record.metrics["test"]["hidden/relative_l2"] < 0.1
 
 
 def test_the_observations_decide_between_formulas(lotka):
@@ -303,8 +302,8 @@ def test_the_observations_decide_between_formulas(lotka):
     options = [[parse_formula(text) for text in entry] for entry in texts]
     decided = confirm(lotka, seen, starts, options, alphabet=7)
     assert decided.misfit < 1.5
-    for expr, truth in zip(decided.formulas, lotka.hidden_formulas(), strict=True):
-        match = compare(expr, parse_formula(truth), np.random.default_rng(0).uniform(1, 3, (50, 2)), ("x", "y"))
+    for expr, truth in zip(decided.formulas, lotka.rate_equation.hidden_terms, strict=True):
+        match = compare(expr, truth, np.random.default_rng(0).uniform(1, 3, (50, 2)), ("x", "y"))
         assert match.same
         assert match.coefficient_error < 0.005
 

@@ -2,14 +2,14 @@
 
 import pytest
 
-from sciml.core import registry
 from sciml.core.config import override
+from sciml.train import find_solver
 
 
 @pytest.fixture(scope="session")
 def small_unet():
     """While it lasts, the U-Net's recipe has one level and two steps."""
-    solver = registry.solver("unet")
+    solver = find_solver("unet")
     recipe = override(solver.recipe("tiny"), ["model.levels=2", "train.steps=2"])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(type(solver), "recipe", lambda self, preset: recipe)

@@ -7,17 +7,21 @@ import pytest
 
 from sciml.core import registry
 from sciml.core.errors import UnsupportedError
-from sciml.study import export_run, run
+from sciml.study import RunRequest, export_run, run
+from sciml.testing import PROBLEMS
+from sciml.train import find_solver, registered_solvers
 
 TABLE = re.search(
     r"\| solver \| torch \| onnx \|\n.*\n((?:\|.*\n)+)", (Path(__file__).parents[2] / "docs" / "runs.md").read_text()
 )
 
 
-FIXTURES = Path(__file__).parents[1] / "fixtures"
+FIXTURES = PROBLEMS
 PROBLEMS = (
     FIXTURES / "periodic_advection",
     FIXTURES / "plane_rotation",
+    FIXTURES / "short_rod",
+    FIXTURES / "warm_tank",
     "damped_oscillators",
     "digits",
     "densities",
@@ -27,19 +31,21 @@ PROBLEMS = (
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("key", sorted(registry.solvers()))
+@pytest.mark.parametrize("key", sorted(registered_solvers()))
 def test_the_table_of_exports_is_true(key, tmp_path):
     """Every solver, in every format: the answers agree, or the table says what cannot be exported."""
     assert TABLE is not None
     claimed = {
         row.split("|")[1].strip(): [cell.strip() for cell in row.split("|")[2:4]] for row in TABLE[1].splitlines()
     }
-    solver = registry.solver(key)
-    problem = next(problem for problem in PROBLEMS if solver.supports(registry.problem(problem)).ok)
+    solver = find_solver(key)
+    problem = next(problem for problem in PROBLEMS if solver.supports(registry.find_problem(problem)).ok)
     fitting = {"levels": 2, "modes": 4}
     model = dict(solver.recipe("tiny").model)
     settings = [f"model.{name}={value}" for name, value in fitting.items() if name in model]
-    made = run(problem, solver=key, settings=["train.steps=1", "baselines=[]", *settings], out=tmp_path)
+    made = run(
+        RunRequest(problem=problem, solver=key, settings=["train.steps=1", "baselines=[]", *settings], out=tmp_path)
+    )
     assert made is not None
     if claimed[key] == ["–", "–"]:
         with pytest.raises(UnsupportedError, match="more than one pass"):

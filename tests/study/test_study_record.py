@@ -9,6 +9,7 @@ import pytest
 
 from sciml.core.errors import DataError
 from sciml.study import RECORD, Record, schema
+from sciml.testing import PROBLEMS
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = ROOT / "sciml" / "study" / "record.schema.json"
@@ -17,13 +18,13 @@ SHIPPED = ROOT / "sciml" / "study" / "record.schema.json"
 @pytest.fixture(scope="session")
 def record(tmp_path_factory, small_unet):
     """The folder of a finished run; nobody changes it."""
-    from sciml.study import run
+    from sciml.study import RunRequest, run
 
-    fixture = Path(__file__).parents[1] / "fixtures" / "periodic_advection"
+    fixture = PROBLEMS / "periodic_advection"
     settings = ["model.levels=2", "model.waves=1", "model.width=4", "train.steps=3", 'baselines=["persistence","unet"]']
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SCIML_HOME", str(tmp_path_factory.mktemp("home")))
-        return run(fixture, settings=settings, out=tmp_path_factory.mktemp("runs")).folder
+        return run(RunRequest(problem=fixture, settings=settings, out=tmp_path_factory.mktemp("runs"))).folder
 
 
 def test_the_shipped_schema_is_that_of_the_program():

@@ -3,12 +3,23 @@
 import torch
 from torch import nn
 
+from sciml.core import registry
 from sciml.core.config import Config
 from sciml.core.status import Status
 from sciml.core.types import Prediction, Support
-from sciml.tasks.series import Series, SeriesConfig
-from sciml.tasks.trajectories import Trajectories, TrajectoriesConfig
-from sciml.train import Recipe, Solver, TrainConfig
+from sciml.tasks.series import SeriesConfig, SeriesSolver
+from sciml.tasks.trajectories import TrajectoriesConfig, TrajectoriesSolver
+from sciml.train import Recipe, TrainConfig
+
+
+def register(monkeypatch, *solvers):
+    """Let these be all solvers there are."""
+    known, entries = {solver.key: solver for solver in solvers}, registry.entries
+    monkeypatch.setattr(registry, "entries", lambda kind, base: known if kind == "solvers" else entries(kind, base))
+    entry = registry.entry
+    monkeypatch.setattr(
+        registry, "entry", lambda kind, base, key: known[key] if kind == "solvers" else entry(kind, base, key)
+    )
 
 
 class RotatorConfig(Config):
@@ -30,20 +41,20 @@ class Rotator(nn.Module):
         return torch.stack([x * cos - y * sin, x * sin + y * cos], dim=2)
 
 
-class _Base(Solver):
+class _Rotates:
     citation, claim = "none", ""
 
     def supports(self, problem):
         return Support(True)
 
-    def build(self, problem, spec):
-        return Rotator(spec.model.start)
+    def build(self, problem, model, context):
+        return Rotator(model.start)
 
 
-class TrajectoryRotator(_Base):
+class TrajectoryRotator(_Rotates, TrajectoriesSolver):
     """Predicts trajectories; `evaluations` counts the times asked for."""
 
-    key, title, task = "rotator", "Rotator", Trajectories
+    key, title = "rotator", "Rotator"
 
     def recipe(self, preset):
         return Recipe[RotatorConfig, TrajectoriesConfig](
@@ -76,14 +87,14 @@ class SlowRotator(TrajectoryRotator):
     def predict(self, module, inputs):
         return Prediction(super().predict(module, inputs).mean)
 
-    def fit(self, module, examples):
+    def solve_closed_form(self, module, examples):
         return True
 
 
-class SeriesRotator(_Base):
+class SeriesRotator(_Rotates, SeriesSolver):
     """Completes series by turning the first observation backwards and forwards."""
 
-    key, title, task = "series_rotator", "Series rotator", Series
+    key, title = "series_rotator", "Series rotator"
 
     def recipe(self, preset):
         return Recipe[RotatorConfig, SeriesConfig](

@@ -7,15 +7,21 @@ from torch import nn
 
 from sciml.core.config import Config
 from sciml.core.status import Status
-from sciml.core.types import Prediction, Support
-from sciml.tasks.classification import Classification, ClassificationConfig
-from sciml.tasks.density import Density, DensityConfig
-from sciml.tasks.paths import Paths, PathsConfig
-from sciml.train import Recipe, Solver, TrainConfig
+from sciml.core.types import Prediction
+from sciml.solvers import sinenet
+from sciml.tasks.classification import ClassificationConfig, ClassificationSolver
+from sciml.tasks.density import DensityConfig, DensitySolver
+from sciml.tasks.paths import PathsConfig, PathsSolver
+from sciml.train import Recipe, TrainConfig
 
 
 class NoConfig(Config):
     """Nothing to set."""
+
+
+def register(monkeypatch, *solvers):
+    """Add solvers to the registered ones."""
+    monkeypatch.setattr(sinenet, "SOLVERS", (*sinenet.SOLVERS, *solvers))
 
 
 def finite_status(mean):
@@ -23,19 +29,10 @@ def finite_status(mean):
     return torch.where(finite, int(Status.OK), int(Status.DIVERGED))
 
 
-class _Base(Solver):
-    citation = "none"
-    claim = ""
-
-    def supports(self, problem):
-        found = isinstance(problem, self.task.capability)
-        return Support(found, "" if found else "another kind of data")
-
-
-class Affine(_Base):
+class Affine(ClassificationSolver):
     """Classes by an affine map of the standardised sample: logistic regression."""
 
-    key, title, task = "affine", "Logistic regression", Classification
+    key, title, citation, claim = "affine", "Logistic regression", "none", ""
 
     def recipe(self, preset):
         return Recipe[NoConfig, ClassificationConfig](
@@ -45,11 +42,11 @@ class Affine(_Base):
             baselines=("constant",),
         )
 
-    def build(self, problem, spec):
-        size = problem.samples()[0][0].numel()
+    def build(self, problem, model, context):
+        size = math.prod(context.shape)
         module = nn.Sequential(nn.Flatten(), nn.Linear(size, len(problem.classes)))
-        module.register_buffer("mean", spec.statistics.field_mean.mean())
-        module.register_buffer("std", spec.statistics.field_std.mean())
+        module.register_buffer("mean", context.statistics.field_mean.mean())
+        module.register_buffer("std", context.statistics.field_std.mean())
         return module
 
     def logits(self, module, inputs):
@@ -76,7 +73,7 @@ class Constant(Affine):
         classes = module[1].out_features
         return Prediction(torch.full((len(inputs.inputs), classes), 1 / classes))
 
-    def fit(self, module, examples):
+    def solve_closed_form(self, module, examples):
         return True
 
 
@@ -107,10 +104,10 @@ class Bell(nn.Module):
         return normal - self.log_width.sum() - self.std.log().sum()
 
 
-class Gaussian(_Base):
+class Gaussian(DensitySolver):
     """One Gaussian."""
 
-    key, title, task = "bell", "One Gaussian", Density
+    key, title, citation, claim = "bell", "One Gaussian", "none", ""
 
     def recipe(self, preset):
         return Recipe[NoConfig, DensityConfig](
@@ -119,8 +116,8 @@ class Gaussian(_Base):
             train=TrainConfig(steps=80, batch_size=100, learning_rate=3e-2, evaluate_every=20, checkpoint_every=20),
         )
 
-    def build(self, problem, spec):
-        return Bell(spec.statistics.field_mean, spec.statistics.field_std)
+    def build(self, problem, model, context):
+        return Bell(context.statistics.field_mean, context.statistics.field_std)
 
     def loss(self, module, batch, along=1.0):
         return -module(batch.points).mean()
@@ -136,10 +133,10 @@ class Gaussian(_Base):
         return module.mean + module.std * (module.shift + module.log_width.exp() * noise)
 
 
-class Described(_Base):
+class Described(DensitySolver):
     """A density that is a function of the points, which cannot be drawn from."""
 
-    key, title, task = "described", "Described", Density
+    key, title, citation, claim = "described", "Described", "none", ""
 
     def __init__(self, function, **stats):
         self.function, self.stats = function, stats
@@ -147,7 +144,7 @@ class Described(_Base):
     def recipe(self, preset):
         raise NotImplementedError
 
-    def build(self, problem, spec):
+    def build(self, problem, model, context):
         return nn.Identity()
 
     def loss(self, module, batch, along=1.0):
@@ -175,10 +172,10 @@ class Walker(nn.Module):
         return torch.stack(found, 1)
 
 
-class EulerWalk(_Base):
+class EulerWalk(PathsSolver):
     """Fits the rates and the noise of a linear equation to the moments."""
 
-    key, title, task = "walk", "Linear walk", Paths
+    key, title, citation, claim = "walk", "Linear walk", "none", ""
 
     def recipe(self, preset):
         return Recipe[NoConfig, PathsConfig](
@@ -187,7 +184,7 @@ class EulerWalk(_Base):
             train=TrainConfig(steps=30, batch_size=100, learning_rate=0.15, evaluate_every=15, checkpoint_every=15),
         )
 
-    def build(self, problem, spec):
+    def build(self, problem, model, context):
         return Walker(len(problem.fields))
 
     def loss(self, module, batch, along=1.0):

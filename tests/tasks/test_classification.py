@@ -1,40 +1,39 @@
 """The task of telling classes apart: splits, examples, honest scores, the sweep over tolerances, files."""
 
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import xarray
-from spotters import Affine, Answers, Constant
+from spotters import Affine, Answers, Constant, NoConfig, register
 from torch import nn
 
 from sciml.api import predict as predict_file
 from sciml.api import run
 from sciml.core import registry, rng
-from sciml.core.errors import ConfigError, DataError, UnsupportedError
+from sciml.core.errors import ConfigError, DataError
 from sciml.study import evaluate_run, export_run
-from sciml.tasks.classification import Classification, ClassificationConfig, Pictures
-from sciml.tasks.classification._task import in_words
+from sciml.tasks.classification import CLASSIFICATION, ClassificationConfig, ClassificationContext, Pictures
+from sciml.testing import PROBLEMS
 
-SPOTS = Path(__file__).parent.parent / "fixtures" / "three_spots"
+SPOTS = PROBLEMS / "three_spots"
 NONE = ClassificationConfig(tolerances=())
 
 
 @pytest.fixture(scope="module")
 def problem():
-    return registry.problem(SPOTS)
+    return registry.find_problem(SPOTS)
 
 
 @pytest.fixture(scope="module")
-def task(problem):
-    return Classification.prepare(problem, "tiny", NONE)
+def bench(problem):
+    return CLASSIFICATION.prepare(problem, "tiny", NONE)
 
 
 @pytest.fixture(scope="module")
 def digits():
-    return Classification.prepare(registry.problem("digits"), "tiny", NONE)
+    return CLASSIFICATION.prepare(registry.problem("digits"), "tiny", NONE)
 
 
 def nearest(inputs, tolerance):
@@ -44,32 +43,31 @@ def nearest(inputs, tolerance):
     return nn.functional.one_hot(chosen, 3).to(inputs.dtype), {}
 
 
-def test_examples_are_the_training_samples(task):
-    assert len(task.examples) == 60
-    train = task.splits["train"]
-    batch = task.examples.batch(torch.tensor([3, 0, 59]), rng.generator(0))
+def test_examples_are_the_training_samples(bench):
+    assert len(bench.examples) == 60
+    train = bench.splits["train"]
+    batch = bench.examples.batch(torch.tensor([3, 0, 59]), rng.generator(0))
     assert torch.equal(batch.inputs, train.features[[3, 0, 59]])
     assert torch.equal(batch.labels, train.labels[[3, 0, 59]])
     assert len(batch) == 3
     part = batch.rows(slice(1, 3)).to("cpu")
     assert torch.equal(part.labels, batch.labels[1:])
-    torch.testing.assert_close(task.statistics.field_mean, train.features.mean(0))
-    torch.testing.assert_close(task.statistics.field_std, train.features.std(0, correction=0))
-    assert task.grid.axes == ()
+    torch.testing.assert_close(bench.context.statistics.field_mean, train.features.mean(0))
+    torch.testing.assert_close(bench.context.statistics.field_std, train.features.std(0, correction=0))
 
 
-def test_noise_is_in_deviations_of_each_field_and_drawn_anew(problem, task):
-    noisy = Classification.prepare(problem, "tiny", ClassificationConfig(noise=0.2))
+def test_noise_is_in_deviations_of_each_field_and_drawn_anew(problem, bench):
+    noisy = CLASSIFICATION.prepare(problem, "tiny", ClassificationConfig(noise=0.2))
     rows = torch.arange(60).repeat(200)
     first, again, other = (noisy.examples.batch(rows, rng.generator(seed)).inputs for seed in (0, 0, 1))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
-    errors = first - task.splits["train"].features[rows]
-    torch.testing.assert_close(errors.std(0), 0.2 * task.statistics.field_std, rtol=0.03, atol=0)
+    errors = first - bench.splits["train"].features[rows]
+    torch.testing.assert_close(errors.std(0), 0.2 * bench.context.statistics.field_std, rtol=0.03, atol=0)
 
 
 def test_shifted_pictures_are_pictures_moved_by_whole_points(digits):
-    moved = Classification.prepare(registry.problem("digits"), "tiny", ClassificationConfig(shift=2)).examples
+    moved = CLASSIFICATION.prepare(registry.problem("digits"), "tiny", ClassificationConfig(shift=2)).examples
     rows = torch.arange(300)
     pictures, originals = moved.batch(rows, rng.generator(0)).inputs, digits.splits["train"].features[:300]
     seen = set()
@@ -82,22 +80,22 @@ def test_shifted_pictures_are_pictures_moved_by_whole_points(digits):
     assert len(seen) == 25  # every direction, the original place included
 
 
-def test_a_perfect_and_an_ignorant_classifier_get_what_they_deserve(task):
-    found = task.examine(Answers(nearest), nn.Identity())
+def test_a_perfect_and_an_ignorant_classifier_get_what_they_deserve(bench):
+    found = bench.examine(Answers(nearest), nn.Identity())
     assert found.metrics["accuracy"] == 1
     assert found.metrics["error"] == 0
     assert found.metrics["nll"] == 0
     assert found.metrics["prediction/seconds"] > 0
     assert found.status == {"ok": 30}
     assert "evaluations" not in found.metrics
-    module = Affine().build(task.problem, type("Spec", (), {"statistics": task.statistics}))
-    ignorant = task.examine(Constant(), module)
+    module = Affine().build(bench.problem, NoConfig(), bench.context)
+    ignorant = bench.examine(Constant(), module)
     assert ignorant.metrics["nll"] == pytest.approx(math.log(3), rel=1e-6)
     assert ignorant.metrics["accuracy"] == pytest.approx(1 / 3, abs=0.04)  # class 0 has a third of the samples
-    assert task.validate(Constant(), module) == pytest.approx(math.log(3), rel=1e-6)
+    assert bench.validate(Constant(), module) == pytest.approx(math.log(3), rel=1e-6)
 
 
-def test_scores_are_what_their_names_say(task):
+def test_scores_are_what_their_names_say(bench):
     """Right in every second sample, with a probability of 0.7."""
 
     def doubtful(inputs, tolerance):
@@ -105,28 +103,28 @@ def test_scores_are_what_their_names_say(task):
         chosen = torch.where((torch.arange(len(inputs)) % 2 == 0)[:, None], right, right.roll(1, dims=1))
         return 0.7 * chosen + 0.15 * (1 - chosen), stats
 
-    found = task.examine(Answers(doubtful), nn.Identity())
+    found = bench.examine(Answers(doubtful), nn.Identity())
     assert found.metrics["accuracy"] == 0.5
     assert found.metrics["nll"] == pytest.approx(-(math.log(0.7) + math.log(0.15)) / 2, rel=1e-6)
     assert found.arrays["predicted"].values[0] == found.arrays["label"].values[0]
 
 
-def test_predictions_that_are_not_finite_are_errors_and_counted(task):
+def test_predictions_that_are_not_finite_are_errors_and_counted(bench):
     def broken(inputs, tolerance):
         right, stats = nearest(inputs, tolerance)
         right[:3] = torch.nan
         return right, stats
 
-    found = task.examine(Answers(broken), nn.Identity())
+    found = bench.examine(Answers(broken), nn.Identity())
     assert found.status == {"ok": 27, "diverged": 3}
     assert found.metrics["accuracy"] == 0.9
     assert math.isnan(found.metrics["nll"])
-    assert found.arrays["predicted"].values[:4].tolist() == [-1, -1, -1, task.splits["test"].labels[3]]
-    assert task.validate(Answers(broken), nn.Identity()) == math.inf
+    assert found.arrays["predicted"].values[:4].tolist() == [-1, -1, -1, bench.splits["test"].labels[3]]
+    assert bench.validate(Answers(broken), nn.Identity()) == math.inf
 
 
-def test_an_impossible_truth_costs_much_but_not_everything(task):
-    found = task.examine(Answers(lambda x, t: (nearest(x, t)[0].roll(1, dims=1), {})), nn.Identity())
+def test_an_impossible_truth_costs_much_but_not_everything(bench):
+    found = bench.examine(Answers(lambda x, t: (nearest(x, t)[0].roll(1, dims=1), {})), nn.Identity())
     assert found.metrics["accuracy"] == 0
     assert found.metrics["nll"] == pytest.approx(87.34, abs=0.01)
 
@@ -147,7 +145,7 @@ class Tolerant:
 
 
 def test_the_sweep_shows_what_a_tolerance_costs_and_changes(problem):
-    swept, solver = Classification.prepare(problem, "tiny", ClassificationConfig()), Tolerant()
+    swept, solver = CLASSIFICATION.prepare(problem, "tiny", ClassificationConfig()), Tolerant()
     found = swept.examine(Answers(solver), nn.Identity()).metrics
     assert found["evaluations"] == 30
     assert found["calls"] == 7
@@ -168,56 +166,58 @@ def test_the_sweep_leaves_the_module_as_it_is(problem):
             found = super().predict(module, inputs)
             return found._replace(stats={"evaluations": torch.ones(len(found.mean))})
 
-    swept = Classification.prepare(problem, "tiny", ClassificationConfig(tolerances=(1e-2,)))
-    module = Counting().build(problem, type("Spec", (), {"statistics": swept.statistics}))
+    swept = CLASSIFICATION.prepare(problem, "tiny", ClassificationConfig(tolerances=(1e-2,)))
+    module = Counting().build(problem, NoConfig(), swept.context)
     found = swept.examine(Counting(), module).metrics
     assert {p.dtype for p in module.parameters()} == {torch.float32}
     assert found["tolerance_1e-2/difference"] == 0
     assert sum(key.startswith("tolerance") for key in found) == 3
 
 
-def test_there_is_no_sweep_where_it_is_not_wanted_or_nothing_is_counted(task, problem):
-    assert not [key for key in task.examine(Answers(Tolerant()), nn.Identity()).metrics if "tolerance" in key]
-    swept = Classification.prepare(problem, "tiny", ClassificationConfig())
+def test_there_is_no_sweep_where_it_is_not_wanted_or_nothing_is_counted(bench, problem):
+    assert not [key for key in bench.examine(Answers(Tolerant()), nn.Identity()).metrics if "tolerance" in key]
+    swept = CLASSIFICATION.prepare(problem, "tiny", ClassificationConfig())
     assert not [key for key in swept.examine(Answers(nearest), nn.Identity()).metrics if "tolerance" in key]
 
 
-@pytest.mark.parametrize(("value", "words"), [(0.1, "1e-1"), (1e-6, "1e-6"), (3e-4, "3e-4"), (2.0, "2e0")])
-def test_tolerances_in_words(value, words):
-    assert in_words(value) == words
+def test_tolerances_in_words(problem):
+    wanted = {0.1: "1e-1", 1e-6: "1e-6", 3e-4: "3e-4", 2.0: "2e0"}
+    settings = ClassificationConfig(tolerances=sorted(wanted, reverse=True))
+    found = CLASSIFICATION.prepare(problem, "tiny", settings).examine(Answers(Tolerant()), nn.Identity()).metrics
+    assert {key.split("/")[0] for key in found if "tolerance" in key} == {f"tolerance_{w}" for w in wanted.values()}
 
 
-def test_arrays_and_truth_are_labelled(task, digits):
-    arrays, truth = task.examine(Answers(Tolerant()), nn.Identity()).arrays, task.truth()
+def test_arrays_and_truth_are_labelled(bench, digits):
+    arrays, truth = bench.examine(Answers(Tolerant()), nn.Identity()).arrays, bench.truth()
     assert arrays["probability"].dims == ("sample", "class")
     assert arrays["class"].values.tolist() == ["origin", "right", "top"]
     np.testing.assert_array_equal(arrays["label"], truth["label"])
     assert arrays["evaluations"].values.tolist() == [30] * 30
     assert truth["x"].attrs["units"] == "m"
-    np.testing.assert_array_equal(truth["y"], task.splits["test"].features[:, 1])
+    np.testing.assert_array_equal(truth["y"], bench.splits["test"].features[:, 1])
     pictures = digits.truth()
     assert pictures["intensity"].dims == ("sample", "y", "x")
     assert pictures["intensity"].shape == (449, 8, 8)
 
 
-def test_explain_names_what_is_not_finite(task):
-    batch = task.examples.batch(torch.arange(4), rng.generator(0))
-    assert task.explain(Answers(nearest), nn.Identity(), batch) == "the loss or its gradient (but no probability)"
+def test_explain_names_what_is_not_finite(bench):
+    batch = bench.examples.batch(torch.arange(4), rng.generator(0))
+    assert bench.explain(Answers(nearest), nn.Identity(), batch) == "the loss or its gradient (but no probability)"
     broken = Answers(lambda x, t: (nearest(x, t)[0] * torch.nan, {}))
-    assert task.explain(broken, nn.Identity(), batch) == "prediction for 4 of 4 samples"
+    assert bench.explain(broken, nn.Identity(), batch) == "prediction for 4 of 4 samples"
     batch.inputs[1, 0] = torch.inf
-    assert task.explain(Answers(nearest), nn.Identity(), batch) == "data of field x"
+    assert bench.explain(Answers(nearest), nn.Identity(), batch) == "data of field x"
 
 
-def test_data_is_named_by_card_version_and_samples(problem, task):
-    again = Classification.prepare(problem, "tiny", NONE)
-    assert again.dataset == task.dataset
-    assert task.dataset["card"] == {
+def test_data_is_named_by_card_version_and_samples(problem, bench):
+    again = CLASSIFICATION.prepare(problem, "tiny", NONE)
+    assert again.dataset == bench.dataset
+    assert bench.dataset["card"] == {
         "samples": {"train": 60, "valid": 24, "test": 30},
         "seed": 0,
         "cost": "nothing",
     }
-    assert len(task.dataset["hash"]) == 64
+    assert len(bench.dataset["hash"]) == 64
 
 
 @pytest.mark.parametrize(
@@ -234,13 +234,11 @@ def test_impossible_settings_are_refused(settings, message):
         ClassificationConfig(**settings)
 
 
-def test_what_cannot_be_prepared_is_explained(problem, advection):
-    with pytest.raises(UnsupportedError, match=r"does not fit this task \(it is not a Classifies\)"):
-        Classification.prepare(registry.problem(advection), "tiny", NONE)
+def test_what_cannot_be_prepared_is_explained(problem):
     with pytest.raises(ConfigError, match=r"cannot be moved so far; got task.shift=1, samples of shape \(2,\)"):
-        Classification.prepare(problem, "tiny", ClassificationConfig(shift=1))
+        CLASSIFICATION.prepare(problem, "tiny", ClassificationConfig(shift=1))
     with pytest.raises(ConfigError, match=r"cannot be moved so far; got task.shift=8"):
-        Classification.prepare(registry.problem("digits"), "tiny", ClassificationConfig(shift=8))
+        CLASSIFICATION.prepare(registry.problem("digits"), "tiny", ClassificationConfig(shift=8))
 
 
 def write(path, **changes):
@@ -250,19 +248,39 @@ def write(path, **changes):
     return path
 
 
-def test_samples_are_read_and_answers_described(task, digits, tmp_path):
-    given = task.read_inputs(write(tmp_path / "a.nc"), None)
+def read(bench, path, steps=None):
+    return CLASSIFICATION.read_inputs(path, bench.problem, bench.context, steps)
+
+
+def test_samples_are_read_and_answers_described(bench, digits, tmp_path):
+    given = read(bench, write(tmp_path / "a.nc"))
     assert isinstance(given, Pictures)
     torch.testing.assert_close(given.inputs, torch.tensor([[0.1, 0.0], [5.0, 1.0]]))
-    described = task.describe(given, Answers(nearest).predict(nn.Identity(), given))
+    answer = Answers(nearest).predict(nn.Identity(), given)
+    described = CLASSIFICATION.describe(given, answer, bench.problem, bench.context)
     assert described["predicted"].values.tolist() == [0, 1]
     assert described["status"].values.tolist() == [0, 0]
     single = write(tmp_path / "b.nc", x=1.0, y=0.0)
-    assert task.read_inputs(single, None).inputs.tolist() == [[1.0, 0.0]]
+    assert read(bench, single).inputs.tolist() == [[1.0, 0.0]]
     pictures = np.random.default_rng(0).random((8, 8, 3))
     turned = write(tmp_path / "c.nc", x=None, y=None, intensity=(("x", "y", "sample"), pictures))
-    read = digits.read_inputs(turned, None).inputs
-    np.testing.assert_allclose(read[:, 0], pictures.transpose(2, 1, 0), rtol=1e-6)
+    np.testing.assert_allclose(read(digits, turned).inputs[:, 0], pictures.transpose(2, 1, 0), rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["bench", "digits"])
+def test_inputs_are_written_as_they_are_read(request, name, tmp_path):
+    bench = request.getfixturevalue(name)
+    inputs = CLASSIFICATION.inputs(bench.examples.batch(torch.arange(3), rng.generator(0)))
+    for given in (inputs, bench.example):
+        file = CLASSIFICATION.write_inputs(given, bench.problem, bench.context)
+        file.to_netcdf(tmp_path / "a.nc", engine="h5netcdf")
+        assert torch.equal(read(bench, tmp_path / "a.nc").inputs, given.inputs)
+
+
+def test_the_context_survives_json(digits):
+    context = ClassificationContext.model_validate_json(digits.context.model_dump_json())
+    assert context.shape == (1, 8, 8)
+    assert torch.equal(context.statistics.field_mean, digits.context.statistics.field_mean)
 
 
 @pytest.mark.parametrize(
@@ -274,28 +292,27 @@ def test_samples_are_read_and_answers_described(task, digits, tmp_path):
         ({"x": ("sample", ["a", "b"])}, "'x' in .* does not hold real numbers"),
     ],
 )
-def test_bad_files_are_explained(task, tmp_path, changes, message):
+def test_bad_files_are_explained(bench, tmp_path, changes, message):
     with pytest.raises(DataError, match=message):
-        task.read_inputs(write(tmp_path / "a.nc", **changes), None)
+        read(bench, write(tmp_path / "a.nc", **changes))
 
 
 def test_pictures_of_another_size_and_steps_are_refused(digits, tmp_path):
     path = write(tmp_path / "a.nc", x=None, y=None, intensity=(("sample", "y", "x"), np.ones((2, 8, 9))))
     with pytest.raises(DataError, match=r"got sample 2, y 8, x 9; expected sample \(any number\), y 8, x 8"):
-        digits.read_inputs(path, None)
+        read(digits, path)
     with pytest.raises(DataError, match="no steps in time; got 3 steps"):
-        digits.read_inputs(path, 3)
+        read(digits, path, 3)
 
 
 def test_a_run_from_nothing_to_a_page(monkeypatch, tmp_path):
-    found = {solver.key: solver for solver in (Affine(), Constant())}
-    monkeypatch.setattr(registry, "solvers", lambda: found)
+    register(monkeypatch, Affine(), Constant())
     finished = run("digits", solver="affine", out=tmp_path)
     assert finished.metrics["accuracy"] > 0.9
     record = finished.record
     assert record.status == "finished"
     assert record.baselines["constant"].metrics["test"]["accuracy"] < 0.2
-    assert record.dataset.hash == Classification.prepare(registry.problem("digits"), "tiny", NONE).dataset["hash"]
+    assert record.dataset.hash == CLASSIFICATION.prepare(registry.problem("digits"), "tiny", NONE).dataset["hash"]
     page = (finished.folder / "report.html").read_text()
     assert "Handwritten digits" in page
     again = evaluate_run(finished.folder)

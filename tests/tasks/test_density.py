@@ -1,38 +1,38 @@
 """The task of estimating densities: units, honest scores, integrals, draws, files."""
 
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import xarray
-from spotters import Bell, Described, Gaussian
+from spotters import Bell, Described, Gaussian, register
 from torch import nn
 
 from sciml.api import predict as predict_file
 from sciml.api import run
 from sciml.core import registry, rng
-from sciml.core.errors import DataError, UnknownNameError, UnsupportedError
+from sciml.core.errors import DataError, UnknownNameError
 from sciml.study import evaluate_run
-from sciml.tasks.density import Density, DensityConfig, Draws, PointBatch, Points
+from sciml.tasks.density import DENSITY, DensityConfig, DensityContext, Draws, PointBatch, Points
+from sciml.testing import PROBLEMS
 
-SPOTS = Path(__file__).parent.parent / "fixtures" / "three_spots"
+SPOTS = PROBLEMS / "three_spots"
 MEAN, STD = torch.tensor([1.0, -2.0]), torch.tensor([0.5, 2.0])
 
 
 @pytest.fixture(scope="module")
 def problem():
-    return registry.problem(SPOTS)
+    return registry.find_problem(SPOTS)
 
 
 @pytest.fixture(scope="module")
-def task(problem):
-    return Density.prepare(problem, "tiny", DensityConfig(shape="gaussian"))
+def bench(problem):
+    return DENSITY.prepare(problem, "tiny", DensityConfig(shape="gaussian"))
 
 
 def true(points):
-    return registry.problem(SPOTS).log_density("gaussian", points)
+    return registry.find_problem(SPOTS).log_density("gaussian", points)
 
 
 def bell(mean=MEAN, std=STD):
@@ -42,20 +42,20 @@ def bell(mean=MEAN, std=STD):
     return module
 
 
-def test_examples_are_the_training_points(task):
-    assert len(task.examples) == 60
-    batch = task.examples.batch(torch.tensor([5, 0]), rng.generator(0))
+def test_examples_are_the_training_points(bench):
+    assert len(bench.examples) == 60
+    batch = bench.examples.batch(torch.tensor([5, 0]), rng.generator(0))
     assert isinstance(batch, PointBatch)
-    assert torch.equal(batch.points, task.splits["train"][[5, 0]])
+    assert torch.equal(batch.points, bench.splits["train"][[5, 0]])
     assert batch.points.dtype == torch.float32
     assert len(batch.rows(slice(0, 1)).to("cpu")) == 1
-    torch.testing.assert_close(task.statistics.field_std, task.splits["train"].std(0, correction=0))
-    points = torch.cat(list(task.splits.values()))
+    torch.testing.assert_close(bench.context.statistics.field_std, bench.splits["train"].std(0, correction=0))
+    points = torch.cat(list(bench.splits.values()))
     assert len(points.unique(dim=0)) == 60 + 24 + 30
 
 
-def test_the_true_density_has_no_divergence_and_integrates_to_one(task):
-    found = task.examine(Gaussian(), bell())
+def test_the_true_density_has_no_divergence_and_integrates_to_one(bench):
+    found = bench.examine(Gaussian(), bell())
     entropy = math.log(2 * math.pi * math.e) + float(STD.log().sum())
     assert found.metrics["nll"] == pytest.approx(entropy, abs=4 / math.sqrt(30))
     assert abs(found.metrics["kl"]) < 1e-6
@@ -65,41 +65,41 @@ def test_the_true_density_has_no_divergence_and_integrates_to_one(task):
     assert "evaluations" not in found.metrics
 
 
-def test_the_jacobian_of_the_standardisation_counts(task):
+def test_the_jacobian_of_the_standardisation_counts(bench):
     """The same standardised density with another unit: log p differs by log 10 per dimension."""
     wrong = Described(lambda x: true(x) + 2 * math.log(10.0))
-    found = task.examine(wrong, nn.Identity()).metrics
+    found = bench.examine(wrong, nn.Identity()).metrics
     assert found["kl"] == pytest.approx(-2 * math.log(10.0), rel=1e-5)
     assert found["normalisation"] == pytest.approx(100, rel=0.02)
 
 
-def test_scores_are_what_their_names_say(task):
+def test_scores_are_what_their_names_say(bench):
     """A Gaussian that is shifted by half a deviation in x: KL = 1/8 in expectation."""
-    found = task.examine(Gaussian(), bell(mean=MEAN + torch.tensor([0.25, 0.0]))).metrics
-    points = task.splits["test"].double()
+    found = bench.examine(Gaussian(), bell(mean=MEAN + torch.tensor([0.25, 0.0]))).metrics
+    points = bench.splits["test"].double()
     expected = (0.125 - 0.5 * (points[:, 0] - MEAN[0]) / STD[0]).mean()
     assert found["kl"] == pytest.approx(float(expected), abs=1e-5)
     assert found["nll"] == pytest.approx(float(expected - true(points).mean()), abs=1e-5)
-    assert task.validate(Described(lambda x: torch.full((len(x),), -3.0)), nn.Identity()) == 3.0
+    assert bench.validate(Described(lambda x: torch.full((len(x),), -3.0)), nn.Identity()) == 3.0
 
 
-def test_costs_and_failures_are_counted(task):
+def test_costs_and_failures_are_counted(bench):
     def broken(points):
         values = true(points).float()
         values[:2] = torch.nan
         return values
 
-    found = task.examine(Described(broken, evaluations=torch.tensor(14), calls=3), nn.Identity())
+    found = bench.examine(Described(broken, evaluations=torch.tensor(14), calls=3), nn.Identity())
     assert found.metrics["evaluations"] == 14
     assert found.metrics["calls"] == 3
     assert found.status == {"ok": 28, "diverged": 2}
     assert math.isnan(found.metrics["nll"])
     assert found.arrays["evaluations"].values.tolist() == [14] * 30
-    assert task.validate(Described(broken), nn.Identity()) == math.inf
+    assert bench.validate(Described(broken), nn.Identity()) == math.inf
 
 
 def test_an_unknown_truth_leaves_the_divergence_out(problem):
-    square = Density.prepare(problem, "tiny", DensityConfig(shape="square"))
+    square = DENSITY.prepare(problem, "tiny", DensityConfig(shape="square"))
     inside = Described(lambda x: torch.where(((x > 0) & (x < 1)).all(1), 0.0, -100.0))
     found = square.examine(inside, nn.Identity())
     assert found.metrics["nll"] == 0
@@ -109,8 +109,8 @@ def test_an_unknown_truth_leaves_the_divergence_out(problem):
     assert "log_density" not in square.truth()
 
 
-def test_the_grid_is_laid_out_as_its_coordinates_say(task):
-    found, truth = task.examine(Gaussian(), bell()).arrays, task.truth()
+def test_the_grid_is_laid_out_as_its_coordinates_say(bench):
+    found, truth = bench.examine(Gaussian(), bell()).arrays, bench.truth()
     grid = truth["grid_log_density"]
     assert grid.dims == ("grid_y", "grid_x")
     assert grid.shape == (150, 150)
@@ -118,48 +118,46 @@ def test_the_grid_is_laid_out_as_its_coordinates_say(task):
     y, x = (float(grid[name][i]) for name, i in (("grid_y", 40), ("grid_x", 90)))
     assert float(grid[40, 90]) == pytest.approx(float(true(torch.tensor([[x, y]]).double())), abs=1e-4)
     np.testing.assert_allclose(found["grid_log_density"], grid, atol=1e-3)
-    points = torch.cat(list(task.splits.values()))
+    points = torch.cat(list(bench.splits.values()))
     low, high = points.amin(0).tolist(), points.amax(0).tolist()
     for name, a, b in zip(("grid_x", "grid_y"), low, high, strict=True):
         edge = float(grid[name][1] - grid[name][0]) / 2
         assert float(grid[name][0]) - edge == pytest.approx(a - 0.25 * (b - a), abs=1e-5)
         assert float(grid[name][-1]) + edge == pytest.approx(b + 0.25 * (b - a), abs=1e-5)
-    np.testing.assert_array_equal(truth["y"], task.splits["test"][:, 1])
+    np.testing.assert_array_equal(truth["y"], bench.splits["test"][:, 1])
     assert truth.attrs["shape"] == "gaussian"
 
 
-def test_draws_are_kept_from_solvers_that_can_draw(task):
-    first, again = (task.examine(Gaussian(), bell()).arrays for _ in range(2))
+def test_draws_are_kept_from_solvers_that_can_draw(bench):
+    first, again = (bench.examine(Gaussian(), bell()).arrays for _ in range(2))
     assert isinstance(Gaussian(), Draws)
     assert first["drawn_x"].dims == ("draw",)
     assert first.sizes["draw"] == 30
     assert float(first["drawn_y"].mean()) == pytest.approx(-2, abs=4 * 2 / math.sqrt(30))
     np.testing.assert_array_equal(first["drawn_x"], again["drawn_x"])
-    assert "drawn_x" not in task.examine(Described(true), nn.Identity()).arrays
+    assert "drawn_x" not in bench.examine(Described(true), nn.Identity()).arrays
 
 
-def test_each_density_is_data_of_its_own(problem, task):
-    assert Density.prepare(problem, "tiny", DensityConfig(shape="gaussian")).dataset == task.dataset
-    assert task.dataset["card"]["shape"] == "gaussian"
-    assert Density.prepare(problem, "tiny", DensityConfig(shape="square")).dataset["hash"] != task.dataset["hash"]
+def test_each_density_is_data_of_its_own(problem, bench):
+    assert DENSITY.prepare(problem, "tiny", DensityConfig(shape="gaussian")).dataset == bench.dataset
+    assert bench.dataset["card"]["shape"] == "gaussian"
+    assert DENSITY.prepare(problem, "tiny", DensityConfig(shape="square")).dataset["hash"] != bench.dataset["hash"]
 
 
-def test_what_cannot_be_prepared_is_explained(problem, advection):
+def test_what_cannot_be_prepared_is_explained(problem):
     with pytest.raises(UnknownNameError, match=r"unknown density 'gaussain'.*Did you mean 'gaussian'"):
-        Density.prepare(problem, "tiny", DensityConfig(shape="gaussain"))
-    with pytest.raises(UnsupportedError, match="it is not a HasDensity"):
-        Density.prepare(registry.problem(advection), "tiny", DensityConfig())
+        DENSITY.prepare(problem, "tiny", DensityConfig(shape="gaussain"))
     with pytest.raises(ValueError, match="grid"):
         DensityConfig(grid=1)
 
 
-def test_explain_names_what_is_not_finite(task):
-    batch = task.examples.batch(torch.arange(4), rng.generator(0))
-    assert task.explain(Gaussian(), bell(), batch) == "the loss or its gradient (but no density)"
+def test_explain_names_what_is_not_finite(bench):
+    batch = bench.examples.batch(torch.arange(4), rng.generator(0))
+    assert bench.explain(Gaussian(), bell(), batch) == "the loss or its gradient (but no density)"
     broken = Described(lambda x: torch.full((len(x),), -math.inf))
-    assert task.explain(broken, nn.Identity(), batch) == "log density of 4 of 4 points"
+    assert bench.explain(broken, nn.Identity(), batch) == "log density of 4 of 4 points"
     batch.points[1, 1] = torch.nan
-    assert task.explain(Gaussian(), bell(), batch) == "data of field y"
+    assert bench.explain(Gaussian(), bell(), batch) == "data of field y"
 
 
 def write(path, **changes):
@@ -169,14 +167,31 @@ def write(path, **changes):
     return path
 
 
-def test_points_are_read_and_answers_described(task, tmp_path):
-    given = task.read_inputs(write(tmp_path / "a.nc"), None)
+def read(bench, path, steps=None):
+    return DENSITY.read_inputs(path, bench.problem, bench.context, steps)
+
+
+def test_points_are_read_and_answers_described(bench, tmp_path):
+    given = read(bench, write(tmp_path / "a.nc"))
     assert isinstance(given, Points)
     torch.testing.assert_close(given.points, torch.tensor([[0.1, 0.0], [5.0, 1.0], [1.0, 2.0]]))
-    described = task.describe(given, Gaussian().predict(bell(), given))
+    described = DENSITY.describe(given, Gaussian().predict(bell(), given), bench.problem, bench.context)
     np.testing.assert_allclose(described["log_density"], true(given.points), rtol=1e-5)
     np.testing.assert_array_equal(described["y"], [0, 1, 2])
     assert described["status"].values.tolist() == [0, 0, 0]
+
+
+def test_inputs_are_written_as_they_are_read(bench, tmp_path):
+    inputs = DENSITY.inputs(bench.examples.batch(torch.arange(3), rng.generator(0)))
+    for given in (inputs, bench.example):
+        file = DENSITY.write_inputs(given, bench.problem, bench.context)
+        file.to_netcdf(tmp_path / "a.nc", engine="h5netcdf")
+        assert torch.equal(read(bench, tmp_path / "a.nc").points, given.points)
+
+
+def test_the_context_survives_json(bench):
+    context = DensityContext.model_validate_json(bench.context.model_dump_json())
+    assert torch.equal(context.statistics.field_std, bench.context.statistics.field_std)
 
 
 @pytest.mark.parametrize(
@@ -188,16 +203,16 @@ def test_points_are_read_and_answers_described(task, tmp_path):
         ({"x": ("sample", ["a", "b", "c"])}, "'x' in .* does not hold real numbers"),
     ],
 )
-def test_bad_files_are_explained(task, tmp_path, changes, message):
+def test_bad_files_are_explained(bench, tmp_path, changes, message):
     path = write(tmp_path / "a.nc", **changes)
     with pytest.raises(DataError, match=message):
-        task.read_inputs(path, None)
+        read(bench, path)
     with pytest.raises(DataError, match="no steps in time; got 2 steps"):
-        task.read_inputs(path, 2)
+        read(bench, path, 2)
 
 
 def test_a_run_from_nothing_to_a_page(monkeypatch, tmp_path):
-    monkeypatch.setattr(registry, "solvers", lambda: {"bell": Gaussian()})
+    register(monkeypatch, Gaussian())
     finished = run("densities", solver="bell", settings=["task.shape=gaussians", "task.grid=60"], out=tmp_path)
     # the best Gaussian with independent components: 4.25 nat, 1.43 above the truth
     assert finished.metrics["nll"] == pytest.approx(4.25, abs=0.1)

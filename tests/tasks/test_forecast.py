@@ -9,26 +9,26 @@ from sciml.core import registry, rng
 from sciml.core.status import Status
 from sciml.core.types import Prediction
 from sciml.data import Windows
-from sciml.study import run
-from sciml.tasks.forecast import Forecast, ForecastConfig, Window
-from sciml.train import Solver, Spec
+from sciml.study import RunRequest, run
+from sciml.tasks.forecast import FORECAST, ForecastConfig, Window
+from sciml.train import Solver, find_solver
 
 
 @pytest.fixture
 def problem(advection):
-    return registry.problem(advection)
+    return registry.find_problem(advection)
 
 
 @pytest.fixture
-def task(problem):
-    return Forecast.prepare(problem, "tiny", ForecastConfig(history=2))
+def bench(problem):
+    return FORECAST.prepare(problem, "tiny", ForecastConfig(history=2))
 
 
 class Stub(Solver):
     """A solver that predicts by a function of a window."""
 
     key = title = citation = claim = "stub"
-    task = Forecast
+    task = FORECAST
 
     def __init__(self, function):
         self.function = function
@@ -45,8 +45,8 @@ class Stub(Solver):
 class Oracle:
     """Knows every test trajectory, and looks its window up by its first frame, its speed and the time."""
 
-    def __init__(self, task, name="test"):
-        self.states, self.history = task.source.split(name).states, task.settings.history
+    def __init__(self, bench, name="test"):
+        self.states, self.history = bench.source.split(name).states, bench.settings.history
 
     def __call__(self, window):
         rows = []
@@ -66,8 +66,8 @@ def persist(window):
 NONE = nn.Module()
 
 
-def test_a_perfect_model_has_exactly_no_error(task):
-    found = task.examine(Stub(Oracle(task)), NONE)
+def test_a_perfect_model_has_exactly_no_error(bench):
+    found = bench.examine(Stub(Oracle(bench)), NONE)
     errors = {name: value for name, value in found.metrics.items() if "pearson" not in name and "valid" not in name}
     drifts = {name: errors.pop(name) for name in list(errors) if name.endswith("_drift")}
     assert errors
@@ -77,19 +77,19 @@ def test_a_perfect_model_has_exactly_no_error(task):
     assert set(drifts) == {"rollout/mass_drift", "rollout/energy_drift"}
     assert max(drifts.values()) < 1e-6  # of the stored float32 data
     assert found.status == {"ok": 5}
-    assert task.validate(Stub(Oracle(task, "valid")), NONE) == 0.0
+    assert bench.validate(Stub(Oracle(bench, "valid")), NONE) == 0.0
 
 
-def test_a_persistence_stub_is_the_persistence_baseline(task, advection, tmp_path):
+def test_a_persistence_stub_is_the_persistence_baseline(bench, advection, tmp_path):
     settings = ["model.levels=2", "model.waves=1", "model.width=4", "train.steps=1", 'baselines=["persistence"]']
-    row = run(advection, settings=settings, out=tmp_path).record.baselines["persistence"]
-    found = task.examine(Stub(persist), NONE)
+    row = run(RunRequest(problem=advection, settings=tuple(settings), out=tmp_path)).record.baselines["persistence"]
+    found = bench.examine(Stub(persist), NONE)
     assert found.metrics == pytest.approx(row.metrics["test"], rel=1e-5, abs=1e-7)
 
 
-def test_metrics_are_the_mean_over_samples_and_steps(task):
-    found = task.examine(Stub(persist), NONE)
-    states = task.source.split("test").states
+def test_metrics_are_the_mean_over_samples_and_steps(bench):
+    found = bench.examine(Stub(persist), NONE)
+    states = bench.source.split("test").states
     still = states[:, 1:2].expand_as(states[:, 2:])
     assert found.metrics["rollout/relative_l2"] == pytest.approx(
         float(metrics.relative_l2(still, states[:, 2:]).mean())
@@ -101,38 +101,38 @@ def test_metrics_are_the_mean_over_samples_and_steps(task):
     assert found.metrics["one_step/relative_l2"] == pytest.approx(float(one.mean()))
 
 
-def test_the_validation_score_is_the_error_of_whole_rollouts(task):
-    states = task.source.split("valid").states
+def test_the_validation_score_is_the_error_of_whole_rollouts(bench):
+    states = bench.source.split("valid").states
     still = states[:, 1:2].expand_as(states[:, 2:])
     expected = float(metrics.relative_l2(still, states[:, 2:]).mean())
-    assert task.validate(Stub(persist), NONE) == pytest.approx(expected)
+    assert bench.validate(Stub(persist), NONE) == pytest.approx(expected)
 
 
-def test_a_score_that_is_not_finite_is_infinite_not_chosen(task):
-    assert task.validate(Stub(lambda window: persist(window) * torch.nan), NONE) == float("inf")
+def test_a_score_that_is_not_finite_is_infinite_not_chosen(bench):
+    assert bench.validate(Stub(lambda window: persist(window) * torch.nan), NONE) == float("inf")
 
 
-def test_samples_that_diverge_are_counted(task):
+def test_samples_that_diverge_are_counted(bench):
     def diverge(window):
         predicted = persist(window).clone()
         predicted[0, -1] = torch.inf
         return predicted
 
-    found = task.examine(Stub(diverge), NONE)
+    found = bench.examine(Stub(diverge), NONE)
     assert found.status == {"ok": 4, "diverged": 1}
     assert found.arrays["status"].values.tolist() == [Status.DIVERGED, 0, 0, 0, 0]
 
 
 @pytest.mark.parametrize("key", ["sinenet", "persistence", "linear", "unet", "fno", "dilresnet"])
-def test_a_rollout_of_one_step_is_the_step(task, problem, key):
-    solver = registry.solver(key)
+def test_a_rollout_of_one_step_is_the_step(bench, problem, key):
+    solver = find_solver(key)
     rng.seed_everything(0)
     model = solver.recipe("tiny").model
     model = model.model_copy(
         update={k: v for k, v in {"levels": 2, "modes": 4}.items() if k in type(model).model_fields}
     )
-    module = solver.build(problem, Spec(model, task.settings, task.grid, task.statistics)).eval()
-    window = task.sample()
+    module = solver.build(problem, model, bench.context).eval()
+    window = bench.example
     one = solver.predict(module, window).mean
     with torch.no_grad():
         torch.testing.assert_close(one, module(*window[:3]), rtol=1e-5, atol=1e-5)
@@ -143,34 +143,34 @@ def test_a_rollout_of_one_step_is_the_step(task, problem, key):
 
 
 def test_noise_is_a_function_of_its_seed_and_of_the_field_s_spread(problem):
-    task = Forecast.prepare(problem, "tiny", ForecastConfig(history=2, noise=0.1))
-    clean = Forecast.prepare(problem, "tiny", ForecastConfig(history=2))
+    bench = FORECAST.prepare(problem, "tiny", ForecastConfig(history=2, noise=0.1))
+    clean = FORECAST.prepare(problem, "tiny", ForecastConfig(history=2))
     rows = torch.arange(40)
-    noisy = [task.examples.batch(rows, rng.generator(seed)) for seed in (0, 0, 1)]
+    noisy = [bench.examples.batch(rows, rng.generator(seed)) for seed in (0, 0, 1)]
     plain = clean.examples.batch(rows, rng.generator(0))
     assert torch.equal(noisy[0].inputs, noisy[1].inputs)
     assert not torch.equal(noisy[0].inputs, noisy[2].inputs)
     assert torch.equal(noisy[0].targets, plain.targets)
     spread = (noisy[0].inputs - plain.inputs).transpose(0, 2).flatten(1).std(1)
-    torch.testing.assert_close(spread, 0.1 * task.statistics.field_std, rtol=0.05, atol=0)
+    torch.testing.assert_close(spread, 0.1 * bench.context.statistics.field_std, rtol=0.05, atol=0)
     assert torch.equal(plain.inputs, clean.examples.batch(rows, rng.generator(1)).inputs)
 
 
 def test_windows_of_two_strides_carry_their_stride(problem):
-    task = Forecast.prepare(problem, "tiny", ForecastConfig(history=2, strides=(1, 2)))
-    single = [len(Windows(task.source.split("train"), 2, 1, (stride,))) for stride in (1, 2)]
+    bench = FORECAST.prepare(problem, "tiny", ForecastConfig(history=2, strides=(1, 2)))
+    single = [len(Windows(bench.source.split("train"), 2, 1, (stride,))) for stride in (1, 2)]
     assert single == [10 * 6, 10 * 4]
-    assert len(task.examples) == sum(single)
-    batch = task.examples.batch(torch.arange(len(task.examples)), rng.generator(0))
+    assert len(bench.examples) == sum(single)
+    batch = bench.examples.batch(torch.arange(len(bench.examples)), rng.generator(0))
     assert batch.stride.tolist() == [1.0] * 60 + [2.0] * 40
-    speed, dt, state = batch.parameters[:, 0], task.source.card.dt, batch.inputs[:, -1]
+    speed, dt, state = batch.parameters[:, 0], bench.source.card.dt, batch.inputs[:, -1]
     shift = torch.exp(-2j * torch.pi * torch.fft.fftfreq(12, 1 / 12) * (speed * dt * batch.stride)[:, None])
     moved = torch.fft.ifft(torch.fft.fft(state[:, 0]) * shift[:, None]).real  # tracer a travels along x
     torch.testing.assert_close(moved, batch.targets[:, 0, 0], rtol=1e-4, atol=1e-4)
 
 
-def test_the_sample_is_a_window_of_one(task):
-    window = task.sample()
+def test_the_sample_is_a_window_of_one(bench):
+    window = bench.example
     assert isinstance(window, Window)
     assert window.states.shape == (1, 2, 2, 16, 12)
     assert window.parameters.shape == (1, 1)
@@ -183,10 +183,10 @@ def test_impossible_settings_are_refused(bad):
         ForecastConfig(**bad)
 
 
-def test_explain_names_the_field(task):
-    batch = task.examples.batch(torch.arange(2), rng.generator(0))
+def test_explain_names_the_field(bench):
+    batch = bench.examples.batch(torch.arange(2), rng.generator(0))
     good, bad = Stub(persist), Stub(lambda window: persist(window) * torch.tensor([1.0, torch.nan])[:, None, None])
-    assert task.explain(bad, NONE, batch) == "prediction of field b"
-    assert task.explain(good, NONE, batch) == "the loss or its gradient (but no field)"
+    assert bench.explain(bad, NONE, batch) == "prediction of field b"
+    assert bench.explain(good, NONE, batch) == "the loss or its gradient (but no field)"
     batch.targets[0, 0, 0, 0, 0] = torch.nan
-    assert task.explain(good, NONE, batch) == "target of field a"
+    assert bench.explain(good, NONE, batch) == "target of field a"

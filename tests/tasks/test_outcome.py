@@ -1,7 +1,6 @@
 """Scores of outcomes and constraints, and what a task says of problems that have them."""
 
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,8 +11,9 @@ from torch import nn
 
 from sciml.core import registry
 from sciml.core.types import Prediction
-from sciml.tasks.trajectories import Trajectories, TrajectoriesConfig
-from sciml.tasks.trajectories._outcome import (
+from sciml.tasks.trajectories import (
+    TRAJECTORIES,
+    TrajectoriesConfig,
     area_under_curve,
     constraint_scores,
     map_inputs,
@@ -21,27 +21,27 @@ from sciml.tasks.trajectories._outcome import (
     outcome_scores,
     summary_scores,
 )
-from sciml.tasks.trajectories._task import _errors, whole_error
+from sciml.testing import PROBLEMS
 
-TANK = Path(__file__).parent.parent / "fixtures" / "warm_tank"
+TANK = PROBLEMS / "warm_tank"
 
 
 @pytest.fixture(scope="module")
-def task(tmp_path_factory):
+def bench(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SCIML_HOME", str(tmp_path_factory.mktemp("tank")))
-        return Trajectories.prepare(registry.problem(TANK), "tiny", TrajectoriesConfig(window=None))
+        return TRAJECTORIES.prepare(registry.find_problem(TANK), "tiny", TrajectoriesConfig(window=None))
 
 
 class Shifted(TrajectoryRotator):
     """Answers with the truth of a split plus a constant per field; optionally NaN for the first sample."""
 
-    def __init__(self, task, shift, broken=False):
-        self.task, self.shift, self.broken = task, torch.tensor(shift), broken
+    def __init__(self, bench, shift, broken=False):
+        self.bench, self.shift, self.broken = bench, torch.tensor(shift), broken
 
     def predict(self, module, inputs):
         for name in ("test", "valid"):
-            states = self.task.source.split(name).states
+            states = self.bench.source.split(name).states
             if states[:, 0].equal(inputs.state):
                 found = states + self.shift
                 found[:, 0] = inputs.state
@@ -61,8 +61,8 @@ def test_the_area_is_that_of_scikit_learn():
     assert area_under_curve(scores, torch.ones(40, dtype=torch.bool)) is None
 
 
-def test_the_truth_has_every_outcome_right_and_no_violation(task):
-    found = task.examine(Shifted(task, [0.0, 0.0, 0.0]), nn.Identity()).metrics
+def test_the_truth_has_every_outcome_right_and_no_violation(bench):
+    found = bench.examine(Shifted(bench, [0.0, 0.0, 0.0]), nn.Identity()).metrics
     assert found["outcome/accuracy"] == 1.0
     assert found["outcome/auc"] == 1.0
     assert found["constraint/shares"] < 1e-6
@@ -71,62 +71,62 @@ def test_the_truth_has_every_outcome_right_and_no_violation(task):
     assert "window/relative_l2" not in found
 
 
-def test_errors_per_field_are_in_its_units_and_violations_are_the_largest(task):
-    found = task.examine(Shifted(task, [2.0, 0.5, -0.25]), nn.Identity()).metrics
+def test_errors_per_field_are_in_its_units_and_violations_are_the_largest(bench):
+    found = bench.examine(Shifted(bench, [2.0, 0.5, -0.25]), nn.Identity()).metrics
     assert found["mae/temperature"] == pytest.approx(2.0, rel=1e-5)
     assert found["mae/fuel"] == pytest.approx(0.5, rel=1e-5)
     assert found["constraint/shares"] == pytest.approx(0.25, abs=1e-5)
-    lowest = float(task.source.split("test").states[:, 1:, 2].min())
+    lowest = float(bench.source.split("test").states[:, 1:, 2].min())
     assert found["constraint/positivity"] == pytest.approx(0.25 - lowest, abs=1e-5)
     assert found["outcome/accuracy"] < 1.0
 
 
-def test_a_prediction_that_breaks_down_is_wrong_and_undecided(task):
-    states = task.source.split("test").states.double()
-    params = named_parameters(task.problem, task.source.split("test").parameters)
+def test_a_prediction_that_breaks_down_is_wrong_and_undecided(bench):
+    states = bench.source.split("test").states.double()
+    params = named_parameters(bench.problem, bench.source.split("test").parameters)
     broken = states.clone()
     broken[0] = math.nan
-    whole = outcome_scores(task.problem, Prediction(states), states, params)
-    spoilt = outcome_scores(task.problem, Prediction(broken), states, params)
+    whole = outcome_scores(bench.problem, Prediction(states), states, params)
+    spoilt = outcome_scores(bench.problem, Prediction(broken), states, params)
     assert spoilt["outcome/accuracy"] == pytest.approx(1 - 1 / len(states))
     assert spoilt["outcome/auc"] <= whole["outcome/auc"]
-    assert all(math.isnan(v) for v in constraint_scores(task.problem, broken, params).values())
+    assert all(math.isnan(v) for v in constraint_scores(bench.problem, broken, params).values())
 
 
 def test_problems_without_outcome_or_constraints_have_no_such_scores(rotation):
-    problem, states = registry.problem(rotation), torch.zeros(2, 3, 2)
+    problem, states = registry.find_problem(rotation), torch.zeros(2, 3, 2)
     assert outcome_scores(problem, Prediction(states), states, {}) == {}
     assert summary_scores(problem, torch.arange(3.0), Prediction(states), states, {}) == {}
     assert map_inputs(problem, problem.grid(()), 3) is None
     assert constraint_scores(problem, states, {}) == {}
 
 
-def test_summaries_are_scored_where_both_have_them(task):
+def test_summaries_are_scored_where_both_have_them(bench):
     """All temperatures 2 higher: a peak 2 too high in every case, and a crossing where there was none is not scored."""
-    found = task.examine(Shifted(task, [2.0, 0.0, 0.0]), nn.Identity()).metrics
-    split = task.source.split("test")
-    true = task.problem.summarise(task.source.layout.times, split.states.double(), {})
+    found = bench.examine(Shifted(bench, [2.0, 0.0, 0.0]), nn.Identity()).metrics
+    split = bench.source.split("test")
+    true = bench.problem.summarise(bench.source.layout.times, split.states.double(), {})
     happens = int(true["runaway_time"].isfinite().sum())
     assert 0 < happens < len(split)
     assert found["summary/peak_temperature"] == pytest.approx(2.0, rel=1e-5)
     assert found["compared/peak_temperature"] == len(split)
     assert found["compared/runaway_time"] == happens
     assert found["summary/runaway_time"] > 0.5  # all cross at the first step
-    exact = task.examine(Shifted(task, [0.0, 0.0, 0.0]), nn.Identity())
+    exact = bench.examine(Shifted(bench, [0.0, 0.0, 0.0]), nn.Identity())
     assert exact.metrics["summary/runaway_time"] == 0.0
     assert (
-        task.examine(Shifted(task, [0.0, 0.0, 0.0], broken=True), nn.Identity()).metrics["compared/peak_temperature"]
+        bench.examine(Shifted(bench, [0.0, 0.0, 0.0], broken=True), nn.Identity()).metrics["compared/peak_temperature"]
         == len(split) - 1
     )
     torch.testing.assert_close(
         torch.as_tensor(exact.arrays["summary_runaway_time"].values), true["runaway_time"], equal_nan=True
     )
     assert exact.arrays["summary_peak_temperature"].attrs["role"] == "summary"
-    never = task.examine(Shifted(task, [-9.0, 0.0, 0.0]), nn.Identity()).metrics
+    never = bench.examine(Shifted(bench, [-9.0, 0.0, 0.0]), nn.Identity()).metrics
     assert never["compared/runaway_time"] == 0 and "summary/runaway_time" not in never
 
 
-def test_what_a_solver_states_itself_comes_before_what_its_states_say(task):
+def test_what_a_solver_states_itself_comes_before_what_its_states_say(bench):
     class Stating(Shifted):
         def predict(self, module, inputs):
             found = super().predict(module, inputs)
@@ -134,9 +134,9 @@ def test_what_a_solver_states_itself_comes_before_what_its_states_say(task):
             stated = {"chance": torch.zeros(count), "summary/peak_temperature": torch.full((count,), 7.0)}
             return found._replace(stats=stated)
 
-    found = task.examine(Stating(task, [0.0, 0.0, 0.0]), nn.Identity())
-    states = task.source.split("test").states
-    happened = task.problem.chance(states, {}) > 0.5
+    found = bench.examine(Stating(bench, [0.0, 0.0, 0.0]), nn.Identity())
+    states = bench.source.split("test").states
+    happened = bench.problem.chance(states, {}) > 0.5
     assert found.metrics["outcome/accuracy"] == pytest.approx(float((~happened).double().mean()))
     assert found.metrics["outcome/auc"] == 0.5
     peaks = states[..., 0].amax(1)
@@ -145,15 +145,15 @@ def test_what_a_solver_states_itself_comes_before_what_its_states_say(task):
     assert found.arrays["chance"].values.tolist() == [0.0] * len(states)
 
 
-def test_the_map_varies_two_parameters_and_holds_the_others_mid_range(task):
-    states, parameters = map_inputs(task.problem, task.grid, 5)
+def test_the_map_varies_two_parameters_and_holds_the_others_mid_range(bench):
+    states, parameters = map_inputs(bench.problem, bench.source.grid, 5)
     energy, place, duration = parameters.unbind(1)
     assert states.shape == (25, 3)
     torch.testing.assert_close(duration, torch.full((25,), math.sqrt(0.3 * 0.6)))  # it is drawn by its logarithm
     torch.testing.assert_close(place[:5], torch.linspace(0, 1, 5))
     torch.testing.assert_close(energy[::5], torch.linspace(0.4, 1.2, 5))
     assert (energy[:5] == energy[0]).all()
-    found = task.examine(Mapped(task, [0.0, 0.0, 0.0]), nn.Identity()).arrays["chance_map"]
+    found = bench.examine(Mapped(bench, [0.0, 0.0, 0.0]), nn.Identity()).arrays["chance_map"]
     assert found.dims == ("energy", "place")
     fuel = 0.8 - 0.6 * (found["energy"] + found["place"]) / 2.2
     np.testing.assert_allclose(found, 1 / (1 + np.exp(-(0.4 - fuel) / 0.05)), rtol=1e-4)
@@ -171,16 +171,17 @@ class Mapped(Shifted):
         return super().predict(module, inputs)
 
 
-def test_fields_of_different_units_are_validated_in_standard_deviations(task, monkeypatch):
+def test_fields_of_different_units_are_validated_in_standard_deviations(bench, monkeypatch):
     """All units of the tank are 1; with others, an error of a field counts by its spread and not by its unit."""
-    solver, true = Shifted(task, [0.3, 0.0, 0.0]), task.source.split("valid").states
-    plain = float(whole_error(_errors(true + solver.shift, true)).double().mean())
-    assert task.validate(solver, nn.Identity()) == pytest.approx(plain, rel=1e-3)
-    fields = list(task.problem.fields)
+    solver, true = Shifted(bench, [0.3, 0.0, 0.0]), bench.source.split("valid").states
+    sizes = true[:, 1:].double().square().sum(2).mean(1).sqrt()
+    plain = float((solver.shift.double().norm() / sizes).mean())
+    assert bench.validate(solver, nn.Identity()) == pytest.approx(plain, rel=1e-3)
+    fields = list(bench.problem.fields)
     mixed = [*fields[1:], _with_units(fields[0], "K")]
-    monkeypatch.setattr(type(task.problem), "fields", property(lambda self: mixed), raising=False)
-    scaled = float((solver.shift.flatten() / task.statistics.field_std).abs().double().mean())
-    assert task.validate(solver, nn.Identity()) == pytest.approx(scaled, rel=1e-3)
+    monkeypatch.setattr(type(bench.problem), "fields", property(lambda self: mixed), raising=False)
+    scaled = float((solver.shift.flatten() / bench.context.statistics.field_std).abs().double().mean())
+    assert bench.validate(solver, nn.Identity()) == pytest.approx(scaled, rel=1e-3)
     assert scaled != pytest.approx(plain, rel=0.1)
 
 

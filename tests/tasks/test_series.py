@@ -1,25 +1,25 @@
 """The task of completing series: what is seen of them, that it judges honestly, what it reads and writes."""
 
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import xarray
-from rotators import Rotator, SeriesRotator
+from rotators import Rotator, SeriesRotator, register
 
 from sciml.api import run
 from sciml.core import registry, rng
 from sciml.core.errors import DataError, UnsupportedError
-from sciml.tasks.series import Observed, Series, SeriesConfig
+from sciml.tasks.series import SERIES, Observed, SeriesConfig
+from sciml.testing import PROBLEMS
 
 SOLVER = SeriesRotator()
 
 
 @pytest.fixture(scope="module")
 def problem():
-    return registry.problem(Path(__file__).parent.parent / "fixtures" / "plane_rotation")
+    return registry.find_problem(PROBLEMS / "plane_rotation")
 
 
 @pytest.fixture(scope="module")
@@ -30,18 +30,18 @@ def prepared(problem, tmp_path_factory):
     def make(**settings):
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("SCIML_HOME", str(home))
-            return Series.prepare(problem, "tiny", SeriesConfig(**settings))
+            return SERIES.prepare(problem, "tiny", SeriesConfig(**settings))
 
     return make
 
 
 @pytest.fixture(scope="module")
-def task(prepared):
+def bench(prepared):
     return prepared()
 
 
-def draw(task, seed=0):
-    return task.examples.batch(torch.arange(len(task.examples)), rng.generator(seed))
+def draw(bench, seed=0):
+    return bench.examples.batch(torch.arange(len(bench.examples)), rng.generator(seed))
 
 
 class Wrong(SeriesRotator):
@@ -55,22 +55,22 @@ class Wrong(SeriesRotator):
         return found._replace(mean=self.change(found.mean, inputs.times))
 
 
-def test_a_share_of_the_times_before_the_horizon_is_seen(task):
-    batch = draw(task)
+def test_a_share_of_the_times_before_the_horizon_is_seen(bench):
+    batch = draw(bench)
     within = batch.times <= 0.75 * 4.0
     assert int(within.sum()) == 13
     assert batch.mask[:, within].sum(1).tolist() == [4] * 12  # 0.3 of 13
     assert not batch.mask[:, ~within].any()
     assert torch.equal(batch.values, torch.where(batch.mask[:, :, None], batch.targets, 0.0))
-    assert torch.equal(batch.targets, task.source.split("train").states)
+    assert torch.equal(batch.targets, bench.source.split("train").states)
     assert len({tuple(row) for row in batch.mask.tolist()}) > 6
 
 
-def test_every_draw_sees_other_times_and_is_a_function_of_its_seed(task):
-    first, same, other = draw(task, 0), draw(task, 0), draw(task, 1)
+def test_every_draw_sees_other_times_and_is_a_function_of_its_seed(bench):
+    first, same, other = draw(bench, 0), draw(bench, 0), draw(bench, 1)
     assert torch.equal(first.mask, same.mask)
     assert not torch.equal(first.mask, other.mask)
-    seen = torch.stack([draw(task, seed).mask for seed in range(60)]).float().mean((0, 1))[:13]
+    seen = torch.stack([draw(bench, seed).mask for seed in range(60)]).float().mean((0, 1))[:13]
     torch.testing.assert_close(seen, torch.full((13,), 4 / 13), rtol=0.25, atol=0)
 
 
@@ -84,17 +84,17 @@ def test_extreme_shares(prepared, settings, within, seen):
     assert batch.mask.nonzero()[:, 1].max() < within
 
 
-def test_noise_is_on_what_is_observed_only(prepared, task):
-    noisy, clean = draw(prepared(noise=0.5, observed=1.0, horizon=1.0)), draw(task)
+def test_noise_is_on_what_is_observed_only(prepared, bench):
+    noisy, clean = draw(prepared(noise=0.5, observed=1.0, horizon=1.0)), draw(bench)
     errors = noisy.values - noisy.targets
-    torch.testing.assert_close(errors.std((0, 1)), 0.5 * task.statistics.field_std, rtol=0.1, atol=0)
+    torch.testing.assert_close(errors.std((0, 1)), 0.5 * bench.context.statistics.field_std, rtol=0.1, atol=0)
     assert torch.equal(noisy.targets, clean.targets)
     hidden = draw(prepared(noise=0.5))
     assert (hidden.values[~hidden.mask] == 0).all()
 
 
-def test_a_batch_can_be_shared_out(task):
-    batch = draw(task)
+def test_a_batch_can_be_shared_out(bench):
+    batch = draw(bench)
     part = batch.rows(slice(2, 5)).to("cpu")
     assert len(part) == 3
     assert torch.equal(part.mask, batch.mask[2:5])
@@ -102,24 +102,24 @@ def test_a_batch_can_be_shared_out(task):
     assert torch.equal(part.times, batch.times)
 
 
-def test_the_exact_solution_has_no_error_but_rounding(task):
-    found = task.examine(SOLVER, Rotator(1.0))
+def test_the_exact_solution_has_no_error_but_rounding(bench):
+    found = bench.examine(SOLVER, Rotator(1.0))
     for key in ("interpolation/rmse", "extrapolation/rmse", "all/rmse", "all/mse"):
         assert 0 <= found.metrics[key] < 1e-5
     assert "evaluations" not in found.metrics
     assert found.status == {"ok": 6}
-    assert task.validate(SOLVER, Rotator(1.0)) < 1e-10
+    assert bench.validate(SOLVER, Rotator(1.0)) < 1e-10
 
 
-def test_errors_are_in_standard_deviations_before_and_after_the_horizon(task):
-    std = task.statistics.field_std
+def test_errors_are_in_standard_deviations_before_and_after_the_horizon(bench):
+    std = bench.context.statistics.field_std
     shifted = Wrong(lambda mean, times: mean + std * torch.where(times <= 3.0, 0.1, 0.5)[:, None])
-    found = task.examine(shifted, Rotator(1.0)).metrics
+    found = bench.examine(shifted, Rotator(1.0)).metrics
     assert found["interpolation/rmse"] == pytest.approx(0.1, rel=1e-3)
     assert found["extrapolation/rmse"] == pytest.approx(0.5, rel=1e-3)
     assert found["all/mse"] == pytest.approx((13 * 0.01 + 4 * 0.25) / 17, rel=1e-3)
     assert found["all/rmse"] == pytest.approx(found["all/mse"] ** 0.5, rel=1e-6)
-    assert task.validate(shifted, Rotator(1.0)) == pytest.approx(found["all/mse"], rel=1e-3)
+    assert bench.validate(shifted, Rotator(1.0)) == pytest.approx(found["all/mse"], rel=1e-3)
 
 
 def test_without_a_horizon_there_is_no_extrapolation(prepared):
@@ -134,21 +134,21 @@ def test_validation_and_test_always_see_the_same(prepared):
     xarray.testing.assert_identical(first, again)
 
 
-def test_a_series_that_is_not_finite_makes_the_score_infinite(task):
+def test_a_series_that_is_not_finite_makes_the_score_infinite(bench):
     def spoil(mean, times):
         mean = mean.clone()
         mean[1, -1] = torch.nan
         return mean
 
-    assert task.validate(Wrong(spoil), Rotator(1.0)) == math.inf
-    found = task.examine(Wrong(spoil), Rotator(1.0))
+    assert bench.validate(Wrong(spoil), Rotator(1.0)) == math.inf
+    found = bench.examine(Wrong(spoil), Rotator(1.0))
     assert found.status == {"ok": 5, "diverged": 1}
     assert math.isfinite(found.metrics["interpolation/rmse"])
     assert math.isnan(found.metrics["extrapolation/rmse"])
 
 
-def test_truth_holds_what_was_observed(task):
-    truth, arrays = task.truth(), task.examine(SOLVER, Rotator(1.0)).arrays
+def test_truth_holds_what_was_observed(bench):
+    truth, arrays = bench.truth(), bench.examine(SOLVER, Rotator(1.0)).arrays
     assert truth.attrs["history"] == 0
     seen = truth["mask"].values.astype(bool)
     assert seen.sum(1).tolist() == [4] * 6
@@ -159,18 +159,18 @@ def test_truth_holds_what_was_observed(task):
     np.testing.assert_array_equal(arrays["time"], truth["time"])
 
 
-def test_explain_names_what_is_not_finite(task):
-    batch = draw(task)
-    assert task.explain(SOLVER, Rotator(1.0), batch) == "the loss or its gradient (but no field)"
+def test_explain_names_what_is_not_finite(bench):
+    batch = draw(bench)
+    assert bench.explain(SOLVER, Rotator(1.0), batch) == "the loss or its gradient (but no field)"
     broken = Wrong(lambda mean, times: mean * torch.tensor([torch.inf, 1.0]))
-    assert task.explain(broken, Rotator(1.0), batch) == "prediction of field x"
+    assert bench.explain(broken, Rotator(1.0), batch) == "prediction of field x"
     batch.targets[1, 2, 1] = torch.nan
-    assert task.explain(SOLVER, Rotator(1.0), batch) == "target of field y"
+    assert bench.explain(SOLVER, Rotator(1.0), batch) == "target of field y"
 
 
 def test_a_problem_with_space_is_refused(advection):
     with pytest.raises(UnsupportedError, match="has spatial axes"):
-        Series.prepare(registry.problem(advection), "tiny", SeriesConfig())
+        SERIES.prepare(registry.find_problem(advection), "tiny", SeriesConfig())
 
 
 NAN = math.nan
@@ -186,29 +186,48 @@ def write(path, **changes):
     return path
 
 
-def test_observations_are_read(task, tmp_path):
-    found = task.read_inputs(write(tmp_path / "a.nc"), None)
+def read(bench, path, steps):
+    return SERIES.read_inputs(path, bench.problem, bench.context, steps)
+
+
+def test_observations_are_read(bench, tmp_path):
+    found = read(bench, write(tmp_path / "a.nc"), None)
     assert isinstance(found, Observed)
     assert found.mask.tolist() == [[True, False, True], [False, False, True]]
     assert found.values[:, :, 0].tolist() == [[1.0, 0.0, 3.0], [0.0, 0.0, 2.0]]
     assert found.times.tolist() == [0.0, 0.5, 2.0]
     assert found.parameters.tolist() == [[1.0], [1.0]]
-    described = task.describe(found, SOLVER.predict(Rotator(1.0), found))
+    described = SERIES.describe(found, SOLVER.predict(Rotator(1.0), found), bench.problem, bench.context)
     assert dict(described.sizes) == {"sample": 2, "time": 3}
     assert described["y"].attrs == {"units": "m", "long_name": "position along y"}
 
 
-def test_steps_go_on_after_the_last_time(task, tmp_path):
-    found = task.read_inputs(write(tmp_path / "a.nc"), 2)
+def test_what_is_written_is_read(bench, tmp_path):
+    SERIES.write_inputs(bench.example, bench.problem, bench.context).to_netcdf(tmp_path / "a.nc", engine="h5netcdf")
+    again = read(bench, tmp_path / "a.nc", None)
+    assert len(again.values) == 1
+    for before, after in zip(bench.example, again, strict=True):
+        assert before is after is None or torch.equal(before, after)
+
+
+def test_what_networks_know_of_the_data_survives_as_json(bench):
+    context = type(bench.context).model_validate_json(bench.context.model_dump_json())
+    assert torch.equal(context.times, bench.context.times)
+    assert torch.equal(context.statistics.field_std, bench.context.statistics.field_std)
+    assert (context.dt, context.time_units) == (bench.context.dt, bench.context.time_units)
+
+
+def test_steps_go_on_after_the_last_time(bench, tmp_path):
+    found = read(bench, write(tmp_path / "a.nc"), 2)
     assert found.times.tolist() == [0.0, 0.5, 2.0, 2.25, 2.5]
     assert found.values.shape == (2, 5, 2)
     assert found.values.isfinite().all()
     assert not found.mask[:, 3:].any()
 
 
-def test_a_file_of_the_stored_length_needs_no_times(task, tmp_path):
+def test_a_file_of_the_stored_length_needs_no_times(bench, tmp_path):
     series = ("time", np.arange(17.0))
-    found = task.read_inputs(write(tmp_path / "a.nc", x=series, y=series, time=None), None)
+    found = read(bench, write(tmp_path / "a.nc", x=series, y=series, time=None), None)
     torch.testing.assert_close(found.times, 0.25 * torch.arange(17))
     assert found.mask.all()
     assert len(found.values) == 1
@@ -228,14 +247,14 @@ def test_a_file_of_the_stored_length_needs_no_times(task, tmp_path):
         ({"frequency": ("sample", [1.0, NAN])}, "'frequency' in .* holds values that are not finite"),
     ],
 )  # fmt: skip
-def test_bad_files_are_explained(task, tmp_path, changes, message):
+def test_bad_files_are_explained(bench, tmp_path, changes, message):
     path = write(tmp_path / "a.nc", **changes)
     with pytest.raises(DataError, match=message):
-        task.read_inputs(path, None)
+        read(bench, path, None)
 
 
 def test_a_run_from_nothing_to_a_page(rotation, tmp_path, monkeypatch):
-    monkeypatch.setattr(registry, "solvers", lambda: {"series_rotator": SOLVER})
+    register(monkeypatch, SOLVER)
     finished = run(rotation, solver="series_rotator", out=tmp_path)
     assert finished.metrics["all/rmse"] < 0.05
     page = (finished.folder / "report.html").read_text()

@@ -15,7 +15,7 @@ def checkpoint(identity=IDENTITY):
     module = nn.Linear(2, 2)
     optimiser = torch.optim.AdamW(module.parameters())
     return Checkpoint(
-        identity, 3, 1.0, [0.5, 2], module.state_dict(), optimiser.state_dict(), {"last_epoch": 3}, None, rng.state()
+        identity, 3, 1.0, [0.5, 2], module.state_dict(), {"optimiser": optimiser.state_dict()}, None, rng.state()
     )
 
 

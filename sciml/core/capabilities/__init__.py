@@ -11,15 +11,16 @@ from sciml.core.capabilities._has_constraints import HasConstraints as HasConstr
 from sciml.core.capabilities._has_density import HasDensity as HasDensity
 from sciml.core.capabilities._has_dynamics import HasDynamics as HasDynamics
 from sciml.core.capabilities._has_hidden_term import HasHiddenTerm as HasHiddenTerm
-from sciml.core.capabilities._has_hidden_term import HeldOut as HeldOut
-from sciml.core.capabilities._has_hidden_term import ObservationPlan as ObservationPlan
-from sciml.core.capabilities._has_hidden_term import Observations as Observations
+from sciml.core.capabilities._has_hidden_term import HiddenSpec as HiddenSpec
 from sciml.core.capabilities._has_outcome import HasOutcome as HasOutcome
 from sciml.core.capabilities._has_reduced_model import HasReducedModel as HasReducedModel
 from sciml.core.capabilities._has_reduced_model import Uncertain as Uncertain
 from sciml.core.capabilities._has_residual import HasResidual as HasResidual
 from sciml.core.capabilities._has_summaries import HasSummaries as HasSummaries
 from sciml.core.capabilities._has_trajectories import HasTrajectories as HasTrajectories
+from sciml.core.observations import HeldOut as HeldOut
+from sciml.core.observations import ObservationPlan as ObservationPlan
+from sciml.core.observations import Observations as Observations
 from sciml.core.problem import Problem
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "HasSummaries",
     "HasTrajectories",
     "HeldOut",
+    "HiddenSpec",
     "ObservationPlan",
     "Observations",
     "Uncertain",

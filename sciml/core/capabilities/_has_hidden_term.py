@@ -1,127 +1,115 @@
 """Equations with a hidden term, seen at sparse noisy points."""
 
+import math
 from abc import abstractmethod
-from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
+from functools import cached_property
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from sciml.core.ansatz import Ansatz
+from sciml.core.derivatives import autograd_derivatives
+from sciml.core.errors import UserError
+from sciml.core.observations import HeldOut, ObservationPlan, Observations, sample
 from sciml.core.problem import Problem
-from sciml.core.types import Params
+from sciml.core.rate_equation import RateEquation
+from sciml.core.statement import Statement
 
 
-@dataclass(frozen=True)
-class Observations:
-    """Sparse noisy values of one trajectory, float64.
-
-    Arguments:
-        coordinates: where: time first, then space.
-        values: what was seen there, one column per field.
-        sigma: standard deviation of the noise per field; zero where there is none, None if nobody knows.
-    """
-
-    coordinates: Float[Tensor, "point dim"]
-    values: Float[Tensor, "point channel"]
-    sigma: Float[Tensor, " channel"] | None = None
-
-
-@dataclass(frozen=True)
-class ObservationPlan:
-    """How much is observed.
+@dataclass(frozen=True, kw_only=True)
+class HiddenSpec:
+    """What is observed of an equation with a hidden term, and what the hidden term may be made of.
 
     Arguments:
-        trajectories: how many trajectories, each with initial conditions of its own.
-        points: values seen on each.
-        noise: standard deviation of the noise, as a share of the mean magnitude of each field.
+        plan: what is observed unless something else is asked for.
+        trajectories: how many can be observed, each with initial conditions of its own.
+        inputs: the columns (``u``, ``u_x``) that the hidden term may depend on; empty for all of them.
+        library: candidate terms, as formulas in the inputs; whether data can tell them apart is reported.
+        operators: what formulas may be made of: add, sub, mul, div, exp, …
+        pace: observed times are equidistant in log(1 + t/pace), for stiff equations; infinite for equidistant times.
+        stream: seeds the draws of points and noise; the problem's name if empty.
     """
 
+    plan: ObservationPlan
     trajectories: int
-    points: int
-    noise: float
-
-
-@dataclass(frozen=True)
-class HeldOut:
-    """A trajectory that is observed nowhere, to try a finished equation on.
-
-    Arguments:
-        times: increasing, the first is the start.
-        states: the true ones at those times.
-        points: of the grid that an equation in space is simulated on, one list per axis; empty without space.
-    """
-
-    times: Float[Tensor, " time"]
-    states: Float[Tensor, "time channel *space"]
-    points: tuple[Float[Tensor, " point"], ...] = ()
+    inputs: tuple[str, ...] = ()
+    library: tuple[str, ...] = ()
+    operators: tuple[str, ...] = ("add", "sub", "mul", "div")
+    pace: float = math.inf
+    stream: str = ""
 
 
 class HasHiddenTerm(Problem):
-    """Has a known part, a hidden part kept for scoring only, and sparse noisy observations of some trajectories.
+    """Has an equation with terms marked as hidden, and sparse noisy observations of some trajectories.
 
         d(state)/dt = K(inputs; θ) + H(hidden inputs)
 
-    The inputs are the fields and, for an equation in space, their derivatives, named ``u_x``, ``u_xx`` after the
-    field's symbol and the axis. They are columns of a table, so one description serves ordinary and partial equations.
+    Everything a solver needs (known part, derivative columns, conditions) is in the `Statement`, written once in sympy.
     """
 
-    inputs: tuple[str, ...]
-    """Names of all columns that the known part is given: symbols of fields, then derivatives."""
-    hidden_inputs: tuple[str, ...]
-    """Those of them that the hidden part may depend on."""
-    library: tuple[str, ...]
-    """Candidate terms of the hidden part, as formulas in its inputs; whether data can tell them apart is reported."""
-    operators: tuple[str, ...]
-    """What formulas of the hidden part may be made of: add, sub, mul, div, exp, …"""
-    unknowns: Mapping[str, float]
-    """Scalars θ of the known part that must be found too, with first guesses; often empty."""
-    plan: ObservationPlan
-    """What is observed unless something else is asked for."""
-    coordinate_units: Mapping[str, str] = MappingProxyType({})
-    """Units of ``t`` and the axes, for the check of formulas; what is not named is a pure number."""
+    hidden: HiddenSpec
 
     @abstractmethod
-    def known(
-        self, time: Float[Tensor, " point"], inputs: Float[Tensor, "point input"], scalars: Params
-    ) -> Float[Tensor, "point channel"]:
-        """The part of d(state)/dt the solver is told; `scalars` holds the unknowns."""
+    def hidden_statement(self, trajectory: int = 0) -> Statement:
+        """The equation, hidden terms marked, with the initial conditions of one of the observed trajectories."""
 
-    @abstractmethod
-    def hidden(
-        self, time: Float[Tensor, " point"], inputs: Float[Tensor, "point input"]
-    ) -> Float[Tensor, "point channel"] | None:
-        """The part it must find, for scoring only; None where nobody knows it."""
-
-    @abstractmethod
-    def known_formulas(self) -> tuple[str, ...]:
-        """The known part as formulas in the inputs, one per field, for people; empty if it has none."""
-
-    @abstractmethod
-    def hidden_formulas(self) -> tuple[str, ...]:
-        """The hidden part as formulas in the hidden inputs, one per field, for scoring only; empty if unknown."""
-
-    @abstractmethod
-    def observations(self, plan: ObservationPlan, generator: torch.Generator) -> tuple[Observations, ...]:
-        """What is seen of each trajectory. Raises UserError for more trajectories than there are."""
-
-    @abstractmethod
-    def ansatz(
+    def reference_trajectory(
         self, trajectory: int, coordinates: Float[Tensor, "point dim"]
-    ) -> tuple[Float[Tensor, "point channel"], Float[Tensor, "point channel"]]:
-        """(A, B) such that A + B N obeys the initial and boundary conditions known exactly, for any smooth N."""
+    ) -> Float[Tensor, "point channel"] | None:
+        """The true fields on a trajectory at ``(t, *space)``, float64; None where nobody knows them.
 
-    @abstractmethod
-    def reference(
+        In space it must be differentiable by the coordinates, as often as the equation asks for.
+        """
+        return None
+
+    def held_out(self) -> HeldOut | None:
+        """A trajectory from an initial condition that is not observed; None if there is none."""
+        return None
+
+    def observations(self, plan: ObservationPlan, generator: torch.Generator) -> tuple[Observations, ...]:
+        """What is seen of each trajectory: by default noisy samples of the reference.
+
+        Raises: UserError for more trajectories than there are.
+        """
+        if not 1 <= plan.trajectories <= self.hidden.trajectories:
+            raise UserError(f"problem {self.name!r} has other trajectories", got=plan.trajectories,
+                            expected=f"1 to {self.hidden.trajectories}")  # fmt: skip
+        domain = self.hidden_statement().domain
+        return sample(self._known_trajectory, domain, plan, generator, pace=self.hidden.pace)
+
+    @cached_property
+    def rate_equation(self) -> RateEquation:
+        """Known and hidden part as functions of fields and derivatives."""
+        return RateEquation(self.hidden_statement(), self.hidden.inputs)
+
+    def ansatz(self, trajectory: int) -> Ansatz:
+        """A form A + B N of the fields that obeys the conditions of a trajectory for any N."""
+        if trajectory not in self._ansatzes:
+            self._ansatzes[trajectory] = Ansatz(self.hidden_statement(trajectory), pace=self.hidden.pace)
+        return self._ansatzes[trajectory]
+
+    def reference_inputs(
         self, trajectory: int, coordinates: Float[Tensor, "point dim"]
     ) -> Float[Tensor, "point input"] | None:
         """The true inputs on a trajectory, for scoring only; None where nobody knows them."""
+        if self.reference_trajectory(trajectory, coordinates[:1]) is None:
+            return None
+        equation = self.rate_equation
+        fields, axes = equation.statement.fields, equation.axes
+        derivatives = autograd_derivatives(
+            lambda points: self._known_trajectory(trajectory, points), coordinates.double(), fields, axes,
+            create_graph=False,
+        )  # fmt: skip
+        columns = [derivatives(fields[c.channel], axes[c.axis] * c.order) for c in equation.columns]
+        return torch.stack(columns, dim=1)
 
-    @abstractmethod
-    def held_out(self) -> HeldOut | None:
-        """A trajectory from an initial condition that is not observed; None if there is none."""
+    @cached_property
+    def _ansatzes(self) -> dict[int, Ansatz]:
+        return {}
 
-    @abstractmethod
-    def spread(self, states: Float[Tensor, "batch channel *space"]) -> Float[Tensor, "batch *space input"]:
-        """The inputs at given states, derivatives by finite differences with the boundary conditions."""
+    def _known_trajectory(self, trajectory: int, coordinates: Tensor) -> Tensor:
+        values = self.reference_trajectory(trajectory, coordinates)
+        assert values is not None, "a problem without a reference has observations of its own"
+        return values

@@ -10,7 +10,7 @@ from sciml.core.types import Params
 
 
 class HasOutcome(Problem):
-    """Its trajectories end in one of two ways (ignition or not) that a surrogate must tell apart."""
+    """Its trajectories end in one of two outcomes (ignition or not) that a surrogate must classify."""
 
     outcome: str
     """What happens or does not, in a word: ``ignition``."""

@@ -11,7 +11,7 @@ from sciml.core.types import Params
 
 
 class HasSummaries(Problem):
-    """Its trajectories are spoken of in a few numbers: when it ignites, how hot it gets, how it ends."""
+    """Its trajectories have derived quantities: ignition delay, peak temperature, final state."""
 
     summaries: tuple[Field, ...]
     """What these quantities are called, other names than those of fields and parameters."""

@@ -3,18 +3,14 @@
 from sciml.solvers.baselines._boosted_trees import BoostedTrees as BoostedTrees
 from sciml.solvers.baselines._boosted_trees import BoostedTreesConfig as BoostedTreesConfig
 from sciml.solvers.baselines._boosted_trees import BoostedTreesSolver as BoostedTreesSolver
-from sciml.solvers.baselines._dilresnet import DilatedBlock as DilatedBlock
-from sciml.solvers.baselines._dilresnet import DilResNet as DilResNet
 from sciml.solvers.baselines._dilresnet import DilResNetConfig as DilResNetConfig
 from sciml.solvers.baselines._dilresnet import DilResNetSolver as DilResNetSolver
-from sciml.solvers.baselines._fno import FNO as FNO
 from sciml.solvers.baselines._fno import FNOConfig as FNOConfig
 from sciml.solvers.baselines._fno import FNOSolver as FNOSolver
 from sciml.solvers.baselines._gaussian_process import GaussianProcess as GaussianProcess
 from sciml.solvers.baselines._gaussian_process import GaussianProcessConfig as GaussianProcessConfig
 from sciml.solvers.baselines._gaussian_process import GaussianProcessSolver as GaussianProcessSolver
 from sciml.solvers.baselines._gru import GRUConfig as GRUConfig
-from sciml.solvers.baselines._gru import GRUSeries as GRUSeries
 from sciml.solvers.baselines._gru import GRUSolver as GRUSolver
 from sciml.solvers.baselines._kde import KDEConfig as KDEConfig
 from sciml.solvers.baselines._kde import KDESolver as KDESolver
@@ -34,17 +30,12 @@ from sciml.solvers.baselines._mlp_regression import MLPRegressionSolver as MLPRe
 from sciml.solvers.baselines._persistence import Persistence as Persistence
 from sciml.solvers.baselines._persistence import PersistenceConfig as PersistenceConfig
 from sciml.solvers.baselines._persistence import PersistenceSolver as PersistenceSolver
-from sciml.solvers.baselines._realnvp import Coupling as Coupling
-from sciml.solvers.baselines._realnvp import RealNVP as RealNVP
 from sciml.solvers.baselines._realnvp import RealNVPConfig as RealNVPConfig
 from sciml.solvers.baselines._realnvp import RealNVPSolver as RealNVPSolver
-from sciml.solvers.baselines._resnet import ResNet as ResNet
 from sciml.solvers.baselines._resnet import ResNetConfig as ResNetConfig
 from sciml.solvers.baselines._resnet import ResNetSolver as ResNetSolver
-from sciml.solvers.baselines._unet import UNet as UNet
 from sciml.solvers.baselines._unet import UNetConfig as UNetConfig
 from sciml.solvers.baselines._unet import UNetSolver as UNetSolver
-from sciml.solvers.baselines._units import Units as Units
 
 SOLVERS = (
     PersistenceSolver(),
@@ -64,20 +55,15 @@ SOLVERS = (
 )
 
 __all__ = [
-    "FNO",
     "SOLVERS",
     "BoostedTrees",
     "BoostedTreesConfig",
     "BoostedTreesSolver",
-    "Coupling",
-    "DilResNet",
     "DilResNetConfig",
     "DilResNetSolver",
-    "DilatedBlock",
     "FNOConfig",
     "FNOSolver",
     "GRUConfig",
-    "GRUSeries",
     "GRUSolver",
     "GaussianProcess",
     "GaussianProcessConfig",
@@ -100,14 +86,10 @@ __all__ = [
     "Persistence",
     "PersistenceConfig",
     "PersistenceSolver",
-    "RealNVP",
     "RealNVPConfig",
     "RealNVPSolver",
-    "ResNet",
     "ResNetConfig",
     "ResNetSolver",
-    "UNet",
     "UNetConfig",
     "UNetSolver",
-    "Units",
 ]

@@ -13,29 +13,35 @@ from sciml.core.capabilities import HasOutcome
 from sciml.core.config import Config
 from sciml.core.problem import Problem
 from sciml.core.types import Prediction, Support
+from sciml.nn import Units
 from sciml.solvers.baselines._frames import Frames, finished, supports_frames, whole
 from sciml.solvers.baselines._kernel_ridge import chosen
-from sciml.solvers.baselines._units import Units
-from sciml.tasks.trajectories import Start, Trajectories, TrajectoriesConfig, TrajectoryBatch
-from sciml.train import Recipe, Solver, Spec, TrainConfig, recipe_of
+from sciml.tasks.trajectories import (
+    Start,
+    TrajectoriesConfig,
+    TrajectoriesContext,
+    TrajectoriesSolver,
+    TrajectoryBatch,
+)
+from sciml.train import Examples, Recipe, TrainConfig, recipe_of
 
 
 class BoostedTreesConfig(Config):
     """Depths and numbers of trees that cross-validation chooses from."""
 
-    samples: int = pydantic.Field(4096, ge=2)
+    samples: int = pydantic.Field(default=4096, ge=2)
     """Largest number of training trajectories used, spread evenly over all of them."""
-    frames: int = pydantic.Field(256, ge=2)
+    frames: int = pydantic.Field(default=256, ge=2)
     """Room for the times of a trajectory."""
-    trees: int = pydantic.Field(200, ge=1)
+    trees: int = pydantic.Field(default=200, ge=1)
     """Most trees."""
-    depths: tuple[int, ...] = pydantic.Field((1, 2, 3), min_length=1)
+    depths: tuple[int, ...] = pydantic.Field(default=(1, 2, 3), min_length=1)
     """Depths tried."""
-    learning_rate: float = pydantic.Field(0.1, gt=0, le=1)
+    learning_rate: float = pydantic.Field(default=0.1, gt=0, le=1)
     """Share of its step that each tree takes."""
-    leaf: int = pydantic.Field(3, ge=1)
+    leaf: int = pydantic.Field(default=3, ge=1)
     """Fewest samples in a leaf."""
-    folds: int = pydantic.Field(5, ge=2)
+    folds: int = pydantic.Field(default=5, ge=2)
     """Parts of the cross-validation."""
 
     @pydantic.field_validator("depths")
@@ -68,9 +74,8 @@ class BoostedTrees(nn.Module):
     value: Tensor
     means: Tensor
 
-    def __init__(self, config: BoostedTreesConfig, units: Units, problem: Problem) -> None:
+    def __init__(self, config: BoostedTreesConfig, units: Units, problem: HasOutcome) -> None:
         super().__init__()
-        assert isinstance(problem, HasOutcome)
         self.config, self.problem, self.frames = config, problem, Frames(units, config.frames)
         self.names = [entry.name for entry in problem.parameters]
         trees, nodes = config.trees, 2 ** (max(config.depths) + 1) - 1
@@ -101,7 +106,6 @@ class BoostedTrees(nn.Module):
         units = self.frames.units
         self.frames.learn(batch.times)
         params = dict(zip(self.names, batch.parameters.double().unbind(1), strict=True))
-        assert isinstance(self.problem, HasOutcome)
         happened = self.problem.chance(batch.states.double(), params) > 0.5
         y = units.standardise(batch.states).double()
         for i, of in enumerate((~happened, happened)):
@@ -141,7 +145,7 @@ class BoostedTrees(nn.Module):
             for side, children in enumerate((tree.children_left, tree.children_right)):
                 self.below[side, m, :count] = torch.from_numpy(np.where(leaf, own, children)).to(self.base.device)
 
-    def _estimator(self, depth: int, trees: int) -> Any:
+    def _estimator(self, depth: int, trees: int) -> Any:  # Any: scikit-learn has no types
         from sklearn.ensemble import GradientBoostingClassifier
 
         c = self.config
@@ -164,46 +168,43 @@ _RECIPES = {
 }
 
 
-class BoostedTreesSolver(Solver):
+class BoostedTreesSolver(TrajectoriesSolver[HasOutcome, BoostedTreesConfig, BoostedTrees]):
     """Outcomes by boosted trees on the parameters."""
 
     key = "boosted_trees"
     title = "Boosted trees"
     citation = "Friedman, Greedy function approximation: a gradient boosting machine, Ann. Statist. 29 (2001)"
     claim = ""
-    task = Trajectories
+    rule = None
 
     def supports(self, problem: Problem) -> Support:
-        """A problem that `HasOutcome` and `Evolves`, has parameters and no spatial axes."""
+        """A problem that `HasOutcome` and `HasTrajectories`, has parameters and no spatial axes."""
         if not isinstance(problem, HasOutcome):
-            return Support(False, "it has no outcome to tell apart (the problem is not a HasOutcome)")
+            return Support(False, "it has no outcome to classify")
         return supports_frames(problem)
 
-    def recipe(self, preset: str) -> Recipe:
+    def recipe(self, preset: str) -> Recipe[BoostedTreesConfig, TrajectoriesConfig]:
         """Larger presets may grow more trees."""
         return recipe_of(_RECIPES, preset)
 
-    def build(self, problem: Problem, spec: Spec[Any]) -> BoostedTrees:
+    def build(self, problem: HasOutcome, model: BoostedTreesConfig, context: TrajectoriesContext) -> BoostedTrees:
         """A classifier without trees."""
-        return BoostedTrees(spec.model, Units(spec.statistics), problem)
+        return BoostedTrees(model, Units(context.statistics), problem)
 
-    def loss(self, module: nn.Module, batch: TrajectoryBatch, along: float = 1.0) -> Tensor:
+    def loss(self, module: BoostedTrees, batch: TrajectoryBatch, along: float = 1.0) -> Tensor:
         """Mean squared error of the standardised frames; nothing here has a gradient."""
-        assert isinstance(module, BoostedTrees)
         found = module.frames.at(module.trajectories(module(batch.parameters)), batch.times)
         return (found - module.frames.units.standardise(batch.states)).square().mean().float()
 
     @torch.no_grad()
-    def predict(self, module: nn.Module, inputs: Start) -> Prediction:
+    def predict(self, module: BoostedTrees, inputs: Start) -> Prediction:
         """The mean trajectory of the likelier outcome at ``inputs.times``, and the chance among the statistics."""
-        assert isinstance(module, BoostedTrees)
         chance = module(inputs.parameters)
         frames = module.frames.at(module.trajectories(chance), inputs.times)
         return finished(inputs, module.frames.units.restore(frames))._replace(stats={"chance": chance})
 
-    def fit(self, module: nn.Module, examples: Any) -> bool:
+    def solve_closed_form(self, module: BoostedTrees, examples: Examples[TrajectoryBatch]) -> bool:
         """Trees grown one by one; `examples` must be whole trajectories."""
-        assert isinstance(module, BoostedTrees)
         batch = whole(examples, module.base.device)
         module.learn(chosen(batch, module.config.samples, module.config.frames))
         return True

@@ -1,116 +1,26 @@
-"""The dilated residual network."""
+"""The dilated residual network as a forecaster."""
 
 import pydantic
-from jaxtyping import Float
-from torch import Tensor, nn
 
+from sciml.core.capabilities import HasTrajectories
 from sciml.core.config import Config
-from sciml.core.problem import Problem
-from sciml.core.types import Grid
-from sciml.nn import (
-    ConditionChoice,
-    ConditionMode,
-    Conv,
-    Embedding,
-    Modes,
-    Norm,
-    PaddingChoice,
-    condition_mode,
-    fold_time,
-    modulation,
-    padding_modes,
-    unfold_time,
-)
-from sciml.tasks.forecast import Forecast, ForecastConfig, StepperSolver
-from sciml.train import Knob, Recipe, Spec, TrainConfig, recipe_of
-
-DILATIONS = (1, 2, 4, 8, 4, 2, 1)
-"""Distances between the kernel points of the convolutions of one block."""
+from sciml.models import DilResNet
+from sciml.nn import ConditionChoice, PaddingChoice, condition_of, padding_modes
+from sciml.tasks.forecast import ForecastConfig, ForecastContext, StepperSolver
+from sciml.train import Knob, Recipe, TrainConfig, recipe_of
 
 
 class DilResNetConfig(Config):
     """Residual blocks of dilated convolutions at full resolution."""
 
-    width: int = pydantic.Field(128, ge=1)
+    width: int = pydantic.Field(default=128, ge=1)
     """Channels throughout."""
-    blocks: int = pydantic.Field(4, ge=1)
+    blocks: int = pydantic.Field(default=4, ge=1)
     """Residual blocks of seven convolutions each."""
     padding: PaddingChoice = "auto"
     """``auto`` wraps periodic axes and pads the others with zeros; ``circular`` or ``zeros`` forces both axes."""
     condition: ConditionChoice = "auto"
     """How stride and parameters enter; ``auto`` is adagn where the problem has parameters and none where not."""
-
-
-class DilResNet(nn.Module):
-    """Encode, process by residual blocks of dilated convolutions, decode; the grid is never coarsened.
-
-        z_0 = P(u),   z_k = z_{k-1} + B_k(z_{k-1}),   u_{t+1} = Q(z_K)
-
-    Arguments:
-        config: hyper-parameters.
-        grid: the grid of the data; a periodic axis needs at least 8 points.
-        fields: physical channels.
-        history: frames seen.
-        num_parameters: physical parameters in the condition, after the stride.
-
-    Raises:
-        UserError: the grid is not two-dimensional; in `forward`, a periodic axis is shorter than the largest dilation.
-
-    Reference:
-        Stachenfeld et al., "Learned Coarse Models for Efficient Turbulence Simulation", ICLR 2022, arXiv:2112.15275.
-    """
-
-    def __init__(
-        self, config: DilResNetConfig, *, grid: Grid, fields: int, history: int, num_parameters: int = 0
-    ) -> None:
-        super().__init__()
-        modes = padding_modes(config.padding, grid)
-        mode = condition_mode(config.condition, num_parameters)
-        self.embedding = None if mode == "none" else Embedding(1 + num_parameters, config.width)
-        self.encoder = Conv(history * fields, config.width, modes=modes)
-        self.blocks = nn.ModuleList(
-            DilatedBlock(config.width, modes=modes, condition=mode) for _ in range(config.blocks)
-        )
-        self.decoder = Conv(config.width, fields, modes=modes)
-
-    def forward(
-        self,
-        states: Float[Tensor, "batch history channel y x"],
-        condition: Float[Tensor, "batch condition"],
-    ) -> Float[Tensor, "batch 1 channel y x"]:
-        """The next state, standardised as the input is."""
-        embedding = None if self.embedding is None else self.embedding(condition)
-        z = self.encoder(fold_time(states))
-        for block in self.blocks:
-            z = z + block(z, embedding)
-        return unfold_time(self.decoder(z))
-
-
-class DilatedBlock(nn.Module):
-    """Seven times conv3x3 -> norm -> GELU with dilations 1-2-4-8-4-2-1; conditioning enters after the first.
-
-    Arguments:
-        channels: features.
-        modes: padding along y and x.
-        condition: how the embedding (4 x channels entries) enters.
-    """
-
-    def __init__(self, channels: int, *, modes: Modes, condition: ConditionMode) -> None:
-        super().__init__()
-        self.convs = nn.ModuleList(Conv(channels, channels, modes=modes, dilation=d) for d in DILATIONS)
-        self.norms = nn.ModuleList(Norm(channels) for _ in DILATIONS)
-        self.modulation = modulation(condition, size=4 * channels, channels=channels)
-        self.activation = nn.GELU()
-
-    def forward(
-        self, z: Float[Tensor, "batch channel y x"], embedding: Float[Tensor, "batch embedding"] | None = None
-    ) -> Float[Tensor, "batch channel y x"]:
-        """The increment on the same grid."""
-        for i, (conv, norm) in enumerate(zip(self.convs, self.norms, strict=True)):
-            z = self.activation(norm(conv(z)))
-            if i == 0 and self.modulation is not None:
-                z = self.modulation(z, embedding)
-        return z
 
 
 _RECIPES = {
@@ -137,7 +47,7 @@ _RECIPES = {
 }
 
 
-class DilResNetSolver(StepperSolver):
+class DilResNetSolver(StepperSolver[DilResNetConfig, DilResNet]):
     """Forecasts by a dilated residual network."""
 
     key = "dilresnet"
@@ -147,19 +57,22 @@ class DilResNetSolver(StepperSolver):
         "Models for Efficient Turbulence Simulation, ICLR 2022, arXiv:2112.15275"
     )
     claim = ""
-    task = Forecast
     knob = Knob("width", 1, 1024)
 
     def recipe(self, preset: str) -> Recipe[DilResNetConfig, ForecastConfig]:
         """``paper`` is the 128-channel network of the usual benchmarks (4.2 million parameters)."""
         return recipe_of(_RECIPES, preset)
 
-    def network(self, problem: Problem, spec: Spec[DilResNetConfig]) -> DilResNet:
+    def network(self, problem: HasTrajectories, model: DilResNetConfig, context: ForecastContext) -> DilResNet:
         """A network for the problem's fields and parameters."""
+        config = model
+        scalars, conditioning = condition_of(config.condition, len(problem.parameters))
         return DilResNet(
-            spec.model,
-            grid=spec.grid,
-            fields=len(problem.fields),
-            history=spec.task.history,
-            num_parameters=len(problem.parameters),
+            in_channels=context.history * len(problem.fields),
+            out_channels=len(problem.fields),
+            width=config.width,
+            blocks=config.blocks,
+            padding=padding_modes(config.padding, context.grid),
+            condition_channels=scalars,
+            conditioning=conditioning,
         )

@@ -1,29 +1,25 @@
 """What regressions of whole trajectories share: features of a sample, frames on a fixed grid of times."""
 
-from typing import Any
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from sciml.core import rng
-from sciml.core.capabilities import Evolves
 from sciml.core.problem import Problem
 from sciml.core.status import Status
 from sciml.core.types import Prediction, Support
-from sciml.solvers.baselines._units import Units
+from sciml.nn import Units
+from sciml.tasks import supports_points
 from sciml.tasks.trajectories import Start, TrajectoryBatch
+from sciml.train import Examples
 
 
 def supports_frames(problem: Problem) -> Support:
-    """A problem that `Evolves`, has parameters and no spatial axes."""
-    if not isinstance(problem, Evolves):
-        return Support(False, "it has no reference simulation (the problem is not an Evolves)")
-    if problem.boundary:
-        return Support(False, f"it has {len(problem.boundary)} spatial axes; this solver knows points only")
-    if not problem.parameters:
+    """A problem that `HasTrajectories`, has parameters and no spatial axes."""
+    support = supports_points(problem)
+    if support.ok and not problem.parameters:
         return Support(False, "it has no parameters to regress on")
-    return Support(True)
+    return support
 
 
 def features_of(
@@ -82,6 +78,6 @@ def finished(inputs: Start, states: Float[Tensor, "batch time channel"]) -> Pred
     return Prediction(states, None, torch.where(fine, int(Status.OK), int(Status.DIVERGED)))
 
 
-def whole(examples: Any, device: torch.device) -> TrajectoryBatch:
+def whole(examples: Examples[TrajectoryBatch], device: torch.device) -> TrajectoryBatch:
     """All training examples as one batch."""
     return examples.batch(torch.arange(len(examples)), rng.generator(0, "frames")).to(device)

@@ -1,33 +1,41 @@
 """Gaussian processes from the parameters to trajectories in their own modes, and to the summaries of trajectories."""
 
-from typing import Any
+from contextlib import AbstractContextManager
+from typing import Any, cast
 
 import pydantic
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from sciml.core.capabilities import HasSummaries
+from sciml.core.capabilities import HasSummaries, HasTrajectories
 from sciml.core.config import Config
 from sciml.core.problem import Problem
 from sciml.core.types import Prediction, Support
+from sciml.nn import Units
 from sciml.solvers.baselines._frames import Frames, features_of, finished, supports_frames, whole
 from sciml.solvers.baselines._kernel_ridge import chosen
-from sciml.solvers.baselines._units import Units
-from sciml.tasks.trajectories import Start, Trajectories, TrajectoriesConfig, TrajectoryBatch, named_parameters
-from sciml.train import Recipe, Solver, Spec, TrainConfig, recipe_of
+from sciml.tasks.trajectories import (
+    Start,
+    TrajectoriesConfig,
+    TrajectoriesContext,
+    TrajectoriesSolver,
+    TrajectoryBatch,
+    named_parameters,
+)
+from sciml.train import Examples, Recipe, TrainConfig, recipe_of
 
 
 class GaussianProcessConfig(Config):
     """One Gaussian process per mode."""
 
-    samples: int = pydantic.Field(256, ge=2)
+    samples: int = pydantic.Field(default=256, ge=2)
     """Largest number of training trajectories used, spread evenly over all of them."""
-    frames: int = pydantic.Field(256, ge=2)
+    frames: int = pydantic.Field(default=256, ge=2)
     """Room for the times of a trajectory."""
-    modes: int = pydantic.Field(8, ge=1)
+    modes: int = pydantic.Field(default=8, ge=1)
     """Proper orthogonal modes that are kept."""
-    restarts: int = pydantic.Field(1, ge=0)
+    restarts: int = pydantic.Field(default=1, ge=0)
     """Further starting points of the search for a kernel's scales."""
     use_start: bool = False
     """Whether the first state is a feature beside the parameters; without, it must be a function of them."""
@@ -81,13 +89,12 @@ class Processes(nn.Module):
         from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
 
         size = float(wanted.std(correction=0))
-        kernel = ConstantKernel(1.0, (1e-3, 1e4)) * RBF([2.0] * x.shape[1], (1e-2, 1e4)) + WhiteKernel(
-            1e-3, (1e-8, 1e2)
-        )
+        lengths: Any = [2.0] * x.shape[1]  # Any: scikit-learn's default, a single one, is taken for the type
+        kernel = ConstantKernel(1.0, (1e-3, 1e4)) * RBF(lengths, (1e-2, 1e4)) + WhiteKernel(1e-3, (1e-8, 1e2))
         estimator = GaussianProcessRegressor(kernel, n_restarts_optimizer=restarts, random_state=0)
         with _quiet():
             estimator.fit(x.cpu().numpy(), (wanted / size).cpu().numpy())
-        fitted = estimator.kernel_
+        fitted = cast(Any, estimator.kernel_)  # Any: its type is that of the sum above
         self.points[number, : len(x)] = x
         self.variance[number] = float(fitted.k1.k1.constant_value) * size**2
         self.scales[number] = torch.as_tensor(fitted.k1.k2.length_scale).to(self.scales)
@@ -185,7 +192,7 @@ class GaussianProcess(nn.Module):
             self.quantities.learn(number, x[known], values - values.mean(), self.config.restarts)
 
 
-def _quiet() -> Any:
+def _quiet() -> AbstractContextManager[object]:
     """Scales at the end of their range are no reason to worry: a parameter that does not matter has them."""
     import warnings
 
@@ -204,37 +211,37 @@ _RECIPES = {
 }
 
 
-class GaussianProcessSolver(Solver):
+class GaussianProcessSolver(TrajectoriesSolver[HasTrajectories, GaussianProcessConfig, GaussianProcess]):
     """Trajectories by Gaussian processes on the parameters."""
 
     key = "gaussian_process"
     title = "Gaussian process"
     citation = "Guo, Hesthaven, Reduced order modeling for nonlinear structural analysis using Gaussian process regression, Comput. Methods Appl. Mech. Eng. 341 (2018)"  # fmt: skip # noqa: E501
     claim = ""
-    task = Trajectories
+    rule = None
 
     def supports(self, problem: Problem) -> Support:
-        """A problem that `Evolves`, has parameters and no spatial axes."""
+        """A problem that `HasTrajectories`, has parameters and no spatial axes."""
         return supports_frames(problem)
 
-    def recipe(self, preset: str) -> Recipe:
+    def recipe(self, preset: str) -> Recipe[GaussianProcessConfig, TrajectoriesConfig]:
         """Larger presets have room for more trajectories and modes."""
         return recipe_of(_RECIPES, preset)
 
-    def build(self, problem: Problem, spec: Spec[Any]) -> GaussianProcess:
+    def build(
+        self, problem: HasTrajectories, model: GaussianProcessConfig, context: TrajectoriesContext
+    ) -> GaussianProcess:
         """A regression without training points."""
-        return GaussianProcess(spec.model, Units(spec.statistics), problem)
+        return GaussianProcess(model, Units(context.statistics), problem)
 
-    def loss(self, module: nn.Module, batch: TrajectoryBatch, along: float = 1.0) -> Tensor:
+    def loss(self, module: GaussianProcess, batch: TrajectoryBatch, along: float = 1.0) -> Tensor:
         """Mean squared error of the standardised frames; nothing here has a gradient."""
-        assert isinstance(module, GaussianProcess)
         found = module.frames.at(module(batch.states[:, 0], batch.parameters)[0], batch.times)
         return (found - module.frames.units.standardise(batch.states)).square().mean().float()
 
     @torch.no_grad()
-    def predict(self, module: nn.Module, inputs: Start) -> Prediction:
+    def predict(self, module: GaussianProcess, inputs: Start) -> Prediction:
         """States at ``inputs.times``, interpolated between the training times, with the standard deviation claimed."""
-        assert isinstance(module, GaussianProcess)
         mean, variance = module(inputs.state, inputs.parameters)
         found = finished(inputs, module.frames.units.restore(module.frames.at(mean, inputs.times)))
         spread = module.frames.at(variance, inputs.times).sqrt() * module.frames.units.field_std
@@ -242,9 +249,8 @@ class GaussianProcessSolver(Solver):
         stats = {**found.stats, **module.summarised(inputs, found.mean)}
         return found._replace(spread=spread.to(found.mean.dtype), stats=stats)
 
-    def fit(self, module: nn.Module, examples: Any) -> bool:
+    def solve_closed_form(self, module: GaussianProcess, examples: Examples[TrajectoryBatch]) -> bool:
         """Closed form but for the kernels' scales; `examples` must be whole trajectories."""
-        assert isinstance(module, GaussianProcess)
         batch = whole(examples, module.mean.device)
         module.learn(chosen(batch, module.config.samples, module.config.frames))
         return True

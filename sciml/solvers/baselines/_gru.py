@@ -1,89 +1,30 @@
-"""A recurrent network that steps through a series, observation by observation."""
-
-from typing import Any
+"""A recurrent network as a solver of series: its recipes, its size."""
 
 import pydantic
 import torch
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from sciml.core import rng
-from sciml.core.capabilities import Evolves
+from sciml.core.capabilities import HasTrajectories
 from sciml.core.config import Config
-from sciml.core.problem import Problem
 from sciml.core.status import Status
-from sciml.core.types import Prediction, Support
-from sciml.nn import MLP
-from sciml.solvers.baselines._units import Units
-from sciml.tasks.series import Observed, Series, SeriesBatch, SeriesConfig
-from sciml.train import Knob, Recipe, Solver, Spec, TrainConfig, recipe_of
+from sciml.core.types import Prediction
+from sciml.models import GRUSeries
+from sciml.nn import Units
+from sciml.tasks.series import Observed, SeriesBatch, SeriesConfig, SeriesContext, SeriesSolver
+from sciml.train import Examples, Knob, Recipe, TrainConfig, recipe_of
 
 
 class GRUConfig(Config):
     """A gated recurrent unit and what reads its state."""
 
-    hidden: int = pydantic.Field(25, ge=1)
+    hidden: int = pydantic.Field(default=25, ge=1)
     """Size of the hidden state."""
-    width: int = pydantic.Field(20, ge=1)
+    width: int = pydantic.Field(default=20, ge=1)
     """Neurons of the hidden layer between state and value."""
     look_ahead: bool = True
     """Whether another unit first reads the observations from the last to the first, so that what is filled in knows of
     later observations too, as a latent ODE does. The published comparison does without."""
-
-
-class GRUSeries(nn.Module):
-    """One pass over the requested times t_k, in standardised units.
-
-        x_k = u_k where observed, else û_{k-1},   h_k = GRU((x_k, m_k, t_k - t_{k-1}), h_{k-1}),   û_k = D(h_k)
-
-    m_k says whether t_k was observed, D is a perceptron, and û_0 is preceded by the mean of the data. Where nothing was
-    observed the network goes on from its own answers, so that extrapolation needs nothing special. Physical parameters
-    are not used: what differs between series must show in the observations.
-
-    Arguments:
-        config: hyper-parameters.
-        units: what standardises values.
-
-    Reference:
-        Chen, Rubanova, Bettencourt, Duvenaud, "Neural Ordinary Differential Equations", NeurIPS 2018, arXiv:1806.07366
-        (the recurrent network with time differences it compares with).
-    """
-
-    time_unit: Tensor
-
-    def __init__(self, config: GRUConfig, units: Units) -> None:
-        super().__init__()
-        self.units, self.hidden = units, config.hidden
-        size = units.channels + 2
-        self.cell = nn.GRUCell(size, config.hidden)
-        self.reader = nn.GRUCell(size, config.hidden) if config.look_ahead else None
-        self.decoder = MLP(config.hidden, units.channels, width=config.width, nonlinearity="relu")
-        self.register_buffer("time_unit", torch.ones(()))
-
-    def forward(self, inputs: Observed) -> Float[Tensor, "batch time channel"]:
-        """Standardised values at all of ``inputs.times``."""
-        mask = inputs.mask[:, :, None]
-        values = torch.where(mask, self.units.standardise(inputs.values), 0.0)
-        gaps = inputs.times.diff(prepend=inputs.times[:1]).to(values) / self.time_unit
-        told = torch.cat((mask.to(values), gaps.view(1, -1, 1).expand(*values.shape[:2], 1)), dim=2)
-        state = self._read(values, told, inputs.mask)
-        guess, guesses = torch.zeros_like(values[:, 0]), []
-        for k in range(values.shape[1]):
-            seen = torch.where(mask[:, k], values[:, k], guess)
-            state = self.cell(torch.cat((seen, told[:, k]), dim=1), state)
-            guess = self.decoder(state)
-            guesses.append(guess)
-        return torch.stack(guesses, dim=1)
-
-    def _read(self, values: Tensor, told: Tensor, mask: Tensor) -> Float[Tensor, "batch state"]:
-        """The first hidden state: zero, or what the reader remembers, from the last observation back to t_0."""
-        state = values.new_zeros(len(values), self.hidden)
-        if self.reader is not None:
-            begun = mask.flip(1).cumsum(1).flip(1) > 0
-            for k in begun.any(0).nonzero()[:, 0].flip(0).tolist():
-                update = self.reader(torch.cat((values[:, k], told[:, k]), dim=1), state)
-                state = torch.where(begun[:, k, None], update, state)
-        return state
 
 
 _RECIPES = {
@@ -112,7 +53,7 @@ _RECIPES = {
 }
 
 
-class GRUSolver(Solver):
+class GRUSolver(SeriesSolver[GRUConfig, GRUSeries]):
     """Series by a recurrent network that is told the time since the value before."""
 
     key = "gru"
@@ -122,44 +63,37 @@ class GRUSolver(Solver):
         "RNN Encoder-Decoder for Statistical Machine Translation, EMNLP 2014, arXiv:1406.1078"
     )
     claim = ""
-    task = Series
     knob = Knob("hidden", 1, 4096)
+    unread = {"parameters": "a series is completed from its observations alone"}
 
-    def supports(self, problem: Problem) -> Support:
-        """A problem that `Evolves` without spatial axes."""
-        if not isinstance(problem, Evolves):
-            return Support(False, "it has no reference simulation (the problem is not an Evolves)")
-        if problem.boundary:
-            return Support(
-                False, f"it has {len(problem.boundary)} spatial axes; this solver knows series of points only"
-            )
-        return Support(True)
-
-    def recipe(self, preset: str) -> Recipe:
+    def recipe(self, preset: str) -> Recipe[GRUConfig, SeriesConfig]:
         """The 25 hidden units of the published spirals; ``paper`` is larger and, as published, does not look ahead."""
         return recipe_of(_RECIPES, preset)
 
-    def build(self, problem: Problem, spec: Spec[Any]) -> GRUSeries:
+    def build(self, problem: HasTrajectories, model: GRUConfig, context: SeriesContext) -> GRUSeries:
         """A network for the problem's fields."""
-        return GRUSeries(spec.model, Units(spec.statistics))
+        config, units = model, Units(context.statistics)
+        return GRUSeries(
+            units.channels, hidden=config.hidden, width=config.width, look_ahead=config.look_ahead, units=units
+        )
 
-    def loss(self, module: nn.Module, batch: SeriesBatch, along: float = 1.0) -> Tensor:
+    def loss(self, module: GRUSeries, batch: SeriesBatch, along: float = 1.0) -> Tensor:
         """Mean squared error of the standardised values at all times, observed or not."""
-        assert isinstance(module, GRUSeries)
-        return (module(batch.inputs()).float() - module.units.standardise(batch.targets)).square().mean()
+        return (
+            (module(batch.times, batch.values, batch.mask).float() - module.units.standardise(batch.targets))
+            .square()
+            .mean()
+        )
 
     @torch.no_grad()
-    def predict(self, module: nn.Module, inputs: Observed) -> Prediction:
+    def predict(self, module: GRUSeries, inputs: Observed) -> Prediction:
         """Values in physical units at ``inputs.times``."""
-        assert isinstance(module, GRUSeries)
         module.eval()
-        mean = module.units.restore(module(inputs))
+        mean = module.units.restore(module(inputs.times, inputs.values, inputs.mask))
         finite = mean.isfinite().flatten(1).all(1)
         return Prediction(mean, None, torch.where(finite, int(Status.OK), int(Status.DIVERGED)))
 
-    def fit(self, module: nn.Module, examples: Any) -> bool:
-        """Take the mean distance of the training times as the unit of time; the rest is fitted by gradient."""
-        assert isinstance(module, GRUSeries)
+    def initialise(self, module: GRUSeries, examples: Examples[SeriesBatch]) -> None:
+        """Take the mean distance of the training times as the unit of time."""
         times = examples.batch(torch.arange(1), rng.generator(0, "gru")).times
         module.time_unit.fill_(float(times[-1] - times[0]) / (len(times) - 1))
-        return False

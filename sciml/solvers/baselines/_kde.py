@@ -1,7 +1,6 @@
 """Density estimation by a Gaussian around every training point."""
 
 import math
-from typing import Any
 
 import pydantic
 import torch
@@ -11,12 +10,11 @@ from torch import Tensor, nn
 from sciml.core import rng
 from sciml.core.capabilities import HasDensity
 from sciml.core.config import Config
-from sciml.core.problem import Problem
 from sciml.core.status import Status
-from sciml.core.types import Prediction, Support
-from sciml.solvers.baselines._units import Units
-from sciml.tasks.density import Density, DensityConfig, PointBatch, Points
-from sciml.train import Recipe, Solver, Spec, TrainConfig, recipe_of
+from sciml.core.types import Prediction
+from sciml.nn import Units
+from sciml.tasks.density import DensityConfig, DensityContext, DensitySolver, PointBatch, Points
+from sciml.train import Examples, Recipe, TrainConfig, recipe_of
 
 _BLOCK = 2**22  # pairs of points and centres held at a time
 
@@ -24,15 +22,15 @@ _BLOCK = 2**22  # pairs of points and centres held at a time
 class KDEConfig(Config):
     """Gaussians of one width."""
 
-    centres: int = pydantic.Field(2000, ge=2)
+    centres: int = pydantic.Field(default=2000, ge=2)
     """Largest number of training points that carry a Gaussian, spread evenly over all of them."""
-    bandwidths: int = pydantic.Field(20, ge=1)
+    bandwidths: int = pydantic.Field(default=20, ge=1)
     """Widths tried, evenly spaced in their logarithm."""
-    narrowest: float = pydantic.Field(0.02, gt=0)
+    narrowest: float = pydantic.Field(default=0.02, gt=0)
     """Smallest width tried, in standard deviations of the data."""
-    widest: float = pydantic.Field(1.0, gt=0)
+    widest: float = pydantic.Field(default=1.0, gt=0)
     """Largest width tried."""
-    folds: int = pydantic.Field(5, ge=2)
+    folds: int = pydantic.Field(default=5, ge=2)
     """Parts of the cross-validation that chooses among them."""
 
 
@@ -98,48 +96,42 @@ _RECIPES = {
 }
 
 
-class KDESolver(Solver):
+class KDESolver(DensitySolver[KDEConfig, KernelDensity]):
     """Densities by kernels: what needs no training."""
 
     key = "kde"
     title = "Kernel density"
     citation = "Parzen, On estimation of a probability density function and mode, Ann. Math. Statist. 33 (1962)"
     claim = ""
-    task = Density
+    rule = None
 
-    def supports(self, problem: Problem) -> Support:
-        """A problem that `HasDensity`."""
-        return _supports(problem)
-
-    def recipe(self, preset: str) -> Recipe:
+    def recipe(self, preset: str) -> Recipe[KDEConfig, DensityConfig]:
         """Larger presets keep more centres."""
         return recipe_of(_RECIPES, preset)
 
-    def build(self, problem: Problem, spec: Spec[Any]) -> KernelDensity:
+    def build(self, problem: HasDensity, model: KDEConfig, context: DensityContext) -> KernelDensity:
         """One Gaussian, with room for the centres."""
-        return KernelDensity(spec.model, Units(spec.statistics))
+        return KernelDensity(model, Units(context.statistics))
 
-    def loss(self, module: nn.Module, batch: PointBatch, along: float = 1.0) -> Tensor:
+    def loss(self, module: KernelDensity, batch: PointBatch, along: float = 1.0) -> Tensor:
         """Mean negative log density; nothing here has a gradient."""
         return -module(batch.points).mean()
 
     @torch.no_grad()
-    def predict(self, module: nn.Module, inputs: Points) -> Prediction:
+    def predict(self, module: KernelDensity, inputs: Points) -> Prediction:
         """log p per point, in physical units."""
         found = module(inputs.points)
         return Prediction(found, None, torch.where(found.isfinite(), int(Status.OK), int(Status.DIVERGED)))
 
-    def sample(self, module: nn.Module, count: int, generator: torch.Generator) -> Float[Tensor, "sample dim"]:
+    def sample(self, module: KernelDensity, count: int, generator: torch.Generator) -> Float[Tensor, "sample dim"]:
         """Draws in physical units."""
-        assert isinstance(module, KernelDensity)
         return module.sample(count, generator)
 
-    def fit(self, module: nn.Module, examples: Any) -> bool:
+    def solve_closed_form(self, module: KernelDensity, examples: Examples[PointBatch]) -> bool:
         """Keep training points as centres; the width is the one that makes left-out points most likely."""
         from sklearn.model_selection import GridSearchCV, KFold
         from sklearn.neighbors import KernelDensity as Estimator
 
-        assert isinstance(module, KernelDensity)
         c = module.config
         chosen = torch.linspace(0, len(examples) - 1, min(len(examples), c.centres)).long()
         points = examples.batch(chosen, rng.generator(0, "kde")).points.to(module.centres.device)
@@ -150,9 +142,3 @@ class KDESolver(Solver):
         search.fit(centres.cpu().double().numpy())
         module.set(centres, float(search.best_params_["bandwidth"]))
         return True
-
-
-def _supports(problem: Problem) -> Support:
-    if not isinstance(problem, HasDensity):
-        return Support(False, "it offers no densities (the problem is not a HasDensity)")
-    return Support(True)

@@ -8,30 +8,37 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from sciml.core.capabilities import HasTrajectories
 from sciml.core.config import Config
 from sciml.core.errors import ConfigError
 from sciml.core.problem import Problem
 from sciml.core.types import Prediction, Support
+from sciml.nn import Units
 from sciml.solvers.baselines._frames import Frames, features_of, finished, supports_frames, whole
-from sciml.solvers.baselines._units import Units
-from sciml.tasks.trajectories import Start, Trajectories, TrajectoriesConfig, TrajectoryBatch
-from sciml.train import Recipe, Solver, Spec, TrainConfig, recipe_of
+from sciml.tasks.trajectories import (
+    Start,
+    TrajectoriesConfig,
+    TrajectoriesContext,
+    TrajectoriesSolver,
+    TrajectoryBatch,
+)
+from sciml.train import Examples, Recipe, TrainConfig, recipe_of
 
 
 class KernelRidgeConfig(Config):
     """Kernels and penalties that cross-validation chooses from."""
 
-    samples: int = pydantic.Field(256, ge=2)
+    samples: int = pydantic.Field(default=256, ge=2)
     """Largest number of training trajectories used, spread evenly over all of them."""
-    frames: int = pydantic.Field(256, ge=2)
+    frames: int = pydantic.Field(default=256, ge=2)
     """Room for the times of a trajectory."""
-    degree: int = pydantic.Field(3, ge=1)
+    degree: int = pydantic.Field(default=3, ge=1)
     """Of the polynomial kernel (γ x·y + 1)^degree."""
     gammas: tuple[float, ...] = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
     """Values of γ tried, in both kernels; features are standardised."""
     alphas: tuple[float, ...] = (1e-8, 1e-6, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
     """Penalties tried."""
-    folds: int = pydantic.Field(5, ge=2)
+    folds: int = pydantic.Field(default=5, ge=2)
     """Parts of the cross-validation."""
     use_start: bool = False
     """Whether the first state is a feature beside the parameters; without, it must be a function of them."""
@@ -138,43 +145,40 @@ _RECIPES = {
 }
 
 
-class KernelRidgeSolver(Solver):
+class KernelRidgeSolver(TrajectoriesSolver[HasTrajectories, KernelRidgeConfig, KernelRidge]):
     """Trajectories by kernel ridge regression on the parameters."""
 
     key = "kernel_ridge"
     title = "Kernel ridge"
     citation = "Saunders, Gammerman, Vovk, Ridge regression learning algorithm in dual variables, ICML 1998"
     claim = ""
-    task = Trajectories
+    rule = None
 
     def supports(self, problem: Problem) -> Support:
-        """A problem that `Evolves`, has parameters and no spatial axes."""
+        """A problem that `HasTrajectories`, has parameters and no spatial axes."""
         return supports_frames(problem)
 
-    def recipe(self, preset: str) -> Recipe:
+    def recipe(self, preset: str) -> Recipe[KernelRidgeConfig, TrajectoriesConfig]:
         """Larger presets have room for more trajectories."""
         return recipe_of(_RECIPES, preset)
 
-    def build(self, problem: Problem, spec: Spec[Any]) -> KernelRidge:
+    def build(self, problem: HasTrajectories, model: KernelRidgeConfig, context: TrajectoriesContext) -> KernelRidge:
         """A regression without training points."""
-        return KernelRidge(spec.model, Units(spec.statistics))
+        return KernelRidge(model, Units(context.statistics))
 
-    def loss(self, module: nn.Module, batch: TrajectoryBatch, along: float = 1.0) -> Tensor:
+    def loss(self, module: KernelRidge, batch: TrajectoryBatch, along: float = 1.0) -> Tensor:
         """Mean squared error of the standardised frames; nothing here has a gradient."""
-        assert isinstance(module, KernelRidge)
         found = module.frames.at(module(batch.states[:, 0], batch.parameters), batch.times)
         return (found - module.frames.units.standardise(batch.states)).square().mean().float()
 
     @torch.no_grad()
-    def predict(self, module: nn.Module, inputs: Start) -> Prediction:
+    def predict(self, module: KernelRidge, inputs: Start) -> Prediction:
         """States at ``inputs.times``, interpolated between the training times; the first one is the given one."""
-        assert isinstance(module, KernelRidge)
         frames = module.frames.at(module(inputs.state, inputs.parameters), inputs.times)
         return finished(inputs, module.frames.units.restore(frames))
 
-    def fit(self, module: nn.Module, examples: Any) -> bool:
+    def solve_closed_form(self, module: KernelRidge, examples: Examples[TrajectoryBatch]) -> bool:
         """Cross-validated closed form; `examples` must be whole trajectories."""
-        assert isinstance(module, KernelRidge)
         batch = whole(examples, module.points.device)
         module.learn(chosen(batch, module.config.samples, module.config.frames))
         return True

@@ -1,7 +1,6 @@
 """The best linear map from a neighbourhood to the next value, in closed form."""
 
 import math
-from typing import Any
 
 import pydantic
 import torch
@@ -10,12 +9,13 @@ from torch import Tensor, nn
 from torch.nn.functional import unfold
 
 from sciml.core import rng
+from sciml.core.capabilities import HasTrajectories
 from sciml.core.config import Config
-from sciml.core.problem import Problem
 from sciml.core.types import Grid
-from sciml.nn import Conv, PaddingChoice, Stepper, fold_time, padding_modes, unfold_time
-from sciml.tasks.forecast import Forecast, ForecastConfig, StepperSolver
-from sciml.train import Recipe, Spec, TrainConfig, recipe_of
+from sciml.data import WindowBatch
+from sciml.nn import Conv, FieldNetwork, PaddingChoice, Stepper, channels_last, padding_modes
+from sciml.tasks.forecast import ForecastConfig, ForecastContext, StepperSolver
+from sciml.train import Examples, Recipe, TrainConfig, recipe_of
 
 _POINTS = 2**16  # neighbourhoods laid out at a time
 
@@ -23,18 +23,18 @@ _POINTS = 2**16  # neighbourhoods laid out at a time
 class LinearConfig(Config):
     """One linear stencil for all points."""
 
-    radius: int = pydantic.Field(2, ge=0)
+    radius: int = pydantic.Field(default=2, ge=0)
     """Reach of the stencil, in points; it has (2 radius + 1)² of them."""
-    ridge: float = pydantic.Field(1e-2, ge=0)
+    ridge: float = pydantic.Field(default=1e-2, ge=0)
     """Tikhonov weight λ: the fit is as if the standardised inputs had white noise of variance λ. Without it rollouts
     amplify the scales on which the data have next to no variance."""
-    windows: int = pydantic.Field(1024, ge=1)
+    windows: int = pydantic.Field(default=1024, ge=1)
     """Largest number of training windows used, spread evenly over all of them."""
     padding: PaddingChoice = "auto"
     """``auto`` wraps periodic axes and pads the others with zeros; ``circular`` or ``zeros`` forces both axes."""
 
 
-class LinearStencil(nn.Module):
+class LinearStencil(FieldNetwork):
     """u_{t+1}(x) = b + Σ_{s, r} A_{s, r} u_{t-s}(x + r): one convolution, no activation.
 
     Fitted by `fit`, not by gradient; before that it is persistence.
@@ -47,29 +47,28 @@ class LinearStencil(nn.Module):
     """
 
     def __init__(self, config: LinearConfig, *, grid: Grid, fields: int, history: int) -> None:
-        super().__init__()
         modes = padding_modes(config.padding, grid)
+        super().__init__(dims=len(modes), in_channels=history * fields, out_channels=fields)
         self.ridge, self.windows, self.points = config.ridge, config.windows, math.prod(grid.size)
         self.stencil = Conv(history * fields, fields, modes=modes, kernel_size=2 * config.radius + 1)
-        nn.init.zeros_(self.stencil.conv.bias)
-        nn.init.zeros_(self.stencil.conv.weight)
+        for parameter in self.stencil.conv.parameters():
+            nn.init.zeros_(parameter)
         last = self.stencil.conv.weight.data[:, -fields:, config.radius, config.radius]
         last.copy_(torch.eye(fields))
 
     def forward(
-        self,
-        states: Float[Tensor, "batch history channel y x"],
-        condition: Float[Tensor, "batch condition"],
-    ) -> Float[Tensor, "batch 1 channel y x"]:
+        self, x: Float[Tensor, "batch feature y x"], condition: Tensor | None = None
+    ) -> Float[Tensor, "batch channel y x"]:
         """The next state, standardised as the input is."""
-        return unfold_time(self.stencil(fold_time(states)))
+        self.check(x, condition)
+        return self.stencil(channels_last(x)).contiguous()
 
     @torch.no_grad()
     def neighbourhoods(self, states: Float[Tensor, "batch history channel y x"]) -> Float[Tensor, "row regressor"]:
         """What the stencil sees at every point, and a constant 1, in float64."""
         conv = self.stencil.conv
         x = self.stencil.pad(states.flatten(1, 2).double())
-        rows = unfold(x, conv.kernel_size, padding=conv.padding).transpose(1, 2).flatten(0, 1)
+        rows = unfold(x, conv.kernel_size, padding=self.stencil.zeros).transpose(1, 2).flatten(0, 1)
         return torch.cat((rows, rows.new_ones(len(rows), 1)), dim=1)
 
     @torch.no_grad()
@@ -78,8 +77,9 @@ class LinearStencil(nn.Module):
         penalty = self.ridge * gram[-1, -1] * torch.ones_like(gram[0])
         penalty[-1] = 0
         solution = torch.linalg.lstsq(gram + penalty.diag(), moment, driver="gelsd").solution.T
-        self.stencil.conv.weight.copy_(solution[:, :-1].reshape(self.stencil.conv.weight.shape))
-        self.stencil.conv.bias.copy_(solution[:, -1])
+        weight, bias = self.stencil.conv.parameters()
+        weight.copy_(solution[:, :-1].reshape(weight.shape))
+        bias.copy_(solution[:, -1])
 
 
 _RECIPES = {
@@ -90,27 +90,26 @@ _RECIPES = {
 }
 
 
-class LinearSolver(StepperSolver):
+class LinearSolver(StepperSolver[LinearConfig, LinearStencil]):
     """Forecasts by the best linear stencil: how much of the problem is not non-linear."""
 
     key = "linear"
     title = "Linear stencil"
     citation = "ordinary least squares with a Tikhonov term"
     claim = ""
-    task = Forecast
+    rule = None
+    unread = {"parameters": "one linear map serves all of them"}
 
     def recipe(self, preset: str) -> Recipe[LinearConfig, ForecastConfig]:
         """A 5x5 stencil over the history."""
         return recipe_of(_RECIPES, preset)
 
-    def network(self, problem: Problem, spec: Spec[LinearConfig]) -> LinearStencil:
+    def network(self, problem: HasTrajectories, model: LinearConfig, context: ForecastContext) -> LinearStencil:
         """One convolution."""
-        return LinearStencil(spec.model, grid=spec.grid, fields=len(problem.fields), history=spec.task.history)
+        return LinearStencil(model, grid=context.grid, fields=len(problem.fields), history=context.history)
 
-    def fit(self, module: nn.Module, examples: Any) -> bool:
+    def solve_closed_form(self, module: Stepper[LinearStencil], examples: Examples[WindowBatch]) -> bool:
         """Normal equations in float64 over (at most ``model.windows``) training windows."""
-        assert isinstance(module, Stepper)
-        assert isinstance(module.network, LinearStencil)
         network, device = module.network, module.field_mean.device
         chosen = torch.linspace(0, len(examples) - 1, min(len(examples), network.windows)).long()
         generator = rng.generator(0, "linear")

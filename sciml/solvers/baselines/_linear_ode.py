@@ -1,21 +1,25 @@
 """The best linear differential equation, in closed form."""
 
-from typing import Any
-
+import numpy as np
 import pydantic
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from sciml.core import rng
-from sciml.core.capabilities import Evolves
+from sciml.core.capabilities import HasTrajectories
 from sciml.core.config import Config
-from sciml.core.problem import Problem
 from sciml.core.status import Status
-from sciml.core.types import Prediction, Support
-from sciml.solvers.baselines._units import Units
-from sciml.tasks.trajectories import Start, Trajectories, TrajectoriesConfig, TrajectoryBatch
-from sciml.train import Recipe, Solver, Spec, TrainConfig, recipe_of
+from sciml.core.types import Prediction
+from sciml.nn import Units
+from sciml.tasks.trajectories import (
+    Start,
+    TrajectoriesConfig,
+    TrajectoriesContext,
+    TrajectoriesSolver,
+    TrajectoryBatch,
+)
+from sciml.train import Examples, Recipe, TrainConfig, recipe_of
 
 _ROWS = 2**16  # pairs of frames laid out at a time
 
@@ -23,7 +27,7 @@ _ROWS = 2**16  # pairs of frames laid out at a time
 class LinearODEConfig(Config):
     """One linear equation for all states."""
 
-    windows: int = pydantic.Field(4096, ge=1)
+    windows: int = pydantic.Field(default=4096, ge=1)
     """Largest number of training windows used, spread evenly over all of them."""
 
 
@@ -117,7 +121,7 @@ def _real_logarithm(matrix: Float[Tensor, "n n"]) -> Float[Tensor, "n n"] | None
     size = eigenvalues.abs().max()
     if bool(((eigenvalues.imag.abs() <= 1e-12 * size) & (eigenvalues.real <= 1e-12 * size)).any()):
         return None
-    found = torch.from_numpy(logm(matrix.numpy()).real.copy())
+    found = torch.from_numpy(np.real(np.asarray(logm(matrix.numpy()))).copy())
     exact = bool(((torch.linalg.matrix_exp(found) - matrix).abs() <= 1e-8 * size).all())
     return found if exact else None
 
@@ -130,49 +134,38 @@ _RECIPES = {
 }
 
 
-class LinearODESolver(Solver):
+class LinearODESolver(TrajectoriesSolver[HasTrajectories, LinearODEConfig, LinearODE]):
     """Trajectories by the best linear equation: how much of the dynamics is not non-linear."""
 
     key = "linear_ode"
     title = "Linear ODE"
     citation = "dynamic mode decomposition with a matrix logarithm; ordinary least squares"
     claim = ""
-    task = Trajectories
+    rule = None
 
-    def supports(self, problem: Problem) -> Support:
-        """A problem that `Evolves` without spatial axes."""
-        if not isinstance(problem, Evolves):
-            return Support(False, "it has no reference simulation (the problem is not an Evolves)")
-        if problem.boundary:
-            return Support(False, f"it has {len(problem.boundary)} spatial axes; this solver knows points only")
-        return Support(True)
-
-    def recipe(self, preset: str) -> Recipe:
+    def recipe(self, preset: str) -> Recipe[LinearODEConfig, TrajectoriesConfig]:
         """Larger presets use more of the training windows."""
         return recipe_of(_RECIPES, preset)
 
-    def build(self, problem: Problem, spec: Spec[Any]) -> LinearODE:
+    def build(self, problem: HasTrajectories, model: LinearODEConfig, context: TrajectoriesContext) -> LinearODE:
         """An equation in which nothing moves yet."""
-        return LinearODE(spec.model, Units(spec.statistics))
+        return LinearODE(model, Units(context.statistics))
 
-    def loss(self, module: nn.Module, batch: TrajectoryBatch, along: float = 1.0) -> Tensor:
+    def loss(self, module: LinearODE, batch: TrajectoryBatch, along: float = 1.0) -> Tensor:
         """Mean squared error of the standardised states after the first."""
-        assert isinstance(module, LinearODE)
         found = module(batch.states[:, 0], batch.parameters, batch.times)[:, 1:]
         return (found - module.units.standardise(batch.states[:, 1:])).square().mean().float()
 
     @torch.no_grad()
-    def predict(self, module: nn.Module, inputs: Start) -> Prediction:
+    def predict(self, module: LinearODE, inputs: Start) -> Prediction:
         """States in physical units at ``inputs.times``; NaN, and a status, from where they are too large to hold."""
-        assert isinstance(module, LinearODE)
         states = module.units.restore(module(inputs.state, inputs.parameters, inputs.times)).to(inputs.state.dtype)
         finite = states.isfinite().all(2).cumprod(1).bool()
         states = torch.where(finite[..., None], states, torch.nan)
         return Prediction(states, None, torch.where(finite.all(1), int(Status.OK), int(Status.DIVERGED)))
 
-    def fit(self, module: nn.Module, examples: Any) -> bool:
+    def solve_closed_form(self, module: LinearODE, examples: Examples[TrajectoryBatch]) -> bool:
         """Least squares in float64 over (at most ``model.windows``) training windows of equally spaced frames."""
-        assert isinstance(module, LinearODE)
         device, generator = module.rates.device, rng.generator(0, "linear_ode")
         chosen = torch.linspace(0, len(examples) - 1, min(len(examples), module.windows)).long()
         factor, gap = module.rates.new_zeros(0, module.rates.shape[1] + len(module.rates)), 1.0

@@ -1,28 +1,33 @@
 """A plain network from parameters and time to the state."""
 
-from typing import Any
-
 import pydantic
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from sciml.core import rng
+from sciml.core.capabilities import HasTrajectories
 from sciml.core.config import Config
 from sciml.core.problem import Problem
 from sciml.core.types import Prediction, Support
-from sciml.nn import MLP, Activation
+from sciml.nn import MLP, Activation, Units
 from sciml.solvers.baselines._frames import features_of, finished, supports_frames
-from sciml.solvers.baselines._units import Units
-from sciml.tasks.trajectories import Start, Trajectories, TrajectoriesConfig, TrajectoryBatch
-from sciml.train import Knob, Recipe, Solver, Spec, TrainConfig, recipe_of
+from sciml.tasks.trajectories import (
+    Start,
+    TrajectoriesConfig,
+    TrajectoriesContext,
+    TrajectoriesSolver,
+    TrajectoryBatch,
+)
+from sciml.train import Examples, Knob, Recipe, TrainConfig, recipe_of
 
 
 class MLPRegressionConfig(Config):
     """A fully connected network."""
 
-    width: int = pydantic.Field(64, ge=1)
+    width: int = pydantic.Field(default=64, ge=1)
     """Neurons of a hidden layer."""
-    layers: int = pydantic.Field(3, ge=1)
+    layers: int = pydantic.Field(default=3, ge=1)
     """Hidden layers."""
     nonlinearity: Activation = "tanh"
     """Between the layers."""
@@ -79,44 +84,41 @@ _RECIPES = {
 }
 
 
-class MLPRegressionSolver(Solver):
+class MLPRegressionSolver(TrajectoriesSolver[HasTrajectories, MLPRegressionConfig, MLPRegression]):
     """Trajectories by a fully connected network of parameters and time, stopped where validation is best."""
 
     key = "mlp_regression"
     title = "Fully connected network"
     citation = "Rumelhart, Hinton, Williams, Learning representations by back-propagating errors, Nature 323 (1986)"
     claim = ""
-    task = Trajectories
     knob = Knob("width", 1, 2**14)
 
     def supports(self, problem: Problem) -> Support:
-        """A problem that `Evolves`, has parameters and no spatial axes."""
+        """A problem that `HasTrajectories`, has parameters and no spatial axes."""
         return supports_frames(problem)
 
-    def recipe(self, preset: str) -> Recipe:
+    def recipe(self, preset: str) -> Recipe[MLPRegressionConfig, TrajectoriesConfig]:
         """Larger presets are wider and train longer."""
         return recipe_of(_RECIPES, preset)
 
-    def build(self, problem: Problem, spec: Spec[Any]) -> MLPRegression:
+    def build(
+        self, problem: HasTrajectories, model: MLPRegressionConfig, context: TrajectoriesContext
+    ) -> MLPRegression:
         """The network with the dataset's constants."""
-        return MLPRegression(spec.model, Units(spec.statistics))
+        return MLPRegression(model, Units(context.statistics))
 
-    def loss(self, module: nn.Module, batch: TrajectoryBatch, along: float = 1.0) -> Tensor:
+    def loss(self, module: MLPRegression, batch: TrajectoryBatch, along: float = 1.0) -> Tensor:
         """Mean squared error of the standardised states."""
-        assert isinstance(module, MLPRegression)
         found = module(batch.states[:, 0], batch.parameters, batch.times)
         return (found - module.units.standardise(batch.states)).square().mean()
 
     @torch.no_grad()
-    def predict(self, module: nn.Module, inputs: Start) -> Prediction:
+    def predict(self, module: MLPRegression, inputs: Start) -> Prediction:
         """States in physical units at ``inputs.times``; the first one is the given one."""
-        assert isinstance(module, MLPRegression)
         module.eval()
         return finished(inputs, module.units.restore(module(inputs.state, inputs.parameters, inputs.times)))
 
-    def fit(self, module: nn.Module, examples: Any) -> bool:
-        """Measure how long the trajectories are, then leave the rest to the trainer."""
-        assert isinstance(module, MLPRegression)
-        times = examples.times
+    def initialise(self, module: MLPRegression, examples: Examples[TrajectoryBatch]) -> None:
+        """Measure how long the trajectories are."""
+        times = examples.batch(torch.arange(1), rng.generator(0, "mlp_regression")).times
         module.span.copy_(torch.stack((times[0], times[-1])))
-        return False

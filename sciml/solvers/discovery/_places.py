@@ -8,10 +8,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from sciml.core.capabilities import HasHiddenTerm, Observations
-from sciml.core.errors import UserError
-from sciml.core.problem import Problem
-from sciml.solvers.discovery._stacked import Jet
-from sciml.tasks.discovery import Clock
+from sciml.core.clock import Clock
+from sciml.core.rate_equation import Column
+from sciml.models import StackedJet as Jet
 
 
 class Scales(NamedTuple):
@@ -34,39 +33,15 @@ class Scales(NamedTuple):
     clock: Clock
 
 
-class Column(NamedTuple):
-    """Where an input comes from: which field, and how often it is differentiated by which coordinate."""
-
-    channel: int
-    order: int = 0
-    axis: int = 0
-
-
-def columns_of(problem: Problem) -> tuple[Column, ...]:
-    """The inputs of a problem that `HasHiddenTerm`: ``u`` is a field's symbol, ``u_x`` and ``u_xx`` its derivatives.
-
-    Raises: UserError for a name that is neither.
-    """
-    assert isinstance(problem, HasHiddenTerm)
-    known = {field.symbol: Column(i) for i, field in enumerate(problem.fields)}
-    for axis, letter in enumerate(problem.boundary, start=1):
-        for i, field in enumerate(problem.fields):
-            known |= {f"{field.symbol}_{letter * order}": Column(i, order, axis) for order in (1, 2)}
-    for name in problem.inputs:
-        if name not in known:
-            raise UserError(f"problem {problem.name!r} has an input that is no field or derivative", got=repr(name),
-                            expected=f"one of: {', '.join(known)}")  # fmt: skip
-    return tuple(known[name] for name in problem.inputs)
-
-
-def scales_of(problem: Problem, seen: Sequence[Observations]) -> Scales:
+def scales_of(problem: HasHiddenTerm, seen: Sequence[Observations]) -> Scales:
     """Scales from the range of the observed coordinates and the magnitudes of the fields."""
     every = torch.cat([entry.coordinates for entry in seen])
     lower, upper, clock = every.amin(0), every.amax(0), Clock.of(every[:, 0])
     extent, largest = upper - lower, torch.cat([entry.values for entry in seen]).abs().amax(0)
     field = torch.where(largest > 0, largest, 1.0)
     inputs = torch.stack([
-        field[column.channel] * (2 * torch.pi / extent[column.axis]) ** column.order for column in columns_of(problem)
+        field[column.channel] * (2 * torch.pi / extent[column.axis]) ** column.order
+        for column in problem.rate_equation.columns
     ])  # fmt: skip
     rate = field * 2 * torch.pi / extent[0] if clock.even else torch.stack([_steepest(e) for e in seen]).amax(0)
     return Scales(lower, upper, field, torch.where(rate > 0, rate, 1.0), inputs, clock)
@@ -90,12 +65,17 @@ class Places(nn.Module):
         bends: the coordinates by which second derivatives are needed.
     """
 
+    coordinates: Tensor
+    scaled: Tensor
+    speed: Tensor
+    offset: Tensor
+    factor: Tensor
+
     def __init__(
-        self, problem: Problem, coordinates: Float[Tensor, "trajectory point dim"], scales: Scales, *,
+        self, problem: HasHiddenTerm, coordinates: Float[Tensor, "trajectory point dim"], scales: Scales, *,
         bends: Sequence[int], trajectories: Sequence[int] | None = None,
     ) -> None:  # fmt: skip
         super().__init__()
-        assert isinstance(problem, HasHiddenTerm)
         chosen = range(len(coordinates)) if trajectories is None else trajectories
         parts = [_jets(problem, k, points, bends) for k, points in zip(chosen, coordinates, strict=True)]
         self.bends, self.dims = bends, coordinates.shape[-1]
@@ -133,23 +113,10 @@ def _jets(
     problem: HasHiddenTerm, trajectory: int, points: Tensor, bends: Sequence[int]
 ) -> tuple[list[Tensor], list[Tensor]]:
     """Value, first derivatives by every coordinate, and second by those in `bends`, of A and of B."""
-    where = points.detach().clone().requires_grad_(True)
-    with torch.enable_grad():
-        parts = problem.ansatz(trajectory, where)
-        return tuple(_derivatives(part, where, bends) for part in parts)  # type: ignore[return-value]
-
-
-def _derivatives(part: Tensor, where: Tensor, bends: Sequence[int]) -> list[Tensor]:
-    def by(values: Tensor) -> Tensor:  # point channel -> point channel dim
-        if not values.requires_grad:
-            return values.new_zeros(*values.shape, where.shape[1])
-        found = [torch.autograd.grad(c.sum(), where, create_graph=True, allow_unused=True)[0] for c in values.unbind(1)]
-        return torch.stack([torch.zeros_like(where) if d is None else d for d in found], 1)
-
-    first = by(part)
-    answer = [part, *first.unbind(-1)]
-    answer += [by(first[..., axis])[..., axis] for axis in bends]
-    return [value.detach() for value in answer]
+    equation = problem.rate_equation
+    names = ["", *equation.axes, *(equation.axes[axis] * 2 for axis in bends)]
+    offset, factor = problem.ansatz(trajectory).parts(equation.in_domain_order(points.double()), names)
+    return [offset[name] for name in names], [factor[name] for name in names]
 
 
 def inputs_from(jet: Jet, columns: Sequence[Column]) -> Float[Tensor, "*batch input"]:

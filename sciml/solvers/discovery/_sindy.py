@@ -6,29 +6,26 @@ S'(t) − K(S(t)) ≈ Θ(S(t)) Ξ
 import numpy as np
 import pydantic
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from sciml.core.capabilities import HasHiddenTerm, Observations
-from sciml.core.problem import Problem
-from sciml.solvers.discovery._parse import parse_formula
-from sciml.solvers.discovery._solver import DiscoverySolver
-from sciml.solvers.discovery._sparse import stlsq
+from sciml.discovery import evaluate, parse_formula, stlsq
+from sciml.solvers.discovery._solver import DirectSolver
 from sciml.solvers.discovery._spline import SplineConfig, smoother_for
-from sciml.solvers.discovery._tree import evaluate
-from sciml.tasks.discovery import DiscoveryConfig, Measured, ObservationBatch, Visited, dense_places
-from sciml.train import Recipe, TrainConfig
+from sciml.tasks.discovery import DiscoveryConfig, HiddenTermModule, Measured, ObservationBatch, Visited, dense_places
+from sciml.train import Recipe, TrainConfig, recipe_of
 
 
 class SINDyConfig(SplineConfig):
     """How terms are chosen."""
 
-    threshold: float = pydantic.Field(0.1, ge=0)
+    threshold: float = pydantic.Field(default=0.1, ge=0)
     """Coefficients below it are zero; in units of the columns scaled to norm one and the largest of them."""
-    rows: int = pydantic.Field(61, ge=10)
+    rows: int = pydantic.Field(default=61, ge=10)
     """Equidistant places per trajectory at which derivatives are taken."""
 
 
-class SINDy(nn.Module):
+class SINDy(HiddenTermModule):
     """Coefficients Ξ of the problem's library, one column per field.
 
     Arguments:
@@ -37,19 +34,22 @@ class SINDy(nn.Module):
         seen: the observations.
     """
 
-    def __init__(self, problem: Problem, config: SINDyConfig, seen: tuple[Observations, ...]) -> None:
+    coefficients: Tensor
+
+    def __init__(self, problem: HasHiddenTerm, config: SINDyConfig, seen: tuple[Observations, ...]) -> None:
         super().__init__()
-        assert isinstance(problem, HasHiddenTerm)
         self.problem, self.config, self.seen = problem, config, seen
         self.splines = smoother_for(problem, config, seen)
-        self.library = [parse_formula(term, problem.hidden_inputs) for term in problem.library]
+        equation = problem.rate_equation
+        self.library = [parse_formula(term, equation.hidden_inputs) for term in problem.hidden.library]
         shape = (len(self.library), len(problem.fields))
         self.register_buffer("coefficients", torch.zeros(shape, dtype=torch.float64))
 
     def theta(self, inputs: Tensor) -> Tensor:
         """The library's values, ``point term``."""
-        assert isinstance(self.problem, HasHiddenTerm)
-        values = {name: inputs[:, self.problem.inputs.index(name)].double() for name in self.problem.hidden_inputs}
+        equation = self.problem.rate_equation
+        names = zip(equation.hidden_inputs, equation.hidden_columns, strict=True)
+        values = {name: inputs[:, column].double() for name, column in names}
         return torch.stack([evaluate(term, values) for term in self.library], dim=1)
 
     def identify(self) -> None:
@@ -82,7 +82,13 @@ class SINDy(nn.Module):
         return self.splines.found_scalars()
 
 
-class SINDySolver(DiscoverySolver):
+_RECIPES: dict[str, Recipe[SINDyConfig, DiscoveryConfig]] = dict.fromkeys(
+    ("tiny", "small", "paper"),
+    Recipe[SINDyConfig, DiscoveryConfig](model=SINDyConfig(), task=DiscoveryConfig(), train=TrainConfig(steps=0)),
+)
+
+
+class SINDySolver(DirectSolver[SINDyConfig, SINDy]):
     """Thresholded least squares on the problem's own library."""
 
     key = "sindy"
@@ -92,16 +98,13 @@ class SINDySolver(DiscoverySolver):
         "of nonlinear dynamical systems, PNAS 113 (2016) 3932-3937. doi:10.1073/pnas.1517384113"
     )
     claim = ""
-    most_axes = 2
+    max_spatial_dims = 2
 
-    def recipes(self) -> dict[str, Recipe]:
+    def recipe(self, preset: str) -> Recipe[SINDyConfig, DiscoveryConfig]:
         """One for all."""
-        recipe = Recipe[SINDyConfig, DiscoveryConfig](
-            model=SINDyConfig(), task=DiscoveryConfig(), train=TrainConfig(steps=0)
-        )
-        return dict.fromkeys(("tiny", "small", "paper"), recipe)
+        return recipe_of(_RECIPES, preset)
 
-    def make(self, problem: Problem, config: SINDyConfig, seen: tuple[Observations, ...], seed: int) -> SINDy:
+    def make(self, problem: HasHiddenTerm, config: SINDyConfig, seen: tuple[Observations, ...], seed: int) -> SINDy:
         """Coefficients that are zero yet."""
         return SINDy(problem, config, seen)
 

@@ -9,16 +9,17 @@ import numpy as np
 import pydantic
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from sciml.core.capabilities import HasHiddenTerm, Observations
+from sciml.core.clock import Clock
 from sciml.core.config import Config
 from sciml.core.errors import DataError
-from sciml.core.problem import Problem
-from sciml.solvers.discovery._solver import DiscoverySolver
+from sciml.discovery import start_of
+from sciml.solvers.discovery._solver import DirectSolver
 from sciml.solvers.discovery._surface import Surfaces
-from sciml.tasks.discovery import Clock, DiscoveryConfig, Measured, ObservationBatch, Visited
-from sciml.train import Recipe, TrainConfig
+from sciml.tasks.discovery import DiscoveryConfig, HiddenTermModule, Measured, ObservationBatch, Visited
+from sciml.train import Recipe, TrainConfig, recipe_of
 
 FEWEST = 5
 """Points that a smoothing spline needs."""
@@ -27,11 +28,11 @@ FEWEST = 5
 class SplineConfig(Config):
     """How trajectories are smoothed."""
 
-    nodes: int = pydantic.Field(301, ge=20)
+    nodes: int = pydantic.Field(default=301, ge=20)
     """Nodes per trajectory at which the spline is kept; surfaces have none."""
 
 
-class Splines(nn.Module):
+class Splines(HiddenTermModule):
     """Smoothing splines of all trajectories, kept by value and slope at nodes equidistant by the clock (cubic Hermite).
 
     The smoothing follows from the noise where that is known (the spline misses the data by as much as the noise), else
@@ -43,7 +44,10 @@ class Splines(nn.Module):
         seen: the observations.
     """
 
-    def __init__(self, problem: Problem, nodes: int, seen: tuple[Observations, ...]) -> None:
+    value: Tensor
+    slope: Tensor
+
+    def __init__(self, problem: HasHiddenTerm, nodes: int, seen: tuple[Observations, ...]) -> None:
         super().__init__()
         self.problem, self.seen = problem, seen
         shape = (len(seen), nodes, len(problem.fields))
@@ -62,8 +66,8 @@ class Splines(nn.Module):
                 )  # fmt: skip
             values = entry.values[order].numpy().copy()
             fixed = np.zeros(len(times), dtype=bool)
-            offset, factor = self.problem.ansatz(k, entry.coordinates[order])  # type: ignore[attr-defined]
-            if bool((factor[0] == 0).all()):
+            offset, factor = start_of(self.problem, k, entry.coordinates[order][:1])
+            if bool((factor == 0).all()):
                 values[0], fixed[0] = offset[0].numpy(), True
             nodes = np.linspace(0.0, 1.0, self.value.shape[1])
             along = self.clocks[k].position(times).numpy()
@@ -97,10 +101,10 @@ class Splines(nn.Module):
 
     def remainder(self, places: Visited) -> tuple[Tensor, Tensor]:
         """State and what the known part does not explain of its derivative."""
-        assert isinstance(self.problem, HasHiddenTerm)
         state, rate = self.at(places)
-        scalars = {name: state.new_full((len(state),), guess) for name, guess in self.problem.unknowns.items()}
-        return state, rate - self.problem.known(places.coordinates[:, 0].double(), state, scalars)
+        equation = self.problem.rate_equation
+        scalars = {name: state.new_full((len(state),), guess) for name, guess in equation.unknowns.items()}
+        return state, rate - equation.known(places.coordinates[:, 0].double(), state, scalars)
 
     def measure(self, places: Visited) -> Measured:
         """State and remainder at the places."""
@@ -112,10 +116,10 @@ class Splines(nn.Module):
 
     def found_scalars(self) -> dict[str, float]:
         """The first guesses: this method finds none."""
-        return dict(self.problem.unknowns)  # type: ignore[attr-defined]
+        return self.problem.rate_equation.unknowns
 
 
-def smoother_for(problem: Problem, config: SplineConfig, seen: tuple[Observations, ...]) -> Splines | Surfaces:
+def smoother_for(problem: HasHiddenTerm, config: SplineConfig, seen: tuple[Observations, ...]) -> Splines | Surfaces:
     """What smooths these observations: splines over time, surfaces where there is space."""
     return Surfaces(problem, seen) if problem.boundary else Splines(problem, config.nodes, seen)
 
@@ -138,24 +142,27 @@ def smoothing_spline(
     return UnivariateSpline(times, values, w=np.where(fixed, 1e3, 1.0) / sigma, k=4, s=len(times))
 
 
-class SplineDerivativeSolver(DiscoverySolver):
+_RECIPES: dict[str, Recipe[SplineConfig, DiscoveryConfig]] = dict.fromkeys(
+    ("tiny", "small", "paper"),
+    Recipe[SplineConfig, DiscoveryConfig](model=SplineConfig(), task=DiscoveryConfig(), train=TrainConfig(steps=0)),
+)
+
+
+class SplineDerivativeSolver(DirectSolver[SplineConfig, Splines | Surfaces]):
     """Smoothing splines, or surfaces where there is space, differentiated."""
 
     key = "spline_derivative"
     title = "Spline derivative"
     citation = "C. H. Reinsch, Smoothing by spline functions, Numerische Mathematik 10 (1967) 177-183"
     claim = ""
-    most_axes = 2
+    max_spatial_dims = 2
 
-    def recipes(self) -> dict[str, Recipe]:
+    def recipe(self, preset: str) -> Recipe[SplineConfig, DiscoveryConfig]:
         """One for all."""
-        recipe = Recipe[SplineConfig, DiscoveryConfig](
-            model=SplineConfig(), task=DiscoveryConfig(), train=TrainConfig(steps=0)
-        )
-        return dict.fromkeys(("tiny", "small", "paper"), recipe)
+        return recipe_of(_RECIPES, preset)
 
     def make(
-        self, problem: Problem, config: SplineConfig, seen: tuple[Observations, ...], seed: int
+        self, problem: HasHiddenTerm, config: SplineConfig, seen: tuple[Observations, ...], seed: int
     ) -> Splines | Surfaces:
         """Curves or surfaces that are not fitted yet."""
         return smoother_for(problem, config, seen)

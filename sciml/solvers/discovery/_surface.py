@@ -11,19 +11,18 @@ Reference: C. E. Rasmussen, C. K. I. Williams, Gaussian Processes for Machine Le
 import math
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from sciml.core.capabilities import HasHiddenTerm, Observations
-from sciml.core.problem import Problem
-from sciml.solvers.discovery._places import Places, columns_of, inputs_from, scales_of
-from sciml.solvers.discovery._stacked import Jet
-from sciml.tasks.discovery import Measured, Visited
+from sciml.models import StackedJet as Jet
+from sciml.solvers.discovery._places import Places, inputs_from, scales_of
+from sciml.tasks.discovery import HiddenTermModule, Measured, Visited
 
 ITERATIONS = 80
 """Of L-BFGS on the marginal likelihood."""
 
 
-class Surfaces(nn.Module):
+class Surfaces(HiddenTermModule):
     """Smooth surfaces of all trajectories and fields, each with lengths of its own.
 
     Arguments:
@@ -31,10 +30,13 @@ class Surfaces(nn.Module):
         seen: the observations.
     """
 
-    def __init__(self, problem: Problem, seen: tuple[Observations, ...]) -> None:
+    weight: Tensor
+    length: Tensor
+
+    def __init__(self, problem: HasHiddenTerm, seen: tuple[Observations, ...]) -> None:
         super().__init__()
         self.problem, self.seen, self.scales = problem, seen, scales_of(problem, seen)
-        self.columns = columns_of(problem)
+        self.columns = problem.rate_equation.columns
         self.bends = sorted({column.axis for column in self.columns if column.order == 2})
         most, channels = max(len(entry.values) for entry in seen), len(problem.fields)
         dims = seen[0].coordinates.shape[1]
@@ -66,15 +68,14 @@ class Surfaces(nn.Module):
 
     def fields(self, places: Visited) -> Tensor:
         """The fields at the places, ``point channel``."""
-        chosen = [self.problem.inputs.index(field.symbol) for field in self.problem.fields]  # type: ignore[attr-defined]
-        return self.at(places)[0][:, chosen]
+        return self.at(places)[0][:, self.problem.rate_equation.field_columns]
 
     def remainder(self, places: Visited) -> tuple[Tensor, Tensor]:
         """Inputs and what the known part does not explain of the time derivative."""
-        assert isinstance(self.problem, HasHiddenTerm)
         inputs, rate = self.at(places)
-        scalars = {name: inputs.new_full((len(inputs),), guess) for name, guess in self.problem.unknowns.items()}
-        return inputs, rate - self.problem.known(places.coordinates[:, 0].double(), inputs, scalars)
+        equation = self.problem.rate_equation
+        scalars = {name: inputs.new_full((len(inputs),), guess) for name, guess in equation.unknowns.items()}
+        return inputs, rate - equation.known(places.coordinates[:, 0].double(), inputs, scalars)
 
     def measure(self, places: Visited) -> Measured:
         """Inputs and remainder at the places."""
@@ -86,7 +87,7 @@ class Surfaces(nn.Module):
 
     def found_scalars(self) -> dict[str, float]:
         """The first guesses: this method finds none."""
-        return dict(self.problem.unknowns)  # type: ignore[attr-defined]
+        return self.problem.rate_equation.unknowns
 
     def _places(self, trajectory: int, coordinates: Tensor) -> Places:
         return Places(self.problem, coordinates[None].double(), self.scales, bends=self.bends,

@@ -18,13 +18,22 @@ from sciml import ode
 from sciml.core import rng
 from sciml.core.capabilities import HasHiddenTerm, Observations
 from sciml.core.config import Config
-from sciml.core.problem import Problem
-from sciml.solvers.discovery._places import columns_of, scales_of
+from sciml.discovery import method_for, start_of
+from sciml.models import StackedMLP
+from sciml.solvers.discovery._descent import LBFGS, Adam
+from sciml.solvers.discovery._places import scales_of
 from sciml.solvers.discovery._solver import DiscoverySolver
 from sciml.solvers.discovery._spline import FEWEST, SplineConfig, Splines
-from sciml.solvers.discovery._stacked import StackedMLP
-from sciml.tasks.discovery import DiscoveryConfig, Measured, ObservationBatch, Visited, dense_places, method_for
-from sciml.train import Recipe, TrainConfig
+from sciml.tasks.discovery import (
+    DiscoveryConfig,
+    HiddenTermModule,
+    Measured,
+    ObservationBatch,
+    ObservationExamples,
+    Visited,
+    dense_places,
+)
+from sciml.train import Examples, Phases, Recipe, StepRule, TrainConfig, recipe_of
 
 ROWS = 61
 """Places per trajectory at which slopes are matched."""
@@ -33,21 +42,20 @@ ROWS = 61
 class UniversalODEConfig(Config):
     """Sizes and training."""
 
-    width: int = pydantic.Field(16, ge=2)
+    width: int = pydantic.Field(default=16, ge=2)
     """Hidden units of the network, in two layers."""
-    steps: int = pydantic.Field(30, ge=4)
+    steps: int = pydantic.Field(default=30, ge=4)
     """Steps of RK4 over the longest trajectory."""
-    warm: int = pydantic.Field(1000, ge=0)
-    """Steps of Adam on the derivatives of smoothing splines, before anything is integrated."""
-    adam: int = pydantic.Field(100, ge=0)
-    """Steps of Adam through the integrator."""
-    learning_rate: float = pydantic.Field(1e-2, gt=0)
+    warm: int = pydantic.Field(default=1000, ge=0)
+    """Of the training's steps, those of Adam on the derivatives of smoothing splines, before anything is integrated;
+    left out where there are too few points for splines."""
+    adam: int = pydantic.Field(default=100, ge=0)
+    """Of the training's steps, the next ones, of Adam through the integrator; the others are iterations of L-BFGS."""
+    learning_rate: float = pydantic.Field(default=1e-2, gt=0)
     """Of Adam on derivatives, and a fifth of it through the integrator; falling to a thirtieth along a cosine."""
-    lbfgs: int = pydantic.Field(100, ge=0)
-    """Iterations of L-BFGS afterwards."""
 
 
-class UniversalODE(nn.Module):
+class UniversalODE(HiddenTermModule):
     """A hidden network and unknown scalars, integrated from the starts.
 
     A start that is not known exactly is a parameter too.
@@ -59,22 +67,24 @@ class UniversalODE(nn.Module):
         seed: of the initial weights; the last layer starts at zero, so that integration starts with the known part.
     """
 
-    def __init__(self, problem: Problem, config: UniversalODEConfig, seen: tuple[Observations, ...], seed: int) -> None:
+    began: Tensor
+
+    def __init__(
+        self, problem: HasHiddenTerm, config: UniversalODEConfig, seen: tuple[Observations, ...], seed: int
+    ) -> None:
         super().__init__()
-        assert isinstance(problem, HasHiddenTerm)
         self.problem, self.config, self.seen = problem, config, seen
-        self.chosen = [problem.inputs.index(name) for name in problem.hidden_inputs]
-        columns_of(problem)
+        self.chosen = problem.rate_equation.hidden_columns
         self.scales = scales_of(problem, seen)
         channels = len(problem.fields)
         self.hidden = StackedMLP(1, len(self.chosen), channels, width=config.width, layers=2,
                                  generator=rng.generator(seed, "hidden"))  # fmt: skip
         with torch.no_grad():
             self.hidden.weights[-1].zero_()
-        guesses = torch.tensor(list(problem.unknowns.values()), dtype=torch.float64)
+        guesses = torch.tensor(list(problem.rate_equation.unknowns.values()), dtype=torch.float64)
         self.scalars = nn.Parameter(guesses) if len(guesses) else None
         first = [entry.coordinates[:1] for entry in seen]
-        parts = [problem.ansatz(k, where) for k, where in enumerate(first)]
+        parts = [start_of(problem, k, where) for k, where in enumerate(first)]
         exact = all(bool((factor == 0).all()) for _, factor in parts)
         start = torch.cat([a if exact else entry.values[:1] for (a, _), entry in zip(parts, seen, strict=True)])
         self.start = nn.Parameter(start, requires_grad=not exact)
@@ -90,12 +100,11 @@ class UniversalODE(nn.Module):
         return ode.solve(self._rate, self.start, grid, method=method_for(grid[0]), rtol=1e-4, atol=1e-6).states[:, 1:]
 
     def _rate(self, time: Tensor, state: Tensor) -> Tensor:
-        assert isinstance(self.problem, HasHiddenTerm)
-        names = self.problem.unknowns
+        names = self.problem.rate_equation.unknowns
         scalars = (
             {} if self.scalars is None else {n: v.expand(len(state)) for n, v in zip(names, self.scalars, strict=True)}
         )
-        return self.problem.known(time, state, scalars) + self.term_of(state)
+        return self.problem.rate_equation.known(time, state, scalars) + self.term_of(state)
 
     def at(self, places: Visited) -> Tensor:
         """States at the places, ``point channel``; NaN where time is not a number."""
@@ -117,7 +126,7 @@ class UniversalODE(nn.Module):
 
     def found_scalars(self) -> dict[str, float]:
         """The unknown scalars as fitted."""
-        names = self.problem.unknowns  # type: ignore[attr-defined]
+        names = self.problem.rate_equation.unknowns
         return {} if self.scalars is None else dict(zip(names, self.scalars.tolist(), strict=True))
 
     def slopes(self) -> Callable[[], Tensor] | None:
@@ -140,7 +149,17 @@ class UniversalODE(nn.Module):
         return ((found - batch.values) / self.scales.field).square().mean()
 
 
-class UniversalODESolver(DiscoverySolver):
+_RECIPES = {
+    preset: Recipe[UniversalODEConfig, DiscoveryConfig](
+        model=UniversalODEConfig(adam=adam),
+        task=DiscoveryConfig(),
+        train=TrainConfig(steps=steps, evaluate_every=50, checkpoint_every=50),
+    )
+    for preset, adam, steps in (("tiny", 0, 1040), ("small", 100, 1250), ("paper", 1000, 2500))
+}
+
+
+class UniversalODESolver(DiscoverySolver[UniversalODEConfig, UniversalODE]):
     """A network inside the equation."""
 
     key = "universal_ode"
@@ -149,35 +168,44 @@ class UniversalODESolver(DiscoverySolver):
         "C. Rackauckas et al., Universal differential equations for scientific machine learning, arXiv 2001.04385"
     )
     claim = ""
+    rule = Phases
 
-    def recipes(self) -> dict[str, Recipe]:
+    def recipe(self, preset: str) -> Recipe[UniversalODEConfig, DiscoveryConfig]:
         """Larger presets train longer."""
-        return {
-            preset: Recipe[UniversalODEConfig, DiscoveryConfig](
-                model=UniversalODEConfig(adam=adam, lbfgs=lbfgs), task=DiscoveryConfig(), train=TrainConfig(steps=0)
-            )
-            for preset, adam, lbfgs in (("tiny", 0, 40), ("small", 100, 150), ("paper", 1000, 500))
-        }
+        return recipe_of(_RECIPES, preset)
 
     def make(
-        self, problem: Problem, config: UniversalODEConfig, seen: tuple[Observations, ...], seed: int
+        self, problem: HasHiddenTerm, config: UniversalODEConfig, seen: tuple[Observations, ...], seed: int
     ) -> UniversalODE:
         """The untrained equation."""
         return UniversalODE(problem, config, seen, seed)
 
-    def adjust(self, module: UniversalODE) -> None:
-        """Adam, then L-BFGS, through the integrator."""
-        from sciml.solvers.discovery._upinn import descend
-        from sciml.tasks.discovery import ObservationExamples
+    def step_rule(
+        self, module: UniversalODE, examples: Examples[ObservationBatch], config: TrainConfig
+    ) -> Phases[ObservationBatch]:
+        """Adam on slopes, then Adam and L-BFGS through the integrator, on all observations at every step."""
+        model, whole = module.config, ObservationExamples(module.seen).whole
+        warm = min(model.warm, config.steps)
+        adam = min(model.adam, config.steps - warm)
+        rest = config.steps - warm - adam
+        every = [p for p in module.parameters() if p.requires_grad]
 
-        whole, config = ObservationExamples(module.seen).whole, module.config
-        if config.warm and (slopes := module.slopes()) is not None:
-            inner = [*module.hidden.parameters(), *([] if module.scalars is None else [module.scalars])]
-            descend(inner, slopes, adam=config.warm, learning_rate=config.learning_rate, lbfgs=0)
-        descend(
-            [p for p in module.parameters() if p.requires_grad], lambda: module.misfit(whole),
-            adam=config.adam, learning_rate=config.learning_rate / 5, lbfgs=config.lbfgs,
-        )  # fmt: skip
+        def misfit() -> Tensor:
+            return module.misfit(whole)
+
+        phases: list[tuple[StepRule[ObservationBatch], int]] = [
+            (Adam(every, misfit, steps=adam, learning_rate=model.learning_rate / 5), adam),
+            (LBFGS(every, misfit, iterations=rest), rest),
+        ]
+        if not warm:
+            return Phases(phases)
+        slopes = module.slopes()
+        if slopes is None:
+            return Phases(
+                phases, ends=f"the {warm} steps on slopes are left out: fewer than {FEWEST} times are observed"
+            )
+        inner = [*module.hidden.parameters(), *([] if module.scalars is None else [module.scalars])]
+        return Phases([(Adam(inner, slopes, steps=warm, learning_rate=model.learning_rate), warm), *phases])
 
     def misfit(self, module: UniversalODE, batch: ObservationBatch) -> Tensor:
         """Of the integrated trajectories."""

@@ -10,8 +10,6 @@ share one F is what makes it a function of the state and not of time. No equatio
 Reference: L. Podina, B. Eastman, M. Kohandel, ICML 2023, PMLR 202:27948, arXiv 2212.04630.
 """
 
-from collections.abc import Callable
-
 import pydantic
 import torch
 from jaxtyping import Float
@@ -19,38 +17,39 @@ from torch import Tensor, nn
 
 from sciml.core import rng
 from sciml.core.capabilities import HasHiddenTerm, Observations
+from sciml.core.clock import Clock
 from sciml.core.config import Config
-from sciml.core.problem import Problem
-from sciml.solvers.discovery._places import Column, Places, Scales, columns_of, inputs_from, scales_of
-from sciml.solvers.discovery._stacked import StackedMLP
-from sciml.tasks.discovery import Clock, Measured, Visited
+from sciml.models import StackedMLP
+from sciml.solvers.discovery._descent import LBFGS, Adam
+from sciml.solvers.discovery._places import Places, Scales, inputs_from, scales_of
+from sciml.tasks.discovery import HiddenTermModule, Measured, ObservationBatch, Visited
+from sciml.train import Phases
 
 
 class UPINNConfig(Config):
     """Sizes, weights and training of the networks."""
 
-    members: int = pydantic.Field(3, ge=1)
+    members: int = pydantic.Field(default=3, ge=1)
     """Independent pairs of networks, each from its own seed and with noise of its own on top of the data where its size
     is known; what they disagree about is not known."""
-    width: int = pydantic.Field(32, ge=2)
+    width: int = pydantic.Field(default=32, ge=2)
     """Hidden units of a surrogate."""
-    layers: int | None = pydantic.Field(None, ge=1)
+    layers: int | None = pydantic.Field(default=None, ge=1)
     """Hidden layers of a surrogate; None for two without space and three with it."""
-    hidden_width: int = pydantic.Field(16, ge=2)
+    hidden_width: int = pydantic.Field(default=16, ge=2)
     """Hidden units of the hidden term's network, in two layers."""
-    collocation: int | None = pydantic.Field(None, ge=8)
+    collocation: int | None = pydantic.Field(default=None, ge=8)
     """Points per trajectory at which the equation is asked to hold; None for 120 without space and 1000 with it."""
-    data_weight: float | None = pydantic.Field(None, gt=0)
+    data_weight: float | None = pydantic.Field(default=None, gt=0)
     """Weight of the data against the equation, both non-dimensional; None for 25 without space and 0.5 with it."""
-    adam: int = pydantic.Field(2500, ge=0)
-    """Steps of Adam, at a rate that falls from `learning_rate` to a thirtieth of it along a cosine."""
-    learning_rate: float = pydantic.Field(3e-3, gt=0)
+    adam: int = pydantic.Field(default=2500, ge=0)
+    """Of the steps, those of Adam, at a rate that falls from `learning_rate` to a thirtieth of it along a cosine; the
+    others are iterations of L-BFGS."""
+    learning_rate: float = pydantic.Field(default=3e-3, gt=0)
     """Of Adam, at the start."""
-    lbfgs: int = pydantic.Field(400, ge=0)
-    """Iterations of L-BFGS afterwards."""
 
 
-class UPINN(nn.Module):
+class UPINN(HiddenTermModule):
     """Surrogates, hidden network and unknown scalars of all members.
 
     Arguments:
@@ -60,12 +59,14 @@ class UPINN(nn.Module):
         seed: of initial weights and collocation points.
     """
 
-    def __init__(self, problem: Problem, config: UPINNConfig, seen: tuple[Observations, ...], seed: int) -> None:
+    values: Tensor
+    weights: Tensor
+
+    def __init__(self, problem: HasHiddenTerm, config: UPINNConfig, seen: tuple[Observations, ...], seed: int) -> None:
         super().__init__()
-        assert isinstance(problem, HasHiddenTerm)
         self.problem, self.config = problem, config
-        self.columns: tuple[Column, ...] = columns_of(problem)
-        self.chosen = [problem.inputs.index(name) for name in problem.hidden_inputs]
+        equation = problem.rate_equation
+        self.columns, self.chosen = equation.columns, equation.hidden_columns
         self.bends = sorted({column.axis for column in self.columns if column.order == 2})
         points, values, weights = _padded(seen)
         self.scales: Scales = scales_of(problem, seen)
@@ -80,7 +81,7 @@ class UPINN(nn.Module):
             members, len(self.chosen), channels, width=config.hidden_width, layers=2,
             generator=rng.generator(seed, "hidden"),
         )  # fmt: skip
-        guesses = torch.tensor(list(problem.unknowns.values()), dtype=torch.float64)
+        guesses = torch.tensor(list(equation.unknowns.values()), dtype=torch.float64)
         self.scalars = nn.Parameter(guesses.expand(members, -1).clone()) if len(guesses) else None
         self.data = Places(problem, points, self.scales, bends=self.bends)
         jitter = _jitter(seen, members, values.shape[1], rng.generator(seed, "jitter"))
@@ -106,12 +107,12 @@ class UPINN(nn.Module):
     def known(self, times: Tensor, inputs: Float[Tensor, "member trajectory point input"]) -> Tensor:
         """The known part at the inputs, with every member's own scalars."""
         flat = inputs.flatten(0, -2)
-        names = list(self.problem.unknowns)
+        names = list(self.problem.rate_equation.unknowns)
         rows = inputs[..., 0]
         scalars = {} if self.scalars is None else {
             name: self.scalars[:, i, None, None].expand_as(rows).flatten() for i, name in enumerate(names)
         }  # fmt: skip
-        found = self.problem.known(times.expand_as(rows).flatten(), flat, scalars)
+        found = self.problem.rate_equation.known(times.expand_as(rows).flatten(), flat, scalars)
         return found.view(*inputs.shape[:-1], -1)
 
     def residual(self) -> Float[Tensor, "member trajectory point channel"]:
@@ -150,7 +151,7 @@ class UPINN(nn.Module):
         """Mean over members of the unknown scalars."""
         if self.scalars is None:
             return {}
-        return dict(zip(self.problem.unknowns, self.scalars.detach().mean(0).tolist(), strict=True))
+        return dict(zip(self.problem.rate_equation.unknowns, self.scalars.detach().mean(0).tolist(), strict=True))
 
     def loss(self) -> Tensor:
         """The sum over members of what each minimises."""
@@ -158,56 +159,16 @@ class UPINN(nn.Module):
         return (self.data_weight * data + equation).sum()
 
 
-def train(module: UPINN, progress: Callable[[int, float], None] | None = None) -> None:
-    """Adam, then L-BFGS in float64. NaN is left for the caller to find."""
-    config = module.config
-    descend(
-        list(module.parameters()), module.loss, adam=config.adam, learning_rate=config.learning_rate,
-        lbfgs=config.lbfgs, progress=progress,
-    )  # fmt: skip
-
-
-def descend(
-    parameters: list[nn.Parameter],
-    loss: Callable[[], Tensor],
-    *,
-    adam: int,
-    learning_rate: float,
-    lbfgs: int,
-    progress: Callable[[int, float], None] | None = None,
-) -> None:
-    """Minimise: Adam at a rate that falls to a thirtieth along a cosine, then L-BFGS with strong Wolfe searches.
-
-    Arguments:
-        parameters: what is changed.
-        loss: of the parameters as they are, without randomness.
-        adam, learning_rate, lbfgs: steps, first rate, iterations.
-        progress: told the step and the loss now and then.
-    """
-    optimiser = torch.optim.Adam(parameters, lr=learning_rate)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, max(1, adam), learning_rate / 30)
-    for step in range(adam):
-        optimiser.zero_grad()
-        value = loss()
-        value.backward()
-        optimiser.step()
-        schedule.step()
-        if progress and step % 500 == 0:
-            progress(step, float(value.detach()))
-    if not lbfgs:
-        return
-    newton = torch.optim.LBFGS(
-        parameters, max_iter=lbfgs, history_size=50, tolerance_grad=1e-12, tolerance_change=1e-15,
-        line_search_fn="strong_wolfe",
-    )  # fmt: skip
-
-    def closure() -> Tensor:
-        newton.zero_grad()
-        value = loss()
-        value.backward()
-        return value
-
-    newton.step(closure)
+def steps_of(module: UPINN, steps: int) -> Phases[ObservationBatch]:
+    """Adam, then L-BFGS for the rest of the steps."""
+    config, parameters = module.config, list(module.parameters())
+    first = min(config.adam, steps)
+    return Phases(
+        [
+            (Adam(parameters, module.loss, steps=first, learning_rate=config.learning_rate), first),
+            (LBFGS(parameters, module.loss, iterations=steps - first), steps - first),
+        ]
+    )
 
 
 def _jitter(

@@ -3,26 +3,25 @@
 import torch
 from torch import Tensor
 
-from sciml.core.capabilities import Observations
-from sciml.core.problem import Problem
+from sciml.core.capabilities import HasHiddenTerm, Observations
 from sciml.solvers.discovery._solver import DiscoverySolver
-from sciml.solvers.discovery._upinn import UPINN, UPINNConfig, train
+from sciml.solvers.discovery._upinn import UPINN, UPINNConfig, steps_of
 from sciml.tasks.discovery import DiscoveryConfig, ObservationBatch, Visited
-from sciml.train import Recipe, TrainConfig
+from sciml.train import Examples, Phases, Recipe, TrainConfig, recipe_of
 
 _RIVALS = ("spline_derivative", "sindy", "universal_ode")
 _RECIPES = {
     preset: Recipe[UPINNConfig, DiscoveryConfig](
-        model=UPINNConfig(members=members, adam=adam, lbfgs=lbfgs),
+        model=UPINNConfig(members=members, adam=adam),
         task=DiscoveryConfig(),
-        train=TrainConfig(steps=0),
+        train=TrainConfig(steps=steps, evaluate_every=100, checkpoint_every=500),
         baselines=_RIVALS,
     )
-    for preset, members, adam, lbfgs in (("tiny", 3, 2500, 400), ("small", 3, 4000, 800), ("paper", 5, 12000, 2000))
+    for preset, members, adam, steps in (("tiny", 3, 2500, 2900), ("small", 3, 4000, 4800), ("paper", 5, 12000, 14000))
 }
 
 
-class UPINNSolver(DiscoverySolver):
+class UPINNSolver(DiscoverySolver[UPINNConfig, UPINN]):
     """Surrogates of all trajectories and one hidden network, trained together."""
 
     key = "upinn"
@@ -35,19 +34,22 @@ class UPINNSolver(DiscoverySolver):
         "from sparse data with little noise the hidden term is found more accurately than by differentiating a spline, "
         "given several trajectories; tests/solvers/test_upinn.py"
     )
-    most_axes = 2
+    rule = Phases
+    max_spatial_dims = 2
 
-    def recipes(self) -> dict[str, Recipe]:
+    def recipe(self, preset: str) -> Recipe[UPINNConfig, DiscoveryConfig]:
         """Larger presets train longer."""
-        return dict(_RECIPES)
+        return recipe_of(_RECIPES, preset)
 
-    def make(self, problem: Problem, config: UPINNConfig, seen: tuple[Observations, ...], seed: int) -> UPINN:
+    def make(self, problem: HasHiddenTerm, config: UPINNConfig, seen: tuple[Observations, ...], seed: int) -> UPINN:
         """Untrained networks."""
         return UPINN(problem, config, seen, seed)
 
-    def adjust(self, module: UPINN) -> None:
-        """Adam, then L-BFGS."""
-        train(module)
+    def step_rule(
+        self, module: UPINN, examples: Examples[ObservationBatch], config: TrainConfig
+    ) -> Phases[ObservationBatch]:
+        """Adam, then L-BFGS, on all observations of all members at every step."""
+        return steps_of(module, config.steps)
 
     def misfit(self, module: UPINN, batch: ObservationBatch) -> Tensor:
         """Misfit of the batch and of the equation, mean over members."""

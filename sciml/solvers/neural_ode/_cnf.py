@@ -1,18 +1,46 @@
 """The continuous normalising flow as a solver of densities: its recipes, its size, its claim."""
 
-from typing import Any
+from typing import Literal
 
+import pydantic
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from sciml.core.capabilities import HasDensity
-from sciml.core.problem import Problem
-from sciml.core.types import Prediction, Support
-from sciml.solvers.neural_ode._block import IntegrateConfig
-from sciml.solvers.neural_ode._flow import Flow, FlowConfig
-from sciml.tasks.density import Density, DensityConfig, PointBatch
-from sciml.train import Knob, Recipe, Solver, Spec, TrainConfig, recipe_of
+from sciml.core.config import Config
+from sciml.core.types import Prediction
+from sciml.models import Flow, IntegrateConfig, RegulariseConfig
+from sciml.nn import Activation
+from sciml.tasks.density import DensityConfig, DensityContext, DensitySolver, PointBatch, Points
+from sciml.train import Knob, Recipe, TrainConfig, recipe_of
+
+
+class FlowConfig(Config):
+    """A velocity field and how its divergence is found."""
+
+    kind: Literal["squash", "planar"] = "squash"
+    """``squash``: layers gated by the time; ``planar``: a sum of planar fields whose coefficients a network makes of
+    the time."""
+    width: int = pydantic.Field(default=32, ge=1)
+    """Neurons of a hidden layer, or number of planar fields."""
+    layers: int = pydantic.Field(default=2, ge=1)
+    """Hidden layers (squash)."""
+    hidden: int = pydantic.Field(default=32, ge=1)
+    """Neurons of the two hidden layers that make the coefficients (planar)."""
+    nonlinearity: Activation = "tanh"
+    """Between the layers."""
+    trace: Literal["exact", "hutchinson"] = "exact"
+    """In training: the exact divergence, or an unbiased estimate with one product instead of one per dimension."""
+    noise: Literal["rademacher", "gaussian"] = "rademacher"
+    """What the estimate is drawn with, once per solve."""
+    span: float = pydantic.Field(default=1.0, gt=0)
+    """Time T from the base density to the data."""
+    integrate: IntegrateConfig = IntegrateConfig(rtol=1e-5, atol=1e-5)
+    """How it is integrated."""
+    regularise: RegulariseConfig = RegulariseConfig()
+    """What is penalised beside the negative log-likelihood."""
+
 
 _RECIPES = {
     "tiny": Recipe[FlowConfig, DensityConfig](
@@ -49,7 +77,7 @@ _RECIPES = {
 }
 
 
-class CNFSolver(Solver):
+class CNFSolver(DensitySolver[FlowConfig, Flow]):
     """Densities by a continuous normalising flow."""
 
     key = "cnf"
@@ -63,40 +91,45 @@ class CNFSolver(Solver):
         "the density is normalised and the flow invertible to the solver's tolerance; it comes within 0.1 nat of a "
         "coupling flow with three times its parameters"
     )
-    task = Density
     knob = Knob("width", 1, 2**12)
 
-    def supports(self, problem: Problem) -> Support:
-        """A problem that `HasDensity`."""
-        if isinstance(problem, HasDensity):
-            return Support(True)
-        return Support(False, "it offers no densities (the problem is not a HasDensity)")
-
-    def recipe(self, preset: str) -> Recipe:
+    def recipe(self, preset: str) -> Recipe[FlowConfig, DensityConfig]:
         """``paper`` is the published planar flow with its network of the time."""
         return recipe_of(_RECIPES, preset)
 
-    def build(self, problem: Problem, spec: Spec[Any]) -> Flow:
+    def build(self, problem: HasDensity, model: FlowConfig, context: DensityContext) -> Flow:
         """A flow in as many dimensions as the problem has fields."""
-        return Flow(spec.model, spec.statistics)
+        config, statistics = model, context.statistics
+        return Flow(
+            len(statistics.field_mean),
+            kind=config.kind,
+            width=config.width,
+            layers=config.layers,
+            hidden=config.hidden,
+            nonlinearity=config.nonlinearity,
+            trace=config.trace,
+            noise=config.noise,
+            span=config.span,
+            mean=statistics.field_mean,
+            std=statistics.field_std,
+            integrate=config.integrate,
+            regularise=config.regularise,
+        )
 
-    def loss(self, module: nn.Module, batch: PointBatch, along: float = 1.0) -> Tensor:
+    def loss(self, module: Flow, batch: PointBatch, along: float = 1.0) -> Tensor:
         """Mean negative log-likelihood, and the penalty."""
-        assert isinstance(module, Flow)
         log_density, _ = module(batch.points)
         return module.block.policy.add_to(-log_density.mean(), along)
 
     @torch.no_grad()
-    def predict(self, module: nn.Module, inputs: Any) -> Prediction:
+    def predict(self, module: Flow, inputs: Points) -> Prediction:
         """log p at the points."""
-        assert isinstance(module, Flow)
         module.eval()
         log_density, solution = module(inputs.points, tolerance=inputs.tolerance)
         stats = {"evaluations": solution.stats.evaluations, "calls": solution.stats.calls}
         return Prediction(log_density, None, solution.status, stats)
 
-    def sample(self, module: nn.Module, count: int, generator: torch.Generator) -> Float[Tensor, "sample dim"]:
+    def sample(self, module: Flow, count: int, generator: torch.Generator) -> Float[Tensor, "sample dim"]:
         """Draws from the learned density."""
-        assert isinstance(module, Flow)
         module.eval()
         return module.sample(count, generator)

@@ -1,18 +1,54 @@
 """The latent ODE as a solver of sparsely observed series: its recipes, its size, its claim."""
 
-from typing import Any
+from typing import Literal
 
+import pydantic
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from sciml.core.capabilities import Evolves
-from sciml.core.problem import Problem
-from sciml.core.types import Prediction, Support
-from sciml.solvers.neural_ode._block import IntegrateConfig
+from sciml.core.capabilities import HasTrajectories
+from sciml.core.config import Config
+from sciml.core.types import Prediction
+from sciml.models import IntegrateConfig, LatentODE, RegulariseConfig
 from sciml.solvers.neural_ode._calibrate import spread
-from sciml.solvers.neural_ode._latent import LatentConfig, LatentODE, divergence
-from sciml.tasks.series import Observed, Series, SeriesBatch, SeriesConfig
-from sciml.train import Knob, Recipe, Solver, Spec, TrainConfig, recipe_of
+from sciml.tasks.series import Observed, SeriesBatch, SeriesConfig, SeriesContext, SeriesSolver
+from sciml.train import Examples, Knob, Recipe, TrainConfig, recipe_of
+
+
+class LatentConfig(Config):
+    """Recognition, latent dynamics and decoder."""
+
+    latent: int = pydantic.Field(default=8, ge=1)
+    """Components of the latent state."""
+    units: int = pydantic.Field(default=32, ge=1)
+    """Hidden neurons of a block of the dynamics."""
+    blocks: int = pydantic.Field(default=1, ge=1)
+    """Blocks latent -> units -> latent of the dynamics, one after another."""
+    bounded: bool = False
+    """Whether the last block too ends with tanh, so that no component is faster than `rate`."""
+    rate: float | None = pydantic.Field(default=None, gt=0)
+    """Factor on the dynamics, one over a time in the problem's units; None measures how fast series change."""
+    reads: Literal["times", "observations"] = "times"
+    """Where the recurrent unit steps: at every time from the last observation back, or at the observations only."""
+    recognition: int = pydantic.Field(default=32, ge=1)
+    """Means (and as many spreads) that the recurrent unit carries."""
+    gates: int = pydantic.Field(default=32, ge=1)
+    """Hidden neurons of its gates."""
+    posterior: int = pydantic.Field(default=32, ge=1)
+    """Hidden neurons between its last state and mean and log-variance of z(t_0)."""
+    decoder: int = pydantic.Field(default=0, ge=0)
+    """Hidden ReLU neurons of the decoder; 0 for an affine one."""
+    sigma: float = pydantic.Field(default=0.1, gt=0)
+    """Standard deviation of the likelihood, in standard deviations of the field."""
+    kl_delay: float = pydantic.Field(default=0.05, ge=0, le=1)
+    """Share of the training before the prior counts."""
+    kl_rate: float = pydantic.Field(default=3.0, ge=0)
+    """How fast its weight then rises, 1 - exp(-kl_rate (along - kl_delay))."""
+    integrate: IntegrateConfig = IntegrateConfig(rtol=1e-4, atol=1e-4)
+    """How it is integrated."""
+    regularise: RegulariseConfig = RegulariseConfig()
+    """What is penalised beside the evidence bound."""
+
 
 _RECIPES = {
     "tiny": Recipe[LatentConfig, SeriesConfig](
@@ -60,7 +96,7 @@ _RECIPES = {
 }
 
 
-class LatentODESolver(Solver):
+class LatentODESolver(SeriesSolver[LatentConfig, LatentODE]):
     """Series by a latent equation with a recognition network."""
 
     key = "latent_ode"
@@ -75,52 +111,51 @@ class LatentODESolver(Solver):
         "few irregular observations are completed and continued better than by a recurrent network, and penalised "
         "solver errors save evaluations"
     )
-    task = Series
     knob = Knob("units", 1, 2**16)
+    unread = {"parameters": "a series is completed from its observations alone"}
 
-    def supports(self, problem: Problem) -> Support:
-        """A problem that `Evolves` without spatial axes."""
-        if not isinstance(problem, Evolves):
-            return Support(False, "it has no reference simulation (the problem is not an Evolves)")
-        if problem.boundary:
-            return Support(False, f"it has {len(problem.boundary)} spatial axes; this solver knows points only")
-        return Support(True)
-
-    def recipe(self, preset: str) -> Recipe:
+    def recipe(self, preset: str) -> Recipe[LatentConfig, SeriesConfig]:
         """``paper`` has the sizes and the schedule of the published clinical series."""
         return recipe_of(_RECIPES, preset)
 
-    def build(self, problem: Problem, spec: Spec[Any]) -> LatentODE:
+    def build(self, problem: HasTrajectories, model: LatentConfig, context: SeriesContext) -> LatentODE:
         """Recognition, dynamics and decoder for the problem's fields."""
-        return LatentODE(spec.model, spec.statistics)
+        config, statistics = model, context.statistics
+        return LatentODE(
+            len(statistics.field_mean),
+            latent=config.latent,
+            units=config.units,
+            blocks=config.blocks,
+            bounded=config.bounded,
+            rate=config.rate,
+            reads=config.reads,
+            recognition=config.recognition,
+            gates=config.gates,
+            posterior=config.posterior,
+            decoder=config.decoder,
+            sigma=config.sigma,
+            kl_delay=config.kl_delay,
+            kl_rate=config.kl_rate,
+            mean=statistics.field_mean,
+            std=statistics.field_std,
+            integrate=config.integrate,
+            regularise=config.regularise,
+        )
 
-    def loss(self, module: nn.Module, batch: SeriesBatch, along: float = 1.0) -> Tensor:
-        """The negative evidence bound per value, (Σ (x - x̂)² / 2σ² + β KL) / values, and the penalty.
-
-        x runs over the targets at all times, observed or not, in standard deviations of each field. The constant of
-        the likelihood is left out.
-        """
-        assert isinstance(module, LatentODE)
-        mean, log_variance = module.encode(batch.times, batch.values, batch.mask)
-        latent = mean + torch.exp(0.5 * log_variance) * torch.randn_like(mean)
-        series, _ = module(latent, batch.times)
-        squares = (series - module.standardise(batch.targets)).square().sum((1, 2))
-        prior = module.config.prior_weight(along) * divergence(mean, log_variance)
-        bound = (squares / (2 * module.config.sigma**2) + prior).mean() / batch.targets[0].numel()
+    def loss(self, module: LatentODE, batch: SeriesBatch, along: float = 1.0) -> Tensor:
+        """The negative evidence bound per value (see `LatentODE.negative_bound`), and the penalty."""
+        bound = module.negative_bound(batch.times, batch.values, batch.mask, batch.targets, along)
         return module.block.policy.add_to(bound, along)
 
-    def fit(self, module: nn.Module, examples: Any) -> bool:
-        """Measure how fast the training series change, then leave the rest to the trainer."""
-        assert isinstance(module, LatentODE)
-        if module.config.rate is None:
+    def initialise(self, module: LatentODE, examples: Examples[SeriesBatch]) -> None:
+        """Measure how fast the training series change."""
+        if not module.rate_given:
             batch = spread(examples).to(module.std.device)
             module.measure(batch.targets, batch.times)
-        return False
 
     @torch.no_grad()
-    def predict(self, module: nn.Module, inputs: Observed) -> Prediction:
+    def predict(self, module: LatentODE, inputs: Observed) -> Prediction:
         """Series in physical units at ``inputs.times``, from the mean of the posterior."""
-        assert isinstance(module, LatentODE)
         module.eval()
         mean, _ = module.encode(inputs.times, inputs.values, inputs.mask)
         series, solution = module(mean, inputs.times, tolerance=inputs.tolerance)

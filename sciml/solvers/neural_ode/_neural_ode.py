@@ -1,18 +1,49 @@
 """The neural ODE as a solver of trajectories: its recipes, its size, its claim."""
 
-from typing import Any
-
+import pydantic
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from sciml.core.capabilities import Evolves, HasReducedModel
-from sciml.core.problem import Problem
-from sciml.core.types import Prediction, Support
-from sciml.solvers.neural_ode._block import IntegrateConfig
+from sciml.core.capabilities import HasReducedModel, HasTrajectories
+from sciml.core.config import Config
+from sciml.core.types import Prediction
+from sciml.models import Dynamics, Features, IntegrateConfig, RegulariseConfig
+from sciml.nn import Activation
 from sciml.solvers.neural_ode._calibrate import spread
-from sciml.solvers.neural_ode._dynamics import Dynamics, DynamicsConfig, StateField
-from sciml.tasks.trajectories import Start, Trajectories, TrajectoriesConfig, TrajectoryBatch
-from sciml.train import Knob, Recipe, Solver, Spec, TrainConfig, recipe_of
+from sciml.tasks.trajectories import (
+    Start,
+    TrajectoriesConfig,
+    TrajectoriesContext,
+    TrajectoriesSolver,
+    TrajectoryBatch,
+)
+from sciml.train import Examples, Knob, Recipe, TrainConfig, recipe_of
+
+
+class DynamicsConfig(Config):
+    """A perceptron as the right-hand side."""
+
+    width: int = pydantic.Field(default=50, ge=1)
+    """Neurons of a hidden layer."""
+    layers: int = pydantic.Field(default=1, ge=0)
+    """Hidden layers; none gives a linear equation."""
+    nonlinearity: Activation = "tanh"
+    """Between the layers."""
+    features: Features = "state"
+    """What the network sees of the state: its components, or their cubes."""
+    augment: int = pydantic.Field(default=0, ge=0)
+    """Components beside those of the state, zero at the start."""
+    clock: bool | None = None
+    """Whether the network also sees the time; None where the problem's reduced model has a source, which acts by the
+    clock."""
+    rate: float | None = pydantic.Field(default=None, gt=0)
+    """Factor on the network's output, one over a time in the problem's units; None measures how fast each field changes
+    (and how large its cubes are) in the training data."""
+    integrate: IntegrateConfig = IntegrateConfig(rtol=1e-5, atol=1e-5)
+    """How it is integrated."""
+    regularise: RegulariseConfig = RegulariseConfig()
+    """What is penalised beside the error."""
+
 
 _RECIPES = {
     "tiny": Recipe[DynamicsConfig, TrajectoriesConfig](
@@ -49,7 +80,7 @@ _RECIPES = {
 }
 
 
-class NeuralODESolver(Solver):
+class NeuralODESolver(TrajectoriesSolver[HasTrajectories, DynamicsConfig, Dynamics]):
     """Trajectories by a learned right-hand side."""
 
     key = "neural_ode"
@@ -61,53 +92,50 @@ class NeuralODESolver(Solver):
         "windows of ten points are enough to learn a spiral whose whole trajectory is then followed, which no linear "
         "equation can; penalised solver errors save evaluations"
     )
-    task = Trajectories
     knob = Knob("width", 1, 2**17)
 
-    def supports(self, problem: Problem) -> Support:
-        """A problem that `Evolves` without spatial axes."""
-        if not isinstance(problem, Evolves):
-            return Support(False, "it has no reference simulation (the problem is not an Evolves)")
-        if problem.boundary:
-            return Support(False, f"it has {len(problem.boundary)} spatial axes; this solver knows points only")
-        return Support(True)
-
-    def recipe(self, preset: str) -> Recipe:
+    def recipe(self, preset: str) -> Recipe[DynamicsConfig, TrajectoriesConfig]:
         """``paper`` has the sizes and the schedule of the published spiral."""
         return recipe_of(_RECIPES, preset)
 
-    def build(self, problem: Problem, spec: Spec[Any]) -> Dynamics:
+    def build(self, problem: HasTrajectories, model: DynamicsConfig, context: TrajectoriesContext) -> Dynamics:
         """The right-hand side with the dataset's constants; it sees the time where the problem has a source."""
-        config = spec.model
-        if config.clock is None:
-            driven = isinstance(problem, HasReducedModel) and any(c.kind == "source" for c in problem.uncertain)
-            config = config.model_copy(update={"clock": driven})
-        return Dynamics(config, spec.statistics)
+        clock = model.clock
+        if clock is None:
+            clock = isinstance(problem, HasReducedModel) and any(c.kind == "source" for c in problem.uncertain)
+        return Dynamics(
+            len(context.statistics.field_mean),
+            parameters=len(context.statistics.parameter_mean),
+            width=model.width,
+            layers=model.layers,
+            nonlinearity=model.nonlinearity,
+            features=model.features,
+            augment=model.augment,
+            clock=clock,
+            rate=model.rate,
+            units=context.statistics,
+            integrate=model.integrate,
+            regularise=model.regularise,
+        )
 
-    def loss(self, module: nn.Module, batch: TrajectoryBatch, along: float = 1.0) -> Tensor:
+    def loss(self, module: Dynamics, batch: TrajectoryBatch, along: float = 1.0) -> Tensor:
         """Mean squared error of the standardised states after the first, and the penalty."""
-        assert isinstance(module, Dynamics)
-        times = batch.moments if module.config.clock else batch.times
+        times = batch.moments if module.clock else batch.times
         states, _ = module(batch.states[:, 0], batch.parameters, times)
         error = states[:, 1:] - module.standardise(batch.states[:, 1:])
         return module.block.policy.add_to(error.square().mean(), along)
 
-    def fit(self, module: nn.Module, examples: Any) -> bool:
-        """Measure the scales of the data, then leave the rest to the trainer."""
-        assert isinstance(module, Dynamics)
-        field = module.block.field
-        assert isinstance(field, StateField)
-        batch = spread(examples).to(module.field_std.device)
-        if module.config.rate is None:
+    def initialise(self, module: Dynamics, examples: Examples[TrajectoryBatch]) -> None:
+        """Measure the scales of the data."""
+        field, batch = module.block.field, spread(examples).to(module.field_std.device)
+        if not module.rate_given:
             field.measure(module.standardise(batch.states), batch.times)
-        if module.config.clock:
+        if module.clock:
             field.end.copy_(batch.moments.max())
-        return False
 
     @torch.no_grad()
-    def predict(self, module: nn.Module, inputs: Start) -> Prediction:
+    def predict(self, module: Dynamics, inputs: Start) -> Prediction:
         """States in physical units at ``inputs.times``, the first of which is that of the given state."""
-        assert isinstance(module, Dynamics)
         module.eval()
         states, solution = module(inputs.state, inputs.parameters, inputs.times, tolerance=inputs.tolerance)
         stats = {"evaluations": solution.stats.evaluations, "calls": solution.stats.calls}

@@ -1,29 +1,22 @@
 """The neural SDE as a solver of path statistics: its recipes, its size, its claim."""
 
-from typing import Any
-
 import pydantic
 import torch
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
-from sciml import ode
 from sciml.core.capabilities import Diffuses
 from sciml.core.config import Config
-from sciml.core.problem import Problem
-from sciml.core.types import Prediction, Support
-from sciml.nn import MLP, Activation
-from sciml.solvers.neural_ode._dynamics import Features
-from sciml.solvers.neural_ode._regularise import RegulariseConfig
-from sciml.solvers.neural_ode._sde_block import DiffuseConfig, SDEBlock
-from sciml.tasks.paths import PathBatch, PathInputs, Paths, PathsConfig
-from sciml.train import Knob, Recipe, Solver, Spec, TrainConfig, recipe_of
+from sciml.core.types import Prediction
+from sciml.models import DiffuseConfig, Features, NeuralSDE, RegulariseConfig
+from sciml.nn import Activation
+from sciml.tasks.paths import PathBatch, PathInputs, PathsConfig, PathsContext, PathsSolver
+from sciml.train import Knob, Recipe, TrainConfig, recipe_of
 
 
 class NeuralSDEConfig(Config):
     """Drift and diffusion."""
 
-    width: int = pydantic.Field(50, ge=1)
+    width: int = pydantic.Field(default=50, ge=1)
     """Hidden neurons of the drift."""
     nonlinearity: Activation = "tanh"
     """Of the drift."""
@@ -33,55 +26,6 @@ class NeuralSDEConfig(Config):
     """How paths are integrated."""
     regularise: RegulariseConfig = RegulariseConfig()
     """What is penalised beside the error of the moments."""
-
-
-class Part(nn.Module):
-    """A network of the state, or of its cubes, as a right-hand side that does not depend on the time.
-
-    Arguments:
-        network: ``row dim`` to ``row dim``.
-        cube: whether it sees cubes.
-    """
-
-    def __init__(self, network: nn.Module, *, cube: bool = False) -> None:
-        super().__init__()
-        self.network, self.cube = network, cube
-
-    def forward(self, time: Tensor, state: Float[Tensor, "row dim"]) -> Float[Tensor, "row dim"]:
-        """The network's output."""
-        return self.network(state**3 if self.cube else state)
-
-
-class NeuralSDE(nn.Module):
-    """Paths of dx = N(x³) dt + (W x + b) dB, every component with its own noise, in the problem's units.
-
-    Arguments:
-        config: hyper-parameters.
-        channels: components of x.
-
-    Reference: Pal, Ma, Shah, Rackauckas, ICML 2021, arXiv:2105.03918 (the sizes).
-    """
-
-    def __init__(self, config: NeuralSDEConfig, *, channels: int) -> None:
-        super().__init__()
-        drift = MLP(channels, channels, width=config.width, nonlinearity=config.nonlinearity)
-        self.block = SDEBlock(
-            Part(drift, cube=config.features == "cube"),
-            Part(nn.Linear(channels, channels)),
-            integrate=config.integrate,
-            regularise=config.regularise,
-        )
-
-    def forward(
-        self,
-        start: Float[Tensor, "path channel"],
-        times: Float[Tensor, " time"],
-        *,
-        seed: int,
-        tolerance: float | None = None,
-    ) -> tuple[Float[Tensor, "path time channel"], ode.Solution]:
-        """One path per row of `start` at `times`, and what the solve says."""
-        return self.block(start, times, seed=seed, tolerance=tolerance)
 
 
 _RECIPES = {
@@ -112,7 +56,7 @@ _RECIPES = {
 }
 
 
-class NeuralSDESolver(Solver):
+class NeuralSDESolver(PathsSolver[NeuralSDEConfig, NeuralSDE]):
     """Statistics of paths by a learned stochastic equation."""
 
     key = "neural_sde"
@@ -124,35 +68,35 @@ class NeuralSDESolver(Solver):
     claim = (
         "mean and variance of a spiral with noise are learned from paths; penalised solver errors save few evaluations"
     )
-    task = Paths
     coupled = "all paths share their steps, and every path of a batch has its own noise"
+    pooled = "mean and variance are taken over all paths of a batch before they are compared"
     knob = Knob("width", 1, 2**16)
 
-    def supports(self, problem: Problem) -> Support:
-        """A problem that `Diffuses`."""
-        if isinstance(problem, Diffuses):
-            return Support(True)
-        return Support(False, "it has no noise (the problem is not a Diffuses)")
-
-    def recipe(self, preset: str) -> Recipe:
+    def recipe(self, preset: str) -> Recipe[NeuralSDEConfig, PathsConfig]:
         """``paper`` has the published sizes, tolerance and schedule."""
         return recipe_of(_RECIPES, preset)
 
-    def build(self, problem: Problem, spec: Spec[Any]) -> NeuralSDE:
+    def build(self, problem: Diffuses, model: NeuralSDEConfig, context: PathsContext) -> NeuralSDE:
         """Drift and diffusion for the problem's fields."""
-        return NeuralSDE(spec.model, channels=len(problem.fields))
+        config = model
+        return NeuralSDE(
+            len(problem.fields),
+            width=config.width,
+            nonlinearity=config.nonlinearity,
+            features=config.features,
+            integrate=config.integrate,
+            regularise=config.regularise,
+        )
 
-    def loss(self, module: nn.Module, batch: PathBatch, along: float = 1.0) -> Tensor:
+    def loss(self, module: NeuralSDE, batch: PathBatch, along: float = 1.0) -> Tensor:
         """Squared errors of mean and variance over the paths, summed over times and components, and the penalty."""
-        assert isinstance(module, NeuralSDE)
         paths, _ = module(batch.start, batch.times, seed=batch.seed)
         moments = (paths.mean(0) - batch.mean).square().sum() + (paths.var(0) - batch.variance).square().sum()
         return module.block.policy.add_to(moments, along)
 
     @torch.no_grad()
-    def predict(self, module: nn.Module, inputs: PathInputs) -> Prediction:
+    def predict(self, module: NeuralSDE, inputs: PathInputs) -> Prediction:
         """One path per start at ``inputs.times``."""
-        assert isinstance(module, NeuralSDE)
         module.eval()
         paths, solution = module(inputs.start, inputs.times, seed=inputs.seed, tolerance=inputs.tolerance)
         stats = {"evaluations": solution.stats.evaluations, "calls": solution.stats.calls}

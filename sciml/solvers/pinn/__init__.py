@@ -10,8 +10,8 @@ from sciml.solvers.pinn._deepxde import deepxde as deepxde
 from sciml.solvers.pinn._deepxde import import_geometry as import_geometry
 from sciml.solvers.pinn._deepxde import make_model as make_deepxde_model
 from sciml.solvers.pinn._deepxde import train as train_deepxde
-from sciml.solvers.pinn._fit import Fit as Fit
 from sciml.solvers.pinn._module import PINN as PINN
+from sciml.solvers.pinn._rule import PINNRule as PINNRule
 from sciml.solvers.pinn._solver import PINNSolver as PINNSolver
 
 SOLVERS = (PINNSolver(),)
@@ -22,9 +22,9 @@ __all__ = [
     "AdaptConfig",
     "DeepXDEConfig",
     "EmbedConfig",
-    "Fit",
     "OptimiseConfig",
     "PINNConfig",
+    "PINNRule",
     "PINNSolver",
     "WeighConfig",
     "deepxde",

@@ -10,11 +10,11 @@ from sciml.core.config import Config
 class EmbedConfig(Config):
     """How coordinates enter the network; periodic axes are embedded as waves whatever is said here."""
 
-    harmonics: int = pydantic.Field(3, ge=1)
+    harmonics: int = pydantic.Field(default=3, ge=1)
     """Waves per periodic axis."""
-    fourier: int = pydantic.Field(0, ge=0, multiple_of=2)
+    fourier: int = pydantic.Field(default=0, ge=0, multiple_of=2)
     """Random Fourier features; 0 for none."""
-    sigma: float = pydantic.Field(1.0, gt=0)
+    sigma: float = pydantic.Field(default=1.0, gt=0)
     """Standard deviation of their frequencies, for axes scaled to [-1, 1]."""
 
 
@@ -23,20 +23,20 @@ class OptimiseConfig(Config):
 
     method: Literal["gauss_newton", "lbfgs", "soap", "adam"] = "gauss_newton"
     """What takes the steps; the first two use all points at every step."""
-    warm: int = pydantic.Field(0, ge=0)
+    warm: int = pydantic.Field(default=0, ge=0)
     """Steps of Adam before it."""
-    learning_rate: float = pydantic.Field(1e-3, gt=0)
+    learning_rate: float = pydantic.Field(default=1e-3, gt=0)
     """Of Adam and SOAP, after a linear rise over the first hundredth of the steps."""
-    decay: float = pydantic.Field(0.9, gt=0, le=1)
+    decay: float = pydantic.Field(default=0.9, gt=0, le=1)
     """Factor of the learning rate every `decay_steps`."""
-    decay_steps: int = pydantic.Field(2000, ge=1)
-    damping: float = pydantic.Field(1.0, gt=0)
+    decay_steps: int = pydantic.Field(default=2000, ge=1)
+    damping: float = pydantic.Field(default=1.0, gt=0)
     """Of Gauss-Newton at the start, relative to the mean diagonal of JᵀJ."""
     solve: Literal["auto", "dense", "cg"] = "auto"
     """How Gauss-Newton solves for its step: by Cholesky, or by conjugate gradients for many parameters."""
     accelerated: bool = True
     """Whether steps of Gauss-Newton are bent along the curvature of the residuals, for one more evaluation each."""
-    history: int = pydantic.Field(50, ge=1)
+    history: int = pydantic.Field(default=50, ge=1)
     """Pairs that L-BFGS keeps."""
     engine: Literal["auto", "autograd", "taylor", "laplacian", "traced"] = "auto"
     """How derivatives by the coordinates are taken; ``auto`` times those that apply and agree with autograd."""
@@ -47,15 +47,15 @@ class OptimiseConfig(Config):
 class WeighConfig(Config):
     """What counts how much in the loss."""
 
-    soft: float = pydantic.Field(10.0, gt=0)
+    soft: float = pydantic.Field(default=10.0, gt=0)
     """Weight of conditions that are not built in, and of observations, against the equations."""
     balance: Literal["none", "grad_norm", "ntk", "relobralo"] = "none"
     """How weights adapt: to equal gradient norms, equal traces of the tangent kernel, equal relative progress."""
-    balance_every: int = pydantic.Field(100, ge=1)
+    balance_every: int = pydantic.Field(default=100, ge=1)
     """Steps between two changes of them."""
-    causal: float = pydantic.Field(0.0, ge=0)
+    causal: float = pydantic.Field(default=0.0, ge=0)
     """Strictness ε of causal weights in time; 0 for none."""
-    chunks: int = pydantic.Field(32, ge=2)
+    chunks: int = pydantic.Field(default=32, ge=2)
     """Intervals of time for causal weights."""
 
 
@@ -64,15 +64,15 @@ class AdaptConfig(Config):
 
     kind: Literal["none", "rad", "rar_g", "rar_d"] = "none"
     """Redraw all points with probability by residual; or add those of largest, or of random large, residual."""
-    every: int = pydantic.Field(50, ge=1)
+    every: int = pydantic.Field(default=50, ge=1)
     """Steps between two refreshes."""
-    pool: int = pydantic.Field(10_000, ge=10)
+    pool: int = pydantic.Field(default=10_000, ge=10)
     """Random candidates."""
-    add: int = pydantic.Field(50, ge=1)
+    add: int = pydantic.Field(default=50, ge=1)
     """Points added at a time."""
-    power: float = pydantic.Field(1.0, gt=0)
+    power: float = pydantic.Field(default=1.0, gt=0)
     """k of p ∝ |r|^k / mean|r|^k + c."""
-    floor: float = pydantic.Field(1.0, ge=0)
+    floor: float = pydantic.Field(default=1.0, ge=0)
     """c of it."""
 
 
@@ -80,9 +80,9 @@ class PINNConfig(Config):
     """A network of the coordinates, and how it is fitted to the equation."""
 
     network: Literal["mlp", "modified_mlp", "piratenet"] = "mlp"
-    width: int = pydantic.Field(20, ge=1)
+    width: int = pydantic.Field(default=20, ge=1)
     """Neurons per hidden layer."""
-    layers: int = pydantic.Field(2, ge=1)
+    layers: int = pydantic.Field(default=2, ge=1)
     """Hidden layers; of a PirateNet, blocks of three."""
     activation: Literal["tanh", "sin"] = "tanh"
     factorised: bool = False

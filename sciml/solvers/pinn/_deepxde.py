@@ -6,10 +6,12 @@ dtype, random generators and the environment are what they were.
 """
 
 import contextlib
+import importlib
 import io
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -18,12 +20,12 @@ import torch
 from torch import Tensor
 
 from sciml.core import rng
+from sciml.core.ansatz import Ansatz
 from sciml.core.config import Config
 from sciml.core.derivatives import Derivatives
 from sciml.core.domain import Coordinate, Domain
 from sciml.core.errors import UnsupportedError
 from sciml.core.statement import Statement
-from sciml.solvers.pinn._ansatz import Ansatz
 
 _BACKEND = "DDE_BACKEND"
 _chosen_device: list[torch.device] = []  # what DeepXDE made torch's default when it was imported
@@ -36,29 +38,30 @@ class DeepXDEConfig(Config):
     """Neurons of the hidden layers."""
     activation: str = "tanh"
     initialiser: str = "Glorot normal"
-    domain: int = pydantic.Field(2540, ge=1)
+    domain: int = pydantic.Field(default=2540, ge=1)
     """Points inside; DeepXDE adds those of the boundary to them."""
-    boundary: int = pydantic.Field(80, ge=0)
-    initial: int = pydantic.Field(160, ge=0)
-    learning_rate: float = pydantic.Field(1e-3, gt=0)
-    adam: int = pydantic.Field(15_000, ge=0)
+    boundary: int = pydantic.Field(default=80, ge=0)
+    initial: int = pydantic.Field(default=160, ge=0)
+    learning_rate: float = pydantic.Field(default=1e-3, gt=0)
+    adam: int = pydantic.Field(default=15_000, ge=0)
     """Steps of Adam."""
-    lbfgs: int = pydantic.Field(15_000, ge=0)
+    lbfgs: int = pydantic.Field(default=15_000, ge=0)
     """Largest number of iterations of L-BFGS after it; 0 for none."""
     hard: bool = False
     """Whether conditions are built in by an output transform, as far as they can be."""
 
 
 @contextmanager
-def deepxde() -> Iterator[Any]:
+def deepxde() -> Iterator[Any]:  # Any: the package, which has no types
     """The package, for use inside the ``with`` block only; what it changes in the process is put back after it."""
     device, dtype, generators = torch.get_default_device(), torch.get_default_dtype(), rng.state()
     variable = os.environ.get(_BACKEND)
     os.environ[_BACKEND] = "pytorch"
-    package, precision = None, ""
+    package: ModuleType | None = None
+    precision = ""
     try:
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            import deepxde as package
+            package = importlib.import_module("deepxde")
         if not _chosen_device:
             _chosen_device.append(torch.get_default_device())
         torch.set_default_device(_chosen_device[0])
@@ -78,7 +81,7 @@ def deepxde() -> Iterator[Any]:
 
 
 def make_model(
-    package: Any,
+    package: Any,  # Any: DeepXDE has no types
     statement: Statement,
     config: DeepXDEConfig,
     *,
@@ -128,7 +131,13 @@ def make_model(
     return dde.Model(data, net), unknowns
 
 
-def train(package: Any, model: Any, config: DeepXDEConfig, unknowns: dict[str, Any], callbacks: Sequence[Any]) -> None:
+def train(
+    package: Any,  # Any: DeepXDE has no types, nor have its model, variables and callbacks
+    model: Any,
+    config: DeepXDEConfig,
+    unknowns: dict[str, Any],
+    callbacks: Sequence[Any],
+) -> None:
     """Adam, then L-BFGS, as the recipe says; nothing is printed."""
     variables = {"external_trainable_variables": list(unknowns.values())} if unknowns else {}
     with contextlib.redirect_stdout(io.StringIO()):
@@ -142,7 +151,9 @@ def train(package: Any, model: Any, config: DeepXDEConfig, unknowns: dict[str, A
             model.train(callbacks=list(callbacks), verbose=0)
 
 
-def import_geometry(geometry: Any, *, names: Sequence[str] = "xyz") -> Domain:
+def import_geometry(
+    geometry: Any, *, names: Sequence[str] = "xyz"
+) -> Domain:  # Any: of a user's own, looked at by name
     """The domain of a user's DeepXDE geometry: interval, rectangle, cuboid or hypercube, with time or without.
 
     Raises: UnsupportedError for a geometry that is not a box; its kind is named.

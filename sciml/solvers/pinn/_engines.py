@@ -65,9 +65,11 @@ class Gradient:
         scale = torch.tensor(weights.terms, dtype=like.dtype, device=like.device)
         per_point = weights.points.to(like) if len(weights.points) else like.new_ones(len(terms[0].points))
         values = [parameter.detach() for parameter in self._parameters]
-        if self._graph is None or key != self._traced_for:
-            self._graph, self._traced_for = self._trace(terms, values, scale, per_point), key
-        found, *slopes = self._graph(values, scale, per_point)
+        graph = self._graph
+        if graph is None or key != self._traced_for:
+            graph = self._trace(terms, values, scale, per_point)
+            self._graph, self._traced_for = graph, key
+        found, *slopes = graph(values, scale, per_point)
         return list(found.unbind()), _flat(slopes, self._parameters)
 
     def _trace(self, terms: Sequence[Term], values: list[Tensor], scale: Tensor, per_point: Tensor) -> Any:

@@ -113,11 +113,11 @@ class GaussNewton:
             return lambda r: matrix.T @ torch.cholesky_solve(r[:, None], factor)[:, 0]
         return lambda r: torch.cholesky_solve((matrix.T @ r)[:, None], factor)[:, 0]
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, Any]:  # Any: as in the contract
         """Damping and its growth."""
         return {"damping": self._damping, "growth": self._growth, "stopped": self.stopped}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:  # Any: as in the contract
         """Go on from there."""
         self._damping, self._growth, self.stopped = state["damping"], state["growth"], state["stopped"]
 

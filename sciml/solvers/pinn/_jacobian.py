@@ -77,7 +77,7 @@ def _fill(
             delta = torch.stack([slope for slope, _ in pairs], dim=2)
             inputs = torch.stack([a for _, a in pairs], dim=1)
             _add(matrix, offsets, record.layer, delta @ inputs)
-        if shift is not None:
+        if shift is not None and record.layer.bias is not None:
             matrix[:, offsets[id(record.layer.bias)]] += shift
     for name, slope in zip(numbers, slopes[place:], strict=True):
         if slope is not None:

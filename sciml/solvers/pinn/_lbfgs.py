@@ -80,11 +80,11 @@ class LBFGS:
             q += s * (alpha - rho * (y @ q))
         return q
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, Any]:  # Any: as in the contract
         """The pairs."""
         return {"steps": list(self._steps), "changes": list(self._changes), "stopped": self.stopped}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:  # Any: as in the contract
         """Go on from there."""
         self._steps, self._changes, self.stopped = list(state["steps"]), list(state["changes"]), state["stopped"]
 

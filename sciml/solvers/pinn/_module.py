@@ -6,9 +6,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from sciml.core.ansatz import Ansatz, constant_parts
 from sciml.core.statement import Statement
-from sciml.nn import ARCHITECTURES, CoordinateEmbedding, Jet, Record, Sine, coordinates
-from sciml.solvers.pinn._ansatz import Ansatz, constant_parts
+from sciml.models import ARCHITECTURES
+from sciml.nn import CoordinateEmbedding, Jet, Record, Sine, coordinates
 from sciml.solvers.pinn._config import PINNConfig
 
 _KEPT = 64  # sets of points whose ansatz is remembered

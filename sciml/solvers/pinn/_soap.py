@@ -28,7 +28,7 @@ class SOAP(torch.optim.Optimizer):
 
     def __init__(
         self,
-        params: Any,
+        params: Any,  # Any: as torch's optimisers take them, parameters or groups
         *,
         lr: float = 3e-3,
         betas: tuple[float, float] = (0.95, 0.95),
@@ -39,7 +39,7 @@ class SOAP(torch.optim.Optimizer):
         super().__init__(params, {"lr": lr, "betas": betas, "shampoo_beta": shampoo_beta, "eps": eps, "every": every})
 
     @torch.no_grad()
-    def step(self, closure: Any = None) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def step(self, closure: None = None) -> None:  # pyright: ignore[reportIncompatibleMethodOverride] (takes none)
         """One step from the gradients in place."""
         for group in self.param_groups:
             for parameter in group["params"]:

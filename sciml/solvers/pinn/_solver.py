@@ -1,21 +1,25 @@
 """The physics-informed network as a solver: its recipes, its size, its claim."""
 
-from typing import Any
-
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from sciml.core.capabilities import HasResidual
 from sciml.core.problem import Problem
 from sciml.core.status import Status
 from sciml.core.types import Params, Prediction, Support
 from sciml.solvers.pinn._config import AdaptConfig, EmbedConfig, OptimiseConfig, PINNConfig, WeighConfig
-from sciml.solvers.pinn._fit import Fit, initial_weights
 from sciml.solvers.pinn._module import PINN
 from sciml.solvers.pinn._objective import evaluate, scaled, terms_of
-from sciml.tasks.collocation import Collocation, CollocationBatch, CollocationConfig, CollocationExamples, Locations
-from sciml.train import Knob, Recipe, Solver, Spec, TrainConfig, recipe_of
+from sciml.solvers.pinn._rule import PINNRule, initial_weights
+from sciml.tasks.collocation import (
+    CollocationBatch,
+    CollocationConfig,
+    CollocationContext,
+    CollocationSolver,
+    Locations,
+)
+from sciml.train import Examples, Knob, Recipe, TrainConfig, recipe_of
 
 _RECIPES = {
     "tiny": Recipe[PINNConfig, CollocationConfig](
@@ -45,7 +49,7 @@ _RECIPES = {
 }
 
 
-class PINNSolver(Solver):
+class PINNSolver(CollocationSolver[PINNConfig, PINN]):
     """Differential equations on boxes by a network of the coordinates."""
 
     key = "pinn"
@@ -59,48 +63,44 @@ class PINNSolver(Solver):
         "conditions built into the ansatz and a Gauss-Newton method reach a relative error of 1e-3 at least ten times "
         "sooner than DeepXDE's published recipes (the race 'pinn')"
     )
-    task = Collocation
+    rule = PINNRule
     knob = Knob("width", 1, 2**12)
 
     def supports(self, problem: Problem) -> Support:
         """A problem that `HasResidual`."""
         if isinstance(problem, HasResidual):
             return Support(True)
-        return Support(False, "it has no residual (the problem is not a HasResidual)")
+        return Support(False, "it states no differential equation")
 
-    def recipe(self, preset: str) -> Recipe:
+    def recipe(self, preset: str) -> Recipe[PINNConfig, CollocationConfig]:
         """In ``small`` points follow the residual; ``paper`` is the expert's guide: soft, balanced, causal, by Adam."""
         return recipe_of(_RECIPES, preset)
 
-    def build(self, problem: Problem, spec: Spec[Any]) -> PINN:
+    def build(self, problem: HasResidual, model: PINNConfig, context: CollocationContext) -> PINN:
         """A network of the problem's coordinates in float64."""
-        assert isinstance(problem, HasResidual)
-        return PINN(spec.model, problem.statement(spec.task.case or problem.cases[0]))
+        return PINN(model, problem.statement(context.case))
 
-    def loss(self, module: nn.Module, batch: CollocationBatch, along: float = 1.0) -> Tensor:
+    def loss(self, module: PINN, batch: CollocationBatch, along: float = 1.0) -> Tensor:
         """Weighted mean squares of all terms."""
-        assert isinstance(module, PINN)
         terms = terms_of(module, batch)
         rows = scaled([evaluate(module, term) for term in terms], initial_weights(module.config, terms))
         return torch.stack([row.square().sum() for row in rows]).sum()
 
-    def advance(self, module: nn.Module, examples: CollocationExamples, config: TrainConfig) -> Fit:
+    def step_rule(self, module: PINN, examples: Examples[CollocationBatch], config: TrainConfig) -> PINNRule:
         """The method of `OptimiseConfig`."""
-        assert isinstance(module, PINN)
-        return Fit(module, examples, config.steps)
+        return PINNRule(module, examples, config.steps)
 
     @torch.no_grad()
-    def predict(self, module: nn.Module, inputs: Locations) -> Prediction:
+    def predict(self, module: PINN, inputs: Locations) -> Prediction:
         """The fields, float32."""
         found = module(inputs.points).float()
         status = torch.where(found.isfinite().all(1), int(Status.OK), int(Status.DIVERGED))
         return Prediction(found, None, status)
 
-    def fields(self, module: nn.Module, points: Float[Tensor, "point dim"]) -> Float[Tensor, "point field"]:
+    def fields(self, module: PINN, points: Float[Tensor, "point dim"]) -> Float[Tensor, "point field"]:
         """The fields with gradients."""
         return module(points)
 
-    def numbers(self, module: nn.Module) -> Params:
+    def numbers(self, module: PINN) -> Params:
         """The unknown numbers."""
-        assert isinstance(module, PINN)
         return dict(module.unknown)

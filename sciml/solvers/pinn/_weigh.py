@@ -63,11 +63,11 @@ class Balance:
         past = self.weights if back else whole
         self.weights = [_FORGET * p + (1 - _FORGET) * r for p, r in zip(past, recent, strict=True)]
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, Any]:  # Any: as in the contract
         """Weights and losses so far."""
         return {"weights": list(self.weights), "before": list(self._before), "first": list(self._first)}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:  # Any: as in the contract
         """Go on from there."""
         self.weights, self._before, self._first = (list(state[key]) for key in ("weights", "before", "first"))
 

@@ -1,5 +1,6 @@
 """Physics-based parameterised neural ODEs: a reduced model whose unknown closures are networks of the parameters."""
 
+from sciml.solvers.pnode._calibrate import calibrate as calibrate
 from sciml.solvers.pnode._closures import Coefficient as Coefficient
 from sciml.solvers.pnode._closures import Source as Source
 from sciml.solvers.pnode._config import CalibrationConfig as CalibrationConfig
@@ -11,6 +12,7 @@ from sciml.solvers.pnode._config import StiffConfig as StiffConfig
 from sciml.solvers.pnode._network import PNODE as PNODE
 from sciml.solvers.pnode._solver import PNODESolver as PNODESolver
 from sciml.solvers.pnode._solver import ReducedModelSolver as ReducedModelSolver
+from sciml.solvers.pnode._solver import misfits as misfits
 
 SOLVERS = (PNODESolver(), ReducedModelSolver())
 
@@ -27,4 +29,6 @@ __all__ = [
     "Source",
     "SourceConfig",
     "StiffConfig",
+    "calibrate",
+    "misfits",
 ]

@@ -4,26 +4,17 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from sciml.core.capabilities import Uncertain
 from sciml.core.types import Params
+from sciml.models import HyperNetwork, Pulse, TimeNetwork
 from sciml.nn import MLP
 from sciml.solvers.pnode._config import PNODEConfig
 
 Pieces = tuple[Tensor, ...]
 """Tensors with one row per sample."""
-
-
-def starts_at_zero(network: MLP) -> MLP:
-    """The network with a last layer of zeros."""
-    last = network.layers[-1]
-    assert isinstance(last, nn.Linear)
-    nn.init.zeros_(last.weight)
-    nn.init.zeros_(last.bias)
-    return network
 
 
 class Coefficient(nn.Module):
@@ -45,8 +36,8 @@ class Coefficient(nn.Module):
         self.offset = nn.Parameter(torch.zeros(count))
         layers = max(1, config.layers - 1)
         width = max(1, config.width // 2)
-        self.network = None if uncertain.name in config.constants else starts_at_zero(
-            MLP(features, count, width=width, layers=layers, nonlinearity=config.nonlinearity)
+        self.network = None if uncertain.name in config.constants else MLP(
+            features, count, width=width, layers=layers, nonlinearity=config.nonlinearity, silent=True
         )  # fmt: skip
 
     def forward(
@@ -60,96 +51,33 @@ class Coefficient(nn.Module):
         return guess + (self.bound * torch.tanh(argument)).expand(len(features), -1).reshape(guess.shape)
 
 
-class TimeNetwork(nn.Module):
-    """ln(1 + exp N([2τ - 1, η])): concatenation of time and parameters."""
-
-    count = 1
-
-    def __init__(self, config: PNODEConfig, features: int) -> None:
-        super().__init__()
-        self.network = starts_at_zero(
-            MLP(1 + features, 1, width=config.width, layers=config.layers, nonlinearity=config.nonlinearity)
-        )
-
-    def prepare(self, features: Float[Tensor, "batch feature"]) -> Pieces:
-        """What a sample needs at every time: η itself."""
-        return (features,)
-
-    def forward(self, moment: Float[Tensor, " row"], features: Float[Tensor, "row feature"]) -> Float[Tensor, " row"]:
-        """The unnormalised shape at τ."""
-        return F.softplus(self.network(torch.cat((2 * moment[:, None] - 1, features), dim=1))[:, 0])
-
-
-class HyperNetwork(nn.Module):
-    """ln(1 + exp n(2τ - 1; w(η))): a small network n of time alone, whose weights another one gives."""
-
-    count = 1
-
-    def __init__(self, config: PNODEConfig, features: int) -> None:
-        super().__init__()
-        h = self.width = config.source.hyper_width
-        self.sizes = (h, h, h * h, h, h, 1)
-        self.network = starts_at_zero(
-            MLP(features, sum(self.sizes), width=config.width, layers=config.layers, nonlinearity=config.nonlinearity)
-        )
-        last = self.network.layers[-1]
-        assert isinstance(last, nn.Linear)
-        with torch.no_grad():  # the bias is where n starts: a usual initialisation but for a last layer of zeros
-            parts = last.bias.split(self.sizes)
-            for part, fan_in in zip(parts[:4], (1, 1, h, h), strict=True):
-                part.uniform_(-1, 1).mul_(2 / fan_in**0.5)
-
-    def prepare(self, features: Float[Tensor, "batch feature"]) -> Pieces:
-        """The weights of n for every sample."""
-        return (self.network(features),)
-
-    def forward(self, moment: Float[Tensor, " row"], weights: Float[Tensor, "row weight"]) -> Float[Tensor, " row"]:
-        """The unnormalised shape at τ."""
-        w1, b1, w2, b2, w3, b3 = weights.split(self.sizes, dim=1)
-        first = torch.tanh((2 * moment[:, None] - 1) * w1 + b1)
-        square = w2.unflatten(1, (self.width, self.width))
-        second = torch.tanh((square * first[:, None]).sum(2) + b2)
-        return F.softplus((w3 * second).sum(1) + b3[:, 0])
-
-
-class Pulse(nn.Module):
-    """1 / (exp(-(τ - c) / r) + exp((τ - c) / l)): a pulse with centre c, rise r and tail l, functions of η."""
-
-    count = 2
-
-    def __init__(self, config: PNODEConfig, features: int) -> None:
-        super().__init__()
-        self.network = starts_at_zero(
-            MLP(features, 3, width=config.width, layers=config.layers, nonlinearity=config.nonlinearity)
-        )
-
-    def prepare(self, features: Float[Tensor, "batch feature"]) -> Pieces:
-        """Centre in (0, 1); rise and tail in (0.03, 1), 0.17 to begin with."""
-        centre, scales = torch.sigmoid(self.network(features)).split((1, 2), dim=1)
-        return centre, 0.03 ** (1 - scales)
-
-    def forward(
-        self, moment: Float[Tensor, " row"], centre: Float[Tensor, "row 1"], scales: Float[Tensor, "row 2"]
-    ) -> Float[Tensor, " row"]:
-        """The unnormalised shape at τ."""
-        late = moment - centre[:, 0]
-        return torch.exp(-torch.logaddexp(-late / scales[:, 0], late / scales[:, 1]))
-
-
 class Course(nn.Module):
     """The course of the problem's guess."""
 
     count = 0
-
-    def __init__(self, config: PNODEConfig, features: int) -> None:
-        super().__init__()
 
     def prepare(self, features: Float[Tensor, "batch feature"]) -> Pieces:
         """Nothing."""
         return ()
 
 
-_FORMS = {"guess": Course, "network": TimeNetwork, "hypernetwork": HyperNetwork, "shape": Pulse}
+def _shape(config: PNODEConfig, features: int) -> Course | TimeNetwork | HyperNetwork | Pulse:
+    width, layers, nonlinearity = config.width, config.layers, config.nonlinearity
+    match config.source.form:
+        case "guess":
+            return Course()
+        case "network":
+            return TimeNetwork(features, width=width, layers=layers, nonlinearity=nonlinearity)
+        case "hypernetwork":
+            return HyperNetwork(
+                features,
+                width=width,
+                layers=layers,
+                nonlinearity=nonlinearity,
+                hyper_width=config.source.hyper_width,
+            )
+        case "shape":
+            return Pulse(features, width=width, layers=layers, nonlinearity=nonlinearity)
 
 
 class Source(nn.Module):
@@ -177,10 +105,10 @@ class Source(nn.Module):
         super().__init__()
         assert uncertain.window is not None and uncertain.cap is not None
         self.window, self.cap, self.reference = uncertain.window, uncertain.cap, reference
-        self.shape = _FORMS[config.source.form](config, features)
+        self.shape = _shape(config, features)
         self.offset = nn.Parameter(torch.zeros(1))
         width, layers = max(1, config.width // 2), max(1, config.layers - 1)
-        self.energy = starts_at_zero(MLP(features, 1, width=width, layers=layers, nonlinearity=config.nonlinearity))
+        self.energy = MLP(features, 1, width=width, layers=layers, nonlinearity=config.nonlinearity, silent=True)
         points, weights = np.polynomial.legendre.leggauss(config.source.nodes)
         self.register_buffer("nodes", torch.from_numpy(points / 2 + 0.5))
         self.register_buffer("weights", torch.from_numpy(weights / 2))

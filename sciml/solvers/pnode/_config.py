@@ -14,9 +14,9 @@ class SourceConfig(Config):
     form: Literal["network", "hypernetwork", "shape", "guess"] = "network"
     """A network of time and parameters; a small network of time whose weights a network of the parameters gives; a
     pulse with a centre, a rise and a tail; the course the problem guesses, of which only the energy is learned."""
-    hyper_width: int = pydantic.Field(8, ge=1)
+    hyper_width: int = pydantic.Field(default=8, ge=1)
     """Neurons of the two hidden layers of the network of time alone, for ``hypernetwork``."""
-    nodes: int = pydantic.Field(128, ge=4)
+    nodes: int = pydantic.Field(default=128, ge=4)
     """Points of the Gauss-Legendre rule that makes the integral of a source what it is meant to be."""
 
 
@@ -25,15 +25,15 @@ class StiffConfig(Config):
 
     method: str = "rodas4"
     """Key of the integration method; the model may be stiff, so an implicit one."""
-    rtol: float = pydantic.Field(1e-3, gt=0)
+    rtol: float = pydantic.Field(default=1e-3, gt=0)
     """Relative tolerance."""
-    atol: float = pydantic.Field(1e-4, gt=0)
+    atol: float = pydantic.Field(default=1e-4, gt=0)
     """Absolute tolerance, in units of the typical size of each component."""
     gradient: Literal["discrete", "checkpointed"] = "discrete"
     """Backpropagation through the steps, or the same with checkpoints, for less memory."""
-    max_steps: int = pydantic.Field(3000, ge=1)
+    max_steps: int = pydantic.Field(default=3000, ge=1)
     """Attempted steps per sample before it is given up."""
-    share: float = pydantic.Field(0.25, gt=0)
+    share: float = pydantic.Field(default=0.25, gt=0)
     """Longest step, in units of the shortest window of a source, so that none is stepped over."""
 
 
@@ -42,21 +42,21 @@ class MisfitConfig(Config):
 
     weights: dict[str, float] = {}
     """Weight of a field, by name; 1 for the others."""
-    huber: float | None = pydantic.Field(1.0, gt=0)
+    huber: float | None = pydantic.Field(default=1.0, gt=0)
     """Deviation, in standard deviations of the field, beyond which the error counts linearly; None for squares."""
-    emphasis: float = pydantic.Field(1.0, ge=0)
+    emphasis: float = pydantic.Field(default=1.0, ge=0)
     """Times are weighted by 1 + emphasis · (rate of change of the true fields / its mean over time), so that a fast
     passage is not drowned by what follows it."""
-    outcome: float = pydantic.Field(0.0, ge=0)
+    outcome: float = pydantic.Field(default=0.0, ge=0)
     """Weight of the cross-entropy of the outcome, where the problem has one."""
 
 
 class CurriculumConfig(Config):
     """How far training looks ahead: short horizons first, for gradients through an explosion are large."""
 
-    start: float = pydantic.Field(1.0, gt=0, le=1)
+    start: float = pydantic.Field(default=1.0, gt=0, le=1)
     """Share of the horizon at the beginning."""
-    until: float = pydantic.Field(0.5, gt=0, le=1)
+    until: float = pydantic.Field(default=0.5, gt=0, le=1)
     """Share of the training after which it is all of the horizon; between the two it grows linearly."""
 
     def horizon(self, along: float) -> float:
@@ -71,20 +71,20 @@ class CalibrationConfig(Config):
     their bounds, and round after round more closely around the best.
     """
 
-    points: int = pydantic.Field(0, ge=0)
+    points: int = pydantic.Field(default=0, ge=0)
     """Points tried in a round; 0 to start at the problem's guess."""
-    rounds: int = pydantic.Field(4, ge=1)
+    rounds: int = pydantic.Field(default=4, ge=1)
     """Rounds, each in a box of 0.4 times the width of the one before."""
-    samples: int = pydantic.Field(24, ge=1)
+    samples: int = pydantic.Field(default=24, ge=1)
     """Training samples looked at, the first ones."""
 
 
 class PNODEConfig(Config):
     """Networks of the parameters inside of a reduced model."""
 
-    width: int = pydantic.Field(64, ge=1)
+    width: int = pydantic.Field(default=64, ge=1)
     """Neurons of a hidden layer of the source's networks; those of the coefficients have half of them."""
-    layers: int = pydantic.Field(3, ge=1)
+    layers: int = pydantic.Field(default=3, ge=1)
     """Hidden layers of the source's networks; those of the coefficients have one fewer."""
     nonlinearity: Activation = "tanh"
     """Between the layers."""
@@ -92,7 +92,7 @@ class PNODEConfig(Config):
     """The closures that are learned, by kind or by name; the others stay what the problem guesses."""
     constants: tuple[str, ...] = ()
     """Coefficients among the learned ones that are the same number for all samples."""
-    reach: float = pydantic.Field(1.0, gt=0)
+    reach: float = pydantic.Field(default=1.0, gt=0)
     """Scale of what a coefficient's network adds, in units of its bound: the wider a bound, the less of it samples
     should differ by."""
     source: SourceConfig = SourceConfig()

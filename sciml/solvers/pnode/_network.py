@@ -11,7 +11,7 @@ from sciml import ode
 from sciml.core import rng
 from sciml.core.capabilities import HasReducedModel, Uncertain
 from sciml.core.errors import ConfigError
-from sciml.core.problem import Parameter, Problem
+from sciml.core.problem import Parameter
 from sciml.core.types import Params
 from sciml.data import Statistics
 from sciml.solvers.pnode._closures import Coefficient, Pieces, Source
@@ -55,12 +55,12 @@ class RightHandSide(nn.Module):
         coefficients: names of the learned ones.
     """
 
-    def __init__(self, problem: Problem, sources: Mapping[str, Source], coefficients: Sequence[str]) -> None:
+    def __init__(self, problem: HasReducedModel, sources: Mapping[str, Source], coefficients: Sequence[str]) -> None:
         super().__init__()
-        assert isinstance(problem, HasReducedModel)
         self.model, self.guesses, self.coefficients = problem, dict(problem.closures()), tuple(coefficients)
         self.names = tuple(entry.name for entry in problem.parameters)
         self.sources = nn.ModuleDict(dict(sources))
+        self.courses = dict(sources)  # the same modules, with their type
 
     def pack(self, parameters: Tensor, learned: Mapping[str, Pieces]) -> Pieces:
         """The arguments of `forward` after the state."""
@@ -74,8 +74,7 @@ class RightHandSide(nn.Module):
         closures, left = dict(self.guesses), list(args)
         for name in self.coefficients:
             closures[name] = _constant(left.pop(0))
-        for name, source in self.sources.items():
-            assert isinstance(source, Source)
+        for name, source in self.courses.items():
             closures[name] = _course(source, left[: source.count])
             left = left[source.count :]
         return self.model.dynamics(time, state, params, closures)
@@ -105,7 +104,7 @@ class PNODE(nn.Module):
 
     Arguments:
         config: hyper-parameters.
-        problem: one that `HasReducedModel`.
+        problem: whose model it is.
         statistics: of fields and parameters; they set the typical size of the state's components.
 
     Raises: ConfigError if a closure that shall be learned is not one of the uncertain ones.
@@ -119,9 +118,8 @@ class PNODE(nn.Module):
     field_std: Tensor
     sizes: Tensor
 
-    def __init__(self, config: PNODEConfig, problem: Problem, statistics: Statistics) -> None:
+    def __init__(self, config: PNODEConfig, problem: HasReducedModel, statistics: Statistics) -> None:
         super().__init__()
-        assert isinstance(problem, HasReducedModel)
         known = {entry.name: entry for entry in problem.uncertain}
         chosen = config.learn
         if isinstance(chosen, str):
@@ -172,8 +170,7 @@ class PNODE(nn.Module):
         """What the networks say for every sample, by closure; `offsets` stand in for those of the closures."""
         params, features, offsets = self.named(parameters), self.features(parameters), offsets or {}
         found: dict[str, Pieces] = {n: (c(params, features, offsets.get(n)),) for n, c in self.coefficients.items()}
-        for name, source in self.sources.items():
-            assert isinstance(source, Source)
+        for name, source in self.field.courses.items():
             found[name] = source.prepare(params, features, offsets.get(name))
         return found
 
@@ -187,8 +184,7 @@ class PNODE(nn.Module):
         self, name: str, parameters: Float[Tensor, "batch parameter"], times: Float[Tensor, " time"]
     ) -> Float[Tensor, "batch time"]:
         """The course of a learned source."""
-        parameters, source = parameters.double(), self.sources[name]
-        assert isinstance(source, Source)
+        parameters, source = parameters.double(), self.field.courses[name]
         pieces = source.prepare(self.named(parameters), self.features(parameters))
         rows = [piece.repeat_interleave(len(times), 0) for piece in (parameters, *pieces)]
         return source(times.double().repeat(len(parameters)), self.named(rows[0]), *rows[1:]).view(len(parameters), -1)

@@ -2,22 +2,28 @@
 
 import math
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
-from sciml.core.capabilities import Evolves, HasOutcome, HasReducedModel
+from sciml.core.capabilities import HasOutcome, HasReducedModel
 from sciml.core.problem import Problem
 from sciml.core.status import Status
 from sciml.core.types import Prediction, Support
 from sciml.solvers.pnode._calibrate import calibrate
 from sciml.solvers.pnode._config import CalibrationConfig, PNODEConfig, SourceConfig, StiffConfig
 from sciml.solvers.pnode._network import PNODE
-from sciml.tasks.trajectories import Start, Trajectories, TrajectoriesConfig, TrajectoryBatch, TrajectoryExamples
-from sciml.train import Knob, Recipe, Solver, Spec, TrainConfig, recipe_of
+from sciml.tasks import supports_points
+from sciml.tasks.trajectories import (
+    Start,
+    TrajectoriesConfig,
+    TrajectoriesContext,
+    TrajectoriesSolver,
+    TrajectoryBatch,
+)
+from sciml.train import Examples, Knob, Recipe, TrainConfig, recipe_of
 
 _WHOLE = TrajectoriesConfig(window=None)
 _RIVALS = ("kernel_ridge", "mlp_regression", "gaussian_process", "boosted_trees", "reduced_model")
@@ -59,18 +65,13 @@ _RECIPES = {
 
 def _supports(problem: Problem) -> Support:
     if not isinstance(problem, HasReducedModel):
-        return Support(False, "it has no reduced model of itself (the problem is not a HasReducedModel)")
-    if not isinstance(problem, Evolves):
-        return Support(False, "it has no reference simulation (the problem is not an Evolves)")
-    if problem.boundary:
-        return Support(False, f"it has {len(problem.boundary)} spatial axes; this solver knows points only")
-    return Support(True)
+        return Support(False, "it has no reduced model")
+    return supports_points(problem)
 
 
 @torch.no_grad()
-def _predict(module: nn.Module, inputs: Start) -> Prediction:
+def _predict(module: PNODE, inputs: Start) -> Prediction:
     """Fields in physical units at ``inputs.times``; the chance of the outcome among the statistics if there is one."""
-    assert isinstance(module, PNODE)
     module.eval()
     fields, solution = module(inputs.state, inputs.parameters, inputs.times, tolerance=inputs.tolerance)
     stats = {"evaluations": solution.stats.evaluations, "calls": solution.stats.calls}
@@ -123,7 +124,7 @@ def emphasis(
     return weight / weight.mean(1, keepdim=True)
 
 
-class PNODESolver(Solver):
+class PNODESolver(TrajectoriesSolver[HasReducedModel, PNODEConfig, PNODE]):
     """Trajectories by a reduced model with learned closures."""
 
     key = "pnode"
@@ -136,37 +137,33 @@ class PNODESolver(Solver):
         "with few trajectories, closures learned inside of a reduced model predict mean temperatures and whether it "
         "ignites better than kernel ridge regression and a plain network do, and keep the constraints exactly"
     )
-    task = Trajectories
     knob = Knob("width", 2, 2**12)
 
     def supports(self, problem: Problem) -> Support:
-        """A problem that `Evolves` and `HasReducedModel`, without spatial axes."""
+        """A problem that `HasTrajectories` and `HasReducedModel`, without spatial axes."""
         return _supports(problem)
 
-    def recipe(self, preset: str) -> Recipe:
+    def recipe(self, preset: str) -> Recipe[PNODEConfig, TrajectoriesConfig]:
         """``tiny`` and ``small`` learn the energy of a source but not its course; the paper's sizes are not known."""
         return recipe_of(_RECIPES, preset)
 
-    def build(self, problem: Problem, spec: Spec[Any]) -> PNODE:
+    def build(self, problem: HasReducedModel, model: PNODEConfig, context: TrajectoriesContext) -> PNODE:
         """The reduced model with its networks."""
-        return PNODE(spec.model, problem, spec.statistics)
+        return PNODE(model, problem, context.statistics)
 
-    def loss(self, module: nn.Module, batch: TrajectoryBatch, along: float = 1.0) -> Tensor:
+    def loss(self, module: PNODE, batch: TrajectoryBatch, along: float = 1.0) -> Tensor:
         """`misfit`, over the horizon of the curriculum."""
-        assert isinstance(module, PNODE)
         return misfit(module, batch, along)
 
-    def fit(self, module: nn.Module, examples: TrajectoryExamples) -> bool:
-        """Look for the constants that training starts from, where asked for; the gradient does the rest."""
-        assert isinstance(module, PNODE)
+    def initialise(self, module: PNODE, examples: Examples[TrajectoryBatch]) -> None:
+        """Look for the constants that training starts from, where asked for."""
         c = module.config.calibration
         if c.points and module.offsets:
             first = torch.arange(min(c.samples, len(examples)))
             device = module.field_std.device
             calibrate(module, examples.batch(first, torch.Generator()).to(device), misfits)
-        return False
 
-    def predict(self, module: nn.Module, inputs: Start) -> Prediction:
+    def predict(self, module: PNODE, inputs: Start) -> Prediction:
         """Fields in physical units at ``inputs.times``, the first of which is that of the given state."""
         return _predict(module, inputs)
 
@@ -183,36 +180,35 @@ _UNTRAINED = {
 }
 
 
-class ReducedModelSolver(Solver):
+class ReducedModelSolver(TrajectoriesSolver[HasReducedModel, PNODEConfig, PNODE]):
     """Trajectories by the reduced model with the closures the problem guesses: what is known without data."""
 
     key = "reduced_model"
     title = "Reduced model"
     citation = "the problem's own reduced model"
     claim = ""
-    task = Trajectories
+    rule = None
 
     def supports(self, problem: Problem) -> Support:
-        """A problem that `Evolves` and `HasReducedModel`, without spatial axes."""
+        """A problem that `HasTrajectories` and `HasReducedModel`, without spatial axes."""
         return _supports(problem)
 
-    def recipe(self, preset: str) -> Recipe:
+    def recipe(self, preset: str) -> Recipe[PNODEConfig, TrajectoriesConfig]:
         """Larger presets integrate more tightly."""
         return recipe_of(_UNTRAINED, preset)
 
-    def build(self, problem: Problem, spec: Spec[Any]) -> PNODE:
+    def build(self, problem: HasReducedModel, model: PNODEConfig, context: TrajectoriesContext) -> PNODE:
         """The reduced model without networks."""
-        return PNODE(spec.model.model_copy(update={"learn": ()}), problem, spec.statistics)
+        return PNODE(model.model_copy(update={"learn": ()}), problem, context.statistics)
 
-    def loss(self, module: nn.Module, batch: TrajectoryBatch, along: float = 1.0) -> Tensor:
+    def loss(self, module: PNODE, batch: TrajectoryBatch, along: float = 1.0) -> Tensor:
         """The misfit over the whole horizon; nothing here has a gradient."""
-        assert isinstance(module, PNODE)
         return misfit(module, batch, 1.0)
 
-    def predict(self, module: nn.Module, inputs: Start) -> Prediction:
+    def predict(self, module: PNODE, inputs: Start) -> Prediction:
         """Fields in physical units at ``inputs.times``."""
         return _predict(module, inputs)
 
-    def fit(self, module: nn.Module, examples: Any) -> bool:
+    def solve_closed_form(self, module: PNODE, examples: Examples[TrajectoryBatch]) -> bool:
         """Nothing is fitted."""
         return True

@@ -3,10 +3,8 @@
 from sciml.solvers.sinenet._config import SineNetConfig as SineNetConfig
 from sciml.solvers.sinenet._config import count_parameters as count_parameters
 from sciml.solvers.sinenet._config import width_for as width_for
-from sciml.solvers.sinenet._network import SineNet as SineNet
-from sciml.solvers.sinenet._network import Wave as Wave
 from sciml.solvers.sinenet._solver import SineNetSolver as SineNetSolver
 
 SOLVERS = (SineNetSolver(),)
 
-__all__ = ["SOLVERS", "SineNet", "SineNetConfig", "SineNetSolver", "Wave", "count_parameters", "width_for"]
+__all__ = ["SOLVERS", "SineNetConfig", "SineNetSolver", "count_parameters", "width_for"]

@@ -6,19 +6,20 @@ import pydantic
 
 from sciml.core.config import Config
 from sciml.core.errors import ConfigError
+from sciml.models import wave_channels
 from sciml.nn import ConditionChoice, PaddingChoice, condition_mode
 
 
 class SineNetConfig(Config):
     """One SineNet: `waves` thin U-Nets in a row, each bridging an equal share of the time step."""
 
-    waves: int = pydantic.Field(8, ge=0)
+    waves: int = pydantic.Field(default=8, ge=0)
     """Number of U-shaped waves K; 0 leaves encoder and decoder only."""
-    levels: int = pydantic.Field(4, ge=1)
+    levels: int = pydantic.Field(default=4, ge=1)
     """Halvings L of the grid within a wave; both axes must be divisible by 2^L."""
-    width: int = pydantic.Field(64, ge=1)
+    width: int = pydantic.Field(default=64, ge=1)
     """Channels c_0 between the waves."""
-    multiplier: float = pydantic.Field(1.425, gt=0)
+    multiplier: float = pydantic.Field(default=1.425, gt=0)
     """Growth m of the channels per level, c_l = max(1, ⌊c_0 m^l⌋); what sets the size at given K."""
     disentangle: bool = True
     """Whether every level also sees the wave's input, pooled but not processed (the parallel path)."""
@@ -34,7 +35,7 @@ class SineNetConfig(Config):
     @property
     def channels(self) -> tuple[int, ...]:
         """Channels c_0 ... c_L of the levels, finest first."""
-        return tuple(max(1, int(self.width * self.multiplier**level)) for level in range(self.levels + 1))
+        return wave_channels(self.width, self.multiplier, self.levels)
 
 
 def count_parameters(config: SineNetConfig, *, channels_in: int, channels_out: int, num_parameters: int = 0) -> int:

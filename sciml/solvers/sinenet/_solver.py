@@ -1,10 +1,11 @@
 """SineNet as a solver: its recipes, its size, its claim."""
 
-from sciml.core.problem import Problem
+from sciml.core.capabilities import HasTrajectories
+from sciml.models import SineNet
+from sciml.nn import condition_of, padding_modes
 from sciml.solvers.sinenet._config import SineNetConfig
-from sciml.solvers.sinenet._network import SineNet
-from sciml.tasks.forecast import Forecast, ForecastConfig, StepperSolver
-from sciml.train import Knob, Recipe, Spec, TrainConfig, recipe_of
+from sciml.tasks.forecast import ForecastConfig, ForecastContext, StepperSolver
+from sciml.train import Knob, Recipe, TrainConfig, recipe_of
 
 _RECIPES = {
     "tiny": Recipe[SineNetConfig, ForecastConfig](
@@ -36,7 +37,7 @@ _RECIPES = {
 }
 
 
-class SineNetSolver(StepperSolver):
+class SineNetSolver(StepperSolver[SineNetConfig, SineNet]):
     """Forecasts by a chain of thin U-Nets."""
 
     key = "sinenet"
@@ -49,19 +50,28 @@ class SineNetSolver(StepperSolver):
         "at equal parameters more waves lower the error, and circular padding lowers it on periodic data; "
         "what became of both here is in reports/waves"
     )
-    task = Forecast
     knob = Knob("multiplier", 0.25, 8.0)
 
     def recipe(self, preset: str) -> Recipe[SineNetConfig, ForecastConfig]:
         """``tiny`` and ``small`` for two cores; ``paper`` has the published sizes and schedule."""
         return recipe_of(_RECIPES, preset)
 
-    def network(self, problem: Problem, spec: Spec[SineNetConfig]) -> SineNet:
+    def network(self, problem: HasTrajectories, model: SineNetConfig, context: ForecastContext) -> SineNet:
         """K waves for the problem's fields and parameters."""
+        config = model
+        scalars, conditioning = condition_of(config.condition, len(problem.parameters))
         return SineNet(
-            spec.model,
-            grid=spec.grid,
-            fields=len(problem.fields),
-            history=spec.task.history,
-            num_parameters=len(problem.parameters),
+            in_channels=context.history * len(problem.fields),
+            out_channels=len(problem.fields),
+            waves=config.waves,
+            levels=config.levels,
+            width=config.width,
+            multiplier=config.multiplier,
+            disentangle=config.disentangle,
+            wave_residual=config.wave_residual,
+            block_residual=config.block_residual,
+            padding=padding_modes(config.padding, context.grid),
+            condition_channels=scalars,
+            conditioning=conditioning,
+            size=context.grid.size,
         )

@@ -16,15 +16,17 @@ from sciml.core.config import Config
 from sciml.core.errors import ConfigError, DataError
 from sciml.core.problem import Problem
 from sciml.tasks._inputs import check_finite, numbers, open_inputs, shape_words
+from sciml.tasks._labels import Labelled as Variables
+from sciml.train import Context
 
 
 class ClassificationConfig(Config):
     """How a classifier is trained and examined; the card says how many samples each split has."""
 
-    noise: float = pydantic.Field(0.0, ge=0)
+    noise: float = pydantic.Field(default=0.0, ge=0)
     """Standard deviation of Gaussian noise on the training samples, in standard deviations of the field; drawn anew
     every time."""
-    shift: int = pydantic.Field(0, ge=0)
+    shift: int = pydantic.Field(default=0, ge=0)
     """Training pictures are moved by up to so many points along each axis, drawn anew every time; zeros come in."""
     tolerances: tuple[float, ...] = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
     """At which the examination repeats the prediction of a solver that integrates, falling; none for no such sweep."""
@@ -36,6 +38,15 @@ class ClassificationConfig(Config):
         if any(b >= a for a, b in pairs) or (tolerances and tolerances[-1] < 1e-10):
             raise ValueError("tolerances must fall, none below 1e-10")
         return tolerances
+
+
+class ClassificationContext(Context):
+    """What a classifier must know of its data."""
+
+    shape: tuple[int, ...]
+    """Of one sample."""
+    statistics: data.Statistics
+    """Mean and standard deviation per field, from the training split; there are no parameters."""
 
 
 class Pictures(NamedTuple):
@@ -51,7 +62,7 @@ class Pictures(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Labelled:
+class Labelled(data.Batch):
     """Samples with their classes.
 
     Fields:
@@ -61,17 +72,6 @@ class Labelled:
 
     inputs: Float[Tensor, "batch *shape"]
     labels: Int[Tensor, " batch"]
-
-    def to(self, device: torch.device | str) -> "Labelled":
-        """The same batch on another device."""
-        return Labelled(self.inputs.to(device), self.labels.to(device))
-
-    def rows(self, rows: slice) -> "Labelled":
-        """A part of the batch (the share of one process or one accumulation step)."""
-        return Labelled(self.inputs[rows], self.labels[rows])
-
-    def __len__(self) -> int:
-        return len(self.labels)
 
 
 class LabelledExamples:
@@ -88,7 +88,7 @@ class LabelledExamples:
                 got=f"task.shift={config.shift}, samples of shape {tuple(features.shape[1:])}",
                 expected="pictures that are larger than the shift",
             )
-        per_field, _ = sample_dims(features, problem)
+        per_field, _ = sample_dims(tuple(features.shape[1:]), problem)
         std = statistics.field_std
         self._scale = config.noise * (std.view(-1, *[1] * (features.ndim - 2)) if per_field else std)
 
@@ -117,34 +117,44 @@ def _moved(pictures: Tensor, most: int, generator: torch.Generator) -> Tensor:
     return flat[sample, channel, y[:, None, :, None], x[:, None, None, :]].reshape(pictures.shape)
 
 
-def sample_dims(features: Float[Tensor, "sample *shape"], problem: Problem) -> tuple[bool, tuple[str, ...]]:
+def sample_dims(shape: tuple[int, ...], problem: Problem) -> tuple[bool, tuple[str, ...]]:
     """Whether the first axis of a sample counts the fields, and names of the other axes: feature, or y and x."""
-    shape = features.shape[1:]
-    per_field = data.as_channels(problem, features).ndim == features.ndim
+    per_field = data.as_channels(problem, torch.empty(0, *shape)).ndim == 1 + len(shape)
     rest = len(shape) - per_field
     names = {0: (), 1: ("feature",), 2: ("y", "x"), 3: ("z", "y", "x")}.get(rest)
     return per_field, names if names is not None else tuple(f"axis_{i}" for i in range(rest))
 
 
-def read_pictures(path: Path, problem: Problem, like: Float[Tensor, "sample *shape"]) -> Pictures:
+def labelled_pictures(problem: Problem, features: Float[Tensor, "sample *shape"]) -> Variables:
+    """One variable per field, its axes those of `sample_dims`."""
+    per_field, names = sample_dims(tuple(features.shape[1:]), problem)
+    arrays: Variables = {}
+    for i, field in enumerate(problem.fields):
+        values = features[:, i] if per_field else features
+        words = {"units": field.units, "long_name": field.long_name}
+        arrays[field.name] = (("sample", *names), values.cpu().numpy(), words)
+    return arrays
+
+
+def read_pictures(path: Path, problem: Problem, shape: tuple[int, ...]) -> Pictures:
     """Samples from a user's NetCDF file.
 
     Arguments:
         path: a file with one variable per field, its axes those of `sample_dims` (``sample`` may be missing for a
             single one).
         problem: what the fields are called.
-        like: samples of the right shape.
+        shape: of one sample.
 
     Raises: DataError for a file that cannot be read or does not fit.
     """
-    source = open_inputs(path, problem, "samples")
-    per_field, names = sample_dims(like, problem)
-    sizes = like.shape[1 + per_field :]
+    source = open_inputs(path, problem, "samples", [field.name for field in problem.fields])
+    per_field, names = sample_dims(shape, problem)
+    sizes = shape[per_field:]
     found = []
     for field in problem.fields:
         array = source[field.name]
         fits = set(array.dims) == {"sample", *names}
-        if not fits or tuple(array.sizes[name] for name in names) != tuple(sizes):
+        if not fits or tuple(array.sizes[name] for name in names) != sizes:
             wanted = "".join(f", {name} {size}" for name, size in zip(names, sizes, strict=True))
             raise DataError(
                 f"field {field.name!r} in {path} has the wrong shape",

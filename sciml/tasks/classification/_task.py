@@ -3,7 +3,6 @@
 import copy
 import math
 from pathlib import Path
-from typing import Any
 
 import torch
 import xarray
@@ -12,29 +11,31 @@ from torch import Tensor, nn
 
 from sciml import data
 from sciml.core.capabilities import Classifies
-from sciml.core.config import Config
-from sciml.core.problem import Problem
 from sciml.core.progress import Progress
 from sciml.core.status import count
-from sciml.core.types import Grid, Prediction
+from sciml.core.types import Prediction
 from sciml.tasks._cost import cost_of, predict_on, prediction_seconds
 from sciml.tasks._in_memory import bad_channels, card_for, refuse_steps
 from sciml.tasks._no_space import finite_mean, labelled_outcome, status_of
+from sciml.tasks.classification._card import ClassificationCard
 from sciml.tasks.classification._data import (
     ClassificationConfig,
+    ClassificationContext,
     Labelled,
     LabelledExamples,
     Pictures,
+    labelled_pictures,
     read_pictures,
-    sample_dims,
 )
-from sciml.train import Examination, Solver, Task
+from sciml.tasks.classification._metrics import METRICS
+from sciml.tasks.classification.view import VIEW
+from sciml.train import AnySolver, Bench, Examination, Task
 
 TIGHTER = 1e-2
 """Tolerance of the predictions the sweep is compared with, in units of its last one."""
 
 
-class Classification(Task):
+class Classification(Task[Classifies, ClassificationConfig, ClassificationContext, Labelled, Pictures]):
     """Learn the class of a sample; be judged on samples that were not seen.
 
     Metrics on the test split:
@@ -50,34 +51,76 @@ class Classification(Task):
     """
 
     key = "classification"
+    title = "Classes of samples"
     capability = Classifies
+    card = ClassificationCard
     config = ClassificationConfig
+    context = ClassificationContext
+    metrics = METRICS
+    view = VIEW
 
-    def __init__(self, problem: Problem, card: data.SamplesCard, config: ClassificationConfig) -> None:
-        assert isinstance(problem, Classifies)
-        self.problem, self.settings, self.grid = problem, config, Grid()
-        self.classes = problem.classes
-        self.splits = data.labelled_splits(problem, card)
-        train = self.splits["train"]
-        self.statistics = data.sample_statistics(data.as_channels(problem, train.features))
-        self.dataset = {"hash": data.samples_digest(problem, card), "card": card.model_dump(mode="json")}
-        self.examples = LabelledExamples(problem, train, self.statistics, config)
-
-    @classmethod
     def prepare(
-        cls, problem: Problem, preset: str, config: Config, *, progress: Progress | None = None, workers: int = 1
-    ) -> "Classification":
+        self,
+        problem: Classifies,
+        preset: str,
+        settings: ClassificationConfig,
+        *,
+        progress: Progress | None = None,
+        workers: int = 1,
+    ) -> "ClassificationBench":
         """Split the problem's samples as the card says."""
-        assert isinstance(config, ClassificationConfig)
-        return cls(problem, card_for(problem, preset, Classifies, data.SamplesCard), config)
+        return ClassificationBench(problem, card_for(problem, preset, Classifies, ClassificationCard), settings)
 
-    def validate(self, solver: Solver, module: nn.Module) -> float:
+    def inputs(self, batch: Labelled) -> Pictures:
+        """The samples without their classes."""
+        return Pictures(batch.inputs)
+
+    def read_inputs(
+        self, path: Path, problem: Classifies, context: ClassificationContext, steps: int | None
+    ) -> Pictures:
+        """Samples from a user's NetCDF file."""
+        refuse_steps(path, steps)
+        return read_pictures(path, problem, context.shape)
+
+    def write_inputs(self, inputs: Pictures, problem: Classifies, context: ClassificationContext) -> xarray.Dataset:
+        """One variable per field."""
+        return xarray.Dataset(labelled_pictures(problem, inputs.inputs))
+
+    def describe(
+        self, inputs: Pictures, prediction: Prediction, problem: Classifies, context: ClassificationContext
+    ) -> xarray.Dataset:
+        """Probabilities of every class, the most probable one (-1 where there is none) and the outcome."""
+        return _answers(problem, prediction._replace(mean=prediction.mean.cpu()))
+
+    def arguments(self, inputs: Pictures) -> tuple[Tensor, ...]:
+        """The samples; a module without an equation in it maps them to logits."""
+        return (inputs.inputs,)
+
+
+CLASSIFICATION = Classification()
+
+
+class ClassificationBench(Bench[Classifies, ClassificationConfig, ClassificationContext, Labelled, Pictures]):
+    """The labelled samples of a problem, in three splits."""
+
+    def __init__(self, problem: Classifies, card: ClassificationCard, settings: ClassificationConfig) -> None:
+        self.problem, self.settings = problem, settings
+        self.splits = data.labelled_splits(problem, card)
+        features = self.splits["train"].features
+        self.context = ClassificationContext(
+            shape=tuple(features.shape[1:]), statistics=data.sample_statistics(data.as_channels(problem, features))
+        )
+        self.dataset = {"hash": data.samples_digest(problem, card), "card": card.model_dump(mode="json")}
+        self.examples = LabelledExamples(problem, self.splits["train"], self.context.statistics, settings)
+        self.example = Pictures(self.splits["test"].features[:1])
+
+    def validate(self, solver: AnySolver, module: nn.Module) -> float:
         """Mean negative log probability of the true class on the validation split."""
         inputs, labels = self.splits["valid"]
         return finite_mean(_surprise(predict_on(solver, module, Pictures(inputs)).mean, labels))
 
-    def examine(self, solver: Solver, module: nn.Module) -> Examination:
-        """The metrics above, probabilities and predicted classes."""
+    def examine(self, solver: AnySolver, module: nn.Module) -> Examination:
+        """The metrics of the task, probabilities and predicted classes."""
         features, labels = self.splits["test"]
         inputs = Pictures(features)
         prediction = predict_on(solver, module, inputs)
@@ -92,39 +135,18 @@ class Classification(Task):
             **(self._sweep(solver, module) if "evaluations" in prediction.stats else {}),
             "prediction/seconds": seconds,
         }
-        arrays = self._labelled(prediction)
+        arrays = _answers(self.problem, prediction)
         arrays["label"] = ("sample", labels.numpy(), {"long_name": "true class"})
         return Examination(scores, arrays, seconds / len(labels), count(status_of(prediction).tolist()))
 
     def truth(self) -> xarray.Dataset:
         """The test samples and their classes."""
         features, labels = self.splits["test"]
-        per_field, names = sample_dims(features, self.problem)
-        arrays: dict[str, Any] = {"label": ("sample", labels.numpy(), {"long_name": "true class"})}
-        for i, field in enumerate(self.problem.fields):
-            values = features[:, i] if per_field else features
-            words = {"units": field.units, "long_name": field.long_name}
-            arrays[field.name] = (("sample", *names), values.numpy(), words)
-        return xarray.Dataset(arrays, {"class": ("class", list(self.classes))}, {"problem": self.problem.name})
+        arrays = {"label": ("sample", labels.numpy(), {"long_name": "true class"})}
+        arrays |= labelled_pictures(self.problem, features)
+        return xarray.Dataset(arrays, {"class": ("class", list(self.problem.classes))}, {"problem": self.problem.name})
 
-    def sample(self) -> Pictures:
-        """The first test sample."""
-        return Pictures(self.splits["test"].features[:1])
-
-    def arguments(self) -> tuple[Tensor, ...]:
-        """The first test sample; a module without an equation in it maps samples to logits."""
-        return (self.splits["test"].features[:1],)
-
-    def read_inputs(self, path: Path, steps: int | None) -> Pictures:
-        """Samples from a user's NetCDF file."""
-        refuse_steps(path, steps)
-        return read_pictures(path, self.problem, self.splits["test"].features)
-
-    def describe(self, inputs: Pictures, prediction: Prediction) -> xarray.Dataset:
-        """Probabilities of every class, the most probable one (-1 where there is none) and the outcome."""
-        return self._labelled(prediction._replace(mean=prediction.mean.cpu()))
-
-    def explain(self, solver: Solver, module: nn.Module, batch: Labelled) -> str:
+    def explain(self, solver: AnySolver, module: nn.Module, batch: Labelled) -> str:
         """Whether a batch, or the prediction for it, is not finite."""
         if names := bad_channels(self.problem, data.as_channels(self.problem, batch.inputs)):
             return f"data of field {names}"
@@ -134,7 +156,7 @@ class Classification(Task):
             return f"prediction for {int(bad.sum())} of {len(bad)} samples"
         return "the loss or its gradient (but no probability)"
 
-    def _sweep(self, solver: Solver, module: nn.Module) -> dict[str, float]:
+    def _sweep(self, solver: AnySolver, module: nn.Module) -> dict[str, float]:
         """What a tolerance costs and what it changes, in float64."""
         if not self.settings.tolerances:
             return {}
@@ -150,14 +172,16 @@ class Classification(Task):
             scores[f"{key}/difference"] = float((found.mean - reference).norm() / reference.norm())
         return scores
 
-    def _labelled(self, prediction: Prediction) -> xarray.Dataset:
-        probabilities = prediction.mean
-        arrays = {
-            "probability": (("sample", "class"), probabilities.numpy(), {"units": "1", "long_name": "probability"}),
-            "predicted": ("sample", predicted_classes(probabilities).numpy(), {"long_name": "most probable class"}),
-            **labelled_outcome(prediction),
-        }
-        return xarray.Dataset(arrays, {"class": ("class", list(self.classes))})
+
+def _answers(problem: Classifies, prediction: Prediction) -> xarray.Dataset:
+    """Probabilities, the most probable class and the outcome of every sample."""
+    probabilities = prediction.mean
+    arrays = {
+        "probability": (("sample", "class"), probabilities.numpy(), {"units": "1", "long_name": "probability"}),
+        "predicted": ("sample", predicted_classes(probabilities).numpy(), {"long_name": "most probable class"}),
+        **labelled_outcome(prediction),
+    }
+    return xarray.Dataset(arrays, {"class": ("class", list(problem.classes))})
 
 
 def predicted_classes(probabilities: Float[Tensor, "sample class"]) -> Int[Tensor, " sample"]:

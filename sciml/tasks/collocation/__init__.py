@@ -1,21 +1,32 @@
 """Differential equations solved from their statement."""
 
+from sciml.tasks.collocation._card import CollocationCard as CollocationCard
 from sciml.tasks.collocation._data import CollocationBatch as CollocationBatch
 from sciml.tasks.collocation._data import CollocationConfig as CollocationConfig
+from sciml.tasks.collocation._data import CollocationContext as CollocationContext
 from sciml.tasks.collocation._data import CollocationExamples as CollocationExamples
 from sciml.tasks.collocation._data import Locations as Locations
-from sciml.tasks.collocation._samplers import Sampler as Sampler
-from sciml.tasks.collocation._samplers import unit_points as unit_points
+from sciml.tasks.collocation._task import COLLOCATION as COLLOCATION
 from sciml.tasks.collocation._task import Collocation as Collocation
-from sciml.tasks.collocation._task import Differentiable as Differentiable
+from sciml.tasks.collocation._task import CollocationBench as CollocationBench
+from sciml.tasks.collocation._task import CollocationSolver as CollocationSolver
+from sciml.tasks.collocation._unit_points import PointSet as PointSet
+from sciml.tasks.collocation._unit_points import unit_points as unit_points
+
+TASKS = (COLLOCATION,)
 
 __all__ = [
+    "COLLOCATION",
+    "TASKS",
     "Collocation",
     "CollocationBatch",
+    "CollocationBench",
+    "CollocationCard",
     "CollocationConfig",
+    "CollocationContext",
     "CollocationExamples",
-    "Differentiable",
+    "CollocationSolver",
     "Locations",
-    "Sampler",
+    "PointSet",
     "unit_points",
 ]

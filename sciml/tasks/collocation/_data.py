@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import pydantic
 import torch
@@ -11,7 +11,9 @@ from torch import Tensor
 
 from sciml.core.config import Config
 from sciml.core.statement import Statement
-from sciml.tasks.collocation._samplers import Sampler, unit_points
+from sciml.data import Batch
+from sciml.tasks.collocation._unit_points import PointSet, unit_points
+from sciml.train import Context
 
 
 class CollocationConfig(Config):
@@ -19,11 +21,11 @@ class CollocationConfig(Config):
 
     case: str = ""
     """Name of one of the problem's cases; empty for the first."""
-    points: int | None = pydantic.Field(None, ge=1)
+    points: int | None = pydantic.Field(default=None, ge=1)
     """Points inside the box; None for 100 in one dimension, 1000 in two and 4000 in more."""
-    face_points: int = pydantic.Field(100, ge=1)
+    face_points: int = pydantic.Field(default=100, ge=1)
     """Points of the face of every condition, where conditions are not built into the solver."""
-    sampler: Sampler = "sobol"
+    sampler: PointSet = "sobol"
     """How points are chosen."""
     resample: bool = False
     """Whether every step has new points; else they are drawn once."""
@@ -39,36 +41,37 @@ class Locations(NamedTuple):
     points: Float[Tensor, "batch dim"]
 
 
+class CollocationContext(Context):
+    """What a solver must know: which setting of the problem it solves. Everything else is in its statement."""
+
+    case: str
+    """Name of one of the problem's cases."""
+
+
 @dataclass(frozen=True)
-class CollocationBatch:
+class CollocationBatch(Batch):
     """Points of one step.
 
-    Arguments:
+    Fields:
         points: inside the box, what the batch counts.
         faces: by number of a condition, points of its face.
         observed: where fields were observed; None if none were.
         values: what was observed there, one column per observed field.
+        fresh: whether these points were drawn for this step alone.
     """
+
+    shared: ClassVar[frozenset[str]] = frozenset({"faces", "observed", "values", "fresh"})
 
     points: Float[Tensor, "batch dim"]
     faces: Mapping[int, Float[Tensor, "face dim"]]
     observed: Float[Tensor, "observation dim"] | None = None
     values: Float[Tensor, "observation field"] | None = None
+    fresh: bool = False
 
-    def to(self, device: torch.device | str) -> "CollocationBatch":
-        """The same batch on another device."""
-        observed, values = (None if x is None else x.to(device) for x in (self.observed, self.values))
-        faces = {i: points.to(device) for i, points in self.faces.items()}
-        return CollocationBatch(self.points.to(device), faces, observed, values)
-
-    def rows(self, rows: slice) -> "CollocationBatch":
-        """A part of the points inside, with all faces and observations."""
+    def _part(self, rows: slice) -> dict[str, object]:
+        """All points are the same tensor as ever: what a solver remembers of it is kept."""
         part = self.points[rows]
-        points = self.points if len(part) == len(self.points) else part  # the same tensor: what is known of it is kept
-        return CollocationBatch(points, self.faces, self.observed, self.values)
-
-    def __len__(self) -> int:
-        return len(self.points)
+        return {"points": self.points if len(part) == len(self.points) else part}
 
 
 class CollocationExamples:
@@ -104,7 +107,7 @@ class CollocationExamples:
         if self.config.resample:
             points = self._inside(len(indices), generator)[: len(indices)]
             faces = face_points(self.statement, self.config.face_points, self.config.sampler, generator)
-            return CollocationBatch(points, faces, self.observed, self.values)
+            return CollocationBatch(points, faces, self.observed, self.values, fresh=True)
         whole = len(indices) == len(self.points) and torch.equal(indices.sort().values, self._whole)
         points = self.points if whole else self.points[indices]
         return CollocationBatch(points, self.faces, self.observed, self.values)
@@ -115,7 +118,7 @@ class CollocationExamples:
 
 
 def face_points(
-    statement: Statement, count: int, sampler: Sampler, generator: torch.Generator
+    statement: Statement, count: int, sampler: PointSet, generator: torch.Generator
 ) -> dict[int, Float[Tensor, "face dim"]]:
     """Points of the face of every condition, by its number; a single one where the face is a point."""
     domain, found = statement.domain, {}

@@ -1,8 +1,9 @@
 """Solving a differential equation from its statement: points to train on, and an examination that trusts no loss."""
 
-from collections.abc import Mapping
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Generic, TypeVar
 
 import torch
 import xarray
@@ -15,44 +16,38 @@ from sciml.core.capabilities import HasResidual
 from sciml.core.config import Config
 from sciml.core.derivatives import autograd_derivatives
 from sciml.core.errors import UnsupportedError
-from sciml.core.problem import Problem
 from sciml.core.progress import Progress
 from sciml.core.status import count
-from sciml.core.types import Grid, Params, Prediction
+from sciml.core.types import Params, Prediction
 from sciml.tasks._cost import cost_of, device_of, predict_on, prediction_seconds
 from sciml.tasks._in_memory import card_for, column, refuse_steps
 from sciml.tasks._inputs import open_inputs
+from sciml.tasks._labels import Labelled
 from sciml.tasks._no_space import labelled_outcome, status_of
+from sciml.tasks.collocation._card import CollocationCard
 from sciml.tasks.collocation._data import (
     CollocationBatch,
     CollocationConfig,
+    CollocationContext,
     CollocationExamples,
     Locations,
     face_points,
 )
-from sciml.train import Examination, Solver, Task
+from sciml.tasks.collocation._metrics import METRICS
+from sciml.tasks.collocation.view import VIEW
+from sciml.train import AnySolver, Bench, Examination, Solver, Task
+
+M = TypeVar("M", bound=Config)
+N = TypeVar("N", bound=nn.Module)
 
 _BLOCK = 8192  # points whose derivatives are taken at a time
 _FACE = 200  # points per face on which conditions are examined
 
 
-@runtime_checkable
-class Differentiable(Protocol):
-    """A solver whose answer can be differentiated by the coordinates."""
-
-    def fields(self, module: nn.Module, points: Float[Tensor, "point dim"]) -> Float[Tensor, "point field"]:
-        """The fields at points, with gradients, row by row."""
-        ...
-
-    def numbers(self, module: nn.Module) -> Params:
-        """The unknown numbers it has found, by name."""
-        ...
-
-
-class Collocation(Task):
+class Collocation(Task[HasResidual, CollocationConfig, CollocationContext, CollocationBatch, Locations]):
     """Solve a differential equation; be judged by what the trained solver does at points it has not seen.
 
-    Weights are chosen by the residual on an independent pool of points (and the faults of the conditions), which needs
+    Weights are chosen by the residual on an independent pool of points (and by that of the conditions), which needs
     no solution; the training loss is never looked at. Derivatives for the examination are those of autograd, whatever
     the solver trains with.
 
@@ -60,22 +55,97 @@ class Collocation(Task):
         error/relative_l2: ‖u - u_ref‖₂ / ‖u_ref‖₂ on the card's lattice, over all judged fields; ``error/<field>`` for
             each where there are several. error/max: the largest difference relative to the largest |u_ref|.
         residual/rms, residual/max: of the equations at the pool.
-        condition/rms: of the faults of all conditions at points of their faces.
+        condition/rms: of the residuals of all boundary and initial conditions at points of their faces.
         unknown/<name>: relative error of an unknown number.
         prediction/seconds: median wall time of predicting the whole lattice.
     """
 
     key = "collocation"
+    title = "Differential equations solved from their statement"
     capability = HasResidual
+    card = CollocationCard
     config = CollocationConfig
+    context = CollocationContext
+    metrics = METRICS
+    view = VIEW
 
-    def __init__(self, problem: Problem, card: data.CollocationCard, config: CollocationConfig) -> None:
-        assert isinstance(problem, HasResidual)
-        self.problem, self.settings, self.grid = problem, config, Grid()
+    def prepare(
+        self,
+        problem: HasResidual,
+        preset: str,
+        settings: CollocationConfig,
+        *,
+        progress: Progress | None = None,
+        workers: int = 1,
+    ) -> "CollocationBench":
+        """Draw the points and compute the reference."""
+        return CollocationBench(problem, card_for(problem, preset, HasResidual, CollocationCard), settings)
+
+    def inputs(self, batch: CollocationBatch) -> Locations:
+        """The points inside."""
+        return Locations(batch.points)
+
+    def read_inputs(
+        self, path: Path, problem: HasResidual, context: CollocationContext, steps: int | None
+    ) -> Locations:
+        """Points from a user's NetCDF file, one variable per axis on ``sample``."""
+        refuse_steps(path, steps)
+        axes = problem.statement(context.case).domain.axes
+        names = [axis.name for axis in axes]
+        source = open_inputs(path, problem, "points", names, also={axis.name: axis.units for axis in axes})
+        return Locations(torch.stack([column(path, source[name], dtype="float64") for name in names], dim=1))
+
+    def write_inputs(self, inputs: Locations, problem: HasResidual, context: CollocationContext) -> xarray.Dataset:
+        """One variable per axis."""
+        return xarray.Dataset(_labelled_points(inputs, problem, context))
+
+    def describe(
+        self, inputs: Locations, prediction: Prediction, problem: HasResidual, context: CollocationContext
+    ) -> xarray.Dataset:
+        """The points, the fields there and the outcome."""
+        answer = prediction._replace(mean=prediction.mean.cpu())
+        arrays = _labelled_points(inputs, problem, context)
+        words = {field.name: {"units": field.units, "long_name": field.long_name} for field in problem.fields}
+        for i, name in enumerate(problem.statement(context.case).fields):
+            arrays[name] = ("sample", answer.mean[:, i].numpy(), words[name])
+        return xarray.Dataset(arrays | labelled_outcome(answer))
+
+    def arguments(self, inputs: Locations) -> tuple[Tensor, ...]:
+        """The points."""
+        return (inputs.points,)
+
+
+COLLOCATION = Collocation()
+
+
+class CollocationSolver(
+    Solver[HasResidual, M, CollocationConfig, CollocationContext, CollocationBatch, Locations, N], Generic[M, N]
+):
+    """Base of the solvers whose answer can be differentiated by the coordinates."""
+
+    task = COLLOCATION
+
+    @abstractmethod
+    def fields(self, module: N, points: Float[Tensor, "point dim"]) -> Float[Tensor, "point field"]:
+        """The fields at points, with gradients, row by row."""
+
+    @abstractmethod
+    def numbers(self, module: N) -> Params:
+        """The unknown numbers it has found, by name."""
+
+
+AnyCollocationSolver = CollocationSolver[Any, Any]
+"""See `sciml.train.AnySolver`."""
+
+
+class CollocationBench(Bench[HasResidual, CollocationConfig, CollocationContext, CollocationBatch, Locations]):
+    """A statement with points to train on, others to examine at, and its reference on a lattice."""
+
+    def __init__(self, problem: HasResidual, card: CollocationCard, config: CollocationConfig) -> None:
+        self.problem, self.settings = problem, config
         self.case = config.case or problem.cases[0]
         self.statement = statement = problem.statement(self.case)
-        unit = torch.zeros(len(problem.fields)), torch.ones(len(problem.fields))
-        self.statistics = data.Statistics(*unit, torch.zeros(0), torch.ones(0))  # the solution is not looked at
+        self.context = CollocationContext(case=self.case)
         self.dataset = {
             "hash": data.samples_digest(problem, card, case=self.case),
             "card": card.model_dump(mode="json") | {"case": self.case},
@@ -94,16 +164,9 @@ class Collocation(Task):
         self.lattice = statement.domain.lattice(self.size)
         self.reference = problem.reference(self.lattice, self.case)
         self.judged = [statement.fields.index(name) for name in statement.judged or statement.fields]
+        self.example = Locations(self.pool[:1])
 
-    @classmethod
-    def prepare(
-        cls, problem: Problem, preset: str, config: Config, *, progress: Progress | None = None, workers: int = 1
-    ) -> "Collocation":
-        """Draw the points and compute the reference."""
-        assert isinstance(config, CollocationConfig)
-        return cls(problem, card_for(problem, preset, HasResidual, data.CollocationCard), config)
-
-    def validate(self, solver: Solver, module: nn.Module) -> float:
+    def validate(self, solver: AnySolver, module: nn.Module) -> float:
         """Root of the mean squares of residual and faults of conditions and observations, at points of no training."""
         residual, faults = self._residual(solver, module, self.pool), self._faults(solver, module)
         parts = [residual.square().mean(), *(fault.square().mean() for fault in faults)]
@@ -112,11 +175,11 @@ class Collocation(Task):
         score = float(torch.stack(parts).sum().sqrt())
         return score if score < float("inf") else float("inf")
 
-    def watch(self, solver: Solver, module: nn.Module) -> Mapping[str, float]:
+    def watch(self, solver: AnySolver, module: nn.Module) -> Mapping[str, float]:
         """The error against the reference, logged and never used to choose."""
         return {"error": float(self._error(predict_on(solver, module, Locations(self.lattice)).mean)[0])}
 
-    def examine(self, solver: Solver, module: nn.Module) -> Examination:
+    def examine(self, solver: AnySolver, module: nn.Module) -> Examination:
         """The metrics above, the fields and residuals on the lattice."""
         prediction = predict_on(solver, module, Locations(self.lattice))
         whole, each = self._error(prediction.mean)
@@ -132,9 +195,11 @@ class Collocation(Task):
             scores |= {f"error/{name}": float(value) for name, value in each.items()}
         if faults := self._faults(solver, module):
             scores["condition/rms"] = float(torch.cat(faults).square().mean().sqrt())
-        found = solver.numbers(module) if isinstance(solver, Differentiable) else {}
+        found = self._numbers(solver, module)
         for unknown in self.statement.unknowns:
             if unknown.name in found:
+                if unknown.truth is None:
+                    continue
                 gap_of_it = abs(float(found[unknown.name].detach().mean()) - unknown.truth)
                 scores[f"unknown/{unknown.name}"] = gap_of_it / abs(unknown.truth)
         seconds = prediction_seconds(solver, module, Locations(self.lattice), repeats=5)
@@ -155,32 +220,7 @@ class Collocation(Task):
                 arrays[f"observed_{name}"] = ("observation", self.observed[:, i].numpy())
         return xarray.Dataset(arrays, self._coords, attributes)
 
-    def sample(self) -> Locations:
-        """One point of the pool."""
-        return Locations(self.pool[:1])
-
-    def arguments(self) -> tuple[Tensor, ...]:
-        """One point."""
-        return (self.pool[:1],)
-
-    def read_inputs(self, path: Path, steps: int | None) -> Locations:
-        """Points from a user's NetCDF file, one variable per axis on ``sample``."""
-        refuse_steps(path, steps)
-        source = open_inputs(path, self.problem, "points", names=self.statement.names)
-        return Locations(torch.stack([column(path, source[name]) for name in self.statement.names], dim=1).double())
-
-    def describe(self, inputs: Locations, prediction: Prediction) -> xarray.Dataset:
-        """The points, the fields there and the outcome."""
-        found = prediction._replace(mean=prediction.mean.cpu())
-        arrays: dict[str, Any] = {
-            name: ("sample", inputs.points[:, i].cpu().numpy()) for i, name in enumerate(self.statement.names)
-        }
-        words = {field.name: {"units": field.units, "long_name": field.long_name} for field in self.problem.fields}
-        for i, name in enumerate(self.statement.fields):
-            arrays[name] = ("sample", found.mean[:, i].numpy(), words[name])
-        return xarray.Dataset(arrays | labelled_outcome(found))
-
-    def explain(self, solver: Solver, module: nn.Module, batch: CollocationBatch) -> str:
+    def explain(self, solver: AnySolver, module: nn.Module, batch: CollocationBatch) -> str:
         """Whether the solution, or the residual of the equation, is not finite at the batch's points."""
         with torch.no_grad():
             bad = ~solver.predict(module, Locations(batch.points)).mean.isfinite().all(0)
@@ -190,11 +230,10 @@ class Collocation(Task):
         finite = self._residual(solver, module, batch.points.cpu()).isfinite().all()
         return "the loss or its gradient (but no residual)" if finite else "the residual of the equation"
 
-    def _observe(self, card: data.CollocationCard, generator: torch.Generator) -> tuple[Any, Any]:
+    def _observe(self, card: CollocationCard, generator: torch.Generator) -> tuple[Any, Any]:
         """Where the observed fields are known, and their values with errors."""
         if not (self.statement.observed and card.observations):
             return None, None
-        assert isinstance(self.problem, HasResidual)
         dim = len(self.statement.names)
         unit = torch.rand(card.observations, dim, generator=generator, dtype=torch.float64)
         points = self.statement.domain.place(unit)
@@ -208,14 +247,14 @@ class Collocation(Task):
         names = [self.statement.fields[i] for i in self.judged]
         return gap.norm() / true.norm(), dict(zip(names, each, strict=True))
 
-    def _residual(self, solver: Solver, module: nn.Module, points: Tensor) -> Float[Tensor, "point equation"]:
+    def _residual(self, solver: AnySolver, module: nn.Module, points: Tensor) -> Float[Tensor, "point equation"]:
         found = [
             self.statement.residual(part, self._derivatives(solver, module, part), self._numbers(solver, module))
             for part in points.to(device_of(module)).split(_BLOCK)
         ]
         return torch.cat([part.detach() for part in found]).cpu()
 
-    def _faults(self, solver: Solver, module: nn.Module) -> list[Float[Tensor, " face"]]:
+    def _faults(self, solver: AnySolver, module: nn.Module) -> list[Float[Tensor, " face"]]:
         found = []
         for i, points in self.faces.items():
             there = points.to(device_of(module))
@@ -223,23 +262,19 @@ class Collocation(Task):
             found.append(self.statement.fault(i, there, derivatives, self._numbers(solver, module)).detach().cpu())
         return found
 
-    def _misfit(self, solver: Solver, module: nn.Module) -> Tensor:
+    def _misfit(self, solver: AnySolver, module: nn.Module) -> Tensor:
         assert self.observed is not None
         which = [self.statement.fields.index(name) for name in self.statement.observed]
         return predict_on(solver, module, Locations(self.observed)).mean.double()[:, which] - self.values
 
-    def _derivatives(self, solver: Solver, module: nn.Module, points: Tensor) -> Any:
-        if not isinstance(solver, Differentiable):
-            raise UnsupportedError(
-                f"solver {solver.key!r} does not let its answer be differentiated by the coordinates"
-            )
+    def _derivatives(self, solver: AnySolver, module: nn.Module, points: Tensor) -> Callable[[str, str], Tensor]:
+        fields = _differentiable(solver).fields
         return autograd_derivatives(
-            lambda p: solver.fields(module, p), points, self.statement.fields, self.statement.names, create_graph=False
+            lambda p: fields(module, p), points, self.statement.fields, self.statement.names, create_graph=False
         )
 
-    def _numbers(self, solver: Solver, module: nn.Module) -> Params:
-        assert isinstance(solver, Differentiable)
-        return solver.numbers(module)
+    def _numbers(self, solver: AnySolver, module: nn.Module) -> Params:
+        return _differentiable(solver).numbers(module)
 
     @property
     def _coords(self) -> dict[str, Any]:
@@ -262,3 +297,17 @@ class Collocation(Task):
             name: (self.statement.names, values[:, i].reshape(self.size).float().numpy(), words[name])
             for i, name in enumerate(self.statement.fields)
         }
+
+
+def _differentiable(solver: AnySolver) -> AnyCollocationSolver:
+    if not isinstance(solver, CollocationSolver):
+        raise UnsupportedError(f"solver {solver.key!r} does not let its answer be differentiated by the coordinates",
+                               expected="a CollocationSolver")  # fmt: skip
+    return solver
+
+
+def _labelled_points(inputs: Locations, problem: HasResidual, context: CollocationContext) -> Labelled:
+    axes = problem.statement(context.case).domain.axes
+    return {
+        axis.name: ("sample", inputs.points[:, i].cpu().numpy(), {"units": axis.units}) for i, axis in enumerate(axes)
+    }

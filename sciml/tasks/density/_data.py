@@ -1,15 +1,18 @@
 """What density estimation trains on and asks."""
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pydantic
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from sciml import data
 from sciml.core.config import Config
 from sciml.core.problem import Problem
+from sciml.tasks._labels import Labelled
+from sciml.train import Context
 
 MARGIN = 0.25
 """Room around the points on each side of the plane's box, in units of their extent."""
@@ -20,8 +23,15 @@ class DensityConfig(Config):
 
     shape: str = "moons"
     """Name of one of the problem's densities."""
-    grid: int = pydantic.Field(150, ge=10)
+    grid: int = pydantic.Field(default=150, ge=10)
     """Points per axis of the grid on which a density in the plane is integrated and shown."""
+
+
+class DensityContext(Context):
+    """What an estimator of densities must know of its data."""
+
+    statistics: data.Statistics
+    """Mean and standard deviation per coordinate, from the training split; there are no parameters."""
 
 
 class Points(NamedTuple):
@@ -37,21 +47,10 @@ class Points(NamedTuple):
 
 
 @dataclass(frozen=True)
-class PointBatch:
+class PointBatch(data.Batch):
     """Independent draws, in physical units, from the density to be learned."""
 
     points: Float[Tensor, "batch dim"]
-
-    def to(self, device: torch.device | str) -> "PointBatch":
-        """The same batch on another device."""
-        return PointBatch(self.points.to(device))
-
-    def rows(self, rows: slice) -> "PointBatch":
-        """A part of the batch (the share of one process or one accumulation step)."""
-        return PointBatch(self.points[rows])
-
-    def __len__(self) -> int:
-        return len(self.points)
 
 
 class PointExamples:
@@ -81,7 +80,7 @@ class Plane(NamedTuple):
     points: Float[Tensor, "point 2"]
     area: float
     dims: tuple[str, str]
-    coords: dict[str, Any]
+    coords: Labelled
 
     def folded(self, values: Float[Tensor, " point"]) -> Float[Tensor, "y x"]:
         """Values at the points as an array over the axes."""

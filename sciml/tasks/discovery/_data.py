@@ -1,7 +1,5 @@
 """What discovery trains on, asks, and tries a found equation on."""
 
-import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -10,83 +8,32 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from sciml import ode
 from sciml.core import rng
-from sciml.core.capabilities import HasHiddenTerm, HeldOut, ObservationPlan, Observations
+from sciml.core.capabilities import HasHiddenTerm, ObservationPlan, Observations
+from sciml.core.clock import Clock
 from sciml.core.config import Config
 from sciml.core.errors import UserError
-from sciml.core.problem import Problem
-from sciml.core.types import Params, Trajectory
-
-MAX_STEPS = 4000
-CROWDED = 20
-"""Extent of the observed times over the pace of their clock, from which on a logarithmic one is used."""
+from sciml.core.tensors import TensorField
+from sciml.data import Batch
+from sciml.discovery import NamingConfig
+from sciml.train import Context
 
 
 class DiscoveryConfig(Config):
     """What is observed; whatever is None is as the problem has it."""
 
-    trajectories: int | None = pydantic.Field(None, ge=1)
+    trajectories: int | None = pydantic.Field(default=None, ge=1)
     """Trajectories that are seen."""
-    points: int | None = pydantic.Field(None, ge=4)
+    points: int | None = pydantic.Field(default=None, ge=4)
     """Points seen on each."""
-    noise: float | None = pydantic.Field(None, ge=0)
+    noise: float | None = pydantic.Field(default=None, ge=0)
     """Standard deviation of the noise, as a share of each field's mean magnitude."""
-    draw: int = pydantic.Field(0, ge=0)
+    draw: int = pydantic.Field(default=0, ge=0)
     """Which noise: another number is another measurement."""
-    dense: int = pydantic.Field(151, ge=10)
+    dense: int = pydantic.Field(default=151, ge=10)
     """Points per trajectory (and per axis, in space a fifth of it) on which the hidden term is examined."""
-
-
-class Clock(NamedTuple):
-    """The time by which trajectories are followed: its own, or for stiff ones that of a logarithm.
-
-        p(t) = log(1 + (t − start)/pace) / log(1 + (end − start)/pace),   and (t − start)/(end − start) at infinite pace
-
-    Fields:
-        start, end: of what is observed.
-        pace: the time after which the clock runs slower.
-    """
-
-    start: float
-    end: float
-    pace: float = math.inf
-
-    @classmethod
-    def of(cls, times: Float[Tensor, " point"]) -> "Clock":
-        """The clock on which half of the times are in the first half.
-
-        Times whose median is at m of T follow pace = m²/(T − 2m). Where that is not below a twentieth of T, time is
-        its own clock.
-        """
-        start, end, middle = float(times.min()), float(times.max()), float(times.median())
-        length, m = end - start, middle - start
-        crowded = m > 0 and CROWDED * m * m < length * (length - 2 * m)
-        return cls(start, end, m * m / (length - 2 * m) if crowded else math.inf)
-
-    @property
-    def even(self) -> bool:
-        """Whether time is its own clock."""
-        return self.pace == math.inf
-
-    def position(self, times: Tensor) -> Tensor:
-        """p(t), from 0 to 1."""
-        if self.even:
-            return (times - self.start) / (self.end - self.start)
-        return ((times - self.start) / self.pace).log1p() / math.log1p((self.end - self.start) / self.pace)
-
-    def speed(self, times: Tensor) -> Tensor:
-        """dp/dt."""
-        if self.even:
-            return torch.full_like(times, 1 / (self.end - self.start))
-        return 1 / ((self.pace + times - self.start) * math.log1p((self.end - self.start) / self.pace))
-
-    def time(self, positions: Tensor) -> Tensor:
-        """t(p)."""
-        if self.even:
-            return self.start + (self.end - self.start) * positions
-        found = self.start + self.pace * (positions * math.log1p((self.end - self.start) / self.pace)).expm1()
-        return found.clamp(self.start, self.end)
+    naming: NamingConfig = NamingConfig()
+    """Whether the measured term is named, and how."""
 
 
 class Visited(NamedTuple):
@@ -115,8 +62,33 @@ class Measured(NamedTuple):
     spread: Float[Tensor, "batch channel"] | None = None
 
 
+class Observed(Config):
+    """The observations of one trajectory, as a run keeps them; see `Observations`."""
+
+    coordinates: TensorField
+    values: TensorField
+    sigma: TensorField | None = None
+
+
+class DiscoveryContext(Context):
+    """What a method must know: all observations."""
+
+    observed: tuple[Observed, ...]
+    """One entry per trajectory."""
+
+    @property
+    def observations(self) -> tuple[Observations, ...]:
+        """The observations as the problem gave them."""
+        return tuple(Observations(entry.coordinates, entry.values, entry.sigma) for entry in self.observed)
+
+    @classmethod
+    def of(cls, seen: tuple[Observations, ...]) -> "DiscoveryContext":
+        """The context of some observations."""
+        return cls(observed=tuple(Observed(**vars(entry)) for entry in seen))
+
+
 @dataclass(frozen=True)
-class ObservationBatch:
+class ObservationBatch(Batch):
     """Observed points.
 
     Fields:
@@ -127,17 +99,6 @@ class ObservationBatch:
     trajectory: Int[Tensor, " batch"]
     coordinates: Float[Tensor, "batch dim"]
     values: Float[Tensor, "batch channel"]
-
-    def to(self, device: torch.device | str) -> "ObservationBatch":
-        """The same batch on another device."""
-        return ObservationBatch(*(value.to(device) for value in vars(self).values()))
-
-    def rows(self, rows: slice) -> "ObservationBatch":
-        """A part of the batch."""
-        return ObservationBatch(*(value[rows] for value in vars(self).values()))
-
-    def __len__(self) -> int:
-        return len(self.values)
 
 
 class ObservationExamples:
@@ -159,20 +120,21 @@ class ObservationExamples:
         return ObservationBatch(*(value[indices] for value in vars(self.whole).values()))
 
 
-def observe(problem: Problem, config: DiscoveryConfig) -> tuple[Observations, ...]:
+def observe(problem: HasHiddenTerm, config: DiscoveryConfig) -> tuple[Observations, ...]:
     """The observations that `config` asks for; the same call gives the same bits.
 
     Raises: UserError for what the problem cannot give, or gives wrongly.
     """
-    assert isinstance(problem, HasHiddenTerm)
-    usual = problem.plan
+    usual = problem.hidden.plan
     plan = ObservationPlan(
         usual.trajectories if config.trajectories is None else config.trajectories,
         usual.points if config.points is None else config.points,
         usual.noise if config.noise is None else config.noise,
     )
     with torch.device("cpu"):
-        seen = problem.observations(plan, rng.generator(config.draw, problem.name, "observations"))
+        seen = problem.observations(
+            plan, rng.generator(config.draw, problem.hidden.stream or problem.name, "observations")
+        )
     for i, entry in enumerate(seen):
         if len(entry.values) != len(entry.coordinates) or not (
             entry.values.isfinite().all() and entry.coordinates.isfinite().all()
@@ -196,38 +158,3 @@ def dense_places(seen: tuple[Observations, ...], count: int) -> Visited:
         points = torch.stack([axis.flatten() for axis in torch.meshgrid(*axes, indexing="ij")], dim=1)
         found.append((torch.full((len(points),), i), points))
     return Visited(torch.cat([a for a, _ in found]), torch.cat([b for _, b in found]))
-
-
-def method_for(times: Tensor) -> str:
-    """The method that integrates to these times: an implicit one where they crowd, for they do where scales differ."""
-    return "tsit5" if Clock.of(times).even else "rodas4"
-
-
-def forecast(
-    problem: Problem, hidden: Callable[[Tensor], Tensor], held: HeldOut, scalars: Params | None = None
-) -> Trajectory:
-    """The held-out trajectory with the hidden part `hidden`, a function ``point input -> point channel``.
-
-    Integrated by `sciml.ode`, in space on the grid of the held-out states, by `method_for` the times. A forecast that
-    breaks down has a status and ends in NaN.
-    """
-    assert isinstance(problem, HasHiddenTerm)
-    given = {name: torch.as_tensor(value, dtype=torch.float64) for name, value in (scalars or {}).items()}
-    space = held.states.ndim - 2
-    limit = 1e3 * held.states.abs().max()
-
-    def rate(time: Tensor, state: Tensor) -> Tensor:
-        inputs = problem.spread(state)
-        flat = inputs.flatten(0, -2)
-        each = time.view(-1, *[1] * space).expand(inputs.shape[:-1]).flatten()
-        rows = {name: value.expand(len(flat)) for name, value in given.items()}
-        found = problem.known(each, flat, rows) + hidden(flat)
-        found = found.view(*inputs.shape[:-1], -1).movedim(-1, 1)
-        return torch.where(state.abs() < limit, found, torch.nan)
-
-    with torch.no_grad():
-        solved = ode.solve(
-            rate, held.states[:1].double(), held.times.double(), rtol=1e-6, atol=1e-8,
-            method=method_for(held.times), max_steps=MAX_STEPS,
-        )  # fmt: skip
-    return Trajectory(solved.states, solved.status)

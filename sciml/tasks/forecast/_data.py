@@ -17,16 +17,20 @@ from sciml.core.errors import DataError
 from sciml.core.problem import Problem
 from sciml.core.types import Grid
 from sciml.tasks._inputs import check_finite, numbers, open_inputs, parameter_columns, shape_words
+from sciml.train import Context
+
+_SLACK = 1e-3
+"""Share of a step in time or space by which coordinates of a file may differ from those of the run."""
 
 
 class ForecastConfig(Config):
     """What a forecasting solver is trained for."""
 
-    history: int = pydantic.Field(2, ge=1)
+    history: int = pydantic.Field(default=2, ge=1)
     """Frames it sees."""
-    strides: tuple[int, ...] = pydantic.Field((1,), min_length=1)
+    strides: tuple[int, ...] = pydantic.Field(default=(1,), min_length=1)
     """Stored frames per step; several values train one network for several time steps."""
-    noise: float = pydantic.Field(0.0, ge=0)
+    noise: float = pydantic.Field(default=0.0, ge=0)
     """Standard deviation of Gaussian noise on the inputs, in standard deviations of the field."""
 
     @pydantic.field_validator("strides")
@@ -35,6 +39,23 @@ class ForecastConfig(Config):
         if min(strides) < 1:
             raise ValueError("every stride must be at least 1")
         return strides
+
+
+class ForecastContext(Context):
+    """What a forecasting network must know of its data."""
+
+    grid: Grid
+    """Where fields are stored."""
+    statistics: data.Statistics
+    """Mean and standard deviation per field and parameter, from the training split."""
+    history: int
+    """Frames it sees."""
+    dt: float
+    """Physical time between stored frames."""
+    steps: int
+    """Frames of a stored trajectory after the context, the usual length of a rollout."""
+    time_units: str = "1"
+    """Units of `dt`."""
 
 
 class Window(NamedTuple):
@@ -60,7 +81,7 @@ class ForecastExamples:
     def __len__(self) -> int:
         return len(self.windows)
 
-    def batch(self, indices: Tensor, generator: torch.Generator) -> data.Batch:
+    def batch(self, indices: Tensor, generator: torch.Generator) -> data.WindowBatch:
         """The windows at `indices`."""
         batch = self.windows.batch(indices)
         if not self._scale.any():
@@ -69,25 +90,46 @@ class ForecastExamples:
         return replace(batch, inputs=batch.inputs + noise * self._scale.view(-1, *[1] * (noise.ndim - 3)))
 
 
-def read_window(path: Path, problem: Problem, grid: Grid, history: int, steps: int, dt: float) -> Window:
+def read_window(path: Path, problem: Problem, context: ForecastContext, steps: int) -> Window:
     """Context frames from a user's NetCDF file.
 
     Arguments:
         path: a file with one variable per field on ``sample time *space`` (``sample`` may be missing for a single case)
-            and one per parameter on ``sample`` (or a scalar). The last `history` frames are used.
-        problem, grid: what the fields are called and how large they must be.
-        history, steps: frames of context needed and of forecast wanted.
-        dt: physical time between frames; a coordinate ``time``, which the file may have, must agree with it.
+            and one per parameter on ``sample`` (or a scalar). The last ``context.history`` frames are used. A
+            coordinate ``time``, which it may have, must have the distance in time of the data.
+        problem, context: what the fields are called, and what the frames must be like.
+        steps: frames of forecast wanted.
 
     Raises: DataError for a file that cannot be read or does not fit.
     """
-    source = open_inputs(path, problem, "the context frames")
+    grid, history = context.grid, context.history
+    also = {axis.name: axis.units for axis in grid.axes} | {"time": context.time_units}
+    source = _along_axes(path, open_inputs(path, problem, "the context frames", also=also), grid)
     dims = ("sample", "time", *grid.dims)
     states = torch.stack([_field(path, source[field.name], dims, grid, history) for field in problem.fields], dim=2)
     for field, values in zip(problem.fields, states.unbind(2), strict=True):
         check_finite(path, field.name, values)
     parameters = parameter_columns(path, source, problem, len(states))
-    return Window(states, parameters, torch.ones(len(states)), steps, _last_time(path, source, history, dt))
+    return Window(states, parameters, torch.ones(len(states)), steps, _last_time(path, source, history, context.dt))
+
+
+def _along_axes(path: Path, source: xarray.Dataset, grid: Grid) -> xarray.Dataset:
+    """The file with its points in the order of the grid. Coordinates that it has must be those of the run."""
+    for axis in grid.axes:
+        if axis.name not in source.coords or source.sizes.get(axis.name) != axis.size:
+            continue  # a wrong number of points is reported with the field that has it
+        values, points = source[axis.name].values, axis.points().numpy()
+        sound = values.dtype.kind in "fiu" and bool(np.isfinite(values).all())
+        order = np.argsort(values, kind="stable")
+        if not sound or not np.allclose(values[order].astype(np.float64), points, rtol=0, atol=_SLACK * axis.spacing):
+            raise DataError(
+                f"the coordinate {axis.name!r} of {path} is not that of the run",
+                got=f"{axis.size} points from {values[0]} to {values[-1]}",
+                expected=f"{axis.size} points from {points[0]:g} to {points[-1]:g}, {axis.spacing:g} apart",
+                fix="Interpolate to these points, or leave out the coordinate if it only numbers them.",
+            )
+        source = source.isel({axis.name: order})
+    return source
 
 
 def _field(
@@ -106,10 +148,11 @@ def _field(
 
 def _last_time(path: Path, source: xarray.Dataset, history: int, dt: float) -> float:
     """Time of the last frame; 0 for a file without times."""
-    if "time" not in source.coords:
+    if "time" not in source.variables:
         return 0.0
-    times = source["time"].values[-history:]
-    if times.dtype.kind not in "fiu" or not np.allclose(np.diff(times), dt, rtol=1e-3):
+    times = source["time"].values[..., -history:]
+    sound = times.ndim == 1 and times.dtype.kind in "fiu" and bool(np.isfinite(times).all())
+    if not sound or (np.abs(np.diff(times.astype(np.float64)) - dt) > _SLACK * dt).any():
         raise DataError(
             f"the frames of {path} have another distance in time than the data the run was trained on",
             got=f"times {', '.join(map(str, times))}",

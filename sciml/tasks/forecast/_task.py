@@ -12,15 +12,16 @@ import xarray
 from torch import Tensor, nn
 
 from sciml import data, metrics
-from sciml.core.capabilities import Evolves
-from sciml.core.config import Config
+from sciml.core.capabilities import HasTrajectories
 from sciml.core.errors import ConfigError
-from sciml.core.problem import Problem
 from sciml.core.progress import Progress, SilentProgress
 from sciml.core.status import Status, count
 from sciml.core.types import Prediction
-from sciml.tasks.forecast._data import ForecastConfig, ForecastExamples, Window, read_window
-from sciml.train import Examination, Solver, Task
+from sciml.tasks._labels import labelled_frames, labelled_parameters
+from sciml.tasks.forecast._data import ForecastConfig, ForecastContext, ForecastExamples, Window, read_window
+from sciml.tasks.forecast._metrics import METRICS
+from sciml.tasks.forecast.view import VIEW
+from sciml.train import AnySolver, Bench, Examination, Task
 
 VALID_THRESHOLD = 0.5
 """VRMSE at which a forecast stops counting as valid: half the error of predicting the mean."""
@@ -28,43 +29,109 @@ VALID_THRESHOLD = 0.5
 _ROWS = 32  # samples examined at a time, so that memory does not grow with the split
 
 
-class Forecast(Task):
-    """Learn u(t-h+1 … t) -> u(t+1) on reference trajectories; be judged on single steps and on rollouts."""
+class Forecast(Task[HasTrajectories, ForecastConfig, ForecastContext, data.WindowBatch, Window]):
+    """Learn u(t-h+1 … t) -> u(t+1) on trajectories; be judged on single steps and on rollouts."""
 
     key = "forecast"
-    capability = Evolves
+    title = "Forecasts of fields, one step and rollouts"
+    capability = HasTrajectories
+    card = data.PresetCard
     config = ForecastConfig
+    context = ForecastContext
+    metrics = METRICS
+    view = VIEW
 
-    def __init__(self, dataset: data.Dataset, config: ForecastConfig) -> None:
-        self.problem, self.grid, self.statistics = dataset.problem, dataset.grid, dataset.statistics
-        self.source, self.settings = dataset, config
+    def prepare(
+        self,
+        problem: HasTrajectories,
+        preset: str,
+        settings: ForecastConfig,
+        *,
+        progress: Progress | None = None,
+        workers: int = 1,
+    ) -> "ForecastBench":
+        """Generate what is missing of the preset's dataset and open it."""
+        dataset = data.generate(problem, preset, workers=workers, progress=progress or SilentProgress())
+        return ForecastBench(problem, dataset, settings)
+
+    def inputs(self, batch: data.WindowBatch) -> Window:
+        """One step from the context of every window."""
+        return Window(batch.inputs, batch.parameters, batch.stride)
+
+    def read_inputs(self, path: Path, problem: HasTrajectories, context: ForecastContext, steps: int | None) -> Window:
+        """Context frames and parameters from a user's NetCDF file."""
+        return read_window(path, problem, context, steps or context.steps)
+
+    def write_inputs(self, inputs: Window, problem: HasTrajectories, context: ForecastContext) -> xarray.Dataset:
+        """The context frames, with times that end at that of the last one."""
+        arrays = labelled_frames(problem, context.grid, inputs.states) | labelled_parameters(problem, inputs.parameters)
+        times = inputs.time + context.dt * np.arange(1 - context.history, 1)
+        return xarray.Dataset(arrays, _coords(context, times))
+
+    def describe(
+        self, inputs: Window, prediction: Prediction, problem: HasTrajectories, context: ForecastContext
+    ) -> xarray.Dataset:
+        """A prediction as named fields with units; its times continue those of the inputs."""
+        arrays = labelled_frames(problem, context.grid, prediction.mean.cpu())
+        if prediction.status is not None:
+            arrays["status"] = ("sample", prediction.status.to(torch.int8).cpu().numpy())
+        return xarray.Dataset(arrays, _coords(context, inputs.time + context.dt * np.arange(1, inputs.steps + 1)))
+
+    def shorten(self, inputs: Window) -> tuple[Window, slice] | None:
+        """The first step alone."""
+        return (inputs._replace(steps=1), slice(0, 1)) if inputs.steps > 1 else None
+
+    def refine(self, inputs: Window) -> tuple[Window, slice] | None:
+        """Two further steps."""
+        return inputs._replace(steps=inputs.steps + 2), slice(0, inputs.steps)
+
+    def arguments(self, inputs: Window) -> tuple[Tensor, ...]:
+        """Context, parameters and stride: what a `Stepper` maps to the next frame."""
+        return inputs.states, inputs.parameters, inputs.stride
+
+
+FORECAST = Forecast()
+
+
+class ForecastBench(Bench[HasTrajectories, ForecastConfig, ForecastContext, data.WindowBatch, Window]):
+    """Trajectories of a dataset, cut into windows to train on, whole to be forecast."""
+
+    def __init__(self, problem: HasTrajectories, dataset: data.Dataset, settings: ForecastConfig) -> None:
+        self.problem, self.settings, self.source = problem, settings, dataset
         self.dataset = {"hash": dataset.digest, "card": dataset.card.model_dump(mode="json")}
-        longest = config.history * max(config.strides) + 1
-        if longest > dataset.card.frames:
+        frames = dataset.card.frames
+        longest = settings.history * max(settings.strides) + 1
+        if longest > frames:
             raise ConfigError(
                 "the trajectories are too short for this history and stride",
-                got=f"history {config.history}, strides {config.strides}, {dataset.card.frames} frames",
+                got=f"history {settings.history}, strides {settings.strides}, {frames} frames",
                 expected=f"at least {longest} frames",
                 fix="Lower task.history or task.strides, or raise `frames` in the dataset card.",
             )
-        self.examples = ForecastExamples(dataset, config)
+        self.context = ForecastContext(
+            grid=dataset.grid,
+            statistics=dataset.statistics,
+            history=settings.history,
+            dt=dataset.card.dt,
+            steps=frames - settings.history,
+            time_units=dataset.layout.about.time_units,
+        )
+        self.examples = ForecastExamples(dataset, settings)
+        split = dataset.split("test")
+        first = split.good[:1]
+        states = _from_start(split, first, settings.history)
+        self.example = Window(
+            states, split.parameters[first], torch.ones(1), 1, (settings.history - 1) * dataset.card.dt
+        )
 
-    @classmethod
-    def prepare(
-        cls, problem: Problem, preset: str, config: Config, *, progress: Progress | None = None, workers: int = 1
-    ) -> "Forecast":
-        """Generate what is missing of the preset's dataset and open it."""
-        assert isinstance(config, ForecastConfig)
-        return cls(data.generate(problem, preset, workers=workers, progress=progress or SilentProgress()), config)
-
-    def validate(self, solver: Solver, module: nn.Module) -> float:
+    def validate(self, solver: AnySolver, module: nn.Module) -> float:
         """Mean relative L2 error of rollouts from the first frames of the validation trajectories."""
         errors = [
             metrics.relative_l2(predicted, true) for _, predicted, true in self._rollouts(solver, module, "valid")
         ]
         return float(torch.cat(errors).nan_to_num(nan=float("inf")).mean())
 
-    def examine(self, solver: Solver, module: nn.Module) -> Examination:
+    def examine(self, solver: AnySolver, module: nn.Module) -> Examination:
         """Errors of every single step and of rollouts from frame 0 on the test split, by every metric."""
         one_step = [_measure(p, t) for p, t in self._single_steps(solver, module)]
         rollouts, seconds = [], []
@@ -95,54 +162,12 @@ class Forecast(Task):
         split = self.source.split("test")
         kept = split.good
         states = _from_start(split, kept, self.source.card.frames)
-        arrays = self._fields(states)
-        for i, parameter in enumerate(self.problem.parameters):
-            words = {"units": parameter.units, "long_name": parameter.long_name}
-            arrays[parameter.name] = ("sample", split.parameters[kept, i].numpy(), words)
-        coords: dict[str, Any] = {axis.name: (axis.name, axis.points().numpy()) for axis in self.grid.axes}
-        coords["time"] = self._times(0, self.source.card.frames)
+        arrays = labelled_frames(self.problem, self.context.grid, states)
+        arrays |= labelled_parameters(self.problem, split.parameters[kept])
+        coords = _coords(self.context, self.context.dt * np.arange(self.source.card.frames))
         return xarray.Dataset(arrays, coords, {"history": self.settings.history, "problem": self.problem.name})
 
-    def sample(self) -> Window:
-        """The context of the first test trajectory, one step to go."""
-        split = self.source.split("test")
-        first = split.good[:1]
-        return Window(_from_start(split, first, self.settings.history), split.parameters[first], torch.ones(1), 1)
-
-    def arguments(self) -> tuple[Tensor, ...]:
-        """Context, parameters and stride: what a `Stepper` maps to the next frame."""
-        return self.sample()[:3]
-
-    def read_inputs(self, path: Path, steps: int | None) -> Window:
-        """Context frames and parameters from a user's NetCDF file."""
-        steps = steps or self._rollout_steps
-        return read_window(path, self.problem, self.grid, self.settings.history, steps, self.source.card.dt)
-
-    def describe(self, inputs: Window, prediction: Prediction) -> xarray.Dataset:
-        """A prediction as named fields with units; its times continue those of the inputs."""
-        arrays = self._fields(prediction.mean.cpu())
-        if prediction.status is not None:
-            arrays["status"] = ("sample", prediction.status.to(torch.int8).cpu().numpy())
-        coords: dict[str, Any] = {axis.name: (axis.name, axis.points().numpy()) for axis in self.grid.axes}
-        coords["time"] = self._times(1, inputs.steps + 1, inputs.time)
-        return xarray.Dataset(arrays, coords)
-
-    def _times(self, first: int, end: int, origin: float = 0.0) -> tuple[str, np.ndarray, dict[str, str]]:
-        words = {"units": self.source.layout.about.time_units, "long_name": "time"}
-        return "time", origin + self.source.card.dt * np.arange(first, end), words
-
-    @property
-    def _rollout_steps(self) -> int:
-        return self.source.card.frames - self.settings.history
-
-    def _fields(self, states: Tensor) -> dict[str, Any]:
-        dims = ("sample", "time", *self.grid.dims)
-        return {
-            field.name: (dims, states[:, :, i].numpy(), {"units": field.units, "long_name": field.long_name})
-            for i, field in enumerate(self.problem.fields)
-        }
-
-    def explain(self, solver: Solver, module: nn.Module, batch: data.Batch) -> str:
+    def explain(self, solver: AnySolver, module: nn.Module, batch: data.WindowBatch) -> str:
         """Which field of a batch, or of the prediction for it, is not finite."""
         with torch.no_grad():
             predicted = solver.predict(module, Window(batch.inputs, batch.parameters, batch.stride)).mean
@@ -153,13 +178,13 @@ class Forecast(Task):
                 return f"{words} of field {', '.join(names)}"
         return "the loss or its gradient (but no field)"
 
-    def _single_steps(self, solver: Solver, module: nn.Module) -> Iterator[tuple[Tensor, Tensor]]:
+    def _single_steps(self, solver: AnySolver, module: nn.Module) -> Iterator[tuple[Tensor, Tensor]]:
         windows = data.Windows(self.source.split("test"), self.settings.history, 1)
         for rows in torch.arange(len(windows)).split(_ROWS):
             batch = windows.batch(rows)
             yield self._predict(solver, module, Window(batch.inputs, batch.parameters, batch.stride)), batch.targets
 
-    def _rollouts(self, solver: Solver, module: nn.Module, name: str) -> Iterator[tuple[Window, Tensor, Tensor]]:
+    def _rollouts(self, solver: AnySolver, module: nn.Module, name: str) -> Iterator[tuple[Window, Tensor, Tensor]]:
         split, history = self.source.split(name), self.settings.history
         for rows in split.good.split(_ROWS):
             states = _from_start(split, rows, self.source.card.frames)
@@ -169,7 +194,7 @@ class Forecast(Task):
             yield window, self._predict(solver, module, window), states[:, history:]
 
     @staticmethod
-    def _predict(solver: Solver, module: nn.Module, window: Window) -> Tensor:
+    def _predict(solver: AnySolver, module: nn.Module, window: Window) -> Tensor:
         device = next((t.device for t in (*module.parameters(), *module.buffers())), torch.device("cpu"))
         moved = (window.states.to(device), window.parameters.to(device), window.stride.to(device))
         return solver.predict(module, Window(*moved, window.steps)).mean.cpu()
@@ -178,20 +203,30 @@ class Forecast(Task):
         named = {p.name: parameters[:, i].double() for i, p in enumerate(self.problem.parameters)}
         states = torch.cat([context[:, -1:], predicted], dim=1).double()
         return {
-            invariant.name: metrics.drift(invariant.compute(states, named, self.grid))[:, -1].abs()
+            invariant.name: metrics.drift(invariant.compute(states, named, self.context.grid))[:, -1].abs()
             for invariant in self.problem.invariants
         }
 
     def _arrays(self, predicted: Tensor, curves: dict[str, Tensor]) -> xarray.Dataset:
-        arrays = self._fields(predicted)
+        arrays = labelled_frames(self.problem, self.context.grid, predicted)
         for name in ("relative_l2", "vrmse"):
             curve = curves[name]
             arrays[name] = (("sample", "time", "field")[: curve.ndim], curve.numpy())
+        times = self.context.dt * np.arange(self.settings.history, self.source.card.frames)
         coords = {
-            "time": self._times(self.settings.history, self.source.card.frames),
+            "time": _time(self.context, times),
             "field": ("field", [field.name for field in self.problem.fields]),
         }
         return xarray.Dataset(arrays, coords)
+
+
+def _time(context: ForecastContext, times: np.ndarray) -> tuple[str, np.ndarray, dict[str, str]]:
+    return "time", times, {"units": context.time_units, "long_name": "time"}
+
+
+def _coords(context: ForecastContext, times: np.ndarray) -> dict[str, Any]:
+    axes = {axis.name: (axis.name, axis.points().numpy()) for axis in context.grid.axes}
+    return axes | {"time": _time(context, times)}
 
 
 def _from_start(split: data.Split, rows: Tensor, length: int) -> Tensor:

@@ -1,8 +1,26 @@
 """Paths of stochastic differential equations."""
 
+from sciml.tasks.paths._card import PathsCard as PathsCard
 from sciml.tasks.paths._data import PathBatch as PathBatch
 from sciml.tasks.paths._data import PathInputs as PathInputs
 from sciml.tasks.paths._data import PathsConfig as PathsConfig
+from sciml.tasks.paths._data import PathsContext as PathsContext
+from sciml.tasks.paths._solver import PathsSolver as PathsSolver
+from sciml.tasks.paths._task import PATHS as PATHS
 from sciml.tasks.paths._task import Paths as Paths
+from sciml.tasks.paths._task import PathsBench as PathsBench
 
-__all__ = ["PathBatch", "PathInputs", "Paths", "PathsConfig"]
+TASKS = (PATHS,)
+
+__all__ = [
+    "PATHS",
+    "TASKS",
+    "PathBatch",
+    "PathInputs",
+    "Paths",
+    "PathsBench",
+    "PathsCard",
+    "PathsConfig",
+    "PathsContext",
+    "PathsSolver",
+]

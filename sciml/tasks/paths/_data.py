@@ -1,11 +1,13 @@
 """What learning a stochastic differential equation from the moments of its paths trains on and asks."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
+import numpy as np
 import pydantic
 import torch
+import xarray
 from jaxtyping import Float
 from torch import Tensor
 
@@ -15,18 +17,35 @@ from sciml.core.capabilities import Diffuses
 from sciml.core.config import Config
 from sciml.core.errors import DataError, UnsupportedError, UserError
 from sciml.core.problem import Problem
+from sciml.core.tensors import TensorField
 from sciml.tasks._in_memory import column
 from sciml.tasks._inputs import open_inputs, read_times
+from sciml.tasks.paths._card import PathsCard
+from sciml.train import Context
 
 SHOWN = 20
 """Reference or predicted paths that are kept for the report."""
+
+SEED = "seed"
+"""Attribute of a file of inputs that chooses the noise."""
 
 
 class PathsConfig(Config):
     """How a stochastic equation is examined; ``train.batch_size`` is the number of paths in a training step."""
 
-    examined: int = pydantic.Field(1000, ge=2)
+    examined: int = pydantic.Field(default=1000, ge=2)
     """Paths that are predicted in validation and on the test split; their number limits how small an error can be."""
+
+
+class PathsContext(Context):
+    """What a solver of stochastic equations must know of its data."""
+
+    times: TensorField
+    """At which reference paths are compared, the start included, float32."""
+    time_units: str
+    """Units of `times`."""
+    seed: int
+    """Of the noise of predictions that name none."""
 
 
 class PathInputs(NamedTuple):
@@ -46,7 +65,7 @@ class PathInputs(NamedTuple):
 
 
 @dataclass(frozen=True)
-class PathBatch:
+class PathBatch(data.Batch):
     """Paths to be made in one step of training, and what their moments should be.
 
     Fields:
@@ -56,26 +75,19 @@ class PathBatch:
         seed: of the noise, another one in every step.
     """
 
+    shared: ClassVar[frozenset[str]] = frozenset({"times", "mean", "variance", "seed"})
+
     start: Float[Tensor, "batch channel"]
     times: Float[Tensor, " time"]
     mean: Float[Tensor, "time channel"]
     variance: Float[Tensor, "time channel"]
     seed: int
 
-    def to(self, device: torch.device | str) -> "PathBatch":
-        """The same batch on another device."""
-        tensors = {name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)}
-        return replace(self, **tensors)
-
-    def rows(self, rows: slice) -> "PathBatch":
-        """A part of the paths (the share of one process or one accumulation step), with noise of its own."""
+    def _part(self, rows: slice) -> dict[str, object]:
+        """A part of the paths has noise of its own."""
         first, last, _ = rows.indices(len(self))
         whole = (first, last) == (0, len(self))
-        seed = self.seed if whole else rng.derive(self.seed, "rows", first)
-        return replace(self, start=self.start[rows], seed=seed)
-
-    def __len__(self) -> int:
-        return len(self.start)
+        return super()._part(rows) | {"seed": self.seed if whole else rng.derive(self.seed, "rows", first)}
 
 
 class Moments(NamedTuple):
@@ -114,8 +126,7 @@ class PathReference:
     Raises: UnsupportedError for parameters that have a range.
     """
 
-    def __init__(self, problem: Problem, card: data.PathsCard) -> None:
-        assert isinstance(problem, Diffuses)
+    def __init__(self, problem: Diffuses, card: PathsCard) -> None:
         if loose := [entry.name for entry in problem.parameters if entry.low != entry.high]:
             raise UnsupportedError(
                 f"paths of problem {problem.name!r} have no common moments, since its parameters vary",
@@ -142,7 +153,6 @@ class PathReference:
     def paths(self, split: str) -> Float[Tensor, "path time channel"]:
         """The reference paths of a split, each split with noise of its own, on one thread."""
         problem = self.problem
-        assert isinstance(problem, Diffuses)
         fixed = {entry.name: entry.low for entry in problem.parameters}
 
         def given(state: Tensor) -> dict[str, Tensor]:
@@ -180,26 +190,32 @@ class PathExamples:
         return PathBatch(start, self.reference.times.float(), found.mean.float(), found.variance.float(), seed)
 
 
-def read_path_inputs(
-    path: Path, problem: Problem, steps: int | None, stored: Float[Tensor, " time"], seed: int
-) -> PathInputs:
+def read_path_inputs(path: Path, problem: Problem, context: PathsContext, steps: int | None) -> PathInputs:
     """Starts of paths from a user's NetCDF file.
 
     Arguments:
         path: a file with one variable per field on ``sample`` (``sample`` may be missing for a single path). A
-            coordinate ``time`` says when states are asked for, the start first.
+            coordinate ``time`` says when states are asked for, the start first; an attribute ``seed`` of the whole
+            file, an integer, chooses the noise.
         problem: what the fields are called.
+        context: the times and the seed of a file that has none.
         steps: how many times after the start; None for all.
-        stored: the times the run was trained on, used if the file has none.
-        seed: of the noise.
 
     Raises: DataError for a file that cannot be read or does not fit.
     """
-    source = open_inputs(path, problem, "starts of paths")
+    names, also = [field.name for field in problem.fields], {"time": context.time_units}
+    source = open_inputs(path, problem, "starts of paths", names, also=also)
     start = torch.stack([column(path, source[field.name]) for field in problem.fields], dim=1)
     times = read_times(path, source)
-    times = stored if times is None else times
+    times = context.times if times is None else times
     if steps is not None and len(times) <= steps:
         raise DataError(f"{path} has fewer times than steps asked for", got=f"{len(times)} times and {steps} steps",
                         fix="Ask for fewer steps, or give a coordinate `time` with more.")  # fmt: skip
-    return PathInputs(start, times if steps is None else times[: steps + 1], seed)
+    return PathInputs(start, times if steps is None else times[: steps + 1], _seed(path, source, context))
+
+
+def _seed(path: Path, source: xarray.Dataset, context: PathsContext) -> int:
+    seed = source.attrs.get(SEED, context.seed)
+    if not isinstance(seed, int | np.integer) or seed < 0:
+        raise DataError(f"the attribute {SEED} of {path} is no seed", got=repr(seed), expected="an integer, 0 or more")
+    return int(seed)

@@ -1,8 +1,8 @@
 """Learning a stochastic differential equation from moments: examples, validation and examination."""
 
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import torch
 import xarray
 from torch import Tensor, nn
@@ -10,15 +10,17 @@ from torch import Tensor, nn
 from sciml import data
 from sciml.core import rng
 from sciml.core.capabilities import Diffuses
-from sciml.core.config import Config
-from sciml.core.problem import Problem
 from sciml.core.progress import Progress
 from sciml.core.status import count
-from sciml.core.types import Grid, Prediction
+from sciml.core.types import Prediction
 from sciml.tasks._cost import cost_of, predict_on, prediction_seconds
-from sciml.tasks._in_memory import card_for
+from sciml.tasks._in_memory import card_for, labelled_table
+from sciml.tasks._inputs import halved
+from sciml.tasks._labels import Labelled
 from sciml.tasks._no_space import bad_fields, finite_mean, labelled_fields, labelled_outcome, status_of
+from sciml.tasks.paths._card import PathsCard
 from sciml.tasks.paths._data import (
+    SEED,
     SHOWN,
     Moments,
     PathBatch,
@@ -26,13 +28,16 @@ from sciml.tasks.paths._data import (
     PathInputs,
     PathReference,
     PathsConfig,
+    PathsContext,
     moments_of_paths,
     read_path_inputs,
 )
-from sciml.train import Examination, Solver, Task
+from sciml.tasks.paths._metrics import METRICS
+from sciml.tasks.paths.view import VIEW
+from sciml.train import AnySolver, Bench, Examination, Task
 
 
-class Paths(Task):
+class Paths(Task[Diffuses, PathsConfig, PathsContext, PathBatch, PathInputs]):
     """Learn drift and diffusion from the mean and variance of paths over time; be judged on the same moments.
 
     The moments of every split come from reference paths of its own (`sciml.reference.ito_paths`), made in memory. What
@@ -47,32 +52,78 @@ class Paths(Task):
     """
 
     key = "paths"
+    title = "Moments of random paths"
+    shared = frozenset({"times"})
     capability = Diffuses
+    card = PathsCard
     config = PathsConfig
+    context = PathsContext
+    metrics = METRICS
+    view = VIEW
 
-    def __init__(self, problem: Problem, card: data.PathsCard, config: PathsConfig) -> None:
-        self.problem, self.settings, self.grid, self.card = problem, config, Grid(), card
+    def prepare(
+        self,
+        problem: Diffuses,
+        preset: str,
+        settings: PathsConfig,
+        *,
+        progress: Progress | None = None,
+        workers: int = 1,
+    ) -> "PathsBench":
+        """Make the reference paths of the training split; those of the others are made when they are needed."""
+        return PathsBench(problem, card_for(problem, preset, Diffuses, PathsCard), settings)
+
+    def inputs(self, batch: PathBatch) -> PathInputs:
+        """The paths of a batch, along its noise."""
+        return PathInputs(batch.start, batch.times, batch.seed)
+
+    def read_inputs(self, path: Path, problem: Diffuses, context: PathsContext, steps: int | None) -> PathInputs:
+        """Starts and perhaps times from a user's NetCDF file."""
+        return read_path_inputs(path, problem, context, steps)
+
+    def write_inputs(self, inputs: PathInputs, problem: Diffuses, context: PathsContext) -> xarray.Dataset:
+        """Starts, times and the seed."""
+        arrays = labelled_table(problem, inputs.start.cpu())
+        return xarray.Dataset(arrays, {"time": _time(inputs.times, context)}, {SEED: inputs.seed})
+
+    def describe(
+        self, inputs: PathInputs, prediction: Prediction, problem: Diffuses, context: PathsContext
+    ) -> xarray.Dataset:
+        """The paths as named fields with units at the times asked for, the start included."""
+        arrays = labelled_fields(problem, prediction.mean.cpu()) | labelled_outcome(prediction)
+        return xarray.Dataset(arrays, {"time": _time(inputs.times, context)})
+
+    def refine(self, inputs: PathInputs) -> tuple[PathInputs, slice] | None:
+        """A time between any two, along the same noise."""
+        return inputs._replace(times=halved(inputs.times)), slice(None, None, 2)
+
+
+PATHS = Paths()
+
+
+class PathsBench(Bench[Diffuses, PathsConfig, PathsContext, PathBatch, PathInputs]):
+    """The moments of reference paths of a problem, of three splits."""
+
+    def __init__(self, problem: Diffuses, card: PathsCard, settings: PathsConfig) -> None:
+        self.problem, self.settings, self.card = problem, settings, card
         self.reference = PathReference(problem, card)
         self.dataset = {"hash": data.samples_digest(problem, card), "card": card.model_dump(mode="json")}
         self.examples = PathExamples(self.reference)
-        self.statistics = _statistics(self.reference["train"])
-        self.time_units = data.read_card(problem).time_units
+        self.context = PathsContext(
+            times=self.reference.times.float(),
+            time_units=data.read_card(problem).time_units,
+            seed=self._seed("file"),
+        )
+        inputs = self._inputs("test")
+        self.example = inputs._replace(start=inputs.start[:1], times=inputs.times[:2])
 
-    @classmethod
-    def prepare(
-        cls, problem: Problem, preset: str, config: Config, *, progress: Progress | None = None, workers: int = 1
-    ) -> "Paths":
-        """Make the reference paths of the training split; those of the others are made when they are needed."""
-        assert isinstance(config, PathsConfig)
-        return cls(problem, card_for(problem, preset, Diffuses, data.PathsCard), config)
-
-    def validate(self, solver: Solver, module: nn.Module) -> float:
+    def validate(self, solver: AnySolver, module: nn.Module) -> float:
         """The loss of the moments against those of the validation split, always with the same seed."""
         predicted = moments_of_paths(predict_on(solver, module, self._inputs("valid")).mean)
-        return finite_mean(sum(_squares(predicted, self.reference["valid"])))
+        return finite_mean(torch.stack(_squares(predicted, self.reference["valid"])).sum())
 
-    def examine(self, solver: Solver, module: nn.Module) -> Examination:
-        """The metrics above, the moments over time and a few paths."""
+    def examine(self, solver: AnySolver, module: nn.Module) -> Examination:
+        """The task's metrics, the moments over time and a few paths."""
         inputs, true = self._inputs("test"), self.reference["test"]
         prediction = predict_on(solver, module, inputs)
         predicted = moments_of_paths(prediction.mean)
@@ -95,21 +146,7 @@ class Paths(Task):
         """The moments of the test split over time and a few reference paths."""
         return self._arrays(self.reference["test"]).assign_attrs({"problem": self.problem.name})
 
-    def sample(self) -> PathInputs:
-        """One path from the start to the first time after it."""
-        inputs = self._inputs("test")
-        return inputs._replace(start=inputs.start[:1], times=inputs.times[:2])
-
-    def read_inputs(self, path: Path, steps: int | None) -> PathInputs:
-        """Starts and perhaps times from a user's NetCDF file."""
-        return read_path_inputs(path, self.problem, steps, self.reference.times.float(), self._seed("file"))
-
-    def describe(self, inputs: PathInputs, prediction: Prediction) -> xarray.Dataset:
-        """The paths as named fields with units at the times asked for, the start included."""
-        arrays = labelled_fields(self.problem, prediction.mean.cpu()) | labelled_outcome(prediction)
-        return xarray.Dataset(arrays, {"time": self._time(inputs.times)})
-
-    def explain(self, solver: Solver, module: nn.Module, batch: PathBatch) -> str:
+    def explain(self, solver: AnySolver, module: nn.Module, batch: PathBatch) -> str:
         """Which field of the paths predicted for a batch is not finite."""
         with torch.no_grad():
             predicted = solver.predict(module, PathInputs(batch.start, batch.times, batch.seed)).mean
@@ -125,7 +162,7 @@ class Paths(Task):
         return rng.derive(self.card.seed, self.problem.name, "prediction", purpose)
 
     def _arrays(self, moments: Moments) -> xarray.Dataset:
-        arrays: dict[str, Any] = {}
+        arrays: Labelled = {}
         for i, field in enumerate(self.problem.fields):
             for name, values, units in (
                 ("mean", moments.mean, field.units),
@@ -135,20 +172,13 @@ class Paths(Task):
                 arrays[f"{field.name}_{name}"] = ("time", values[:, i].numpy(), words)
             words = {"units": field.units, "long_name": field.long_name}
             arrays[field.name] = (("path", "time"), moments.paths[:SHOWN, :, i].numpy(), words)
-        return xarray.Dataset(arrays, {"time": self._time(self.reference.times)})
+        return xarray.Dataset(arrays, {"time": _time(self.reference.times, self.context)})
 
-    def _time(self, times: Tensor) -> Any:
-        return "time", times.cpu().double().numpy(), {"units": self.time_units, "long_name": "time"}
+
+def _time(times: Tensor, context: PathsContext) -> tuple[str, np.ndarray, dict[str, str]]:
+    return "time", times.cpu().double().numpy(), {"units": context.time_units, "long_name": "time"}
 
 
 def _squares(predicted: Moments, true: Moments) -> tuple[Tensor, Tensor]:
     """Summed squared errors of mean and variance."""
     return (predicted.mean - true.mean).square().sum(), (predicted.variance - true.variance).square().sum()
-
-
-def _statistics(moments: Moments) -> data.Statistics:
-    """Mean and standard deviation of every channel over paths and times, from the moments of each time."""
-    mean = moments.mean.mean(0)
-    spread = (moments.variance.mean(0) + (moments.mean - mean).square().mean(0)).sqrt()
-    std = torch.where(spread > 1e-12 * mean.abs(), spread, 1.0)
-    return data.Statistics(mean.float(), std.float(), torch.zeros(0), torch.zeros(0))

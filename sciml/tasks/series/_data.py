@@ -1,8 +1,8 @@
 """What learning from sparsely observed series trains on and asks."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import pydantic
 import torch
@@ -14,19 +14,34 @@ from sciml.core import rng
 from sciml.core.config import Config
 from sciml.core.errors import ConfigError, DataError
 from sciml.core.problem import Problem
+from sciml.core.tensors import TensorField
 from sciml.tasks._inputs import numbers, open_inputs, parameter_columns, read_times, shape_words
 from sciml.tasks._no_space import good_parameters, good_states, stored_times
+from sciml.train import Context
 
 
 class SeriesConfig(Config):
     """What a solver sees of a series, and what it must say."""
 
-    observed: float = pydantic.Field(0.3, gt=0, le=1)
+    observed: float = pydantic.Field(default=0.3, gt=0, le=1)
     """Share of the times up to the horizon that are observed, one at least; which ones is drawn per series."""
-    horizon: float = pydantic.Field(0.75, gt=0, le=1)
+    horizon: float = pydantic.Field(default=0.75, gt=0, le=1)
     """Share of the time span within which observations lie; what comes later is extrapolation."""
-    noise: float = pydantic.Field(0.0, ge=0)
+    noise: float = pydantic.Field(default=0.0, ge=0)
     """Standard deviation of the Gaussian error of every observed value, in standard deviations of the field."""
+
+
+class SeriesContext(Context):
+    """What a network of series must know of its data."""
+
+    statistics: data.Statistics
+    """Mean and standard deviation per field and parameter, from the training split."""
+    times: TensorField
+    """Stored times, float32."""
+    dt: float
+    """Physical time between them."""
+    time_units: str = "1"
+    """Units of times."""
 
 
 class Observed(NamedTuple):
@@ -48,7 +63,7 @@ class Observed(NamedTuple):
 
 
 @dataclass(frozen=True)
-class SeriesBatch:
+class SeriesBatch(data.Batch):
     """Observed series and what they really were, in physical units.
 
     Fields:
@@ -56,26 +71,17 @@ class SeriesBatch:
         targets: the reference at every time, without noise, ``batch time channel``.
     """
 
+    shared: ClassVar[frozenset[str]] = frozenset({"times"})
+
     times: Float[Tensor, " time"]
     values: Float[Tensor, "batch time channel"]
     mask: Bool[Tensor, "batch time"]
     targets: Float[Tensor, "batch time channel"]
     parameters: Float[Tensor, "batch parameter"]
 
-    def to(self, device: torch.device | str) -> "SeriesBatch":
-        """The same batch on another device."""
-        return SeriesBatch(**{name: value.to(device) for name, value in vars(self).items()})
-
-    def rows(self, rows: slice) -> "SeriesBatch":
-        """A part of the batch (the share of one process or one accumulation step)."""
-        return replace(self, **{name: value[rows] for name, value in vars(self).items() if name != "times"})
-
     def inputs(self, tolerance: float | None = None) -> Observed:
         """What the solver sees of the batch."""
         return Observed(self.times, self.values, self.mask, self.parameters, tolerance)
-
-    def __len__(self) -> int:
-        return len(self.values)
 
 
 class SeriesExamples:
@@ -120,9 +126,7 @@ def within_horizon(frames: int, horizon: float) -> Bool[Tensor, " time"]:
     return within
 
 
-def read_observed(
-    path: Path, problem: Problem, steps: int | None, dt: float, stored: Float[Tensor, " time"]
-) -> Observed:
+def read_observed(path: Path, problem: Problem, context: SeriesContext, steps: int | None) -> Observed:
     """Observed series from a user's NetCDF file.
 
     Arguments:
@@ -130,13 +134,12 @@ def read_observed(
             NaN where nothing was observed, and one per parameter on ``sample`` (or a scalar). Its coordinate ``time``
             may be left out by a file that has the stored number of times.
         problem: what the fields and parameters are called.
-        steps: further times to predict, `dt` apart, after the last one of the file; None for none.
-        dt: physical time between stored frames.
-        stored: the times of the data the run was trained on.
+        context: the times of the data the run was trained on.
+        steps: further times to predict, as far apart as those, after the last one of the file; None for none.
 
     Raises: DataError for a file that cannot be read or does not fit.
     """
-    source = open_inputs(path, problem, "observed series")
+    source = open_inputs(path, problem, "observed series", also={"time": context.time_units})
     columns = []
     for field in problem.fields:
         array = source[field.name]
@@ -147,7 +150,7 @@ def read_observed(
             )
         columns.append(numbers(path, array.transpose("sample", "time")))
     values = torch.stack(columns, dim=2)
-    times = read_times(path, source)
+    times, stored = read_times(path, source), context.times
     if times is None and values.shape[1] != len(stored):
         raise DataError(f"{path} does not say when its values were observed", got=f"{values.shape[1]} values in time",
                         expected=f"a coordinate time, or {len(stored)} values at the stored times")  # fmt: skip
@@ -155,7 +158,7 @@ def read_observed(
     parameters = parameter_columns(path, source, problem, len(values))
     mask = _seen(path, problem, values)
     if steps:
-        times = torch.cat([times, times[-1] + dt * torch.arange(1, steps + 1)])
+        times = torch.cat([times, times[-1] + context.dt * torch.arange(1, steps + 1)])
         values = torch.cat([values, values.new_full((len(values), steps, values.shape[2]), torch.nan)], dim=1)
         mask = torch.cat([mask, mask.new_zeros(len(mask), steps)], dim=1)
     return Observed(times, torch.where(mask[:, :, None], values, 0.0), mask, parameters)

@@ -7,29 +7,39 @@ import xarray
 from torch import nn
 
 from sciml import data
-from sciml.core.capabilities import Evolves
-from sciml.core.config import Config
-from sciml.core.problem import Problem
+from sciml.core.capabilities import HasTrajectories
 from sciml.core.progress import Progress
 from sciml.core.status import count
 from sciml.core.types import Prediction
 from sciml.tasks._cost import cost_of, predict_on, prediction_seconds
+from sciml.tasks._inputs import halved
+from sciml.tasks._labels import labelled_parameters
 from sciml.tasks._no_space import (
     bad_fields,
     finite_mean,
     labelled_fields,
     labelled_outcome,
-    labelled_parameters,
     open_trajectories,
     relative_error,
     status_of,
+    stored_times,
     time_coordinate,
 )
-from sciml.tasks.series._data import Observed, SeriesBatch, SeriesConfig, SeriesExamples, read_observed
-from sciml.train import Examination, Solver, Task
+from sciml.tasks.series._data import (
+    Observed,
+    SeriesBatch,
+    SeriesConfig,
+    SeriesContext,
+    SeriesExamples,
+    read_observed,
+    within_horizon,
+)
+from sciml.tasks.series._metrics import METRICS
+from sciml.tasks.series.view import VIEW
+from sciml.train import AnySolver, Bench, Examination, Task
 
 
-class Series(Task):
+class Series(Task[HasTrajectories, SeriesConfig, SeriesContext, SeriesBatch, Observed]):
     """Learn from a few observations of a series what it was at every time, and how it goes on.
 
     In training, every batch observes its series at other times; the series of validation and test are observed at times
@@ -41,33 +51,87 @@ class Series(Task):
     """
 
     key = "series"
-    capability = Evolves
+    title = "Sparse series to complete and continue"
+    capability = HasTrajectories
+    card = data.PresetCard
     config = SeriesConfig
+    context = SeriesContext
+    metrics = METRICS
+    view = VIEW
+    shared = frozenset({"times"})
 
-    def __init__(self, dataset: data.Dataset, config: SeriesConfig) -> None:
-        self.problem, self.grid, self.statistics = dataset.problem, dataset.grid, dataset.statistics
-        self.source, self.settings = dataset, config
-        self.dataset = {"hash": dataset.digest, "card": dataset.card.model_dump(mode="json")}
-        self.examples = SeriesExamples(dataset, config, "train")
-
-    @classmethod
     def prepare(
-        cls, problem: Problem, preset: str, config: Config, *, progress: Progress | None = None, workers: int = 1
-    ) -> "Series":
+        self,
+        problem: HasTrajectories,
+        preset: str,
+        settings: SeriesConfig,
+        *,
+        progress: Progress | None = None,
+        workers: int = 1,
+    ) -> "SeriesBench":
         """Generate what is missing of the preset's dataset and open it."""
-        assert isinstance(config, SeriesConfig)
-        return cls(open_trajectories(problem, preset, progress=progress, workers=workers), config)
+        dataset = open_trajectories(problem, preset, progress=progress, workers=workers)
+        return SeriesBench(problem, dataset, settings)
 
-    def validate(self, solver: Solver, module: nn.Module) -> float:
+    def inputs(self, batch: SeriesBatch) -> Observed:
+        """What was observed of every series, asked for at all times."""
+        return batch.inputs()
+
+    def read_inputs(self, path: Path, problem: HasTrajectories, context: SeriesContext, steps: int | None) -> Observed:
+        """Observed series from a user's NetCDF file, NaN where nothing was observed."""
+        return read_observed(path, problem, context, steps)
+
+    def write_inputs(self, inputs: Observed, problem: HasTrajectories, context: SeriesContext) -> xarray.Dataset:
+        """The observed values, NaN where nothing was observed, the parameters, and the times asked for."""
+        seen = torch.where(inputs.mask[:, :, None], inputs.values, torch.nan).cpu()
+        arrays = labelled_fields(problem, seen) | labelled_parameters(problem, inputs.parameters.cpu())
+        return xarray.Dataset(arrays, {"time": time_coordinate(inputs.times, context.time_units)})
+
+    def describe(
+        self, inputs: Observed, prediction: Prediction, problem: HasTrajectories, context: SeriesContext
+    ) -> xarray.Dataset:
+        """A prediction as named fields with units at the times asked for."""
+        arrays = labelled_fields(problem, prediction.mean.cpu()) | labelled_outcome(prediction)
+        return xarray.Dataset(arrays, {"time": time_coordinate(inputs.times, context.time_units)})
+
+    def refine(self, inputs: Observed) -> tuple[Observed, slice] | None:
+        """A time between any two, at which nothing was observed."""
+        times, old = halved(inputs.times), slice(None, None, 2)
+        values = inputs.values.new_zeros(len(inputs.values), len(times), inputs.values.shape[2])
+        mask = inputs.mask.new_zeros(len(inputs.mask), len(times))
+        values[:, old], mask[:, old] = inputs.values, inputs.mask
+        return inputs._replace(times=times, values=values, mask=mask), old
+
+
+SERIES = Series()
+
+
+class SeriesBench(Bench[HasTrajectories, SeriesConfig, SeriesContext, SeriesBatch, Observed]):
+    """Trajectories of a dataset, of which a few values are observed."""
+
+    def __init__(self, problem: HasTrajectories, dataset: data.Dataset, settings: SeriesConfig) -> None:
+        self.problem, self.settings, self.source = problem, settings, dataset
+        self.dataset = {"hash": dataset.digest, "card": dataset.card.model_dump(mode="json")}
+        self.context = SeriesContext(
+            statistics=dataset.statistics,
+            times=stored_times(dataset),
+            dt=dataset.card.dt,
+            time_units=dataset.layout.about.time_units,
+        )
+        self.examples = SeriesExamples(dataset, settings, "train")
+        self.within = within_horizon(dataset.card.frames, settings.horizon)
+        self.example = self._observed("test").rows(slice(0, 1)).inputs()
+
+    def validate(self, solver: AnySolver, module: nn.Module) -> float:
         """Mean squared error of the validation series at all times, in variances of each field."""
         batch = self._observed("valid")
         return finite_mean(self._squares(predict_on(solver, module, batch.inputs()), batch))
 
-    def examine(self, solver: Solver, module: nn.Module) -> Examination:
+    def examine(self, solver: AnySolver, module: nn.Module) -> Examination:
         """The metrics above and the predicted series at all times."""
         batch = self._observed("test")
         prediction = predict_on(solver, module, batch.inputs())
-        squares, within = self._squares(prediction, batch), self.examples.within
+        squares, within = self._squares(prediction, batch), self.within
         scores = {"interpolation/rmse": float(squares[:, within].mean().sqrt())}
         if not within.all():
             scores["extrapolation/rmse"] = float(squares[:, ~within].mean().sqrt())
@@ -80,7 +144,7 @@ class Series(Task):
                 "relative_l2": (("sample", "time"), relative_error(prediction.mean, batch.targets).numpy()),
                 **labelled_outcome(prediction),
             },
-            {"time": time_coordinate(self.source, batch.times)},
+            {"time": time_coordinate(batch.times, self.context.time_units)},
         )
         return Examination(scores, arrays, seconds / squares[:, :, 0].numel(), count(status_of(prediction).tolist()))
 
@@ -94,23 +158,10 @@ class Series(Task):
             arrays[f"observed_{name}"] = (dims, values, words | {"long_name": f"observed {words['long_name']}", **role})
         mask = batch.mask.to(torch.int8).numpy()
         arrays["mask"] = (("sample", "time"), mask, {"long_name": "1 where observed", **role})
-        coords = {"time": time_coordinate(self.source, self.source.layout.times)}
+        coords = {"time": time_coordinate(self.source.layout.times, self.context.time_units)}
         return xarray.Dataset(arrays, coords, {"history": 0, "problem": self.problem.name})
 
-    def sample(self) -> Observed:
-        """The first test series."""
-        return self._observed("test").rows(slice(0, 1)).inputs()
-
-    def read_inputs(self, path: Path, steps: int | None) -> Observed:
-        """Observed series from a user's NetCDF file, NaN where nothing was observed."""
-        return read_observed(path, self.problem, steps, self.source.card.dt, self.examples.times)
-
-    def describe(self, inputs: Observed, prediction: Prediction) -> xarray.Dataset:
-        """A prediction as named fields with units at the times asked for."""
-        arrays = labelled_fields(self.problem, prediction.mean.cpu()) | labelled_outcome(prediction)
-        return xarray.Dataset(arrays, {"time": time_coordinate(self.source, inputs.times)})
-
-    def explain(self, solver: Solver, module: nn.Module, batch: SeriesBatch) -> str:
+    def explain(self, solver: AnySolver, module: nn.Module, batch: SeriesBatch) -> str:
         """Which field of a batch, or of the prediction for it, is not finite."""
         for words, states in (("observed values", batch.values), ("target", batch.targets)):
             if names := bad_fields(self.problem, states):
@@ -128,4 +179,4 @@ class Series(Task):
 
     def _squares(self, prediction: Prediction, batch: SeriesBatch) -> torch.Tensor:
         """Squared errors in variances of each field, ``sample time channel``, float64."""
-        return ((prediction.mean - batch.targets) / self.statistics.field_std).double().square()
+        return ((prediction.mean - batch.targets) / self.context.statistics.field_std).double().square()

@@ -2,9 +2,37 @@
 
 from sciml.tasks.trajectories._data import Start as Start
 from sciml.tasks.trajectories._data import TrajectoriesConfig as TrajectoriesConfig
+from sciml.tasks.trajectories._data import TrajectoriesContext as TrajectoriesContext
 from sciml.tasks.trajectories._data import TrajectoryBatch as TrajectoryBatch
 from sciml.tasks.trajectories._data import TrajectoryExamples as TrajectoryExamples
+from sciml.tasks.trajectories._outcome import area_under_curve as area_under_curve
+from sciml.tasks.trajectories._outcome import constraint_scores as constraint_scores
+from sciml.tasks.trajectories._outcome import map_inputs as map_inputs
 from sciml.tasks.trajectories._outcome import named_parameters as named_parameters
+from sciml.tasks.trajectories._outcome import outcome_scores as outcome_scores
+from sciml.tasks.trajectories._outcome import summary_scores as summary_scores
+from sciml.tasks.trajectories._solver import TrajectoriesSolver as TrajectoriesSolver
+from sciml.tasks.trajectories._task import TRAJECTORIES as TRAJECTORIES
 from sciml.tasks.trajectories._task import Trajectories as Trajectories
+from sciml.tasks.trajectories._task import TrajectoriesBench as TrajectoriesBench
 
-__all__ = ["Start", "Trajectories", "TrajectoriesConfig", "TrajectoryBatch", "TrajectoryExamples", "named_parameters"]
+TASKS = (TRAJECTORIES,)
+
+__all__ = [
+    "TASKS",
+    "TRAJECTORIES",
+    "Start",
+    "Trajectories",
+    "TrajectoriesBench",
+    "TrajectoriesConfig",
+    "TrajectoriesContext",
+    "TrajectoriesSolver",
+    "TrajectoryBatch",
+    "TrajectoryExamples",
+    "area_under_curve",
+    "constraint_scores",
+    "map_inputs",
+    "named_parameters",
+    "outcome_scores",
+    "summary_scores",
+]

@@ -1,8 +1,8 @@
 """What learning an ordinary differential equation from trajectories trains on and asks."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import pydantic
 import torch
@@ -16,23 +16,37 @@ from sciml.core.errors import ConfigError, DataError
 from sciml.core.problem import Problem
 from sciml.tasks._inputs import check_finite, numbers, open_inputs, parameter_columns, read_times, shape_words
 from sciml.tasks._no_space import good_parameters, good_states, stored_times
+from sciml.train import Context
 
 
 class TrajectoriesConfig(Config):
     """What a solver that learns the dynamics is trained on."""
 
-    window: int | None = pydantic.Field(10, ge=2)
+    window: int | None = pydantic.Field(default=10, ge=2)
     """Frames of a training example, its start included; None for whole trajectories, which dynamics that depend on
     time itself need."""
-    noise: float = pydantic.Field(0.0, ge=0)
+    noise: float = pydantic.Field(default=0.0, ge=0)
     """Standard deviation of the Gaussian error of every training state, in standard deviations of the field. It is
     drawn once per dataset, as a measurement would be, so that no number of epochs averages it away; validation and test
     are clean."""
-    cases: int | None = pydantic.Field(None, ge=1)
+    cases: int | None = pydantic.Field(default=None, ge=1)
     """Training trajectories that are used, a random subset; None for all. What standardises the fields still comes from
     all of them, and validation and test stay whole."""
-    draw: int = pydantic.Field(0, ge=0)
+    draw: int = pydantic.Field(default=0, ge=0)
     """Which of the random subsets."""
+
+
+class TrajectoriesContext(Context):
+    """What a network of trajectories must know of its data."""
+
+    statistics: data.Statistics
+    """Mean and standard deviation per field and parameter, from the training split."""
+    dt: float
+    """Physical time between stored frames."""
+    frames: int
+    """Stored frames of a trajectory, the usual length of a prediction."""
+    time_units: str = "1"
+    """Units of `dt`."""
 
 
 class Start(NamedTuple):
@@ -52,7 +66,7 @@ class Start(NamedTuple):
 
 
 @dataclass(frozen=True)
-class TrajectoryBatch:
+class TrajectoryBatch(data.Batch):
     """Pieces of trajectories in physical units.
 
     Fields:
@@ -61,6 +75,8 @@ class TrajectoryBatch:
         parameters: physical parameters in declaration order, ``batch parameter``.
         since: time of the first frame, ``batch``; None where it is zero for all.
     """
+
+    shared: ClassVar[frozenset[str]] = frozenset({"times"})
 
     states: Float[Tensor, "batch window channel"]
     times: Float[Tensor, " window"]
@@ -72,19 +88,6 @@ class TrajectoryBatch:
         """Times of the frames by the clock, for dynamics that depend on it."""
         rows = self.times.expand(len(self.states), -1)
         return rows if self.since is None else self.since[:, None] + rows
-
-    def to(self, device: torch.device | str) -> "TrajectoryBatch":
-        """The same batch on another device."""
-        since = None if self.since is None else self.since.to(device)
-        return TrajectoryBatch(self.states.to(device), self.times.to(device), self.parameters.to(device), since)
-
-    def rows(self, rows: slice) -> "TrajectoryBatch":
-        """A part of the batch (the share of one process or one accumulation step)."""
-        since = None if self.since is None else self.since[rows]
-        return replace(self, states=self.states[rows], parameters=self.parameters[rows], since=since)
-
-    def __len__(self) -> int:
-        return len(self.states)
 
 
 class TrajectoryExamples:
@@ -106,7 +109,7 @@ class TrajectoryExamples:
             states = states + config.noise * dataset.statistics.field_std * noise
         parameters = good_parameters(dataset, "train")
         if config.cases is not None:
-            chosen = _subset(len(states), config)
+            chosen = _subset(len(states), config.cases, config.draw)
             states, parameters = states[chosen], parameters[chosen]
         self.states, self.parameters = states, parameters
         self._clock = stored_times(dataset)
@@ -124,20 +127,19 @@ class TrajectoryExamples:
         return TrajectoryBatch(states, self.times, self.parameters[sample], since)
 
 
-def _subset(count: int, config: TrajectoriesConfig) -> Tensor:
+def _subset(count: int, cases: int, draw: int) -> Tensor:
     """Numbers of the trajectories that are used; the first of a larger subset of the same draw are a smaller one."""
-    assert config.cases is not None
-    if config.cases > count:
+    if cases > count:
         raise ConfigError(
-            "there are not so many training trajectories",
-            got=f"task.cases = {config.cases}",
+            f"the dataset has only {count} training trajectories",
+            got=f"task.cases = {cases}",
             expected=f"at most {count}",
             fix="Lower task.cases, or take a larger preset.",
         )
-    return torch.randperm(count, generator=rng.generator(config.draw, "cases"))[: config.cases]
+    return torch.randperm(count, generator=rng.generator(draw, "cases"))[:cases]
 
 
-def read_start(path: Path, problem: Problem, steps: int | None, dt: float, frames: int) -> Start:
+def read_start(path: Path, problem: Problem, context: TrajectoriesContext, steps: int | None) -> Start:
     """Initial states from a user's NetCDF file.
 
     Arguments:
@@ -145,13 +147,13 @@ def read_start(path: Path, problem: Problem, steps: int | None, dt: float, frame
             ``sample time``, of which the first time counts, and one per parameter on ``sample`` (or a scalar). A
             coordinate ``time`` says when the state is asked for; its first value is the time of the initial state.
         problem: what the fields and parameters are called.
-        steps: steps to go; None for as many as the file has times, without times for ``frames - 1``.
-        dt: physical time of a step where the file has no times.
-        frames: stored frames of a trajectory, the default length.
+        context: step and usual length of a trajectory where the file has no times.
+        steps: steps to go; None for as many as the file has times, without times for the usual length.
 
     Raises: DataError for a file that cannot be read or does not fit.
     """
-    source = open_inputs(path, problem, "initial states and parameters")
+    also = {"time": context.time_units}
+    source = open_inputs(path, problem, "initial states and parameters", also=also)
     columns = []
     for field in problem.fields:
         array = source[field.name]
@@ -169,7 +171,7 @@ def read_start(path: Path, problem: Problem, steps: int | None, dt: float, frame
     parameters = parameter_columns(path, source, problem, len(state))
     times = read_times(path, source)
     if times is None:
-        times = dt * torch.arange((steps or frames - 1) + 1)
+        times = context.dt * torch.arange((steps or context.frames - 1) + 1)
     if steps is not None and len(times) <= steps:
         raise DataError(f"{path} has fewer times than steps asked for", got=f"{len(times)} times and {steps} steps",
                         fix="Ask for fewer steps, or leave out the coordinate `time`.")  # fmt: skip

@@ -1,16 +1,16 @@
 """Trajectories that end in one of two ways, are summed up in a few numbers, or must obey constraints: their scores."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from sciml.core.capabilities import Evolves, HasConstraints, HasOutcome, HasSummaries
-from sciml.core.problem import Problem
+from sciml.core.problem import Field, Parameter, Problem
 from sciml.core.rng import generator
 from sciml.core.types import Grid, Params, Prediction
+from sciml.tasks._labels import Labelled
 
 
 def named_parameters(problem: Problem, parameters: Float[Tensor, "sample parameter"]) -> Params:
@@ -19,13 +19,8 @@ def named_parameters(problem: Problem, parameters: Float[Tensor, "sample paramet
     return dict(zip(names, parameters.double().unbind(1), strict=True))
 
 
-def chance_of(problem: Problem, prediction: Prediction, params: Params) -> Float[Tensor, " sample"] | None:
-    """The chance of the outcome that the solver states (``chance`` among its statistics), else that of its states.
-
-    None if the problem has no outcome.
-    """
-    if not isinstance(problem, HasOutcome):
-        return None
+def chance_of(problem: HasOutcome, prediction: Prediction, params: Params) -> Float[Tensor, " sample"]:
+    """The chance of the outcome that the solver states (``chance`` among its statistics), else that of its states."""
     told = prediction.stats.get("chance")
     return problem.chance(prediction.mean.double(), params) if told is None else told.double()
 
@@ -37,9 +32,9 @@ def outcome_scores(
 
     A prediction that is not finite says neither: it is wrong, and ranks as undecided.
     """
-    chance = chance_of(problem, prediction, params)
-    if not isinstance(problem, HasOutcome) or chance is None:
+    if not isinstance(problem, HasOutcome):
         return {}
+    chance = chance_of(problem, prediction, params)
     happened = problem.chance(true.double(), params) > 0.5
     right = ((chance > 0.5) == happened) & chance.isfinite()
     scores = {"outcome/accuracy": float(right.double().mean())}
@@ -87,7 +82,7 @@ def summary_scores(
     return scores
 
 
-def labelled_summaries(problem: Problem, found: Mapping[str, Tensor]) -> dict[str, Any]:
+def labelled_summaries(problem: Problem, found: Mapping[str, Tensor]) -> Labelled:
     """One variable ``summary_<name>`` on ``sample`` per quantity, with units."""
     entries = {entry.name: entry for entry in problem.summaries} if isinstance(problem, HasSummaries) else {}
     return {
@@ -96,11 +91,12 @@ def labelled_summaries(problem: Problem, found: Mapping[str, Tensor]) -> dict[st
     }
 
 
-def labelled_chance(problem: Problem, chance: Float[Tensor, " sample"] | None) -> dict[str, Any]:
+def labelled_chance(problem: Problem, prediction: Prediction, params: Params) -> Labelled:
     """The variable ``chance`` on ``sample``; nothing where there is no outcome."""
-    if chance is None or not isinstance(problem, HasOutcome):
+    if not isinstance(problem, HasOutcome):
         return {}
-    return {"chance": ("sample", chance.numpy(), {"units": "1", "long_name": problem.outcome, "role": "outcome"})}
+    chance = chance_of(problem, prediction, params).cpu().numpy()
+    return {"chance": ("sample", chance, {"units": "1", "long_name": problem.outcome, "role": "outcome"})}
 
 
 def map_inputs(
@@ -123,10 +119,9 @@ def map_inputs(
 
 
 def labelled_map(
-    problem: Problem, parameters: Float[Tensor, "place parameter"], chance: Float[Tensor, " place"], side: int
-) -> dict[str, Any]:
+    problem: HasOutcome, parameters: Float[Tensor, "place parameter"], chance: Float[Tensor, " place"], side: int
+) -> Labelled:
     """The variable ``chance_map`` on the two parameters of the map, which are its coordinates."""
-    assert isinstance(problem, HasOutcome)
     names = [entry.name for entry in problem.parameters]
     first, second = (parameters[:, names.index(name)].view(side, side) for name in problem.outcome_axes)
     entries = {entry.name: entry for entry in problem.parameters}
@@ -138,7 +133,7 @@ def labelled_map(
     }
 
 
-def _words(entry: Any) -> dict[str, str]:
+def _words(entry: Field | Parameter) -> dict[str, str]:
     return {"units": entry.units, "long_name": entry.long_name, "symbol": entry.symbol}
 
 

@@ -1,7 +1,6 @@
 """Learning the dynamics of an ordinary differential equation: examples, validation and examination."""
 
 from pathlib import Path
-from typing import Any
 
 import torch
 import xarray
@@ -9,13 +8,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from sciml import data
-from sciml.core.capabilities import Evolves
-from sciml.core.config import Config
-from sciml.core.problem import Problem
+from sciml.core.capabilities import HasOutcome, HasTrajectories
 from sciml.core.progress import Progress
 from sciml.core.status import count
 from sciml.core.types import Prediction
 from sciml.tasks._cost import cost_of, predict_on, prediction_seconds
+from sciml.tasks._inputs import halved
+from sciml.tasks._labels import Labelled, labelled_parameters
 from sciml.tasks._no_space import (
     bad_fields,
     finite_mean,
@@ -23,7 +22,6 @@ from sciml.tasks._no_space import (
     good_states,
     labelled_fields,
     labelled_outcome,
-    labelled_parameters,
     open_trajectories,
     relative_error,
     status_of,
@@ -31,7 +29,15 @@ from sciml.tasks._no_space import (
     time_coordinate,
     whole_error,
 )
-from sciml.tasks.trajectories._data import Start, TrajectoriesConfig, TrajectoryBatch, TrajectoryExamples, read_start
+from sciml.tasks.trajectories._data import (
+    Start,
+    TrajectoriesConfig,
+    TrajectoriesContext,
+    TrajectoryBatch,
+    TrajectoryExamples,
+    read_start,
+)
+from sciml.tasks.trajectories._metrics import METRICS
 from sciml.tasks.trajectories._outcome import (
     chance_of,
     constraint_scores,
@@ -44,13 +50,14 @@ from sciml.tasks.trajectories._outcome import (
     summaries_of,
     summary_scores,
 )
-from sciml.train import Examination, Solver, Task
+from sciml.tasks.trajectories.view import VIEW
+from sciml.train import AnySolver, Bench, Examination, Task
 
 _MAP = 15
 """Places along each axis of the map of outcomes."""
 
 
-class Trajectories(Task):
+class Trajectories(Task[HasTrajectories, TrajectoriesConfig, TrajectoriesContext, TrajectoryBatch, Start]):
     """Learn u(t_0) -> u(t_0), u(t_1), … on pieces of reference trajectories; be judged on whole ones.
 
     Metrics on the test split, every prediction from the first frame:
@@ -72,24 +79,84 @@ class Trajectories(Task):
     """
 
     key = "trajectories"
-    capability = Evolves
+    title = "Trajectories of ordinary differential equations"
+    capability = HasTrajectories
+    card = data.PresetCard
     config = TrajectoriesConfig
+    context = TrajectoriesContext
+    metrics = METRICS
+    view = VIEW
+    shared = frozenset({"times"})
 
-    def __init__(self, dataset: data.Dataset, config: TrajectoriesConfig) -> None:
-        self.problem, self.grid, self.statistics = dataset.problem, dataset.grid, dataset.statistics
-        self.source, self.settings = dataset, config
-        self.dataset = {"hash": dataset.digest, "card": dataset.card.model_dump(mode="json")}
-        self.examples = TrajectoryExamples(dataset, config)
-
-    @classmethod
     def prepare(
-        cls, problem: Problem, preset: str, config: Config, *, progress: Progress | None = None, workers: int = 1
-    ) -> "Trajectories":
+        self,
+        problem: HasTrajectories,
+        preset: str,
+        settings: TrajectoriesConfig,
+        *,
+        progress: Progress | None = None,
+        workers: int = 1,
+    ) -> "TrajectoriesBench":
         """Generate what is missing of the preset's dataset and open it."""
-        assert isinstance(config, TrajectoriesConfig)
-        return cls(open_trajectories(problem, preset, progress=progress, workers=workers), config)
+        dataset = open_trajectories(problem, preset, progress=progress, workers=workers)
+        return TrajectoriesBench(problem, dataset, settings)
 
-    def validate(self, solver: Solver, module: nn.Module) -> float:
+    def inputs(self, batch: TrajectoryBatch) -> Start:
+        """The first state of every window, asked for at the times of the window."""
+        return Start(batch.states[:, 0], batch.parameters, batch.times)
+
+    def read_inputs(
+        self, path: Path, problem: HasTrajectories, context: TrajectoriesContext, steps: int | None
+    ) -> Start:
+        """Initial states, parameters and perhaps times from a user's NetCDF file."""
+        return read_start(path, problem, context, steps)
+
+    def write_inputs(self, inputs: Start, problem: HasTrajectories, context: TrajectoriesContext) -> xarray.Dataset:
+        """The initial states, the parameters, and the times asked for."""
+        arrays: Labelled = {
+            field.name: ("sample", values.cpu().numpy(), {"units": field.units, "long_name": field.long_name})
+            for field, values in zip(problem.fields, inputs.state.unbind(1), strict=True)
+        }
+        arrays |= labelled_parameters(problem, inputs.parameters.cpu())
+        return xarray.Dataset(arrays, {"time": time_coordinate(inputs.times, context.time_units)})
+
+    def describe(
+        self, inputs: Start, prediction: Prediction, problem: HasTrajectories, context: TrajectoriesContext
+    ) -> xarray.Dataset:
+        """A prediction as named fields with units at the times asked for, the start included."""
+        arrays = labelled_fields(problem, prediction.mean.cpu()) | labelled_outcome(prediction)
+        arrays |= _in_own_terms(problem, inputs, prediction)
+        return xarray.Dataset(arrays, {"time": time_coordinate(inputs.times, context.time_units)})
+
+    def shorten(self, inputs: Start) -> tuple[Start, slice] | None:
+        """The first step alone."""
+        return (inputs._replace(times=inputs.times[:2]), slice(0, 2)) if len(inputs.times) > 2 else None
+
+    def refine(self, inputs: Start) -> tuple[Start, slice] | None:
+        """A time between any two."""
+        return inputs._replace(times=halved(inputs.times)), slice(None, None, 2)
+
+
+TRAJECTORIES = Trajectories()
+
+
+class TrajectoriesBench(Bench[HasTrajectories, TrajectoriesConfig, TrajectoriesContext, TrajectoryBatch, Start]):
+    """Trajectories of a dataset, cut into windows to train on, whole to be predicted."""
+
+    def __init__(self, problem: HasTrajectories, dataset: data.Dataset, settings: TrajectoriesConfig) -> None:
+        self.problem, self.settings, self.source = problem, settings, dataset
+        self.dataset = {"hash": dataset.digest, "card": dataset.card.model_dump(mode="json")}
+        self.context = TrajectoriesContext(
+            statistics=dataset.statistics,
+            dt=dataset.card.dt,
+            frames=dataset.card.frames,
+            time_units=dataset.layout.about.time_units,
+        )
+        self.examples = TrajectoryExamples(dataset, settings)
+        start = self._starts("test")
+        self.example = Start(start.state[:1], start.parameters[:1], start.times[:2])
+
+    def validate(self, solver: AnySolver, module: nn.Module) -> float:
         """Mean relative L2 error of the validation trajectories, each predicted from its first frame.
 
         Where fields have different units it is the mean absolute error in standard deviations of the training data, so
@@ -97,10 +164,10 @@ class Trajectories(Task):
         """
         predicted, true = predict_on(solver, module, self._starts("valid")).mean, good_states(self.source, "valid")
         if len({field.units for field in self.problem.fields}) > 1:
-            return finite_mean(((predicted - true)[:, 1:] / self.statistics.field_std).abs())
+            return finite_mean(((predicted - true)[:, 1:] / self.context.statistics.field_std).abs())
         return finite_mean(whole_error(_errors(predicted, true)))
 
-    def examine(self, solver: Solver, module: nn.Module) -> Examination:
+    def examine(self, solver: AnySolver, module: nn.Module) -> Examination:
         """The metrics above and the predicted trajectories from frame 1 on."""
         inputs, true = self._starts("test"), good_states(self.source, "test")
         parameters = named_parameters(self.problem, inputs.parameters)
@@ -125,10 +192,10 @@ class Trajectories(Task):
                 **labelled_fields(self.problem, prediction.mean[:, 1:]),
                 "relative_l2": (("sample", "time"), curve.numpy()),
                 **labelled_outcome(prediction),
-                **self._in_own_terms(inputs, prediction),
+                **_in_own_terms(self.problem, inputs, prediction),
                 **self._outcome_map(solver, module, inputs),
             },
-            {"time": time_coordinate(self.source, inputs.times[1:])},
+            {"time": time_coordinate(inputs.times[1:], self.context.time_units)},
         )
         each = seconds / (len(true) * (len(inputs.times) - 1))
         return Examination(scores, arrays, each, count(status_of(prediction).tolist()))
@@ -138,33 +205,18 @@ class Trajectories(Task):
         states, parameters = good_states(self.source, "test"), good_parameters(self.source, "test")
         inputs = self._starts("test")
         arrays = labelled_fields(self.problem, states) | labelled_parameters(self.problem, parameters)
-        arrays |= self._in_own_terms(inputs, Prediction(states))
-        coords = {"time": time_coordinate(self.source, self.source.layout.times)}
+        arrays |= _in_own_terms(self.problem, inputs, Prediction(states))
+        coords = {"time": time_coordinate(self.source.layout.times, self.context.time_units)}
         return xarray.Dataset(arrays, coords, {"history": 1, "problem": self.problem.name})
 
-    def sample(self) -> Start:
-        """The start of the first test trajectory, one step to go."""
-        start = self._starts("test")
-        return Start(start.state[:1], start.parameters[:1], start.times[:2])
-
-    def read_inputs(self, path: Path, steps: int | None) -> Start:
-        """Initial states, parameters and perhaps times from a user's NetCDF file."""
-        return read_start(path, self.problem, steps, self.source.card.dt, self.source.card.frames)
-
-    def describe(self, inputs: Start, prediction: Prediction) -> xarray.Dataset:
-        """A prediction as named fields with units at the times asked for, the start included."""
-        arrays = labelled_fields(self.problem, prediction.mean.cpu()) | labelled_outcome(prediction)
-        arrays |= self._in_own_terms(inputs, prediction)
-        return xarray.Dataset(arrays, {"time": time_coordinate(self.source, inputs.times)})
-
-    def explain(self, solver: Solver, module: nn.Module, batch: TrajectoryBatch) -> str:
+    def explain(self, solver: AnySolver, module: nn.Module, batch: TrajectoryBatch) -> str:
         """Which field of a batch, or of the prediction for it, is not finite."""
         if names := bad_fields(self.problem, batch.states):
             return f"data of field {names}"
         if not batch.parameters.isfinite().all():
             return "a parameter of the data"
         with torch.no_grad():
-            predicted = solver.predict(module, Start(batch.states[:, 0], batch.parameters, batch.times)).mean
+            predicted = solver.predict(module, TRAJECTORIES.inputs(batch)).mean
         if names := bad_fields(self.problem, predicted):
             return f"prediction of field {names}"
         return "the loss or its gradient (but no field)"
@@ -173,25 +225,17 @@ class Trajectories(Task):
         states = good_states(self.source, name)
         return Start(states[:, 0], good_parameters(self.source, name), stored_times(self.source))
 
-    def _in_own_terms(self, inputs: Start, prediction: Prediction) -> dict[str, Any]:
-        """The chance of the outcome and the summaries, as far as the problem has them."""
-        params = named_parameters(self.problem, inputs.parameters)
-        return {
-            **labelled_chance(self.problem, chance_of(self.problem, prediction, params)),
-            **labelled_summaries(self.problem, summaries_of(self.problem, inputs.times, prediction, params)),
-        }
-
-    def _outcome_map(self, solver: Solver, module: nn.Module, inputs: Start) -> dict[str, Any]:
+    def _outcome_map(self, solver: AnySolver, module: nn.Module, inputs: Start) -> Labelled:
         """The predicted chance over the problem's two axes; nothing where it names none."""
-        found = map_inputs(self.problem, self.grid, _MAP)
-        if found is None:
+        places = map_inputs(self.problem, self.source.grid, _MAP)
+        if places is None or not isinstance(self.problem, HasOutcome):
             return {}
-        prediction = predict_on(solver, module, Start(*found, inputs.times))
-        chance = chance_of(self.problem, prediction, named_parameters(self.problem, found[1]))
-        assert chance is not None
-        return labelled_map(self.problem, found[1], chance, _MAP)
+        states, parameters = places
+        prediction = predict_on(solver, module, Start(states, parameters, inputs.times))
+        chance = chance_of(self.problem, prediction, named_parameters(self.problem, parameters))
+        return labelled_map(self.problem, parameters, chance, _MAP)
 
-    def _beyond(self, solver: Solver, module: nn.Module, spread: Float[Tensor, " channel"]) -> dict[str, float]:
+    def _beyond(self, solver: AnySolver, module: nn.Module, spread: Float[Tensor, " channel"]) -> dict[str, float]:
         """``beyond/…``: errors, shares in units of `spread`, and outcomes, with parameters outside of their ranges."""
         if data.BEYOND not in self.source.layout.splits:
             return {}
@@ -206,7 +250,7 @@ class Trajectories(Task):
         }
 
     def _window_error(
-        self, solver: Solver, module: nn.Module, true: Float[Tensor, "sample time channel"]
+        self, solver: AnySolver, module: nn.Module, true: Float[Tensor, "sample time channel"]
     ) -> dict[str, float]:
         """Relative L2 error over the trajectories when every `window` frames begin anew from the truth."""
         if self.settings.window is None:
@@ -225,6 +269,15 @@ class Trajectories(Task):
             dim=1,
         )
         return {"window/relative_l2": float(whole_error(relative_error(predicted, kept[:, 1:])).double().mean())}
+
+
+def _in_own_terms(problem: HasTrajectories, inputs: Start, prediction: Prediction) -> Labelled:
+    """The chance of the outcome and the summaries, as far as the problem has them."""
+    params = named_parameters(problem, inputs.parameters)
+    return {
+        **labelled_chance(problem, prediction, params),
+        **labelled_summaries(problem, summaries_of(problem, inputs.times, prediction, params)),
+    }
 
 
 def _errors(

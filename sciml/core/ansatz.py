@@ -1,0 +1,176 @@
+"""Conditions that hold by construction on boxes: u = g + φ N.
+
+g fulfils every condition and φ vanishes on the faces, as often as there are conditions on each, so that u fulfils them
+whatever N is. g is the Boolean sum of one interpolation per axis,
+
+    g ← g + Σ_c L_c (h_c - F_c g)    axis by axis,
+
+where F_c is a value or derivative on a face, h_c what it must be, and L_c the polynomials of the axis with
+F_c L_d = δ_cd. It preserves what the axes before it fulfil exactly if conditions agree where faces meet, which a
+`Statement` checks.
+
+What cannot be had so stays for the loss: everything where corners are meant to contradict each other, and a derivative
+on a face whose value is free (Neumann). For that, N itself would have to have no slope there; a network of an even
+coordinate has none, but it has no third derivative either, which only some solutions lack.
+
+Reference: W. J. Gordon, C. A. Hall, Transfinite element methods, Numer. Math. 21 (1973) 109-129 (Boolean sums);
+I. E. Lagaris, A. Likas, D. I. Fotiadis, IEEE Trans. Neural Networks 9 (1998) 987-1000, doi:10.1109/72.712178 (g + φ N).
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from sciml.core.derivatives import LAPLACIAN
+from sciml.core.domain import Condition
+from sciml.core.expressions import Evaluator, columns
+from sciml.core.statement import Statement
+
+
+class Ansatz:
+    """g and φ of every field as expressions, with any of their derivatives.
+
+    Arguments:
+        statement: the conditions.
+        hard: whether to build conditions in at all.
+        pace: where the solution has scales from `pace` to the whole of time, φ grows from the initial condition with
+            log(1 + t/pace) instead of t, so that N stays of order one.
+
+    Attributes:
+        exact: numbers of the conditions that hold by construction.
+        soft: numbers of those that a loss must see to.
+    """
+
+    def __init__(self, statement: Statement, *, hard: bool = True, pace: float = math.inf) -> None:
+        self.statement = statement
+        self.exact = sorted(i for field in statement.fields for i in _exact(statement, field)) if hard else []
+        self.soft = [i for i in range(len(statement.conditions)) if i not in self.exact]
+        chosen = [statement.conditions[i] for i in self.exact]
+        self._symbols = _symbols(statement)
+        pairs = [
+            _build(statement, [c for c in chosen if c.field == field], self._symbols, pace)
+            for field in statement.fields
+        ]
+        self._lift, self._cut = [g for g, _ in pairs], [phi for _, phi in pairs]
+        self._made: dict[str, Evaluator] = {}
+
+    @property
+    def free(self) -> bool:
+        """Whether nothing is built in, u = N."""
+        return not self.exact
+
+    def parts(
+        self, points: Float[Tensor, "point dim"], wanted: Sequence[str]
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Derivatives of g and of φ at points, ``point field`` each, by name."""
+        known = {**columns(points, self.statement.names), **self.statement.parameters}
+        lift, cut = {}, {}
+        for name in wanted:
+            both = self._evaluator(name)(known, points[:, 0])
+            lift[name], cut[name] = both.chunk(2, dim=1)
+        return lift, cut
+
+    def _evaluator(self, name: str) -> Evaluator:
+        if name not in self._made:
+            self._made[name] = Evaluator([_derived(e, name, self._symbols) for e in (*self._lift, *self._cut)])
+        return self._made[name]
+
+
+def _exact(statement: Statement, field: str) -> list[int]:
+    """Numbers of the conditions on a field that can be built in: on each face those of order 0, 1, … without a gap."""
+    if statement.singular_corners:
+        return []
+    searched = {u.name for u in statement.unknowns}
+    own = {
+        (c.axis, c.side, c.order): i
+        for i, c in enumerate(statement.conditions)
+        if c.field == field and not searched & {s.name for s in getattr(c.value, "free_symbols", ())}
+    }
+    found = []
+    for (axis, side, order), number in own.items():
+        if all((axis, side, lower) in own for lower in range(order)):
+            found.append(number)
+    return found
+
+
+def _build(
+    statement: Statement, conditions: Sequence[Condition], symbols: dict[str, Any], pace: float
+) -> tuple[Any, Any]:
+    """g and φ of one field."""
+    import sympy
+
+    g, phi = sympy.Integer(0), sympy.Integer(1)
+    for axis in statement.domain.axes:
+        own = [c for c in conditions if c.axis == axis.name]
+        if not own:
+            continue
+        x, low, extent = symbols[axis.name], _number(axis.lower), _number(axis.extent)
+        s = (x - low) / extent
+        correction = sympy.Integer(0)
+        for condition, shape in zip(own, _shapes(own, s, extent), strict=True):
+            face = _number(axis.end(condition.side))
+            missing = _named(condition.value, symbols) - g.diff(x, condition.order).subs(x, face)
+            correction += shape * missing
+        g += correction
+        rise = s
+        if axis.name == statement.domain.time and pace < math.inf:
+            rise = sympy.log(1 + (x - low) / _number(pace)) / math.log1p(axis.extent / pace)
+        for condition in own:  # one factor for every condition of its face; no larger than 1
+            phi *= rise if condition.side == "lower" else 1 - s
+        if len({c.side for c in own}) == 2:
+            phi *= 2 ** len(own)
+    return g, phi
+
+
+def _shapes(conditions: Sequence[Condition], s: Any, extent: Any) -> list[Any]:
+    """Polynomials in s with one condition's functional equal to 1 and the others' to 0."""
+    import sympy
+
+    z = sympy.Symbol("z")
+    size = len(conditions)
+    ends = [0 if c.side == "lower" else 1 for c in conditions]
+    matrix = sympy.Matrix(
+        size,
+        size,
+        lambda i, j: (z**j).diff(z, conditions[i].order).subs(z, ends[i]) / extent ** conditions[i].order,
+    )
+    coefficients = matrix.inv()
+    return [sum(coefficients[j, i] * s**j for j in range(size)) for i in range(size)]
+
+
+def _derived(expression: Any, name: str, symbols: dict[str, Any]) -> Any:
+    if name == LAPLACIAN:
+        return sum(expression.diff(symbol, 2) for symbol in symbols.values())
+    for letter in name:
+        expression = expression.diff(symbols[letter])
+    return expression
+
+
+def _symbols(statement: Statement) -> dict[str, Any]:
+    import sympy
+
+    return {name: sympy.Symbol(name) for name in statement.names}
+
+
+def _named(value: Any, symbols: dict[str, Any]) -> Any:
+    """An expression with our symbols in place of those of the same name."""
+    import sympy
+
+    value = sympy.sympify(value)
+    return value.subs({s: symbols[s.name] for s in value.free_symbols if s.name in symbols})
+
+
+def _number(value: float) -> Any:
+    """A float as an exact number where it is a simple one."""
+    import sympy
+
+    return sympy.nsimplify(value, rational=True) if float(value).is_integer() else sympy.Float(value, 17)
+
+
+def constant_parts(parts: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Parts that are not zero everywhere."""
+    return {name: part for name, part in parts.items() if name == "" or bool(torch.any(part != 0))}

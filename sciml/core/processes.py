@@ -1,0 +1,69 @@
+"""Work for other processes: how many are useful, and a pool of them that ends with this one."""
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import contextmanager
+from typing import Protocol, runtime_checkable
+
+
+@runtime_checkable
+class _Readable(Protocol):
+    """The reading end of a pipe; its class is another one on every system."""
+
+    def recv_bytes(self) -> bytes: ...
+
+
+def usable_cores() -> int:
+    """Cores this process may run on, which can be fewer than the machine has."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@contextmanager
+def processes(workers: int) -> Iterator[Executor]:
+    """A pool of fresh processes that end with this one, however it ends.
+
+    Each worker watches one end of a pipe whose other end only this process holds: an interrupt closes it, and so does
+    the kernel after ``kill -9``.
+    """
+    context = multiprocessing.get_context("spawn")
+    watched, lifeline = context.Pipe(duplex=False)
+    with ProcessPoolExecutor(workers, context, _begin, (watched,)) as pool:
+        try:
+            yield pool
+        except BaseException:
+            lifeline.close()
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+    lifeline.close()
+    watched.close()
+
+
+@contextmanager
+def interrupts_held() -> Iterator[None]:
+    """Let SIGINT wait; processes started meanwhile inherit the mask and never see one. Nothing on Windows."""
+    if os.name != "posix":
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _begin(watched: _Readable) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+    threading.Thread(target=_end_with_parent, args=(watched,), daemon=True).start()
+
+
+def _end_with_parent(watched: _Readable) -> None:
+    try:
+        watched.recv_bytes()
+    except EOFError:
+        os._exit(1)

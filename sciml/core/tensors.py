@@ -1,0 +1,65 @@
+"""Tensors in JSON: small constants of a run (statistics, times, sensors) that must come back bit for bit."""
+
+import dataclasses
+import math
+from typing import Annotated, Any
+
+import pydantic
+import torch
+from pydantic_core import core_schema
+from torch import Tensor
+
+_DTYPES = {str(kind).removeprefix("torch."): kind for kind in (torch.float32, torch.float64, torch.int64, torch.bool)}
+
+
+def encode(values: Tensor) -> dict[str, Any]:  # Any: JSON
+    """Plain data for a tensor. A float32 is written as the double it equals, so that nothing is lost."""
+    kind = str(values.dtype).removeprefix("torch.")
+    if kind not in _DTYPES:
+        raise TypeError(f"a tensor of {values.dtype} has no JSON form here; use one of {', '.join(_DTYPES)}")
+    return {"dtype": kind, "shape": list(values.shape), "values": values.detach().cpu().flatten().tolist()}
+
+
+def decode(content: object) -> Tensor:
+    """The tensor `encode` was given; a tensor is passed on. Raises ValueError for anything else."""
+    if isinstance(content, Tensor):
+        return content
+    if not isinstance(content, dict) or set(content) != {"dtype", "shape", "values"}:
+        raise ValueError("expected dtype, shape and values of a tensor")
+    kind, shape, values = content["dtype"], content["shape"], content["values"]
+    whole = isinstance(shape, list) and all(type(size) is int and size >= 0 for size in shape)
+    if kind not in _DTYPES or not whole or not isinstance(values, list) or len(values) != math.prod(shape):
+        raise ValueError("dtype, shape and values of a tensor do not agree")
+    if not all(type(value) in (int, float, bool) for value in values):
+        raise ValueError("the values of a tensor must be numbers")
+    return torch.tensor(values, dtype=_DTYPES[kind]).view(shape)
+
+
+_SERIALISE = core_schema.plain_serializer_function_ser_schema(encode)
+
+TensorField = Annotated[
+    Tensor,
+    pydantic.GetPydanticSchema(
+        lambda kind, handler: core_schema.no_info_plain_validator_function(decode, serialization=_SERIALISE)
+    ),
+]
+"""The type of a tensor in a `Config`."""
+
+
+def tensor_dataclass_schema(kind: type[Any]) -> core_schema.CoreSchema:  # Any: a dataclass of tensors
+    """How pydantic reads and writes a dataclass all of whose fields are tensors."""
+    names = [entry.name for entry in dataclasses.fields(kind)]
+
+    def read(content: object) -> object:
+        if isinstance(content, kind):
+            return content
+        if not isinstance(content, dict) or set(content) != set(names):
+            raise ValueError(f"expected {', '.join(names)}")
+        return kind(**{name: decode(content[name]) for name in names})
+
+    def write(value: object) -> dict[str, Any]:  # Any: JSON
+        return {name: encode(getattr(value, name)) for name in names}
+
+    return core_schema.no_info_plain_validator_function(
+        read, serialization=core_schema.plain_serializer_function_ser_schema(write)
+    )

@@ -1,0 +1,115 @@
+"""Naming hidden terms: symbolic regression, identifiability, formulas confirmed by observations; usable alone."""
+
+from sciml.discovery._complete import full_equations as full_equations
+from sciml.discovery._complete import try_formulas as try_formulas
+from sciml.discovery._complete import unknown_scalars as unknown_scalars
+from sciml.discovery._confirm import Constant as Constant
+from sciml.discovery._confirm import confirm as confirm
+from sciml.discovery._confirm import exact_starts as exact_starts
+from sciml.discovery._confirm import spline_weights as spline_weights
+from sciml.discovery._dimensions import UnitsVerdict as UnitsVerdict
+from sciml.discovery._dimensions import check_units as check_units
+from sciml.discovery._dimensions import dimension as dimension
+from sciml.discovery._dimensions import pi_groups as pi_groups
+from sciml.discovery._engine import EngineUnavailable as EngineUnavailable
+from sciml.discovery._engine import SymbolicEngine as SymbolicEngine
+from sciml.discovery._engines import engine as engine
+from sciml.discovery._engines import engines as engines
+from sciml.discovery._equivalence import Match as Match
+from sciml.discovery._equivalence import compare as compare
+from sciml.discovery._finder import EquationFinder as EquationFinder
+from sciml.discovery._front import Entry as Entry
+from sciml.discovery._front import SymbolicFront as SymbolicFront
+from sciml.discovery._front import format_expr as format_expr
+from sciml.discovery._front import rounded as rounded
+from sciml.discovery._front import to_callable as to_callable
+from sciml.discovery._front import to_latex as to_latex
+from sciml.discovery._identify import Identifiability as Identifiability
+from sciml.discovery._identify import identify as identify
+from sciml.discovery._named import Component as Component
+from sciml.discovery._named import MeasuredTerm as MeasuredTerm
+from sciml.discovery._named import Named as Named
+from sciml.discovery._named import Trial as Trial
+from sciml.discovery._naming import NamingConfig as NamingConfig
+from sciml.discovery._naming import formula_units as formula_units
+from sciml.discovery._naming import name_term as name_term
+from sciml.discovery._naming import require_engine as require_engine
+from sciml.discovery._parse import FormulaError as FormulaError
+from sciml.discovery._parse import parse_equations as parse_equations
+from sciml.discovery._parse import parse_formula as parse_formula
+from sciml.discovery._postprocess import Candidate as Candidate
+from sciml.discovery._postprocess import alike as alike
+from sciml.discovery._postprocess import process as process
+from sciml.discovery._read_table import parse_values as parse_values
+from sciml.discovery._read_table import read_table as read_table
+from sciml.discovery._simulate import forecast as forecast
+from sciml.discovery._simulate import method_for as method_for
+from sciml.discovery._simulate import start_of as start_of
+from sciml.discovery._sparse import SparseEngine as SparseEngine
+from sciml.discovery._sparse import stlsq as stlsq
+from sciml.discovery._spec import SearchSpec as SearchSpec
+from sciml.discovery._spec import SymbolicProblem as SymbolicProblem
+from sciml.discovery._steps import Steps as Steps
+from sciml.discovery._table import TableData as TableData
+from sciml.discovery._table import TableProblem as TableProblem
+from sciml.discovery._tree import evaluate as evaluate
+from sciml.discovery._tree import from_tree as from_tree
+from sciml.discovery._tree import to_tree as to_tree
+
+__all__ = [
+    "Candidate",
+    "Component",
+    "Constant",
+    "EngineUnavailable",
+    "Entry",
+    "EquationFinder",
+    "FormulaError",
+    "Identifiability",
+    "Match",
+    "MeasuredTerm",
+    "Named",
+    "NamingConfig",
+    "SearchSpec",
+    "SparseEngine",
+    "Steps",
+    "SymbolicEngine",
+    "SymbolicFront",
+    "SymbolicProblem",
+    "TableData",
+    "TableProblem",
+    "Trial",
+    "UnitsVerdict",
+    "alike",
+    "check_units",
+    "compare",
+    "confirm",
+    "dimension",
+    "engine",
+    "engines",
+    "evaluate",
+    "exact_starts",
+    "forecast",
+    "format_expr",
+    "formula_units",
+    "from_tree",
+    "full_equations",
+    "identify",
+    "method_for",
+    "name_term",
+    "parse_equations",
+    "parse_formula",
+    "parse_values",
+    "pi_groups",
+    "process",
+    "read_table",
+    "require_engine",
+    "rounded",
+    "spline_weights",
+    "start_of",
+    "stlsq",
+    "to_callable",
+    "to_latex",
+    "to_tree",
+    "try_formulas",
+    "unknown_scalars",
+]

@@ -1,0 +1,219 @@
+"""From a measured hidden term to an equation: ask whether it can be named, name it, try the name.
+
+1. the identifiability report says whether the visited states can tell candidate terms apart; if not, that is all;
+2. a `SymbolicEngine` looks for a formula of each component, the disagreement of independent fits taken for the error;
+3. the leading formulas are put into the equation, which decides between them by the observations themselves;
+4. the equation found is simulated from an initial condition that was not observed.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+import sympy as sp
+import torch
+from torch import Tensor
+
+from sciml.core.capabilities import HasHiddenTerm, Observations
+from sciml.core.config import Config
+from sciml.discovery._complete import try_formulas
+from sciml.discovery._confirm import CANDIDATES, Confirmed, confirm, exact_starts
+from sciml.discovery._dimensions import UnitsVerdict, check_units
+from sciml.discovery._engines import engine as find_engine
+from sciml.discovery._equivalence import Match, compare
+from sciml.discovery._front import SymbolicFront
+from sciml.discovery._identify import identify
+from sciml.discovery._named import Component, MeasuredTerm, Named
+from sciml.discovery._spec import SearchSpec, SymbolicProblem
+from sciml.discovery._steps import Steps
+from sciml.discovery._table import TableProblem
+
+HOPELESS = 50.0
+"""Nat of description length beyond which a competitor of the favourite is not tried on the observations."""
+NOTHING = 0.1
+"""A hidden part below this share of the known one may be none: zero is tried on the observations too."""
+LEAST_ERROR = 0.005
+"""Error assumed at least, as a share of a component's root mean square: networks that agree may be wrong together."""
+
+
+class NamingConfig(Config):
+    """How a measured hidden term is named."""
+
+    engine: Literal["none", "operon", "sparse", "pysr"] = "none"
+    """What looks for formulas; ``none`` leaves it at measuring."""
+    anyway: bool = False
+    """Whether formulas are looked for even where the data do not determine them."""
+    search: SearchSpec | None = None
+    """How formulas are looked for; None for the problem's operators, or its library for ``sparse``."""
+
+
+def name_term(
+    problem: HasHiddenTerm,
+    seen: Sequence[Observations],
+    measured: MeasuredTerm,
+    config: NamingConfig,
+    *,
+    scalars: Mapping[str, float] | None = None,
+    steps: Steps | None = None,
+    log: Callable[[str], None] = lambda words: None,
+) -> Named:
+    """Name a measured hidden term.
+
+    Arguments:
+        problem: gives the known part, candidate terms and, for scoring only, the truth.
+        seen: the observations, which decide between formulas.
+        measured: the hidden term along the trajectories.
+        config: with which engine.
+        scalars: the unknown scalars of the known part as the method found them; None for the problem's first guesses.
+        steps: where finished searches are kept, and taken from; None for nowhere.
+        log: told what happens.
+
+    Raises: EngineUnavailable for an engine that cannot run here, UserError for a bad table.
+    """
+    equation, inputs = problem.rate_equation, measured.inputs[:, problem.rate_equation.hidden_columns].numpy()
+    numbers = dict(equation.unknowns if scalars is None else scalars)
+    report = identify(
+        inputs, equation.hidden_inputs, problem.hidden.library, curves=len(seen), space=len(problem.boundary),
+        noise=_noise(seen), notes=_notes(problem),
+    )  # fmt: skip
+    log(report.words())
+    if not report.identifiable and not config.anyway:
+        return Named(report, scalars=numbers)
+    started = time.perf_counter()
+    search = config.search or _usual_search(problem, config.engine)
+    observations = sum(len(entry.values) for entry in seen)
+    components = tuple(
+        _name(problem, index, inputs, measured, observations, search, config.engine, steps)
+        for index in range(len(problem.fields))
+    )
+    seconds = {"search": time.perf_counter() - started}
+    started = time.perf_counter()
+    firsts = torch.stack([measured.inputs[measured.trajectory == k][0] for k in range(len(seen))])
+    components, decided = _confirmed(problem, seen, firsts, components, inputs, measured, search, numbers)
+    numbers = {name: number.value for name, number in decided.scalars.items()}
+    seconds["confirm"] = time.perf_counter() - started
+    trial = try_formulas(problem, [c.expr for c in components], numbers)
+    return Named(report, components, trial, numbers, dict(decided.scalars), seconds)
+
+
+def require_engine(key: str) -> None:
+    """Raise EngineUnavailable, before minutes of training, for an engine that cannot run here."""
+    machine = find_engine(key)
+    if not machine.available().ok:
+        machine.fit(SymbolicProblem(np.ones((8, 1)), np.arange(8.0), ("x",)))
+
+
+def _usual_search(problem: HasHiddenTerm, engine: str) -> SearchSpec:
+    """Sparse regression adds up the terms of its library, whatever they are made of."""
+    if engine == "sparse":
+        return SearchSpec(library=problem.hidden.library)
+    return SearchSpec(operators=problem.hidden.operators)
+
+
+def _name(
+    problem: HasHiddenTerm, index: int, inputs: np.ndarray, table: MeasuredTerm, observations: int, search: SearchSpec,
+    engine: str, steps: Steps | None,
+) -> Component:  # fmt: skip
+    target = table.hidden[:, index].numpy()
+    size = float(np.sqrt(np.mean(target**2)))
+    sigma = None
+    if table.spread is not None and size > 0:
+        spread = table.spread[:, index].numpy()
+        sigma = np.sqrt((spread**2 + np.mean(spread**2)) / 2 + (LEAST_ERROR * size) ** 2)
+    asked = SymbolicProblem(inputs, target, problem.rate_equation.hidden_inputs, sigma=sigma, effective=observations)
+    name = problem.fields[index].name
+
+    def find() -> SymbolicFront:
+        return find_engine(engine).fit(asked, search)
+
+    front = steps.front(name, find) if steps else find()
+    expr = front.best().expr
+    match = _match(problem, index, expr, inputs)
+    error = None if sigma is None else float(np.sqrt(np.mean(sigma**2)))
+    return Component(name, front, expr, error, match)
+
+
+def _confirmed(
+    problem: HasHiddenTerm, seen: Sequence[Observations], firsts: Tensor, components: tuple[Component, ...],
+    inputs: np.ndarray, table: MeasuredTerm, search: SearchSpec, scalars: dict[str, float],
+) -> tuple[tuple[Component, ...], Confirmed]:  # fmt: skip
+    """The components with the formulas that the observations prefer, constants fitted to them."""
+    columns = problem.rate_equation.field_columns
+    starts = exact_starts(problem, seen, firsts[:, columns])
+    options = [_leading(component.front) for component in components]
+    given = {name: table.inputs.new_full((len(inputs),), value) for name, value in scalars.items()}
+    told = problem.rate_equation.known(table.inputs.new_zeros(len(inputs)), table.inputs, given)
+    for formulas, hidden, known in zip(options, table.hidden.unbind(1), told.unbind(1), strict=True):
+        if hidden.norm() < NOTHING * known.norm():
+            formulas.append(sp.Integer(0))
+    alphabet = len(problem.rate_equation.hidden_inputs) + len(search.operators) + 1
+    decided = confirm(problem, seen, starts, options, alphabet, scalars)
+    found = []
+    for index, (component, expr) in enumerate(zip(components, decided.formulas, strict=True)):
+        nice = None if decided.nice is None else decided.nice[index]
+        found.append(
+            replace(
+                component, expr=expr, match=_match(problem, index, expr, inputs), misfit=decided.misfit,
+                constants=decided.constants[index], nice=None if nice == expr else nice,
+                units=formula_units(problem, index, expr),
+            )
+        )  # fmt: skip
+    return tuple(found), decided
+
+
+def formula_units(problem: HasHiddenTerm, index: int, expr: sp.Expr) -> UnitsVerdict | None:
+    """Whether a formula fits the units of the inputs and the rate; None where all are pure numbers."""
+    equation = problem.rate_equation
+    along = equation.coordinate_units
+    fields = [entry.units for entry in problem.fields]
+    if {*fields, *along.values()} <= {"1"}:
+        return None
+    units = {}
+    for name, column in zip(equation.inputs, equation.columns, strict=True):
+        per = f" / ({along[equation.axes[column.axis]]})" * column.order
+        units[name] = f"({fields[column.channel]}){per}"
+    return check_units(expr, units, f"({fields[index]}) / ({along[equation.axes[0]]})")
+
+
+def _leading(front: SymbolicFront) -> list[sp.Expr]:
+    """The favourite, the next simpler formulas on the front, and the best of the more complex ones.
+
+    Simpler ones are tried since what speaks against them may be the correlated error of the measured values alone; but
+    none whose description is longer than the favourite's by more than `HOPELESS`.
+    """
+    favourite = front.best("mdl")
+    at = front.entries.index(favourite)
+    hopeful = [entry.mdl <= favourite.mdl + HOPELESS for entry in front.entries]
+    simpler = [entry for entry, fine in zip(front.entries[:at], hopeful, strict=False) if fine][::-1][: CANDIDATES - 1]
+    later = [entry for entry, fine in zip(front.entries[at + 1 :], hopeful[at + 1 :], strict=True) if fine]
+    richer = sorted(later, key=lambda entry: entry.mdl)[:1]
+    return [entry.expr for entry in (favourite, *simpler, *richer)]
+
+
+def _match(problem: HasHiddenTerm, index: int, expr: sp.Expr, inputs: np.ndarray) -> Match | None:
+    equation = problem.rate_equation
+    if equation.hidden_terms is None:
+        return None
+    return compare(expr, equation.hidden_terms[index], inputs, equation.hidden_inputs)
+
+
+def _noise(seen: Sequence[Observations]) -> float:
+    """Noise as a share of the values' magnitude, the largest over fields; zero where it is not known."""
+    shares = [
+        float((entry.sigma / entry.values.abs().mean(0).clamp(min=1e-300)).max())
+        for entry in seen
+        if entry.sigma is not None
+    ]
+    return max(shares, default=0.0)
+
+
+def _notes(problem: HasHiddenTerm) -> tuple[str, ...]:
+    names = ", ".join(problem.multipliers if isinstance(problem, TableProblem) else problem.rate_equation.unknowns)
+    if not names or set(problem.rate_equation.hidden_inputs) != set(problem.rate_equation.inputs):
+        return ()
+    return (
+        f"the data determine the sum of the known and the hidden part only: {names} can be read off the formula if the "
+        "hidden part has no such term of its own",
+    )

@@ -1,0 +1,136 @@
+"""Sparse regression on a library of candidate terms.
+
+    y ≈ Θ(X) ξ,  few ξ ≠ 0
+
+The front is the path of supports that sequentially thresholded least squares and its relaxed form (SR3) pass through
+as the threshold rises, and that backward elimination passes through as terms are dropped one by one.
+"""
+
+from itertools import combinations_with_replacement
+
+import numpy as np
+import sympy as sp
+from jaxtyping import Bool, Float
+
+from sciml.core.errors import DataError
+from sciml.core.types import Support
+from sciml.discovery._engine import SymbolicEngine
+from sciml.discovery._parse import parse_formula
+from sciml.discovery._postprocess import Candidate
+from sciml.discovery._spec import BINARY, SearchSpec, SymbolicProblem
+from sciml.discovery._tree import evaluate
+
+THRESHOLDS = np.geomspace(1e-4, 1.0, 25)
+"""In units of the largest coefficient of normalised columns."""
+
+
+def make_library(names: tuple[str, ...], spec: SearchSpec) -> tuple[sp.Expr, ...]:
+    """The candidate terms: those of ``spec.library``, or all monomials up to ``spec.degree`` with the constant."""
+    if spec.library:
+        return tuple(dict.fromkeys(parse_formula(term, names) for term in spec.library))
+    symbols = [sp.Symbol(name) for name in names]
+    powers = (combinations_with_replacement(symbols, degree) for degree in range(spec.degree + 1))
+    return tuple(sp.Mul(*parts) for group in powers for parts in group)
+
+
+def library_values(
+    library: tuple[sp.Expr, ...], X: Float[np.ndarray, "row column"], names: tuple[str, ...]
+) -> Float[np.ndarray, "row term"]:
+    """One column per term."""
+    values = {name: X[:, i] for i, name in enumerate(names)}
+    return np.stack([evaluate(term, values, X[:, 0]) for term in library], axis=1)
+
+
+def stlsq(theta: Float[np.ndarray, "row term"], y: Float[np.ndarray, " row"], threshold: float,
+          rounds: int = 20) -> Float[np.ndarray, " term"]:  # fmt: skip
+    """Least squares on the terms whose coefficient stays at or above `threshold`, repeated until none falls below.
+
+    Reference: Brunton, Proctor, Kutz, PNAS 113 (2016) 3932. doi:10.1073/pnas.1517384113
+    """
+    kept, coefficients = np.ones(theta.shape[1], dtype=bool), np.zeros(theta.shape[1])
+    for _ in range(rounds):
+        coefficients[:] = 0
+        coefficients[kept] = np.linalg.lstsq(theta[:, kept], y, rcond=None)[0]
+        now = np.abs(coefficients) >= threshold
+        if (now == kept).all() or not now.any():
+            break
+        kept = now
+    return coefficients * (np.abs(coefficients) >= threshold)
+
+
+def sr3(theta: Float[np.ndarray, "row term"], y: Float[np.ndarray, " row"], threshold: float, kappa: float = 1.0,
+        rounds: int = 50) -> Float[np.ndarray, " term"]:  # fmt: skip
+    """min ½|y − Θ w|² + λ|u|₀ + κ/2 |w − u|² by alternation; u is w cut off at the threshold sqrt(2 λ/κ).
+
+    Columns are expected to be of unit norm. Reference: Zheng et al., IEEE Access 7 (2019) 1404.
+    doi:10.1109/ACCESS.2018.2886528
+    """
+    system = np.linalg.inv(theta.T @ theta + kappa * np.eye(theta.shape[1]))
+    right, u = theta.T @ y, np.linalg.lstsq(theta, y, rcond=None)[0]
+    for _ in range(rounds):
+        w = system @ (right + kappa * u)
+        new = w * (np.abs(w) >= threshold)
+        if np.allclose(new, u, rtol=1e-10, atol=0):
+            break
+        u = new
+    return u
+
+
+def support_path(theta: Float[np.ndarray, "row term"], y: Float[np.ndarray, " row"]) -> list[Bool[np.ndarray, " term"]]:
+    """Distinct supports, large ones first, that thresholds and backward elimination pass through."""
+    norms = np.linalg.norm(theta, axis=0)
+    scaled = theta / np.where(norms > 0, norms, 1.0)
+    full = np.linalg.lstsq(scaled, y, rcond=None)[0]
+    largest = float(np.abs(full).max()) or 1.0
+    found = {tuple(np.abs(method(scaled, y, t * largest)) > 0) for t in THRESHOLDS for method in (stlsq, sr3)}
+    kept = norms > 0
+    while kept.any():
+        found.add(tuple(kept))
+        losses = {i: _loss_without(scaled, y, kept, i) for i in np.flatnonzero(kept).tolist()}
+        kept = kept.copy()
+        kept[min(losses, key=losses.__getitem__)] = False
+    usable = [np.array(support) for support in found if any(support)]
+    return sorted(usable, key=lambda support: (-int(support.sum()), tuple(~support)))
+
+
+def _loss_without(theta: np.ndarray, y: np.ndarray, kept: np.ndarray, term: int) -> float:
+    rest = kept.copy()
+    rest[term] = False
+    if not rest.any():
+        return float((y**2).sum())
+    return float(((y - theta[:, rest] @ np.linalg.lstsq(theta[:, rest], y, rcond=None)[0]) ** 2).sum())
+
+
+class SparseEngine(SymbolicEngine):
+    """Few terms of a library, linear in their coefficients; the same table gives the same answer, whatever the seed."""
+
+    key = "sparse"
+    title = "Sparse regression"
+    citation = (
+        "S. L. Brunton, J. L. Proctor, J. N. Kutz, Discovering governing equations from data by sparse identification "
+        "of nonlinear dynamical systems, PNAS 113 (2016) 3932-3937. doi:10.1073/pnas.1517384113"
+    )
+    capabilities = frozenset({"pareto", "deterministic", "weights"})
+    operators = frozenset(BINARY)
+
+    def available(self) -> Support:
+        """Always: it needs nothing beyond numpy."""
+        return Support(True)
+
+    def candidates(self, problem: SymbolicProblem, spec: SearchSpec) -> list[Candidate]:
+        """A formula per support of the path."""
+        library = make_library(problem.names, spec)
+        rows, _ = problem.split(spec.held_out)
+        theta = library_values(library, problem.X[rows], problem.names)
+        broken = [str(term) for term, column in zip(library, theta.T, strict=True) if not np.isfinite(column).all()]
+        if broken:
+            raise DataError(f"the candidate term {broken[0]} has no finite value on the data")
+        weight = problem.weight[rows]
+        theta, y = theta * weight[:, None], problem.y[rows] * weight
+        found = []
+        for support in support_path(theta, y):
+            fitted = np.linalg.lstsq(theta[:, support], y, rcond=None)[0]
+            chosen = [term for term, kept in zip(library, support, strict=True) if kept]
+            expr = sp.Add(*(sp.Float(float(c)) * term for c, term in zip(fitted, chosen, strict=True)))
+            found.append(Candidate(expr, str(expr), spec.seeds[0], len(chosen)))
+        return found

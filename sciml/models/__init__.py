@@ -1,0 +1,93 @@
+"""Whole networks for anybody's loop: plain modules with keyword hyper-parameters, without problem, run or settings.
+
+    from sciml.models import FNO
+
+    network = FNO(in_channels=3, out_channels=3, modes=16, width=32)
+    following = network(fields)
+
+Fields (`FNO`, `UNet`, `SineNet`, `DilResNet`) are ``batch channel *space`` on one to three axes, with an optional
+condition, ``batch scalar``. Coordinates: `MLP`, `CoordinateMLP`, `ModifiedMLP`, `PirateNet`, `StackedMLP`. Trajectories
+and series: `Dynamics` (neural ODE), `NeuralSDE`, `LatentODE`, `GRUSeries`. Classes: `ResNet`, `ODENet`, `SDENet`.
+Densities: `RealNVP`, `Flow` (continuous). Courses in time: `TimeNetwork`, `HyperNetwork`, `Pulse`. An `ODEBlock` or
+`SDEBlock` makes a network with an equation in it of any right-hand side.
+"""
+
+from sciml.models._coordinate_nets import ARCHITECTURES as ARCHITECTURES
+from sciml.models._coordinate_nets import CoordinateMLP as CoordinateMLP
+from sciml.models._coordinate_nets import ModifiedMLP as ModifiedMLP
+from sciml.models._coordinate_nets import PirateNet as PirateNet
+from sciml.models._dilresnet import DilatedBlock as DilatedBlock
+from sciml.models._dilresnet import DilResNet as DilResNet
+from sciml.models._dynamics import Dynamics as Dynamics
+from sciml.models._dynamics import Features as Features
+from sciml.models._dynamics import StateField as StateField
+from sciml.models._flow import Flow as Flow
+from sciml.models._flow import FlowField as FlowField
+from sciml.models._flow import PlanarVelocity as PlanarVelocity
+from sciml.models._fno import FNO as FNO
+from sciml.models._gru import GRUSeries as GRUSeries
+from sciml.models._latent import LatentField as LatentField
+from sciml.models._latent import LatentODE as LatentODE
+from sciml.models._latent import divergence as divergence
+from sciml.models._neural_sde import NeuralSDE as NeuralSDE
+from sciml.models._ode_block import IntegrateConfig as IntegrateConfig
+from sciml.models._ode_block import ODEBlock as ODEBlock
+from sciml.models._ode_net import ODENet as ODENet
+from sciml.models._realnvp import Coupling as Coupling
+from sciml.models._realnvp import RealNVP as RealNVP
+from sciml.models._regularise import RegulariseConfig as RegulariseConfig
+from sciml.models._resnet import ResNet as ResNet
+from sciml.models._sde_block import DiffuseConfig as DiffuseConfig
+from sciml.models._sde_block import SDEBlock as SDEBlock
+from sciml.models._sde_net import SDENet as SDENet
+from sciml.models._sinenet import SineNet as SineNet
+from sciml.models._sinenet import Wave as Wave
+from sciml.models._sinenet import wave_channels as wave_channels
+from sciml.models._stacked_mlp import StackedJet as StackedJet
+from sciml.models._stacked_mlp import StackedMLP as StackedMLP
+from sciml.models._time_courses import HyperNetwork as HyperNetwork
+from sciml.models._time_courses import Pulse as Pulse
+from sciml.models._time_courses import TimeNetwork as TimeNetwork
+from sciml.models._unet import UNet as UNet
+from sciml.nn import MLP as MLP
+
+__all__ = [
+    "ARCHITECTURES",
+    "FNO",
+    "MLP",
+    "CoordinateMLP",
+    "Coupling",
+    "DiffuseConfig",
+    "DilResNet",
+    "DilatedBlock",
+    "Dynamics",
+    "Features",
+    "Flow",
+    "FlowField",
+    "GRUSeries",
+    "HyperNetwork",
+    "IntegrateConfig",
+    "LatentField",
+    "LatentODE",
+    "ModifiedMLP",
+    "NeuralSDE",
+    "ODEBlock",
+    "ODENet",
+    "PirateNet",
+    "PlanarVelocity",
+    "Pulse",
+    "RealNVP",
+    "RegulariseConfig",
+    "ResNet",
+    "SDEBlock",
+    "SDENet",
+    "SineNet",
+    "StackedJet",
+    "StackedMLP",
+    "StateField",
+    "TimeNetwork",
+    "UNet",
+    "Wave",
+    "divergence",
+    "wave_channels",
+]

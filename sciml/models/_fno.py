@@ -1,0 +1,106 @@
+"""The Fourier neural operator."""
+
+from itertools import chain
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.functional import gelu, pad
+
+from sciml.nn import Conditioning, Embedding, FieldNetwork, Modulation, Padding, SpectralConv, axis_modes, convolution
+
+_EXTENSION = 4  # an axis that is not periodic is extended by a quarter of its points
+
+
+class FNO(FieldNetwork):
+    """Lift, mix the lowest Fourier modes, project; on one, two or three axes.
+
+        v_0 = P(u, x),   v_{l+1} = σ(K_l v_l + W_l v_l + b_l),   u' = Q(v_L)
+
+    K_l is a `SpectralConv`, W_l acts pointwise, P and Q are pointwise two-layer networks, σ is GELU (left out after
+    the last layer). Conditioning modulates K v + W v + b before σ. A periodic axis needs nothing. An axis that is not
+    periodic is extended by a quarter with zeros before the layers and cropped after them, so that its ends do not
+    meet, and its coordinate in [-1, 1] is an extra input; where all axes are periodic there are no coordinates and the
+    network commutes with every shift.
+
+    Arguments:
+        in_channels, out_channels: fields in and out.
+        dims: axes of the grid.
+        modes: non-negative wavenumbers kept per axis; every axis needs at least twice as many points.
+        width: channels of the layers; lifting and projection have twice as many hidden ones.
+        layers: Fourier layers.
+        padding: ``circular`` for periodic axes, ``zeros`` for others, or one of them per axis.
+        condition_channels: scalars per sample the network is told; 0 for none.
+        conditioning: how they enter, ``add`` or ``adagn``.
+
+    Raises:
+        UserError: `dims` or `padding` are none; in `forward`, shapes do not fit or the grid does not resolve the modes.
+
+    Reference:
+        Li, Kovachki, Azizzadenesheli, Liu, Bhattacharya, Stuart, Anandkumar, "Fourier Neural Operator for Parametric
+        Partial Differential Equations", ICLR 2021, arXiv:2010.08895.
+    """
+
+    def __init__(
+        self,
+        *,
+        in_channels: int,
+        out_channels: int,
+        dims: int = 2,
+        modes: int = 12,
+        width: int = 32,
+        layers: int = 4,
+        padding: Padding = "circular",
+        condition_channels: int = 0,
+        conditioning: Conditioning = "adagn",
+    ) -> None:
+        axes = axis_modes(padding, dims)
+        super().__init__(
+            dims=dims, in_channels=in_channels, out_channels=out_channels, condition_channels=condition_channels
+        )
+        self.bounded = [mode == "zeros" for mode in axes]
+        conv = convolution(dims)
+
+        def pointwise(channels_in: int, hidden: int, channels_out: int) -> nn.Sequential:
+            return nn.Sequential(conv(channels_in, hidden, 1), nn.GELU(), conv(hidden, channels_out, 1))
+
+        self.embedding = Embedding(condition_channels, width) if condition_channels else None
+        self.lift = pointwise(in_channels + sum(self.bounded), 2 * width, width)
+        self.spectral = nn.ModuleList(SpectralConv(width, width, modes=modes, dims=dims) for _ in range(layers))
+        self.skip = nn.ModuleList(conv(width, width, 1) for _ in range(layers))
+        self.modulate = nn.ModuleList(
+            Modulation(conditioning, size=4 * width, channels=width) if condition_channels else nn.Identity()
+            for _ in range(layers)
+        )
+        self.project = pointwise(width, 2 * width, out_channels)
+
+    def forward(
+        self, x: Float[Tensor, "batch in_channel *space"], condition: Float[Tensor, "batch scalar"] | None = None
+    ) -> Float[Tensor, "batch out_channel *space"]:
+        """The fields that come out, on the grid of those that go in."""
+        self.check(x, condition)
+        embedding = None if self.embedding is None else self.embedding(condition)
+        size = x.shape[2:]
+        v = self.lift(torch.cat((x, *self._coordinates(x)), dim=1))
+        extra = [n // _EXTENSION if end else 0 for n, end in zip(size, self.bounded, strict=True)]
+        if any(extra):
+            v = pad(v, list(chain.from_iterable((0, n) for n in reversed(extra))))
+        for i, (spectral, skip, modulate) in enumerate(zip(self.spectral, self.skip, self.modulate, strict=True)):
+            v = spectral(v) + skip(v)
+            if embedding is not None:
+                v = modulate(v, embedding)
+            if i < len(self.spectral) - 1:
+                v = gelu(v)
+        return self.project(v[(..., *(slice(n) for n in size))]).contiguous()
+
+    def _coordinates(self, x: Tensor) -> list[Tensor]:
+        """Cell centres in [-1, 1] along every axis that is not periodic."""
+        batch, _, *size = x.shape
+        coordinates = []
+        for axis, bounded in enumerate(self.bounded):
+            if bounded:
+                n = size[axis]
+                points = (2 * torch.arange(n, device=x.device, dtype=x.dtype) + 1) / n - 1
+                points = points.view(-1, *[1] * (len(size) - 1 - axis))
+                coordinates.append(points.expand(batch, 1, *size))
+        return coordinates

@@ -1,0 +1,107 @@
+"""A plain modern U-Net."""
+
+from itertools import pairwise
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from sciml.nn import (
+    Conditioning,
+    Conv,
+    ConvBlock,
+    Embedding,
+    FieldNetwork,
+    Padding,
+    Upsample,
+    axis_modes,
+    channels_last,
+    check_halvings,
+    halve,
+)
+
+
+class UNet(FieldNetwork):
+    """Down by average pooling, up by cubic refinement, skips by concatenation, a `ConvBlock` everywhere; on one to
+    three axes.
+
+        h_0 = B(u),   h_{l+1} = B_l(d(h_l)),   g_L = h_L,   g_l = C_l[h_l, v(g_{l+1})],   u' = Q(g_0)
+
+    The design of Ronneberger et al. with what is usual today: residual blocks, group normalisation, GELU, padding that
+    keeps the grid, resampling without learned filters. It shares blocks, padding, resampling and conditioning with
+    SineNet, so that a comparison of the two is one of architecture. On periodic axes it commutes with shifts by
+    2^levels points.
+
+    Arguments:
+        in_channels, out_channels: fields in and out.
+        dims: axes of the grid.
+        width: channels of the finest level; level l has ⌊width 2^l⌋, so fractions set the size finely.
+        levels: halvings of the grid; every axis must be divisible by 2^levels.
+        residual: whether every block has a pointwise shortcut; without, amplitudes must pass the normalisations.
+        padding: ``circular``, ``zeros``, or one of them per axis.
+        condition_channels: scalars per sample the network is told; 0 for none.
+        conditioning: how they enter, ``add`` or ``adagn``.
+        size: points of the grid that refinement is prepared for; others work and cost a little more.
+
+    Raises:
+        UserError: `dims` or `padding` are none, the grid is not divisible by 2^levels; in `forward`, shapes do not fit.
+
+    Reference:
+        Ronneberger, Fischer, Brox, "U-Net: Convolutional Networks for Biomedical Image Segmentation", MICCAI 2015,
+        arXiv:1505.04597.
+    """
+
+    def __init__(
+        self,
+        *,
+        in_channels: int,
+        out_channels: int,
+        dims: int = 2,
+        width: int | float = 64,
+        levels: int = 4,
+        residual: bool = True,
+        padding: Padding = "circular",
+        condition_channels: int = 0,
+        conditioning: Conditioning = "adagn",
+        size: tuple[int, ...] | None = None,
+    ) -> None:
+        modes = axis_modes(padding, dims)
+        if size is not None:
+            check_halvings(size, levels)
+        super().__init__(
+            dims=dims, in_channels=in_channels, out_channels=out_channels, condition_channels=condition_channels
+        )
+        self.levels = levels
+        c = [int(width * 2**level) for level in range(levels + 1)]
+        self.embedding = Embedding(condition_channels, c[0]) if condition_channels else None
+
+        def block(channels_in: int, channels_out: int) -> ConvBlock:
+            mode = conditioning if condition_channels else "none"
+            return ConvBlock(
+                channels_in, channels_out, modes=modes, condition=mode, embedding=4 * c[0], shortcut=residual
+            )
+
+        self.enter = block(in_channels, c[0])
+        self.down = nn.ModuleList(block(fine, coarse) for fine, coarse in pairwise(c))
+        self.refine, self.up = nn.ModuleList(), nn.ModuleList()
+        for level in reversed(range(levels)):
+            coarse = None if size is None else tuple(n >> (level + 1) for n in size)
+            self.refine.append(Upsample(coarse, modes=modes))
+            self.up.append(block(c[level] + c[level + 1], c[level]))
+        self.leave = Conv(c[0], out_channels, modes=modes)
+
+    def forward(
+        self, x: Float[Tensor, "batch in_channel *space"], condition: Float[Tensor, "batch scalar"] | None = None
+    ) -> Float[Tensor, "batch out_channel *space"]:
+        """The fields that come out, on the grid of those that go in."""
+        self.check(x, condition)
+        check_halvings(x.shape[2:], self.levels)
+        embedding = None if self.embedding is None else self.embedding(condition)
+        h = self.enter(channels_last(x), embedding)
+        skips = []
+        for block in self.down:
+            skips.append(h)
+            h = block(halve(h), embedding)
+        for refine, block in zip(self.refine, self.up, strict=True):
+            h = block(torch.cat((skips.pop(), refine(h)), dim=1), embedding)
+        return self.leave(h).contiguous()

@@ -1,0 +1,132 @@
+"""What became of the claims of studies: judged from their results, told in sentences, gathered in one table."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from sciml.core.config import parse
+from sciml.core.errors import DataError, UserError
+from sciml.draw import format_number
+from sciml.metrics import Metric, find_metric
+from sciml.report._run import read_lines, read_object
+from sciml.report._statistics import Verdict, judge, undecided
+from sciml.report._study_table import Line, metrics_of_study, value_of
+from sciml.study import Claim, Study
+
+STUDY, RESULTS = "study.json", "results.jsonl"
+
+
+class ClaimRow(NamedTuple):
+    """One line of the table of claims.
+
+    Fields:
+        study, folder: title and folder of the study.
+        text: what is claimed.
+        sign: ``holds``, ``does not hold`` or ``undecided``.
+        words: what was measured, as a sentence.
+    """
+
+    study: str
+    folder: str
+    text: str
+    sign: str
+    words: str
+
+
+def claims_of(folder: Path) -> list[ClaimRow]:
+    """Every claim of every study in the folders below `folder`, study by study; one that cannot be read has no rows."""
+    rows = []
+    for path in sorted(folder.glob(f"*/{STUDY}")):
+        try:
+            study, lines = parse(Study, read_object(path), str(path)), read_results(path.parent / RESULTS)
+        except UserError:
+            continue  # the index names it and says why
+        declared = metrics_of_study(study)
+        for claim in study.claims:
+            metric = find_metric(declared, claim.metric)
+            verdict = judge_claim(study, claim, metric, lines)
+            words = verdict_words(claim, metric, verdict)
+            rows.append(ClaimRow(study.title, path.parent.name, claim.text, verdict.sign, words))
+    return rows
+
+
+def claims_markdown(rows: Sequence[ClaimRow], reports: str) -> str:
+    """The table as Markdown; `reports` is the way from the page to the folder of the studies."""
+    lines = ["| study | claim | verdict | measured |", "|---|---|---|---|"]
+    for row in rows:
+        cells = (f"[{row.study}]({reports}/{row.folder}/report.html)", row.text, row.sign, row.words)
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def read_results(path: Path) -> list[dict[str, Any]]:  # Any: JSON
+    """The finished runs of a study; empty before the first. Raises DataError for a line that is not one."""
+    if not path.is_file():
+        return []
+    lines = list(read_lines(path))
+    needed = (
+        "variant",
+        "budget",
+        "seed",
+        "solver",
+        "parameters",
+        "steps",
+        "train_seconds",
+        "predict_seconds",
+        "metrics",
+    )
+    for index, line in enumerate(lines, start=1):
+        missing = [key for key in needed if key not in line]
+        if missing:
+            raise DataError(f"line {index} of {path} is not the result of a run", got=f"no {', '.join(missing)}")
+    return lines
+
+
+def judge_claim(study: Study, claim: Claim, metric: Metric, lines: Sequence[Line]) -> Verdict:
+    """Whether the runs of a study bear out a claim, seed by seed."""
+    labels = {variant.name: variant.label for variant in study.variants}
+    sides = []
+    for name in (claim.better, claim.worse):
+        runs = [line for line in lines if line["variant"] == name and line["budget"] == claim.budget]
+        values = {line["seed"]: value_of(line, metric.key) for line in runs if metric.key in line["metrics"]}
+        if runs and not values:
+            return undecided(f"the runs of {labels.get(name, name)} have no {metric.words}")
+        sides.append(values)
+    better, worse = sides
+    return judge(better, worse, claim.margin, metric=metric, tolerance=claim.tolerance)
+
+
+def verdict_words(claim: Claim, metric: Metric, verdict: Verdict) -> str:
+    """The measured improvement of a claim as a sentence."""
+    if not math.isfinite(verdict.gain):
+        return verdict.reason[:1].upper() + verdict.reason[1:] + "."
+    up = (verdict.gain > 0) == (metric.better == "higher")
+    direction = "higher" if up else "lower"
+    if metric.target is not None:
+        direction = f"{'closer to' if verdict.gain > 0 else 'farther from'} {format_number(metric.target)}"
+    amount = _percent if claim.tolerance is None else _signed
+    measured = f"Measured: {amount(abs(verdict.gain))} {direction}"
+    if math.isfinite(verdict.low):
+        measured += f", 95 % interval of the improvement {amount(verdict.low)} to {amount(verdict.high)}"
+    claimed = f"claimed: {_claimed(claim)}"
+    note = f" {verdict.reason[:1].upper()}{verdict.reason[1:]}." if verdict.reason else ""
+    return f"{measured} ({verdict.seeds} seeds, paired); {claimed}.{note}"
+
+
+def _claimed(claim: Claim) -> str:
+    if claim.tolerance is not None:
+        return f"at most {format_number(claim.tolerance)} worse"
+    if claim.margin < 0:
+        return f"less than {_percent(-claim.margin)} worse"
+    return f"more than {_percent(claim.margin)}" if claim.margin else "better at all"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %".replace("-", "−")
+
+
+def _signed(value: float) -> str:
+    return format_number(value).replace("-", "−")

@@ -1,0 +1,309 @@
+"""Applying a tool to a run: the child run, its lineage, and what it cost before and after."""
+
+import hashlib
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple
+
+import torch
+import xarray
+from torch import nn
+
+from sciml.core import paths
+from sciml.core.config import Config, differences, override, parse
+from sciml.core.errors import ConfigError, DataError, UnsupportedError
+from sciml.core.progress import Progress, SilentProgress
+from sciml.data import netcdf_bytes
+from sciml.study._fit import Fitted
+from sciml.study._folder import (
+    CONFIG,
+    EXAMPLE,
+    LOG,
+    PREDICTIONS,
+    WEIGHTS,
+    RunConfig,
+    Step,
+    choose_folder,
+    newest_folder,
+    read_config,
+    sole_writer,
+)
+from sciml.study._guest import as_guest
+from sciml.study._record import RECORD, FindingsEntry, LineageEntry, Record, finite
+from sciml.study._results import make_record, write_predictions
+from sciml.study._run import Run
+from sciml.study._subject import TRIALS, OpenedRun
+from sciml.study._use import load_run
+from sciml.tools import AnyTool, Findings, Policy, Probe, Rewrite, Search, find_tool
+from sciml.tools.cost import Cost, measure_costs
+from sciml.train import AnyRecipe, save_weights
+
+CHECKPOINT = "checkpoint.pt"
+
+
+def apply_tool(
+    key: str,
+    folder: str | Path,
+    *,
+    settings: Sequence[str] = (),
+    resume: bool = False,
+    problem: str | Path | None = None,
+    progress: Progress | None = None,
+) -> Run:
+    """Apply a tool to a finished run and write the child run beside it.
+
+    Arguments:
+        key: of the tool.
+        folder: the run.
+        settings: ``key=value`` changes to the tool's settings.
+        resume: go on with the newest child of this name; one that is finished is returned as it is.
+        problem: as for `load_run`.
+        progress: where to report.
+
+    Returns: the child, in ``<run>-<tool>``, complete without its parent.
+
+    Raises: UserError for a tool that does not apply (with the reason), settings that do not exist, or a folder that is
+        not a finished run; NumericsError and Interrupted as `Trainer.fit`. Whatever fails before a step of training was
+        saved leaves no folder behind.
+    """
+    parent = _as_named(Path(folder))
+    tool = find_tool(key)
+    asked = override(tool.config(), list(settings))
+    loaded, before = load_run(parent, problem=problem), Record.read(parent)
+    if not (support := tool.supports(loaded.solver)).ok:
+        raise UnsupportedError(
+            f"tool {key!r} does not apply to runs of solver {loaded.solver.key!r}: {support.reason}",
+            fix="`sciml list` shows what applies to what.",
+        )
+    identity = {
+        "run": loaded.config.model_dump(mode="json"),
+        "weights": hashlib.sha256((parent / WEIGHTS).read_bytes()).hexdigest(),
+        "tool": key,
+        "settings": asked.model_dump(mode="json"),
+    }
+    with as_guest(1), _Home(parent.parent, f"{parent.name}-{key}", resume) as home:
+        started = None if home.stopped is None else _started(home.stopped, asked)
+        if home.stopped is not None and (home.stopped / RECORD).exists():
+            return Run(home.stopped, Record.read(home.stopped))
+        subject = OpenedRun(loaded, home.folder, identity, resume=resume, progress=progress or SilentProgress())
+        _act(tool, subject, asked, home, started).write(parent, before)
+        return Run(home.folder(), Record.read(home.folder()))
+
+
+class _Home:
+    """The child's folder, made and locked when the first file goes there; removed again if nothing comes of it.
+
+    Attributes:
+        stopped: the folder to go on with; None for a new one.
+    """
+
+    def __init__(self, place: Path, stem: str, resume: bool) -> None:
+        self._place, self._stem = place, stem
+        self.stopped = newest_folder(place, stem) if resume else None
+        self._folder: Path | None = None
+        self._lock = ExitStack()
+
+    def folder(self) -> Path:
+        """The folder."""
+        if self._folder is None:
+            self._folder = self.stopped or choose_folder(self._place, self._stem, False)
+            self._lock.enter_context(sole_writer(self._folder))
+        return self._folder
+
+    def __enter__(self) -> "_Home":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        made = None if self.stopped else self._folder
+        if error is not None and made is not None and not any(made.rglob(CHECKPOINT)):
+            shutil.rmtree(made)
+        self._lock.close()
+
+
+class _Child(NamedTuple):
+    """What a tool made of a run.
+
+    Fields:
+        tool, subject, config, folder: what was done to what, and where it goes.
+        recipe, module: how it is built, and its weights.
+        findings: what the tool reports.
+        seconds: what it took, data not counted.
+    """
+
+    tool: AnyTool
+    subject: OpenedRun
+    config: RunConfig
+    folder: Path
+    recipe: AnyRecipe
+    module: nn.Module
+    findings: Findings
+    seconds: float
+
+    def write(self, parent: Path, before: Record) -> None:
+        """Write the files, complete without the parent's; the record last, which makes it a finished run."""
+        subject, folder, loaded = self.subject, self.folder, self.subject.loaded
+        save_weights(self.module, folder / WEIGHTS)
+        findings = {self.tool.key: _entry(self.findings)}
+        if isinstance(self.tool, Probe):  # the module is the parent's, and so are its numbers
+            own = subject.cost or subject.measure(subject.module)
+            costs = {"before": own, "after": own}
+            record, findings = before, before.findings | findings
+            for name in (PREDICTIONS, LOG):
+                if (parent / name).is_file():
+                    shutil.copyfile(parent / name, folder / name)
+        else:
+            fitted = Fitted(loaded.solver, self.recipe, self.module, subject.trained, self.seconds)
+            results = [(fitted, subject.examine(self.module))]
+            record = make_record(self.config, subject.bench(), results, {}, torch.device("cpu"))
+            write_predictions(folder, subject.bench(), results)
+            costs = measure_costs(
+                {"before": loaded.module, "after": self.module},
+                loaded.solver.predict,
+                loaded.example(),
+                batch=1,
+                grid=loaded.task.grid_of(loaded.context),
+            )
+        _add_arrays(folder / PREDICTIONS, self.tool.key, self.findings.arrays)
+        shutil.rmtree(folder / TRIALS, ignore_errors=True)
+        record.model_copy(
+            update={
+                "parent": parent.name,
+                "tool": self.tool.key,
+                "lineage": (*_rows_until(parent.name, before, costs["before"]), self._row(record, costs["after"])),
+                "findings": findings,
+            }
+        ).write(folder)
+
+    def _row(self, record: Record, cost: Cost) -> LineageEntry:
+        return LineageEntry(
+            run=self.folder.name,
+            tool=self.tool.key,
+            metrics=record.metrics["test"],
+            train_seconds=self.seconds,
+            cost=cost,
+        )
+
+
+def _act(tool: AnyTool, subject: OpenedRun, asked: Config, home: _Home, started: Step | None) -> _Child:
+    """Decide, write down what was decided, then train: what is resumed goes on with the same decision."""
+    clock = time.perf_counter()
+    recipe, plan, findings = subject.recipe, {}, Findings()
+    if isinstance(tool, Probe):
+        module, findings = subject.module, tool.probe(subject, asked)
+        seconds = time.perf_counter() - clock
+        config = _begin(home, subject, tool, asked, recipe, plan)
+        return _Child(tool, subject, config, home.folder(), recipe, module, findings, seconds)
+    if isinstance(tool, Rewrite):
+        decided = (
+            tool.plan(subject, asked)
+            if started is None
+            else parse(tool.plan_type, started.plan, f"the plan in {home.folder() / CONFIG}")
+        )
+        plan, findings = decided.model_dump(mode="json"), tool.findings(decided)
+        module = tool.transfer(subject.copy(), decided)
+        seconds = time.perf_counter() - clock
+        training = tool.training(asked, recipe.train)
+        config = _begin(home, subject, tool, asked, recipe, plan)
+        if training is not None:
+            subject.train(module, training, rule=tool.rule(subject, module, training, asked))
+    elif isinstance(tool, Policy):
+        training = tool.training(asked, recipe.train)
+        module, seconds = subject.fresh(recipe) if tool.fresh else subject.copy(), 0.0
+        rule, sampler = tool.rule(subject, module, training, asked), tool.sampler(subject, asked)
+        recipe = recipe.model_copy(update={"train": training})
+        config = _begin(home, subject, tool, asked, recipe, plan)
+        subject.train(module, training, rule=rule, sampler=sampler)
+    elif isinstance(tool, Search):
+        _refuse_rewritten(tool, subject)
+        recipe, findings = tool.search(subject, asked, subject.score)
+        module, seconds = subject.fresh(recipe), 0.0
+        config = _begin(home, subject, tool, asked, recipe, plan)
+        subject.train(module, recipe.train)
+    else:
+        raise UnsupportedError(f"tool {tool.key!r} has none of the four shapes of a tool", got=type(tool).__name__)
+    return _Child(tool, subject, config, home.folder(), recipe, module.eval(), findings, seconds + subject.seconds)
+
+
+def _begin(
+    home: _Home, subject: OpenedRun, tool: AnyTool, asked: Config, recipe: AnyRecipe, plan: Mapping[str, Any]
+) -> RunConfig:
+    """Write down what the child is, before anything is trained."""
+    parent, before, after = subject.loaded, subject.recipe.model_dump(mode="json"), recipe.model_dump(mode="json")
+    step = Step(
+        tool=tool.key,
+        plan=dict(plan),
+        settings=asked.model_dump(mode="json"),
+        recipe_before=None if after == before else before,
+    )
+    config = parent.config.model_copy(
+        update={"recipe": after, "lineage": (*parent.config.lineage, step), "parent": parent.folder.name}
+    )
+    paths.write_text(home.folder() / CONFIG, config.model_dump_json(indent=2) + "\n")
+    shutil.copyfile(parent.folder / EXAMPLE, home.folder() / EXAMPLE)
+    return config
+
+
+def _started(folder: Path, asked: Config) -> Step | None:
+    """What was decided in a folder before it was stopped; refuses to go on with other settings."""
+    if not (folder / CONFIG).exists():
+        return None
+    lineage = read_config(folder).lineage
+    if not lineage:
+        raise DataError(f"{folder} is in the way: it is no child run", fix="Rename it, or leave out --resume.")
+    step = lineage[-1]
+    if different := differences(step.settings, asked.model_dump(mode="json")):
+        raise ConfigError(
+            f"{folder} was started with other settings",
+            got=", ".join(f"{key}={now}" for key, (_, now) in different.items()),
+            expected=", ".join(f"{key}={before}" for key, (before, _) in different.items()),
+            fix="Leave out --resume to start a new child run beside it.",
+        )
+    return step
+
+
+def _refuse_rewritten(tool: AnyTool, subject: OpenedRun) -> None:
+    rewrites = [step.tool for step in subject.loaded.config.lineage if isinstance(find_tool(step.tool), Rewrite)]
+    if rewrites:
+        raise UnsupportedError(
+            f"tool {tool.key!r} changes recipes, and a plan made for one recipe does not fit another",
+            got=f"a run rewritten by {', '.join(rewrites)}",
+            expected="a run in the structure of its recipe",
+            fix="Apply it to the first run of the lineage, and rewrite what it finds.",
+        )
+
+
+def _rows_until(name: str, before: Record, cost: Cost) -> tuple[LineageEntry, ...]:
+    """The rows up to the parent's, whose cost was measured again beside the child's."""
+    if before.lineage:
+        return (*before.lineage[:-1], before.lineage[-1].model_copy(update={"cost": cost}))
+    first = LineageEntry(
+        run=name, tool="", metrics=before.metrics["test"], train_seconds=before.train.seconds, cost=cost
+    )
+    return (first,)
+
+
+def _entry(findings: Findings) -> FindingsEntry:
+    return FindingsEntry(metrics=finite(dict(findings.metrics)), words=findings.words)
+
+
+def _add_arrays(path: Path, tool: str, arrays: xarray.Dataset) -> None:
+    """Put what a tool found beside the predictions, as the group ``tools/<key>``."""
+    if not arrays.variables:
+        return
+    groups: dict[str, xarray.Dataset] = {}
+    if path.is_file():
+        with xarray.open_datatree(path, engine="h5netcdf", decode_times=False) as stored:
+            groups = {name: group.load() for name, group in stored.to_dict().items()}
+    with paths.atomic_write(path) as temporary:
+        temporary.write_bytes(netcdf_bytes(xarray.DataTree.from_dict({**groups, f"/tools/{tool}": arrays})))
+
+
+def _as_named(folder: Path) -> Path:
+    """A path whose last part is the folder's name, which ``.`` and ``..`` are not."""
+    return folder if folder.name not in ("", "..") else folder.resolve()

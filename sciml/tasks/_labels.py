@@ -1,0 +1,29 @@
+"""Values as named variables with units."""
+
+from typing import Any
+
+from jaxtyping import Float
+from torch import Tensor
+
+from sciml.core.problem import Problem
+from sciml.core.types import Grid
+
+Labelled = dict[str, Any]  # Any: what xarray.Dataset takes for a variable
+"""Variables by name: dimensions, values, attributes."""
+
+
+def labelled_frames(problem: Problem, grid: Grid, states: Float[Tensor, "sample time channel *space"]) -> Labelled:
+    """One variable ``sample time *space`` per field."""
+    dims = ("sample", "time", *grid.dims)
+    return {
+        field.name: (dims, states[:, :, i].numpy(), {"units": field.units, "long_name": field.long_name})
+        for i, field in enumerate(problem.fields)
+    }
+
+
+def labelled_parameters(problem: Problem, parameters: Float[Tensor, "sample parameter"]) -> Labelled:
+    """One variable ``sample`` per parameter, with units."""
+    return {
+        entry.name: ("sample", parameters[:, i].numpy(), {"units": entry.units, "long_name": entry.long_name})
+        for i, entry in enumerate(problem.parameters)
+    }

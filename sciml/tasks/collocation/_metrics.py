@@ -1,0 +1,16 @@
+"""What the solution of a differential equation is judged by."""
+
+from sciml.metrics import Metric
+from sciml.tasks._cost import COSTS
+from sciml.tasks._metric_names import field_names
+
+METRICS = (
+    Metric("error/relative_l2", "relative L2 error", brief="relative error", headline=True),
+    Metric("error/max", "largest error, relative"),
+    Metric("residual/rms", "residual (RMS)", headline=True),
+    Metric("residual/max", "largest residual"),
+    Metric("condition/rms", "boundary and initial condition residual (RMS)"),
+    Metric("unknown/*", "relative error of {0}"),
+    Metric("error/*", "relative L2 error of {0}", names=field_names),
+    *COSTS,
+)

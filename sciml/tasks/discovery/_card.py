@@ -1,0 +1,40 @@
+"""The card's table of observations of an equation with a hidden term."""
+
+from typing import Any
+
+import torch
+
+from sciml import data
+from sciml.core import rng
+from sciml.core.capabilities import HasHiddenTerm
+from sciml.core.problem import Problem
+from sciml.data import Check, checked, reproduced
+
+
+class ObservationsCard(data.InMemoryCard):
+    """The table ``[presets.NAME.discovery]``; the run says what is observed."""
+
+    key = "discovery"
+
+    def summary(self, problem: Problem, time_units: str) -> dict[str, Any]:  # Any: JSON
+        """What is observed by default."""
+        assert isinstance(problem, HasHiddenTerm)
+        fields = {field.name: {"units": field.units} for field in problem.fields}
+        return {"observed": vars(problem.hidden.plan), "fields": fields}
+
+    def checks(self, problem: Problem) -> list[Check]:
+        """Observations finite and reproduced."""
+        return checked("observations", lambda: _observed(problem))
+
+
+def _observed(problem: Problem) -> list[Check]:
+    assert isinstance(problem, HasHiddenTerm)
+    plan = problem.hidden.plan
+    seen, again = (problem.observations(plan, rng.generator(0, problem.name, "verify")) for _ in range(2))
+    same = all(torch.equal(a.values, b.values) for a, b in zip(seen, again, strict=True))
+    finite = all(bool(entry.values.isfinite().all()) for entry in seen)
+    points = sum(len(entry.values) for entry in seen)
+    return [
+        Check("observations", finite, f"{points} values per field, {len(seen)} trajectories"),
+        reproduced("reproduced", same),
+    ]

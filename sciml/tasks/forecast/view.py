@@ -1,0 +1,105 @@
+"""What the page of a forecast shows: rollouts in pictures, error growth, spectra, conserved quantities."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sciml import draw, metrics
+from sciml.draw import Figure, Forecasts, Panels, Picture, Strip
+from sciml.tasks._forecasts import conserved, read_forecasts, spectra
+from sciml.train import RunView, Shown, View
+
+
+def show(view: RunView) -> Shown:
+    """Pictures, curves and the errors by field of the run's rollouts; only the training curve if it stored none."""
+    forecasts = read_forecasts(view)
+    plots: dict[str, list[Figure]] = {name: [] for name in ("growth", "spectra", "conserved", "series")}
+    plots["training"] = draw.training(view.log, view.solver.best_step)
+    pictures: dict[str, Any] = {}
+    if forecasts is not None:
+        pictures = _pictures(forecasts)
+        plots["growth"] = draw.error_growth(forecasts)
+        plots["spectra"] = spectra(forecasts)
+        plots["conserved"] = conserved(forecasts, view.problem)
+        plots["series"] = [] if forecasts.rank else draw.time_series(forecasts, pictures["typical"])
+    values = {"pictures": pictures, "plots": plots, "by_field": _by_field(forecasts) if forecasts else None}
+    figures = [figure for group in plots.values() for figure in group]
+    return Shown(values, [*figures, *_files(pictures)])
+
+
+def _by_field(forecasts: Forecasts) -> dict[str, Any] | None:
+    """VRMSE per field at the first, the middle and the last step; None when it was not stored."""
+    by_rollout = {rollout.key: rollout.vrmse for rollout in forecasts.rollouts}
+    errors = {key: vrmse for key, vrmse in by_rollout.items() if vrmse is not None}
+    if len(errors) < len(by_rollout):
+        return None
+    steps = forecasts.rollouts[0].relative_l2.shape[1]
+    columns = sorted({0, steps // 2, steps - 1})
+    rows = []
+    for channel, field in enumerate(forecasts.fields):
+        means = {
+            key: [float(vrmse[:, k, channel].astype(np.float64).mean()) for k in columns]
+            for key, vrmse in errors.items()
+        }
+        best = [draw.best_of({k: v[i] for k, v in means.items()}, metrics.VRMSE.loss) for i in range(len(columns))]
+        for rollout in forecasts.rollouts:
+            cells = [(value, best[i] == rollout.key) for i, value in enumerate(means[rollout.key])]
+            rows.append((field, rollout, cells))
+    return {"heads": [f"step {k + 1}" for k in columns], "rows": rows, "group": len(forecasts.rollouts)}
+
+
+def _pictures(forecasts: Forecasts) -> dict[str, Any]:
+    """What is shown of the solver's rollouts."""
+    rollout = forecasts.rollouts[0]
+    order, typical = np.argsort(rollout.scores, kind="stable"), draw.typical_sample(rollout)
+    shown: dict[str, Any] = {
+        "typical": typical,
+        "typical_words": draw.sample_words(forecasts, rollout, typical),
+        "moving": [],
+        "space_time": [],
+        "strips": [],
+        "extremes": [],
+        "steps": rollout.relative_l2.shape[1],
+        "rank": forecasts.rank,
+    }
+    channels = range(len(forecasts.fields))
+    if forecasts.rank == 1:
+        shown["space_time"] = [draw.space_time(forecasts, rollout, typical, channel) for channel in channels]
+    if forecasts.rank >= 2:
+        ratio = _ratio(forecasts)
+        shown["moving"] = [draw.animation(forecasts, rollout, typical, channel, ratio) for channel in channels]
+        shown["strips"] = [draw.strip(forecasts, rollout, typical, channel, ratio) for channel in channels]
+        if len(order) > 1:
+            for word, sample in (("best", int(order[0])), ("worst", int(order[-1]))):
+                stills = [draw.still(forecasts, rollout, sample, channel, ratio, word) for channel in channels]
+                shown["extremes"].append((word, draw.sample_words(forecasts, rollout, sample), stills))
+    return shown
+
+
+def _ratio(forecasts: Forecasts) -> float:
+    """Height over width of the domain, within what a page can show."""
+    height, width = (
+        (axis.extent for axis in forecasts.grid.axes[-2:]) if forecasts.grid else map(float, forecasts.truth.shape[-2:])
+    )
+    return float(np.clip(height / width, 1 / 3, 3))
+
+
+def _files(pictures: dict[str, Any]) -> list[Figure | Picture]:
+    if not pictures:
+        return []
+    panels: list[Panels] = [*pictures["moving"], *pictures["space_time"]]
+    panels += [panel for _, _, stills in pictures["extremes"] for panel in stills]
+    strips: list[Strip] = pictures["strips"]
+    return [*(panel.picture for panel in panels), *(picture for one in strips for _, picture in one.rows)]
+
+
+VIEW = View(
+    show,
+    Path(__file__).with_name("view.html.j2"),
+    samples="rollouts",
+    counted="step",
+    timed="step",
+)

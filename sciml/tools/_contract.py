@@ -1,0 +1,220 @@
+"""The tool contract: what a module under ``sciml/tools`` exports in its ``TOOLS`` tuple.
+
+A tool acts on a `Subject`, a finished run brought back into memory, and leaves a child run: a run folder like any
+other, whose ``config.json`` holds the parent's recipe and the plan of everything that tools did. There are four shapes;
+a leaf is one of them, and tools of several shapes are applied one after another.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
+
+import xarray
+from torch import nn
+
+from sciml.core.config import Config
+from sciml.core.problem import Problem
+from sciml.core.types import Support
+from sciml.train import (
+    AnyBench,
+    AnyRecipe,
+    AnySolver,
+    AnyTask,
+    Context,
+    Examination,
+    Sampler,
+    StepRule,
+    TrainConfig,
+    TrainResult,
+)
+
+if TYPE_CHECKING:
+    from sciml.tools.cost import Cost
+
+K = TypeVar("K", bound=Config)
+"""Settings of a tool."""
+L = TypeVar("L", bound=Config)
+"""The plan of a rewrite."""
+
+AnyRule = StepRule[Any]
+"""A step rule of the batches of some task; see `sciml.train.AnySolver`."""
+
+
+@runtime_checkable
+class Subject(Protocol):
+    """A finished run that a tool acts on. Nothing in it is made before it is asked for."""
+
+    @property
+    def problem(self) -> Problem:
+        """What it solves."""
+        ...
+
+    @property
+    def solver(self) -> AnySolver:
+        """What solves it."""
+        ...
+
+    @property
+    def task(self) -> AnyTask:
+        """What it is trained and examined by."""
+        ...
+
+    @property
+    def recipe(self) -> AnyRecipe:
+        """How it was made."""
+        ...
+
+    @property
+    def context(self) -> Context:
+        """What its module knows of the data."""
+        ...
+
+    @property
+    def seed(self) -> int:
+        """Of the run, from which a tool derives its own; see `sciml.core.rng`."""
+        ...
+
+    @property
+    def module(self) -> nn.Module:
+        """With its weights, in evaluation mode. A tool that changes it works on a copy."""
+        ...
+
+    def example(self) -> Any:  # Any: the inputs of its task
+        """The shortest question about one test sample (one step where there are steps), from the run's own folder."""
+        ...
+
+    def predict(self, module: nn.Module) -> Callable[[], object]:
+        """A call that answers `example` with a module of the subject's kind."""
+        ...
+
+    def bench(self) -> AnyBench:
+        """Its problem with the data; makes or opens them."""
+        ...
+
+    def train(
+        self, module: nn.Module, config: TrainConfig, *, rule: AnyRule | None = None, sampler: Sampler | None = None
+    ) -> TrainResult:
+        """Train a module in place by the one trainer, resumable in the child's folder.
+
+        Arguments:
+            module: of the subject's kind.
+            config: steps, batch, optimiser.
+            rule: what takes the steps; None for that of the solver.
+            sampler: what draws the batches; None for a shuffle of every epoch.
+        """
+        ...
+
+    def examine(self, module: nn.Module) -> Examination:
+        """Everything that is reported of a module, on the test split."""
+        ...
+
+    def measure(self, module: nn.Module, patience: float = 2.0) -> "Cost":
+        """What answering `example` costs with a module; the latency takes `patience` seconds at most, or six calls."""
+        ...
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a tool reports besides the child's own metrics.
+
+    Arguments:
+        metrics: numbers by name, for ``record.json``.
+        arrays: saved in ``predictions.h5`` under ``tools/<key>``.
+        words: remarks for people, one sentence each.
+    """
+
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    arrays: xarray.Dataset = field(default_factory=xarray.Dataset)
+    words: tuple[str, ...] = ()
+
+
+class Tool(ABC, Generic[K]):
+    """What every tool says of itself."""
+
+    key: ClassVar[str]
+    title: ClassVar[str]
+    citation: ClassVar[str]
+    config: type[K]
+    """Its settings, which ``--set`` changes; every one has a default."""
+
+    @abstractmethod
+    def supports(self, solver: AnySolver) -> Support:
+        """Whether it can act on runs of a solver, with the reason where it cannot."""
+
+
+class Rewrite(Tool[K], Generic[K, L]):
+    """Changes the structure of a trained module: pruning, factored or structured layers."""
+
+    plan_type: type[L]
+
+    @abstractmethod
+    def plan(self, subject: Subject, config: K) -> L:
+        """Decide what to change. Raises UnsupportedError with the reason where nothing can be."""
+
+    @abstractmethod
+    def apply(self, module: nn.Module, plan: L) -> nn.Module:
+        """Rebuild the structure from the plan alone, in place where it can; weights are loaded afterwards."""
+
+    @abstractmethod
+    def transfer(self, module: nn.Module, plan: L) -> nn.Module:
+        """The same change to a trained module, whose weights are carried over; in place where it can."""
+
+    def training(self, config: K, recipe: TrainConfig) -> TrainConfig | None:
+        """How a rewritten module is fine-tuned, from how its solver was trained; None (the default): not at all."""
+        return None
+
+    def rule(self, subject: Subject, module: nn.Module, train: TrainConfig, config: K) -> AnyRule | None:
+        """What takes the steps of that; None (the default) for what the solver takes its own with."""
+        return None
+
+    def findings(self, plan: L) -> Findings:
+        """What is worth telling of a plan."""
+        return Findings()
+
+
+class Policy(Tool[K]):
+    """Trains another way: masked momentum, private gradients."""
+
+    fresh: ClassVar[bool] = True
+    """Whether it starts from fresh weights, in the structure that earlier tools made; else from the trained ones."""
+
+    @abstractmethod
+    def training(self, config: K, recipe: TrainConfig) -> TrainConfig:
+        """Steps, batch and schedule, from how the solver was trained."""
+
+    @abstractmethod
+    def rule(self, subject: Subject, module: nn.Module, train: TrainConfig, config: K) -> AnyRule:
+        """What takes the steps. Its loss is that of ``subject.solver``, or one around it."""
+
+    def sampler(self, subject: Subject, config: K) -> Sampler | None:
+        """What draws the batches; None (the default) for a shuffle of every epoch."""
+        return None
+
+
+class Search(Tool[K]):
+    """Looks for a better recipe; the best one is trained as the child run."""
+
+    @abstractmethod
+    def search(self, subject: Subject, config: K, score: Callable[[AnyRecipe], float]) -> tuple[AnyRecipe, Findings]:
+        """The best recipe and what was tried.
+
+        Arguments:
+            subject: whose recipe is the starting point.
+            config: the settings.
+            score: trains a recipe and gives its validation score, lower is better. A recipe that was tried before
+                costs nothing, also where an interrupted search is resumed.
+        """
+
+
+class Probe(Tool[K]):
+    """Measures a trained module and leaves it as it is."""
+
+    @abstractmethod
+    def probe(self, subject: Subject, config: K) -> Findings:
+        """Numbers, arrays and remarks."""
+
+
+AnyTool = Tool[Any]
+"""A tool out of the registry: what its settings are is its own affair."""
+AnyRewrite = Rewrite[Any, Any]

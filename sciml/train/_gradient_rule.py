@@ -1,0 +1,121 @@
+"""First-order steps: an optimiser of torch, a schedule, clipping, accumulation, precision, several processes."""
+
+import itertools
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from sciml.train._config import TrainConfig
+from sciml.train._distributed import Objective, current_group, wrap
+from sciml.train._step_rule import BrokenStep, StepRule
+
+Loss = Callable[[nn.Module, Any, float], Tensor]
+"""``(module, batch, along)`` to a scalar. Any: every task has a batch type of its own."""
+
+
+class GradientRule(StepRule[Any]):  # Any: it slices batches of every type
+    """One step of AdamW, Adamax or SGD along the clipped gradient of the mean loss.
+
+    The learning rate rises linearly, then falls along half a cosine. Under ``torchrun`` gradients are averaged over the
+    processes, each of which has its rows of the global batch.
+
+    Arguments:
+        module: what is trained, in place.
+        loss: ``(module, batch, along) -> scalar``, a mean over the samples of the batch.
+        config: the settings.
+    """
+
+    reads: ClassVar[frozenset[str]] = frozenset(TrainConfig.model_fields)
+    distributed: ClassVar[bool] = True
+
+    def __init__(self, module: nn.Module, loss: Loss, config: TrainConfig) -> None:
+        self.module, self.config = module, config
+        self._group = current_group()
+        self._device = next(module.parameters()).device
+        self._objective = wrap(Objective(module, loss), self._group)
+        self._optimiser = _optimiser(module, config)
+        self._taken = 0
+        self._schedule()
+
+    def step(self, batch: Any, along: float) -> Tensor:  # Any: a batch of the task
+        """The mean loss over the batch of all processes. BrokenStep where it or the gradient is not finite."""
+        self._optimiser.zero_grad(set_to_none=True)
+        slices = [batch.rows(rows) for rows in slices_of(len(batch), self.config.accumulate)]
+        mean = torch.zeros((), device=self._device)
+        for part, rows in enumerate(slices):
+            with self._synchronised(part == len(slices) - 1), self._precision():
+                loss = self._objective(rows, along) * (len(rows) / len(batch))
+            loss.backward()
+            mean += loss.detach()
+        norm = nn.utils.clip_grad_norm_(self.module.parameters(), self.config.clip or math.inf)
+        if self._group.any(not bool(torch.isfinite(mean) & torch.isfinite(norm))):
+            raise BrokenStep(batch, "Lower train.learning_rate or train.clip, or use train.precision=fp32.")
+        self._optimiser.step()
+        self._taken += 1
+        self._schedule()
+        return self._group.mean(mean)
+
+    def skip(self, along: float) -> None:
+        """The schedule goes on."""
+        self._taken += 1
+        self._schedule()
+
+    def logged(self) -> Mapping[str, float]:
+        """The learning rate of the next step."""
+        return {"learning_rate": self._optimiser.param_groups[0]["lr"]}
+
+    def state_dict(self) -> dict[str, Any]:  # Any: as in the contract
+        """Of the optimiser, and the place on the schedule."""
+        return {"optimiser": self._optimiser.state_dict(), "taken": self._taken}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:  # Any: as in the contract
+        """Go on from there."""
+        self._optimiser.load_state_dict(state["optimiser"])
+        self._taken = state["taken"]
+        self._schedule()
+
+    def _schedule(self) -> None:
+        for group in self._optimiser.param_groups:
+            group["lr"] = self.config.learning_rate * _factor(self.config, self._taken)
+
+    def _precision(self) -> torch.autocast:
+        return torch.autocast(self._device.type, torch.bfloat16, enabled=self.config.precision == "bf16")
+
+    @contextmanager
+    def _synchronised(self, last: bool) -> Iterator[None]:
+        """Let several processes exchange gradients only with the last slice of a batch."""
+        if isinstance(self._objective, nn.parallel.DistributedDataParallel) and not last:
+            with self._objective.no_sync():
+                yield
+        else:
+            yield
+
+
+def slices_of(length: int, parts: int) -> list[slice]:
+    """`length` rows cut into at most `parts` nearly equal slices."""
+    edges = [length * part // parts for part in range(parts + 1)]
+    return [slice(a, b) for a, b in itertools.pairwise(edges) if b > a]
+
+
+def _optimiser(module: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
+    common: dict[str, Any] = {"lr": config.learning_rate, "weight_decay": config.weight_decay}
+    if config.optimiser == "sgd":
+        return torch.optim.SGD(module.parameters(), momentum=0.9, **common)
+    if config.optimiser == "adamax":
+        return torch.optim.Adamax(module.parameters(), **common)
+    fused = all(p.is_floating_point() for p in module.parameters())  # torch has no fused one for complex weights
+    return torch.optim.AdamW(module.parameters(), fused=fused, **common)
+
+
+def _factor(c: TrainConfig, step: int) -> float:
+    """Learning rate at `step` relative to its peak: linear warm-up, then half a cosine to the final value."""
+    warmup = max(1, round(c.warmup * c.steps))
+    if step < warmup:
+        return (step + 1) / warmup
+    floor = min(1.0, c.final_learning_rate / c.learning_rate)
+    along = min(1.0, (step - warmup) / max(1, c.steps - warmup))
+    return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * along))

@@ -1,0 +1,63 @@
+"""Which samples make up the batch of a step."""
+
+from typing import Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from sciml.core import rng
+from sciml.core.errors import ConfigError
+
+
+@runtime_checkable
+class Sampler(Protocol):
+    """Draws the batches: a pure function of its seed and the step, so that a resumed run draws the same ones."""
+
+    def indices(self, step: int, count: int, batch_size: int) -> Int[Tensor, " sample"]:
+        """Numbers of the samples of one step.
+
+        Arguments:
+            step: from 0.
+            count: samples there are.
+            batch_size: samples that are asked for.
+        """
+        ...
+
+
+class ShuffleSampler(Sampler):
+    """Consecutive pieces of one shuffle per epoch: every sample once per epoch, every batch of the same size."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def indices(self, step: int, count: int, batch_size: int) -> Int[Tensor, " sample"]:
+        """The next piece; it may end one epoch and begin another."""
+        positions = torch.arange(step * batch_size, (step + 1) * batch_size)
+        return torch.cat([self._order(int(epoch), count)[positions[positions // count == epoch] % count]
+                          for epoch in (positions // count).unique()])  # fmt: skip
+
+    def _order(self, epoch: int, count: int) -> Tensor:
+        return torch.randperm(count, generator=rng.generator(self.seed, "order", epoch))
+
+
+class PoissonSampler(Sampler):
+    """Every sample independently with the same probability: sizes vary, and a batch can be empty.
+
+    The accountants of differentially private training assume this kind of batch.
+
+    Arguments:
+        seed: of the draws.
+        rate: the probability; None for the one with which `batch_size` samples are expected.
+    """
+
+    def __init__(self, seed: int, rate: float | None = None) -> None:
+        if rate is not None and not 0 < rate <= 1:
+            raise ConfigError("a sampling rate is a probability", got=rate, expected="more than 0 and at most 1")
+        self.seed, self.rate = seed, rate
+
+    def indices(self, step: int, count: int, batch_size: int) -> Int[Tensor, " sample"]:
+        """Those that are drawn, in order."""
+        rate = min(1.0, batch_size / count) if self.rate is None else self.rate
+        drawn = torch.rand(count, generator=rng.generator(self.seed, "poisson sampling", step), dtype=torch.float64)
+        return (drawn < rate).nonzero().flatten()

@@ -1,0 +1,201 @@
+"""What every registered tool owes, on every solver that it supports: tested by being there."""
+
+import copy
+import math
+
+import pytest
+import torch
+
+from sciml.core import registry, rng
+from sciml.core.config import override
+from sciml.core.errors import UserError
+from sciml.testing import PROBLEMS
+from sciml.tools import Findings, Policy, Probe, Rewrite, Search, Subject, registered_tools
+from sciml.tools.cost import count_flops, measure_cost
+from sciml.train import default_rule, load_weights, registered_solvers, save_weights
+
+FIXTURES = PROBLEMS
+TOOLS, SOLVERS = registered_tools(), registered_solvers()
+SIZES = {"levels": 2, "waves": 1, "modes": 4, "width": 8, "hidden": 8, "units": 8, "members": 1, "adam": 2}
+SPARING = {"shape": "gaussian", "cases": 4, "tolerances": []}
+PATIENT = {"patience": 0.0}
+"""Settings of models, tasks and tools that make them small and quick, where they have them."""
+
+
+def problem_for(solver):
+    folders = [folder for folder in sorted(FIXTURES.iterdir()) if (folder / "__init__.py").is_file()]
+    candidates = (*(registry.find_problem(folder) for folder in folders), *registry.problems().values())
+    return next(problem for problem in candidates if solver.supports(problem).ok)
+
+
+def reduced(config, sizes):
+    """A configuration with the sizes that it has."""
+    return config.model_copy(update={name: value for name, value in sizes.items() if name in type(config).model_fields})
+
+
+class Opened:
+    """A solver on a problem as a tool sees it, without a run folder."""
+
+    def __init__(self, solver, problem, folder):
+        recipe = solver.recipe("tiny")
+        task = reduced(recipe.task, SPARING)
+        recipe = recipe.model_copy(update={"model": reduced(recipe.model, SIZES), "task": task})
+        self.problem, self.solver, self.task, self.recipe, self.seed = problem, solver, solver.task, recipe, 0
+        self._bench = solver.task.prepare(problem, "tiny", task)
+        self.context, self.folder = self._bench.context, folder
+        self.module = self.fresh()
+        solver.solve_closed_form(self.module, self._bench.examples)
+        self.module.eval()
+
+    def fresh(self):
+        rng.seed_everything(0)
+        module = self.solver.build(self.problem, self.recipe.model, self.context)
+        self.solver.initialise(module, self._bench.examples)
+        return module
+
+    def example(self):
+        inputs = self._bench.example
+        shorter = self.task.shorten(inputs)
+        return inputs if shorter is None else shorter[0]
+
+    def predict(self, module):
+        inputs = self.example()
+        return lambda: self.solver.predict(module, inputs)
+
+    def bench(self):
+        return self._bench
+
+    def train(self, module, config, *, rule=None, sampler=None):
+        """One step, without scores."""
+        examples = self._bench.examples
+        rule = rule or self.solver.step_rule(module, examples, config)
+        rule = rule or default_rule(module, self.solver.loss, examples, config, seed=0)
+        chosen = torch.arange(min(2, len(examples)))
+        assert bool(rule.step(examples.batch(chosen, rng.generator(0)), 0.0).isfinite())
+
+    def examine(self, module):
+        return self._bench.examine(self.solver, module)
+
+    def measure(self, module, patience=0.0):
+        call = self.predict(module)
+        return measure_cost(module, lambda _: call(), self.example(), batch=1, patience=patience)
+
+
+@pytest.fixture(scope="session")
+def opened(tmp_path_factory):
+    """``opened(solver)``, each made once; nobody changes them."""
+    home, subjects = tmp_path_factory.mktemp("tools"), {}
+
+    def make(solver):
+        if solver.key not in subjects:
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setenv("SCIML_HOME", str(home))
+                subjects[solver.key] = Opened(solver, problem_for(solver), home)
+        return subjects[solver.key]
+
+    return make
+
+
+def pairs(kind):
+    """A tool of one shape with a solver that it supports, for each."""
+    return [
+        pytest.param(tool, solver, id=f"{tool.key}-{solver.key}")
+        for tool in TOOLS.values()
+        if isinstance(tool, kind)
+        for solver in SOLVERS.values()
+        if tool.supports(solver).ok
+    ]
+
+
+@pytest.fixture(params=sorted(TOOLS))
+def tool(request):
+    return TOOLS[request.param]
+
+
+def test_it_says_what_it_is(tool):
+    assert tool.title
+    assert tool.citation
+    assert isinstance(tool, Rewrite | Policy | Search | Probe)
+    defaults = tool.config()
+    assert type(defaults).model_validate_json(defaults.model_dump_json()) == defaults
+    assert override(defaults, []) == defaults
+    undescribed = [name for name, field in tool.config.model_fields.items() if not field.description]
+    assert not undescribed, "`sciml show` has nothing to say of these settings"
+
+
+def test_it_says_why_it_does_not_support_a_solver(tool):
+    answers = {key: tool.supports(solver) for key, solver in SOLVERS.items()}
+    assert [key for key, answer in answers.items() if not answer.ok and not answer.reason] == []
+    assert any(answer.ok for answer in answers.values())
+
+
+def same_answer(subject, first, second):
+    """Whether two modules predict the same to the bit, noise included."""
+    answers = []
+    for module in (first, second):
+        rng.seed_everything(1)
+        answers.append(subject.predict(module)().mean)
+    return torch.equal(*answers)
+
+
+def check_findings(findings):
+    assert isinstance(findings, Findings)
+    assert all(isinstance(value, float | int) and math.isfinite(value) for value in findings.metrics.values())
+    assert all(line.strip() == line and line.endswith(".") for line in findings.words)
+
+
+@pytest.mark.parametrize(("tool", "solver"), pairs(Probe))
+def test_a_probe_leaves_the_module_alone(tool, solver, opened):
+    subject = opened(solver)
+    assert isinstance(subject, Subject)
+    before, training = copy.deepcopy(subject.module.state_dict()), subject.module.training
+    check_findings(tool.probe(subject, reduced(tool.config(), PATIENT)))
+    after = subject.module.state_dict()
+    assert all(torch.equal(before[key], after[key]) for key in before)
+    assert before.keys() == after.keys()
+    assert subject.module.training == training
+
+
+@pytest.mark.parametrize(("tool", "solver"), pairs(Rewrite))
+def test_a_rewrite_is_rebuilt_from_its_plan_alone(tool, solver, opened, tmp_path):
+    subject, config = opened(solver), tool.config()
+    before = copy.deepcopy(subject.module.state_dict())
+    try:
+        plan = tool.plan(subject, config)
+    except UserError:  # at this size there may be little to gain
+        plan = tool.plan(subject, reduced(config, {"flops": 0.95}))
+    changed = tool.transfer(copy.deepcopy(subject.module), plan).eval()
+    assert all(torch.equal(before[key], value) for key, value in subject.module.state_dict().items())
+    check_findings(tool.findings(plan))
+    save_weights(changed, tmp_path / "weights.safetensors")
+    state = torch.get_rng_state()
+    rebuilt = subject.solver.build(subject.problem, subject.recipe.model, subject.context)
+    torch.set_rng_state(state)
+    rebuilt = tool.apply(rebuilt, type(plan).model_validate_json(plan.model_dump_json())).eval()
+    assert torch.equal(torch.get_rng_state(), state), "rebuilding draws random numbers"
+    load_weights(rebuilt, tmp_path / "weights.safetensors")
+    assert same_answer(subject, changed, rebuilt)
+    assert count_flops(subject.predict(rebuilt)).products <= count_flops(subject.predict(subject.module)).products
+    subject.train(changed, subject.recipe.train)
+    again = tool.apply(subject.solver.build(subject.problem, subject.recipe.model, subject.context), plan)
+    again.load_state_dict(changed.state_dict())
+
+
+@pytest.mark.parametrize(("tool", "solver"), pairs(Policy))
+def test_a_policy_takes_steps_that_can_be_resumed(tool, solver, opened):
+    subject, config = opened(solver), tool.config()
+    training = tool.training(config, subject.recipe.train)
+    module = subject.fresh() if tool.fresh else copy.deepcopy(subject.module)
+    rule = tool.rule(subject, module, training, config)
+    subject.train(module, training, rule=rule, sampler=tool.sampler(subject, config))
+    other = tool.rule(subject, copy.deepcopy(module), training, config)
+    other.load_state_dict(rule.state_dict())
+
+
+@pytest.mark.parametrize(("tool", "solver"), pairs(Search))
+def test_a_search_gives_a_recipe_of_the_solver(tool, solver, opened):
+    subject = opened(solver)
+    recipe, findings = tool.search(subject, tool.config(), lambda candidate: float(len(candidate.model_dump_json())))
+    assert type(recipe) is type(subject.recipe)
+    check_findings(findings)
+    subject.solver.build(subject.problem, recipe.model, subject.context)

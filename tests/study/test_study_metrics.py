@@ -1,0 +1,47 @@
+"""Metrics of a study are those its tasks declare: anything else is refused before any work."""
+
+import pytest
+
+from sciml.core.errors import ConfigError, UnknownNameError
+from sciml.study import run_study
+
+STUDY = """
+title = "t"
+question = "q"
+problem = "spiral"
+preset = "tiny"
+seeds = [0, 1]
+metrics = ["{metric}"]
+variants = [{{name = "a", label = "A", solver = "neural_ode"}}, {{name = "b", label = "B", solver = "linear_ode"}}]
+
+[[claims]]
+text = "A is better than B"
+metric = "{claim}"
+better = "a"
+worse = "b"
+"""
+
+
+@pytest.mark.parametrize(
+    ("metric", "claim", "nearest"),
+    [
+        ("rollout/relativ_l2", "evaluations", "rollout/relative_l2"),
+        ("evaluations", "evaluatoins", "evaluations"),
+    ],
+)
+def test_a_misspelt_metric_is_refused_with_the_nearest_name(metric, claim, nearest, tmp_path):
+    path = tmp_path / "study.toml"
+    path.write_text(STUDY.format(metric=metric, claim=claim))
+    with pytest.raises(UnknownNameError, match=f"Did you mean '{nearest}'"):
+        run_study(path, out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_claim_on_a_number_of_the_test_is_refused(tmp_path):
+    path = tmp_path / "study.toml"
+    text = STUDY.format(metric="moments/loss", claim="moments/floor")
+    path.write_text(
+        text.replace("spiral", "spiral_sde").replace("neural_ode", "neural_sde").replace("linear_ode", "neural_sde")
+    )
+    with pytest.raises(ConfigError, match="neither more nor less"):
+        run_study(path, out=tmp_path / "out")
