@@ -6,29 +6,19 @@ import numpy as np
 import pytest
 import torch
 import xarray
+from collocation_cases import METHODS, ROD, SOLVER, build
 
 from sciml.core import registry, rng
 from sciml.core.errors import DataError, Interrupted, UnknownNameError, UnsupportedError
 from sciml.core.types import Prediction, Support
-from sciml.solvers.pinn import AdaptConfig, OptimiseConfig, PINNConfig, PINNSolver, WeighConfig
 from sciml.study import RunRequest, run
 from sciml.tasks.collocation import COLLOCATION, CollocationConfig, CollocationSolver, Locations
-from sciml.testing import PROBLEMS
 from sciml.train import Solver, TrainConfig, Trainer
-
-ROD = PROBLEMS / "short_rod"
-SOLVER = PINNSolver()
 
 
 @pytest.fixture
 def bench():
     return COLLOCATION.prepare(registry.find_problem(ROD), "tiny", CollocationConfig(points=30, face_points=6))
-
-
-def build(bench, seed=0, **settings):
-    rng.seed_everything(seed)
-    model = PINNConfig(**{"width": 5, **settings})
-    return SOLVER.build(bench.problem, model, bench.context)
 
 
 class Opaque(Solver):
@@ -140,28 +130,6 @@ def test_what_is_not_finite_is_named(bench):
     with torch.no_grad():
         module.network.last.bias.fill_(torch.nan)
     assert bench.explain(SOLVER, module, batch) == "field u"
-
-
-METHODS = {
-    "gauss_newton": {"optimise": OptimiseConfig(method="gauss_newton", warm=3, engine="taylor")},
-    "cg": {"optimise": OptimiseConfig(solve="cg")},
-    "lbfgs": {"optimise": OptimiseConfig(method="lbfgs", history=4, engine="taylor"), "hard": False},
-    "soap": {
-        "optimise": OptimiseConfig(method="soap", engine="taylor"),
-        "weigh": WeighConfig(balance="grad_norm", balance_every=4, causal=1.0),
-        "hard": False,
-    },
-    "adam": {
-        "optimise": OptimiseConfig(method="adam", engine="autograd"),
-        "adapt": AdaptConfig(kind="rar_d", every=5, pool=100, add=3),
-        "weigh": WeighConfig(balance="relobralo", balance_every=2),
-    },
-    "traced": {
-        "optimise": OptimiseConfig(method="adam", engine="traced"),
-        "weigh": WeighConfig(balance="ntk", balance_every=6),
-        "adapt": AdaptConfig(kind="rad", every=15, pool=100),
-    },
-}
 
 
 def trainer(bench, folder, settings, steps=20):

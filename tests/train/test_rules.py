@@ -5,7 +5,7 @@ import math
 
 import pytest
 import torch
-from test_collocation import METHODS, ROD, SOLVER, build
+from collocation_cases import METHODS, ROD, SOLVER, build
 from test_trainer import CONFIG, Regression, loss, make_module, quiet, same, score, smooth, trainer
 from torch import nn
 
