@@ -190,6 +190,7 @@ def test_a_policy_takes_steps_that_can_be_resumed(tool, solver, opened):
     subject.train(module, training, rule=rule, sampler=tool.sampler(subject, config))
     other = tool.rule(subject, copy.deepcopy(module), training, config)
     other.load_state_dict(rule.state_dict())
+    assert other.state_dict().keys() == rule.state_dict().keys()
 
 
 @pytest.mark.parametrize(("tool", "solver"), pairs(Search))

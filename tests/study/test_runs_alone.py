@@ -178,9 +178,12 @@ def test_a_path_in_a_config_is_for_people(trap):
 @pytest.mark.parametrize("key", ["problem", "solver", "task", "tool", "parent", "preset"])
 def test_names_in_a_record_are_shown_and_never_followed(trap, key, name):
     change(trap / "record.json", [key], name)
-    problem = FIXTURES / "plane_rotation"
+    problem, before = FIXTURES / "plane_rotation", set(sys.modules)
     write_run(trap)
-    evaluate_run(trap, problem=problem)
+    examined = evaluate_run(trap, problem=problem)
+    assert examined.metrics["rollout/relative_l2"] == pytest.approx(examined.recorded["rollout/relative_l2"], rel=1e-4)
+    imported = {name for name in set(sys.modules) - before if name.startswith("sciml_problems.")}
+    assert all(name.startswith("sciml_problems.plane_rotation") for name in imported), imported
 
 
 @pytest.mark.parametrize("name", PATHS[:3])
