@@ -66,7 +66,7 @@ class FieldNetwork(nn.Module):
                 got=f"shape {tuple(condition.shape)}",
                 fix="Leave the condition out, or build the network with condition_channels.",
             )
-        if condition is not None and tuple(condition.shape) != (len(x), scalars):
+        if condition is not None and tuple(condition.shape) != (x.shape[0], scalars):
             raise UserError(
                 f"{name} cannot take this condition",
                 got=f"shape {tuple(condition.shape)}",
