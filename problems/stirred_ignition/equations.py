@@ -84,7 +84,7 @@ def violations(states: Tensor, params: Mapping[str, Tensor]) -> dict[str, Tensor
     """
     shares = states.double()[..., 2:]
     scale = torch.stack([params["feed_temperature"], params["feed_pressure"]], -1)[:, None].to(shares)
-    found = {
+    excess = {
         "shares": (shares.sum(-1) - 1).clamp_min(0.0),
         "positivity": (-shares).amax(-1).clamp_min(0.0),
         "state": (-states.double()[..., :2] / scale).amax(-1).clamp_min(0.0),
@@ -92,5 +92,5 @@ def violations(states: Tensor, params: Mapping[str, Tensor]) -> dict[str, Tensor
     feed = mixture({name: value.to(shares) for name, value in params.items()})
     for element, (mass, atoms) in _ATOMS.items():
         held = shares.new_tensor([n * mass / weight for n, weight in zip(atoms, WEIGHTS, strict=True)])
-        found[element] = ((shares @ held) / (feed @ held)[:, None] - 1).clamp_min(0.0)
-    return found
+        excess[element] = ((shares @ held) / (feed @ held)[:, None] - 1).clamp_min(0.0)
+    return excess

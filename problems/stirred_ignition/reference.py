@@ -158,7 +158,7 @@ def low_fidelity(params: Params, initial: Tensor, times: Tensor) -> Trajectory:
 def _simulate(gas: Any, params: Params, initial: Tensor, times: Tensor) -> Trajectory:
     seconds = horizon(params).double().cpu()[:, None] * times.double().cpu()
     columns = [gas.species_index(name) if name in gas.species_names else -1 for name in SPECIES]
-    found, codes, tries = [], [], []
+    solved, codes, tries = [], [], []
     for i, start in enumerate(initial.double().cpu().numpy()):
         case = Case(**{name: float(value[i]) for name, value in params.items()})
         states, status, count = np.full((len(times), len(start)), np.nan), Status.DIVERGED, 0
@@ -167,10 +167,10 @@ def _simulate(gas: Any, params: Params, initial: Tensor, times: Tensor) -> Traje
                 states, status = _row(gas, case, start, seconds[i].tolist(), columns, tolerances)
                 if status == Status.OK:
                     break
-        found.append(states)
+        solved.append(states)
         codes.append(int(status))
         tries.append(count)
-    states = torch.from_numpy(np.stack(found)).to(initial.device)
+    states = torch.from_numpy(np.stack(solved)).to(initial.device)
     status = torch.tensor(codes, dtype=torch.int8, device=initial.device)
     return Trajectory(states, status, {"tries": torch.tensor(tries, device=initial.device)})
 

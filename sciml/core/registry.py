@@ -83,8 +83,8 @@ def folder_of(problem: Problem) -> Path:
 def card_path(problem: Problem) -> Path:
     """The dataset card of a loaded problem: ``dataset.toml`` in its folder, else ``../../datasets/<name>.toml``."""
     folder = folder_of(problem)
-    own = folder / "dataset.toml"
-    return own if own.is_file() else folder.parent.parent / "datasets" / f"{problem.name}.toml"
+    inside = folder / "dataset.toml"
+    return inside if inside.is_file() else folder.parent.parent / "datasets" / f"{problem.name}.toml"
 
 
 def problems() -> dict[str, Problem]:

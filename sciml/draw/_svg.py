@@ -125,7 +125,7 @@ def plot(name: str, paint: Callable[[Axes], None], *, caption: str, alt: str, ti
 def _widest_pair(words: Sequence[str]) -> int:
     """Letters that the entries of a legend need beside each other in two columns, which are filled one by one."""
     half = -(-len(words) // 2)
-    return sum(max(map(len, part), default=0) for part in (words[:half], words[half:]))
+    return sum(max(map(len, row), default=0) for row in (words[:half], words[half:]))
 
 
 def shorten(words: str, length: int = 44) -> str:

@@ -82,10 +82,10 @@ class SineNet(FieldNetwork):
         modes = axis_modes(padding, dims)
         if size is not None:
             check_halvings(size, levels)
-        told = condition_channels if waves else 0
-        super().__init__(dims=dims, in_channels=in_channels, out_channels=out_channels, condition_channels=told)
+        embedded = condition_channels if waves else 0
+        super().__init__(dims=dims, in_channels=in_channels, out_channels=out_channels, condition_channels=embedded)
         self.levels, self.wave_residual = levels, wave_residual
-        self.embedding = Embedding(told, width) if told else None
+        self.embedding = Embedding(embedded, width) if embedded else None
         self.encoder = Conv(in_channels, width, modes=modes)
         self.waves = nn.ModuleList(
             Wave(
@@ -94,7 +94,7 @@ class SineNet(FieldNetwork):
                 size=size,
                 disentangle=disentangle,
                 residual=block_residual,
-                condition=conditioning if told else "none",
+                condition=conditioning if embedded else "none",
             )
             for _ in range(waves)
         )

@@ -283,13 +283,13 @@ class _Backward:
         mine = walk.rows[kept]
         state, costate = points.flatten(0, 1).chunk(2, 1)
         costate = costate * (weights[:, None] * (size * scale[mine])).flatten()[:, None]
-        where = rows[mine].repeat(len(weights))
-        args = [a[where].requires_grad_(need) for a, need in zip(self.plan.args, self.needs, strict=True)]
+        owners = rows[mine].repeat(len(weights))
+        args = [a[owners].requires_grad_(need) for a, need in zip(self.plan.args, self.needs, strict=True)]
         state = state.contiguous().requires_grad_()  # f may differentiate by it; it would make a leaf of its own of it
         with torch.enable_grad():
             slope = self.plan.f(-time.flatten(), state, *args)
         self.calls += 1
-        self.counters[2].index_add_(0, where, torch.ones_like(where))
+        self.counters[2].index_add_(0, owners, torch.ones_like(owners))
         if self.every:
             complain_if_missed(slope, [state, *args, *self.inputs], walk.time[kept])
         if not wanting or not slope.requires_grad:
@@ -298,12 +298,12 @@ class _Backward:
         inputs = [*wanted, *self.inputs]  # the graph stays: a part of it may belong to whoever made f
         grads = iter(torch.autograd.grad(slope, inputs, costate, allow_unused=True, retain_graph=True))
         for total, arg in zip(self.args, args, strict=True):
-            part = next(grads) if arg.requires_grad else None
-            if part is not None:
-                total.index_add_(0, where, part)
-        for total, part in zip(self.leaves, grads, strict=True):
-            if part is not None:
-                total += part
+            gradient = next(grads) if arg.requires_grad else None
+            if gradient is not None:
+                total.index_add_(0, owners, gradient)
+        for total, gradient in zip(self.leaves, grads, strict=True):
+            if gradient is not None:
+                total += gradient
 
     def _give_up(self, rows: Tensor, trail: Trail) -> None:
         failed = (trail.status != Status.OK).nonzero().flatten().tolist()

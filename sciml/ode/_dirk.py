@@ -101,7 +101,7 @@ class DiagonallyImplicit(Method):
         stages[0] = slope
         failed, spent = torch.zeros(len(state), dtype=torch.bool, device=state.device), 0
         for i, guess in enumerate(self.predictors, start=1):
-            found = self.newton.solve(
+            stage = self.newton.solve(
                 f,
                 time + self.tableau.c[i] * size,
                 torch.addcmul(state, h, weighted(self.tableau.a[i][:i], stages[:i])),
@@ -110,8 +110,8 @@ class DiagonallyImplicit(Method):
                 factors,
                 state,
             )
-            stages[i], factors = found.slope, found.factors
-            failed, spent = failed | found.failed, spent + found.evaluations
+            stages[i], factors = stage.slope, stage.factors
+            failed, spent = failed | stage.failed, spent + stage.evaluations
         return stages, failed, spent
 
     def _attach(
@@ -158,12 +158,12 @@ class _Solution(torch.autograd.Function):
             )
         lu, pivots, derivative, a, size, broken = ctx.saved_tensors
         factors, h = Factors(lu, pivots), size[:, None]
-        found, passed = torch.empty_like(cost), torch.empty_like(cost)
+        costates, passed = torch.empty_like(cost), torch.empty_like(cost)
         for i in reversed(range(len(cost))):
             right = cost[i] if i == len(cost) - 1 else cost[i] + h * torch.tensordot(a[i + 1 :, i], passed[i + 1 :], 1)
-            found[i] = factors.stage(i).solve_transposed(right)
-            passed[i] = torch.bmm(found[i][:, None], derivative[i])[:, 0]
-        return None, torch.where(broken[:, None], 0.0, found), None, None, None, None
+            costates[i] = factors.stage(i).solve_transposed(right)
+            passed[i] = torch.bmm(costates[i][:, None], derivative[i])[:, 0]
+        return None, torch.where(broken[:, None], 0.0, costates), None, None, None, None
 
 
 def _extrapolation(nodes: Row, node: float) -> Row:

@@ -119,16 +119,16 @@ def odeint_adjoint(
             fix="Give adjoint_options.",
         )
     call = _Call(func, y0, rtol, atol, method, options, None)
-    given = dict(options or {}) if adjoint_options is None else dict(adjoint_options)
-    if given.get("norm") == "seminorm":
-        del given["norm"]
+    backward_options = dict(options or {}) if adjoint_options is None else dict(adjoint_options)
+    if backward_options.get("norm") == "seminorm":
+        del backward_options["norm"]
     back = _Call(
         func,
         y0,
         rtol if adjoint_rtol is None else adjoint_rtol,
         atol if adjoint_atol is None else adjoint_atol,
         method if adjoint_method is None else adjoint_method,
-        given,
+        backward_options,
         None,
     )
     if back.max_steps != call.max_steps:
@@ -174,7 +174,7 @@ class _Call:
         event_fn: Any,
     ) -> None:
         self.shapes = None if isinstance(y0, Tensor) else _shapes(y0)
-        self.state = y0 if isinstance(y0, Tensor) else torch.cat([part.reshape(-1) for part in y0])
+        self.state = y0 if isinstance(y0, Tensor) else torch.cat([piece.reshape(-1) for piece in y0])
         self.func = _Held(func, self.shapes) if isinstance(func, nn.Module) else _OneSample(func, self.shapes)
         self.event_fn = event_fn
         self.rtol = _number("rtol", rtol)
@@ -189,9 +189,9 @@ class _Call:
         """The fixed step; the longest distance of two times if none was given."""
         if self.adaptive:
             return None
-        given = self.options.get("step_size")
-        if given is not None:
-            return float(given)
+        step_size = self.options.get("step_size")
+        if step_size is not None:
+            return float(step_size)
         return float(t.detach().diff().abs().max()) if t.ndim == 1 and len(t) > 1 else 1.0
 
     def run(self, t: Tensor, gradient: Discrete | Checkpointed | Adjoint) -> Any:
@@ -233,10 +233,10 @@ class _Call:
 
         def value(time: Tensor, state: Tensor) -> Tensor:
             """The least of the event functions, all of them made positive at the start."""
-            found = [
+            least = [
                 (self.event_fn(now, self._shaped(here)) * signs).min() for now, here in zip(time, state, strict=True)
             ]
-            return torch.stack(found)
+            return torch.stack(least)
 
         if bool((signs == 0).any()):
             return t[0], self._shaped(torch.stack([self.state, self.state]))
@@ -318,10 +318,10 @@ class _OneSample:
                 _complain(slope, tuple(state.shape))
             return slope
         slopes = self.func(time, split(state, self.shapes))
-        shapes = [part.shape for part in slopes] if isinstance(slopes, (tuple, list)) else None
+        shapes = [piece.shape for piece in slopes] if isinstance(slopes, (tuple, list)) else None
         if shapes != self.shapes:
             _complain(slopes, [tuple(shape) for shape in self.shapes])
-        return torch.cat([part.reshape(-1) for part in slopes])
+        return torch.cat([piece.reshape(-1) for piece in slopes])
 
 
 class _Held(nn.Module):
@@ -339,7 +339,7 @@ class _Held(nn.Module):
 def split(states: Tensor, shapes: Sequence[torch.Size]) -> tuple[Tensor, ...]:
     """Flat states ``... dim`` as a tuple of tensors ``... *shape``."""
     parts = states.split([shape.numel() for shape in shapes], dim=-1)
-    return tuple(part.reshape((*states.shape[:-1], *shape)) for part, shape in zip(parts, shapes, strict=True))
+    return tuple(piece.reshape((*states.shape[:-1], *shape)) for piece, shape in zip(parts, shapes, strict=True))
 
 
 def _method(method: str | Method | None, options: Mapping[str, Any] | None) -> tuple[Method, bool]:
@@ -360,9 +360,9 @@ def _method(method: str | Method | None, options: Mapping[str, Any] | None) -> t
 
 
 def _shapes(y0: Any) -> list[torch.Size]:
-    if not isinstance(y0, tuple) or not y0 or not all(isinstance(part, Tensor) for part in y0):
+    if not isinstance(y0, tuple) or not y0 or not all(isinstance(piece, Tensor) for piece in y0):
         raise UserError("the initial state must be a tensor or a tuple of tensors", got=type(y0).__name__)
-    return [part.shape for part in y0]
+    return [piece.shape for piece in y0]
 
 
 def _number(name: str, value: Any) -> float:
@@ -381,7 +381,7 @@ def _has(func: Any, name: str) -> bool:
 
 def _complain(slope: Any, expected: Any) -> None:
     got = (
-        [tuple(part.shape) for part in slope]
+        [tuple(piece.shape) for piece in slope]
         if isinstance(slope, (tuple, list))
         else tuple(getattr(slope, "shape", ()))
     )

@@ -102,7 +102,7 @@ def integrate(
     watched = (_Watched if plan.step is not None else _Controlled)(plan, len(state))
     tolerance = plan.tolerance
     absolute = tolerance.absolute
-    given: dict[str, Any] = {
+    settings: dict[str, Any] = {
         "rtol": tolerance.relative,
         "atol": absolute.expand_as(state) if isinstance(absolute, Tensor) else absolute,
         "method": method,
@@ -112,11 +112,11 @@ def integrate(
     outputs = torch.full_like(state, math.nan)[:, None].repeat(1, len(times), 1)
     try:
         if isinstance(gradient, Adjoint):
-            backward = _adjoint(gradient, leaves, plan.args, given["options"])
-            found = torchdiffeq.odeint_adjoint(watched, state, times, **given, **backward)
+            backward = _adjoint(gradient, leaves, plan.args, settings["options"])
+            answer = torchdiffeq.odeint_adjoint(watched, state, times, **settings, **backward)
         else:
-            found = torchdiffeq.odeint(watched, state, times, **given)
-        outputs = cast(Tensor, found).transpose(0, 1)  # no events were asked for
+            answer = torchdiffeq.odeint(watched, state, times, **settings)
+        outputs = cast(Tensor, answer).transpose(0, 1)  # no events were asked for
     except _OutOfSteps:
         status, words = Status.MAX_STEPS, f"torchdiffeq took more than {plan.max_steps} steps"
     except AssertionError as error:

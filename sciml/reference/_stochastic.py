@@ -70,15 +70,15 @@ def _integrate(
     step: float | int,
     generator: torch.Generator,
 ) -> Float[Tensor, "path time channel"]:
-    found = [state]
+    states = [state]
     for begin, end in itertools.pairwise(times):
         count = math.ceil((end - begin) / step * (1 - 1e-12))
         h = (end - begin) / count
         for k in range(count):
             noise = math.sqrt(h) * torch.randn(state.shape, generator=generator, dtype=torch.float64)
             state = _step(drift, diffusion, begin + k * h, h, state, noise)
-        found.append(state)
-    return torch.stack(found, dim=1)
+        states.append(state)
+    return torch.stack(states, dim=1)
 
 
 def _step(

@@ -198,7 +198,7 @@ def _baselines(
     baselines, left_out = [], {}
     for key in recipe.baselines:
         baseline = find_solver(key)
-        own = override(baseline.recipe(request.preset), read_settings(baseline, shared)).model_copy(
+        settings = override(baseline.recipe(request.preset), read_settings(baseline, shared)).model_copy(
             update={"task": recipe.task}
         )
         try:
@@ -206,11 +206,11 @@ def _baselines(
                 raise UnsupportedError(f"it is a solver of the task {baseline.task.key!r}, not {solver.task.key!r}")
             if not (support := baseline.supports(bench.problem)).ok:
                 raise UnsupportedError(support.reason)
-            own = resized(baseline, own, bench, size) if baseline.knob and size else own
+            settings = resized(baseline, settings, bench, size) if baseline.knob and size else settings
             with torch.device("meta"):
-                baseline.build(bench.problem, own.model, bench.context)
-            check_training(baseline, own.train, processes)
-            baselines.append((baseline, own))
+                baseline.build(bench.problem, settings.model, bench.context)
+            check_training(baseline, settings.train, processes)
+            baselines.append((baseline, settings))
         except UserError as error:
             left_out[key] = str(error)
     return baselines, left_out

@@ -151,8 +151,8 @@ class _Child(NamedTuple):
         save_weights(self.module, folder / WEIGHTS)
         findings = {self.tool.key: _entry(self.findings)}
         if isinstance(self.tool, Probe):  # the module is the parent's, and so are its numbers
-            own = subject.cost or subject.measure(subject.module)
-            costs = {"before": own, "after": own}
+            cost = subject.cost or subject.measure(subject.module)
+            costs = {"before": cost, "after": cost}
             record, findings = before, before.findings | findings
             for name in (PREDICTIONS, LOG):
                 if (parent / name).is_file():

@@ -82,7 +82,7 @@ def test_parameters_outside_of_their_range_are_refused_unless_asked_for(sciml, r
 def test_what_is_not_physically_possible_is_refused_whatever_is_asked_for(rotation):
     problem = registry.find_problem(rotation)
     walled = replace(problem, parameters=(replace(problem.parameters[0], least=0.0, most=2.0),))
-    given = Start(torch.zeros(2, 2), torch.tensor([[1.8], [-1.0]]), torch.arange(2.0))
+    start = Start(torch.zeros(2, 2), torch.tensor([[1.8], [-1.0]]), torch.arange(2.0))
     with pytest.raises(UserError, match=r"'frequency' is not physically possible; got -1 s-1 \(sample 1\)"):
-        out_of_range(walled, given)
-    assert len(out_of_range(problem, given)) == 1
+        out_of_range(walled, start)
+    assert len(out_of_range(problem, start)) == 1

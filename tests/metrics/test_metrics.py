@@ -271,9 +271,9 @@ def test_first_crossings_are_interpolated():
     values = torch.tensor(
         [[0.0, 0.5, 2.5], [2.0, 0.0, 2.0], [0.0, 1.0, 1.0], [0.0, 3.0, 0.0], [0.0, math.nan, 2.0], [math.nan] * 3]
     ).double()
-    found = metrics.first_crossing(times, values, 1.0)
-    torch.testing.assert_close(found[[0, 1, 3]], torch.tensor([1.5, 0.0, 1 / 3]).double(), rtol=1e-6, atol=0)
-    assert found[[2, 4, 5]].isnan().all()  # reaching the level is not exceeding it
+    crossings = metrics.first_crossing(times, values, 1.0)
+    torch.testing.assert_close(crossings[[0, 1, 3]], torch.tensor([1.5, 0.0, 1 / 3]).double(), rtol=1e-6, atol=0)
+    assert crossings[[2, 4, 5]].isnan().all()  # reaching the level is not exceeding it
 
 
 def test_a_first_crossing_converges_to_that_of_the_function():

@@ -113,15 +113,15 @@ def test_a_tuple_of_tensors(name):
         assert x.shape == (5, 2) and total.shape == ()
         return -scale * x + torch.cos(t), x.square().sum()
 
-    found = []
+    results = []
     for library in LIBRARIES:
         start = (torch.ones(5, 2, dtype=DOUBLE, requires_grad=True), torch.zeros((), dtype=DOUBLE))
         extra = {"adjoint_params": (scale,), "adjoint_atol": 1e-8} if name == "odeint_adjoint" else {}
         states = getattr(library, name)(field, start, TIMES, rtol=1e-8, atol=(1e-8, 1e-7), **extra)
         assert isinstance(states, tuple) and states[0].shape == (4, 5, 2) and states[1].shape == (4,)
         loss = states[0].sum() + 2 * states[1].sum()
-        found.append((*states, *torch.autograd.grad(loss, (start[0], scale))))
-    for a, b in zip(found[1], found[0], strict=True):
+        results.append((*states, *torch.autograd.grad(loss, (start[0], scale))))
+    for a, b in zip(results[1], results[0], strict=True):
         assert far(a.detach(), b.detach()) < 1e-5
 
 

@@ -47,8 +47,8 @@ def test_coefficients_fulfil_the_conditions_of_strong_order_one_and_a_half(name)
         ((1, 0, 1, 1, 0), (0, 1, 0, 0, 0), (0, 0, -1, -1, 0), (0, 0, 0, 2, 1)),
         strict=True,
     ):
-        found = (beta @ e, beta @ b1 @ e, beta @ a1 @ e, beta @ (b1 @ e) ** 2, beta @ b1 @ b1 @ e)
-        faults += [value - wanted for value, wanted in zip(found, sums, strict=True)]
+        products = (beta @ e, beta @ b1 @ e, beta @ a1 @ e, beta @ (b1 @ e) ** 2, beta @ b1 @ b1 @ e)
+        faults += [value - wanted for value, wanted in zip(products, sums, strict=True)]
     faults.append(betas[0] @ a1 @ b0 @ e / 2 + betas[2] @ a1 @ b0 @ e / 3)
     assert len(faults) == 25
     assert np.abs(faults).max() < 1e-12

@@ -58,8 +58,8 @@ def test_the_law_of_the_pair_is_right_after_rejections():
         dtype=torch.float64,
     )
     scale = expected.diagonal().sqrt()
-    found = (values @ values.T / values.shape[1]) / scale[:, None] / scale
-    assert (found - expected / scale[:, None] / scale).abs().max() < 4 * math.sqrt(2 / values.shape[1])
+    covariance = (values @ values.T / values.shape[1]) / scale[:, None] / scale
+    assert (covariance - expected / scale[:, None] / scale).abs().max() < 4 * math.sqrt(2 / values.shape[1])
     assert (values.mean(1) / scale).abs().max() < 4 / math.sqrt(values.shape[1])
 
 

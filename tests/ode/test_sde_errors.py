@@ -50,10 +50,10 @@ def call(drift=None, diffusion=None, y0=Y0, times=TIMES, **options):
     ],
 )
 def test_arguments_that_do_not_fit(options, words):
-    with pytest.raises(UserError) as found:
+    with pytest.raises(UserError) as refusal:
         call(**options)
     for word in words:
-        assert word in str(found.value), str(found.value)
+        assert word in str(refusal.value), str(refusal.value)
 
 
 @pytest.mark.parametrize(
@@ -71,10 +71,10 @@ def test_arguments_that_do_not_fit(options, words):
     ],
 )
 def test_settings_that_cannot_work(options, words):
-    with pytest.raises(ConfigError) as found:
+    with pytest.raises(ConfigError) as refusal:
         call(**options)
     for word in words:
-        assert word in str(found.value), str(found.value)
+        assert word in str(refusal.value), str(refusal.value)
 
 
 def test_unknown_methods_list_the_valid_ones():

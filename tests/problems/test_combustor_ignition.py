@@ -178,9 +178,9 @@ def test_any_state_decodes_to_admissible_fields():
     state[..., :4] = 1e-4 * (state[..., :4] - 0.05)
     state[..., 4] = 300 + 3000 * state[..., 4]
     fields = PROBLEM.decode(state, as_params(100))
-    found = PROBLEM.violations(fields, as_params(100))
+    violations = PROBLEM.violations(fields, as_params(100))
     for name in ("shares", "positivity", "gas_law", "state"):
-        assert found[name].max() < 1e-10, name
+        assert violations[name].max() < 1e-10, name
 
 
 def test_the_reduced_model_at_rest_is_at_rest():
@@ -279,9 +279,9 @@ def test_the_chance_tells_the_outcomes_apart(pair):
 def test_constraints_hold_in_the_truth_and_as_stored(pair):
     params, _, solved = pair
     for states, limit in ((solved.states, 1e-5), (solved.states.float(), 1e-5)):
-        found = PROBLEM.violations(states, params)
-        assert set(found) == {"shares", "positivity", "gas_law", "products", "state"}
-        for name, values in found.items():
+        violations = PROBLEM.violations(states, params)
+        assert set(violations) == {"shares", "positivity", "gas_law", "products", "state"}
+        for name, values in violations.items():
             assert values.shape == states.shape[:2]
             assert values.max() < limit, name
     assert PROBLEM.violations(solved.states, params)["gas_law"].max() < 1e-12
@@ -363,16 +363,18 @@ def test_declaration():
 def test_summaries_of_a_case_that_burns_and_one_that_does_not(pair):
     """The delay lies between the two frames around it; a chamber that stays cold keeps the mixture of its feed."""
     params, _, solved = pair
-    found = PROBLEM.summarise(TIMES, solved.states, params)
+    quantities = PROBLEM.summarise(TIMES, solved.states, params)
     temperature = solved.states[0, :, 0]
     first = int((temperature > 1000).nonzero()[0])
-    assert float(TIMES[first - 1]) < float(found["ignition_delay"][0]) + equations.FIRING <= float(TIMES[first])
-    assert found["ignition_delay"][1].isnan()
-    assert float(found["peak_temperature"][0]) == float(temperature.max()) > 2000 > found["peak_temperature"][1]
-    assert (found["peak_pressure"] >= found["peak_pressure"].new_tensor([1e6, 1.9e5])).all()
-    torch.testing.assert_close(found["final_temperature"], solved.states[:, -1, 0])
+    assert float(TIMES[first - 1]) < float(quantities["ignition_delay"][0]) + equations.FIRING <= float(TIMES[first])
+    assert quantities["ignition_delay"][1].isnan()
+    assert (
+        float(quantities["peak_temperature"][0]) == float(temperature.max()) > 2000 > quantities["peak_temperature"][1]
+    )
+    assert (quantities["peak_pressure"] >= quantities["peak_pressure"].new_tensor([1e6, 1.9e5])).all()
+    torch.testing.assert_close(quantities["final_temperature"], solved.states[:, -1, 0])
     feed = equations.feed(params)
-    torch.testing.assert_close(found["mixture_fraction"][1], (feed[:, 0] / feed.sum(1))[1], rtol=0.02, atol=0)
+    torch.testing.assert_close(quantities["mixture_fraction"][1], (feed[:, 0] / feed.sum(1))[1], rtol=0.02, atol=0)
 
 
 def test_the_mixture_fraction_is_that_of_bilger_from_the_elements():

@@ -65,21 +65,21 @@ def test_geometric_brownian_motion_is_exact_along_its_path_and_ito():
     """X = exp((μ - σ²/2) t + σ W); in Stratonovich's sense the first term would be μ t."""
     growth, noise = 0.3, 0.8
     increments = torch.randn(32, 50, 1, dtype=torch.float64, generator=rng.generator(2)) / math.sqrt(32)
-    found = along(lambda t, x: growth * x, lambda t, x: noise * x, (1.0,), increments)
+    path = along(lambda t, x: growth * x, lambda t, x: noise * x, (1.0,), increments)
     exact = torch.exp(growth - noise**2 / 2 + noise * increments.sum(0))
-    torch.testing.assert_close(found, exact, rtol=5e-4, atol=0)
+    torch.testing.assert_close(path, exact, rtol=5e-4, atol=0)
 
 
 def test_moments_agree_with_closed_forms():
     """An Ornstein-Uhlenbeck process: mean and variance within 4 standard errors at every time."""
     decay, noise = 2.0, 0.7
-    found = make(lambda t, x: -decay * x, lambda t, x: torch.full_like(x, noise), (1.5,))
+    paths = make(lambda t, x: -decay * x, lambda t, x: torch.full_like(x, noise), (1.5,))
     mean, variance = 1.5 * (-decay * TIMES).exp(), noise**2 / (2 * decay) * (1 - (-2 * decay * TIMES).exp())
-    assert found.shape == (4000, 4, 1)
-    assert found.dtype == torch.float64
-    assert torch.equal(found[:, 0, 0], torch.full((4000,), 1.5, dtype=torch.float64))
-    assert ((found.mean(0)[:, 0] - mean).abs() <= 4 * (variance / 4000).sqrt() + 1e-12).all()
-    assert ((found.var(0)[:, 0] - variance).abs() <= 4 * variance * math.sqrt(2 / 4000) + 1e-12).all()
+    assert paths.shape == (4000, 4, 1)
+    assert paths.dtype == torch.float64
+    assert torch.equal(paths[:, 0, 0], torch.full((4000,), 1.5, dtype=torch.float64))
+    assert ((paths.mean(0)[:, 0] - mean).abs() <= 4 * (variance / 4000).sqrt() + 1e-12).all()
+    assert ((paths.var(0)[:, 0] - variance).abs() <= 4 * variance * math.sqrt(2 / 4000) + 1e-12).all()
 
 
 def test_a_diffusion_that_mixes_components_is_corrected_by_its_diagonal_alone():

@@ -28,7 +28,9 @@ def answer(trial, source, folder):
 
 
 def test_frames_from_north_to_south_give_the_answer_of_south_to_north(forecaster, frames, tmp_path):
-    usual, turned = (answer(forecaster, part, tmp_path) for part in (frames, frames.isel(y=slice(None, None, -1))))
+    usual, turned = (
+        answer(forecaster, dataset, tmp_path) for dataset in (frames, frames.isel(y=slice(None, None, -1)))
+    )
     xarray.testing.assert_identical(usual, turned)
 
 

@@ -127,9 +127,9 @@ def test_the_average_follows_whatever_takes_the_steps(tmp_path, key):
 def test_a_pinn_with_an_average_is_trained(tmp_path, monkeypatch):
     monkeypatch.setenv("SCIML_HOME", str(tmp_path))
     settings = ["train.steps=12", "model.width=6", "train.evaluate_every=12"]
-    found = {}
+    by_ema = {}
     for ema in ("train.ema=0.5", "train.steps=0"):
-        found[ema] = run(
+        by_ema[ema] = run(
             RunRequest(
                 problem=ROD,
                 solver="pinn",
@@ -140,7 +140,7 @@ def test_a_pinn_with_an_average_is_trained(tmp_path, monkeypatch):
                 out=tmp_path / ema,
             )
         ).metrics
-    errors = {key: metrics["error/relative_l2"] for key, metrics in found.items()}
+    errors = {key: metrics["error/relative_l2"] for key, metrics in by_ema.items()}
     assert errors["train.ema=0.5"] < 0.5 * errors["train.steps=0"]
 
 
@@ -172,10 +172,10 @@ def test_averages_are_those_of_the_formula_in_every_dtype(tmp_path, dtype):
     for n, value in enumerate(seen[1:], start=1):
         decay = min(0.3, (1 + n) / (10 + n))
         average = decay * average + (1 - decay) * value
-    found = made._average.values["scale"]
-    assert found.dtype is dtype
-    torch.testing.assert_close(found, average, rtol=1e-6, atol=1e-7)
-    assert torch.equal(made.module.scale.detach(), found)
+    kept = made._average.values["scale"]
+    assert kept.dtype is dtype
+    torch.testing.assert_close(kept, average, rtol=1e-6, atol=1e-7)
+    assert torch.equal(made.module.scale.detach(), kept)
 
 
 def test_shuffles_are_those_of_before():
@@ -299,14 +299,14 @@ def test_it_is_refused_before_any_work(tmp_path):
 
 
 def test_what_splits_a_batch_needs_a_mean_over_samples():
-    pooled, mean, own = (find_solver(key) for key in ("neural_sde", "sinenet", "pinn"))
+    pooled, mean, collocation = (find_solver(key) for key in ("neural_sde", "sinenet", "pinn"))
     check_training(pooled, TrainConfig(), 1)
     check_training(mean, TrainConfig(accumulate=2, polish=1), 1)
     for config, processes in ((TrainConfig(accumulate=2), 1), (TrainConfig(polish=1), 1), (TrainConfig(), 2)):
         with pytest.raises(UnsupportedError, match="cannot be split"):
             check_training(pooled, config, processes)
     check_training(mean, TrainConfig(), 2)
-    for solver, config in ((own, TrainConfig()), (mean, TrainConfig(polish=1))):
+    for solver, config in ((collocation, TrainConfig()), (mean, TrainConfig(polish=1))):
         with pytest.raises(UnsupportedError, match="several processes cannot share"):
             check_training(solver, config, 2)
 

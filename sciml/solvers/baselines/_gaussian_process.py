@@ -157,9 +157,9 @@ class GaussianProcess(nn.Module):
             return {}
         params = named_parameters(self.problem, inputs.parameters)
         exists = self.problem.summarise(inputs.times.double(), mean.double(), params)
-        found = self.quantities(self.features(inputs.state, inputs.parameters))[0] + self.summary_mean
+        means = self.quantities(self.features(inputs.state, inputs.parameters))[0] + self.summary_mean
         return {
-            f"summary/{name}": torch.where(exists[name].isnan(), torch.nan, found[:, i])
+            f"summary/{name}": torch.where(exists[name].isnan(), torch.nan, means[:, i])
             for i, name in enumerate(self.summaries)
         }
 
@@ -236,18 +236,18 @@ class GaussianProcessSolver(TrajectoriesSolver[HasTrajectories, GaussianProcessC
 
     def loss(self, module: GaussianProcess, batch: TrajectoryBatch, along: float = 1.0) -> Tensor:
         """Mean squared error of the standardised frames; nothing here has a gradient."""
-        found = module.frames.at(module(batch.states[:, 0], batch.parameters)[0], batch.times)
-        return (found - module.frames.units.standardise(batch.states)).square().mean().float()
+        predicted = module.frames.at(module(batch.states[:, 0], batch.parameters)[0], batch.times)
+        return (predicted - module.frames.units.standardise(batch.states)).square().mean().float()
 
     @torch.no_grad()
     def predict(self, module: GaussianProcess, inputs: Start) -> Prediction:
         """States at ``inputs.times``, interpolated between the training times, with the standard deviation claimed."""
         mean, variance = module(inputs.state, inputs.parameters)
-        found = finished(inputs, module.frames.units.restore(module.frames.at(mean, inputs.times)))
+        prediction = finished(inputs, module.frames.units.restore(module.frames.at(mean, inputs.times)))
         spread = module.frames.at(variance, inputs.times).sqrt() * module.frames.units.field_std
         spread[:, 0] = 0.0
-        stats = {**found.stats, **module.summarised(inputs, found.mean)}
-        return found._replace(spread=spread.to(found.mean.dtype), stats=stats)
+        stats = {**prediction.stats, **module.summarised(inputs, prediction.mean)}
+        return prediction._replace(spread=spread.to(prediction.mean.dtype), stats=stats)
 
     def solve_closed_form(self, module: GaussianProcess, examples: Examples[TrajectoryBatch]) -> bool:
         """Closed form but for the kernels' scales; `examples` must be whole trajectories."""

@@ -177,17 +177,17 @@ class PathReference:
 class PathExamples:
     """Paths from the common start, to be compared with the moments of the training split."""
 
-    def __init__(self, found: PathReference) -> None:
-        self.reference = found
+    def __init__(self, reference: PathReference) -> None:
+        self.reference = reference
 
     def __len__(self) -> int:
         return self.reference.card.paths.train
 
     def batch(self, indices: Tensor, generator: torch.Generator) -> PathBatch:
         """As many paths as there are `indices`, with a fresh seed."""
-        found, seed = self.reference["train"], int(torch.randint(2**62, (), generator=generator))
+        moments, seed = self.reference["train"], int(torch.randint(2**62, (), generator=generator))
         start = self.reference.start.float().repeat(len(indices), 1)
-        return PathBatch(start, self.reference.times.float(), found.mean.float(), found.variance.float(), seed)
+        return PathBatch(start, self.reference.times.float(), moments.mean.float(), moments.variance.float(), seed)
 
 
 def read_path_inputs(path: Path, problem: Problem, context: PathsContext, steps: int | None) -> PathInputs:

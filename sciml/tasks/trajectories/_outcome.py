@@ -21,8 +21,8 @@ def named_parameters(problem: Problem, parameters: Float[Tensor, "sample paramet
 
 def chance_of(problem: HasOutcome, prediction: Prediction, params: Params) -> Float[Tensor, " sample"]:
     """The chance of the outcome that the solver states (``chance`` among its statistics), else that of its states."""
-    told = prediction.stats.get("chance")
-    return problem.chance(prediction.mean.double(), params) if told is None else told.double()
+    stated = prediction.stats.get("chance")
+    return problem.chance(prediction.mean.double(), params) if stated is None else stated.double()
 
 
 def outcome_scores(
@@ -56,8 +56,8 @@ def summaries_of(
     """The problem's summaries that the solver states (``summary/<name>`` among its statistics), else of its states."""
     if not isinstance(problem, HasSummaries):
         return {}
-    found = problem.summarise(times.double(), prediction.mean.double(), params)
-    return {name: prediction.stats.get(f"summary/{name}", value).double() for name, value in found.items()}
+    computed = problem.summarise(times.double(), prediction.mean.double(), params)
+    return {name: prediction.stats.get(f"summary/{name}", value).double() for name, value in computed.items()}
 
 
 def summary_scores(
@@ -82,12 +82,12 @@ def summary_scores(
     return scores
 
 
-def labelled_summaries(problem: Problem, found: Mapping[str, Tensor]) -> Labelled:
+def labelled_summaries(problem: Problem, quantities: Mapping[str, Tensor]) -> Labelled:
     """One variable ``summary_<name>`` on ``sample`` per quantity, with units."""
     entries = {entry.name: entry for entry in problem.summaries} if isinstance(problem, HasSummaries) else {}
     return {
         f"summary_{name}": ("sample", values.numpy(), {**_words(entries[name]), "role": "summary"})
-        for name, values in found.items()
+        for name, values in quantities.items()
     }
 
 
@@ -143,5 +143,5 @@ def constraint_scores(
     """``constraint/<name>``: the largest violation, NaN if a prediction is not finite; empty without constraints."""
     if not isinstance(problem, HasConstraints):
         return {}
-    found = problem.violations(predicted.double(), params)
-    return {f"constraint/{name}": float(torch.amax(values)) for name, values in found.items()}
+    violations = problem.violations(predicted.double(), params)
+    return {f"constraint/{name}": float(torch.amax(values)) for name, values in violations.items()}
