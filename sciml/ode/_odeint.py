@@ -32,7 +32,7 @@ ADAPTIVE = {
     "bosh3": METHODS["bosh3"],
     "adaptive_heun": METHODS["heun"],
 }
-FIXED: dict[str, Method] = {
+FIXED_METHODS: dict[str, Method] = {
     "euler": METHODS["euler"],
     "midpoint": METHODS["midpoint"],
     "heun2": METHODS["heun"],
@@ -41,6 +41,7 @@ FIXED: dict[str, Method] = {
     ),
     "rk4": Explicit(name="rk38", order=4, error_order=None, stability=2.7853, tableau=tableaus.RK38, citation=KUTTA),
 }
+"""The fixed-step methods of `odeint` by the names torchdiffeq gives them."""
 ADAPTIVE_OPTIONS = ("first_step", "min_step", "max_step", "safety", "ifactor", "dfactor", "max_num_steps")
 FIXED_OPTIONS = ("step_size", "max_num_steps")
 UNLIMITED = 2**31 - 1
@@ -349,12 +350,12 @@ def _method(method: str | Method | None, options: Mapping[str, Any] | None) -> t
     name = "dopri5" if method is None else method
     if name in ADAPTIVE:
         return ADAPTIVE[name], True
-    if name in FIXED:
-        return FIXED[name], False
+    if name in FIXED_METHODS:
+        return FIXED_METHODS[name], False
     raise UnknownNameError(
         "method of odeint",
         str(name),
-        [*ADAPTIVE, *FIXED],
+        [*ADAPTIVE, *FIXED_METHODS],
         fix="Adams methods, fehlberg2 and scipy_solver are not here; stiff problems: method=ode.METHODS['kvaerno5'].",
     )
 

@@ -17,8 +17,10 @@ from sciml.ode._forward import Trail
 from sciml.ode._gradient import Checkpointed, Discrete
 from sciml.ode._loop import Plan
 
-ADAPTIVE = ("dopri5", "dopri8", "bosh3", "fehlberg2", "adaptive_heun")
-FIXED = ("euler", "midpoint", "heun2", "heun3", "rk4")
+TORCHDIFFEQ_ADAPTIVE = ("dopri5", "dopri8", "bosh3", "fehlberg2", "adaptive_heun")
+"""Methods of torchdiffeq that choose their steps and are offered with ``backend="torchdiffeq"``."""
+TORCHDIFFEQ_FIXED = ("euler", "midpoint", "heun2", "heun3", "rk4")
+"""Methods of torchdiffeq with a fixed step that are offered."""
 REFUSED = {
     "tsit5": "its weights of the solution are those of the embedded method, so its order is four",
     "gl4": "its two nodes are the same, so its order is one where f depends on time",
@@ -63,13 +65,16 @@ def check(plan: Plan, method: str, gradient: Discrete | Checkpointed | Adjoint) 
     """UserError for what torchdiffeq cannot do, or does wrongly."""
     if method in REFUSED:
         raise UnsupportedError(f"torchdiffeq's {method} is not used: {REFUSED[method]}", fix="Take dopri5, or ours.")
-    valid = ADAPTIVE if plan.step is None else FIXED
-    if method not in (*ADAPTIVE, *FIXED):
-        raise UnknownNameError("method of torchdiffeq", method, (*ADAPTIVE, *FIXED))
+    valid = TORCHDIFFEQ_ADAPTIVE if plan.step is None else TORCHDIFFEQ_FIXED
+    if method not in (*TORCHDIFFEQ_ADAPTIVE, *TORCHDIFFEQ_FIXED):
+        raise UnknownNameError("method of torchdiffeq", method, (*TORCHDIFFEQ_ADAPTIVE, *TORCHDIFFEQ_FIXED))
     if method not in valid:
         raise ConfigError(
             f"torchdiffeq's {method} {'needs a fixed step' if plan.step is None else 'cannot step at fixed length'}",
-            expected="without step one of " + ", ".join(ADAPTIVE) + "; with it one of " + ", ".join(FIXED),
+            expected="without step one of "
+            + ", ".join(TORCHDIFFEQ_ADAPTIVE)
+            + "; with it one of "
+            + ", ".join(TORCHDIFFEQ_FIXED),
         )
     if plan.shared is None:
         raise UnsupportedError("torchdiffeq integrates all samples to the same times", fix='Take backend="sciml".')

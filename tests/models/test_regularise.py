@@ -9,14 +9,22 @@ from torch import nn
 
 from sciml import ode
 from sciml.core.errors import UnknownNameError, UnsupportedError
-from sciml.models import DiffuseConfig, IntegrateConfig, ODEBlock, RegulariseConfig, SDEBlock
-from sciml.models._integrals import WithIntegral
-from sciml.models._local import local_error
-from sciml.models._regularise import PUBLISHED, of_steps, stretch
+from sciml.models import (
+    PUBLISHED_COEFFICIENTS,
+    DiffuseConfig,
+    IntegrateConfig,
+    ODEBlock,
+    RegulariseConfig,
+    SDEBlock,
+    WithIntegral,
+    jittered_times,
+    local_error,
+    steps_penalty,
+)
 from sciml.nn import ConcatLinear, TimeMLP
 
 UNIT = torch.tensor([0.0, 1.0], dtype=torch.float64)
-KINDS = sorted(PUBLISHED)
+KINDS = sorted(PUBLISHED_COEFFICIENTS)
 
 
 class Linear(nn.Module):
@@ -110,7 +118,7 @@ def test_annealing_goes_from_the_first_to_the_last_coefficient():
     assert [rising.weight(a) for a in (0.0, 0.5, 1.0)] == pytest.approx([1.0, 2.0, 4.0])
     constant = RegulariseConfig(kind="er", coefficient=3.0)
     assert {constant.weight(a) for a in (0.0, 0.4, 1.0)} == {3.0}
-    assert RegulariseConfig(kind="er").weight(0.0) == PUBLISHED["er"][0]
+    assert RegulariseConfig(kind="er").weight(0.0) == PUBLISHED_COEFFICIENTS["er"][0]
     with pytest.raises(pydantic.ValidationError, match="final_coefficient needs a positive coefficient"):
         RegulariseConfig(kind="er", final_coefficient=1.0)
 
@@ -138,7 +146,7 @@ def test_the_formulas_by_hand(form):
             expected["er_sr"].append(expected["er"][-1] + 0.5 * sum(k) / n / s)
     for kind, values in expected.items():
         config = RegulariseConfig(kind=kind, form=form, stiffness=0.5)
-        assert float(of_steps(config, steps, s).detach()) == pytest.approx(sum(values) / 4, rel=1e-12)
+        assert float(steps_penalty(config, steps, s).detach()) == pytest.approx(sum(values) / 4, rel=1e-12)
 
 
 def test_nothing_is_penalised_where_the_field_is_constant():
@@ -333,11 +341,11 @@ def test_what_a_method_cannot_tell_is_refused():
 def test_steer_jitters_the_end_within_its_range():
     times = torch.tensor([0.0, 1.0])
     torch.manual_seed(0)
-    ends = torch.stack([stretch(times, 0.5) for _ in range(300)])
+    ends = torch.stack([jittered_times(times, 0.5) for _ in range(300)])
     assert bool((ends[:, 0] == 0).all())
     assert bool((ends[:, 1] > 0.5).all()) and bool((ends[:, 1] < 1.5).all())
     assert float(ends[:, 1].mean()) == pytest.approx(1.0, abs=3 * 0.2887 / 300**0.5)
-    several = stretch(torch.tensor([2.0, 1.5, 0.0]), 0.9)
+    several = jittered_times(torch.tensor([2.0, 1.5, 0.0]), 0.9)
     assert bool((several.diff() < 0).all())
     layer = block("steer", Constant([1.0, 0.0]))
     ends = torch.cat([layer(torch.zeros(1, 2, dtype=torch.float64), UNIT)[0][:, -1, 0] for _ in range(20)])

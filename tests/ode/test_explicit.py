@@ -7,10 +7,9 @@ from ode_cases import coupled, coupled_exact, density, matrix, slope_of, stage_w
 from scipy.optimize import brentq
 
 from sciml import ode
-from sciml.ode._explicit import METHODS, Explicit
-from sciml.ode._odeint import FIXED
+from sciml.ode import FIXED_METHODS, METHODS, Explicit
 
-EXPLICIT = {m.name: m for m in (*METHODS, FIXED["heun3"], FIXED["rk4"])}
+EXPLICIT = {m.name: m for m in (*METHODS.values(), *FIXED_METHODS.values()) if isinstance(m, Explicit)}
 
 COUNTS = {
     1: (80, 113, 160, 226),

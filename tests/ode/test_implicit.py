@@ -8,12 +8,12 @@ import pytest
 import torch
 from torch import nn
 
+from sciml import ode
 from sciml.core.errors import UserError
-from sciml.ode import _dirk, _rosenbrock
-from sciml.ode._newton import Newton, jacobian
+from sciml.ode import Newton, jacobian
 
-DIRK = {m.name: m for m in _dirk.METHODS}
-LINEAR = {m.name: m for m in _rosenbrock.METHODS}
+DIRK = {name: m for name, m in ode.METHODS.items() if isinstance(m, ode.DiagonallyImplicit)}
+LINEAR = {name: m for name, m in ode.METHODS.items() if isinstance(m, ode.Rosenbrock)}
 METHODS = {**DIRK, **LINEAR}
 every = pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
 iterated = pytest.mark.parametrize("method", DIRK.values(), ids=DIRK)

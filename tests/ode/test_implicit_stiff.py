@@ -6,10 +6,9 @@ import torch
 from scipy.integrate import solve_ivp
 
 from sciml import ode
-from sciml.ode import _dirk, _rosenbrock
-from sciml.ode._solve import find_method
+from sciml.ode import METHODS, DiagonallyImplicit, Rosenbrock, find_method
 
-NAMES = [m.name for m in (*_dirk.METHODS, *_rosenbrock.METHODS)]
+NAMES = [name for name, m in METHODS.items() if isinstance(m, (DiagonallyImplicit, Rosenbrock))]
 
 
 def robertson(t, y):

@@ -10,13 +10,12 @@ from ode_cases import coupled, coupled_exact, slope_of
 from sciml import ode
 from sciml.core.errors import ConfigError, UnknownNameError, UnsupportedError
 from sciml.core.status import Status
-from sciml.ode import _torchdiffeq
 
 DOUBLE = torch.float64
 STEPS = {1: (80, 113, 160, 226), 2: (20, 28, 40, 57), 3: (12, 17, 24, 34), 4: (24, 34, 48, 68)}
 
 
-@pytest.mark.parametrize("method", _torchdiffeq.FIXED)
+@pytest.mark.parametrize("method", ode.TORCHDIFFEQ_FIXED)
 def test_their_fixed_step_methods_have_their_order_on_our_grid(method):
     order = {"euler": 1, "midpoint": 2, "heun2": 2, "heun3": 3, "rk4": 4}[method]
     start, end = coupled_exact([0.0, 1.0])
@@ -35,7 +34,7 @@ def test_their_fixed_step_methods_have_their_order_on_our_grid(method):
     assert slope_of([1 / n for n in STEPS[order]], errors) == pytest.approx(order, abs=0.3)
 
 
-@pytest.mark.parametrize("method", _torchdiffeq.ADAPTIVE)
+@pytest.mark.parametrize("method", ode.TORCHDIFFEQ_ADAPTIVE)
 @pytest.mark.parametrize("backward", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_their_adaptive_methods_follow_the_tolerance(method, backward):
     tolerance = 1e-5 if method in ("fehlberg2", "adaptive_heun") else 1e-8
@@ -78,7 +77,7 @@ def test_gradients_agree(gradient, method, step):
             y0,
             times,
             args=(rate,),
-            method=method if backend == "torchdiffeq" or method == "dopri5" else ode._odeint.FIXED[method],
+            method=method if backend == "torchdiffeq" or method == "dopri5" else ode.FIXED_METHODS[method],
             step=step,
             rtol=1e-7,
             atol=1e-7,

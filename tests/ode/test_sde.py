@@ -9,9 +9,7 @@ import torch
 from sde_cases import CASES, GEOMETRIC, MU, SIGMA
 
 from sciml.core.status import Status
-from sciml.ode._brownian import Brownian
-from sciml.ode._sde import SDE_METHODS, solve_sde
-from sciml.ode._sri import SRI
+from sciml.ode import SDE_METHODS, SRI, Brownian, solve_sde
 
 D = torch.float64
 ADAPTIVE = [name for name, method in SDE_METHODS.items() if method.adaptive]

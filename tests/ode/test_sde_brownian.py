@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from sciml.core.errors import UserError
-from sciml.ode._brownian import Brownian
+from sciml.ode import Brownian
 
 
 def make(times=(0.0, 1.0), rows=3, seed=0, dtype=torch.float64):

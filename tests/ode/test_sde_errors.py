@@ -7,8 +7,7 @@ import pytest
 import torch
 
 from sciml.core.errors import ConfigError, UnknownNameError, UserError
-from sciml.ode._brownian import Brownian
-from sciml.ode._sde import solve_sde
+from sciml.ode import Brownian, solve_sde
 
 Y0 = torch.ones(2, 3)
 TIMES = torch.tensor([0.0, 0.5, 1.0])

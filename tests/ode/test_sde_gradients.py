@@ -3,9 +3,7 @@
 import pytest
 import torch
 
-from sciml.ode._brownian import Brownian
-from sciml.ode._sde import SDE_METHODS, solve_sde
-from sciml.ode._sri import SRI
+from sciml.ode import SDE_METHODS, SRI, Brownian, solve_sde
 
 D = torch.float64
 WANTED = torch.tensor([0.0, 0.5, 1.0], dtype=D)

@@ -8,8 +8,7 @@ import torch
 
 from sciml.core import rng
 from sciml.core.errors import UserError
-from sciml.reference import ito_paths
-from sciml.reference._stochastic import _step
+from sciml.reference import ito_paths, ito_step
 
 TIMES = torch.linspace(0.0, 1.0, 4, dtype=torch.float64)
 
@@ -23,7 +22,7 @@ def along(drift, diffusion, start, noise):
     """The last states with one step per row of `noise` (``step path channel``) of the unit interval."""
     state, h = torch.tensor(start, dtype=torch.float64).expand(noise.shape[1], -1), 1 / len(noise)
     for k, increment in enumerate(noise):
-        state = _step(drift, diffusion, k * h, h, state, increment)
+        state = ito_step(drift, diffusion, k * h, h, state, increment)
     return state
 
 
@@ -91,7 +90,7 @@ def test_a_diffusion_that_mixes_components_is_corrected_by_its_diagonal_alone():
         return torch.stack([state[:, 0] * state[:, 1], torch.ones_like(state[:, 1])], 1)
 
     h = 1e-6
-    moved = _step(lambda t, x: torch.zeros_like(x), diffusion, 0.0, h, steady, increment)
+    moved = ito_step(lambda t, x: torch.zeros_like(x), diffusion, 0.0, h, steady, increment)
     torch.testing.assert_close(
         (moved - steady) / h, torch.tensor([[-0.5 * 0.5 * 4, 0.0]]).double(), rtol=1e-4, atol=1e-8
     )

@@ -11,8 +11,7 @@ from torch import nn
 
 from sciml.core import registry, rng
 from sciml.core.errors import ConfigError, Interrupted, NumericsError, UnsupportedError
-from sciml.study import RunRequest, run
-from sciml.study._ignored import check_training, read_settings, refuse_ignored
+from sciml.study import RunRequest, check_training, read_settings, refuse_ignored, run
 from sciml.tasks.collocation import COLLOCATION, CollocationConfig
 from sciml.tasks.discovery import DISCOVERY, DiscoveryConfig
 from sciml.train import (
