@@ -32,7 +32,7 @@ PEAK = 2.5
 IGNITED = 1500.0
 """T [K] at the end that tells the outcomes apart."""
 _WIDTH = 150.0
-SUMMARIES = (
+DERIVED_QUANTITIES = (
     Field("ignition_time", "s_ign", "1", "time at which T passes 1500 K, share of the horizon"),
     Field("peak_temperature", "T_max", "K", "highest temperature"),
     Field("peak_pressure", "p_max", "Pa", "highest pressure"),
@@ -64,8 +64,8 @@ def chance(states: Tensor) -> Tensor:
     return torch.sigmoid((states[:, -1, 0] - IGNITED) / _WIDTH)
 
 
-def summarise(times: Tensor, states: Tensor) -> dict[str, Tensor]:
-    """`SUMMARIES` of states ``batch time 9``; times are resolved to frames, which are a hundredth of the horizon."""
+def derived_values(times: Tensor, states: Tensor) -> dict[str, Tensor]:
+    """`DERIVED_QUANTITIES` of states ``batch time 9``; times are resolved to frames, which are a hundredth of the horizon."""
     temperature, pressure = states[..., 0], states[..., 1]
     return {
         "ignition_time": first_crossing(times.to(states), temperature, IGNITED),

@@ -9,7 +9,7 @@ import torch
 from dynamics_checks import draw, row, simulate, stored_times
 
 from sciml.core import registry
-from sciml.core.capabilities import Evolves, HasConstraints, HasOutcome, HasReducedModel, HasSummaries
+from sciml.core.capabilities import Evolves, HasConstraints, HasDerivedQuantities, HasOutcome, HasReducedModel
 from sciml.core.errors import UserError
 from sciml.core.status import Status
 from sciml.reference import GAS_CONSTANT
@@ -18,7 +18,7 @@ PROBLEM = registry.problem("combustor_ignition")
 equations = importlib.import_module("sciml_problems.combustor_ignition.equations")
 reference = importlib.import_module("sciml_problems.combustor_ignition.reference")
 calibration = importlib.import_module("sciml_problems.combustor_ignition.calibration")
-summaries = importlib.import_module("sciml_problems.combustor_ignition.summaries")
+derived = importlib.import_module("sciml_problems.combustor_ignition.derived")
 TIMES = stored_times(PROBLEM)
 MIDDLE = {
     "laser_x": 0.06, "laser_y": 0.02, "energy": 20.0, "duration": 2e-4, "radius": 0.01,
@@ -353,17 +353,17 @@ def test_a_missing_mechanism_is_a_clear_error(monkeypatch, tmp_path):
 
 
 def test_declaration():
-    for capability in (Evolves, HasReducedModel, HasOutcome, HasSummaries, HasConstraints):
+    for capability in (Evolves, HasReducedModel, HasOutcome, HasDerivedQuantities, HasConstraints):
         assert isinstance(PROBLEM, capability)
     assert len(PROBLEM.parameters) == 7
     with pytest.raises(UserError, match="no points in space"):
         PROBLEM.grid((4,))
 
 
-def test_summaries_of_a_case_that_burns_and_one_that_does_not(pair):
+def test_derived_quantities_of_a_case_that_burns_and_one_that_does_not(pair):
     """The delay lies between the two frames around it; a chamber that stays cold keeps the mixture of its feed."""
     params, _, solved = pair
-    quantities = PROBLEM.summarise(TIMES, solved.states, params)
+    quantities = PROBLEM.derived_values(TIMES, solved.states, params)
     temperature = solved.states[0, :, 0]
     first = int((temperature > 1000).nonzero()[0])
     assert float(TIMES[first - 1]) < float(quantities["ignition_delay"][0]) + equations.FIRING <= float(TIMES[first])
@@ -388,9 +388,9 @@ def test_the_mixture_fraction_is_that_of_bilger_from_the_elements():
 
     pure = torch.eye(4).double()
     expected = (beta(shares) - beta(pure[1])) / (beta(pure[0]) - beta(pure[1]))
-    torch.testing.assert_close(summaries.mixture_fraction(shares), expected)
+    torch.testing.assert_close(derived.mixture_fraction(shares), expected)
     burnt = torch.tensor([0.0, 0.0, 44.01, 36.03]).double()  # products alone are stoichiometric
-    assert float(summaries.mixture_fraction(burnt / burnt.sum())) == pytest.approx(16.04 / (16.04 + 64.0), rel=1e-3)
+    assert float(derived.mixture_fraction(burnt / burnt.sum())) == pytest.approx(16.04 / (16.04 + 64.0), rel=1e-3)
 
 
 # --- minutes ---------------------------------------------------------------------------------------------------------

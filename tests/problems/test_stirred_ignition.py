@@ -192,9 +192,9 @@ def test_cases_end_in_one_of_two_ways(cases):
     assert ((chance < 0.01) | (chance > 0.95)).all()
 
 
-def test_summaries_agree_with_the_outcome(cases):
+def test_derived_quantities_agree_with_the_outcome(cases):
     params, _, solved = cases
-    quantities = PROBLEM.summarise(torch.linspace(0, 1, 11).double(), solved.states, params)
+    quantities = PROBLEM.derived_values(torch.linspace(0, 1, 11).double(), solved.states, params)
     burns = PROBLEM.chance(solved.states, params) > 0.5
     assert quantities["ignition_time"][burns].isfinite().all()
     assert ((quantities["ignition_time"] > 0) & (quantities["ignition_time"] <= 1))[burns].all()

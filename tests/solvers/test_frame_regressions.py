@@ -185,7 +185,7 @@ def test_without_parameters_there_is_nothing_to_regress_on():
     assert "no trajectories" in KernelRidgeSolver().supports(bare).reason
 
 
-def test_a_gaussian_process_states_summaries_by_processes_of_their_own():
+def test_a_gaussian_process_states_derived_quantities_by_processes_of_their_own():
     """Of the peak, which is a smooth function of the parameters, better than its own trajectories' peaks are."""
     tank = registry.find_problem(TANK)
     times = torch.linspace(0, 8, 33, dtype=torch.float64)
@@ -200,8 +200,10 @@ def test_a_gaussian_process_states_summaries_by_processes_of_their_own():
     module.learn(TrajectoryBatch(states[:30].float(), times.float(), columns[:30]))
     solver, inputs = GaussianProcessSolver(), Start(states[30:, 0].float(), columns[30:], times.float())
     prediction = solver.predict(module, inputs)
-    truth = tank.summarise(times, states[30:], {name: value[30:] for name, value in params.items()})
-    computed = tank.summarise(times, prediction.mean.double(), {name: value[30:] for name, value in params.items()})
+    truth = tank.derived_values(times, states[30:], {name: value[30:] for name, value in params.items()})
+    computed = tank.derived_values(
+        times, prediction.mean.double(), {name: value[30:] for name, value in params.items()}
+    )
     stated = prediction.stats["summary/peak_temperature"]
     errors = [float((v - truth["peak_temperature"]).abs().mean()) for v in (stated, computed["peak_temperature"])]
     assert errors[0] < 0.7 * errors[1]

@@ -16,10 +16,10 @@ from sciml.tasks.trajectories import (
     TrajectoriesConfig,
     area_under_curve,
     constraint_scores,
+    derived_scores,
     map_inputs,
     named_parameters,
     outcome_scores,
-    summary_scores,
 )
 from sciml.testing import PROBLEMS
 
@@ -96,16 +96,16 @@ def test_a_prediction_that_breaks_down_is_wrong_and_undecided(bench):
 def test_problems_without_outcome_or_constraints_have_no_such_scores(rotation):
     problem, states = registry.find_problem(rotation), torch.zeros(2, 3, 2)
     assert outcome_scores(problem, Prediction(states), states, {}) == {}
-    assert summary_scores(problem, torch.arange(3.0), Prediction(states), states, {}) == {}
+    assert derived_scores(problem, torch.arange(3.0), Prediction(states), states, {}) == {}
     assert map_inputs(problem, problem.grid(()), 3) is None
     assert constraint_scores(problem, states, {}) == {}
 
 
-def test_summaries_are_scored_where_both_have_them(bench):
+def test_derived_quantities_are_scored_where_both_have_them(bench):
     """All temperatures 2 higher: a peak 2 too high in every case, and a crossing where there was none is not scored."""
     metrics = bench.examine(Shifted(bench, [2.0, 0.0, 0.0]), nn.Identity()).metrics
     split = bench.source.split("test")
-    true = bench.problem.summarise(bench.source.layout.times, split.states.double(), {})
+    true = bench.problem.derived_values(bench.source.layout.times, split.states.double(), {})
     happens = int(true["runaway_time"].isfinite().sum())
     assert 0 < happens < len(split)
     assert metrics["summary/peak_temperature"] == pytest.approx(2.0, rel=1e-5)

@@ -81,7 +81,7 @@ def stopping(made, after):
 
     def step(batch, along):
         value = take(batch, along)
-        if made._step == after - 1:
+        if made.steps_taken == after - 1:
             made.stop()
         return value
 
@@ -105,7 +105,7 @@ def test_every_rule_goes_on_as_if_it_had_never_stopped(tmp_path, key, ema):
         again.fit(resume=True)
         assert same(straight.module, again.module)
         if ema:
-            assert same(straight._average, again._average)
+            assert same(straight.average, again.average)
         logs = [[json.loads(line) for line in (f / "log.jsonl").read_text().splitlines()]
                 for f in (tmp_path / "straight", folder)]  # fmt: skip
         assert [{**line, "seconds": 0} for line in logs[0]] == [{**line, "seconds": 0} for line in logs[1]]
@@ -116,9 +116,9 @@ def test_the_average_follows_whatever_takes_the_steps(tmp_path, key):
     """It is what is scored, kept and returned; untouched it would stay at the initial weights."""
     made = RULES[key](_made(tmp_path), ema=0.5)
     initial = {name: value.clone() for name, value in made.module.state_dict().items()}
-    before = made._validate(made.module)
+    before = made.validate(made.module)
     result = made.fit()
-    assert made._average.count == result.steps
+    assert made.average.count == result.steps
     assert any(not torch.equal(initial[name], value) for name, value in made.module.state_dict().items())
     assert result.best < before
 
@@ -171,7 +171,7 @@ def test_averages_are_those_of_the_formula_in_every_dtype(tmp_path, dtype):
     for n, value in enumerate(seen[1:], start=1):
         decay = min(0.3, (1 + n) / (10 + n))
         average = decay * average + (1 - decay) * value
-    kept = made._average.values["scale"]
+    kept = made.average.values["scale"]
     assert kept.dtype is dtype
     torch.testing.assert_close(kept, average, rtol=1e-6, atol=1e-7)
     assert torch.equal(made.module.scale.detach(), kept)
@@ -216,7 +216,7 @@ def test_an_empty_batch_is_a_step_in_which_nothing_changes(tmp_path):
     assert [line["loss"] is None for line in lines] == [size == 0 for size in sizes]
     assert lines[-1]["learning_rate"] == pytest.approx(config.final_learning_rate)
     first = made(tmp_path / "b")
-    first._validate = lambda m: (first.stop() if first._step == sizes.index(0) + 1 else None) or score(m)
+    first.validate = lambda m: (first.stop() if first.steps_taken == sizes.index(0) + 1 else None) or score(m)
     with pytest.raises(Interrupted):
         first.fit()
     again = made(tmp_path / "b")

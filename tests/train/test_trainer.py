@@ -303,7 +303,7 @@ def test_polishing_goes_on_where_the_steps_ended_and_resumes_bit_for_bit(tmp_pat
     assert result.best < 0.05 * stepped.best
     first = trainer(
         broken, config, module=smooth(), loss=quiet,
-        validate=lambda module: (first.stop() if first._step == 32 else None) or score(module),
+        validate=lambda module: (first.stop() if first.steps_taken == 32 else None) or score(module),
     )  # fmt: skip
     with pytest.raises(Interrupted, match="after step 32 of 34"):
         first.fit()
