@@ -65,7 +65,7 @@ def chance(states: Tensor) -> Tensor:
 
 
 def derived_values(times: Tensor, states: Tensor) -> dict[str, Tensor]:
-    """`DERIVED_QUANTITIES` of states ``batch time 9``; times are resolved to frames, which are a hundredth of the horizon."""
+    """`DERIVED_QUANTITIES` of states ``batch time 9``; times are resolved to frames, a hundredth of the horizon."""
     temperature, pressure = states[..., 0], states[..., 1]
     return {
         "ignition_time": first_crossing(times.to(states), temperature, IGNITED),

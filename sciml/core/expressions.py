@@ -17,7 +17,7 @@ from sciml.core.domain import Expression
 from sciml.core.errors import UnknownNameError, UserError
 
 Environment = Mapping[str, Any]
-"""Values of the symbols by name: tensors of one value per point, or single numbers."""
+"""Values of the symbols by name: tensors of one value per point, or single numbers. Any: operators work on both."""
 
 _PLAIN: dict[str, Callable[[float], float]] = {
     **{

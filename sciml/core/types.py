@@ -101,7 +101,7 @@ class Trajectory(NamedTuple):
 
     states: Float[Tensor, "batch time channel *space"]
     status: Int[Tensor, " batch"]
-    stats: Mapping[str, Any] = {}
+    stats: Mapping[str, Any] = {}  # Any: tensors or numbers
 
 
 class Prediction(NamedTuple):
@@ -119,7 +119,7 @@ class Prediction(NamedTuple):
     mean: Tensor
     spread: Tensor | None = None
     status: Int[Tensor, " batch"] | None = None
-    stats: Mapping[str, Any] = {}
+    stats: Mapping[str, Any] = {}  # Any: tensors or numbers
 
 
 class Support(NamedTuple):

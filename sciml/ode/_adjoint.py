@@ -91,7 +91,9 @@ class Adjoint:
         if isinstance(self.step, (float, int)) and not self.step > 0:
             raise ConfigError("a fixed step must be positive", got=self.step)
 
-    def run(self, plan: Plan, state: Float[Tensor, "batch dim"], leaves: Sequence[Tensor]) -> tuple[Any, ...]:
+    def run(
+        self, plan: Plan, state: Float[Tensor, "batch dim"], leaves: Sequence[Tensor]
+    ) -> tuple[Tensor, Tensor, Tensor, Trail]:
         """States at the requested times with the gradient of the adjoint equation; errors and stiffness without one."""
         wanted = leaves if self.parameters is None else [p for p in self.parameters if p.requires_grad]
         box: list[Trail] = []

@@ -140,7 +140,7 @@ class _Solution(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any, solved: Tensor, slopes: Tensor, derivative: Tensor, a: Tensor, size: Tensor, broken: Tensor
-    ) -> Tensor:
+    ) -> Tensor:  # Any: torch's context
         """`solved` as it is."""
         factors = Factors.of(derivative, size[:, None] * a[0, 0])
         ctx.save_for_backward(*factors, derivative, a, size, broken)
@@ -148,7 +148,8 @@ class _Solution(torch.autograd.Function):
 
     @staticmethod
     def backward(  # pyright: ignore[reportIncompatibleMethodOverride] (torch writes *grad_outputs)
-        ctx: Any, cost: Tensor
+        ctx: Any,
+        cost: Tensor,  # Any: torch's context
     ) -> tuple[Tensor | None, ...]:
         """The costate of `slopes`; zero for rows that are not finite, which nothing may depend on."""
         if torch.is_grad_enabled():

@@ -15,12 +15,12 @@ class _NoSecond(torch.autograd.Function):
     """A value whose own gradient is an error."""
 
     @staticmethod
-    def forward(ctx: Any, value: Tensor, *anchors: Tensor) -> Tensor:
+    def forward(ctx: Any, value: Tensor, *anchors: Tensor) -> Tensor:  # Any: torch's context
         """`value` as it is."""
         return value.view_as(value)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> Any:
+    def backward(ctx: Any, *grads: Tensor) -> Any:  # Any: torch's context; it never returns
         """None there is."""
         raise UnsupportedError(
             "second derivatives through a solve are not there",
@@ -28,7 +28,7 @@ class _NoSecond(torch.autograd.Function):
         )
 
 
-def first_order(backward: Callable[..., Any]) -> Callable[..., Any]:
+def first_order(backward: Callable[..., Any]) -> Callable[..., Any]:  # Any: torch wants a gradient or None per input
     """Of a Function's backward: gradients that cannot be differentiated again, and say so if it is tried."""
 
     @functools.wraps(backward)

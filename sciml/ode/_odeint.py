@@ -48,16 +48,16 @@ UNLIMITED = 2**31 - 1
 
 
 def odeint(
-    func: Callable[[Tensor, Any], Any],
+    func: Callable[[Tensor, Any], Any],  # Any: a tensor or a tuple of them, whichever y0 is
     y0: State,
     t: Float[Tensor, " time"],
     *,
     rtol: float | int | Tensor = 1e-7,
-    atol: float | int | Tensor | Sequence[Any] = 1e-9,
+    atol: float | int | Tensor | Sequence[float | int | Tensor] = 1e-9,
     method: str | Method | None = None,
-    options: Mapping[str, Any] | None = None,
-    event_fn: Callable[[Tensor, Any], Tensor] | None = None,
-) -> Any:
+    options: Mapping[str, Any] | None = None,  # Any: numbers, tensors or names, checked by name
+    event_fn: Callable[[Tensor, Any], Tensor] | None = None,  # Any: the state, as for func
+) -> Any:  # Any: a tensor or a tuple of them, whichever y0 is
     """Solve dy/dt = func(t, y) as one sample: one step size and one error, the RMS over everything.
 
     Arguments:
@@ -86,19 +86,19 @@ def odeint(
 
 
 def odeint_adjoint(
-    func: Callable[[Tensor, Any], Any],
+    func: Callable[[Tensor, Any], Any],  # Any: a tensor or a tuple of them, whichever y0 is
     y0: State,
     t: Float[Tensor, " time"],
     *,
     rtol: float | int | Tensor = 1e-7,
-    atol: float | int | Tensor | Sequence[Any] = 1e-9,
+    atol: float | int | Tensor | Sequence[float | int | Tensor] = 1e-9,
     method: str | Method | None = None,
-    options: Mapping[str, Any] | None = None,
-    event_fn: Callable[[Tensor, Any], Tensor] | None = None,
+    options: Mapping[str, Any] | None = None,  # Any: numbers, tensors or names, checked by name
+    event_fn: Callable[[Tensor, Any], Tensor] | None = None,  # Any: the state, as for func
     adjoint_rtol: float | int | Tensor | None = None,
-    adjoint_atol: float | int | Tensor | Sequence[Any] | None = None,
+    adjoint_atol: float | int | Tensor | Sequence[float | int | Tensor] | None = None,
     adjoint_method: str | Method | None = None,
-    adjoint_options: Mapping[str, Any] | None = None,
+    adjoint_options: Mapping[str, Any] | None = None,  # Any: as for `options`
     adjoint_params: Iterable[Tensor] | None = None,
 ) -> Any:
     """`odeint` with the gradient of the continuous adjoint, in memory that does not grow with the number of steps.
@@ -146,15 +146,15 @@ def odeint_adjoint(
 
 
 def odeint_event(
-    func: Callable[[Tensor, Any], Any],
+    func: Callable[[Tensor, Any], Any],  # Any: a tensor or a tuple of them, whichever y0 is
     y0: State,
     t0: Float[Tensor, "*one"],
     *,
-    event_fn: Callable[[Tensor, Any], Tensor],
+    event_fn: Callable[[Tensor, Any], Tensor],  # Any: the state, as for func
     reverse_time: bool = False,
-    odeint_interface: Callable[..., Any] = odeint,
+    odeint_interface: Callable[..., Any] = odeint,  # Any: `odeint` or `odeint_adjoint`, and their arguments
     **kwargs: Any,
-) -> Any:
+) -> Any:  # Any: a time, and a state or a tuple of states
     """The time of an event and the states at `t0` and there, with their gradients; arguments as in `odeint`."""
     start = t0.reshape(1)
     t = torch.cat([start, start.detach() + (-1 if reverse_time else 1)])

@@ -18,7 +18,7 @@ from sciml.train import registered_tasks
 EQUAL = 0.1
 """Sizes and times within 10 % of the first variant's are called equal."""
 
-Line = Mapping[str, Any]
+Line = Mapping[str, Any]  # Any: JSON
 """A finished run, a line of ``results.jsonl``."""
 
 BUDGETS = {"steps": "at the recipe’s number of steps", "time": "at equal training time"}

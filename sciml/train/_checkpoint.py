@@ -23,7 +23,7 @@ _PARTS = {"format", "identity", "step", "seconds", "best", "model", "rule", "ave
 
 
 class Checkpoint(NamedTuple):
-    """The state of a training run after `step` optimiser steps.
+    """The state of a training run after `step` optimiser steps. Any: what JSON and state dicts hold.
 
     Fields:
         identity: what the run is (problem, solver, preset, seed, configuration, dataset hash), to refuse another's.
@@ -37,7 +37,7 @@ class Checkpoint(NamedTuple):
     identity: dict[str, Any]
     step: int
     seconds: float
-    best: list[Any]
+    best: list[float | int]
     model: dict[str, Any]
     rule: dict[str, Any]
     average: dict[str, Any] | None

@@ -87,10 +87,10 @@ class Trainer:
         *,
         folder: Path,
         seed: int,
-        identity: dict[str, Any],
+        identity: dict[str, Any],  # Any: JSON
         explain: Callable[[nn.Module, Any], str] = lambda module, batch: "the loss",
         progress: Progress | None = None,
-        rule: StepRule[Any] | None = None,
+        rule: StepRule[Any] | None = None,  # Any: the batch of some task, as in `Loss` and `explain`
         sampler: Sampler | None = None,
         watch: Callable[[nn.Module], Mapping[str, float]] = lambda module: {},
     ) -> None:

@@ -76,7 +76,7 @@ class Competitor:
     train_seconds: float = 0.0
     best_step: int | None = None
     predict_seconds: float = 0.0
-    conclusion: Mapping[str, Any] | None = None
+    conclusion: Mapping[str, Any] | None = None  # Any: JSON of the task
 
 
 @dataclass(frozen=True)
