@@ -35,7 +35,7 @@ from sciml.train import Recipe
 
 TARGETS = (1e-3, 1e-5)
 LOOKS = (0.3, 1.0, 3.0, 10.0, 30.0)
-"""Seconds at which the errors are told."""
+"""Seconds at which the errors are reported."""
 SOLVER = PINNSolver()
 
 PINNRecipe = Recipe[PINNConfig, CollocationConfig]

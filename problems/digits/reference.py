@@ -27,9 +27,9 @@ def pictures() -> tuple[Tensor, Tensor]:
     digest = hashlib.sha256(values.tobytes() + labels.tobytes()).hexdigest()
     if digest != SHA256:
         raise DataError(
-            "the digits of the installed scikit-learn are not the ones this problem is about",
+            "the digits in the installed scikit-learn differ from those of this problem",
             got=f"SHA-256 {digest[:12]}…, shape {values.shape}",
             expected=f"{SHA256[:12]}…, shape (1797, 8, 8)",
-            fix="Install scikit-learn anew.",
+            fix="Reinstall scikit-learn.",
         )
     return torch.from_numpy(values).float()[:, None] / LEVELS, torch.from_numpy(labels).long()

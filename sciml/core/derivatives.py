@@ -32,7 +32,7 @@ def canonical(name: str, axes: Sequence[str], *, field: str = "u") -> str:
         first = ", ".join(repr(axis) for axis in axes)
         raise UserError(
             f"unknown derivative {name!r} of field {field!r}",
-            got=f"{', '.join(map(repr, foreign))}, which is no axis" if foreign else f"order {len(name)}",
+            got=f"{', '.join(map(repr, foreign))}, not an axis" if foreign else f"order {len(name)}",
             expected=f"up to {HIGHEST} letters, each one of {first}, such as {axes[0] * 2!r}",
         )
     return "".join(sorted(name, key=list(axes).index))

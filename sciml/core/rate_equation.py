@@ -157,7 +157,7 @@ class RateEquation:
     def _pair(self, name: str) -> tuple[str, str]:
         field, _, letters = name.rpartition("_")
         if field not in self.statement.fields:
-            raise UserError(f"an input of the hidden part, {name!r}, is no field or derivative",
+            raise UserError(f"an input of the hidden part, {name!r}, is neither a field nor a derivative",
                             expected=f"one of: {', '.join(self.statement.fields)}, or a derivative such as "
                             f"{self.statement.fields[0]}_x")  # fmt: skip
         return field, letters

@@ -38,7 +38,7 @@ class Axis:
 
     def __post_init__(self) -> None:
         if self.boundary not in ("periodic", "wall", "open"):
-            raise UserError(f"axis {self.name!r} has a boundary kind that is not known", got=repr(self.boundary),
+            raise UserError(f"axis {self.name!r} has an unknown kind of boundary", got=repr(self.boundary),
                             expected="periodic, wall or open")  # fmt: skip
         if self.size < 1 or not self.upper > self.lower:
             raise UserError(

@@ -72,7 +72,7 @@ def plot(name: str, paint: Callable[[Axes], None], *, caption: str, alt: str, ti
     """A figure of one axes with its legend above, sized to be read on a phone without zooming.
 
     Arguments:
-        paint: draws on the axes; called inside the house's style.
+        paint: draws on the axes; called within the figure style of the project.
     """
     import matplotlib
     from matplotlib.backends.backend_svg import FigureCanvasSVG

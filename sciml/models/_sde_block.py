@@ -64,7 +64,7 @@ class SDEBlock(nn.Module):
             )
         if config.heuristic is not None and method in ("srk", "milstein", "euler"):
             raise UnsupportedError(
-                f"the regularisation {config.kind!r} penalises estimates that the method {method} has not",
+                f"the regularisation {config.kind!r} penalises estimates that the method {method} does not provide",
                 fix="Choose integrate.method=sosri, sosri2 or sriw1.",
             )
 

@@ -49,7 +49,7 @@ class SineNet(FieldNetwork):
         wave_residual: whether a wave adds to its input (z + V(z)) or replaces it (V(z)).
         block_residual: whether every block has a pointwise shortcut beside it.
         padding: ``circular``, ``zeros``, or one of them per axis.
-        condition_channels: scalars per sample the network is told; 0 for none.
+        condition_channels: scalar inputs per sample; 0 for none.
         conditioning: how they enter, ``add`` or ``adagn``.
         size: points of the grid that refinement is prepared for; others work and cost a little more.
 

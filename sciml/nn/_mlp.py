@@ -1,4 +1,4 @@
-"""Fully connected networks, and linear layers that are told the time."""
+"""Fully connected networks, and linear layers with the time as an input."""
 
 from itertools import pairwise
 from typing import Literal, cast

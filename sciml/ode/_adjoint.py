@@ -297,7 +297,7 @@ class _Backward:
         if not wanting or not slope.requires_grad:
             return
         wanted = [a for a in args if a.requires_grad]
-        inputs = [*wanted, *self.inputs]  # the graph stays: a part of it may belong to whoever made f
+        inputs = [*wanted, *self.inputs]  # the graph stays: a part of it may belong to the caller that made f
         grads = iter(torch.autograd.grad(slope, inputs, costate, allow_unused=True, retain_graph=True))
         for total, arg in zip(self.args, args, strict=True):
             gradient = next(grads) if arg.requires_grad else None

@@ -30,7 +30,7 @@ class Event:
     def __post_init__(self) -> None:
         if self.direction not in ("any", "rising", "falling"):
             raise ConfigError(
-                "an event has a direction that is not known",
+                "unknown direction of an event",
                 got=repr(self.direction),
                 expected="any, rising or falling",
             )

@@ -23,7 +23,7 @@ class _NoSecond(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> Any:  # Any: torch's context; it never returns
         """None there is."""
         raise UnsupportedError(
-            "second derivatives through a solve are not there",
+            "second derivatives through a solve are not available",
             fix="Take finite differences of first ones, or odeint of torchdiffeq for small problems.",
         )
 

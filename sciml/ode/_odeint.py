@@ -116,7 +116,7 @@ def odeint_adjoint(
         raise ConfigError("odeint_adjoint has no events", fix="Take odeint, which differentiates them.")
     if adjoint_method is not None and adjoint_method != method and options and adjoint_options is None:
         raise ConfigError(
-            "the options of the backward solve are not known, since its method is another one",
+            "the backward solve has another method, so options of the forward solve do not apply",
             fix="Give adjoint_options.",
         )
     call = _Call(func, y0, rtol, atol, method, options, None)
@@ -279,7 +279,7 @@ class _Call:
                     f"option of {'adaptive' if self.adaptive else 'fixed-step'} methods",
                     str(name),
                     valid,
-                    fix="Options of torchdiffeq that change the error norm or the grid have no counterpart here.",
+                    fix="Options of torchdiffeq that change the error norm or the grid have no counterpart.",
                 )
         called = [
             name for name in ("callback_step", "callback_accept_step", "callback_reject_step") if _has(func, name)
@@ -356,7 +356,8 @@ def _method(method: str | Method | None, options: Mapping[str, Any] | None) -> t
         "method of odeint",
         str(name),
         [*ADAPTIVE, *FIXED_METHODS],
-        fix="Adams methods, fehlberg2 and scipy_solver are not here; stiff problems: method=ode.METHODS['kvaerno5'].",
+        fix="Adams methods, fehlberg2 and scipy_solver are not available; "
+        "for stiff problems take method=ode.METHODS['kvaerno5'].",
     )
 
 

@@ -79,7 +79,9 @@ def check(plan: Plan, method: str, gradient: Discrete | Checkpointed | Adjoint) 
     if plan.shared is None:
         raise UnsupportedError("torchdiffeq integrates all samples to the same times", fix='Take backend="sciml".')
     if plan.record:
-        raise UnsupportedError("torchdiffeq tells neither errors nor stiffness of its steps", fix="Leave record out.")
+        raise UnsupportedError(
+            "torchdiffeq does not report the errors or stiffness of its steps", fix="Leave record out."
+        )
     if plan.events is not None:
         raise UnsupportedError("torchdiffeq stops a whole batch at one event", fix='Take backend="sciml".')
     if plan.controller != PID():

@@ -45,7 +45,7 @@ def ito_paths(
         step: longest step; equal steps end on every output time.
         generator: of the noise; the paths are a function of its state and the other arguments.
 
-    Returns: the paths at `times`, NaN or infinite where one has left the finite numbers.
+    Returns: the paths at `times`, NaN or infinite from where one becomes non-finite.
 
     Raises: UserError for times that do not increase, or a step that is not positive.
 

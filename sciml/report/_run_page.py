@@ -70,7 +70,7 @@ def write_run(folder: Path, *, problem: Problem | None = None) -> Path:
     try:
         return write_page(folder / PAGE, task_template(view.task), values)
     except jinja2.UndefinedError as error:
-        raise DataError(f"{folder} lacks something that its page shows", got=error, fix="Run it again.") from None
+        raise DataError(f"{folder} lacks data that its page shows", got=error, fix="Run it again.") from None
 
 
 def _cards(view: RunView, words: View) -> list[tuple[str, str, str]]:

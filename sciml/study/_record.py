@@ -107,7 +107,7 @@ class Record(SolverEntry):
     preset: str
     seed: int
     status: Literal["finished", "diverged"]
-    """``diverged`` when any test sample of the solver left the finite numbers."""
+    """``diverged`` when any test sample of the solver became non-finite."""
     dataset: DatasetEntry
     baselines: dict[str, SolverEntry] = {}
     left_out: dict[str, str] = {}

@@ -80,12 +80,12 @@ def _refuse_strays(path: Path, source: xarray.Dataset, known: Sequence[str]) -> 
 
 
 def _check_units(path: Path, name: str, units: object, expected: str | None) -> None:
-    """Raise DataError for units that are told and are not those expected; numbers are never converted."""
+    """Raise DataError for units that are given and are not those expected; numbers are never converted."""
     if units is None or expected is None:
         return
     if _plain(str(units)) != _plain(expected):
         raise DataError(
-            f"{name!r} in {path} has other units than the run was trained with",
+            f"{name!r} in {path} does not have the units the run was trained with",
             got=repr(str(units)),
             expected=repr(expected),
             fix="Convert the values, or drop the attribute `units` if it is only misspelt.",
@@ -142,7 +142,7 @@ def out_of_range(problem: Problem, inputs: Parametrised) -> list[UserError]:
         fault, fix = "is not physically possible", "Change it."
         if error := _outside(entry, values, entry.possible, fault, fix):
             raise error
-        fault = "lies outside of the range that the run was trained on"
+        fault = "is outside the range the run was trained on"
         fix = (
             "Change it, or allow such values with --extrapolate (extrapolate=True in Python): nothing says how wrong a "
             "prediction is there."

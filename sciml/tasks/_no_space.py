@@ -22,7 +22,9 @@ def supports_points(problem: Problem) -> Support:
     if not isinstance(problem, HasTrajectories):
         return Support(False, "it has no trajectories")
     if problem.boundary:
-        return Support(False, f"it has {len(problem.boundary)} spatial axes; this solver knows points only")
+        return Support(
+            False, f"it has {len(problem.boundary)} spatial axes; this solver is for equations without space"
+        )
     return Support(True)
 
 

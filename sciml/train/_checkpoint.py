@@ -68,7 +68,7 @@ class Checkpoint(NamedTuple):
             raise CheckpointError(
                 f"{path} is not a readable checkpoint",
                 got=str(error).splitlines()[0] if str(error) else type(error).__name__,
-                fix="It may be truncated; start the run anew, its finished files are kept.",
+                fix="It may be truncated; start the run again; its finished files are kept.",
             ) from None
         if not isinstance(content, dict) or set(content) != _PARTS or content["format"] != _FORMAT:
             raise CheckpointError(f"{path} is not a checkpoint of this program's format {_FORMAT}")

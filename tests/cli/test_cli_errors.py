@@ -42,7 +42,7 @@ WRONG = {
     "meta": (["ADVECTION", "--device", "meta"], "expected auto, cpu, cuda or cuda:N"),
     "cuda": (["ADVECTION", "--device", "cuda:99"], "device 'cuda:99' cannot be used here: "),
     "baseline": (["ADVECTION", "--set", 'baselines=["unett"]'], "unknown solver 'unett'"),
-    "itself": (["ADVECTION", "--set", 'baselines=["sinenet"]'], "a solver is compared with other solvers, each once"),
+    "itself": (["ADVECTION", "--set", 'baselines=["sinenet"]'], "baselines must be other solvers, each once"),
     "grid": (
         ["ADVECTION"],
         "axis x of the grid cannot be halved 3 times; got 12 points; expected a multiple of 2^3 = 8.",
@@ -201,7 +201,7 @@ SPOILT = {
     "words": (lambda d: d.assign(speed=("sample", ["a", "b"])), "'speed' in x.nc does not hold real numbers"),
     "spacing": (
         lambda d: d.assign_coords(time=[0.0, 1.0]),
-        "another distance in time than the data the run was trained",
+        "another time step than the training data",
     ),
 }
 

@@ -334,7 +334,7 @@ def test_what_a_method_cannot_tell_is_refused():
     for kind in ("local", "local_biased", "rnode", "taynode"):
         with pytest.raises(UnsupportedError, match="ordinary differential equations"):
             SDEBlock(*parts, integrate=DiffuseConfig(), regularise=RegulariseConfig(kind=kind))
-    with pytest.raises(UnsupportedError, match="milstein has not"):
+    with pytest.raises(UnsupportedError, match="milstein does not provide"):
         SDEBlock(*parts, integrate=DiffuseConfig(method="milstein"), regularise=RegulariseConfig(kind="er"))
 
 

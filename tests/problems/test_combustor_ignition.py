@@ -356,7 +356,7 @@ def test_declaration():
     for capability in (Evolves, HasReducedModel, HasOutcome, HasDerivedQuantities, HasConstraints):
         assert isinstance(PROBLEM, capability)
     assert len(PROBLEM.parameters) == 7
-    with pytest.raises(UserError, match="no points in space"):
+    with pytest.raises(UserError, match="no spatial grid"):
         PROBLEM.grid((4,))
 
 

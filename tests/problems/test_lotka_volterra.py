@@ -184,7 +184,7 @@ def test_declaration():
     assert PROBLEM.solver == "neural_ode"
     middle = [(parameter.low + parameter.high) / 2 for parameter in PROBLEM.parameters]
     assert middle == pytest.approx([1.5, 1.0, 1.0, 3.0])
-    with pytest.raises(UserError, match="no points in space"):
+    with pytest.raises(UserError, match="no spatial grid"):
         PROBLEM.grid((4,))
 
 

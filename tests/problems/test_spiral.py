@@ -154,7 +154,7 @@ def test_declaration():
     assert PROBLEM.parameters == ()
     for preset in PROBLEM.presets:
         assert float(stored_times(PROBLEM, preset)[-1]) == pytest.approx(25)
-    with pytest.raises(UserError, match="no points in space"):
+    with pytest.raises(UserError, match="no spatial grid"):
         PROBLEM.grid((4,))
 
 

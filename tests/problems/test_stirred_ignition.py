@@ -178,7 +178,7 @@ def test_a_threshold_that_is_not_bracketed_is_not_a_number():
 def test_declaration():
     assert isinstance(PROBLEM, Evolves) and isinstance(PROBLEM, HasOutcome) and isinstance(PROBLEM, HasConstraints)
     assert PROBLEM.outcome == "ignition"
-    with pytest.raises(UserError, match="no points in space"):
+    with pytest.raises(UserError, match="no spatial grid"):
         PROBLEM.grid((4,))
 
 

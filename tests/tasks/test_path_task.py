@@ -185,7 +185,7 @@ def test_what_cannot_be_prepared_is_explained(tmp_path):
     wild = variant(
         tmp_path, "wild", {"step = 0.02": "step = 0.2", '-params["decay"] * state[:, 0]': "1e3 * state[:, 0] ** 3"}
     )
-    with pytest.raises(UserError, match="reference paths of problem 'wild' leave the finite numbers"):
+    with pytest.raises(UserError, match="reference paths of problem 'wild' become non-finite"):
         PATHS.prepare(wild, "tiny", CONFIG).truth()
 
 
@@ -233,7 +233,7 @@ def test_inputs_are_written_as_they_are_read(bench, tmp_path):
 def test_what_is_no_seed_is_refused(bench, tmp_path, seed):
     file = PATHS.write_inputs(bench.example, bench.problem, bench.context).assign_attrs(seed=seed)
     file.to_netcdf(tmp_path / "a.nc", engine="h5netcdf")
-    with pytest.raises(DataError, match=r"the attribute seed of .* is no seed"):
+    with pytest.raises(DataError, match=r"the attribute seed of .* is not a seed"):
         read(bench, tmp_path / "a.nc")
 
 

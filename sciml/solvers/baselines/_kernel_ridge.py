@@ -125,7 +125,7 @@ def chosen(batch: TrajectoryBatch, samples: int, frames: int) -> TrajectoryBatch
     """At most `samples` trajectories, spread evenly. Raises ConfigError if they have more than `frames` frames."""
     if len(batch.times) > frames:
         raise ConfigError(
-            "the trajectories have more frames than the regression has room for",
+            "the trajectories have more frames than the regression can store",
             got=len(batch.times),
             expected=f"at most model.frames={frames}",
         )

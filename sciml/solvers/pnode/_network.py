@@ -132,7 +132,7 @@ class PNODE(nn.Module):
         learnt = [n for n in chosen if known[n].kind == "coefficient"]
         if not set(config.constants) <= set(learnt):
             raise ConfigError(
-                "model.constants names what is not a learned coefficient",
+                "model.constants names closures that are not learned coefficients",
                 got=", ".join(config.constants), expected=f"some of: {', '.join(learnt) or '(none)'}",
             )  # fmt: skip
         self.config, self.problem = config, problem

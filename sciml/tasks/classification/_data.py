@@ -84,7 +84,7 @@ class LabelledExamples:
         features = split.features
         if config.shift and (features.ndim < 3 or config.shift >= min(features.shape[-2:])):
             raise ConfigError(
-                "these samples cannot be moved so far",
+                "the shift is too large for these samples",
                 got=f"task.shift={config.shift}, samples of shape {tuple(features.shape[1:])}",
                 expected="pictures that are larger than the shift",
             )

@@ -51,7 +51,7 @@ class Classification(Task[Classifies, ClassificationConfig, ClassificationContex
     """
 
     key = "classification"
-    title = "Classes of samples"
+    title = "Classification of samples"
     capability = Classifies
     card = ClassificationCard
     config = ClassificationConfig

@@ -58,7 +58,7 @@ class Density(Task[HasDensity, DensityConfig, DensityContext, PointBatch, Points
     """
 
     key = "density"
-    title = "Densities of points"
+    title = "Density estimation"
     capability = HasDensity
     card = DensityCard
     config = DensityConfig

@@ -32,7 +32,7 @@ class Tiles:
         title: what is shown.
         pictures: by words for whose it is.
         scale: their common colour scale; None for points.
-        unit: what the ends of the scale are told in.
+        unit: units of the ends of the scale.
     """
 
     title: str
