@@ -61,13 +61,13 @@ def test_parameters_outside_of_their_range_are_refused_unless_asked_for(sciml, r
     bold.to_netcdf("bold.nc", engine="h5netcdf")
     arguments = ("predict", folder, "--input", "bold.nc", "--problem", rotation)
     message = refused(*arguments)
-    assert "parameter 'frequency' lies outside of the range" in message
+    assert "parameter 'frequency' is outside the range" in message
     assert f"got {1.1 * high:.6g}" in message and "(sample 1 and 1 more)" in message
     assert f"expected [{low:g}, {high:g}]" in message and "--extrapolate" in message
     assert not Path("prediction.nc").exists()
     allowed = sciml(*arguments, "--extrapolate", "--json")
     assert allowed.code == 0 and allowed.json["sizes"]["sample"] == 3
-    assert allowed.err.startswith("warning: parameter 'frequency' lies outside")
+    assert allowed.err.startswith("warning: parameter 'frequency' is outside")
     with xarray.open_dataset("prediction.nc", engine="h5netcdf") as predicted:
         assert "frequency" in predicted.attrs["extrapolated"]
     with pytest.raises(UserError, match="extrapolate=True in Python"):

@@ -126,7 +126,7 @@ def test_wrong_inputs_are_refused_with_the_shape_they_should_have(name):
 def test_wrong_settings_are_refused(name):
     with pytest.raises(UserError, match=r"one to three axes; got dims=4"):
         make(name, dims=4)
-    with pytest.raises(UserError, match=r"no padding of 2 axes; got padding=\('circular',\)"):
+    with pytest.raises(UserError, match=r"this padding does not fit 2 axes; got padding=\('circular',\)"):
         make(name, padding=("circular",))
     with pytest.raises(UserError, match=r"so few channels"):
         make(name, in_channels=0)

@@ -65,7 +65,7 @@ def test_arguments_that_do_not_fit(options, words):
         ({"atol": math.inf}, ("tolerances", "inf")),
         ({"step": 0.0}, ("fixed step", "0.0")),
         ({"max_steps": 0}, ("max_steps",)),
-        ({"backend": "torchsde", "method": "srk", "step": 0.1, "record": True}, ("torchsde tells neither",)),
+        ({"backend": "torchsde", "method": "srk", "step": 0.1, "record": True}, ("torchsde does not report",)),
         ({"backend": "julia"}, ("backend", "'julia'", "torchsde")),
     ],
 )

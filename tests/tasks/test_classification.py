@@ -235,9 +235,9 @@ def test_impossible_settings_are_refused(settings, message):
 
 
 def test_what_cannot_be_prepared_is_explained(problem):
-    with pytest.raises(ConfigError, match=r"cannot be moved so far; got task.shift=1, samples of shape \(2,\)"):
+    with pytest.raises(ConfigError, match=r"too large for these samples; got task.shift=1, samples of shape \(2,\)"):
         CLASSIFICATION.prepare(problem, "tiny", ClassificationConfig(shift=1))
-    with pytest.raises(ConfigError, match=r"cannot be moved so far; got task.shift=8"):
+    with pytest.raises(ConfigError, match=r"too large for these samples; got task.shift=8"):
         CLASSIFICATION.prepare(registry.problem("digits"), "tiny", ClassificationConfig(shift=8))
 
 
@@ -301,7 +301,7 @@ def test_pictures_of_another_size_and_steps_are_refused(digits, tmp_path):
     path = write(tmp_path / "a.nc", x=None, y=None, intensity=(("sample", "y", "x"), np.ones((2, 8, 9))))
     with pytest.raises(DataError, match=r"got sample 2, y 8, x 9; expected sample \(any number\), y 8, x 8"):
         read(digits, path)
-    with pytest.raises(DataError, match="no steps in time; got 3 steps"):
+    with pytest.raises(DataError, match="without a time axis; got 3 steps"):
         read(digits, path, 3)
 
 
