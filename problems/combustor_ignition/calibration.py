@@ -1,4 +1,4 @@
-"""What the README quotes: thresholds by bisection, shares that ignite, the map of the ignition boundary."""
+"""Computes the numbers the README quotes: ignition thresholds by bisection, ignited shares, the map of the boundary."""
 
 import math
 from pathlib import Path
