@@ -38,7 +38,7 @@ WRONG = {
         "train.batch_size: Input should be greater than or equal to 1",
     ),
     "nan": (["ADVECTION", "--set", "train.learning_rate=nan"], "train.learning_rate: Input should be a finite number"),
-    "device": (["ADVECTION", "--device", "gpu"], "device 'gpu' cannot be used here: this kind of device is not supported"),
+    "device": (["ADVECTION", "--device", "gpu"], "device 'gpu' cannot be used here: this kind of device"),
     "meta": (["ADVECTION", "--device", "meta"], "expected auto, cpu, cuda or cuda:N"),
     "cuda": (["ADVECTION", "--device", "cuda:99"], "device 'cuda:99' cannot be used here: "),
     "baseline": (["ADVECTION", "--set", 'baselines=["unett"]'], "unknown solver 'unett'"),
