@@ -31,7 +31,7 @@ def detailed() -> Any:
     """
     import cantera
 
-    full = _open(DETAILED)
+    full = open_mechanism(DETAILED)
     kept = [s for s in full.species() if not {"N", "Ar"} & set(s.composition)]
     names = {s.name for s in kept}
     reactions = [r for r in full.reactions() if set(r.reactants) | set(r.products) <= names]
@@ -41,10 +41,11 @@ def detailed() -> Any:
 @cache
 def two_step() -> Any:
     """The two steps of Franzelli et al. (2010). Raises UserError where the file is missing or cannot be read."""
-    return _open(TWO_STEP)
+    return open_mechanism(TWO_STEP)
 
 
-def _open(source: str | Path) -> Any:
+def open_mechanism(source: str | Path) -> Any:  # Any: Cantera is imported where it is used
+    """A mechanism file as a Cantera solution; UserError if it is missing or Cantera cannot read it."""
     import cantera
 
     if isinstance(source, Path) and not source.is_file():

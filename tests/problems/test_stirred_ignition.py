@@ -62,13 +62,13 @@ def test_two_steps_release_the_heat_of_combustion_and_stop_at_carbon_monoxide_eq
 
 def test_a_missing_mechanism_is_a_clear_error(monkeypatch, tmp_path):
     with pytest.raises(UserError, match="missing"):
-        reference._open(tmp_path / "gone.yaml")
+        reference.open_mechanism(tmp_path / "gone.yaml")
     broken = tmp_path / "broken.yaml"
     broken.write_text("phases: [1, 2")
     with pytest.raises(UserError, match="cannot read"):
-        reference._open(broken)
+        reference.open_mechanism(broken)
     with pytest.raises(UserError, match="cannot read"):
-        reference._open("not_delivered.yaml")
+        reference.open_mechanism("not_delivered.yaml")
 
 
 # --- physics ---------------------------------------------------------------------------------------------------------
