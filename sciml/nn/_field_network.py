@@ -15,7 +15,7 @@ class FieldNetwork(nn.Module):
     Arguments:
         dims: axes of the grid.
         in_channels, out_channels: fields in and out.
-        condition_channels: scalars per sample that the network is told beside the fields; 0 for none.
+        condition_channels: scalar inputs per sample beside the fields; 0 for none.
 
     Raises:
         UserError: there is no channel in or out, or fewer scalars than none.

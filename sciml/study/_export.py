@@ -91,7 +91,7 @@ def _torch(module: nn.Module, inputs: tuple[Tensor, ...], home: Path) -> Exporte
             again = torch.export.load(path).module()
     except (RuntimeError, ValueError, TorchDynamoException) as error:
         return Exported("torch", "failed", None, None, _reason(error))
-    return _compare("torch", path, module, inputs, lambda given: again(*given))
+    return _compare("torch", path, module, inputs, lambda values: again(*values))
 
 
 def _onnx(module: nn.Module, inputs: tuple[Tensor, ...], home: Path) -> Exported:
@@ -112,8 +112,8 @@ def _onnx(module: nn.Module, inputs: tuple[Tensor, ...], home: Path) -> Exported
         return Exported("onnx", "failed", None, None, _reason(error))
     evaluator = ReferenceEvaluator(onnx.load(path))
 
-    def answer(given: tuple[Tensor, ...]) -> Tensor:
-        named = {entry.name: value for entry, value in zip(evaluator.proto_.graph.input, given, strict=False)}
+    def answer(values: tuple[Tensor, ...]) -> Tensor:
+        named = {entry.name: value for entry, value in zip(evaluator.proto_.graph.input, values, strict=False)}
         answers = evaluator.run(None, {name: value.numpy() for name, value in named.items()})
         return torch.from_numpy(answers[0])  # pyright: ignore[reportArgumentType] (a list, in spite of its annotation)
 

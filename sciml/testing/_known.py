@@ -1,4 +1,4 @@
-"""Faults that are known and not mended yet: contract tests that fail today, each with what is wrong.
+"""Known faults that are not fixed yet: contract tests that fail today, each with its cause.
 
 An entry is a strict expected failure: a test that passes again fails until its line here goes.
 """

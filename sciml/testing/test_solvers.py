@@ -158,9 +158,9 @@ def test_asking_for_less_gives_the_beginning_of_the_answer(trial):
     shorter = trial.task.shorten(trial.asked if refined is None else refined[0])
     if shorter is None:
         pytest.skip(f"the task {trial.task.key} asks for everything at once")
-    less, part = shorter
+    less, kept = shorter
     whole = trial.predict(refined[0]) if refined else trial.answered
-    alike(whole.mean[:, part], trial.predict(less).mean, rtol=1e-3)
+    alike(whole.mean[:, kept], trial.predict(less).mean, rtol=1e-3)
 
 
 def test_the_same_inputs_give_the_same_prediction(trial):
