@@ -2,6 +2,7 @@
 
 from sciml.study._export import Exported as Exported
 from sciml.study._export import export_run as export_run
+from sciml.study._export import maps_tensors as maps_tensors
 from sciml.study._folder import CONFIG as CONFIG
 from sciml.study._folder import RunConfig as RunConfig
 from sciml.study._folder import read_config as read_config
@@ -53,6 +54,7 @@ __all__ = [
     "export_run",
     "load_run",
     "make_discovery_request",
+    "maps_tensors",
     "make_request",
     "open_problem",
     "predict_run",

@@ -56,7 +56,7 @@ def export_run(
             raise UnknownNameError("export format", name, writers)
     loaded = load_run(folder, problem=problem)
     module, single = loaded.module, loaded.task.arguments(loaded.example())
-    if single is None or not _maps_tensors(module, single):
+    if single is None or not maps_tensors(module, single):
         raise UnsupportedError(
             f"{folder} cannot be exported: predicting for the task {loaded.task.key!r} is more than one pass through a "
             "network, and a program of fixed operations has no data-dependent steps",
@@ -69,11 +69,11 @@ def export_run(
     return [writers[name](module, inputs, home) for name in formats]
 
 
-def _maps_tensors(module: nn.Module, single: tuple[Tensor, ...]) -> bool:
+def maps_tensors(module: nn.Module, arguments: tuple[Tensor, ...]) -> bool:
     """Whether a module maps these tensors alone to one tensor; one that integrates also says how it went."""
     try:
         with torch.no_grad():
-            return isinstance(module(*single), Tensor)
+            return isinstance(module(*arguments), Tensor)
     except TypeError:  # it needs more than tensors, such as the seed of its noise
         return False
 
