@@ -92,9 +92,9 @@ class Statement:
                             fix="Drop the field, or give the equation that determines it.")  # fmt: skip
         unnamed = any(has_unnamed_term(equation) for equation in self.equations)
         object.__setattr__(self, "_residual", None if unnamed else Evaluator(replaced))
-        object.__setattr__(self, "_replaced_equations", tuple(replaced))
+        object.__setattr__(self, "plain_equations", tuple(replaced))
         prescribed = [self._check_condition(condition) for condition in self.conditions]
-        object.__setattr__(self, "_prescribed", tuple(prescribed))
+        object.__setattr__(self, "plain_values", tuple(prescribed))
         object.__setattr__(self, "_values", [Evaluator([value]) for value in prescribed])
         object.__setattr__(self, "_exact", Evaluator([self.solution[name] for name in self.solution]))
         for name in (*self.observed, *self.judged, *self.solution, *self.scales):
@@ -107,9 +107,11 @@ class Statement:
 
     needs: tuple[tuple[str, str], ...] = field(init=False, repr=False, compare=False)
     """The derivatives that the equations name, ``("u", "xx")``."""
+    plain_equations: tuple[Expression, ...] = field(init=False, repr=False, compare=False)
+    """The equations with a symbol such as ``u∂xx`` in place of every derivative and function."""
+    plain_values: tuple[Expression, ...] = field(init=False, repr=False, compare=False)
+    """What the conditions prescribe, written in the same way."""
     _residual: Evaluator | None = field(init=False, repr=False, compare=False)
-    _replaced_equations: tuple[Expression, ...] = field(init=False, repr=False, compare=False)
-    _prescribed: tuple[Expression, ...] = field(init=False, repr=False, compare=False)
     _values: list[Evaluator] = field(init=False, repr=False, compare=False)
     _exact: Evaluator = field(init=False, repr=False, compare=False)
 
@@ -155,7 +157,7 @@ class Statement:
         known: dict[str, Any] = {**columns(points, self.names), **self.numbers(params)}
         pairs = {pair for pair in map(self._pair, evaluator.symbols) if pair}
         for name, order in sorted(pairs):  # in a fixed order, for autograd's bits depend on what was taken before
-            known[_symbol(name, order)] = derivatives(name, order)
+            known[field_symbol(name, order)] = derivatives(name, order)
         if missing := sorted(evaluator.symbols - set(known)):
             raise UserError("nobody knows the value of " + _list(missing), expected="a value for every unknown number",
                             fix="Give it in `params`, or as the truth of the unknown.")  # fmt: skip
@@ -165,7 +167,7 @@ class Statement:
     def _terms(self) -> list[Evaluator]:
         import sympy
 
-        return [Evaluator(sympy.Add.make_args(sympy.expand(equation))) for equation in self._replaced_equations]
+        return [Evaluator(sympy.Add.make_args(sympy.expand(equation))) for equation in self.plain_equations]
 
     @property
     def has_laplacian(self) -> bool:
@@ -192,9 +194,9 @@ class Statement:
         pure = [name * 2 for name in self.names]
         swap = {}
         for name in self.fields:
-            rest = [sympy.Symbol(_symbol(name, order)) for order in pure]
-            swap[rest[0]] = sympy.Symbol(_symbol(name, "Δ")) - sum(rest[1:])
-        found = [sympy.expand(equation.xreplace(swap)) for equation in self._replaced_equations]
+            rest = [sympy.Symbol(field_symbol(name, order)) for order in pure]
+            swap[rest[0]] = sympy.Symbol(field_symbol(name, "Δ")) - sum(rest[1:])
+        found = [sympy.expand(equation.xreplace(swap)) for equation in self.plain_equations]
         orders = {pair[1] for e in found for s in e.free_symbols if (pair := self._pair(s.name))}
         if "Δ" not in orders or any(len(order) > 1 for order in orders):
             return None
@@ -290,7 +292,7 @@ class Statement:
                     got=_list(arguments),
                     expected=_list(self.names),
                 )
-            swap[entry] = sympy.Symbol(_symbol(name, canonical("".join(letters), self.names, field=name)))
+            swap[entry] = sympy.Symbol(field_symbol(name, canonical("".join(letters), self.names, field=name)))
         # xreplace meets a derivative before the function inside it
         return equation.xreplace(swap), {symbol.name for symbol in swap.values()}
 
@@ -331,7 +333,7 @@ class Statement:
         self._check_symbols(value, f"the condition on {condition}", symbols)
         if condition.axis in {s.name for s in value.free_symbols}:
             raise UserError(f"the condition on {condition} depends on {condition.axis} itself", got=condition.value)
-        if _symbol(condition.field, condition.derivative) in symbols:
+        if field_symbol(condition.field, condition.derivative) in symbols:
             raise UserError(f"the condition on {condition} holds on both sides what it prescribes", got=condition.value,
                             fix="Solve it for the derivative it is about.")  # fmt: skip
         return value
@@ -401,7 +403,8 @@ def _expression(value: Expression) -> Expression:
     return sympy.sympify(value)
 
 
-def _symbol(name: str, order: str) -> str:
+def field_symbol(name: str, order: str) -> str:
+    """The symbol that stands for a field's derivative where functions are replaced: ``u∂xx``."""
     return f"{name}∂{order}"
 
 

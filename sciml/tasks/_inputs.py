@@ -83,13 +83,18 @@ def _check_units(path: Path, name: str, given: object, expected: str | None) -> 
     """Raise DataError for units that are told and are not those expected; numbers are never converted."""
     if given is None or expected is None:
         return
-    if _plain(str(given)) != _plain(expected):
+    if not same_units(str(given), expected):
         raise DataError(
             f"{name!r} in {path} has other units than the run was trained with",
             got=repr(str(given)),
             expected=repr(expected),
             fix="Convert the values, or drop the attribute `units` if it is only misspelt.",
         )
+
+
+def same_units(one: str, other: str) -> bool:
+    """Whether two units are the same but for differences that mean nothing."""
+    return _plain(one) == _plain(other)
 
 
 def _plain(units: str) -> str:

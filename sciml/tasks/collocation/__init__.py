@@ -6,6 +6,10 @@ from sciml.tasks.collocation._data import CollocationConfig as CollocationConfig
 from sciml.tasks.collocation._data import CollocationContext as CollocationContext
 from sciml.tasks.collocation._data import CollocationExamples as CollocationExamples
 from sciml.tasks.collocation._data import Locations as Locations
+from sciml.tasks.collocation._observed import Observed as Observed
+from sciml.tasks.collocation._table import ObservedTable as ObservedTable
+from sciml.tasks.collocation._table import observed_table as observed_table
+from sciml.tasks.collocation._table import read_observed as read_observed
 from sciml.tasks.collocation._task import COLLOCATION as COLLOCATION
 from sciml.tasks.collocation._task import Collocation as Collocation
 from sciml.tasks.collocation._task import CollocationBench as CollocationBench
@@ -27,6 +31,10 @@ __all__ = [
     "CollocationExamples",
     "CollocationSolver",
     "Locations",
+    "Observed",
+    "ObservedTable",
     "PointSet",
+    "observed_table",
+    "read_observed",
     "unit_points",
 ]
