@@ -1,6 +1,7 @@
 """Differential equations solved from their statement."""
 
 from sciml.tasks.collocation._card import CollocationCard as CollocationCard
+from sciml.tasks.collocation._conclude import Found as Found
 from sciml.tasks.collocation._data import CollocationBatch as CollocationBatch
 from sciml.tasks.collocation._data import CollocationConfig as CollocationConfig
 from sciml.tasks.collocation._data import CollocationContext as CollocationContext
@@ -30,6 +31,7 @@ __all__ = [
     "CollocationContext",
     "CollocationExamples",
     "CollocationSolver",
+    "Found",
     "Locations",
     "Observed",
     "ObservedTable",
