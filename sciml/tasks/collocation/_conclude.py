@@ -76,13 +76,13 @@ def check_data(
     if sigma is not None:
         value = float((misfit / sigma)[present].square().mean().sqrt())
         most = max(1.25, 1 + 3 / math.sqrt(2 * int(present.sum())))  # the RMS of n errors spreads by 1/√(2n)
-        return Check("data", value, most, "standard deviations of the data")
+        return Check("data", value, most, "standard deviations")
     shares = []
     for i in range(values.shape[1]):
         seen, missed = values[present[:, i], i], misfit[present[:, i], i]
         spread = (seen - seen.mean()).norm()
         shares.append(float(missed.norm() / (spread if spread > 0 else seen.norm()).clamp(min=1e-300)))
-    return Check("data", max(shares), _FOLLOWED, "of the spread of the data")
+    return Check("data", max(shares), _FOLLOWED, "of their spread")
 
 
 def check_equation(residual: Float[Tensor, "point equation"], terms: Sequence[Float[Tensor, "point term"]]) -> Check:
@@ -129,7 +129,7 @@ def conclude(
 
     Arguments:
         numbers: the unknown numbers.
-        covariance: of them, in their order; None where it cannot be said.
+        covariance: of them, in their order; None where it cannot be said, or something is not met.
         checks: of data, equation and conditions, as far as there are any.
         is_sigma_known: whether the errors of the data were given.
     """
@@ -149,7 +149,7 @@ def conclude(
         "trusted": trusted,
         "verdict": verdict,
     }
-    lines = [f"{name} = {entry}" + (f" ({source})" if source and trusted else "") for name, entry in found.items()]
+    lines = [f"{name} = {entry}" + (f" ({source})" if source else "") for name, entry in found.items()]
     return Conclusion(metrics, details, xarray.Dataset(), (*lines, *([verdict] if verdict else [])))
 
 

@@ -270,7 +270,8 @@ class CollocationBench(Bench[HasResidual, CollocationConfig, CollocationContext,
         if (conditions := check_conditions(self._faults(solver, module), sizes)) is not None:
             checks.append(conditions)
         covariance = None
-        if numbers and sigma is not None and self.seen is not None:
+        at_solution = all(check.met for check in checks)  # elsewhere a linearisation says nothing
+        if numbers and at_solution and sigma is not None and self.seen is not None:
             evidence = CollocationBatch(
                 self.pool[:_EVIDENCE], self.faces, self.seen.points, self.seen.values, sigma, self.seen.names
             ).to(device_of(module))
