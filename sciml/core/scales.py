@@ -10,7 +10,6 @@ which makes a difference as large as the equation's other terms: for D' = -A k D
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -55,11 +54,12 @@ def typical_scales(statement: Statement, observed: Mapping[str, float]) -> Scale
         observed: the largest observed value of each observed field.
     """
     fields = _fields(statement, observed)
-    known: dict[str, Any] = {**columns(_sample(statement.domain), statement.names), **statement.parameters}
-    known |= {unknown.name: unknown.start for unknown in statement.unknowns}
+    numbers = {**statement.parameters, **{unknown.name: unknown.start for unknown in statement.unknowns}}
     for name, order in _pairs(statement):
         lengths = math.prod(statement.domain.axis(axis).extent for axis in order)
-        known[field_symbol(name, order)] = fields[name] / lengths
+        numbers[field_symbol(name, order)] = fields[name] / lengths
+    known = columns(_sample(statement.domain), statement.names)
+    known |= {name: torch.tensor(value, dtype=torch.float64) for name, value in numbers.items()}  # 1/0 is infinite
     equations, slopes = [], {unknown.name: [] for unknown in statement.unknowns}
     for equation in statement.plain_equations:
         magnitude = _magnitude(equation, slopes, known) or 1.0
@@ -99,16 +99,16 @@ def _fields(statement: Statement, observed: Mapping[str, float]) -> dict[str, fl
     return usable | dict(statement.scales)
 
 
-def _magnitude(equation: Expression, unknown: Iterable[str], known: Mapping[str, Any]) -> float:
+def _magnitude(equation: Expression, unknown: Iterable[str], known: Mapping[str, Tensor]) -> float:
     """Of the largest term without unknown numbers, or of the largest at their start; 0 where there is none."""
     import sympy
 
-    terms = sympy.Add.make_args(sympy.expand(equation))
+    terms: Sequence[Expression] = sympy.Add.make_args(sympy.expand(equation))
     free = [term for term in terms if not {s.name for s in term.free_symbols} & set(unknown)]
     return max(_sizes(free, known), default=0.0) or max(_sizes(terms, known), default=0.0)
 
 
-def _step(equation: Expression, name: str, magnitude: float, known: Mapping[str, Any]) -> list[float]:
+def _step(equation: Expression, name: str, magnitude: float, known: Mapping[str, Tensor]) -> list[float]:
     """The change of an unknown number that matters in one equation; none where it does not occur."""
     import sympy
 
@@ -117,11 +117,11 @@ def _step(equation: Expression, name: str, magnitude: float, known: Mapping[str,
     return [magnitude / total] if total > 0 else []
 
 
-def _sizes(terms: Sequence[Expression], known: Mapping[str, Any]) -> list[float]:
+def _sizes(terms: Sequence[Expression], known: Mapping[str, Tensor]) -> list[float]:
     """The largest absolute value of each term, as far as it is finite."""
     if not terms:
         return []
-    sample = next(value for value in known.values() if isinstance(value, Tensor))
+    sample = next(value for value in known.values() if value.ndim)
     sizes = Evaluator(terms)(known, sample).abs().amax(0)
     return [size for size in sizes.tolist() if math.isfinite(size)]
 

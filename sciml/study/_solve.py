@@ -129,7 +129,7 @@ def solve(
 ) -> Solved:
     """Solve a differential equation from its statement, and find its unknown numbers from observations.
 
-    Nothing is left on disk. The same bits as a run with these settings on a problem of this statement.
+    Nothing is left on disk. Training and examination are those of a run; residuals are taken at points of no training.
 
     Arguments:
         statement: the equation.
