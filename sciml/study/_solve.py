@@ -69,6 +69,7 @@ class Solved:
         statement: the equation.
         metrics: the metrics of the task: residuals at points of no training, errors where the solution is known.
         unknowns: the unknown numbers, each with its standard deviation where there are observations.
+        covariance: of the unknown numbers, in the order of the statement; None where it cannot be said.
         words: the unknown numbers, and what of data, equation and conditions is met, in sentences.
         trusted: whether all of these are met; True where there was nothing to conclude.
         arrays: fields and residuals on a regular lattice, with coordinates.
@@ -80,6 +81,7 @@ class Solved:
     statement: Statement
     metrics: Mapping[str, float]
     unknowns: Mapping[str, Found]
+    covariance: np.ndarray | None
     words: tuple[str, ...]
     trusted: bool
     arrays: xarray.Dataset = field(repr=False)
@@ -167,13 +169,14 @@ def solve(
         )  # fmt: skip
         examined = bench.examine(entry, fitted.module)
         conclusion = bench.conclude(entry, fitted.module, Path(scratch), progress)
-    found = {} if conclusion is None else conclusion.details["numbers"]
+    details = {"numbers": {}, "covariance": None, "trusted": True} if conclusion is None else conclusion.details
     return Solved(
         statement=statement,
         metrics=dict(examined.metrics) | ({} if conclusion is None else dict(conclusion.metrics)),
-        unknowns={name: Found(number["value"], number["sigma"]) for name, number in found.items()},
+        unknowns={name: Found(number["value"], number["sigma"]) for name, number in details["numbers"].items()},
+        covariance=None if details["covariance"] is None else np.array(details["covariance"]),
         words=() if conclusion is None else conclusion.words,
-        trusted=conclusion is None or bool(conclusion.details["trusted"]),
+        trusted=bool(details["trusted"]),
         arrays=examined.arrays,
         module=fitted.module.eval(),
         solver=entry,

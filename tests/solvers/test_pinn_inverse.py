@@ -8,7 +8,7 @@ import sympy as sp
 import torch
 
 import sciml
-from sciml.core.domain import Condition, Coordinate, Domain
+from sciml.core.domain import Condition, Coordinate, Domain, dirichlet, initial
 from sciml.core.scales import Scales
 from sciml.core.statement import Statement, Unknown, forced
 from sciml.solvers.pinn import PINN, PINNConfig
@@ -95,6 +95,55 @@ def test_an_unknown_number_of_a_condition_with_its_uncertainty():
     assert "error/relative_l2" not in found.metrics
     by_misfit = sciml.solve(slope(), observations=seen, settings=SMALL).unknowns["C"]
     assert by_misfit.sigma == pytest.approx(0.033 * number.sigma, rel=0.3)  # roundings, of 1e-3/√12 = 2.9e-4 each
+
+
+def test_two_unknown_numbers_have_the_covariance_of_linear_regression():
+    """u = B cosh x + C sinh x: σ² (JᵀJ)⁻¹ with columns cosh and sinh."""
+    u = sp.Function("u")(X)
+    ends = Condition("u", "x", "lower", sp.Symbol("B")), Condition("u", "x", "lower", sp.Symbol("C"), 1)
+    statement = rod(*ends, equations=(u.diff(X, 2) - u,), unknowns=(Unknown("C", 0.0), Unknown("B", 0.0)))
+    x = np.linspace(0, 1, 8)
+    found = sciml.solve(
+        statement, observations={"x": x, "u": 3 * np.cosh(x) - 2 * np.sinh(x)}, sigma=0.05, settings=SMALL
+    )
+    columns = np.stack([np.sinh(x), np.cosh(x)], axis=1)
+    expected = 0.05**2 * np.linalg.inv(columns.T @ columns)
+    np.testing.assert_allclose(found.covariance, expected, rtol=0.05)
+    assert [found.unknowns[name].value for name in ("B", "C")] == pytest.approx([3, -2], abs=0.02)
+
+
+def noisy_heat(seed):
+    """A diffusivity of 0.1 from 30 values with errors of 0.02, and the standard deviation by hand: ∂u/∂D = -π² t u."""
+    u = sp.Function("u")(X, T)
+    statement = Statement(
+        domain=Domain((Coordinate("x", 0.0, 1.0), Coordinate("t", 0.0, 1.0)), time="t"),
+        fields=("u",),
+        equations=(u.diff(T) - sp.Symbol("D") * u.diff(X, 2),),
+        conditions=(*dirichlet("u", "x"), *initial("u", sp.sin(sp.pi * X))),
+        unknowns=(Unknown("D", 0.2),),
+    )
+    random = np.random.default_rng(seed)
+    x, t = random.random(30), random.random(30)
+    exact = np.exp(-(np.pi**2) * t / 10) * np.sin(np.pi * x)
+    seen = {"x": x, "t": t, "u": exact + 0.02 * random.standard_normal(30)}
+    settings = ("model.width=8", "train.steps=30", "task.points=150")
+    found = sciml.solve(statement, observations=seen, sigma=0.02, seed=seed, settings=settings)
+    return found.unknowns["D"], 0.02 / np.linalg.norm(np.pi**2 * t * exact)
+
+
+def test_a_diffusivity_has_the_uncertainty_of_its_sensitivity():
+    number, expected = noisy_heat(0)
+    assert number.sigma == pytest.approx(expected, rel=0.05)  # measured over eight seeds: 0.98 to 1.02 of it
+    assert abs(number.value - 0.1) < 3 * number.sigma
+
+
+@pytest.mark.slow
+def test_true_values_lie_within_their_standard_deviations():
+    """Over eight draws of the errors (D - 0.1)/sigma is of order one: measured 0.81."""
+    numbers = [noisy_heat(seed)[0] for seed in range(8)]
+    pulls = np.array([(number.value - 0.1) / number.sigma for number in numbers])
+    assert 0.4 < np.sqrt((pulls**2).mean()) < 1.7
+    assert np.abs(pulls).max() < 3
 
 
 def test_observations_count_by_their_standard_deviation():

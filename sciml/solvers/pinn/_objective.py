@@ -114,7 +114,8 @@ def _observations(module: PINN, batch: CollocationBatch) -> Term:
     scale = _scale(module.scales.of_fields(names))
     if batch.sigma is not None and (batch.sigma != batch.sigma[0]).any():
         precision = batch.sigma**-2
-        scale = (1.0 if scale is None else scale) * batch.sigma * precision.mean(0).sqrt()
+        relative = batch.sigma * precision.mean(0).sqrt()
+        scale = relative if scale is None else scale.to(relative) * relative
 
     def residual(points: Tensor, derivatives: Derivatives, params: Params) -> Tensor:
         misfit = torch.stack([derivatives(name, "") for name in names], dim=1) - values
