@@ -1,7 +1,7 @@
 """Typical magnitudes of fields, equations and unknown numbers of a statement, so that all are searched as of order 1.
 
 With U the magnitude of a field and L the lengths of the axes a second derivative counts as U/L², and an equation F as
-the largest of its terms without unknown numbers, M. An unknown number p is then expected to change by
+the largest of its terms, M, with unknown numbers where their search starts. A number p is then expected to change by
 
     s = M / |∂F/∂p|,
 
@@ -20,7 +20,7 @@ from sciml.core.expressions import Evaluator, columns
 from sciml.core.statement import Statement, field_symbol
 
 _SAMPLE = 32  # points at which coefficients that depend on the place are looked at
-_FIELD, _NUMBER, _EQUATION = 30.0, 1e3, 1e3  # how far from 1 a magnitude may be with nothing to gain from scaling
+_FIELD, _NUMBER, _EQUATION = 30.0, 100.0, 30.0  # how far from 1 a magnitude may be with nothing to gain from scaling
 
 
 class Scales(Config):
@@ -62,7 +62,7 @@ def typical_scales(statement: Statement, observed: Mapping[str, float]) -> Scale
     known |= {name: torch.tensor(value, dtype=torch.float64) for name, value in numbers.items()}  # 1/0 is infinite
     equations, slopes = [], {unknown.name: [] for unknown in statement.unknowns}
     for equation in statement.plain_equations:
-        magnitude = _magnitude(equation, slopes, known) or 1.0
+        magnitude = _magnitude(equation, known) or 1.0
         equations.append(magnitude)
         for name, steps in slopes.items():
             steps += _step(equation, name, magnitude, known)
@@ -99,13 +99,11 @@ def _fields(statement: Statement, observed: Mapping[str, float]) -> dict[str, fl
     return usable | dict(statement.scales)
 
 
-def _magnitude(equation: Expression, unknown: Iterable[str], known: Mapping[str, Tensor]) -> float:
-    """Of the largest term without unknown numbers, or of the largest at their start; 0 where there is none."""
+def _magnitude(equation: Expression, known: Mapping[str, Tensor]) -> float:
+    """Of the largest term; 0 where no term is finite."""
     import sympy
 
-    terms: Sequence[Expression] = sympy.Add.make_args(sympy.expand(equation))
-    free = [term for term in terms if not {s.name for s in term.free_symbols} & set(unknown)]
-    return max(_sizes(free, known), default=0.0) or max(_sizes(terms, known), default=0.0)
+    return max(_sizes(sympy.Add.make_args(sympy.expand(equation)), known), default=0.0)
 
 
 def _step(equation: Expression, name: str, magnitude: float, known: Mapping[str, Tensor]) -> list[float]:

@@ -14,7 +14,7 @@ from sciml.core.statement import Statement, Unknown, forced
 from sciml.solvers.pinn import PINN, PINNConfig
 
 X, Y, T = sp.symbols("x y t")
-SMALL = ("model.width=6", "train.steps=40")
+SMALL = ("model.width=6", "train.steps=30")
 GAS, TEMPERATURE, TRUE_A = 8.314, 343, 7.8e8
 DAYS = np.array([1, 250, 500, 750, 1000, 1500, 2000])
 MEASURED = [1000, 666.85, 499.70, 399.55, 332.85, 249.53, 199.57]

@@ -12,6 +12,9 @@ from sciml.core.types import Params
 from sciml.solvers.pinn._module import PINN
 from sciml.tasks.collocation import CollocationBatch
 
+_BENT = 0.01
+"""How far an equation is violated, relative to its scale, to follow errors of the data of one standard deviation."""
+
 Residual = Callable[[Tensor, Derivatives, Params], Tensor]
 """``(points, derivatives, unknown numbers) -> point row``."""
 
@@ -107,15 +110,19 @@ def _condition(module: PINN, index: int, points: Tensor) -> Term:
 
 
 def _observations(module: PINN, batch: CollocationBatch) -> Term:
-    """Misfits in the scale of their field, those of larger standard deviation counting less."""
+    """Misfits in the scale of their field; in one so large that equations are not bent to follow errors of the data.
+
+    Values of larger standard deviation count less.
+    """
     assert batch.observed is not None and batch.values is not None
     names, values = batch.seen or module.statement.observed, batch.values
     missing = values.isnan() if values.isnan().any() else None
     scale = _scale(module.scales.of_fields(names))
-    if batch.sigma is not None and (batch.sigma != batch.sigma[0]).any():
-        precision = batch.sigma**-2
-        relative = batch.sigma * precision.mean(0).sqrt()
-        scale = relative if scale is None else scale.to(relative) * relative
+    if batch.sigma is not None:
+        usual = (batch.sigma**-2).mean(0).rsqrt()
+        loose = usual * module.config.weigh.soft**0.5 / _BENT
+        size = usual.new_tensor(module.scales.of_fields(names))
+        scale = torch.maximum(size, loose) * batch.sigma / usual
 
     def residual(points: Tensor, derivatives: Derivatives, params: Params) -> Tensor:
         misfit = torch.stack([derivatives(name, "") for name in names], dim=1) - values

@@ -74,7 +74,8 @@ class CollocationBatch(Batch):
         faces: by number of a condition, points of its face.
         observed: where fields were observed; None if none were.
         values: what was observed there, one column per observed field; NaN where it was not.
-        sigma: standard deviations of the values; None if nobody knows them.
+        sigma: standard deviations of the values, by which they are weighed against the equations; None for no such
+            weights.
         seen: names of the observed fields; empty for those that the statement says are observed.
         fresh: whether these points were drawn for this step alone.
     """

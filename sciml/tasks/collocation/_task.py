@@ -188,7 +188,8 @@ class CollocationBench(Bench[HasResidual, CollocationConfig, CollocationContext,
         self.scales = scales if config.scale == "auto" else Scales()
         self.context = CollocationContext(case=self.case, scales=self.scales)
         self.observed, self.values = (None, None) if seen is None else (seen.points, seen.values)
-        sigma, names = (None, ()) if seen is None else (seen.sigma, seen.names)
+        sigma = None if seen is None or table is None else seen.sigma  # made-up ones count as they always did
+        names = () if seen is None else seen.names
         self.examples = CollocationExamples(
             statement, config, randomness("points"), self.observed, self.values, sigma, names
         )
