@@ -10,8 +10,8 @@ from sciml.core.capabilities import HasHiddenTerm
 from sciml.core.status import Status
 from sciml.discovery._front import format_expr, rounded
 from sciml.discovery._named import Named, Trial
-from sciml.discovery._simulate import forecast
-from sciml.discovery._table import TableProblem
+from sciml.discovery._simulate import forecast, relative_error
+from sciml.discovery._table_problem import TableProblem
 from sciml.discovery._tree import evaluate
 
 
@@ -30,7 +30,7 @@ def try_formulas(problem: HasHiddenTerm, formulas: Sequence[sp.Expr], scalars: d
     given = {name: torch.tensor(value, dtype=torch.float64) for name, value in scalars.items()}
     solved = forecast(problem, hidden, held, given)
     ok = int(solved.status[0]) == Status.OK
-    error = float((solved.states[0] - held.states).norm() / held.states.norm()) if ok else float("inf")
+    error = relative_error(problem, solved.states[0], held.states) if ok else float("inf")
     return Trial(held, solved.states[0], error, ok)
 
 
@@ -47,7 +47,8 @@ def full_equations(problem: HasHiddenTerm, formulas: Sequence[sp.Expr], digits: 
     for i, expr in enumerate(formulas):
         symbol = problem.fields[i].symbol
         left = f"{symbol}_t" if problem.boundary else f"{symbol}'"
-        lines.append(f"{left} = {rounded(known[i], digits)} + ({format_expr(expr, digits)})")
+        hidden = "" if problem.fields[i].name in problem.hidden.complete else f" + ({format_expr(expr, digits)})"
+        lines.append(f"{left} = {rounded(known[i], digits)}{hidden}")
     return lines
 
 
@@ -58,4 +59,4 @@ def unknown_scalars(problem: HasHiddenTerm, named: Named) -> dict[str, float | N
     """
     if not isinstance(problem, TableProblem) or not named.components:
         return dict(named.scalars)
-    return problem.split_scalars(named.formulas)[0]
+    return {**named.scalars, **problem.split_scalars(named.formulas)[0]}
