@@ -47,7 +47,9 @@ from sciml.discovery._read_table import parse_values as parse_values
 from sciml.discovery._read_table import read_table as read_table
 from sciml.discovery._simulate import forecast as forecast
 from sciml.discovery._simulate import method_for as method_for
+from sciml.discovery._simulate import relative_error as relative_error
 from sciml.discovery._simulate import start_of as start_of
+from sciml.discovery._smooth import FEWEST as FEWEST_FOR_SPLINES
 from sciml.discovery._smooth import curves_of as curves_of
 from sciml.discovery._smooth import measure_by_splines as measure_by_splines
 from sciml.discovery._smooth import smoothing_spline as smoothing_spline
@@ -63,6 +65,7 @@ from sciml.discovery._tree import from_tree as from_tree
 from sciml.discovery._tree import to_tree as to_tree
 
 __all__ = [
+    "FEWEST_FOR_SPLINES",
     "Candidate",
     "Component",
     "Constant",
@@ -70,6 +73,7 @@ __all__ = [
     "Entry",
     "EquationFinder",
     "FormulaError",
+    "HiddenPrior",
     "Identifiability",
     "Match",
     "MeasuredTerm",
@@ -82,6 +86,7 @@ __all__ = [
     "SymbolicFront",
     "SymbolicProblem",
     "TableData",
+    "TableLayout",
     "TableProblem",
     "Trial",
     "UnitsVerdict",
@@ -89,6 +94,7 @@ __all__ = [
     "check_units",
     "compare",
     "confirm",
+    "curves_of",
     "dimension",
     "engine",
     "engines",
@@ -100,16 +106,20 @@ __all__ = [
     "from_tree",
     "full_equations",
     "identify",
+    "measure_by_splines",
     "method_for",
     "name_term",
     "parse_equations",
     "parse_formula",
+    "parse_prior",
     "parse_values",
     "pi_groups",
     "process",
     "read_table",
+    "relative_error",
     "require_engine",
     "rounded",
+    "smoothing_spline",
     "spline_weights",
     "start_of",
     "stlsq",

@@ -111,7 +111,7 @@ def decimal_mark(path: Path, columns: Sequence[Sequence[str]]) -> tuple[str, str
         return ",", mark, ["decimal commas are read", *_thousands(mark)]
     if commas:
         raise DataError(f"{path} has decimal points and decimal commas", got=", ".join(sorted(odd)[:3]),
-                        fix="Write all numbers in one way, or say which mark is the decimal one: --decimal ,")  # fmt: skip
+                        fix="Write all numbers in one way, or say which mark is meant: --decimal ,")  # fmt: skip
     if marks == {","} and not dots:
         raise DataError(f"{path}: {sorted(odd)[0]!r} may be {sorted(odd)[0].replace(',', '')} or a decimal number",
                         fix="Say which mark is the decimal one: --decimal . (thousands) or --decimal ,")  # fmt: skip
@@ -209,6 +209,6 @@ def _even(path: Path, rows: Sequence[list[str]], lines: Sequence[int], width: in
     for row, line in zip(rows, lines, strict=True):
         if len(row) != width:
             raise DataError(f"{path}, line {line} has another number of cells than the header", got=len(row),
-                            expected=width, fix="A decimal comma in a file separated by commas needs quotes, or another "
-                            "separator." if len(row) > width else "")  # fmt: skip
+                            expected=width, fix="A decimal comma between commas needs quotes, or another separator "
+                            "of cells." if len(row) > width else "")  # fmt: skip
     return rows

@@ -33,7 +33,9 @@ CANDIDATES = 3
 MAX_STEPS = 1000
 """Of a simulation; candidates that need more are on their way to infinity."""
 _RTOL, _ATOL = 1e-5, 1e-7  # of the integration
-_EXACT = (_RTOL / 0.01) ** 2  # misfit, in units of a hundredth of the magnitude, below which it is the integration's own
+_EXACT = (
+    _RTOL / 0.01
+) ** 2  # misfit, in units of a hundredth of the magnitude, below which it is the integration's own
 _WORST = 1e3  # standard deviations that a simulation counts at most, also where it broke down
 
 
@@ -193,7 +195,7 @@ def _rate_of(
 
 
 def first_scalars(problem: HasHiddenTerm, trajectories: int) -> dict[str, float]:
-    """First values of the unknown scalars of the known part; ``a[1]``, ``a[2]``, … where each trajectory has its own."""
+    """First values of the known part's unknown scalars; ``a[1]``, ``a[2]``, … where each trajectory has its own."""
     own = problem.own if isinstance(problem, TableProblem) else {}
     found = {name: value for name, value in problem.rate_equation.unknowns.items() if name not in own}
     return found | {f"{name}[{k + 1}]": values[k] for name, values in own.items() for k in range(trajectories)}

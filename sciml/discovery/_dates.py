@@ -13,7 +13,9 @@ _CLOCKS = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f")
 _AMBIGUOUS = ("%d/%m/%Y", "%m/%d/%Y")
 
 
-def from_dates(path: Path, cells: Sequence[str], lines: Sequence[int], where: str, units: str) -> tuple[list[float], str, str]:  # fmt: skip
+def from_dates(
+    path: Path, cells: Sequence[str], lines: Sequence[int], where: str, units: str
+) -> tuple[list[float], str, str]:
     """Times since the first date, their units, and a word about them.
 
     Arguments:

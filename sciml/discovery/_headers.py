@@ -17,8 +17,8 @@ _TIMES = ("time", "times", "datetime", "timestamp", "date", "year", "years", "mo
 _UNIT_OF = {"year": "yr", "years": "yr", "day": "d", "days": "d", "hour": "h", "hours": "h", "minute": "min",
             "minutes": "min", "second": "s", "seconds": "s"}  # fmt: skip
 _TRAJECTORIES = ("trajectory", "run", "id", "experiment", "replicate", "trial")
-_ERRORS = re.compile(r"(?:sigma|σ|std|sd|err|error|unc|uncertainty)_(.+)|(.+)_(?:sigma|σ|std|sd|err|error|unc|uncertainty)",
-                     re.IGNORECASE)  # fmt: skip
+_DEVIATION = "(?:sigma|σ|std|sd|err|error|unc|uncertainty)"
+_ERRORS = re.compile(rf"{_DEVIATION}_(.+)|(.+)_{_DEVIATION}", re.IGNORECASE)
 _BRACKETS = re.compile(r"(.+?)[\s_]*[(\[{]\s*([^()\[\]{}]*(?:\([^()]*\))?[^()\[\]{}]*)\s*[)\]}]")
 _SLASH = re.compile(r"(.+?)\s+/\s+(\S+)")
 _SPELT = {"°c": "degC", "ºc": "degC", "°f": "degF", "%": "percent", "°": "deg", "#": "1", "-": "1", "": "1"}

@@ -74,7 +74,7 @@ def name_term(
 
     Raises: EngineUnavailable for an engine that cannot run here, UserError for a bad table.
     """
-    equation, inputs = problem.rate_equation, measured.inputs[:, problem.rate_equation.hidden_columns].numpy()
+    inputs = measured.inputs[:, problem.rate_equation.hidden_columns].numpy()
     first = first_scalars(problem, len(seen))
     numbers = first | {name: value for name, value in (scalars or {}).items() if name in first}
     report = _report(problem, seen, inputs)

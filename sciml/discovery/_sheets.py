@@ -90,5 +90,7 @@ def _needed(package: str, path: Path) -> ModuleType:
     try:
         return importlib.import_module(package)
     except ImportError:
-        raise UnsupportedError(f"{path} needs the package {package}, which is not installed",
-                               fix="Install it with `pip install 'sciml[tables]'`, or save the table as CSV.") from None  # fmt: skip
+        raise UnsupportedError(
+            f"{path} needs the package {package}, which is not installed",
+            fix="Install it with `pip install 'sciml[tables]'`, or save the table as CSV.",
+        ) from None

@@ -32,7 +32,7 @@ class HiddenSpec:
         pace: observed times are equidistant in log(1 + t/pace), for stiff equations; infinite for equidistant times.
         stream: seeds the draws of points and noise; the problem's name if empty.
         complete: fields in whose rate nothing is hidden; with none named, something may be hidden in all.
-        inputs_of: the columns that the hidden part of a field's rate may depend on, where those are fewer than `inputs`.
+        inputs_of: the columns that the hidden part of a field's rate may depend on, where those are fewer.
         drivers: quantities that drive the fields and have no equation (see `HasHiddenTerm.drivers`).
     """
 

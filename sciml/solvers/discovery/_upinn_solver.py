@@ -54,6 +54,6 @@ class UPINNSolver(DiscoverySolver[UPINNConfig, UPINN]):
     def misfit(self, module: UPINN, batch: ObservationBatch) -> Tensor:
         """Misfit of the batch and of the equation, mean over members."""
         state, _ = module.anywhere(Visited(batch.trajectory, batch.coordinates))
-        data = ((state - batch.values) / module.scales.field).square().mean()
+        data = ((state - batch.values) / module.scales.field).square().nanmean()
         loss = module.data_weight * data + module.residual().square().mean()
         return loss.to(torch.float64)
