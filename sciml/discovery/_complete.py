@@ -1,6 +1,6 @@
 """The equation with formulas for its hidden part: as text, and simulated from a start that was not observed."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import sympy as sp
 import torch
@@ -20,6 +20,16 @@ def try_formulas(problem: HasHiddenTerm, formulas: Sequence[sp.Expr], scalars: d
     held = problem.held_out()
     if held is None:
         return None
+    hidden = hidden_function(problem, formulas)
+    given = {name: torch.tensor(value, dtype=torch.float64) for name, value in scalars.items()}
+    solved = forecast(problem, hidden, held, given)
+    ok = int(solved.status[0]) == Status.OK
+    error = relative_error(problem, solved.states[0], held.states) if ok else float("inf")
+    return Trial(held, solved.states[0], error, ok)
+
+
+def hidden_function(problem: HasHiddenTerm, formulas: Sequence[sp.Expr]) -> Callable[[Tensor], Tensor]:
+    """Formulas for the hidden part as a function ``point input -> point channel``."""
     equation = problem.rate_equation
     which = dict(zip(equation.hidden_inputs, equation.hidden_columns, strict=True))
 
@@ -27,11 +37,7 @@ def try_formulas(problem: HasHiddenTerm, formulas: Sequence[sp.Expr], scalars: d
         values = {name: inputs[:, column] for name, column in which.items()}
         return torch.stack([evaluate(expr, values, inputs[:, 0]) for expr in formulas], dim=1)
 
-    given = {name: torch.tensor(value, dtype=torch.float64) for name, value in scalars.items()}
-    solved = forecast(problem, hidden, held, given)
-    ok = int(solved.status[0]) == Status.OK
-    error = relative_error(problem, solved.states[0], held.states) if ok else float("inf")
-    return Trial(held, solved.states[0], error, ok)
+    return hidden
 
 
 def full_equations(problem: HasHiddenTerm, formulas: Sequence[sp.Expr], digits: int = 4) -> list[str]:
