@@ -42,6 +42,7 @@ from sciml.discovery._postprocess import alike as alike
 from sciml.discovery._postprocess import process as process
 from sciml.discovery._prior import HiddenPrior as HiddenPrior
 from sciml.discovery._prior import parse_prior as parse_prior
+from sciml.discovery._prior import split_list as split_list
 from sciml.discovery._read_table import TableLayout as TableLayout
 from sciml.discovery._read_table import parse_values as parse_values
 from sciml.discovery._read_table import read_table as read_table
@@ -121,6 +122,7 @@ __all__ = [
     "rounded",
     "smoothing_spline",
     "spline_weights",
+    "split_list",
     "start_of",
     "stlsq",
     "to_callable",

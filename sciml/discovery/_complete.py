@@ -41,7 +41,13 @@ def hidden_function(problem: HasHiddenTerm, formulas: Sequence[sp.Expr]) -> Call
 
 
 def full_equations(problem: HasHiddenTerm, formulas: Sequence[sp.Expr], digits: int = 4) -> list[str]:
-    """``x' = known + (hidden)`` per field; unknown scalars of a table's known part are read off the formulas."""
+    """``x' = known + (hidden)`` per field; unknown scalars of a table's known part are read off the formulas.
+
+    Numbers get as many digits more as the offset of the fields takes: at 300 K ± 20 K a rate of 35.12 − 0.1198 T would
+    be rounded to a twentieth of its range.
+    """
+    levels = problem.levels
+    digits += max(0, int((levels.offset.abs() / levels.scale).max().clamp(min=1.0).log10()))
     known = list(problem.rate_equation.known_terms)
     if isinstance(problem, TableProblem) and formulas:
         scalars, rest = problem.split_scalars(formulas)

@@ -148,17 +148,19 @@ def simulate(
     )
     grids = [torch.unique(entry.coordinates[:, 0], return_inverse=True) for entry in seen]
     together = all(torch.equal(grid, grids[0][0]) for grid, _ in grids)
-    groups = [list(range(len(seen)))] if together else [[k] for k in range(len(seen))]
+    alike = not space and len({method_for(grid) for grid, _ in grids}) == 1
+    groups = [list(range(len(seen)))] if together or alike else [[k] for k in range(len(seen))]
     answers: dict[int, Tensor] = {}
     for group in groups:
         times = grids[group[0]][0]
         begin = times.new_zeros(1) if space else times[:1]
         asked = torch.cat([begin, times[times > begin]])
+        when = asked if together or space else _stacked([grids[k][0] for k in group]).repeat_interleave(variants, 0)
         first = starts[group].repeat_interleave(variants, 0)
         with torch.no_grad():
             which = torch.tensor(group).repeat_interleave(variants)
             solved = ode.solve(
-                _rate_of(problem, formulas, largest, len(seen)), first, asked,
+                _rate_of(problem, formulas, largest, len(seen)), first, when,
                 args=(constants.repeat(len(group), 1), which), rtol=_RTOL, atol=_ATOL, method=method_for(asked),
                 max_steps=MAX_STEPS,
             )  # fmt: skip
@@ -168,6 +170,17 @@ def simulate(
             own, rows = states[place * variants : (place + 1) * variants], grids[k][1]
             answers[k] = _between(problem, own, rows, seen[k].coordinates[:, 1:]) if space else own[:, rows]
     return [answers[k] for k in range(len(seen))]
+
+
+def _stacked(grids: Sequence[Tensor]) -> Float[Tensor, "trajectory time"]:
+    """Times of several trajectories as rows, short ones filled up just beyond their ends."""
+    most = max(map(len, grids))
+    beyond = torch.arange(1, most + 1).double()
+    tiny = [1e-6 * (grid[-1] - grid[0]) / most for grid in grids]
+    return torch.stack([
+        torch.cat([grid, grid[-1] + step * beyond[: most - len(grid)]])
+        for grid, step in zip(grids, tiny, strict=True)
+    ])  # fmt: skip
 
 
 def _rate_of(

@@ -45,7 +45,7 @@ class EquationFinder:
         library: candidate terms; None for those of `prior`, which are all products of at most two columns.
         prior: inputs without equations, complete equations, where the hidden part may be.
         values: of scalars in `known`.
-        noise: standard deviations of the values: ``0.1``, ``"2%"`` of each column's, ``"x=0.1, y=2%"``; None if unknown.
+        noise: standard deviations of the values: ``0.1``, ``"2%"`` of each column's, ``"x=0.1, y=2%"``; None: unknown.
         engine: what looks for formulas: sparse, operon or pysr.
         anyway: look for formulas even where the data do not determine them.
 
@@ -81,8 +81,8 @@ class EquationFinder:
 
         Arguments:
             t: increasing times of the rows; the name of a column of a DataFrame; a list for several trajectories.
-            x: values ``row column``, NaN where one is missing; a DataFrame, whose headers may have units, ``T (K)``, and
-                which may have a column ``trajectory``; a list for several trajectories.
+            x: values ``row column``, NaN where one is missing; a DataFrame, perhaps with units in its headers,
+                ``T (K)``, and a column ``trajectory``; a list for several trajectories.
 
         Returns: itself.
 
@@ -211,8 +211,8 @@ class EquationFinder:
         scalars = {k: v[0] for k, v in scalars_at(numbers, torch.tensor([trajectory])).items()}
         if names and inputs is not None:
             table = torch.as_tensor(np.asarray(inputs, float)).reshape(len(times), len(names))
-            signals = tuple(Signal.through(times, column, n) for n, column in zip(names, table.unbind(1), strict=True))
-            problem, trajectory = replace(problem, signals=(*problem.signals, signals)), -1
+            signals = (Signal.through([(times, c)], n) for n, c in zip(names, table.unbind(1), strict=True))
+            problem, trajectory = replace(problem, signals=tuple(signals)), -1
         if len(times) == 1:
             return start[None]
         held = HeldOut(times, start.expand(len(times), -1))

@@ -47,7 +47,7 @@ def is_several(t: Any, x: Any) -> bool:  # Any: as above
 
 
 def names_for(count: int, known: str, inputs: Sequence[str]) -> tuple[str, ...]:
-    """Names for the columns of a plain array: those of the equations, then the inputs; ``x0, x1, …`` without equations."""
+    """Names for the columns of a plain array: those of the equations (else ``x0, x1, …``), then the inputs."""
     if not known:
         plain = tuple(f"x{i}" for i in range(count - len(inputs)))
         return (*plain, *inputs)
@@ -78,7 +78,7 @@ def _single(t: Any, x: Any, names: Sequence[str]) -> RawTable:
     values = values[:, None] if values.ndim == 1 else values
     if times.ndim != 1 or values.ndim != 2 or len(times) != len(values):
         raise ArrayError("times and values do not fit together", got=f"t {times.shape}, x {values.shape}",
-                         expected="t (rows,), x (rows, columns)", fix="Give several trajectories as lists.")  # fmt: skip
+                         expected="t (rows,), x (rows, columns)", fix="Several trajectories are lists.")  # fmt: skip
     if not len(times):
         raise ArrayError("there are no rows", got=f"0 sample(s) (shape={values.shape})", expected="a minimum of 6")
     rows = text_rows([[time, *row] for time, row in zip(times.tolist(), values.tolist(), strict=True)])

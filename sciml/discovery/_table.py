@@ -1,7 +1,6 @@
 """A user's own table as a run keeps it: ``t, x, y`` per row and what is known of ``x' = …``."""
 
 import hashlib
-from functools import partial
 
 import pydantic
 import sympy as sp
@@ -156,7 +155,7 @@ class TableData(Config):
             source=self,
             tables=tables[: len(seen)],
             spare=tables[-1] if is_held else None,
-            signals=tuple(map(self._signals, self.trajectories)),
+            signals=tuple(map(self._signal, self.prior.inputs)),
             known_terms=known.formulas,
             multipliers=known.multipliers,
             guesses=guesses,
@@ -177,9 +176,9 @@ class TableData(Config):
             sigma = sigma[0]
         return Observations(rows[:, :1], rows[:, 1:][:, chosen], sigma)
 
-    def _signals(self, rows: torch.Tensor) -> tuple[Signal, ...]:
-        through = partial(Signal.through, rows[:, 0])
-        return tuple(through(rows[:, 1 + self.columns.index(name)], name) for name in self.prior.inputs)
+    def _signal(self, name: str) -> Signal:
+        column = 1 + self.columns.index(name)
+        return Signal.through([(rows[:, 0], rows[:, column]) for rows in self.trajectories], name)
 
 
 def _names_in(source: TableData) -> list[str]:

@@ -34,7 +34,7 @@ class TableProblem(HasHiddenTerm):
     source: TableData
     tables: tuple[Observations, ...] = ()
     spare: Observations | None = None
-    signals: tuple[tuple[Signal, ...], ...] = ()
+    signals: tuple[Signal, ...] = ()
     known_terms: tuple[sp.Expr, ...] = ()
     multipliers: Mapping[str, tuple[sp.Expr, ...]] = field(default_factory=dict)
     guesses: Mapping[str, float] = field(default_factory=dict)
@@ -73,7 +73,11 @@ class TableProblem(HasHiddenTerm):
 
     def drivers(self, trajectory: int, times: Tensor) -> Tensor:
         """The inputs of the table, smooth between their times."""
-        signals = [signal.at(times) for signal in self.signals[trajectory]]
+        return self.drivers_at(torch.full((len(times),), trajectory), times)
+
+    def drivers_at(self, trajectory: Tensor, times: Tensor) -> Tensor:
+        """`drivers` of all trajectories at once."""
+        signals = [signal.at(trajectory, times) for signal in self.signals]
         return torch.stack(signals, dim=1) if signals else times.new_zeros((len(times), 0), dtype=torch.float64)
 
     def scalar_guesses(self, trajectory: Tensor) -> dict[str, Tensor]:
