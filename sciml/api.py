@@ -94,8 +94,8 @@ def discover(
         if known or values:
             raise UserError("the known part of a registered problem is its own", fix="Leave out --known and --value.")
         if noise or layout not in (None, TableLayout()) or prior not in (None, HiddenPrior()):
-            raise UserError("options of a table need a table", fix="Give --data; how formulas of a registered problem are "
-                            "looked for is set with --set task.naming.search.operators=[...].")  # fmt: skip
+            raise UserError("options of a table need a table", fix="Give --data; how formulas of a registered problem "
+                            "are looked for is set with --set task.naming.search={operators=[...]}.")  # fmt: skip
         subject = problem
     else:
         raise UserError(

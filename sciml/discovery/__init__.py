@@ -18,6 +18,7 @@ from sciml.discovery._engines import engines as engines
 from sciml.discovery._equivalence import Match as Match
 from sciml.discovery._equivalence import compare as compare
 from sciml.discovery._finder import EquationFinder as EquationFinder
+from sciml.discovery._frames import ArrayError as ArrayError
 from sciml.discovery._front import Entry as Entry
 from sciml.discovery._front import SymbolicFront as SymbolicFront
 from sciml.discovery._front import format_expr as format_expr
@@ -67,6 +68,7 @@ from sciml.discovery._tree import to_tree as to_tree
 
 __all__ = [
     "FEWEST_FOR_SPLINES",
+    "ArrayError",
     "Candidate",
     "Component",
     "Constant",

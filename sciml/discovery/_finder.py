@@ -14,10 +14,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sciml.core.capabilities import HeldOut
+from sciml.core.config import parse
 from sciml.core.errors import DataError, UserError
 from sciml.core.status import Status
 from sciml.discovery._complete import full_equations, hidden_function, unknown_scalars
 from sciml.discovery._confirm import scalars_at
+from sciml.discovery._engines import engine as find_engine
 from sciml.discovery._frames import TIME, ArrayError, is_frame, is_several, names_for, raw_of, width_of
 from sciml.discovery._naming import NamingConfig, name_term
 from sciml.discovery._prior import HiddenPrior
@@ -104,7 +106,7 @@ class EquationFinder:
             self.problem_: TableProblem = source.problem()
         except DataError as error:
             raise ArrayError(error.what, got=error.got, expected=error.expected, fix=error.fix) from None
-        config = NamingConfig.model_validate({"engine": self.engine, "anyway": self.anyway})
+        config = parse(NamingConfig, {"engine": find_engine(self.engine).key, "anyway": self.anyway}, "EquationFinder")
         seen = self.problem_.tables
         self.named_ = name_term(self.problem_, seen, measure_by_splines(self.problem_, seen), config)
         self.identifiability_ = self.named_.identifiability

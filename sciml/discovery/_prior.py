@@ -125,22 +125,20 @@ def _size(text: str, spread: float, part: str) -> float:
     return value
 
 
-def check_prior(prior: HiddenPrior, columns: Sequence[str], scalars: Sequence[str]) -> None:
+def check_prior(prior: HiddenPrior, columns: Sequence[str]) -> None:
     """Raise UnknownNameError or FormulaError for a prior that names what a table does not have."""
     fields = [name for name in columns if name not in prior.inputs]
-    for names, valid in ((prior.inputs, columns), (prior.complete, fields), (prior.hidden, fields),
-                         (prior.own, scalars)):  # fmt: skip
+    if not fields:
+        raise FormulaError("all columns are inputs, none has a rate", got=", ".join(prior.inputs))
+    for names, valid in ((prior.inputs, columns), (prior.complete, fields), (prior.hidden, fields)):
         for name in names:
             if name not in valid:
-                kind = "column" if valid is columns else "unknown scalar" if valid is scalars else "column with a rate"
-                raise UnknownNameError(kind, name, valid)
+                raise UnknownNameError("column" if valid is columns else "column with a rate", name, valid)
     for name, inputs in prior.hidden.items():
         for entry in inputs:
             if entry not in columns:
                 raise UnknownNameError("column", entry, columns)
         if name in prior.complete:
             raise FormulaError(f"the equation of {name!r} is said to be complete and to hide something")
-    if not fields:
-        raise FormulaError("all columns are inputs, none has a rate", got=", ".join(prior.inputs))
     if set(fields) <= set(prior.complete):
         raise FormulaError("all equations are said to be complete; nothing is left to find", got=", ".join(fields))

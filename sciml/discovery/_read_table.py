@@ -232,9 +232,12 @@ def _trajectories(
             if 0 < count < FEWEST - 1 or count == 0:
                 raise DataError(f"{where}: column {name!r} has too few values", got=count,
                                 expected=f"at least {FEWEST - 1}")  # fmt: skip
-    notes = [f"of {len(labels)} rows every {step}th is kept"] if step > 1 else []
+    notes = [f"of {len(labels)} rows one in {step} is kept"] if step > 1 else []
     gaps = int(every[:, 1 : 1 + len(names)].isnan().sum())
-    return found, [*notes, *([f"{gaps} missing values are left out, each of its column only"] if gaps else [])]
+    return found, [
+        *notes,
+        *([f"{gaps} missing value{'s' * (gaps > 1)} left out, each of its column only"] if gaps else []),
+    ]
 
 
 def _check_times(where: str, raw: RawTable, rows: Sequence[int], times: Tensor) -> None:

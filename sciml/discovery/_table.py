@@ -8,7 +8,7 @@ import torch
 
 from sciml.core.capabilities import HiddenSpec, ObservationPlan, Observations
 from sciml.core.config import Config
-from sciml.core.errors import UserError
+from sciml.core.errors import UnknownNameError, UserError
 from sciml.core.problem import Field
 from sciml.core.tensors import TensorField
 from sciml.discovery._algebra import symbol_names
@@ -111,7 +111,8 @@ class TableData(Config):
 
         Raises: FormulaError and UnknownNameError for a known part or a prior that is not in order.
         """
-        check_prior(self.prior, self.columns, _names_in(self))
+        check_prior(self.prior, self.columns)
+        _check_own(self)
         known = known_part(self.known, self.columns, self.fields, self.values, self.complete, self.prior.own)
         allowed = [n for n in self.columns if not self.prior.hidden or n in sum(self.prior.hidden.values(), ())]
         library = self._library(allowed)
@@ -181,11 +182,13 @@ class TableData(Config):
         return Signal.through([(rows[:, 0], rows[:, column]) for rows in self.trajectories], name)
 
 
-def _names_in(source: TableData) -> list[str]:
-    """Scalars of the known part that have no value."""
+def _check_own(source: TableData) -> None:
+    """Raise UnknownNameError for a scalar with a value per trajectory that is none, or has a value."""
     equations = parse_equations(source.known, source.fields)
     used = {name for expr in equations.values() for name in symbol_names(expr)}
-    return sorted(used - {*source.columns, *source.values, "t"})
+    for name in source.prior.own:
+        if name not in used - {*source.columns, *source.values, "t"}:
+            raise UnknownNameError("unknown scalar", name, used - {*source.columns, *source.values, "t"})
 
 
 def _terms(library: tuple[str, ...], names: tuple[str, ...]) -> list[sp.Expr]:
