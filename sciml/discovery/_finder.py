@@ -95,7 +95,7 @@ class EquationFinder:
             raise ArrayError("requires y to be passed, but the target y is None", fix="Give times t and values x.")
         prior = self._prior()
         try:
-            names = () if is_frame(x) else names_for(width_of(x), self.known, prior.inputs)
+            names = () if is_frame(x) else names_for(width_of(t, x), self.known, prior.inputs)
             raw = raw_of(t, x, names)
             layout = TableLayout(time=t if isinstance(t, str) else TIME)
             noise = "" if self.noise is None else str(self.noise)
@@ -137,10 +137,10 @@ class EquationFinder:
         Raises: NotFittedError before `fit`; UserError if no equation was found.
         """
         self._check_fitted()
-        times = torch.as_tensor(np.asarray(t, dtype=float).reshape(-1))
+        times = torch.as_tensor(np.array(t, dtype=float).reshape(-1))
         if len(times) > 1 and not bool((times.diff() > 0).all()):
             raise ArrayError("the times are not increasing", fix="Predict trajectories one by one, sorted by time.")
-        first = self.problem_.tables[trajectory].values if start is None else torch.as_tensor(np.asarray(start, float))
+        first = self.problem_.tables[trajectory].values if start is None else torch.as_tensor(np.array(start, float))
         first = first[first.isfinite().all(1)][0] if start is None else first.reshape(-1)
         if len(first) != len(self.columns_) or not bool(first.isfinite().all()):
             raise ArrayError("a start needs a value for each column", got=first.tolist(), expected=self.columns_)
@@ -196,7 +196,7 @@ class EquationFinder:
             estimator_type="regressor",
             target_tags=TargetTags(required=True, multi_output=True),
             regressor_tags=RegressorTags(poor_score=True),
-            input_tags=InputTags(one_d_array=True, two_d_array=False),
+            input_tags=InputTags(one_d_array=True, two_d_array=True),
         )
 
     def _prior(self) -> HiddenPrior:
@@ -212,7 +212,7 @@ class EquationFinder:
         numbers = {k: torch.tensor([v], dtype=torch.float64) for k, v in self.named_.scalars.items()}
         scalars = {k: v[0] for k, v in scalars_at(numbers, torch.tensor([trajectory])).items()}
         if names and inputs is not None:
-            table = torch.as_tensor(np.asarray(inputs, float)).reshape(len(times), len(names))
+            table = torch.as_tensor(np.array(inputs, float)).reshape(len(times), len(names))
             signals = (Signal.through([(times, c)], n) for n, c in zip(names, table.unbind(1), strict=True))
             problem, trajectory = replace(problem, signals=tuple(signals)), -1
         if len(times) == 1:

@@ -58,9 +58,9 @@ def names_for(count: int, known: str, inputs: Sequence[str]) -> tuple[str, ...]:
     return names
 
 
-def width_of(x: Any) -> int:  # Any: as above
+def width_of(t: Any, x: Any) -> int:  # Any: as above
     """Number of columns."""
-    values = np.asarray(x[0] if isinstance(x, list | tuple) and x and np.ndim(x[0]) == 2 else x)
+    values = np.asarray(x[0] if is_several(t, x) else x)
     return values.shape[1] if values.ndim == 2 else 1
 
 
@@ -74,6 +74,8 @@ def _single(t: Any, x: Any, names: Sequence[str]) -> RawTable:
     if is_frame(x):
         return _from_frame(t, x)
     times, values = _plain(t, "t"), _plain(x, "x")
+    if times.ndim == 2 and times.shape[1] == 0:
+        raise ArrayError(f"t has 0 feature(s) (shape={times.shape}) while a minimum of 1 is required")
     times = times[:, 0] if times.ndim == 2 and times.shape[1] == 1 else times
     values = values[:, None] if values.ndim == 1 else values
     if times.ndim != 1 or values.ndim != 2 or len(times) != len(values):
@@ -101,6 +103,8 @@ def _from_frame(t: Any, x: Any) -> RawTable:  # Any: as above
 
 
 def _plain(values: Any, name: str) -> np.ndarray:  # Any: as above
+    if hasattr(values, "tocsr"):
+        raise ArrayError(f"Sparse data was passed for {name}, but dense data is required", fix="Use .toarray().")
     try:
         array = np.asarray(values)
         if np.iscomplexobj(array):
@@ -111,4 +115,6 @@ def _plain(values: Any, name: str) -> np.ndarray:  # Any: as above
         if isinstance(error, ArrayError):
             raise
         raise ArrayError(f"{name} holds something that is no number", got=error) from None
+    if name == "t" and array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise ArrayError("t contains NaN or infinity", fix="Leave such rows out.")
     return array

@@ -1,14 +1,18 @@
 """`EquationFinder` on arrays and DataFrames: no run, no registered problem, no command line."""
 
+import pickle
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.integrate import solve_ivp
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from sklearn.utils.estimator_checks import check_estimator
 
 from sciml.core.errors import UserError
-from sciml.discovery import ArrayError, EquationFinder, FormulaError, HiddenPrior
+from sciml.discovery import ArrayError, EquationFinder, FormulaError, HiddenPrior, parse_formula
 
 TIMES = np.linspace(0, 3, 16)
 KNOWN = "x' = 1.3*x; y' = -1.8*y"
@@ -29,9 +33,12 @@ def fitted():
 
 def test_formulas_come_out_of_arrays(fitted):
     assert fitted.identifiability_.identifiable
-    assert fitted.equations_ == ["x' = 1.3*x + (-0.9*x*y)", "y' = -1.8*y + (0.8*x*y)"]
+    assert [equation.partition(" + ")[0] for equation in fitted.equations_] == ["x' = 1.3*x", "y' = -1.8*y"]
+    for formula, factor in zip(fitted.named_.formulas, (-0.9, 0.8), strict=True):
+        assert float(formula.coeff(parse_formula("x*y"))) == pytest.approx(factor, rel=1e-3)
+        assert len(formula.args) == 3, "a number, x and y"
     assert fitted.columns_ == ("x", "y")
-    assert len(fitted.front_["x"].entries) > 1
+    assert fitted.front_["x"].entries[0].complexity == 4
 
 
 def test_a_forecast_starts_where_it_is_told(fitted):
@@ -76,7 +83,7 @@ def test_cooling_is_the_same_law_in_celsius_and_in_kelvin(shift):
     finder = EquationFinder("T' = 0").fit([times] * 3, states)
     report = finder.identifiability_
     assert report.identifiable
-    assert report.condition == pytest.approx(3.5, abs=0.1)
+    assert report.condition == pytest.approx(3.5, abs=0.2)
     (formula,) = finder.named_.formulas
     (temperature,) = formula.free_symbols
     cooling = -float(formula.coeff(temperature))
@@ -98,7 +105,7 @@ def test_inputs_need_no_equation_and_are_interpolated():
     assert finder.columns_ == ("x",)
     assert finder.scalars_["a"] == pytest.approx(-0.5, rel=0.02)
     (formula,) = finder.named_.formulas
-    assert float(formula.coeff("u")) == pytest.approx(2, rel=0.02)
+    assert float(formula.coeff(parse_formula("u"))) == pytest.approx(2, rel=0.02)
     fine = np.linspace(0, 10, 101)
     constant = finder.predict(fine, [0.0], inputs=np.ones(101))[:, 0]
     assert constant == pytest.approx(4 * (1 - np.exp(-fine / 2)), rel=0.02, abs=0.01)
@@ -116,8 +123,8 @@ def test_complete_equations_keep_their_numbers_and_hide_nothing():
     finder = EquationFinder("a' = -k*a; b' = k*a", prior=prior).fit([times] * 3, states)
     assert finder.scalars_["k"] == pytest.approx(0.7, rel=0.01)
     assert finder.equations_[0] == "a' = -a*k"
-    assert finder.equations_[1].startswith("b' = a*k + (-0.4")
-    assert "b**2" in finder.equations_[1]
+    assert finder.equations_[1].startswith("b' = a*k + (")
+    assert float(finder.named_.formulas[1].coeff(parse_formula("b**2"))) == pytest.approx(-0.4, rel=0.01)
     assert finder.predict(times, states[0][0]) == pytest.approx(states[0], abs=0.02)
 
 
@@ -130,7 +137,7 @@ def test_a_scalar_may_have_a_value_per_trajectory():
     prior = HiddenPrior(own=("k",), library=("1", "x", "x**2"))
     finder = EquationFinder("x' = k*x", prior=prior).fit([times] * 3, states)
     assert [finder.scalars_[f"k[{i}]"] for i in (1, 2, 3)] == pytest.approx(each, rel=0.02)
-    assert finder.equations_[0].startswith("x' = k*x + (-0.5")
+    assert float(finder.named_.formulas[0].coeff(parse_formula("x**2"))) == pytest.approx(-0.5, rel=0.02)
     assert finder.predict(times, states[1][:1], trajectory=1)[:, 0] == pytest.approx(states[1], rel=0.02)
 
 
@@ -156,7 +163,7 @@ def test_arrays_that_are_not_in_order_say_what_is_wrong(t, x, fault):
 def test_other_faults_are_named_before_any_work():
     with pytest.raises(UserError, match="Did you mean 'operon'"):
         EquationFinder(KNOWN, engine="operom").fit([TIMES] * 3, orbits())
-    with pytest.raises(FormulaError, match="lacks an equation"):
+    with pytest.raises(FormulaError, match="is not an equation"):
         EquationFinder("x' = 0; y = 0").fit([TIMES] * 3, orbits())
     with pytest.raises(NotFittedError):
         EquationFinder(KNOWN).predict(TIMES)
@@ -169,3 +176,53 @@ def test_it_is_cloned_and_shown_as_scikit_learn_does():
     assert repr(copy) == f"EquationFinder(known={KNOWN!r}, operators=('add', 'mul'), noise='2%')"
     with pytest.raises(ValueError, match="Invalid parameter 'depth'"):
         copy.set_params(depth=3)
+
+
+UNORDERED = "the check draws the times at random; they must increase, or unlabelled trajectories would be mixed up"
+FLAT = "the check takes two columns of X, of which a finder has one: the time"
+NOT_APPLICABLE = {
+    **dict.fromkeys(
+        (
+            "check_fit_score_takes_y", "check_estimators_overwrite_params", "check_estimators_fit_returns_self",
+            "check_readonly_memmap_input", "check_n_features_in_after_fitting", "check_positive_only_tag_during_fit",
+            "check_estimators_dtypes", "check_dtype_object", "check_pipeline_consistency", "check_estimators_pickle",
+            "check_regressors_train", "check_regressor_data_not_an_array", "check_regressor_multioutput",
+            "check_supervised_y_2d", "check_regressors_int", "check_fit_idempotent", "check_fit_check_is_fitted",
+            "check_n_features_in",
+        ),
+        UNORDERED,
+    ),
+    **dict.fromkeys(
+        (
+            "check_dont_overwrite_parameters", "check_f_contiguous_array_estimator",
+            "check_regressors_no_decision_function", "check_methods_sample_order_invariance",
+            "check_methods_subset_invariance", "check_fit2d_1sample", "check_fit2d_1feature", "check_dict_unchanged",
+            "check_fit2d_predict1d",
+        ),
+        FLAT,
+    ),
+}  # fmt: skip
+
+
+def test_scikit_learn_agrees_where_its_checks_apply():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it does not inherit from BaseEstimator, which would import scikit-learn
+        results = check_estimator(EquationFinder(), expected_failed_checks=NOT_APPLICABLE, on_skip=None)
+    failed = {entry["check_name"] for entry in results if entry["status"] == "xfail"}
+    assert failed == set(NOT_APPLICABLE), "the others pass"
+    assert sum(entry["status"] == "passed" for entry in results) > 20
+
+
+def test_what_those_checks_ask_holds_for_times_that_increase(fitted):
+    finder = EquationFinder("x' = 0", library=("1", "x"))
+    states = np.exp(-TIMES)
+    before = finder.get_params()
+    assert finder.fit(TIMES[:, None], states) is finder
+    assert finder.get_params() == before
+    assert finder.n_features_in_ == 1
+    again = EquationFinder("x' = 0", library=("1", "x")).fit(TIMES.tolist(), states.tolist())
+    assert again.equations_ == finder.equations_
+    copy = pickle.loads(pickle.dumps(finder))
+    assert np.array_equal(copy.predict(TIMES), finder.predict(TIMES))
+    assert finder.predict(TIMES, states[:1]).shape == (16, 1)
+    assert finder.predict(TIMES[:1], states[:1]).tolist() == [[1.0]]

@@ -140,6 +140,10 @@ class HasHiddenTerm(Problem):
         columns = [derivatives(fields[c.channel], axes[c.axis] * c.order) for c in equation.columns]
         return torch.stack(columns, dim=1)
 
+    def __getstate__(self) -> dict[str, object]:
+        """Everything but what is made of it: evaluators are closures, which cannot be pickled."""
+        return {name: value for name, value in vars(self).items() if name not in ("rate_equation", "_ansatzes")}
+
     @cached_property
     def _ansatzes(self) -> dict[int, Ansatz]:
         return {}
