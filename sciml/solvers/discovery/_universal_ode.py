@@ -157,7 +157,8 @@ class UniversalODE(HiddenTermModule):
     def misfit(self, batch: ObservationBatch) -> Tensor:
         """Mean squared scaled misfit."""
         found = self.at(Visited(batch.trajectory, batch.coordinates))
-        return ((found - batch.values) / self.scales.field).square().nanmean()
+        misses = (found - batch.values.nan_to_num(0.0)) / self.scales.field
+        return misses[batch.values.isfinite()].square().mean()  # a NaN that only is left out still spoils gradients
 
 
 def _first(entry: Observations) -> Tensor:
@@ -186,6 +187,7 @@ class UniversalODESolver(DiscoverySolver[UniversalODEConfig, UniversalODE]):
     )
     claim = ""
     rule = Phases
+    fits_own_scalars = False
 
     def recipe(self, preset: str) -> Recipe[UniversalODEConfig, DiscoveryConfig]:
         """Larger presets train longer."""

@@ -36,6 +36,7 @@ class UPINNSolver(DiscoverySolver[UPINNConfig, UPINN]):
     )
     rule = Phases
     max_spatial_dims = 2
+    fits_own_scalars = False
 
     def recipe(self, preset: str) -> Recipe[UPINNConfig, DiscoveryConfig]:
         """Larger presets train longer."""
