@@ -26,6 +26,7 @@ def discover(
     trajectory: str = typer.Option("", help="The column of --data that tells trajectories apart."),
     names: str = typer.Option("", help="Names of the columns of --data, if it has no header: t,x,y."),
     decimal: str = typer.Option("", help="The decimal mark of --data, if it is not clear: . or ,"),
+    space: str = typer.Option("", help="Columns of --data that are axes in space, of one letter each: x,y."),
     sheet: str = typer.Option("", help="The sheet of --data, if it is a workbook."),
     inputs: str = typer.Option("", help="Columns that have no equation and drive the others: u,T."),
     complete: str = typer.Option("", help="Rates whose equation is known exactly: \"a'; b'\"."),
@@ -63,7 +64,14 @@ def discover(
         data=data,
         known=known,
         values=value,
-        layout=TableLayout(time=time, trajectory=trajectory, names=split_list(names), decimal=decimal, sheet=sheet),
+        layout=TableLayout(
+            time=time,
+            trajectory=trajectory,
+            names=split_list(names),
+            decimal=decimal,
+            space=split_list(space),
+            sheet=sheet,
+        ),
         prior=parse_prior(
             inputs=inputs, complete=complete, hidden=hidden, operators=operators, library=library, own=own
         ),

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from sciml.core.capabilities import HeldOut
 from sciml.core.config import parse
-from sciml.core.errors import DataError, UserError
+from sciml.core.errors import DataError, UnsupportedError, UserError
 from sciml.core.status import Status
 from sciml.discovery._complete import full_equations, hidden_function, unknown_scalars
 from sciml.discovery._confirm import scalars_at
@@ -103,6 +103,9 @@ class EquationFinder:
             source = table_of(Path("x"), raw, known, dict(self.values or {}), layout, prior, noise, hold_out=False)
             if not known:
                 source = source.model_copy(update={"known": "; ".join(f"{name}' = 0" for name in source.fields)})
+            if source.space:
+                raise UnsupportedError("EquationFinder has no surfaces for tables in space",
+                                       fix="Use sciml.discover(data=FILE, known=...).")  # fmt: skip
             self.problem_: TableProblem = source.problem()
         except DataError as error:
             raise ArrayError(error.what, got=error.got, expected=error.expected, fix=error.fix) from None

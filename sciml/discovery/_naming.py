@@ -91,6 +91,9 @@ def name_term(
         for index, is_hidden in enumerate(problem.is_hidden.tolist())
     )
     seconds = {"search": time.perf_counter() - started}
+    if problem.boundary and problem.held_out() is None:
+        log("there is no grid to solve the equation on, so the observations do not decide between formulas")
+        return Named(report, components, None, numbers, {}, seconds)
     started = time.perf_counter()
     firsts = torch.stack([measured.inputs[measured.trajectory == k][0] for k in range(len(seen))])
     components, decided = _confirmed(problem, seen, firsts, components, inputs, measured, search, numbers)

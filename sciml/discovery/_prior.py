@@ -125,19 +125,25 @@ def _size(text: str, spread: float, part: str) -> float:
     return value
 
 
-def check_prior(prior: HiddenPrior, columns: Sequence[str]) -> None:
-    """Raise UnknownNameError or FormulaError for a prior that names what a table does not have."""
+def check_prior(prior: HiddenPrior, columns: Sequence[str], names: Sequence[str]) -> None:
+    """Raise UnknownNameError or FormulaError for a prior that names what a table does not have.
+
+    Arguments:
+        prior: to be checked.
+        columns: of the table.
+        names: of the columns and their derivatives in space, on which something hidden may depend.
+    """
     fields = [name for name in columns if name not in prior.inputs]
     if not fields:
         raise FormulaError("all columns are inputs, none has a rate", got=", ".join(prior.inputs))
-    for names, valid in ((prior.inputs, columns), (prior.complete, fields), (prior.hidden, fields)):
-        for name in names:
+    for stated, valid in ((prior.inputs, columns), (prior.complete, fields), (prior.hidden, fields)):
+        for name in stated:
             if name not in valid:
                 raise UnknownNameError("column" if valid is columns else "column with a rate", name, valid)
     for name, inputs in prior.hidden.items():
         for entry in inputs:
-            if entry not in columns:
-                raise UnknownNameError("column", entry, columns)
+            if entry not in names:
+                raise UnknownNameError("column", entry, names)
         if name in prior.complete:
             raise FormulaError(f"the equation of {name!r} is said to be complete and to hide something")
     if set(fields) <= set(prior.complete):

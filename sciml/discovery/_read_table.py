@@ -5,7 +5,9 @@ What is not plain CSV (separators, decimal commas, units in the header, dates, g
 """
 
 import math
+import re
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -24,6 +26,8 @@ from sciml.discovery._table_problem import TableProblem
 
 MOST = 2000
 """Rows that are kept; of longer tables every k-th row of each trajectory is."""
+MOST_IN_SPACE = 500
+"""Rows per trajectory of a table in space: the time to fit a surface grows with their cube."""
 
 
 class TableLayout(Config):
@@ -39,6 +43,8 @@ class TableLayout(Config):
     """The decimal mark, ``.`` or ``,``."""
     separator: str = ""
     """What stands between cells."""
+    space: tuple[str, ...] = ()
+    """Columns that are axes in space, of one letter each."""
     sheet: str = ""
     """The sheet of a workbook."""
 
@@ -97,7 +103,10 @@ def table_of(
     if roles.trajectory is not None and len(set(labels)) == len(labels) > 1:
         roles = without_role(roles, f"{raw.header[roles.trajectory]!r} is different in every row and left out")
         labels = [""] * len(raw.rows)
-    quantities = [*(entry.at for entry in roles.columns), *roles.sigmas.values()]
+    space = _space(path, roles, layout.space, known)
+    fields = [entry for entry in roles.columns if entry.name not in space]
+    axes = [entry for entry in roles.columns if entry.name in space]
+    quantities = [entry.at for entry in (*axes, *fields)] + list(roles.sigmas.values())
     columns = [[row[at] for row in raw.rows] for at in (roles.time.at, *quantities)]
     decimal, thousands, notes = _marks(path, columns, layout.decimal)
     times, time_units, said = _times(path, raw, roles, columns[0], decimal, thousands)
@@ -106,21 +115,22 @@ def table_of(
         for at, column in zip(quantities, columns[1:], strict=True)
     ]
     every = torch.tensor([times, *numbers], dtype=torch.float64).T
-    names = tuple(entry.name for entry in roles.columns)
-    _check_columns(path, names, every[:, 1 : 1 + len(names)])
-    trajectories, thinned = _trajectories(path, raw, labels, every, names)
-    values_of = torch.cat(trajectories)[:, 1 : 1 + len(names)]
+    names, first = tuple(entry.name for entry in fields), 1 + len(space)
+    _check_columns(path, names, every[:, first : first + len(names)])
+    trajectories, thinned = _trajectories(path, raw, labels, every, names, space)
+    values_of = torch.cat(trajectories)[:, first : first + len(names)]
     spreads = (values_of - values_of.nanmean(0)).square().nanmean(0).sqrt().tolist()
     stated = parse_noise(noise, dict(zip(names, spreads, strict=True)))
-    sigmas = [_sigmas(path, rows, names, tuple(roles.sigmas), stated) for rows in trajectories]
+    sigmas = [_sigmas(path, rows[:, first:], names, tuple(roles.sigmas), stated) for rows in trajectories]
     return TableData(
         title=path.name,
         columns=names,
         known=known,
         values=values,
-        trajectories=tuple(rows[:, : 1 + len(names)].contiguous() for rows in trajectories),
+        trajectories=tuple(rows[:, : first + len(names)].contiguous() for rows in trajectories),
+        space=space,
         sigmas=tuple(sigma for sigma in sigmas if sigma is not None),
-        units=tuple(entry.units for entry in roles.columns),
+        units=tuple(entry.units for entry in fields),
         time_units=time_units,
         prior=prior,
         hold_out=hold_out,
@@ -212,28 +222,33 @@ def _check_columns(path: Path, names: Sequence[str], values: Tensor) -> None:
 
 
 def _trajectories(
-    path: Path, raw: RawTable, labels: Sequence[str], every: Tensor, names: Sequence[str]
+    path: Path, raw: RawTable, labels: Sequence[str], every: Tensor, names: Sequence[str], space: Sequence[str]
 ) -> tuple[list[Tensor], list[str]]:
     """Rows by trajectory, in order of time, thinned where there are many."""
     grouped: dict[str, list[int]] = {}
     for i, label in enumerate(labels):
         grouped.setdefault(label, []).append(i)
-    step = math.ceil(len(labels) / MOST)
+    first, step = 1 + len(space), math.ceil(len(labels) / (MOST if not space else MOST_IN_SPACE * len(grouped)))
     found = []
     for label, rows in grouped.items():
         where = f"{path}" + (f", trajectory {label}" if label else "")
         table = every[rows]
         if len(table) < FEWEST:
             raise DataError(f"{where} has too few points", got=len(table), expected=f"at least {FEWEST}")
-        _check_times(where, raw, rows, table[:, 0])
-        found.append(table[::step] if len(table) >= step * FEWEST else table[:: max(1, len(table) // FEWEST)])
-        counts = found[-1][:, 1 : 1 + len(names)].isfinite().sum(0)
+        if space:
+            _check_places(where, raw, rows, table[:, :first])
+            kept = torch.randperm(len(table), generator=torch.Generator().manual_seed(0))[::step].sort()[0]
+            found.append(table[kept])  # every k-th row of a grid would be a line in it
+        else:
+            _check_times(where, raw, rows, table[:, 0])
+            found.append(table[::step] if len(table) >= step * FEWEST else table[:: max(1, len(table) // FEWEST)])
+        counts = found[-1][:, first : first + len(names)].isfinite().sum(0)
         for name, count in zip(names, counts.tolist(), strict=True):
             if 0 < count < FEWEST - 1 or count == 0:
                 raise DataError(f"{where}: column {name!r} has too few values", got=count,
                                 expected=f"at least {FEWEST - 1}")  # fmt: skip
     notes = [f"of {len(labels)} rows one in {step} is kept"] if step > 1 else []
-    gaps = int(every[:, 1 : 1 + len(names)].isnan().sum())
+    gaps = int(every[:, first : first + len(names)].isnan().sum())
     return found, [
         *notes,
         *([f"{gaps} missing value{'s' * (gaps > 1)} left out, each of its column only"] if gaps else []),
@@ -249,10 +264,37 @@ def _check_times(where: str, raw: RawTable, rows: Sequence[int], times: Tensor) 
     if steps[at] == 0:
         raise DataError(f"{where}: a time comes twice, in {lines}", got=f"{float(times[at]):g}",
                         fix="Keep one row of it, or their mean; rows of several trajectories need a number in a column "
-                        "called trajectory.")  # fmt: skip
+                        "called trajectory; a table in space needs --space x.")  # fmt: skip
     raise DataError(f"{where}: the times are not increasing in {lines}", got=f"{float(times[at]):g} then "
                     f"{float(times[at + 1]):g}", fix="Sort the rows by time, and give every trajectory a number in a "
                     "column called trajectory.")  # fmt: skip
+
+
+def _space(path: Path, roles: Roles, asked: Sequence[str], known: str) -> tuple[str, ...]:
+    """The axes in space: those asked for, else those along which the known part differentiates."""
+    names = [entry.name for entry in roles.columns]
+    for name in asked:
+        if name not in names or len(name) != 1:
+            raise DataError(f"{path} has no axis {name!r} in space", expected=f"one letter, of {', '.join(names)}",
+                            fix="Rename it.")  # fmt: skip
+    own = set(re.findall(r"([^\W\d]\w*)\s*['′]", known)) | set(re.findall(r"d\s*(\w+)\s*/\s*dt", known))
+    fields = "|".join(map(re.escape, names))
+    return tuple(asked) or tuple(
+        name
+        for name in names
+        if len(name) == 1 and name not in own and re.search(rf"(?:{fields})_{name}{{1,2}}\b", known)
+    )
+
+
+def _check_places(where: str, raw: RawTable, rows: Sequence[int], places: Tensor) -> None:
+    if not places.isfinite().all():
+        at = rows[int((~places.isfinite().all(1)).nonzero()[0])]
+        raise DataError(f"{where}, {raw.where} {raw.lines[at]}: a place in space is missing", fix="Leave the row out.")
+    ordered = sorted(range(len(rows)), key=lambda i: places[i].tolist())
+    for a, b in pairwise(ordered):
+        if torch.equal(places[a], places[b]):
+            raise DataError(f"{where}: a place and time come twice, in {raw.where}s {raw.lines[rows[a]]} and "
+                            f"{raw.lines[rows[b]]}", fix="Keep one row of them, or their mean.")  # fmt: skip
 
 
 def _sigmas(
@@ -270,7 +312,7 @@ def _sigmas(
         if name in stated:
             found.append(torch.full((len(rows),), stated[name], dtype=torch.float64))
             continue
-        sigma, values = rows[:, 1 + len(names) + list(measured).index(name)], rows[:, 1 + i]
+        sigma, values = rows[:, len(names) + list(measured).index(name)], rows[:, i]
         if bool((~(sigma > 0) & values.isfinite()).any()):
             raise DataError(f"{path}: a standard deviation of {name!r} is missing or not positive")
         found.append(torch.where(values.isfinite(), sigma, 1.0))

@@ -8,7 +8,7 @@ import torch
 
 from sciml.core.capabilities import HiddenSpec, ObservationPlan, Observations
 from sciml.core.config import Config
-from sciml.core.errors import UnknownNameError, UserError
+from sciml.core.errors import UnknownNameError, UnsupportedError, UserError
 from sciml.core.problem import Field
 from sciml.core.tensors import TensorField
 from sciml.discovery._algebra import symbol_names
@@ -42,7 +42,9 @@ class TableData(Config):
     values: dict[str, float] = {}
     """Of scalars in `known`; those without one are unknown."""
     trajectories: tuple[TensorField, ...] = pydantic.Field(min_length=1)
-    """Rows of time and columns, float64, NaN where a column was not measured."""
+    """Rows of time, space and columns, float64, NaN where a column was not measured."""
+    space: tuple[str, ...] = ()
+    """Names of the axes in space, one letter each."""
     sigmas: tuple[TensorField, ...] = ()
     """Standard deviations of the columns, row by row, in the shape of the trajectories without their times; empty where
     nobody knows them."""
@@ -61,16 +63,18 @@ class TableData(Config):
     def _is_in_order(self) -> "TableData":
         if clash := self.unusable_names():
             raise UserError(f"a column of a table cannot be called {clash[0]!r}", got=", ".join(self.columns))
-        width = 1 + len(self.columns)
+        width = 1 + len(self.space) + len(self.columns)
         for number, rows in enumerate(self.trajectories):
             if rows.ndim != 2 or rows.shape[1] != width or len(rows) < FEWEST or rows.dtype != torch.float64:
                 raise UserError(f"trajectory {number} of the table {self.title!r} has the wrong shape",
                                 got=f"{rows.dtype} {tuple(rows.shape)}",
                                 expected=f"float64, at least {FEWEST} rows of {width} numbers")  # fmt: skip
-            if rows.isinf().any() or not (rows[:, 0].diff() > 0).all():
+            coordinates = rows[:, : 1 + len(self.space)]
+            is_ordered = bool((rows[:, 0].diff() > 0).all()) if not self.space else bool(coordinates.isfinite().all())
+            if rows.isinf().any() or not is_ordered:
                 raise UserError(f"trajectory {number} of the table {self.title!r} is not in order",
                                 expected="finite numbers and increasing times")  # fmt: skip
-        shapes = [(len(rows), width - 1) for rows in self.trajectories]
+        shapes = [(len(rows), len(self.columns)) for rows in self.trajectories]
         if self.sigmas and [tuple(sigma.shape) for sigma in self.sigmas] != shapes:
             raise UserError(f"the standard deviations of the table {self.title!r} have other shapes than its values",
                             expected=shapes)  # fmt: skip
@@ -101,6 +105,11 @@ class TableData(Config):
         return tuple(name for name in self.columns if name not in self.prior.inputs)
 
     @property
+    def derivatives(self) -> dict[str, tuple[str, str]]:
+        """Names of the derivatives along the axes in space that formulas may have: ``u_xx`` to ``(u, xx)``."""
+        return {f"{f}_{axis * n}": (f, axis * n) for f in self.fields for axis in self.space for n in (1, 2)}
+
+    @property
     def complete(self) -> tuple[str, ...]:
         """The fields in whose rate nothing is hidden."""
         left_out = [name for name in self.fields if self.prior.hidden and name not in self.prior.hidden]
@@ -111,10 +120,19 @@ class TableData(Config):
 
         Raises: FormulaError and UnknownNameError for a known part or a prior that is not in order.
         """
-        check_prior(self.prior, self.columns)
         _check_own(self)
-        known = known_part(self.known, self.columns, self.fields, self.values, self.complete, self.prior.own)
-        allowed = [n for n in self.columns if not self.prior.hidden or n in sum(self.prior.hidden.values(), ())]
+        names = (*self.columns, *self.derivatives)
+        check_prior(self.prior, self.columns, names)
+        known = known_part(self.known, (*names, *self.space), self.fields, self.values, self.complete, self.prior.own)
+        if self.space and (known.fitted or self.prior.own or self.prior.inputs):
+            raise UnsupportedError(
+                "a table in space has no inputs, and no unknown scalars in complete equations or per trajectory",
+                got=", ".join((*known.fitted, *self.prior.own, *self.prior.inputs)),
+                fix="Give their values.",
+            )
+        usual = [name for name in names if name not in self.derivatives or len(self.derivatives[name][1]) == 1]
+        chosen = sum(self.prior.hidden.values(), ())
+        allowed = [n for n in names if n in chosen] if chosen else usual if self.space else list(self.columns)
         library = self._library(allowed)
         is_held = self.hold_out and len(self.trajectories) >= _SPARE and not self.prior.own
         seen = self.trajectories[: -1 if is_held else None]
@@ -139,14 +157,14 @@ class TableData(Config):
                 for name in self.fields
             ),
             fields=tuple(named[name] for name in self.fields),
-            boundary={},
+            boundary=dict.fromkeys(self.space, "wall"),
             presets=("tiny",),
             citation=self.title,
             solver="upinn",
             hidden=HiddenSpec(
                 plan=ObservationPlan(len(seen), max(len(rows) for rows in seen), 0.0),
                 trajectories=len(seen),
-                inputs=tuple(allowed) if len(allowed) < len(self.columns) else (),
+                inputs=tuple(allowed) if self.space or len(allowed) < len(self.columns) else (),
                 library=library,
                 operators=self.prior.operators or ("add", "sub", "mul", "div"),
                 complete=self.complete,
@@ -166,16 +184,18 @@ class TableData(Config):
     def _library(self, allowed: list[str]) -> tuple[str, ...]:
         for term in self.prior.library:
             parse_formula(term, allowed)
-        pairs = [f"{a}*{b}" for i, a in enumerate(allowed) for b in allowed[i:]]
+        slopes = self.derivatives
+        pairs = [f"{a}*{b}" for i, a in enumerate(allowed) for b in allowed[i:] if {a, b} - set(slopes)]
         return self.prior.library or ("1", *allowed, *pairs)
 
     def _observations(self, number: int) -> Observations:
         rows = self.trajectories[number]
         chosen = [self.columns.index(name) for name in self.fields]
+        at = 1 + len(self.space)
         sigma = self.sigmas[number][:, chosen] if self.sigmas else None
         if sigma is not None and bool((sigma == sigma[0]).all()):
             sigma = sigma[0]
-        return Observations(rows[:, :1], rows[:, 1:][:, chosen], sigma)
+        return Observations(rows[:, :at].contiguous(), rows[:, at:][:, chosen], sigma)
 
     def _signal(self, name: str) -> Signal:
         column = 1 + self.columns.index(name)

@@ -47,16 +47,26 @@ class TableProblem(HasHiddenTerm):
         """
         driving = [entry.symbol for entry in self.hidden.drivers]
         names = [entry.symbol for entry in self.fields]
-        time = sp.Symbol("t")
-        functions = {sp.Symbol(name): sp.Function(name)(time) for name in (*names, *driving)}
-        known = [term.xreplace(functions) for term in self.known_terms]
-        times = torch.cat([table.coordinates for table in self.tables])
+        time, space = sp.Symbol("t"), [sp.Symbol(axis) for axis in self.source.space]
+        functions = {sp.Symbol(name): sp.Function(name)(time, *space) for name in (*names, *driving)}
+        slopes = {
+            sp.Symbol(name): functions[sp.Symbol(field)].diff(sp.Symbol(letters[0]), len(letters))
+            for name, (field, letters) in self.source.derivatives.items()
+        }
+        known = [term.xreplace({**functions, **slopes}) for term in self.known_terms]
+        places = torch.cat([table.coordinates for table in self.tables])
+        lower, upper = places.amin(0).tolist(), places.amax(0).tolist()
+        units = (self.source.time_units, *("1" for _ in space))
         rates = [sp.Eq(functions[sp.Symbol(name)].diff(time), term if name in self.hidden.complete else term + hidden())
                  for name, term in zip(names, known, strict=True)]  # fmt: skip
         means = {name: sum(values) / len(values) for name, values in self.own.items()}
         return Statement(
             domain=Domain(
-                (Coordinate("t", float(times.min()), float(times.max()), units=self.source.time_units),), time="t"
+                tuple(
+                    Coordinate(name, a, b, units=unit)
+                    for name, a, b, unit in zip(("t", *self.source.space), lower, upper, units, strict=True)
+                ),
+                time="t",
             ),
             fields=(*names, *driving),
             equations=(*rates, *(sp.Eq(functions[sp.Symbol(name)].diff(time), hidden()) for name in driving)),
@@ -97,7 +107,7 @@ class TableProblem(HasHiddenTerm):
 
     def held_out(self) -> HeldOut | None:
         """The last trajectory from its first complete row on, if there are enough trajectories."""
-        if self.spare is None:
+        if self.spare is None or self.source.space:
             return None
         whole = self.spare.seen.all(1).nonzero()[:, 0]
         if not len(whole) or int(whole[0]) > len(self.spare.values) - 2:

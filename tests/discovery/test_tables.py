@@ -285,6 +285,27 @@ def test_a_prior_reads_as_it_is_written():
         parse_prior(operators="add,expo")
 
 
+def test_an_axis_in_space_is_recognised_by_derivatives_along_it(put):
+    rows = [(t, x, round(float(np.exp(-t) * np.sin(x)), 6)) for t in (0, 1, 2) for x in range(6)]
+    path = put(text(header=("t", "x", "u"), rows=rows))
+    for problem in (
+        read_table(path, "u' = 0.1*u_xx"),
+        read_table(path, "u' = 0", layout=TableLayout(space=("x",)), prior=HiddenPrior(hidden={"u": ("u", "u_xx")})),
+    ):
+        assert problem.boundary == {"x": "wall"}
+        assert problem.tables[0].coordinates.tolist() == [[t, x] for t, x, _ in rows]
+        assert problem.rate_equation.hidden_inputs[0] == "u"
+    assert problem.rate_equation.hidden_inputs == ("u", "u_xx")
+    with pytest.raises(DataError, match=r"a time comes twice, in lines 2 and 3.*--space x"):
+        read_table(path, "x' = 0; u' = 0")
+    with pytest.raises(DataError, match="come twice, in lines 2 and 20"):
+        read_table(put(text(header=("t", "x", "u"), rows=[*rows, rows[0]])), "u' = u_xx")
+    with pytest.raises(DataError, match="no axis 'z' in space"):
+        read_table(path, "u' = 0", layout=TableLayout(space=("z",)))
+    with pytest.raises(UserError, match="Give their values"):
+        read_table(path, "u' = k*u_xx", prior=HiddenPrior(own=("k",)))
+
+
 @pytest.mark.parametrize(
     ("known", "prior", "fault"),
     [
