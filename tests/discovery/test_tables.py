@@ -299,7 +299,7 @@ def test_an_axis_in_space_is_recognised_by_derivatives_along_it(put):
     with pytest.raises(DataError, match=r"a time comes twice, in lines 2 and 3.*--space x"):
         read_table(path, "x' = 0; u' = 0")
     with pytest.raises(DataError, match="come twice, in lines 2 and 20"):
-        read_table(put(text(header=("t", "x", "u"), rows=[*rows, rows[0]])), "u' = u_xx")
+        read_table(put(text(header=("t", "x", "u"), rows=[*rows, rows[0]]), "twice.csv"), "u' = u_xx")
     with pytest.raises(DataError, match="no axis 'z' in space"):
         read_table(path, "u' = 0", layout=TableLayout(space=("z",)))
     with pytest.raises(UserError, match="Give their values"):
