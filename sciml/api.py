@@ -88,8 +88,9 @@ def discover(
     if data is not None and problem is None:
         read = read_table(Path(data), known, parse_values(values), layout=layout, prior=prior, noise=noise)
         subject = read.source
-        for note in subject.notes if progress is not None else ():
-            progress.log(f"{subject.title}: {note}")
+        if progress is not None:
+            for note in subject.notes:
+                progress.log(f"{subject.title}: {note}")
     elif problem is not None and data is None:
         if known or values:
             raise UserError("the known part of a registered problem is its own", fix="Leave out --known and --value.")

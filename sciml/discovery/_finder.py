@@ -215,7 +215,8 @@ class EquationFinder:
         numbers = {k: torch.tensor([v], dtype=torch.float64) for k, v in self.named_.scalars.items()}
         scalars = {k: v[0] for k, v in scalars_at(numbers, torch.tensor([trajectory])).items()}
         if names and inputs is not None:
-            table = torch.as_tensor(np.array(inputs, float)).reshape(len(times), len(names))
+            given = inputs if isinstance(inputs, Tensor) else torch.from_numpy(np.array(inputs, float))
+            table = given.reshape(len(times), len(names))
             signals = (Signal.through([(times, c)], n) for n, c in zip(names, table.unbind(1), strict=True))
             problem, trajectory = replace(problem, signals=tuple(signals)), -1
         if len(times) == 1:

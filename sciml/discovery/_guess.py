@@ -30,7 +30,7 @@ def guess_scalars(
     """
     guesses = dict.fromkeys(shared, 1.0)
     factors = [name for name in (*shared, *own) if not any(f.diff(sp.Symbol(name), 2) != 0 for f in formulas)]
-    fixed = {sp.Symbol(name): sp.Float(1.0) for name in shared if name not in factors}
+    fixed = [(sp.Symbol(name), sp.Float(1.0)) for name in shared if name not in factors]
     plain = [formula.subs(fixed) for formula in formulas]
     lefts, rights, width = [], [], len(factors) + len(own) * (len(rows) - 1) + sum(map(len, library.values()))
     places = {(name, k): j for j, (name, k) in enumerate(_keys(factors, own, len(rows)))}
@@ -38,10 +38,10 @@ def guess_scalars(
     for k, table in enumerate(rows):
         values, slopes = _smoothed(table, columns)
         for name, formula in zip(fields, plain, strict=True):
-            zero = formula.subs({sp.Symbol(factor): 0 for factor in factors})
+            zero = formula.subs([(sp.Symbol(factor), sp.Integer(0)) for factor in factors])
             block = np.zeros((len(values["t"]), width))
             for factor in factors:
-                shape = formula.diff(sp.Symbol(factor)).subs({sp.Symbol(other): 0 for other in factors})
+                shape = formula.diff(sp.Symbol(factor)).subs([(sp.Symbol(other), sp.Integer(0)) for other in factors])
                 block[:, places[factor, k if factor in own else 0]] = evaluate(shape, values, values["t"])
             for j, term in enumerate(library.get(name, ())):
                 block[:, first[name] + j] = evaluate(term, values, values["t"])

@@ -4,6 +4,7 @@ H(t_i) ≈ S'(t_i) − K(S(t_i))
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ FEWEST = 5
 """Points that a smoothing spline needs."""
 PLACES = 61
 """Places per trajectory at which slopes are taken."""
-Curve = Callable[..., np.ndarray]
+Curve = Callable[..., Any]  # Any: SciPy does not say that splines give arrays
 """``curve(position, order)``: value or derivative."""
 
 

@@ -64,7 +64,7 @@ def test_every_method_knows_inputs_gaps_and_complete_equations(driven, key):
 
 
 def test_a_driven_table_becomes_an_equation_and_a_forecast(driven, discovered):
-    details = discovered(driven.source).conclusion.details
+    details = discovered(driven.source, trajectories=2).conclusion.details
     assert details["full_equations"][0] == "x' = v"
     assert details["full_equations"][1].startswith("v' = F + (")
     assert details["forecast"]["relative_l2"] < 0.02
