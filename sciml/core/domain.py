@@ -17,7 +17,7 @@ from sciml.core.errors import UnknownNameError, UserError
 
 Side = Literal["lower", "upper"]
 Expression = Any
-"""A sympy expression or a number; sympy is imported only where it is used."""
+"""A sympy expression or a number. Any: sympy is imported only where it is used, which its types would not allow."""
 
 
 @dataclass(frozen=True)

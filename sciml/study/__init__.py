@@ -2,9 +2,13 @@
 
 from sciml.study._export import Exported as Exported
 from sciml.study._export import export_run as export_run
+from sciml.study._export import maps_tensors as maps_tensors
 from sciml.study._folder import CONFIG as CONFIG
 from sciml.study._folder import RunConfig as RunConfig
 from sciml.study._folder import read_config as read_config
+from sciml.study._ignored import check_training as check_training
+from sciml.study._ignored import read_settings as read_settings
+from sciml.study._ignored import refuse_ignored as refuse_ignored
 from sciml.study._record import RECORD as RECORD
 from sciml.study._record import FindingsEntry as FindingsEntry
 from sciml.study._record import LineageEntry as LineageEntry
@@ -45,16 +49,20 @@ __all__ = [
     "SolverEntry",
     "Study",
     "apply_tool",
+    "check_training",
     "evaluate_run",
     "export_run",
     "load_run",
     "make_discovery_request",
     "make_request",
+    "maps_tensors",
     "open_problem",
     "predict_run",
     "read_config",
     "read_results",
+    "read_settings",
     "read_study",
+    "refuse_ignored",
     "run",
     "run_study",
     "schema",

@@ -79,14 +79,14 @@ def _refuse_strays(path: Path, source: xarray.Dataset, known: Sequence[str]) -> 
         )
 
 
-def _check_units(path: Path, name: str, given: object, expected: str | None) -> None:
-    """Raise DataError for units that are told and are not those expected; numbers are never converted."""
-    if given is None or expected is None:
+def _check_units(path: Path, name: str, units: object, expected: str | None) -> None:
+    """Raise DataError for units that are given and are not those expected; numbers are never converted."""
+    if units is None or expected is None:
         return
-    if _plain(str(given)) != _plain(expected):
+    if _plain(str(units)) != _plain(expected):
         raise DataError(
-            f"{name!r} in {path} has other units than the run was trained with",
-            got=repr(str(given)),
+            f"{name!r} in {path} does not have the units the run was trained with",
+            got=repr(str(units)),
             expected=repr(expected),
             fix="Convert the values, or drop the attribute `units` if it is only misspelt.",
         )
@@ -137,18 +137,18 @@ def out_of_range(problem: Problem, inputs: Parametrised) -> list[UserError]:
 
     Raises: UserError for a value that is not physically possible, which no range would help.
     """
-    found = []
+    errors = []
     for entry, values in zip(problem.parameters, inputs.parameters.float().unbind(1), strict=True):
         fault, fix = "is not physically possible", "Change it."
         if error := _outside(entry, values, entry.possible, fault, fix):
             raise error
-        fault = "lies outside of the range that the run was trained on"
+        fault = "is outside the range the run was trained on"
         fix = (
             "Change it, or allow such values with --extrapolate (extrapolate=True in Python): nothing says how wrong a "
             "prediction is there."
         )
-        found += [_outside(entry, values, (entry.low, entry.high), fault, fix)]
-    return [error for error in found if error]
+        errors += [_outside(entry, values, (entry.low, entry.high), fault, fix)]
+    return [error for error in errors if error]
 
 
 def _outside(

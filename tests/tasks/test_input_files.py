@@ -28,7 +28,9 @@ def answer(trial, source, folder):
 
 
 def test_frames_from_north_to_south_give_the_answer_of_south_to_north(forecaster, frames, tmp_path):
-    usual, turned = (answer(forecaster, part, tmp_path) for part in (frames, frames.isel(y=slice(None, None, -1))))
+    usual, turned = (
+        answer(forecaster, dataset, tmp_path) for dataset in (frames, frames.isel(y=slice(None, None, -1)))
+    )
     xarray.testing.assert_identical(usual, turned)
 
 
@@ -50,16 +52,16 @@ def test_another_step_is_refused_however_small_it_is(forecaster, frames, tmp_pat
     times = factor * 1e-9 * np.arange(frames.sizes["time"])
     path = tmp_path / "frames.nc"
     path.write_bytes(netcdf_bytes(frames.assign_coords(time=("time", times))))
-    with pytest.raises(DataError, match="another distance in time"):
+    with pytest.raises(DataError, match="another time step"):
         forecaster.task.read_inputs(path, bench.problem, fast, None)
 
 
 def test_units_are_those_of_the_problem_or_refused(forecaster, frames, tmp_path):
     grams = frames.assign(a=(frames["a"].dims, 1e3 * frames["a"].values, {"units": "g m-3"}))
-    with pytest.raises(DataError, match=r"'a' in .* has other units .* got 'g m-3'; expected 'kg m-3'"):
+    with pytest.raises(DataError, match=r"'a' in .* does not have the units .* got 'g m-3'; expected 'kg m-3'"):
         answer(forecaster, grams, tmp_path)
     hours = frames.assign_coords(time=("time", frames["time"].values, {"units": "h"}))
-    with pytest.raises(DataError, match=r"'time' in .* has other units"):
+    with pytest.raises(DataError, match=r"'time' in .* does not have the units"):
         answer(forecaster, hours, tmp_path)
     spaced = frames.assign(a=(frames["a"].dims, frames["a"].values, {"units": " kg  m-3 "}))
     xarray.testing.assert_identical(answer(forecaster, spaced, tmp_path), answer(forecaster, frames, tmp_path))

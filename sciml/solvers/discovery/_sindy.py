@@ -65,8 +65,8 @@ class SINDy(HiddenTermModule):
                 continue
             scaled = theta[:, chosen] / norms[chosen]
             largest = np.abs(np.linalg.lstsq(scaled, target, rcond=None)[0]).max()
-            found = stlsq(scaled, target, self.config.threshold * float(largest))
-            self.coefficients[chosen, c] = torch.from_numpy(found / norms[chosen])
+            sparse = stlsq(scaled, target, self.config.threshold * float(largest))
+            self.coefficients[chosen, c] = torch.from_numpy(sparse / norms[chosen])
 
     def _terms_for(self, name: str) -> list[int]:
         """The terms that the hidden part of a field's rate may have."""

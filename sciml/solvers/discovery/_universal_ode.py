@@ -85,7 +85,7 @@ class UniversalODE(HiddenTermModule):
         guesses = torch.tensor(list(problem.rate_equation.unknowns.values()), dtype=torch.float64)
         self.scalars = nn.Parameter(guesses) if len(guesses) else None
         first = [entry.coordinates[:1] for entry in seen]
-        parts = [start_of(problem, k, where) for k, where in enumerate(first)]
+        parts = [start_of(problem, k, point) for k, point in enumerate(first)]
         exact = all(bool((factor == 0).all()) for _, factor in parts)
         start = torch.cat([a if exact else _first(entry) for (a, _), entry in zip(parts, seen, strict=True)])
         self.start = nn.Parameter(start, requires_grad=not exact)
@@ -118,10 +118,10 @@ class UniversalODE(HiddenTermModule):
 
     def at(self, places: Visited) -> Tensor:
         """States at the places, ``point channel``; NaN where time is not a number."""
-        given = places.coordinates[:, 0].double()
-        times, back = torch.unique(given.nan_to_num(float(self.scales.lower[0])), return_inverse=True)
-        found = self.states(times)[places.trajectory, back]
-        return torch.where(given.isnan()[:, None], torch.nan, found)
+        asked = places.coordinates[:, 0].double()
+        times, back = torch.unique(asked.nan_to_num(float(self.scales.lower[0])), return_inverse=True)
+        states = self.states(times)[places.trajectory, back]
+        return torch.where(asked.isnan()[:, None], torch.nan, states)
 
     @torch.no_grad()
     def measure(self, places: Visited) -> Measured:
@@ -156,8 +156,8 @@ class UniversalODE(HiddenTermModule):
 
     def misfit(self, batch: ObservationBatch) -> Tensor:
         """Mean squared scaled misfit."""
-        found = self.at(Visited(batch.trajectory, batch.coordinates))
-        misses = (found - batch.values.nan_to_num(0.0)) / self.scales.field
+        states = self.at(Visited(batch.trajectory, batch.coordinates))
+        misses = (states - batch.values.nan_to_num(0.0)) / self.scales.field
         return misses[batch.values.isfinite()].square().mean()  # a NaN that only is left out still spoils gradients
 
 
