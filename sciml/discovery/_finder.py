@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, no_type_check
 
 import numpy as np
 import torch
@@ -63,6 +63,7 @@ class EquationFinder:
         n_features_in_: number of columns of t, which is one.
     """
 
+    @no_type_check  # at run time, in tests: scikit-learn sets arguments to anything, and only `fit` may complain
     def __init__(
         self,
         known: str = "",
