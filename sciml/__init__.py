@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sciml.api import export as export
     from sciml.api import predict as predict
     from sciml.api import run as run
+    from sciml.api import solve as solve
     from sciml.api import tool as tool
     from sciml.core import errors as errors
 
@@ -23,9 +24,20 @@ __version__ = "0.1.0"
 DEFAULT_PROBLEM = "shallow_water"
 """What ``sciml run`` solves when nothing is named; the only place where the engine knows a problem."""
 
-__all__ = ["DEFAULT_PROBLEM", "__version__", "discover", "errors", "evaluate", "export", "predict", "run", "tool"]
+__all__ = [
+    "DEFAULT_PROBLEM",
+    "__version__",
+    "discover",
+    "errors",
+    "evaluate",
+    "export",
+    "predict",
+    "run",
+    "solve",
+    "tool",
+]
 
-_VERBS = ("run", "discover", "evaluate", "predict", "export", "tool")
+_VERBS = ("run", "discover", "evaluate", "predict", "export", "solve", "tool")
 
 
 def __getattr__(name: str) -> Any:  # Any: a verb or a module; the imports above give their types

@@ -9,9 +9,10 @@ where F_c is a value or derivative on a face, h_c what it must be, and L_c the p
 F_c L_d = δ_cd. It preserves what the axes before it fulfil exactly if conditions agree where faces meet, which a
 `Statement` checks.
 
-What cannot be had so stays for the loss: everything where corners are meant to contradict each other, and a derivative
-on a face whose value is free (Neumann). For that, N itself would have to have no slope there; a network of an even
-coordinate has none, but it has no third derivative either, which only some solutions lack.
+What cannot be had so stays for the loss: everything where corners are meant to contradict each other, what depends on a
+number that is to be found or on the fields themselves (Robin), and a derivative on a face whose value is free
+(Neumann). For that, N itself would have to have no slope there; a network of an even coordinate has none, but it has no
+third derivative either, which only some solutions lack.
 
 Reference: W. J. Gordon, C. A. Hall, Transfinite element methods, Numer. Math. 21 (1973) 109-129 (Boolean sums);
 I. E. Lagaris, A. Likas, D. I. Fotiadis, IEEE Trans. Neural Networks 9 (1998) 987-1000, doi:10.1109/72.712178 (g + φ N).
@@ -84,11 +85,10 @@ def _exact(statement: Statement, field: str) -> list[int]:
     """Numbers of the conditions on a field that can be built in: on each face those of order 0, 1, … without a gap."""
     if statement.singular_corners:
         return []
-    searched = {u.name for u in statement.unknowns}
     by_face = {
         (c.axis, c.side, c.order): i
         for i, c in enumerate(statement.conditions)
-        if c.field == field and not searched & {s.name for s in getattr(c.value, "free_symbols", ())}
+        if c.field == field and not statement.has_unknown(i) and not statement.is_mixed(i)
     }
     built_in = []
     for (axis, side, order), number in by_face.items():

@@ -170,7 +170,9 @@ def _changed(default: Mapping[str, Any], actual: Mapping[str, Any], prefix: str 
     changed: dict[str, Any] = {}
     for key, value in actual.items():
         before = default.get(key)
-        if isinstance(value, Mapping) and isinstance(before, Mapping):
+        if isinstance(value, Mapping) and "file" in value:  # a table that was read from a file is typed as its path
+            changed[f"{prefix}{key}"] = value["file"]
+        elif isinstance(value, Mapping) and isinstance(before, Mapping):
             changed |= _changed(before, value, f"{prefix}{key}.")
         elif value != before and value is not None:
             changed[f"{prefix}{key}"] = value

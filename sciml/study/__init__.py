@@ -21,6 +21,8 @@ from sciml.study._request import make_request as make_request
 from sciml.study._request import open_problem as open_problem
 from sciml.study._run import Run as Run
 from sciml.study._run import run as run
+from sciml.study._solve import Solved as Solved
+from sciml.study._solve import solve as solve
 from sciml.study._study import Claim as Claim
 from sciml.study._study import Study as Study
 from sciml.study._study import read_results as read_results
@@ -46,6 +48,7 @@ __all__ = [
     "Run",
     "RunConfig",
     "RunRequest",
+    "Solved",
     "SolverEntry",
     "Study",
     "apply_tool",
@@ -66,4 +69,5 @@ __all__ = [
     "run",
     "run_study",
     "schema",
+    "solve",
 ]

@@ -83,13 +83,18 @@ def _check_units(path: Path, name: str, units: object, expected: str | None) -> 
     """Raise DataError for units that are given and are not those expected; numbers are never converted."""
     if units is None or expected is None:
         return
-    if _plain(str(units)) != _plain(expected):
+    if not same_units(str(units), expected):
         raise DataError(
             f"{name!r} in {path} does not have the units the run was trained with",
             got=repr(str(units)),
             expected=repr(expected),
             fix="Convert the values, or drop the attribute `units` if it is only misspelt.",
         )
+
+
+def same_units(one: str, other: str) -> bool:
+    """Whether two units are the same but for differences that mean nothing."""
+    return _plain(one) == _plain(other)
 
 
 def _plain(units: str) -> str:
