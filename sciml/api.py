@@ -12,7 +12,7 @@ from sciml.core import registry
 from sciml.core.errors import UnknownNameError, UserError
 from sciml.core.progress import Progress
 from sciml.core.statement import Statement
-from sciml.discovery import TableData, parse_values, read_table
+from sciml.discovery import HiddenPrior, TableData, TableLayout, parse_values, read_table
 from sciml.report import write_run
 from sciml.study import (
     Examined,
@@ -59,6 +59,9 @@ def discover(
     data: str | Path | None = None,
     known: str = "",
     values: Sequence[str] = (),
+    layout: TableLayout | None = None,
+    prior: HiddenPrior | None = None,
+    noise: str = "",
     engine: str = "operon",
     members: int | None = None,
     anyway: bool = False,
@@ -70,8 +73,10 @@ def discover(
 
     Arguments:
         problem: a registered problem with a hidden term, or the path of a problem folder.
-        data, known, values: instead of it, a CSV file, the known part of its equations as text, and values of scalars
-            in that (``a=1.3``).
+        data, known, values: instead of it, a table (text, Excel, Parquet), the known part of its equations as text, and
+            values of scalars in that (``a=1.3``).
+        layout, prior, noise: of the table: what is not recognised in the file; inputs, complete equations and what the
+            hidden part may be made of; standard deviations (``2%``, ``x=0.1, y=0.2``).
         engine: what looks for formulas: operon, sparse or pysr.
         members: independent fits that must agree, for a solver that has them; None for the recipe's.
         anyway: look for formulas even where the data do not determine them.
@@ -85,10 +90,17 @@ def discover(
     Raises: UserError for a table that is not in order, an engine that cannot run here, and as `sciml.study.run`.
     """
     if data is not None and problem is None:
-        subject = read_table(Path(data), known, parse_values(values)).source
+        read = read_table(Path(data), known, parse_values(values), layout=layout, prior=prior, noise=noise)
+        subject = read.source
+        if progress is not None:
+            for note in subject.notes:
+                progress.log(f"{subject.title}: {note}")
     elif problem is not None and data is None:
         if known or values:
             raise UserError("the known part of a registered problem is its own", fix="Leave out --known and --value.")
+        if noise or layout not in (None, TableLayout()) or prior not in (None, HiddenPrior()):
+            raise UserError("options of a table need a table", fix="Give --data; how formulas of a registered problem "
+                            "are looked for is set with --set task.naming.search={operators=[...]}.")  # fmt: skip
         subject = problem
     else:
         raise UserError(

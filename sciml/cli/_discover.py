@@ -17,9 +17,24 @@ if TYPE_CHECKING:
 @app.command()
 def discover(
     problem: str = typer.Argument("", help="A problem with a hidden term, see `sciml list`; or give --data."),
-    data: Path | None = typer.Option(None, help="CSV file: a column t, columns of values, perhaps one `trajectory`."),
+    data: Path | None = typer.Option(
+        None, help="A table (text, .xlsx, .parquet): a column t, columns of values, perhaps one `trajectory`."
+    ),
     known: str = typer.Option("", help="What is known of the equations of --data: \"x' = 1.3*x; y' = -d*y\"."),
     value: list[str] = typer.Option([], help="Value of a scalar in --known, for example a=1.3; repeatable."),
+    time: str = typer.Option("", help='The column of times of --data, perhaps with units: "Date [h]".'),
+    trajectory: str = typer.Option("", help="The column of --data that tells trajectories apart."),
+    names: str = typer.Option("", help="Names of the columns of --data, if it has no header: t,x,y."),
+    decimal: str = typer.Option("", help="The decimal mark of --data, if it is not clear: . or ,"),
+    space: str = typer.Option("", help="Columns of --data that are axes in space, of one letter each: x,y."),
+    sheet: str = typer.Option("", help="The sheet of --data, if it is a workbook."),
+    inputs: str = typer.Option("", help="Columns that have no equation and drive the others: u,T."),
+    complete: str = typer.Option("", help="Rates whose equation is known exactly: \"a'; b'\"."),
+    hidden: str = typer.Option("", help='Where the hidden part may be, and of what: "v: v; w: v, w".'),
+    own: str = typer.Option("", help="Unknown scalars of --known with a value per trajectory: a,b."),
+    operators: str = typer.Option("", help="What formulas may be made of: add,mul,div,exp."),
+    library: str = typer.Option("", help='Candidate terms: "1, x, x*y, exp(-1/T)".'),
+    noise: str = typer.Option("", help="Standard deviation of the values: 0.1, 2%, or x=0.1, y=2%."),
     solver: str = typer.Option("upinn", "--solver", "-s", help="What measures the hidden term."),
     engine: str = typer.Option("operon", "--engine", "-e", help="What looks for formulas: operon, sparse or pysr."),
     seeds: int = typer.Option(0, min=0, help="Independent fits that must agree; 0 for the recipe's."),
@@ -42,12 +57,25 @@ def discover(
     """
     from sciml import api
     from sciml.core.progress import make_progress
+    from sciml.discovery import TableLayout, parse_prior, split_list
 
     finished = api.discover(
         problem or None,
         data=data,
         known=known,
         values=value,
+        layout=TableLayout(
+            time=time,
+            trajectory=trajectory,
+            names=split_list(names),
+            decimal=decimal,
+            space=split_list(space),
+            sheet=sheet,
+        ),
+        prior=parse_prior(
+            inputs=inputs, complete=complete, hidden=hidden, operators=operators, library=library, own=own
+        ),
+        noise=noise,
         solver=solver,
         engine=engine,
         members=seeds or None,

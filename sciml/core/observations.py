@@ -3,9 +3,10 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from sciml.core.clock import Clock
@@ -18,13 +19,48 @@ class Observations:
 
     Arguments:
         coordinates: of the observed points, time first, then space.
-        values: what was seen there, one column per field.
-        sigma: standard deviation of the noise per field; zero where there is none, None if nobody knows.
+        values: what was seen there, one column per field; NaN where a field was not seen.
+        sigma: standard deviation of the noise per field, or per field at every point; zero where there is none, None if
+            nobody knows.
     """
 
     coordinates: Float[Tensor, "point dim"]
     values: Float[Tensor, "point channel"]
-    sigma: Float[Tensor, " channel"] | None = None
+    sigma: Float[Tensor, " channel"] | Float[Tensor, "point channel"] | None = None
+
+    @property
+    def seen(self) -> Bool[Tensor, "point channel"]:
+        """Where there is a value."""
+        return self.values.isfinite()
+
+    @property
+    def largest(self) -> Float[Tensor, " channel"]:
+        """Largest magnitude of each field."""
+        return self.values.nan_to_num(0.0).abs().amax(0)
+
+    @property
+    def magnitude(self) -> Float[Tensor, " channel"]:
+        """Mean magnitude of each field where it was seen."""
+        return self.values.abs().nanmean(0)
+
+    @property
+    def typical_sigma(self) -> Float[Tensor, " channel"] | None:
+        """The noise per field, root mean square over the points; None if nobody knows."""
+        if self.sigma is None or self.sigma.ndim == 1:
+            return self.sigma
+        return self.sigma.square().nanmean(0).sqrt()
+
+
+class Levels(NamedTuple):
+    """Where fields lie and how far they vary: temperatures in kelvin lie at 300 and vary by ten.
+
+    Fields:
+        offset: what carries no information; errors are measured on values without it.
+        scale: the unit in which they are.
+    """
+
+    offset: Float[Tensor, " channel"]
+    scale: Float[Tensor, " channel"]
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,7 @@ class RateEquation:
     Arguments:
         statement: first order in time, each rate alone in one equation; its hidden terms are marked.
         hidden_inputs: the columns that the hidden part may depend on; empty for all of them.
+        drivers: the last fields of the statement, which drive the others: columns whose rates are nobody's business.
 
     Attributes:
         statement: the same.
@@ -47,13 +48,16 @@ class RateEquation:
     Raises: UserError for a statement that is not of this form.
     """
 
-    def __init__(self, statement: Statement, hidden_inputs: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, statement: Statement, hidden_inputs: tuple[str, ...] = (), drivers: tuple[str, ...] = ()
+    ) -> None:
         import sympy
 
         self.statement = statement
         order = time_first(statement.domain)
         self._axes = tuple(statement.domain.axes[i] for i in order)
-        parts = [_parts(statement, field) for field in statement.fields]
+        self.fields = statement.fields[: len(statement.fields) - len(drivers)]
+        parts = [_parts(statement, field) for field in self.fields]
         derived = {pair for pair in statement.needs if pair[1] not in ("", statement.domain.time)}
         derived |= {self._pair(name) for name in hidden_inputs if name not in statement.fields}
         pairs = [(field, "") for field in statement.fields]
@@ -82,7 +86,7 @@ class RateEquation:
     @property
     def field_columns(self) -> list[int]:
         """The inputs that are the fields themselves."""
-        return list(range(len(self.statement.fields)))
+        return list(range(len(self.fields)))
 
     @property
     def hidden_columns(self) -> list[int]:
@@ -124,11 +128,17 @@ class RateEquation:
         """Coordinates ``(t, *space)`` as the statement's domain has its axes."""
         return coordinates[:, [self.axes.index(name) for name in self.statement.names]]
 
-    def table(self, states: Float[Tensor, "batch channel *space"]) -> Float[Tensor, "batch *space input"]:
+    def table(
+        self, states: Float[Tensor, "batch channel *space"], drivers: Float[Tensor, "batch driver"] | None = None
+    ) -> Float[Tensor, "batch *space input"]:
         """The inputs at given states: derivative columns by Fourier series along periodic axes, else by differences.
 
-        States are given at the points of a regular grid, without those on walls (see `HeldOut`).
+        States are given at the points of a regular grid, without those on walls (see `HeldOut`); drivers are the same
+        everywhere in space.
         """
+        if drivers is not None and drivers.shape[1]:
+            everywhere = drivers.view(*drivers.shape, *(1 for _ in states.shape[2:]))
+            states = torch.cat([states, everywhere.expand(-1, -1, *states.shape[2:])], dim=1)
         return torch.stack([self._derivative(states, column) for column in self.columns], dim=-1)
 
     def rates(
@@ -137,9 +147,10 @@ class RateEquation:
         states: Float[Tensor, "batch channel *space"],
         hidden: Callable[[Float[Tensor, "point input"]], Float[Tensor, "point channel"]],
         scalars: Mapping[str, Float[Tensor, " batch"]],
+        drivers: Float[Tensor, "batch driver"] | None = None,
     ) -> Float[Tensor, "batch channel *space"]:
         """d(states)/dt with some function of the inputs for the hidden part."""
-        inputs = self.table(states)
+        inputs = self.table(states, drivers)
         flat = inputs.flatten(0, -2)
         points = len(flat) // len(states)
         each = {name: value.repeat_interleave(points) for name, value in scalars.items()}

@@ -13,11 +13,17 @@ _DTYPES = {str(kind).removeprefix("torch."): kind for kind in (torch.float32, to
 
 
 def encode(values: Tensor) -> dict[str, Any]:  # Any: JSON
-    """Plain data for a tensor. A float32 is written as the double it equals, so that nothing is lost."""
+    """Plain data for a tensor; NaN, which JSON has not, is None.
+
+    A float32 is written as the double it equals, so that nothing is lost.
+    """
     kind = str(values.dtype).removeprefix("torch.")
     if kind not in _DTYPES:
         raise TypeError(f"a tensor of {values.dtype} has no JSON form here; use one of {', '.join(_DTYPES)}")
-    return {"dtype": kind, "shape": list(values.shape), "values": values.detach().cpu().flatten().tolist()}
+    numbers = values.detach().cpu().flatten().tolist()
+    if values.is_floating_point() and bool(values.isnan().any()):
+        numbers = [None if number != number else number for number in numbers]
+    return {"dtype": kind, "shape": list(values.shape), "values": numbers}
 
 
 def decode(content: object) -> Tensor:
@@ -30,6 +36,8 @@ def decode(content: object) -> Tensor:
     whole = isinstance(shape, list) and all(type(size) is int and size >= 0 for size in shape)
     if kind not in _DTYPES or not whole or not isinstance(values, list) or len(values) != math.prod(shape):
         raise ValueError("dtype, shape and values of a tensor do not agree")
+    if kind.startswith("float"):
+        values = [math.nan if value is None else value for value in values]
     if not all(type(value) in (int, float, bool) for value in values):
         raise ValueError("the values of a tensor must be numbers")
     return torch.tensor(values, dtype=_DTYPES[kind]).view(shape)

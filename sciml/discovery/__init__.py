@@ -18,6 +18,7 @@ from sciml.discovery._engines import engines as engines
 from sciml.discovery._equivalence import Match as Match
 from sciml.discovery._equivalence import compare as compare
 from sciml.discovery._finder import EquationFinder as EquationFinder
+from sciml.discovery._frames import ArrayError as ArrayError
 from sciml.discovery._front import Entry as Entry
 from sciml.discovery._front import SymbolicFront as SymbolicFront
 from sciml.discovery._front import format_expr as format_expr
@@ -40,23 +41,34 @@ from sciml.discovery._parse import parse_formula as parse_formula
 from sciml.discovery._postprocess import Candidate as Candidate
 from sciml.discovery._postprocess import alike as alike
 from sciml.discovery._postprocess import process as process
+from sciml.discovery._prior import HiddenPrior as HiddenPrior
+from sciml.discovery._prior import parse_prior as parse_prior
+from sciml.discovery._prior import split_list as split_list
+from sciml.discovery._read_table import TableLayout as TableLayout
 from sciml.discovery._read_table import parse_values as parse_values
 from sciml.discovery._read_table import read_table as read_table
 from sciml.discovery._simulate import forecast as forecast
 from sciml.discovery._simulate import method_for as method_for
+from sciml.discovery._simulate import relative_error as relative_error
 from sciml.discovery._simulate import start_of as start_of
+from sciml.discovery._smooth import FEWEST as FEWEST_FOR_SPLINES
+from sciml.discovery._smooth import curves_of as curves_of
+from sciml.discovery._smooth import measure_by_splines as measure_by_splines
+from sciml.discovery._smooth import smoothing_spline as smoothing_spline
 from sciml.discovery._sparse import SparseEngine as SparseEngine
 from sciml.discovery._sparse import stlsq as stlsq
 from sciml.discovery._spec import SearchSpec as SearchSpec
 from sciml.discovery._spec import SymbolicProblem as SymbolicProblem
 from sciml.discovery._steps import Steps as Steps
 from sciml.discovery._table import TableData as TableData
-from sciml.discovery._table import TableProblem as TableProblem
+from sciml.discovery._table_problem import TableProblem as TableProblem
 from sciml.discovery._tree import evaluate as evaluate
 from sciml.discovery._tree import from_tree as from_tree
 from sciml.discovery._tree import to_tree as to_tree
 
 __all__ = [
+    "FEWEST_FOR_SPLINES",
+    "ArrayError",
     "Candidate",
     "Component",
     "Constant",
@@ -64,6 +76,7 @@ __all__ = [
     "Entry",
     "EquationFinder",
     "FormulaError",
+    "HiddenPrior",
     "Identifiability",
     "Match",
     "MeasuredTerm",
@@ -76,6 +89,7 @@ __all__ = [
     "SymbolicFront",
     "SymbolicProblem",
     "TableData",
+    "TableLayout",
     "TableProblem",
     "Trial",
     "UnitsVerdict",
@@ -83,6 +97,7 @@ __all__ = [
     "check_units",
     "compare",
     "confirm",
+    "curves_of",
     "dimension",
     "engine",
     "engines",
@@ -94,17 +109,22 @@ __all__ = [
     "from_tree",
     "full_equations",
     "identify",
+    "measure_by_splines",
     "method_for",
     "name_term",
     "parse_equations",
     "parse_formula",
+    "parse_prior",
     "parse_values",
     "pi_groups",
     "process",
     "read_table",
+    "relative_error",
     "require_engine",
     "rounded",
+    "smoothing_spline",
     "spline_weights",
+    "split_list",
     "start_of",
     "stlsq",
     "to_callable",

@@ -24,13 +24,18 @@ from sciml import ode
 from sciml.core.capabilities import HasHiddenTerm, Observations
 from sciml.discovery._front import EVIDENCE
 from sciml.discovery._postprocess import complexity
-from sciml.discovery._simulate import method_for, start_of
+from sciml.discovery._simulate import method_for, rescaled, scaled, start_of, unscaled
+from sciml.discovery._table_problem import TableProblem
 from sciml.discovery._tree import evaluate
 
 CANDIDATES = 3
 """The favourite of a component and the simpler formulas that are tried beside it."""
 MAX_STEPS = 1000
 """Of a simulation; candidates that need more are on their way to infinity."""
+_RTOL, _ATOL = 1e-5, 1e-7  # of the integration
+_EXACT = (
+    _RTOL / 0.01
+) ** 2  # misfit, in units of a hundredth of the magnitude, below which it is the integration's own
 _WORST = 1e3  # standard deviations that a simulation counts at most, also where it broke down
 
 
@@ -93,7 +98,7 @@ def confirm(
         alphabet: symbols a formula can be made of.
         scalars: first values of the unknowns of the known part, which are fitted too; None for the problem's guesses.
     """
-    scalars = problem.rate_equation.unknowns | dict(scalars or {})
+    scalars = first_scalars(problem, len(seen)) | dict(scalars or {})
     chosen = [entries[0] for entries in options]
     best = _fit(problem, seen, starts, chosen, alphabet, scalars)
     for index, entries in enumerate(options):
@@ -134,49 +139,88 @@ def simulate(
     Arguments:
         problem, seen, starts: as for `confirm`.
         formulas: with the symbols `_c0`, `_c1`, … for their constants.
-        constants: values of those and, after them, of the problem's unknown scalars, one row per variant.
+        constants: values of those and, after them, of `first_scalars`, one row per variant.
     """
-    space, variants = starts.ndim - 2, len(constants)
+    space, variants, levels = starts.ndim - 2, len(constants), problem.levels
+    starts = scaled(levels, starts)
+    largest = max(
+        float(starts.abs().max()), *(float(scaled(levels, e.values).nan_to_num(0.0).abs().max()) for e in seen)
+    )
     grids = [torch.unique(entry.coordinates[:, 0], return_inverse=True) for entry in seen]
     together = all(torch.equal(grid, grids[0][0]) for grid, _ in grids)
-    groups = [list(range(len(seen)))] if together else [[k] for k in range(len(seen))]
+    alike = not space and len({method_for(grid) for grid, _ in grids}) == 1
+    groups = [list(range(len(seen)))] if together or alike else [[k] for k in range(len(seen))]
     answers: dict[int, Tensor] = {}
     for group in groups:
         times = grids[group[0]][0]
         begin = times.new_zeros(1) if space else times[:1]
         asked = torch.cat([begin, times[times > begin]])
+        when = asked if together or space else _stacked([grids[k][0] for k in group]).repeat_interleave(variants, 0)
         first = starts[group].repeat_interleave(variants, 0)
         with torch.no_grad():
+            which = torch.tensor(group).repeat_interleave(variants)
             solved = ode.solve(
-                _rate_of(problem, formulas, space, float(starts.abs().max())), first, asked,
-                args=(constants.repeat(len(group), 1),), rtol=1e-5, atol=1e-7, method=method_for(asked),
+                _rate_of(problem, formulas, largest, len(seen)), first, when,
+                args=(constants.repeat(len(group), 1), which), rtol=_RTOL, atol=_ATOL, method=method_for(asked),
                 max_steps=MAX_STEPS,
             )  # fmt: skip
-        states = solved.states[:, 1:] if len(asked) > len(times) else solved.states
+        found = unscaled(levels, solved.states.flatten(0, 1)).view_as(solved.states)
+        states = found[:, 1:] if len(asked) > len(times) else found
         for place, k in enumerate(group):
             own, rows = states[place * variants : (place + 1) * variants], grids[k][1]
             answers[k] = _between(problem, own, rows, seen[k].coordinates[:, 1:]) if space else own[:, rows]
     return [answers[k] for k in range(len(seen))]
 
 
-def _rate_of(problem: HasHiddenTerm, formulas: Sequence[sp.Expr], space: int, largest: float) -> Callable[..., Tensor]:
-    equation = problem.rate_equation
-    which = dict(zip(equation.hidden_inputs, equation.hidden_columns, strict=True))
+def _stacked(grids: Sequence[Tensor]) -> Float[Tensor, "trajectory time"]:
+    """Times of several trajectories as rows, short ones filled up just beyond their ends."""
+    most = max(map(len, grids))
+    beyond = torch.arange(1, most + 1).double()
+    tiny = [1e-6 * (grid[-1] - grid[0]) / most for grid in grids]
+    return torch.stack([
+        torch.cat([grid, grid[-1] + step * beyond[: most - len(grid)]])
+        for grid, step in zip(grids, tiny, strict=True)
+    ])  # fmt: skip
 
-    def rate(time: Tensor, state: Tensor, constants: Tensor) -> Tensor:
-        count = constants.shape[1] - len(equation.unknowns)
+
+def _rate_of(
+    problem: HasHiddenTerm, formulas: Sequence[sp.Expr], largest: float, trajectories: int
+) -> Callable[..., Tensor]:
+    equation, levels = problem.rate_equation, problem.levels
+    columns = dict(zip(equation.hidden_inputs, equation.hidden_columns, strict=True))
+    keys = list(first_scalars(problem, trajectories))
+
+    def rate(time: Tensor, state: Tensor, constants: Tensor, which: Tensor) -> Tensor:
+        count = constants.shape[1] - len(keys)
 
         def hidden(inputs: Tensor) -> Tensor:
             each = constants.repeat_interleave(len(inputs) // len(constants), 0)
-            values = {name: inputs[:, column] for name, column in which.items()}
+            values = {name: inputs[:, column] for name, column in columns.items()}
             values |= {f"_c{i}": each[:, i] for i in range(count)}
             return torch.stack([evaluate(expr, values, inputs[:, 0]) for expr in formulas], dim=1)
 
-        scalars = {name: constants[:, count + i] for i, name in enumerate(equation.unknowns)}
-        rates = equation.rates(time, state, hidden, scalars)
-        return torch.where(state.abs() < 1e3 * largest, rates, torch.nan)
+        scalars = scalars_at(dict(zip(keys, constants[:, count:].unbind(1), strict=True)), which)
+        driven = problem.drivers_at(which, time.expand(len(state)))
+        rates = equation.rates(time, unscaled(levels, state), hidden, scalars, driven)
+        return torch.where(state.abs() < 1e3 * largest, rescaled(levels, rates), torch.nan)
 
     return rate
+
+
+def first_scalars(problem: HasHiddenTerm, trajectories: int) -> dict[str, float]:
+    """First values of the known part's unknown scalars; ``a[1]``, ``a[2]``, … where each trajectory has its own."""
+    own = problem.own if isinstance(problem, TableProblem) else {}
+    found = {name: value for name, value in problem.rate_equation.unknowns.items() if name not in own}
+    return found | {f"{name}[{k + 1}]": values[k] for name, values in own.items() for k in range(trajectories)}
+
+
+def scalars_at(scalars: Mapping[str, Tensor], which: Tensor) -> dict[str, Tensor]:
+    """Scalars by plain name at rows of trajectories `which`, from those of `first_scalars`, one value per row."""
+    found = {name: value for name, value in scalars.items() if not name.endswith("]")}
+    for name in dict.fromkeys(key.partition("[")[0] for key in scalars if key.endswith("]")):
+        each = torch.stack([value for key, value in scalars.items() if key.startswith(f"{name}[")], dim=1)
+        found[name] = each.gather(1, which[:, None])[:, 0]
+    return found
 
 
 def exact_starts(problem: HasHiddenTerm, seen: Sequence[Observations], fitted: Tensor) -> Tensor:
@@ -235,11 +279,11 @@ def _fit(
     for expr, part in zip(formulas, parts, strict=True):
         shapes.append(expr.xreplace({old: sp.Symbol(f"_c{count + i}") for i, old in enumerate(part)}))
         count += len(part)
-    scales = [_scale(entry) for entry in seen]
+    scales = [_scale(entry, problem.levels.offset) for entry in seen]
 
     def fault(numbers: np.ndarray) -> np.ndarray:
         found = simulate(problem, seen, starts, shapes, torch.from_numpy(np.atleast_2d(numbers)))
-        parts = [((f - e.values) / s).flatten(1) for f, e, s in zip(found, seen, scales, strict=True)]
+        parts = [((f - e.values) / s)[:, e.seen] for f, e, s in zip(found, seen, scales, strict=True)]
         return torch.cat(parts, 1).nan_to_num(_WORST, _WORST, -_WORST).clamp(-_WORST, _WORST).numpy()
 
     start = np.array([*(float(value) for part in parts for value in part), *scalars.values()])
@@ -259,8 +303,8 @@ def _fit(
         numbers, residual, jacobian = start, fault(start)[0], np.zeros((1, 0))
     rows, misfit = len(residual), float(np.mean(residual**2))
     known = all(entry.sigma is not None and bool((entry.sigma > 0).all()) for entry in seen)
-    price = rows * misfit / 2 if known else rows / 2 * np.log(max(misfit, 1e-12))
-    precision = jacobian.T @ jacobian / (max(misfit, 1.0) if known else max(misfit, 1e-12))
+    price = rows * misfit / 2 if known else rows / 2 * np.log(max(misfit, _EXACT))
+    precision = jacobian.T @ jacobian / (max(misfit, 1.0) if known else max(misfit, _EXACT))
     told = _told(numbers, precision)
     final = {sp.Symbol(f"_c{i}"): sp.Float(float(value)) for i, value in enumerate(numbers[:count])}
     found = tuple(shape.xreplace(final) for shape in shapes)
@@ -299,9 +343,9 @@ def _nice(value: float, width: float) -> float | None:
     return next((number for number in rounded if abs(number - value) <= width), None)
 
 
-def _scale(entry: Observations) -> Tensor:
+def _scale(entry: Observations, offset: Tensor) -> Tensor:
     """The noise, or where that is not known a hundredth of the mean magnitude."""
-    usual = 0.01 * entry.values.abs().mean(0)
+    usual = 0.01 * (entry.values - offset).abs().nanmean(0)
     if entry.sigma is None:
         return usual
     return torch.where(entry.sigma > 0, entry.sigma, usual)

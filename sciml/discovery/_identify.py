@@ -5,10 +5,12 @@ smooth function of time: many formulas agree there and nowhere else. On several 
 in space, the candidate terms' columns Θ on the visited states tell: their rank, and which of them run parallel.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import sympy as sp
 from jaxtyping import Float
 
 from sciml.discovery._parse import parse_formula
@@ -61,6 +63,10 @@ def identify(
 ) -> Identifiability:  # fmt: skip
     """Look at the candidate terms on visited states.
 
+    Terms that are all monomials below some degrees span the same functions whatever the zero and the unit of their
+    inputs, so they are looked at on centred and scaled inputs: the verdict is the same in °C and in K. Other terms are
+    taken as they are.
+
     Arguments:
         inputs: hidden inputs at visited places, one column per name.
         names: of the hidden inputs.
@@ -71,14 +77,16 @@ def identify(
         notes: to be kept.
     """
     terms = tuple(parse_formula(term, names) for term in library)
+    constant = [
+        name for name, column in zip(names, inputs.T, strict=True) if np.ptp(column) <= 1e-9 * np.abs(column).max()
+    ]
+    if _is_closed(terms, names):
+        inputs = (inputs - inputs.mean(0)) / np.where(inputs.std(0) > 0, inputs.std(0), 1.0)
     theta = library_values(terms, inputs, names)
     norms = np.linalg.norm(theta, axis=0)
     singular = np.linalg.svd(theta / np.where(norms > 0, norms, 1.0), compute_uv=False)
     rank = int((singular > max(NEGLIGIBLE, noise / 10) * singular[0]).sum())
     pairs = _collinear(theta, library)
-    constant = [
-        name for name, column in zip(names, inputs.T, strict=True) if np.ptp(column) <= 1e-9 * np.abs(column).max()
-    ]
     reasons = []
     if curves < 2 and len(names) > 1 and not space:
         reasons.append(
@@ -94,6 +102,21 @@ def identify(
         reasons.append(f"{', '.join(constant)} never changes")
     condition = float(singular[0] / singular[-1]) if singular[-1] > 0 else float("inf")
     return Identifiability(not reasons, tuple(reasons), library, rank, condition, pairs, curves, notes)
+
+
+def _is_closed(terms: Sequence[sp.Expr], names: Sequence[str]) -> bool:
+    """Whether the terms are monomials and hold every divisor of each of them."""
+    symbols = [sp.Symbol(name) for name in names]
+    powers = set()
+    for term in terms:
+        poly = term.as_poly(*symbols) if term.is_polynomial(*symbols) else None
+        if poly is None or len(poly.monoms()) != 1:
+            return False
+        powers.add(tuple(poly.monoms()[0]))
+    return all(
+        (*power[:i], power[i] - 1, *power[i + 1 :]) in powers
+        for power in powers for i in range(len(names)) if power[i]
+    )  # fmt: skip
 
 
 def _collinear(theta: np.ndarray, library: tuple[str, ...]) -> tuple[tuple[str, str, float], ...]:

@@ -18,17 +18,19 @@ from torch import Tensor
 
 from sciml.core.capabilities import HasHiddenTerm, Observations
 from sciml.core.config import Config
+from sciml.discovery._algebra import symbol_names
 from sciml.discovery._complete import try_formulas
-from sciml.discovery._confirm import CANDIDATES, Confirmed, confirm, exact_starts
+from sciml.discovery._confirm import CANDIDATES, Confirmed, confirm, exact_starts, first_scalars, scalars_at
 from sciml.discovery._dimensions import UnitsVerdict, check_units
 from sciml.discovery._engines import engine as find_engine
 from sciml.discovery._equivalence import Match, compare
-from sciml.discovery._front import SymbolicFront
-from sciml.discovery._identify import identify
+from sciml.discovery._front import Entry, SymbolicFront
+from sciml.discovery._identify import Identifiability, identify
 from sciml.discovery._named import Component, MeasuredTerm, Named
+from sciml.discovery._parse import parse_formula
 from sciml.discovery._spec import SearchSpec, SymbolicProblem
 from sciml.discovery._steps import Steps
-from sciml.discovery._table import TableProblem
+from sciml.discovery._table_problem import TableProblem
 
 HOPELESS = 50.0
 """Nat of description length beyond which a competitor of the favourite is not tried on the observations."""
@@ -72,12 +74,10 @@ def name_term(
 
     Raises: EngineUnavailable for an engine that cannot run here, UserError for a bad table.
     """
-    equation, inputs = problem.rate_equation, measured.inputs[:, problem.rate_equation.hidden_columns].numpy()
-    numbers = dict(equation.unknowns if scalars is None else scalars)
-    report = identify(
-        inputs, equation.hidden_inputs, problem.hidden.library, curves=len(seen), space=len(problem.boundary),
-        noise=_noise(seen), notes=_notes(problem),
-    )  # fmt: skip
+    inputs = measured.inputs[:, problem.rate_equation.hidden_columns].numpy()
+    first = first_scalars(problem, len(seen))
+    numbers = first | {name: value for name, value in (scalars or {}).items() if name in first}
+    report = _report(problem, seen, inputs)
     log(report.words())
     if not report.identifiable and not config.anyway:
         return Named(report, scalars=numbers)
@@ -86,9 +86,14 @@ def name_term(
     observations = sum(len(entry.values) for entry in seen)
     components = tuple(
         _name(problem, index, inputs, measured, observations, search, config.engine, steps)
-        for index in range(len(problem.fields))
+        if is_hidden
+        else _nothing(problem, index, search)
+        for index, is_hidden in enumerate(problem.is_hidden.tolist())
     )
     seconds = {"search": time.perf_counter() - started}
+    if problem.boundary and problem.held_out() is None:
+        log("there is no grid to solve the equation on, so the observations do not decide between formulas")
+        return Named(report, components, None, numbers, {}, seconds)
     started = time.perf_counter()
     firsts = torch.stack([measured.inputs[measured.trajectory == k][0] for k in range(len(seen))])
     components, decided = _confirmed(problem, seen, firsts, components, inputs, measured, search, numbers)
@@ -103,6 +108,26 @@ def require_engine(key: str) -> None:
     machine = find_engine(key)
     if not machine.available().ok:
         machine.fit(SymbolicProblem(np.ones((8, 1)), np.arange(8.0), ("x",)))
+
+
+def _report(problem: HasHiddenTerm, seen: Sequence[Observations], inputs: np.ndarray) -> Identifiability:
+    """Whether the candidate terms can be told apart: of all inputs, or of those of each field that has fewer."""
+    names = problem.rate_equation.hidden_inputs
+    notes, noise, space = _notes(problem), _noise(problem, seen), len(problem.boundary)
+    groups = dict.fromkeys(_inputs_of(problem, f.name) for f in problem.fields if f.name not in problem.hidden.complete)
+    reports = []
+    for group in groups:
+        columns = [names.index(name) for name in group]
+        library = tuple(term for term in problem.hidden.library if symbol_names(parse_formula(term)) <= set(group))
+        reports.append(identify(inputs[:, columns], group, library or group, curves=len(seen), space=space, noise=noise,
+                                notes=notes))  # fmt: skip
+    return next((report for report in reports if not report.identifiable), reports[0])
+
+
+def _inputs_of(problem: HasHiddenTerm, name: str) -> tuple[str, ...]:
+    """The columns that the hidden part of a field's rate may depend on."""
+    allowed = problem.hidden.inputs_of.get(name, problem.rate_equation.hidden_inputs)
+    return tuple(entry for entry in problem.rate_equation.hidden_inputs if entry in allowed)
 
 
 def _usual_search(problem: HasHiddenTerm, engine: str) -> SearchSpec:
@@ -122,8 +147,13 @@ def _name(
     if table.spread is not None and size > 0:
         spread = table.spread[:, index].numpy()
         sigma = np.sqrt((spread**2 + np.mean(spread**2)) / 2 + (LEAST_ERROR * size) ** 2)
-    asked = SymbolicProblem(inputs, target, problem.rate_equation.hidden_inputs, sigma=sigma, effective=observations)
-    name = problem.fields[index].name
+    name, every = problem.fields[index].name, problem.rate_equation.hidden_inputs
+    chosen = _inputs_of(problem, name)
+    if len(chosen) < len(every):
+        library = tuple(term for term in search.library if symbol_names(parse_formula(term)) <= set(chosen))
+        search = search.model_copy(update={"library": library})
+    columns = [every.index(entry) for entry in chosen]
+    asked = SymbolicProblem(inputs[:, columns], target, chosen, sigma=sigma, effective=observations)
 
     def find() -> SymbolicFront:
         return find_engine(engine).fit(asked, search)
@@ -135,6 +165,13 @@ def _name(
     return Component(name, front, expr, error, match)
 
 
+def _nothing(problem: HasHiddenTerm, index: int, search: SearchSpec) -> Component:
+    """The hidden part of an equation that is complete: none."""
+    names = problem.rate_equation.hidden_inputs
+    zero = Entry(sp.Integer(0), 1, 0.0, 0.0, 0, 0.0, 0.0, "none", search.seeds[0], "0")
+    return Component(problem.fields[index].name, SymbolicFront(names, (zero,)), zero.expr, None, None)
+
+
 def _confirmed(
     problem: HasHiddenTerm, seen: Sequence[Observations], firsts: Tensor, components: tuple[Component, ...],
     inputs: np.ndarray, table: MeasuredTerm, search: SearchSpec, scalars: dict[str, float],
@@ -143,10 +180,11 @@ def _confirmed(
     columns = problem.rate_equation.field_columns
     starts = exact_starts(problem, seen, firsts[:, columns])
     options = [_leading(component.front) for component in components]
-    given = {name: table.inputs.new_full((len(inputs),), value) for name, value in scalars.items()}
+    values = {name: table.inputs.new_full((len(inputs),), value) for name, value in scalars.items()}
+    given = scalars_at(values, table.trajectory)
     told = problem.rate_equation.known(table.inputs.new_zeros(len(inputs)), table.inputs, given)
     for formulas, hidden, known in zip(options, table.hidden.unbind(1), told.unbind(1), strict=True):
-        if hidden.norm() < NOTHING * known.norm():
+        if hidden.norm() < NOTHING * known.norm() and sp.Integer(0) not in formulas:
             formulas.append(sp.Integer(0))
     alphabet = len(problem.rate_equation.hidden_inputs) + len(search.operators) + 1
     decided = confirm(problem, seen, starts, options, alphabet, scalars)
@@ -167,7 +205,7 @@ def formula_units(problem: HasHiddenTerm, index: int, expr: sp.Expr) -> UnitsVer
     """Whether a formula fits the units of the inputs and the rate; None where all are pure numbers."""
     equation = problem.rate_equation
     along = equation.coordinate_units
-    fields = [entry.units for entry in problem.fields]
+    fields = [entry.units for entry in (*problem.fields, *problem.hidden.drivers)]
     if {*fields, *along.values()} <= {"1"}:
         return None
     units = {}
@@ -199,12 +237,13 @@ def _match(problem: HasHiddenTerm, index: int, expr: sp.Expr, inputs: np.ndarray
     return compare(expr, equation.hidden_terms[index], inputs, equation.hidden_inputs)
 
 
-def _noise(seen: Sequence[Observations]) -> float:
+def _noise(problem: HasHiddenTerm, seen: Sequence[Observations]) -> float:
     """Noise as a share of the values' magnitude, the largest over fields; zero where it is not known."""
+    offset = problem.levels.offset
     shares = [
-        float((entry.sigma / entry.values.abs().mean(0).clamp(min=1e-300)).max())
+        float((entry.typical_sigma / (entry.values - offset).abs().nanmean(0).clamp(min=1e-300)).max())
         for entry in seen
-        if entry.sigma is not None
+        if entry.typical_sigma is not None
     ]
     return max(shares, default=0.0)
 

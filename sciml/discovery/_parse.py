@@ -4,7 +4,9 @@
 """
 
 import ast
+import keyword
 import re
+import unicodedata
 from collections.abc import Iterable
 
 import sympy as sp
@@ -37,6 +39,9 @@ FUNCTIONS = {
 _TWO = {"aq": _aq, "pow": lambda a, b: _power(a, b), "powabs": lambda a, b: _power(sp.Abs(a), b)}
 NAMES = frozenset({*FUNCTIONS, *_TWO, "max", "min", "fmax", "fmin"})
 """What cannot be the name of a quantity, since it is that of a function."""
+_KEYWORDS = re.compile(rf"\b({'|'.join(sorted({*keyword.kwlist} - {'True', 'False', 'None'}))})\b")
+_STAND_IN = "KEYWORD_"
+"""Before the words of Python in a formula, so that `lambda` may be a wavelength."""
 _LOOKALIKES = str.maketrans({"−": "-", "·": "*", "×": "*", "⋅": "*"})
 
 
@@ -53,7 +58,7 @@ def parse_formula(text: str, names: Iterable[str] | None = None) -> sp.Expr:
         raise FormulaError("a formula is empty", got=repr(text), expected="for example -0.9*x*y")
     if len(text) > LONGEST:
         raise FormulaError("a formula is too long", got=f"{len(text)} characters", expected=f"at most {LONGEST}")
-    plain = text.translate(_LOOKALIKES).replace("^", "**").strip()
+    plain = _KEYWORDS.sub(rf"{_STAND_IN}\1", text.translate(_LOOKALIKES).replace("^", "**").strip())
     try:
         tree = ast.parse(plain, mode="eval")
         found = _build(tree.body, None if names is None else set(names), text)
@@ -85,7 +90,7 @@ def parse_equations(text: str, names: Iterable[str] = ()) -> dict[str, sp.Expr]:
         match = re.fullmatch(r"([^\W\d]\w*)\s*['′]|d\s*([^\W\d]\w*)\s*/\s*dt", left.strip())
         if not sign or not match or "=" in right:
             raise FormulaError(f"{part!r} is not an equation", expected="the form x' = a*x (or dx/dt = a*x)")
-        name = match[1] or match[2]
+        name = unicodedata.normalize("NFKC", match[1] or match[2])  # as Python reads the names on the right
         if known and name not in known:
             hint = nearest(name, known)
             raise FormulaError(f"there is no variable {name!r} for the equation {part!r}",
@@ -99,7 +104,10 @@ def parse_equations(text: str, names: Iterable[str] = ()) -> dict[str, sp.Expr]:
         raise FormulaError(
             "the known part lacks an equation" + (f" for {', '.join(missing)}" if missing else ""),
             got=repr(text),
-            fix=f"Write {missing[0]}' = 0 if nothing is known of it." if missing else "",
+            fix=f"Write {missing[0]}' = 0 if nothing is known of it, or name it an input (--inputs {missing[0]}) if it "
+            "only drives the others."
+            if missing
+            else "",
         )
     return found
 
@@ -115,6 +123,7 @@ def _build(node: ast.expr, names: set[str] | None, text: str) -> sp.Expr:
     if isinstance(node, ast.Constant) and isinstance(node.value, int | float) and not isinstance(node.value, bool):
         return _number(node.value, text)
     if isinstance(node, ast.Name):
+        node.id = node.id.removeprefix(_STAND_IN)
         if names is not None and node.id not in names:
             hint = nearest(node.id, names)
             raise FormulaError(f"unknown name {node.id!r} in the formula {text!r}",

@@ -114,10 +114,36 @@ def test_a_table_makes_a_run_that_stands_alone(tmp_path, monkeypatch):
         load_run(finished.folder, problem="lotka_volterra")
 
 
+def test_a_spreadsheet_with_an_input_is_read_with_a_word(tmp_path):
+    """T' = 0.4 (T_amb − T) per hour, with decimal commas, dates, a gap and a comment above the header."""
+    from scipy.integrate import solve_ivp
+
+    hours, lines = np.arange(14) / 2, ["# logger 7", "Nr;Datum;T (K);T_amb (K)"]
+    around = 295 + 8 * np.sin(hours)
+    for k, start in enumerate((300.0, 320.0)):
+        values = solve_ivp(lambda t, x: 0.4 * (295 + 8 * np.sin(t) - x), (0, 6.5), [start], t_eval=hours, rtol=1e-9).y[
+            0
+        ]
+        for i, (inner, outer) in enumerate(zip(values, around, strict=True)):
+            date = f"2024-03-01 {8 + i // 2:02}:{30 * (i % 2):02}"
+            lines.append(f"{k};{date};{'NA' if i == 5 else f'{inner:.4f}'};{outer:.4f}".replace(".", ","))
+    path = tmp_path / "export.csv"
+    path.write_text("\n".join(lines), encoding="latin-1")
+    roles = ["--trajectory", "Nr", "--time", "Datum [h]", "--inputs", "T_amb", "--library", "T,T_amb"]
+    output = call("--data", str(path), "--known", "T' = 0", *CHEAP, *roles, "--alone", "--out", str(tmp_path))
+    (line,) = (line for line in output.splitlines() if line.startswith("T' = 0 + ("))
+    first, second = (part.partition("*") for part in line[len("T' = 0 + (") : -1].replace("- ", "+ -").split(" + "))
+    assert (first[2], second[2]) in {("T", "T_amb"), ("T_amb", "T")}
+    assert sorted([float(first[0]), float(second[0])]) == pytest.approx([-0.4, 0.4], rel=0.03)
+    for word in ("semicolons", "decimal commas", "counted in h", "2 missing values", "tells trajectories apart"):
+        assert word in output
+
+
 def test_mistakes_are_said_before_any_work(tmp_path):
     for words, fault in (
         (["--data", "none.csv", "--known", "x' = 1"], "cannot be read"),
         (["lotka_volterra", "--known", "x' = 1"], "Leave out --known"),
+        (["lotka_volterra", "--noise", "2%"], "need a table"),
         (["lotka_volterra", "--engine", "operom"], "Did you mean 'operon'"),
         (["lotka_volterra", "--solver", "fno"], "does not look for hidden terms"),
         (["lotka_volterra", *CHEAP, "--seeds", "2"], "unknown setting 'model.members'"),

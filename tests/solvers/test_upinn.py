@@ -196,16 +196,29 @@ def test_one_trajectory_is_called_not_identifiable(lotka, count, flagged):
     states = torch.cat([lotka.reference_trajectory(k, times) for k in range(count)]).numpy()
     report = identify(states, ("x", "y"), lotka.hidden.library, curves=count)
     assert report.identifiable is not flagged
-    assert bool(report.collinear) is flagged
     assert ("NOT identifiable" in report.words()) is flagged
     assert not flagged or any("one trajectory" in reason for reason in report.reasons)
 
 
-def test_each_single_trajectory_has_parallel_terms(lotka):
+@pytest.mark.parametrize(("scale", "offset"), [(1.0, 273.15), (1e-9, 0.0), (1.0, 1e5)])
+def test_the_verdict_does_not_depend_on_units(lotka, scale, offset):
     times = torch.linspace(0, 3, 61, dtype=torch.float64)[:, None]
-    for k in range(3):
-        report = identify(lotka.reference_trajectory(k, times).numpy(), ("x", "y"), lotka.hidden.library, curves=1)
-        assert report.collinear[0][2] > 0.98
+    states = torch.cat([lotka.reference_trajectory(k, times) for k in range(3)]).numpy()
+    plain, other = (
+        identify(values, ("x", "y"), lotka.hidden.library, curves=3) for values in (states, offset + scale * states)
+    )
+    assert plain.identifiable
+    assert (other.rank, other.reasons) == (plain.rank, plain.reasons)
+    assert other.condition == pytest.approx(plain.condition, rel=1e-6)
+
+
+def test_parallel_terms_are_named():
+    x = np.linspace(1, 3, 50)
+    inputs = np.stack([x, 2 * x + 0.01 * np.sin(9 * x)], axis=1)
+    report = identify(inputs, ("x", "y"), ("1", "x", "y"), curves=2)
+    assert not report.identifiable
+    assert report.collinear[0][:2] == ("x", "y")
+    assert report.collinear[0][2] > 0.98
 
 
 def test_a_column_that_never_changes_is_named():

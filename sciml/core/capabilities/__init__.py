@@ -19,6 +19,7 @@ from sciml.core.capabilities._has_reduced_model import Uncertain as Uncertain
 from sciml.core.capabilities._has_residual import HasResidual as HasResidual
 from sciml.core.capabilities._has_trajectories import HasTrajectories as HasTrajectories
 from sciml.core.observations import HeldOut as HeldOut
+from sciml.core.observations import Levels as Levels
 from sciml.core.observations import ObservationPlan as ObservationPlan
 from sciml.core.observations import Observations as Observations
 from sciml.core.problem import Problem
@@ -38,6 +39,7 @@ __all__ = [
     "HasTrajectories",
     "HeldOut",
     "HiddenSpec",
+    "Levels",
     "ObservationPlan",
     "Observations",
     "Uncertain",

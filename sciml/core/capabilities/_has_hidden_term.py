@@ -2,18 +2,19 @@
 
 import math
 from abc import abstractmethod
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from sciml.core.ansatz import Ansatz
 from sciml.core.derivatives import autograd_derivatives
 from sciml.core.errors import UserError
-from sciml.core.observations import HeldOut, ObservationPlan, Observations, sample
-from sciml.core.problem import Problem
+from sciml.core.observations import HeldOut, Levels, ObservationPlan, Observations, sample
+from sciml.core.problem import Field, Problem
 from sciml.core.rate_equation import RateEquation
 from sciml.core.statement import Statement
 
@@ -30,6 +31,9 @@ class HiddenSpec:
         operators: what formulas may be made of: add, sub, mul, div, exp, …
         pace: observed times are equidistant in log(1 + t/pace), for stiff equations; infinite for equidistant times.
         stream: seeds the draws of points and noise; the problem's name if empty.
+        complete: fields in whose rate nothing is hidden; with none named, something may be hidden in all.
+        inputs_of: the columns that the hidden part of a field's rate may depend on, where those are fewer.
+        drivers: quantities that drive the fields and have no equation (see `HasHiddenTerm.drivers`).
     """
 
     plan: ObservationPlan
@@ -39,6 +43,9 @@ class HiddenSpec:
     operators: tuple[str, ...] = ("add", "sub", "mul", "div")
     pace: float = math.inf
     stream: str = ""
+    complete: tuple[str, ...] = ()
+    inputs_of: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    drivers: tuple[Field, ...] = ()
 
 
 class HasHiddenTerm(Problem):
@@ -82,7 +89,35 @@ class HasHiddenTerm(Problem):
     @cached_property
     def rate_equation(self) -> RateEquation:
         """Known and hidden part as functions of fields and derivatives."""
-        return RateEquation(self.hidden_statement(), self.hidden.inputs)
+        return RateEquation(self.hidden_statement(), self.hidden.inputs, tuple(d.symbol for d in self.hidden.drivers))
+
+    @property
+    def levels(self) -> Levels:
+        """Offset and scale of every field: by default the values as they are."""
+        return Levels(torch.zeros(len(self.fields)).double(), torch.ones(len(self.fields)).double())
+
+    def drivers(self, trajectory: int, times: Float[Tensor, " point"]) -> Float[Tensor, "point driver"]:
+        """Values of the quantities without an equation, float64; trajectory -1 is the one held out. None by default."""
+        return times.new_zeros((len(times), 0), dtype=torch.float64)
+
+    def drivers_at(
+        self, trajectory: Int[Tensor, " point"], times: Float[Tensor, " point"]
+    ) -> Float[Tensor, "point driver"]:
+        """`drivers` at points of several trajectories."""
+        found = times.new_zeros((len(times), len(self.hidden.drivers)), dtype=torch.float64)
+        for k in trajectory.unique().tolist() if self.hidden.drivers else ():
+            found[trajectory == k] = self.drivers(k, times[trajectory == k])
+        return found
+
+    def scalar_guesses(self, trajectory: Int[Tensor, " point"]) -> dict[str, Float[Tensor, " point"]]:
+        """First guesses of the unknown scalars of the known part at points of trajectories."""
+        guesses = self.rate_equation.unknowns
+        return {name: torch.full(trajectory.shape, value, dtype=torch.float64) for name, value in guesses.items()}
+
+    @property
+    def is_hidden(self) -> Bool[Tensor, " channel"]:
+        """Which fields may have a hidden part in their rate."""
+        return torch.tensor([entry.name not in self.hidden.complete for entry in self.fields])
 
     def ansatz(self, trajectory: int) -> Ansatz:
         """A form A + B N of the fields that obeys the conditions of a trajectory for any N."""
@@ -104,6 +139,10 @@ class HasHiddenTerm(Problem):
         )  # fmt: skip
         columns = [derivatives(fields[c.channel], axes[c.axis] * c.order) for c in equation.columns]
         return torch.stack(columns, dim=1)
+
+    def __getstate__(self) -> dict[str, object]:
+        """Everything but what is made of it: evaluators are closures, which cannot be pickled."""
+        return {name: value for name, value in vars(self).items() if name not in ("rate_equation", "_ansatzes")}
 
     @cached_property
     def _ansatzes(self) -> dict[int, Ansatz]:

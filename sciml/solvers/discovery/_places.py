@@ -18,18 +18,22 @@ class Scales(NamedTuple):
 
     Fields:
         lower, upper: of the coordinates over all observations.
-        field: largest magnitude of each field.
+        offset: of each field, see `Levels`.
+        field: largest magnitude of each field without its offset.
         rate: of the hidden term: the field's scale per 2π-th of the time, or the steepest slope seen where the clock is
             that of a logarithm.
         input: of each input of the known part; a derivative is scaled by 2π over the extent of its axis.
+        input_offset: what is taken from it before.
         clock: by which trajectories are followed.
     """
 
     lower: Float[Tensor, " dim"]
     upper: Float[Tensor, " dim"]
+    offset: Float[Tensor, " channel"]
     field: Float[Tensor, " channel"]
     rate: Float[Tensor, " channel"]
     input: Float[Tensor, " input"]
+    input_offset: Float[Tensor, " input"]
     clock: Clock
 
 
@@ -37,20 +41,26 @@ def scales_of(problem: HasHiddenTerm, seen: Sequence[Observations]) -> Scales:
     """Scales from the range of the observed coordinates and the magnitudes of the fields."""
     every = torch.cat([entry.coordinates for entry in seen])
     lower, upper, clock = every.amin(0), every.amax(0), Clock.of(every[:, 0])
-    extent, largest = upper - lower, torch.cat([entry.values for entry in seen]).abs().amax(0)
+    offset, extent = problem.levels.offset, upper - lower
+    largest = (torch.cat([entry.values for entry in seen]) - offset).nan_to_num(0.0).abs().amax(0)
     field = torch.where(largest > 0, largest, 1.0)
+    driven = torch.cat([problem.drivers(k, entry.coordinates[:, 0]) for k, entry in enumerate(seen)])
+    means = driven.mean(0)
+    spans = (driven - means).abs().amax(0)
+    size, zero = torch.cat([field, torch.where(spans > 0, spans, 1.0)]), torch.cat([offset, means])
+    columns = problem.rate_equation.columns
     inputs = torch.stack([
-        field[column.channel] * (2 * torch.pi / extent[column.axis]) ** column.order
-        for column in problem.rate_equation.columns
+        size[column.channel] * (2 * torch.pi / extent[column.axis]) ** column.order for column in columns
     ])  # fmt: skip
+    zeros = torch.stack([zero[column.channel] * (column.order == 0) for column in columns])
     rate = field * 2 * torch.pi / extent[0] if clock.even else torch.stack([_steepest(e) for e in seen]).amax(0)
-    return Scales(lower, upper, field, torch.where(rate > 0, rate, 1.0), inputs, clock)
+    return Scales(lower, upper, offset, field, torch.where(rate > 0, rate, 1.0), inputs, zeros, clock)
 
 
 def _steepest(entry: Observations) -> Float[Tensor, " channel"]:
     times, order = entry.coordinates[:, 0].sort()
     gaps = times.diff()
-    return (entry.values[order].diff(dim=0)[gaps > 0].abs() / gaps[gaps > 0, None]).amax(0)
+    return (entry.values[order].diff(dim=0)[gaps > 0].abs() / gaps[gaps > 0, None]).nan_to_num(0.0).amax(0)
 
 
 class Places(nn.Module):
@@ -70,6 +80,8 @@ class Places(nn.Module):
     speed: Tensor
     offset: Tensor
     factor: Tensor
+    level: Tensor
+    drivers: Tensor
 
     def __init__(
         self, problem: HasHiddenTerm, coordinates: Float[Tensor, "trajectory point dim"], scales: Scales, *,
@@ -79,6 +91,9 @@ class Places(nn.Module):
         chosen = range(len(coordinates)) if trajectories is None else trajectories
         parts = [_jets(problem, k, points, bends) for k, points in zip(chosen, coordinates, strict=True)]
         self.bends, self.dims = bends, coordinates.shape[-1]
+        self.register_buffer("level", scales.offset, persistent=False)
+        driven = [problem.drivers(k, points[:, 0]) for k, points in zip(chosen, coordinates, strict=True)]
+        self.register_buffer("drivers", torch.stack(driven), persistent=False)
         self.slope = [float(value) for value in 2 / (scales.upper - scales.lower)]
         self.register_buffer("coordinates", coordinates, persistent=False)
         scaled = 2 * (coordinates - scales.lower) / (scales.upper - scales.lower) - 1
@@ -98,7 +113,7 @@ class Places(nn.Module):
         A, B, dims = self.offset, self.factor, self.dims
         pace = [self.speed, *self.slope[1:]]
         n, *first = grouped(free.value), *(grouped(d) * s for d, s in zip(free.first, pace, strict=True))
-        value = A[0] + B[0] * n
+        value = A[0] + B[0] * n + self.level
         slopes = tuple(A[1 + i] + B[1 + i] * n + B[0] * d for i, d in enumerate(first))
         second: list[Tensor | None] = [None] * dims
         for row, axis in enumerate(self.bends, start=1 + dims):
@@ -114,15 +129,20 @@ def _jets(
 ) -> tuple[list[Tensor], list[Tensor]]:
     """Value, first derivatives by every coordinate, and second by those in `bends`, of A and of B."""
     equation = problem.rate_equation
-    names = ["", *equation.axes, *(equation.axes[axis] * 2 for axis in bends)]
+    names, channels = ["", *equation.axes, *(equation.axes[axis] * 2 for axis in bends)], len(problem.fields)
     offset, factor = problem.ansatz(trajectory).parts(equation.in_domain_order(points.double()), names)
-    return [offset[name] for name in names], [factor[name] for name in names]
+    return [offset[name][:, :channels] for name in names], [factor[name][:, :channels] for name in names]
 
 
-def inputs_from(jet: Jet, columns: Sequence[Column]) -> Float[Tensor, "*batch input"]:
-    """The table of inputs from a state with its derivatives."""
-    parts = []
+def inputs_from(
+    jet: Jet, columns: Sequence[Column], drivers: Float[Tensor, "trajectory point driver"]
+) -> Float[Tensor, "*batch input"]:
+    """The table of inputs from a state with its derivatives, and from what drives it."""
+    parts, channels = [], jet.value.shape[-1]
     for column in columns:
+        if column.channel >= channels:
+            parts.append(drivers[..., column.channel - channels].expand(jet.value.shape[:-1]))
+            continue
         source = (jet.value, jet.first[column.axis], jet.second[column.axis])[column.order]
         assert source is not None
         parts.append(source[..., column.channel])

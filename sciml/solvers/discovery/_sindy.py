@@ -60,18 +60,30 @@ class SINDy(HiddenTermModule):
         norms = np.linalg.norm(theta, axis=0)
         norms = np.where(norms > 0, norms, 1.0)
         for c, target in enumerate(hidden.numpy().T):
-            largest = np.abs(np.linalg.lstsq(theta / norms, target, rcond=None)[0]).max()
-            sparse = stlsq(theta / norms, target, self.config.threshold * float(largest))
-            self.coefficients[:, c] = torch.from_numpy(sparse / norms)
+            chosen = self._terms_for(self.problem.fields[c].name)
+            if not chosen:
+                continue
+            scaled = theta[:, chosen] / norms[chosen]
+            largest = np.abs(np.linalg.lstsq(scaled, target, rcond=None)[0]).max()
+            sparse = stlsq(scaled, target, self.config.threshold * float(largest))
+            self.coefficients[chosen, c] = torch.from_numpy(sparse / norms[chosen])
+
+    def _terms_for(self, name: str) -> list[int]:
+        """The terms that the hidden part of a field's rate may have."""
+        if name in self.problem.hidden.complete:
+            return []
+        equation = self.problem.rate_equation
+        allowed = set(self.problem.hidden.inputs_of.get(name, equation.hidden_inputs))
+        return [j for j, term in enumerate(self.library) if {str(symbol) for symbol in term.free_symbols} <= allowed]
 
     def _rows(self) -> int:
         """As many places in a plane of space and time as on a few curves."""
         return self.config.rows * (5 if self.problem.boundary else 3) // 3
 
     def measure(self, places: Visited) -> Measured:
-        """The splines' state, and the terms there."""
-        state, _ = self.splines.at(places)
-        return Measured(state, self.term_of(state))
+        """The splines' inputs, and the terms there."""
+        inputs, _ = self.splines.remainder(places)
+        return Measured(inputs, self.term_of(inputs))
 
     def term_of(self, inputs: Tensor) -> Tensor:
         """Θ(inputs) Ξ."""
@@ -115,4 +127,4 @@ class SINDySolver(DirectSolver[SINDyConfig, SINDy]):
     def misfit(self, module: SINDy, batch: ObservationBatch) -> Tensor:
         """Mean squared misfit of the splines; the coefficients answer for derivatives, which are not observed."""
         places = Visited(batch.trajectory, batch.coordinates)
-        return (module.splines.fields(places) - batch.values).square().mean()
+        return (module.splines.fields(places) - batch.values).square().nanmean()

@@ -12,6 +12,7 @@ from sciml.core.errors import NumericsError
 from sciml.core.problem import Problem
 from sciml.core.status import Status
 from sciml.core.types import Prediction, Support
+from sciml.discovery import TableProblem
 from sciml.tasks.discovery import (
     DISCOVERY,
     DiscoveryConfig,
@@ -34,6 +35,8 @@ class DiscoverySolver(
     task = DISCOVERY
     max_spatial_dims = 0
     """Largest number of spatial dimensions supported."""
+    fits_own_scalars = True
+    """Whether unknown scalars may have a value per trajectory."""
 
     @abstractmethod
     def make(self, problem: HasHiddenTerm, config: M, seen: tuple[Observations, ...], seed: int) -> N:
@@ -50,6 +53,10 @@ class DiscoverySolver(
         if len(problem.boundary) > self.max_spatial_dims:
             return Support(
                 False, f"it is {len(problem.boundary)}-D; this solver does at most {self.max_spatial_dims}-D"
+            )
+        if isinstance(problem, TableProblem) and problem.own and not self.fits_own_scalars:
+            return Support(
+                False, f"{', '.join(problem.own)} has a value per trajectory; spline_derivative and sindy do that"
             )
         return Support(True)
 

@@ -8,21 +8,16 @@ Curves over time are smoothed by splines, surfaces over space and time by a Gaus
 import numpy as np
 import pydantic
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from sciml.core.capabilities import HasHiddenTerm, Observations
 from sciml.core.clock import Clock
 from sciml.core.config import Config
-from sciml.core.errors import DataError
-from sciml.discovery import start_of
+from sciml.discovery import curves_of
 from sciml.solvers.discovery._solver import DirectSolver
 from sciml.solvers.discovery._surface import Surfaces
 from sciml.tasks.discovery import DiscoveryConfig, HiddenTermModule, Measured, ObservationBatch, Visited
 from sciml.train import Recipe, TrainConfig, recipe_of
-
-FEWEST = 5
-"""Points that a smoothing spline needs."""
 
 
 class SplineConfig(Config):
@@ -57,25 +52,11 @@ class Splines(HiddenTermModule):
 
     def smooth(self) -> None:
         """Fit the splines. Raises DataError for too few points or a time that comes twice."""
+        nodes = np.linspace(0.0, 1.0, self.value.shape[1])
         for k, entry in enumerate(self.seen):
-            times, order = entry.coordinates[:, 0].sort()
-            if len(times) < FEWEST or (times.diff() <= 0).any():
-                raise DataError(
-                    f"trajectory {k} cannot be smoothed", got=f"{len(times.unique())} different times of {len(times)}",
-                    expected=f"at least {FEWEST}, none of them twice",
-                )  # fmt: skip
-            values = entry.values[order].numpy().copy()
-            fixed = np.zeros(len(times), dtype=bool)
-            offset, factor = start_of(self.problem, k, entry.coordinates[order][:1])
-            if bool((factor == 0).all()):
-                values[0], fixed[0] = offset[0].numpy(), True
-            nodes = np.linspace(0.0, 1.0, self.value.shape[1])
-            along = self.clocks[k].position(times).numpy()
-            for c in range(values.shape[1]):
-                sigma = None if entry.sigma is None else float(entry.sigma[c])
-                spline = smoothing_spline(along, values[:, c], sigma, fixed)
-                self.value[k, :, c] = torch.from_numpy(spline(nodes))
-                self.slope[k, :, c] = torch.from_numpy(spline(nodes, 1))
+            for c, curve in enumerate(curves_of(self.problem, k, entry)):
+                self.value[k, :, c] = torch.from_numpy(curve(nodes))
+                self.slope[k, :, c] = torch.from_numpy(curve(nodes, 1))
 
     def at(self, places: Visited) -> tuple[Tensor, Tensor]:
         """State and time derivative, ``point channel``, NaN outside the observed times."""
@@ -100,14 +81,14 @@ class Splines(HiddenTermModule):
         return self.at(places)[0]
 
     def remainder(self, places: Visited) -> tuple[Tensor, Tensor]:
-        """State and what the known part does not explain of its derivative."""
-        state, rate = self.at(places)
-        equation = self.problem.rate_equation
-        scalars = {name: state.new_full((len(state),), guess) for name, guess in equation.unknowns.items()}
-        return state, rate - equation.known(places.coordinates[:, 0].double(), state, scalars)
+        """Inputs of the known part and what it does not explain of the state's derivative."""
+        (state, rate), times = self.at(places), places.coordinates[:, 0].double()
+        inputs = torch.cat([state, self.problem.drivers_at(places.trajectory, times)], dim=1)
+        known = self.problem.rate_equation.known(times, inputs, self.problem.scalar_guesses(places.trajectory))
+        return inputs, torch.where(self.problem.is_hidden, rate - known, 0.0 * rate)
 
     def measure(self, places: Visited) -> Measured:
-        """State and remainder at the places."""
+        """Inputs and remainder at the places."""
         return Measured(*self.remainder(places))
 
     def term_of(self, inputs: Tensor) -> Tensor | None:
@@ -122,24 +103,6 @@ class Splines(HiddenTermModule):
 def smoother_for(problem: HasHiddenTerm, config: SplineConfig, seen: tuple[Observations, ...]) -> Splines | Surfaces:
     """What smooths these observations: splines over time, surfaces where there is space."""
     return Surfaces(problem, seen) if problem.boundary else Splines(problem, config.nodes, seen)
-
-
-def smoothing_spline(
-    times: Float[np.ndarray, " point"], values: Float[np.ndarray, " point"], sigma: float | None,
-    fixed: np.ndarray,
-):  # fmt: skip
-    """A cubic spline with derivatives, ``spline(t, order)``.
-
-    Its squared misfit equals the number of points times sigma² where sigma is known; interpolates where that is zero.
-    """
-    from scipy.interpolate import CubicSpline, UnivariateSpline, make_smoothing_spline
-
-    if sigma == 0:
-        return CubicSpline(times, values)
-    if sigma is None:
-        weight = np.where(fixed, 1e3, 1.0)
-        return make_smoothing_spline(times, values, w=weight)
-    return UnivariateSpline(times, values, w=np.where(fixed, 1e3, 1.0) / sigma, k=4, s=len(times))
 
 
 _RECIPES: dict[str, Recipe[SplineConfig, DiscoveryConfig]] = dict.fromkeys(
@@ -173,4 +136,4 @@ class SplineDerivativeSolver(DirectSolver[SplineConfig, Splines | Surfaces]):
 
     def misfit(self, module: Splines | Surfaces, batch: ObservationBatch) -> Tensor:
         """Mean squared misfit of the observations."""
-        return (module.fields(Visited(batch.trajectory, batch.coordinates)) - batch.values).square().mean()
+        return (module.fields(Visited(batch.trajectory, batch.coordinates)) - batch.values).square().nanmean()

@@ -50,10 +50,12 @@ class Surfaces(HiddenTermModule):
             points, offset, factor = places.scaled[0], places.offset[0, 0], places.factor[0, 0]
             for c in range(entry.values.shape[1]):
                 unit = float(self.scales.field[c])
-                target, slope = (entry.values[:, c].double() - offset[:, c]) / unit, factor[:, c]
-                sigma = None if entry.sigma is None else float(entry.sigma[c]) / unit
-                length, weight = _fitted(points, target, slope, sigma)
-                self.length[k, c], self.weight[k, : len(weight), c] = length, weight
+                here, sigmas = entry.seen[:, c], entry.typical_sigma
+                level = offset[:, c] + self.scales.offset[c]
+                target, slope = ((entry.values[:, c].double() - level) / unit)[here], factor[here, c]
+                sigma = None if sigmas is None else float(sigmas[c]) / unit
+                length, weight = _fitted(points[here], target, slope, sigma)
+                self.length[k, c], self.weight[k, : len(here), c][here] = length, weight
 
     def at(self, places: Visited) -> tuple[Tensor, Tensor]:
         """Inputs of the known part, ``point input``, and time derivative, ``point channel``; NaN at NaN."""
@@ -63,7 +65,7 @@ class Surfaces(HiddenTermModule):
             rows = places.trajectory == k
             local = self._places(k, places.coordinates[rows].double())
             jet = local.state(self._free(k, local.scaled[0]), 1, self.scales.field)
-            inputs[rows], rate[rows] = inputs_from(jet, self.columns)[0, 0], jet.first[0][0, 0]
+            inputs[rows], rate[rows] = inputs_from(jet, self.columns, local.drivers)[0, 0], jet.first[0][0, 0]
         return inputs, rate
 
     def fields(self, places: Visited) -> Tensor:
@@ -73,9 +75,9 @@ class Surfaces(HiddenTermModule):
     def remainder(self, places: Visited) -> tuple[Tensor, Tensor]:
         """Inputs and what the known part does not explain of the time derivative."""
         inputs, rate = self.at(places)
-        equation = self.problem.rate_equation
-        scalars = {name: inputs.new_full((len(inputs),), guess) for name, guess in equation.unknowns.items()}
-        return inputs, rate - equation.known(places.coordinates[:, 0].double(), inputs, scalars)
+        times, scalars = places.coordinates[:, 0].double(), self.problem.scalar_guesses(places.trajectory)
+        known = self.problem.rate_equation.known(times, inputs, scalars)
+        return inputs, torch.where(self.problem.is_hidden, rate - known, 0.0 * rate)
 
     def measure(self, places: Visited) -> Measured:
         """Inputs and remainder at the places."""

@@ -18,12 +18,13 @@ from sciml import ode
 from sciml.core import rng
 from sciml.core.capabilities import HasHiddenTerm, Observations
 from sciml.core.config import Config
+from sciml.discovery import FEWEST_FOR_SPLINES as FEWEST
 from sciml.discovery import method_for, start_of
 from sciml.models import StackedMLP
 from sciml.solvers.discovery._descent import LBFGS, Adam
 from sciml.solvers.discovery._places import scales_of
 from sciml.solvers.discovery._solver import DiscoverySolver
-from sciml.solvers.discovery._spline import FEWEST, SplineConfig, Splines
+from sciml.solvers.discovery._spline import SplineConfig, Splines
 from sciml.tasks.discovery import (
     DiscoveryConfig,
     HiddenTermModule,
@@ -86,25 +87,34 @@ class UniversalODE(HiddenTermModule):
         first = [entry.coordinates[:1] for entry in seen]
         parts = [start_of(problem, k, point) for k, point in enumerate(first)]
         exact = all(bool((factor == 0).all()) for _, factor in parts)
-        start = torch.cat([a if exact else entry.values[:1] for (a, _), entry in zip(parts, seen, strict=True)])
+        start = torch.cat([a if exact else _first(entry) for (a, _), entry in zip(parts, seen, strict=True)])
         self.start = nn.Parameter(start, requires_grad=not exact)
         self.register_buffer("began", torch.cat(first)[:, 0], persistent=False)
 
     def states(self, times: Tensor) -> Tensor:
         """States of all trajectories at common increasing times after their starts, ``trajectory time channel``."""
+        which = torch.arange(len(self.seen))
         step = float(self.scales.upper[0] - self.scales.lower[0]) / self.config.steps
         begun = self.began[:, None]
         grid = torch.cat((begun, times.clamp(min=float(begun.max()) + 1e-9).expand(len(begun), -1)), dim=1)
         if self.scales.clock.even:
-            return ode.solve(self._rate, self.start, grid, method="rk4", step=step).states[:, 1:]
-        return ode.solve(self._rate, self.start, grid, method=method_for(grid[0]), rtol=1e-4, atol=1e-6).states[:, 1:]
+            return ode.solve(self._rate, self.start, grid, args=(which,), method="rk4", step=step).states[:, 1:]
+        solved = ode.solve(
+            self._rate, self.start, grid, args=(which,), method=method_for(grid[0]), rtol=1e-4, atol=1e-6
+        )
+        return solved.states[:, 1:]
 
-    def _rate(self, time: Tensor, state: Tensor) -> Tensor:
+    def inputs(self, time: Tensor, state: Tensor, which: Tensor) -> Tensor:
+        """The inputs of the known part, with what drives trajectories `which`."""
+        return torch.cat([state, self.problem.drivers_at(which, time.expand(len(state)))], dim=1)
+
+    def _rate(self, time: Tensor, state: Tensor, which: Tensor) -> Tensor:
         names = self.problem.rate_equation.unknowns
         scalars = (
             {} if self.scalars is None else {n: v.expand(len(state)) for n, v in zip(names, self.scalars, strict=True)}
         )
-        return self.problem.rate_equation.known(time, state, scalars) + self.term_of(state)
+        inputs = self.inputs(time, state, which)
+        return self.problem.rate_equation.known(time, inputs, scalars) + self.term_of(inputs)
 
     def at(self, places: Visited) -> Tensor:
         """States at the places, ``point channel``; NaN where time is not a number."""
@@ -116,13 +126,13 @@ class UniversalODE(HiddenTermModule):
     @torch.no_grad()
     def measure(self, places: Visited) -> Measured:
         """Integrated states and the hidden term there."""
-        state = self.at(places)
-        return Measured(state, self.term_of(state))
+        inputs = self.inputs(places.coordinates[:, 0].double(), self.at(places), places.trajectory)
+        return Measured(inputs, self.term_of(inputs))
 
     def term_of(self, inputs: Tensor) -> Tensor:
         """F in physical units."""
-        scaled = inputs.double()[:, self.chosen] / self.scales.input[self.chosen]
-        return self.hidden(scaled[None])[0] * self.scales.rate
+        scaled = (inputs.double() - self.scales.input_offset)[:, self.chosen] / self.scales.input[self.chosen]
+        return self.hidden(scaled[None])[0] * (self.scales.rate * self.problem.is_hidden)
 
     def found_scalars(self) -> dict[str, float]:
         """The unknown scalars as fitted."""
@@ -131,7 +141,7 @@ class UniversalODE(HiddenTermModule):
 
     def slopes(self) -> Callable[[], Tensor] | None:
         """Mean squared misfit of K + F to the slopes of smoothing splines; None where there are too few points."""
-        if min(len(entry.coordinates[:, 0].unique()) for entry in self.seen) < FEWEST:
+        if min(int(entry.seen.sum(0).min()) for entry in self.seen) < FEWEST:
             return None
         splines = Splines(self.problem, SplineConfig().nodes, self.seen)
         splines.smooth()
@@ -139,14 +149,22 @@ class UniversalODE(HiddenTermModule):
         states, rates = splines.at(places)
 
         def misfit() -> Tensor:
-            return ((self._rate(places.coordinates[:, 0], states) - rates) / self.scales.rate).square().mean()
+            found = self._rate(places.coordinates[:, 0], states, places.trajectory)
+            return ((found - rates) / self.scales.rate).square().mean()
 
         return misfit
 
     def misfit(self, batch: ObservationBatch) -> Tensor:
         """Mean squared scaled misfit."""
         states = self.at(Visited(batch.trajectory, batch.coordinates))
-        return ((states - batch.values) / self.scales.field).square().mean()
+        misses = (states - batch.values.nan_to_num(0.0)) / self.scales.field
+        return misses[batch.values.isfinite()].square().mean()  # a NaN that only is left out still spoils gradients
+
+
+def _first(entry: Observations) -> Tensor:
+    """The first value of every field, ``1 channel``."""
+    rows = entry.seen.int().argmax(0)
+    return entry.values.gather(0, rows[None])
 
 
 _RECIPES = {
@@ -169,6 +187,7 @@ class UniversalODESolver(DiscoverySolver[UniversalODEConfig, UniversalODE]):
     )
     claim = ""
     rule = Phases
+    fits_own_scalars = False
 
     def recipe(self, preset: str) -> Recipe[UniversalODEConfig, DiscoveryConfig]:
         """Larger presets train longer."""

@@ -96,13 +96,13 @@ class UPINN(HiddenTermModule):
         members = self.config.members
         scaled = places.scaled.expand(members, *places.scaled.shape).flatten(0, 1)
         jet = places.state(self.surrogate.jet(scaled, self.bends), members, self.scales.field)
-        return jet.value, jet.first[0], inputs_from(jet, self.columns)
+        return jet.value, jet.first[0], inputs_from(jet, self.columns, places.drivers)
 
     def term(self, inputs: Float[Tensor, "member *point input"]) -> Float[Tensor, "member *point channel"]:
         """The hidden term of every member at its own inputs, in physical units."""
-        scaled = inputs[..., self.chosen] / self.scales.input[self.chosen]
+        scaled = (inputs - self.scales.input_offset)[..., self.chosen] / self.scales.input[self.chosen]
         terms = self.hidden(scaled.flatten(1, -2))
-        return terms.view(*inputs.shape[:-1], -1) * self.scales.rate
+        return terms.view(*inputs.shape[:-1], -1) * (self.scales.rate * self.problem.is_hidden)
 
     def known(self, times: Tensor, inputs: Float[Tensor, "member trajectory point input"]) -> Tensor:
         """The known part at the inputs, with every member's own scalars."""
@@ -123,8 +123,8 @@ class UPINN(HiddenTermModule):
     def losses(self) -> tuple[Tensor, Tensor]:
         """Mean squared misfit of the data and of the equation, non-dimensional, per member."""
         state, _, _ = self.at(self.data)
-        misfit = ((state - self.values) / self.scales.field).square() * self.weights[..., None]
-        data = misfit.sum((1, 2, 3)) / (self.weights.sum() * misfit.shape[-1])
+        misfit = ((state - self.values) / self.scales.field).square() * self.weights
+        data = misfit.sum((1, 2, 3)) / self.weights.sum()
         return data, self.residual().square().mean((1, 2, 3))
 
     def anywhere(self, visited: Visited) -> tuple[Tensor, Tensor]:
@@ -182,22 +182,23 @@ def _jitter(
     channels = seen[0].values.shape[1]
     drawn = torch.randn(members, len(seen), points, channels, generator=generator, dtype=torch.float64)
     nothing = torch.zeros(channels, dtype=torch.float64)
-    sigma = torch.stack([nothing if entry.sigma is None else entry.sigma.double() for entry in seen])
+    usual = [entry.typical_sigma for entry in seen]
+    sigma = torch.stack([nothing if noise is None else noise.double() for noise in usual])
     return (drawn - drawn.mean(0)) * sigma[:, None]
 
 
 def _padded(seen: tuple[Observations, ...]) -> tuple[Tensor, Tensor, Tensor]:
-    """Coordinates, values and weights (one, or zero where a trajectory has fewer points), ``trajectory point …``."""
+    """Coordinates, values and weights (one, or zero where there is no value), ``trajectory point …``."""
     most = max(len(entry.values) for entry in seen)
 
     def filled(values: Tensor) -> Tensor:
         return torch.cat([values, values[-1:].expand(most - len(values), *values.shape[1:])])
 
-    weights = torch.stack([(torch.arange(most) < len(entry.values)).double() for entry in seen])
+    there = torch.stack([torch.arange(most) < len(entry.values) for entry in seen])
     return (
         torch.stack([filled(entry.coordinates.double()) for entry in seen]),
-        torch.stack([filled(entry.values.double()) for entry in seen]),
-        weights,
+        torch.stack([filled(entry.values.double().nan_to_num(0.0)) for entry in seen]),
+        (torch.stack([filled(entry.seen) for entry in seen]) & there[..., None]).double(),
     )
 
 

@@ -36,6 +36,7 @@ class UPINNSolver(DiscoverySolver[UPINNConfig, UPINN]):
     )
     rule = Phases
     max_spatial_dims = 2
+    fits_own_scalars = False
 
     def recipe(self, preset: str) -> Recipe[UPINNConfig, DiscoveryConfig]:
         """Larger presets train longer."""
@@ -54,6 +55,7 @@ class UPINNSolver(DiscoverySolver[UPINNConfig, UPINN]):
     def misfit(self, module: UPINN, batch: ObservationBatch) -> Tensor:
         """Misfit of the batch and of the equation, mean over members."""
         state, _ = module.anywhere(Visited(batch.trajectory, batch.coordinates))
-        data = ((state - batch.values) / module.scales.field).square().mean()
+        misses = (state - batch.values.nan_to_num(0.0)) / module.scales.field
+        data = misses[batch.values.isfinite().expand_as(misses)].square().mean()
         loss = module.data_weight * data + module.residual().square().mean()
         return loss.to(torch.float64)

@@ -93,7 +93,7 @@ class ObservationBatch(Batch):
 
     Fields:
         trajectory: to which each belongs.
-        coordinates, values: where and what, float64.
+        coordinates, values: where and what, float64; NaN where a field was not seen.
     """
 
     trajectory: Int[Tensor, " batch"]
@@ -137,11 +137,11 @@ def observe(problem: HasHiddenTerm, config: DiscoveryConfig) -> tuple[Observatio
         )
     for i, entry in enumerate(seen):
         if len(entry.values) != len(entry.coordinates) or not (
-            entry.values.isfinite().all() and entry.coordinates.isfinite().all()
+            not entry.values.isinf().any() and entry.seen.any(0).all() and entry.coordinates.isfinite().all()
         ):
             raise UserError(f"trajectory {i} of problem {problem.name!r} is not in order",
                             got=f"{len(entry.coordinates)} places, {len(entry.values)} values",
-                            expected="finite values, as many as places")  # fmt: skip
+                            expected="finite values, as many as places, or NaN where there is none")  # fmt: skip
     return seen
 
 

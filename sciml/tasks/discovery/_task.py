@@ -14,7 +14,7 @@ from sciml.core.problem import Problem
 from sciml.core.progress import Progress
 from sciml.core.status import Status, count
 from sciml.core.types import Prediction
-from sciml.discovery import TableProblem, forecast, require_engine
+from sciml.discovery import TableProblem, forecast, relative_error, require_engine
 from sciml.tasks._cost import cost_of, predict_on, prediction_seconds
 from sciml.tasks._in_memory import card_for, column, refuse_steps
 from sciml.tasks._inputs import open_inputs
@@ -149,7 +149,9 @@ class DiscoveryBench(Bench[HasHiddenTerm, DiscoveryConfig, DiscoveryContext, Obs
         if held is not None and module.term_of(measured.inputs[:1]) is not None:
             ahead = forecast(self.problem, lambda x: _present(module.term_of(x)), held, _tensors(module))
             ok = int(ahead.status[0]) == Status.OK
-            scores["forecast/relative_l2"] = _relative(ahead.states[0], held.states) if ok else float("inf")
+            scores["forecast/relative_l2"] = (
+                relative_error(self.problem, ahead.states[0], held.states) if ok else float("inf")
+            )
         scores |= {**cost_of(prediction), "prediction/seconds": prediction_seconds(solver, module, self.places)}
         seconds = scores["prediction/seconds"] / len(self.places.trajectory)
         arrays |= labelled_outcome(prediction)
