@@ -6,10 +6,9 @@ from typing import Any
 import numpy as np
 
 from sciml.core.errors import DataError
-from sciml.discovery._cells import RawTable
+from sciml.data.tables import RawTable, text_rows
 from sciml.discovery._headers import as_name
 from sciml.discovery._parse import parse_equations
-from sciml.discovery._sheets import text_rows
 
 TIME, TRAJECTORY = "t", "trajectory"
 

@@ -15,12 +15,10 @@ from torch import Tensor
 
 from sciml.core.config import Config
 from sciml.core.errors import DataError
-from sciml.discovery._cells import MISSING, RawTable, decimal_mark, is_number, read_cells, to_number
-from sciml.discovery._dates import SECONDS, from_dates
+from sciml.data.tables import MISSING, SECONDS, RawTable, decimal_mark, from_dates, is_number, read_raw, to_number
 from sciml.discovery._headers import Roles, as_name, header_of, roles_of, without_role
 from sciml.discovery._parse import FormulaError
 from sciml.discovery._prior import HiddenPrior, parse_noise
-from sciml.discovery._sheets import EXCEL, PARQUET, read_excel, read_parquet
 from sciml.discovery._table import FEWEST, TableData
 from sciml.discovery._table_problem import TableProblem
 
@@ -139,14 +137,7 @@ def table_of(
 
 
 def _raw(path: Path, layout: TableLayout) -> RawTable:
-    if path.suffix.lower() in EXCEL:
-        raw = read_excel(path, layout.sheet)
-    elif path.suffix.lower() in PARQUET:
-        raw = read_parquet(path)
-    elif path.suffix.lower() == ".xls":
-        raise DataError(f"{path} is an old Excel file", fix="Save it as .xlsx or .csv.")
-    else:
-        raw = read_cells(path, layout.separator)
+    raw = read_raw(path, separator=layout.separator, sheet=layout.sheet)
     if layout.names:
         return _named(path, raw, layout.names)
     if not raw.header or all(is_number(cell) for cell in raw.header if cell):

@@ -1,6 +1,5 @@
 """A user's table of measurements: coordinates, values and their standard deviations, by the names of the columns."""
 
-import csv
 import hashlib
 import math
 import re
@@ -16,12 +15,11 @@ from torch import Tensor
 from sciml.core.config import Config
 from sciml.core.errors import DataError
 from sciml.core.tensors import TensorField
+from sciml.data.tables import MISSING, decimal_mark, read_raw, to_number
 
 LARGEST = 100_000
 """Most rows: every step of Gauss-Newton looks at all of them."""
-_BYTES = 64 * 2**20  # most of a file
 _HEADER = re.compile(r"(?P<name>[^()\[\]]+?)\s*(?:[(\[](?P<units>[^()\[\]]*)[)\]])?")
-_SEPARATORS = ";\t,"  # the first of them in the header; commas within cells are then decimal ones
 
 
 class ObservedTable(Config):
@@ -74,34 +72,25 @@ class ObservedTable(Config):
 
 
 def read_observed(path: Path) -> ObservedTable:
-    """The table in a text file: a header line of names, perhaps with units (``T (K)``), then numbers.
+    """The table in a file: a header of names, perhaps with units (``T (K)``), then numbers; an empty cell is a gap.
 
-    Cells are separated by semicolons, tabs or commas, whichever the header has; where not by commas, a comma in a
-    number is a decimal one. Empty lines and lines that start with # are skipped; an empty cell is a gap.
+    Any notation that `sciml.data.tables.read_raw` knows is read: separators, decimal commas, workbooks.
 
     Raises: DataError, naming line and column, for what is no number, and for a file that cannot be read.
     """
-    try:
-        if path.stat().st_size > _BYTES:
-            raise DataError(f"{path} is too large for a table of observations", got=f"{path.stat().st_size} bytes",
-                            expected=f"at most {_BYTES}", fix="Keep fewer rows.")  # fmt: skip
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError, ValueError) as error:
-        raise DataError(f"{path} cannot be read as a table of observations", got=error) from None
-    kept = [(i, line) for i, line in enumerate(text.splitlines(), 1) if line.strip() and not line.startswith("#")]
-    if len(kept) < 2:
-        raise DataError(f"{path} holds no rows", expected="a header line and numbers below it")
-    separator = next((mark for mark in _SEPARATORS if mark in kept[0][1]), ",")
-    cells = [[cell.strip() for cell in row] for row in csv.reader((line for _, line in kept), delimiter=separator)]
-    lines = [number for number, _ in kept]
-    if len(cells) != len(lines):
-        raise DataError(f"{path} has a cell of several lines", expected="one row per line")
-    names, units = _header(path, lines[0], cells[0])
-    rows = [
-        [_number(path, line, name, cell, separator) for name, cell in zip(names, row, strict=True)]
-        for line, row in zip(lines[1:], _full(path, lines[1:], cells[1:], names), strict=True)
-    ]
-    return _table(str(path), names, units, torch.tensor(rows, dtype=torch.float64), lines[1:])
+    raw = read_raw(path)
+    if not raw.header:
+        raise DataError(f"{path} has no header, its first row holds numbers", got=", ".join(raw.rows[0]),
+                        expected="a line of names above the numbers")  # fmt: skip
+    names, units = _header(path, raw.lines[0] - 1, raw.header)
+    columns = list(zip(*raw.rows, strict=True))
+    decimal, thousands, _ = decimal_mark(path, columns)
+    values = [
+        [_number(f"{path}, {raw.where} {line}", name, cell, decimal, thousands)
+         for line, cell in zip(raw.lines, cells, strict=True)]
+        for name, cells in zip(names, columns, strict=True)
+    ]  # fmt: skip
+    return _table(str(path), names, units, torch.tensor(values, dtype=torch.float64).T.contiguous(), raw.lines)
 
 
 def observed_table(columns: Mapping[str, Any]) -> ObservedTable:  # Any: whatever NumPy makes an array of
@@ -150,22 +139,14 @@ def _header(path: Path | None, line: int, cells: Sequence[str]) -> tuple[list[st
     return names, units
 
 
-def _full(path: Path, lines: Sequence[int], rows: list[list[str]], names: Sequence[str]) -> list[list[str]]:
-    for line, row in zip(lines, rows, strict=True):
-        if len(row) != len(names):
-            raise DataError(f"{path}, line {line} has another number of cells than the header",
-                            got=len(row), expected=f"{len(names)}: {', '.join(names)}")  # fmt: skip
-    return rows
-
-
-def _number(path: Path, line: int, name: str, cell: str, separator: str) -> float:
-    if not cell:
+def _number(place: str, name: str, cell: str, decimal: str, thousands: str) -> float:
+    if cell.lower() in MISSING:
         return math.nan
     try:
-        value = float(cell if separator == "," else cell.replace(",", "."))
+        value = to_number(cell, decimal, thousands)
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise DataError(f"{path}, line {line}, column {name!r} holds no finite number", got=repr(cell),
+        raise DataError(f"{place}, column {name!r} holds no finite number", got=repr(cell),
                         expected="a number, or an empty cell for a gap")  # fmt: skip
     return value

@@ -75,13 +75,13 @@ def read_cells(path: Path, separator: str = "") -> RawTable:
     if all(is_number(cell) for cell in cells[0] if cell.lower() not in MISSING):
         above = [(number, _split(words, chosen)) for number, words in comments if number == lines[0] - 1]
         if not above or len(above[0][1]) != len(cells[0]) or any(is_number(name) for name in above[0][1]):
-            return RawTable((), tuple(lines), tuple(_even(path, cells, lines, len(cells[0]))), tuple(notes))
+            return RawTable((), tuple(lines), tuple(_even(path, cells, lines, cells[0])), tuple(notes))
         notes[-1] = f"the comment in line {above[0][0]} is taken for the header"
         header, body = above[0][1], cells
     else:
         header, body, lines = cells[0], cells[1:], lines[1:]
     header, body, more = _without_fringe(header, body)
-    return RawTable(tuple(header), tuple(lines), tuple(_even(path, body, lines, len(header))), (*notes, *more))
+    return RawTable(tuple(header), tuple(lines), tuple(_even(path, body, lines, header)), (*notes, *more))
 
 
 def is_number(cell: str) -> bool:
@@ -141,11 +141,11 @@ def to_number(cell: str, decimal: str, thousands: str) -> float:
 def _text_of(path: Path) -> tuple[str, list[str]]:
     try:
         if path.stat().st_size > LARGEST:
-            raise DataError(f"{path} is too large for discovery", got=f"{path.stat().st_size} bytes",
+            raise DataError(f"{path} is too large for a table", got=f"{path.stat().st_size} bytes",
                             expected=f"at most {LARGEST}", fix="Keep every tenth row.")  # fmt: skip
         content = path.read_bytes()
     except OSError as error:
-        raise DataError(f"{path} cannot be read as a CSV file", got=error) from None
+        raise DataError(f"{path} cannot be read as a table", got=error) from None
     notes = []
     wide = content[:2] in (b"\xff\xfe", b"\xfe\xff")
     try:
@@ -154,7 +154,7 @@ def _text_of(path: Path) -> tuple[str, list[str]]:
         text = content.decode("cp1252", errors="replace") if not wide else "\x00"
         notes.append("the text is no UTF-8 and read as Latin-1")
     if strange := _UNREADABLE.search(text[: 2**20]):
-        raise DataError(f"{path} cannot be read as a CSV file", got=f"the character {strange[0]!r}",
+        raise DataError(f"{path} cannot be read as a table", got=f"the character {strange[0]!r}",
                         expected="text, .xlsx or .parquet")  # fmt: skip
     return text, notes
 
@@ -205,10 +205,11 @@ def _counts(cells: Sequence[str]) -> bool:
     return first in ("0", "1") and all(cell == str(int(first) + i) for i, cell in enumerate(cells))
 
 
-def _even(path: Path, rows: Sequence[list[str]], lines: Sequence[int], width: int) -> Sequence[list[str]]:
+def _even(path: Path, rows: Sequence[list[str]], lines: Sequence[int], header: Sequence[str]) -> Sequence[list[str]]:
+    width = len(header)
     for row, line in zip(rows, lines, strict=True):
         if len(row) != width:
             raise DataError(f"{path}, line {line} has another number of cells than the header", got=len(row),
-                            expected=width, fix="A decimal comma between commas needs quotes, or another separator "
+                            expected=f"{width}: {', '.join(header)}", fix="A decimal comma between commas needs quotes, or another separator "
                             "of cells." if len(row) > width else "")  # fmt: skip
     return rows

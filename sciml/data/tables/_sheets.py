@@ -8,7 +8,7 @@ from pathlib import Path
 from types import ModuleType
 
 from sciml.core.errors import DataError, UnsupportedError
-from sciml.discovery._cells import RawTable
+from sciml.data.tables._cells import RawTable
 
 EXCEL, PARQUET = (".xlsx", ".xlsm"), (".parquet", ".pq")
 
