@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sciml.api import dataset as dataset
     from sciml.api import discover as discover
     from sciml.api import evaluate as evaluate
     from sciml.api import export as export
@@ -23,9 +24,20 @@ __version__ = "0.1.0"
 DEFAULT_PROBLEM = "shallow_water"
 """What ``sciml run`` solves when nothing is named; the only place where the engine knows a problem."""
 
-__all__ = ["DEFAULT_PROBLEM", "__version__", "discover", "errors", "evaluate", "export", "predict", "run", "tool"]
+__all__ = [
+    "DEFAULT_PROBLEM",
+    "__version__",
+    "dataset",
+    "discover",
+    "errors",
+    "evaluate",
+    "export",
+    "predict",
+    "run",
+    "tool",
+]
 
-_VERBS = ("run", "discover", "evaluate", "predict", "export", "tool")
+_VERBS = ("run", "dataset", "discover", "evaluate", "predict", "export", "tool")
 
 
 def __getattr__(name: str) -> Any:  # Any: a verb or a module; the imports above give their types

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from sciml import DEFAULT_PROBLEM
+from sciml.cli import _import_options as options
 from sciml.cli._app import app
 from sciml.cli._print import JSON, as_json, table
 
@@ -22,7 +23,10 @@ PROBLEM = typer.Option("", "--problem", help="The folder of the run's problem, i
 
 @app.command()
 def run(
-    problem: str = typer.Argument(DEFAULT_PROBLEM, help="A registered problem or the path of a problem folder."),
+    problem: str = typer.Argument("", help="A registered problem or the path of a problem folder; shallow_water."),
+    data: list[Path] = typer.Option(
+        [], "--data", "-d", help="A file of your own instead: imported, then run; repeatable, files are joined."
+    ),
     solver: str = typer.Option(
         "", "--solver", "-s", help="Solver key, see `sciml list`; by default the problem's own."
     ),
@@ -38,6 +42,18 @@ def run(
         0, min=0, help="Processes that generate data and train baselines at the same time; 0: as many as cores."
     ),
     open_page: bool = typer.Option(False, "--open", help="Open the page when done."),
+    format: str = options.FORMAT,
+    dims: str = options.DIMS,
+    fields: list[str] = options.FIELDS,
+    input_parameters: list[str] = options.PARAMETERS,
+    units: list[str] = options.UNITS,
+    rename: list[str] = options.RENAME,
+    dt: float = options.DT,
+    range: list[str] = options.RANGE,
+    boundary: list[str] = options.BOUNDARY,
+    split: str = options.SPLIT,
+    split_seed: int = options.SPLIT_SEED,
+    cut: int = options.CUT,
     json: bool = JSON,
 ) -> None:
     """Make data, train a solver and its baselines, compare them, write a page with pictures."""
@@ -45,8 +61,24 @@ def run(
     from sciml.core import registry
     from sciml.core.progress import make_progress
 
+    choices = options.choices_of(
+        format=format,
+        dims=dims,
+        fields=fields,
+        parameters=input_parameters,
+        units=units,
+        rename=rename,
+        dt=dt,
+        range=range,
+        boundary=boundary,
+        split=split,
+        split_seed=split_seed,
+        cut=cut,
+    )
     finished = api.run(
-        problem,
+        problem or None,
+        data=data or None,
+        choices=choices,
         solver=solver or None,
         preset=preset,
         seed=seed,
@@ -61,7 +93,8 @@ def run(
     )
     if finished is None:  # a process of torchrun that does not lead
         return
-    _summarise(finished, registry.find_problem(problem).metrics, json)
+    subject = registry.problem(finished.record.problem) if data else registry.find_problem(problem or DEFAULT_PROBLEM)
+    _summarise(finished, subject.metrics, json)
     if open_page:
         webbrowser.open((finished.folder / "report.html").resolve().as_uri())
 

@@ -13,7 +13,7 @@ from sciml.core.problem import Problem
 from sciml.core.progress import Progress
 from sciml.study._folder import CONFIG, EXAMPLE, WEIGHTS, RunConfig, Step, read_config
 from sciml.study._guest import as_guest
-from sciml.study._problem import problem_of
+from sciml.study._problem import problem_of, recorded_problem
 from sciml.study._record import RECORD, Metrics, Record, finite
 from sciml.tasks import Parametrised, keep_sample_labels, out_of_range
 from sciml.tools import Rewrite, find_tool
@@ -178,12 +178,14 @@ def _rebuild(module: nn.Module, step: Step, source: str) -> nn.Module:
 
 
 def _problem_of(config: RunConfig, folder: Path, named: str | Path | None) -> Problem:
-    """The problem of a run: its own table, the folder its user names, else the registered problem of its name."""
+    """The problem of a run: its own table or imported data, the folder its user names, else the registered problem."""
     if config.table is not None:
         if named is not None:
             raise UserError(f"{folder} is a run on a table of its own", got=f"problem {named}",
                             fix="Leave out the problem.")  # fmt: skip
         return config.table.problem()
+    if config.recorded is not None and named is None:
+        return recorded_problem(config.recorded)
     if named is None and config.problem_path is not None:
         raise UserError(
             f"the problem {config.problem!r} of {folder} is not a registered one",

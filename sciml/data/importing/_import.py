@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 import xarray
 
@@ -26,6 +27,7 @@ from sciml.data._store import Shard, save_shard
 from sciml.data.importing._arrays import read_memory
 from sciml.data.importing._card import write_card
 from sciml.data.importing._choices import ImportChoices
+from sciml.data.importing._data_frame import frame_to_dataset
 from sciml.data.importing._formats import files_of, read_file
 from sciml.data.importing._labelled import source_of
 from sciml.data.importing._plan import Plan, make_plan
@@ -36,8 +38,15 @@ _VERSION = 1
 _BLOCK = 2**22
 _SILENT = SilentProgress()
 
-Arrays = np.ndarray | torch.Tensor | xarray.Dataset | xarray.DataArray | Mapping[str, np.ndarray | torch.Tensor]
-"""What stands for a file in Python; a data frame is made an xarray dataset first."""
+Arrays = (
+    np.ndarray
+    | torch.Tensor
+    | xarray.Dataset
+    | xarray.DataArray
+    | pd.DataFrame
+    | Mapping[str, np.ndarray | torch.Tensor]
+)
+"""What stands for a file in Python."""
 
 
 def import_files(
@@ -87,8 +96,14 @@ def import_arrays(
     dry: bool = False,
     progress: Progress = _SILENT,
 ) -> Recorded | None:
-    """Import trajectories from memory: an array, arrays by name, or an xarray dataset. Otherwise as `import_files`."""
+    """Import trajectories from memory: arrays (by name, or one), an xarray dataset, a data frame; else `import_files`.
+
+    Fields and parameters of a data frame are its columns that are no dimensions; a column that is the same at all
+    times and points of a sample is a parameter.
+    """
     choices = choices or ImportChoices()
+    if isinstance(data, pd.DataFrame):
+        data = frame_to_dataset(data, choices.dims)
     if isinstance(data, xarray.DataArray):
         data = data.to_dataset(name=data.name or "u")
     if isinstance(data, xarray.Dataset):

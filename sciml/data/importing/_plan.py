@@ -219,7 +219,8 @@ def _samples(roles: Sequence[Roles], choices: ImportChoices, notes: list[str]) -
             f"there are too few trajectories to train, validate and test on: {head[0]} is read as {head[1].words}",
             got=f"{len(found)} in all, of shape {head[1].shape}",
             expected=f"at least {len(SPLITS)}",
-            fix="Check the order of the axes (--dims, --rename), import more files at once, or cut a long trajectory into pieces with --cut FRAMES.",
+            fix="Check the order of the axes (--dims, --rename), import more files at once, or cut long trajectories "
+            "into pieces with --cut FRAMES.",
         )
     return tuple(found), frames
 
