@@ -87,8 +87,8 @@ def dataset(
         out: where the folder is made; None for the cache folder, where it is known by its name.
         announce: called with what was recognised (``plan.words()``) before anything is written.
         progress: where to report, among others what was recognised.
-        choices: overrides, as `sciml.data.ImportChoices`: ``name``, ``dims``, ``fields``, ``units``, ``rename``, ``dt``,
-            ``boundary``, ``split``, ...
+        choices: overrides, see `sciml.data.ImportChoices`: ``name``, ``dims``, ``fields``, ``units``, ``rename``,
+            ``dt``, ``boundary``, ``split``, ...
 
     Returns: the imported problem; its ``folder`` holds card and shards.
 
@@ -181,9 +181,10 @@ def predict(
     steps: int | None = None,
     problem: str | Path | None = None,
     extrapolate: bool = False,
+    resample: bool = False,
 ) -> xarray.Dataset:
     """Apply a finished run to a user's file: `sciml.study.predict_run`."""
-    return predict_run(folder, inputs, steps=steps, problem=problem, extrapolate=extrapolate)
+    return predict_run(folder, inputs, steps=steps, problem=problem, extrapolate=extrapolate, resample=resample)
 
 
 def export(

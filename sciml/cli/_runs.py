@@ -121,6 +121,7 @@ def predict(
     output: Path = typer.Option(Path("prediction.nc"), "--output", "-o", help="NetCDF file to write."),
     steps: int = typer.Option(0, min=0, help="Steps to forecast; 0 for as many as the run's own rollouts."),
     extrapolate: bool = typer.Option(False, "--extrapolate", help="Allow parameters outside of their ranges."),
+    resample: bool = typer.Option(False, "--resample", help="Interpolate fields on other points of the run's domain."),
     problem: str = PROBLEM,
     json: bool = JSON,
 ) -> None:
@@ -131,7 +132,14 @@ def predict(
 
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always", UserWarning)
-        predicted = api.predict(folder, inputs, steps=steps or None, problem=problem or None, extrapolate=extrapolate)
+        predicted = api.predict(
+            folder,
+            inputs,
+            steps=steps or None,
+            problem=problem or None,
+            extrapolate=extrapolate,
+            resample=resample,
+        )
     for entry in told:
         typer.echo(typer.style("warning: ", fg=typer.colors.YELLOW, bold=True) + str(entry.message), err=True)
     paths.make_folder(output.parent)
