@@ -153,7 +153,8 @@ def sorted_out(arrays: Mapping[str, Variable], label: str, format: str, choices:
     variables: dict[str, Variable] = {}
     for name, entry in wanted.items():
         dims = _dims(name, entry, points, label, choices)
-        variables |= _channels(name, entry.renamed(dict(zip(entry.dims, dims, strict=True))), stated, len(wanted) == 1)
+        lone = len(wanted) == len(stated) == 1 and "channel" not in dims
+        variables[next(iter(stated)) if lone else name] = entry.renamed(dict(zip(entry.dims, dims, strict=True)))
     samples = next(iter(variables.values())).sizes.get("sample", 1)
     for name, entry in numeric.items():
         if name not in wanted and _is_line(entry) and max(entry.shape, default=0) == samples:
@@ -207,18 +208,3 @@ def _dims(
         expected="their names, in this order",
         fix=f"For example --dims {','.join(example)}; `channel` marks an axis of several fields, first or last.",
     )
-
-
-def _channels(name: str, entry: Variable, stated: Mapping[str, str | None], alone: bool) -> dict[str, Variable]:
-    """One variable per channel, named by the user's fields where they are as many."""
-    names = list(stated)
-    if "channel" not in entry.dims:
-        return {names[0] if alone and len(names) == 1 else name: entry}
-    count = entry.sizes["channel"]
-    if not alone or len(names) != count:
-        if alone and names:
-            raise DataError(
-                f"--fields does not name every channel of {name!r}", got=", ".join(names), expected=f"{count} names"
-            )
-        names = [name] if count == 1 else [f"{name}_{i}" for i in range(count)]
-    return {title: entry.at("channel", i) for i, title in enumerate(names)}

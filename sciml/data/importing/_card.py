@@ -11,15 +11,17 @@ from sciml.data.importing._plan import Plan
 
 PRESETS = ("tiny", "small", "paper")
 """All of them have the same data; they differ in the recipes of the solvers."""
-_SHARD_BYTES = 2**24
-"""Size of a shard: small enough to be held in memory three times while it is written."""
+_SHARD_BYTES, _LARGEST_SHARD = 2**22, 2**27
+"""Sizes of a shard, which is held in memory some five times while it is written; large data has larger ones."""
+_SHARDS = 1000
 
 
 def write_card(folder: Path, plan: Plan, recording: Recording) -> None:
     """Write ``dataset.toml``."""
     size = 4 * plan.frames * len(plan.fields) * math.prod(axis.size for axis in plan.axes)
     counts = {name: len(rows) for name, rows in plan.splits.items()}
-    shard_size = max(1, min(max(counts.values()), _SHARD_BYTES // size))
+    room = min(max(_SHARD_BYTES, size * len(plan.samples) // _SHARDS), _LARGEST_SHARD)
+    shard_size = max(1, min(max(counts.values()), room // size))
     notes = "\n".join(plan.notes)
     about = {
         "title": recording.title,

@@ -31,7 +31,7 @@ def frame_to_dataset(frame: pd.DataFrame, dims: tuple[str, ...] = ()) -> xarray.
         )
     twice = frame.duplicated(chosen)
     if twice.any():
-        place = ", ".join(f"{name}={frame.loc[twice.idxmax(), name]}" for name in chosen)
+        place = ", ".join(f"{name}={frame[name].iloc[int(twice.argmax())]}" for name in chosen)
         raise DataError("a data frame has several rows for one point", got=place, expected="one row each")
     found = frame.set_index(chosen).to_xarray()
     if chosen[0] not in _TIME:

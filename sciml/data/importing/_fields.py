@@ -33,7 +33,7 @@ def roles_of(source: Source, choices: ImportChoices) -> Roles:
         is not there.
     """
     notes, narrow = [], {}
-    for name, entry in source.variables.items():
+    for name, entry in _without_channels(source, choices).items():
         narrow[name] = entry
         for dim, size in entry.sizes.items():
             if size == 1 and dim not in ("sample", "time"):
@@ -82,6 +82,26 @@ def roles_of(source: Source, choices: ImportChoices) -> Roles:
     scalars, left_out = _scalars(source, narrow, choices)
     first = next(iter(fields.values()))
     return Roles(fields, scalars, _in_order(first.dims), (*source.notes, *notes, *left_out))
+
+
+def _without_channels(source: Source, choices: ImportChoices) -> dict[str, Variable]:
+    """The variables with one for each place of a dimension `channel`, named by the user's fields if as many."""
+    parted = [name for name, entry in source.variables.items() if "channel" in entry.dims]
+    wanted = [name for name in choices.stated_fields() if name not in source.variables]
+    found = {}
+    for name, entry in source.variables.items():
+        if name not in parted:
+            found[name] = entry
+            continue
+        count = entry.sizes["channel"]
+        names = [name] if count == 1 else [f"{name}_{i}" for i in range(count)]
+        if len(parted) == 1 and wanted and not set(wanted) <= set(names):
+            if len(wanted) != count:
+                raise DataError(f"--fields does not name every channel of {name!r} in {source.label}",
+                                got=", ".join(wanted), expected=f"{count} names")  # fmt: skip
+            names = wanted
+        found |= {title: entry.at("channel", i) for i, title in enumerate(names)}
+    return found
 
 
 def _scalars(
