@@ -117,7 +117,7 @@ def conversion(given: str, wanted: str) -> Conversion | None:
 def _read(units: str) -> _Unit | None:
     """A text as a multiple of base units; None if it cannot be read."""
     words = plain_units(units).replace("**", "^")
-    tokens = re.findall(r"/|[^\s/*·.^\d+-]+\^?[+-]?\d*|1(?![\d.])|\S", words.replace("·", " ").replace("*", " "))
+    tokens = re.findall(r"/|[^\s/*·.^\d+-]+\^?[+-]?\d*|1(?![\d.])|\S", re.sub(r"[·*.]", " ", words))
     factor, powers, zero, sign = 1.0, {}, 0.0, 1
     for token in tokens:
         if token == "/":
