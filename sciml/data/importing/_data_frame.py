@@ -1,5 +1,6 @@
 """Data frames whose columns name sample, time and space."""
 
+import numpy as np
 import pandas as pd
 import xarray
 
@@ -37,6 +38,8 @@ def frame_to_dataset(frame: pd.DataFrame, dims: tuple[str, ...] = ()) -> xarray.
     if chosen[0] not in _TIME:
         groups = frame.groupby(chosen[0])
         for name in [name for name in frame.columns if name not in chosen]:
-            if (groups[name].nunique(dropna=False) == 1).all():  # a number per sample, repeated in all of its rows
+            if bool(
+                np.all(groups[name].nunique(dropna=False) == 1)
+            ):  # a number per sample, repeated in all of its rows
                 found[name] = (chosen[0], groups[name].first().to_numpy())
     return found

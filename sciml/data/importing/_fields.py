@@ -139,4 +139,4 @@ def read_trajectory(
     values = np.asarray(entry.read(index), dtype=np.float64)
     kept = [dim for dim in entry.dims if dim != "sample"]
     values = values.transpose([kept.index(dim) for dim in ("time", *space)])
-    return np.flip(values, [1 + axis for axis, dim in enumerate(space) if dim in reversed])
+    return np.flip(values, tuple(1 + axis for axis, dim in enumerate(space) if dim in reversed))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+from h5py import h5o  # pyright: ignore[reportAttributeAccessIssue] (compiled)
 
 from sciml.core.errors import DataError
 from sciml.data.importing._source import Variable
@@ -36,11 +37,11 @@ def open_hdf5(path: Path, stack: ExitStack) -> h5py.File:
 def _refuse_foreign(path: Path, file: h5py.File) -> None:
     """Raise DataError for links to other files and values stored outside, which would read what nobody named."""
     waiting: list[h5py.Group] = [file]
-    seen, count = {h5py.h5o.get_info(file.id).addr}, 0
+    seen, count = {h5o.get_info(file.id).addr}, 0
     while waiting:
         group = waiting.pop()
-        for name in group:
-            link, place = group.get(name, getlink=True), f"{group.name.rstrip('/')}/{name}"
+        for name in members(group):
+            link, place = group.get(name, getlink=True), f"{str(group.name).rstrip('/')}/{name}"
             count += 1
             if count > _MOST_MEMBERS:
                 raise DataError(f"{path} has too many members", got=f"more than {_MOST_MEMBERS:,}")
@@ -49,7 +50,7 @@ def _refuse_foreign(path: Path, file: h5py.File) -> None:
             if not isinstance(link, h5py.HardLink):
                 continue  # a soft link leads to what is visited under its own name
             member = group[name]
-            address = h5py.h5o.get_info(member.id).addr
+            address = h5o.get_info(member.id).addr
             if address in seen:
                 continue
             seen.add(address)
@@ -75,10 +76,21 @@ def hdf5_variable(node: h5py.Dataset, dims: tuple[str, ...]) -> Variable:
     )
 
 
+def members(group: h5py.Group) -> list[str]:
+    """Names of everything directly in a group."""
+    return [str(name) for name in group]
+
+
+def group_in(parent: h5py.Group, name: str) -> h5py.Group | None:
+    """A group of a file or group; None if it has none of that name."""
+    member = parent.get(name)
+    return member if isinstance(member, h5py.Group) else None
+
+
 def datasets(group: h5py.Group) -> dict[str, h5py.Dataset]:
     """The arrays directly in a group, by name."""
     found = {}
-    for name in group:
+    for name in members(group):
         member = group.get(name)  # None for a soft link that leads nowhere
         if isinstance(member, h5py.Dataset) and member.shape is not None:
             found[name] = member

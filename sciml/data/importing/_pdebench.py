@@ -16,7 +16,7 @@ import numpy as np
 
 from sciml.core.errors import DataError
 from sciml.data.importing._choices import ImportChoices
-from sciml.data.importing._hdf5_file import datasets, hdf5_variable, is_hdf5, open_hdf5
+from sciml.data.importing._hdf5_file import datasets, group_in, hdf5_variable, is_hdf5, members, open_hdf5
 from sciml.data.importing._source import Index, Source, Variable, variable
 
 _LETTERS = "xyz"
@@ -28,7 +28,7 @@ def recognises(path: Path) -> bool:
         return False
     try:
         with h5py.File(path, "r") as file:
-            names = list(file)
+            names = members(file)
             return "tensor" in names or any(name.endswith("-coordinate") for name in names) or bool(_numbered(file))
     except (OSError, RuntimeError, ValueError):
         return False
@@ -42,13 +42,13 @@ def read(path: Path, choices: ImportChoices, stack: ExitStack) -> list[Source]:
 
 
 def _numbered(file: h5py.File) -> list[str]:
-    return sorted((name for name in file if name.isdecimal()), key=int)
+    return sorted((name for name in members(file) if name.isdecimal()), key=int)
 
 
 def _separate(path: Path, file: h5py.File, choices: ImportChoices) -> Source:
     arrays = datasets(file)
     points = {letter: arrays[f"{letter}-coordinate"] for letter in _LETTERS if f"{letter}-coordinate" in arrays}
-    times = arrays.get("t-coordinate")
+    times = np.asarray(arrays["t-coordinate"][...]).ravel() if "t-coordinate" in arrays else None
     fields = {name: node for name, node in arrays.items() if not name.endswith("-coordinate") and node.ndim > 1}
     if not fields:
         raise DataError(
@@ -74,7 +74,7 @@ def _separate(path: Path, file: h5py.File, choices: ImportChoices) -> Source:
     frames = next(iter(fields.values())).shape[dims.index("time")]
     coordinates = {letter: variable(np.asarray(node[...]).ravel(), (letter,)) for letter, node in points.items()}
     if times is not None:
-        coordinates["time"] = variable(np.asarray(times[...]).ravel()[:frames], ("time",))
+        coordinates["time"] = variable(times[:frames], ("time",))
     longer = times is not None and times.size == frames + 1
     samples = next(iter(fields.values())).shape[dims.index("sample")] if "sample" in dims else 1
     scalars = {
@@ -95,16 +95,18 @@ def _separate(path: Path, file: h5py.File, choices: ImportChoices) -> Source:
 def _grouped(path: Path, file: h5py.File, groups: list[str], choices: ImportChoices) -> Source:
     nodes = []
     for name in groups:
-        node = file[name].get("data") if isinstance(file[name], h5py.Group) else None
-        if not isinstance(node, h5py.Dataset):
+        group = group_in(file, name)
+        node = None if group is None else datasets(group).get("data")
+        if node is None:
             raise DataError(f"group {name} of {path} has no array `data`", expected="`data` in every numbered group")
         if nodes and node.shape != nodes[0].shape:
             raise DataError(
                 f"the samples of {path} differ in shape", got=f"{node.shape} in group {name}", expected=nodes[0].shape
             )
         nodes.append(node)
-    grid = file[groups[0]].get("grid")
-    points = {} if not isinstance(grid, h5py.Group) else datasets(grid)
+    first = group_in(file, groups[0])
+    grid = None if first is None else group_in(first, "grid")
+    points = {} if grid is None else datasets(grid)
     coordinates = {
         "time" if name == "t" else name: variable(np.asarray(node[...]).ravel(), ("time" if name == "t" else name,))
         for name, node in points.items()
@@ -118,10 +120,10 @@ def _grouped(path: Path, file: h5py.File, groups: list[str], choices: ImportChoi
         coordinates["time"] = variable(coordinates["time"].values()[:frames], ("time",))
 
     def read_piece(index: Index) -> np.ndarray:
-        first, *rest = index
-        if isinstance(first, slice):
-            return np.stack([nodes[i][tuple(rest)] for i in range(*first.indices(len(nodes)))])
-        return nodes[first][tuple(rest)]
+        sample, *rest = index
+        if isinstance(sample, slice):
+            return np.stack([nodes[i][tuple(rest)] for i in range(*sample.indices(len(nodes)))])
+        return nodes[sample][tuple(rest)]
 
     data = Variable(("sample", *dims), (len(nodes), *nodes[0].shape), nodes[0].dtype.kind, read_piece)
     return Source(str(path), "pdebench", {"data": data}, coordinates, {})

@@ -16,7 +16,17 @@ import numpy as np
 
 from sciml.core.errors import DataError
 from sciml.data.importing._choices import ImportChoices
-from sciml.data.importing._hdf5_file import datasets, flag, hdf5_variable, is_hdf5, open_hdf5, text, texts
+from sciml.data.importing._hdf5_file import (
+    datasets,
+    flag,
+    group_in,
+    hdf5_variable,
+    is_hdf5,
+    members,
+    open_hdf5,
+    text,
+    texts,
+)
 from sciml.data.importing._source import Source, Variable, variable
 
 _GROUPS = ("t0_fields", "t1_fields", "t2_fields")
@@ -37,17 +47,17 @@ def recognises(path: Path) -> bool:
 def read(path: Path, choices: ImportChoices, stack: ExitStack) -> list[Source]:
     """Fields, parameters, coordinates and boundaries of one file."""
     file = open_hdf5(path, stack)
-    dimensions = file["dimensions"]
-    space = texts(dimensions, "spatial_dims")
-    if not isinstance(dimensions, h5py.Group) or not space:
+    dimensions = group_in(file, "dimensions")
+    space = () if dimensions is None else texts(dimensions, "spatial_dims")
+    if dimensions is None or not space:
         raise DataError(f"{path} does not name its spatial axes", expected="the attribute spatial_dims of `dimensions`")
     notes: list[str] = []
     variables: dict[str, Variable] = {}
     for order, name in enumerate(_GROUPS):
-        group = file.get(name)
-        for key, node in datasets(group).items() if isinstance(group, h5py.Group) else ():
+        group = group_in(file, name)
+        for key, node in ({} if group is None else datasets(group)).items():
             variables |= _components(path, key, node, space, order, notes)
-    variables |= _scalars(file.get("scalars"), notes)
+    variables |= _scalars(group_in(file, "scalars"), notes)
     coordinates = {}
     for name, node in datasets(dimensions).items():
         values = np.asarray(node[...])
@@ -94,9 +104,9 @@ def _components(
     return found
 
 
-def _scalars(group: object, notes: list[str]) -> dict[str, Variable]:
+def _scalars(group: h5py.Group | None, notes: list[str]) -> dict[str, Variable]:
     found = {}
-    for name, node in datasets(group).items() if isinstance(group, h5py.Group) else ():
+    for name, node in ({} if group is None else datasets(group)).items():
         by_sample, by_time = flag(node, "sample_varying", node.ndim > 0), flag(node, "time_varying", False)
         if by_time:
             notes.append(f"scalar {name} varies by time: left out, since parameters are constant along a trajectory")
@@ -110,10 +120,10 @@ def _scalars(group: object, notes: list[str]) -> dict[str, Variable]:
 def _boundaries(file: h5py.File, notes: list[str]) -> dict[str, str]:
     """Kind of boundary per axis; a mixture along one axis is open."""
     found: dict[str, str] = {}
-    group = file.get("boundary_conditions")
-    for name in group if isinstance(group, h5py.Group) else ():
-        member = group.get(name)
-        if not isinstance(member, h5py.Group):
+    group = group_in(file, "boundary_conditions")
+    for name in [] if group is None else members(group):
+        member = None if group is None else group_in(group, name)
+        if member is None:
             continue
         kind = (text(member, "bc_type") or "").lower()
         kind = kind if kind in ("periodic", "wall", "open") else "open"
