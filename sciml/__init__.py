@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from sciml.api import dataset as dataset
     from sciml.api import discover as discover
     from sciml.api import evaluate as evaluate
+    from sciml.api import example as example
     from sciml.api import export as export
     from sciml.api import predict as predict
     from sciml.api import run as run
@@ -31,13 +32,14 @@ __all__ = [
     "discover",
     "errors",
     "evaluate",
+    "example",
     "export",
     "predict",
     "run",
     "tool",
 ]
 
-_VERBS = ("run", "dataset", "discover", "evaluate", "predict", "export", "tool")
+_VERBS = ("run", "dataset", "discover", "evaluate", "example", "predict", "export", "tool")
 
 
 def __getattr__(name: str) -> Any:  # Any: a verb or a module; the imports above give their types

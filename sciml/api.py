@@ -22,6 +22,7 @@ from sciml.study import (
     Run,
     RunRequest,
     evaluate_run,
+    example_inputs,
     export_run,
     make_discovery_request,
     make_request,
@@ -31,7 +32,7 @@ from sciml.study import (
 from sciml.study import apply_tool as _apply_tool
 from sciml.study import run as _run
 
-__all__ = ["dataset", "discover", "evaluate", "export", "predict", "run", "tool"]
+__all__ = ["dataset", "discover", "evaluate", "example", "export", "predict", "run", "tool"]
 
 OwnData = str | Path | Sequence[str | Path] | Arrays
 """Trajectories on a grid of one's own: files, or arrays in memory."""
@@ -185,6 +186,11 @@ def predict(
 ) -> xarray.Dataset:
     """Apply a finished run to a user's file: `sciml.study.predict_run`."""
     return predict_run(folder, inputs, steps=steps, problem=problem, extrapolate=extrapolate, resample=resample)
+
+
+def example(folder: str | Path) -> xarray.Dataset:
+    """Inputs of one test sample of a run, to be filled with one's own: `sciml.study.example_inputs`."""
+    return example_inputs(folder)
 
 
 def export(

@@ -15,6 +15,8 @@ from sciml.cli._app import app
 from sciml.cli._print import JSON, as_json, table
 
 if TYPE_CHECKING:
+    import xarray
+
     from sciml.study import Run
 
 RUN = typer.Argument(help="A run folder, as `sciml run` printed it.")
@@ -115,10 +117,13 @@ def evaluate(folder: Path = RUN, problem: str = PROBLEM, json: bool = JSON) -> N
 @app.command()
 def predict(
     folder: Path = RUN,
-    inputs: Path = typer.Option(
-        ..., "--input", "-i", help="NetCDF file: context frames, initial states or observations."
+    inputs: Path | None = typer.Option(
+        None, "--input", "-i", help="NetCDF file: context frames, initial states or observations."
     ),
-    output: Path = typer.Option(Path("prediction.nc"), "--output", "-o", help="NetCDF file to write."),
+    output: Path | None = typer.Option(
+        None, "--output", "-o", help="NetCDF file to write; by default prediction.nc or example.nc."
+    ),
+    example: bool = typer.Option(False, "--example", help="Write a file of inputs to start from instead."),
     steps: int = typer.Option(0, min=0, help="Steps to forecast; 0 for as many as the run's own rollouts."),
     extrapolate: bool = typer.Option(False, "--extrapolate", help="Allow parameters outside of their ranges."),
     resample: bool = typer.Option(False, "--resample", help="Interpolate fields on other points of the run's domain."),
@@ -127,9 +132,12 @@ def predict(
 ) -> None:
     """Apply a finished run to a file of your own."""
     from sciml import api
-    from sciml.core import paths
-    from sciml.data import netcdf_bytes
 
+    if example == (inputs is not None):
+        raise typer.BadParameter("give either --input FILE, or --example for a file to start from")
+    if inputs is None:
+        _write(api.example(folder), output or Path("example.nc"), json)
+        return
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always", UserWarning)
         predicted = api.predict(
@@ -142,11 +150,7 @@ def predict(
         )
     for entry in told:
         typer.echo(typer.style("warning: ", fg=typer.colors.YELLOW, bold=True) + str(entry.message), err=True)
-    paths.make_folder(output.parent)
-    with paths.atomic_write(output) as temporary:
-        temporary.write_bytes(netcdf_bytes(predicted))
-    described = {"output": str(output), "sizes": dict(predicted.sizes), "fields": list(predicted.data_vars)}
-    as_json(described) if json else typer.echo(f"wrote {output}: {dict(predicted.sizes)}")
+    _write(predicted, output or Path("prediction.nc"), json)
 
 
 @app.command()
@@ -223,6 +227,18 @@ def report(
     else:
         page = pages.write_index(folder)
     as_json({"page": str(page)}) if json else typer.echo(f"wrote {page}")
+
+
+def _write(content: xarray.Dataset, output: Path, json: bool) -> None:
+    """Write named arrays to a NetCDF file and say so."""
+    from sciml.core import paths
+    from sciml.data import netcdf_bytes
+
+    paths.make_folder(output.parent)
+    with paths.atomic_write(output) as temporary:
+        temporary.write_bytes(netcdf_bytes(content))
+    described = {"output": str(output), "sizes": dict(content.sizes), "fields": list(content.data_vars)}
+    as_json(described) if json else typer.echo(f"wrote {output}: {dict(content.sizes)}")
 
 
 def _summarise(finished: Run, headline: tuple[str, ...], json: bool) -> None:

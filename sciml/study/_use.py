@@ -160,6 +160,22 @@ def predict_run(
     return answer
 
 
+def example_inputs(folder: str | Path) -> xarray.Dataset:
+    """Inputs of one test sample of a run: what a file for `predict_run` looks like.
+
+    Raises: DataError for a folder that is not a run, or lost its example.
+    """
+    folder = Path(folder)
+    read_config(folder)
+    try:
+        with xarray.open_dataset(folder / EXAMPLE, engine="h5netcdf", decode_times=False) as opened:
+            return opened.load()
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f"{folder} has no readable {EXAMPLE}", got=" ".join(str(error).split()), fix="Run it again."
+        ) from None
+
+
 def _read_question(loaded: Loaded, path: Path, steps: int | None, resample: bool) -> Any:  # Any: inputs of its task
     """What a file asks, with its fields interpolated to the points of the run if that is wanted."""
     task, problem, context = loaded.task, loaded.problem, loaded.context

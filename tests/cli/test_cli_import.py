@@ -58,7 +58,10 @@ def test_run_on_a_file_in_one_step(sciml, flow, quick, tmp_path):
     folder = tmp_path / "runs" / "flow_1" / "sinenet-tiny-s0"
     resumed = sciml("run", "--data", flow, *quick, "--boundary", "x=periodic", "--resume", "--json").json
     assert resumed["folder"] == str(folder.relative_to(tmp_path)), "the same file is imported once"
-    assert sciml("predict", folder, "--input", folder / "example.nc").code == 0
+    written = sciml("predict", folder, "--example", "--output", "mine.nc", "--json").json
+    assert written == {"output": "mine.nc", "sizes": {"sample": 1, "time": 2, "y": 8, "x": 16}, "fields": ["h", "u"]}
+    assert sciml("predict", folder, "--input", "mine.nc").code == 0
+    assert "give either --input FILE, or --example" in sciml("predict", folder, "--example", "--input", "mine.nc").err
     assert sciml("evaluate", folder).code == 0
     assert sciml("show", folder).code == 0
     assert sciml("report", folder).code == 0
