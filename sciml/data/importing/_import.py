@@ -128,6 +128,8 @@ def _finish(
     progress: Progress,
 ) -> Recorded | None:
     plan = make_plan(sources, choices)
+    if not dry:
+        _name(names, choices, out)  # a name that is taken is refused before anything is announced or written
     if announce:
         announce(plan)
     if dry:
