@@ -10,8 +10,9 @@ import torch
 import xarray
 
 from sciml.core.errors import UserError
+from sciml.core.progress import SilentProgress
 from sciml.core.recorded import imported_folder
-from sciml.data import ImportChoices, import_arrays, import_files
+from sciml.data import ImportChoices, import_arrays, import_files, open_dataset, verify
 
 
 @pytest.fixture
@@ -141,6 +142,27 @@ def test_coordinates_that_are_not_even(refused):
     refused(arrays(x=np.full(8, np.nan)), match="the coordinate 'x' .* cannot be used")
 
 
+def test_a_periodic_axis_with_its_end_point_twice(refused):
+    values = foreign_files.numbers(6, 5, 8)
+    values[..., -1] = values[..., 0]
+    refused(arrays() | {"u": values}, match="periodic axis 'x' hold the same values", boundary={"x": "periodic"})
+    import_arrays(arrays() | {"u": values}, ImportChoices(boundary={"x": "open"}), dry=True)
+    constant = np.broadcast_to(values[..., :1], values.shape)
+    import_arrays(arrays() | {"u": constant}, ImportChoices(boundary={"x": "periodic"}), dry=True)
+
+
+def test_twins_in_two_splits_are_announced(empty_home):
+    class Lines(SilentProgress):
+        def log(self, message):
+            lines.append(message)
+
+    lines = []
+    twins = np.repeat(foreign_files.numbers(1, 5, 8), 6, axis=0)
+    problem = import_arrays(arrays() | {"u": twins}, progress=Lines())
+    assert "warning: 2 trajectories equal one of another split, so the test is not independent" in lines
+    assert [check.name for check in verify(problem, "tiny") if not check.ok] == ["splits"]
+
+
 def test_values_that_are_no_numbers(refused):
     refused(arrays() | {"u": np.full((6, 5, 8), np.nan)}, match="field 'u' has no finite value")
     masked = foreign_files.numbers(6, 5, 8)
@@ -178,8 +200,6 @@ def test_a_few_broken_trajectories_are_left_out(empty_home):
     values = foreign_files.numbers(10, 5, 8)
     values[4, 3:] = np.nan
     problem = import_arrays(arrays(10) | {"u": values})
-    from sciml.data import open_dataset
-
     dataset = open_dataset(problem, "tiny")
     outcomes = [dataset.split(name).counts for name in ("train", "valid", "test")]
     assert sum(counts.get("diverged", 0) for counts in outcomes) == 1

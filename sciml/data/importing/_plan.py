@@ -345,7 +345,7 @@ def _about(sources: Sequence[Source], choices: ImportChoices) -> dict[str, str]:
 
 
 def _look(plan: Plan) -> None:
-    """Refuse fields that hold nothing in the first and the last sample, and those with holes."""
+    """Refuse fields that hold nothing in the first and the last sample, those with holes, and ends stored twice."""
     ends = [plan.states(0), plan.states(len(plan.samples) - 1)]
     for channel, name in enumerate(plan.names):
         finite = [np.isfinite(states[:, channel]) for states in ends]
@@ -362,4 +362,17 @@ def _look(plan: Plan) -> None:
                 got=f"NaN at the same {int(holes.sum())} of {holes.size} points in every frame (land, inactive cells)",
                 expected="values at every point",
                 fix="Fill these points before importing, for example with the mean of the field.",
+            )
+    for place, axis in enumerate(plan.axes, start=2):
+        varied = any(
+            not np.array_equal(states, np.broadcast_to(states.take([0], place), states.shape)) for states in ends
+        )
+        slices = [(states.take(0, place), states.take(-1, place)) for states in ends]
+        same = all(np.allclose(one, two, rtol=1e-6, atol=0) for one, two in slices)
+        if axis.boundary == "periodic" and varied and same:
+            raise DataError(
+                f"the first and the last point of the periodic axis {axis.name!r} hold the same values",
+                got=f"{axis.size} points, the end point stored twice",
+                expected="a periodic axis without its right end point",
+                fix="Drop the last point along this axis before importing.",
             )
