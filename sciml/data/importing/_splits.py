@@ -64,14 +64,13 @@ def splits_of(
     if choices.split is None and stated & set(SPLITS):
         named = ", ".join(sorted(str(name) for name in stated if name))
         notes.append(f"the files name the splits {named} only: all trajectories are split anew")
-    whole = list(dict.fromkeys((entry.source, entry.row) for entry in samples))
-    if len(whole) >= len(SPLITS):
-        order = torch.randperm(len(whole), generator=generator(choices.seed, "import", "split")).tolist()
-        groups = (
-            [[i for i, s in enumerate(samples) if (s.source, s.row) == whole[k]] for k in order]
-            if (len(samples) > len(whole))
-            else [[k] for k in order]
-        )
+    pieces: dict[tuple[int, int], list[int]] = {}
+    for i, entry in enumerate(samples):
+        pieces.setdefault((entry.source, entry.row), []).append(i)
+    if len(pieces) >= len(SPLITS):
+        trajectories = list(pieces.values())
+        order = torch.randperm(len(trajectories), generator=generator(choices.seed, "import", "split")).tolist()
+        groups = [trajectories[k] for k in order]
     else:  # pieces of very few trajectories, in the order of time, so that neighbours share a split
         notes.append("pieces are split in the order of time: first training, then validation, then test")
         groups = [[i] for i in range(len(samples))]
