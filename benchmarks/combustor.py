@@ -76,7 +76,7 @@ def _against(
         "scipy": lambda: _scipy(mechanism, energies, tolerance),
     }
     for name, peer in peers.items():
-        found, other = ours(), peer()
+        mine, other = ours(), peer()
         seconds = paired(ours, peer, repeats=repeats)
         yield Row(
             case=f"{batch} reactors, rtol {tolerance:.0e}",
@@ -84,8 +84,8 @@ def _against(
             peer=name,
             peer_version=version(name),
             peer_s=seconds[1] / batch,
-            equal=difference(found, other),
-            note=f"errors: ours {difference(found, exact):.1e}, peer {difference(other, exact):.1e}",
+            equal=difference(mine, other),
+            note=f"errors: ours {difference(mine, exact):.1e}, peer {difference(other, exact):.1e}",
         )
 
 
@@ -122,7 +122,7 @@ def _shape(time: Tensor) -> Tensor:
 
 
 def _cantera(gas: cantera.Solution, energies: np.ndarray, tolerance: float) -> np.ndarray:
-    found = []
+    rows = []
     for energy in energies:
         gas.TPY = 300.0, OUTSIDE, FEED
         feed, outside = cantera.Reservoir(gas, clone=True), cantera.Reservoir(gas, clone=True)
@@ -137,8 +137,8 @@ def _cantera(gas: cantera.Solution, energies: np.ndarray, tolerance: float) -> n
         for time in TIMES[1:]:
             net.advance(time)
             row.append(box.T)
-        found.append(row)
-    return np.array(found)
+        rows.append(row)
+    return np.array(rows)
 
 
 def _flow(phase: cantera.ThermoPhase) -> float:

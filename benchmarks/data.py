@@ -5,6 +5,7 @@ the loosest tolerance that reaches our error (both measured against a run with a
 """
 
 from collections.abc import Iterable, Iterator
+from typing import cast
 
 import numpy as np
 import scipy.fft
@@ -96,8 +97,7 @@ def _draw(points: int, batch: int) -> tuple[Grid, Params, torch.Tensor]:
 
 
 def _solve(grid: Grid, params: Params, initial: torch.Tensor) -> torch.Tensor:
-    problem = registry.problem("shallow_water")
-    assert isinstance(problem, Evolves)
+    problem = cast(Evolves, registry.problem("shallow_water"))
     return problem.simulate(params, initial, torch.tensor([0.0, INTERVAL], dtype=torch.float64), grid).states[:, -1]
 
 

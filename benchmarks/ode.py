@@ -148,8 +148,8 @@ def _as_exact_as(case: Case, side: Side, exact: Answer, error: float) -> float |
     """The loosest of some smaller tolerances at which the peer's states are as exact; None if they are so already."""
     for tolerance in (TOLERANCE, TOLERANCE / 3, TOLERANCE / 10, TOLERANCE / 30, TOLERANCE / 100):
         with torch.no_grad():
-            found = side(case, tolerance)
-        if difference(found.double(), exact[0]) <= 1.1 * error:
+            answer = side(case, tolerance)
+        if difference(answer.double(), exact[0]) <= 1.1 * error:
             return None if tolerance == TOLERANCE else tolerance
     return None
 
@@ -173,12 +173,12 @@ def _version(name: str) -> str | None:
 
 
 def _peers(case: Case) -> dict[str, Side]:
-    found: dict[str, Side] = {"torchdiffeq": _torchdiffeq}
+    sides: dict[str, Side] = {"torchdiffeq": _torchdiffeq}
     if case.train:
-        found["torchdiffeq adjoint"] = _torchdiffeq_adjoint
+        sides["torchdiffeq adjoint"] = _torchdiffeq_adjoint
     if importlib.util.find_spec("torchode") is not None:
-        found["torchode"] = _torchode
-    return found
+        sides["torchode"] = _torchode
+    return sides
 
 
 def _ours(case: Case, tolerance: float) -> Tensor:
@@ -238,6 +238,6 @@ def _answer(case: Case, side: Side, tolerance: float = TOLERANCE) -> Answer:
     return states.detach(), torch.cat([p.grad.flatten() for p in case.field.parameters()])
 
 
-def _errors(found: Answer, exact: Answer) -> str:
-    parts = [difference(a.double(), b) for a, b in zip(found, exact, strict=True) if len(b)]
-    return ", ".join(f"{part:.1e}" for part in parts)
+def _errors(answer: Answer, exact: Answer) -> str:
+    parts = [difference(a.double(), b) for a, b in zip(answer, exact, strict=True) if len(b)]
+    return ", ".join(f"{error:.1e}" for error in parts)

@@ -43,11 +43,11 @@ class PeakMemory(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         inputs = {id(t.untyped_storage()) for t in tree_leaves((args, kwargs)) if isinstance(t, Tensor)}
-        found = func(*args, **(kwargs or {}))
-        for value in tree_leaves(found):
+        result = func(*args, **(kwargs or {}))
+        for value in tree_leaves(result):
             if isinstance(value, Tensor) and id(value.untyped_storage()) not in inputs:
                 self._watch(value.untyped_storage())
-        return found
+        return result
 
     def _watch(self, storage: torch.UntypedStorage) -> None:
         key, size = id(storage), storage.nbytes()
@@ -108,8 +108,8 @@ def _gradient(field: nn.Module, start: Tensor, solve: Callable[[nn.Module, Tenso
     """Gradient of the mean square of the last state, as one vector."""
 
     def run() -> Tensor:
-        found = torch.autograd.grad(solve(field, start).square().mean(), list(field.parameters()))
-        return torch.cat([part.flatten() for part in found])
+        grads = torch.autograd.grad(solve(field, start).square().mean(), list(field.parameters()))
+        return torch.cat([grad.flatten() for grad in grads])
 
     return run
 

@@ -35,7 +35,7 @@ from sciml.train import Recipe
 
 TARGETS = (1e-3, 1e-5)
 LOOKS = (0.3, 1.0, 3.0, 10.0, 30.0)
-"""Seconds at which the errors are told."""
+"""Seconds at which the errors are reported."""
 SOLVER = PINNSolver()
 
 PINNRecipe = Recipe[PINNConfig, CollocationConfig]
@@ -170,10 +170,10 @@ def _theirs(case: Case, seed: int) -> tuple[Clock, int]:
 def _time_to_error(case: Case, seeds: int) -> Iterator[Row]:
     ours, theirs = [], []
     for seed in range(seeds):
-        for side, found in ((_ours, ours), (_theirs, theirs)) if seed % 2 == 0 else ((_theirs, theirs), (_ours, ours)):
-            found.append(side(case, seed))
+        for side, runs in ((_ours, ours), (_theirs, theirs)) if seed % 2 == 0 else ((_theirs, theirs), (_ours, ours)):
+            runs.append(side(case, seed))
     for target in TARGETS:
-        mine, peer = ([clock.met.get(target) for clock, _ in found] for found in (ours, theirs))
+        mine, peer = ([clock.met.get(target) for clock, _ in runs] for runs in (ours, theirs))
         ended = " ".join(f"{clock.error:.1e} after {clock.spent:.0f} s, {steps} steps;" for clock, steps in theirs)
         if None in mine:
             print(f"{case.problem} {case.case}: ours did not reach {target:g} with every seed: "
@@ -197,8 +197,8 @@ def _time_to_error(case: Case, seeds: int) -> Iterator[Row]:
 
 def _errors(*sides: list[tuple[Clock, int]]) -> str:
     """Median errors of ours and the peer's after each of `LOOKS`."""
-    found = [[median(clock.after(seconds) for clock, _ in side) for side in sides] for seconds in LOOKS]
-    return ", ".join(f"{s:g} s {a:.1e} and {b:.1e}" for s, (a, b) in zip(LOOKS, found, strict=True))
+    medians = [[median(clock.after(seconds) for clock, _ in side) for side in sides] for seconds in LOOKS]
+    return ", ".join(f"{s:g} s {a:.1e} and {b:.1e}" for s, (a, b) in zip(LOOKS, medians, strict=True))
 
 
 def _words(seconds: list[float | None]) -> str:

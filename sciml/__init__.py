@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sciml.api import export as export
     from sciml.api import predict as predict
     from sciml.api import run as run
+    from sciml.api import solve as solve
     from sciml.api import tool as tool
     from sciml.core import errors as errors
 
@@ -36,10 +37,11 @@ __all__ = [
     "export",
     "predict",
     "run",
+    "solve",
     "tool",
 ]
 
-_VERBS = ("run", "dataset", "discover", "evaluate", "example", "predict", "export", "tool")
+_VERBS = ("run", "dataset", "discover", "evaluate", "example", "predict", "export", "solve", "tool")
 
 
 def __getattr__(name: str) -> Any:  # Any: a verb or a module; the imports above give their types

@@ -1,6 +1,7 @@
 """The verbs of the command line as functions."""
 
 from collections.abc import Callable, Mapping, Sequence
+from inspect import signature
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -10,9 +11,10 @@ import xarray
 from sciml import DEFAULT_PROBLEM
 from sciml.core import registry
 from sciml.core.config import parse
-from sciml.core.errors import UserError
+from sciml.core.errors import UnknownNameError, UserError
 from sciml.core.progress import Progress, SilentProgress
 from sciml.core.recorded import Recorded
+from sciml.core.statement import Statement
 from sciml.data import Arrays, ImportChoices, Plan, import_arrays, import_files
 from sciml.discovery import TableData, parse_values, read_table
 from sciml.report import write_run
@@ -21,6 +23,7 @@ from sciml.study import (
     Exported,
     Run,
     RunRequest,
+    Solved,
     evaluate_run,
     example_inputs,
     export_run,
@@ -31,8 +34,9 @@ from sciml.study import (
 )
 from sciml.study import apply_tool as _apply_tool
 from sciml.study import run as _run
+from sciml.study import solve as _solve
 
-__all__ = ["dataset", "discover", "evaluate", "example", "export", "predict", "run", "tool"]
+__all__ = ["dataset", "discover", "evaluate", "example", "export", "predict", "run", "solve", "tool"]
 
 OwnData = str | Path | Sequence[str | Path] | Arrays
 """Trajectories on a grid of one's own: files, or arrays in memory."""
@@ -161,6 +165,36 @@ def discover(
         )
     request = make_discovery_request(subject, options, engine=engine, anyway=anyway, members=members, compare=compare)
     return _run_to_page(request, progress)
+
+
+def solve(
+    statement: Statement,
+    *,
+    observations: str | Path | Mapping[str, Any] | None = None,  # Any: whatever NumPy makes an array of
+    sigma: float | None = None,
+    progress: Progress | None = None,
+    **options: Any,  # Any: the rest of sciml.study.solve, which checks it
+) -> Solved:
+    """Solve a differential equation from its statement, and find its unknown numbers: `sciml.study.solve`.
+
+    Needs no folder and leaves none.
+
+    Arguments:
+        statement: the equation.
+        observations: a file, a data frame, or arrays by name: all axes, the observed fields, and perhaps their standard
+            deviations (``sigma_u``).
+        sigma: standard deviation of the observations where they do not come with any.
+        progress: where to report.
+        options: everything else of `sciml.study.solve`: ``seed=1``, ``preset="small"``,
+            ``settings=["train.steps=300"]``, ``reference=function``.
+
+    Returns: the solution, a function of the coordinates, with unknown numbers, metrics and a verdict.
+
+    Raises: UserError for an option that does not exist, and as `sciml.study.solve`.
+    """
+    if strange := sorted(set(options) - set(signature(_solve).parameters)):
+        raise UnknownNameError("option", strange[0], set(signature(_solve).parameters))
+    return _solve(statement, observations=observations, sigma=sigma, progress=progress, **options)
 
 
 def _run_to_page(request: RunRequest, progress: Progress | None) -> Run | None:

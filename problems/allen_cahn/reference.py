@@ -23,20 +23,20 @@ def solution(points: Tensor, diffusivity: float, *, modes: int = MODES, steps: i
     spline = _states(diffusivity, modes, steps)
     x, t = points.double().unbind(1)
     times, inverse = np.unique(t.clamp(0, 1).numpy(), return_inverse=True)
-    found = np.empty(len(points))
+    values = np.empty(len(points))
     grid = np.linspace(-1, 1, 4 * (modes + 1) + 1)
     order = np.argsort(inverse, kind="stable")
     edges = np.searchsorted(inverse[order], np.arange(len(times) + 1))
     if len(times) <= 512:  # a lattice: one spline in x for each of its times
         for i, coefficients in enumerate(spline(times)):
             rows = order[edges[i] : edges[i + 1]]
-            found[rows] = make_interp_spline(grid, _fine(coefficients, modes), k=5)(x.numpy()[rows])
+            values[rows] = make_interp_spline(grid, _fine(coefficients, modes), k=5)(x.numpy()[rows])
     else:  # scattered points: the sines themselves
         wave = np.pi / 2 * np.arange(1, modes + 1)
         for block in np.array_split(np.arange(len(points)), max(1, len(points) // 512)):
             coefficients = spline(t.clamp(0, 1).numpy()[block])
-            found[block] = (coefficients * np.sin((x.numpy()[block, None] + 1) * wave)).sum(1)
-    return torch.from_numpy(found - 1)[:, None]
+            values[block] = (coefficients * np.sin((x.numpy()[block, None] + 1) * wave)).sum(1)
+    return torch.from_numpy(values - 1)[:, None]
 
 
 @lru_cache(maxsize=4)

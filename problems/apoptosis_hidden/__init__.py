@@ -55,5 +55,5 @@ PROBLEM = ApoptosisHidden(
     metrics=("hidden/relative_l2", "hidden/caspase", "hidden/procaspase", "state/relative_l2"),
     solver="upinn",
     citation="L. Podina, B. Eastman, M. Kohandel, Universal physics-informed neural networks, ICML 2023, "
-    "PMLR 202:27948; several trajectories, their starts and the choice of what is hidden are our own",
+    "PMLR 202:27948; several trajectories, their starts and the choice of hidden terms are our own",
 )

@@ -25,14 +25,14 @@ def cole_hopf(points: Tensor, viscosity: float) -> Tensor:
     """
     reach = math.sqrt(1 / (math.pi * viscosity) + 40)  # f varies by exp(1/πν) at most; e^-40 of it is left out
     z = torch.arange(-reach, reach + _STEP, _STEP, dtype=torch.float64, device=points.device)
-    found = []
+    blocks = []
     for block in points.double().split(_BLOCK):
         x, t = block[:, :1], block[:, 1:].clamp(min=0)
         y = x - 2 * (viscosity * t + 1e-300).sqrt() * z
         exponent = -torch.cos(math.pi * y) / (2 * math.pi * viscosity) - z * z
         weight = torch.softmax(exponent, dim=1)
-        found.append(-(torch.sin(math.pi * y) * weight).sum(1, keepdim=True))
-    return torch.cat(found)
+        blocks.append(-(torch.sin(math.pi * y) * weight).sum(1, keepdim=True))
+    return torch.cat(blocks)
 
 
 def cole_hopf_of(wave: Wave, viscosity: float, time: Tensor, x: Tensor) -> Tensor:
@@ -43,7 +43,7 @@ def cole_hopf_of(wave: Wave, viscosity: float, time: Tensor, x: Tensor) -> Tenso
     By the rule of Gauss and Hermite, exact to rounding where the front is a tenth of the domain wide or more;
     `cole_hopf` is for sharper ones.
     """
-    nodes, weights = (torch.from_numpy(part) for part in np.polynomial.hermite.hermgauss(_NODES))
+    nodes, weights = (torch.from_numpy(values) for values in np.polynomial.hermite.hermgauss(_NODES))
     shifted = x[:, None] - 2 * (viscosity * time[:, None]).sqrt() * nodes
     height = exponent(shifted, wave, viscosity)
     share = weights * torch.exp(height - height.amax(1, keepdim=True).detach())

@@ -6,16 +6,23 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sciml.core.capabilities import Evolves, HasConstraints, HasOutcome, HasReducedModel, HasSummaries, Uncertain
+from sciml.core.capabilities import (
+    Evolves,
+    HasConstraints,
+    HasDerivedQuantities,
+    HasOutcome,
+    HasReducedModel,
+    Uncertain,
+)
 from sciml.core.problem import Field, Parameter
 from sciml.core.types import Grid, Params, Trajectory
 from sciml.reference import no_axes
 
-from . import equations, reference, summaries
+from . import derived, equations, reference
 
 
 @dataclass(frozen=True, kw_only=True)
-class CombustorIgnition(Evolves, HasReducedModel, HasOutcome, HasSummaries, HasConstraints):
+class CombustorIgnition(Evolves, HasReducedModel, HasOutcome, HasDerivedQuantities, HasConstraints):
     """A chamber with a fuel-rich jet of methane in oxygen, lit by a laser at a point; SI units throughout.
 
         CH4 + 2 O2 → CO2 + 2 H2O in 8 x 6 zones that exchange mass, fed at one end, drained by a nozzle at the other
@@ -27,7 +34,7 @@ class CombustorIgnition(Evolves, HasReducedModel, HasOutcome, HasSummaries, HasC
 
     outcome: str = "ignition"
     outcome_axes: tuple[str, ...] = ("laser_x", "laser_y")
-    summaries: tuple[Field, ...] = summaries.QUANTITIES
+    derived_quantities: tuple[Field, ...] = derived.QUANTITIES
 
     @property
     def uncertain(self) -> tuple[Uncertain, ...]:
@@ -68,9 +75,9 @@ class CombustorIgnition(Evolves, HasReducedModel, HasOutcome, HasSummaries, HasC
         """That the chamber burns at the last of the times given."""
         return equations.chance(states)
 
-    def summarise(self, times: Tensor, states: Tensor, params: Params) -> Mapping[str, Tensor]:
+    def derived_values(self, times: Tensor, states: Tensor, params: Params) -> Mapping[str, Tensor]:
         """Ignition delay, peaks of T and p, T and mixture fraction at the end."""
-        return summaries.summarise(times, states)
+        return derived.derived_values(times, states)
 
     def violations(self, states: Tensor, params: Params) -> Mapping[str, Tensor]:
         """``shares``, ``positivity``, ``gas_law``, ``products`` and ``state``; 1e-7 is what float32 leaves of zero."""

@@ -1,4 +1,4 @@
-"""What the README quotes: thresholds by bisection, shares that ignite, the map of the ignition boundary."""
+"""Computes the numbers the README quotes: ignition thresholds by bisection, ignited shares, the map of the boundary."""
 
 import math
 from pathlib import Path
@@ -107,13 +107,13 @@ def identifiability(case: dict[str, float], ln_a: float, activation: float, fact
     scale = torch.tensor([ln_a, math.log(activation), math.log(factor)], dtype=torch.float64) + shift
 
     def slope(time: Tensor, state: Tensor, args: Tensor, rows: Tensor) -> Tensor:
-        own = dict(zip(params, args.unbind(1), strict=True))
+        row_params = dict(zip(params, args.unbind(1), strict=True))
         closures = {
             "heat": lambda time, params: rows[:, 2].exp() * equations.pulse(time, params),
             "pre_exponential": lambda params: rows[:, 0],
             "activation": lambda params: rows[:, 1].exp(),
         }
-        return equations.rate(time, state, own, closures)
+        return equations.rate(time, state, row_params, closures)
 
     start = equations.encode(equations.fill(params), params)
     times = torch.linspace(0, END, 101, dtype=torch.float64)

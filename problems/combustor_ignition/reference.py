@@ -148,7 +148,7 @@ def simulate(
     """
     feeds = equations.feed({name: value.double().cpu() for name, value in params.items()}).numpy()
     starts, moments = initial.double().cpu().numpy(), times.double().cpu().numpy()
-    found, codes, counts = [], [], []
+    solved, codes, counts = [], [], []
     for i, start in enumerate(starts):
         row = {name: float(value[i]) for name, value in params.items()}
         states, status, steps = np.full((len(moments), len(start)), np.nan), Status.DIVERGED, 0
@@ -156,10 +156,10 @@ def simulate(
             chamber, inner, status, steps = simulate_zones(row, start, feeds[i], moments, zones, rtol)
             with np.errstate(invalid="ignore"):
                 states = averages(chamber, inner)
-        found.append(states)
+        solved.append(states)
         codes.append(int(status))
         counts.append(steps)
-    states = torch.from_numpy(np.stack(found)).to(initial.device)
+    states = torch.from_numpy(np.stack(solved)).to(initial.device)
     status = torch.tensor(codes, dtype=torch.int8, device=initial.device)
     return Trajectory(states, status, {"steps": torch.tensor(counts, device=initial.device)})
 

@@ -68,11 +68,11 @@ LOG_DENSITIES: dict[str, Callable[[Tensor], Tensor]] = {
 
 def _mixture(points: Tensor, centres: Tensor, log_weights: Tensor, width: float) -> Tensor:
     """log Σ_k w_k N(points; centres_k, width² I)."""
-    found = []
+    blocks = []
     for block in points.double().split(_BLOCK):
         squares = torch.cdist(block, centres, compute_mode="donot_use_mm_for_euclid_dist").square()
-        found.append(torch.logsumexp(log_weights - squares / (2 * width**2), dim=1))
-    return torch.cat(found) - math.log(2 * math.pi * width**2)
+        blocks.append(torch.logsumexp(log_weights - squares / (2 * width**2), dim=1))
+    return torch.cat(blocks) - math.log(2 * math.pi * width**2)
 
 
 @lru_cache(maxsize=1)

@@ -24,12 +24,12 @@ def pictures() -> tuple[Tensor, Tensor]:
 
     stored = load_digits()
     values, labels = stored.images.astype("uint8"), stored.target.astype("uint8")
-    found = hashlib.sha256(values.tobytes() + labels.tobytes()).hexdigest()
-    if found != SHA256:
+    digest = hashlib.sha256(values.tobytes() + labels.tobytes()).hexdigest()
+    if digest != SHA256:
         raise DataError(
-            "the digits of the installed scikit-learn are not the ones this problem is about",
-            got=f"SHA-256 {found[:12]}…, shape {values.shape}",
+            "the digits in the installed scikit-learn differ from those of this problem",
+            got=f"SHA-256 {digest[:12]}…, shape {values.shape}",
             expected=f"{SHA256[:12]}…, shape (1797, 8, 8)",
-            fix="Install scikit-learn anew.",
+            fix="Reinstall scikit-learn.",
         )
     return torch.from_numpy(values).float()[:, None] / LEVELS, torch.from_numpy(labels).long()

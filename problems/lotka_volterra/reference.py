@@ -31,7 +31,7 @@ def simulate(params: Params, initial: Tensor, times: Tensor, *, step: float = ST
 
     def largest_step(state: Tensor) -> Tensor:
         level = sum(parts(state, params))
-        rates = [params[name] * _largest(level / params[name]) for name in ("gamma", "alpha")]
+        rates = [params[name] * largest_ratio(level / params[name]) for name in ("gamma", "alpha")]
         return step / torch.maximum(*rates)
 
     return integrate(
@@ -43,7 +43,7 @@ def simulate(params: Params, initial: Tensor, times: Tensor, *, step: float = ST
     )
 
 
-def _largest(q: Tensor) -> Tensor:
+def largest_ratio(q: Tensor) -> Tensor:
     """A bound of r where ``r − 1 − ln r = q``: with r = 1 + u, ``u − ln(1 + u) >= u²/(2 (1 + u))`` for u >= 0."""
     return 1 + q + (q * q + 2 * q).sqrt()
 

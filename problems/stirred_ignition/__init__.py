@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sciml.core.capabilities import Evolves, HasConstraints, HasOutcome, HasSummaries
+from sciml.core.capabilities import Evolves, HasConstraints, HasDerivedQuantities, HasOutcome
 from sciml.core.problem import Field, Parameter
 from sciml.core.types import Grid, Params, Trajectory
 from sciml.reference import no_axes
@@ -15,7 +15,7 @@ from . import equations, reference
 
 
 @dataclass(frozen=True, kw_only=True)
-class StirredIgnition(Evolves, HasOutcome, HasSummaries, HasConstraints):
+class StirredIgnition(Evolves, HasOutcome, HasDerivedQuantities, HasConstraints):
     """A kernel of 0.05 cm³, fed and drained, that a pulse of heat lights or not; GRI-Mech 3.0 without nitrogen.
 
     The kernel falls back to the feed's temperature, or burns at 2500 K to 3600 K, or (rarely) burns and is blown out.
@@ -25,7 +25,7 @@ class StirredIgnition(Evolves, HasOutcome, HasSummaries, HasConstraints):
 
     outcome: str = "ignition"
     outcome_axes: tuple[str, ...] = ("residence_time", "energy")
-    summaries: tuple[Field, ...] = equations.SUMMARIES
+    derived_quantities: tuple[Field, ...] = equations.DERIVED_QUANTITIES
 
     def grid(self, size: Sequence[int]) -> Grid:
         """No axes; `size` must be ``()``."""
@@ -43,9 +43,9 @@ class StirredIgnition(Evolves, HasOutcome, HasSummaries, HasConstraints):
         """That the kernel burns at the last of the times given."""
         return equations.chance(states)
 
-    def summarise(self, times: Tensor, states: Tensor, params: Params) -> Mapping[str, Tensor]:
+    def derived_values(self, times: Tensor, states: Tensor, params: Params) -> Mapping[str, Tensor]:
         """When T passes 1500 K, peaks of T and p, T at the end."""
-        return equations.summarise(times, states)
+        return equations.derived_values(times, states)
 
     def violations(self, states: Tensor, params: Params) -> Mapping[str, Tensor]:
         """``shares``, ``positivity``, ``state``, and atoms ``C``, ``H``, ``O``; 1e-6 is what float32 leaves of zero."""

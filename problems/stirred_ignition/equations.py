@@ -32,7 +32,7 @@ PEAK = 2.5
 IGNITED = 1500.0
 """T [K] at the end that tells the outcomes apart."""
 _WIDTH = 150.0
-SUMMARIES = (
+DERIVED_QUANTITIES = (
     Field("ignition_time", "s_ign", "1", "time at which T passes 1500 K, share of the horizon"),
     Field("peak_temperature", "T_max", "K", "highest temperature"),
     Field("peak_pressure", "p_max", "Pa", "highest pressure"),
@@ -64,8 +64,8 @@ def chance(states: Tensor) -> Tensor:
     return torch.sigmoid((states[:, -1, 0] - IGNITED) / _WIDTH)
 
 
-def summarise(times: Tensor, states: Tensor) -> dict[str, Tensor]:
-    """`SUMMARIES` of states ``batch time 9``; times are resolved to frames, which are a hundredth of the horizon."""
+def derived_values(times: Tensor, states: Tensor) -> dict[str, Tensor]:
+    """`DERIVED_QUANTITIES` of states ``batch time 9``; times are resolved to frames, a hundredth of the horizon."""
     temperature, pressure = states[..., 0], states[..., 1]
     return {
         "ignition_time": first_crossing(times.to(states), temperature, IGNITED),
@@ -84,7 +84,7 @@ def violations(states: Tensor, params: Mapping[str, Tensor]) -> dict[str, Tensor
     """
     shares = states.double()[..., 2:]
     scale = torch.stack([params["feed_temperature"], params["feed_pressure"]], -1)[:, None].to(shares)
-    found = {
+    excess = {
         "shares": (shares.sum(-1) - 1).clamp_min(0.0),
         "positivity": (-shares).amax(-1).clamp_min(0.0),
         "state": (-states.double()[..., :2] / scale).amax(-1).clamp_min(0.0),
@@ -92,5 +92,5 @@ def violations(states: Tensor, params: Mapping[str, Tensor]) -> dict[str, Tensor
     feed = mixture({name: value.to(shares) for name, value in params.items()})
     for element, (mass, atoms) in _ATOMS.items():
         held = shares.new_tensor([n * mass / weight for n, weight in zip(atoms, WEIGHTS, strict=True)])
-        found[element] = ((shares @ held) / (feed @ held)[:, None] - 1).clamp_min(0.0)
-    return found
+        excess[element] = ((shares @ held) / (feed @ held)[:, None] - 1).clamp_min(0.0)
+    return excess

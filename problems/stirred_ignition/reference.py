@@ -31,7 +31,7 @@ def detailed() -> Any:
     """
     import cantera
 
-    full = _open(DETAILED)
+    full = open_mechanism(DETAILED)
     kept = [s for s in full.species() if not {"N", "Ar"} & set(s.composition)]
     names = {s.name for s in kept}
     reactions = [r for r in full.reactions() if set(r.reactants) | set(r.products) <= names]
@@ -41,10 +41,11 @@ def detailed() -> Any:
 @cache
 def two_step() -> Any:
     """The two steps of Franzelli et al. (2010). Raises UserError where the file is missing or cannot be read."""
-    return _open(TWO_STEP)
+    return open_mechanism(TWO_STEP)
 
 
-def _open(source: str | Path) -> Any:
+def open_mechanism(source: str | Path) -> Any:  # Any: Cantera is imported where it is used
+    """A mechanism file as a Cantera solution; UserError if it is missing or Cantera cannot read it."""
     import cantera
 
     if isinstance(source, Path) and not source.is_file():
@@ -158,7 +159,7 @@ def low_fidelity(params: Params, initial: Tensor, times: Tensor) -> Trajectory:
 def _simulate(gas: Any, params: Params, initial: Tensor, times: Tensor) -> Trajectory:
     seconds = horizon(params).double().cpu()[:, None] * times.double().cpu()
     columns = [gas.species_index(name) if name in gas.species_names else -1 for name in SPECIES]
-    found, codes, tries = [], [], []
+    solved, codes, tries = [], [], []
     for i, start in enumerate(initial.double().cpu().numpy()):
         case = Case(**{name: float(value[i]) for name, value in params.items()})
         states, status, count = np.full((len(times), len(start)), np.nan), Status.DIVERGED, 0
@@ -167,10 +168,10 @@ def _simulate(gas: Any, params: Params, initial: Tensor, times: Tensor) -> Traje
                 states, status = _row(gas, case, start, seconds[i].tolist(), columns, tolerances)
                 if status == Status.OK:
                     break
-        found.append(states)
+        solved.append(states)
         codes.append(int(status))
         tries.append(count)
-    states = torch.from_numpy(np.stack(found)).to(initial.device)
+    states = torch.from_numpy(np.stack(solved)).to(initial.device)
     status = torch.tensor(codes, dtype=torch.int8, device=initial.device)
     return Trajectory(states, status, {"tries": torch.tensor(tries, device=initial.device)})
 

@@ -9,9 +9,10 @@ where F_c is a value or derivative on a face, h_c what it must be, and L_c the p
 F_c L_d = δ_cd. It preserves what the axes before it fulfil exactly if conditions agree where faces meet, which a
 `Statement` checks.
 
-What cannot be had so stays for the loss: everything where corners are meant to contradict each other, and a derivative
-on a face whose value is free (Neumann). For that, N itself would have to have no slope there; a network of an even
-coordinate has none, but it has no third derivative either, which only some solutions lack.
+What cannot be had so stays for the loss: everything where corners are meant to contradict each other, what depends on a
+number that is to be found or on the fields themselves (Robin), and a derivative on a face whose value is free
+(Neumann). For that, N itself would have to have no slope there; a network of an even coordinate has none, but it has no
+third derivative either, which only some solutions lack.
 
 Reference: W. J. Gordon, C. A. Hall, Transfinite element methods, Numer. Math. 21 (1973) 109-129 (Boolean sums);
 I. E. Lagaris, A. Likas, D. I. Fotiadis, IEEE Trans. Neural Networks 9 (1998) 987-1000, doi:10.1109/72.712178 (g + φ N).
@@ -84,17 +85,16 @@ def _exact(statement: Statement, field: str) -> list[int]:
     """Numbers of the conditions on a field that can be built in: on each face those of order 0, 1, … without a gap."""
     if statement.singular_corners:
         return []
-    searched = {u.name for u in statement.unknowns}
-    own = {
+    by_face = {
         (c.axis, c.side, c.order): i
         for i, c in enumerate(statement.conditions)
-        if c.field == field and not searched & {s.name for s in getattr(c.value, "free_symbols", ())}
+        if c.field == field and not statement.has_unknown(i) and not statement.is_mixed(i)
     }
-    found = []
-    for (axis, side, order), number in own.items():
-        if all((axis, side, lower) in own for lower in range(order)):
-            found.append(number)
-    return found
+    built_in = []
+    for (axis, side, order), number in by_face.items():
+        if all((axis, side, lower) in by_face for lower in range(order)):
+            built_in.append(number)
+    return built_in
 
 
 def _build(
@@ -105,13 +105,13 @@ def _build(
 
     g, phi = sympy.Integer(0), sympy.Integer(1)
     for axis in statement.domain.axes:
-        own = [c for c in conditions if c.axis == axis.name]
-        if not own:
+        on_axis = [c for c in conditions if c.axis == axis.name]
+        if not on_axis:
             continue
         x, low, extent = symbols[axis.name], _number(axis.lower), _number(axis.extent)
         s = (x - low) / extent
         correction = sympy.Integer(0)
-        for condition, shape in zip(own, _shapes(own, s, extent), strict=True):
+        for condition, shape in zip(on_axis, _shapes(on_axis, s, extent), strict=True):
             face = _number(axis.end(condition.side))
             missing = _named(condition.value, symbols) - g.diff(x, condition.order).subs(x, face)
             correction += shape * missing
@@ -119,10 +119,10 @@ def _build(
         rise = s
         if axis.name == statement.domain.time and pace < math.inf:
             rise = sympy.log(1 + (x - low) / _number(pace)) / math.log1p(axis.extent / pace)
-        for condition in own:  # one factor for every condition of its face; no larger than 1
+        for condition in on_axis:  # one factor for every condition of its face; no larger than 1
             phi *= rise if condition.side == "lower" else 1 - s
-        if len({c.side for c in own}) == 2:
-            phi *= 2 ** len(own)
+        if len({c.side for c in on_axis}) == 2:
+            phi *= 2 ** len(on_axis)
     return g, phi
 
 

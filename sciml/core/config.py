@@ -58,14 +58,14 @@ def differences(
     before: Mapping[str, object], after: Mapping[str, object], prefix: str = ""
 ) -> dict[str, tuple[object, object]]:
     """What differs between two nested mappings: dotted key to (before, after), None where one has no such key."""
-    found: dict[str, tuple[object, object]] = {}
+    changes: dict[str, tuple[object, object]] = {}
     for key in sorted({*before, *after}):
         old, new = before.get(key), after.get(key)
         if isinstance(old, Mapping) and isinstance(new, Mapping):
-            found |= differences(old, new, f"{prefix}{key}.")
+            changes |= differences(old, new, f"{prefix}{key}.")
         elif old != new:
-            found[prefix + key] = (old, new)
-    return found
+            changes[prefix + key] = (old, new)
+    return changes
 
 
 def override(config: C, assignments: list[str]) -> C:
@@ -84,14 +84,14 @@ def override(config: C, assignments: list[str]) -> C:
 
 def keys(kind: type[Config], prefix: str = "") -> list[str]:
     """Every dotted key of a configuration, depth first."""
-    found = []
+    dotted = []
     for name, field in kind.model_fields.items():
         inner: Any = field.annotation
         if isinstance(inner, type) and issubclass(inner, Config):
-            found += keys(inner, f"{prefix}{name}.")
+            dotted += keys(inner, f"{prefix}{name}.")
         else:
-            found.append(prefix + name)
-    return found
+            dotted.append(prefix + name)
+    return dotted
 
 
 def _assign(values: dict[str, Any], kind: type[Config], path: list[str], value: Any, key: str) -> None:

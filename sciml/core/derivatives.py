@@ -32,7 +32,7 @@ def canonical(name: str, axes: Sequence[str], *, field: str = "u") -> str:
         first = ", ".join(repr(axis) for axis in axes)
         raise UserError(
             f"unknown derivative {name!r} of field {field!r}",
-            got=f"{', '.join(map(repr, foreign))}, which is no axis" if foreign else f"order {len(name)}",
+            got=f"{', '.join(map(repr, foreign))}, not an axis" if foreign else f"order {len(name)}",
             expected=f"up to {HIGHEST} letters, each one of {first}, such as {axes[0] * 2!r}",
         )
     return "".join(sorted(name, key=list(axes).index))
@@ -40,13 +40,13 @@ def canonical(name: str, axes: Sequence[str], *, field: str = "u") -> str:
 
 def closure(names: Iterable[str]) -> tuple[str, ...]:
     """All derivatives that the given ones are built from, the given ones and ``""`` included, lower orders first."""
-    found, waiting = {""}, list(names)
+    needed, waiting = {""}, list(names)
     while waiting:
         name = waiting.pop()
-        if name not in found:
-            found.add(name)
+        if name not in needed:
+            needed.add(name)
             waiting += [name[:i] + name[i + 1 :] for i in range(len(name))]
-    return tuple(sorted(found, key=lambda name: (len(name), name)))
+    return tuple(sorted(needed, key=lambda name: (len(name), name)))
 
 
 def autograd_derivatives(
@@ -68,24 +68,24 @@ def autograd_derivatives(
     Raises: (when called) UnknownNameError for a field, UserError for a derivative that does not exist.
     """
     with torch.enable_grad():
-        given = points.detach().requires_grad_()
-        values = function(given)
+        leaf = points.detach().requires_grad_()
+        values = function(leaf)
     known: dict[tuple[str, str], Tensor] = {(field, ""): values[:, i] for i, field in enumerate(fields)}
 
     def derivative(field: str, name: str) -> Tensor:
         if field not in fields:
             raise UnknownNameError("field", field, fields)
-        found = lookup(field, canonical(name, axes, field=field))
-        return found if create_graph else found.detach()
+        value = lookup(field, canonical(name, axes, field=field))
+        return value if create_graph else value.detach()
 
     def lookup(field: str, name: str) -> Tensor:
         if (field, name) not in known:
             below = lookup(field, name[:-1])
             if below.requires_grad:
-                (gradient,) = torch.autograd.grad(below.sum(), given, create_graph=True, allow_unused=True)
+                (gradient,) = torch.autograd.grad(below.sum(), leaf, create_graph=True, allow_unused=True)
             else:
                 gradient = None
-            slope = torch.zeros_like(given) if gradient is None else gradient
+            slope = torch.zeros_like(leaf) if gradient is None else gradient
             for i, axis in enumerate(axes):
                 known.setdefault((field, canonical(name[:-1] + axis, axes)), slope[:, i])
         return known[field, name]

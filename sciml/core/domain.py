@@ -17,7 +17,7 @@ from sciml.core.errors import UnknownNameError, UserError
 
 Side = Literal["lower", "upper"]
 Expression = Any
-"""A sympy expression or a number; sympy is imported only where it is used."""
+"""A sympy expression or a number. Any: sympy is imported only where it is used, which its types would not allow."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,14 @@ class Domain:
         if not self.axes or len(set(self.names)) != len(self.names):
             raise UserError("a domain needs at least one axis, and distinct names", got=self.names)
         if self.time and self.axis(self.time).periodic:
-            raise UserError(f"the axis of time, {self.time!r}, is periodic", expected="an initial condition instead")
+            axis = self.axis(self.time)
+            ends = f"{axis.lower:g}, {axis.upper:g}"
+            raise UserError(
+                f"the axis of time, {self.time!r}, is periodic, and time has a start",
+                expected="an initial condition, or a periodic axis that is not named as time",
+                fix=f"For a solution that returns after one period leave out time={self.time!r} and keep "
+                f"Coordinate({self.time!r}, {ends}, periodic=True), without conditions on it.",
+            )
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -128,12 +135,14 @@ class Condition:
     """∂^order u / ∂axis^order = value on one face.
 
     Order 0 is Dirichlet's condition in space and the initial state in time; order 1 Neumann's (the derivative along
-    the axis, not along the outer normal) and the initial velocity.
+    the axis, not along the outer normal) and the initial velocity. With the unknown functions in the value it is
+    Robin's, such as convection u_x = -h u: ``Condition("u", "x", "upper", -h * u, 1)``.
 
     Arguments:
         field: which unknown.
         axis, side: the face.
-        value: a sympy expression in the other axes and the parameters, or a number.
+        value: a number, or a sympy expression in the other axes, the parameters, the unknown numbers, and the unknown
+            functions with their derivatives.
         order: of the derivative.
 
     Raises: UserError for another side or order than there are.

@@ -13,7 +13,7 @@ class SciMLError(Exception):
 
 
 class UserError(SciMLError):
-    """A mistake the user can mend. Printed as one paragraph without a traceback, exit code 2.
+    """A mistake the user can fix. Printed as one paragraph without a traceback, exit code 2.
 
     Arguments:
         what: one sentence naming the object and the fault.

@@ -17,7 +17,7 @@ from sciml.core.domain import Expression
 from sciml.core.errors import UnknownNameError, UserError
 
 Environment = Mapping[str, Any]
-"""Values of the symbols by name: tensors of one value per point, or single numbers."""
+"""Values of the symbols by name: tensors of one value per point, or single numbers. Any: operators work on both."""
 
 _PLAIN: dict[str, Callable[[float], float]] = {
     **{
@@ -104,13 +104,13 @@ def _built(expression: Expression) -> Callable[[Environment], Any]:
         return lambda known: number
     if expression.is_Pow:
         return _power(*expression.args)
-    parts = [_built(part) for part in expression.args]
+    parts = [_built(operand) for operand in expression.args]
     if expression.is_Add or expression.is_Mul:
         operation = add if expression.is_Add else mul
-        return lambda known: reduce(operation, [part(known) for part in parts])
+        return lambda known: reduce(operation, [operand(known) for operand in parts])
     kind = type(expression).__name__
     if kind in _EXTREMES:
-        return lambda known: reduce(_EXTREMES[kind], [part(known) for part in parts])
+        return lambda known: reduce(_EXTREMES[kind], [operand(known) for operand in parts])
     if kind not in _FUNCTIONS or len(parts) != 1:
         raise UnknownNameError("function in an expression", kind, _FUNCTIONS)
     function, argument = _applied(_FUNCTIONS[kind], _PLAIN[kind]), parts[0]

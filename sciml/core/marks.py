@@ -23,7 +23,7 @@ def marked_terms(equation: Expression) -> tuple[Expression, ...]:
     """The marks in an equation, ``hidden(u u_x)``, in a fixed order."""
     from sympy.core.function import AppliedUndef
 
-    marks = (part for part in equation.atoms(AppliedUndef) if part.func.__name__ == _MARK)
+    marks = (mark for mark in equation.atoms(AppliedUndef) if mark.func.__name__ == _MARK)
     return tuple(sorted(marks, key=str))
 
 

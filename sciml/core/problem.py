@@ -66,7 +66,7 @@ class Parameter:
             )
         if self.possible[0] > self.low or self.possible[1] < self.high:
             raise UserError(
-                f"parameter {self.name!r} has a range that is not possible",
+                f"parameter {self.name!r} has a range with impossible values",
                 got=f"[{self.low}, {self.high}]",
                 expected="values from {} to {}".format(*self.possible),
             )
@@ -119,7 +119,7 @@ class Problem(ABC):
         metrics: keys of the headline metrics, first one first.
         citation: where the problem comes from.
         solver: key of the solver that `sciml run` takes when none is named.
-        version: raised whenever the reference solver's output changes, so that cached data is made anew.
+        version: raised whenever the reference solver's output changes, so that cached data is generated again.
     """
 
     name: str

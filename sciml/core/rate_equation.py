@@ -157,7 +157,7 @@ class RateEquation:
     def _pair(self, name: str) -> tuple[str, str]:
         field, _, letters = name.rpartition("_")
         if field not in self.statement.fields:
-            raise UserError(f"an input of the hidden part, {name!r}, is no field or derivative",
+            raise UserError(f"an input of the hidden part, {name!r}, is neither a field nor a derivative",
                             expected=f"one of: {', '.join(self.statement.fields)}, or a derivative such as "
                             f"{self.statement.fields[0]}_x")  # fmt: skip
         return field, letters
@@ -187,19 +187,23 @@ def _parts(statement: Statement, field: str) -> tuple[Expression, Expression | N
 
     rate = sympy.Symbol(f"{field}∂{statement.domain.time}")
     rates = {sympy.Symbol(f"{name}∂{statement.domain.time}") for name in statement.fields}
-    found = []
+    candidates = []
     for equation in statement.equations:
         marks = marked_terms(sympy.sympify(equation))
         stand_ins = {mark: sympy.Symbol(f"{field}∂hidden{i}") for i, mark in enumerate(marks)}
         plain, _ = statement.plain(sympy.sympify(equation).xreplace(stand_ins))
         if plain.has(rate):
-            found.append((plain, stand_ins))
-    if len(found) != 1 or (found[0][0].free_symbols & rates) != {rate} or not found[0][0].diff(rate).is_number:
+            candidates.append((plain, stand_ins))
+    if (
+        len(candidates) != 1
+        or (candidates[0][0].free_symbols & rates) != {rate}
+        or not candidates[0][0].diff(rate).is_number
+    ):
         raise UserError(f"the equation of {field!r} is not of the form d{field}/dt = …",
-                        got=f"{len(found)} equations with that rate",
+                        got=f"{len(candidates)} equations with that rate",
                         expected=f"one equation, in which ∂{field}/∂{statement.domain.time} has a number for a factor "
                         "and no other rate stands")  # fmt: skip
-    (plain, stand_ins), terms = found[0], []
+    (plain, stand_ins), terms = candidates[0], []
     factor = plain.diff(rate)
     right = -plain.subs(rate, 0) if factor == 1 else -plain.subs(rate, 0) / factor
     for mark, stand_in in stand_ins.items():

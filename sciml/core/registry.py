@@ -96,8 +96,8 @@ def folder_of(problem: Problem) -> Path:
 def card_path(problem: Problem) -> Path:
     """The dataset card of a loaded problem: ``dataset.toml`` in its folder, else ``../../datasets/<name>.toml``."""
     folder = folder_of(problem)
-    own = folder / "dataset.toml"
-    return own if own.is_file() else folder.parent.parent / "datasets" / f"{problem.name}.toml"
+    inside = folder / "dataset.toml"
+    return inside if inside.is_file() else folder.parent.parent / "datasets" / f"{problem.name}.toml"
 
 
 def problems() -> dict[str, Problem]:
@@ -224,7 +224,7 @@ def _unusable(key: str, kind: str, reason: str) -> UserError:
     return UserError(
         f"the entry point {key!r} of group sciml.{kind} cannot be used",
         got=reason,
-        fix="Mend or remove the package that declares it; all other entries work.",
+        fix="Fix or remove the package that declares it; all other entries work.",
     )
 
 
@@ -271,7 +271,7 @@ def _import(folder: Path, name: str) -> types.ModuleType:
         raise UserError(
             f"the problem folder {folder} could not be imported",
             got=f"{type(error).__name__}: {error}{_place(error, folder)}",
-            fix="Mend it and try again.",
+            fix="Fix it and try again.",
         ) from error
     return module
 

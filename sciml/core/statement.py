@@ -30,11 +30,13 @@ class Unknown:
         name: a symbol of the equations.
         start: where the search begins.
         truth: its true value, kept for scoring; None where nobody knows it.
+        scale: a change of it that counts as large, the step of the search; None for a guess from the equations.
     """
 
     name: str
     start: float
     truth: float | None = None
+    scale: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,8 +55,9 @@ class Statement:
         conditions: on faces; a periodic axis has none.
         parameters: values of the symbols that are known.
         solution: the exact solution by field, where it is known in closed form.
-        unknowns: numbers to be found.
+        unknowns: numbers to be found, which equations and conditions may hold.
         observed: the fields that are observed at points, for problems with unknown numbers or fields.
+        scales: typical magnitudes of fields; of the others they are guessed from observations and conditions.
         judged: the fields compared with the reference; all if empty.
         singular_corners: whether conditions that contradict each other where faces meet are meant (a driven lid).
 
@@ -71,6 +74,7 @@ class Statement:
     solution: Mapping[str, Expression] = field(default_factory=dict)
     unknowns: tuple[Unknown, ...] = ()
     observed: tuple[str, ...] = ()
+    scales: Mapping[str, float] = field(default_factory=dict)
     judged: tuple[str, ...] = ()
     singular_corners: bool = False
 
@@ -88,22 +92,26 @@ class Statement:
                             fix="Drop the field, or give the equation that determines it.")  # fmt: skip
         unnamed = any(has_unnamed_term(equation) for equation in self.equations)
         object.__setattr__(self, "_residual", None if unnamed else Evaluator(replaced))
-        object.__setattr__(self, "_replaced_equations", tuple(replaced))
-        for condition in self.conditions:
-            self._check_condition(condition)
-        object.__setattr__(self, "_values", [Evaluator([condition.value]) for condition in self.conditions])
+        object.__setattr__(self, "plain_equations", tuple(replaced))
+        prescribed = [self._check_condition(condition) for condition in self.conditions]
+        object.__setattr__(self, "plain_values", tuple(prescribed))
+        object.__setattr__(self, "_values", [Evaluator([value]) for value in prescribed])
         object.__setattr__(self, "_exact", Evaluator([self.solution[name] for name in self.solution]))
-        for name in (*self.observed, *self.judged, *self.solution):
+        for name in (*self.observed, *self.judged, *self.solution, *self.scales):
             if name not in self.fields:
                 raise UnknownNameError("field", name, self.fields)
         if not self.singular_corners:
-            for first, second in combinations(self.conditions, 2):
+            plain = [c for i, c in enumerate(self.conditions) if not (self.is_mixed(i) or self._is_open(i))]
+            for first, second in combinations(plain, 2):
                 self._check_corner(first, second)
 
     needs: tuple[tuple[str, str], ...] = field(init=False, repr=False, compare=False)
     """The derivatives that the equations name, ``("u", "xx")``."""
+    plain_equations: tuple[Expression, ...] = field(init=False, repr=False, compare=False)
+    """The equations with a symbol such as ``u∂xx`` in place of every derivative and function."""
+    plain_values: tuple[Expression, ...] = field(init=False, repr=False, compare=False)
+    """What the conditions prescribe, written in the same way."""
     _residual: Evaluator | None = field(init=False, repr=False, compare=False)
-    _replaced_equations: tuple[Expression, ...] = field(init=False, repr=False, compare=False)
     _values: list[Evaluator] = field(init=False, repr=False, compare=False)
     _exact: Evaluator = field(init=False, repr=False, compare=False)
 
@@ -131,10 +139,35 @@ class Statement:
         """
         if self._residual is None:
             raise UserError("the statement has a hidden term that nobody knows, so it has no residual")
+        return self._evaluate(self._residual, points, derivatives, params)
+
+    def terms(
+        self, points: Float[Tensor, "point dim"], derivatives: Derivatives, params: Params | None = None
+    ) -> list[Float[Tensor, "point term"]]:
+        """The terms that add up to each equation's left-hand side, multiplied out: what its residual is small against.
+
+        Arguments and errors are those of `residual`.
+        """
+        return [self._evaluate(evaluator, points, derivatives, params) for evaluator in self._terms]
+
+    def _evaluate(
+        self, evaluator: Evaluator, points: Tensor, derivatives: Derivatives, params: Params | None
+    ) -> Float[Tensor, "point value"]:
+        """Expressions of axes, numbers and the fields' derivatives, of which only those that occur are taken."""
         known: dict[str, Any] = {**columns(points, self.names), **self.numbers(params)}
-        for name, order in self.needs:
-            known[_symbol(name, order)] = derivatives(name, order)
-        return self._residual(known, points[:, 0])
+        pairs = {pair for pair in map(self._pair, evaluator.symbols) if pair}
+        for name, order in sorted(pairs):  # in a fixed order, for autograd's bits depend on what was taken before
+            known[field_symbol(name, order)] = derivatives(name, order)
+        if missing := sorted(evaluator.symbols - set(known)):
+            raise UserError("nobody knows the value of " + _list(missing), expected="a value for every unknown number",
+                            fix="Give it in `params`, or as the truth of the unknown.")  # fmt: skip
+        return evaluator(known, points[:, 0])
+
+    @cached_property
+    def _terms(self) -> list[Evaluator]:
+        import sympy
+
+        return [Evaluator(sympy.Add.make_args(sympy.expand(equation))) for equation in self.plain_equations]
 
     @property
     def has_laplacian(self) -> bool:
@@ -151,13 +184,7 @@ class Statement:
     ) -> Float[Tensor, "point equation"]:
         """As `residual`, with ``derivatives("u", "Δ")`` for the Laplacian; only where `has_laplacian`."""
         assert self._collapsed is not None
-        orders, evaluator = self._collapsed
-        known: dict[str, Any] = {**columns(points, self.names), **self.numbers(params)}
-        for name in self.fields:
-            for order in orders:
-                if _symbol(name, order) in evaluator.symbols:
-                    known[_symbol(name, order)] = derivatives(name, order)
-        return evaluator(known, points[:, 0])
+        return self._evaluate(self._collapsed[1], points, derivatives, params)
 
     @cached_property
     def _collapsed(self) -> tuple[tuple[str, ...], Evaluator] | None:
@@ -167,9 +194,9 @@ class Statement:
         pure = [name * 2 for name in self.names]
         swap = {}
         for name in self.fields:
-            rest = [sympy.Symbol(_symbol(name, order)) for order in pure]
-            swap[rest[0]] = sympy.Symbol(_symbol(name, "Δ")) - sum(rest[1:])
-        found = [sympy.expand(equation.xreplace(swap)) for equation in self._replaced_equations]
+            rest = [sympy.Symbol(field_symbol(name, order)) for order in pure]
+            swap[rest[0]] = sympy.Symbol(field_symbol(name, "Δ")) - sum(rest[1:])
+        found = [sympy.expand(equation.xreplace(swap)) for equation in self.plain_equations]
         orders = {pair[1] for e in found for s in e.free_symbols if (pair := self._pair(s.name))}
         if "Δ" not in orders or any(len(order) > 1 for order in orders):
             return None
@@ -180,18 +207,48 @@ class Statement:
     ) -> Float[Tensor, " point"]:
         """How far condition number `index` is missed at points of its face."""
         condition = self.conditions[index]
-        return derivatives(condition.field, condition.derivative) - self.value(index, points, params)
+        prescribed = self._evaluate(self._values[index], points, derivatives, params)[:, 0]
+        return derivatives(condition.field, condition.derivative) - prescribed
 
     def value(
         self, index: int, points: Float[Tensor, "point dim"], params: Params | None = None
     ) -> Float[Tensor, " point"]:
-        """What condition number `index` prescribes at points of its face."""
-        known = {**columns(points, self.names), **self.numbers(params)}
-        return self._values[index](known, points[:, 0])[:, 0]
+        """What condition number `index` prescribes at points of its face.
+
+        Raises: UserError for a condition that `is_mixed`, which prescribes no value, and for unknown numbers in it.
+        """
+
+        def refused(field: str, order: str) -> Tensor:
+            raise UserError(f"the condition on {self.conditions[index]} prescribes no value", got=f"{field} in it")
+
+        return self._evaluate(self._values[index], points, refused, params)[:, 0]
+
+    def is_mixed(self, index: int) -> bool:
+        """Whether condition number `index` relates derivatives to the fields themselves, as Robin's does."""
+        return any(self._pair(symbol) for symbol in self._values[index].symbols)
+
+    def has_unknown(self, index: int) -> bool:
+        """Whether condition number `index` holds a number that is to be found."""
+        return bool(self._values[index].symbols & {u.name for u in self.unknowns})
+
+    def _is_open(self, index: int) -> bool:
+        """Whether what a condition prescribes depends on a number whose true value nobody knows."""
+        return bool(self._values[index].symbols & {u.name for u in self.unknowns if u.truth is None})
+
+    def condition_orders(self, index: int) -> tuple[str, ...]:
+        """The derivatives that condition number `index` needs of any field."""
+        pairs = [self._pair(symbol) for symbol in self._values[index].symbols]
+        orders = {pair[1] for pair in pairs if pair} | {self.conditions[index].derivative}
+        return tuple(sorted(orders, key=lambda name: (len(name), name)))
+
+    @property
+    def has_solution(self) -> bool:
+        """Whether the exact solution is known in closed form."""
+        return set(self.solution) == set(self.fields)
 
     def exact(self, points: Float[Tensor, "point dim"], params: Params | None = None) -> Float[Tensor, "point field"]:
         """The exact solution at points. Raises UserError where it is not known in closed form."""
-        if set(self.solution) != set(self.fields):
+        if not self.has_solution:
             raise UserError("the statement has no exact solution", got=sorted(self.solution), expected=self.fields)
         known = {**columns(points, self.names), **self.numbers(params)}
         found = self._exact(known, points[:, 0])
@@ -235,7 +292,7 @@ class Statement:
                     got=_list(arguments),
                     expected=_list(self.names),
                 )
-            swap[entry] = sympy.Symbol(_symbol(name, canonical("".join(letters), self.names, field=name)))
+            swap[entry] = sympy.Symbol(field_symbol(name, canonical("".join(letters), self.names, field=name)))
         # xreplace meets a derivative before the function inside it
         return equation.xreplace(swap), {symbol.name for symbol in swap.values()}
 
@@ -252,6 +309,9 @@ class Statement:
             )
 
     def _check_names(self) -> None:
+        for name, value in {**self.scales, **{u.name: u.scale for u in self.unknowns if u.scale is not None}}.items():
+            if not isinstance(value, Real) or not 0 < value < math.inf:
+                raise UserError(f"the scale of {name!r} is not a positive number", got=repr(value))
         names = [*self.names, *self.fields, *self.parameters, *(u.name for u in self.unknowns)]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise UserError("axes, fields, parameters and unknown numbers need distinct names", got=_list(twice))
@@ -259,7 +319,8 @@ class Statement:
             if not isinstance(value, Real) or not math.isfinite(value):
                 raise UserError(f"the value of {name!r} is not a finite number", got=repr(value))
 
-    def _check_condition(self, condition: Condition) -> None:
+    def _check_condition(self, condition: Condition) -> Expression:
+        """What it prescribes, with a symbol such as ``u∂x`` in place of every derivative and function."""
         if condition.field not in self.fields:
             raise UnknownNameError("field of a condition", condition.field, self.fields)
         if self.domain.axis(condition.axis).periodic:
@@ -268,9 +329,14 @@ class Statement:
         same = [c for c in self.conditions if (c.field, c.axis, c.side, c.order) == _key(condition)]
         if len(same) > 1:
             raise UserError(f"there are two conditions on {condition}", got=_list(str(c.value) for c in same))
-        self._check_symbols(condition.value, f"the condition on {condition}", set())
-        if condition.axis in {s.name for s in _expression(condition.value).free_symbols}:
+        value, symbols = self.plain(condition.value, f"the condition on {condition}")
+        self._check_symbols(value, f"the condition on {condition}", symbols)
+        if condition.axis in {s.name for s in value.free_symbols}:
             raise UserError(f"the condition on {condition} depends on {condition.axis} itself", got=condition.value)
+        if field_symbol(condition.field, condition.derivative) in symbols:
+            raise UserError(f"the condition on {condition} holds on both sides what it prescribes", got=condition.value,
+                            fix="Solve it for the derivative it is about.")  # fmt: skip
+        return value
 
     def _check_corner(self, first: Condition, second: Condition) -> None:
         """Where their faces meet, ∂₁ᵃ of what the second prescribes must be ∂₂ᵇ of what the first does."""
@@ -337,7 +403,8 @@ def _expression(value: Expression) -> Expression:
     return sympy.sympify(value)
 
 
-def _symbol(name: str, order: str) -> str:
+def field_symbol(name: str, order: str) -> str:
+    """The symbol that stands for a field's derivative where functions are replaced: ``u∂xx``."""
     return f"{name}∂{order}"
 
 

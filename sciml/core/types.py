@@ -38,7 +38,7 @@ class Axis:
 
     def __post_init__(self) -> None:
         if self.boundary not in ("periodic", "wall", "open"):
-            raise UserError(f"axis {self.name!r} has a boundary kind that is not known", got=repr(self.boundary),
+            raise UserError(f"axis {self.name!r} has an unknown kind of boundary", got=repr(self.boundary),
                             expected="periodic, wall or open")  # fmt: skip
         if self.size < 1 or not self.upper > self.lower:
             raise UserError(
@@ -101,7 +101,7 @@ class Trajectory(NamedTuple):
 
     states: Float[Tensor, "batch time channel *space"]
     status: Int[Tensor, " batch"]
-    stats: Mapping[str, Any] = {}
+    stats: Mapping[str, Any] = {}  # Any: tensors or numbers
 
 
 class Prediction(NamedTuple):
@@ -119,7 +119,7 @@ class Prediction(NamedTuple):
     mean: Tensor
     spread: Tensor | None = None
     status: Int[Tensor, " batch"] | None = None
-    stats: Mapping[str, Any] = {}
+    stats: Mapping[str, Any] = {}  # Any: tensors or numbers
 
 
 class Support(NamedTuple):

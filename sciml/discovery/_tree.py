@@ -3,8 +3,11 @@
 -0.9*x*y  <->  ["mul", -0.9, ["symbol", "x"], ["symbol", "y"]]
 """
 
-from collections.abc import Mapping
-from typing import Any, cast
+import operator
+from collections.abc import Callable, Mapping
+from functools import cache, lru_cache, reduce
+from operator import itemgetter
+from typing import Any, Literal, cast
 
 import numpy as np
 import sympy as sp
@@ -88,15 +91,23 @@ def evaluate(
 
     Returns: an array of that shape; inf or NaN where the expression has no value. KeyError for a missing symbol.
     """
-    expr, like = realised(expr), next(iter(values.values())) if like is None else like
+    like = next(iter(values.values())) if like is None else like
     if isinstance(like, np.ndarray):
         with np.errstate(all="ignore"):
-            found = _value(expr, values, _NUMPY)
-        return found + np.zeros_like(like)
+            value = _program(expr, "numpy")(values)
+        return value + np.zeros_like(like)
     import torch
 
-    found = _value(expr, values, _torch_operations())
-    return found + torch.zeros_like(like)
+    return _program(expr, "torch")(values) + torch.zeros_like(like)
+
+
+_Program = Callable[[Mapping[str, Any]], Any]  # Any: arrays of NumPy or torch, or numbers
+
+
+# a right-hand side asks for the same few formulas thousands of times, and walking sympy's tree costs more than they do
+@lru_cache(maxsize=1024)
+def _program(expr: sp.Expr, library: Literal["numpy", "torch"]) -> _Program:
+    return _compiled(realised(expr), _NUMPY if library == "numpy" else _torch_operations())
 
 
 _NUMPY: dict[str, Any] = {
@@ -106,6 +117,7 @@ _NUMPY: dict[str, Any] = {
 }  # fmt: skip
 
 
+@cache
 def _torch_operations() -> dict[str, Any]:
     import torch
 
@@ -113,35 +125,47 @@ def _torch_operations() -> dict[str, Any]:
         return lambda a: function(a) if torch.is_tensor(a) else float(function(torch.tensor(float(a)).double()))
 
     names = ("exp", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh", "asin", "acos", "atan", "abs", "sign")
-    found: dict[str, Any] = {name: tensor(getattr(torch, name)) for name in names}
+    functions: dict[str, Any] = {name: tensor(getattr(torch, name)) for name in names}
     pair = lambda function: lambda a, b: function(*torch.broadcast_tensors(torch.as_tensor(a), torch.as_tensor(b)))  # noqa: E731
-    return found | {"pow": lambda a, b: a**b, "max": pair(torch.maximum), "min": pair(torch.minimum)}
+    return functions | {"pow": lambda a, b: a**b, "max": pair(torch.maximum), "min": pair(torch.minimum)}
 
 
-def _value(expr: Any, values: Mapping[str, Any], operations: Mapping[str, Any]) -> Any:  # Any: a sympy node
+def _compiled(expr: Any, operations: Mapping[str, Any]) -> _Program:  # Any: a sympy node
+    """The node as a function of the values of its symbols; sums and products go from left to right."""
     if isinstance(expr, sp.Symbol):
-        return values[expr.name]
+        return itemgetter(expr.name)
     if expr.is_number:
-        return float(expr) if expr.is_real else float("nan")
-    inner = [_value(part, values, operations) for part in parts(expr)]
+        number = float(expr) if expr.is_real else float("nan")
+        return lambda values: number
+    inner = [_compiled(part, operations) for part in parts(expr)]
     if expr.is_Add:
-        return sum(inner[1:], inner[0])
+        return _folded(inner, operator.add)
     if expr.is_Mul:
-        found = inner[0]
-        for part in inner[1:]:
-            found = found * part
-        return found
+        return _folded(inner, operator.mul)
     if isinstance(expr, sp.Pow) and isinstance(expr.exp, sp.Integer) and 0 < int(expr.exp) <= 4:
-        found = inner[0]
-        for _ in range(int(expr.exp) - 1):
-            found = found * inner[0]
-        return found
+        base, times = inner[0], int(expr.exp)
+
+        def power(values: Mapping[str, Any]) -> Any:  # as products, like the searches compute it
+            factor = base(values)
+            return reduce(operator.mul, [factor] * times)
+
+        return power
     if expr.func not in _NAMES:
         raise DataError(f"an expression cannot be evaluated: it has a {expr.func.__name__}", got=expr)
     function = operations[_NAMES[expr.func]]
-    if len(inner) == 1 or expr.is_Pow:
-        return function(*inner)
-    found = inner[0]
-    for part in inner[1:]:
-        found = function(found, part)
-    return found
+    if len(inner) == 1:
+        (argument,) = inner
+        return lambda values: function(argument(values))
+    return _folded(inner, function)
+
+
+def _folded(inner: list[_Program], function: Callable[[Any, Any], Any]) -> _Program:
+    first, *rest = inner
+
+    def fold(values: Mapping[str, Any]) -> Any:  # Any: arrays of NumPy or torch, or numbers
+        value = first(values)
+        for program in rest:
+            value = function(value, program(values))
+        return value
+
+    return fold

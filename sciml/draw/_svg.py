@@ -72,7 +72,7 @@ def plot(name: str, paint: Callable[[Axes], None], *, caption: str, alt: str, ti
     """A figure of one axes with its legend above, sized to be read on a phone without zooming.
 
     Arguments:
-        paint: draws on the axes; called inside the house's style.
+        paint: draws on the axes; called within the figure style of the project.
     """
     import matplotlib
     from matplotlib.backends.backend_svg import FigureCanvasSVG
@@ -125,7 +125,7 @@ def plot(name: str, paint: Callable[[Axes], None], *, caption: str, alt: str, ti
 def _widest_pair(words: Sequence[str]) -> int:
     """Letters that the entries of a legend need beside each other in two columns, which are filled one by one."""
     half = -(-len(words) // 2)
-    return sum(max(map(len, part), default=0) for part in (words[:half], words[half:]))
+    return sum(max(map(len, row), default=0) for row in (words[:half], words[half:]))
 
 
 def shorten(words: str, length: int = 44) -> str:

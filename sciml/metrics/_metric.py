@@ -160,6 +160,6 @@ def headline_metrics(
 
 
 def _undeclared(key: str) -> Metric:
-    part, _, name = key.rpartition("/")
+    group, _, name = key.rpartition("/")
     words = name.replace("_", " ")
-    return Metric(key, f"{words}, {part.replace('_', ' ')}" if part else words, better="none")
+    return Metric(key, f"{words}, {group.replace('_', ' ')}" if group else words, better="none")

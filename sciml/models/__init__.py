@@ -26,16 +26,21 @@ from sciml.models._flow import FlowField as FlowField
 from sciml.models._flow import PlanarVelocity as PlanarVelocity
 from sciml.models._fno import FNO as FNO
 from sciml.models._gru import GRUSeries as GRUSeries
+from sciml.models._integrals import WithIntegral as WithIntegral
 from sciml.models._latent import LatentField as LatentField
 from sciml.models._latent import LatentODE as LatentODE
 from sciml.models._latent import divergence as divergence
+from sciml.models._local import local_error as local_error
 from sciml.models._neural_sde import NeuralSDE as NeuralSDE
 from sciml.models._ode_block import IntegrateConfig as IntegrateConfig
 from sciml.models._ode_block import ODEBlock as ODEBlock
 from sciml.models._ode_net import ODENet as ODENet
 from sciml.models._realnvp import Coupling as Coupling
 from sciml.models._realnvp import RealNVP as RealNVP
+from sciml.models._regularise import PUBLISHED_COEFFICIENTS as PUBLISHED_COEFFICIENTS
 from sciml.models._regularise import RegulariseConfig as RegulariseConfig
+from sciml.models._regularise import jittered_times as jittered_times
+from sciml.models._regularise import steps_penalty as steps_penalty
 from sciml.models._resnet import ResNet as ResNet
 from sciml.models._sde_block import DiffuseConfig as DiffuseConfig
 from sciml.models._sde_block import SDEBlock as SDEBlock
@@ -55,6 +60,7 @@ __all__ = [
     "ARCHITECTURES",
     "FNO",
     "MLP",
+    "PUBLISHED_COEFFICIENTS",
     "CoordinateMLP",
     "Coupling",
     "DiffuseConfig",
@@ -88,6 +94,10 @@ __all__ = [
     "TimeNetwork",
     "UNet",
     "Wave",
+    "WithIntegral",
     "divergence",
+    "jittered_times",
+    "local_error",
+    "steps_penalty",
     "wave_channels",
 ]

@@ -34,7 +34,7 @@ class DilResNet(FieldNetwork):
         width: channels throughout.
         blocks: residual blocks of seven convolutions each.
         padding: ``circular``, ``zeros``, or one of them per axis.
-        condition_channels: scalars per sample the network is told; 0 for none.
+        condition_channels: scalar inputs per sample; 0 for none.
         conditioning: how they enter, ``add`` or ``adagn``.
 
     Raises:

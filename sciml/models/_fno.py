@@ -30,7 +30,7 @@ class FNO(FieldNetwork):
         width: channels of the layers; lifting and projection have twice as many hidden ones.
         layers: Fourier layers.
         padding: ``circular`` for periodic axes, ``zeros`` for others, or one of them per axis.
-        condition_channels: scalars per sample the network is told; 0 for none.
+        condition_channels: scalar inputs per sample; 0 for none.
         conditioning: how they enter, ``add`` or ``adagn``.
 
     Raises:

@@ -63,22 +63,22 @@ class GRUSeries(nn.Module):
         observed = mask[:, :, None]
         values = torch.where(observed, self.units.standardise(values), 0.0)
         gaps = times.diff(prepend=times[:1]).to(values) / self.time_unit
-        told = torch.cat((observed.to(values), gaps.view(1, -1, 1).expand(*values.shape[:2], 1)), dim=2)
-        state = self._read(values, told, mask)
+        context = torch.cat((observed.to(values), gaps.view(1, -1, 1).expand(*values.shape[:2], 1)), dim=2)
+        state = self._read(values, context, mask)
         guess, guesses = torch.zeros_like(values[:, 0]), []
         for k in range(values.shape[1]):
             seen = torch.where(observed[:, k], values[:, k], guess)
-            state = self.cell(torch.cat((seen, told[:, k]), dim=1), state)
+            state = self.cell(torch.cat((seen, context[:, k]), dim=1), state)
             guess = self.decoder(state)
             guesses.append(guess)
         return torch.stack(guesses, dim=1)
 
-    def _read(self, values: Tensor, told: Tensor, mask: Tensor) -> Float[Tensor, "batch state"]:
+    def _read(self, values: Tensor, context: Tensor, mask: Tensor) -> Float[Tensor, "batch state"]:
         """The first hidden state: zero, or what the reader remembers, from the last observation back to t_0."""
         state = values.new_zeros(len(values), self.hidden)
         if self.reader is not None:
             begun = mask.flip(1).cumsum(1).flip(1) > 0
             for k in begun.any(0).nonzero()[:, 0].flip(0).tolist():
-                update = self.reader(torch.cat((values[:, k], told[:, k]), dim=1), state)
+                update = self.reader(torch.cat((values[:, k], context[:, k]), dim=1), state)
                 state = torch.where(begun[:, k, None], update, state)
         return state

@@ -12,7 +12,7 @@ from sciml.core.config import Config
 from sciml.core.errors import UnsupportedError
 from sciml.models._integrals import WithIntegral, random_signs
 from sciml.models._local import local_error
-from sciml.models._regularise import Policy, RegulariseConfig, of_steps, stretch
+from sciml.models._regularise import Policy, RegulariseConfig, jittered_times, steps_penalty
 
 F = TypeVar("F", bound=nn.Module)
 """The learned field."""
@@ -102,14 +102,14 @@ class ODEBlock(nn.Module, Generic[F]):
         if not self.training or config.kind == "none":
             solution = self.solve(self.field, y0, times, args, tolerance)
             return solution.states, solution
-        times = stretch(times, config.jitter) if config.steers else times
+        times = jittered_times(times, config.jitter) if config.steers else times
         if config.integral:
             return self._with_integral(y0, times, args, tolerance)
         if config.local:
             return self._with_local(y0, times, args, tolerance)
         solution = self.solve(self.field, y0, times, args, tolerance, record=config.heuristic is not None)
         if solution.steps is not None:
-            self.policy.penalty = of_steps(config, solution.steps, self.method.stability)
+            self.policy.penalty = steps_penalty(config, solution.steps, self.method.stability)
         return solution.states, solution
 
     def _with_integral(

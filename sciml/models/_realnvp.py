@@ -92,8 +92,8 @@ class RealNVP(nn.Module):
         z = self.units.standardise(points)
         log_det = z.new_zeros(len(z))
         for coupling in self.couplings:
-            z, part = coupling(z)
-            log_det = log_det + part
+            z, change = coupling(z)
+            log_det = log_det + change
         return z, log_det
 
     def inverse(self, z: Float[Tensor, "point dim"]) -> Float[Tensor, "point dim"]:

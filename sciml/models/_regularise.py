@@ -16,7 +16,7 @@ Kind = Literal[
     "none", "er", "er2", "sr", "er_sr", "local", "local_biased", "steer", "steer_er", "steer_sr", "rnode", "taynode"
 ]
 
-PUBLISHED: dict[Kind, tuple[float, float]] = {
+PUBLISHED_COEFFICIENTS: dict[Kind, tuple[float, float]] = {
     "none": (0.0, 0.0),
     "er": (100.0, 10.0),
     "er2": (100.0, 100.0),
@@ -97,7 +97,7 @@ class RegulariseConfig(Config):
     def coefficients(self) -> tuple[float, float]:
         """λ at the start and at the end."""
         if self.coefficient is None:
-            return PUBLISHED[self.kind]
+            return PUBLISHED_COEFFICIENTS[self.kind]
         return self.coefficient, self.coefficient if self.final_coefficient is None else self.final_coefficient
 
     @property
@@ -146,7 +146,7 @@ class Policy:
         return loss if penalty is None else loss + self.config.weight(along) * penalty
 
 
-def of_steps(
+def steps_penalty(
     config: RegulariseConfig, steps: ode.Steps, stability: float, heuristic: Heuristic | None = None
 ) -> Float[Tensor, ""]:
     """The penalty on the accepted steps of a solve, a mean over samples.
@@ -185,7 +185,7 @@ def _kept(values: Float[Tensor, "batch step"], steps: ode.Steps) -> Float[Tensor
     return torch.where(steps.taken, values, 0.0)
 
 
-def stretch(times: Float[Tensor, "*batch time"], jitter: float) -> Float[Tensor, "*batch time"]:
+def jittered_times(times: Float[Tensor, "*batch time"], jitter: float) -> Float[Tensor, "*batch time"]:
     """Times whose intervals are longer or shorter by a factor uniform in (1 - jitter, 1 + jitter), for STEER.
 
     One factor per interval, drawn from torch's global generator and shared by all samples; the first time stays.

@@ -10,7 +10,7 @@ from sciml import ode
 from sciml.core.config import Config
 from sciml.core.errors import UnsupportedError
 from sciml.models._ode_block import at_least_single, full_precision
-from sciml.models._regularise import Policy, RegulariseConfig, of_steps, stretch
+from sciml.models._regularise import Policy, RegulariseConfig, jittered_times, steps_penalty
 
 STABILITY = 10.6
 """Reach of the stability region of SOSRI2's drift part on the negative real axis, by which S_j is divided."""
@@ -64,7 +64,7 @@ class SDEBlock(nn.Module):
             )
         if config.heuristic is not None and method in ("srk", "milstein", "euler"):
             raise UnsupportedError(
-                f"the regularisation {config.kind!r} penalises estimates that the method {method} has not",
+                f"the regularisation {config.kind!r} penalises estimates that the method {method} does not provide",
                 fix="Choose integrate.method=sosri, sosri2 or sriw1.",
             )
 
@@ -91,7 +91,7 @@ class SDEBlock(nn.Module):
                 self.drift,
                 self.diffusion,
                 at_least_single(y0),
-                stretch(times, config.jitter) if self.training and config.steers else times,
+                jittered_times(times, config.jitter) if self.training and config.steers else times,
                 method=self.integrate.method,
                 rtol=self.integrate.rtol if tolerance is None else tolerance,
                 atol=self.integrate.atol if tolerance is None else tolerance,
@@ -102,7 +102,7 @@ class SDEBlock(nn.Module):
             )
         if penalised:
             assert solution.steps is not None
-            self.policy.penalty = of_steps(config, solution.steps, STABILITY)
+            self.policy.penalty = steps_penalty(config, solution.steps, STABILITY)
         self.solves += 1
         self.calls += solution.stats.calls
         self.evaluations += float(solution.stats.evaluations.double().mean())

@@ -49,7 +49,7 @@ class SineNet(FieldNetwork):
         wave_residual: whether a wave adds to its input (z + V(z)) or replaces it (V(z)).
         block_residual: whether every block has a pointwise shortcut beside it.
         padding: ``circular``, ``zeros``, or one of them per axis.
-        condition_channels: scalars per sample the network is told; 0 for none.
+        condition_channels: scalar inputs per sample; 0 for none.
         conditioning: how they enter, ``add`` or ``adagn``.
         size: points of the grid that refinement is prepared for; others work and cost a little more.
 
@@ -82,10 +82,10 @@ class SineNet(FieldNetwork):
         modes = axis_modes(padding, dims)
         if size is not None:
             check_halvings(size, levels)
-        told = condition_channels if waves else 0
-        super().__init__(dims=dims, in_channels=in_channels, out_channels=out_channels, condition_channels=told)
+        embedded = condition_channels if waves else 0
+        super().__init__(dims=dims, in_channels=in_channels, out_channels=out_channels, condition_channels=embedded)
         self.levels, self.wave_residual = levels, wave_residual
-        self.embedding = Embedding(told, width) if told else None
+        self.embedding = Embedding(embedded, width) if embedded else None
         self.encoder = Conv(in_channels, width, modes=modes)
         self.waves = nn.ModuleList(
             Wave(
@@ -94,7 +94,7 @@ class SineNet(FieldNetwork):
                 size=size,
                 disentangle=disentangle,
                 residual=block_residual,
-                condition=conditioning if told else "none",
+                condition=conditioning if embedded else "none",
             )
             for _ in range(waves)
         )

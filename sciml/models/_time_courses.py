@@ -66,8 +66,8 @@ class HyperNetwork(nn.Module):
         self.network = MLP(features, count, width=width, layers=layers, nonlinearity=nonlinearity, silent=True)
         with torch.no_grad():  # the bias is where n starts: a usual initialisation but for a last layer of zeros
             parts = self.network.last.bias.split(self.sizes)
-            for part, fan_in in zip(parts[:4], (1, 1, h, h), strict=True):
-                part.uniform_(-1, 1).mul_(2 / fan_in**0.5)
+            for block, fan_in in zip(parts[:4], (1, 1, h, h), strict=True):
+                block.uniform_(-1, 1).mul_(2 / fan_in**0.5)
 
     def prepare(self, features: Float[Tensor, "batch feature"]) -> tuple[Tensor, ...]:
         """The weights of n for every sample."""

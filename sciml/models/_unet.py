@@ -39,7 +39,7 @@ class UNet(FieldNetwork):
         levels: halvings of the grid; every axis must be divisible by 2^levels.
         residual: whether every block has a pointwise shortcut; without, amplitudes must pass the normalisations.
         padding: ``circular``, ``zeros``, or one of them per axis.
-        condition_channels: scalars per sample the network is told; 0 for none.
+        condition_channels: scalar inputs per sample; 0 for none.
         conditioning: how they enter, ``add`` or ``adagn``.
         size: points of the grid that refinement is prepared for; others work and cost a little more.
 

@@ -10,7 +10,7 @@ Mode = Literal["circular", "zeros"]
 Modes = tuple[Mode, ...]
 """Padding along every axis, in the order of the tensor's axes (z, y, x)."""
 Padding = Mode | Modes
-"""What a network is told: one mode for all axes, or one per axis."""
+"""What a network assumes at a boundary: one mode for all axes, or one per axis."""
 PaddingChoice = Literal["auto", "circular", "zeros"]
 """``auto`` follows the grid; the others force one mode on all axes."""
 
@@ -47,7 +47,7 @@ def axis_modes(padding: Padding, dims: int) -> Modes:
     modes = (padding,) * dims if isinstance(padding, str) else tuple(padding)
     if len(modes) != dims or not set(modes) <= {"circular", "zeros"}:
         raise UserError(
-            f"this is no padding of {dims} axes",
+            f"this padding does not fit {dims} axes",
             got=f"padding={padding!r}",
             expected=f"'circular', 'zeros', or a tuple of {dims} of them",
         )

@@ -50,12 +50,13 @@ class _CircularPad(torch.autograd.Function):
         return x
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:  # Any: torch's context, mixed inputs
         ctx.pad = inputs[1:]
 
     @staticmethod
     def backward(  # pyright: ignore[reportIncompatibleMethodOverride] (torch writes *grad_outputs)
-        ctx: Any, gradient: Tensor
+        ctx: Any,
+        gradient: Tensor,  # Any: torch's context
     ) -> tuple[Tensor | None, ...]:
         whole, last = gradient, len(ctx.pad) - 1
         for i in reversed(range(len(ctx.pad))):  # the last axis is padded last

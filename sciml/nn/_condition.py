@@ -8,10 +8,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 ConditionChoice = Literal["auto", "none", "add", "adagn"]
-"""How a network is told the stride and the parameters; ``auto`` is ``adagn`` if the problem has parameters."""
+"""How a network takes the stride and the parameters as inputs; ``auto`` is ``adagn`` if the problem has parameters."""
 ConditionMode = Literal["none", "add", "adagn"]
 Conditioning = Literal["add", "adagn"]
-"""How a network that is told scalars takes them in; see `Modulation`."""
+"""How a network takes scalar inputs; see `Modulation`."""
 
 
 def condition_mode(choice: ConditionChoice, num_parameters: int) -> ConditionMode:
@@ -22,7 +22,7 @@ def condition_mode(choice: ConditionChoice, num_parameters: int) -> ConditionMod
 
 
 def condition_of(choice: ConditionChoice, num_parameters: int) -> tuple[int, Conditioning]:
-    """How many scalars a network is told, the stride and the parameters or none at all, and how it takes them in."""
+    """How many scalar inputs a network has (stride and parameters, or none), and how it uses them."""
     mode = condition_mode(choice, num_parameters)
     return (0, "adagn") if mode == "none" else (1 + num_parameters, mode)
 

@@ -15,7 +15,7 @@ class FieldNetwork(nn.Module):
     Arguments:
         dims: axes of the grid.
         in_channels, out_channels: fields in and out.
-        condition_channels: scalars per sample that the network is told beside the fields; 0 for none.
+        condition_channels: scalar inputs per sample beside the fields; 0 for none.
 
     Raises:
         UserError: there is no channel in or out, or fewer scalars than none.
@@ -66,7 +66,7 @@ class FieldNetwork(nn.Module):
                 got=f"shape {tuple(condition.shape)}",
                 fix="Leave the condition out, or build the network with condition_channels.",
             )
-        if condition is not None and tuple(condition.shape) != (len(x), scalars):
+        if condition is not None and tuple(condition.shape) != (x.shape[0], scalars):
             raise UserError(
                 f"{name} cannot take this condition",
                 got=f"shape {tuple(condition.shape)}",

@@ -84,7 +84,7 @@ class Jet:
     def __mul__(self, other: Union["Jet", Tensor, float]) -> "Jet":
         if not isinstance(other, Jet):
             return self.with_parts({name: part * other for name, part in self.parts.items()})
-        found = {}
+        parts = {}
         for name in self.wanted:
             terms = _leibniz(name) if name != LAPLACIAN else _leibniz_laplacian(self.axes)
             total = None
@@ -93,8 +93,8 @@ class Jet:
                 if a is not None and b is not None:
                     total = _sum(total, a * b if count == 1 else count * (a * b))
             if total is not None:
-                found[name] = total
-        return self.with_parts(found)
+                parts[name] = total
+        return self.with_parts(parts)
 
     __radd__, __rmul__ = __add__, __mul__
 
@@ -168,10 +168,10 @@ def pointwise(function: nn.Module, x: Signal) -> Signal:
         )
     if isinstance(function, nn.Tanh) and all(len(name) <= 2 and name != LAPLACIAN for name in x.wanted):
         return x.with_parts(_tanh_to_second_order(x))
-    a, found = x.parts, {}
+    a, parts = x.parts, {}
     order = max((max(len(blocks) for _, blocks in _partitions(n)) for n in x.wanted if n and n != LAPLACIAN), default=0)
     slopes = rule(x.value, max(order, 2 if LAPLACIAN in x.wanted else 0))
-    found[""] = slopes[0]
+    parts[""] = slopes[0]
     for name in x.wanted:
         if name == LAPLACIAN:
             squares = [a[axis] * a[axis] for axis in x.axes if axis in a]
@@ -191,8 +191,8 @@ def pointwise(function: nn.Module, x: Signal) -> Signal:
         else:
             continue
         if total is not None:
-            found[name] = total
-    return x.with_parts(found)
+            parts[name] = total
+    return x.with_parts(parts)
 
 
 def join(*parts: Signal) -> Signal:
@@ -225,38 +225,38 @@ def _tanh_to_second_order(x: Jet) -> dict[str, Tensor]:
     """h = tanh a with ∂h = s ∂a and ∂∂'h = s ∂∂'a - 2 h ∂h ∂'a, s = 1 - h²: the usual case with fewer products."""
     h = x.value.tanh()
     s = 1 - h * h
-    found = {"": h}
+    parts = {"": h}
     for name in x.wanted:
         part = x.parts.get(name)
         if len(name) == 1 and part is not None:
-            found[name] = s * part
+            parts[name] = s * part
         elif len(name) == 2:
             first, second = x.parts.get(name[0]), x.parts.get(name[1])
             total = None if part is None else s * part
             if first is not None and second is not None:
-                bent = h * found[name[0]]
+                bent = h * parts[name[0]]
                 total = -2 * bent * second if total is None else torch.addcmul(total, bent, second, value=-2)
             if total is not None:
-                found[name] = total
-    return found
+                parts[name] = total
+    return parts
 
 
 def _tanh(a: Tensor, order: int) -> list[Tensor]:
     h = a.tanh()
     s = 1 - h * h
-    found = [h, s]
+    slopes = [h, s]
     if order >= 2:
-        found.append(-2 * h * s)
+        slopes.append(-2 * h * s)
     if order >= 3:
-        found.append(s * (6 * h * h - 2))
+        slopes.append(s * (6 * h * h - 2))
     if order >= 4:
-        found.append(8 * h * s * (2 - 3 * h * h))
-    return found
+        slopes.append(8 * h * s * (2 - 3 * h * h))
+    return slopes
 
 
 def _sigmoid(a: Tensor, order: int) -> list[Tensor]:
     scaled = _tanh(a / 2, order)
-    return [0.5 * (1 + scaled[0]), *(part * 0.5 ** (k + 1) for k, part in enumerate(scaled[1:], 1))]
+    return [0.5 * (1 + scaled[0]), *(slope * 0.5 ** (k + 1) for k, slope in enumerate(scaled[1:], 1))]
 
 
 def _sine(a: Tensor, order: int) -> list[Tensor]:
@@ -286,14 +286,14 @@ _RULES: dict[type[nn.Module], Callable[[Tensor, int], list[Tensor]]] = {
 @lru_cache
 def _partitions(name: str) -> tuple[tuple[int, tuple[str, ...]], ...]:
     """Partitions of the letters of a derivative into blocks, equal ones counted."""
-    found: list[list[list[str]]] = [[]]
+    partitions: list[list[list[str]]] = [[]]
     for letter in name:
-        found = [
+        partitions = [
             [*([*block, letter] if i == j else block for i, block in enumerate(blocks)), *([[letter]] if j < 0 else [])]
-            for blocks in found
+            for blocks in partitions
             for j in range(-1, len(blocks))
         ]
-    counted = Counter(tuple(sorted("".join(block) for block in blocks)) for blocks in found)
+    counted = Counter(tuple(sorted("".join(block) for block in blocks)) for blocks in partitions)
     return tuple((count, blocks) for blocks, count in counted.items())
 
 

@@ -1,4 +1,4 @@
-"""Fully connected networks, and linear layers that are told the time."""
+"""Fully connected networks, and linear layers with the time as an input."""
 
 from itertools import pairwise
 from typing import Literal, cast
@@ -48,7 +48,7 @@ class MLP(nn.Module):
     ) -> None:
         super().__init__()
         sizes = [in_channels, *[width] * layers]
-        hidden = [part for a, b in pairwise(sizes) for part in (nn.Linear(a, b), activation(nonlinearity))]
+        hidden = [layer for a, b in pairwise(sizes) for layer in (nn.Linear(a, b), activation(nonlinearity))]
         last = nn.Linear(sizes[-1], out_channels)
         if silent:
             nn.init.zeros_(last.weight)

@@ -38,12 +38,13 @@ class _Tied(torch.autograd.Function):
         return h.view_as(h)
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor], output: Tensor) -> None:
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor], output: Tensor) -> None:  # Any: torch's context
         ctx.sizes = inputs[1].shape, inputs[2].shape
 
     @staticmethod
     def backward(  # pyright: ignore[reportIncompatibleMethodOverride] (torch writes *grad_outputs)
-        ctx: Any, gradient: Tensor
+        ctx: Any,
+        gradient: Tensor,  # Any: torch's context
     ) -> tuple[Tensor, Tensor, Tensor]:
         scale, shift = ctx.sizes
         return gradient, gradient.new_zeros(scale), gradient.new_zeros(shift)

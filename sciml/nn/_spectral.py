@@ -56,7 +56,7 @@ def mix_modes(
     Raises:
         UserError: the grid does not resolve the modes.
     """
-    m, batch, size = modes, len(x), x.shape[2:]
+    m, (batch, _, *size) = modes, x.shape  # `len` would fix the batch of an exported program
     if 2 * m > min(size):
         raise UserError(
             "the grid does not resolve the Fourier modes",

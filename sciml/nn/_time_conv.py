@@ -1,4 +1,4 @@
-"""A convolution that is told the time."""
+"""A convolution with the time as an input."""
 
 import torch
 from jaxtyping import Float

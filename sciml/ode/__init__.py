@@ -8,14 +8,21 @@ from sciml.ode._brownian import Increment as Increment
 from sciml.ode._control import PID as PID
 from sciml.ode._control import Tolerance as Tolerance
 from sciml.ode._control import first_step as first_step
+from sciml.ode._dirk import DiagonallyImplicit as DiagonallyImplicit
 from sciml.ode._events import Event as Event
+from sciml.ode._explicit import Explicit as Explicit
 from sciml.ode._gradient import Checkpointed as Checkpointed
 from sciml.ode._gradient import Discrete as Discrete
 from sciml.ode._method import Method as Method
 from sciml.ode._method import Step as Step
+from sciml.ode._newton import Jacobian as Jacobian
+from sciml.ode._newton import Newton as Newton
+from sciml.ode._newton import jacobian as jacobian
+from sciml.ode._odeint import FIXED_METHODS as FIXED_METHODS
 from sciml.ode._odeint import odeint as odeint
 from sciml.ode._odeint import odeint_adjoint as odeint_adjoint
 from sciml.ode._odeint import odeint_event as odeint_event
+from sciml.ode._rosenbrock import Rosenbrock as Rosenbrock
 from sciml.ode._sde import SDE_METHODS as SDE_METHODS
 from sciml.ode._sde import find_sde_method as find_sde_method
 from sciml.ode._sde import solve_sde as solve_sde
@@ -28,22 +35,32 @@ from sciml.ode._solve import find_method as find_method
 from sciml.ode._solve import solve as solve
 from sciml.ode._sri import SRI as SRI
 from sciml.ode._sri import StochasticMethod as StochasticMethod
+from sciml.ode._torchdiffeq import TORCHDIFFEQ_ADAPTIVE as TORCHDIFFEQ_ADAPTIVE
+from sciml.ode._torchdiffeq import TORCHDIFFEQ_FIXED as TORCHDIFFEQ_FIXED
 
 __all__ = [
+    "FIXED_METHODS",
     "METHODS",
     "PID",
     "SDE_METHODS",
     "SRI",
+    "TORCHDIFFEQ_ADAPTIVE",
+    "TORCHDIFFEQ_FIXED",
     "Adjoint",
     "AdjointDriftWarning",
     "Backsolve",
     "Brownian",
     "Checkpointed",
+    "DiagonallyImplicit",
     "Discrete",
     "Event",
+    "Explicit",
     "Hit",
     "Increment",
+    "Jacobian",
     "Method",
+    "Newton",
+    "Rosenbrock",
     "Solution",
     "Stats",
     "Step",
@@ -53,6 +70,7 @@ __all__ = [
     "find_method",
     "find_sde_method",
     "first_step",
+    "jacobian",
     "odeint",
     "odeint_adjoint",
     "odeint_event",

@@ -91,7 +91,9 @@ class Adjoint:
         if isinstance(self.step, (float, int)) and not self.step > 0:
             raise ConfigError("a fixed step must be positive", got=self.step)
 
-    def run(self, plan: Plan, state: Float[Tensor, "batch dim"], leaves: Sequence[Tensor]) -> tuple[Any, ...]:
+    def run(
+        self, plan: Plan, state: Float[Tensor, "batch dim"], leaves: Sequence[Tensor]
+    ) -> tuple[Tensor, Tensor, Tensor, Trail]:
         """States at the requested times with the gradient of the adjoint equation; errors and stiffness without one."""
         wanted = leaves if self.parameters is None else [p for p in self.parameters if p.requires_grad]
         box: list[Trail] = []
@@ -283,27 +285,27 @@ class _Backward:
         mine = walk.rows[kept]
         state, costate = points.flatten(0, 1).chunk(2, 1)
         costate = costate * (weights[:, None] * (size * scale[mine])).flatten()[:, None]
-        where = rows[mine].repeat(len(weights))
-        args = [a[where].requires_grad_(need) for a, need in zip(self.plan.args, self.needs, strict=True)]
+        owners = rows[mine].repeat(len(weights))
+        args = [a[owners].requires_grad_(need) for a, need in zip(self.plan.args, self.needs, strict=True)]
         state = state.contiguous().requires_grad_()  # f may differentiate by it; it would make a leaf of its own of it
         with torch.enable_grad():
             slope = self.plan.f(-time.flatten(), state, *args)
         self.calls += 1
-        self.counters[2].index_add_(0, where, torch.ones_like(where))
+        self.counters[2].index_add_(0, owners, torch.ones_like(owners))
         if self.every:
             complain_if_missed(slope, [state, *args, *self.inputs], walk.time[kept])
         if not wanting or not slope.requires_grad:
             return
         wanted = [a for a in args if a.requires_grad]
-        inputs = [*wanted, *self.inputs]  # the graph stays: a part of it may belong to whoever made f
+        inputs = [*wanted, *self.inputs]  # the graph stays: a part of it may belong to the caller that made f
         grads = iter(torch.autograd.grad(slope, inputs, costate, allow_unused=True, retain_graph=True))
         for total, arg in zip(self.args, args, strict=True):
-            part = next(grads) if arg.requires_grad else None
-            if part is not None:
-                total.index_add_(0, where, part)
-        for total, part in zip(self.leaves, grads, strict=True):
-            if part is not None:
-                total += part
+            gradient = next(grads) if arg.requires_grad else None
+            if gradient is not None:
+                total.index_add_(0, owners, gradient)
+        for total, gradient in zip(self.leaves, grads, strict=True):
+            if gradient is not None:
+                total += gradient
 
     def _give_up(self, rows: Tensor, trail: Trail) -> None:
         failed = (trail.status != Status.OK).nonzero().flatten().tolist()

@@ -101,7 +101,7 @@ class DiagonallyImplicit(Method):
         stages[0] = slope
         failed, spent = torch.zeros(len(state), dtype=torch.bool, device=state.device), 0
         for i, guess in enumerate(self.predictors, start=1):
-            found = self.newton.solve(
+            stage = self.newton.solve(
                 f,
                 time + self.tableau.c[i] * size,
                 torch.addcmul(state, h, weighted(self.tableau.a[i][:i], stages[:i])),
@@ -110,8 +110,8 @@ class DiagonallyImplicit(Method):
                 factors,
                 state,
             )
-            stages[i], factors = found.slope, found.factors
-            failed, spent = failed | found.failed, spent + found.evaluations
+            stages[i], factors = stage.slope, stage.factors
+            failed, spent = failed | stage.failed, spent + stage.evaluations
         return stages, failed, spent
 
     def _attach(
@@ -140,7 +140,7 @@ class _Solution(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any, solved: Tensor, slopes: Tensor, derivative: Tensor, a: Tensor, size: Tensor, broken: Tensor
-    ) -> Tensor:
+    ) -> Tensor:  # Any: torch's context
         """`solved` as it is."""
         factors = Factors.of(derivative, size[:, None] * a[0, 0])
         ctx.save_for_backward(*factors, derivative, a, size, broken)
@@ -148,7 +148,8 @@ class _Solution(torch.autograd.Function):
 
     @staticmethod
     def backward(  # pyright: ignore[reportIncompatibleMethodOverride] (torch writes *grad_outputs)
-        ctx: Any, cost: Tensor
+        ctx: Any,
+        cost: Tensor,  # Any: torch's context
     ) -> tuple[Tensor | None, ...]:
         """The costate of `slopes`; zero for rows that are not finite, which nothing may depend on."""
         if torch.is_grad_enabled():
@@ -158,12 +159,12 @@ class _Solution(torch.autograd.Function):
             )
         lu, pivots, derivative, a, size, broken = ctx.saved_tensors
         factors, h = Factors(lu, pivots), size[:, None]
-        found, passed = torch.empty_like(cost), torch.empty_like(cost)
+        costates, passed = torch.empty_like(cost), torch.empty_like(cost)
         for i in reversed(range(len(cost))):
             right = cost[i] if i == len(cost) - 1 else cost[i] + h * torch.tensordot(a[i + 1 :, i], passed[i + 1 :], 1)
-            found[i] = factors.stage(i).solve_transposed(right)
-            passed[i] = torch.bmm(found[i][:, None], derivative[i])[:, 0]
-        return None, torch.where(broken[:, None], 0.0, found), None, None, None, None
+            costates[i] = factors.stage(i).solve_transposed(right)
+            passed[i] = torch.bmm(costates[i][:, None], derivative[i])[:, 0]
+        return None, torch.where(broken[:, None], 0.0, costates), None, None, None, None
 
 
 def _extrapolation(nodes: Row, node: float) -> Row:

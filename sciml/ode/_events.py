@@ -30,7 +30,7 @@ class Event:
     def __post_init__(self) -> None:
         if self.direction not in ("any", "rising", "falling"):
             raise ConfigError(
-                "an event has a direction that is not known",
+                "unknown direction of an event",
                 got=repr(self.direction),
                 expected="any, rising or falling",
             )
@@ -53,8 +53,8 @@ class Events:
 
     def values(self, time: Float[Tensor, " row"], state: Float[Tensor, "row dim"]) -> Float[Tensor, "row event"]:
         """Every event function at every row."""
-        given = state.unflatten(1, self.shape) if self.shape else state[:, 0]
-        columns = [event.function(self.sign * time.to(state.dtype), given) for event in self.events]
+        shaped = state.unflatten(1, self.shape) if self.shape else state[:, 0]
+        columns = [event.function(self.sign * time.to(state.dtype), shaped) for event in self.events]
         for column in columns:
             if column.shape != time.shape:
                 raise UserError(

@@ -110,10 +110,10 @@ class _Packed:
 
     def combine(self, weights: Sequence[float], state: Tensor | None) -> Tensor:
         """``state + h Σ weights_i k_i``."""
-        block, given = self._flat[:, : len(weights)], constants(tuple(weights), self._block)
+        block, factors = self._flat[:, : len(weights)], constants(tuple(weights), self._block)
         if state is None:
-            return torch.mv(block, given).view(self._block.shape[1:])
-        return torch.addmv(state.reshape(-1), block, given).view(state.shape)
+            return torch.mv(block, factors).view(self._block.shape[1:])
+        return torch.addmv(state.reshape(-1), block, factors).view(state.shape)
 
 
 def _stiffness(slopes: Float[Tensor, "row dim"], states: Float[Tensor, "row dim"]) -> Float[Tensor, " row"]:

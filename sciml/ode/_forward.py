@@ -109,8 +109,8 @@ class _Outputs:
         moves = [move for move in moves if bool((move.target > move.walk.target).any())]
         for move in moves if self.plan.graph or len(moves) == 1 else ():
             rows = move.walk.rows
-            found = places(self.plan, rows, move.walk.time, move.size, move.walk.target, move.target)
-            self.add(rows[found.position], found.target, dense(self.plan, move, found))
+            passed = places(self.plan, rows, move.walk.time, move.size, move.walk.target, move.target)
+            self.add(rows[passed.position], passed.target, dense(self.plan, move, passed))
         if len(moves) > 1 and not self.plan.graph:
             self._together(moves)
 
@@ -125,9 +125,9 @@ class _Outputs:
             slope=torch.cat([m.step.slope for m in moves]),
             stages=torch.cat([block_of(m.step) for m in moves], dim=1),
         )
-        found = places(self.plan, rows, time, size, before, target)
-        values = self.plan.method.interpolate_at(step, state, size, found.position, found.along)
-        self.add(rows[found.position], found.target, values)
+        passed = places(self.plan, rows, time, size, before, target)
+        values = self.plan.method.interpolate_at(step, state, size, passed.position, passed.along)
+        self.add(rows[passed.position], passed.target, values)
 
     def table(self) -> Float[Tensor, "batch time dim"]:
         """All of them; NaN where a sample did not come."""
@@ -140,9 +140,9 @@ class _Outputs:
         return table
 
 
-def dense(plan: Plan, move: Move, found: Places) -> Float[Tensor, "output dim"]:
+def dense(plan: Plan, move: Move, passed: Places) -> Float[Tensor, "output dim"]:
     """The dense output of one move."""
-    return plan.method.interpolate_at(move.step, move.walk.state, move.size, found.position, found.along)
+    return plan.method.interpolate_at(move.step, move.walk.state, move.size, passed.position, passed.along)
 
 
 def _refuse(plan: Plan, walk: Walk, bad: Tensor, status: Tensor, words: dict[int, str]) -> Walk | None:

@@ -108,13 +108,13 @@ class Integrate(torch.autograd.Function):
         count = 1 + len(plan.args)
         leaves = tensors[count:]
         costs = Costs(*grads)
-        found = Gradients.zeros(tensors[0], tensors[1:count], leaves, plan.searched)
-        ctx.memory.reverse(plan, costs, found)
-        _through_first_slope(plan, tensors[0].detach(), found)
+        gradients = Gradients.zeros(tensors[0], tensors[1:count], leaves, plan.searched)
+        ctx.memory.reverse(plan, costs, gradients)
+        _through_first_slope(plan, tensors[0].detach(), gradients)
         if costs.outputs is not None:
-            found.state = found.state + costs.outputs[:, 0]
-        given = (found.state, *found.args, *found.leaves)
-        return (None, None, None, *(g if t.requires_grad else None for g, t in zip(given, tensors, strict=True)))
+            gradients.state = gradients.state + costs.outputs[:, 0]
+        wanted = (gradients.state, *gradients.args, *gradients.leaves)
+        return (None, None, None, *(g if t.requires_grad else None for g, t in zip(wanted, tensors, strict=True)))
 
 
 class Costs(NamedTuple):
@@ -149,17 +149,17 @@ class Gradients:
             searched,
         )
 
-    def add_leaves(self, found: Iterable[Tensor | None]) -> None:
+    def add_leaves(self, grads: Iterable[Tensor | None]) -> None:
         """Add one contribution to the gradients of the parameters."""
-        for total, part in zip(self.leaves, found, strict=True):
-            if part is not None:
-                total += part
+        for total, gradient in zip(self.leaves, grads, strict=True):
+            if gradient is not None:
+                total += gradient
 
-    def add_args(self, rows: Tensor, found: Iterable[Tensor | None]) -> None:
+    def add_args(self, rows: Tensor, grads: Iterable[Tensor | None]) -> None:
         """Add one contribution to the gradients of the arguments' rows."""
-        for total, part in zip(self.args, found, strict=True):
-            if part is not None:
-                total.index_add_(0, rows, part)
+        for total, gradient in zip(self.args, grads, strict=True):
+            if gradient is not None:
+                total.index_add_(0, rows, gradient)
 
 
 class Stacked:
@@ -178,7 +178,7 @@ class Stacked:
         columns = (walk.rows, walk.time, move.size, walk.state, walk.accepted, walk.target, move.target, met)
         self.records.append(Record(*(column[kept] for column in columns)))
 
-    def reverse(self, plan: Plan, costs: Costs, found: Gradients) -> None:
+    def reverse(self, plan: Plan, costs: Costs, gradients: Gradients) -> None:
         """Repeat all steps as one batch, run the costate through their Jacobians, collect the gradients."""
         records = [r for r in self.records if len(r.rows)]
         if not records:
@@ -198,7 +198,7 @@ class Stacked:
         jacobian, source = torch.cat(jacobians), torch.cat(sources)
         costates = torch.empty_like(source)
         offset = sum(lengths)
-        costate = found.state
+        costate = gradients.state
         for record, length in zip(reversed(records), reversed(lengths), strict=True):
             offset -= length
             here = slice(offset, offset + length)
@@ -210,11 +210,11 @@ class Stacked:
                 costate = before
             else:
                 costate = costate.index_copy(0, record.rows, before)
-        found.state = costate
+        gradients.state = costate
         for (a, b), chunk in zip(spans, chunks, strict=True):
             if not keep:
                 chunk = _Chunk(plan, _part(whole, a, b), costs)
-            chunk.collect(costates[a:b], found)
+            chunk.collect(costates[a:b], gradients)
             chunk.forget()
 
 
@@ -231,18 +231,18 @@ def _spans(total: int, chunk: int) -> list[tuple[int, int]]:
 class _Chunk:
     """A batch of repeated steps with their graph."""
 
-    def __init__(self, plan: Plan, part: Record, costs: Costs) -> None:
-        self.part = part
-        self.state = part.state.detach().requires_grad_()
-        given = [a[part.rows].detach() for a in plan.args]
-        self.args = tuple(a.requires_grad_(a.is_floating_point()) for a in given)
+    def __init__(self, plan: Plan, record: Record, costs: Costs) -> None:
+        self.record = record
+        self.state = record.state.detach().requires_grad_()
+        args = [a[record.rows].detach() for a in plan.args]
+        self.args = tuple(a.requires_grad_(a.is_floating_point()) for a in args)
         with torch.enable_grad():
-            f, time = plan.bind(self.args), part.time.to(part.size.dtype)
+            f, time = plan.bind(self.args), record.time.to(record.size.dtype)
             slope = f(time, self.state)
-            step = plan.method.step(f, time, part.size, self.state, slope, stiffness=costs.stiffness is not None)
+            step = plan.method.step(f, time, record.size, self.state, slope, stiffness=costs.stiffness is not None)
             self.new = step.state
             self.shows = step.state if isinstance(plan.method, Explicit) else slope
-            self.known, self.weights = _known_costs(plan, part, self.state, step, costs)
+            self.known, self.weights = _known_costs(plan, record, self.state, step, costs)
 
     def linearise(self) -> tuple[Tensor, Tensor]:
         """∂y1/∂y of every step, ``row out in``, and what outputs and errors add to the costate of y."""
@@ -257,15 +257,15 @@ class _Chunk:
         source = grad(self.known, [self.state], self.weights)[0] if self.known else None
         return jacobian, zeros if source is None else source
 
-    def collect(self, costate: Tensor, found: Gradients) -> None:
+    def collect(self, costate: Tensor, gradients: Gradients) -> None:
         """Add the gradients of arguments and parameters, given the costate of y1."""
-        if found.searched:
-            complain_if_missed(self.shows, [self.state, *self.args, *found.inputs], self.part.time)
+        if gradients.searched:
+            complain_if_missed(self.shows, [self.state, *self.args, *gradients.inputs], self.record.time)
         wanted = [a for a in self.args if a.requires_grad]
-        grads = grad([self.new, *self.known], [*wanted, *found.inputs], [costate, *self.weights])
-        found.add_leaves(grads[len(wanted) :])
+        grads = grad([self.new, *self.known], [*wanted, *gradients.inputs], [costate, *self.weights])
+        gradients.add_leaves(grads[len(wanted) :])
         parts = iter(grads[: len(wanted)])
-        found.add_args(self.part.rows, [next(parts) if a.requires_grad else None for a in self.args])
+        gradients.add_args(self.record.rows, [next(parts) if a.requires_grad else None for a in self.args])
 
     def forget(self) -> None:
         """Let go of the graph."""
@@ -274,35 +274,37 @@ class _Chunk:
 
 
 def _known_costs(
-    plan: Plan, part: Record, state: Tensor, step: Step, costs: Costs
+    plan: Plan, record: Record, state: Tensor, step: Step, costs: Costs
 ) -> tuple[list[Tensor], list[Tensor]]:
     """What a loss reads directly off a batch of steps (outputs, E, S), and the gradients with respect to it."""
     values, weights = [], []
     if costs.outputs is not None:
-        found = _with_hits(places(plan, part.rows, part.time, part.size, part.before, part.after), part.met, plan)
-        p = found.position
+        passed = _with_hits(
+            places(plan, record.rows, record.time, record.size, record.before, record.after), record.met, plan
+        )
+        p = passed.position
         if len(p):
-            values.append(plan.method.interpolate_at(step, state, part.size, p, found.along))
-            weights.append(costs.outputs[part.rows[p], found.target])
+            values.append(plan.method.interpolate_at(step, state, record.size, p, passed.along))
+            weights.append(costs.outputs[record.rows[p], passed.target])
     if costs.errors is not None and step.error is not None:
         values.append(plan.tolerance.ratio(step.error, state, step.state))
-        weights.append(costs.errors[part.rows, part.count])
+        weights.append(costs.errors[record.rows, record.count])
     if costs.stiffness is not None and step.stiffness is not None:
         values.append(step.stiffness)
-        weights.append(costs.stiffness[part.rows, part.count])
+        weights.append(costs.stiffness[record.rows, record.count])
     return values, weights
 
 
-def _with_hits(found: Places, met: Tensor, plan: Plan) -> Places:
+def _with_hits(passed: Places, met: Tensor, plan: Plan) -> Places:
     """Places of requested times together with places of events, whose `along` is in `met` (NaN for none)."""
     if plan.events is None:
-        return found
+        return passed
     position = met.isfinite().nonzero().flatten()
     extra = Places(position, torch.full_like(position, plan.wanted.shape[1]), met[position])
-    return Places(*(torch.cat(pair) for pair in zip(found, extra, strict=True)))
+    return Places(*(torch.cat(pair) for pair in zip(passed, extra, strict=True)))
 
 
-def _reverse_move(plan: Plan, move: Move, costs: Costs, found: Gradients) -> None:
+def _reverse_move(plan: Plan, move: Move, costs: Costs, gradients: Gradients) -> None:
     """The costate before a move from the one after it."""
     if not move.everyone:
         if not bool(move.accept.any()):
@@ -310,13 +312,15 @@ def _reverse_move(plan: Plan, move: Move, costs: Costs, found: Gradients) -> Non
         if not bool(move.step.state.isfinite().all() & move.step.slope.isfinite().all()):
             move = _accepted_only(plan, move)
     walk, step = move.walk, move.step
-    rows, whole = walk.rows, len(walk.rows) == len(found.state)
-    after_state, after_slope = (found.state, found.slope) if whole else (found.state[rows], found.slope[rows])
-    if found.searched:
+    rows, whole = walk.rows, len(walk.rows) == len(gradients.state)
+    after_state, after_slope = (
+        (gradients.state, gradients.slope) if whole else (gradients.state[rows], gradients.slope[rows])
+    )
+    if gradients.searched:
         with torch.enable_grad():  # the graph of an implicit step holds leaves of its own, that of f does not
             explicit = isinstance(plan.method, Explicit)
             slope = step.slope if explicit else plan.bind(walk.args)(walk.time.to(walk.state.dtype), walk.state)
-        complain_if_missed(slope, [walk.state, walk.slope, *walk.args, *found.inputs], walk.time)
+        complain_if_missed(slope, [walk.state, walk.slope, *walk.args, *gradients.inputs], walk.time)
     values, weights = [step.state, step.slope], [after_state, after_slope]
     mask = None if move.everyone else move.accept
     if mask is not None:
@@ -335,19 +339,19 @@ def _reverse_move(plan: Plan, move: Move, costs: Costs, found: Gradients) -> Non
             values.append(value)
             weights.append(weight if mask is None else weight * mask)
     wanted = [a for a in walk.args if a.requires_grad]
-    grads = grad(values, [walk.state, walk.slope, *wanted, *found.inputs], weights)
+    grads = grad(values, [walk.state, walk.slope, *wanted, *gradients.inputs], weights)
     before = [torch.zeros_like(walk.state) if g is None else g for g in grads[:2]]
     if mask is not None:
         before = [torch.where(mask[:, None], b, a) for b, a in zip(before, (after_state, after_slope), strict=True)]
     if whole:
-        found.state, found.slope = before
+        gradients.state, gradients.slope = before
     else:
-        found.state, found.slope = (
-            v.index_copy(0, rows, b) for v, b in zip((found.state, found.slope), before, strict=True)
+        gradients.state, gradients.slope = (
+            v.index_copy(0, rows, b) for v, b in zip((gradients.state, gradients.slope), before, strict=True)
         )
     parts = iter(grads[2 : 2 + len(wanted)])
-    found.add_args(rows, [next(parts) if a.requires_grad else None for a in walk.args])
-    found.add_leaves(grads[2 + len(wanted) :])
+    gradients.add_args(rows, [next(parts) if a.requires_grad else None for a in walk.args])
+    gradients.add_leaves(grads[2 + len(wanted) :])
 
 
 def _accepted_only(plan: Plan, move: Move) -> Move:
@@ -398,25 +402,25 @@ class Sparse:
             self.stride *= 2
             self.marks = [mark for mark in self.marks if mark[0] % self.stride == 0]
 
-    def reverse(self, plan: Plan, costs: Costs, found: Gradients) -> None:
+    def reverse(self, plan: Plan, costs: Costs, gradients: Gradients) -> None:
         """Segment by segment from the end, each repeated from its checkpoint."""
         end = self.count
         with torch.no_grad():
             for begin, walk in reversed(self.marks):
-                self._segment(plan, walk, end - begin, costs, found)
+                self._segment(plan, walk, end - begin, costs, gradients)
                 end = begin
 
-    def _segment(self, plan: Plan, walk: Walk, length: int, costs: Costs, found: Gradients) -> None:
+    def _segment(self, plan: Plan, walk: Walk, length: int, costs: Costs, gradients: Gradients) -> None:
         longest = _TAPE if self.budget is not None else max(_TAPE, length)
         if length <= longest:
             moves = [move for move, _ in march(plan, walk, taped=True, limit=length)]
             while moves:
-                _reverse_move(plan, moves.pop(), costs, found)
+                _reverse_move(plan, moves.pop(), costs, gradients)
             return
         half = length // 2
         middle = _ahead(plan, walk, half)
-        self._segment(plan, middle, length - half, costs, found)
-        self._segment(plan, walk, half, costs, found)
+        self._segment(plan, middle, length - half, costs, gradients)
+        self._segment(plan, walk, half, costs, gradients)
 
 
 def _ahead(plan: Plan, walk: Walk, count: int) -> Walk:
@@ -428,9 +432,9 @@ def _ahead(plan: Plan, walk: Walk, count: int) -> Walk:
     return middle
 
 
-def _through_first_slope(plan: Plan, state: Tensor, found: Gradients) -> None:
+def _through_first_slope(plan: Plan, state: Tensor, gradients: Gradients) -> None:
     """The costate of f(t0, y0), which the first step was given, through f."""
-    rows = found.slope.any(1).nonzero().flatten()
+    rows = gradients.slope.any(1).nonzero().flatten()
     if not len(rows):
         return
     with torch.enable_grad():
@@ -438,9 +442,9 @@ def _through_first_slope(plan: Plan, state: Tensor, found: Gradients) -> None:
         args = tuple(a[rows].requires_grad_(a.is_floating_point()) for a in plan.args)
         slope = plan.bind(args)(plan.wanted[rows, 0].to(state.dtype), leaf)
     wanted = [a for a in args if a.requires_grad]
-    grads = grad([slope], [leaf, *wanted, *found.inputs], [found.slope[rows]])
+    grads = grad([slope], [leaf, *wanted, *gradients.inputs], [gradients.slope[rows]])
     if grads[0] is not None:
-        found.state = found.state.index_add(0, rows, grads[0])
+        gradients.state = gradients.state.index_add(0, rows, grads[0])
     parts = iter(grads[1 : 1 + len(wanted)])
-    found.add_args(rows, [next(parts) if a.requires_grad else None for a in args])
-    found.add_leaves(grads[1 + len(wanted) :])
+    gradients.add_args(rows, [next(parts) if a.requires_grad else None for a in args])
+    gradients.add_leaves(grads[1 + len(wanted) :])

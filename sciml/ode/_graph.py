@@ -15,30 +15,30 @@ class _NoSecond(torch.autograd.Function):
     """A value whose own gradient is an error."""
 
     @staticmethod
-    def forward(ctx: Any, value: Tensor, *anchors: Tensor) -> Tensor:
+    def forward(ctx: Any, value: Tensor, *anchors: Tensor) -> Tensor:  # Any: torch's context
         """`value` as it is."""
         return value.view_as(value)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> Any:
+    def backward(ctx: Any, *grads: Tensor) -> Any:  # Any: torch's context; it never returns
         """None there is."""
         raise UnsupportedError(
-            "second derivatives through a solve are not there",
+            "second derivatives through a solve are not available",
             fix="Take finite differences of first ones, or odeint of torchdiffeq for small problems.",
         )
 
 
-def first_order(backward: Callable[..., Any]) -> Callable[..., Any]:
+def first_order(backward: Callable[..., Any]) -> Callable[..., Any]:  # Any: torch wants a gradient or None per input
     """Of a Function's backward: gradients that cannot be differentiated again, and say so if it is tried."""
 
     @functools.wraps(backward)
     def once(ctx: Any, *grads: Tensor | None) -> Any:
         with torch.no_grad():
-            found = backward(ctx, *grads)
+            gradients = backward(ctx, *grads)
         if not torch.is_grad_enabled():
-            return found
+            return gradients
         anchors = [tensor for tensor in ctx.saved_tensors if tensor.requires_grad]
-        return tuple(None if grad is None else _NoSecond.apply(grad, *anchors) for grad in found)
+        return tuple(None if grad is None else _NoSecond.apply(grad, *anchors) for grad in gradients)
 
     return once
 
@@ -48,8 +48,8 @@ def grad(values: Sequence[Tensor], inputs: Sequence[Tensor], weights: Sequence[T
     live = [(v, w) for v, w in zip(values, weights, strict=True) if v.requires_grad]
     if not live or not inputs:
         return (None,) * len(inputs)
-    outputs, given = zip(*live, strict=True)
-    return torch.autograd.grad(outputs, list(inputs), given, retain_graph=True, allow_unused=True)
+    outputs, cotangents = zip(*live, strict=True)
+    return torch.autograd.grad(outputs, list(inputs), cotangents, retain_graph=True, allow_unused=True)
 
 
 def complain_if_missed(value: Tensor, known: Sequence[Tensor], time: Float[Tensor, " row"]) -> None:
@@ -68,7 +68,7 @@ def complain_if_missed(value: Tensor, known: Sequence[Tensor], time: Float[Tenso
 def leaves_of(value: Tensor, ignore: Sequence[Tensor]) -> list[Tensor]:
     """The leaf tensors with gradient that `value` was computed from, but for those in `ignore`."""
     known = {id(t) for t in ignore}
-    found: dict[int, Tensor] = {}
+    leaves: dict[int, Tensor] = {}
     seen, stack = set(), [value.grad_fn]
     while stack:
         node = stack.pop()
@@ -77,6 +77,6 @@ def leaves_of(value: Tensor, ignore: Sequence[Tensor]) -> list[Tensor]:
         seen.add(node)
         leaf = getattr(node, "variable", None)
         if leaf is not None and id(leaf) not in known:
-            found[id(leaf)] = leaf
+            leaves[id(leaf)] = leaf
         stack.extend(entry for entry, _ in node.next_functions)
-    return list(found.values())
+    return list(leaves.values())

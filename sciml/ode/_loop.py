@@ -78,8 +78,8 @@ class Plan:
 
         def filled(time: Tensor, state: Tensor) -> Tensor:
             times = len(state) // rows
-            given = args if times == 1 else [a.repeat(times, *(1,) * (a.ndim - 1)) for a in args]
-            return self.f(time, state, *given)
+            repeated = args if times == 1 else [a.repeat(times, *(1,) * (a.ndim - 1)) for a in args]
+            return self.f(time, state, *repeated)
 
         return filled
 
@@ -264,9 +264,9 @@ def _without_rejected(plan: Plan, walk: Walk, size: Tensor, step: Step, accept: 
     kept = accept.nonzero().flatten()
     if not len(kept):
         return step._replace(state=step.state.detach(), slope=step.slope.detach())
-    part = gather(walk, kept)
-    f, time = plan.bind(part.args), part.time.to(size.dtype)
-    again = plan.method.step(f, time, size[kept], part.state, part.slope, stiffness=plan.record)
+    accepted = gather(walk, kept)
+    f, time = plan.bind(accepted.args), accepted.time.to(size.dtype)
+    again = plan.method.step(f, time, size[kept], accepted.state, accepted.slope, stiffness=plan.record)
     stages = [old.detach().index_copy(0, kept, new) for old, new in zip(step.stages, again.stages, strict=True)]
     rest = {
         name: None if new is None else getattr(step, name).detach().index_copy(0, kept, new)
@@ -407,14 +407,14 @@ def _stuck(plan: Plan, walk: Walk, after: Walk, accept: Tensor) -> Bool[Tensor, 
 
 def _why(plan: Plan, walk: Walk, step: Step, broken: Bool[Tensor, " dim"], row: int, size: Tensor) -> str:
     """Words for one row that could not go on: what, at which t, which step, which component."""
-    where = f"t = {plan.sign * float(walk.time[row]):.6g}, after {int(walk.accepted[row])} accepted steps"
+    moment = f"t = {plan.sign * float(walk.time[row]):.6g}, after {int(walk.accepted[row])} accepted steps"
     bad = broken.nonzero().flatten().tolist()
     if bad:
         shown = ", ".join(map(str, bad[:5])) + (", ..." if len(bad) > 5 else "")
-        return f"f is not finite near {where}, in component {shown}"
+        return f"f is not finite near {moment}, in component {shown}"
     worst = int(step.error[row].detach().abs().argmax()) if step.error is not None else 0
     return (
-        f"the step shrank to {float(size[row]):.2g} at {where}; the error is largest in component {worst} "
+        f"the step shrank to {float(size[row]):.2g} at {moment}; the error is largest in component {worst} "
         "(where a problem is stiff, an implicit method such as kvaerno5 may go on)"
     )
 

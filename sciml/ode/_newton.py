@@ -35,8 +35,8 @@ def jacobian(f: Field, time: Float[Tensor, " row"], state: Float[Tensor, "row di
     with torch.inference_mode(False), torch.enable_grad():
         now, here = _own(time, differentiable), _own(state, differentiable)
         slope = f(now, here)
-        found = _products(f, slope, now, here, (here, now), create_graph=differentiable)
-    return Jacobian(found[0].transpose(0, 1), found[1].t())
+        products = _products(f, slope, now, here, (here, now), create_graph=differentiable)
+    return Jacobian(products[0].transpose(0, 1), products[1].t())
 
 
 def linearised(
@@ -59,8 +59,8 @@ def _products(
         _check_constant(f, time, state, slope)
         return zeros
     units = torch.eye(dim, dtype=slope.dtype, device=slope.device)[:, None].expand(dim, rows, dim)
-    found = torch.autograd.grad(slope, inputs, units, is_grads_batched=True, allow_unused=True, **graph)
-    return [zero if part is None else part for zero, part in zip(zeros, found, strict=True)]
+    products = torch.autograd.grad(slope, inputs, units, is_grads_batched=True, allow_unused=True, **graph)
+    return [zero if product is None else product for zero, product in zip(zeros, products, strict=True)]
 
 
 def _own(value: Tensor, differentiable: bool) -> Tensor:
@@ -84,9 +84,9 @@ def _check_constant(f: Field, time: Tensor, state: Tensor, slope: Tensor) -> Non
 
 def spectral_radius(matrix: Float[Tensor, "row dim dim"]) -> Float[Tensor, " row"]:
     """Largest |eigenvalue| of every matrix, without gradient; inf where an entry is not finite."""
-    given = matrix.detach()
-    good = given.isfinite().flatten(1).all(1)
-    radius = torch.linalg.eigvals(torch.where(good[:, None, None], given, 0.0)).abs().amax(1)
+    detached = matrix.detach()
+    good = detached.isfinite().flatten(1).all(1)
+    radius = torch.linalg.eigvals(torch.where(good[:, None, None], detached, 0.0)).abs().amax(1)
     return torch.where(good, radius, torch.inf)
 
 

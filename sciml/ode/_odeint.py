@@ -32,7 +32,7 @@ ADAPTIVE = {
     "bosh3": METHODS["bosh3"],
     "adaptive_heun": METHODS["heun"],
 }
-FIXED: dict[str, Method] = {
+FIXED_METHODS: dict[str, Method] = {
     "euler": METHODS["euler"],
     "midpoint": METHODS["midpoint"],
     "heun2": METHODS["heun"],
@@ -41,22 +41,23 @@ FIXED: dict[str, Method] = {
     ),
     "rk4": Explicit(name="rk38", order=4, error_order=None, stability=2.7853, tableau=tableaus.RK38, citation=KUTTA),
 }
+"""The fixed-step methods of `odeint` by the names torchdiffeq gives them."""
 ADAPTIVE_OPTIONS = ("first_step", "min_step", "max_step", "safety", "ifactor", "dfactor", "max_num_steps")
 FIXED_OPTIONS = ("step_size", "max_num_steps")
 UNLIMITED = 2**31 - 1
 
 
 def odeint(
-    func: Callable[[Tensor, Any], Any],
+    func: Callable[[Tensor, Any], Any],  # Any: a tensor or a tuple of them, whichever y0 is
     y0: State,
     t: Float[Tensor, " time"],
     *,
     rtol: float | int | Tensor = 1e-7,
-    atol: float | int | Tensor | Sequence[Any] = 1e-9,
+    atol: float | int | Tensor | Sequence[float | int | Tensor] = 1e-9,
     method: str | Method | None = None,
-    options: Mapping[str, Any] | None = None,
-    event_fn: Callable[[Tensor, Any], Tensor] | None = None,
-) -> Any:
+    options: Mapping[str, Any] | None = None,  # Any: numbers, tensors or names, checked by name
+    event_fn: Callable[[Tensor, Any], Tensor] | None = None,  # Any: the state, as for func
+) -> Any:  # Any: a tensor or a tuple of them, whichever y0 is
     """Solve dy/dt = func(t, y) as one sample: one step size and one error, the RMS over everything.
 
     Arguments:
@@ -85,19 +86,19 @@ def odeint(
 
 
 def odeint_adjoint(
-    func: Callable[[Tensor, Any], Any],
+    func: Callable[[Tensor, Any], Any],  # Any: a tensor or a tuple of them, whichever y0 is
     y0: State,
     t: Float[Tensor, " time"],
     *,
     rtol: float | int | Tensor = 1e-7,
-    atol: float | int | Tensor | Sequence[Any] = 1e-9,
+    atol: float | int | Tensor | Sequence[float | int | Tensor] = 1e-9,
     method: str | Method | None = None,
-    options: Mapping[str, Any] | None = None,
-    event_fn: Callable[[Tensor, Any], Tensor] | None = None,
+    options: Mapping[str, Any] | None = None,  # Any: numbers, tensors or names, checked by name
+    event_fn: Callable[[Tensor, Any], Tensor] | None = None,  # Any: the state, as for func
     adjoint_rtol: float | int | Tensor | None = None,
-    adjoint_atol: float | int | Tensor | Sequence[Any] | None = None,
+    adjoint_atol: float | int | Tensor | Sequence[float | int | Tensor] | None = None,
     adjoint_method: str | Method | None = None,
-    adjoint_options: Mapping[str, Any] | None = None,
+    adjoint_options: Mapping[str, Any] | None = None,  # Any: as for `options`
     adjoint_params: Iterable[Tensor] | None = None,
 ) -> Any:
     """`odeint` with the gradient of the continuous adjoint, in memory that does not grow with the number of steps.
@@ -115,20 +116,20 @@ def odeint_adjoint(
         raise ConfigError("odeint_adjoint has no events", fix="Take odeint, which differentiates them.")
     if adjoint_method is not None and adjoint_method != method and options and adjoint_options is None:
         raise ConfigError(
-            "the options of the backward solve are not known, since its method is another one",
+            "the backward solve has another method, so options of the forward solve do not apply",
             fix="Give adjoint_options.",
         )
     call = _Call(func, y0, rtol, atol, method, options, None)
-    given = dict(options or {}) if adjoint_options is None else dict(adjoint_options)
-    if given.get("norm") == "seminorm":
-        del given["norm"]
+    backward_options = dict(options or {}) if adjoint_options is None else dict(adjoint_options)
+    if backward_options.get("norm") == "seminorm":
+        del backward_options["norm"]
     back = _Call(
         func,
         y0,
         rtol if adjoint_rtol is None else adjoint_rtol,
         atol if adjoint_atol is None else adjoint_atol,
         method if adjoint_method is None else adjoint_method,
-        given,
+        backward_options,
         None,
     )
     if back.max_steps != call.max_steps:
@@ -145,15 +146,15 @@ def odeint_adjoint(
 
 
 def odeint_event(
-    func: Callable[[Tensor, Any], Any],
+    func: Callable[[Tensor, Any], Any],  # Any: a tensor or a tuple of them, whichever y0 is
     y0: State,
     t0: Float[Tensor, "*one"],
     *,
-    event_fn: Callable[[Tensor, Any], Tensor],
+    event_fn: Callable[[Tensor, Any], Tensor],  # Any: the state, as for func
     reverse_time: bool = False,
-    odeint_interface: Callable[..., Any] = odeint,
+    odeint_interface: Callable[..., Any] = odeint,  # Any: `odeint` or `odeint_adjoint`, and their arguments
     **kwargs: Any,
-) -> Any:
+) -> Any:  # Any: a time, and a state or a tuple of states
     """The time of an event and the states at `t0` and there, with their gradients; arguments as in `odeint`."""
     start = t0.reshape(1)
     t = torch.cat([start, start.detach() + (-1 if reverse_time else 1)])
@@ -174,7 +175,7 @@ class _Call:
         event_fn: Any,
     ) -> None:
         self.shapes = None if isinstance(y0, Tensor) else _shapes(y0)
-        self.state = y0 if isinstance(y0, Tensor) else torch.cat([part.reshape(-1) for part in y0])
+        self.state = y0 if isinstance(y0, Tensor) else torch.cat([piece.reshape(-1) for piece in y0])
         self.func = _Held(func, self.shapes) if isinstance(func, nn.Module) else _OneSample(func, self.shapes)
         self.event_fn = event_fn
         self.rtol = _number("rtol", rtol)
@@ -189,9 +190,9 @@ class _Call:
         """The fixed step; the longest distance of two times if none was given."""
         if self.adaptive:
             return None
-        given = self.options.get("step_size")
-        if given is not None:
-            return float(given)
+        step_size = self.options.get("step_size")
+        if step_size is not None:
+            return float(step_size)
         return float(t.detach().diff().abs().max()) if t.ndim == 1 and len(t) > 1 else 1.0
 
     def run(self, t: Tensor, gradient: Discrete | Checkpointed | Adjoint) -> Any:
@@ -233,10 +234,10 @@ class _Call:
 
         def value(time: Tensor, state: Tensor) -> Tensor:
             """The least of the event functions, all of them made positive at the start."""
-            found = [
+            least = [
                 (self.event_fn(now, self._shaped(here)) * signs).min() for now, here in zip(time, state, strict=True)
             ]
-            return torch.stack(found)
+            return torch.stack(least)
 
         if bool((signs == 0).any()):
             return t[0], self._shaped(torch.stack([self.state, self.state]))
@@ -278,7 +279,7 @@ class _Call:
                     f"option of {'adaptive' if self.adaptive else 'fixed-step'} methods",
                     str(name),
                     valid,
-                    fix="Options of torchdiffeq that change the error norm or the grid have no counterpart here.",
+                    fix="Options of torchdiffeq that change the error norm or the grid have no counterpart.",
                 )
         called = [
             name for name in ("callback_step", "callback_accept_step", "callback_reject_step") if _has(func, name)
@@ -318,10 +319,10 @@ class _OneSample:
                 _complain(slope, tuple(state.shape))
             return slope
         slopes = self.func(time, split(state, self.shapes))
-        shapes = [part.shape for part in slopes] if isinstance(slopes, (tuple, list)) else None
+        shapes = [piece.shape for piece in slopes] if isinstance(slopes, (tuple, list)) else None
         if shapes != self.shapes:
             _complain(slopes, [tuple(shape) for shape in self.shapes])
-        return torch.cat([part.reshape(-1) for part in slopes])
+        return torch.cat([piece.reshape(-1) for piece in slopes])
 
 
 class _Held(nn.Module):
@@ -339,7 +340,7 @@ class _Held(nn.Module):
 def split(states: Tensor, shapes: Sequence[torch.Size]) -> tuple[Tensor, ...]:
     """Flat states ``... dim`` as a tuple of tensors ``... *shape``."""
     parts = states.split([shape.numel() for shape in shapes], dim=-1)
-    return tuple(part.reshape((*states.shape[:-1], *shape)) for part, shape in zip(parts, shapes, strict=True))
+    return tuple(piece.reshape((*states.shape[:-1], *shape)) for piece, shape in zip(parts, shapes, strict=True))
 
 
 def _method(method: str | Method | None, options: Mapping[str, Any] | None) -> tuple[Method, bool]:
@@ -349,20 +350,21 @@ def _method(method: str | Method | None, options: Mapping[str, Any] | None) -> t
     name = "dopri5" if method is None else method
     if name in ADAPTIVE:
         return ADAPTIVE[name], True
-    if name in FIXED:
-        return FIXED[name], False
+    if name in FIXED_METHODS:
+        return FIXED_METHODS[name], False
     raise UnknownNameError(
         "method of odeint",
         str(name),
-        [*ADAPTIVE, *FIXED],
-        fix="Adams methods, fehlberg2 and scipy_solver are not here; stiff problems: method=ode.METHODS['kvaerno5'].",
+        [*ADAPTIVE, *FIXED_METHODS],
+        fix="Adams methods, fehlberg2 and scipy_solver are not available; "
+        "for stiff problems take method=ode.METHODS['kvaerno5'].",
     )
 
 
 def _shapes(y0: Any) -> list[torch.Size]:
-    if not isinstance(y0, tuple) or not y0 or not all(isinstance(part, Tensor) for part in y0):
+    if not isinstance(y0, tuple) or not y0 or not all(isinstance(piece, Tensor) for piece in y0):
         raise UserError("the initial state must be a tensor or a tuple of tensors", got=type(y0).__name__)
-    return [part.shape for part in y0]
+    return [piece.shape for piece in y0]
 
 
 def _number(name: str, value: Any) -> float:
@@ -381,7 +383,7 @@ def _has(func: Any, name: str) -> bool:
 
 def _complain(slope: Any, expected: Any) -> None:
     got = (
-        [tuple(part.shape) for part in slope]
+        [tuple(piece.shape) for piece in slope]
         if isinstance(slope, (tuple, list))
         else tuple(getattr(slope, "shape", ()))
     )

@@ -44,7 +44,7 @@ class Rosenbrock(Method):
         table, h = self.tableau, size[:, None]
         start = jacobian(f, time, state)
         factors = Factors.of(start.by_state, h * table.gamma)
-        field, found = slope, []
+        field, solved = slope, []
         stages = slope.new_empty((0, *slope.shape))
         for i, (node, slant) in enumerate(zip(table.nodes, table.slants, strict=True)):
             if i:
@@ -54,11 +54,11 @@ class Rosenbrock(Method):
                 right = torch.addcmul(right, h.square(), start.by_time, value=table.gamma * slant)
             if i:
                 right = right + table.gamma * weighted(table.c[i], stages)
-            found.append(factors.solve(right))
-            stages = torch.stack(found)
+            solved.append(factors.solve(right))
+            stages = torch.stack(solved)
         new = state + weighted(table.b, stages)
         end = field if table.closed else f(time + size, new)
-        spent = len(found) - table.closed + state.shape[1]
+        spent = len(solved) - table.closed + state.shape[1]
         radius = spectral_radius(start.by_state) if stiffness else None
         return Step(new, end, stages, weighted(table.error, stages), radius, None, spent, scaled=True)
 

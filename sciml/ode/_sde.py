@@ -92,7 +92,7 @@ def solve_sde(
 
         if record:
             raise ConfigError(
-                "torchsde tells neither errors nor stiffness of its steps",
+                "torchsde does not report the errors or stiffness of its steps",
                 fix='Leave record out, or use backend="sciml".',
             )
         name = method if isinstance(method, str) else method.name

@@ -57,15 +57,15 @@ class Parts:
 
     def _value(self, name: str, function: Callable[..., Tensor], time: float | Tensor, state: Tensor) -> Tensor:
         self.calls += 1
-        given = state if len(self.shape) == 1 else state.view(len(state), *self.shape)
-        value = function(state.new_full((len(state),), float(time)), given, *self.args)
-        if not isinstance(value, Tensor) or value.shape != given.shape or value.dtype != given.dtype:
+        shaped = state if len(self.shape) == 1 else state.view(len(state), *self.shape)
+        value = function(state.new_full((len(state),), float(time)), shaped, *self.args)
+        if not isinstance(value, Tensor) or value.shape != shaped.shape or value.dtype != shaped.dtype:
             kind = f"shape {tuple(value.shape)}, {value.dtype}" if isinstance(value, Tensor) else type(value).__name__
             hint = " Noise is diagonal: one value per component of the state, not a matrix." * (name == "diffusion")
             raise UserError(
                 f"the {name} returned the wrong kind of value",
                 got=kind,
-                expected=f"shape {tuple(given.shape)}, {given.dtype}, like the state it was given",
+                expected=f"shape {tuple(shaped.shape)}, {shaped.dtype}, like the state it was given",
                 fix=f"It is called with any number of rows; give per-sample tensors through `args`.{hint}",
             )
         return value if len(self.shape) == 1 else value.reshape(len(state), -1)
@@ -213,10 +213,10 @@ class Walk:
         broken = ~step.state.detach().isfinite().all(1)
         if self.step is None:
             assert error is not None
-            own = error.detach().masked_fill(broken, math.inf).nan_to_num(nan=math.inf)
-            if not self._control(own, noise.size):
+            ratios = error.detach().masked_fill(broken, math.inf).nan_to_num(nan=math.inf)
+            if not self._control(ratios, noise.size):
                 if self.size < self.smallest:
-                    self._give_up(own, step)
+                    self._give_up(ratios, step)
                     self.size, self.before = self._first(target - self.time), self.before.new_ones(1)
                 return
         elif bool(broken.any()):  # the others take the step again: nothing of a failed row is left in their graph
@@ -283,5 +283,5 @@ class Walk:
 def _not_finite(time: float, state: Tensor, row: int) -> str:
     bad = (~state[row].detach().isfinite()).nonzero().flatten().tolist()
     shown = ", ".join(map(str, bad[:5])) + (", ..." if len(bad) > 5 else "")
-    where = f"in component {shown}" if bad else "in its error"
-    return f"the step from t = {time:.6g} is not finite, {where}"
+    location = f"in component {shown}" if bad else "in its error"
+    return f"the step from t = {time:.6g} is not finite, {location}"

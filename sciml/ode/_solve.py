@@ -118,8 +118,8 @@ def _run(
 ) -> tuple[Tensor, Tensor, Tensor, Trail]:
     if torch.is_grad_enabled() and isinstance(gradient, Discrete) and gradient.follows(state):
         slope = plan.bind(plan.args)(plan.wanted[:, 0].to(state.dtype), state)
-        own = f.parameters() if isinstance(f, nn.Module) else ()
-        if any(t.requires_grad for t in (slope, state, *plan.args, *own)):
+        weights = f.parameters() if isinstance(f, nn.Module) else ()
+        if any(t.requires_grad for t in (slope, state, *plan.args, *weights)):
             trail = forward(replace(plan, slope=slope, graph=True), state)
             return trail.outputs, trail.errors, trail.stiffness, trail
         plan = replace(plan, slope=slope)
@@ -152,13 +152,13 @@ def _run_torchdiffeq(
 
 def _leaves(plan: Plan, state: Tensor, f: Any) -> tuple[list[Tensor], Tensor]:
     """The parameters `f` uses: those of a module, and every leaf that f(t0, y0) was computed from; and that slope."""
-    own = [p for p in f.parameters() if p.requires_grad] if isinstance(f, nn.Module) else []
+    weights = [p for p in f.parameters() if p.requires_grad] if isinstance(f, nn.Module) else []
     with torch.enable_grad():
         here = state.detach().requires_grad_()
         args = tuple(a.detach() for a in plan.args)
         slope = plan.bind(args)(plan.wanted[:, 0].to(state.dtype), here)
-    found = leaves_of(slope, [here, *args, *own])
-    return [*own, *found], slope.detach()
+    others = leaves_of(slope, [here, *args, *weights])
+    return [*weights, *others], slope.detach()
 
 
 class _Flat:
@@ -181,17 +181,17 @@ class _Flat:
     def evaluate(self, time: Tensor, state: Tensor, *args: Tensor) -> Tensor:
         """f at the user's times."""
         rows = len(state)
-        given = state if len(self.shape) == 1 else state.view(rows, *self.shape)
-        slope = self.f(time, given, *args)
-        if slope.shape != given.shape or slope.dtype != self.dtype:
-            self._complain(slope, given)
+        shaped = state if len(self.shape) == 1 else state.view(rows, *self.shape)
+        slope = self.f(time, shaped, *args)
+        if slope.shape != shaped.shape or slope.dtype != self.dtype:
+            self._complain(slope, shaped)
         return slope if len(self.shape) == 1 else slope.reshape(rows, -1)
 
-    def _complain(self, slope: Any, given: Tensor) -> None:
+    def _complain(self, slope: Any, shaped: Tensor) -> None:
         raise UserError(
             "the right-hand side returned the wrong kind of tensor",
             got=f"shape {tuple(slope.shape)}, {slope.dtype}",
-            expected=f"shape {tuple(given.shape)}, {self.dtype}, like the state it was given",
+            expected=f"shape {tuple(shaped.shape)}, {self.dtype}, like the state it was given",
             fix="It is called with any number of rows; give per-sample tensors through `args`.",
         )
 
@@ -298,8 +298,8 @@ def _check_gradient(gradient: Any, event: Any) -> None:
 def _events(event: Event | Sequence[Event] | None, shape: tuple[int, ...], sign: int) -> Events | None:
     if event is None:
         return None
-    found = (event,) if isinstance(event, Event) else tuple(event)
-    return Events(found, shape, sign)
+    events = (event,) if isinstance(event, Event) else tuple(event)
+    return Events(events, shape, sign)
 
 
 def _assemble(

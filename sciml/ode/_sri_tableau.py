@@ -50,8 +50,8 @@ class SRITableau:
         """The weights of ΔW, χ1, χ2, χ3 in each stage's diffusion, and below them those that make up E2; flattened."""
         stages = range(len(self.alpha))
         whole = [(self.beta1[i], self.beta2[i], self.beta3[i], self.beta4[i]) for i in stages]
-        part = [(0.0, 0.0, self.beta3[i], self.beta4[i]) for i in stages]
-        return sum((*whole, *part), ())
+        mixed = [(0.0, 0.0, self.beta3[i], self.beta4[i]) for i in stages]
+        return sum((*whole, *mixed), ())
 
 
 # Rößler's two methods share most weights of the diffusion.

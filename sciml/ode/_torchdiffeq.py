@@ -17,8 +17,10 @@ from sciml.ode._forward import Trail
 from sciml.ode._gradient import Checkpointed, Discrete
 from sciml.ode._loop import Plan
 
-ADAPTIVE = ("dopri5", "dopri8", "bosh3", "fehlberg2", "adaptive_heun")
-FIXED = ("euler", "midpoint", "heun2", "heun3", "rk4")
+TORCHDIFFEQ_ADAPTIVE = ("dopri5", "dopri8", "bosh3", "fehlberg2", "adaptive_heun")
+"""Methods of torchdiffeq that choose their steps and are offered with ``backend="torchdiffeq"``."""
+TORCHDIFFEQ_FIXED = ("euler", "midpoint", "heun2", "heun3", "rk4")
+"""Methods of torchdiffeq with a fixed step that are offered."""
 REFUSED = {
     "tsit5": "its weights of the solution are those of the embedded method, so its order is four",
     "gl4": "its two nodes are the same, so its order is one where f depends on time",
@@ -63,18 +65,23 @@ def check(plan: Plan, method: str, gradient: Discrete | Checkpointed | Adjoint) 
     """UserError for what torchdiffeq cannot do, or does wrongly."""
     if method in REFUSED:
         raise UnsupportedError(f"torchdiffeq's {method} is not used: {REFUSED[method]}", fix="Take dopri5, or ours.")
-    valid = ADAPTIVE if plan.step is None else FIXED
-    if method not in (*ADAPTIVE, *FIXED):
-        raise UnknownNameError("method of torchdiffeq", method, (*ADAPTIVE, *FIXED))
+    valid = TORCHDIFFEQ_ADAPTIVE if plan.step is None else TORCHDIFFEQ_FIXED
+    if method not in (*TORCHDIFFEQ_ADAPTIVE, *TORCHDIFFEQ_FIXED):
+        raise UnknownNameError("method of torchdiffeq", method, (*TORCHDIFFEQ_ADAPTIVE, *TORCHDIFFEQ_FIXED))
     if method not in valid:
         raise ConfigError(
             f"torchdiffeq's {method} {'needs a fixed step' if plan.step is None else 'cannot step at fixed length'}",
-            expected="without step one of " + ", ".join(ADAPTIVE) + "; with it one of " + ", ".join(FIXED),
+            expected="without step one of "
+            + ", ".join(TORCHDIFFEQ_ADAPTIVE)
+            + "; with it one of "
+            + ", ".join(TORCHDIFFEQ_FIXED),
         )
     if plan.shared is None:
         raise UnsupportedError("torchdiffeq integrates all samples to the same times", fix='Take backend="sciml".')
     if plan.record:
-        raise UnsupportedError("torchdiffeq tells neither errors nor stiffness of its steps", fix="Leave record out.")
+        raise UnsupportedError(
+            "torchdiffeq does not report the errors or stiffness of its steps", fix="Leave record out."
+        )
     if plan.events is not None:
         raise UnsupportedError("torchdiffeq stops a whole batch at one event", fix='Take backend="sciml".')
     if plan.controller != PID():
@@ -102,7 +109,7 @@ def integrate(
     watched = (_Watched if plan.step is not None else _Controlled)(plan, len(state))
     tolerance = plan.tolerance
     absolute = tolerance.absolute
-    given: dict[str, Any] = {
+    settings: dict[str, Any] = {
         "rtol": tolerance.relative,
         "atol": absolute.expand_as(state) if isinstance(absolute, Tensor) else absolute,
         "method": method,
@@ -112,11 +119,11 @@ def integrate(
     outputs = torch.full_like(state, math.nan)[:, None].repeat(1, len(times), 1)
     try:
         if isinstance(gradient, Adjoint):
-            backward = _adjoint(gradient, leaves, plan.args, given["options"])
-            found = torchdiffeq.odeint_adjoint(watched, state, times, **given, **backward)
+            backward = _adjoint(gradient, leaves, plan.args, settings["options"])
+            answer = torchdiffeq.odeint_adjoint(watched, state, times, **settings, **backward)
         else:
-            found = torchdiffeq.odeint(watched, state, times, **given)
-        outputs = cast(Tensor, found).transpose(0, 1)  # no events were asked for
+            answer = torchdiffeq.odeint(watched, state, times, **settings)
+        outputs = cast(Tensor, answer).transpose(0, 1)  # no events were asked for
     except _OutOfSteps:
         status, words = Status.MAX_STEPS, f"torchdiffeq took more than {plan.max_steps} steps"
     except AssertionError as error:

@@ -75,7 +75,7 @@ def integrate(
     watched = _Watched(paths, max_steps * queries)
     span = times[-1] - times[0]
     wanted = torch.tensor(times, dtype=torch.float64, device=state.device)
-    status, words, found = Status.OK, "", (state,)
+    status, words, course = Status.OK, "", (state,)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", UserWarning)
@@ -92,7 +92,7 @@ def integrate(
                 dt_min=SMALLEST * span,
                 options={"grad_free": True},
             )
-        found = cast(Tensor, states).unbind(0)  # no logarithms of ratios were asked for
+        course = cast(Tensor, states).unbind(0)  # no logarithms of ratios were asked for
     except _OutOfSteps:
         status, words = Status.MAX_STEPS, f"torchsde took more than {max_steps} steps"
     except AssertionError as error:
@@ -108,16 +108,16 @@ def integrate(
     failures = {}
     if status != Status.OK:
         nothing = torch.full_like(state, math.nan)
-        found = (state, *(nothing for _ in times[1:]))
+        course = (state, *(nothing for _ in times[1:]))
         failures = dict.fromkeys(rows.tolist(), words)
     else:
-        lost = torch.stack([~value.detach().isfinite().all(1) for value in found]).cummax(0).values
+        lost = torch.stack([~value.detach().isfinite().all(1) for value in course]).cummax(0).values
         codes[lost[-1]] = int(Status.DIVERGED)
-        found = tuple(torch.where(mask[:, None], math.nan, value) for mask, value in zip(lost, found, strict=True))
+        course = tuple(torch.where(mask[:, None], math.nan, value) for mask, value in zip(lost, course, strict=True))
         for row in lost[-1].nonzero().flatten().tolist():
             failures[row] = f"the state is not finite at t = {times[int(lost[:, row].int().argmax())]:.6g}"
     return Course(
-        list(found),
+        list(course),
         codes,
         torch.full_like(rows, accepted),
         torch.full_like(rows, attempts - accepted),

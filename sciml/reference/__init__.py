@@ -21,6 +21,7 @@ from sciml.reference._stirred import Inflow as Inflow
 from sciml.reference._stirred import Nozzle as Nozzle
 from sciml.reference._stirred import StirredReactor as StirredReactor
 from sciml.reference._stochastic import ito_paths as ito_paths
+from sciml.reference._stochastic import ito_step as ito_step
 from sciml.reference._zones import Orifice as Orifice
 from sciml.reference._zones import Zones as Zones
 from sciml.reference._zones import solve_zones as solve_zones
@@ -45,6 +46,7 @@ __all__ = [
     "integrate",
     "integrate_rows",
     "ito_paths",
+    "ito_step",
     "no_axes",
     "resample",
     "rk4",

@@ -24,7 +24,7 @@ class DenseTrajectories:
     def __init__(
         self,
         rate: Callable[[Float[np.ndarray, " value"]], Float[np.ndarray, " value"]],
-        start: Callable[[Any], Float[np.ndarray, " value"]],  # of whatever names a trajectory
+        start: Callable[[Any], Float[np.ndarray, " value"]],  # Any: whatever names a trajectory
         end: float,
         *,
         method: Literal["DOP853", "Radau"] = "DOP853",

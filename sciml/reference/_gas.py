@@ -74,8 +74,8 @@ class Gas:
         powers[..., 0] = 1
         for k in range(1, 6):
             np.multiply(powers[..., k - 1], t, out=powers[..., k])
-        found = (powers @ self._thermo).reshape(*t.shape, 2, 2, -1)
-        both = np.where(t[..., None, None] <= self._middle, found[..., 0, :, :], found[..., 1, :, :])
+        values = (powers @ self._thermo).reshape(*t.shape, 2, 2, -1)
+        both = np.where(t[..., None, None] <= self._middle, values[..., 0, :, :], values[..., 1, :, :])
         u, c = both[..., 0, :], both[..., 1, :]
         beyond = temperature - t
         return (u + c * beyond[..., None] if beyond.any() else u), c

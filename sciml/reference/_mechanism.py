@@ -105,10 +105,10 @@ class Mechanism:
 
     def shares(self, amounts: dict[str, float]) -> Float[Tensor, " species"]:
         """Mass fractions from masses by name, in any unit."""
-        found = self.weights.new_zeros(len(self.species))
+        masses = self.weights.new_zeros(len(self.species))
         for name, amount in amounts.items():
-            found[self.index(name)] = amount
-        return found / found.sum()
+            masses[self.index(name)] = amount
+        return masses / masses.sum()
 
     def heat_and_enthalpy(
         self, temperature: Float[Tensor, " row"]
@@ -151,11 +151,11 @@ class Mechanism:
         x = concentrations.clamp_min(0.0)
         logs = (x + SMALLEST).log()
         forward = self.forward_constants(temperature, ln_a, activation)
-        found = self._forward.apply(forward, x, logs)
+        rates = self._forward.apply(forward, x, logs)
         if not len(self._back):
-            return found
+            return rates
         backward = forward[:, self._back] - self.equilibrium_constants(temperature)
-        return torch.cat((found, self._backward.apply(backward, x, logs)), dim=1)
+        return torch.cat((rates, self._backward.apply(backward, x, logs)), dim=1)
 
     @cached_property
     def steps(self) -> Float[Tensor, "step species"]:
@@ -191,13 +191,13 @@ class Mechanism:
         both = (basis @ self._basis[:, : 2 * kinds * species]).view(len(t), kinds, 2, species)
         below, above = both.unbind(2)
         cold = t[:, None] <= self.middle
-        found = torch.where(cold[:, None], below, above)
-        cp, h = found[:, 0], torch.addcmul(found[:, 1], found[:, 0], (temperature - t)[:, None])
+        branch = torch.where(cold[:, None], below, above)
+        cp, h = branch[:, 0], torch.addcmul(branch[:, 1], branch[:, 0], (temperature - t)[:, None])
         if not entropy:
             return cp, h
         a1 = torch.where(cold, self.thermo[0, :, 0], self.thermo[1, :, 0])
         ratio = (temperature.clamp_min(_COLDEST) / t).log()
-        return cp, h, found[:, 2] + a1 * t.log()[:, None] + cp * ratio[:, None]
+        return cp, h, branch[:, 2] + a1 * t.log()[:, None] + cp * ratio[:, None]
 
 
 @dataclass(frozen=True)
@@ -216,11 +216,11 @@ class _Powers:
         self, constants: Float[Tensor, "row reaction"], x: Float[Tensor, "row species"], logs: Tensor
     ) -> Float[Tensor, "row reaction"]:
         """exp(constants) Π_k [X_k]^n_k."""
-        found = torch.exp(constants + logs @ self.excess.T)
+        rates = torch.exp(constants + logs @ self.excess.T)
         padded = torch.cat((x, torch.ones_like(x[:, :1])), dim=1)
         for factor in self.factors:
-            found = found * padded[:, factor]
-        return found
+            rates = rates * padded[:, factor]
+        return rates
 
 
 def _powers(orders: Float[Tensor, "reaction species"]) -> _Powers:

@@ -19,7 +19,7 @@ def no_axes(size: Sequence[int]) -> Grid:
     """The grid of an ordinary differential equation. Raises UserError if `size` asks for points in space."""
     if len(size):
         raise UserError(
-            "an ordinary differential equation has no points in space",
+            "an ordinary differential equation has no spatial grid",
             got=tuple(size),
             expected="()",
             fix="Set grid = [] in the preset of the card.",

@@ -45,7 +45,7 @@ def ito_paths(
         step: longest step; equal steps end on every output time.
         generator: of the noise; the paths are a function of its state and the other arguments.
 
-    Returns: the paths at `times`, NaN or infinite where one has left the finite numbers.
+    Returns: the paths at `times`, NaN or infinite from where one becomes non-finite.
 
     Raises: UserError for times that do not increase, or a step that is not positive.
 
@@ -70,18 +70,18 @@ def _integrate(
     step: float | int,
     generator: torch.Generator,
 ) -> Float[Tensor, "path time channel"]:
-    found = [state]
+    states = [state]
     for begin, end in itertools.pairwise(times):
         count = math.ceil((end - begin) / step * (1 - 1e-12))
         h = (end - begin) / count
         for k in range(count):
             noise = math.sqrt(h) * torch.randn(state.shape, generator=generator, dtype=torch.float64)
-            state = _step(drift, diffusion, begin + k * h, h, state, noise)
-        found.append(state)
-    return torch.stack(found, dim=1)
+            state = ito_step(drift, diffusion, begin + k * h, h, state, noise)
+        states.append(state)
+    return torch.stack(states, dim=1)
 
 
-def _step(
+def ito_step(
     drift: Coefficient,
     diffusion: Coefficient,
     time: float,
@@ -89,7 +89,16 @@ def _step(
     state: Float[Tensor, "path channel"],
     noise: Float[Tensor, "path channel"],
 ) -> Float[Tensor, "path channel"]:
-    """One step of the Runge-Kutta method along the straight piece of the Brownian path."""
+    """One step of `ito_paths`: the Runge-Kutta method along the straight piece of the Brownian path.
+
+    Arguments:
+        drift, diffusion: f and g, as there.
+        time, h: begin and length of the step.
+        state: X at `time`.
+        noise: ΔW, the increment of the Brownian motion over the step.
+
+    Returns: X at ``time + h``.
+    """
 
     def slope(at: float, x: Tensor) -> Tensor:
         moment = x.new_full((len(x),), at)

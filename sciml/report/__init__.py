@@ -1,5 +1,6 @@
 """Reports: one self-contained HTML page per run and per study, and an index of them, made from files only."""
 
+from sciml.report._claims import ClaimRow as ClaimRow
 from sciml.report._claims import claims_markdown as claims_markdown
 from sciml.report._claims import claims_of as claims_of
 from sciml.report._headline import headline as headline
@@ -12,6 +13,7 @@ from sciml.report._statistics import mean_of as mean_of
 from sciml.report._study_page import write_study as write_study
 
 __all__ = [
+    "ClaimRow",
     "Verdict",
     "claims_markdown",
     "claims_of",

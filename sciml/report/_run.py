@@ -90,7 +90,7 @@ def read_lines(path: Path) -> tuple[dict[str, Any], ...]:  # Any: JSON
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read as text", got=error) from None
-    found = []
+    entries = []
     for index, line in enumerate(lines):
         try:
             entry = json.loads(line)
@@ -100,8 +100,8 @@ def read_lines(path: Path) -> tuple[dict[str, Any], ...]:  # Any: JSON
             raise DataError(f"line {index + 1} of {path} is not valid JSON", got=error) from None
         if not isinstance(entry, dict):
             raise DataError(f"line {index + 1} of {path} does not hold a JSON object", got=type(entry).__name__)
-        found.append(entry)
-    return tuple(found)
+        entries.append(entry)
+    return tuple(entries)
 
 
 def _table_of(folder: Path) -> Problem | None:

@@ -70,7 +70,7 @@ def write_run(folder: Path, *, problem: Problem | None = None) -> Path:
     try:
         return write_page(folder / PAGE, task_template(view.task), values)
     except jinja2.UndefinedError as error:
-        raise DataError(f"{folder} lacks something that its page shows", got=error, fix="Run it again.") from None
+        raise DataError(f"{folder} lacks data that its page shows", got=error, fix="Run it again.") from None
 
 
 def _cards(view: RunView, words: View) -> list[tuple[str, str, str]]:
@@ -167,11 +167,13 @@ def _subject(record: Record, config: Mapping[str, Any]) -> list[str]:
 
 
 def _changed(default: Mapping[str, Any], actual: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    changed: dict[str, Any] = {}
     for key, value in actual.items():
         before = default.get(key)
-        if isinstance(value, Mapping) and isinstance(before, Mapping):
-            found |= _changed(before, value, f"{prefix}{key}.")
+        if isinstance(value, Mapping) and "file" in value:  # a table that was read from a file is typed as its path
+            changed[f"{prefix}{key}"] = value["file"]
+        elif isinstance(value, Mapping) and isinstance(before, Mapping):
+            changed |= _changed(before, value, f"{prefix}{key}.")
         elif value != before and value is not None:
-            found[f"{prefix}{key}"] = value
-    return found
+            changed[f"{prefix}{key}"] = value
+    return changed

@@ -135,8 +135,8 @@ def _shares(better: Mapping[int, float], worse: Mapping[int, float], seeds: list
 
 
 def _differences(better: Mapping[int, float], worse: Mapping[int, float], seeds: list[int], larger: bool) -> np.ndarray:
-    found = np.array([worse[seed] - better[seed] if math.isfinite(worse[seed]) else 0.0 for seed in seeds])
-    return -found if larger else found
+    differences = np.array([worse[seed] - better[seed] if math.isfinite(worse[seed]) else 0.0 for seed in seeds])
+    return -differences if larger else differences
 
 
 def _half_width(values: np.ndarray) -> float | None:

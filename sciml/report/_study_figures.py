@@ -77,16 +77,16 @@ def _line_figure(
 
 def course_figures(study: Study, lines: Sequence[Line]) -> list[Figure]:
     """The error that runs watched against their seconds of training: one line per seed, for each budget."""
-    found = []
+    figures = []
     for budget in study.budgets:
         courses = []
         for index, variant in enumerate(study.variants):
-            own = [line for line in lines if line["variant"] == variant.name and line["budget"] == budget]
-            kept = [[(s, e) for s, e in line.get("course", ()) if s > 0 and _positive(e)] for line in own]
+            of_variant = [line for line in lines if line["variant"] == variant.name and line["budget"] == budget]
+            kept = [[(s, e) for s, e in line.get("course", ()) if s > 0 and _positive(e)] for line in of_variant]
             courses += [(index, variant.label, points) for points in kept if len(points) > 1]
         if courses:
-            found.append(_course_figure(courses, budget))
-    return found
+            figures.append(_course_figure(courses, budget))
+    return figures
 
 
 def _course_figure(courses: list[tuple[int, str, list[tuple[float, float]]]], budget: str) -> Figure:
@@ -148,9 +148,9 @@ def tolerance_figures(study: Study, lines: Sequence[Line]) -> list[Figure]:
     """Sweeps over tolerances of the variants that have one, means over seeds at the first budget."""
     sweeps, declared = [], metrics_of_study(study)
     for variant in study.variants:
-        own = [line for line in lines if line["variant"] == variant.name and line["budget"] == study.budgets[0]]
-        keys = dict.fromkeys(key for line in own for key in line["metrics"] if find_metric(declared, key).sweep)
-        points = sweep_of({key: mean_of([value_of(line, key) for line in own]).value for key in keys})
+        of_variant = [line for line in lines if line["variant"] == variant.name and line["budget"] == study.budgets[0]]
+        keys = dict.fromkeys(key for line in of_variant for key in line["metrics"] if find_metric(declared, key).sweep)
+        points = sweep_of({key: mean_of([value_of(line, key) for line in of_variant]).value for key in keys})
         if points:
             sweeps.append((variant.label, points))
     return sweep_figures(sweeps)

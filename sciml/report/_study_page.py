@@ -93,11 +93,11 @@ def _position(study: Study, line: Line) -> int:
 
 
 def _distinct(lines: Sequence[Line], key: str) -> list[Any]:
-    found: list[Any] = []
+    distinct: list[Any] = []
     for line in lines:
         value = line.get(key)
         if isinstance(value, Mapping):
             value = {name: entry for name, entry in value.items() if name != "load"}
-        if value is not None and value not in found:
-            found.append(value)
-    return found
+        if value is not None and value not in distinct:
+            distinct.append(value)
+    return distinct

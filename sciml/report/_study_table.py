@@ -18,7 +18,7 @@ from sciml.train import registered_tasks
 EQUAL = 0.1
 """Sizes and times within 10 % of the first variant's are called equal."""
 
-Line = Mapping[str, Any]
+Line = Mapping[str, Any]  # Any: JSON
 """A finished run, a line of ``results.jsonl``."""
 
 BUDGETS = {"steps": "at the recipe’s number of steps", "time": "at equal training time"}
@@ -68,10 +68,10 @@ def make_table(study: Study, budget: str, lines: Sequence[Line], metrics: Sequen
     """Means over seeds of every variant that has a finished run under `budget`."""
     rows: list[Row] = []
     for variant in study.variants:
-        own = [line for line in lines if line["variant"] == variant.name and line["budget"] == budget]
-        if not own:
+        of_variant = [line for line in lines if line["variant"] == variant.name and line["budget"] == budget]
+        if not of_variant:
             continue
-        parameters, seconds = (mean_of([line[key] for line in own]) for key in ("parameters", "train_seconds"))
+        parameters, seconds = (mean_of([line[key] for line in of_variant]) for key in ("parameters", "train_seconds"))
         first = rows[0] if rows else None
         rows.append(
             Row(
@@ -80,12 +80,12 @@ def make_table(study: Study, budget: str, lines: Sequence[Line], metrics: Sequen
                 solver=variant.solver,
                 parameters=parameters,
                 seconds=seconds,
-                predict=mean_of([line["predict_seconds"] for line in own]),
-                steps=mean_of([line["steps"] for line in own]),
-                evaluations=mean_of([value_of(line, "evaluations") for line in own]),
+                predict=mean_of([line["predict_seconds"] for line in of_variant]),
+                steps=mean_of([line["steps"] for line in of_variant]),
+                evaluations=mean_of([value_of(line, "evaluations") for line in of_variant]),
                 parameters_ratio=_ratio(parameters, first.parameters if first else None),
                 seconds_ratio=_ratio(seconds, first.seconds if first else None),
-                metrics={metric.key: _mean(own, metric.key) for metric in metrics},
+                metrics={metric.key: _mean(of_variant, metric.key) for metric in metrics},
             )
         )
     means = {metric: {row.name: mean.value for row in rows if (mean := row.metrics[metric.key])} for metric in metrics}

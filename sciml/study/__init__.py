@@ -2,9 +2,13 @@
 
 from sciml.study._export import Exported as Exported
 from sciml.study._export import export_run as export_run
+from sciml.study._export import maps_tensors as maps_tensors
 from sciml.study._folder import CONFIG as CONFIG
 from sciml.study._folder import RunConfig as RunConfig
 from sciml.study._folder import read_config as read_config
+from sciml.study._ignored import check_training as check_training
+from sciml.study._ignored import read_settings as read_settings
+from sciml.study._ignored import refuse_ignored as refuse_ignored
 from sciml.study._record import RECORD as RECORD
 from sciml.study._record import FindingsEntry as FindingsEntry
 from sciml.study._record import LineageEntry as LineageEntry
@@ -17,6 +21,8 @@ from sciml.study._request import make_request as make_request
 from sciml.study._request import open_problem as open_problem
 from sciml.study._run import Run as Run
 from sciml.study._run import run as run
+from sciml.study._solve import Solved as Solved
+from sciml.study._solve import solve as solve
 from sciml.study._study import Claim as Claim
 from sciml.study._study import Study as Study
 from sciml.study._study import read_results as read_results
@@ -43,21 +49,27 @@ __all__ = [
     "Run",
     "RunConfig",
     "RunRequest",
+    "Solved",
     "SolverEntry",
     "Study",
     "apply_tool",
+    "check_training",
     "evaluate_run",
     "example_inputs",
     "export_run",
     "load_run",
     "make_discovery_request",
     "make_request",
+    "maps_tensors",
     "open_problem",
     "predict_run",
     "read_config",
     "read_results",
+    "read_settings",
     "read_study",
+    "refuse_ignored",
     "run",
     "run_study",
     "schema",
+    "solve",
 ]

@@ -56,7 +56,7 @@ def export_run(
             raise UnknownNameError("export format", name, writers)
     loaded = load_run(folder, problem=problem)
     module, single = loaded.module, loaded.task.arguments(loaded.example())
-    if single is None or not _maps_tensors(module, single):
+    if single is None or not maps_tensors(module, single):
         raise UnsupportedError(
             f"{folder} cannot be exported: predicting for the task {loaded.task.key!r} is more than one pass through a "
             "network, and a program of fixed operations has no data-dependent steps",
@@ -69,11 +69,11 @@ def export_run(
     return [writers[name](module, inputs, home) for name in formats]
 
 
-def _maps_tensors(module: nn.Module, single: tuple[Tensor, ...]) -> bool:
+def maps_tensors(module: nn.Module, arguments: tuple[Tensor, ...]) -> bool:
     """Whether a module maps these tensors alone to one tensor; one that integrates also says how it went."""
     try:
         with torch.no_grad():
-            return isinstance(module(*single), Tensor)
+            return isinstance(module(*arguments), Tensor)
     except TypeError:  # it needs more than tensors, such as the seed of its noise
         return False
 
@@ -91,7 +91,7 @@ def _torch(module: nn.Module, inputs: tuple[Tensor, ...], home: Path) -> Exporte
             again = torch.export.load(path).module()
     except (RuntimeError, ValueError, TorchDynamoException) as error:
         return Exported("torch", "failed", None, None, _reason(error))
-    return _compare("torch", path, module, inputs, lambda given: again(*given))
+    return _compare("torch", path, module, inputs, lambda values: again(*values))
 
 
 def _onnx(module: nn.Module, inputs: tuple[Tensor, ...], home: Path) -> Exported:
@@ -112,8 +112,8 @@ def _onnx(module: nn.Module, inputs: tuple[Tensor, ...], home: Path) -> Exported
         return Exported("onnx", "failed", None, None, _reason(error))
     evaluator = ReferenceEvaluator(onnx.load(path))
 
-    def answer(given: tuple[Tensor, ...]) -> Tensor:
-        named = {entry.name: value for entry, value in zip(evaluator.proto_.graph.input, given, strict=False)}
+    def answer(values: tuple[Tensor, ...]) -> Tensor:
+        named = {entry.name: value for entry, value in zip(evaluator.proto_.graph.input, values, strict=False)}
         answers = evaluator.run(None, {name: value.numpy() for name, value in named.items()})
         return torch.from_numpy(answers[0])  # pyright: ignore[reportArgumentType] (a list, in spite of its annotation)
 

@@ -31,5 +31,5 @@ def problem_of(name: str, source: Path, named: str | Path | None) -> Problem:
     """
     subject = registry.problem(name) if named is None else registry.find_problem(named)
     if subject.name != name:
-        raise UserError(f"{source} is about another problem", got=subject.name, expected=name)
+        raise UserError(f"{source} describes another problem", got=subject.name, expected=name)
     return subject

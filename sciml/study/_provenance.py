@@ -14,13 +14,13 @@ _PACKAGES = ("sciml", "torch", "numpy", "scipy", "xarray", "h5py")
 
 def versions() -> dict[str, str]:
     """Versions of python and of the packages a result depends on."""
-    found = {"python": platform.python_version()}
+    by_package = {"python": platform.python_version()}
     for name in _PACKAGES:
         try:
-            found[name] = importlib.metadata.version(name)
+            by_package[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
-            found[name] = "unknown"
-    return found
+            by_package[name] = "unknown"
+    return by_package
 
 
 def hardware(device: torch.device) -> dict[str, Any]:  # Any: JSON

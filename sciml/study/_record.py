@@ -24,7 +24,7 @@ class DatasetEntry(Config):
 
     hash: str
     """Digest of the card's preset and the generator's version."""
-    card: dict[str, Any]
+    card: dict[str, Any]  # Any: JSON
     """The preset as generated."""
 
 
@@ -60,7 +60,7 @@ class SolverEntry(Config):
     """One solver on the test split: size, cost, errors."""
 
     title: str
-    model: dict[str, Any]
+    model: dict[str, Any]  # Any: JSON
     """Its hyper-parameters (after matching, for a baseline)."""
     parameters: int
     flops: int
@@ -107,13 +107,13 @@ class Record(SolverEntry):
     preset: str
     seed: int
     status: Literal["finished", "diverged"]
-    """``diverged`` when any test sample of the solver left the finite numbers."""
+    """``diverged`` when any test sample of the solver became non-finite."""
     dataset: DatasetEntry
     baselines: dict[str, SolverEntry] = {}
     left_out: dict[str, str] = {}
     """Baselines that could not be built on this data, with the reason."""
     versions: dict[str, str]
-    hardware: dict[str, Any]
+    hardware: dict[str, Any]  # Any: JSON
     git: str | None
     """Commit of the checkout the program ran from; None for an installed wheel."""
     parent: str | None = None

@@ -36,15 +36,15 @@ def make_record(
             metrics=finite(dict(conclusion.metrics)), words=conclusion.words, details=_plain(conclusion.details)
         )
         entries[key] = entries[key].model_copy(update={"conclusion": concluded})
-    own = entries.pop(config.solver)
+    entry = entries.pop(config.solver)
     return Record(
-        **dict(own),
+        **dict(entry),
         problem=config.problem,
         solver=config.solver,
         task=results[0][0].solver.task.key,
         preset=config.preset,
         seed=config.seed,
-        status="diverged" if set(own.outcomes) - {"ok"} else "finished",
+        status="diverged" if set(entry.outcomes) - {"ok"} else "finished",
         dataset=DatasetEntry(**bench.dataset),
         baselines=entries,
         left_out=left_out,

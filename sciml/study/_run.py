@@ -61,8 +61,8 @@ def run(request: RunRequest, *, progress: Progress | None = None) -> Run | None:
 
     Returns: the finished run; None on the processes of a ``torchrun`` that do not lead.
 
-    Raises: UserError for what the user can mend, as a setting of ``train`` that the solver does not read; NumericsError
-        and Interrupted as `Trainer.fit`.
+    Raises: UserError for what the user can fix, such as a setting of ``train`` that the solver does not read;
+        NumericsError and Interrupted as `Trainer.fit`.
     """
     progress = progress or SilentProgress()
     problem = open_problem(request.problem)
@@ -180,7 +180,7 @@ def _check_baselines(solver: AnySolver, recipe: AnyRecipe) -> None:
         find_solver(key)
     if solver.key in recipe.baselines or len(set(recipe.baselines)) < len(recipe.baselines):
         raise ConfigError(
-            "a solver is compared with other solvers, each once",
+            "baselines must be other solvers, each once",
             got=f"baselines {', '.join(recipe.baselines)} for solver {solver.key!r}",
         )
 
@@ -200,7 +200,7 @@ def _baselines(
     baselines, left_out = [], {}
     for key in recipe.baselines:
         baseline = find_solver(key)
-        own = override(baseline.recipe(request.preset), read_settings(baseline, shared)).model_copy(
+        settings = override(baseline.recipe(request.preset), read_settings(baseline, shared)).model_copy(
             update={"task": recipe.task}
         )
         try:
@@ -208,11 +208,11 @@ def _baselines(
                 raise UnsupportedError(f"it is a solver of the task {baseline.task.key!r}, not {solver.task.key!r}")
             if not (support := baseline.supports(bench.problem)).ok:
                 raise UnsupportedError(support.reason)
-            own = resized(baseline, own, bench, size) if baseline.knob and size else own
+            settings = resized(baseline, settings, bench, size) if baseline.knob and size else settings
             with torch.device("meta"):
-                baseline.build(bench.problem, own.model, bench.context)
-            check_training(baseline, own.train, processes)
-            baselines.append((baseline, own))
+                baseline.build(bench.problem, settings.model, bench.context)
+            check_training(baseline, settings.train, processes)
+            baselines.append((baseline, settings))
         except UserError as error:
             left_out[key] = str(error)
     return baselines, left_out
@@ -223,7 +223,7 @@ def _device(name: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         if name.partition(":")[0] not in ("cpu", "cuda"):
-            raise RuntimeError("it is of no kind that is supported")
+            raise RuntimeError("this kind of device is not supported")
         return torch.empty(0, device=name).device
     except (RuntimeError, AssertionError) as error:
         raise ConfigError(

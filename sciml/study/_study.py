@@ -219,11 +219,11 @@ def read_results(folder: Path) -> list[dict[str, Any]]:  # Any: JSON
     if not path.exists():
         return []
     text = path.read_text(encoding="utf-8", errors="replace")
-    found = [entry for line in text.splitlines() if (entry := _entry(line))]
-    mended = "".join(json.dumps(entry) + "\n" for entry in found)
+    entries = [entry for line in text.splitlines() if (entry := _entry(line))]
+    mended = "".join(json.dumps(entry) + "\n" for entry in entries)
     if mended != text:
         paths.write_text(path, mended)
-    return found
+    return entries
 
 
 def _entry(line: str) -> dict[str, Any] | None:

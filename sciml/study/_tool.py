@@ -151,8 +151,8 @@ class _Child(NamedTuple):
         save_weights(self.module, folder / WEIGHTS)
         findings = {self.tool.key: _entry(self.findings)}
         if isinstance(self.tool, Probe):  # the module is the parent's, and so are its numbers
-            own = subject.cost or subject.measure(subject.module)
-            costs = {"before": own, "after": own}
+            cost = subject.cost or subject.measure(subject.module)
+            costs = {"before": cost, "after": cost}
             record, findings = before, before.findings | findings
             for name in (PREDICTIONS, LOG):
                 if (parent / name).is_file():
@@ -226,7 +226,7 @@ def _act(tool: AnyTool, subject: OpenedRun, asked: Config, home: _Home, started:
         config = _begin(home, subject, tool, asked, recipe, plan)
         subject.train(module, recipe.train)
     else:
-        raise UnsupportedError(f"tool {tool.key!r} has none of the four shapes of a tool", got=type(tool).__name__)
+        raise UnsupportedError(f"tool {tool.key!r} is none of the four kinds of tool", got=type(tool).__name__)
     return _Child(tool, subject, config, home.folder(), recipe, module.eval(), findings, seconds + subject.seconds)
 
 
@@ -255,7 +255,7 @@ def _started(folder: Path, asked: Config) -> Step | None:
         return None
     lineage = read_config(folder).lineage
     if not lineage:
-        raise DataError(f"{folder} is in the way: it is no child run", fix="Rename it, or leave out --resume.")
+        raise DataError(f"{folder} is in the way: it is not a child run", fix="Rename it, or leave out --resume.")
     step = lineage[-1]
     if different := differences(step.settings, asked.model_dump(mode="json")):
         raise ConfigError(

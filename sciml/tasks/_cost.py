@@ -31,9 +31,9 @@ def device_of(module: nn.Module) -> torch.device:
 
 def predict_on(solver: AnySolver, module: nn.Module, inputs: Any) -> Prediction:  # Any: the inputs of its task
     """Predict on the module's device and bring the answer to the CPU; `inputs` is a named tuple."""
-    found = solver.predict(module, moved(inputs, device_of(module)))
-    on_cpu = {name: value.cpu() if isinstance(value, Tensor) else value for name, value in found._asdict().items()}
-    stats = {name: value.cpu() if isinstance(value, Tensor) else value for name, value in found.stats.items()}
+    prediction = solver.predict(module, moved(inputs, device_of(module)))
+    on_cpu = {name: value.cpu() if isinstance(value, Tensor) else value for name, value in prediction._asdict().items()}
+    stats = {name: value.cpu() if isinstance(value, Tensor) else value for name, value in prediction.stats.items()}
     return Prediction(**{**on_cpu, "stats": stats})
 
 
@@ -50,12 +50,12 @@ def prediction_seconds(
 ) -> float:
     """Median wall time of predicting for `inputs` once, after one warm-up; transfers of the inputs are not counted."""
     device = device_of(module)
-    given, taken = moved(inputs, device), []
+    on_device, taken = moved(inputs, device), []
     for _ in range(repeats + 1):
         if len(taken) > 3 and sum(taken) > PATIENCE:
             break
         started = time.perf_counter()
-        solver.predict(module, given)
+        solver.predict(module, on_device)
         if device.type == "cuda":
             torch.cuda.synchronize(device)
         taken.append(time.perf_counter() - started)
@@ -64,9 +64,9 @@ def prediction_seconds(
 
 def cost_of(prediction: Prediction) -> dict[str, float]:
     """``evaluations`` (mean over samples of a right-hand side's) and ``calls``, as far as the solver counts them."""
-    found = {}
+    costs = {}
     if "evaluations" in prediction.stats:
-        found["evaluations"] = float(torch.as_tensor(prediction.stats["evaluations"]).double().mean())
+        costs["evaluations"] = float(torch.as_tensor(prediction.stats["evaluations"]).double().mean())
     if "calls" in prediction.stats:
-        found["calls"] = float(prediction.stats["calls"])
-    return found
+        costs["calls"] = float(prediction.stats["calls"])
+    return costs

@@ -29,14 +29,16 @@ def card_for(problem: Problem, preset: str, capability: type[Problem], kind: typ
 def having(problem: Problem, capability: type[P]) -> P:
     """The problem as one that has a capability. Raises UnsupportedError if it has not."""
     if not isinstance(problem, capability):
-        raise UnsupportedError(f"problem {problem.name!r} does not fit this task (it is not a {capability.__name__})")
+        raise UnsupportedError(
+            f"problem {problem.name!r} does not provide what this task needs ({capability.__name__})"
+        )
     return problem
 
 
 def refuse_steps(path: Path, steps: int | None) -> None:
     """Raise DataError if somebody asks for steps where there is no time."""
     if steps is not None:
-        raise DataError(f"{path} holds samples, for which there are no steps in time", got=f"{steps} steps",
+        raise DataError(f"{path} holds samples without a time axis", got=f"{steps} steps",
                         fix="Leave out the number of steps.")  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from sciml.core.errors import DataError, InputWarning, UserError, nearest
 from sciml.core.problem import Parameter, Problem
-from sciml.core.units import conversion
+from sciml.core.units import conversion, plain_units
 
 _SLACK = 1e-3
 """Share of a step in time by which single precision may change it."""
@@ -91,7 +91,7 @@ def _in_units(path: Path, source: xarray.Dataset, name: str, given: str, expecte
     change = conversion(since[1] if since else given, expected)
     if change is None:
         raise DataError(
-            f"{name!r} in {path} has other units than the run was trained with",
+            f"{name!r} in {path} does not have the units the run was trained with",
             got=repr(given),
             expected=repr(expected),
             fix="Convert the values, or drop the attribute `units` if it is only misspelt.",
@@ -106,6 +106,11 @@ def _in_units(path: Path, source: xarray.Dataset, name: str, given: str, expecte
         if name in source.coords
         else (source.assign({name: (array.dims, values)}))
     )
+
+
+def same_units(one: str, other: str) -> bool:
+    """Whether two units are the same but for differences that mean nothing."""
+    return plain_units(one) == plain_units(other)
 
 
 def numbers(path: Path, array: xarray.DataArray, dtype: str = "float32") -> Tensor:
@@ -147,18 +152,18 @@ def out_of_range(problem: Problem, inputs: Parametrised) -> list[UserError]:
 
     Raises: UserError for a value that is not physically possible, which no range would help.
     """
-    found = []
+    errors = []
     for entry, values in zip(problem.parameters, inputs.parameters.float().unbind(1), strict=True):
         fault, fix = "is not physically possible", "Change it."
         if error := _outside(entry, values, entry.possible, fault, fix):
             raise error
-        fault = "lies outside of the range that the run was trained on"
+        fault = "is outside the range the run was trained on"
         fix = (
             "Change it, or allow such values with --extrapolate (extrapolate=True in Python): nothing says how wrong a "
             "prediction is there."
         )
-        found += [_outside(entry, values, (entry.low, entry.high), fault, fix)]
-    return [error for error in found if error]
+        errors += [_outside(entry, values, (entry.low, entry.high), fault, fix)]
+    return [error for error in errors if error]
 
 
 def _outside(

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sciml.core.capabilities import HasSummaries
+from sciml.core.capabilities import HasDerivedQuantities
 from sciml.core.problem import Problem
 
 
@@ -11,6 +11,6 @@ def field_names(problem: Problem) -> Sequence[str]:
     return [field.name for field in problem.fields]
 
 
-def summary_names(problem: Problem) -> Sequence[str]:
+def derived_names(problem: Problem) -> Sequence[str]:
     """The derived quantities, for ``summary/*``."""
-    return [field.name for field in problem.summaries] if isinstance(problem, HasSummaries) else []
+    return [field.name for field in problem.derived_quantities] if isinstance(problem, HasDerivedQuantities) else []

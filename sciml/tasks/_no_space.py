@@ -22,7 +22,9 @@ def supports_points(problem: Problem) -> Support:
     if not isinstance(problem, HasTrajectories):
         return Support(False, "it has no trajectories")
     if problem.boundary:
-        return Support(False, f"it has {len(problem.boundary)} spatial axes; this solver knows points only")
+        return Support(
+            False, f"it has {len(problem.boundary)} spatial axes; this solver is for equations without space"
+        )
     return Support(True)
 
 
@@ -83,8 +85,8 @@ def finite_mean(values: Tensor) -> float:
 def status_of(prediction: Prediction) -> Int[Tensor, " sample"]:
     """The solver's status per sample; a sample that it calls fine but that is not finite has diverged."""
     finite = prediction.mean.isfinite().reshape(len(prediction.mean), -1).all(1)
-    told = torch.zeros(len(finite), dtype=torch.int64) if prediction.status is None else prediction.status.long()
-    return torch.where(~finite & (told == Status.OK), int(Status.DIVERGED), told)
+    reported = torch.zeros(len(finite), dtype=torch.int64) if prediction.status is None else prediction.status.long()
+    return torch.where(~finite & (reported == Status.OK), int(Status.DIVERGED), reported)
 
 
 def bad_fields(problem: Problem, states: Float[Tensor, "batch time channel"]) -> str:
@@ -108,9 +110,9 @@ def labelled_fields(problem: Problem, states: Float[Tensor, "sample time channel
 
 def labelled_outcome(prediction: Prediction) -> Labelled:
     """``status`` and, where the solver counts them, ``evaluations``, per sample."""
-    found: dict[str, Any] = {"status": ("sample", status_of(prediction).to(torch.int8).numpy())}
+    labelled: dict[str, Any] = {"status": ("sample", status_of(prediction).to(torch.int8).numpy())}
     if "evaluations" in prediction.stats:
         values = torch.as_tensor(prediction.stats["evaluations"]).cpu().long()
         words = {"units": "1", "long_name": "evaluations of the right-hand side"}
-        found["evaluations"] = ("sample", values.expand(len(prediction.mean)).numpy(), words)
-    return found
+        labelled["evaluations"] = ("sample", values.expand(len(prediction.mean)).numpy(), words)
+    return labelled

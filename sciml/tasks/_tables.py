@@ -1,4 +1,4 @@
-"""All tables of a problem's card at once, for whoever describes or checks its data."""
+"""All tables of a problem's card at once, for code that describes or checks its data."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Faults that are known and not mended yet: contract tests that fail today, each with what is wrong.
+"""Known faults that are not fixed yet: contract tests that fail today, each with its cause.
 
 An entry is a strict expected failure: a test that passes again fails until its line here goes.
 """
@@ -10,7 +10,6 @@ _SINGLE = "C6: times are read in single precision; an offset is refused where it
 _POINTS = "C6: points are cast to single precision before their offset is taken away"
 _PLACE = "the reduced model of the warm tank does not know the parameter place, and nobody tells its user"
 _START = "B6: a start other than that of the training is neither read nor refused"
-_BATCH = "torch.export takes the size of a batch for a constant"
 
 _BATCHES = "rounding in a smaller batch moves adaptive steps; answers differ by 5e-5, half the integration's tolerance"
 
@@ -29,7 +28,6 @@ KNOWN: dict[tuple[str, str], str] = {
     ("test_every_input_is_read_or_refused", "gaussian_process"): _START,
     ("test_every_input_is_read_or_refused", "mlp_regression"): _START,
     ("test_every_input_is_read_or_refused", "boosted_trees"): _START,
-    ("test_an_exported_program_gives_the_module_s_answer", "fno"): _BATCH,
 }
 """Reasons by name of a test (with the id of a case in brackets, where it is that case alone) and key that is tried."""
 

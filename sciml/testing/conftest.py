@@ -1,4 +1,4 @@
-"""Fixtures of the contract tests, for whoever runs them with ``pytest --pyargs sciml.testing``."""
+"""Fixtures of the contract tests, for use with ``pytest --pyargs sciml.testing``."""
 
 import pytest
 

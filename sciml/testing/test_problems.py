@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from sciml.core import registry, rng
-from sciml.core.capabilities import Evolves, HasOutcome, HasSummaries, capability_names
+from sciml.core.capabilities import Evolves, HasDerivedQuantities, HasOutcome, capability_names
 from sciml.core.status import Status
 from sciml.data import PresetCard, read_card
 from sciml.metrics import drift
@@ -125,21 +125,21 @@ def test_the_solver_it_names_applies(problem):
     assert isinstance(problem, solver.task.capability)
 
 
-def test_summaries_keep_the_contract(problem):
+def test_derived_quantities_keep_the_contract(problem):
     """A quantity per name and sample; rows apart; nothing from states that are not finite; names of their own."""
-    if not isinstance(problem, HasSummaries):
+    if not isinstance(problem, HasDerivedQuantities):
         pytest.skip(f"{problem.name} has no derived quantities")
     params, initial, times, grid = make(problem, count=3, steps=4)
     states = problem.simulate(params, initial, times, grid).states
-    values = problem.summarise(times, states, params)
-    names = [entry.name for entry in problem.summaries]
+    values = problem.derived_values(times, states, params)
+    names = [entry.name for entry in problem.derived_quantities]
     assert list(values) == names
     assert len({*names, *(entry.name for entry in (*problem.fields, *problem.parameters))}) == len(
         (*names, *problem.fields, *problem.parameters)
     )
-    alone = problem.summarise(times, states[1:2], {name: value[1:2] for name, value in params.items()})
-    broken = problem.summarise(times, torch.full_like(states, math.nan), params)
-    for entry in problem.summaries:
+    alone = problem.derived_values(times, states[1:2], {name: value[1:2] for name, value in params.items()})
+    broken = problem.derived_values(times, torch.full_like(states, math.nan), params)
+    for entry in problem.derived_quantities:
         assert entry.symbol and entry.units and entry.long_name, entry
         assert values[entry.name].shape == (3,)
         torch.testing.assert_close(alone[entry.name], values[entry.name][1:2], equal_nan=True, rtol=1e-12, atol=0)

@@ -44,7 +44,7 @@ def test_inputs_survive_a_file(trial, tmp_path):
     labelled = trial.task.describe(trial.asked, trial.answered, trial.bench.problem, trial.bench.context)
     again = answer_file(trial, input_file(trial), tmp_path)
     shared = {name: slice(0, size) for name, size in labelled.sizes.items()}
-    by_label(labelled, again.labelled.isel({name: part for name, part in shared.items() if name == "time"}))
+    by_label(labelled, again.labelled.isel({name: rows for name, rows in shared.items() if name == "time"}))
 
 
 def test_any_order_of_dimensions_gives_the_same_answer(trial, tmp_path):
@@ -101,7 +101,7 @@ def test_large_times_keep_their_differences(trial, tmp_path):
     if trial.task.refine(trial.inputs()) is not None and "sample" in source.dims:
         times = times if _fixed_step(trial) else 0.83 * times
     near, far = (source.assign_coords(time=("time", times + offset, source["time"].attrs)) for offset in (0.0, 1e6))
-    answers = [answer_file(trial, part, tmp_path).labelled for part in (near, far)]
+    answers = [answer_file(trial, dataset, tmp_path).labelled for dataset in (near, far)]
     np.testing.assert_allclose(answers[1]["time"].values - 1e6, answers[0]["time"].values, atol=1e-6)
 
 
@@ -181,9 +181,9 @@ def test_large_coordinates_cost_rounding_only(request, key, twin):
             solver.initialise(module, bench.examples)
         if inputs is None:
             inputs = solver.task.inputs(bench.examples.batch(torch.arange(4), rng.generator(0)))
-            where, points = next((n, v) for n, v in inputs._asdict().items() if torch.is_tensor(v))
+            field, points = next((n, v) for n, v in inputs._asdict().items() if torch.is_tensor(v))
         else:
-            inputs = inputs._replace(**{where: points + 1e6})
+            inputs = inputs._replace(**{field: points + 1e6})
         answers.append(solver.predict(module.eval(), inputs).mean)
     near, far = answers
     torch.testing.assert_close(near, far, rtol=1e-3, atol=1e-3 * float(near.abs().max()))

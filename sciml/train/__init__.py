@@ -5,6 +5,7 @@ from sciml.train._checkpoint import load_weights as load_weights
 from sciml.train._checkpoint import save_weights as save_weights
 from sciml.train._config import TrainConfig as TrainConfig
 from sciml.train._context import Context as Context
+from sciml.train._distributed import Group as Group
 from sciml.train._distributed import process_group as process_group
 from sciml.train._examples import Examples as Examples
 from sciml.train._gradient_rule import GradientRule as GradientRule
@@ -59,6 +60,7 @@ __all__ = [
     "Examination",
     "Examples",
     "GradientRule",
+    "Group",
     "Knob",
     "Phases",
     "PoissonSampler",

@@ -23,7 +23,7 @@ _PARTS = {"format", "identity", "step", "seconds", "best", "model", "rule", "ave
 
 
 class Checkpoint(NamedTuple):
-    """The state of a training run after `step` optimiser steps.
+    """The state of a training run after `step` optimiser steps. Any: what JSON and state dicts hold.
 
     Fields:
         identity: what the run is (problem, solver, preset, seed, configuration, dataset hash), to refuse another's.
@@ -37,7 +37,7 @@ class Checkpoint(NamedTuple):
     identity: dict[str, Any]
     step: int
     seconds: float
-    best: list[Any]
+    best: list[float | int]
     model: dict[str, Any]
     rule: dict[str, Any]
     average: dict[str, Any] | None
@@ -68,7 +68,7 @@ class Checkpoint(NamedTuple):
             raise CheckpointError(
                 f"{path} is not a readable checkpoint",
                 got=str(error).splitlines()[0] if str(error) else type(error).__name__,
-                fix="It may be truncated; start the run anew, its finished files are kept.",
+                fix="It may be truncated; start the run again; its finished files are kept.",
             ) from None
         if not isinstance(content, dict) or set(content) != _PARTS or content["format"] != _FORMAT:
             raise CheckpointError(f"{path} is not a checkpoint of this program's format {_FORMAT}")

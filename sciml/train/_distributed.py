@@ -74,7 +74,11 @@ class Group(NamedTuple):
 class Objective(nn.Module):
     """The loss as a module, so that `DistributedDataParallel` sees one forward pass per batch."""
 
-    def __init__(self, module: nn.Module, loss: Callable[[nn.Module, Any, float], Tensor]) -> None:
+    def __init__(
+        self,
+        module: nn.Module,
+        loss: Callable[[nn.Module, Any, float], Tensor],  # Any: the batch of some task
+    ) -> None:
         super().__init__()
         self.module = module
         self._loss = loss

@@ -46,8 +46,8 @@ class GradientRule(StepRule[Any]):  # Any: it slices batches of every type
         self._optimiser.zero_grad(set_to_none=True)
         slices = [batch.rows(rows) for rows in slices_of(len(batch), self.config.accumulate)]
         mean = torch.zeros((), device=self._device)
-        for part, rows in enumerate(slices):
-            with self._synchronised(part == len(slices) - 1), self._precision():
+        for index, rows in enumerate(slices):
+            with self._synchronised(index == len(slices) - 1), self._precision():
                 loss = self._objective(rows, along) * (len(rows) / len(batch))
             loss.backward()
             mean += loss.detach()
@@ -97,7 +97,7 @@ class GradientRule(StepRule[Any]):  # Any: it slices batches of every type
 
 def slices_of(length: int, parts: int) -> list[slice]:
     """`length` rows cut into at most `parts` nearly equal slices."""
-    edges = [length * part // parts for part in range(parts + 1)]
+    edges = [length * index // parts for index in range(parts + 1)]
     return [slice(a, b) for a, b in itertools.pairwise(edges) if b > a]
 
 

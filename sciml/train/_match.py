@@ -51,9 +51,9 @@ def match_parameters(solver: AnySolver, problem: Problem, model: Config, context
             expected=f"between {smallest:,} ({knob.name}={low}) and {largest:,} ({knob.name}={high})",
         )
     whole = isinstance(low, int) and isinstance(high, int)
-    found = {low: smallest, high: largest}
-    while found[high] > found[low] and high - low > (1 if whole else 1e-9 * high):
+    sizes = {low: smallest, high: largest}
+    while sizes[high] > sizes[low] and high - low > (1 if whole else 1e-9 * high):
         middle = (low + high) // 2 if whole else (low + high) / 2
-        found[middle] = size(middle)
-        low, high = (middle, high) if found[middle] <= parameters else (low, middle)
-    return sized(min(found, key=lambda value: abs(found[value] - parameters)))
+        sizes[middle] = size(middle)
+        low, high = (middle, high) if sizes[middle] <= parameters else (low, middle)
+    return sized(min(sizes, key=lambda value: abs(sizes[value] - parameters)))

@@ -53,7 +53,7 @@ class PoissonSampler(Sampler):
 
     def __init__(self, seed: int, rate: float | None = None) -> None:
         if rate is not None and not 0 < rate <= 1:
-            raise ConfigError("a sampling rate is a probability", got=rate, expected="more than 0 and at most 1")
+            raise ConfigError("the sampling rate must be a probability", got=rate, expected="more than 0 and at most 1")
         self.seed, self.rate = seed, rate
 
     def indices(self, step: int, count: int, batch_size: int) -> Int[Tensor, " sample"]:

@@ -87,15 +87,15 @@ class Trainer:
         *,
         folder: Path,
         seed: int,
-        identity: dict[str, Any],
+        identity: dict[str, Any],  # Any: JSON
         explain: Callable[[nn.Module, Any], str] = lambda module, batch: "the loss",
         progress: Progress | None = None,
-        rule: StepRule[Any] | None = None,
+        rule: StepRule[Any] | None = None,  # Any: the batch of some task, as in `Loss` and `explain`
         sampler: Sampler | None = None,
         watch: Callable[[nn.Module], Mapping[str, float]] = lambda module: {},
     ) -> None:
         self.module, self.examples, self.config, self.folder = module, examples, config, folder
-        self._validate, self._explain, self._seed, self._identity = validate, explain, seed, identity
+        self.validate, self._explain, self._seed, self._identity = validate, explain, seed, identity
         self._progress, self._watch = progress or SilentProgress(), watch
         self._group = current_group()
         self._share = self._group.share(config.batch_size)
@@ -111,9 +111,14 @@ class Trainer:
                                    + ("train.polish" if config.polish else type(self.rule).__name__),
                                    expected="one process, or the gradient rule without polishing")  # fmt: skip
         self._total = config.steps + config.polish
-        self._average = Average(module, config.ema) if config.ema else None
+        self.average = Average(module, config.ema) if config.ema else None
         self._step, self._before, self._best, self._saved = 0, 0.0, [math.inf, -1], 0
         self._stop = threading.Event()
+
+    @property
+    def steps_taken(self) -> int:
+        """Steps finished so far, those before a resume included."""
+        return self._step
 
     def stop(self) -> None:
         """Ask the loop to save and stop after the current step (what SIGINT and SIGTERM do)."""
@@ -170,8 +175,8 @@ class Trainer:
                 self._break_down(broken.batch, broken.advice)
             if not bool(loss.isfinite()):
                 self._break_down(drawn, "Try another seed, fewer frequencies or another method.")
-        if self._average is not None:
-            self._average.update()
+        if self.average is not None:
+            self.average.update()
         return loss
 
     def _draw(self) -> Any:  # Any: a batch of the task
@@ -194,11 +199,11 @@ class Trainer:
 
     def _evaluate(self, loss: Tensor | None) -> None:
         """Score the (averaged) weights, keep them if they are the best, and log."""
-        with nullcontext() if self._average is None else self._average.applied():
+        with nullcontext() if self.average is None else self.average.applied():
             self._score(loss)
 
     def _score(self, loss: Tensor | None) -> None:
-        score = self._group.broadcast(self._validate(self.module) if self._group.leads else math.nan)
+        score = self._group.broadcast(self.validate(self.module) if self._group.leads else math.nan)
         if score < self._best[0] or self._best[1] < 0:
             self._best = [score, self._step]
             if self._group.leads:
@@ -229,15 +234,15 @@ class Trainer:
             best=list(self._best),
             model=self.module.state_dict(),
             rule=self.rule.state_dict(),
-            average=None if self._average is None else self._average.state_dict(),
+            average=None if self.average is None else self.average.state_dict(),
             rng=rng.state(),
         ).save(self.folder / CHECKPOINT)
 
     def _restore(self, saved: Checkpoint) -> None:
         self.module.load_state_dict(saved.model)
         self.rule.load_state_dict(saved.rule)
-        if self._average is not None and saved.average is not None:
-            self._average.load_state_dict(saved.average)
+        if self.average is not None and saved.average is not None:
+            self.average.load_state_dict(saved.average)
         rng.restore(saved.rng)
         self._step, self._before, self._best = saved.step, saved.seconds, list(saved.best)
         self._saved = saved.step

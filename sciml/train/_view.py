@@ -46,7 +46,7 @@ def layout_errors(path: Path) -> Iterator[None]:
         raise DataError(
             f"{path} does not hold predictions in the layout of a run",
             got=f"{type(error).__name__}: {error}",
-            fix="Remove it to get a page without pictures, or run again to make it anew.",
+            fix="Remove it to get a page without pictures, or run again to write it again.",
         ) from error
 
 
@@ -76,7 +76,7 @@ class Competitor:
     train_seconds: float = 0.0
     best_step: int | None = None
     predict_seconds: float = 0.0
-    conclusion: Mapping[str, Any] | None = None
+    conclusion: Mapping[str, Any] | None = None  # Any: JSON of the task
 
 
 @dataclass(frozen=True)

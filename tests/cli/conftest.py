@@ -39,7 +39,7 @@ class Answer(NamedTuple):
 @pytest.fixture
 def quick():
     """Settings that make a run of the fixture problem take a second."""
-    return tuple(part for setting in QUICK for part in ("--set", setting))
+    return tuple(word for setting in QUICK for word in ("--set", setting))
 
 
 @pytest.fixture

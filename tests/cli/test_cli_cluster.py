@@ -34,12 +34,12 @@ def scheduler(tmp_path):
 def test_a_cluster_makes_the_same_numbers(sciml, scheduler, advection, tmp_path, monkeypatch):
     """Every value of every shard. (A worker's profiler holds on to Python frames, which can move parts in the file.)"""
     made = {}
-    for where in ("here", "cluster"):
-        monkeypatch.setenv("SCIML_HOME", str(tmp_path / where))
-        there = ["--scheduler", scheduler] if where == "cluster" else []
+    for place in ("here", "cluster"):
+        monkeypatch.setenv("SCIML_HOME", str(tmp_path / place))
+        there = ["--scheduler", scheduler] if place == "cluster" else []
         answer = sciml("data", "generate", advection, "--json", *there)
         assert answer.code == 0, answer.err
-        made[where] = {path.name: path for path in (tmp_path / where).rglob("*.nc")}
+        made[place] = {path.name: path for path in (tmp_path / place).rglob("*.nc")}
     assert made["here"].keys() == made["cluster"].keys()
     assert len(made["here"]) > 3
     for name, path in made["here"].items():

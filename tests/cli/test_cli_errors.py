@@ -38,11 +38,11 @@ WRONG = {
         "train.batch_size: Input should be greater than or equal to 1",
     ),
     "nan": (["ADVECTION", "--set", "train.learning_rate=nan"], "train.learning_rate: Input should be a finite number"),
-    "device": (["ADVECTION", "--device", "gpu"], "device 'gpu' cannot be used here: it is of no kind"),
+    "device": (["ADVECTION", "--device", "gpu"], "device 'gpu' cannot be used here: this kind of device"),
     "meta": (["ADVECTION", "--device", "meta"], "expected auto, cpu, cuda or cuda:N"),
     "cuda": (["ADVECTION", "--device", "cuda:99"], "device 'cuda:99' cannot be used here: "),
     "baseline": (["ADVECTION", "--set", 'baselines=["unett"]'], "unknown solver 'unett'"),
-    "itself": (["ADVECTION", "--set", 'baselines=["sinenet"]'], "a solver is compared with other solvers, each once"),
+    "itself": (["ADVECTION", "--set", 'baselines=["sinenet"]'], "baselines must be other solvers, each once"),
     "grid": (
         ["ADVECTION"],
         "axis x of the grid cannot be halved 3 times; got 12 points; expected a multiple of 2^3 = 8.",
@@ -201,7 +201,7 @@ SPOILT = {
     "words": (lambda d: d.assign(speed=("sample", ["a", "b"])), "'speed' in x.nc does not hold real numbers"),
     "spacing": (
         lambda d: d.assign_coords(time=[0.0, 1.0]),
-        "another distance in time than the data the run was trained",
+        "another time step than the training data",
     ),
 }
 
@@ -272,7 +272,7 @@ def test_a_path_written_in_a_run_is_not_imported_unasked(refused, copy, tmp_path
 
 
 def test_a_run_is_not_loaded_with_another_problem(refused, copy, variant):
-    assert "is about another problem; got other" in refused("evaluate", copy, "--problem", variant("other", {}))
+    assert "describes another problem; got other" in refused("evaluate", copy, "--problem", variant("other", {}))
 
 
 def test_data_that_changed_since_the_run_is_noticed(refused, copy, advection, tmp_path):

@@ -61,13 +61,13 @@ def test_parameters_outside_of_their_range_are_refused_unless_asked_for(sciml, r
     bold.to_netcdf("bold.nc", engine="h5netcdf")
     arguments = ("predict", folder, "--input", "bold.nc", "--problem", rotation)
     message = refused(*arguments)
-    assert "parameter 'frequency' lies outside of the range" in message
+    assert "parameter 'frequency' is outside the range" in message
     assert f"got {1.1 * high:.6g}" in message and "(sample 1 and 1 more)" in message
     assert f"expected [{low:g}, {high:g}]" in message and "--extrapolate" in message
     assert not Path("prediction.nc").exists()
     allowed = sciml(*arguments, "--extrapolate", "--json")
     assert allowed.code == 0 and allowed.json["sizes"]["sample"] == 3
-    assert allowed.err.startswith("warning: parameter 'frequency' lies outside")
+    assert allowed.err.startswith("warning: parameter 'frequency' is outside")
     with xarray.open_dataset("prediction.nc", engine="h5netcdf") as predicted:
         assert "frequency" in predicted.attrs["extrapolated"]
     with pytest.raises(UserError, match="extrapolate=True in Python"):
@@ -82,7 +82,7 @@ def test_parameters_outside_of_their_range_are_refused_unless_asked_for(sciml, r
 def test_what_is_not_physically_possible_is_refused_whatever_is_asked_for(rotation):
     problem = registry.find_problem(rotation)
     walled = replace(problem, parameters=(replace(problem.parameters[0], least=0.0, most=2.0),))
-    given = Start(torch.zeros(2, 2), torch.tensor([[1.8], [-1.0]]), torch.arange(2.0))
+    start = Start(torch.zeros(2, 2), torch.tensor([[1.8], [-1.0]]), torch.arange(2.0))
     with pytest.raises(UserError, match=r"'frequency' is not physically possible; got -1 s-1 \(sample 1\)"):
-        out_of_range(walled, given)
-    assert len(out_of_range(problem, given)) == 1
+        out_of_range(walled, start)
+    assert len(out_of_range(problem, start)) == 1

@@ -18,9 +18,9 @@ def test_list_and_show_know_them(sciml):
 
 
 def test_info_describes_and_generate_has_nothing_to_do(sciml):
-    found = sciml("data", "info", "densities", "--json").json["density"]
-    assert set(found["shapes"]) == {"moons", "gaussians", "pinwheel"}
-    assert found["samples"]["train"] == 2000
+    table = sciml("data", "info", "densities", "--json").json["density"]
+    assert set(table["shapes"]) == {"moons", "gaussians", "pinwheel"}
+    assert table["samples"]["train"] == 2000
     again = sciml("data", "generate", SPOTS)
     assert again.code == 0
     assert "Nothing to generate" in again.out

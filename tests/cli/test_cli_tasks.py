@@ -13,7 +13,7 @@ OWN = ("--problem", SPOTS)
 
 
 def _set(*settings):
-    return [part for setting in settings for part in ("--set", setting)]
+    return [word for setting in settings for word in ("--set", setting)]
 
 
 def test_list_names_the_solver_by_default_and_the_tasks(sciml):
@@ -32,10 +32,10 @@ def test_list_names_the_solver_by_default_and_the_tasks(sciml):
 def test_show_says_what_applies_to_what(sciml):
     shown = sciml("show", "densities").out
     assert all(word in shown for word in ("moons, gaussians, pinwheel", "HasDensity", "solver by default:\n    cnf"))
-    found = sciml("show", "ode_net", "--json").json
-    assert found["task"] == "classification"
-    assert "digits" in found["problems"]
-    assert "densities" not in found["problems"]
+    answer = sciml("show", "ode_net", "--json").json
+    assert answer["task"] == "classification"
+    assert "digits" in answer["problems"]
+    assert "densities" not in answer["problems"]
     assert "applies to:\n    digits" in sciml("show", "ode_net").out
 
 

@@ -40,9 +40,9 @@ def test_show_a_problem_by_name_and_by_path(sciml, advection):
 
 
 def test_show_a_solver(sciml):
-    found = sciml("show", "sinenet", "--json").json
-    assert found["kind"] == "solver"
-    assert found["recipes"]["paper"]["model"]["waves"] == 8
+    answer = sciml("show", "sinenet", "--json").json
+    assert answer["kind"] == "solver"
+    assert answer["recipes"]["paper"]["model"]["waves"] == 8
     shown = sciml("show", "sinenet").out
     assert all(word in shown for word in ("arXiv:2403.19507", "train.learning_rate", "tiny", "113,750"))
 

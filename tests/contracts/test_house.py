@@ -39,8 +39,8 @@ def test_the_engine_names_no_problem():
     content = ROOT / "sciml" / "testing"  # small problems with names of their own
     for path in ENGINE:
         if path != ROOT / "sciml" / "__init__.py" and content not in path.parents:  # the default of `sciml run`
-            found = [name for name in names if f'"{name}"' in path.read_text(encoding="utf-8")]
-            assert not found, f"{path.relative_to(ROOT)} names {found}"
+            named = [name for name in names if f'"{name}"' in path.read_text(encoding="utf-8")]
+            assert not named, f"{path.relative_to(ROOT)} names {named}"
 
 
 @pytest.mark.parametrize("folder", ["problems", "datasets"])

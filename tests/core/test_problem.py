@@ -42,7 +42,7 @@ def test_places_of_a_range():
 
 def test_a_range_must_be_possible():
     assert Parameter("a", "a", "1", "a", 0.0, 1.0, least=0.0).possible == (0.0, float("inf"))
-    with pytest.raises(UserError, match="range that is not possible"):
+    with pytest.raises(UserError, match="range with impossible values"):
         Parameter("a", "a", "1", "a", -1.0, 1.0, least=0.0)
 
 

@@ -86,7 +86,7 @@ def test_equations_that_cannot_be_taken_apart_say_why(equation, match):
 
 
 def test_inputs_and_walls_that_do_not_exist_are_refused():
-    with pytest.raises(UserError, match="'v_x', is no field or derivative"):
+    with pytest.raises(UserError, match="'v_x', is neither a field nor a derivative"):
         RateEquation(stated(MARKED), ("v_x",))
     with pytest.raises(UserError, match="hidden part of a rate depends on u_x"):
         RateEquation(stated(MARKED), ("u",))

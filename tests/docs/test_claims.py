@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from sciml.report import claims_markdown, claims_of
+from sciml.report import ClaimRow, claims_markdown, claims_of
 
 ROOT = Path(__file__).parents[2]
 
@@ -13,7 +13,5 @@ def test_the_table_is_the_one_of_the_results():
 
 
 def test_a_bar_in_a_claim_does_not_end_its_cell(tmp_path):
-    from sciml.report._claims import ClaimRow
-
     table = claims_markdown([ClaimRow("S", "s", "|e| falls", "holds", "Measured.")], "r")
     assert table.splitlines()[-1] == r"| [S](r/s/report.html) | \|e\| falls | holds | Measured. |"

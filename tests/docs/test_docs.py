@@ -34,9 +34,14 @@ def commands():
         text = page.read_text(encoding="utf-8")
         shell = [line for kind, block in BLOCK.findall(text) if kind == "sh" for line in block.splitlines()]
         inline = re.findall(r"`([^`\n]+)`", BLOCK.sub("", text))
-        for part in sorted({part.strip() for line in [*shell, *inline] for part in line.split("&&")}):
-            if part.startswith("sciml ") and "|" not in part and "…" not in part and part.split()[1].islower():
-                yield pytest.param(part, id=f"{page.relative_to(ROOT)}: {part}")
+        for command in sorted({command.strip() for line in [*shell, *inline] for command in line.split("&&")}):
+            if (
+                command.startswith("sciml ")
+                and "|" not in command
+                and "…" not in command
+                and command.split()[1].islower()
+            ):
+                yield pytest.param(command, id=f"{page.relative_to(ROOT)}: {command}")
 
 
 @pytest.fixture(scope="module")
@@ -64,9 +69,9 @@ def test_commands_exist_with_their_options(line):
     command = typer.main.get_command(app)
     context = click.Context(command, info_name="sciml")
     while isinstance(command, click.Group):
-        found = command.get_command(context, words[0])
-        assert found is not None, f"no verb {words[0]!r}"
-        command, words = found, words[1:]
+        verb = command.get_command(context, words[0])
+        assert verb is not None, f"no verb {words[0]!r}"
+        command, words = verb, words[1:]
         context = click.Context(command, parent=context)
         if not words and isinstance(command, click.Group):
             return

@@ -106,7 +106,7 @@ def test_the_condition_is_optional_and_matters_where_there_is_one(name):
 
 @every_network
 def test_wrong_inputs_are_refused_with_the_shape_they_should_have(name):
-    network, told = make(name), make(name, condition_channels=2)
+    network, conditioned = make(name), make(name, condition_channels=2)
     c = torch.ones(2, 2, dtype=torch.float64)
     with pytest.raises(
         UserError, match=r"cannot take these fields; got shape \(2, 4, 12, 8\); expected \(batch, 3, y, x\)"
@@ -117,16 +117,16 @@ def test_wrong_inputs_are_refused_with_the_shape_they_should_have(name):
     with pytest.raises(UserError, match="would ignore this one"):
         network(fields(12, 8), c)
     with pytest.raises(UserError, match="was given none"):
-        told(fields(12, 8))
+        conditioned(fields(12, 8))
     with pytest.raises(UserError, match=r"cannot take this condition; got shape \(2, 1\); expected \(2, 2\)"):
-        told(fields(12, 8), c[:, :1])
+        conditioned(fields(12, 8), c[:, :1])
 
 
 @every_network
 def test_wrong_settings_are_refused(name):
     with pytest.raises(UserError, match=r"one to three axes; got dims=4"):
         make(name, dims=4)
-    with pytest.raises(UserError, match=r"no padding of 2 axes; got padding=\('circular',\)"):
+    with pytest.raises(UserError, match=r"this padding does not fit 2 axes; got padding=\('circular',\)"):
         make(name, padding=("circular",))
     with pytest.raises(UserError, match=r"so few channels"):
         make(name, in_channels=0)

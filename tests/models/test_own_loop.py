@@ -102,12 +102,12 @@ def test_it_is_built_by_keywords_and_every_parameter_learns(name):
 
 def test_units_keep_what_the_data_are_like():
     far = 100 + 5 * POINTS
-    plain, told = (
+    plain, scaled = (
         Flow(2, width=4, **units) for units in ({}, {"mean": torch.full((2,), 100.0), "std": torch.full((2,), 5.0)})
     )
-    told.load_state_dict({**plain.state_dict(), "mean": told.mean, "std": told.std})
+    scaled.load_state_dict({**plain.state_dict(), "mean": scaled.mean, "std": scaled.std})
     expected = plain(POINTS)[0] - 2 * torch.log(torch.tensor(5.0))
-    torch.testing.assert_close(told(far)[0], expected, rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(scaled(far)[0], expected, rtol=1e-3, atol=1e-3)
 
 
 def test_settings_of_an_integration_are_optional():

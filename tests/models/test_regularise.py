@@ -9,14 +9,22 @@ from torch import nn
 
 from sciml import ode
 from sciml.core.errors import UnknownNameError, UnsupportedError
-from sciml.models import DiffuseConfig, IntegrateConfig, ODEBlock, RegulariseConfig, SDEBlock
-from sciml.models._integrals import WithIntegral
-from sciml.models._local import local_error
-from sciml.models._regularise import PUBLISHED, of_steps, stretch
+from sciml.models import (
+    PUBLISHED_COEFFICIENTS,
+    DiffuseConfig,
+    IntegrateConfig,
+    ODEBlock,
+    RegulariseConfig,
+    SDEBlock,
+    WithIntegral,
+    jittered_times,
+    local_error,
+    steps_penalty,
+)
 from sciml.nn import ConcatLinear, TimeMLP
 
 UNIT = torch.tensor([0.0, 1.0], dtype=torch.float64)
-KINDS = sorted(PUBLISHED)
+KINDS = sorted(PUBLISHED_COEFFICIENTS)
 
 
 class Linear(nn.Module):
@@ -63,8 +71,8 @@ def penalty(layer, y0, times=UNIT):
     """R of one training solve."""
     layer.train()
     layer(y0, times)
-    found, layer.policy.penalty = layer.policy.penalty, None
-    return found
+    value, layer.policy.penalty = layer.policy.penalty, None
+    return value
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -110,7 +118,7 @@ def test_annealing_goes_from_the_first_to_the_last_coefficient():
     assert [rising.weight(a) for a in (0.0, 0.5, 1.0)] == pytest.approx([1.0, 2.0, 4.0])
     constant = RegulariseConfig(kind="er", coefficient=3.0)
     assert {constant.weight(a) for a in (0.0, 0.4, 1.0)} == {3.0}
-    assert RegulariseConfig(kind="er").weight(0.0) == PUBLISHED["er"][0]
+    assert RegulariseConfig(kind="er").weight(0.0) == PUBLISHED_COEFFICIENTS["er"][0]
     with pytest.raises(pydantic.ValidationError, match="final_coefficient needs a positive coefficient"):
         RegulariseConfig(kind="er", final_coefficient=1.0)
 
@@ -138,18 +146,18 @@ def test_the_formulas_by_hand(form):
             expected["er_sr"].append(expected["er"][-1] + 0.5 * sum(k) / n / s)
     for kind, values in expected.items():
         config = RegulariseConfig(kind=kind, form=form, stiffness=0.5)
-        assert float(of_steps(config, steps, s).detach()) == pytest.approx(sum(values) / 4, rel=1e-12)
+        assert float(steps_penalty(config, steps, s).detach()) == pytest.approx(sum(values) / 4, rel=1e-12)
 
 
 def test_nothing_is_penalised_where_the_field_is_constant():
     for kind in ("er", "er2", "sr", "er_sr", "local", "local_biased", "taynode"):
         f = Constant([1.0, -2.0])
-        found = penalty(block(kind, f), torch.zeros(2, 2, dtype=torch.float64))
-        found.backward()
-        assert float(found.detach()) < 1e-8
+        cost = penalty(block(kind, f), torch.zeros(2, 2, dtype=torch.float64))
+        cost.backward()
+        assert float(cost.detach()) < 1e-8
         assert float(f.value.grad.abs().max()) < 1e-6
-    found = penalty(block("rnode", Constant([1.0, -2.0])), torch.zeros(2, 2, dtype=torch.float64))
-    assert float(found.detach()) == pytest.approx(2.5)  # only the speed, (1 + 4) / 2
+    cost = penalty(block("rnode", Constant([1.0, -2.0])), torch.zeros(2, 2, dtype=torch.float64))
+    assert float(cost.detach()) == pytest.approx(2.5)  # only the speed, (1 + 4) / 2
 
 
 def agree_with_differences(value, weight):
@@ -207,8 +215,8 @@ def test_lengths_are_constants():
     steps = recorded(f, y0)
     by_hand = ((steps.error * steps.size.detach()).sum(1) / steps.taken.sum(1)).mean()
     wanted = torch.autograd.grad(by_hand, list(f.parameters()))
-    found = torch.autograd.grad(penalty(block("er", f), y0), list(f.parameters()))
-    assert all(torch.allclose(a, b, rtol=1e-10, atol=1e-14) for a, b in zip(found, wanted, strict=True))
+    grads = torch.autograd.grad(penalty(block("er", f), y0), list(f.parameters()))
+    assert all(torch.allclose(a, b, rtol=1e-10, atol=1e-14) for a, b in zip(grads, wanted, strict=True))
 
 
 @pytest.mark.parametrize("kind", ["er", "sr"])
@@ -222,10 +230,10 @@ def test_descending_the_penalty_saves_evaluations(kind):
     before, history = evaluations(), []
     for _ in range(25):
         optimiser.zero_grad()
-        found = penalty(layer, y0)
-        found.backward()
+        cost = penalty(layer, y0)
+        cost.backward()
         optimiser.step()
-        history.append(float(found.detach()))
+        history.append(float(cost.detach()))
     assert history[-1] < 0.8 * history[0]
     assert evaluations() < 0.88 * before
 
@@ -280,22 +288,22 @@ def test_biased_steps_of_taken_length_estimate_er():
 @pytest.mark.parametrize("kind", ["local", "local_biased"])
 def test_the_source_of_a_local_step_gets_no_gradient(kind):
     y0 = start().requires_grad_()
-    found = penalty(block(kind), y0)
-    assert torch.autograd.grad(found, y0, allow_unused=True) == (None,)
+    cost = penalty(block(kind), y0)
+    assert torch.autograd.grad(cost, y0, allow_unused=True) == (None,)
 
 
 @pytest.mark.parametrize("kind", ["local", "local_biased"])
 @pytest.mark.parametrize("gradient", ["checkpointed", "adjoint"])
 def test_local_penalties_are_the_same_under_every_gradient(kind, gradient):
-    found = []
+    results = []
     for mode in ("discrete", gradient):
         layer = block(kind, gradient=mode, rtol=1e-7)
         torch.manual_seed(5)
         states, _ = layer(start(), UNIT)
         loss = layer.policy.add_to(states[:, -1].square().mean(), 0.0)
         loss.backward()
-        found.append([loss.detach(), *(p.grad for p in layer.parameters())])
-    assert all(float((a - b).norm() / b.norm()) < 1e-4 for a, b in zip(*found, strict=True))
+        results.append([loss.detach(), *(p.grad for p in layer.parameters())])
+    assert all(float((a - b).norm() / b.norm()) < 1e-4 for a, b in zip(*results, strict=True))
 
 
 def test_local_states_are_those_of_the_plain_solve():
@@ -326,18 +334,18 @@ def test_what_a_method_cannot_tell_is_refused():
     for kind in ("local", "local_biased", "rnode", "taynode"):
         with pytest.raises(UnsupportedError, match="ordinary differential equations"):
             SDEBlock(*parts, integrate=DiffuseConfig(), regularise=RegulariseConfig(kind=kind))
-    with pytest.raises(UnsupportedError, match="milstein has not"):
+    with pytest.raises(UnsupportedError, match="milstein does not provide"):
         SDEBlock(*parts, integrate=DiffuseConfig(method="milstein"), regularise=RegulariseConfig(kind="er"))
 
 
 def test_steer_jitters_the_end_within_its_range():
     times = torch.tensor([0.0, 1.0])
     torch.manual_seed(0)
-    ends = torch.stack([stretch(times, 0.5) for _ in range(300)])
+    ends = torch.stack([jittered_times(times, 0.5) for _ in range(300)])
     assert bool((ends[:, 0] == 0).all())
     assert bool((ends[:, 1] > 0.5).all()) and bool((ends[:, 1] < 1.5).all())
     assert float(ends[:, 1].mean()) == pytest.approx(1.0, abs=3 * 0.2887 / 300**0.5)
-    several = stretch(torch.tensor([2.0, 1.5, 0.0]), 0.9)
+    several = jittered_times(torch.tensor([2.0, 1.5, 0.0]), 0.9)
     assert bool((several.diff() < 0).all())
     layer = block("steer", Constant([1.0, 0.0]))
     ends = torch.cat([layer(torch.zeros(1, 2, dtype=torch.float64), UNIT)[0][:, -1, 0] for _ in range(20)])
@@ -357,8 +365,8 @@ def test_the_integrals_of_a_linear_field():
     f = Linear(matrix.tolist())
     assert float(penalty(block("taynode", f, rtol=1e-9), y0).detach()) == pytest.approx(float(bending), rel=1e-6)
     frobenius = float(matrix.square().sum()) / 2  # A Aᵀ is a multiple of one here, so every ε gives this
-    found = float(penalty(block("rnode", f, rtol=1e-9, jacobian=2.0), y0).detach())
-    assert found == pytest.approx(float(speed) + 2.0 * frobenius, rel=1e-6)
+    cost = float(penalty(block("rnode", f, rtol=1e-9, jacobian=2.0), y0).detach())
+    assert cost == pytest.approx(float(speed) + 2.0 * frobenius, rel=1e-6)
     only = float(penalty(block("rnode", f, rtol=1e-9, jacobian=0.0), y0, UNIT.flip(0)).detach())
     back = torch.linalg.matrix_exp(-matrix * grid[:, None, None]) @ y0[0]
     assert only == pytest.approx(float(torch.trapezoid((back @ matrix.T).square().sum(1), grid) / 2), rel=1e-6)
@@ -384,15 +392,15 @@ def test_acceleration_knows_the_time():
     wrapped = WithIntegral(Growing(), torch.Size([1]), kind="taynode", watched=1, jacobian=1.0)
     time, state = torch.tensor([0.5, 2.0], dtype=torch.float64), torch.tensor([3.0, 1.0], dtype=torch.float64)
     packed = torch.stack((state, torch.zeros(2, dtype=torch.float64)), 1)
-    found = wrapped(time, packed, torch.ones(2, 1))[:, -1]
-    torch.testing.assert_close(found.detach(), ((1 + time**2) * state) ** 2)
+    integrand = wrapped(time, packed, torch.ones(2, 1))[:, -1]
+    torch.testing.assert_close(integrand.detach(), ((1 + time**2) * state) ** 2)
 
 
 def test_watched_components_alone_are_penalised():
     f = Linear([[0.0, 1.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, 5.0]])
     y0 = torch.tensor([[1.0, 0.0, 2.0]], dtype=torch.float64)
-    found = float(penalty(block("rnode", f, watched=2, rtol=1e-9), y0).detach())
-    assert found == pytest.approx((1 + 2) / 2, rel=1e-6)
+    cost = float(penalty(block("rnode", f, watched=2, rtol=1e-9), y0).detach())
+    assert cost == pytest.approx((1 + 2) / 2, rel=1e-6)
 
 
 def test_sde_steps_are_penalised():

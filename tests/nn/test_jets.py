@@ -53,12 +53,12 @@ def test_derivatives_up_to_order_four_are_those_of_sympy(module, function):
     jet = pointwise(module, linear(layer, coordinates(p, AXES, NAMES)))
     twice = pointwise(module, jet * jet)
     for name in NAMES:
-        for expression, found in ((function(inner), jet), (function(function(inner) ** 2), twice)):
+        for expression, derivatives in ((function(inner), jet), (function(function(inner) ** 2), twice)):
             for letter in name:
                 expression = expression.diff(letter)
             exact = [float(expression.subs({x: a, t: b})) for a, b in p.tolist()]
             torch.testing.assert_close(
-                found[name][:, 0].detach(), torch.tensor(exact, dtype=torch.float64), rtol=1e-9, atol=1e-9
+                derivatives[name][:, 0].detach(), torch.tensor(exact, dtype=torch.float64), rtol=1e-9, atol=1e-9
             )
 
 

@@ -54,8 +54,8 @@ def reference(name, end):
     def rhs(time, state):
         return f(torch.tensor([time], dtype=torch.float64), torch.tensor(state[None])).numpy()[0]
 
-    found = solve_ivp(rhs, (0.0, end), np.array(start), method="DOP853", rtol=1e-13, atol=1e-13)
-    return torch.tensor(found.y[:, -1])
+    solution = solve_ivp(rhs, (0.0, end), np.array(start), method="DOP853", rtol=1e-13, atol=1e-13)
+    return torch.tensor(solution.y[:, -1])
 
 
 @cache

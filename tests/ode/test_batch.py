@@ -50,12 +50,12 @@ def test_a_sample_alone_is_the_sample_in_a_batch(method, record):
 def test_the_gradient_of_a_sample_alone_is_that_in_a_batch(name):
     rate = torch.tensor([1.5, 0.3, 2.5, 1.0], dtype=DOUBLE, requires_grad=True)
     times = torch.tensor([0.0, 0.3, 1.0])
-    found = ode.solve(predator, STARTS, times, args=(rate,), rtol=1e-4, gradient=GRADIENTS[name]).check()
-    (together,) = torch.autograd.grad(found.states.square().sum(), rate)
+    solution = ode.solve(predator, STARTS, times, args=(rate,), rtol=1e-4, gradient=GRADIENTS[name]).check()
+    (together,) = torch.autograd.grad(solution.states.square().sum(), rate)
     for row in range(len(STARTS)):
-        own = rate.detach()[row : row + 1].requires_grad_()
-        alone = ode.solve(predator, STARTS[row : row + 1], times, args=(own,), rtol=1e-4, gradient=GRADIENTS[name])
-        (grad,) = torch.autograd.grad(alone.states.square().sum(), own)
+        row_rate = rate.detach()[row : row + 1].requires_grad_()
+        alone = ode.solve(predator, STARTS[row : row + 1], times, args=(row_rate,), rtol=1e-4, gradient=GRADIENTS[name])
+        (grad,) = torch.autograd.grad(alone.states.square().sum(), row_rate)
         assert float(grad) == pytest.approx(float(together[row]), rel=1e-10)
 
 
@@ -68,9 +68,9 @@ def test_finished_samples_leave():
 
     start = torch.zeros(4, dtype=DOUBLE)
     times = torch.stack([start, torch.tensor([0.1, 0.5, 2.0, 8.0], dtype=DOUBLE)], 1)
-    found = ode.solve(watched, coupled_exact(start), times).check()
+    solution = ode.solve(watched, coupled_exact(start), times).check()
     assert rows[0] == 4 and rows[-1] == 1 and rows == sorted(rows, reverse=True)
-    assert sum(rows) == int(found.stats.evaluations.sum())
+    assert sum(rows) == int(solution.stats.evaluations.sum())
 
 
 def test_arguments_follow_their_samples():
@@ -83,15 +83,15 @@ def test_arguments_follow_their_samples():
         return moved[:, 0, :1] + 0 * state
 
     times = torch.stack([torch.zeros(5, dtype=DOUBLE), ends], 1)
-    found = ode.solve(field, torch.zeros(5, 1, dtype=DOUBLE), times, args=(names, shift)).check()
-    assert torch.allclose(found.states[:, 1, 0], shift[:, 0, 0] * ends, rtol=1e-12)
+    solution = ode.solve(field, torch.zeros(5, 1, dtype=DOUBLE), times, args=(names, shift)).check()
+    assert torch.allclose(solution.states[:, 1, 0], shift[:, 0, 0] * ends, rtol=1e-12)
 
 
 @pytest.mark.parametrize(("method", "step"), [("dopri5", None), ("dopri8", None), ("kvaerno5", 0.2), ("tsit5", 0.1)])
 def test_times_per_sample(method, step):
     times = torch.tensor([[0.0, 0.2, 0.25, 1.0], [0.5, 0.6, 1.5, 1.7], [1.0, 2.0, 3.0, 3.5]], dtype=DOUBLE)
-    found = ode.solve(coupled, coupled_exact(times[:, 0]), times, method=method, rtol=1e-8, step=step).check()
-    assert torch.allclose(found.states, coupled_exact(times), rtol=0, atol=1e-4 if step else 1e-6)
+    solution = ode.solve(coupled, coupled_exact(times[:, 0]), times, method=method, rtol=1e-8, step=step).check()
+    assert torch.allclose(solution.states, coupled_exact(times), rtol=0, atol=1e-4 if step else 1e-6)
 
 
 def test_common_times_are_times_of_every_sample():
@@ -99,8 +99,8 @@ def test_common_times_are_times_of_every_sample():
     f, _ = OSCILLATORS["lotka_volterra"]
     with torch.no_grad():
         common = ode.solve(f, STARTS, times).check()
-        own = ode.solve(f, STARTS, times.expand(4, -1)).check()
-    assert torch.equal(common.states, own.states)
+        repeated = ode.solve(f, STARTS, times.expand(4, -1)).check()
+    assert torch.equal(common.states, repeated.states)
 
 
 def test_more_times_do_not_change_the_steps():
@@ -124,9 +124,9 @@ def test_states_of_any_shape(shape, gradient):
         seen.add(tuple(state.shape[1:]))
         return -state
 
-    found = ode.solve(decay, y0, torch.tensor([0.0, 1.0, 1.5]), gradient=gradient, rtol=1e-8).check()
-    assert seen == {shape} and found.states.shape == (3, 3, *shape)
-    (grad,) = torch.autograd.grad(found.states[:, 1].sum(), y0)
+    solution = ode.solve(decay, y0, torch.tensor([0.0, 1.0, 1.5]), gradient=gradient, rtol=1e-8).check()
+    assert seen == {shape} and solution.states.shape == (3, 3, *shape)
+    (grad,) = torch.autograd.grad(solution.states[:, 1].sum(), y0)
     assert torch.allclose(grad, torch.exp(torch.tensor(-1.0, dtype=DOUBLE)).expand_as(grad), rtol=1e-5)
 
 
@@ -134,12 +134,12 @@ def test_one_sample_that_fails_leaves_the_others_alone():
     y0 = torch.tensor([[0.2], [1.0], [0.1]], dtype=DOUBLE)  # y' = y² blows up at 1 / y0
     times = torch.tensor([0.0, 0.5, 2.0])
     with torch.no_grad():
-        found = ode.solve(lambda t, y: y**2, y0, times, max_steps=66)
+        solution = ode.solve(lambda t, y: y**2, y0, times, max_steps=66)
         alone = ode.solve(lambda t, y: y**2, y0[::2], times).check()
-    assert found.status.tolist() == [Status.OK, Status.MAX_STEPS, Status.OK]
-    assert torch.equal(found.states[::2], alone.states)
-    assert float(found.states[1, 1, 0]) == pytest.approx(2.0, rel=1e-5) and bool(found.states[1, 2].isnan())
-    assert list(found.failures) == [1] and "t = 0.99" in found.failures[1]
+    assert solution.status.tolist() == [Status.OK, Status.MAX_STEPS, Status.OK]
+    assert torch.equal(solution.states[::2], alone.states)
+    assert float(solution.states[1, 1, 0]) == pytest.approx(2.0, rel=1e-5) and bool(solution.states[1, 2].isnan())
+    assert list(solution.failures) == [1] and "t = 0.99" in solution.failures[1]
 
 
 def test_backward_time_returns_to_the_start():

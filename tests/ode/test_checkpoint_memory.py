@@ -23,11 +23,11 @@ class Bytes(TorchDispatchMode):
         self.known = set()
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        found = func(*args, **(kwargs or {}))
-        for value in tree_leaves(found):
+        result = func(*args, **(kwargs or {}))
+        for value in tree_leaves(result):
             if isinstance(value, torch.Tensor):
                 self.see(value.untyped_storage())
-        return found
+        return result
 
     def see(self, storage):
         """Count a storage until it is gone."""
@@ -63,9 +63,9 @@ def peak(gradient, count, method="rk4"):
     y0 = torch.ones(4, 8, requires_grad=True)
     gc.collect()
     with Bytes() as bytes_:
-        found = ode.solve(field, y0, torch.tensor([0.0, 1.0]), method=method, step=1 / count, gradient=gradient)
-        found.states[:, 1].square().sum().backward()
-    assert found.stats.accepted.tolist() == [count] * 4
+        solution = ode.solve(field, y0, torch.tensor([0.0, 1.0]), method=method, step=1 / count, gradient=gradient)
+        solution.states[:, 1].square().sum().backward()
+    assert solution.stats.accepted.tolist() == [count] * 4
     assert all(bool(p.grad.any()) for p in field.parameters())
     return bytes_.most
 

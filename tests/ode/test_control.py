@@ -17,9 +17,9 @@ QUICK, ALL = (1e-3, 1e-6, 1e-8), tuple(10.0**-k for k in range(3, 11))
 def error_per_tolerance(name, tolerance, span=5.0, **how):
     f, start = OSCILLATORS[name]
     state = torch.tensor([start], dtype=torch.float64)
-    found = ode.solve(f, state, torch.tensor([0.0, span]), rtol=tolerance, atol=tolerance, **how).check()
+    solution = ode.solve(f, state, torch.tensor([0.0, span]), rtol=tolerance, atol=tolerance, **how).check()
     end = reference(name, span)
-    return float(((found.states[0, 1] - end) / (1 + end.abs())).norm() / tolerance)
+    return float(((solution.states[0, 1] - end) / (1 + end.abs())).norm() / tolerance)
 
 
 @pytest.mark.parametrize(("name", "tolerance"), list(itertools.product(OSCILLATORS, QUICK)))
@@ -55,7 +55,7 @@ def test_counters_add_up_and_evaluations_are_calls(method, controller):
         return OSCILLATORS["van_der_pol"][0](time, state)
 
     state = torch.tensor([[2.0, 0.0]], dtype=torch.float64)
-    found = ode.solve(
+    solution = ode.solve(
         counted,
         state,
         torch.linspace(0, 6 if order > 2 else 2, 7),
@@ -65,13 +65,13 @@ def test_counters_add_up_and_evaluations_are_calls(method, controller):
         controller=CONTROLLERS[controller],
         record=True,
     ).check()
-    stats, stages = found.stats, ode.METHODS[method].tableau.stages - 1
+    stats, stages = solution.stats, ode.METHODS[method].tableau.stages - 1
     attempts = int(stats.accepted + stats.rejected)
     assert calls == stats.calls == int(stats.evaluations) == 2 + stages * attempts
     assert set(rows) == {1}
-    assert int(found.steps.taken.sum()) == int(stats.accepted)
+    assert int(solution.steps.taken.sum()) == int(stats.accepted)
     assert int(stats.rejected) > 0 or order == 2
-    assert float(found.steps.size.sum()) == pytest.approx(float(found.times[-1]), rel=1e-12)
+    assert float(solution.steps.size.sum()) == pytest.approx(float(solution.times[-1]), rel=1e-12)
 
 
 def test_evaluations_are_counted_per_sample():
@@ -85,16 +85,16 @@ def test_evaluations_are_counted_per_sample():
         seen += len(state)
         return f(time, state)
 
-    found = ode.solve(counted, state, times).check()
-    assert int(found.stats.evaluations.sum()) == seen
-    assert found.stats.calls == int(found.stats.evaluations.max())
-    assert len(set(found.stats.evaluations.tolist())) == 3
+    solution = ode.solve(counted, state, times).check()
+    assert int(solution.stats.evaluations.sum()) == seen
+    assert solution.stats.calls == int(solution.stats.evaluations.max())
+    assert len(set(solution.stats.evaluations.tolist())) == 3
 
 
 def test_steps_end_where_the_next_one_starts():
     start = coupled_exact([0.0, 0.5])
-    found = ode.solve(coupled, start, torch.tensor([[0.0, 2.0], [0.5, 1.0]]), record=True).check()
-    steps = found.steps
+    solution = ode.solve(coupled, start, torch.tensor([[0.0, 2.0], [0.5, 1.0]]), record=True).check()
+    steps = solution.steps
     for row, (begin, end) in enumerate(((0.0, 2.0), (0.5, 1.0))):
         time, size = steps.time[row, steps.taken[row]], steps.size[row, steps.taken[row]]
         assert torch.allclose((time + size)[:-1], time[1:], rtol=0, atol=1e-14)
@@ -115,9 +115,9 @@ def test_pi_control_rejects_less_than_plain_control_at_about_as_many_steps():
 def test_the_first_step_can_be_given():
     f, start = OSCILLATORS["harmonic"]
     state = torch.tensor([start], dtype=torch.float64)
-    found = ode.solve(f, state, torch.tensor([0.0, 1.0]), controller=ode.PID(first=1e-3), record=True).check()
-    assert float(found.steps.size[0, 0]) == 1e-3
-    assert int(found.stats.evaluations) == 1 + 6 * int(found.stats.accepted + found.stats.rejected)
+    solution = ode.solve(f, state, torch.tensor([0.0, 1.0]), controller=ode.PID(first=1e-3), record=True).check()
+    assert float(solution.steps.size[0, 0]) == 1e-3
+    assert int(solution.stats.evaluations) == 1 + 6 * int(solution.stats.accepted + solution.stats.rejected)
     rejected = ode.solve(f, state, torch.tensor([0.0, 10.0]), controller=ode.PID(first=9), record=True).check()
     assert int(rejected.stats.rejected) > 0
 
@@ -125,8 +125,8 @@ def test_the_first_step_can_be_given():
 def test_no_step_is_longer_than_the_longest():
     f, start = OSCILLATORS["harmonic"]
     state = torch.tensor([start], dtype=torch.float64)
-    found = ode.solve(f, state, torch.tensor([0.0, 3.0]), rtol=1e-3, controller=ode.PID(longest=0.05), record=True)
-    assert float(found.check().steps.size.max()) == pytest.approx(0.05, rel=1e-12)
+    solution = ode.solve(f, state, torch.tensor([0.0, 3.0]), rtol=1e-3, controller=ode.PID(longest=0.05), record=True)
+    assert float(solution.check().steps.size.max()) == pytest.approx(0.05, rel=1e-12)
 
 
 def test_the_shortest_step_is_taken_whatever_its_error():
@@ -134,11 +134,11 @@ def test_the_shortest_step_is_taken_whatever_its_error():
         return 1e6 * (time[:, None] >= 0.5).to(state).expand_as(state)
 
     state = torch.zeros(1, 1, dtype=torch.float64)
-    found = ode.solve(jumps, state, torch.tensor([0.0, 1.0]), controller=ode.PID(shortest=1e-2), record=True).check()
-    assert float(found.steps.error.max()) > 1
-    assert float(found.steps.size[0, :-1].min()) >= 1e-2 * (1 - 1e-9)
+    solution = ode.solve(jumps, state, torch.tensor([0.0, 1.0]), controller=ode.PID(shortest=1e-2), record=True).check()
+    assert float(solution.steps.error.max()) > 1
+    assert float(solution.steps.size[0, :-1].min()) >= 1e-2 * (1 - 1e-9)
     free = ode.solve(jumps, state, torch.tensor([0.0, 1.0]), record=True).check()
-    assert float(free.steps.error.max()) <= 1 and int(free.stats.rejected) > int(found.stats.rejected)
+    assert float(free.steps.error.max()) <= 1 and int(free.stats.rejected) > int(solution.stats.rejected)
 
 
 def test_a_shortest_step_that_is_not_finite_ends_the_sample():
@@ -146,8 +146,8 @@ def test_a_shortest_step_that_is_not_finite_ends_the_sample():
         return torch.where(time[:, None] < 0.5, state + 1, torch.nan)
 
     state = torch.zeros(1, 1, dtype=torch.float64)
-    found = ode.solve(breaks, state, torch.tensor([0.0, 1.0]), controller=ode.PID(shortest=1e-3))
-    assert int(found.status) == Status.DIVERGED and int(found.stats.rejected) < 50
+    solution = ode.solve(breaks, state, torch.tensor([0.0, 1.0]), controller=ode.PID(shortest=1e-3))
+    assert int(solution.status) == Status.DIVERGED and int(solution.stats.rejected) < 50
 
 
 def test_tolerances_per_component():

@@ -41,12 +41,12 @@ def test_a_falling_ball_meets_the_floor(name):
 
     times = torch.tensor([0.0, 5.0], dtype=DOUBLE)
     y0 = torch.stack([height, speed], 1)
-    found = ode.solve(fall, y0, times, event=FLOOR, gradient=GRADIENTS[name]).check()
-    hit = found.event
+    solution = ode.solve(fall, y0, times, event=FLOOR, gradient=GRADIENTS[name]).check()
+    hit = solution.event
     time, fast = impact(*inputs)
     assert torch.allclose(hit.time, time, rtol=1e-10)
     assert torch.allclose(hit.state[:, 1], fast, rtol=1e-8) and float(hit.state.detach()[:, 0].abs().max()) < 1e-9
-    assert hit.index.tolist() == [0, 0, 0] and not found.status.any()
+    assert hit.index.tolist() == [0, 0, 0] and not solution.status.any()
     weights = torch.tensor([1.0, -2.0, 0.7], dtype=DOUBLE)
     for got, wanted in ((hit.time, time), (hit.state[:, 1], fast), (hit.time * hit.state[:, 1], time * fast)):
         grads = torch.autograd.grad((weights * got).sum(), inputs, retain_graph=True)
@@ -73,9 +73,9 @@ def test_a_ball_that_bounces_three_times():
         state = torch.stack([torch.zeros_like(height), -kept * hit.state[:, 1]], 1)
     exact = (2 * height / gravity).sqrt() * (1 + 2 * kept + 2 * kept**2)
     assert torch.allclose(clock, exact, rtol=1e-9)
-    found = torch.autograd.grad(clock.sum(), (height, kept))
+    grads = torch.autograd.grad(clock.sum(), (height, kept))
     wanted = torch.autograd.grad(exact.sum(), (height, kept))
-    for a, b in zip(found, wanted, strict=True):
+    for a, b in zip(grads, wanted, strict=True):
         assert torch.allclose(a, b, rtol=1e-7)
 
 
@@ -84,17 +84,17 @@ def test_the_direction_of_a_crossing(direction, wanted):
     y0 = torch.tensor([[0.0, 1.0]], dtype=DOUBLE)
     event = ode.Event(lambda time, state: state[:, 0], direction=direction)
     with torch.no_grad():
-        found = ode.solve(circle, y0, torch.tensor([0.0, 7.0]), event=event, rtol=1e-9, atol=1e-10).check()
-    assert float(found.event.time[0]) == pytest.approx(wanted, abs=1e-7)
+        solution = ode.solve(circle, y0, torch.tensor([0.0, 7.0]), event=event, rtol=1e-9, atol=1e-10).check()
+    assert float(solution.event.time[0]) == pytest.approx(wanted, abs=1e-7)
 
 
 @pytest.mark.parametrize(("direction", "wanted"), [("any", -math.pi), ("rising", -math.pi), ("falling", -2 * math.pi)])
 def test_backward_in_time_the_direction_is_still_that_of_time(direction, wanted):
     y0 = torch.tensor([[0.0, -1.0]], dtype=DOUBLE, requires_grad=True)  # -sin t, which rises through zero at -π
     event = ode.Event(lambda time, state: state[:, 0], direction=direction)
-    found = ode.solve(circle, y0, torch.tensor([0.0, -7.0]), event=event, rtol=1e-9, atol=1e-10).check()
-    assert float(found.event.time.detach()[0]) == pytest.approx(wanted, abs=1e-7)
-    (grad,) = torch.autograd.grad(found.event.time.sum(), y0)
+    solution = ode.solve(circle, y0, torch.tensor([0.0, -7.0]), event=event, rtol=1e-9, atol=1e-10).check()
+    assert float(solution.event.time.detach()[0]) == pytest.approx(wanted, abs=1e-7)
+    (grad,) = torch.autograd.grad(solution.event.time.sum(), y0)
     assert grad[0].tolist() == pytest.approx([1.0, 0.0], abs=1e-6)  # -sin(t - p) with p = y0[0] near zero
 
 
@@ -106,10 +106,10 @@ def test_events_of_time_and_of_several_kinds():
         ode.Event(lambda time, state: state[:, 1] + 0.45, direction="falling"),
     ]
     with torch.no_grad():
-        found = ode.solve(circle, y0, torch.tensor([0.0, 6.0]), event=events, rtol=1e-9, atol=1e-10).check()
-    assert found.event.index.tolist() == [0, 0, 1]
+        solution = ode.solve(circle, y0, torch.tensor([0.0, 6.0]), event=events, rtol=1e-9, atol=1e-10).check()
+    assert solution.event.index.tolist() == [0, 0, 1]
     wanted = (math.asin(0.4), math.asin(0.8), 2.0)
-    assert found.event.time.tolist() == pytest.approx(wanted, abs=1e-7)
+    assert solution.event.time.tolist() == pytest.approx(wanted, abs=1e-7)
     with torch.no_grad():
         late = ode.solve(circle, y0[:1], torch.tensor([0.0, 6.0]), event=events[2], rtol=1e-9, atol=1e-10).check()
     assert float(late.event.time) == pytest.approx(math.acos(-0.45), abs=1e-7)
@@ -119,29 +119,31 @@ def test_the_first_of_two_events_in_one_step():
     y0 = torch.zeros(1, 1, dtype=DOUBLE)
     events = [ode.Event(lambda time, state, at=at: state[:, 0] - at) for at in (0.9, 0.2, 0.5)]
     with torch.no_grad():
-        found = ode.solve(lambda t, y: torch.ones_like(y), y0, torch.tensor([0.0, 1.0]), event=events, step=1.0).check()
-    assert int(found.event.index) == 1 and float(found.event.time) == pytest.approx(0.2, abs=1e-12)
+        solution = ode.solve(
+            lambda t, y: torch.ones_like(y), y0, torch.tensor([0.0, 1.0]), event=events, step=1.0
+        ).check()
+    assert int(solution.event.index) == 1 and float(solution.event.time) == pytest.approx(0.2, abs=1e-12)
 
 
 def test_an_event_that_does_not_happen():
     y0 = torch.tensor([[0.0, 1.0], [0.0, 3.0]], dtype=DOUBLE, requires_grad=True)
     event = ode.Event(lambda time, state: state[:, 0] - 2)
-    found = ode.solve(circle, y0, torch.tensor([0.0, 1.0, 3.0]), event=event)
-    assert found.status.tolist() == [Status.NO_EVENT, Status.OK]
-    assert bool(found.ok.all()) and found.check() is found
-    assert bool(found.event.time[0].isnan()) and found.event.index.tolist() == [-1, 0]
-    assert bool(found.states[0].isfinite().all()) and bool(found.event.state[0].isnan().all())
-    (grad,) = torch.autograd.grad(found.event.time[1] + found.states[0, 1].sum(), y0)
+    solution = ode.solve(circle, y0, torch.tensor([0.0, 1.0, 3.0]), event=event)
+    assert solution.status.tolist() == [Status.NO_EVENT, Status.OK]
+    assert bool(solution.ok.all()) and solution.check() is solution
+    assert bool(solution.event.time[0].isnan()) and solution.event.index.tolist() == [-1, 0]
+    assert bool(solution.states[0].isfinite().all()) and bool(solution.event.state[0].isnan().all())
+    (grad,) = torch.autograd.grad(solution.event.time[1] + solution.states[0, 1].sum(), y0)
     assert bool(grad.isfinite().all()) and bool(grad.any(1).all())
 
 
 def test_states_after_the_event_are_not_there():
     y0 = torch.tensor([[0.0, 1.0]], dtype=DOUBLE)
     with torch.no_grad():
-        found = ode.solve(
+        solution = ode.solve(
             circle, y0, torch.tensor([0.0, 1.0, 3.0, 3.5, 9.0]), event=ode.Event(FLOOR.function, direction="falling")
         ).check()
-    there = found.states[0, :, 0]
+    there = solution.states[0, :, 0]
     assert there[:3].tolist() == pytest.approx([0.0, math.sin(1), math.sin(3)], abs=1e-5)
     assert bool(there[3:].isnan().all())
 
@@ -152,16 +154,16 @@ def test_every_method_finds_events(method):
     step = None if ode.METHODS[method].adaptive else 0.02
     event = ode.Event(lambda time, state: state[:, 0] - 0.5)
     with torch.no_grad():
-        found = ode.solve(circle, y0, torch.tensor([0.0, 2.0]), method=method, step=step, event=event).check()
-    assert float(found.event.time) == pytest.approx(math.asin(0.5), abs=2e-4)
+        solution = ode.solve(circle, y0, torch.tensor([0.0, 2.0]), method=method, step=step, event=event).check()
+    assert float(solution.event.time) == pytest.approx(math.asin(0.5), abs=2e-4)
 
 
 def test_the_state_given_to_an_event_has_its_shape():
     y0 = torch.ones(2, 2, 3, dtype=DOUBLE)
     event = ode.Event(lambda time, state: state[:, 1, 2] - 2)
     with torch.no_grad():
-        found = ode.solve(lambda t, y: torch.ones_like(y), y0, torch.tensor([0.0, 3.0]), event=event).check()
-    assert found.event.state.shape == (2, 2, 3) and found.event.time.tolist() == pytest.approx([1.0, 1.0])
+        solution = ode.solve(lambda t, y: torch.ones_like(y), y0, torch.tensor([0.0, 3.0]), event=event).check()
+    assert solution.event.state.shape == (2, 2, 3) and solution.event.time.tolist() == pytest.approx([1.0, 1.0])
 
 
 def test_wrong_events():

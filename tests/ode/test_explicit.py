@@ -7,10 +7,9 @@ from ode_cases import coupled, coupled_exact, density, matrix, slope_of, stage_w
 from scipy.optimize import brentq
 
 from sciml import ode
-from sciml.ode._explicit import METHODS, Explicit
-from sciml.ode._odeint import FIXED
+from sciml.ode import FIXED_METHODS, METHODS, Explicit
 
-EXPLICIT = {m.name: m for m in (*METHODS, FIXED["heun3"], FIXED["rk4"])}
+EXPLICIT = {m.name: m for m in (*METHODS.values(), *FIXED_METHODS.values()) if isinstance(m, Explicit)}
 
 COUNTS = {
     1: (80, 113, 160, 226),
@@ -41,8 +40,8 @@ def test_the_error_falls_with_the_order_claimed(name):
     counts = COUNTS[method.order]
     errors = []
     for count in counts:
-        found = ode.solve(coupled, start[None], torch.tensor([0.0, 1.0]), method=method, step=1 / count).check()
-        errors.append(float((found.states[0, 1] - end).norm()))
+        solution = ode.solve(coupled, start[None], torch.tensor([0.0, 1.0]), method=method, step=1 / count).check()
+        errors.append(float((solution.states[0, 1] - end).norm()))
     assert slope_of([1 / n for n in counts], errors) == pytest.approx(method.order, abs=0.25)
 
 
@@ -123,8 +122,8 @@ def test_the_dense_output_is_what_interpolate_gives(name):
             h = torch.full_like(begin, size)
             with torch.set_grad_enabled(gradients):
                 step = method.step(coupled, begin, h, state, coupled(begin, state))
-                found = method.interpolate(step, state, h, torch.full_like(begin, 0.3))
-            errors.append(float((found - coupled_exact(begin + 0.3 * h)).norm()))
+                between = method.interpolate(step, state, h, torch.full_like(begin, 0.3))
+            errors.append(float((between - coupled_exact(begin + 0.3 * h)).norm()))
         assert slope_of(sizes, errors) == pytest.approx(DENSE_ORDER[name] + 1, abs=0.4)
         ends = [method.interpolate(step, state, h, torch.full_like(begin, x)) for x in (0.0, 1.0)]
         assert torch.allclose(ends[0], state, rtol=0, atol=1e-15) and torch.equal(ends[1], step.state)

@@ -6,10 +6,9 @@ import torch
 from scipy.integrate import solve_ivp
 
 from sciml import ode
-from sciml.ode import _dirk, _rosenbrock
-from sciml.ode._solve import find_method
+from sciml.ode import METHODS, DiagonallyImplicit, Rosenbrock, find_method
 
-NAMES = [m.name for m in (*_dirk.METHODS, *_rosenbrock.METHODS)]
+NAMES = [name for name, m in METHODS.items() if isinstance(m, (DiagonallyImplicit, Rosenbrock))]
 
 
 def robertson(t, y):
@@ -43,7 +42,7 @@ def against_radau(problem, start, times, method, rtol, atol):
     exact = solve_ivp(lambda t, y: np.array(problem(t, y)), (times[0], times[-1]), np.array(start), **settings)
     expected = torch.from_numpy(exact.y.T.copy())
     with torch.no_grad():
-        found = ode.solve(
+        solution = ode.solve(
             lambda t, y: torch.stack(problem(t, y), -1),
             torch.tensor([start], dtype=torch.float64),
             torch.tensor(times, dtype=torch.float64),
@@ -51,8 +50,8 @@ def against_radau(problem, start, times, method, rtol, atol):
             rtol=rtol,
             atol=atol,
         )
-    found.check()
-    return float(((found.states[0] - expected).abs() / (atol + rtol * expected.abs())).max()), found
+    solution.check()
+    return float(((solution.states[0] - expected).abs() / (atol + rtol * expected.abs())).max()), solution
 
 
 @pytest.mark.parametrize("method", ["kvaerno3", "kvaerno5", "trbdf2", "rodas4"])
@@ -62,19 +61,19 @@ def test_a_rate_of_a_million(method):
 
     start, times = torch.tensor([[2.0], [1.0]], dtype=torch.float64), torch.tensor([0.0, 10.0], dtype=torch.float64)
     with torch.no_grad():
-        found = ode.solve(f, start, times, method=method, rtol=1e-4, atol=1e-6)
-    found.check()
-    assert (found.states[:, 1] - times[1].cos()).abs().max() < 1e-4
-    assert found.stats.accepted.max() < 200
-    assert found.stats.accepted[1] < found.stats.accepted[0]  # it starts on the slow solution
+        solution = ode.solve(f, start, times, method=method, rtol=1e-4, atol=1e-6)
+    solution.check()
+    assert (solution.states[:, 1] - times[1].cos()).abs().max() < 1e-4
+    assert solution.stats.accepted.max() < 200
+    assert solution.stats.accepted[1] < solution.stats.accepted[0]  # it starts on the slow solution
 
 
 @pytest.mark.parametrize("method", ["kvaerno5", "rodas4"])
 def test_robertson(method):
-    error, found = against_radau(robertson, [1.0, 0.0, 0.0], [0.0, 1.0, 1e2, 1e4], method, 1e-6, 1e-10)
+    error, solution = against_radau(robertson, [1.0, 0.0, 0.0], [0.0, 1.0, 1e2, 1e4], method, 1e-6, 1e-10)
     assert error < 20
-    assert torch.allclose(found.states.sum(-1), torch.ones((), dtype=torch.float64), atol=1e-9)
-    assert found.stats.accepted.item() < 250
+    assert torch.allclose(solution.states.sum(-1), torch.ones((), dtype=torch.float64), atol=1e-9)
+    assert solution.stats.accepted.item() < 250
 
 
 @pytest.mark.slow
@@ -117,8 +116,8 @@ def test_gradients_through_a_stiff_solve(method, schedule):
             ode.solve(f, start, times, args=(rate,), method=method, step=0.1, gradient=gradient).states * costs
         ).sum()
 
-    given = rate.clone().requires_grad_()
-    (grad,) = torch.autograd.grad(loss(given), given)
+    leaf = rate.clone().requires_grad_()
+    (grad,) = torch.autograd.grad(loss(leaf), leaf)
     with torch.no_grad():
         far, near = (float(loss(rate + e * along) - loss(rate - e * along)) for e in (2e-3, 1e-3))
     expected = (8 * near - far) / (12 * 1e-3)

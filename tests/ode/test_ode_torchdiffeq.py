@@ -10,20 +10,19 @@ from ode_cases import coupled, coupled_exact, slope_of
 from sciml import ode
 from sciml.core.errors import ConfigError, UnknownNameError, UnsupportedError
 from sciml.core.status import Status
-from sciml.ode import _torchdiffeq
 
 DOUBLE = torch.float64
 STEPS = {1: (80, 113, 160, 226), 2: (20, 28, 40, 57), 3: (12, 17, 24, 34), 4: (24, 34, 48, 68)}
 
 
-@pytest.mark.parametrize("method", _torchdiffeq.FIXED)
+@pytest.mark.parametrize("method", ode.TORCHDIFFEQ_FIXED)
 def test_their_fixed_step_methods_have_their_order_on_our_grid(method):
     order = {"euler": 1, "midpoint": 2, "heun2": 2, "heun3": 3, "rk4": 4}[method]
     start, end = coupled_exact([0.0, 1.0])
     errors = []
     for count in STEPS[order]:
         with torch.no_grad():
-            found = ode.solve(
+            solution = ode.solve(
                 coupled,
                 start[None],
                 torch.tensor([0.0, 0.37, 1.0]),
@@ -31,18 +30,18 @@ def test_their_fixed_step_methods_have_their_order_on_our_grid(method):
                 step=1 / count,
                 backend="torchdiffeq",
             ).check()
-        errors.append(float((found.states[0, 2] - end).norm()))
+        errors.append(float((solution.states[0, 2] - end).norm()))
     assert slope_of([1 / n for n in STEPS[order]], errors) == pytest.approx(order, abs=0.3)
 
 
-@pytest.mark.parametrize("method", _torchdiffeq.ADAPTIVE)
+@pytest.mark.parametrize("method", ode.TORCHDIFFEQ_ADAPTIVE)
 @pytest.mark.parametrize("backward", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_their_adaptive_methods_follow_the_tolerance(method, backward):
     tolerance = 1e-5 if method in ("fehlberg2", "adaptive_heun") else 1e-8
     times = torch.tensor([0.0, 0.4, 1.0], dtype=DOUBLE)
     times = times.flip(0) if backward else times
     with torch.no_grad():
-        found = ode.solve(
+        solution = ode.solve(
             coupled,
             coupled_exact(times)[:1],
             times,
@@ -52,7 +51,7 @@ def test_their_adaptive_methods_follow_the_tolerance(method, backward):
             backend="torchdiffeq",
         ).check()
     assert torch.allclose(
-        found.states[0], coupled_exact(times), rtol=0, atol=(1000 if "fehl" in method else 20) * tolerance
+        solution.states[0], coupled_exact(times), rtol=0, atol=(1000 if "fehl" in method else 20) * tolerance
     )
 
 
@@ -71,22 +70,22 @@ def test_gradients_agree(gradient, method, step):
     y0 = torch.randn(4, 3, dtype=DOUBLE, requires_grad=True)
     rate = (torch.rand(4, dtype=DOUBLE) + 0.5).requires_grad_()
     times = torch.tensor([2.0, 1.0, 0.5], dtype=DOUBLE, requires_grad=True)
-    found = []
+    results = []
     for backend in ("sciml", "torchdiffeq"):
         states = ode.solve(
             lambda t, y, r: torch.tanh(y @ mix) * r[:, None] + torch.sin(t)[:, None] * y,
             y0,
             times,
             args=(rate,),
-            method=method if backend == "torchdiffeq" or method == "dopri5" else ode._odeint.FIXED[method],
+            method=method if backend == "torchdiffeq" or method == "dopri5" else ode.FIXED_METHODS[method],
             step=step,
             rtol=1e-7,
             atol=1e-7,
             gradient=gradient,
             backend=backend,
         ).states
-        found.append((states.detach(), *torch.autograd.grad(states.square().sum(), (mix, y0, rate, times))))
-    for a, b in zip(*found, strict=True):
+        results.append((states.detach(), *torch.autograd.grad(states.square().sum(), (mix, y0, rate, times))))
+    for a, b in zip(*results, strict=True):
         assert float((a - b).norm() / b.norm()) < 1e-5
 
 
@@ -100,8 +99,10 @@ def test_what_it_did_is_counted():
         return coupled(time, state)
 
     with torch.no_grad():
-        found = ode.solve(counted, coupled_exact([0.0, 0.0]), torch.tensor([0.0, 2.0]), backend="torchdiffeq").check()
-    stats = found.stats
+        solution = ode.solve(
+            counted, coupled_exact([0.0, 0.0]), torch.tensor([0.0, 2.0]), backend="torchdiffeq"
+        ).check()
+    stats = solution.stats
     assert stats.calls == calls and stats.evaluations.tolist() == [calls, calls]
     assert calls == 2 + 6 * int(stats.accepted[0] + stats.rejected[0])
 
@@ -117,9 +118,11 @@ def test_what_it_did_is_counted():
 )
 def test_its_failures_become_status(f, how, status):
     with torch.no_grad():
-        found = ode.solve(f, torch.ones(2, 1, dtype=DOUBLE), torch.tensor([0.0, 3.0]), backend="torchdiffeq", **how)
-    assert found.status.tolist() == [status, status] and list(found.failures) == [0, 1]
-    assert torch.equal(found.states[:, 0], torch.ones(2, 1, dtype=DOUBLE)) and bool(found.states[:, 1].isnan().all())
+        solution = ode.solve(f, torch.ones(2, 1, dtype=DOUBLE), torch.tensor([0.0, 3.0]), backend="torchdiffeq", **how)
+    assert solution.status.tolist() == [status, status] and list(solution.failures) == [0, 1]
+    assert torch.equal(solution.states[:, 0], torch.ones(2, 1, dtype=DOUBLE)) and bool(
+        solution.states[:, 1].isnan().all()
+    )
 
 
 def test_errors_of_the_right_hand_side_are_not_swallowed():

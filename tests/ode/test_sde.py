@@ -9,9 +9,7 @@ import torch
 from sde_cases import CASES, GEOMETRIC, MU, SIGMA
 
 from sciml.core.status import Status
-from sciml.ode._brownian import Brownian
-from sciml.ode._sde import SDE_METHODS, solve_sde
-from sciml.ode._sri import SRI
+from sciml.ode import SDE_METHODS, SRI, Brownian, solve_sde
 
 D = torch.float64
 ADAPTIVE = [name for name, method in SDE_METHODS.items() if method.adaptive]
@@ -47,8 +45,8 @@ def test_coefficients_fulfil_the_conditions_of_strong_order_one_and_a_half(name)
         ((1, 0, 1, 1, 0), (0, 1, 0, 0, 0), (0, 0, -1, -1, 0), (0, 0, 0, 2, 1)),
         strict=True,
     ):
-        found = (beta @ e, beta @ b1 @ e, beta @ a1 @ e, beta @ (b1 @ e) ** 2, beta @ b1 @ b1 @ e)
-        faults += [value - wanted for value, wanted in zip(found, sums, strict=True)]
+        products = (beta @ e, beta @ b1 @ e, beta @ a1 @ e, beta @ (b1 @ e) ** 2, beta @ b1 @ b1 @ e)
+        faults += [value - wanted for value, wanted in zip(products, sums, strict=True)]
     faults.append(betas[0] @ a1 @ b0 @ e / 2 + betas[2] @ a1 @ b0 @ e / 3)
     assert len(faults) == 25
     assert np.abs(faults).max() < 1e-12

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from sciml.core.errors import UserError
-from sciml.ode._brownian import Brownian
+from sciml.ode import Brownian
 
 
 def make(times=(0.0, 1.0), rows=3, seed=0, dtype=torch.float64):
@@ -58,8 +58,8 @@ def test_the_law_of_the_pair_is_right_after_rejections():
         dtype=torch.float64,
     )
     scale = expected.diagonal().sqrt()
-    found = (values @ values.T / values.shape[1]) / scale[:, None] / scale
-    assert (found - expected / scale[:, None] / scale).abs().max() < 4 * math.sqrt(2 / values.shape[1])
+    covariance = (values @ values.T / values.shape[1]) / scale[:, None] / scale
+    assert (covariance - expected / scale[:, None] / scale).abs().max() < 4 * math.sqrt(2 / values.shape[1])
     assert (values.mean(1) / scale).abs().max() < 4 / math.sqrt(values.shape[1])
 
 

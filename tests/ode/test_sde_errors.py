@@ -7,8 +7,7 @@ import pytest
 import torch
 
 from sciml.core.errors import ConfigError, UnknownNameError, UserError
-from sciml.ode._brownian import Brownian
-from sciml.ode._sde import solve_sde
+from sciml.ode import Brownian, solve_sde
 
 Y0 = torch.ones(2, 3)
 TIMES = torch.tensor([0.0, 0.5, 1.0])
@@ -50,10 +49,10 @@ def call(drift=None, diffusion=None, y0=Y0, times=TIMES, **options):
     ],
 )
 def test_arguments_that_do_not_fit(options, words):
-    with pytest.raises(UserError) as found:
+    with pytest.raises(UserError) as refusal:
         call(**options)
     for word in words:
-        assert word in str(found.value), str(found.value)
+        assert word in str(refusal.value), str(refusal.value)
 
 
 @pytest.mark.parametrize(
@@ -66,15 +65,15 @@ def test_arguments_that_do_not_fit(options, words):
         ({"atol": math.inf}, ("tolerances", "inf")),
         ({"step": 0.0}, ("fixed step", "0.0")),
         ({"max_steps": 0}, ("max_steps",)),
-        ({"backend": "torchsde", "method": "srk", "step": 0.1, "record": True}, ("torchsde tells neither",)),
+        ({"backend": "torchsde", "method": "srk", "step": 0.1, "record": True}, ("torchsde does not report",)),
         ({"backend": "julia"}, ("backend", "'julia'", "torchsde")),
     ],
 )
 def test_settings_that_cannot_work(options, words):
-    with pytest.raises(ConfigError) as found:
+    with pytest.raises(ConfigError) as refusal:
         call(**options)
     for word in words:
-        assert word in str(found.value), str(found.value)
+        assert word in str(refusal.value), str(refusal.value)
 
 
 def test_unknown_methods_list_the_valid_ones():

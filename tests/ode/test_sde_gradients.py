@@ -3,9 +3,7 @@
 import pytest
 import torch
 
-from sciml.ode._brownian import Brownian
-from sciml.ode._sde import SDE_METHODS, solve_sde
-from sciml.ode._sri import SRI
+from sciml.ode import SDE_METHODS, SRI, Brownian, solve_sde
 
 D = torch.float64
 WANTED = torch.tensor([0.0, 0.5, 1.0], dtype=D)
@@ -71,11 +69,11 @@ def test_an_adaptive_gradient_is_that_of_the_grid_it_chose():
     adaptive = solve(p, **common)
     grid = torch.cat([adaptive.steps.time[0], torch.ones(1, dtype=D)])
     assert len(grid) > 10
-    (found,) = torch.autograd.grad(loss(adaptive), p)
+    (grad,) = torch.autograd.grad(loss(adaptive), p)
     q = WEIGHTS.clone().requires_grad_()
     (replayed,) = torch.autograd.grad(loss(solve(q, grid=grid, step=1.0, **common)), q)
-    torch.testing.assert_close(found, replayed, rtol=1e-10, atol=1e-12)
-    check(found, lambda x: loss(solve(x, grid=grid, step=1.0, **common)), p)
+    torch.testing.assert_close(grad, replayed, rtol=1e-10, atol=1e-12)
+    check(grad, lambda x: loss(solve(x, grid=grid, step=1.0, **common)), p)
 
 
 def test_a_regulariser_of_weight_zero_changes_nothing():

@@ -9,7 +9,7 @@ import torch
 from dynamics_checks import draw, row, simulate, stored_times
 
 from sciml.core import registry
-from sciml.core.capabilities import Evolves, HasConstraints, HasOutcome, HasReducedModel, HasSummaries
+from sciml.core.capabilities import Evolves, HasConstraints, HasDerivedQuantities, HasOutcome, HasReducedModel
 from sciml.core.errors import UserError
 from sciml.core.status import Status
 from sciml.reference import GAS_CONSTANT
@@ -18,7 +18,7 @@ PROBLEM = registry.problem("combustor_ignition")
 equations = importlib.import_module("sciml_problems.combustor_ignition.equations")
 reference = importlib.import_module("sciml_problems.combustor_ignition.reference")
 calibration = importlib.import_module("sciml_problems.combustor_ignition.calibration")
-summaries = importlib.import_module("sciml_problems.combustor_ignition.summaries")
+derived = importlib.import_module("sciml_problems.combustor_ignition.derived")
 TIMES = stored_times(PROBLEM)
 MIDDLE = {
     "laser_x": 0.06, "laser_y": 0.02, "energy": 20.0, "duration": 2e-4, "radius": 0.01,
@@ -178,9 +178,9 @@ def test_any_state_decodes_to_admissible_fields():
     state[..., :4] = 1e-4 * (state[..., :4] - 0.05)
     state[..., 4] = 300 + 3000 * state[..., 4]
     fields = PROBLEM.decode(state, as_params(100))
-    found = PROBLEM.violations(fields, as_params(100))
+    violations = PROBLEM.violations(fields, as_params(100))
     for name in ("shares", "positivity", "gas_law", "state"):
-        assert found[name].max() < 1e-10, name
+        assert violations[name].max() < 1e-10, name
 
 
 def test_the_reduced_model_at_rest_is_at_rest():
@@ -279,9 +279,9 @@ def test_the_chance_tells_the_outcomes_apart(pair):
 def test_constraints_hold_in_the_truth_and_as_stored(pair):
     params, _, solved = pair
     for states, limit in ((solved.states, 1e-5), (solved.states.float(), 1e-5)):
-        found = PROBLEM.violations(states, params)
-        assert set(found) == {"shares", "positivity", "gas_law", "products", "state"}
-        for name, values in found.items():
+        violations = PROBLEM.violations(states, params)
+        assert set(violations) == {"shares", "positivity", "gas_law", "products", "state"}
+        for name, values in violations.items():
             assert values.shape == states.shape[:2]
             assert values.max() < limit, name
     assert PROBLEM.violations(solved.states, params)["gas_law"].max() < 1e-12
@@ -353,26 +353,28 @@ def test_a_missing_mechanism_is_a_clear_error(monkeypatch, tmp_path):
 
 
 def test_declaration():
-    for capability in (Evolves, HasReducedModel, HasOutcome, HasSummaries, HasConstraints):
+    for capability in (Evolves, HasReducedModel, HasOutcome, HasDerivedQuantities, HasConstraints):
         assert isinstance(PROBLEM, capability)
     assert len(PROBLEM.parameters) == 7
-    with pytest.raises(UserError, match="no points in space"):
+    with pytest.raises(UserError, match="no spatial grid"):
         PROBLEM.grid((4,))
 
 
-def test_summaries_of_a_case_that_burns_and_one_that_does_not(pair):
+def test_derived_quantities_of_a_case_that_burns_and_one_that_does_not(pair):
     """The delay lies between the two frames around it; a chamber that stays cold keeps the mixture of its feed."""
     params, _, solved = pair
-    found = PROBLEM.summarise(TIMES, solved.states, params)
+    quantities = PROBLEM.derived_values(TIMES, solved.states, params)
     temperature = solved.states[0, :, 0]
     first = int((temperature > 1000).nonzero()[0])
-    assert float(TIMES[first - 1]) < float(found["ignition_delay"][0]) + equations.FIRING <= float(TIMES[first])
-    assert found["ignition_delay"][1].isnan()
-    assert float(found["peak_temperature"][0]) == float(temperature.max()) > 2000 > found["peak_temperature"][1]
-    assert (found["peak_pressure"] >= found["peak_pressure"].new_tensor([1e6, 1.9e5])).all()
-    torch.testing.assert_close(found["final_temperature"], solved.states[:, -1, 0])
+    assert float(TIMES[first - 1]) < float(quantities["ignition_delay"][0]) + equations.FIRING <= float(TIMES[first])
+    assert quantities["ignition_delay"][1].isnan()
+    assert (
+        float(quantities["peak_temperature"][0]) == float(temperature.max()) > 2000 > quantities["peak_temperature"][1]
+    )
+    assert (quantities["peak_pressure"] >= quantities["peak_pressure"].new_tensor([1e6, 1.9e5])).all()
+    torch.testing.assert_close(quantities["final_temperature"], solved.states[:, -1, 0])
     feed = equations.feed(params)
-    torch.testing.assert_close(found["mixture_fraction"][1], (feed[:, 0] / feed.sum(1))[1], rtol=0.02, atol=0)
+    torch.testing.assert_close(quantities["mixture_fraction"][1], (feed[:, 0] / feed.sum(1))[1], rtol=0.02, atol=0)
 
 
 def test_the_mixture_fraction_is_that_of_bilger_from_the_elements():
@@ -386,9 +388,9 @@ def test_the_mixture_fraction_is_that_of_bilger_from_the_elements():
 
     pure = torch.eye(4).double()
     expected = (beta(shares) - beta(pure[1])) / (beta(pure[0]) - beta(pure[1]))
-    torch.testing.assert_close(summaries.mixture_fraction(shares), expected)
+    torch.testing.assert_close(derived.mixture_fraction(shares), expected)
     burnt = torch.tensor([0.0, 0.0, 44.01, 36.03]).double()  # products alone are stoichiometric
-    assert float(summaries.mixture_fraction(burnt / burnt.sum())) == pytest.approx(16.04 / (16.04 + 64.0), rel=1e-3)
+    assert float(derived.mixture_fraction(burnt / burnt.sum())) == pytest.approx(16.04 / (16.04 + 64.0), rel=1e-3)
 
 
 # --- minutes ---------------------------------------------------------------------------------------------------------

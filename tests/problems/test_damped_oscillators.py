@@ -176,5 +176,5 @@ def test_declaration():
     small = read_card(PROBLEM).table("small", PresetCard)
     assert (small.trajectories.train, small.trajectories.valid, small.trajectories.test) == (200, 40, 60)
     assert small.frames == 40
-    with pytest.raises(UserError, match="no points in space"):
+    with pytest.raises(UserError, match="no spatial grid"):
         PROBLEM.grid((4,))

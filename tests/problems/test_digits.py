@@ -58,7 +58,7 @@ def test_other_numbers_are_refused(monkeypatch):
     monkeypatch.setattr(sklearn.datasets, "load_digits", lambda: stored)
     reference.pictures.cache_clear()
     try:
-        with pytest.raises(DataError, match=r"not the ones this problem is about; got SHA-256 .*expected 87ff0c9e40dc"):
+        with pytest.raises(DataError, match=r"differ from those of this problem; got SHA-256 .*expected 87ff0c9e40dc"):
             PROBLEM.samples()
     finally:
         reference.pictures.cache_clear()

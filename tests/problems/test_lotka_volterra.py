@@ -77,13 +77,13 @@ def test_the_first_integral_is_one_and_is_the_one_computed():
 def test_it_agrees_with_scipy(orbits):
     params, states = orbits
     times = TIMES.numpy()
-    for index, found in enumerate(states.numpy()):
+    for index, trajectory in enumerate(states.numpy()):
         a, b, d, g = (float(value) for value in row(params, index).values())
         truth = solve_ivp(
             lambda t, s, a=a, b=b, d=d, g=g: (a * s[0] - b * s[0] * s[1], d * s[0] * s[1] - g * s[1]),
-            (0, times[-1]), found[0], "DOP853", t_eval=times, rtol=1e-13, atol=1e-15,
+            (0, times[-1]), trajectory[0], "DOP853", t_eval=times, rtol=1e-13, atol=1e-15,
         )  # fmt: skip
-        assert np.abs(truth.y.T - found).max() < 1e-8
+        assert np.abs(truth.y.T - trajectory).max() < 1e-8
 
 
 def test_time_stepping_is_of_fourth_order():
@@ -113,7 +113,7 @@ def test_the_bound_that_sets_the_step_holds_along_the_orbit(orbits):
     level = equations.volterra(states[:, :1], params, GRID)[:, 0]
     for field, (numerator, name) in enumerate((("delta", "gamma"), ("beta", "alpha"))):
         largest = (params[numerator][:, None] * states[..., field] / params[name][:, None]).amax(1)
-        bound = reference._largest(level / params[name])
+        bound = reference.largest_ratio(level / params[name])
         assert (largest < bound).all()
         assert (bound < 1.5 * largest).all()
 
@@ -184,7 +184,7 @@ def test_declaration():
     assert PROBLEM.solver == "neural_ode"
     middle = [(parameter.low + parameter.high) / 2 for parameter in PROBLEM.parameters]
     assert middle == pytest.approx([1.5, 1.0, 1.0, 3.0])
-    with pytest.raises(UserError, match="no points in space"):
+    with pytest.raises(UserError, match="no spatial grid"):
         PROBLEM.grid((4,))
 
 

@@ -50,11 +50,11 @@ def test_statements_are_made_once_and_references_are_columns(problem, case):
     statement = problem.statement(case)
     assert problem.statement(case) is statement
     assert set(statement.fields) <= {field.name for field in problem.fields}
-    found = problem.reference(inside(statement, 9), case)
-    assert found.shape == (9, len(statement.fields))
-    assert found.dtype == torch.float64
+    values = problem.reference(inside(statement, 9), case)
+    assert values.shape == (9, len(statement.fields))
+    assert values.dtype == torch.float64
     judged = [statement.fields.index(name) for name in statement.judged or statement.fields]
-    assert found[:, judged].isfinite().all()
+    assert values[:, judged].isfinite().all()
 
 
 @pytest.mark.parametrize("problem", PROBLEMS, ids=lambda problem: problem.name)
@@ -129,8 +129,8 @@ def test_cavity_agrees_with_the_tables_of_ghia(cavity):
         along, value = torch.tensor(table, dtype=torch.float64).unbind(1)
         half = torch.full_like(along, 0.5)
         points = torch.stack([half, along] if axis == 1 else [along, half], dim=1)
-        found = slopes(cavity.plain, points, axis) * (1 if axis == 1 else -1)
-        assert (found - value).abs().max() < most
+        derivative = slopes(cavity.plain, points, axis) * (1 if axis == 1 else -1)
+        assert (derivative - value).abs().max() < most
     x = torch.linspace(0.7, 0.9, 201, dtype=torch.float64)
     v = -slopes(cavity.plain, torch.stack([x, torch.full_like(x, 0.5)], dim=1), 0)
     assert float(v.min()) == pytest.approx(-0.25380, abs=5e-4)

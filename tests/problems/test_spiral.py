@@ -72,12 +72,12 @@ def test_it_agrees_with_scipy(spirals):
     """Largest error of t = 0 to 25 against DOP853 at a tolerance of 1e-13."""
     times, states = spirals
     (a, b), (c, d) = equations.MATRIX
-    for found in states.numpy():
+    for trajectory in states.numpy():
         truth = solve_ivp(
             lambda t, y: (a * y[0] ** 3 + c * y[1] ** 3, b * y[0] ** 3 + d * y[1] ** 3),
-            (0, 25.001), found[0], "DOP853", t_eval=times, rtol=1e-13, atol=1e-15,
+            (0, 25.001), trajectory[0], "DOP853", t_eval=times, rtol=1e-13, atol=1e-15,
         )  # fmt: skip
-        assert np.abs(truth.y.T - found).max() < 1e-8
+        assert np.abs(truth.y.T - trajectory).max() < 1e-8
 
 
 def test_time_stepping_is_of_fourth_order():
@@ -154,7 +154,7 @@ def test_declaration():
     assert PROBLEM.parameters == ()
     for preset in PROBLEM.presets:
         assert float(stored_times(PROBLEM, preset)[-1]) == pytest.approx(25)
-    with pytest.raises(UserError, match="no points in space"):
+    with pytest.raises(UserError, match="no spatial grid"):
         PROBLEM.grid((4,))
 
 

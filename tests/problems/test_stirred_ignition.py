@@ -62,13 +62,13 @@ def test_two_steps_release_the_heat_of_combustion_and_stop_at_carbon_monoxide_eq
 
 def test_a_missing_mechanism_is_a_clear_error(monkeypatch, tmp_path):
     with pytest.raises(UserError, match="missing"):
-        reference._open(tmp_path / "gone.yaml")
+        reference.open_mechanism(tmp_path / "gone.yaml")
     broken = tmp_path / "broken.yaml"
     broken.write_text("phases: [1, 2")
     with pytest.raises(UserError, match="cannot read"):
-        reference._open(broken)
+        reference.open_mechanism(broken)
     with pytest.raises(UserError, match="cannot read"):
-        reference._open("not_delivered.yaml")
+        reference.open_mechanism("not_delivered.yaml")
 
 
 # --- physics ---------------------------------------------------------------------------------------------------------
@@ -178,7 +178,7 @@ def test_a_threshold_that_is_not_bracketed_is_not_a_number():
 def test_declaration():
     assert isinstance(PROBLEM, Evolves) and isinstance(PROBLEM, HasOutcome) and isinstance(PROBLEM, HasConstraints)
     assert PROBLEM.outcome == "ignition"
-    with pytest.raises(UserError, match="no points in space"):
+    with pytest.raises(UserError, match="no spatial grid"):
         PROBLEM.grid((4,))
 
 
@@ -192,16 +192,16 @@ def test_cases_end_in_one_of_two_ways(cases):
     assert ((chance < 0.01) | (chance > 0.95)).all()
 
 
-def test_summaries_agree_with_the_outcome(cases):
+def test_derived_quantities_agree_with_the_outcome(cases):
     params, _, solved = cases
-    found = PROBLEM.summarise(torch.linspace(0, 1, 11).double(), solved.states, params)
+    quantities = PROBLEM.derived_values(torch.linspace(0, 1, 11).double(), solved.states, params)
     burns = PROBLEM.chance(solved.states, params) > 0.5
-    assert found["ignition_time"][burns].isfinite().all()
-    assert ((found["ignition_time"] > 0) & (found["ignition_time"] <= 1))[burns].all()
-    assert (found["peak_temperature"] >= found["final_temperature"]).all()
-    cold = found["peak_temperature"] < 1500
-    assert cold.any() and found["ignition_time"][cold].isnan().all()
-    torch.testing.assert_close(found["peak_pressure"], solved.states[..., 1].amax(1))
+    assert quantities["ignition_time"][burns].isfinite().all()
+    assert ((quantities["ignition_time"] > 0) & (quantities["ignition_time"] <= 1))[burns].all()
+    assert (quantities["peak_temperature"] >= quantities["final_temperature"]).all()
+    cold = quantities["peak_temperature"] < 1500
+    assert cold.any() and quantities["ignition_time"][cold].isnan().all()
+    torch.testing.assert_close(quantities["peak_pressure"], solved.states[..., 1].amax(1))
 
 
 def test_constraints_hold_as_stored(cases):
@@ -212,8 +212,8 @@ def test_constraints_hold_as_stored(cases):
             assert values.max() < limit, name
     wrong = solved.states.clone()
     wrong[..., 4] += 0.3  # carbon dioxide from nowhere
-    found = PROBLEM.violations(wrong, params)
-    assert (found["C"].amax(1) > 0.1).all() and (found["shares"].amax(1) > 0.1).all()
+    violations = PROBLEM.violations(wrong, params)
+    assert (violations["C"].amax(1) > 0.1).all() and (violations["shares"].amax(1) > 0.1).all()
     wrong[..., 0] = -300
     assert (PROBLEM.violations(wrong, params)["state"] > 0.5).all()
 

@@ -72,9 +72,9 @@ def test_the_matrix_is_the_jacobian_and_holds_the_two_modes():
     _, initial = draw(PROBLEM, 1)
     jacobian = torch.autograd.functional.jacobian(lambda y: slope(PROBLEM, y[None], {})[0], initial[0])
     torch.testing.assert_close(jacobian, equations.matrix(), rtol=0, atol=0)
-    found = sorted(torch.linalg.eigvals(equations.matrix()).tolist(), key=lambda value: value.imag)
+    eigenvalues = sorted(torch.linalg.eigvals(equations.matrix()).tolist(), key=lambda value: value.imag)
     expected = [complex(-mode.damping, sign * mode.damped_frequency) for sign in (-1, 1) for mode in MODES]
-    for value, exact in zip(found, sorted(expected, key=lambda value: value.imag), strict=True):
+    for value, exact in zip(eigenvalues, sorted(expected, key=lambda value: value.imag), strict=True):
         assert abs(value - exact) < 1e-12
     assert equations.FAST.frequency / equations.SLOW.frequency == 10
 
@@ -98,8 +98,8 @@ def test_energy_falls_by_friction_only(swings):
 
 def test_envelopes_decay_exponentially_and_in_proportion(swings):
     _, times, states = swings
-    for mode, part in zip(MODES, (states[..., :2], states[..., 2:]), strict=True):
-        envelope = mode.envelope(part)
+    for mode, pair in zip(MODES, (states[..., :2], states[..., 2:]), strict=True):
+        envelope = mode.envelope(pair)
         torch.testing.assert_close(envelope / envelope[:, :1], (-mode.damping * times).exp().expand(6, -1))
     balance = equations.balance(states, {}, GRID)
     assert (balance / balance[:, :1] - 1).abs().max() < 1e-11
@@ -151,7 +151,7 @@ def test_declaration():
     assert isinstance(PROBLEM, Evolves)
     assert isinstance(PROBLEM, HasDynamics)
     assert PROBLEM.solver == "neural_ode"
-    with pytest.raises(UserError, match="no points in space"):
+    with pytest.raises(UserError, match="no spatial grid"):
         PROBLEM.grid((4,))
 
 

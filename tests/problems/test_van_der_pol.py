@@ -160,7 +160,7 @@ def test_declaration():
     assert isinstance(PROBLEM, Evolves)
     assert isinstance(PROBLEM, HasDynamics)
     assert PROBLEM.solver == "neural_ode"
-    with pytest.raises(UserError, match="no points in space"):
+    with pytest.raises(UserError, match="no spatial grid"):
         PROBLEM.grid((4,))
 
 

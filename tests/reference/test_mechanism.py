@@ -70,9 +70,9 @@ def test_rates(both):
         back = ours.reversible.nonzero().flatten()
         reverse = (forward[back].log() - ours.equilibrium_constants(t)[0]).exp()
         np.testing.assert_allclose(reverse, gas.reverse_rate_constants[back.numpy()], rtol=1e-6)
-        found = (ours.progress(t, x) @ ours.steps)[0]
+        rates = (ours.progress(t, x) @ ours.steps)[0]
         scale = np.abs(gas.net_production_rates).max()
-        np.testing.assert_allclose(found, gas.net_production_rates, rtol=1e-5, atol=1e-9 * scale)
+        np.testing.assert_allclose(rates, gas.net_production_rates, rtol=1e-5, atol=1e-9 * scale)
 
 
 def test_elements_and_mass_are_conserved_by_every_step(both):
@@ -100,10 +100,10 @@ def test_other_constants_for_every_row():
     t, x = torch.full((2,), 1500.0).double(), torch.full((2, 6), 1e-3).double()
     ln_a = ours.ln_a + torch.tensor([[0.0, 0.0], [0.7, 0.0]], dtype=torch.float64)
     energy = ours.activation + torch.tensor([[0.0, 0.0], [0.0, 1e6]], dtype=torch.float64)
-    found = ours.progress(t, x, ln_a, energy)
-    torch.testing.assert_close(found[0], ours.progress(t, x)[0])
+    rates = ours.progress(t, x, ln_a, energy)
+    torch.testing.assert_close(rates[0], ours.progress(t, x)[0])
     factor = np.exp([0.7, -1e6 / (GAS_CONSTANT * 1500.0)])
-    np.testing.assert_allclose(found[1, :2] / found[0, :2], factor, rtol=1e-12)
+    np.testing.assert_allclose(rates[1, :2] / rates[0, :2], factor, rtol=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -81,5 +81,5 @@ def test_a_closed_form_that_overflows_diverges_from_there_on():
 
 def test_an_ordinary_equation_has_no_axes():
     assert no_axes(()) == Grid()
-    with pytest.raises(UserError, match="no points in space"):
+    with pytest.raises(UserError, match="no spatial grid"):
         no_axes((3, 3))

@@ -70,11 +70,11 @@ def test_a_closed_box_explodes_as_in_cantera(name):
     solution = ode.solve(
         reactor.slope, start, wanted, args=(double(0.0),), method="rodas4", rtol=1e-7, atol=atol
     ).check()
-    found = solution.states[0, :, -1].numpy()
-    delays = [np.interp(temperature + 400, curve, times) for curve in (found, np.array(true))]
+    predicted = solution.states[0, :, -1].numpy()
+    delays = [np.interp(temperature + 400, curve, times) for curve in (predicted, np.array(true))]
     assert delays[0] == pytest.approx(delays[1], rel=1e-4)
     assert max(true) < mechanism.hottest
-    np.testing.assert_allclose(found, true, rtol=1e-4)
+    np.testing.assert_allclose(predicted, true, rtol=1e-4)
     state = solution.states[0]
     assert (state[:, :-1].sum(1) / state[0, :-1].sum() - 1).abs().max() < 1e-10
     assert (reactor.energy(state) / reactor.energy(state)[0] - 1).abs().max() < 1e-6
@@ -176,9 +176,9 @@ def test_cantera_and_ours_of_the_open_reactor(methane):
         fired(reactor), start, times, args=(double(80.0),), method="rodas4", rtol=1e-6,
         atol=tolerances(methane, 1e-6), controller=ode.PID(longest=2e-4),
     ).check()  # fmt: skip
-    found = solution.states[0, :, -1].numpy()
-    np.testing.assert_allclose(found, true, rtol=1e-3)
-    assert np.interp(1500, found, times) == pytest.approx(np.interp(1500, true, times), rel=1e-3)
+    predicted = solution.states[0, :, -1].numpy()
+    np.testing.assert_allclose(predicted, true, rtol=1e-3)
+    assert np.interp(1500, predicted, times) == pytest.approx(np.interp(1500, true, times), rel=1e-3)
 
 
 def open_in_cantera(energy, times):
@@ -202,11 +202,11 @@ def open_in_cantera(energy, times):
     cantera.Wall(outside, box, A=1.0, Q=shape)
     net = cantera.ReactorNet([box])
     net.rtol, net.atol, net.max_time_step = 1e-9, 1e-15, 1e-4
-    found = [box.T]
+    temperatures = [box.T]
     for time in times[1:]:
         net.advance(time)
-        found.append(box.T)
-    return np.array(found)
+        temperatures.append(box.T)
+    return np.array(temperatures)
 
 
 def test_gradients_across_ignition(methane):
@@ -215,19 +215,19 @@ def test_gradients_across_ignition(methane):
     times = torch.linspace(0, 1.2e-4, 7, dtype=torch.float64)
 
     def temperatures(energy, ln_a, activation):
-        def f(time, state, *given):
-            heat = pulse(time, given[0], 4e-5, 1e-5)
-            return reactor.slope(time, state, heat, given[1][:, None], given[2][:, None])
+        def f(time, state, *inputs):
+            heat = pulse(time, inputs[0], 4e-5, 1e-5)
+            return reactor.slope(time, state, heat, inputs[1][:, None], inputs[2][:, None])
 
         return ode.solve(
             f, start.expand(len(energy), -1), times, args=(energy, ln_a, activation), method="rodas4", step=1e-6
         ).check().states[..., -1]  # fmt: skip
 
     base = double(120.0), methane.ln_a, methane.activation
-    given = [v.clone().requires_grad_() for v in base]
-    found = temperatures(*given)
-    assert found[0, 1] < 500
-    assert found[0, -1] > 2500
+    inputs = [v.clone().requires_grad_() for v in base]
+    course = temperatures(*inputs)
+    assert course[0, 1] < 500
+    assert course[0, -1] > 2500
     sizes = (1e-3, 1e-5, 1e2)
     moved = [torch.cat([v + s * e for s in (1, -1)]) for v, e in zip(base, sizes, strict=True)]
     both = [[moved[i] if i == j else base[i].expand(2) for i in range(3)] for j in range(3)]
@@ -235,7 +235,9 @@ def test_gradients_across_ignition(methane):
         other = temperatures(*[torch.cat([case[i] for case in both]) for i in range(3)])
     for j in range(3):
         numeric = (other[2 * j] - other[2 * j + 1]) / (2 * sizes[j])
-        exact = torch.stack([torch.autograd.grad(found[0, k], given[j], retain_graph=True)[0][0] for k in (3, 4, 5, 6)])
+        exact = torch.stack(
+            [torch.autograd.grad(course[0, k], inputs[j], retain_graph=True)[0][0] for k in (3, 4, 5, 6)]
+        )
         torch.testing.assert_close(exact, numeric[3:], rtol=1e-5, atol=1e-6 * float(numeric.abs().max()))
 
 

@@ -8,8 +8,7 @@ import torch
 
 from sciml.core import rng
 from sciml.core.errors import UserError
-from sciml.reference import ito_paths
-from sciml.reference._stochastic import _step
+from sciml.reference import ito_paths, ito_step
 
 TIMES = torch.linspace(0.0, 1.0, 4, dtype=torch.float64)
 
@@ -23,7 +22,7 @@ def along(drift, diffusion, start, noise):
     """The last states with one step per row of `noise` (``step path channel``) of the unit interval."""
     state, h = torch.tensor(start, dtype=torch.float64).expand(noise.shape[1], -1), 1 / len(noise)
     for k, increment in enumerate(noise):
-        state = _step(drift, diffusion, k * h, h, state, increment)
+        state = ito_step(drift, diffusion, k * h, h, state, increment)
     return state
 
 
@@ -65,21 +64,21 @@ def test_geometric_brownian_motion_is_exact_along_its_path_and_ito():
     """X = exp((μ - σ²/2) t + σ W); in Stratonovich's sense the first term would be μ t."""
     growth, noise = 0.3, 0.8
     increments = torch.randn(32, 50, 1, dtype=torch.float64, generator=rng.generator(2)) / math.sqrt(32)
-    found = along(lambda t, x: growth * x, lambda t, x: noise * x, (1.0,), increments)
+    path = along(lambda t, x: growth * x, lambda t, x: noise * x, (1.0,), increments)
     exact = torch.exp(growth - noise**2 / 2 + noise * increments.sum(0))
-    torch.testing.assert_close(found, exact, rtol=5e-4, atol=0)
+    torch.testing.assert_close(path, exact, rtol=5e-4, atol=0)
 
 
 def test_moments_agree_with_closed_forms():
     """An Ornstein-Uhlenbeck process: mean and variance within 4 standard errors at every time."""
     decay, noise = 2.0, 0.7
-    found = make(lambda t, x: -decay * x, lambda t, x: torch.full_like(x, noise), (1.5,))
+    paths = make(lambda t, x: -decay * x, lambda t, x: torch.full_like(x, noise), (1.5,))
     mean, variance = 1.5 * (-decay * TIMES).exp(), noise**2 / (2 * decay) * (1 - (-2 * decay * TIMES).exp())
-    assert found.shape == (4000, 4, 1)
-    assert found.dtype == torch.float64
-    assert torch.equal(found[:, 0, 0], torch.full((4000,), 1.5, dtype=torch.float64))
-    assert ((found.mean(0)[:, 0] - mean).abs() <= 4 * (variance / 4000).sqrt() + 1e-12).all()
-    assert ((found.var(0)[:, 0] - variance).abs() <= 4 * variance * math.sqrt(2 / 4000) + 1e-12).all()
+    assert paths.shape == (4000, 4, 1)
+    assert paths.dtype == torch.float64
+    assert torch.equal(paths[:, 0, 0], torch.full((4000,), 1.5, dtype=torch.float64))
+    assert ((paths.mean(0)[:, 0] - mean).abs() <= 4 * (variance / 4000).sqrt() + 1e-12).all()
+    assert ((paths.var(0)[:, 0] - variance).abs() <= 4 * variance * math.sqrt(2 / 4000) + 1e-12).all()
 
 
 def test_a_diffusion_that_mixes_components_is_corrected_by_its_diagonal_alone():
@@ -91,7 +90,7 @@ def test_a_diffusion_that_mixes_components_is_corrected_by_its_diagonal_alone():
         return torch.stack([state[:, 0] * state[:, 1], torch.ones_like(state[:, 1])], 1)
 
     h = 1e-6
-    moved = _step(lambda t, x: torch.zeros_like(x), diffusion, 0.0, h, steady, increment)
+    moved = ito_step(lambda t, x: torch.zeros_like(x), diffusion, 0.0, h, steady, increment)
     torch.testing.assert_close(
         (moved - steady) / h, torch.tensor([[-0.5 * 0.5 * 4, 0.0]]).double(), rtol=1e-4, atol=1e-8
     )

@@ -136,9 +136,9 @@ def test_the_jacobian_is_the_derivative():
         step = np.zeros(state.size)
         step[column] = 1e-4 * scale[column]
         step = step.reshape(state.shape)
-        found = ((network.rates(state + step) - network.rates(state - step)) / (2 * step.max())).ravel()
-        miss = np.abs(found - exact[:, column]) * scale[column] / scale
-        assert miss.max() < 2e-3 * max(1.0, (np.abs(found) * scale[column] / scale).max())
+        difference = ((network.rates(state + step) - network.rates(state - step)) / (2 * step.max())).ravel()
+        miss = np.abs(difference - exact[:, column]) * scale[column] / scale
+        assert miss.max() < 2e-3 * max(1.0, (np.abs(difference) * scale[column] / scale).max())
 
 
 def test_one_zone_is_the_stirred_reactor():
@@ -154,8 +154,8 @@ def test_one_zone_is_the_stirred_reactor():
         [0.6 * state[:, :2], 0.4 * state[:, :2].sum() * torch.tensor([[0.55, 0.45]]), 5 * state[:, 4:]], 1
     )
     wanted = reactor.slope(torch.zeros(1), state, torch.tensor([1e4]).double(), rates=feed)
-    found = zone.rates(state.numpy()[:, None], 1e4)[:, 0]
-    np.testing.assert_allclose(found, wanted.numpy(), rtol=1e-6)
+    rates = zone.rates(state.numpy()[:, None], 1e4)[:, 0]
+    np.testing.assert_allclose(rates, wanted.numpy(), rtol=1e-6)
 
 
 # --- flow ------------------------------------------------------------------------------------------------------------

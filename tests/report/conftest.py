@@ -12,7 +12,7 @@ def task_folders(tmp_path_factory):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SCIML_HOME", str(tmp_path_factory.mktemp("home")))
-        found = {}
+        folders = {}
         for task, (problem, solver, settings) in RUNS.items():
             steps = ["train.steps=2", "train.evaluate_every=1"]
             made = run(
@@ -23,6 +23,6 @@ def task_folders(tmp_path_factory):
                     out=tmp_path_factory.mktemp(task),
                 )
             )
-            found[task] = made.folder
+            folders[task] = made.folder
             write_run(made.folder, problem=task_problem(task))
-        return found
+        return folders

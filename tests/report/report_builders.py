@@ -67,10 +67,10 @@ def _waves(rank, samples, times, size, seed, *, slow=1.0, smear=0.0):
             for _ in range(14):
                 k = rng.integers(-5, 6, rank)
                 speed, phase, size_k = rng.uniform(0.2, 1.0), rng.uniform(0, 2 * np.pi), 1 + float((k**2).sum())
-                where = sum((k_i * x for k_i, x in zip(k, axes, strict=True)), np.zeros([size] * rank))
+                angle = sum((k_i * x for k_i, x in zip(k, axes, strict=True)), np.zeros([size] * rank))
                 for i, t in enumerate(times):
                     damp = math.exp(-smear * t * size_k)
-                    states[s, i, c] += damp * np.cos(where - slow * speed * t + phase) / size_k
+                    states[s, i, c] += damp * np.cos(angle - slow * speed * t + phase) / size_k
     states[:, :, 0] += 3.0
     return states.astype(np.float32)
 
@@ -126,9 +126,9 @@ def make_run(
             },
             "outcomes": {"ok": samples - 1, "diverged": 1} if diverge and position != 1 else {"ok": samples},
         }
-    own = entries.pop("sinenet")
+    entry = entries.pop("sinenet")
     record = {
-        **own,
+        **entry,
         "schema": "sciml/record/1",
         "problem": problem,
         "solver": "sinenet",

@@ -165,13 +165,13 @@ def test_mistakes_of_a_classifier_of_pictures_are_pictures_the_right_way_up(task
     with xarray.open_dataset(path, group="truth", engine="h5netcdf") as data:
         truth = data.load()
     with xarray.open_dataset(path, group="solvers/ode_net", engine="h5netcdf") as data:
-        own = data.load()
+        outputs = data.load()
     dark_above = np.zeros((truth.sizes["sample"], 4, 2), np.float32)
     dark_above[:, 0] = 1.0
     pictures = xarray.Dataset({"label": truth["label"], "ink": (("sample", "y", "x"), dark_above)}, truth.coords)
-    own["predicted"] = (truth["label"] + 1) % 3
+    outputs["predicted"] = (truth["label"] + 1) % 3
     pictures.to_netcdf(path, group="truth", engine="h5netcdf", mode="w")
-    own.to_netcdf(path, group="solvers/ode_net", engine="h5netcdf", mode="a")
+    outputs.to_netcdf(path, group="solvers/ode_net", engine="h5netcdf", mode="a")
     page = Page(write_run(folder).read_text(encoding="utf-8"))
     assert len(page.all("img")) == 12
     assert "the mistakes it was surest of" in page.text

@@ -41,7 +41,7 @@ def bare():
 
 @pytest.fixture
 def context():
-    """What a forecaster is told of data on a grid, with trivial statistics."""
+    """What a forecaster knows of data on a grid, with trivial statistics."""
 
     def make(grid, *, history=2, fields=2, parameters=1):
         statistics = Statistics(

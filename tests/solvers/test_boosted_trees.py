@@ -62,15 +62,15 @@ def test_chances_are_those_of_the_library():
 def test_outcomes_are_told_apart_and_trajectories_are_the_means():
     seen, new = Runaways(160), Runaways(300, seed=5)
     module = seen.fitted()
-    found = SOLVER.predict(module, new.start())
-    told = found.stats["chance"] > 0.5
-    assert float((told == new.happens).double().mean()) > 0.85
+    prediction = SOLVER.predict(module, new.start())
+    predicted = prediction.stats["chance"] > 0.5
+    assert float((predicted == new.happens).double().mean()) > 0.85
     for outcome in (False, True):
         mean = seen.states[seen.happens == outcome].mean(0)
-        rows = found.mean[told == outcome]
+        rows = prediction.mean[predicted == outcome]
         torch.testing.assert_close(rows[:, 1:], mean[1:].expand(len(rows), -1, -1), rtol=1e-4, atol=1e-4)
-    assert torch.equal(found.mean[:, 0], new.states[:, 0])
-    assert found.status.tolist() == [0] * 300
+    assert torch.equal(prediction.mean[:, 0], new.states[:, 0])
+    assert prediction.status.tolist() == [0] * 300
 
 
 def test_noise_is_not_learnt():
@@ -85,10 +85,10 @@ def test_noise_is_not_learnt():
 @pytest.mark.parametrize("outcome", [True, False])
 def test_one_outcome_alone_is_what_it_predicts(outcome):
     seen = Runaways(10, outcome)
-    found = SOLVER.predict(seen.fitted(), seen.start())
-    assert ((found.stats["chance"] > 0.5) == outcome).all()
-    assert ((found.stats["chance"] - 0.5).abs() < 0.499).all()  # ten cases are no certainty
-    torch.testing.assert_close(found.mean[0, 1:], seen.states.mean(0)[1:], rtol=1e-4, atol=1e-4)
+    prediction = SOLVER.predict(seen.fitted(), seen.start())
+    assert ((prediction.stats["chance"] > 0.5) == outcome).all()
+    assert ((prediction.stats["chance"] - 0.5).abs() < 0.499).all()  # ten cases are no certainty
+    torch.testing.assert_close(prediction.mean[0, 1:], seen.states.mean(0)[1:], rtol=1e-4, atol=1e-4)
 
 
 def test_weights_hold_everything():
@@ -110,10 +110,10 @@ def test_in_the_task_its_chance_is_what_is_scored(tmp_path, monkeypatch):
     config = BoostedTreesConfig(trees=20, frames=64, depths=(1,), folds=3)
     module = SOLVER.build(bench.problem, config, bench.context)
     SOLVER.solve_closed_form(module, bench.examples)
-    found = bench.examine(SOLVER, module)
+    examination = bench.examine(SOLVER, module)
     test = bench.source.split("test")
     start = Start(test.states[:, 0], test.parameters, bench.source.layout.times.float())
     chance = SOLVER.predict(module, start).stats["chance"]
     true = bench.problem.chance(test.states, {}) > 0.5
-    assert found.metrics["outcome/accuracy"] == float(((chance > 0.5) == true).double().mean())
-    assert found.arrays["chance"].values.tolist() == chance.tolist()
+    assert examination.metrics["outcome/accuracy"] == float(((chance > 0.5) == true).double().mean())
+    assert examination.arrays["chance"].values.tolist() == chance.tolist()

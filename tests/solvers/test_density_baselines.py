@@ -95,11 +95,11 @@ def test_it_is_better_than_a_gaussian_on_points_it_has_not_seen(fitted, points):
     solver, module = fitted
     unseen = PROBLEM.sample("arcs", 2000, torch.Generator().manual_seed(1))
     gaussian = MultivariateNormal(points.mean(0), torch.from_numpy(points.numpy()).T.cov()).log_prob(unseen).mean()
-    found = solver.predict(module, Points(unseen))
-    assert found.mean.shape == (2000,)
-    assert found.mean.dtype == torch.float32
-    assert (found.status == 0).all()
-    assert found.mean.mean() > gaussian + 0.4
+    prediction = solver.predict(module, Points(unseen))
+    assert prediction.mean.shape == (2000,)
+    assert prediction.mean.dtype == torch.float32
+    assert (prediction.status == 0).all()
+    assert prediction.mean.mean() > gaussian + 0.4
 
 
 def test_draws_come_from_the_density(fitted):
@@ -117,9 +117,9 @@ def test_draws_come_from_the_density(fitted):
 
 def test_far_away_it_is_small_but_finite(fitted):
     solver, module = fitted
-    found = solver.predict(module, Points(torch.tensor([[1e3, 1e3], [10.0, -3.0]])))
-    assert found.mean.isfinite().all()
-    assert found.mean[0] < found.mean[1] - 100
+    prediction = solver.predict(module, Points(torch.tensor([[1e3, 1e3], [10.0, -3.0]])))
+    assert prediction.mean.isfinite().all()
+    assert prediction.mean[0] < prediction.mean[1] - 100
 
 
 def test_points_do_not_influence_each_other(fitted, points):
@@ -152,8 +152,8 @@ def test_its_volume_is_that_of_the_jacobian(flow, points):
     module = module.double()
     try:
         some = points[:8].double()
-        _, found = module.flow(some)
-        for point, value in zip(some, found, strict=True):
+        _, log_det = module.flow(some)
+        for point, value in zip(some, log_det, strict=True):
             jacobian = torch.autograd.functional.jacobian(lambda x: module.flow(x[None])[0][0], point)
             expected = torch.linalg.slogdet(jacobian).logabsdet + module.units.log_volume()
             torch.testing.assert_close(value, expected, rtol=1e-9, atol=1e-9)

@@ -81,15 +81,15 @@ def test_the_observations_of_a_field_decide_its_constants(name):
     starts = exact_starts(problem, seen, torch.zeros(1, 1))
     decided = confirm(problem, seen, starts, [[wrong]], alphabet=8)
     assert decided.misfit < 1.4
-    for found, number in zip(decided.constants[0], sorted(wrong.atoms(sp.Float), key=str), strict=True):
-        assert found.low - 0.02 < float(number) / 0.8 < found.high + 0.02
+    for interval, number in zip(decided.constants[0], sorted(wrong.atoms(sp.Float), key=str), strict=True):
+        assert interval.low - 0.02 < float(number) / 0.8 < interval.high + 0.02
     assert try_formulas(problem, decided.formulas, {}).error < 0.02
 
 
 def test_splines_between_points_of_a_periodic_grid():
     grid, x = np.arange(32) / 32, np.array([0.01, 0.5, 0.99, 1.0])
-    found = spline_weights(grid, x, True) @ torch.from_numpy(np.sin(2 * np.pi * grid))
-    np.testing.assert_allclose(found, np.sin(2 * np.pi * x), atol=1e-5)
+    between = spline_weights(grid, x, True) @ torch.from_numpy(np.sin(2 * np.pi * grid))
+    np.testing.assert_allclose(between, np.sin(2 * np.pi * x), atol=1e-5)
     straight = spline_weights(grid, x[:2], False) @ torch.from_numpy(grid**3)
     np.testing.assert_allclose(straight, x[:2] ** 3, atol=1e-12)
 
@@ -115,9 +115,9 @@ def test_surfaces_have_the_derivatives_of_what_they_smooth():
     surfaces.smooth()
     places = dense_places(seen, 60)
     inputs, hidden = true_values(problem, places)
-    found, remainder = surfaces.remainder(places)
-    assert float((found[:, 0] - inputs[:, 0]).norm() / inputs[:, 0].norm()) < 0.01
-    assert float((found[:, 1] - inputs[:, 1]).norm() / inputs[:, 1].norm()) < 0.05
+    derivatives, remainder = surfaces.remainder(places)
+    assert float((derivatives[:, 0] - inputs[:, 0]).norm() / inputs[:, 0].norm()) < 0.01
+    assert float((derivatives[:, 1] - inputs[:, 1]).norm() / inputs[:, 1].norm()) < 0.05
     assert float((remainder - hidden).norm() / hidden.norm()) < 0.25
     start = places._replace(coordinates=places.coordinates * torch.tensor([0.0, 1.0]))
     true = problem.reference_trajectory(0, start.coordinates)

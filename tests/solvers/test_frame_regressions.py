@@ -185,7 +185,7 @@ def test_without_parameters_there_is_nothing_to_regress_on():
     assert "no trajectories" in KernelRidgeSolver().supports(bare).reason
 
 
-def test_a_gaussian_process_states_summaries_by_processes_of_their_own():
+def test_a_gaussian_process_states_derived_quantities_by_processes_of_their_own():
     """Of the peak, which is a smooth function of the parameters, better than its own trajectories' peaks are."""
     tank = registry.find_problem(TANK)
     times = torch.linspace(0, 8, 33, dtype=torch.float64)
@@ -199,10 +199,12 @@ def test_a_gaussian_process_states_summaries_by_processes_of_their_own():
     module = GaussianProcess(GaussianProcessConfig(samples=30, frames=40, modes=1), Units(Statistics(*moments)), tank)
     module.learn(TrajectoryBatch(states[:30].float(), times.float(), columns[:30]))
     solver, inputs = GaussianProcessSolver(), Start(states[30:, 0].float(), columns[30:], times.float())
-    found = solver.predict(module, inputs)
-    truth = tank.summarise(times, states[30:], {name: value[30:] for name, value in params.items()})
-    own = tank.summarise(times, found.mean.double(), {name: value[30:] for name, value in params.items()})
-    stated = found.stats["summary/peak_temperature"]
-    errors = [float((v - truth["peak_temperature"]).abs().mean()) for v in (stated, own["peak_temperature"])]
+    prediction = solver.predict(module, inputs)
+    truth = tank.derived_values(times, states[30:], {name: value[30:] for name, value in params.items()})
+    computed = tank.derived_values(
+        times, prediction.mean.double(), {name: value[30:] for name, value in params.items()}
+    )
+    stated = prediction.stats["summary/peak_temperature"]
+    errors = [float((v - truth["peak_temperature"]).abs().mean()) for v in (stated, computed["peak_temperature"])]
     assert errors[0] < 0.7 * errors[1]
-    assert torch.equal(found.stats["summary/runaway_time"].isnan(), own["runaway_time"].isnan())
+    assert torch.equal(prediction.stats["summary/runaway_time"].isnan(), computed["runaway_time"].isnan())

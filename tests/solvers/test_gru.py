@@ -63,11 +63,11 @@ def look_ahead(request):
 
 def test_it_answers_at_every_time_in_physical_units(look_ahead):
     batch = waves(count=5)
-    found = SOLVER.predict(build(batch, look_ahead=look_ahead), batch.inputs())
-    assert found.mean.shape == batch.targets.shape
-    assert found.mean.dtype == torch.float32
-    assert found.status.tolist() == [0] * 5
-    assert (found.mean.mean() - 3).abs() < 2, "an untrained network stays near the mean of the data"
+    prediction = SOLVER.predict(build(batch, look_ahead=look_ahead), batch.inputs())
+    assert prediction.mean.shape == batch.targets.shape
+    assert prediction.mean.dtype == torch.float32
+    assert prediction.status.tolist() == [0] * 5
+    assert (prediction.mean.mean() - 3).abs() < 2, "an untrained network stays near the mean of the data"
 
 
 def test_values_that_were_not_seen_do_not_matter(look_ahead):

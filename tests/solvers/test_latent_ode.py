@@ -71,9 +71,9 @@ def test_gaps_between_observations_are_seen():
 def test_later_times_do_not_change_earlier_predictions(reads):
     module, rows = model(reads=reads, integrate=IntegrateConfig(rtol=1e-9, atol=1e-9)), batch()
     solver, whole = LatentODESolver(), batch().inputs()
-    part = Observed(TIMES[:9], rows.values[:, :9], rows.mask[:, :9], rows.parameters)
+    shorter = Observed(TIMES[:9], rows.values[:, :9], rows.mask[:, :9], rows.parameters)
     torch.testing.assert_close(
-        solver.predict(module, whole).mean[:, :9], solver.predict(module, part).mean, rtol=1e-6, atol=1e-6
+        solver.predict(module, whole).mean[:, :9], solver.predict(module, shorter).mean, rtol=1e-6, atol=1e-6
     )
 
 

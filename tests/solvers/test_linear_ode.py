@@ -76,8 +76,8 @@ def fitted(examples, **model):
 
 def test_a_linear_equation_is_recovered_with_its_matrix():
     examples = windows()
-    found = fitted(examples).equation()
-    for got, true in zip(found, (MATRIX, COUPLING, CONSTANT), strict=True):
+    equation = fitted(examples).equation()
+    for got, true in zip(equation, (MATRIX, COUPLING, CONSTANT), strict=True):
         torch.testing.assert_close(got, true, rtol=0, atol=1e-6)
 
 
@@ -85,12 +85,12 @@ def test_predictions_are_exact_far_beyond_the_window_and_at_any_times():
     examples = windows()
     start, parameters = torch.tensor([[1.0, -2.0], [0.3, 4.0]]), torch.tensor([[0.5], [1.5]])
     times = 3 + torch.cat((torch.arange(5) * 0.033, torch.tensor([7.0, 20.0])))
-    found = SOLVER.predict(fitted(examples), Start(start, parameters, times))
+    prediction = SOLVER.predict(fitted(examples), Start(start, parameters, times))
     true = exact(MATRIX, COUPLING, CONSTANT, start, parameters, times - 3)
-    torch.testing.assert_close(found.mean.double(), true, rtol=1e-6, atol=1e-6)
-    assert found.mean.dtype == torch.float32
-    assert found.status.tolist() == [Status.OK, Status.OK]
-    assert found.stats == {}
+    torch.testing.assert_close(prediction.mean.double(), true, rtol=1e-6, atol=1e-6)
+    assert prediction.mean.dtype == torch.float32
+    assert prediction.status.tolist() == [Status.OK, Status.OK]
+    assert prediction.stats == {}
 
 
 def test_a_stiff_equation_is_recovered_too():
@@ -101,18 +101,18 @@ def test_a_stiff_equation_is_recovered_too():
 def test_growth_beyond_all_numbers_is_a_status():
     examples = windows(matrix=torch.tensor([[3.0, 0.0], [0.0, -1.0]], dtype=torch.float64))
     start = Start(torch.ones(1, 2), torch.ones(1, 1), torch.tensor([0.0, 1.0, 20.0, 100.0]))
-    found = SOLVER.predict(fitted(examples), start)
-    assert found.status.tolist() == [Status.DIVERGED]
-    assert found.mean.isfinite().all(2).tolist() == [[True, True, True, False]]
-    assert found.mean[0, 3].isnan().all()
+    prediction = SOLVER.predict(fitted(examples), start)
+    assert prediction.status.tolist() == [Status.DIVERGED]
+    assert prediction.mean.isfinite().all(2).tolist() == [[True, True, True, False]]
+    assert prediction.mean[0, 3].isnan().all()
 
 
 def test_a_state_that_is_not_finite_does_not_spoil_the_others():
     examples = windows()
     start = Start(torch.tensor([[torch.nan, 1.0], [1.0, 1.0]]), torch.ones(2, 1), torch.arange(3.0))
-    found = SOLVER.predict(fitted(examples), start)
-    assert found.status.tolist() == [Status.DIVERGED, Status.OK]
-    assert found.mean[1].isfinite().all()
+    prediction = SOLVER.predict(fitted(examples), start)
+    assert prediction.status.tolist() == [Status.DIVERGED, Status.OK]
+    assert prediction.mean[1].isfinite().all()
 
 
 @pytest.mark.parametrize("eigenvalue", [-0.5, 0.0])
@@ -145,8 +145,8 @@ def test_before_the_fit_nothing_moves_and_the_loss_has_gradients():
     examples = windows()
     module = build(examples)
     batch = examples.batch(torch.arange(4), torch.Generator())
-    found = SOLVER.predict(module, Start(batch.states[:, 0], batch.parameters, batch.times)).mean
-    torch.testing.assert_close(found, batch.states[:, :1].expand_as(found))
+    mean = SOLVER.predict(module, Start(batch.states[:, 0], batch.parameters, batch.times)).mean
+    torch.testing.assert_close(mean, batch.states[:, :1].expand_as(mean))
     before = SOLVER.loss(module, batch)
     before.backward()
     assert module.rates.grad.isfinite().all()

@@ -140,12 +140,12 @@ def test_the_loss_is_the_mean_squared_error_after_the_start():
 
 @pytest.mark.parametrize("gradient", ["checkpointed", "adjoint"])
 def test_gradient_modes_agree(gradient):
-    found = []
+    grads = []
     for mode in ("discrete", gradient):
         module = model(integrate=IntegrateConfig(rtol=1e-9, atol=1e-9, gradient=mode))
         NeuralODESolver().loss(module, batch()).backward()
-        found.append(torch.cat([p.grad.flatten() for p in module.parameters()]))
-    assert float((found[0] - found[1]).norm() / found[0].norm()) < 1e-6
+        grads.append(torch.cat([p.grad.flatten() for p in module.parameters()]))
+    assert float((grads[0] - grads[1]).norm() / grads[0].norm()) < 1e-6
 
 
 def test_a_trajectory_alone_is_what_it_is_among_others():
@@ -188,9 +188,9 @@ def test_a_trained_module_can_be_copied_and_its_weights_moved():
     a, b = (NeuralODESolver().predict(m, start).mean for m in (module, other))
     assert torch.equal(a, b)
     assert set(module.state_dict()) == {
-        *(f"block.field.network.layers.{i}.{part}" for i in (0, 2) for part in ("weight", "bias")),
+        *(f"block.field.network.layers.{i}.{weight}" for i in (0, 2) for weight in ("weight", "bias")),
         *("block.field.rate", "block.field.scale"),
-        *(f"{kind}_{part}" for kind in ("field", "parameter") for part in ("mean", "std")),
+        *(f"{kind}_{weight}" for kind in ("field", "parameter") for weight in ("mean", "std")),
     }
 
 

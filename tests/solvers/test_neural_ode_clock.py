@@ -44,15 +44,15 @@ def test_only_with_a_clock_is_something_learnt_that_begins_by_itself(clock, lear
 
 def test_a_window_is_integrated_from_its_own_time():
     module, whole = make(True), rests_then_moves()
-    part = TrajectoryBatch(whole.states[:, 2:], whole.times[:3], whole.parameters, whole.times[2:3])
-    torch.testing.assert_close(part.moments[0], whole.times[2:])
-    predicted = SOLVER.predict(module, Start(part.states[:, 0], part.parameters, whole.times[2:])).mean
-    expected = (predicted[:, 1:] - part.states[:, 1:]).square().mean()
-    torch.testing.assert_close(SOLVER.loss(module.eval(), part), expected)
-    early = SOLVER.loss(module, TrajectoryBatch(part.states, part.times, part.parameters))
+    window = TrajectoryBatch(whole.states[:, 2:], whole.times[:3], whole.parameters, whole.times[2:3])
+    torch.testing.assert_close(window.moments[0], whole.times[2:])
+    predicted = SOLVER.predict(module, Start(window.states[:, 0], window.parameters, whole.times[2:])).mean
+    expected = (predicted[:, 1:] - window.states[:, 1:]).square().mean()
+    torch.testing.assert_close(SOLVER.loss(module.eval(), window), expected)
+    early = SOLVER.loss(module, TrajectoryBatch(window.states, window.times, window.parameters))
     assert not torch.isclose(early, expected)
-    late = part.rows(slice(0, 1)).to("cpu")
-    assert torch.equal(late.moments, part.moments)
+    late = window.rows(slice(0, 1)).to("cpu")
+    assert torch.equal(late.moments, window.moments)
 
 
 def test_the_clock_is_on_where_a_source_acts_by_it(rotation, tmp_path, monkeypatch):

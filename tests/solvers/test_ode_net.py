@@ -101,9 +101,9 @@ def test_evaluations_grow_and_errors_fall_with_the_tolerance(kind):
     reference = solver.predict(module, Pictures(x, 1e-8)).mean
     errors, costs = [], []
     for tolerance in (1e-2, 1e-4, 1e-6):  # far looser, one step is luckily exact or not
-        found = solver.predict(module, Pictures(x, tolerance))
-        errors.append(float((found.mean - reference).norm()))
-        costs.append(float(found.stats["evaluations"].double().mean()))
+        prediction = solver.predict(module, Pictures(x, tolerance))
+        errors.append(float((prediction.mean - reference).norm()))
+        costs.append(float(prediction.stats["evaluations"].double().mean()))
     assert costs == sorted(costs)
     assert costs[-1] > costs[0]
     assert errors == sorted(errors, reverse=True)

@@ -150,8 +150,8 @@ import warnings
 import sympy as sp, torch
 warnings.simplefilter("ignore")
 from sciml.core import registry
-from sciml.core.domain import Coordinate, Domain, initial
-from sciml.core.statement import Statement
+from sciml.core.domain import Condition, Coordinate, Domain, initial
+from sciml.core.statement import Statement, Unknown
 from sciml.solvers.pinn import DeepXDEConfig, deepxde, make_deepxde_model, train_deepxde
 x, y, t = sp.symbols("x y t")
 u = sp.Function("u")(x, y, t)
@@ -189,10 +189,19 @@ with deepxde() as dde:
     print(*faults(model, lambda p: statement.exact(p))[-1:])
     train_deepxde(dde, model, config, unknowns, [])
     print(float(unknowns["C"].detach()) != 2.0)
+v = sp.Function("v")(x)
+line = Domain((Coordinate("x", 0.0, 1.0),))
+ends = Condition("v", "x", "lower", sp.Symbol("k")), Condition("v", "x", "upper", -2 * v, 1)
+unknown = (Unknown("k", 3.0),)
+statement = Statement(domain=line, fields=("v",), equations=(v.diff(x, 2),), conditions=ends, unknowns=unknown)
+with deepxde() as dde:
+    model, unknowns = make_deepxde_model(dde, statement, config, seed=0)
+    dde.grad.clear()
+    print(*(type(c).__name__ for c in model.data.bcs), *faults(model, lambda p: 1 - 0.5 * p))
 """
 
 
-def test_periodic_axes_and_observations_reach_deepxde():
+def test_periodic_axes_observations_and_mixed_conditions_reach_deepxde():
     """Errors of its conditions for functions whose jumps and distance from the data are known."""
     done = subprocess.run([sys.executable, "-c", _RING], capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
@@ -203,6 +212,7 @@ def test_periodic_axes_and_observations_reach_deepxde():
         "DirichletBC IC PointSetBC ['C']",
         "2.0",
         "True",
+        "OperatorBC OperatorBC 2.0 0.5",
     ]
 
 

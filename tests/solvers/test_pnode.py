@@ -105,8 +105,8 @@ def test_a_source_keeps_its_bounds_whatever_the_weights(tank, cases, make, form)
 def test_coefficients_stay_within_their_bounds(tank, cases, make):
     parameters, module = cases[0], make(small())
     for seed in range(100):
-        (found,) = drawn(module, seed, 10.0).learned(parameters)["rate"]
-        assert ((found - tank.closures()["rate"](module.named(parameters))).abs() <= 1.0).all()
+        (rate,) = drawn(module, seed, 10.0).learned(parameters)["rate"]
+        assert ((rate - tank.closures()["rate"](module.named(parameters))).abs() <= 1.0).all()
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -181,12 +181,12 @@ def test_gradients_of_the_loss(cases, make, form, monkeypatch):
 def test_checkpoints_give_the_same_gradient(cases, make):
     parameters, states = cases
     batch = TrajectoryBatch(states[:2].float(), TIMES.float(), parameters[:2].float())
-    found = []
+    grads = []
     for gradient in ("discrete", "checkpointed"):
         module = make(small(integrate=StiffConfig(gradient=gradient)), seed=1)
         PNODESolver().loss(module, batch).backward()
-        found.append(torch.cat([p.grad.flatten() for p in module.parameters()]))
-    torch.testing.assert_close(*found, rtol=1e-10, atol=1e-12)
+        grads.append(torch.cat([p.grad.flatten() for p in module.parameters()]))
+    torch.testing.assert_close(*grads, rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.slow
@@ -194,8 +194,8 @@ def test_a_tighter_tolerance_brings_the_prediction_nearer(cases, make):
     parameters, states = cases
     module = make(small())
     inputs = Start(states[:4, 0].float(), parameters[:4].float(), TIMES.float())
-    found = [PNODESolver().predict(module, inputs._replace(tolerance=t)).mean for t in (1e-2, 1e-3, 1e-5)]
-    rough, fine = ((v - found[2]).abs().mean() for v in found[:2])
+    means = [PNODESolver().predict(module, inputs._replace(tolerance=t)).mean for t in (1e-2, 1e-3, 1e-5)]
+    rough, fine = ((v - means[2]).abs().mean() for v in means[:2])
     assert fine < rough / 1.5
     assert rough < 0.05
 
@@ -230,9 +230,9 @@ def test_the_guessed_course_is_the_guess_within_its_window(tank, cases, make):
 def test_a_coefficient_may_be_the_same_for_all(cases, make):
     parameters, _ = cases
     module = make(small(constants=("rate",)), seed=0)
-    (found,) = module.learned(parameters)["rate"]
+    (rate,) = module.learned(parameters)["rate"]
     guess = module.coefficients["rate"].reference(module.named(parameters))
-    shift = (found - guess).detach()
+    shift = (rate - guess).detach()
     assert shift.std() < 1e-12 and shift.abs().min() > 1e-3
     with pytest.raises(ConfigError, match="constants"):
         make(small(constants=("heat",)))
@@ -293,8 +293,8 @@ def test_a_gradient_that_overflows_does_not_spoil_those_of_other_samples(cases, 
 
     monkeypatch.setattr(ode, "solve", explosive)
     PNODESolver().loss(module, batch).backward()
-    found = [p.grad.clone() for p in module.parameters()]
-    assert all(g.isfinite().all() for g in found) and 0 < max(float(g.abs().max()) for g in found) < 1e3
+    grads = [p.grad.clone() for p in module.parameters()]
+    assert all(g.isfinite().all() for g in grads) and 0 < max(float(g.abs().max()) for g in grads) < 1e3
 
 
 def test_the_outcome_can_be_part_of_the_loss(cases, make):
@@ -335,14 +335,14 @@ def test_a_run_reports_outcome_constraints_and_fields(tmp_path):
     """`sciml run` on the tank: learned closures beat the guessed ones, and the constraints hold in float32."""
     run = api.run(str(TANK), solver="pnode", preset="tiny", settings=["train.steps=12", "train.evaluate_every=12",
                   "baselines=[\"reduced_model\",\"kernel_ridge\"]"], out=tmp_path)  # fmt: skip
-    found = run.metrics
-    assert found["constraint/shares"] < 1e-6
-    assert found["constraint/positivity"] == 0
-    assert 0 <= found["outcome/auc"] <= 1
-    assert found["mae/temperature"] > 0
-    assert "window/relative_l2" not in found
+    metrics = run.metrics
+    assert metrics["constraint/shares"] < 1e-6
+    assert metrics["constraint/positivity"] == 0
+    assert 0 <= metrics["outcome/auc"] <= 1
+    assert metrics["mae/temperature"] > 0
+    assert "window/relative_l2" not in metrics
     guessed = run.record.baselines["reduced_model"].metrics["test"]
-    assert found["rollout/relative_l2"] < guessed["rollout/relative_l2"]
+    assert metrics["rollout/relative_l2"] < guessed["rollout/relative_l2"]
 
 
 @pytest.mark.slow
@@ -379,9 +379,9 @@ def test_a_hidden_source_is_recovered(tank, make):
     repeated = {name: value.repeat_interleave(len(fine)) for name, value in params.items()}
     true = truth(fine.repeat(24), repeated).view(24, -1)
     with torch.no_grad():
-        found = module.source("heat", parameters, fine)
-    error = ((found - true).square().sum(1) / true.square().sum(1)).sqrt()
-    energy = torch.trapezoid(found, fine) / torch.trapezoid(true, fine) - 1
+        source = module.source("heat", parameters, fine)
+    error = ((source - true).square().sum(1) / true.square().sum(1)).sqrt()
+    energy = torch.trapezoid(source, fine) / torch.trapezoid(true, fine) - 1
     assert error.mean() < 0.10
     assert energy.abs().mean() < 0.02
 

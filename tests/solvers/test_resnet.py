@@ -58,11 +58,11 @@ def test_it_gives_class_probabilities_for_samples_of_many_shapes(kind, shape):
         with pytest.raises(ConfigError, match=r"model\.kind=mlp"):
             build(problem, kind=kind)
         return
-    found = SOLVER.predict(build(problem, kind=kind, width=8), Pictures(problem.samples()[0][:5]))
-    assert found.mean.shape == (5, 2)
-    assert found.mean.dtype == torch.float32
-    torch.testing.assert_close(found.mean.sum(1), torch.ones(5))
-    assert found.status.tolist() == [0] * 5
+    prediction = SOLVER.predict(build(problem, kind=kind, width=8), Pictures(problem.samples()[0][:5]))
+    assert prediction.mean.shape == (5, 2)
+    assert prediction.mean.dtype == torch.float32
+    torch.testing.assert_close(prediction.mean.sum(1), torch.ones(5))
+    assert prediction.status.tolist() == [0] * 5
 
 
 @pytest.mark.parametrize("kind", ["mlp", "conv"])
@@ -113,5 +113,5 @@ def test_it_learns_to_tell_rows_from_columns(kind):
         optimiser.zero_grad()
         SOLVER.loss(module, Labelled(inputs[:150], labels[:150])).backward()
         optimiser.step()
-    found = SOLVER.predict(module, Pictures(inputs[150:])).mean.argmax(1)
-    assert (found == labels[150:]).float().mean() > 0.9
+    classes = SOLVER.predict(module, Pictures(inputs[150:])).mean.argmax(1)
+    assert (classes == labels[150:]).float().mean() > 0.9

@@ -91,8 +91,8 @@ def test_disentangled_path_costs_what_the_formula_says(waves):
 @pytest.mark.parametrize("waves", [2, 4, 6, 8])
 def test_multiplier_is_solved_for_a_size(waves):
     multiplier = width_for(35_490_219, waves, **SMOKE)
-    found = count_parameters(SineNetConfig(waves=waves, multiplier=multiplier), **SMOKE)
-    assert found == pytest.approx(35_490_219, rel=3e-3)
+    count = count_parameters(SineNetConfig(waves=waves, multiplier=multiplier), **SMOKE)
+    assert count == pytest.approx(35_490_219, rel=3e-3)
     assert multiplier == pytest.approx(PUBLISHED[waves], abs=3e-3)
 
 

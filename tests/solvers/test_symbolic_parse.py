@@ -75,8 +75,8 @@ def test_unknown_names_list_the_valid_ones():
 
 
 def test_equations_are_read_by_their_left_side():
-    found = parse_equations("x' = a*x; dy/dt = -d*y", ["x", "y"])
-    assert found == {"x": sp.Symbol("a") * x, "y": -sp.Symbol("d") * y}
+    equations = parse_equations("x' = a*x; dy/dt = -d*y", ["x", "y"])
+    assert equations == {"x": sp.Symbol("a") * x, "y": -sp.Symbol("d") * y}
     assert parse_equations("x' = 0\n y' = 0")["y"] == 0
 
 

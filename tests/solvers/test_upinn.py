@@ -77,8 +77,8 @@ def test_the_state_obeys_its_conditions_to_the_bit(problem):
 
 def test_derivatives_of_the_constrained_state_agree_with_differences(problem):
     module = small(problem)
-    where = dense_places(observe(problem, DiscoveryConfig()), 40)
-    inner = where.coordinates[3:20]
+    points = dense_places(observe(problem, DiscoveryConfig()), 40)
+    inner = points.coordinates[3:20]
     lower, upper = module.scales.lower, module.scales.upper
     inner = lower + 0.1 * (upper - lower) + 0.8 * (inner - lower)
     rows, step = torch.zeros(len(inner), dtype=torch.int64), 1e-5
@@ -104,9 +104,9 @@ def test_derivatives_of_the_constrained_state_agree_with_differences(problem):
 def test_the_true_hidden_term_leaves_no_residual(problem):
     """The equation of the docstring, the known and the hidden part and the reference agree."""
     seen = observe(problem, DiscoveryConfig())
-    where = dense_places(seen, 40).coordinates[5:30]
+    points = dense_places(seen, 40).coordinates[5:30]
     step = 1e-4
-    inside = where.clone()
+    inside = points.clone()
     inside[:, 0] = inside[:, 0].clamp(0.1, float(seen[0].coordinates[:, 0].max()) - 0.1)
 
     def at(by):
@@ -124,8 +124,8 @@ def test_gradients_reach_both_networks_and_the_sign_is_that_of_the_hidden_term(l
     """With residual u' − K − F the network F itself, not −F, must grow towards the hidden term."""
     module = small(lotka)
     module.loss().backward()
-    for part in (module.surrogate, module.hidden):
-        assert all(p.grad is not None and p.grad.abs().max() > 0 for p in part.parameters())
+    for network in (module.surrogate, module.hidden):
+        assert all(p.grad is not None and p.grad.abs().max() > 0 for p in network.parameters())
     _, rate, inputs = module.at(module.inner)
     expected = rate - module.known(module.inner.coordinates[..., 0], inputs) - module.term(inputs)
     torch.testing.assert_close(module.residual() * module.scales.rate, expected)
@@ -143,8 +143,8 @@ def test_a_change_of_units_leaves_the_loss(lotka):
             return replace(statement, conditions=tuple(starts))
 
         def observations(self, plan, generator):
-            found = lotka.observations(plan, generator)
-            return tuple(type(e)(e.coordinates, factor * e.values, factor * e.sigma) for e in found)
+            measured = lotka.observations(plan, generator)
+            return tuple(type(e)(e.coordinates, factor * e.values, factor * e.sigma) for e in measured)
 
     fields = {name: getattr(lotka, name) for name in lotka.__dataclass_fields__}
     scaled = Scaled(**fields)

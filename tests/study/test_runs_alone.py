@@ -95,10 +95,10 @@ def test_a_copied_run_predicts_and_exports_without_data(elsewhere, tmp_path, tas
 
 def test_evaluation_makes_the_data_again_and_gives_the_same_numbers(runs, tmp_path, monkeypatch):
     monkeypatch.setenv("SCIML_HOME", str(tmp_path / "home"))
-    found = evaluate_run(runs("forecast"), problem=FIXTURES / "periodic_advection")
-    timed = {key for key in found.metrics if "seconds" in key}
-    assert {k: v for k, v in found.metrics.items() if k not in timed} == {
-        k: v for k, v in found.recorded.items() if k not in timed
+    evaluation = evaluate_run(runs("forecast"), problem=FIXTURES / "periodic_advection")
+    timed = {key for key in evaluation.metrics if "seconds" in key}
+    assert {k: v for k, v in evaluation.metrics.items() if k not in timed} == {
+        k: v for k, v in evaluation.recorded.items() if k not in timed
     }
 
 

@@ -51,5 +51,5 @@ def test_the_table_of_exports_is_true(key, tmp_path):
         with pytest.raises(UnsupportedError, match="more than one pass"):
             export_run(made.folder, problem=problem)
     else:
-        found = export_run(made.folder, problem=problem)
-        assert [entry.state for entry in found] == claimed[key], [entry.detail for entry in found]
+        exports = export_run(made.folder, problem=problem)
+        assert [entry.state for entry in exports] == claimed[key], [entry.detail for entry in exports]

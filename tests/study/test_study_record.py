@@ -48,48 +48,48 @@ def test_jsonschema_is_not_needed():
 
 
 def test_every_field_of_a_record_is_filled(record):
-    found = Record.read(record)
-    assert (found.problem, found.solver, found.preset, found.seed, found.status) == (
+    saved = Record.read(record)
+    assert (saved.problem, saved.solver, saved.preset, saved.seed, saved.status) == (
         "periodic_advection",
         "sinenet",
         "tiny",
         0,
         "finished",
     )
-    assert found.title == "SineNet"
-    assert found.model["width"] == 4
-    assert found.parameters > 0
-    assert found.flops > 0
-    assert found.train.steps == found.train.best_step == 3
-    assert found.train.seconds > 0
-    assert found.train.best_validation is not None
-    assert found.predict.seconds > 0
-    assert len(found.dataset.hash) == 64
-    assert found.dataset.card["frames"] == 8
-    assert found.outcomes == {"ok": 5}
-    assert set(found.versions) >= {"python", "sciml", "torch"}
-    assert found.hardware["threads"] == 1
-    assert found.left_out == {}
-    assert all(value is not None for value in found.metrics["test"].values())
-    assert {"rollout/mass_drift", "rollout/energy_drift", "rollout/valid_steps"} <= set(found.metrics["test"])
+    assert saved.title == "SineNet"
+    assert saved.model["width"] == 4
+    assert saved.parameters > 0
+    assert saved.flops > 0
+    assert saved.train.steps == saved.train.best_step == 3
+    assert saved.train.seconds > 0
+    assert saved.train.best_validation is not None
+    assert saved.predict.seconds > 0
+    assert len(saved.dataset.hash) == 64
+    assert saved.dataset.card["frames"] == 8
+    assert saved.outcomes == {"ok": 5}
+    assert set(saved.versions) >= {"python", "sciml", "torch"}
+    assert saved.hardware["threads"] == 1
+    assert saved.left_out == {}
+    assert all(value is not None for value in saved.metrics["test"].values())
+    assert {"rollout/mass_drift", "rollout/energy_drift", "rollout/valid_steps"} <= set(saved.metrics["test"])
 
 
 def test_baselines_stand_beside_the_solver_at_equal_size(record):
-    found = Record.read(record)
-    assert set(found.baselines) == {"persistence", "unet"}
-    still, unet = found.baselines["persistence"], found.baselines["unet"]
+    saved = Record.read(record)
+    assert set(saved.baselines) == {"persistence", "unet"}
+    still, unet = saved.baselines["persistence"], saved.baselines["unet"]
     assert still.parameters == still.train.steps == 0
-    assert unet.parameters == pytest.approx(found.parameters, rel=0.1)
-    assert unet.train.steps == found.train.steps, "a setting of train gives the baselines the same budget"
+    assert unet.parameters == pytest.approx(saved.parameters, rel=0.1)
+    assert unet.train.steps == saved.train.steps, "a setting of train gives the baselines the same budget"
     for entry in (still, unet):
-        assert entry.metrics["test"].keys() == found.metrics["test"].keys()
+        assert entry.metrics["test"].keys() == saved.metrics["test"].keys()
         assert entry.outcomes == {"ok": 5}
 
 
 def test_writing_and_reading_gives_the_same_record(record, tmp_path):
-    found = Record.read(record)
-    found.write(tmp_path)
-    assert Record.read(tmp_path) == found
+    saved = Record.read(record)
+    saved.write(tmp_path)
+    assert Record.read(tmp_path) == saved
     assert (tmp_path / RECORD).read_text() == (record / RECORD).read_text()
 
 
@@ -97,8 +97,8 @@ def spoil(key, value):
     def change(content):
         target = content
         *path, last = key.split(".")
-        for part in path:
-            target = target[part]
+        for step in path:
+            target = target[step]
         if value is None:
             del target[last]
         else:

@@ -39,7 +39,7 @@ def test_a_solver_is_not_compared_with_itself_or_twice(advection, tmp_path, base
         run(RunRequest(problem=advection, settings=[*SMALL, f"baselines={baselines}"], out=tmp_path))
 
 
-def test_predictions_hold_truth_and_every_contestant(advection, tmp_path):
+def test_predictions_hold_truth_and_every_solver(advection, tmp_path):
     made = run(RunRequest(problem=advection, settings=[*SMALL, 'baselines=["persistence"]'], out=tmp_path))
     with xarray.open_datatree(made.folder / "predictions.h5", engine="h5netcdf", decode_times=False) as tree:
         assert set(tree["solvers"].children) == {"sinenet", "persistence"}

@@ -163,13 +163,13 @@ class Walker(nn.Module):
         self.noise = nn.Parameter(torch.full((channels,), 0.1))
 
     def forward(self, start, times, seed):
-        generator, state, found = torch.Generator().manual_seed(seed), start, [start]
+        generator, state, states = torch.Generator().manual_seed(seed), start, [start]
         for h in times.diff() / 5:
             for _ in range(5):
                 noise = h.sqrt() * torch.randn(start.shape, generator=generator)
                 state = state + h * self.rate * state + noise * self.noise
-            found.append(state)
-        return torch.stack(found, 1)
+            states.append(state)
+        return torch.stack(states, 1)
 
 
 class EulerWalk(PathsSolver):

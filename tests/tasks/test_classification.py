@@ -50,8 +50,8 @@ def test_examples_are_the_training_samples(bench):
     assert torch.equal(batch.inputs, train.features[[3, 0, 59]])
     assert torch.equal(batch.labels, train.labels[[3, 0, 59]])
     assert len(batch) == 3
-    part = batch.rows(slice(1, 3)).to("cpu")
-    assert torch.equal(part.labels, batch.labels[1:])
+    rows = batch.rows(slice(1, 3)).to("cpu")
+    assert torch.equal(rows.labels, batch.labels[1:])
     torch.testing.assert_close(bench.context.statistics.field_mean, train.features.mean(0))
     torch.testing.assert_close(bench.context.statistics.field_std, train.features.std(0, correction=0))
 
@@ -81,13 +81,13 @@ def test_shifted_pictures_are_pictures_moved_by_whole_points(digits):
 
 
 def test_a_perfect_and_an_ignorant_classifier_get_what_they_deserve(bench):
-    found = bench.examine(Answers(nearest), nn.Identity())
-    assert found.metrics["accuracy"] == 1
-    assert found.metrics["error"] == 0
-    assert found.metrics["nll"] == 0
-    assert found.metrics["prediction/seconds"] > 0
-    assert found.status == {"ok": 30}
-    assert "evaluations" not in found.metrics
+    examination = bench.examine(Answers(nearest), nn.Identity())
+    assert examination.metrics["accuracy"] == 1
+    assert examination.metrics["error"] == 0
+    assert examination.metrics["nll"] == 0
+    assert examination.metrics["prediction/seconds"] > 0
+    assert examination.status == {"ok": 30}
+    assert "evaluations" not in examination.metrics
     module = Affine().build(bench.problem, NoConfig(), bench.context)
     ignorant = bench.examine(Constant(), module)
     assert ignorant.metrics["nll"] == pytest.approx(math.log(3), rel=1e-6)
@@ -103,10 +103,10 @@ def test_scores_are_what_their_names_say(bench):
         chosen = torch.where((torch.arange(len(inputs)) % 2 == 0)[:, None], right, right.roll(1, dims=1))
         return 0.7 * chosen + 0.15 * (1 - chosen), stats
 
-    found = bench.examine(Answers(doubtful), nn.Identity())
-    assert found.metrics["accuracy"] == 0.5
-    assert found.metrics["nll"] == pytest.approx(-(math.log(0.7) + math.log(0.15)) / 2, rel=1e-6)
-    assert found.arrays["predicted"].values[0] == found.arrays["label"].values[0]
+    examination = bench.examine(Answers(doubtful), nn.Identity())
+    assert examination.metrics["accuracy"] == 0.5
+    assert examination.metrics["nll"] == pytest.approx(-(math.log(0.7) + math.log(0.15)) / 2, rel=1e-6)
+    assert examination.arrays["predicted"].values[0] == examination.arrays["label"].values[0]
 
 
 def test_predictions_that_are_not_finite_are_errors_and_counted(bench):
@@ -115,18 +115,18 @@ def test_predictions_that_are_not_finite_are_errors_and_counted(bench):
         right[:3] = torch.nan
         return right, stats
 
-    found = bench.examine(Answers(broken), nn.Identity())
-    assert found.status == {"ok": 27, "diverged": 3}
-    assert found.metrics["accuracy"] == 0.9
-    assert math.isnan(found.metrics["nll"])
-    assert found.arrays["predicted"].values[:4].tolist() == [-1, -1, -1, bench.splits["test"].labels[3]]
+    examination = bench.examine(Answers(broken), nn.Identity())
+    assert examination.status == {"ok": 27, "diverged": 3}
+    assert examination.metrics["accuracy"] == 0.9
+    assert math.isnan(examination.metrics["nll"])
+    assert examination.arrays["predicted"].values[:4].tolist() == [-1, -1, -1, bench.splits["test"].labels[3]]
     assert bench.validate(Answers(broken), nn.Identity()) == math.inf
 
 
 def test_an_impossible_truth_costs_much_but_not_everything(bench):
-    found = bench.examine(Answers(lambda x, t: (nearest(x, t)[0].roll(1, dims=1), {})), nn.Identity())
-    assert found.metrics["accuracy"] == 0
-    assert found.metrics["nll"] == pytest.approx(87.34, abs=0.01)
+    examination = bench.examine(Answers(lambda x, t: (nearest(x, t)[0].roll(1, dims=1), {})), nn.Identity())
+    assert examination.metrics["accuracy"] == 0
+    assert examination.metrics["nll"] == pytest.approx(87.34, abs=0.01)
 
 
 class Tolerant:
@@ -146,16 +146,16 @@ class Tolerant:
 
 def test_the_sweep_shows_what_a_tolerance_costs_and_changes(problem):
     swept, solver = CLASSIFICATION.prepare(problem, "tiny", ClassificationConfig()), Tolerant()
-    found = swept.examine(Answers(solver), nn.Identity()).metrics
-    assert found["evaluations"] == 30
-    assert found["calls"] == 7
+    metrics = swept.examine(Answers(solver), nn.Identity()).metrics
+    assert metrics["evaluations"] == 30
+    assert metrics["calls"] == 7
     for exponent in range(1, 7):
         key = f"tolerance_1e-{exponent}"
-        assert found[f"{key}/evaluations"] == 10 * exponent
-        assert found[f"{key}/error"] == 0
+        assert metrics[f"{key}/evaluations"] == 10 * exponent
+        assert metrics[f"{key}/error"] == 0
         # both probabilities move by the tolerance: √2 tol per sample, of norm 1
         expected = math.sqrt(2) * (10.0**-exponent - 1e-8)
-        assert found[f"{key}/difference"] == pytest.approx(expected, rel=1e-5)
+        assert metrics[f"{key}/difference"] == pytest.approx(expected, rel=1e-5)
     assert [t for dtype, t in solver.asked if dtype == torch.float64] == [1e-8, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6]
     assert all(dtype == torch.float32 for dtype, t in solver.asked if t is None)
 
@@ -163,15 +163,15 @@ def test_the_sweep_shows_what_a_tolerance_costs_and_changes(problem):
 def test_the_sweep_leaves_the_module_as_it_is(problem):
     class Counting(Affine):
         def predict(self, module, inputs):
-            found = super().predict(module, inputs)
-            return found._replace(stats={"evaluations": torch.ones(len(found.mean))})
+            prediction = super().predict(module, inputs)
+            return prediction._replace(stats={"evaluations": torch.ones(len(prediction.mean))})
 
     swept = CLASSIFICATION.prepare(problem, "tiny", ClassificationConfig(tolerances=(1e-2,)))
     module = Counting().build(problem, NoConfig(), swept.context)
-    found = swept.examine(Counting(), module).metrics
+    prediction = swept.examine(Counting(), module).metrics
     assert {p.dtype for p in module.parameters()} == {torch.float32}
-    assert found["tolerance_1e-2/difference"] == 0
-    assert sum(key.startswith("tolerance") for key in found) == 3
+    assert prediction["tolerance_1e-2/difference"] == 0
+    assert sum(key.startswith("tolerance") for key in prediction) == 3
 
 
 def test_there_is_no_sweep_where_it_is_not_wanted_or_nothing_is_counted(bench, problem):
@@ -183,8 +183,8 @@ def test_there_is_no_sweep_where_it_is_not_wanted_or_nothing_is_counted(bench, p
 def test_tolerances_in_words(problem):
     wanted = {0.1: "1e-1", 1e-6: "1e-6", 3e-4: "3e-4", 2.0: "2e0"}
     settings = ClassificationConfig(tolerances=sorted(wanted, reverse=True))
-    found = CLASSIFICATION.prepare(problem, "tiny", settings).examine(Answers(Tolerant()), nn.Identity()).metrics
-    assert {key.split("/")[0] for key in found if "tolerance" in key} == {f"tolerance_{w}" for w in wanted.values()}
+    metrics = CLASSIFICATION.prepare(problem, "tiny", settings).examine(Answers(Tolerant()), nn.Identity()).metrics
+    assert {key.split("/")[0] for key in metrics if "tolerance" in key} == {f"tolerance_{w}" for w in wanted.values()}
 
 
 def test_arrays_and_truth_are_labelled(bench, digits):
@@ -235,9 +235,9 @@ def test_impossible_settings_are_refused(settings, message):
 
 
 def test_what_cannot_be_prepared_is_explained(problem):
-    with pytest.raises(ConfigError, match=r"cannot be moved so far; got task.shift=1, samples of shape \(2,\)"):
+    with pytest.raises(ConfigError, match=r"too large for these samples; got task.shift=1, samples of shape \(2,\)"):
         CLASSIFICATION.prepare(problem, "tiny", ClassificationConfig(shift=1))
-    with pytest.raises(ConfigError, match=r"cannot be moved so far; got task.shift=8"):
+    with pytest.raises(ConfigError, match=r"too large for these samples; got task.shift=8"):
         CLASSIFICATION.prepare(registry.problem("digits"), "tiny", ClassificationConfig(shift=8))
 
 
@@ -253,11 +253,11 @@ def read(bench, path, steps=None):
 
 
 def test_samples_are_read_and_answers_described(bench, digits, tmp_path):
-    given = read(bench, write(tmp_path / "a.nc"))
-    assert isinstance(given, Pictures)
-    torch.testing.assert_close(given.inputs, torch.tensor([[0.1, 0.0], [5.0, 1.0]]))
-    answer = Answers(nearest).predict(nn.Identity(), given)
-    described = CLASSIFICATION.describe(given, answer, bench.problem, bench.context)
+    samples = read(bench, write(tmp_path / "a.nc"))
+    assert isinstance(samples, Pictures)
+    torch.testing.assert_close(samples.inputs, torch.tensor([[0.1, 0.0], [5.0, 1.0]]))
+    answer = Answers(nearest).predict(nn.Identity(), samples)
+    described = CLASSIFICATION.describe(samples, answer, bench.problem, bench.context)
     assert described["predicted"].values.tolist() == [0, 1]
     assert described["status"].values.tolist() == [0, 0]
     single = write(tmp_path / "b.nc", x=1.0, y=0.0)
@@ -271,10 +271,10 @@ def test_samples_are_read_and_answers_described(bench, digits, tmp_path):
 def test_inputs_are_written_as_they_are_read(request, name, tmp_path):
     bench = request.getfixturevalue(name)
     inputs = CLASSIFICATION.inputs(bench.examples.batch(torch.arange(3), rng.generator(0)))
-    for given in (inputs, bench.example):
-        file = CLASSIFICATION.write_inputs(given, bench.problem, bench.context)
+    for samples in (inputs, bench.example):
+        file = CLASSIFICATION.write_inputs(samples, bench.problem, bench.context)
         file.to_netcdf(tmp_path / "a.nc", engine="h5netcdf")
-        assert torch.equal(read(bench, tmp_path / "a.nc").inputs, given.inputs)
+        assert torch.equal(read(bench, tmp_path / "a.nc").inputs, samples.inputs)
 
 
 def test_the_context_survives_json(digits):
@@ -301,7 +301,7 @@ def test_pictures_of_another_size_and_steps_are_refused(digits, tmp_path):
     path = write(tmp_path / "a.nc", x=None, y=None, intensity=(("sample", "y", "x"), np.ones((2, 8, 9))))
     with pytest.raises(DataError, match=r"got sample 2, y 8, x 9; expected sample \(any number\), y 8, x 8"):
         read(digits, path)
-    with pytest.raises(DataError, match="no steps in time; got 3 steps"):
+    with pytest.raises(DataError, match="without a time axis; got 3 steps"):
         read(digits, path, 3)
 
 

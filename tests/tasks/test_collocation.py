@@ -66,23 +66,23 @@ class Exact(CollocationSolver):
 
 
 def test_the_truth_passes_its_examination(bench):
-    found = bench.examine(Exact(bench), torch.nn.Identity())
-    assert found.metrics["error/relative_l2"] < 1e-6
-    assert found.metrics["residual/rms"] < 1e-7  # the number it found is a float32
-    assert found.metrics["condition/rms"] < 1e-12
-    assert found.metrics["unknown/D"] < 1e-7
-    assert found.status == {"ok": 441}
-    assert found.arrays["u"].dims == ("x", "t")
-    assert found.arrays["residual"].shape == (1, 21, 21)
-    np.testing.assert_allclose(bench.truth()["u"], found.arrays["u"], atol=1e-6)
+    examination = bench.examine(Exact(bench), torch.nn.Identity())
+    assert examination.metrics["error/relative_l2"] < 1e-6
+    assert examination.metrics["residual/rms"] < 1e-7  # the number it found is a float32
+    assert examination.metrics["condition/rms"] < 1e-12
+    assert examination.metrics["unknown/D"] < 1e-7
+    assert examination.status == {"ok": 441}
+    assert examination.arrays["u"].dims == ("x", "t")
+    assert examination.arrays["residual"].shape == (1, 21, 21)
+    np.testing.assert_allclose(bench.truth()["u"], examination.arrays["u"], atol=1e-6)
 
 
 def test_an_error_that_no_residual_sees_is_seen(bench):
     """A constant leaves the equation fulfilled; the error and the conditions show it."""
-    found = bench.examine(Exact(bench, off=0.3), torch.nn.Identity())
-    assert found.metrics["residual/rms"] < 1e-7
-    assert found.metrics["condition/rms"] == pytest.approx(0.3)
-    assert found.metrics["error/max"] == pytest.approx(0.3, rel=1e-3)
+    examination = bench.examine(Exact(bench, off=0.3), torch.nn.Identity())
+    assert examination.metrics["residual/rms"] < 1e-7
+    assert examination.metrics["condition/rms"] == pytest.approx(0.3)
+    assert examination.metrics["error/max"] == pytest.approx(0.3, rel=1e-3)
     assert bench.validate(Exact(bench, off=0.3), torch.nn.Identity()) > 0.3
     assert bench.watch(Exact(bench), torch.nn.Identity())["error"] < 1e-6
 
@@ -213,6 +213,8 @@ def test_a_run_predicts_at_points_of_a_user(tmp_path, monkeypatch):
 
 
 def test_points_outside_of_any_training_are_only_predictions(bench):
-    found = SOLVER.predict(build(bench), Locations(torch.tensor([[torch.nan, 0.0], [0.5, 0.5]], dtype=torch.float64)))
-    assert found.status.tolist() != [0, 0]
-    assert found.mean[1].isfinite().all()
+    prediction = SOLVER.predict(
+        build(bench), Locations(torch.tensor([[torch.nan, 0.0], [0.5, 0.5]], dtype=torch.float64))
+    )
+    assert prediction.status.tolist() != [0, 0]
+    assert prediction.mean[1].isfinite().all()

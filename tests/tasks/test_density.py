@@ -55,31 +55,31 @@ def test_examples_are_the_training_points(bench):
 
 
 def test_the_true_density_has_no_divergence_and_integrates_to_one(bench):
-    found = bench.examine(Gaussian(), bell())
+    examination = bench.examine(Gaussian(), bell())
     entropy = math.log(2 * math.pi * math.e) + float(STD.log().sum())
-    assert found.metrics["nll"] == pytest.approx(entropy, abs=4 / math.sqrt(30))
-    assert abs(found.metrics["kl"]) < 1e-6
-    assert found.metrics["normalisation"] == pytest.approx(1, abs=0.02)  # the box ends about 3 deviations away
-    assert found.metrics["prediction/seconds"] > 0
-    assert found.status == {"ok": 30}
-    assert "evaluations" not in found.metrics
+    assert examination.metrics["nll"] == pytest.approx(entropy, abs=4 / math.sqrt(30))
+    assert abs(examination.metrics["kl"]) < 1e-6
+    assert examination.metrics["normalisation"] == pytest.approx(1, abs=0.02)  # the box ends about 3 deviations away
+    assert examination.metrics["prediction/seconds"] > 0
+    assert examination.status == {"ok": 30}
+    assert "evaluations" not in examination.metrics
 
 
 def test_the_jacobian_of_the_standardisation_counts(bench):
     """The same standardised density with another unit: log p differs by log 10 per dimension."""
     wrong = Described(lambda x: true(x) + 2 * math.log(10.0))
-    found = bench.examine(wrong, nn.Identity()).metrics
-    assert found["kl"] == pytest.approx(-2 * math.log(10.0), rel=1e-5)
-    assert found["normalisation"] == pytest.approx(100, rel=0.02)
+    metrics = bench.examine(wrong, nn.Identity()).metrics
+    assert metrics["kl"] == pytest.approx(-2 * math.log(10.0), rel=1e-5)
+    assert metrics["normalisation"] == pytest.approx(100, rel=0.02)
 
 
 def test_scores_are_what_their_names_say(bench):
     """A Gaussian that is shifted by half a deviation in x: KL = 1/8 in expectation."""
-    found = bench.examine(Gaussian(), bell(mean=MEAN + torch.tensor([0.25, 0.0]))).metrics
+    metrics = bench.examine(Gaussian(), bell(mean=MEAN + torch.tensor([0.25, 0.0]))).metrics
     points = bench.splits["test"].double()
     expected = (0.125 - 0.5 * (points[:, 0] - MEAN[0]) / STD[0]).mean()
-    assert found["kl"] == pytest.approx(float(expected), abs=1e-5)
-    assert found["nll"] == pytest.approx(float(expected - true(points).mean()), abs=1e-5)
+    assert metrics["kl"] == pytest.approx(float(expected), abs=1e-5)
+    assert metrics["nll"] == pytest.approx(float(expected - true(points).mean()), abs=1e-5)
     assert bench.validate(Described(lambda x: torch.full((len(x),), -3.0)), nn.Identity()) == 3.0
 
 
@@ -89,35 +89,35 @@ def test_costs_and_failures_are_counted(bench):
         values[:2] = torch.nan
         return values
 
-    found = bench.examine(Described(broken, evaluations=torch.tensor(14), calls=3), nn.Identity())
-    assert found.metrics["evaluations"] == 14
-    assert found.metrics["calls"] == 3
-    assert found.status == {"ok": 28, "diverged": 2}
-    assert math.isnan(found.metrics["nll"])
-    assert found.arrays["evaluations"].values.tolist() == [14] * 30
+    examination = bench.examine(Described(broken, evaluations=torch.tensor(14), calls=3), nn.Identity())
+    assert examination.metrics["evaluations"] == 14
+    assert examination.metrics["calls"] == 3
+    assert examination.status == {"ok": 28, "diverged": 2}
+    assert math.isnan(examination.metrics["nll"])
+    assert examination.arrays["evaluations"].values.tolist() == [14] * 30
     assert bench.validate(Described(broken), nn.Identity()) == math.inf
 
 
 def test_an_unknown_truth_leaves_the_divergence_out(problem):
     square = DENSITY.prepare(problem, "tiny", DensityConfig(shape="square"))
     inside = Described(lambda x: torch.where(((x > 0) & (x < 1)).all(1), 0.0, -100.0))
-    found = square.examine(inside, nn.Identity())
-    assert found.metrics["nll"] == 0
-    assert found.metrics["normalisation"] == pytest.approx(1, abs=0.02)
-    assert "kl" not in found.metrics
+    examination = square.examine(inside, nn.Identity())
+    assert examination.metrics["nll"] == 0
+    assert examination.metrics["normalisation"] == pytest.approx(1, abs=0.02)
+    assert "kl" not in examination.metrics
     assert "grid_log_density" not in square.truth()
     assert "log_density" not in square.truth()
 
 
 def test_the_grid_is_laid_out_as_its_coordinates_say(bench):
-    found, truth = bench.examine(Gaussian(), bell()).arrays, bench.truth()
+    arrays, truth = bench.examine(Gaussian(), bell()).arrays, bench.truth()
     grid = truth["grid_log_density"]
     assert grid.dims == ("grid_y", "grid_x")
     assert grid.shape == (150, 150)
     assert grid["grid_x"].attrs["units"] == "m"
     y, x = (float(grid[name][i]) for name, i in (("grid_y", 40), ("grid_x", 90)))
     assert float(grid[40, 90]) == pytest.approx(float(true(torch.tensor([[x, y]]).double())), abs=1e-4)
-    np.testing.assert_allclose(found["grid_log_density"], grid, atol=1e-3)
+    np.testing.assert_allclose(arrays["grid_log_density"], grid, atol=1e-3)
     points = torch.cat(list(bench.splits.values()))
     low, high = points.amin(0).tolist(), points.amax(0).tolist()
     for name, a, b in zip(("grid_x", "grid_y"), low, high, strict=True):
@@ -172,21 +172,21 @@ def read(bench, path, steps=None):
 
 
 def test_points_are_read_and_answers_described(bench, tmp_path):
-    given = read(bench, write(tmp_path / "a.nc"))
-    assert isinstance(given, Points)
-    torch.testing.assert_close(given.points, torch.tensor([[0.1, 0.0], [5.0, 1.0], [1.0, 2.0]]))
-    described = DENSITY.describe(given, Gaussian().predict(bell(), given), bench.problem, bench.context)
-    np.testing.assert_allclose(described["log_density"], true(given.points), rtol=1e-5)
+    points = read(bench, write(tmp_path / "a.nc"))
+    assert isinstance(points, Points)
+    torch.testing.assert_close(points.points, torch.tensor([[0.1, 0.0], [5.0, 1.0], [1.0, 2.0]]))
+    described = DENSITY.describe(points, Gaussian().predict(bell(), points), bench.problem, bench.context)
+    np.testing.assert_allclose(described["log_density"], true(points.points), rtol=1e-5)
     np.testing.assert_array_equal(described["y"], [0, 1, 2])
     assert described["status"].values.tolist() == [0, 0, 0]
 
 
 def test_inputs_are_written_as_they_are_read(bench, tmp_path):
     inputs = DENSITY.inputs(bench.examples.batch(torch.arange(3), rng.generator(0)))
-    for given in (inputs, bench.example):
-        file = DENSITY.write_inputs(given, bench.problem, bench.context)
+    for points in (inputs, bench.example):
+        file = DENSITY.write_inputs(points, bench.problem, bench.context)
         file.to_netcdf(tmp_path / "a.nc", engine="h5netcdf")
-        assert torch.equal(read(bench, tmp_path / "a.nc").points, given.points)
+        assert torch.equal(read(bench, tmp_path / "a.nc").points, points.points)
 
 
 def test_the_context_survives_json(bench):
@@ -207,7 +207,7 @@ def test_bad_files_are_explained(bench, tmp_path, changes, message):
     path = write(tmp_path / "a.nc", **changes)
     with pytest.raises(DataError, match=message):
         read(bench, path)
-    with pytest.raises(DataError, match="no steps in time; got 2 steps"):
+    with pytest.raises(DataError, match="without a time axis; got 2 steps"):
         read(bench, path, 2)
 
 

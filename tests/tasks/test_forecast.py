@@ -67,38 +67,40 @@ NONE = nn.Module()
 
 
 def test_a_perfect_model_has_exactly_no_error(bench):
-    found = bench.examine(Stub(Oracle(bench)), NONE)
-    errors = {name: value for name, value in found.metrics.items() if "pearson" not in name and "valid" not in name}
+    examination = bench.examine(Stub(Oracle(bench)), NONE)
+    errors = {
+        name: value for name, value in examination.metrics.items() if "pearson" not in name and "valid" not in name
+    }
     drifts = {name: errors.pop(name) for name in list(errors) if name.endswith("_drift")}
     assert errors
     assert errors == dict.fromkeys(errors, 0.0)
-    assert found.metrics["rollout/pearson"] == pytest.approx(1.0, abs=1e-6)
-    assert found.metrics["rollout/valid_steps"] == 6
+    assert examination.metrics["rollout/pearson"] == pytest.approx(1.0, abs=1e-6)
+    assert examination.metrics["rollout/valid_steps"] == 6
     assert set(drifts) == {"rollout/mass_drift", "rollout/energy_drift"}
     assert max(drifts.values()) < 1e-6  # of the stored float32 data
-    assert found.status == {"ok": 5}
+    assert examination.status == {"ok": 5}
     assert bench.validate(Stub(Oracle(bench, "valid")), NONE) == 0.0
 
 
 def test_a_persistence_stub_is_the_persistence_baseline(bench, advection, tmp_path):
     settings = ["model.levels=2", "model.waves=1", "model.width=4", "train.steps=1", 'baselines=["persistence"]']
     row = run(RunRequest(problem=advection, settings=tuple(settings), out=tmp_path)).record.baselines["persistence"]
-    found = bench.examine(Stub(persist), NONE)
-    assert found.metrics == pytest.approx(row.metrics["test"], rel=1e-5, abs=1e-7)
+    examination = bench.examine(Stub(persist), NONE)
+    assert examination.metrics == pytest.approx(row.metrics["test"], rel=1e-5, abs=1e-7)
 
 
 def test_metrics_are_the_mean_over_samples_and_steps(bench):
-    found = bench.examine(Stub(persist), NONE)
+    examination = bench.examine(Stub(persist), NONE)
     states = bench.source.split("test").states
     still = states[:, 1:2].expand_as(states[:, 2:])
-    assert found.metrics["rollout/relative_l2"] == pytest.approx(
+    assert examination.metrics["rollout/relative_l2"] == pytest.approx(
         float(metrics.relative_l2(still, states[:, 2:]).mean())
     )
-    assert found.metrics["rollout/final_relative_l2"] == pytest.approx(
+    assert examination.metrics["rollout/final_relative_l2"] == pytest.approx(
         float(metrics.relative_l2(still, states[:, 2:])[:, -1].mean())
     )
     one = metrics.relative_l2(states[:, 1:-1].flatten(0, 1)[:, None], states[:, 2:].flatten(0, 1)[:, None])
-    assert found.metrics["one_step/relative_l2"] == pytest.approx(float(one.mean()))
+    assert examination.metrics["one_step/relative_l2"] == pytest.approx(float(one.mean()))
 
 
 def test_the_validation_score_is_the_error_of_whole_rollouts(bench):
@@ -118,9 +120,9 @@ def test_samples_that_diverge_are_counted(bench):
         predicted[0, -1] = torch.inf
         return predicted
 
-    found = bench.examine(Stub(diverge), NONE)
-    assert found.status == {"ok": 4, "diverged": 1}
-    assert found.arrays["status"].values.tolist() == [Status.DIVERGED, 0, 0, 0, 0]
+    examination = bench.examine(Stub(diverge), NONE)
+    assert examination.status == {"ok": 4, "diverged": 1}
+    assert examination.arrays["status"].values.tolist() == [Status.DIVERGED, 0, 0, 0, 0]
 
 
 @pytest.mark.parametrize("key", ["sinenet", "persistence", "linear", "unet", "fno", "dilresnet"])

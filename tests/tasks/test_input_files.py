@@ -29,7 +29,9 @@ def answer(trial, source, folder):
 
 
 def test_frames_from_north_to_south_give_the_answer_of_south_to_north(forecaster, frames, tmp_path):
-    usual, turned = (answer(forecaster, part, tmp_path) for part in (frames, frames.isel(y=slice(None, None, -1))))
+    usual, turned = (
+        answer(forecaster, dataset, tmp_path) for dataset in (frames, frames.isel(y=slice(None, None, -1)))
+    )
     xarray.testing.assert_identical(usual, turned)
     assert usual["y"].attrs["units"] == "m"
     (tmp_path / "turned.nc").write_bytes(netcdf_bytes(frames.isel(y=slice(None, None, -1))))
@@ -74,7 +76,7 @@ def test_another_step_is_refused_however_small_it_is(forecaster, frames, tmp_pat
     times = factor * 1e-9 * np.arange(frames.sizes["time"])
     path = tmp_path / "frames.nc"
     path.write_bytes(netcdf_bytes(frames.assign_coords(time=("time", times))))
-    with pytest.raises(DataError, match="another distance in time"):
+    with pytest.raises(DataError, match="another time step"):
         forecaster.task.read_inputs(path, bench.problem, fast, None)
 
 
@@ -86,7 +88,7 @@ def test_other_units_are_converted_with_a_word_or_refused(forecaster, frames, tm
         converted = forecaster.task.read_inputs(path, bench.problem, bench.context, None)
     torch.testing.assert_close(converted.states, forecaster.asked.states, rtol=1e-7, atol=0)
     degrees = frames.assign(a=(frames["a"].dims, frames["a"].values, {"units": "degC"}))
-    with pytest.raises(DataError, match=r"'a' in .* has other units .* got 'degC'; expected 'kg m-3'"):
+    with pytest.raises(DataError, match=r"'a' in .* does not have the units .* got 'degC'; expected 'kg m-3'"):
         answer(forecaster, degrees, tmp_path)
     hours = frames.assign_coords(time=("time", frames["time"].values, {"units": "h"}))
     with pytest.raises(DataError, match="another distance in time"):

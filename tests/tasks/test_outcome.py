@@ -16,10 +16,10 @@ from sciml.tasks.trajectories import (
     TrajectoriesConfig,
     area_under_curve,
     constraint_scores,
+    derived_scores,
     map_inputs,
     named_parameters,
     outcome_scores,
-    summary_scores,
 )
 from sciml.testing import PROBLEMS
 
@@ -43,11 +43,11 @@ class Shifted(TrajectoryRotator):
         for name in ("test", "valid"):
             states = self.bench.source.split(name).states
             if states[:, 0].equal(inputs.state):
-                found = states + self.shift
-                found[:, 0] = inputs.state
+                predicted = states + self.shift
+                predicted[:, 0] = inputs.state
                 if self.broken:
-                    found[0, 3:] = math.nan
-                return Prediction(found)
+                    predicted[0, 3:] = math.nan
+                return Prediction(predicted)
         assert len(inputs.state) == 225, "it was asked for something else than the map of outcomes"
         return Prediction(inputs.state[:, None].expand(-1, len(inputs.times), -1))
 
@@ -62,23 +62,23 @@ def test_the_area_is_that_of_scikit_learn():
 
 
 def test_the_truth_has_every_outcome_right_and_no_violation(bench):
-    found = bench.examine(Shifted(bench, [0.0, 0.0, 0.0]), nn.Identity()).metrics
-    assert found["outcome/accuracy"] == 1.0
-    assert found["outcome/auc"] == 1.0
-    assert found["constraint/shares"] < 1e-6
-    assert found["constraint/positivity"] < 1e-6
-    assert found["mae/temperature"] == found["mae/fuel"] == 0.0
-    assert "window/relative_l2" not in found
+    metrics = bench.examine(Shifted(bench, [0.0, 0.0, 0.0]), nn.Identity()).metrics
+    assert metrics["outcome/accuracy"] == 1.0
+    assert metrics["outcome/auc"] == 1.0
+    assert metrics["constraint/shares"] < 1e-6
+    assert metrics["constraint/positivity"] < 1e-6
+    assert metrics["mae/temperature"] == metrics["mae/fuel"] == 0.0
+    assert "window/relative_l2" not in metrics
 
 
 def test_errors_per_field_are_in_its_units_and_violations_are_the_largest(bench):
-    found = bench.examine(Shifted(bench, [2.0, 0.5, -0.25]), nn.Identity()).metrics
-    assert found["mae/temperature"] == pytest.approx(2.0, rel=1e-5)
-    assert found["mae/fuel"] == pytest.approx(0.5, rel=1e-5)
-    assert found["constraint/shares"] == pytest.approx(0.25, abs=1e-5)
+    metrics = bench.examine(Shifted(bench, [2.0, 0.5, -0.25]), nn.Identity()).metrics
+    assert metrics["mae/temperature"] == pytest.approx(2.0, rel=1e-5)
+    assert metrics["mae/fuel"] == pytest.approx(0.5, rel=1e-5)
+    assert metrics["constraint/shares"] == pytest.approx(0.25, abs=1e-5)
     lowest = float(bench.source.split("test").states[:, 1:, 2].min())
-    assert found["constraint/positivity"] == pytest.approx(0.25 - lowest, abs=1e-5)
-    assert found["outcome/accuracy"] < 1.0
+    assert metrics["constraint/positivity"] == pytest.approx(0.25 - lowest, abs=1e-5)
+    assert metrics["outcome/accuracy"] < 1.0
 
 
 def test_a_prediction_that_breaks_down_is_wrong_and_undecided(bench):
@@ -96,22 +96,22 @@ def test_a_prediction_that_breaks_down_is_wrong_and_undecided(bench):
 def test_problems_without_outcome_or_constraints_have_no_such_scores(rotation):
     problem, states = registry.find_problem(rotation), torch.zeros(2, 3, 2)
     assert outcome_scores(problem, Prediction(states), states, {}) == {}
-    assert summary_scores(problem, torch.arange(3.0), Prediction(states), states, {}) == {}
+    assert derived_scores(problem, torch.arange(3.0), Prediction(states), states, {}) == {}
     assert map_inputs(problem, problem.grid(()), 3) is None
     assert constraint_scores(problem, states, {}) == {}
 
 
-def test_summaries_are_scored_where_both_have_them(bench):
+def test_derived_quantities_are_scored_where_both_have_them(bench):
     """All temperatures 2 higher: a peak 2 too high in every case, and a crossing where there was none is not scored."""
-    found = bench.examine(Shifted(bench, [2.0, 0.0, 0.0]), nn.Identity()).metrics
+    metrics = bench.examine(Shifted(bench, [2.0, 0.0, 0.0]), nn.Identity()).metrics
     split = bench.source.split("test")
-    true = bench.problem.summarise(bench.source.layout.times, split.states.double(), {})
+    true = bench.problem.derived_values(bench.source.layout.times, split.states.double(), {})
     happens = int(true["runaway_time"].isfinite().sum())
     assert 0 < happens < len(split)
-    assert found["summary/peak_temperature"] == pytest.approx(2.0, rel=1e-5)
-    assert found["compared/peak_temperature"] == len(split)
-    assert found["compared/runaway_time"] == happens
-    assert found["summary/runaway_time"] > 0.5  # all cross at the first step
+    assert metrics["summary/peak_temperature"] == pytest.approx(2.0, rel=1e-5)
+    assert metrics["compared/peak_temperature"] == len(split)
+    assert metrics["compared/runaway_time"] == happens
+    assert metrics["summary/runaway_time"] > 0.5  # all cross at the first step
     exact = bench.examine(Shifted(bench, [0.0, 0.0, 0.0]), nn.Identity())
     assert exact.metrics["summary/runaway_time"] == 0.0
     assert (
@@ -129,20 +129,20 @@ def test_summaries_are_scored_where_both_have_them(bench):
 def test_what_a_solver_states_itself_comes_before_what_its_states_say(bench):
     class Stating(Shifted):
         def predict(self, module, inputs):
-            found = super().predict(module, inputs)
-            count = len(found.mean)
+            prediction = super().predict(module, inputs)
+            count = len(prediction.mean)
             stated = {"chance": torch.zeros(count), "summary/peak_temperature": torch.full((count,), 7.0)}
-            return found._replace(stats=stated)
+            return prediction._replace(stats=stated)
 
-    found = bench.examine(Stating(bench, [0.0, 0.0, 0.0]), nn.Identity())
+    prediction = bench.examine(Stating(bench, [0.0, 0.0, 0.0]), nn.Identity())
     states = bench.source.split("test").states
     happened = bench.problem.chance(states, {}) > 0.5
-    assert found.metrics["outcome/accuracy"] == pytest.approx(float((~happened).double().mean()))
-    assert found.metrics["outcome/auc"] == 0.5
+    assert prediction.metrics["outcome/accuracy"] == pytest.approx(float((~happened).double().mean()))
+    assert prediction.metrics["outcome/auc"] == 0.5
     peaks = states[..., 0].amax(1)
-    assert found.metrics["summary/peak_temperature"] == pytest.approx(float((7 - peaks).abs().mean()), rel=1e-5)
-    assert found.metrics["mae/temperature"] == 0.0
-    assert found.arrays["chance"].values.tolist() == [0.0] * len(states)
+    assert prediction.metrics["summary/peak_temperature"] == pytest.approx(float((7 - peaks).abs().mean()), rel=1e-5)
+    assert prediction.metrics["mae/temperature"] == 0.0
+    assert prediction.arrays["chance"].values.tolist() == [0.0] * len(states)
 
 
 def test_the_map_varies_two_parameters_and_holds_the_others_mid_range(bench):
@@ -153,10 +153,10 @@ def test_the_map_varies_two_parameters_and_holds_the_others_mid_range(bench):
     torch.testing.assert_close(place[:5], torch.linspace(0, 1, 5))
     torch.testing.assert_close(energy[::5], torch.linspace(0.4, 1.2, 5))
     assert (energy[:5] == energy[0]).all()
-    found = bench.examine(Mapped(bench, [0.0, 0.0, 0.0]), nn.Identity()).arrays["chance_map"]
-    assert found.dims == ("energy", "place")
-    fuel = 0.8 - 0.6 * (found["energy"] + found["place"]) / 2.2
-    np.testing.assert_allclose(found, 1 / (1 + np.exp(-(0.4 - fuel) / 0.05)), rtol=1e-4)
+    chance = bench.examine(Mapped(bench, [0.0, 0.0, 0.0]), nn.Identity()).arrays["chance_map"]
+    assert chance.dims == ("energy", "place")
+    fuel = 0.8 - 0.6 * (chance["energy"] + chance["place"]) / 2.2
+    np.testing.assert_allclose(chance, 1 / (1 + np.exp(-(0.4 - fuel) / 0.05)), rtol=1e-4)
 
 
 class Mapped(Shifted):
@@ -165,9 +165,9 @@ class Mapped(Shifted):
     def predict(self, module, inputs):
         if len(inputs.state) == 225:
             fuel = 0.8 - 0.6 * (inputs.parameters[:, 0] + inputs.parameters[:, 1]) / 2.2
-            found = inputs.state[:, None].repeat(1, len(inputs.times), 1)
-            found[:, -1, 1] = fuel
-            return Prediction(found)
+            predicted = inputs.state[:, None].repeat(1, len(inputs.times), 1)
+            predicted[:, -1, 1] = fuel
+            return Prediction(predicted)
         return super().predict(module, inputs)
 
 

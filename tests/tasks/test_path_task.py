@@ -51,12 +51,12 @@ def spread_out(mean, variance):
 def test_the_reference_has_the_moments_of_the_equation(problem, bench):
     mean, variance = exact(problem)
     for split, count in (("train", 4000), ("test", 2000)):
-        found = bench.reference[split]
-        assert ((found.mean - mean).abs() <= 4 * (variance / count).sqrt() + 1e-12).all()
+        moments = bench.reference[split]
+        assert ((moments.mean - mean).abs() <= 4 * (variance / count).sqrt() + 1e-12).all()
         # the second component is lognormal, its kurtosis below 5
-        assert ((found.variance - variance).abs() <= 4 * variance * math.sqrt(4 / count) + 1e-12).all()
-        assert found.mean[0].tolist() == [2.0, 1.0]
-        assert found.variance[0].tolist() == [0.0, 0.0]
+        assert ((moments.variance - variance).abs() <= 4 * variance * math.sqrt(4 / count) + 1e-12).all()
+        assert moments.mean[0].tolist() == [2.0, 1.0]
+        assert moments.variance[0].tolist() == [0.0, 0.0]
 
 
 def test_splits_have_paths_of_their_own_always_the_same(problem, bench):
@@ -92,11 +92,11 @@ def test_shares_of_a_batch_have_noise_of_their_own(bench):
 
 def test_the_right_moments_have_no_error(bench):
     test = bench.reference["test"]
-    found = bench.examine(spread_out(test.mean, test.variance), nn.Identity())
+    examination = bench.examine(spread_out(test.mean, test.variance), nn.Identity())
     for key in ("moments/loss", "moments/mean_rmse", "moments/variance_rmse"):
-        assert 0 <= found.metrics[key] < 1e-5
-    assert found.status == {"ok": 400}
-    assert "evaluations" not in found.metrics
+        assert 0 <= examination.metrics[key] < 1e-5
+    assert examination.status == {"ok": 400}
+    assert "evaluations" not in examination.metrics
     valid = bench.reference["valid"]
     assert bench.validate(spread_out(valid.mean, valid.variance), nn.Identity()) < 1e-5
 
@@ -106,11 +106,11 @@ def test_errors_are_what_their_names_say(bench):
     test = bench.reference["test"]
     mean = test.mean + torch.tensor([[0.0, 0.0]] + 5 * [[0.1, 0.0]])
     variance = test.variance * torch.tensor([1.0, 2.0])
-    found = bench.examine(spread_out(mean, variance), nn.Identity()).metrics
+    metrics = bench.examine(spread_out(mean, variance), nn.Identity()).metrics
     squares = 5 * 0.01, float(test.variance[:, 1].square().sum())
-    assert found["moments/loss"] == pytest.approx(sum(squares), rel=1e-4)
-    assert found["moments/mean_rmse"] == pytest.approx(math.sqrt(squares[0] / 12), rel=1e-4)
-    assert found["moments/variance_rmse"] == pytest.approx(math.sqrt(squares[1] / 12), rel=1e-4)
+    assert metrics["moments/loss"] == pytest.approx(sum(squares), rel=1e-4)
+    assert metrics["moments/mean_rmse"] == pytest.approx(math.sqrt(squares[0] / 12), rel=1e-4)
+    assert metrics["moments/variance_rmse"] == pytest.approx(math.sqrt(squares[1] / 12), rel=1e-4)
 
 
 def as_told(paths):
@@ -132,24 +132,24 @@ def test_paths_that_fail_are_counted(bench):
         paths[0, 3:] = torch.nan
         return paths
 
-    found = bench.examine(Told(spoil), nn.Identity())
-    assert found.status == {"ok": 399, "diverged": 1}
-    assert math.isnan(found.metrics["moments/loss"])
+    examination = bench.examine(Told(spoil), nn.Identity())
+    assert examination.status == {"ok": 399, "diverged": 1}
+    assert math.isnan(examination.metrics["moments/loss"])
     assert bench.validate(Told(spoil), nn.Identity()) == math.inf
 
 
 def test_arrays_and_truth_are_labelled_alike(bench):
-    found, truth = bench.examine(EulerWalk(), Walker(2)), bench.truth()
-    assert found.metrics["evaluations"] == 25
-    assert found.metrics["calls"] == 25
+    examination, truth = bench.examine(EulerWalk(), Walker(2)), bench.truth()
+    assert examination.metrics["evaluations"] == 25
+    assert examination.metrics["calls"] == 25
     for name in ("x_mean", "x_variance", "y_mean", "y_variance"):
-        assert found.arrays[name].dims == truth[name].dims == ("time",)
+        assert examination.arrays[name].dims == truth[name].dims == ("time",)
     assert truth["x_variance"].attrs["units"] == "(m)2"
     assert truth["time"].attrs["units"] == "s"
-    assert found.arrays["x"].dims == truth["x"].dims == ("path", "time")
+    assert examination.arrays["x"].dims == truth["x"].dims == ("path", "time")
     assert truth.sizes["path"] == 20
     np.testing.assert_allclose(truth["y_mean"], bench.reference["test"].mean[:, 1])
-    assert found.arrays["evaluations"].shape == (400,)
+    assert examination.arrays["evaluations"].shape == (400,)
     assert bench.example.start.shape == (1, 2)
     assert len(bench.example.times) == 2
 
@@ -185,7 +185,7 @@ def test_what_cannot_be_prepared_is_explained(tmp_path):
     wild = variant(
         tmp_path, "wild", {"step = 0.02": "step = 0.2", '-params["decay"] * state[:, 0]': "1e3 * state[:, 0] ** 3"}
     )
-    with pytest.raises(UserError, match="reference paths of problem 'wild' leave the finite numbers"):
+    with pytest.raises(UserError, match="reference paths of problem 'wild' become non-finite"):
         PATHS.prepare(wild, "tiny", CONFIG).truth()
 
 
@@ -206,10 +206,10 @@ def read(bench, path, steps=None):
 
 
 def test_starts_are_read_and_paths_described(bench, tmp_path):
-    given = read(bench, write(tmp_path / "a.nc"))
-    assert isinstance(given, PathInputs)
-    assert given.start.tolist() == [[1.0, 0.0], [2.0, 1.0]]
-    torch.testing.assert_close(given.times, torch.linspace(0, 1, 6))
+    starts = read(bench, write(tmp_path / "a.nc"))
+    assert isinstance(starts, PathInputs)
+    assert starts.start.tolist() == [[1.0, 0.0], [2.0, 1.0]]
+    torch.testing.assert_close(starts.times, torch.linspace(0, 1, 6))
     assert len(read(bench, tmp_path / "a.nc", 2).times) == 3
     timed = read(bench, write(tmp_path / "b.nc", time=[0.0, 0.5, 2.0]))
     assert timed.times.tolist() == [0.0, 0.5, 2.0]
@@ -220,20 +220,20 @@ def test_starts_are_read_and_paths_described(bench, tmp_path):
 
 def test_inputs_are_written_as_they_are_read(bench, tmp_path):
     inputs = PATHS.inputs(bench.examples.batch(torch.arange(3), rng.generator(0)))
-    for given in (inputs, bench.example):
-        file = PATHS.write_inputs(given, bench.problem, bench.context)
+    for starts in (inputs, bench.example):
+        file = PATHS.write_inputs(starts, bench.problem, bench.context)
         file.to_netcdf(tmp_path / "a.nc", engine="h5netcdf")
         again = read(bench, tmp_path / "a.nc")
-        assert torch.equal(again.start, given.start)
-        assert torch.equal(again.times, given.times)
-        assert again.seed == given.seed
+        assert torch.equal(again.start, starts.start)
+        assert torch.equal(again.times, starts.times)
+        assert again.seed == starts.seed
 
 
 @pytest.mark.parametrize("seed", [-1, 0.5, "seven"])
 def test_what_is_no_seed_is_refused(bench, tmp_path, seed):
     file = PATHS.write_inputs(bench.example, bench.problem, bench.context).assign_attrs(seed=seed)
     file.to_netcdf(tmp_path / "a.nc", engine="h5netcdf")
-    with pytest.raises(DataError, match=r"the attribute seed of .* is no seed"):
+    with pytest.raises(DataError, match=r"the attribute seed of .* is not a seed"):
         read(bench, tmp_path / "a.nc")
 
 

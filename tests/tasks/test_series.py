@@ -51,8 +51,8 @@ class Wrong(SeriesRotator):
         self.change = change
 
     def predict(self, module, inputs):
-        found = super().predict(module, inputs)
-        return found._replace(mean=self.change(found.mean, inputs.times))
+        prediction = super().predict(module, inputs)
+        return prediction._replace(mean=self.change(prediction.mean, inputs.times))
 
 
 def test_a_share_of_the_times_before_the_horizon_is_seen(bench):
@@ -95,31 +95,31 @@ def test_noise_is_on_what_is_observed_only(prepared, bench):
 
 def test_a_batch_can_be_shared_out(bench):
     batch = draw(bench)
-    part = batch.rows(slice(2, 5)).to("cpu")
-    assert len(part) == 3
-    assert torch.equal(part.mask, batch.mask[2:5])
-    assert torch.equal(part.targets, batch.targets[2:5])
-    assert torch.equal(part.times, batch.times)
+    rows = batch.rows(slice(2, 5)).to("cpu")
+    assert len(rows) == 3
+    assert torch.equal(rows.mask, batch.mask[2:5])
+    assert torch.equal(rows.targets, batch.targets[2:5])
+    assert torch.equal(rows.times, batch.times)
 
 
 def test_the_exact_solution_has_no_error_but_rounding(bench):
-    found = bench.examine(SOLVER, Rotator(1.0))
+    examination = bench.examine(SOLVER, Rotator(1.0))
     for key in ("interpolation/rmse", "extrapolation/rmse", "all/rmse", "all/mse"):
-        assert 0 <= found.metrics[key] < 1e-5
-    assert "evaluations" not in found.metrics
-    assert found.status == {"ok": 6}
+        assert 0 <= examination.metrics[key] < 1e-5
+    assert "evaluations" not in examination.metrics
+    assert examination.status == {"ok": 6}
     assert bench.validate(SOLVER, Rotator(1.0)) < 1e-10
 
 
 def test_errors_are_in_standard_deviations_before_and_after_the_horizon(bench):
     std = bench.context.statistics.field_std
     shifted = Wrong(lambda mean, times: mean + std * torch.where(times <= 3.0, 0.1, 0.5)[:, None])
-    found = bench.examine(shifted, Rotator(1.0)).metrics
-    assert found["interpolation/rmse"] == pytest.approx(0.1, rel=1e-3)
-    assert found["extrapolation/rmse"] == pytest.approx(0.5, rel=1e-3)
-    assert found["all/mse"] == pytest.approx((13 * 0.01 + 4 * 0.25) / 17, rel=1e-3)
-    assert found["all/rmse"] == pytest.approx(found["all/mse"] ** 0.5, rel=1e-6)
-    assert bench.validate(shifted, Rotator(1.0)) == pytest.approx(found["all/mse"], rel=1e-3)
+    metrics = bench.examine(shifted, Rotator(1.0)).metrics
+    assert metrics["interpolation/rmse"] == pytest.approx(0.1, rel=1e-3)
+    assert metrics["extrapolation/rmse"] == pytest.approx(0.5, rel=1e-3)
+    assert metrics["all/mse"] == pytest.approx((13 * 0.01 + 4 * 0.25) / 17, rel=1e-3)
+    assert metrics["all/rmse"] == pytest.approx(metrics["all/mse"] ** 0.5, rel=1e-6)
+    assert bench.validate(shifted, Rotator(1.0)) == pytest.approx(metrics["all/mse"], rel=1e-3)
 
 
 def test_without_a_horizon_there_is_no_extrapolation(prepared):
@@ -141,10 +141,10 @@ def test_a_series_that_is_not_finite_makes_the_score_infinite(bench):
         return mean
 
     assert bench.validate(Wrong(spoil), Rotator(1.0)) == math.inf
-    found = bench.examine(Wrong(spoil), Rotator(1.0))
-    assert found.status == {"ok": 5, "diverged": 1}
-    assert math.isfinite(found.metrics["interpolation/rmse"])
-    assert math.isnan(found.metrics["extrapolation/rmse"])
+    examination = bench.examine(Wrong(spoil), Rotator(1.0))
+    assert examination.status == {"ok": 5, "diverged": 1}
+    assert math.isfinite(examination.metrics["interpolation/rmse"])
+    assert math.isnan(examination.metrics["extrapolation/rmse"])
 
 
 def test_truth_holds_what_was_observed(bench):
@@ -191,13 +191,13 @@ def read(bench, path, steps):
 
 
 def test_observations_are_read(bench, tmp_path):
-    found = read(bench, write(tmp_path / "a.nc"), None)
-    assert isinstance(found, Observed)
-    assert found.mask.tolist() == [[True, False, True], [False, False, True]]
-    assert found.values[:, :, 0].tolist() == [[1.0, 0.0, 3.0], [0.0, 0.0, 2.0]]
-    assert found.times.tolist() == [0.0, 0.5, 2.0]
-    assert found.parameters.tolist() == [[1.0], [1.0]]
-    described = SERIES.describe(found, SOLVER.predict(Rotator(1.0), found), bench.problem, bench.context)
+    observed = read(bench, write(tmp_path / "a.nc"), None)
+    assert isinstance(observed, Observed)
+    assert observed.mask.tolist() == [[True, False, True], [False, False, True]]
+    assert observed.values[:, :, 0].tolist() == [[1.0, 0.0, 3.0], [0.0, 0.0, 2.0]]
+    assert observed.times.tolist() == [0.0, 0.5, 2.0]
+    assert observed.parameters.tolist() == [[1.0], [1.0]]
+    described = SERIES.describe(observed, SOLVER.predict(Rotator(1.0), observed), bench.problem, bench.context)
     assert dict(described.sizes) == {"sample": 2, "time": 3}
     assert described["y"].attrs == {"units": "m", "long_name": "position along y"}
 
@@ -218,19 +218,19 @@ def test_what_networks_know_of_the_data_survives_as_json(bench):
 
 
 def test_steps_go_on_after_the_last_time(bench, tmp_path):
-    found = read(bench, write(tmp_path / "a.nc"), 2)
-    assert found.times.tolist() == [0.0, 0.5, 2.0, 2.25, 2.5]
-    assert found.values.shape == (2, 5, 2)
-    assert found.values.isfinite().all()
-    assert not found.mask[:, 3:].any()
+    observed = read(bench, write(tmp_path / "a.nc"), 2)
+    assert observed.times.tolist() == [0.0, 0.5, 2.0, 2.25, 2.5]
+    assert observed.values.shape == (2, 5, 2)
+    assert observed.values.isfinite().all()
+    assert not observed.mask[:, 3:].any()
 
 
 def test_a_file_of_the_stored_length_needs_no_times(bench, tmp_path):
     series = ("time", np.arange(17.0))
-    found = read(bench, write(tmp_path / "a.nc", x=series, y=series, time=None), None)
-    torch.testing.assert_close(found.times, 0.25 * torch.arange(17))
-    assert found.mask.all()
-    assert len(found.values) == 1
+    observed = read(bench, write(tmp_path / "a.nc", x=series, y=series, time=None), None)
+    torch.testing.assert_close(observed.times, 0.25 * torch.arange(17))
+    assert observed.mask.all()
+    assert len(observed.values) == 1
 
 
 @pytest.mark.parametrize(

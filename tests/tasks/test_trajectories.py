@@ -41,8 +41,8 @@ class Wrong(TrajectoryRotator):
         self.change = change
 
     def predict(self, module, inputs):
-        found = super().predict(module, inputs)
-        return found._replace(mean=self.change(found.mean))
+        prediction = super().predict(module, inputs)
+        return prediction._replace(mean=self.change(prediction.mean))
 
 
 def test_examples_are_all_windows_of_the_training_trajectories(bench):
@@ -55,11 +55,11 @@ def test_examples_are_all_windows_of_the_training_trajectories(bench):
     assert torch.equal(batch.states[-1], states[-1, -5:])
     torch.testing.assert_close(batch.times, 0.25 * torch.arange(5))
     assert torch.equal(batch.parameters[13], bench.source.split("train").parameters[1])
-    part = batch.rows(slice(3, 6))
-    assert len(part) == 3
-    assert torch.equal(part.states, batch.states[3:6])
-    assert torch.equal(part.times, batch.times)
-    assert part.to("cpu").parameters.shape == (3, 1)
+    rows = batch.rows(slice(3, 6))
+    assert len(rows) == 3
+    assert torch.equal(rows.states, batch.states[3:6])
+    assert torch.equal(rows.times, batch.times)
+    assert rows.to("cpu").parameters.shape == (3, 1)
 
 
 def test_measurement_noise_is_fixed_and_in_the_training_data_only(problem, bench):
@@ -81,7 +81,7 @@ def test_a_random_subset_of_the_cases_can_be_trained_on(bench):
         TrajectoriesBench(bench.problem, bench.source, TrajectoriesConfig(window=None, cases=cases, draw=draw))
         for cases, draw in ((2, 0), (4, 0), (4, 1))
     )
-    rows = [{tuple(row.flatten().tolist()) for row in part.examples.states} for part in (few, more, other)]
+    rows = [{tuple(row.flatten().tolist()) for row in subset.examples.states} for subset in (few, more, other)]
     assert [len(r) for r in rows] == [2, 4, 4]
     assert rows[0] < rows[1] < whole and rows[2] < whole and rows[1] != rows[2]
     assert len(few.examples.parameters) == 2
@@ -92,27 +92,27 @@ def test_a_random_subset_of_the_cases_can_be_trained_on(bench):
 
 
 def test_the_exact_solution_has_no_error_but_rounding(bench):
-    found = bench.examine(SOLVER, Rotator(1.0))
+    examination = bench.examine(SOLVER, Rotator(1.0))
     for key in ("rollout/relative_l2", "rollout/mae_share", "window/relative_l2"):
-        assert 0 <= found.metrics[key] < 1e-5
-    assert found.metrics["evaluations"] == 17
-    assert found.metrics["calls"] == 1
-    assert found.metrics["prediction/seconds"] > 0
-    assert found.status == {"ok": 6}
+        assert 0 <= examination.metrics[key] < 1e-5
+    assert examination.metrics["evaluations"] == 17
+    assert examination.metrics["calls"] == 1
+    assert examination.metrics["prediction/seconds"] > 0
+    assert examination.status == {"ok": 6}
     assert bench.validate(SOLVER, Rotator(1.0)) < 1e-5
 
 
 def test_errors_are_what_their_names_say(bench):
     """A prediction that is 10 % too long everywhere, its start excepted."""
     longer = Wrong(lambda mean: torch.cat([mean[:, :1], 1.1 * mean[:, 1:]], dim=1))
-    found = bench.examine(longer, Rotator(1.0))
-    assert found.metrics["rollout/relative_l2"] == pytest.approx(0.1, rel=1e-4)
-    assert found.metrics["window/relative_l2"] == pytest.approx(0.1, rel=1e-4)
+    examination = bench.examine(longer, Rotator(1.0))
+    assert examination.metrics["rollout/relative_l2"] == pytest.approx(0.1, rel=1e-4)
+    assert examination.metrics["window/relative_l2"] == pytest.approx(0.1, rel=1e-4)
     true = bench.source.split("test").states.double()
     share = (0.1 * true[:, 1:].abs()).mean((0, 1)) / true.std((0, 1), correction=0)
-    assert found.metrics["rollout/mae_share"] == pytest.approx(float(share.mean()), rel=1e-4)
+    assert examination.metrics["rollout/mae_share"] == pytest.approx(float(share.mean()), rel=1e-4)
     assert bench.validate(longer, Rotator(1.0)) == pytest.approx(0.1, rel=1e-4)
-    np.testing.assert_allclose(found.arrays["relative_l2"].values, 0.1, rtol=1e-4)  # the radius does not change
+    np.testing.assert_allclose(examination.arrays["relative_l2"].values, 0.1, rtol=1e-4)  # the radius does not change
 
 
 def test_what_lies_beyond_the_ranges_is_scored_in_the_same_units(rotation, tmp_path, monkeypatch):
@@ -122,24 +122,24 @@ def test_what_lies_beyond_the_ranges_is_scored_in_the_same_units(rotation, tmp_p
     card = folder / "dataset.toml"
     card.write_text(card.read_text().replace("test = 6 }", "test = 6, beyond = 5 }"))
     wider = TRAJECTORIES.prepare(registry.find_problem(folder), "tiny", TrajectoriesConfig(window=5))
-    found = wider.examine(SOLVER, Rotator(0.9)).metrics
+    metrics = wider.examine(SOLVER, Rotator(0.9)).metrics
     split, test = wider.source.split("beyond"), wider.source.split("test")
     start = Start(split.states[:, 0], split.parameters, wider.source.layout.times.float())
     absolute = (SOLVER.predict(Rotator(0.9), start).mean - split.states)[:, 1:].abs().double().mean((0, 1))
-    assert found["beyond/mae/x"] == pytest.approx(float(absolute[0]))
+    assert metrics["beyond/mae/x"] == pytest.approx(float(absolute[0]))
     share = absolute / test.states.double().std((0, 1), correction=0)
-    assert found["beyond/mae_share"] == pytest.approx(float(share.mean()))
+    assert metrics["beyond/mae_share"] == pytest.approx(float(share.mean()))
     assert wider.examine(SOLVER, Rotator(1.0)).metrics["beyond/mae_share"] < 1e-5
 
 
 def test_a_wrong_frequency_errs_more_over_whole_trajectories_than_over_windows(bench):
-    found = bench.examine(SOLVER, Rotator(0.9)).metrics
-    assert found["window/relative_l2"] < 0.5 * found["rollout/relative_l2"]
+    metrics = bench.examine(SOLVER, Rotator(0.9)).metrics
+    assert metrics["window/relative_l2"] < 0.5 * metrics["rollout/relative_l2"]
     # at the angle a the distance is 2 sin(a / 2) radii
     split = bench.source.split("test")
     angle = 0.1 * split.parameters.double() * bench.source.layout.times[1:]
     expected = (2 * (angle / 2).sin()).square().mean(1).sqrt().mean()
-    assert found["rollout/relative_l2"] == pytest.approx(float(expected), rel=1e-4)
+    assert metrics["rollout/relative_l2"] == pytest.approx(float(expected), rel=1e-4)
 
 
 def test_samples_that_fail_are_counted_and_make_the_score_infinite(bench):
@@ -148,9 +148,9 @@ def test_samples_that_fail_are_counted_and_make_the_score_infinite(bench):
         mean[0, 5:] = torch.nan
         return mean
 
-    found = bench.examine(Wrong(spoil), Rotator(1.0))
-    assert found.status == {"ok": 5, "diverged": 1}  # the solver itself said ok
-    assert math.isnan(found.metrics["rollout/relative_l2"])
+    examination = bench.examine(Wrong(spoil), Rotator(1.0))
+    assert examination.status == {"ok": 5, "diverged": 1}  # the solver itself said ok
+    assert math.isnan(examination.metrics["rollout/relative_l2"])
     assert bench.validate(Wrong(spoil), Rotator(1.0)) == math.inf
     assert bench.examine(SOLVER, Rotator(math.nan)).status == {"max_steps": 6}
 
@@ -205,9 +205,9 @@ def test_what_is_written_is_read(bench, tmp_path):
         again = read(bench, tmp_path / "a.nc", None)
         for before, after in zip(inputs, again, strict=True):
             assert before is after is None or torch.equal(before, after)
-    shorter, part = TRAJECTORIES.shorten(longer)
+    shorter, kept = TRAJECTORIES.shorten(longer)
     whole = SOLVER.predict(Rotator(1.0), longer).mean
-    assert torch.equal(SOLVER.predict(Rotator(1.0), shorter).mean, whole[:, part])
+    assert torch.equal(SOLVER.predict(Rotator(1.0), shorter).mean, whole[:, kept])
     assert TRAJECTORIES.shorten(bench.example) is None
 
 

@@ -145,16 +145,16 @@ def test_a_policy_takes_its_own_steps_after_a_rewrite(thinned, with_data, proble
 def test_a_search_trains_the_best_recipe(copy, thinned, with_data, problem_of, strangers):
     problem, parent = problem_of("neural_ode"), copy("neural_ode")
     child = apply_tool("two_widths", parent, problem=problem)
-    with xarray.open_dataset(child.folder / "predictions.h5", group="tools/two_widths", engine="h5netcdf") as found:
-        scores = found.score.to_series()
+    with xarray.open_dataset(child.folder / "predictions.h5", group="tools/two_widths", engine="h5netcdf") as searched:
+        scores = searched.score.to_series()
     assert list(scores.index) == [4, 6]
     assert read_config(child.folder).recipe["model"]["width"] == scores.idxmin()
     assert child.record.findings["two_widths"].metrics == {"tried": 2}
     assert not list(child.folder.rglob("trials")), "trials are gone"
     assert load_run(child.folder, problem=problem).recipe.model.width == scores.idxmin()
     probed = apply_tool("cost", child.folder, settings=("patience=0",), problem=problem)
-    with xarray.open_dataset(probed.folder / "predictions.h5", group="tools/two_widths", engine="h5netcdf") as found:
-        assert list(found.score.values) == list(scores)
+    with xarray.open_dataset(probed.folder / "predictions.h5", group="tools/two_widths", engine="h5netcdf") as searched:
+        assert list(searched.score.values) == list(scores)
     with pytest.raises(UserError, match="rewritten by low_rank"):
         apply_tool("two_widths", thinned, problem=problem)
     assert not list(thinned.parent.glob("*two_widths*"))

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 
 import sciml
 from sciml.core.errors import ConfigError
-from sciml.train._distributed import Group
+from sciml.train import Group
 
 SETTINGS = [
     "train.steps=20",

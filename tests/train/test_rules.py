@@ -11,8 +11,7 @@ from torch import nn
 
 from sciml.core import registry, rng
 from sciml.core.errors import ConfigError, Interrupted, NumericsError, UnsupportedError
-from sciml.study import RunRequest, run
-from sciml.study._ignored import check_training, read_settings, refuse_ignored
+from sciml.study import RunRequest, check_training, read_settings, refuse_ignored, run
 from sciml.tasks.collocation import COLLOCATION, CollocationConfig
 from sciml.tasks.discovery import DISCOVERY, DiscoveryConfig
 from sciml.train import (
@@ -82,7 +81,7 @@ def stopping(made, after):
 
     def step(batch, along):
         value = take(batch, along)
-        if made._step == after - 1:
+        if made.steps_taken == after - 1:
             made.stop()
         return value
 
@@ -106,7 +105,7 @@ def test_every_rule_goes_on_as_if_it_had_never_stopped(tmp_path, key, ema):
         again.fit(resume=True)
         assert same(straight.module, again.module)
         if ema:
-            assert same(straight._average, again._average)
+            assert same(straight.average, again.average)
         logs = [[json.loads(line) for line in (f / "log.jsonl").read_text().splitlines()]
                 for f in (tmp_path / "straight", folder)]  # fmt: skip
         assert [{**line, "seconds": 0} for line in logs[0]] == [{**line, "seconds": 0} for line in logs[1]]
@@ -117,9 +116,9 @@ def test_the_average_follows_whatever_takes_the_steps(tmp_path, key):
     """It is what is scored, kept and returned; untouched it would stay at the initial weights."""
     made = RULES[key](_made(tmp_path), ema=0.5)
     initial = {name: value.clone() for name, value in made.module.state_dict().items()}
-    before = made._validate(made.module)
+    before = made.validate(made.module)
     result = made.fit()
-    assert made._average.count == result.steps
+    assert made.average.count == result.steps
     assert any(not torch.equal(initial[name], value) for name, value in made.module.state_dict().items())
     assert result.best < before
 
@@ -127,9 +126,9 @@ def test_the_average_follows_whatever_takes_the_steps(tmp_path, key):
 def test_a_pinn_with_an_average_is_trained(tmp_path, monkeypatch):
     monkeypatch.setenv("SCIML_HOME", str(tmp_path))
     settings = ["train.steps=12", "model.width=6", "train.evaluate_every=12"]
-    found = {}
+    by_ema = {}
     for ema in ("train.ema=0.5", "train.steps=0"):
-        found[ema] = run(
+        by_ema[ema] = run(
             RunRequest(
                 problem=ROD,
                 solver="pinn",
@@ -140,7 +139,7 @@ def test_a_pinn_with_an_average_is_trained(tmp_path, monkeypatch):
                 out=tmp_path / ema,
             )
         ).metrics
-    errors = {key: metrics["error/relative_l2"] for key, metrics in found.items()}
+    errors = {key: metrics["error/relative_l2"] for key, metrics in by_ema.items()}
     assert errors["train.ema=0.5"] < 0.5 * errors["train.steps=0"]
 
 
@@ -172,10 +171,10 @@ def test_averages_are_those_of_the_formula_in_every_dtype(tmp_path, dtype):
     for n, value in enumerate(seen[1:], start=1):
         decay = min(0.3, (1 + n) / (10 + n))
         average = decay * average + (1 - decay) * value
-    found = made._average.values["scale"]
-    assert found.dtype is dtype
-    torch.testing.assert_close(found, average, rtol=1e-6, atol=1e-7)
-    assert torch.equal(made.module.scale.detach(), found)
+    kept = made.average.values["scale"]
+    assert kept.dtype is dtype
+    torch.testing.assert_close(kept, average, rtol=1e-6, atol=1e-7)
+    assert torch.equal(made.module.scale.detach(), kept)
 
 
 def test_shuffles_are_those_of_before():
@@ -217,7 +216,7 @@ def test_an_empty_batch_is_a_step_in_which_nothing_changes(tmp_path):
     assert [line["loss"] is None for line in lines] == [size == 0 for size in sizes]
     assert lines[-1]["learning_rate"] == pytest.approx(config.final_learning_rate)
     first = made(tmp_path / "b")
-    first._validate = lambda m: (first.stop() if first._step == sizes.index(0) + 1 else None) or score(m)
+    first.validate = lambda m: (first.stop() if first.steps_taken == sizes.index(0) + 1 else None) or score(m)
     with pytest.raises(Interrupted):
         first.fit()
     again = made(tmp_path / "b")
@@ -299,14 +298,14 @@ def test_it_is_refused_before_any_work(tmp_path):
 
 
 def test_what_splits_a_batch_needs_a_mean_over_samples():
-    pooled, mean, own = (find_solver(key) for key in ("neural_sde", "sinenet", "pinn"))
+    pooled, mean, collocation = (find_solver(key) for key in ("neural_sde", "sinenet", "pinn"))
     check_training(pooled, TrainConfig(), 1)
     check_training(mean, TrainConfig(accumulate=2, polish=1), 1)
     for config, processes in ((TrainConfig(accumulate=2), 1), (TrainConfig(polish=1), 1), (TrainConfig(), 2)):
         with pytest.raises(UnsupportedError, match="cannot be split"):
             check_training(pooled, config, processes)
     check_training(mean, TrainConfig(), 2)
-    for solver, config in ((own, TrainConfig()), (mean, TrainConfig(polish=1))):
+    for solver, config in ((collocation, TrainConfig()), (mean, TrainConfig(polish=1))):
         with pytest.raises(UnsupportedError, match="several processes cannot share"):
             check_training(solver, config, 2)
 

@@ -119,8 +119,8 @@ def test_k_steps_a_stop_and_n_more_are_k_plus_n_steps_bit_for_bit(tmp_path, ema,
 
     assert same(whole.module, second.module)
     last = [torch.load(folder / "checkpoint.pt", weights_only=True) for folder in (straight, broken)]
-    for part in ("model", "average"):
-        pairs = zip((last[0][part] or {}).values(), (last[1][part] or {}).values(), strict=True)
+    for weights in ("model", "average"):
+        pairs = zip((last[0][weights] or {}).values(), (last[1][weights] or {}).values(), strict=True)
         assert all(torch.equal(a, b) for a, b in pairs)
     logs = [(folder / "log.jsonl").read_text().splitlines() for folder in (straight, broken)]
     drop = [[{k: v for k, v in json.loads(line).items() if k != "seconds"} for line in log] for log in logs]
@@ -250,19 +250,19 @@ def test_every_optimiser_trains_and_resumes_bit_for_bit(tmp_path, optimiser):
 
 
 def test_optimisers_take_different_steps(tmp_path):
-    found = []
+    weights = []
     for optimiser in ("adamw", "adamax", "sgd"):
         folder = tmp_path / optimiser
         folder.mkdir()
         run = trainer(folder, CONFIG.model_copy(update={"optimiser": optimiser}))
         run.fit()
-        found.append(torch.cat([p.detach().flatten() for p in run.module.parameters()]))
-    assert not any(torch.equal(a, b) for a, b in itertools.combinations(found, 2))
+        weights.append(torch.cat([p.detach().flatten() for p in run.module.parameters()]))
+    assert not any(torch.equal(a, b) for a, b in itertools.combinations(weights, 2))
 
 
 def test_the_loss_is_told_how_far_the_training_is(tmp_path):
-    told = []
-    listening = lambda module, batch, along: told.append(along) or loss(module, batch)
+    progress = []
+    listening = lambda module, batch, along: progress.append(along) or loss(module, batch)
     run = trainer(
         tmp_path, CONFIG.model_copy(update={"accumulate": 2}), loss=listening, validate=lambda m: run.stop() or 0.0
     )
@@ -270,7 +270,7 @@ def test_the_loss_is_told_how_far_the_training_is(tmp_path):
         run.fit()
     again = trainer(tmp_path, CONFIG.model_copy(update={"accumulate": 2}), loss=listening)
     again.fit(resume=True)
-    assert told == [step / 30 for step in range(30) for _ in range(2)]
+    assert progress == [step / 30 for step in range(30) for _ in range(2)]
 
 
 def test_clipping_bounds_the_step(tmp_path):
@@ -303,7 +303,7 @@ def test_polishing_goes_on_where_the_steps_ended_and_resumes_bit_for_bit(tmp_pat
     assert result.best < 0.05 * stepped.best
     first = trainer(
         broken, config, module=smooth(), loss=quiet,
-        validate=lambda module: (first.stop() if first._step == 32 else None) or score(module),
+        validate=lambda module: (first.stop() if first.steps_taken == 32 else None) or score(module),
     )  # fmt: skip
     with pytest.raises(Interrupted, match="after step 32 of 34"):
         first.fit()

@@ -9,6 +9,7 @@ from sciml.core.capabilities._diffuses import Diffuses as Diffuses
 from sciml.core.capabilities._evolves import Evolves as Evolves
 from sciml.core.capabilities._has_constraints import HasConstraints as HasConstraints
 from sciml.core.capabilities._has_density import HasDensity as HasDensity
+from sciml.core.capabilities._has_derived_quantities import HasDerivedQuantities as HasDerivedQuantities
 from sciml.core.capabilities._has_dynamics import HasDynamics as HasDynamics
 from sciml.core.capabilities._has_hidden_term import HasHiddenTerm as HasHiddenTerm
 from sciml.core.capabilities._has_hidden_term import HiddenSpec as HiddenSpec
@@ -16,7 +17,6 @@ from sciml.core.capabilities._has_outcome import HasOutcome as HasOutcome
 from sciml.core.capabilities._has_reduced_model import HasReducedModel as HasReducedModel
 from sciml.core.capabilities._has_reduced_model import Uncertain as Uncertain
 from sciml.core.capabilities._has_residual import HasResidual as HasResidual
-from sciml.core.capabilities._has_summaries import HasSummaries as HasSummaries
 from sciml.core.capabilities._has_trajectories import HasTrajectories as HasTrajectories
 from sciml.core.observations import HeldOut as HeldOut
 from sciml.core.observations import ObservationPlan as ObservationPlan
@@ -29,12 +29,12 @@ __all__ = [
     "Evolves",
     "HasConstraints",
     "HasDensity",
+    "HasDerivedQuantities",
     "HasDynamics",
     "HasHiddenTerm",
     "HasOutcome",
     "HasReducedModel",
     "HasResidual",
-    "HasSummaries",
     "HasTrajectories",
     "HeldOut",
     "HiddenSpec",

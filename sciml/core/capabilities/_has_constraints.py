@@ -17,4 +17,4 @@ class HasConstraints(Problem):
     def violations(
         self, states: Float[Tensor, "batch time channel"], params: Params
     ) -> Mapping[str, Float[Tensor, "batch time"]]:
-        """By name, how far each constraint is missed, zero where it holds, in units that make one a gross fault."""
+        """By name, constraint violation, zero where it holds, in units that make one a gross error."""

@@ -74,7 +74,7 @@ class HasHiddenTerm(Problem):
         Raises: UserError for more trajectories than there are.
         """
         if not 1 <= plan.trajectories <= self.hidden.trajectories:
-            raise UserError(f"problem {self.name!r} has other trajectories", got=plan.trajectories,
+            raise UserError(f"problem {self.name!r} does not have that many trajectories", got=plan.trajectories,
                             expected=f"1 to {self.hidden.trajectories}")  # fmt: skip
         domain = self.hidden_statement().domain
         return sample(self._known_trajectory, domain, plan, generator, pace=self.hidden.pace)

@@ -125,15 +125,15 @@ class BoostedTrees(nn.Module):
             for i, depth in enumerate(c.depths):
                 stages = self._estimator(depth, c.trees).fit(x[train], y[train]).staged_predict_proba(x[held])
                 for j, chances in enumerate(stages):
-                    told = np.clip(chances[np.arange(len(held)), y[held]], 1e-12, 1.0)
-                    losses[i, j] -= np.log(told).sum()
+                    likelihoods = np.clip(chances[np.arange(len(held)), y[held]], 1e-12, 1.0)
+                    losses[i, j] -= np.log(likelihoods).sum()
         i, j = np.unravel_index(losses.argmin(), losses.shape)
-        found = self._estimator(c.depths[i], int(j) + 1).fit(x, y)
+        trees = self._estimator(c.depths[i], int(j) + 1).fit(x, y)
         share = float(y.mean())
         self.base.fill_(math.log(share / (1 - share)))
-        for m, grown in enumerate(found.estimators_[:, 0]):
+        for m, grown in enumerate(trees.estimators_[:, 0]):
             tree, count = grown.tree_, grown.tree_.node_count
-            own = np.arange(count)
+            indices = np.arange(count)
             leaf = tree.children_left < 0
             columns = {
                 "feature": np.where(leaf, 0, tree.feature),
@@ -143,7 +143,7 @@ class BoostedTrees(nn.Module):
             for name, values in columns.items():
                 getattr(self, name)[m, :count] = torch.from_numpy(values).to(self.base.device)
             for side, children in enumerate((tree.children_left, tree.children_right)):
-                self.below[side, m, :count] = torch.from_numpy(np.where(leaf, own, children)).to(self.base.device)
+                self.below[side, m, :count] = torch.from_numpy(np.where(leaf, indices, children)).to(self.base.device)
 
     def _estimator(self, depth: int, trees: int) -> Any:  # Any: scikit-learn has no types
         from sklearn.ensemble import GradientBoostingClassifier
@@ -193,8 +193,8 @@ class BoostedTreesSolver(TrajectoriesSolver[HasOutcome, BoostedTreesConfig, Boos
 
     def loss(self, module: BoostedTrees, batch: TrajectoryBatch, along: float = 1.0) -> Tensor:
         """Mean squared error of the standardised frames; nothing here has a gradient."""
-        found = module.frames.at(module.trajectories(module(batch.parameters)), batch.times)
-        return (found - module.frames.units.standardise(batch.states)).square().mean().float()
+        predicted = module.frames.at(module.trajectories(module(batch.parameters)), batch.times)
+        return (predicted - module.frames.units.standardise(batch.states)).square().mean().float()
 
     @torch.no_grad()
     def predict(self, module: BoostedTrees, inputs: Start) -> Prediction:

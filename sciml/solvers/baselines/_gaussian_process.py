@@ -1,4 +1,4 @@
-"""Gaussian processes from the parameters to trajectories in their own modes, and to the summaries of trajectories."""
+"""Gaussian processes from the parameters to trajectories in their own modes, and to their derived quantities."""
 
 from contextlib import AbstractContextManager
 from typing import Any, cast
@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from sciml.core.capabilities import HasSummaries, HasTrajectories
+from sciml.core.capabilities import HasDerivedQuantities, HasTrajectories
 from sciml.core.config import Config
 from sciml.core.problem import Problem
 from sciml.core.types import Prediction, Support
@@ -108,11 +108,11 @@ class Processes(nn.Module):
 
 
 class GaussianProcess(nn.Module):
-    """u(t; η) = ū(t) + Σ_m c_m(η) φ_m(t), c_m Gaussian processes; and one for each summary of a problem that has some.
+    """u(t; η) = ū(t) + Σ_m c_m(η) φ_m(t), c_m Gaussian processes; and one for each derived quantity of a problem.
 
-    φ_m are the leading right singular vectors of the centred training trajectories in standardised units. A summary is
-    learned from the cases that have it. Fitted by `fit`; before that it predicts zeros. `forward` also gives the
-    variance that the processes claim.
+    φ_m are the leading right singular vectors of the centred training trajectories in standardised units. A derived
+    quantity is learned from the cases that have it. Fitted by `fit`; before that it predicts zeros. `forward` also
+    gives the variance that the processes claim.
 
     Arguments:
         config: hyper-parameters.
@@ -122,18 +122,22 @@ class GaussianProcess(nn.Module):
 
     modes: Tensor
     mean: Tensor
-    summary_mean: Tensor
+    summary_mean: Tensor  # of the derived quantities; stored weights have this name
 
     def __init__(self, config: GaussianProcessConfig, units: Units, problem: Problem) -> None:
         super().__init__()
         self.config, self.frames, self.problem = config, Frames(units, config.frames), problem
         features = units.num_parameters + units.channels * config.use_start
-        self.summaries = tuple(entry.name for entry in problem.summaries) if isinstance(problem, HasSummaries) else ()
+        self.derived_names = (
+            tuple(entry.name for entry in problem.derived_quantities)
+            if isinstance(problem, HasDerivedQuantities)
+            else ()
+        )
         self.register_buffer("modes", torch.zeros(config.modes, config.frames, units.channels, dtype=torch.float64))
         self.register_buffer("mean", torch.zeros(config.frames, units.channels, dtype=torch.float64))
-        self.register_buffer("summary_mean", torch.zeros(len(self.summaries), dtype=torch.float64))
+        self.register_buffer("summary_mean", torch.zeros(len(self.derived_names), dtype=torch.float64))
         self.coefficients = Processes(config.modes, config.samples, features)
-        self.quantities = Processes(len(self.summaries), config.samples, features)
+        self.quantities = Processes(len(self.derived_names), config.samples, features)
 
     def features(
         self, state: Float[Tensor, "batch channel"], parameters: Float[Tensor, "batch parameter"]
@@ -151,16 +155,16 @@ class GaussianProcess(nn.Module):
         mean = self.mean[:count] + torch.einsum("bm,mfc->bfc", coefficients, modes)
         return mean, torch.einsum("bm,mfc->bfc", doubt, modes.square())
 
-    def summarised(self, inputs: Start, mean: Float[Tensor, "batch time channel"]) -> dict[str, Tensor]:
+    def derived_values(self, inputs: Start, mean: Float[Tensor, "batch time channel"]) -> dict[str, Tensor]:
         """``summary/<name>`` by their own processes; NaN where the predicted trajectory has no such quantity."""
-        if not isinstance(self.problem, HasSummaries):
+        if not isinstance(self.problem, HasDerivedQuantities):
             return {}
         params = named_parameters(self.problem, inputs.parameters)
-        exists = self.problem.summarise(inputs.times.double(), mean.double(), params)
-        found = self.quantities(self.features(inputs.state, inputs.parameters))[0] + self.summary_mean
+        exists = self.problem.derived_values(inputs.times.double(), mean.double(), params)
+        means = self.quantities(self.features(inputs.state, inputs.parameters))[0] + self.summary_mean
         return {
-            f"summary/{name}": torch.where(exists[name].isnan(), torch.nan, found[:, i])
-            for i, name in enumerate(self.summaries)
+            f"summary/{name}": torch.where(exists[name].isnan(), torch.nan, means[:, i])
+            for i, name in enumerate(self.derived_names)
         }
 
     @torch.no_grad()
@@ -176,13 +180,13 @@ class GaussianProcess(nn.Module):
         for i in range(kept):
             self.coefficients.learn(i, x, left[:, i] * sizes[i], self.config.restarts)
             self.modes[i, : y.shape[1]] = right[i].unflatten(0, y.shape[1:])
-        if isinstance(self.problem, HasSummaries):
+        if isinstance(self.problem, HasDerivedQuantities):
             params = named_parameters(self.problem, batch.parameters)
-            wanted = self.problem.summarise(batch.times.double(), batch.states.double(), params)
-            for i, name in enumerate(self.summaries):
-                self._learn_summary(i, x, wanted[name])
+            wanted = self.problem.derived_values(batch.times.double(), batch.states.double(), params)
+            for i, name in enumerate(self.derived_names):
+                self._learn_derived(i, x, wanted[name])
 
-    def _learn_summary(self, number: int, x: Float[Tensor, "sample feature"], wanted: Float[Tensor, " sample"]) -> None:
+    def _learn_derived(self, number: int, x: Float[Tensor, "sample feature"], wanted: Float[Tensor, " sample"]) -> None:
         known = wanted.isfinite()
         if not known.any():
             return
@@ -236,18 +240,18 @@ class GaussianProcessSolver(TrajectoriesSolver[HasTrajectories, GaussianProcessC
 
     def loss(self, module: GaussianProcess, batch: TrajectoryBatch, along: float = 1.0) -> Tensor:
         """Mean squared error of the standardised frames; nothing here has a gradient."""
-        found = module.frames.at(module(batch.states[:, 0], batch.parameters)[0], batch.times)
-        return (found - module.frames.units.standardise(batch.states)).square().mean().float()
+        predicted = module.frames.at(module(batch.states[:, 0], batch.parameters)[0], batch.times)
+        return (predicted - module.frames.units.standardise(batch.states)).square().mean().float()
 
     @torch.no_grad()
     def predict(self, module: GaussianProcess, inputs: Start) -> Prediction:
         """States at ``inputs.times``, interpolated between the training times, with the standard deviation claimed."""
         mean, variance = module(inputs.state, inputs.parameters)
-        found = finished(inputs, module.frames.units.restore(module.frames.at(mean, inputs.times)))
+        prediction = finished(inputs, module.frames.units.restore(module.frames.at(mean, inputs.times)))
         spread = module.frames.at(variance, inputs.times).sqrt() * module.frames.units.field_std
         spread[:, 0] = 0.0
-        stats = {**found.stats, **module.summarised(inputs, found.mean)}
-        return found._replace(spread=spread.to(found.mean.dtype), stats=stats)
+        stats = {**prediction.stats, **module.derived_values(inputs, prediction.mean)}
+        return prediction._replace(spread=spread.to(prediction.mean.dtype), stats=stats)
 
     def solve_closed_form(self, module: GaussianProcess, examples: Examples[TrajectoryBatch]) -> bool:
         """Closed form but for the kernels' scales; `examples` must be whole trajectories."""

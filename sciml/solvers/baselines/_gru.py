@@ -54,7 +54,7 @@ _RECIPES = {
 
 
 class GRUSolver(SeriesSolver[GRUConfig, GRUSeries]):
-    """Series by a recurrent network that is told the time since the value before."""
+    """Series by a recurrent network with the time since the previous value as an input."""
 
     key = "gru"
     title = "GRU"

@@ -63,12 +63,12 @@ class KernelDensity(nn.Module):
         constants = self.log_weights[used] - 0.5 * centres.square().sum(1)
         size = points.shape[1]
         volume = size * (0.5 * math.log(2 * math.pi) + self.bandwidth.log()) + self.units.log_volume()
-        found = []
+        blocks = []
         for block in self.units.standardise(points).split(max(1, _BLOCK // len(centres))):
             x = block.double() / self.bandwidth  # in double precision the square may be multiplied out
             exponents = torch.addmm(constants, x, centres.T)
-            found.append(torch.logsumexp(exponents, dim=1) - 0.5 * x.square().sum(1))
-        return (torch.cat(found) - volume).to(points.dtype)
+            blocks.append(torch.logsumexp(exponents, dim=1) - 0.5 * x.square().sum(1))
+        return (torch.cat(blocks) - volume).to(points.dtype)
 
     @torch.no_grad()
     def set(self, centres: Float[Tensor, "centre dim"], bandwidth: float) -> None:
@@ -120,8 +120,8 @@ class KDESolver(DensitySolver[KDEConfig, KernelDensity]):
     @torch.no_grad()
     def predict(self, module: KernelDensity, inputs: Points) -> Prediction:
         """log p per point, in physical units."""
-        found = module(inputs.points)
-        return Prediction(found, None, torch.where(found.isfinite(), int(Status.OK), int(Status.DIVERGED)))
+        log_density = module(inputs.points)
+        return Prediction(log_density, None, torch.where(log_density.isfinite(), int(Status.OK), int(Status.DIVERGED)))
 
     def sample(self, module: KernelDensity, count: int, generator: torch.Generator) -> Float[Tensor, "sample dim"]:
         """Draws in physical units."""

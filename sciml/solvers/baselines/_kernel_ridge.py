@@ -112,20 +112,20 @@ class KernelRidge(nn.Module):
         folds = KFold(min(c.folds, len(x)), shuffle=True, random_state=0)
         search = GridSearchCV(Estimator(), grid, cv=folds, scoring="neg_mean_squared_error")
         search.fit(x.cpu().numpy(), flat)
-        found = search.best_estimator_
-        weights = torch.from_numpy(np.asarray(found.dual_coef_)).to(self.weights).unflatten(1, y.shape[1:])
+        best = search.best_estimator_
+        weights = torch.from_numpy(np.asarray(best.dual_coef_)).to(self.weights).unflatten(1, y.shape[1:])
         self.weights.zero_()
         self.weights[: len(x), : y.shape[1]] = weights
         self.points[: len(x)] = x
-        self.gamma.fill_(float(found.gamma))
-        self.polynomial.fill_(found.kernel == "poly")
+        self.gamma.fill_(float(best.gamma))
+        self.polynomial.fill_(best.kernel == "poly")
 
 
 def chosen(batch: TrajectoryBatch, samples: int, frames: int) -> TrajectoryBatch:
     """At most `samples` trajectories, spread evenly. Raises ConfigError if they have more than `frames` frames."""
     if len(batch.times) > frames:
         raise ConfigError(
-            "the trajectories have more frames than the regression has room for",
+            "the trajectories have more frames than the regression can store",
             got=len(batch.times),
             expected=f"at most model.frames={frames}",
         )
@@ -168,8 +168,8 @@ class KernelRidgeSolver(TrajectoriesSolver[HasTrajectories, KernelRidgeConfig, K
 
     def loss(self, module: KernelRidge, batch: TrajectoryBatch, along: float = 1.0) -> Tensor:
         """Mean squared error of the standardised frames; nothing here has a gradient."""
-        found = module.frames.at(module(batch.states[:, 0], batch.parameters), batch.times)
-        return (found - module.frames.units.standardise(batch.states)).square().mean().float()
+        predicted = module.frames.at(module(batch.states[:, 0], batch.parameters), batch.times)
+        return (predicted - module.frames.units.standardise(batch.states)).square().mean().float()
 
     @torch.no_grad()
     def predict(self, module: KernelRidge, inputs: Start) -> Prediction:

@@ -121,9 +121,9 @@ def _real_logarithm(matrix: Float[Tensor, "n n"]) -> Float[Tensor, "n n"] | None
     size = eigenvalues.abs().max()
     if bool(((eigenvalues.imag.abs() <= 1e-12 * size) & (eigenvalues.real <= 1e-12 * size)).any()):
         return None
-    found = torch.from_numpy(np.real(np.asarray(logm(matrix.numpy()))).copy())
-    exact = bool(((torch.linalg.matrix_exp(found) - matrix).abs() <= 1e-8 * size).all())
-    return found if exact else None
+    logarithm = torch.from_numpy(np.real(np.asarray(logm(matrix.numpy()))).copy())
+    exact = bool(((torch.linalg.matrix_exp(logarithm) - matrix).abs() <= 1e-8 * size).all())
+    return logarithm if exact else None
 
 
 _RECIPES = {
@@ -153,8 +153,8 @@ class LinearODESolver(TrajectoriesSolver[HasTrajectories, LinearODEConfig, Linea
 
     def loss(self, module: LinearODE, batch: TrajectoryBatch, along: float = 1.0) -> Tensor:
         """Mean squared error of the standardised states after the first."""
-        found = module(batch.states[:, 0], batch.parameters, batch.times)[:, 1:]
-        return (found - module.units.standardise(batch.states[:, 1:])).square().mean().float()
+        predicted = module(batch.states[:, 0], batch.parameters, batch.times)[:, 1:]
+        return (predicted - module.units.standardise(batch.states[:, 1:])).square().mean().float()
 
     @torch.no_grad()
     def predict(self, module: LinearODE, inputs: Start) -> Prediction:

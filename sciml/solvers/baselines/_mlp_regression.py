@@ -109,8 +109,8 @@ class MLPRegressionSolver(TrajectoriesSolver[HasTrajectories, MLPRegressionConfi
 
     def loss(self, module: MLPRegression, batch: TrajectoryBatch, along: float = 1.0) -> Tensor:
         """Mean squared error of the standardised states."""
-        found = module(batch.states[:, 0], batch.parameters, batch.times)
-        return (found - module.units.standardise(batch.states)).square().mean()
+        predicted = module(batch.states[:, 0], batch.parameters, batch.times)
+        return (predicted - module.units.standardise(batch.states)).square().mean()
 
     @torch.no_grad()
     def predict(self, module: MLPRegression, inputs: Start) -> Prediction:

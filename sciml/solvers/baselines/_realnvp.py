@@ -80,8 +80,8 @@ class RealNVPSolver(DensitySolver[RealNVPConfig, RealNVP]):
     def predict(self, module: RealNVP, inputs: Points) -> Prediction:
         """log p per point, in physical units."""
         module.eval()
-        found = module(inputs.points)
-        return Prediction(found, None, torch.where(found.isfinite(), int(Status.OK), int(Status.DIVERGED)))
+        log_density = module(inputs.points)
+        return Prediction(log_density, None, torch.where(log_density.isfinite(), int(Status.OK), int(Status.DIVERGED)))
 
     @torch.no_grad()
     def sample(self, module: RealNVP, count: int, generator: torch.Generator) -> Float[Tensor, "sample dim"]:

@@ -87,7 +87,7 @@ class Places(nn.Module):
         self.register_buffer("scaled", scaled, persistent=False)
         self.register_buffer("speed", 2 * scales.clock.speed(coordinates[..., 0])[..., None], persistent=False)
         for name, index in (("offset", 0), ("factor", 1)):
-            self.register_buffer(name, torch.stack([torch.stack(part[index]) for part in parts], 1), persistent=False)
+            self.register_buffer(name, torch.stack([torch.stack(group[index]) for group in parts], 1), persistent=False)
 
     def state(self, free: Jet, members: int, field: Tensor) -> Jet:
         """The constrained state with its derivatives in physical units, from a network's jet; ``member`` is last."""

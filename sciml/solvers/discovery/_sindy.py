@@ -61,8 +61,8 @@ class SINDy(HiddenTermModule):
         norms = np.where(norms > 0, norms, 1.0)
         for c, target in enumerate(hidden.numpy().T):
             largest = np.abs(np.linalg.lstsq(theta / norms, target, rcond=None)[0]).max()
-            found = stlsq(theta / norms, target, self.config.threshold * float(largest))
-            self.coefficients[:, c] = torch.from_numpy(found / norms)
+            sparse = stlsq(theta / norms, target, self.config.threshold * float(largest))
+            self.coefficients[:, c] = torch.from_numpy(sparse / norms)
 
     def _rows(self) -> int:
         """As many places in a plane of space and time as on a few curves."""

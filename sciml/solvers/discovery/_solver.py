@@ -86,5 +86,5 @@ class DirectSolver(DiscoverySolver[M, N], Generic[M, N]):
         """Fit to all observations. Raises NumericsError if that ends in NaN."""
         self.adjust(module)
         if not all(value.isfinite().all() for value in module.state_dict().values()):
-            raise NumericsError(f"fitting {self.title} ended in numbers that are not finite")
+            raise NumericsError(f"fitting {self.title} gave values that are not finite")
         return True

@@ -47,12 +47,12 @@ class Surfaces(HiddenTermModule):
         """Fit lengths and weights of every surface."""
         for k, entry in enumerate(self.seen):
             places = self._places(k, entry.coordinates)
-            where, offset, factor = places.scaled[0], places.offset[0, 0], places.factor[0, 0]
+            points, offset, factor = places.scaled[0], places.offset[0, 0], places.factor[0, 0]
             for c in range(entry.values.shape[1]):
                 unit = float(self.scales.field[c])
                 target, slope = (entry.values[:, c].double() - offset[:, c]) / unit, factor[:, c]
                 sigma = None if entry.sigma is None else float(entry.sigma[c]) / unit
-                length, weight = _fitted(where, target, slope, sigma)
+                length, weight = _fitted(points, target, slope, sigma)
                 self.length[k, c], self.weight[k, : len(weight), c] = length, weight
 
     def at(self, places: Visited) -> tuple[Tensor, Tensor]:
@@ -61,8 +61,8 @@ class Surfaces(HiddenTermModule):
         rate = torch.zeros(len(places.trajectory), len(self.problem.fields), dtype=torch.float64)
         for k in places.trajectory.unique().tolist():
             rows = places.trajectory == k
-            where = self._places(k, places.coordinates[rows].double())
-            jet = where.state(self._free(k, where.scaled[0]), 1, self.scales.field)
+            local = self._places(k, places.coordinates[rows].double())
+            jet = local.state(self._free(k, local.scaled[0]), 1, self.scales.field)
             inputs[rows], rate[rows] = inputs_from(jet, self.columns)[0, 0], jet.first[0][0, 0]
         return inputs, rate
 
@@ -93,26 +93,26 @@ class Surfaces(HiddenTermModule):
         return Places(self.problem, coordinates[None].double(), self.scales, bends=self.bends,
                       trajectories=[trajectory])  # fmt: skip
 
-    def _free(self, trajectory: int, where: Tensor) -> Jet:
+    def _free(self, trajectory: int, points: Tensor) -> Jet:
         """N with its derivatives by the scaled coordinates."""
         seen = self._places(trajectory, self.seen[trajectory].coordinates).scaled[0]
-        found: list[list[Tensor]] = []
+        channels: list[list[Tensor]] = []
         for length, weight in zip(self.length[trajectory], self.weight[trajectory, : len(seen)].unbind(1), strict=True):
-            apart = (where[:, None] - seen) / length
+            apart = (points[:, None] - seen) / length
             near = (-0.5 * apart.square().sum(-1)).exp() * weight
             parts = [near.sum(1)]
             parts += [-(near * apart[..., i]).sum(1) / length[i] for i in range(len(length))]
             parts += [(near * (apart[..., i].square() - 1)).sum(1) / length[i] ** 2 for i in self.bends]
-            found.append(parts)
-        value, *rest = (torch.stack(part, dim=1)[None] for part in zip(*found, strict=True))
-        dims = where.shape[1]
+            channels.append(parts)
+        value, *rest = (torch.stack(part, dim=1)[None] for part in zip(*channels, strict=True))
+        dims = points.shape[1]
         second = dict(zip(self.bends, rest[dims:], strict=True))
         return Jet(value, tuple(rest[:dims]), tuple(second.get(i) for i in range(dims)))
 
 
-def _fitted(where: Tensor, target: Tensor, factor: Tensor, sigma: float | None) -> tuple[Tensor, Tensor]:
+def _fitted(points: Tensor, target: Tensor, factor: Tensor, sigma: float | None) -> tuple[Tensor, Tensor]:
     """Lengths of the largest marginal likelihood, and the weights of the kernel at the points that go with them."""
-    dims = where.shape[1]
+    dims = points.shape[1]
     noise = 0.05 * float(target.std()) if sigma is None else max(sigma, 1e-6)
     size = float((target / factor.abs().clamp(min=0.2)).std()) or 1.0
     start = torch.tensor([math.log(0.7)] * dims + [math.log(size), math.log(noise)], dtype=torch.float64)
@@ -120,11 +120,11 @@ def _fitted(where: Tensor, target: Tensor, factor: Tensor, sigma: float | None) 
     optimiser = torch.optim.LBFGS([logs], max_iter=ITERATIONS, history_size=10, line_search_fn="strong_wolfe")
 
     def root_of_covariance() -> Tensor:
-        told = logs[-1] if sigma is None else start[-1]
-        apart = (where[:, None] - where) / logs[:dims].exp()
+        log_sigma = logs[-1] if sigma is None else start[-1]
+        apart = (points[:, None] - points) / logs[:dims].exp()
         kernel = (2 * logs[dims] - 0.5 * apart.square().sum(-1)).exp()
-        noisy = factor[:, None] * kernel * factor + (2 * told).exp() * torch.eye(len(where)).double()
-        return torch.linalg.cholesky(noisy + 1e-10 * torch.eye(len(where)).double())
+        noisy = factor[:, None] * kernel * factor + (2 * log_sigma).exp() * torch.eye(len(points)).double()
+        return torch.linalg.cholesky(noisy + 1e-10 * torch.eye(len(points)).double())
 
     def loss() -> Tensor:
         optimiser.zero_grad()

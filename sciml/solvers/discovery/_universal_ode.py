@@ -84,7 +84,7 @@ class UniversalODE(HiddenTermModule):
         guesses = torch.tensor(list(problem.rate_equation.unknowns.values()), dtype=torch.float64)
         self.scalars = nn.Parameter(guesses) if len(guesses) else None
         first = [entry.coordinates[:1] for entry in seen]
-        parts = [start_of(problem, k, where) for k, where in enumerate(first)]
+        parts = [start_of(problem, k, point) for k, point in enumerate(first)]
         exact = all(bool((factor == 0).all()) for _, factor in parts)
         start = torch.cat([a if exact else entry.values[:1] for (a, _), entry in zip(parts, seen, strict=True)])
         self.start = nn.Parameter(start, requires_grad=not exact)
@@ -108,10 +108,10 @@ class UniversalODE(HiddenTermModule):
 
     def at(self, places: Visited) -> Tensor:
         """States at the places, ``point channel``; NaN where time is not a number."""
-        given = places.coordinates[:, 0].double()
-        times, back = torch.unique(given.nan_to_num(float(self.scales.lower[0])), return_inverse=True)
-        found = self.states(times)[places.trajectory, back]
-        return torch.where(given.isnan()[:, None], torch.nan, found)
+        asked = places.coordinates[:, 0].double()
+        times, back = torch.unique(asked.nan_to_num(float(self.scales.lower[0])), return_inverse=True)
+        states = self.states(times)[places.trajectory, back]
+        return torch.where(asked.isnan()[:, None], torch.nan, states)
 
     @torch.no_grad()
     def measure(self, places: Visited) -> Measured:
@@ -145,8 +145,8 @@ class UniversalODE(HiddenTermModule):
 
     def misfit(self, batch: ObservationBatch) -> Tensor:
         """Mean squared scaled misfit."""
-        found = self.at(Visited(batch.trajectory, batch.coordinates))
-        return ((found - batch.values) / self.scales.field).square().mean()
+        states = self.at(Visited(batch.trajectory, batch.coordinates))
+        return ((states - batch.values) / self.scales.field).square().mean()
 
 
 _RECIPES = {

@@ -101,8 +101,8 @@ class UPINN(HiddenTermModule):
     def term(self, inputs: Float[Tensor, "member *point input"]) -> Float[Tensor, "member *point channel"]:
         """The hidden term of every member at its own inputs, in physical units."""
         scaled = inputs[..., self.chosen] / self.scales.input[self.chosen]
-        found = self.hidden(scaled.flatten(1, -2))
-        return found.view(*inputs.shape[:-1], -1) * self.scales.rate
+        terms = self.hidden(scaled.flatten(1, -2))
+        return terms.view(*inputs.shape[:-1], -1) * self.scales.rate
 
     def known(self, times: Tensor, inputs: Float[Tensor, "member trajectory point input"]) -> Tensor:
         """The known part at the inputs, with every member's own scalars."""
@@ -112,8 +112,8 @@ class UPINN(HiddenTermModule):
         scalars = {} if self.scalars is None else {
             name: self.scalars[:, i, None, None].expand_as(rows).flatten() for i, name in enumerate(names)
         }  # fmt: skip
-        found = self.problem.rate_equation.known(times.expand_as(rows).flatten(), flat, scalars)
-        return found.view(*inputs.shape[:-1], -1)
+        rates = self.problem.rate_equation.known(times.expand_as(rows).flatten(), flat, scalars)
+        return rates.view(*inputs.shape[:-1], -1)
 
     def residual(self) -> Float[Tensor, "member trajectory point channel"]:
         """(∂_t U − K − F) / r at the collocation points."""
@@ -127,21 +127,21 @@ class UPINN(HiddenTermModule):
         data = misfit.sum((1, 2, 3)) / (self.weights.sum() * misfit.shape[-1])
         return data, self.residual().square().mean((1, 2, 3))
 
-    def anywhere(self, where: Visited) -> tuple[Tensor, Tensor]:
+    def anywhere(self, visited: Visited) -> tuple[Tensor, Tensor]:
         """State and inputs of every member at any places, ``member point …``."""
-        every = where.coordinates.double().expand(self.count, -1, -1)
-        places = Places(self.problem, every, self.scales, bends=self.bends).to(where.coordinates.device)
+        every = visited.coordinates.double().expand(self.count, -1, -1)
+        places = Places(self.problem, every, self.scales, bends=self.bends).to(visited.coordinates.device)
         state, _, inputs = self.at(places)
         rows = torch.arange(every.shape[1], device=every.device)
-        return state[:, where.trajectory, rows], inputs[:, where.trajectory, rows]
+        return state[:, visited.trajectory, rows], inputs[:, visited.trajectory, rows]
 
     @torch.no_grad()
     def measure(self, places: Visited) -> Measured:
         """Mean over members of inputs and hidden term, and the standard deviation between members."""
         _, inputs = self.anywhere(places)
-        found = self.term(inputs)
-        spread = found.std(0) if len(found) > 1 else None
-        return Measured(inputs.mean(0), found.mean(0), spread)
+        terms = self.term(inputs)
+        spread = terms.std(0) if len(terms) > 1 else None
+        return Measured(inputs.mean(0), terms.mean(0), spread)
 
     def term_of(self, inputs: Tensor) -> Tensor:
         """Mean of the members' hidden terms at given inputs."""
@@ -203,7 +203,7 @@ def _padded(seen: tuple[Observations, ...]) -> tuple[Tensor, Tensor, Tensor]:
 
 def _collocation(seen: tuple[Observations, ...], count: int, generator: torch.Generator) -> Tensor:
     """Equidistant by the clock without space; else a Latin hypercube over the range of the observations."""
-    found = []
+    blocks = []
     for entry in seen:
         lower, upper = entry.coordinates.amin(0).double(), entry.coordinates.amax(0).double()
         if len(lower) == 1:
@@ -215,5 +215,5 @@ def _collocation(seen: tuple[Observations, ...], count: int, generator: torch.Ge
         points, clock = lower + (upper - lower) * unit, Clock.of(entry.coordinates[:, 0])
         if not clock.even:
             points[:, 0] = clock.time(unit[:, 0])
-        found.append(points)
-    return torch.stack(found)
+        blocks.append(points)
+    return torch.stack(blocks)

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from sciml.solvers.pinn._config import AdaptConfig
 from sciml.solvers.pinn._module import PINN
-from sciml.solvers.pinn._objective import Term, evaluate
+from sciml.solvers.pinn._objective import equation_term, evaluate
 
 
 def adapted(
@@ -29,7 +29,7 @@ def adapted(
     unit = torch.rand(config.pool, len(statement.names), generator=generator, dtype=torch.float64)
     candidates = statement.domain.place(unit).to(points)
     with torch.no_grad():
-        residual = evaluate(module, Term("equation", candidates, statement.orders, statement.residual))
+        residual = evaluate(module, equation_term(module, candidates))
     if config.kind == "rar_g":
         chosen = size_of(residual).topk(min(config.add, len(candidates))).indices
         return torch.cat([points, candidates[chosen]])

@@ -109,12 +109,14 @@ def residual_by(engine: str, module: PINN, term: Term) -> Float[Tensor, "point r
     statement = module.statement
     if engine == "autograd":
         derivatives = autograd_derivatives(module, term.points, statement.fields, statement.names)
-        return term.residual(term.points, derivatives, dict(module.unknown))
+        return term.rows(derivatives, module.numbers())
     if engine == "laplacian" and term.name == "equation":
         jet = module.jet(term.points, statement.collapsed_orders)
         fields = statement.fields
-        return statement.collapsed_residual(
-            term.points, lambda name, order: jet[order][:, fields.index(name)], dict(module.unknown)
+        return term.scaled(
+            statement.collapsed_residual(
+                term.points, lambda name, order: jet[order][:, fields.index(name)], module.numbers()
+            )
         )
     return evaluate(module, term)
 

@@ -40,9 +40,9 @@ def jacobian(module: PINN, terms: Sequence[Term]) -> tuple[list[Tensor], list[Te
     fields = module.statement.fields
     for term in terms:
         tape: list[Record] = []
-        numbers = {name: value.expand(len(term.points)).clone() for name, value in module.unknown.items()}
+        numbers = {name: value.expand(len(term.points)).clone() for name, value in module.numbers().items()}
         jet = module.jet(term.points, term.wanted, tape=tape)
-        found = term.residual(term.points, lambda field, name, jet=jet: jet[name][:, fields.index(field)], numbers)
+        found = term.rows(lambda field, name, jet=jet: jet[name][:, fields.index(field)], numbers)
         matrix = found.new_zeros(found.shape[1], len(term.points), size)
         sources = [z for record in tape for z in record.outputs.values()] + list(numbers.values())
         for row in range(found.shape[1]):
@@ -81,7 +81,7 @@ def _fill(
             matrix[:, offsets[id(record.layer.bias)]] += shift
     for name, slope in zip(numbers, slopes[place:], strict=True):
         if slope is not None:
-            matrix[:, offsets[id(module.unknown[name])]] += slope[:, None]
+            matrix[:, offsets[id(module.unknown[name])]] += module.step_of(name) * slope[:, None]
 
 
 def _add(matrix: Tensor, offsets: dict[int, slice], layer: nn.Module, slope: Float[Tensor, "point out in"]) -> None:

@@ -7,7 +7,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from sciml.core.ansatz import Ansatz, constant_parts
+from sciml.core.scales import Scales
 from sciml.core.statement import Statement
+from sciml.core.types import Params
 from sciml.models import ARCHITECTURES
 from sciml.nn import CoordinateEmbedding, Jet, Record, Sine, coordinates
 from sciml.solvers.pinn._config import PINNConfig
@@ -16,16 +18,22 @@ _KEPT = 64  # sets of points whose ansatz is remembered
 
 
 class PINN(nn.Module):
-    """u(x) = g(x) + φ(x) N(x), float64, one column per field of the statement.
+    """u(x) = g(x) + U φ(x) N(x), float64, one column per field of the statement.
 
     Arguments:
         config: hyper-parameters.
         statement: the equation.
+        scales: the magnitudes U of the fields, and those of equations and unknown numbers; 1 for what is not named.
+
+    Attributes:
+        unknown: the unknown numbers, each divided by its scale.
     """
 
-    def __init__(self, config: PINNConfig, statement: Statement) -> None:
+    unit: Tensor
+
+    def __init__(self, config: PINNConfig, statement: Statement, scales: Scales | None = None) -> None:
         super().__init__()
-        self.config, self.statement = config, statement
+        self.config, self.statement, self.scales = config, statement, scales or Scales()
         self.ansatz = Ansatz(statement, hard=config.hard)
         e = config.embedding
         self.embedding = CoordinateEmbedding(statement.domain, harmonics=e.harmonics, fourier=e.fourier, sigma=e.sigma)
@@ -38,14 +46,31 @@ class PINN(nn.Module):
             factorised=config.factorised,
         )
         self.unknown = nn.ParameterDict(
-            {u.name: nn.Parameter(torch.tensor(u.start, dtype=torch.float64)) for u in statement.unknowns}
+            {
+                u.name: nn.Parameter(torch.tensor(u.start / self.step_of(u.name), dtype=torch.float64))
+                for u in statement.unknowns
+            }
         )
+        sizes = self.scales.of_fields(statement.fields)
+        self._scaled = any(size != 1 for size in sizes)
+        unit = torch.tensor(sizes, dtype=torch.float64)  # not of the weights: it comes with the context
+        self.register_buffer("unit", unit, persistent=False)
         self.double()
         self._remembered: dict[tuple[int, tuple[str, ...]], tuple[Tensor, Jet, Jet]] = {}
+
+    def step_of(self, name: str) -> float:
+        """The scale of an unknown number."""
+        return self.scales.unknowns.get(name, 1.0)
+
+    def numbers(self) -> Params:
+        """The unknown numbers."""
+        steps = {name: self.step_of(name) for name in self.unknown}
+        return {name: value if steps[name] == 1 else value * steps[name] for name, value in self.unknown.items()}
 
     def forward(self, points: Float[Tensor, "point dim"]) -> Float[Tensor, "point field"]:
         """The fields."""
         found = self.network(self.embedding(points))
+        found = found * self.unit if self._scaled else found
         if self.ansatz.free:
             return found
         lift, cut = self.ansatz.parts(points, ("",))
@@ -57,6 +82,7 @@ class PINN(nn.Module):
         """The fields with the wanted derivatives, in Taylor mode. UnsupportedError if a layer has no rule for it."""
         start = coordinates(points, self.statement.names, wanted, tape=tape)
         found = self.network(self.embedding(start))
+        found = found * self.unit if self._scaled else found
         if self.ansatz.free:
             return found
         lift, cut = self._ansatz_jets(points, start)

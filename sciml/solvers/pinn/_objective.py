@@ -8,10 +8,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sciml.core.derivatives import Derivatives
-from sciml.core.statement import Statement
 from sciml.core.types import Params
 from sciml.solvers.pinn._module import PINN
 from sciml.tasks.collocation import CollocationBatch
+
+_BENT = 0.01
+"""How far an equation is violated, relative to its scale, to follow errors of the data of one standard deviation."""
 
 Residual = Callable[[Tensor, Derivatives, Params], Tensor]
 """``(points, derivatives, unknown numbers) -> point row``."""
@@ -26,12 +28,22 @@ class Term:
         points: where.
         wanted: the derivatives it needs of any field.
         residual: what is to vanish there.
+        scale: by which its rows are divided; None for 1.
     """
 
     name: str
     points: Float[Tensor, "point dim"]
     wanted: tuple[str, ...]
     residual: Residual
+    scale: Tensor | None = None
+
+    def rows(self, derivatives: Derivatives, numbers: Params) -> Float[Tensor, "point row"]:
+        """The residual in its scale."""
+        return self.scaled(self.residual(self.points, derivatives, numbers))
+
+    def scaled(self, rows: Float[Tensor, "point row"]) -> Float[Tensor, "point row"]:
+        """Rows of the residual in its scale."""
+        return rows if self.scale is None else rows / self.scale.to(rows)
 
 
 @dataclass(frozen=True)
@@ -49,19 +61,25 @@ class Weights:
 
 def terms_of(module: PINN, batch: CollocationBatch) -> list[Term]:
     """The terms of one batch: the equations together, each soft condition, the observations."""
-    statement = module.statement
-    found = [Term("equation", batch.points, statement.orders, statement.residual)]
-    found += [_condition(statement, i, batch.faces[i]) for i in module.ansatz.soft]
+    found = [equation_term(module, batch.points)]
+    found += [_condition(module, i, batch.faces[i]) for i in module.ansatz.soft]
     if batch.observed is not None and batch.values is not None:
-        found.append(_observations(statement, batch.observed, batch.values))
+        found.append(_observations(module, batch))
     return found
+
+
+def equation_term(module: PINN, points: Float[Tensor, "point dim"]) -> Term:
+    """The equations at points."""
+    statement = module.statement
+    scale = _scale(module.scales.of_equations(len(statement.equations)))
+    return Term("equation", points, statement.orders, statement.residual, scale)
 
 
 def evaluate(module: PINN, term: Term) -> Float[Tensor, "point row"]:
     """The residual of a term in Taylor mode."""
     jet = module.jet(term.points, term.wanted)
     fields = module.statement.fields
-    return term.residual(term.points, lambda name, order: jet[order][:, fields.index(name)], dict(module.unknown))
+    return term.rows(lambda name, order: jet[order][:, fields.index(name)], module.numbers())
 
 
 def scaled(residuals: Sequence[Tensor], weights: Weights) -> list[Tensor]:
@@ -81,17 +99,38 @@ def losses(residuals: Sequence[Tensor], weights: Weights) -> list[Tensor]:
     return [rows.square().sum() for rows in scaled(residuals, plain)]
 
 
-def _condition(statement: Statement, index: int, points: Tensor) -> Term:
-    condition = statement.conditions[index]
+def _condition(module: PINN, index: int, points: Tensor) -> Term:
+    statement = module.statement
 
     def residual(points: Tensor, derivatives: Derivatives, params: Params) -> Tensor:
         return statement.fault(index, points, derivatives, params)[:, None]
 
-    return Term(str(condition), points, (condition.derivative,), residual)
+    scale = _scale([module.scales.of_condition(statement, index)])
+    return Term(str(statement.conditions[index]), points, statement.condition_orders(index), residual, scale)
 
 
-def _observations(statement: Statement, points: Tensor, values: Tensor) -> Term:
+def _observations(module: PINN, batch: CollocationBatch) -> Term:
+    """Misfits in the scale of their field; in one so large that equations are not bent to follow errors of the data.
+
+    Values of larger standard deviation count less.
+    """
+    assert batch.observed is not None and batch.values is not None
+    names, values = batch.seen or module.statement.observed, batch.values
+    missing = values.isnan() if values.isnan().any() else None
+    scale = _scale(module.scales.of_fields(names))
+    if batch.sigma is not None:
+        usual = (batch.sigma**-2).mean(0).rsqrt()
+        loose = usual * module.config.weigh.soft**0.5 / _BENT
+        size = usual.new_tensor(module.scales.of_fields(names))
+        scale = torch.maximum(size, loose) * batch.sigma / usual
+
     def residual(points: Tensor, derivatives: Derivatives, params: Params) -> Tensor:
-        return torch.stack([derivatives(name, "") for name in statement.observed], dim=1) - values
+        misfit = torch.stack([derivatives(name, "") for name in names], dim=1) - values
+        return misfit if missing is None else misfit.masked_fill(missing, 0.0)
 
-    return Term("observations", points, ("",), residual)
+    return Term("observations", batch.observed, ("",), residual, scale)
+
+
+def _scale(values: Sequence[float]) -> Tensor | None:
+    """A divisor per column; None for 1."""
+    return None if all(value == 1 for value in values) else torch.tensor(values, dtype=torch.float64)

@@ -6,9 +6,11 @@ from torch import Tensor
 
 from sciml.core.capabilities import HasResidual
 from sciml.core.problem import Problem
+from sciml.core.scales import Scales
 from sciml.core.status import Status
 from sciml.core.types import Params, Prediction, Support
 from sciml.solvers.pinn._config import AdaptConfig, EmbedConfig, OptimiseConfig, PINNConfig, WeighConfig
+from sciml.solvers.pinn._covariance import covariance
 from sciml.solvers.pinn._module import PINN
 from sciml.solvers.pinn._objective import evaluate, scaled, terms_of
 from sciml.solvers.pinn._rule import PINNRule, initial_weights
@@ -78,7 +80,7 @@ class PINNSolver(CollocationSolver[PINNConfig, PINN]):
 
     def build(self, problem: HasResidual, model: PINNConfig, context: CollocationContext) -> PINN:
         """A network of the problem's coordinates in float64."""
-        return PINN(model, problem.statement(context.case))
+        return PINN(model, problem.statement(context.case), context.scales)
 
     def loss(self, module: PINN, batch: CollocationBatch, along: float = 1.0) -> Tensor:
         """Weighted mean squares of all terms."""
@@ -103,4 +105,10 @@ class PINNSolver(CollocationSolver[PINNConfig, PINN]):
 
     def numbers(self, module: PINN) -> Params:
         """The unknown numbers."""
-        return dict(module.unknown)
+        return module.numbers()
+
+    def covariance(
+        self, module: PINN, evidence: CollocationBatch, typical: Scales
+    ) -> Float[Tensor, "unknown unknown"] | None:
+        """That of Gauss and Newton, with the equation as a constraint."""
+        return covariance(module, evidence, typical)

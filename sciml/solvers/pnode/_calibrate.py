@@ -40,10 +40,10 @@ def calibrate(module: PNODE, batch: TrajectoryBatch, misfits: Misfits) -> float:
         points = (best + width * (2 * sobol.draw(c.points, dtype=torch.float64)[:, :count] - 1)).clamp(-1, 1)
         points[0] = best
         costs = _misfits(module, batch, misfits, points if count else points[:1], energies, sizes)
-        found = costs.amin(1).mean(1)
-        if found.min() < score:
-            first = found.argmin()
-            score, best, level = float(found[first]), points[first], float(energies[costs[first].mean(1).argmin()])
+        scores = costs.amin(1).mean(1)
+        if scores.min() < score:
+            first = scores.argmin()
+            score, best, level = float(scores[first]), points[first], float(energies[costs[first].mean(1).argmin()])
         width *= _SHRINK
     for name, value in _coefficients(best, sizes).items():
         offsets[name].copy_(value)
@@ -66,8 +66,8 @@ def _misfits(
     many = TrajectoryBatch(batch.states.repeat(times, 1, 1), batch.times, batch.parameters.repeat(times, 1))
     rows = points.to(energies.device).repeat_interleave(shape[1] * shape[2], 0)
     levels = energies.repeat_interleave(shape[2]).repeat(shape[0])[:, None]
-    found = misfits(module, many, _coefficients(rows, sizes) | dict.fromkeys(module.sources, levels))
-    return found.view(shape).nan_to_num(nan=float("inf"))
+    costs = misfits(module, many, _coefficients(rows, sizes) | dict.fromkeys(module.sources, levels))
+    return costs.view(shape).nan_to_num(nan=float("inf"))
 
 
 def _coefficients(points: Float[Tensor, "*point dimension"], sizes: dict[str, int]) -> dict[str, Tensor]:

@@ -42,8 +42,8 @@ class Scaled(nn.Module):
         """The features of physical parameters in declaration order."""
         columns = [parameters[:, i].log() if log else parameters[:, i]
                    for i, log in zip(self.columns, self.logs, strict=True)]  # fmt: skip
-        found = torch.stack(columns, dim=1) if columns else parameters[:, :0]
-        return (found - self.centre) / self.reach
+        features = torch.stack(columns, dim=1) if columns else parameters[:, :0]
+        return (features - self.centre) / self.reach
 
 
 class RightHandSide(nn.Module):
@@ -132,7 +132,7 @@ class PNODE(nn.Module):
         learnt = [n for n in chosen if known[n].kind == "coefficient"]
         if not set(config.constants) <= set(learnt):
             raise ConfigError(
-                "model.constants names what is not a learned coefficient",
+                "model.constants names closures that are not learned coefficients",
                 got=", ".join(config.constants), expected=f"some of: {', '.join(learnt) or '(none)'}",
             )  # fmt: skip
         self.config, self.problem = config, problem
@@ -169,10 +169,10 @@ class PNODE(nn.Module):
     ) -> dict[str, Pieces]:
         """What the networks say for every sample, by closure; `offsets` stand in for those of the closures."""
         params, features, offsets = self.named(parameters), self.features(parameters), offsets or {}
-        found: dict[str, Pieces] = {n: (c(params, features, offsets.get(n)),) for n, c in self.coefficients.items()}
+        pieces: dict[str, Pieces] = {n: (c(params, features, offsets.get(n)),) for n, c in self.coefficients.items()}
         for name, source in self.field.courses.items():
-            found[name] = source.prepare(params, features, offsets.get(name))
-        return found
+            pieces[name] = source.prepare(params, features, offsets.get(name))
+        return pieces
 
     @property
     def offsets(self) -> dict[str, nn.Parameter]:

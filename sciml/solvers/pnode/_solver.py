@@ -82,8 +82,8 @@ def _predict(module: PNODE, inputs: Start) -> Prediction:
 
 def misfit(module: PNODE, batch: TrajectoryBatch, along: float) -> Tensor:
     """Mean over samples of `misfits`, over the horizon of the curriculum. Failed samples do not count."""
-    found = misfits(module, batch, None, module.config.curriculum.horizon(along))
-    return found[found.isfinite()].mean().float()
+    costs = misfits(module, batch, None, module.config.curriculum.horizon(along))
+    return costs[costs.isfinite()].mean().float()
 
 
 def misfits(
@@ -97,9 +97,9 @@ def misfits(
     span = batch.times - batch.times[0]
     frames = max(2, int((span <= horizon * span[-1] * (1 + 1e-6)).sum()))
     true, times = batch.states[:, :frames].double(), batch.times[:frames]
-    found, solution = module(batch.states[:, 0], batch.parameters, times, offsets=offsets)
-    good = (solution.status == Status.OK) & found.detach().isfinite().flatten(1).all(1)
-    error = torch.where(good[:, None, None], found - true, 0.0) / module.field_std
+    predicted, solution = module(batch.states[:, 0], batch.parameters, times, offsets=offsets)
+    good = (solution.status == Status.OK) & predicted.detach().isfinite().flatten(1).all(1)
+    error = torch.where(good[:, None, None], predicted - true, 0.0) / module.field_std
     delta = c.misfit.huber
     cost = error.square() if delta is None else 2 * F.huber_loss(error, 0 * error, reduction="none", delta=delta)
     names = [field.name for field in module.problem.fields]
@@ -109,7 +109,7 @@ def misfits(
     if c.misfit.outcome and isinstance(module.problem, HasOutcome) and frames == len(batch.times):
         params = module.named(batch.parameters.double())
         happened = (module.problem.chance(true, params) > 0.5).double()
-        chance = module.problem.chance(torch.where(good[:, None, None], found, true), params).clamp(1e-7, 1 - 1e-7)
+        chance = module.problem.chance(torch.where(good[:, None, None], predicted, true), params).clamp(1e-7, 1 - 1e-7)
         total = total + c.misfit.outcome * F.binary_cross_entropy(chance, happened, reduction="none")
     return torch.where(good, total, math.inf)
 

@@ -84,7 +84,7 @@ class LabelledExamples:
         features = split.features
         if config.shift and (features.ndim < 3 or config.shift >= min(features.shape[-2:])):
             raise ConfigError(
-                "these samples cannot be moved so far",
+                "the shift is too large for these samples",
                 got=f"task.shift={config.shift}, samples of shape {tuple(features.shape[1:])}",
                 expected="pictures that are larger than the shift",
             )
@@ -150,7 +150,7 @@ def read_pictures(path: Path, problem: Problem, shape: tuple[int, ...]) -> Pictu
     source = open_inputs(path, problem, "samples", [field.name for field in problem.fields])
     per_field, names = sample_dims(shape, problem)
     sizes = shape[per_field:]
-    found = []
+    arrays = []
     for field in problem.fields:
         array = source[field.name]
         fits = set(array.dims) == {"sample", *names}
@@ -161,6 +161,6 @@ def read_pictures(path: Path, problem: Problem, shape: tuple[int, ...]) -> Pictu
                 got=shape_words(array),
                 expected=f"sample (any number){wanted}",
             )
-        found.append(numbers(path, array.transpose("sample", *names)))
-        check_finite(path, field.name, found[-1])
-    return Pictures(torch.stack(found, dim=1) if per_field else found[0])
+        arrays.append(numbers(path, array.transpose("sample", *names)))
+        check_finite(path, field.name, arrays[-1])
+    return Pictures(torch.stack(arrays, dim=1) if per_field else arrays[0])

@@ -27,4 +27,4 @@ class ClassificationSolver(
         """A problem that `Classifies`."""
         if isinstance(problem, Classifies):
             return Support(True)
-        return Support(False, "it has no labelled samples (the problem is not a Classifies)")
+        return Support(False, "it has no labelled samples")

@@ -51,7 +51,7 @@ class Classification(Task[Classifies, ClassificationConfig, ClassificationContex
     """
 
     key = "classification"
-    title = "Classes of samples"
+    title = "Classification of samples"
     capability = Classifies
     card = ClassificationCard
     config = ClassificationConfig
@@ -166,10 +166,13 @@ class ClassificationBench(Bench[Classifies, ClassificationConfig, Classification
         reference = predict_on(solver, double, Pictures(inputs, finest)).mean
         scores = {}
         for tolerance in self.settings.tolerances:
-            found, key = predict_on(solver, double, Pictures(inputs, tolerance)), f"tolerance_{in_words(tolerance)}"
-            scores[f"{key}/evaluations"] = cost_of(found)["evaluations"]
-            scores[f"{key}/error"] = float((predicted_classes(found.mean) != labels).double().mean())
-            scores[f"{key}/difference"] = float((found.mean - reference).norm() / reference.norm())
+            prediction, key = (
+                predict_on(solver, double, Pictures(inputs, tolerance)),
+                f"tolerance_{in_words(tolerance)}",
+            )
+            scores[f"{key}/evaluations"] = cost_of(prediction)["evaluations"]
+            scores[f"{key}/error"] = float((predicted_classes(prediction.mean) != labels).double().mean())
+            scores[f"{key}/difference"] = float((prediction.mean - reference).norm() / reference.norm())
         return scores
 
 
@@ -197,5 +200,5 @@ def in_words(tolerance: float) -> str:
 
 def _surprise(probabilities: Float[Tensor, "sample class"], labels: Int[Tensor, " sample"]) -> Float[Tensor, " sample"]:
     """-log of the probability of the true class; one that rounds to zero counts as the smallest number of float32."""
-    given = probabilities.double().gather(1, labels[:, None])[:, 0]
-    return -given.clamp_min(torch.finfo(torch.float32).tiny).log()
+    likelihoods = probabilities.double().gather(1, labels[:, None])[:, 0]
+    return -likelihoods.clamp_min(torch.finfo(torch.float32).tiny).log()

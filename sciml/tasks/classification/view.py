@@ -80,14 +80,14 @@ def show(view: RunView) -> Shown:
 def _read(view: RunView) -> Answers | None:
     if view.predictions is None or not view.predicted:
         return None
-    truth, own = view.predictions.truth, view.predicted[view.solver.key]
+    truth, outputs = view.predictions.truth, view.predicted[view.solver.key]
     with view.predictions.reading():
         fields = [name for name, array in truth.items() if name != "label" and array.dims[:1] == ("sample",)]
         return Answers(
             classes=tuple(map(str, truth["class"].to_numpy())),
             labels=truth["label"].to_numpy(),
-            predicted=own["predicted"].to_numpy(),
-            probability=own["probability"].transpose("sample", "class").to_numpy(),
+            predicted=outputs["predicted"].to_numpy(),
+            probability=outputs["probability"].transpose("sample", "class").to_numpy(),
             features=truth[fields[0]].to_numpy() if fields else None,
         )
 
@@ -96,8 +96,8 @@ def _confusion(answers: Answers) -> dict[str, Any]:
     """Counts by true and predicted class as rows of cells, and the most frequent mistakes in words."""
     size = len(answers.classes)
     counts = np.zeros((size, size), int)
-    given = answers.predicted >= 0
-    np.add.at(counts, (answers.labels[given], answers.predicted[given]), 1)
+    answered = answers.predicted >= 0
+    np.add.at(counts, (answers.labels[answered], answers.predicted[answered]), 1)
     totals = np.bincount(answers.labels, minlength=size)
     rows = [
         (name, [(int(n), i == j, n / max(1, totals[i])) for j, n in enumerate(counts[i])], counts[i, i], int(totals[i]))
@@ -105,18 +105,18 @@ def _confusion(answers: Answers) -> dict[str, Any]:
     ]
     wrong = answers.wrong
     pairs = Counter(zip(answers.labels[wrong].tolist(), answers.predicted[wrong].tolist(), strict=True))
-    often = [(_taken(answers, true, found), n) for (true, found), n in pairs.most_common(_MOST_CONFUSIONS)]
+    often = [(_taken(answers, true, predicted), n) for (true, predicted), n in pairs.most_common(_MOST_CONFUSIONS)]
     return {"classes": answers.classes, "rows": rows if size <= _MOST_CLASSES else [], "often": often}
 
 
-def _taken(answers: Answers, true: int, found: int) -> str:
+def _taken(answers: Answers, true: int, predicted: int) -> str:
     name = answers.classes[true]
-    return f"{name} taken for {answers.classes[found]}" if found >= 0 else f"{name} without an answer"
+    return f"{name} taken for {answers.classes[predicted]}" if predicted >= 0 else f"{name} without an answer"
 
 
 def _mistakes(answers: Answers) -> list[tuple[str, str, Picture | None]]:
     """The most confident mistakes: what was taken for what, how surely, and the sample where it is a picture."""
-    found = []
+    mistakes = []
     for place, row in enumerate(answers.wrong[:_MOST_PICTURES].tolist()):
         words = _taken(answers, int(answers.labels[row]), int(answers.predicted[row]))
         share = f"{100 * answers.confidence[row]:.0f}\N{NO-BREAK SPACE}%" if answers.predicted[row] >= 0 else ""
@@ -126,8 +126,8 @@ def _mistakes(answers: Answers) -> list[tuple[str, str, Picture | None]]:
             scale, ratio = Scale("gray_r", float(pixels.min()), float(pixels.max())), pixels.shape[0] / pixels.shape[1]
             image = side_by_side([scale.paint(pixels[::-1])], float(np.clip(ratio, 1 / 3, 3)))
             picture = png(f"mistake-{place + 1}.png", image, f"Test sample {row}: {words}.")
-        found.append((words, share, picture))
-    return found
+        mistakes.append((words, share, picture))
+    return mistakes
 
 
 VIEW = View(

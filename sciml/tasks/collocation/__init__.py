@@ -1,11 +1,16 @@
 """Differential equations solved from their statement."""
 
 from sciml.tasks.collocation._card import CollocationCard as CollocationCard
+from sciml.tasks.collocation._conclude import Found as Found
 from sciml.tasks.collocation._data import CollocationBatch as CollocationBatch
 from sciml.tasks.collocation._data import CollocationConfig as CollocationConfig
 from sciml.tasks.collocation._data import CollocationContext as CollocationContext
 from sciml.tasks.collocation._data import CollocationExamples as CollocationExamples
 from sciml.tasks.collocation._data import Locations as Locations
+from sciml.tasks.collocation._observed import Observed as Observed
+from sciml.tasks.collocation._table import ObservedTable as ObservedTable
+from sciml.tasks.collocation._table import observed_table as observed_table
+from sciml.tasks.collocation._table import read_observed as read_observed
 from sciml.tasks.collocation._task import COLLOCATION as COLLOCATION
 from sciml.tasks.collocation._task import Collocation as Collocation
 from sciml.tasks.collocation._task import CollocationBench as CollocationBench
@@ -26,7 +31,12 @@ __all__ = [
     "CollocationContext",
     "CollocationExamples",
     "CollocationSolver",
+    "Found",
     "Locations",
+    "Observed",
+    "ObservedTable",
     "PointSet",
+    "observed_table",
+    "read_observed",
     "unit_points",
 ]

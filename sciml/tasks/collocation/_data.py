@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal, NamedTuple
 
 import pydantic
 import torch
@@ -10,10 +11,17 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sciml.core.config import Config
+from sciml.core.scales import Scales
 from sciml.core.statement import Statement
 from sciml.data import Batch
+from sciml.tasks.collocation._table import ObservedTable, read_observed
 from sciml.tasks.collocation._unit_points import PointSet, unit_points
 from sciml.train import Context
+
+
+def _opened(source: object) -> object:
+    """The table in a file that is named; anything else as it is."""
+    return read_observed(Path(source)) if isinstance(source, str | Path) else source
 
 
 class CollocationConfig(Config):
@@ -29,6 +37,13 @@ class CollocationConfig(Config):
     """How points are chosen."""
     resample: bool = False
     """Whether every step has new points; else they are drawn once."""
+    observations: Annotated[ObservedTable, pydantic.BeforeValidator(_opened)] | None = None
+    """A file of measurements instead of the card's observations: columns of the axes, of fields and of their standard
+    deviations (``sigma_u``). A run keeps what was in it."""
+    sigma: float | None = pydantic.Field(default=None, gt=0)
+    """Standard deviation of the observations where their table has none; None for the card's."""
+    scale: Literal["auto", "none"] = "auto"
+    """Whether fields, equations and unknown numbers far from 1 are scaled by their typical magnitudes."""
 
 
 class Locations(NamedTuple):
@@ -42,10 +57,12 @@ class Locations(NamedTuple):
 
 
 class CollocationContext(Context):
-    """What a solver must know: which setting of the problem it solves. Everything else is in its statement."""
+    """What a solver must know: which setting of the problem it solves, at which scales; its statement has the rest."""
 
     case: str
     """Name of one of the problem's cases."""
+    scales: Scales = Scales()
+    """Typical magnitudes, where they are not about 1."""
 
 
 @dataclass(frozen=True)
@@ -56,16 +73,21 @@ class CollocationBatch(Batch):
         points: inside the box, what the batch counts.
         faces: by number of a condition, points of its face.
         observed: where fields were observed; None if none were.
-        values: what was observed there, one column per observed field.
+        values: what was observed there, one column per observed field; NaN where it was not.
+        sigma: standard deviations of the values, by which they are weighed against the equations; None for no such
+            weights.
+        seen: names of the observed fields; empty for those that the statement says are observed.
         fresh: whether these points were drawn for this step alone.
     """
 
-    shared: ClassVar[frozenset[str]] = frozenset({"faces", "observed", "values", "fresh"})
+    shared: ClassVar[frozenset[str]] = frozenset({"faces", "observed", "values", "sigma", "seen", "fresh"})
 
     points: Float[Tensor, "batch dim"]
     faces: Mapping[int, Float[Tensor, "face dim"]]
     observed: Float[Tensor, "observation dim"] | None = None
     values: Float[Tensor, "observation field"] | None = None
+    sigma: Float[Tensor, "observation field"] | None = None
+    seen: tuple[str, ...] = ()
     fresh: bool = False
 
     def _part(self, rows: slice) -> dict[str, object]:
@@ -81,7 +103,8 @@ class CollocationExamples:
         statement: the equation.
         config: how many points, and how they are chosen.
         generator: of the points that are drawn once.
-        observed, values: observations, or None.
+        observed, values, sigma: observations, or None.
+        seen: names of the observed fields, as in `CollocationBatch`.
     """
 
     def __init__(
@@ -91,9 +114,11 @@ class CollocationExamples:
         generator: torch.Generator,
         observed: Float[Tensor, "observation dim"] | None = None,
         values: Float[Tensor, "observation field"] | None = None,
+        sigma: Float[Tensor, "observation field"] | None = None,
+        seen: tuple[str, ...] = (),
     ) -> None:
         self.statement, self.config = statement, config
-        self.observed, self.values = observed, values
+        self.observed, self.values, self.sigma, self.seen = observed, values, sigma, seen
         dim = len(statement.names)
         self.points = self._inside(config.points or {1: 100, 2: 1000}.get(dim, 4000), generator)
         self.faces = face_points(statement, config.face_points, config.sampler, generator)
@@ -107,10 +132,10 @@ class CollocationExamples:
         if self.config.resample:
             points = self._inside(len(indices), generator)[: len(indices)]
             faces = face_points(self.statement, self.config.face_points, self.config.sampler, generator)
-            return CollocationBatch(points, faces, self.observed, self.values, fresh=True)
+            return CollocationBatch(points, faces, self.observed, self.values, self.sigma, self.seen, fresh=True)
         whole = len(indices) == len(self.points) and torch.equal(indices.sort().values, self._whole)
         points = self.points if whole else self.points[indices]
-        return CollocationBatch(points, self.faces, self.observed, self.values)
+        return CollocationBatch(points, self.faces, self.observed, self.values, self.sigma, self.seen)
 
     def _inside(self, count: int, generator: torch.Generator) -> Tensor:
         domain = self.statement.domain

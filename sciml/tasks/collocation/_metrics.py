@@ -11,6 +11,11 @@ METRICS = (
     Metric("residual/max", "largest residual"),
     Metric("condition/rms", "boundary and initial condition residual (RMS)"),
     Metric("unknown/*", "relative error of {0}"),
+    Metric("found/*", "{0}, found", units="", better="none"),
+    Metric("found_sigma/*", "standard deviation of {0}", units="", better="none"),
+    Metric("data/misfit", "misfit of the observations"),
+    Metric("residual/relative", "residual relative to the largest term"),
+    Metric("condition/relative", "residual of the conditions, relative"),
     Metric("error/*", "relative L2 error of {0}", names=field_names),
     *COSTS,
 )

@@ -1,8 +1,9 @@
 """What the page of a solved equation shows: the solution beside the reference, its error, the residual.
 
 ``/truth``
-    One variable per field on the axes of the domain, with coordinates. Attributes ``case`` and ``time``, the axis of
-    time. For inverse problems ``observed_<axis>``, dims ``observation``.
+    One variable per field on the axes of the domain, with coordinates; none where nobody knows the solution. Attributes
+    ``case`` and ``time``, the axis of time. For inverse problems ``observed_<axis>`` and ``observed_<field>``, dims
+    ``observation``, NaN where a field was not observed.
 ``/solvers/<key>``
     One variable per field there; ``residual``, dims ``equation`` and the axes; attributes ``found_<name>``.
 """
@@ -18,6 +19,7 @@ import numpy as np
 import xarray
 
 from sciml import draw
+from sciml.core.errors import DataError
 from sciml.draw import INK, Figure, Picture, Scale, format_number, plot, png, scale_axis, side_by_side, style
 from sciml.train import RunView, Shown, View
 
@@ -48,20 +50,41 @@ def show(view: RunView) -> Shown:
     plots = {"training": draw.training(view.log, view.solver.best_step), "seconds": _seconds(view)}
     groups = _groups(view)
     truth = view.predictions.truth.attrs if view.predictions else {}
-    own = view.predicted.get(view.solver.key)
-    numbers = {
-        str(name).removeprefix("found_"): format_number(float(value), 5)
-        for name, value in (own.attrs if own is not None else {}).items()
-        if str(name).startswith("found_")
-    }
+    found = view.solver.conclusion
     files = [
         *plots["seconds"],
         *plots["training"],
         *(picture for group in groups for _, picture in group.pictures),
         *(figure for group in groups for figure in group.figures),
     ]
-    values = {"plots": plots, "groups": groups, "case": str(truth.get("case", "")), "numbers": numbers}
+    values = {
+        "plots": plots,
+        "groups": groups,
+        "case": str(truth.get("case", "")),
+        "numbers": _numbers(view),
+        "verdict": "" if found is None else str(found.get("verdict", "")),
+        "trusted": found is None or bool(found.get("trusted", True)),
+        "errors": "" if found is None else str(found.get("errors", "")),
+        "judged_by_error": any(key.startswith("error/") for key in view.solver.metrics),
+    }
     return Shown(values, files)
+
+
+def _numbers(view: RunView) -> dict[str, str]:
+    """The unknown numbers in words, with their standard deviation where the run concluded one."""
+    found = view.solver.conclusion
+    if found is not None:
+        try:
+            return {str(name): str(entry["words"]) for name, entry in found["numbers"].items()}
+        except (KeyError, TypeError, AttributeError) as error:
+            raise DataError("the conclusion of the record is not that of a solved equation",
+                            got=f"{type(error).__name__}: {error}", fix="Run it again.") from None  # fmt: skip
+    own = view.predicted.get(view.solver.key)
+    return {
+        str(name).removeprefix("found_"): format_number(float(value), 5)
+        for name, value in (own.attrs if own is not None else {}).items()
+        if str(name).startswith("found_")
+    }
 
 
 def _groups(view: RunView) -> list[Group]:
@@ -85,18 +108,23 @@ def _groups(view: RunView) -> list[Group]:
 
 
 def _maps(field: str, truth: xarray.Dataset, predicted: Mapping[str, xarray.Dataset], names: list[str]) -> list[Group]:
-    """The field and its error in the plane of the first two axes."""
-    values = {"reference": _plane(truth[field])} | {title: _plane(found[field]) for title, found in predicted.items()}
-    true = values["reference"]
+    """The field and, where there is a reference, its error in the plane of the first two axes."""
+    values = {title: _plane(found[field]) for title, found in predicted.items()}
+    if field in truth:
+        values = {"reference": _plane(truth[field])} | values
+    true = next(iter(values.values()))
+    words = predicted[next(iter(predicted))][field].attrs.get("long_name", field)
     low, high = (float(f(true[np.isfinite(true)], initial=0.0)) for f in (np.min, np.max))
     reach = max(-low, high)
     scale = Scale("RdBu_r", -reach, reach) if low < 0 < high else Scale("cividis", low, high)
+    note = f"{names[0]} to the right, {names[1]} upwards."
+    shown = [Group(words, note, _painted(field, words, values, scale), scale)]
+    if field not in truth:
+        return shown
     gaps = {title: found - true for title, found in values.items() if title != "reference"}
     worst = max((float(np.abs(gap[np.isfinite(gap)]).max(initial=0.0)) for gap in gaps.values()), default=0.0) or 1.0
-    words = truth[field].attrs.get("long_name", field)
-    note = f"{names[0]} to the right, {names[1]} upwards."
     return [
-        Group(words, note, _painted(field, words, values, scale), scale),
+        *shown,
         Group(
             f"Error of {words}",
             "Difference from the reference.",
@@ -136,20 +164,26 @@ def _plane(array: xarray.DataArray) -> np.ndarray:
 def _line(
     field: str, truth: xarray.Dataset, predicted: Mapping[str, xarray.Dataset], name: str, x: np.ndarray
 ) -> Group:
-    words = truth[field].attrs.get("long_name", field)
-    true = truth[field].to_numpy()
+    words = predicted[next(iter(predicted))][field].attrs.get("long_name", field)
+    true = truth[field].to_numpy() if field in truth else None
     seen = truth[f"observed_{name}"].to_numpy() if f"observed_{name}" in truth else None
+    values = truth[f"observed_{field}"].to_numpy() if f"observed_{field}" in truth else None
 
     def paint(axes) -> None:
-        axes.plot(x, true, color=INK, linewidth=2.6, label="reference")
+        if true is not None:
+            axes.plot(x, true, color=INK, linewidth=2.6, label="reference")
         for i, (title, found) in enumerate(predicted.items()):
             axes.plot(x, found[field].to_numpy(), label=title, markevery=max(1, len(x) // 8), **style(i))
-        if seen is not None:
-            axes.plot(seen, np.full_like(seen, np.nanmin(true)), "|", color=INK, alpha=0.6, label="observed here")
+        if seen is not None and values is not None:
+            axes.plot(seen, values, "o", color=INK, markersize=4.0, alpha=0.6, label="observed")
         axes.set(xlabel=name, ylabel=words)
         scale_axis(axes.xaxis)
         scale_axis(axes.yaxis)
 
+    caption = "On the lattice of the card."
+    drawn = plot(f"line-{field}", paint, title=words, caption=caption, alt=f"{words} along {name}.")
+    if true is None:
+        return Group(words, "", figures=(drawn,))
     gaps = {title: np.abs(found[field].to_numpy() - true) for title, found in predicted.items()}
 
     def paint_error(axes) -> None:
@@ -161,7 +195,7 @@ def _line(
 
     worst = "; ".join(f"{title} {format_number(float(np.nanmax(gap)))}" for title, gap in gaps.items())
     figures = (
-        plot(f"line-{field}", paint, title=words, caption="On the lattice of the card.", alt=f"{words} along {name}."),
+        drawn,
         plot(
             f"error-{field}",
             paint_error,
@@ -205,16 +239,18 @@ def _seconds(view: RunView) -> list[Figure]:
     def paint(axes) -> None:
         for i, (words, values) in enumerate(series.items()):
             axes.plot(*values.T, label=words, markevery=max(1, len(values) // 8), **style(i))
-        axes.set(xlabel="seconds of training", ylabel="relative error, residual")
+        axes.set(xlabel="seconds of training", ylabel="relative error, residual" if len(series) > 1 else "residual")
         scale_axis(axes.xaxis)
         scale_axis(axes.yaxis, log=True)
 
     ends = "; ".join(f"{words} ends at {format_number(values[-1, 1])}" for words, values in series.items())
     stopped = next((str(line["stopped"]) for line in reversed(view.log) if line.get("stopped")), "")
-    caption = "The error is watched and decides nothing; weights are kept by the residual." + (
+    watched = "The error is watched and decides nothing; w" if len(series) > 1 else "W"
+    caption = f"{watched}eights are kept by the residual." + (
         f" The training ended because {stopped}." if stopped else ""
     )
-    return [plot("seconds", paint, title="Error against time", caption=caption, alt=f"Over the training: {ends}.")]
+    title = "Error against time" if len(series) > 1 else "Residual against time"
+    return [plot("seconds", paint, title=title, caption=caption, alt=f"Over the training: {ends}.")]
 
 
 def _good(value: object) -> bool:

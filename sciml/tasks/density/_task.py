@@ -58,7 +58,7 @@ class Density(Task[HasDensity, DensityConfig, DensityContext, PointBatch, Points
     """
 
     key = "density"
-    title = "Densities of points"
+    title = "Density estimation"
     capability = HasDensity
     card = DensityCard
     config = DensityConfig
@@ -133,9 +133,9 @@ class DensityBench(Bench[HasDensity, DensityConfig, DensityContext, PointBatch, 
             scores["kl"] = float((true - prediction.mean).mean())
         arrays = {"log_density": _logarithm(("sample",), prediction.mean), **labelled_outcome(prediction)}
         if self.plane is not None:
-            found = predict_on(solver, module, Points(self.plane.points)).mean
-            scores["normalisation"] = float(found.double().exp().sum() * self.plane.area)
-            arrays["grid_log_density"] = _logarithm(self.plane.dims, self.plane.folded(found))
+            on_grid = predict_on(solver, module, Points(self.plane.points)).mean
+            scores["normalisation"] = float(on_grid.double().exp().sum() * self.plane.area)
+            arrays["grid_log_density"] = _logarithm(self.plane.dims, self.plane.folded(on_grid))
         if isinstance(solver, Draws):
             randomness = rng.generator(self._seed, "draws", self.problem.name, self.settings.shape)
             drawn = solver.sample(module, min(len(points), DRAWN), randomness).cpu()

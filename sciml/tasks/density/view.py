@@ -32,7 +32,7 @@ class Tiles:
         title: what is shown.
         pictures: by words for whose it is.
         scale: their common colour scale; None for points.
-        unit: what the ends of the scale are told in.
+        unit: units of the ends of the scale.
     """
 
     title: str
@@ -58,19 +58,19 @@ def _tiles(view: RunView) -> list[Tiles]:
     truth, predicted = view.predictions.truth, view.predicted
     titles = {entry.key: entry.title for entry in view.competitors}
     groups = {"truth": truth} | {titles[key]: arrays for key, arrays in predicted.items()}
-    own = predicted[view.solver.key]
-    if "grid_log_density" not in own:
+    outputs = predicted[view.solver.key]
+    if "grid_log_density" not in outputs:
         return []
     with view.predictions.reading():
-        y, x = own["grid_log_density"].dims
-        box = tuple(_ends(own[name].to_numpy()) for name in (x, y))
+        y, x = outputs["grid_log_density"].dims
+        box = tuple(_ends(outputs[name].to_numpy()) for name in (x, y))
         names = [str(name).removeprefix("grid_") for name in (x, y)]
-        logs = {words: found["grid_log_density"].to_numpy() for words, found in groups.items() if _has_grid(found)}
+        logs = {words: group["grid_log_density"].to_numpy() for words, group in groups.items() if _has_grid(group)}
         points = {"test points": _points(truth, names, "")}
         points |= {
-            f"{words}, drawn": _points(found, names, "drawn_")
-            for words, found in groups.items()
-            if f"drawn_{names[0]}" in found
+            f"{words}, drawn": _points(group, names, "drawn_")
+            for words, group in groups.items()
+            if f"drawn_{names[0]}" in group
         }
     ratio = float(np.clip((box[1][1] - box[1][0]) / (box[0][1] - box[0][0]), 1 / 3, 3))
     return [_densities(logs, ratio), _logarithms(logs, ratio), _drawn(points, box, ratio)]
@@ -78,22 +78,22 @@ def _tiles(view: RunView) -> list[Tiles]:
 
 def _densities(logs: Mapping[str, np.ndarray], ratio: float) -> Tiles:
     with np.errstate(over="ignore"):
-        values = {words: np.exp(found.astype(np.float64)) for words, found in logs.items()}
-    scale = Scale("cividis", 0.0, _reach(values, lambda found: found.max()))
+        values = {words: np.exp(density.astype(np.float64)) for words, density in logs.items()}
+    scale = Scale("cividis", 0.0, _reach(values, lambda density: density.max()))
     return _painted("density", "Density", "Probability per area.", values, scale, ratio)
 
 
 def _logarithms(logs: Mapping[str, np.ndarray], ratio: float) -> Tiles:
-    values = {words: found.astype(np.float64) / np.log(10) for words, found in logs.items()}
-    top = _reach(values, lambda found: found.max())
+    values = {words: logarithm.astype(np.float64) / np.log(10) for words, logarithm in logs.items()}
+    top = _reach(values, lambda logarithm: logarithm.max())
     note = f"log10 of the density over {_DECADES} decades, to show tails and bridges between modes."
     return _painted("log-density", "Its logarithm", note, values, Scale("cividis", top - _DECADES, top), ratio)
 
 
 def _painted(name: str, title: str, note: str, values: Mapping[str, np.ndarray], scale: Scale, ratio: float) -> Tiles:
     pictures = []
-    for place, (words, found) in enumerate(values.items()):
-        below = np.where(np.isneginf(found), scale.low, found)  # no density at all is the end of the scale, not missing
+    for place, (words, value) in enumerate(values.items()):
+        below = np.where(np.isneginf(value), scale.low, value)  # no density at all is the end of the scale, not missing
         image = side_by_side([scale.paint(below)], ratio)
         pictures.append((words, png(f"{name}-{place}.png", image, f"{title} in the plane: {words}.")))
     return Tiles(title, note, tuple(pictures), scale)
@@ -101,8 +101,8 @@ def _painted(name: str, title: str, note: str, values: Mapping[str, np.ndarray],
 
 def _drawn(points: Mapping[str, np.ndarray], box: tuple[tuple[float, float], ...], ratio: float) -> Tiles:
     pictures = [
-        (words, png(f"points-{place}.png", dots(found, box, ratio), f"{len(found)} points in the plane: {words}."))
-        for place, (words, found) in enumerate(points.items())
+        (words, png(f"points-{place}.png", dots(cloud, box, ratio), f"{len(cloud)} points in the plane: {words}."))
+        for place, (words, cloud) in enumerate(points.items())
     ]
     note = "Independent draws from what was learnt, beside the points of the test split."
     return Tiles("Points", note, tuple(pictures), None)
@@ -111,16 +111,16 @@ def _drawn(points: Mapping[str, np.ndarray], box: tuple[tuple[float, float], ...
 def _reach(values: Mapping[str, np.ndarray], of: Callable[[np.ndarray], float]) -> float:
     """The end of the common scale: the truth's where it is known, else the largest of all."""
     chosen = [values["truth"]] if "truth" in values else list(values.values())
-    ends = [float(of(found[np.isfinite(found)])) for found in chosen if np.isfinite(found).any()]
+    ends = [float(of(value[np.isfinite(value)])) for value in chosen if np.isfinite(value).any()]
     return max(ends, default=1.0)
 
 
-def _has_grid(found: xarray.Dataset) -> bool:
-    return "grid_log_density" in found
+def _has_grid(arrays: xarray.Dataset) -> bool:
+    return "grid_log_density" in arrays
 
 
-def _points(found: xarray.Dataset, names: list[str], prefix: str) -> np.ndarray:
-    return np.stack([found[prefix + name].to_numpy() for name in names], axis=1)
+def _points(arrays: xarray.Dataset, names: list[str], prefix: str) -> np.ndarray:
+    return np.stack([arrays[prefix + name].to_numpy() for name in names], axis=1)
 
 
 def _ends(centres: np.ndarray) -> tuple[float, float]:

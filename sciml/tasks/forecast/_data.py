@@ -161,7 +161,7 @@ def _last_time(path: Path, source: xarray.Dataset, history: int, dt: float) -> f
     sound = times.ndim == 1 and times.dtype.kind in "fiu" and bool(np.isfinite(times).all())
     if not sound or (np.abs(np.diff(times.astype(np.float64)) - dt) > _SLACK * dt).any():
         raise DataError(
-            f"the frames of {path} have another distance in time than the data the run was trained on",
+            f"the frames of {path} have another time step than the training data",
             got=f"times {', '.join(map(str, times))}",
             expected=f"numbers {dt} apart",
             fix="Interpolate them, or leave out the coordinate `time` if it is only a number.",

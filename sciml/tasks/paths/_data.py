@@ -143,7 +143,7 @@ class PathReference:
             moments = moments_of_paths(self.paths(split))
             if not (moments.mean.isfinite().all() and moments.variance.isfinite().all()):
                 raise UserError(
-                    f"reference paths of problem {self.problem.name!r} leave the finite numbers",
+                    f"reference paths of problem {self.problem.name!r} become non-finite",
                     got=f"step {self.card.step}, {getattr(self.card.paths, split)} paths",
                     fix="Lower `step` in the dataset card.",
                 )
@@ -177,17 +177,17 @@ class PathReference:
 class PathExamples:
     """Paths from the common start, to be compared with the moments of the training split."""
 
-    def __init__(self, found: PathReference) -> None:
-        self.reference = found
+    def __init__(self, reference: PathReference) -> None:
+        self.reference = reference
 
     def __len__(self) -> int:
         return self.reference.card.paths.train
 
     def batch(self, indices: Tensor, generator: torch.Generator) -> PathBatch:
         """As many paths as there are `indices`, with a fresh seed."""
-        found, seed = self.reference["train"], int(torch.randint(2**62, (), generator=generator))
+        moments, seed = self.reference["train"], int(torch.randint(2**62, (), generator=generator))
         start = self.reference.start.float().repeat(len(indices), 1)
-        return PathBatch(start, self.reference.times.float(), found.mean.float(), found.variance.float(), seed)
+        return PathBatch(start, self.reference.times.float(), moments.mean.float(), moments.variance.float(), seed)
 
 
 def read_path_inputs(path: Path, problem: Problem, context: PathsContext, steps: int | None) -> PathInputs:
@@ -217,5 +217,7 @@ def read_path_inputs(path: Path, problem: Problem, context: PathsContext, steps:
 def _seed(path: Path, source: xarray.Dataset, context: PathsContext) -> int:
     seed = source.attrs.get(SEED, context.seed)
     if not isinstance(seed, int | np.integer) or seed < 0:
-        raise DataError(f"the attribute {SEED} of {path} is no seed", got=repr(seed), expected="an integer, 0 or more")
+        raise DataError(
+            f"the attribute {SEED} of {path} is not a seed", got=repr(seed), expected="an integer, 0 or more"
+        )
     return int(seed)

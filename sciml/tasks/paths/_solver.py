@@ -25,4 +25,4 @@ class PathsSolver(Solver[Diffuses, M, PathsConfig, PathsContext, PathBatch, Path
         """A problem that `Diffuses`."""
         if isinstance(problem, Diffuses):
             return Support(True)
-        return Support(False, "it has no noise (the problem is not a Diffuses)")
+        return Support(False, "it has no noise term")

@@ -52,7 +52,7 @@ class Paths(Task[Diffuses, PathsConfig, PathsContext, PathBatch, PathInputs]):
     """
 
     key = "paths"
-    title = "Moments of random paths"
+    title = "Moments of stochastic paths"
     shared = frozenset({"times"})
     capability = Diffuses
     card = PathsCard

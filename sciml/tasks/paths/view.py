@@ -48,14 +48,14 @@ def show(view: RunView) -> Shown:
         with view.predictions.reading():
             fields = _fields(view, view.predictions.truth)
             times = view.predictions.truth["time"].to_numpy()
-            found = [_ensemble("reference", view.predictions.truth, fields)] + [
+            ensembles = [_ensemble("reference", view.predictions.truth, fields)] + [
                 _ensemble(titles[key], arrays, fields) for key, arrays in view.predicted.items()
             ]
         channels = range(len(fields))
-        plots["mean"] = [_means(fields[channel], channel, times, found) for channel in channels]
-        plots["deviation"] = [_deviations(fields[channel], channel, times, found) for channel in channels]
-        plots["paths"] = [_paths(fields[channel], channel, times, found[:2]) for channel in channels]
-        plots["plane"] = [_plane(fields, found[:2])] if len(fields) > 1 else []
+        plots["mean"] = [_means(fields[channel], channel, times, ensembles) for channel in channels]
+        plots["deviation"] = [_deviations(fields[channel], channel, times, ensembles) for channel in channels]
+        plots["paths"] = [_paths(fields[channel], channel, times, ensembles[:2]) for channel in channels]
+        plots["plane"] = [_plane(fields, ensembles[:2])] if len(fields) > 1 else []
     files = [figure for group in plots.values() for figure in group]
     return Shown({"plots": plots, "floor": floor}, files)
 
@@ -63,12 +63,12 @@ def show(view: RunView) -> Shown:
 def _fields(view: RunView, truth: xarray.Dataset) -> list[FieldView]:
     known = {field.name: field for field in view.problem.fields} if view.problem else {}
     stored = [str(name) for name, array in truth.items() if array.dims == ("path", "time")]
-    found = []
+    fields = []
     for name in [name for name in known if name in stored] or stored:
         attrs = truth[name].attrs
         symbol = known[name].symbol if name in known else name
-        found.append(FieldView(name, symbol, str(attrs.get("units", "1")), str(attrs.get("long_name", name))))
-    return found
+        fields.append(FieldView(name, symbol, str(attrs.get("units", "1")), str(attrs.get("long_name", name))))
+    return fields
 
 
 def _ensemble(title: str, data: xarray.Dataset, fields: Sequence[FieldView]) -> Ensemble:
@@ -83,11 +83,11 @@ def _look(index: int) -> dict[str, object]:
     return {"color": INK, "linestyle": "-"} if index == 0 else style(index - 1)
 
 
-def _means(field: FieldView, channel: int, times: np.ndarray, found: Sequence[Ensemble]) -> Figure:
+def _means(field: FieldView, channel: int, times: np.ndarray, ensembles: Sequence[Ensemble]) -> Figure:
     """The mean of everybody, with a band of one standard deviation for the reference and the solver."""
 
     def paint(axes) -> None:
-        for index, entry in enumerate(found):
+        for index, entry in enumerate(ensembles):
             mean, deviation = entry.mean[:, channel], entry.deviation[:, channel]
             axes.plot(times, draw.finite(mean), label=entry.title, markevery=_every(times), **_look(index))
             if index < 2:
@@ -101,38 +101,38 @@ def _means(field: FieldView, channel: int, times: np.ndarray, found: Sequence[En
     return plot(f"mean-{field.name}", paint, title=f"Mean of {field.label}", caption=caption, alt=f"{words}.")
 
 
-def _deviations(field: FieldView, channel: int, times: np.ndarray, found: Sequence[Ensemble]) -> Figure:
+def _deviations(field: FieldView, channel: int, times: np.ndarray, ensembles: Sequence[Ensemble]) -> Figure:
     def paint(axes) -> None:
-        for index, entry in enumerate(found):
+        for index, entry in enumerate(ensembles):
             values = draw.finite(entry.deviation[:, channel])
             axes.plot(times, values, label=entry.title, markevery=_every(times), **_look(index))
         axes.set(xlabel="time", ylabel=f"standard deviation of {field.symbol}")
         scale_axis(axes.yaxis)
 
-    ends = "; ".join(f"{entry.title} {format_number(float(entry.deviation[-1, channel]))}" for entry in found)
+    ends = "; ".join(f"{entry.title} {format_number(float(entry.deviation[-1, channel]))}" for entry in ensembles)
     words = f"Standard deviation of {field.label} over time"
     title = f"Spread of {field.label}"
     return plot(f"deviation-{field.name}", paint, title=title, caption=f"{words}. At the end: {ends}.", alt=f"{words}.")
 
 
-def _paths(field: FieldView, channel: int, times: np.ndarray, found: Sequence[Ensemble]) -> Figure:
+def _paths(field: FieldView, channel: int, times: np.ndarray, ensembles: Sequence[Ensemble]) -> Figure:
     def paint(axes) -> None:
-        for index, entry in enumerate(found):
+        for index, entry in enumerate(ensembles):
             look = {**_look(index), "marker": "", "linestyle": "-", "linewidth": 1.0}
             for place, path in enumerate(entry.paths[:_MOST_PATHS, :, channel]):
                 axes.plot(times, draw.finite(path), label=entry.title if place == 0 else None, **look)
         axes.set(xlabel="time", ylabel=field.label)
         scale_axis(axes.yaxis)
 
-    words = f"{_MOST_PATHS} paths of {field.label}, reference and {found[-1].title}"
+    words = f"{_MOST_PATHS} paths of {field.label}, reference and {ensembles[-1].title}"
     return plot(f"paths-{field.name}", paint, title=f"Paths of {field.label}", caption=f"{words}.", alt=f"{words}.")
 
 
-def _plane(fields: Sequence[FieldView], found: Sequence[Ensemble]) -> Figure:
+def _plane(fields: Sequence[FieldView], ensembles: Sequence[Ensemble]) -> Figure:
     x, y = fields[:2]
 
     def paint(axes) -> None:
-        for index, entry in enumerate(found):
+        for index, entry in enumerate(ensembles):
             look = {**_look(index), "marker": "", "linestyle": "-", "linewidth": 1.0}
             for place, path in enumerate(entry.paths[:_MOST_PATHS, :, :2]):
                 axes.plot(*draw.finite(path).T, label=entry.title if place == 0 else None, **look)

@@ -1,4 +1,4 @@
-"""Sparse series to complete and continue."""
+"""Sparse time series: interpolation and extrapolation."""
 
 from sciml.tasks.series._data import Observed as Observed
 from sciml.tasks.series._data import SeriesBatch as SeriesBatch

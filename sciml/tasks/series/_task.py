@@ -51,7 +51,7 @@ class Series(Task[HasTrajectories, SeriesConfig, SeriesContext, SeriesBatch, Obs
     """
 
     key = "series"
-    title = "Sparse series to complete and continue"
+    title = "Sparse time series: interpolation and extrapolation"
     capability = HasTrajectories
     card = data.PresetCard
     config = SeriesConfig

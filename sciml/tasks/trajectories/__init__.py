@@ -7,10 +7,10 @@ from sciml.tasks.trajectories._data import TrajectoryBatch as TrajectoryBatch
 from sciml.tasks.trajectories._data import TrajectoryExamples as TrajectoryExamples
 from sciml.tasks.trajectories._outcome import area_under_curve as area_under_curve
 from sciml.tasks.trajectories._outcome import constraint_scores as constraint_scores
+from sciml.tasks.trajectories._outcome import derived_scores as derived_scores
 from sciml.tasks.trajectories._outcome import map_inputs as map_inputs
 from sciml.tasks.trajectories._outcome import named_parameters as named_parameters
 from sciml.tasks.trajectories._outcome import outcome_scores as outcome_scores
-from sciml.tasks.trajectories._outcome import summary_scores as summary_scores
 from sciml.tasks.trajectories._solver import TrajectoriesSolver as TrajectoriesSolver
 from sciml.tasks.trajectories._task import TRAJECTORIES as TRAJECTORIES
 from sciml.tasks.trajectories._task import Trajectories as Trajectories
@@ -31,8 +31,8 @@ __all__ = [
     "TrajectoryExamples",
     "area_under_curve",
     "constraint_scores",
+    "derived_scores",
     "map_inputs",
     "named_parameters",
     "outcome_scores",
-    "summary_scores",
 ]

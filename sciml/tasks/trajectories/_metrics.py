@@ -2,7 +2,7 @@
 
 from sciml.metrics import RELATIVE_L2, Metric
 from sciml.tasks._cost import COSTS
-from sciml.tasks._metric_names import field_names, summary_names
+from sciml.tasks._metric_names import derived_names, field_names
 
 _BEYOND = "parameters out of range"
 
@@ -18,8 +18,8 @@ METRICS = (
     MAE,
     ACCURACY,
     AUC,
-    Metric("summary/*", "mean absolute error of {0}", units="", names=summary_names),
-    Metric("compared/*", "samples compared in {0}", better="none", names=summary_names),
+    Metric("summary/*", "mean absolute error of {0}", units="", names=derived_names),
+    Metric("compared/*", "samples compared in {0}", better="none", names=derived_names),
     Metric("constraint/*", "largest violation of {0}", check=True),
     *(metric.within("beyond", _BEYOND) for metric in (MAE_SHARE, MAE, ACCURACY, AUC)),
     *COSTS,

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from sciml.core.capabilities import Evolves, HasConstraints, HasOutcome, HasSummaries
+from sciml.core.capabilities import Evolves, HasConstraints, HasDerivedQuantities, HasOutcome
 from sciml.core.problem import Field, Parameter, Problem
 from sciml.core.rng import generator
 from sciml.core.types import Grid, Params, Prediction
@@ -21,8 +21,8 @@ def named_parameters(problem: Problem, parameters: Float[Tensor, "sample paramet
 
 def chance_of(problem: HasOutcome, prediction: Prediction, params: Params) -> Float[Tensor, " sample"]:
     """The chance of the outcome that the solver states (``chance`` among its statistics), else that of its states."""
-    told = prediction.stats.get("chance")
-    return problem.chance(prediction.mean.double(), params) if told is None else told.double()
+    stated = prediction.stats.get("chance")
+    return problem.chance(prediction.mean.double(), params) if stated is None else stated.double()
 
 
 def outcome_scores(
@@ -50,17 +50,21 @@ def area_under_curve(scores: Float[Tensor, " sample"], positive: Bool[Tensor, " 
     return float(((high[:, None] > low) + 0.5 * (high[:, None] == low)).double().mean())
 
 
-def summaries_of(
+def derived_of(
     problem: Problem, times: Float[Tensor, " time"], prediction: Prediction, params: Params
 ) -> dict[str, Float[Tensor, " sample"]]:
-    """The problem's summaries that the solver states (``summary/<name>`` among its statistics), else of its states."""
-    if not isinstance(problem, HasSummaries):
+    """The problem's derived quantities: as the solver states them (``summary/<name>`` of its statistics), else computed
+    from its states.
+
+    Stored results call them ``summary``: the key of records, the prefix and the role of variables in files.
+    """
+    if not isinstance(problem, HasDerivedQuantities):
         return {}
-    found = problem.summarise(times.double(), prediction.mean.double(), params)
-    return {name: prediction.stats.get(f"summary/{name}", value).double() for name, value in found.items()}
+    computed = problem.derived_values(times.double(), prediction.mean.double(), params)
+    return {name: prediction.stats.get(f"summary/{name}", value).double() for name, value in computed.items()}
 
 
-def summary_scores(
+def derived_scores(
     problem: Problem,
     times: Float[Tensor, " time"],
     prediction: Prediction,
@@ -72,9 +76,9 @@ def summary_scores(
     Compared are samples that have the quantity in truth and in prediction: there is no error of the delay of a case
     that never ignites, or is predicted never to. Where there is none to compare, the error is left out.
     """
-    truth = summaries_of(problem, times, Prediction(true), params)
+    truth = derived_of(problem, times, Prediction(true), params)
     scores: dict[str, float] = {}
-    for name, values in summaries_of(problem, times, prediction, params).items():
+    for name, values in derived_of(problem, times, prediction, params).items():
         both = values.isfinite() & truth[name].isfinite()
         if both.any():
             scores[f"summary/{name}"] = float((values - truth[name])[both].abs().mean())
@@ -82,12 +86,14 @@ def summary_scores(
     return scores
 
 
-def labelled_summaries(problem: Problem, found: Mapping[str, Tensor]) -> Labelled:
+def labelled_derived(problem: Problem, quantities: Mapping[str, Tensor]) -> Labelled:
     """One variable ``summary_<name>`` on ``sample`` per quantity, with units."""
-    entries = {entry.name: entry for entry in problem.summaries} if isinstance(problem, HasSummaries) else {}
+    entries = (
+        {entry.name: entry for entry in problem.derived_quantities} if isinstance(problem, HasDerivedQuantities) else {}
+    )
     return {
         f"summary_{name}": ("sample", values.numpy(), {**_words(entries[name]), "role": "summary"})
-        for name, values in found.items()
+        for name, values in quantities.items()
     }
 
 
@@ -143,5 +149,5 @@ def constraint_scores(
     """``constraint/<name>``: the largest violation, NaN if a prediction is not finite; empty without constraints."""
     if not isinstance(problem, HasConstraints):
         return {}
-    found = problem.violations(predicted.double(), params)
-    return {f"constraint/{name}": float(torch.amax(values)) for name, values in found.items()}
+    violations = problem.violations(predicted.double(), params)
+    return {f"constraint/{name}": float(torch.amax(values)) for name, values in violations.items()}

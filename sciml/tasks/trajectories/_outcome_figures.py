@@ -52,14 +52,14 @@ def read_outcomes(view: RunView) -> Outcomes | None:
         return None
     truth, solvers = view.predictions.truth, view.predictions.solvers
     with view.predictions.reading():
-        own = solvers[view.solver.key]
+        outputs = solvers[view.solver.key]
         names = [str(name) for name, array in truth.items() if array.attrs.get("role") == "summary"]
         quantities = {
-            name.removeprefix("summary_"): (_view(truth[name], name), truth[name].to_numpy(), own[name].to_numpy())
+            name.removeprefix("summary_"): (_view(truth[name], name), truth[name].to_numpy(), outputs[name].to_numpy())
             for name in names
-            if name in own
+            if name in outputs
         }
-        has_outcome = "chance" in truth and "chance" in own
+        has_outcome = "chance" in truth and "chance" in outputs
         if not has_outcome and not quantities:
             return None
         return Outcomes(
@@ -158,12 +158,12 @@ def _map(key: str, title: str, forecasts: Forecasts, outcomes: Outcomes) -> Figu
         scale_axis(axes.xaxis, log=_is_log(x))
         scale_axis(axes.yaxis, log=_is_log(y))
 
-    found = f"{title} misses {missed.sum()} of {len(missed)} outcomes"
+    count = f"{title} misses {missed.sum()} of {len(missed)} outcomes"
     words = (
-        f"{found}. Dots are test cases, with all of their parameters; the shade is the chance of {outcomes.word} that "
+        f"{count}. Dots are test cases, with all of their parameters; the shade is the chance of {outcomes.word} that "
         "it predicts with the other parameters in the middle of their ranges, in quarters, with a line at one half."
     )
-    return plot(f"outcomes-{key}", paint, title=title, caption=words, alt=f"Map of outcomes. {found}.")
+    return plot(f"outcomes-{key}", paint, title=title, caption=words, alt=f"Map of outcomes. {count}.")
 
 
 def outcome_words(view: RunView, outcomes: Outcomes) -> str:

@@ -41,14 +41,14 @@ from sciml.tasks.trajectories._metrics import METRICS
 from sciml.tasks.trajectories._outcome import (
     chance_of,
     constraint_scores,
+    derived_of,
+    derived_scores,
     labelled_chance,
+    labelled_derived,
     labelled_map,
-    labelled_summaries,
     map_inputs,
     named_parameters,
     outcome_scores,
-    summaries_of,
-    summary_scores,
 )
 from sciml.tasks.trajectories.view import VIEW
 from sciml.train import AnySolver, Bench, Examination, Task
@@ -69,7 +69,7 @@ class Trajectories(Task[HasTrajectories, TrajectoriesConfig, TrajectoriesContext
         mae/<field>: mean absolute error of a field in its units, over samples and times.
         outcome/accuracy, outcome/auc: for a problem that `HasOutcome`, the share of samples whose outcome is predicted
             right, and the area under the ROC curve of the predicted chance; the latter where both outcomes occur.
-        summary/<name>, compared/<name>: for a problem that `HasSummaries`, the mean absolute error of each quantity
+        summary/<name>, compared/<name>: for a problem with derived quantities, the mean absolute error of each quantity
             over the samples that have it in truth and in prediction, and how many these are.
         constraint/<name>: for a problem that `HasConstraints`, the largest violation anywhere in the predictions.
         beyond/mae_share, beyond/mae/<field>, beyond/outcome/…: the same on the split of parameters outside of their
@@ -181,7 +181,7 @@ class TrajectoriesBench(Bench[HasTrajectories, TrajectoriesConfig, TrajectoriesC
             **self._window_error(solver, module, true),
             **{f"mae/{field.name}": float(v) for field, v in zip(self.problem.fields, absolute, strict=True)},
             **outcome_scores(self.problem, prediction, true, parameters),
-            **summary_scores(self.problem, inputs.times, prediction, true, parameters),
+            **derived_scores(self.problem, inputs.times, prediction, true, parameters),
             **constraint_scores(self.problem, prediction.mean, parameters),
             **self._beyond(solver, module, true.double().std((0, 1), correction=0)),
             **cost_of(prediction),
@@ -272,11 +272,11 @@ class TrajectoriesBench(Bench[HasTrajectories, TrajectoriesConfig, TrajectoriesC
 
 
 def _in_own_terms(problem: HasTrajectories, inputs: Start, prediction: Prediction) -> Labelled:
-    """The chance of the outcome and the summaries, as far as the problem has them."""
+    """The chance of the outcome and the derived quantities, as far as the problem has them."""
     params = named_parameters(problem, inputs.parameters)
     return {
         **labelled_chance(problem, prediction, params),
-        **labelled_summaries(problem, summaries_of(problem, inputs.times, prediction, params)),
+        **labelled_derived(problem, derived_of(problem, inputs.times, prediction, params)),
     }
 
 

@@ -40,10 +40,10 @@ class CostProbe(Probe[CostConfig]):
             "latency": latency.seconds,
             "latency_error": latency.spread,
         }
-        where = cost.conditions
-        size = f" on {' x '.join(map(str, where.grid))} points" if where.grid else ""
+        conditions = cost.conditions
+        size = f" on {' x '.join(map(str, conditions.grid))} points" if conditions.grid else ""
         words = (
-            f"One {subject.task.view.counted} of one sample{size}, {where.device}, {where.threads} thread, "
-            f"{where.dtype}: {1e3 * latency.seconds:.3g} ms, repeats within {100 * latency.spread:.2g} %.",
+            f"One {subject.task.view.counted} of one sample{size}, {conditions.device}, {conditions.threads} thread, "
+            f"{conditions.dtype}: {1e3 * latency.seconds:.3g} ms, repeats within {100 * latency.spread:.2g} %.",
         )
         return Findings(numbers, words=words)

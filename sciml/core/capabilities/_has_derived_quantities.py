@@ -10,14 +10,14 @@ from sciml.core.problem import Field, Problem
 from sciml.core.types import Params
 
 
-class HasSummaries(Problem):
+class HasDerivedQuantities(Problem):
     """Its trajectories have derived quantities: ignition delay, peak temperature, final state."""
 
-    summaries: tuple[Field, ...]
-    """What these quantities are called, other names than those of fields and parameters."""
+    derived_quantities: tuple[Field, ...]
+    """Names, symbols and units; the names differ from those of fields and parameters."""
 
     @abstractmethod
-    def summarise(
+    def derived_values(
         self, times: Float[Tensor, " time"], states: Float[Tensor, "batch time channel"], params: Params
     ) -> Mapping[str, Float[Tensor, " batch"]]:
         """Every quantity by name, one value per sample; NaN where a sample has none (the delay of what never ignites).

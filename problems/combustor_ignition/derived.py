@@ -1,4 +1,4 @@
-"""What a trajectory of the combustor is spoken of by: when it ignites, how hot and how high it gets, what is left."""
+"""Derived quantities of a trajectory: ignition delay, peak temperature and pressure, final state."""
 
 from torch import Tensor
 
@@ -16,7 +16,7 @@ QUANTITIES = (
 )
 
 
-def summarise(times: Tensor, states: Tensor) -> dict[str, Tensor]:
+def derived_values(times: Tensor, states: Tensor) -> dict[str, Tensor]:
     """`QUANTITIES` of states ``batch time 7`` at `times`; the delay of a chamber that never ignites is NaN.
 
     Frames are 0.15 ms apart, so a peak that passes between two of them is missed.

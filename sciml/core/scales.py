@@ -1,0 +1,147 @@
+"""Typical magnitudes of fields, equations and unknown numbers of a statement, so that all are searched as of order 1.
+
+With U the magnitude of a field and L the lengths of the axes a second derivative counts as U/L², and an equation F as
+the largest of its terms, M, with unknown numbers where their search starts. A number p is then expected to change by
+
+    s = M / |∂F/∂p|,
+
+which makes a difference as large as the equation's other terms: for D' = -A k D² that is D/(T k D²) = 1/(T k D).
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from sciml.core.config import Config
+from sciml.core.domain import Domain, Expression
+from sciml.core.expressions import Evaluator, columns
+from sciml.core.statement import Statement, field_symbol
+
+_SAMPLE = 32  # points at which coefficients that depend on the place are looked at
+_FIELD, _NUMBER, _EQUATION = 30.0, 100.0, 30.0  # how far from 1 a magnitude may be with nothing to gain from scaling
+
+
+class Scales(Config):
+    """Magnitudes by which a solver divides what it searches and makes small; what is not named has 1."""
+
+    fields: dict[str, float] = {}
+    unknowns: dict[str, float] = {}
+    equations: tuple[float, ...] = ()
+    """In the order of the statement; empty for 1."""
+
+    def of_fields(self, names: Iterable[str]) -> list[float]:
+        """The scale of every field."""
+        return [self.fields.get(name, 1.0) for name in names]
+
+    def of_equations(self, count: int) -> list[float]:
+        """The scale of every equation."""
+        return list(self.equations) or [1.0] * count
+
+    def of_condition(self, statement: Statement, index: int) -> float:
+        """The scale of what condition number `index` prescribes."""
+        condition = statement.conditions[index]
+        length = statement.domain.axis(condition.axis).extent if self.fields or self.equations else 1.0
+        return self.fields.get(condition.field, 1.0) / length**condition.order
+
+
+def typical_scales(statement: Statement, observed: Mapping[str, float]) -> Scales:
+    """All magnitudes, from what is known before any solution is.
+
+    Arguments:
+        statement: the equation; scales it gives are taken as they are.
+        observed: the largest observed value of each observed field.
+    """
+    fields = _fields(statement, observed)
+    numbers = {**statement.parameters, **{unknown.name: unknown.start for unknown in statement.unknowns}}
+    for name, order in _pairs(statement):
+        lengths = math.prod(statement.domain.axis(axis).extent for axis in order)
+        numbers[field_symbol(name, order)] = fields[name] / lengths
+    known = columns(_sample(statement.domain), statement.names)
+    known |= {name: torch.tensor(value, dtype=torch.float64) for name, value in numbers.items()}  # 1/0 is infinite
+    equations, slopes = [], {unknown.name: [] for unknown in statement.unknowns}
+    for equation in statement.plain_equations:
+        magnitude = _magnitude(equation, known) or 1.0
+        equations.append(magnitude)
+        for name, steps in slopes.items():
+            steps += _step(equation, name, magnitude, known)
+    for index, value in enumerate(statement.plain_values):
+        condition = statement.conditions[index]
+        magnitude = fields[condition.field] / statement.domain.axis(condition.axis).extent ** condition.order
+        for name, steps in slopes.items():
+            steps += _step(value, name, magnitude, known)
+    unknowns = {u.name: u.scale or min(slopes[u.name], default=abs(u.start) or 1.0) for u in statement.unknowns}
+    return Scales(fields=fields, unknowns=unknowns, equations=tuple(equations))
+
+
+def needed_scales(statement: Statement, typical: Scales, *, is_observed: bool) -> Scales:
+    """The typical scales where one of them is far from 1 or was asked for, else none: all are 1.
+
+    Equations count only where something is observed, which their residuals are weighed against.
+    """
+    asked = bool(statement.scales) or any(unknown.scale is not None for unknown in statement.unknowns)
+    far = _is_far(typical.fields.values(), _FIELD) or _is_far(typical.unknowns.values(), _NUMBER)
+    return typical if asked or far or (is_observed and _is_far(typical.equations, _EQUATION)) else Scales()
+
+
+def _fields(statement: Statement, observed: Mapping[str, float]) -> dict[str, float]:
+    """The largest value that is given of a field anywhere; 1 for a field of which nothing is."""
+    unit, found = _unit(len(statement.names)), dict.fromkeys(statement.fields, 0.0)
+    for index, condition in enumerate(statement.conditions):
+        if not statement.is_mixed(index) and not statement.has_unknown(index):
+            points = statement.domain.face(unit, condition.axis, condition.side)
+            length = statement.domain.axis(condition.axis).extent ** condition.order
+            largest = float(statement.value(index, points).abs().max()) * length
+            found[condition.field] = max(found[condition.field], largest)
+    found = {name: max(value, observed.get(name, 0.0)) for name, value in found.items()}
+    usable = {name: value if 0 < value < math.inf else 1.0 for name, value in found.items()}
+    return usable | dict(statement.scales)
+
+
+def _magnitude(equation: Expression, known: Mapping[str, Tensor]) -> float:
+    """Of the largest term; 0 where no term is finite."""
+    import sympy
+
+    return max(_sizes(sympy.Add.make_args(sympy.expand(equation)), known), default=0.0)
+
+
+def _step(equation: Expression, name: str, magnitude: float, known: Mapping[str, Tensor]) -> list[float]:
+    """The change of an unknown number that matters in one equation; none where it does not occur."""
+    import sympy
+
+    slope = sympy.sympify(equation).diff(sympy.Symbol(name))
+    total = sum(_sizes(sympy.Add.make_args(sympy.expand(slope)), known))
+    return [magnitude / total] if total > 0 else []
+
+
+def _sizes(terms: Sequence[Expression], known: Mapping[str, Tensor]) -> list[float]:
+    """The largest absolute value of each term, as far as it is finite."""
+    if not terms:
+        return []
+    sample = next(value for value in known.values() if value.ndim)
+    sizes = Evaluator(terms)(known, sample).abs().amax(0)
+    return [size for size in sizes.tolist() if math.isfinite(size)]
+
+
+def _pairs(statement: Statement) -> set[tuple[str, str]]:
+    """All derivatives in equations and conditions."""
+    orders = {order for index in range(len(statement.conditions)) for order in statement.condition_orders(index)}
+    return {*statement.needs, *((name, order) for name in statement.fields for order in orders)}
+
+
+def _sample(domain: Domain) -> Tensor:
+    return domain.place(_unit(len(domain.names)))
+
+
+def _unit(dim: int) -> Tensor:
+    """The same evenly scattered points of the unit cube for everybody: multiples of powers of 1/φ, φ^(d+1) = φ + 1."""
+    phi = 2.0
+    for _ in range(50):
+        phi = (1 + phi) ** (1 / (dim + 1))
+    steps = torch.tensor([phi**-k for k in range(1, dim + 1)], dtype=torch.float64)
+    return (torch.arange(1, _SAMPLE + 1, dtype=torch.float64)[:, None] * steps) % 1.0
+
+
+def _is_far(values: Iterable[float], most: float) -> bool:
+    return any(not 1 / most <= value <= most for value in values)

@@ -1,0 +1,206 @@
+"""Solving a statement in a notebook: task, solver and trainer of every run, without a problem or a run folder."""
+
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import xarray
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from sciml.core import rng
+from sciml.core.capabilities import HasResidual
+from sciml.core.config import override
+from sciml.core.errors import UnknownNameError, UnsupportedError, UserError
+from sciml.core.problem import Field
+from sciml.core.progress import Progress, SilentProgress
+from sciml.core.statement import Statement
+from sciml.study._fit import fit
+from sciml.study._guest import as_guest
+from sciml.study._ignored import refuse_ignored
+from sciml.tasks.collocation import (
+    COLLOCATION,
+    CollocationBench,
+    CollocationCard,
+    CollocationSolver,
+    Found,
+    ObservedTable,
+    observed_table,
+    read_observed,
+)
+from sciml.train import find_solver
+
+_CASE = "stated"
+_GRID = {1: 201, 2: 101, 3: 31}  # points per axis of the lattice, by dimension; fewer in more dimensions
+_POOL = 2000
+
+Reference = Callable[[Float[Tensor, "point dim"]], Float[Tensor, "point field"]]
+"""The solution at points, one column per field."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StatedProblem(HasResidual):
+    """A statement as a problem of one case, for those who have no folder."""
+
+    stated: Statement
+    known: Reference | None = None
+    cases: tuple[str, ...] = (_CASE,)
+
+    def statement(self, case: str) -> Statement:
+        """The statement."""
+        if case not in self.cases:
+            raise UnknownNameError("case", case, self.cases)
+        return self.stated
+
+    def reference(self, points: Float[Tensor, "point dim"], case: str) -> Float[Tensor, "point field"] | None:
+        """What the user knows of the solution, else that of the statement."""
+        return super().reference(points, case) if self.known is None else self.known(points).double()
+
+
+@dataclass(frozen=True)
+class Solved:
+    """A statement solved.
+
+    Arguments:
+        statement: the equation.
+        metrics: the metrics of the task: residuals at points of no training, errors where the solution is known.
+        unknowns: the unknown numbers, each with its standard deviation where there are observations.
+        covariance: of the unknown numbers, in the order of the statement; None where it cannot be said.
+        words: the unknown numbers, and what of data, equation and conditions is met, in sentences.
+        trusted: whether all of these are met; True where there was nothing to conclude.
+        arrays: fields and residuals on a regular lattice, with coordinates.
+        module: the trained network.
+        solver: what trained it.
+        stopped: why the training ended before its last step, if it did.
+    """
+
+    statement: Statement
+    metrics: Mapping[str, float]
+    unknowns: Mapping[str, Found]
+    covariance: np.ndarray | None
+    words: tuple[str, ...]
+    trusted: bool
+    arrays: xarray.Dataset = field(repr=False)
+    module: nn.Module = field(repr=False)
+    solver: CollocationSolver[Any, Any] = field(repr=False)
+    stopped: str = ""
+
+    def __call__(self, **coordinates: Any) -> dict[str, np.ndarray]:  # Any: whatever NumPy makes an array of
+        """The fields at points: ``solved(x=0.5, t=[0.0, 1.0])["u"]``.
+
+        Arguments:
+            coordinates: one entry per axis; shapes are broadcast against each other.
+
+        Returns: by field, float64, of the common shape.
+
+        Raises: UserError for axes that are missing or do not exist, and for points outside of the domain.
+        """
+        names = self.statement.names
+        if set(coordinates) != set(names):
+            raise UserError("a solution is asked for at points of its domain", got=", ".join(sorted(coordinates)),
+                            expected=", ".join(names))  # fmt: skip
+        columns = np.broadcast_arrays(*(np.asarray(coordinates[name], dtype=np.float64) for name in names))
+        points = torch.from_numpy(np.stack([column.ravel() for column in columns], axis=1))
+        if not (inside := self.statement.domain.contains(points)).all():
+            outside = points[int((~inside).nonzero()[0])].tolist()
+            box = ", ".join(f"{a.name} in [{a.lower:g}, {a.upper:g}]" for a in self.statement.domain.axes)
+            raise UserError("a solution is not known outside of its domain", got=outside, expected=box)
+        with torch.no_grad():
+            values = self.solver.fields(self.module, points).double()
+        return {name: values[:, i].reshape(columns[0].shape).numpy() for i, name in enumerate(self.statement.fields)}
+
+    def __str__(self) -> str:
+        return "\n".join([*self.words, *(f"{key} = {value:.3g}" for key, value in self.metrics.items())])
+
+
+def solve(
+    statement: Statement,
+    *,
+    observations: str | Path | Mapping[str, Any] | None = None,  # Any: whatever NumPy makes an array of
+    sigma: float | None = None,
+    reference: Reference | None = None,
+    solver: str = "pinn",
+    preset: str = "tiny",
+    seed: int = 0,
+    settings: tuple[str, ...] | list[str] = (),
+    progress: Progress | None = None,
+) -> Solved:
+    """Solve a differential equation from its statement, and find its unknown numbers from observations.
+
+    Nothing is left on disk. Training and examination are those of a run; residuals are taken at points of no training.
+
+    Arguments:
+        statement: the equation.
+        observations: a file, a data frame, or arrays by name: all axes, the observed fields, and perhaps their standard
+            deviations (``sigma_u``).
+        sigma: standard deviation of the observations where they do not come with any.
+        reference: the solution, where it is known otherwise than by the statement; only errors are computed from it.
+        solver: key of a solver of the task `collocation`.
+        preset: recipe of the solver.
+        seed: of weights and points.
+        settings: ``key=value`` changes to the recipe (``train.steps=300``, ``model.width=30``).
+        progress: where to report.
+
+    Raises: UserError for observations, settings or a solver that do not fit; NumericsError as `Trainer.fit`.
+    """
+    entry = find_solver(solver)
+    if not isinstance(entry, CollocationSolver):
+        raise UnsupportedError(f"solver {solver!r} does not solve statements", got=f"its task {entry.task.key!r}",
+                               expected=f"a solver of the task {COLLOCATION.key!r}")  # fmt: skip
+    recipe = override(entry.recipe(preset), list(settings))
+    refuse_ignored(entry, recipe, settings)
+    table = _table(observations)
+    task = recipe.task.model_copy(update={"observations": table or recipe.task.observations,
+                                          "sigma": sigma or recipe.task.sigma})  # fmt: skip
+    recipe = recipe.model_copy(update={"task": task})
+    problem = _problem(statement, task.observations, reference)
+    dim = len(statement.names)
+    card = CollocationCard(grid=_GRID.get(dim, 7), pool=_POOL, seed=rng.derive(seed, "points") % 2**31)
+    progress = progress or SilentProgress()
+    with as_guest(1), tempfile.TemporaryDirectory() as scratch:
+        bench = CollocationBench(problem, card, task)
+        fitted = fit(
+            entry, recipe, bench, folder=Path(scratch), seed=seed, identity={"solve": bench.dataset["hash"]},
+            resume=False, device=torch.device("cpu"), progress=progress,
+        )  # fmt: skip
+        examined = bench.examine(entry, fitted.module)
+        conclusion = bench.conclude(entry, fitted.module, Path(scratch), progress)
+    details = {"numbers": {}, "covariance": None, "trusted": True} if conclusion is None else conclusion.details
+    return Solved(
+        statement=statement,
+        metrics=dict(examined.metrics) | ({} if conclusion is None else dict(conclusion.metrics)),
+        unknowns={name: Found(number["value"], number["sigma"]) for name, number in details["numbers"].items()},
+        covariance=None if details["covariance"] is None else np.array(details["covariance"]),
+        words=() if conclusion is None else conclusion.words,
+        trusted=bool(details["trusted"]),
+        arrays=examined.arrays,
+        module=fitted.module.eval(),
+        solver=entry,
+        stopped="" if fitted.result is None else fitted.result.stopped,
+    )
+
+
+def _table(observations: str | Path | Mapping[str, Any] | None) -> ObservedTable | None:
+    if observations is None:
+        return None
+    return read_observed(Path(observations)) if isinstance(observations, str | Path) else observed_table(observations)
+
+
+def _problem(statement: Statement, table: ObservedTable | None, reference: Reference | None) -> StatedProblem:
+    units = {} if table is None else table.units
+    return StatedProblem(
+        name=_CASE,
+        title="A statement",
+        equation="\n".join(f"{equation} = 0" for equation in statement.plain_equations),
+        fields=tuple(Field(name, name, units.get(name, "1"), name) for name in statement.fields),
+        boundary={},
+        presets=(),
+        citation="none",
+        solver="pinn",
+        stated=statement,
+        known=reference,
+    )

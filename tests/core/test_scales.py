@@ -1,0 +1,77 @@
+"""Typical magnitudes: those of a rate law by hand, and none for problems that are of order one."""
+
+import math
+
+import pytest
+import sympy as sp
+
+from sciml.core import registry
+from sciml.core.capabilities import HasResidual
+from sciml.core.domain import Condition, Coordinate, Domain
+from sciml.core.scales import Scales, needed_scales, typical_scales
+from sciml.core.statement import Statement, Unknown
+
+T, A = sp.symbols("t A")
+D = sp.Function("D")(T)
+RATE = 2.5e-15
+
+
+def decay(**more):
+    """D' = -A k D² over 2000 days."""
+    return Statement(
+        **{
+            "domain": Domain((Coordinate("t", 0.0, 2000.0),), time="t"),
+            "fields": ("D",),
+            "equations": (D.diff(T) + A * RATE * D**2,),
+            "unknowns": (Unknown("A", 1.0),),
+        }
+        | more
+    )
+
+
+def test_a_rate_constant_has_the_scale_that_balances_its_equation():
+    """D/T against k D²: 0.5 per day, and 1/(T k D) = 2e8."""
+    found = typical_scales(decay(), {"D": 1000.0})
+    assert found.fields == {"D": 1000.0}
+    assert found.equations == (0.5,)
+    assert found.unknowns["A"] == pytest.approx(2e8)
+    assert needed_scales(decay(), found, is_observed=True) == found
+    assert found.of_fields(("D", "u")) == [1000.0, 1.0]
+
+
+def test_what_the_user_says_is_taken():
+    statement = decay(scales={"D": 500.0}, unknowns=(Unknown("A", 1.0, scale=3e8),))
+    found = typical_scales(statement, {"D": 1000.0})
+    assert (found.fields["D"], found.unknowns["A"]) == (500.0, 3e8)
+
+
+def test_conditions_give_magnitudes_and_unknown_numbers_of_conditions_have_theirs():
+    """u(0) = 300 over a length of 0.1 makes slopes of 3000, also of one that is to be found."""
+    x, slope = sp.symbols("x C")
+    u = sp.Function("u")(x)
+    statement = Statement(
+        domain=Domain((Coordinate("x", 0.0, 0.1),)),
+        fields=("u",),
+        equations=(u.diff(x, 2),),
+        conditions=(Condition("u", "x", "lower", 300), Condition("u", "x", "upper", slope, 1)),
+        unknowns=(Unknown("C", 0.0),),
+    )
+    found = typical_scales(statement, {})
+    assert found.fields["u"] == 300
+    assert found.unknowns["C"] == pytest.approx(3000)
+    assert found.of_condition(statement, 1) == pytest.approx(3000)
+
+
+def test_a_start_where_nothing_is_finite_falls_back_on_the_start():
+    statement = decay(equations=(D.diff(T) - D / A,), unknowns=(Unknown("A", 0.0),))
+    assert typical_scales(statement, {"D": 1.0}).unknowns["A"] == 1.0
+
+
+def test_problems_of_order_one_are_not_scaled():
+    """Their results are those of before there were scales."""
+    for problem in registry.problems().values():
+        for case in problem.cases if isinstance(problem, HasResidual) else ():
+            statement = problem.statement(case)
+            typical = typical_scales(statement, dict.fromkeys(statement.observed, 1.5))
+            assert all(math.isfinite(scale) for scale in (*typical.fields.values(), *typical.equations))
+            assert needed_scales(statement, typical, is_observed=bool(statement.observed)) == Scales()
