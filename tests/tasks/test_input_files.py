@@ -91,7 +91,7 @@ def test_other_units_are_converted_with_a_word_or_refused(forecaster, frames, tm
     with pytest.raises(DataError, match=r"'a' in .* does not have the units .* got 'degC'; expected 'kg m-3'"):
         answer(forecaster, degrees, tmp_path)
     hours = frames.assign_coords(time=("time", frames["time"].values, {"units": "h"}))
-    with pytest.raises(DataError, match="another distance in time"):
+    with pytest.raises(DataError, match="another time step"):
         answer(forecaster, hours, tmp_path)
     hours = frames.assign_coords(time=("time", frames["time"].values / 3600, {"units": "hours since 2000-01-01"}))
     xarray.testing.assert_allclose(answer(forecaster, hours, tmp_path), answer(forecaster, frames, tmp_path))
