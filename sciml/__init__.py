@@ -10,8 +10,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sciml.api import dataset as dataset
     from sciml.api import discover as discover
     from sciml.api import evaluate as evaluate
+    from sciml.api import example as example
     from sciml.api import export as export
     from sciml.api import predict as predict
     from sciml.api import run as run
@@ -27,9 +29,11 @@ DEFAULT_PROBLEM = "shallow_water"
 __all__ = [
     "DEFAULT_PROBLEM",
     "__version__",
+    "dataset",
     "discover",
     "errors",
     "evaluate",
+    "example",
     "export",
     "predict",
     "run",
@@ -37,7 +41,7 @@ __all__ = [
     "tool",
 ]
 
-_VERBS = ("run", "discover", "evaluate", "predict", "export", "solve", "tool")
+_VERBS = ("run", "dataset", "discover", "evaluate", "example", "predict", "export", "solve", "tool")
 
 
 def __getattr__(name: str) -> Any:  # Any: a verb or a module; the imports above give their types

@@ -1,17 +1,21 @@
 """The verbs of the command line as functions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from inspect import signature
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import xarray
 
 from sciml import DEFAULT_PROBLEM
 from sciml.core import registry
+from sciml.core.config import parse
 from sciml.core.errors import UnknownNameError, UserError
-from sciml.core.progress import Progress
+from sciml.core.progress import Progress, SilentProgress
+from sciml.core.recorded import Recorded
 from sciml.core.statement import Statement
+from sciml.data import Arrays, ImportChoices, Plan, import_arrays, import_files
 from sciml.discovery import HiddenPrior, TableData, TableLayout, parse_values, read_table
 from sciml.report import write_run
 from sciml.study import (
@@ -21,6 +25,7 @@ from sciml.study import (
     RunRequest,
     Solved,
     evaluate_run,
+    example_inputs,
     export_run,
     make_discovery_request,
     make_request,
@@ -31,26 +36,88 @@ from sciml.study import apply_tool as _apply_tool
 from sciml.study import run as _run
 from sciml.study import solve as _solve
 
-__all__ = ["discover", "evaluate", "export", "predict", "run", "solve", "tool"]
+__all__ = ["dataset", "discover", "evaluate", "example", "export", "predict", "run", "solve", "tool"]
+
+OwnData = str | Path | Sequence[str | Path] | Arrays
+"""Trajectories on a grid of one's own: files, or arrays in memory."""
 
 
 def run(
-    problem: str | Path | TableData = DEFAULT_PROBLEM,
+    problem: str | Path | TableData | Recorded | None = None,
     *,
+    data: OwnData | None = None,
+    choices: Mapping[str, Any] = MappingProxyType({}),  # Any: the fields of ImportChoices, which checks them
     progress: Progress | None = None,
     **options: Any,  # Any: the fields of RunRequest, which checks them
 ) -> Run | None:
     """Solve a problem from nothing to a page: `sciml.study.run`, then ``report.html`` in the run folder.
 
     Arguments:
-        problem: a registered name, the path of a problem folder, or a table of one's own.
+        problem: a registered name, the path of a problem folder, imported data, or a table of one's own; shallow water
+            if nothing is named.
+        data: trajectories of one's own instead of a problem: they are imported first, as by `dataset`.
+        choices: what is to be said of `data`, for example ``{"boundary": {"x": "periodic"}}``.
         progress: where to report.
         options: everything else of `sciml.study.RunRequest`: ``solver="fno"``, ``preset="small"``, ``seed=1``,
             ``settings=["train.steps=100"]``, …
 
     Returns and errors are those of `sciml.study.run`.
     """
-    return _run_to_page(make_request(problem, options), progress)
+    if data is not None:
+        if problem is not None:
+            raise UserError("a run is on a problem or on data of your own", got="both", fix="Leave out one of them.")
+        problem = dataset(data, progress=progress, **choices)
+    elif choices:
+        raise UserError("choices are about data of your own", got=", ".join(choices), fix="Give data=... too.")
+    subject = DEFAULT_PROBLEM if problem is None else problem
+    if isinstance(subject, Recorded):
+        subject = registry.folder_of(subject)
+    return _run_to_page(make_request(subject, options), progress)
+
+
+def dataset(
+    data: OwnData,
+    *,
+    out: str | Path | None = None,
+    announce: Callable[[Plan], None] | None = None,
+    progress: Progress | None = None,
+    **choices: Any,  # Any: the fields of ImportChoices, which checks them
+) -> Recorded:
+    """Import trajectories on a grid of one's own; the result is taken by every verb like a problem.
+
+    Arguments:
+        data: one or several files or folders (PDEBench, The Well, PDEArena, NetCDF, Zarr, NumPy, MATLAB, PyTorch), an
+            xarray dataset, a data frame with columns for sample, time and space, an array or tensor, or several by
+            name, with coordinates as one-dimensional arrays ``t``, ``x``, ...
+        out: where the folder is made; None for the cache folder, where it is known by its name.
+        announce: called with what was recognised (``plan.words()``) before anything is written.
+        progress: where to report, among others what was recognised.
+        choices: overrides, see `sciml.data.ImportChoices`: ``name``, ``dims``, ``fields``, ``units``, ``rename``,
+            ``dt``, ``boundary``, ``split``, ...
+
+    Returns: the imported problem; its ``folder`` holds card and shards.
+
+    Raises: UserError for data that cannot be read, or that could be understood in several ways.
+    """
+    told = parse(ImportChoices, choices, "this call")
+    reporting = progress or SilentProgress()
+
+    def tell(plan: Plan) -> None:
+        for line in plan.words():
+            reporting.log(line)
+        if announce is not None:
+            announce(plan)
+
+    place = None if out is None else Path(out)
+    if isinstance(data, str | Path):
+        imported = import_files([Path(data)], told, out=place, announce=tell, progress=reporting)
+    elif isinstance(data, Sequence):
+        imported = import_files([Path(path) for path in data], told, out=place, announce=tell, progress=reporting)
+    else:
+        imported = import_arrays(data, told, out=place, announce=tell, progress=reporting)
+    if imported is None:
+        raise AssertionError("only a dry import returns nothing")
+    return imported
 
 
 def discover(
@@ -161,9 +228,15 @@ def predict(
     steps: int | None = None,
     problem: str | Path | None = None,
     extrapolate: bool = False,
+    resample: bool = False,
 ) -> xarray.Dataset:
     """Apply a finished run to a user's file: `sciml.study.predict_run`."""
-    return predict_run(folder, inputs, steps=steps, problem=problem, extrapolate=extrapolate)
+    return predict_run(folder, inputs, steps=steps, problem=problem, extrapolate=extrapolate, resample=resample)
+
+
+def example(folder: str | Path) -> xarray.Dataset:
+    """Inputs of one test sample of a run, to be filled with one's own: `sciml.study.example_inputs`."""
+    return example_inputs(folder)
 
 
 def export(

@@ -1,4 +1,4 @@
-"""``sciml data``: generate, verify, describe and export the data of a problem."""
+"""``sciml data``: generate, import, verify, describe and export data."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from typing import Any
 
 import typer
 
+from sciml.cli import _import_options as options
 from sciml.cli._app import app
 from sciml.cli._print import JSON, as_json, flat, table
 
-data = typer.Typer(no_args_is_help=True, help="Generate, verify, describe and export the data of a problem.")
+data = typer.Typer(no_args_is_help=True, help="Generate, import, verify, describe and export data.")
 app.add_typer(data, name="data")
 
 PROBLEM = typer.Argument(help="A registered problem or the path of a problem folder.")
@@ -30,16 +31,83 @@ def generate(
     from sciml.cli._cluster import executor
     from sciml.core import registry
     from sciml.core.progress import make_progress
+    from sciml.core.recorded import Recorded
     from sciml.tasks import card_tables, describe_data
 
     subject = registry.find_problem(problem)
     tables = card_tables(subject, preset)
-    if layer.PresetCard.key in tables:
+    if isinstance(subject, Recorded):
+        if not json:
+            typer.echo(f"Nothing to generate: the data of {subject.name} was imported.")
+    elif layer.PresetCard.key in tables:
         with executor(scheduler) as pool:
             layer.generate(subject, preset, workers=workers, executor=pool, progress=make_progress(quiet=json))
     elif not json:
         typer.echo(f"Nothing to generate: the data of {subject.name} is made in memory where it is used.")
     _describe(describe_data(subject, preset), json)
+
+
+@data.command("import")
+def import_data(
+    files: list[Path] = typer.Argument(help="Files, Zarr stores, or folders of files; several are joined."),
+    name: str = typer.Option("", help="What the dataset is called; by default as the first file."),
+    out: Path | None = typer.Option(None, "--out", "-o", help="The folder to make; by default in the cache folder."),
+    dry_run: bool = typer.Option(False, "--dry-run", help="Print what is recognised and stop."),
+    title: str = typer.Option("", help="A title for pages."),
+    licence: str = typer.Option("", help="Licence of the data."),
+    citation: str = typer.Option("", help="Where the data comes from."),
+    format: str = options.FORMAT,
+    dims: str = options.DIMS,
+    fields: list[str] = options.FIELDS,
+    parameters: list[str] = options.PARAMETERS,
+    units: list[str] = options.UNITS,
+    rename: list[str] = options.RENAME,
+    dt: float = options.DT,
+    range: list[str] = options.RANGE,
+    boundary: list[str] = options.BOUNDARY,
+    split: str = options.SPLIT,
+    split_seed: int = options.SPLIT_SEED,
+    cut: int = options.CUT,
+    json: bool = JSON,
+) -> None:
+    """Import trajectories on a grid from files of your own; every verb takes the result like a problem."""
+    from sciml import data as layer
+    from sciml.core.config import parse
+    from sciml.core.progress import make_progress
+
+    stated = options.choices_of(
+        format=format,
+        dims=dims,
+        fields=fields,
+        parameters=parameters,
+        units=units,
+        rename=rename,
+        dt=dt,
+        range=range,
+        boundary=boundary,
+        split=split,
+        split_seed=split_seed,
+        cut=cut,
+    )
+    about = {"name": name or None, "title": title, "licence": licence, "citation": citation}
+    choices = parse(layer.ImportChoices, stated | about, "these options")
+    recognised: list[str] = []
+
+    def announce(plan: layer.Plan) -> None:
+        recognised.extend(plan.words())
+        if not json:
+            typer.echo("\n".join(recognised))
+
+    imported = layer.import_files(
+        files, choices, out=out, announce=announce, dry=dry_run, progress=make_progress(quiet=json)
+    )
+    if json:
+        found = None if imported is None else {"name": imported.name, "folder": str(imported.folder)}
+        as_json({"recognised": recognised, "dataset": found})
+    elif imported is not None:
+        known = "" if recognised else " before, from the same files"
+        typer.echo(f"imported{known} as {imported.name}: {imported.folder}")
+        typer.echo(f"next: sciml run {imported.name if out is None else imported.folder}")
 
 
 @data.command()

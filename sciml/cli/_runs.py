@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING
 import typer
 
 from sciml import DEFAULT_PROBLEM
+from sciml.cli import _import_options as options
 from sciml.cli._app import app
 from sciml.cli._print import JSON, as_json, table
 
 if TYPE_CHECKING:
+    import xarray
+
     from sciml.study import Run
 
 RUN = typer.Argument(help="A run folder, as `sciml run` printed it.")
@@ -22,7 +25,10 @@ PROBLEM = typer.Option("", "--problem", help="The folder of the run's problem, i
 
 @app.command()
 def run(
-    problem: str = typer.Argument(DEFAULT_PROBLEM, help="A registered problem or the path of a problem folder."),
+    problem: str = typer.Argument("", help="A registered problem or the path of a problem folder; shallow_water."),
+    data: list[Path] = typer.Option(
+        [], "--data", "-d", help="A file of your own instead: imported, then run; repeatable, files are joined."
+    ),
     solver: str = typer.Option(
         "", "--solver", "-s", help="Solver key, see `sciml list`; by default the problem's own."
     ),
@@ -38,6 +44,18 @@ def run(
         0, min=0, help="Processes that generate data and train baselines at the same time; 0: as many as cores."
     ),
     open_page: bool = typer.Option(False, "--open", help="Open the page when done."),
+    format: str = options.FORMAT,
+    dims: str = options.DIMS,
+    fields: list[str] = options.FIELDS,
+    input_parameters: list[str] = options.PARAMETERS,
+    units: list[str] = options.UNITS,
+    rename: list[str] = options.RENAME,
+    dt: float = options.DT,
+    range: list[str] = options.RANGE,
+    boundary: list[str] = options.BOUNDARY,
+    split: str = options.SPLIT,
+    split_seed: int = options.SPLIT_SEED,
+    cut: int = options.CUT,
     json: bool = JSON,
 ) -> None:
     """Make data, train a solver and its baselines, compare them, write a page with pictures."""
@@ -45,8 +63,24 @@ def run(
     from sciml.core import registry
     from sciml.core.progress import make_progress
 
+    choices = options.choices_of(
+        format=format,
+        dims=dims,
+        fields=fields,
+        parameters=input_parameters,
+        units=units,
+        rename=rename,
+        dt=dt,
+        range=range,
+        boundary=boundary,
+        split=split,
+        split_seed=split_seed,
+        cut=cut,
+    )
     finished = api.run(
-        problem,
+        problem or None,
+        data=data or None,
+        choices=choices,
         solver=solver or None,
         preset=preset,
         seed=seed,
@@ -61,7 +95,8 @@ def run(
     )
     if finished is None:  # a process of torchrun that does not lead
         return
-    _summarise(finished, registry.find_problem(problem).metrics, json)
+    subject = registry.problem(finished.record.problem) if data else registry.find_problem(problem or DEFAULT_PROBLEM)
+    _summarise(finished, subject.metrics, json)
     if open_page:
         webbrowser.open((finished.folder / "report.html").resolve().as_uri())
 
@@ -82,30 +117,40 @@ def evaluate(folder: Path = RUN, problem: str = PROBLEM, json: bool = JSON) -> N
 @app.command()
 def predict(
     folder: Path = RUN,
-    inputs: Path = typer.Option(
-        ..., "--input", "-i", help="NetCDF file: context frames, initial states or observations."
+    inputs: Path | None = typer.Option(
+        None, "--input", "-i", help="NetCDF file: context frames, initial states or observations."
     ),
-    output: Path = typer.Option(Path("prediction.nc"), "--output", "-o", help="NetCDF file to write."),
+    output: Path | None = typer.Option(
+        None, "--output", "-o", help="NetCDF file to write; by default prediction.nc or example.nc."
+    ),
+    example: bool = typer.Option(False, "--example", help="Write a file of inputs to start from instead."),
     steps: int = typer.Option(0, min=0, help="Steps to forecast; 0 for as many as the run's own rollouts."),
     extrapolate: bool = typer.Option(False, "--extrapolate", help="Allow parameters outside of their ranges."),
+    resample: bool = typer.Option(False, "--resample", help="Interpolate fields on other points of the run's domain."),
     problem: str = PROBLEM,
     json: bool = JSON,
 ) -> None:
     """Apply a finished run to a file of your own."""
     from sciml import api
-    from sciml.core import paths
-    from sciml.data import netcdf_bytes
 
+    if example == (inputs is not None):
+        raise typer.BadParameter("give either --input FILE, or --example for a file to start from")
+    if inputs is None:
+        _write(api.example(folder), output or Path("example.nc"), json)
+        return
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always", UserWarning)
-        predicted = api.predict(folder, inputs, steps=steps or None, problem=problem or None, extrapolate=extrapolate)
+        predicted = api.predict(
+            folder,
+            inputs,
+            steps=steps or None,
+            problem=problem or None,
+            extrapolate=extrapolate,
+            resample=resample,
+        )
     for entry in told:
         typer.echo(typer.style("warning: ", fg=typer.colors.YELLOW, bold=True) + str(entry.message), err=True)
-    paths.make_folder(output.parent)
-    with paths.atomic_write(output) as temporary:
-        temporary.write_bytes(netcdf_bytes(predicted))
-    described = {"output": str(output), "sizes": dict(predicted.sizes), "fields": list(predicted.data_vars)}
-    as_json(described) if json else typer.echo(f"wrote {output}: {dict(predicted.sizes)}")
+    _write(predicted, output or Path("prediction.nc"), json)
 
 
 @app.command()
@@ -182,6 +227,18 @@ def report(
     else:
         page = pages.write_index(folder)
     as_json({"page": str(page)}) if json else typer.echo(f"wrote {page}")
+
+
+def _write(content: xarray.Dataset, output: Path, json: bool) -> None:
+    """Write named arrays to a NetCDF file and say so."""
+    from sciml.core import paths
+    from sciml.data import netcdf_bytes
+
+    paths.make_folder(output.parent)
+    with paths.atomic_write(output) as temporary:
+        temporary.write_bytes(netcdf_bytes(content))
+    described = {"output": str(output), "sizes": dict(content.sizes), "fields": list(content.data_vars)}
+    as_json(described) if json else typer.echo(f"wrote {output}: {dict(content.sizes)}")
 
 
 def _summarise(finished: Run, headline: tuple[str, ...], json: bool) -> None:

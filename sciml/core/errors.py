@@ -92,6 +92,10 @@ class Interrupted(SciMLError):
     exit_code = 130
 
 
+class InputWarning(UserWarning):
+    """Something in a user's file that was put right in a way he should know: units converted, an axis turned round."""
+
+
 def nearest(name: str, choices: Iterable[str]) -> str | None:
     """The closest of `choices` to `name`, or None when nothing is close."""
     return next(iter(difflib.get_close_matches(name, list(choices), n=1, cutoff=0.5)), None)

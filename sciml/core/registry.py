@@ -1,7 +1,8 @@
 """Finding problems, solvers, tasks and tools: by folder, by entry point, by being there.
 
 Problems are folders: a path the user gives, those of the checkout's ``problems/`` (or of the copy inside the wheel),
-and packages that entry points of group ``sciml.problems`` name. A folder is imported as ``sciml_problems.<name>``.
+packages that entry points of group ``sciml.problems`` name, and imported data in the cache folder, which has no code.
+A folder with code is imported as ``sciml_problems.<name>``.
 Solvers, tasks and tools are the modules under ``sciml/solvers``, ``sciml/tasks`` and ``sciml/tools`` (each exports a
 tuple ``SOLVERS``, ``TASKS`` or ``TOOLS``) and the entry points of groups ``sciml.solvers``, ``sciml.tasks`` and
 ``sciml.tools``. Adding one is adding a folder or a module. An entry point that does not work is named, with the reason,
@@ -19,9 +20,10 @@ import types
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sciml.core.errors import UnknownNameError, UserError
+from sciml.core.errors import DataError, UnknownNameError, UserError
 from sciml.core.paths import check_name
 from sciml.core.problem import Problem
+from sciml.core.recorded import Recorded, imported_folder, is_recorded, read_recorded
 
 _PACKAGE = "sciml_problems"
 E = TypeVar("E")
@@ -64,19 +66,30 @@ def find_problem(name: str | Path) -> Problem:
     if not (isinstance(name, Path) or os.sep in text or text.startswith(".") or "\\" in text):
         return problem(text)
     folder = Path(name).expanduser().resolve()
-    if not (folder / "__init__.py").is_file():
+    if not (folder / "__init__.py").is_file() and not is_recorded(folder):
         raise UserError(
             "no problem folder at this path",
             got=repr(text),
-            expected="a folder with an __init__.py that exports PROBLEM, or a registered name without separators",
-            fix="`sciml new problem NAME` writes one; `sciml list` shows the registered names.",
+            expected="a folder with an __init__.py that exports PROBLEM, imported data, or a registered name without "
+            "separators",
+            fix=f"`sciml run --data {text}` runs on a data file."
+            if folder.is_file()
+            else "`sciml new problem NAME` writes one; `sciml list` shows the registered names.",
         )
     check_name(folder.name, "problem")
     return _load(folder)
 
 
 def folder_of(problem: Problem) -> Path:
-    """The folder a loaded problem came from."""
+    """The folder a loaded problem came from. Raises DataError for imported data that is not on this machine."""
+    if isinstance(problem, Recorded):
+        if problem.folder is None:
+            raise DataError(
+                f"the data of {problem.name!r} is not on this machine",
+                expected=f"a folder {imported_folder() / problem.name}",
+                fix=f"Import it again under this name: {', '.join(problem.recording.sources)}.",
+            )
+        return problem.folder
     return Path(sys.modules[f"{_PACKAGE}.{problem.name}"].__path__[0])
 
 
@@ -171,7 +184,19 @@ def _locate() -> tuple[dict[str, Path], dict[str, str]]:
             broken[point.name] = f"the name is taken by {folders[point.name]}, which {folder} cannot replace"
         else:
             folders[point.name] = folder
+    for name, folder in _imported().items():
+        folders.setdefault(name, folder)  # no import can take the name of a problem with code
     return folders, broken
+
+
+def _imported() -> dict[str, Path]:
+    """Folders of imported data, by name."""
+    root = imported_folder().resolve()
+    try:
+        folders = sorted(root.iterdir())
+    except OSError:  # nothing was imported here, or the cache folder cannot be read, which its users are told
+        return {}
+    return {folder.name: folder for folder in folders if not folder.name.startswith(".") and is_recorded(folder)}
 
 
 def _package_folder(package: str) -> Path | None:
@@ -210,6 +235,8 @@ def _add(registered: dict[str, Any], key: str, candidate: Any) -> None:
 
 
 def _load(folder: Path) -> Problem:
+    if is_recorded(folder):
+        return read_recorded(folder)
     name = f"{_PACKAGE}.{folder.name}"
     module = sys.modules.get(name)
     if module is None or Path(module.__path__[0]) != folder:

@@ -32,17 +32,22 @@ from sciml.data._samples import (
 from sciml.data._statistics import Statistics
 from sciml.data._verify import verify
 from sciml.data._windows import Windows
+from sciml.data.importing import FORMATS, Arrays, ImportChoices, Plan, import_arrays, import_files
 
 __all__ = [
     "BEYOND",
+    "FORMATS",
+    "Arrays",
     "Batch",
     "Card",
     "CardTable",
     "Check",
     "Count",
     "Dataset",
+    "ImportChoices",
     "InMemoryCard",
     "LabelledSplit",
+    "Plan",
     "PresetCard",
     "SamplesCard",
     "Split",
@@ -58,6 +63,8 @@ __all__ = [
     "export",
     "field_statistics",
     "generate",
+    "import_arrays",
+    "import_files",
     "info",
     "labelled_splits",
     "netcdf_bytes",

@@ -16,11 +16,12 @@ from pathlib import Path
 import torch
 
 from sciml.core import registry
-from sciml.core.errors import ConfigError, DataError, UserError
+from sciml.core.errors import ConfigError, DataError, UnsupportedError, UserError
 from sciml.core.paths import locked, storage_errors
 from sciml.core.problem import Problem
 from sciml.core.processes import interrupts_held, processes, usable_cores
 from sciml.core.progress import Progress, SilentProgress
+from sciml.core.recorded import Recorded
 from sciml.core.rng import generator
 from sciml.core.status import Status, count
 from sciml.core.types import Params, Trajectory
@@ -42,12 +43,12 @@ def generate(
     executor: Executor | None = None,
     progress: Progress = _SILENT,
 ) -> Dataset:
-    """Make what is missing of a dataset and open it.
+    """Make what is missing of a dataset and open it; imported data is opened as it is.
 
     A shard that is there but damaged is set aside (renamed, never deleted) and made again.
 
     Arguments:
-        problem: a problem that is `Evolves`.
+        problem: a problem that is `Evolves`, or imported data.
         preset: a table of its dataset card.
         workers: processes on this machine; 0 for as many as there are cores, if the first shard shows that they pay.
         executor: somebody else's workers instead (for example Dask's ``client.get_executor()``).
@@ -58,6 +59,8 @@ def generate(
     """
     if workers < 0:
         raise ConfigError("too few workers", got=workers, expected="at least 1, or 0 for as many as there are cores")
+    if isinstance(problem, Recorded):
+        return open_dataset(problem, preset)
     layout = make_layout(problem, preset)
     if any(_flaw(layout, piece) for piece in layout.all_pieces()) or load_statistics(layout) is None:
         with locked(lock_path(layout), f"generating {problem.name} {preset}", timeout=_PATIENCE):
@@ -87,6 +90,8 @@ def simulate_piece(layout: Layout, piece: Piece) -> Shard:
 
 def _simulate(layout: Layout, piece: Piece) -> tuple[Params, Trajectory]:
     problem, grid = layout.problem, layout.grid
+    if isinstance(problem, Recorded):
+        raise UnsupportedError(f"problem {problem.name!r} is imported data, which nothing simulates")
     draws, initials = [], []
     for index in range(piece.first, piece.first + piece.count):
         randomness = generator(layout.card.seed, problem.name, piece.split, index)

@@ -13,7 +13,8 @@ from sciml.core.capabilities import Evolves
 from sciml.core.errors import ConfigError, UnknownNameError, UnsupportedError, UserError
 from sciml.core.paths import home
 from sciml.core.problem import Problem
-from sciml.core.registry import card_path
+from sciml.core.recorded import Recorded
+from sciml.core.registry import card_path, folder_of
 from sciml.core.types import Grid
 from sciml.data._card import Card, PresetCard, read_card
 
@@ -54,7 +55,7 @@ class Layout:
         folder: where the files lie.
     """
 
-    problem: Evolves
+    problem: Evolves | Recorded
     preset: str
     about: Card
     card: PresetCard
@@ -108,21 +109,29 @@ class Layout:
         return self.folder / piece.filename
 
     @property
+    def written_for(self) -> str:
+        """The preset that files name; imported data is the same for all presets."""
+        return "all" if isinstance(self.problem, Recorded) else self.preset
+
+    @property
     def remedy(self) -> str:
         """What to tell a user whose files are missing or damaged."""
+        if isinstance(self.problem, Recorded):
+            sources = ", ".join(self.problem.recording.sources)
+            return f"Remove the folder and import {sources or 'the data'} again"
         return f"`sciml data generate {self.problem.name} --preset {self.preset}` makes what is missing"
 
 
 def make_layout(problem: Problem, preset: str) -> Layout:
     """The layout of a preset of `problem`.
 
-    Raises UnsupportedError if the problem cannot be simulated, ConfigError for a faulty card.
+    Raises UnsupportedError if the problem is neither simulated nor imported, ConfigError for a faulty card.
     """
-    if not isinstance(problem, Evolves):
+    if not isinstance(problem, Evolves | Recorded):
         raise UnsupportedError(
             f"problem {problem.name!r} has no dataset of trajectories",
             got="a problem without a time simulation",
-            expected="a problem with the capability Evolves",
+            expected="imported data, or a problem with the capability Evolves",
             fix=f"`sciml data info {problem.name}` describes what data it has.",
         )
     about = read_card(problem)
@@ -150,7 +159,10 @@ def make_layout(problem: Problem, preset: str) -> Layout:
             expected="names other than " + ", ".join(sorted({*_RESERVED, *grid.dims})),
         )
     digest = _digest(problem, about, card, grid)
-    folder = home() / "datasets" / problem.name / f"{preset}-{digest[:12]}"
+    if isinstance(problem, Recorded):
+        folder = folder_of(problem)
+    else:
+        folder = home() / "datasets" / problem.name / f"{preset}-{digest[:12]}"
     return Layout(problem, preset, about, card, grid, digest, folder)
 
 
@@ -169,4 +181,6 @@ def _digest(problem: Problem, about: Card, card: PresetCard, grid: Grid) -> str:
         "time_units": about.time_units,
         "card": table,
     }
+    if isinstance(problem, Recorded):  # the numbers are those of the files, whatever they are called here
+        content["problem"], content["content"] = "", problem.recording.content
     return hashlib.sha256(json.dumps(content, sort_keys=True, allow_nan=False).encode()).hexdigest()

@@ -144,7 +144,7 @@ def header(layout: Layout, piece: Piece) -> dict[str, str | int]:
     return {
         "problem": layout.problem.name,
         "problem_version": layout.problem.version,
-        "preset": layout.preset,
+        "preset": layout.written_for,
         "digest": layout.digest,
         "format": FORMAT,
         "split": piece.split,

@@ -12,29 +12,26 @@ Modes = tuple[Mode, ...]
 Padding = Mode | Modes
 """What a network assumes at a boundary: one mode for all axes, or one per axis."""
 PaddingChoice = Literal["auto", "circular", "zeros"]
-"""``auto`` follows the grid; the others force one mode on both axes."""
+"""``auto`` follows the grid; the others force one mode on all axes."""
 
 
 def padding_modes(choice: PaddingChoice, grid: Grid) -> Modes:
-    """Padding modes (y, x): under ``auto`` circular on periodic axes and zeros on walls and open ends.
+    """Padding modes (z, y, x): under ``auto`` circular on periodic axes and zeros on walls and open ends.
 
     Zeros are added to standardised fields, where 0 is the mean; they let a network tell a wall from the interior.
 
     Raises:
-        UserError: the grid does not have two axes.
+        UserError: the grid does not have one to three axes.
     """
-    if len(grid.axes) != 2:
+    if len(grid.axes) not in (1, 2, 3):
         raise UserError(
-            "this network works on two-dimensional fields",
+            "networks of fields work on one to three axes",
             got=f"a grid of {len(grid.axes)} axes {grid.dims}",
-            expected="two axes, y and x",
-            fix="Choose a problem on a plane, or a solver without convolutions.",
+            fix="Choose a problem with space, or a solver without convolutions.",
         )
     if choice != "auto":
-        return (choice, choice)
-    modes: list[Mode] = ["circular" if periodic else "zeros" for periodic in grid.periodic]
-    y, x = modes
-    return (y, x)
+        return (choice,) * len(grid.axes)
+    return tuple("circular" if periodic else "zeros" for periodic in grid.periodic)
 
 
 def axis_modes(padding: Padding, dims: int) -> Modes:

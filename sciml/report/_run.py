@@ -20,6 +20,7 @@ from sciml.core import registry
 from sciml.core.config import parse
 from sciml.core.errors import DataError, UserError
 from sciml.core.problem import Problem
+from sciml.core.recorded import Recording
 from sciml.discovery import TableData
 from sciml.study import Record, SolverEntry
 from sciml.train import Competitor, Predictions, RunView, layout_errors
@@ -104,10 +105,12 @@ def read_lines(path: Path) -> tuple[dict[str, Any], ...]:  # Any: JSON
 
 
 def _table_of(folder: Path) -> Problem | None:
-    """The problem that a run made of a user's own table, which its config holds; None for any other run."""
+    """The problem that a run made of a user's own data, which its config holds; None for any other run."""
     if not (folder / "config.json").is_file():
         return None
     config = read_object(folder / "config.json")
+    if config.get("recorded"):
+        return parse(Recording, config["recorded"], f"{folder / 'config.json'}, table recorded,").problem()
     return (
         parse(TableData, config["table"], f"{folder / 'config.json'}, table,").problem()
         if config.get("table")

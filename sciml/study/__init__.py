@@ -32,6 +32,7 @@ from sciml.study._tool import apply_tool as apply_tool
 from sciml.study._use import Examined as Examined
 from sciml.study._use import Loaded as Loaded
 from sciml.study._use import evaluate_run as evaluate_run
+from sciml.study._use import example_inputs as example_inputs
 from sciml.study._use import load_run as load_run
 from sciml.study._use import predict_run as predict_run
 
@@ -54,6 +55,7 @@ __all__ = [
     "apply_tool",
     "check_training",
     "evaluate_run",
+    "example_inputs",
     "export_run",
     "load_run",
     "make_discovery_request",

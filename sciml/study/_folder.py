@@ -12,6 +12,7 @@ import pydantic
 from sciml.core import paths
 from sciml.core.config import Config, differences, parse, read_json
 from sciml.core.errors import ConfigError, DataError, StorageError
+from sciml.core.recorded import Recording
 from sciml.discovery import TableData
 
 CONFIG, LOG, PREDICTIONS, WEIGHTS = "config.json", "log.jsonl", "predictions.h5", "model.safetensors"
@@ -58,6 +59,8 @@ class RunConfig(Config):
     """What tools did to it, first one first."""
     table: TableData | None = None
     """The table that the problem is made of, where it is a user's own; no name is looked up then."""
+    recorded: Recording | None = None
+    """What imported data is data of, so that a run needs no more than its folder."""
     parent: str | None = None
     """Name of the folder of the run a tool was applied to; it need not exist any more."""
 

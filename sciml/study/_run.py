@@ -12,6 +12,7 @@ from sciml.core.config import override
 from sciml.core.errors import ConfigError, UnsupportedError, UserError
 from sciml.core.problem import Problem
 from sciml.core.progress import Progress, SilentProgress
+from sciml.core.recorded import Recorded
 from sciml.data import netcdf_bytes
 from sciml.discovery import TableData, TableProblem
 from sciml.study._beside import trained_beside
@@ -99,6 +100,7 @@ def run(request: RunRequest, *, progress: Progress | None = None) -> Run | None:
             dataset=str(bench.dataset["hash"]),
             context=bench.context.model_dump(mode="json"),
             table=request.problem if isinstance(request.problem, TableData) else None,
+            recorded=problem.recording if isinstance(problem, Recorded) else None,
         )
         if (folder / CONFIG).exists():
             check_same(folder, config)

@@ -1,5 +1,6 @@
 """Using a finished run: bring it back, examine it again, apply it to new inputs."""
 
+import tempfile
 import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,9 +12,10 @@ from sciml.core.config import parse
 from sciml.core.errors import DataError, UnknownNameError, UserError
 from sciml.core.problem import Problem
 from sciml.core.progress import Progress
+from sciml.data import netcdf_bytes
 from sciml.study._folder import CONFIG, EXAMPLE, WEIGHTS, RunConfig, Step, read_config
 from sciml.study._guest import as_guest
-from sciml.study._problem import problem_of
+from sciml.study._problem import problem_of, recorded_problem
 from sciml.study._record import RECORD, Metrics, Record, finite
 from sciml.tasks import Parametrised, keep_sample_labels, out_of_range
 from sciml.tools import Rewrite, find_tool
@@ -121,6 +123,7 @@ def predict_run(
     steps: int | None = None,
     problem: str | Path | None = None,
     extrapolate: bool = False,
+    resample: bool = False,
 ) -> xarray.Dataset:
     """Apply a finished run to a file of inputs; the run's own data is not needed.
 
@@ -132,13 +135,15 @@ def predict_run(
         problem: as for `load_run`.
         extrapolate: whether parameters may lie outside of their ranges; if they do, a warning says so, and so does the
             attribute ``extrapolated`` of the answer.
+        resample: whether fields on other points of the run's domain are interpolated to its own; the attribute
+            ``resampled`` of the answer says so.
 
     Returns: named arrays with units, and a status per sample.
 
     Raises: DataError for inputs that do not fit the problem; UserError for a parameter outside of its range.
     """
     loaded = load_run(folder, problem=problem)
-    question = loaded.task.read_inputs(Path(inputs), loaded.problem, loaded.context, steps)
+    question = _read_question(loaded, Path(inputs), steps, resample)
     outside = out_of_range(loaded.problem, question) if isinstance(question, Parametrised) else []
     if outside and not extrapolate:
         raise outside[0]
@@ -150,7 +155,41 @@ def predict_run(
         words = "; ".join(f"{error.what}: {error.got}, range {error.expected}" for error in outside)
         warnings.warn(f"{words}; nothing says how wrong the prediction is there", stacklevel=2)
         answer.attrs["extrapolated"] = words
+    if resample:
+        answer.attrs["resampled"] = "inputs were interpolated linearly to the points of the run"
     return answer
+
+
+def example_inputs(folder: str | Path) -> xarray.Dataset:
+    """Inputs of one test sample of a run: what a file for `predict_run` looks like.
+
+    Raises: DataError for a folder that is not a run, or lost its example.
+    """
+    folder = Path(folder)
+    read_config(folder)
+    try:
+        with xarray.open_dataset(folder / EXAMPLE, engine="h5netcdf", decode_times=False) as opened:
+            return opened.load()
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f"{folder} has no readable {EXAMPLE}", got=" ".join(str(error).split()), fix="Run it again."
+        ) from None
+
+
+def _read_question(loaded: Loaded, path: Path, steps: int | None, resample: bool) -> Any:  # Any: inputs of its task
+    """What a file asks, with its fields interpolated to the points of the run if that is wanted."""
+    task, problem, context = loaded.task, loaded.problem, loaded.context
+    if not resample:
+        return task.read_inputs(path, problem, context, steps)
+    try:
+        with xarray.open_dataset(path, engine="h5netcdf", decode_times=False) as opened:
+            source = opened.load()
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path} is not a readable NetCDF-4 file", got=" ".join(str(error).split())) from None
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / path.name
+        copy.write_bytes(netcdf_bytes(task.resample(source, context, str(path))))
+        return task.read_inputs(copy, problem, context, steps)
 
 
 def _rebuild(module: nn.Module, step: Step, source: str) -> nn.Module:
@@ -178,12 +217,14 @@ def _rebuild(module: nn.Module, step: Step, source: str) -> nn.Module:
 
 
 def _problem_of(config: RunConfig, folder: Path, named: str | Path | None) -> Problem:
-    """The problem of a run: its own table, the folder its user names, else the registered problem of its name."""
+    """The problem of a run: its own table or imported data, the folder its user names, else the registered problem."""
     if config.table is not None:
         if named is not None:
             raise UserError(f"{folder} is a run on a table of its own", got=f"problem {named}",
                             fix="Leave out the problem.")  # fmt: skip
         return config.table.problem()
+    if config.recorded is not None and named is None:
+        return recorded_problem(config.recorded)
     if named is None and config.problem_path is not None:
         raise UserError(
             f"the problem {config.problem!r} of {folder} is not a registered one",

@@ -27,6 +27,7 @@ import xarray
 from sciml import draw, metrics
 from sciml.core.capabilities import Evolves
 from sciml.core.problem import Problem
+from sciml.core.recorded import Recorded
 from sciml.draw import FieldView, Figure, Forecasts, Rollout
 from sciml.train import Competitor, RunView
 
@@ -59,7 +60,7 @@ def read_forecasts(view: RunView) -> Forecasts | None:
             rollouts=tuple(
                 _rollout(entry, solvers[entry.key], names, truth) for entry in view.competitors if entry.key in solvers
             ),
-            grid=view.problem.grid(states.shape[3:]) if isinstance(view.problem, Evolves) else None,
+            grid=view.problem.grid(states.shape[3:]) if isinstance(view.problem, Evolves | Recorded) else None,
             observed=_stack(truth, seen) if set(seen) <= set(truth) else None,
         )
 

@@ -1,5 +1,7 @@
 """Reading a user's NetCDF file: open it, find what is needed, name what does not fit."""
 
+import re
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -11,8 +13,9 @@ import xarray
 from jaxtyping import Float
 from torch import Tensor
 
-from sciml.core.errors import DataError, UserError, nearest
+from sciml.core.errors import DataError, InputWarning, UserError, nearest
 from sciml.core.problem import Parameter, Problem
+from sciml.core.units import conversion, plain_units
 
 _SLACK = 1e-3
 """Share of a step in time by which single precision may change it."""
@@ -32,8 +35,9 @@ def open_inputs(
 ) -> xarray.Dataset:
     """The file's variables in memory, with a dimension ``sample`` added if it has none.
 
-    Nothing in a file goes unread: a variable that the task does not know, or one in other units than the problem's, is
-    refused. A variable without the attribute ``units`` is in those of the problem.
+    Nothing in a file goes unread: a variable that the task does not know is refused. Values in other units than the
+    problem's are converted in double precision, with an `InputWarning`, or refused where `sciml.core.units` does not
+    say how. A variable without the attribute ``units`` is in those of the problem.
 
     Arguments:
         path: the file.
@@ -63,7 +67,9 @@ def open_inputs(
     units = {entry.name: entry.units for entry in (*problem.fields, *problem.parameters)} | dict(also)
     _refuse_strays(path, source, [*wanted, *also, "sample", *_BOOKKEEPING])
     for name, variable in source.variables.items():
-        _check_units(path, str(name), variable.attrs.get("units"), units.get(str(name)))
+        given, expected = variable.attrs.get("units"), units.get(str(name))
+        if given is not None and expected is not None:
+            source = _in_units(path, source, str(name), str(given), expected)
     return source if "sample" in source.dims else source.expand_dims("sample")
 
 
@@ -79,28 +85,32 @@ def _refuse_strays(path: Path, source: xarray.Dataset, known: Sequence[str]) -> 
         )
 
 
-def _check_units(path: Path, name: str, units: object, expected: str | None) -> None:
-    """Raise DataError for units that are given and are not those expected; numbers are never converted."""
-    if units is None or expected is None:
-        return
-    if not same_units(str(units), expected):
+def _in_units(path: Path, source: xarray.Dataset, name: str, given: str, expected: str) -> xarray.Dataset:
+    """The file with one variable in the units expected. Raises DataError where it is not known how."""
+    since = re.fullmatch(r"\s*(\w+)\s+since\s.*", given)
+    change = conversion(since[1] if since else given, expected)
+    if change is None:
         raise DataError(
             f"{name!r} in {path} does not have the units the run was trained with",
-            got=repr(str(units)),
+            got=repr(given),
             expected=repr(expected),
             fix="Convert the values, or drop the attribute `units` if it is only misspelt.",
         )
+    array = source[name]
+    if not change.changes or array.dtype.kind not in "fiu":
+        return source
+    warnings.warn(f"{name!r} in {path} is converted from {given} to {expected}", InputWarning, stacklevel=3)
+    values = change.factor * array.values.astype(np.float64) + change.offset
+    return (
+        source.assign_coords({name: (array.dims, values)})
+        if name in source.coords
+        else (source.assign({name: (array.dims, values)}))
+    )
 
 
 def same_units(one: str, other: str) -> bool:
     """Whether two units are the same but for differences that mean nothing."""
-    return _plain(one) == _plain(other)
-
-
-def _plain(units: str) -> str:
-    """Units without differences that mean nothing: space, and the names of the number one."""
-    words = " ".join(units.split())
-    return "1" if words.lower() in ("", "dimensionless", "none") else words
+    return plain_units(one) == plain_units(other)
 
 
 def numbers(path: Path, array: xarray.DataArray, dtype: str = "float32") -> Tensor:

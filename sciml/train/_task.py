@@ -146,6 +146,13 @@ class Task(ABC, Generic[P, T, C, B, Q]):
     def read_inputs(self, path: Path, problem: P, context: C, steps: int | None) -> Q:
         """Inputs of `Solver.predict` from a user's file; DataError names what does not fit."""
 
+    def resample(self, source: xarray.Dataset, context: C, label: str) -> xarray.Dataset:
+        """Inputs on other points of the run's domain, interpolated to its own; `label` is what messages call them.
+
+        Raises: UnsupportedError where inputs lie on no grid; DataError for points of another domain.
+        """
+        raise UnsupportedError(f"inputs of the task {self.key!r} lie on no grid, so there is nothing to resample")
+
     @abstractmethod
     def write_inputs(self, inputs: Q, problem: P, context: C) -> xarray.Dataset:
         """Inputs as the file that `read_inputs` reads."""

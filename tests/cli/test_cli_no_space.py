@@ -46,7 +46,7 @@ def test_a_linear_equation_is_learnt_evaluated_and_applied(sciml, rotation, refu
 
 def test_solvers_of_fields_are_refused_with_the_reason(refused, rotation):
     message = refused("run", rotation, "--solver", "sinenet")
-    assert "does not apply to problem 'plane_rotation': it is 0-D; this network is 2-D" in message
+    assert "does not apply to problem 'plane_rotation': it is 0-D; this network is for 1 to 3 spatial axes" in message
 
 
 def test_solvers_of_points_are_refused_in_space_with_the_reason(refused, advection):

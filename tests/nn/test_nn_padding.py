@@ -101,6 +101,13 @@ def test_padding_follows_the_grid_unless_forced(boundary, choice, expected):
     assert padding_modes(choice, Grid((Axis("y", 8, 0.0, 1.0, y), Axis("x", 8, 0.0, 1.0, x)))) == expected
 
 
-def test_padding_refuses_a_line():
-    with pytest.raises(UserError, match=r"two-dimensional.*a grid of 1 axes.*expected two axes"):
-        padding_modes("auto", Grid((Axis("x", 8, 0.0, 1.0),)))
+def test_padding_of_a_line_and_of_a_box():
+    x, y, z = (Axis(name, 8, 0.0, 1.0, kind) for name, kind in (("x", "periodic"), ("y", "wall"), ("z", "open")))
+    assert padding_modes("auto", Grid((x,))) == ("circular",)
+    assert padding_modes("auto", Grid((z, y, x))) == ("zeros", "zeros", "circular")
+    assert padding_modes("circular", Grid((z, y, x))) == ("circular",) * 3
+
+
+def test_padding_refuses_a_point():
+    with pytest.raises(UserError, match=r"one to three axes.*a grid of 0 axes"):
+        padding_modes("auto", Grid(()))

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+import torch
 import xarray
 
-from sciml.core.errors import DataError
+from sciml.core.errors import DataError, InputWarning
 from sciml.data import netcdf_bytes
 from sciml.tasks import keep_sample_labels
 from sciml.testing import answer_file, trial_of
@@ -32,6 +33,29 @@ def test_frames_from_north_to_south_give_the_answer_of_south_to_north(forecaster
         answer(forecaster, dataset, tmp_path) for dataset in (frames, frames.isel(y=slice(None, None, -1)))
     )
     xarray.testing.assert_identical(usual, turned)
+    assert usual["y"].attrs["units"] == "m"
+    (tmp_path / "turned.nc").write_bytes(netcdf_bytes(frames.isel(y=slice(None, None, -1))))
+    bench = forecaster.bench
+    with pytest.warns(InputWarning, match="the points of 'y' in .* are put in increasing order"):
+        forecaster.task.read_inputs(tmp_path / "turned.nc", bench.problem, bench.context, None)
+
+
+def test_another_resolution_is_refused_and_resampled_by_request(forecaster, frames, tmp_path):
+    bench = forecaster.bench
+    coarse = frames.isel(x=slice(None, None, 2))
+    with pytest.raises(DataError, match=r"wrong shape; got .*x 6; expected .*x 12\. .*--resample"):
+        answer(forecaster, coarse, tmp_path)
+    fine = forecaster.task.resample(coarse, bench.context, "coarse.nc")
+    np.testing.assert_allclose(fine["a"].values[..., ::2], frames["a"].values[..., ::2], rtol=1e-6)
+    middle = (frames["a"].values[..., 10] + frames["a"].values[..., 0]) / 2  # across the periodic end
+    np.testing.assert_allclose(fine["a"].values[..., 11], middle, rtol=1e-6)
+    turned = forecaster.task.resample(coarse.isel(x=slice(None, None, -1)), bench.context, "turned.nc")
+    xarray.testing.assert_allclose(turned, fine)
+    assert answer(forecaster, fine, tmp_path).sizes["x"] == 12
+    with pytest.raises(DataError, match=r"'x' in crop.nc do not cover the domain of the run; got 6 points"):
+        forecaster.task.resample(frames.isel(x=slice(0, 6)), bench.context, "crop.nc")
+    with pytest.raises(DataError, match="no coordinate 'x'"):
+        forecaster.task.resample(frames.drop_vars("x"), bench.context, "bare.nc")
 
 
 def test_a_crop_with_as_many_points_is_refused(forecaster, frames, tmp_path):
@@ -56,13 +80,21 @@ def test_another_step_is_refused_however_small_it_is(forecaster, frames, tmp_pat
         forecaster.task.read_inputs(path, bench.problem, fast, None)
 
 
-def test_units_are_those_of_the_problem_or_refused(forecaster, frames, tmp_path):
-    grams = frames.assign(a=(frames["a"].dims, 1e3 * frames["a"].values, {"units": "g m-3"}))
-    with pytest.raises(DataError, match=r"'a' in .* does not have the units .* got 'g m-3'; expected 'kg m-3'"):
-        answer(forecaster, grams, tmp_path)
+def test_other_units_are_converted_with_a_word_or_refused(forecaster, frames, tmp_path):
+    bench, path = forecaster.bench, tmp_path / "frames.nc"
+    grams = frames.assign(a=(frames["a"].dims, 1e3 * frames["a"].values.astype("f8"), {"units": "g m-3"}))
+    path.write_bytes(netcdf_bytes(grams))
+    with pytest.warns(InputWarning, match=r"'a' in .* is converted from g m-3 to kg m-3"):
+        converted = forecaster.task.read_inputs(path, bench.problem, bench.context, None)
+    torch.testing.assert_close(converted.states, forecaster.asked.states, rtol=1e-7, atol=0)
+    degrees = frames.assign(a=(frames["a"].dims, frames["a"].values, {"units": "degC"}))
+    with pytest.raises(DataError, match=r"'a' in .* does not have the units .* got 'degC'; expected 'kg m-3'"):
+        answer(forecaster, degrees, tmp_path)
     hours = frames.assign_coords(time=("time", frames["time"].values, {"units": "h"}))
-    with pytest.raises(DataError, match=r"'time' in .* does not have the units"):
+    with pytest.raises(DataError, match="another time step"):
         answer(forecaster, hours, tmp_path)
+    hours = frames.assign_coords(time=("time", frames["time"].values / 3600, {"units": "hours since 2000-01-01"}))
+    xarray.testing.assert_allclose(answer(forecaster, hours, tmp_path), answer(forecaster, frames, tmp_path))
     spaced = frames.assign(a=(frames["a"].dims, frames["a"].values, {"units": " kg  m-3 "}))
     xarray.testing.assert_identical(answer(forecaster, spaced, tmp_path), answer(forecaster, frames, tmp_path))
 

@@ -209,7 +209,7 @@ def _even(path: Path, rows: Sequence[list[str]], lines: Sequence[int], header: S
     width = len(header)
     for row, line in zip(rows, lines, strict=True):
         if len(row) != width:
+            quotes = "A decimal comma between commas needs quotes, or another separator of cells."
             raise DataError(f"{path}, line {line} has another number of cells than the header", got=len(row),
-                            expected=f"{width}: {', '.join(header)}", fix="A decimal comma between commas needs quotes, or another separator "
-                            "of cells." if len(row) > width else "")  # fmt: skip
+                            expected=f"{width}: {', '.join(header)}", fix=quotes if len(row) > width else "")  # fmt: skip
     return rows

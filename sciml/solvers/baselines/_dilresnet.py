@@ -18,7 +18,7 @@ class DilResNetConfig(Config):
     blocks: int = pydantic.Field(default=4, ge=1)
     """Residual blocks of seven convolutions each."""
     padding: PaddingChoice = "auto"
-    """``auto`` wraps periodic axes and pads the others with zeros; ``circular`` or ``zeros`` forces both axes."""
+    """``auto`` wraps periodic axes and pads the others with zeros; ``circular`` or ``zeros`` forces all axes."""
     condition: ConditionChoice = "auto"
     """How stride and parameters enter; ``auto`` is adagn where the problem has parameters and none where not."""
 
@@ -70,6 +70,7 @@ class DilResNetSolver(StepperSolver[DilResNetConfig, DilResNet]):
         return DilResNet(
             in_channels=context.history * len(problem.fields),
             out_channels=len(problem.fields),
+            dims=len(context.grid.axes),
             width=config.width,
             blocks=config.blocks,
             padding=padding_modes(config.padding, context.grid),

@@ -68,6 +68,7 @@ class FNOSolver(StepperSolver[FNOConfig, FNO]):
         return FNO(
             in_channels=context.history * len(problem.fields),
             out_channels=len(problem.fields),
+            dims=len(context.grid.axes),
             modes=config.modes,
             width=config.width,
             layers=config.layers,

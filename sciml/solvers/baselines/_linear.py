@@ -6,7 +6,7 @@ import pydantic
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.functional import unfold
+from torch.nn.functional import pad
 
 from sciml.core import rng
 from sciml.core.capabilities import HasTrajectories
@@ -24,14 +24,14 @@ class LinearConfig(Config):
     """One linear stencil for all points."""
 
     radius: int = pydantic.Field(default=2, ge=0)
-    """Reach of the stencil, in points; it has (2 radius + 1)² of them."""
+    """Reach of the stencil, in points; it has (2 radius + 1) of them per axis."""
     ridge: float = pydantic.Field(default=1e-2, ge=0)
     """Tikhonov weight λ: the fit is as if the standardised inputs had white noise of variance λ. Without it rollouts
     amplify the scales on which the data have next to no variance."""
     windows: int = pydantic.Field(default=1024, ge=1)
     """Largest number of training windows used, spread evenly over all of them."""
     padding: PaddingChoice = "auto"
-    """``auto`` wraps periodic axes and pads the others with zeros; ``circular`` or ``zeros`` forces both axes."""
+    """``auto`` wraps periodic axes and pads the others with zeros; ``circular`` or ``zeros`` forces all axes."""
 
 
 class LinearStencil(FieldNetwork):
@@ -53,22 +53,25 @@ class LinearStencil(FieldNetwork):
         self.stencil = Conv(history * fields, fields, modes=modes, kernel_size=2 * config.radius + 1)
         for parameter in self.stencil.conv.parameters():
             nn.init.zeros_(parameter)
-        last = self.stencil.conv.weight.data[:, -fields:, config.radius, config.radius]
+        last = self.stencil.conv.weight.data[(slice(None), slice(-fields, None), *[config.radius] * len(modes))]
         last.copy_(torch.eye(fields))
 
     def forward(
-        self, x: Float[Tensor, "batch feature y x"], condition: Tensor | None = None
-    ) -> Float[Tensor, "batch channel y x"]:
+        self, x: Float[Tensor, "batch feature *space"], condition: Tensor | None = None
+    ) -> Float[Tensor, "batch channel *space"]:
         """The next state, standardised as the input is."""
         self.check(x, condition)
         return self.stencil(channels_last(x)).contiguous()
 
     @torch.no_grad()
-    def neighbourhoods(self, states: Float[Tensor, "batch history channel y x"]) -> Float[Tensor, "row regressor"]:
+    def neighbourhoods(self, states: Float[Tensor, "batch history channel *space"]) -> Float[Tensor, "row regressor"]:
         """What the stencil sees at every point, and a constant 1, in float64."""
-        conv = self.stencil.conv
         x = self.stencil.pad(states.flatten(1, 2).double())
-        rows = unfold(x, conv.kernel_size, padding=self.stencil.zeros).transpose(1, 2).flatten(0, 1)
+        x = pad(x, [width for zeros in reversed(self.stencil.zeros) for width in (zeros, zeros)])
+        axes = range(2, x.ndim)
+        for axis, size in zip(axes, self.stencil.conv.kernel_size, strict=True):
+            x = x.unfold(axis, size, 1)  # batch feature *space *kernel
+        rows = x.movedim(1, 1 + len(axes)).flatten(1 + len(axes)).flatten(0, len(axes))
         return torch.cat((rows, rows.new_ones(len(rows), 1)), dim=1)
 
     @torch.no_grad()

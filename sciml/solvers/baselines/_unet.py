@@ -16,11 +16,11 @@ class UNetConfig(Config):
     width: float = pydantic.Field(default=64.0, ge=1)
     """Channels of the finest level; level l has ⌊width 2^l⌋, so fractions set the size finely."""
     levels: int = pydantic.Field(default=4, ge=1)
-    """Halvings of the grid; both axes must be divisible by 2^levels."""
+    """Halvings of the grid; all axes must be divisible by 2^levels."""
     residual: bool = True
     """Whether every block has a 1x1 shortcut beside it; without them amplitudes must pass the normalisations."""
     padding: PaddingChoice = "auto"
-    """``auto`` wraps periodic axes and pads the others with zeros; ``circular`` or ``zeros`` forces both axes."""
+    """``auto`` wraps periodic axes and pads the others with zeros; ``circular`` or ``zeros`` forces all axes."""
     condition: ConditionChoice = "auto"
     """How stride and parameters enter; ``auto`` is adagn where the problem has parameters and none where not."""
 
@@ -70,6 +70,7 @@ class UNetSolver(StepperSolver[UNetConfig, UNet]):
         return UNet(
             in_channels=context.history * len(problem.fields),
             out_channels=len(problem.fields),
+            dims=len(context.grid.axes),
             width=config.width,
             levels=config.levels,
             residual=config.residual,

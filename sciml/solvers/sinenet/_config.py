@@ -16,7 +16,7 @@ class SineNetConfig(Config):
     waves: int = pydantic.Field(default=8, ge=0)
     """Number of U-shaped waves K; 0 leaves encoder and decoder only."""
     levels: int = pydantic.Field(default=4, ge=1)
-    """Halvings L of the grid within a wave; both axes must be divisible by 2^L."""
+    """Halvings L of the grid within a wave; all axes must be divisible by 2^L."""
     width: int = pydantic.Field(default=64, ge=1)
     """Channels c_0 between the waves."""
     multiplier: float = pydantic.Field(default=1.425, gt=0)
@@ -28,7 +28,7 @@ class SineNetConfig(Config):
     block_residual: bool = True
     """Whether every block has a 1x1 shortcut beside it."""
     padding: PaddingChoice = "auto"
-    """``auto`` wraps periodic axes and pads the others with zeros; ``circular`` or ``zeros`` forces both axes."""
+    """``auto`` wraps periodic axes and pads the others with zeros; ``circular`` or ``zeros`` forces all axes."""
     condition: ConditionChoice = "auto"
     """How stride and parameters enter; ``auto`` is adagn where the problem has parameters and none where not."""
 

@@ -63,6 +63,7 @@ class SineNetSolver(StepperSolver[SineNetConfig, SineNet]):
         return SineNet(
             in_channels=context.history * len(problem.fields),
             out_channels=len(problem.fields),
+            dims=len(context.grid.axes),
             waves=config.waves,
             levels=config.levels,
             width=config.width,

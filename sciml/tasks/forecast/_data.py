@@ -1,5 +1,6 @@
 """What forecasting trains on and asks: its settings, its examples, its inputs."""
 
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from sciml import data
 from sciml.core.config import Config
-from sciml.core.errors import DataError
+from sciml.core.errors import DataError, InputWarning
 from sciml.core.problem import Problem
 from sciml.core.types import Grid
 from sciml.tasks._inputs import check_finite, numbers, open_inputs, parameter_columns, shape_words
@@ -128,6 +129,9 @@ def _along_axes(path: Path, source: xarray.Dataset, grid: Grid) -> xarray.Datase
                 expected=f"{axis.size} points from {points[0]:g} to {points[-1]:g}, {axis.spacing:g} apart",
                 fix="Interpolate to these points, or leave out the coordinate if it only numbers them.",
             )
+        if (np.diff(order) != 1).any():
+            words = f"the points of {axis.name!r} in {path} are put in increasing order, and the fields with them"
+            warnings.warn(words, InputWarning, stacklevel=3)
         source = source.isel({axis.name: order})
     return source
 
@@ -142,6 +146,9 @@ def _field(
             f"field {array.name!r} in {path} has the wrong shape",
             got=shape_words(array),
             expected=", ".join(["sample (any number)", f"time {history} or more", *wanted]),
+            fix="Fields on other points of the same domain are interpolated by request: --resample (resample=True)."
+            if set(array.dims) == set(dims) and sizes != grid.size
+            else "",
         )
     return numbers(path, array.transpose(*dims))[:, -history:]
 

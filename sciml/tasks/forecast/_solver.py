@@ -1,7 +1,7 @@
 """Solvers that step fields forward in time: everything but the network."""
 
 from abc import abstractmethod
-from typing import Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -27,17 +27,20 @@ class StepperSolver(
     """Base of the solvers whose module is a `Stepper`; a leaf gives the network and its recipes."""
 
     task = FORECAST
+    max_spatial_dims: ClassVar[int] = 3
+    """Largest number of spatial axes supported."""
 
     @abstractmethod
     def network(self, problem: HasTrajectories, model: M, context: ForecastContext) -> K:
         """The network in standardised units: ``batch history*channel *space``, ``batch condition`` to one frame."""
 
     def supports(self, problem: Problem) -> Support:
-        """A problem that `HasTrajectories` on a grid of two axes."""
+        """A problem that `HasTrajectories` on a grid of one to three axes."""
         if not isinstance(problem, HasTrajectories):
             return Support(False, "it has no trajectories")
-        if len(problem.boundary) != 2:
-            return Support(False, f"it is {len(problem.boundary)}-D; this network is 2-D")
+        dims = len(problem.boundary)
+        if not 1 <= dims <= self.max_spatial_dims:
+            return Support(False, f"it is {dims}-D; this network is for 1 to {self.max_spatial_dims} spatial axes")
         return Support(True)
 
     def build(self, problem: HasTrajectories, model: M, context: ForecastContext) -> Stepper[K]:

@@ -20,6 +20,7 @@ from sciml.core.types import Prediction
 from sciml.tasks._labels import labelled_frames, labelled_parameters
 from sciml.tasks.forecast._data import ForecastConfig, ForecastContext, ForecastExamples, Window, read_window
 from sciml.tasks.forecast._metrics import METRICS
+from sciml.tasks.forecast._resample import resample
 from sciml.tasks.forecast.view import VIEW
 from sciml.train import AnySolver, Bench, Examination, Task
 
@@ -61,6 +62,10 @@ class Forecast(Task[HasTrajectories, ForecastConfig, ForecastContext, data.Windo
     def read_inputs(self, path: Path, problem: HasTrajectories, context: ForecastContext, steps: int | None) -> Window:
         """Context frames and parameters from a user's NetCDF file."""
         return read_window(path, problem, context, steps or context.steps)
+
+    def resample(self, source: xarray.Dataset, context: ForecastContext, label: str) -> xarray.Dataset:
+        """Fields on other points of the domain, interpolated linearly to those of the run."""
+        return resample(source, context.grid, label)
 
     def write_inputs(self, inputs: Window, problem: HasTrajectories, context: ForecastContext) -> xarray.Dataset:
         """The context frames, with times that end at that of the last one."""
@@ -225,7 +230,10 @@ def _time(context: ForecastContext, times: np.ndarray) -> tuple[str, np.ndarray,
 
 
 def _coords(context: ForecastContext, times: np.ndarray) -> dict[str, Any]:
-    axes = {axis.name: (axis.name, axis.points().numpy()) for axis in context.grid.axes}
+    axes = {
+        axis.name: (axis.name, axis.points().numpy(), {"units": axis.units, "long_name": f"{axis.name} coordinate"})
+        for axis in context.grid.axes
+    }
     return axes | {"time": _time(context, times)}
 
 

@@ -1,0 +1,72 @@
+"""What a user may say of files of his own: options that ``run --data`` and ``data import`` share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+
+_PANEL = "Data of your own"
+
+FORMAT = typer.Option(
+    "", help="Reader of the files; by default the first that recognises them.", rich_help_panel=_PANEL
+)
+DIMS = typer.Option(
+    "", help="Dimensions of nameless arrays in their order: sample,time,channel,y,x.", rich_help_panel=_PANEL
+)
+FIELDS = typer.Option([], "--fields", help="A field to take, NAME or NAME=UNITS; repeatable.", rich_help_panel=_PANEL)
+PARAMETERS = typer.Option(
+    [], "--parameter", help="A parameter to take; repeatable, by default all.", rich_help_panel=_PANEL
+)
+UNITS = typer.Option([], help="NAME=UNITS of a field, parameter, axis or of time; repeatable.", rich_help_panel=_PANEL)
+RENAME = typer.Option([], help="OLD=NEW name of a variable or dimension; repeatable.", rich_help_panel=_PANEL)
+DT = typer.Option(0.0, min=0.0, help="Time between frames; 0: that of the file.", rich_help_panel=_PANEL)
+RANGE = typer.Option([], help="AXIS=FIRST:LAST point, instead of the file's; repeatable.", rich_help_panel=_PANEL)
+BOUNDARY = typer.Option([], help="AXIS=periodic, wall or open; repeatable.", rich_help_panel=_PANEL)
+SPLIT = typer.Option("", help="Shares of train, valid and test, such as 0.7,0.15,0.15.", rich_help_panel=_PANEL)
+SPLIT_SEED = typer.Option(0, min=0, help="Seed of the split.", rich_help_panel=_PANEL)
+CUT = typer.Option(0, min=0, help="Cut trajectories into pieces of so many frames.", rich_help_panel=_PANEL)
+
+
+def choices_of(
+    *,
+    format: str,
+    dims: str,
+    fields: list[str],
+    parameters: list[str],
+    units: list[str],
+    rename: list[str],
+    dt: float,
+    range: list[str],
+    boundary: list[str],
+    split: str,
+    split_seed: int,
+    cut: int,
+) -> dict[str, Any]:  # Any: the fields of ImportChoices
+    """The options as `sciml.data.ImportChoices` has them; what was not given is left out."""
+    from sciml.data.importing import pairs
+
+    found: dict[str, Any] = {
+        "format": format or None,
+        "dims": tuple(filter(None, (name.strip() for name in dims.split(",")))),
+        "fields": tuple(fields),
+        "parameters": tuple(parameters) or None,
+        "units": pairs(units, "--units", "u='m s-1'"),
+        "rename": pairs(rename, "--rename", "lat=y"),
+        "dt": dt or None,
+        "ranges": {name: _numbers(ends, ":", "--range") for name, ends in pairs(range, "--range", "x=0:1").items()},
+        "boundary": pairs(boundary, "--boundary", "x=periodic"),
+        "split": _numbers(split, ",", "--split") if split else None,
+        "seed": split_seed or None,
+        "cut": cut or None,
+    }
+    return {name: value for name, value in found.items() if value}
+
+
+def _numbers(text: str, separator: str, option: str) -> tuple[float, ...]:
+    from sciml.core.errors import ConfigError
+
+    try:
+        return tuple(float(part) for part in text.split(separator))
+    except ValueError:
+        raise ConfigError(f"{option} takes numbers", got=repr(text), expected=f"separated by {separator!r}") from None

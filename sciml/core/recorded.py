@@ -1,0 +1,144 @@
+"""Problems that are nothing but their data: trajectories imported from somebody's files.
+
+The folder of such a problem holds ``problem.json`` (a `Recording`), ``dataset.toml`` (the dataset card) and the shards.
+No code is run to load it.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import pydantic
+
+from sciml.core.capabilities import HasTrajectories
+from sciml.core.config import Config, parse, read_json
+from sciml.core.errors import DataError, UserError
+from sciml.core.paths import home
+from sciml.core.problem import Field, Parameter
+from sciml.core.types import Axis, Grid
+
+RECORDING = "problem.json"
+"""The file that makes a folder an imported problem."""
+
+RESERVED_NAMES = frozenset(
+    {"sample", "time", "channel", "status", "trajectory", "field", "relative_l2", "vrmse", "evaluations"}
+)
+"""Names that files of data and predictions use themselves."""
+
+VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+"""What a field, parameter or axis may be called."""
+
+Name = Annotated[str, pydantic.StringConstraints(pattern=f"^{VARIABLE_NAME.pattern}$")]
+
+
+class RecordedField(Config):
+    """One field of imported data."""
+
+    name: Name
+    units: str = "1"
+    long_name: str = ""
+
+
+class RecordedParameter(RecordedField):
+    """One parameter of imported data; its range is that of the data."""
+
+    low: float
+    high: float
+
+
+class RecordedAxis(Config):
+    """One spatial axis of imported data, as `sciml.core.types.Axis`."""
+
+    name: Name
+    size: int = pydantic.Field(ge=2)
+    lower: float
+    upper: float
+    boundary: Literal["periodic", "wall", "open"]
+    units: str = "1"
+
+
+class Recording(Config):
+    """``problem.json``: what imported data is data of."""
+
+    name: str = pydantic.Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")
+    title: str
+    fields: tuple[RecordedField, ...] = pydantic.Field(min_length=1)
+    parameters: tuple[RecordedParameter, ...] = ()
+    axes: tuple[RecordedAxis, ...] = pydantic.Field(default=(), max_length=3)
+    content: str
+    """SHA-256 of what was imported: the bytes of the files and how they were read."""
+    sources: tuple[str, ...] = ()
+    """Names of the files."""
+    citation: str = ""
+    solver: str
+    """Key of the solver that runs take when none is named."""
+
+    def problem(self, folder: Path | None = None) -> "Recorded":
+        """The problem; without a folder it has no data, which predicting and exporting do not need."""
+        return Recorded(
+            name=self.name,
+            title=self.title,
+            equation="",
+            fields=tuple(Field(f.name, f.name, f.units, f.long_name or f.name) for f in self.fields),
+            parameters=tuple(
+                Parameter(p.name, p.name, p.units, p.long_name or p.name, p.low, p.high) for p in self.parameters
+            ),
+            boundary={axis.name: axis.boundary for axis in self.axes},
+            citation=self.citation,
+            solver=self.solver,
+            recording=self,
+            folder=folder,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recorded(HasTrajectories):
+    """Trajectories that were imported; nothing can make more of them.
+
+    Arguments:
+        recording: what ``problem.json`` says.
+        folder: where card and shards lie; None where only the description is at hand.
+    """
+
+    recording: Recording
+    folder: Path | None = None
+
+    def grid(self, size: Sequence[int]) -> Grid:
+        """The grid of the data. Raises UserError for any other size: nothing interpolates it."""
+        axes = tuple(Axis(**dict(axis)) for axis in self.recording.axes)
+        grid = Grid(axes)
+        if tuple(size) != grid.size:
+            raise UserError(
+                f"the data of {self.name!r} was imported on one grid", got=list(size), expected=list(grid.size)
+            )
+        return grid
+
+
+def imported_folder() -> Path:
+    """Where imported data lies unless its importer chose another place."""
+    return home() / "imported"
+
+
+def is_recorded(folder: Path) -> bool:
+    """Whether a folder holds imported data."""
+    return (folder / RECORDING).is_file() and not (folder / "__init__.py").exists()
+
+
+def read_recorded(folder: Path) -> Recorded:
+    """The problem of a folder of imported data.
+
+    Raises: ConfigError or DataError for a file that is not in order.
+    """
+    path = folder / RECORDING
+    try:
+        recording = parse(Recording, read_json(path), str(path))
+    except (FileNotFoundError, NotADirectoryError):
+        raise DataError(f"{folder} holds no imported data: it has no {RECORDING}") from None
+    if recording.name != folder.name:
+        raise DataError(
+            f"{path} describes another dataset", got=recording.name, expected=folder.name,
+            fix="Give the folder its old name back, or import the files again.",
+        )  # fmt: skip
+    return recording.problem(folder)

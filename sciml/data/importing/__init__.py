@@ -1,0 +1,26 @@
+"""Data of one's own: readers of foreign files, one small module each, and the import that they share.
+
+A reader turns a file into `Source` objects (arrays with named dimensions, not read yet); `make_plan` recognises
+fields, parameters, axes, times and splits in them; the import writes a folder with card and shards. A new format is a
+new module and a row of `FORMATS`.
+"""
+
+from sciml.data.importing._choices import ImportChoices, pairs
+from sciml.data.importing._formats import FORMATS, Format
+from sciml.data.importing._import import Arrays, import_arrays, import_files
+from sciml.data.importing._plan import Plan, make_plan
+from sciml.data.importing._source import Source, Variable
+
+__all__ = [
+    "FORMATS",
+    "Arrays",
+    "Format",
+    "ImportChoices",
+    "Plan",
+    "Source",
+    "Variable",
+    "import_arrays",
+    "import_files",
+    "make_plan",
+    "pairs",
+]

@@ -1,0 +1,210 @@
+"""Arrays without names of dimensions: NumPy, MATLAB, PyTorch, plain HDF5.
+
+The dimensions are the user's (``--dims``), or follow from one-dimensional arrays ``x``, ``t``, ... whose sizes fit in
+one way only. What could be read in two ways is asked, not guessed.
+"""
+
+import zipfile
+from collections.abc import Mapping
+from contextlib import ExitStack
+from itertools import permutations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from sciml.core.errors import DataError
+from sciml.data.importing._choices import ImportChoices
+from sciml.data.importing._hdf5_file import datasets, hdf5_variable, is_hdf5, open_hdf5
+from sciml.data.importing._source import Source, Variable, variable
+
+_COORDINATES = {
+    **dict.fromkeys(("t", "time", "times", "t_grid", "tspan"), "time"),
+    **{name: name for name in ("x", "y", "z", "lat", "lon", "lev")},
+    **{f"{name}_grid": name for name in "xyz"},
+}
+"""Usual names of one-dimensional arrays of coordinates, and the dimensions they belong to."""
+
+
+def read_npy(path: Path, choices: ImportChoices, stack: ExitStack) -> list[Source]:
+    """One array, mapped into memory and read in pieces."""
+    try:
+        values = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise _unreadable(path, "a NumPy array", error) from None
+    if not isinstance(values, np.ndarray):
+        raise DataError(f"{path} is not one NumPy array", fix="Give an archive the ending .npz.")
+    return [sorted_out({_stem(path): _nameless(values)}, str(path), "npy", choices)]
+
+
+def read_npz(path: Path, choices: ImportChoices, stack: ExitStack) -> list[Source]:
+    """The arrays of an archive; every one is read whole where it is needed."""
+    try:
+        archive = stack.enter_context(np.load(path, allow_pickle=False))
+        arrays = {name: _nameless(np.asarray(archive[name])) for name in archive.files}
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        raise _unreadable(path, "an archive of NumPy arrays", error) from None
+    return [sorted_out(arrays, str(path), "npz", choices)]
+
+
+def read_pt(path: Path, choices: ImportChoices, stack: ExitStack) -> list[Source]:
+    """A tensor, or a dictionary of tensors, of a file that holds nothing else."""
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+    except Exception as error:  # a pickle may fail in any way
+        raise _unreadable(path, "tensors and nothing else", error) from None
+    if isinstance(content, torch.Tensor):
+        content = {_stem(path): content}
+    if not isinstance(content, dict) or not all(isinstance(entry, torch.Tensor) for entry in content.values()):
+        raise DataError(f"{path} does not hold a tensor or a dictionary of tensors", got=type(content).__name__)
+    arrays = {str(name): _nameless(entry.detach().numpy()) for name, entry in content.items()}
+    return [sorted_out(arrays, str(path), "pt", choices)]
+
+
+def read_mat(path: Path, choices: ImportChoices, stack: ExitStack) -> list[Source]:
+    """The numeric arrays of a MATLAB file, version 5 or 7.3, under MATLAB's order of dimensions."""
+    if is_hdf5(path):
+        found = {}
+        for name, node in datasets(open_hdf5(path, stack)).items():
+            turned = hdf5_variable(node, tuple(f"axis {i}" for i in range(node.ndim)))
+            found[name] = Variable(  # MATLAB stores by columns, so HDF5 sees its dimensions reversed
+                turned.dims, turned.shape[::-1], turned.kind, lambda index, node=node: node[index[::-1]].T
+            )
+        return [sorted_out(found, str(path), "mat", choices)]
+    from scipy.io import loadmat
+
+    try:
+        content = loadmat(path)
+    except (OSError, ValueError, TypeError, NotImplementedError, KeyError, IndexError) as error:
+        raise _unreadable(path, "a MATLAB file", error) from None
+    arrays = {name: _nameless(values) for name, values in content.items() if not name.startswith("__")}
+    return [sorted_out(arrays, str(path), "mat", choices)]
+
+
+def read_hdf5(path: Path, choices: ImportChoices, stack: ExitStack) -> list[Source]:
+    """The arrays at the top of an HDF5 file that is none of the known kinds."""
+    file = open_hdf5(path, stack)
+    arrays = datasets(file)
+    if not arrays:
+        raise DataError(
+            f"{path} is none of the HDF5 layouts that are known, and has no array at its top",
+            got=", ".join(file) or "an empty file",
+            expected="the layout of PDEBench, The Well or PDEArena, NetCDF-4, or arrays at the top",
+        )
+    named = {name: hdf5_variable(node, tuple(f"axis {i}" for i in range(node.ndim))) for name, node in arrays.items()}
+    return [sorted_out(named, str(path), "hdf5", choices)]
+
+
+def read_memory(arrays: Mapping[str, Any], choices: ImportChoices) -> Source:  # Any: NumPy arrays or tensors
+    """Arrays of a notebook, by name."""
+    found = {}
+    for name, values in arrays.items():
+        if isinstance(values, torch.Tensor):
+            values = values.detach().cpu().numpy()
+        found[str(name)] = _nameless(np.asarray(values))
+    return sorted_out(found, "this call", "memory", choices)
+
+
+def _nameless(values: np.ndarray) -> Variable:
+    return variable(values, tuple(f"axis {i}" for i in range(values.ndim)))
+
+
+def _stem(path: Path) -> str:
+    return path.name.split(".")[0]
+
+
+def _unreadable(path: Path, what: str, error: Exception) -> DataError:
+    detail = (str(error).splitlines() or [type(error).__name__])[0]
+    if "pickle" in str(error).lower() or "allow_pickle" in str(error) or "WeightsUnpickler" in str(error):
+        return DataError(
+            f"{path} holds Python objects (a pickle), which are never loaded",
+            got=detail[:200],
+            expected=what,
+            fix="Save plain numeric arrays.",
+        )
+    return DataError(f"{path} cannot be read as {what}", got=detail[:200])
+
+
+def sorted_out(arrays: Mapping[str, Variable], label: str, format: str, choices: ImportChoices) -> Source:
+    """Coordinates, fields and parameters among nameless arrays.
+
+    Raises: DataError where dimensions could be understood in no way, or in several.
+    """
+    renamed = {choices.rename.get(name, name): entry for name, entry in arrays.items()}
+    known = {**_COORDINATES, **{dim: dim for dim in choices.dims if dim not in ("sample", "channel")}}
+    points = {
+        known[name]: _line(entry, known[name]) for name, entry in renamed.items() if name in known and _is_line(entry)
+    }
+    rest = {name: entry for name, entry in renamed.items() if not (name in known and _is_line(entry))}
+    notes = tuple(f"{name} holds no numbers: left out" for name, entry in rest.items() if entry.kind not in "fiu")
+    numeric = {name: entry for name, entry in rest.items() if entry.kind in "fiu"}
+    stated = choices.stated_fields()
+    wanted = {name: entry for name, entry in numeric.items() if name in stated} or {
+        name: entry for name, entry in numeric.items() if len(entry.shape) > 1 and not _is_line(entry)
+    }
+    if not wanted:
+        raise DataError(
+            f"{label} has no array that may be a field",
+            got=", ".join(f"{name} {entry.shape}" for name, entry in renamed.items()) or "nothing",
+            expected="numbers with at least two dimensions",
+            fix=" ".join(notes),
+        )
+    variables: dict[str, Variable] = {}
+    for name, entry in wanted.items():
+        dims = _dims(name, entry, points, label, choices)
+        lone = len(wanted) == len(stated) == 1 and "channel" not in dims
+        variables[next(iter(stated)) if lone else name] = entry.renamed(dict(zip(entry.dims, dims, strict=True)))
+    samples = next(iter(variables.values())).sizes.get("sample", 1)
+    for name, entry in numeric.items():
+        if name not in wanted and _is_line(entry) and max(entry.shape, default=0) == samples:
+            variables[name] = _line(entry, "sample")
+    return Source(label, format, variables, points, {}, notes=notes)
+
+
+def _is_line(entry: Variable) -> bool:
+    """Whether an array has one dimension, others of size one aside."""
+    return sum(size != 1 for size in entry.shape) == 1 and entry.kind in "fiu"
+
+
+def _line(entry: Variable, dim: str) -> Variable:
+    return variable(entry.values().ravel(), (dim,))
+
+
+def _dims(
+    name: str, entry: Variable, points: Mapping[str, Variable], label: str, choices: ImportChoices
+) -> tuple[str, ...]:
+    shape = entry.shape
+    if choices.dims:
+        if len(choices.dims) != len(shape):
+            raise DataError(
+                f"--dims does not fit {name!r} in {label}",
+                got=f"{', '.join(choices.dims)} for the shape {shape}",
+                expected=f"{len(shape)} names",
+                fix="Choose the arrays to read with --fields.",
+            )
+        if len(set(choices.dims)) < len(choices.dims):
+            raise DataError("--dims repeats a dimension", got=", ".join(choices.dims), expected="every dimension once")
+        return choices.dims
+    size = {dim: line.shape[0] for dim, line in points.items()}
+    fitting: set[tuple[str, ...]] = set()
+    for count in range(len(size), 0, -1):
+        if fitting:
+            break  # an understanding that leaves fewer coordinates unused comes first
+        for order in permutations(size, count):
+            for lead in ((), ("sample",)):
+                dims = (*lead, *order)
+                if len(dims) == len(shape) and all(
+                    size[dim] == n for dim, n in zip(order, shape[len(lead) :], strict=True)
+                ):
+                    fitting.add(dims)
+    if len(fitting) == 1:
+        return fitting.pop()
+    example = ("sample", "time", "channel", "y", "x") if len(shape) > 4 else ("sample", "time", "y", "x")[: len(shape)]
+    raise DataError(
+        f"the dimensions of {name!r} in {label} cannot be told from its shape",
+        got=f"{shape}"
+        + (f", which fits {' and '.join(','.join(dims) for dims in sorted(fitting))}" if fitting else ""),
+        expected="their names, in this order",
+        fix=f"For example --dims {','.join(example)}; `channel` marks an axis of several fields, first or last.",
+    )

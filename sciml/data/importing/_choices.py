@@ -1,0 +1,60 @@
+"""What a user says of his files, where they do not say it themselves or say it wrongly."""
+
+from typing import Literal
+
+import pydantic
+
+from sciml.core.config import Config
+from sciml.core.errors import ConfigError
+
+FIRST_SEED = 0
+
+
+class ImportChoices(Config):
+    """Overrides of what is recognised; what is left out is taken from the files."""
+
+    name: str | None = None
+    """What the dataset is called; None for the name of the first file."""
+    format: str | None = None
+    """Key of the reader; None for the first one that recognises the file."""
+    dims: tuple[str, ...] = ()
+    """Dimensions of nameless arrays in their order, for example ``sample time channel y x``."""
+    fields: tuple[str, ...] = ()
+    """Fields to take, each ``name`` or ``name=units``; none for all. They name the channels of nameless arrays."""
+    parameters: tuple[str, ...] | None = None
+    """Parameters to take, by name; None for all that vary by sample."""
+    units: dict[str, str] = {}
+    """Units by name of a field, parameter or dimension."""
+    rename: dict[str, str] = {}
+    """New names of variables and dimensions, by their names in the file."""
+    dt: float | None = pydantic.Field(default=None, gt=0)
+    """Time between frames; None for that of the file's times."""
+    ranges: dict[str, tuple[float, float]] = {}
+    """First and last point of a spatial axis, instead of the file's coordinate."""
+    boundary: dict[str, Literal["periodic", "wall", "open"]] = {}
+    """Kind of boundary by spatial axis."""
+    split: tuple[float, float, float] | None = None
+    """Shares of training, validation and test; None for the splits of the files, else 0.8, 0.1, 0.1."""
+    seed: int = pydantic.Field(default=FIRST_SEED, ge=0)
+    """Of the order in which samples are given to splits."""
+    cut: int | None = pydantic.Field(default=None, ge=2)
+    """Cut every trajectory into consecutive pieces of so many frames, which become the samples."""
+    title: str = ""
+    licence: str = ""
+    citation: str = ""
+
+    def stated_fields(self) -> dict[str, str | None]:
+        """Fields to take, with their units where these are stated."""
+        pairs = [entry.partition("=") for entry in self.fields]
+        return {name.strip(): (units.strip() if equals else None) for name, equals, units in pairs}
+
+
+def pairs(entries: list[str], option: str, example: str) -> dict[str, str]:
+    """``name=value`` entries of a repeated option. Raises ConfigError for one that is none."""
+    found = {}
+    for entry in entries:
+        name, equals, value = entry.partition("=")
+        if not equals or not name.strip() or not value.strip():
+            raise ConfigError(f"{option} takes NAME=VALUE", got=repr(entry), expected=f"for example {option} {example}")
+        found[name.strip()] = value.strip()
+    return found

@@ -1,0 +1,122 @@
+"""HDF5 files of unknown origin: opened after a look at what they link to."""
+
+from contextlib import ExitStack
+from pathlib import Path
+
+import h5py
+import numpy as np
+from h5py import h5o  # pyright: ignore[reportAttributeAccessIssue] (compiled)
+
+from sciml.core.errors import DataError
+from sciml.data.importing._source import Variable
+
+_MOST_MEMBERS = 2_000_000
+"""Links that are followed before a file is given up; PDEBench's largest has some 40,000."""
+_CACHE = 64 * 2**20
+"""Bytes of decompressed chunks kept per array, so that neighbouring samples of a chunk are not unpacked again."""
+
+
+def is_hdf5(path: Path) -> bool:
+    """Whether a file begins as HDF5 does."""
+    return path.is_file() and h5py.is_hdf5(path)
+
+
+def open_hdf5(path: Path, stack: ExitStack) -> h5py.File:
+    """An HDF5 file open for reading until `stack` is closed, in which everything lies in the file itself.
+
+    Raises: DataError for a file that is damaged, or points to other files.
+    """
+    try:
+        file = stack.enter_context(h5py.File(path, "r", rdcc_nbytes=_CACHE))
+        _refuse_foreign(path, file)
+    except (OSError, RuntimeError, KeyError, ValueError) as error:  # what h5py raises for damaged files
+        raise DataError(f"{path} cannot be read as HDF5", got=" ".join(str(error).split())) from None
+    return file
+
+
+def _refuse_foreign(path: Path, file: h5py.File) -> None:
+    """Raise DataError for links to other files and values stored outside, which would read what nobody named."""
+    waiting: list[h5py.Group] = [file]
+    seen, count = {h5o.get_info(file.id).addr}, 0
+    while waiting:
+        group = waiting.pop()
+        for name in members(group):
+            link, place = group.get(name, getlink=True), f"{str(group.name).rstrip('/')}/{name}"
+            count += 1
+            if count > _MOST_MEMBERS:
+                raise DataError(f"{path} has too many members", got=f"more than {_MOST_MEMBERS:,}")
+            if isinstance(link, h5py.ExternalLink):
+                raise _foreign(path, place, f"a link to {link.path} in {link.filename}")
+            if not isinstance(link, h5py.HardLink):
+                continue  # a soft link leads to what is visited under its own name
+            member = group[name]
+            address = h5o.get_info(member.id).addr
+            if address in seen:
+                continue
+            seen.add(address)
+            if isinstance(member, h5py.Dataset) and (member.external or member.is_virtual):
+                raise _foreign(path, place, "values that are stored in other files")
+            if isinstance(member, h5py.Group):
+                waiting.append(member)
+
+
+def _foreign(path: Path, place: str, got: str) -> DataError:
+    return DataError(
+        f"{path} points outside of itself at {place}",
+        got=got,
+        expected="a file that holds its own values",
+        fix="Copy it with `h5repack` or h5py, so that everything is inside.",
+    )
+
+
+def hdf5_variable(node: h5py.Dataset, dims: tuple[str, ...]) -> Variable:
+    """An array of an open file under the names of its dimensions."""
+    return Variable(
+        dims, node.shape, node.dtype.kind, lambda index: node[index], text(node, "units"), text(node, "long_name") or ""
+    )
+
+
+def members(group: h5py.Group) -> list[str]:
+    """Names of everything directly in a group."""
+    return [str(name) for name in group]
+
+
+def group_in(parent: h5py.Group, name: str) -> h5py.Group | None:
+    """A group of a file or group; None if it has none of that name."""
+    member = parent.get(name)
+    return member if isinstance(member, h5py.Group) else None
+
+
+def datasets(group: h5py.Group) -> dict[str, h5py.Dataset]:
+    """The arrays directly in a group, by name."""
+    found = {}
+    for name in members(group):
+        member = group.get(name)  # None for a soft link that leads nowhere
+        if isinstance(member, h5py.Dataset) and member.shape is not None:
+            found[name] = member
+    return found
+
+
+def text(node: h5py.Group | h5py.Dataset, key: str) -> str | None:
+    """An attribute that is a text; None if there is none."""
+    value = node.attrs.get(key)
+    if isinstance(value, np.ndarray) and value.size == 1:
+        value = value.item()
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", "replace")
+    return value if isinstance(value, str) and value else None
+
+
+def texts(node: h5py.Group | h5py.Dataset, key: str) -> tuple[str, ...]:
+    """An attribute that is a list of texts; empty if there is none."""
+    value = node.attrs.get(key)
+    if value is None:
+        return ()
+    entries = np.asarray(value, dtype=object).ravel().tolist()
+    return tuple(entry.decode("utf-8", "replace") if isinstance(entry, bytes) else str(entry) for entry in entries)
+
+
+def flag(node: h5py.Group | h5py.Dataset, key: str, otherwise: bool) -> bool:
+    """An attribute that is yes or no."""
+    value = node.attrs.get(key)
+    return otherwise if value is None else bool(np.asarray(value).ravel()[0])

@@ -1,0 +1,125 @@
+"""What a reader finds in a file: arrays with named dimensions, none of them read yet."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from sciml.core.errors import DataError
+
+Index = tuple[int | slice, ...]
+"""One entry per dimension of a variable, as NumPy takes it."""
+
+_SAMPLE = ("sample", "trajectory", "case", "ensemble", "member", "realization", "realisation", "simulation", "batch")
+_TIME = ("time", "t", "times", "valid_time", "frame")
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One array of a file.
+
+    Fields:
+        dims, shape: its dimensions as the file names them, and their sizes.
+        kind: NumPy's letter for the kind of its values (``f`` real, ``i`` and ``u`` whole, others are refused).
+        read: a piece of it.
+        units: as the file states them; None if it does not.
+        long_name: in words, if the file has any.
+    """
+
+    dims: tuple[str, ...]
+    shape: tuple[int, ...]
+    kind: str
+    read: Callable[[Index], np.ndarray]
+    units: str | None = None
+    long_name: str = ""
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Size by dimension."""
+        return dict(zip(self.dims, self.shape, strict=True))
+
+    @property
+    def words(self) -> str:
+        """Dimensions and sizes for people."""
+        return ", ".join(f"{name} {size}" for name, size in self.sizes.items()) or "a single value"
+
+    def values(self) -> np.ndarray:
+        """All of it, for small arrays."""
+        return np.asarray(self.read(tuple(slice(None) for _ in self.dims)))
+
+    def at(self, dim: str, place: int) -> "Variable":
+        """The part at one place of a dimension, which goes."""
+        axis = self.dims.index(dim)
+
+        def read(index: Index) -> np.ndarray:
+            return self.read((*index[:axis], place, *index[axis:]))
+
+        rest = [i for i in range(len(self.dims)) if i != axis]
+        return replace(
+            self, dims=tuple(self.dims[i] for i in rest), shape=tuple(self.shape[i] for i in rest), read=read
+        )
+
+    def renamed(self, names: Mapping[str, str]) -> "Variable":
+        """The same with other names of dimensions."""
+        return replace(self, dims=tuple(names.get(dim, dim) for dim in self.dims))
+
+
+def variable(values: np.ndarray, dims: tuple[str, ...], units: str | None = None, long_name: str = "") -> Variable:
+    """A variable that is in memory, or mapped there."""
+    return Variable(dims, values.shape, values.dtype.kind, lambda index: values[index], units, long_name)
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file, or one split of a file, as its reader understands it.
+
+    Fields:
+        label: what messages call it.
+        format: key of the reader.
+        variables: fields and parameters by name, not told apart yet.
+        coordinates: one-dimensional ones by dimension.
+        boundary: kind per axis, where the file states it.
+        split: the split that the file says it is; None for none.
+        notes: what was understood or left out, in words.
+        about: title, licence, citation and the like, where the file has them.
+    """
+
+    label: str
+    format: str
+    variables: Mapping[str, Variable]
+    coordinates: Mapping[str, Variable]
+    boundary: Mapping[str, str]
+    split: str | None = None
+    notes: tuple[str, ...] = ()
+    about: Mapping[str, str] | None = None
+
+
+def with_usual_names(source: Source, rename: Mapping[str, str]) -> Source:
+    """The source with the user's names of dimensions and variables, then ours for samples and time."""
+    dims = {dim for entry in source.variables.values() for dim in entry.dims} | set(source.coordinates)
+    names = {dim: rename.get(dim, dim) for dim in dims}
+    for ours, usual in (("sample", _SAMPLE), ("time", _TIME)):
+        present = [dim for dim, name in names.items() if name == ours]
+        aliases = [dim for dim, name in names.items() if name.lower() in usual]
+        if not present and len(aliases) == 1:
+            names[aliases[0]] = ours
+        elif not present and aliases:
+            raise DataError(
+                f"more than one dimension of {source.label} may be the {ours}",
+                got=", ".join(sorted(aliases)),
+                fix=f"Say which: --rename {aliases[0]}={ours} and a name of another kind for the others.",
+            )
+    found = {}
+    for name, entry in source.variables.items():
+        mapped = entry.renamed(names)
+        if len(set(mapped.dims)) < len(mapped.dims):
+            raise DataError(
+                f"{name!r} in {source.label} repeats a dimension",
+                got=mapped.words,
+                expected="every dimension once",
+                fix="Name its dimensions apart with --dims or --rename.",
+            )
+        found[rename.get(name, name)] = mapped
+    coordinates = {names.get(dim, dim): entry.renamed(names) for dim, entry in source.coordinates.items()}
+    boundary = {names.get(dim, rename.get(dim, dim)): kind for dim, kind in source.boundary.items()}
+    return replace(source, variables=found, coordinates=coordinates, boundary=boundary)
