@@ -210,6 +210,10 @@ def _even(path: Path, rows: Sequence[list[str]], lines: Sequence[int], header: S
     for row, line in zip(rows, lines, strict=True):
         if len(row) != width:
             quotes = "A decimal comma between commas needs quotes, or another separator of cells."
-            raise DataError(f"{path}, line {line} has another number of cells than the header", got=len(row),
-                            expected=f"{width}: {', '.join(header)}", fix=quotes if len(row) > width else "")  # fmt: skip
+            raise DataError(
+                f"{path}, line {line} has another number of cells than the header",
+                got=len(row),
+                expected=f"{width}: {', '.join(header)}",
+                fix=quotes if len(row) > width else "",
+            )
     return rows
