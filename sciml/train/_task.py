@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Generic
 import xarray
 from torch import Tensor, nn
 
+from sciml.core.errors import UnsupportedError
 from sciml.core.progress import Progress
 from sciml.core.types import Grid, Prediction
 from sciml.data import CardTable

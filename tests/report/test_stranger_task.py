@@ -13,6 +13,7 @@ from pathlib import Path
 
 from sciml import draw
 from sciml.metrics import Metric
+from sciml.tasks.forecast import Forecast
 from sciml.train import Shown, View
 
 
@@ -21,10 +22,13 @@ def show(view):
     return Shown({"plots": {"training": figures}, "greeting": f"{view.solver.title} <says> hello"}, figures)
 
 
-class Greeting:
+class Greeting(Forecast):
     key = "greeting"
     metrics = (Metric("warmth", "warmth of the greeting", better="higher", headline=True),)
     view = View(show, Path(__file__).with_name("view.html.j2"), samples="guests", counted="greeting", timed="greeting")
+
+
+GREETING = Greeting()
 """
 TEMPLATE = '{% extends "run.html.j2" %}{% block shown %}<section><p>{{ greeting }}</p></section>{% endblock %}'
 
@@ -39,7 +43,7 @@ def stranger(tmp_path, monkeypatch):
     info = home / "stranger_greeting-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: stranger-greeting\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[sciml.tasks]\ngreeting = stranger_greeting:Greeting\n")
+    (info / "entry_points.txt").write_text("[sciml.tasks]\ngreeting = stranger_greeting:GREETING\n")
     monkeypatch.syspath_prepend(home)
     return home
 
