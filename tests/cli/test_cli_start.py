@@ -1,7 +1,6 @@
 """How the command line starts: fast, completable, as a module, into a pipe."""
 
 import os
-import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -20,21 +19,21 @@ def run(*arguments, **environment):
 
 
 def test_help_answers_before_one_wonders():
-    """In processor time, which is the wall time of an idle machine and does not depend on what else runs here."""
+    """In processor time; the least of five, since whatever else runs here only adds to it."""
     taken = []
-    for _ in range(3):
+    for _ in range(5):
         before = os.times()
         assert run("--help").returncode == 0
         after = os.times()
         taken.append(after.children_user + after.children_system - before.children_user - before.children_system)
-    assert statistics.median(taken) < 0.5
+    assert min(taken) < 0.5
 
 
 def test_completion_knows_the_verbs_and_the_groups():
     answer = run(_SCIML_COMPLETE="complete_bash", COMP_WORDS="sciml da", COMP_CWORD="1")
     assert answer.stdout.split() == ["data"]
     answer = run(_SCIML_COMPLETE="complete_bash", COMP_WORDS="sciml data ", COMP_CWORD="2")
-    assert {"generate", "verify", "info", "export"} == set(answer.stdout.split())
+    assert {"generate", "import", "verify", "info", "export"} == set(answer.stdout.split())
 
 
 def test_a_closed_pipe_is_no_error(tmp_path):

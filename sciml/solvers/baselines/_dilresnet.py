@@ -27,7 +27,7 @@ _RECIPES = {
     "tiny": Recipe[DilResNetConfig, ForecastConfig](
         model=DilResNetConfig(width=24, blocks=2),
         task=ForecastConfig(history=2),
-        train=TrainConfig(steps=500, batch_size=16, learning_rate=4e-3, warmup=0.2),
+        train=TrainConfig(steps=300, batch_size=16, learning_rate=4e-3, warmup=0.2),
         baselines=("persistence", "linear"),
     ),
     "small": Recipe[DilResNetConfig, ForecastConfig](

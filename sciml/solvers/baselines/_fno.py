@@ -27,7 +27,7 @@ _RECIPES = {
     "tiny": Recipe[FNOConfig, ForecastConfig](
         model=FNOConfig(width=17, modes=8),
         task=ForecastConfig(history=2),
-        train=TrainConfig(steps=500, batch_size=16, learning_rate=1e-2),
+        train=TrainConfig(steps=300, batch_size=16, learning_rate=1e-2),
         baselines=("persistence", "linear"),
     ),
     "small": Recipe[FNOConfig, ForecastConfig](

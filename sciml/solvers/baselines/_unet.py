@@ -29,7 +29,7 @@ _RECIPES = {
     "tiny": Recipe[UNetConfig, ForecastConfig](
         model=UNetConfig(width=12, levels=3),
         task=ForecastConfig(history=2),
-        train=TrainConfig(steps=500, batch_size=16, learning_rate=1e-2),
+        train=TrainConfig(steps=300, batch_size=16, learning_rate=1e-2),
         baselines=("persistence", "linear"),
     ),
     "small": Recipe[UNetConfig, ForecastConfig](

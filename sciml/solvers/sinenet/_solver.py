@@ -11,7 +11,7 @@ _RECIPES = {
     "tiny": Recipe[SineNetConfig, ForecastConfig](
         model=SineNetConfig(waves=2, levels=3, width=12, multiplier=1.72),
         task=ForecastConfig(history=2),
-        train=TrainConfig(steps=500, batch_size=16, learning_rate=6e-3),
+        train=TrainConfig(steps=300, batch_size=16, learning_rate=6e-3),
         baselines=("persistence", "linear", "unet"),
     ),
     "small": Recipe[SineNetConfig, ForecastConfig](
