@@ -15,9 +15,9 @@ from sciml.data._card import (
 from sciml.data._check import Check, checked, reproduced
 from sciml.data._dataset import Dataset, Split, open_dataset
 from sciml.data._export import export
-from sciml.data._generate import generate
+from sciml.data._generate import generate, make_remotely
 from sciml.data._info import info
-from sciml.data._layout import BEYOND
+from sciml.data._layout import BEYOND, card_digest, make_layout
 from sciml.data._netcdf import netcdf_bytes
 from sciml.data._samples import (
     LabelledSplit,
@@ -29,7 +29,8 @@ from sciml.data._samples import (
     sample_statistics,
     samples_digest,
 )
-from sciml.data._statistics import Statistics
+from sciml.data._statistics import Moments, Statistics, compute_statistics, load_statistics, save_statistics
+from sciml.data._store import Shard, load_shard, save_shard
 from sciml.data._verify import verify
 from sciml.data._windows import Windows
 from sciml.data.importing import FORMATS, Arrays, ImportChoices, Plan, import_arrays, import_files
@@ -47,9 +48,11 @@ __all__ = [
     "ImportChoices",
     "InMemoryCard",
     "LabelledSplit",
+    "Moments",
     "Plan",
     "PresetCard",
     "SamplesCard",
+    "Shard",
     "Split",
     "Splits",
     "Statistics",
@@ -57,8 +60,10 @@ __all__ = [
     "WindowBatch",
     "Windows",
     "as_channels",
+    "card_digest",
     "checked",
     "checked_samples",
+    "compute_statistics",
     "density_splits",
     "export",
     "field_statistics",
@@ -67,11 +72,17 @@ __all__ = [
     "import_files",
     "info",
     "labelled_splits",
+    "load_shard",
+    "load_statistics",
+    "make_layout",
+    "make_remotely",
     "netcdf_bytes",
     "open_dataset",
     "read_card",
     "reproduced",
     "sample_statistics",
     "samples_digest",
+    "save_shard",
+    "save_statistics",
     "verify",
 ]

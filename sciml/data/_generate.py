@@ -189,7 +189,7 @@ def _submit(executor: Executor, layout: Layout, pieces: list[Piece]) -> Generato
     source = str(registry.folder_of(layout.problem))
     common = (source, layout.preset, layout.digest, str(layout.folder))
     with interrupts_held():  # a worker that is still starting must not answer Ctrl-C with a traceback
-        futures = [executor.submit(_remote, *common, piece) for piece in pieces]
+        futures = [executor.submit(make_remotely, *common, piece) for piece in pieces]
     try:
         for future in as_completed(futures):
             yield future.result()
@@ -204,7 +204,7 @@ def _submit(executor: Executor, layout: Layout, pieces: list[Piece]) -> Generato
             future.cancel()
 
 
-def _remote(source: str, preset: str, digest: str, folder: str, piece: Piece) -> list[int]:
+def make_remotely(source: str, preset: str, digest: str, folder: str, piece: Piece) -> list[int]:
     """What a worker does: load the problem by its folder, and make one shard."""
     layout = make_layout(registry.find_problem(Path(source)), preset)
     if layout.digest != digest:

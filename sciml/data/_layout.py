@@ -158,7 +158,7 @@ def make_layout(problem: Problem, preset: str) -> Layout:
             got=", ".join(sorted(taken)),
             expected="names other than " + ", ".join(sorted({*_RESERVED, *grid.dims})),
         )
-    digest = _digest(problem, about, card, grid)
+    digest = card_digest(problem, about, card, grid)
     if isinstance(problem, Recorded):
         folder = folder_of(problem)
     else:
@@ -166,7 +166,7 @@ def make_layout(problem: Problem, preset: str) -> Layout:
     return Layout(problem, preset, about, card, grid, digest, folder)
 
 
-def _digest(problem: Problem, about: Card, card: PresetCard, grid: Grid) -> str:
+def card_digest(problem: Problem, about: Card, card: PresetCard, grid: Grid) -> str:
     table = card.model_dump(mode="json", exclude={"cost"})
     if card.trajectories.beyond is None:
         del table["trajectories"]["beyond"]

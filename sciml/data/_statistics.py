@@ -38,7 +38,7 @@ class Statistics:
         return tensor_dataclass_schema(cls)
 
 
-class _Moments:
+class Moments:
     """Running count, mean and sum of squared deviations of one variable, merged block by block in float64."""
 
     def __init__(self) -> None:
@@ -64,7 +64,7 @@ def compute_statistics(layout: Layout) -> Statistics:
 
     Raises DataError if there is none, or if a shard is missing or damaged.
     """
-    fields, parameters = [[_Moments() for _ in group] for group in (layout.field_names, layout.parameter_names)]
+    fields, parameters = [[Moments() for _ in group] for group in (layout.field_names, layout.parameter_names)]
     for piece in layout.pieces("train"):
         shard = load_shard(layout, piece)
         good = shard.status == Status.OK
@@ -113,7 +113,7 @@ def load_statistics(layout: Layout) -> Statistics | None:
 
 def moments_of(values: Tensor) -> tuple[float, float]:
     """Mean and population standard deviation of all values; the deviation of a constant is 1."""
-    moments = _Moments()
+    moments = Moments()
     moments.add(values.numpy())
     return moments.mean, moments.std
 

@@ -8,8 +8,7 @@ import xarray
 
 from sciml.core import registry
 from sciml.core.errors import UnknownNameError
-from sciml.data import BEYOND, export, generate, info, verify
-from sciml.data._layout import make_layout
+from sciml.data import BEYOND, export, generate, info, make_layout, verify
 
 
 @pytest.fixture

@@ -4,8 +4,7 @@ import pytest
 
 from sciml.core.errors import ConfigError, UnknownNameError, UnsupportedError, UserError
 from sciml.core.problem import Field, Problem
-from sciml.data import PresetCard, generate, open_dataset, read_card
-from sciml.data._layout import _digest, make_layout
+from sciml.data import PresetCard, card_digest, generate, make_layout, open_dataset, read_card
 
 
 def test_a_card_is_read_with_its_presets(toy):
@@ -71,7 +70,7 @@ def test_the_digest_follows_the_physics_and_not_the_prose(variant):
     def digest(name, changes):
         problem = variant(name, changes)
         layout = make_layout(problem, "tiny")
-        return _digest(dataclasses.replace(problem, name="same"), layout.about, layout.card, layout.grid)
+        return card_digest(dataclasses.replace(problem, name="same"), layout.about, layout.card, layout.grid)
 
     base = digest("base", {})
     assert digest("prose", {'cost = "milliseconds"': 'cost = "hours"', "Tracers on": "Dyes on"}) == base

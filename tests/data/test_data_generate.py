@@ -14,9 +14,7 @@ import torch
 from sciml.core.errors import ConfigError, DataError, StorageError, UserError
 from sciml.core.progress import LineProgress, SilentProgress
 from sciml.core.registry import folder_of
-from sciml.data import _generate, generate, open_dataset
-from sciml.data._generate import _remote
-from sciml.data._layout import make_layout
+from sciml.data import _generate, generate, make_layout, make_remotely, open_dataset
 
 SLOW = {
     "height, width = grid.size\n": "height, width = grid.size\n"
@@ -131,7 +129,7 @@ def test_a_solver_that_returns_another_shape_is_refused(variant, empty_home):
 def test_a_worker_with_other_code_is_refused(copied, toy):
     layout = make_layout(toy, "tiny")
     with pytest.raises(DataError, match="another version of periodic_advection"):
-        _remote(str(folder_of(toy)), "tiny", "0" * 64, str(layout.folder), layout.pieces("train")[0])
+        make_remotely(str(folder_of(toy)), "tiny", "0" * 64, str(layout.folder), layout.pieces("train")[0])
 
 
 @pytest.mark.parametrize("pays", [True, False])

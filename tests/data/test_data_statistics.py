@@ -4,9 +4,16 @@ import numpy as np
 import pytest
 import torch
 
-from sciml.data import Statistics, generate, open_dataset
-from sciml.data._layout import make_layout
-from sciml.data._statistics import _Moments, compute_statistics, load_statistics, save_statistics
+from sciml.data import (
+    Moments,
+    Statistics,
+    compute_statistics,
+    generate,
+    load_statistics,
+    make_layout,
+    open_dataset,
+    save_statistics,
+)
 
 
 def test_statistics_are_those_of_the_training_split(dataset):
@@ -48,7 +55,7 @@ def test_a_constant_has_standard_deviation_one(variant, empty_home):
 
 def test_merging_blocks_keeps_the_digits():
     values = 1e6 + np.random.default_rng(0).normal(size=10_000)
-    moments = _Moments()
+    moments = Moments()
     for block in np.array_split(values, [3, 17, 5000]):
         moments.add(block)
     assert moments.mean == pytest.approx(values.mean(), rel=1e-14)

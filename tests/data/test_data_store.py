@@ -8,9 +8,7 @@ import torch
 import xarray
 
 from sciml.core.errors import DataError
-from sciml.data import generate, open_dataset
-from sciml.data._layout import make_layout
-from sciml.data._store import Shard, load_shard, save_shard
+from sciml.data import Shard, generate, load_shard, make_layout, open_dataset, save_shard
 
 
 def edit(change):

@@ -7,9 +7,7 @@ import pytest
 import torch
 
 from sciml.core.errors import UnknownNameError
-from sciml.data import generate, info, verify
-from sciml.data._layout import make_layout
-from sciml.data._store import load_shard, save_shard
+from sciml.data import generate, info, load_shard, make_layout, save_shard, verify
 
 NAMES = ["files", "content", "labels", "finite", "splits", "parameters", "invariant mass", "invariant energy",
          "reproduced", "statistics"]  # fmt: skip

@@ -14,14 +14,31 @@ from sciml.core.derivatives import autograd_derivatives
 from sciml.core.domain import Condition, Coordinate, Domain, dirichlet, initial, neumann
 from sciml.core.errors import UnsupportedError
 from sciml.core.statement import Statement
-from sciml.solvers.pinn import PINN, AdaptConfig, EmbedConfig, PINNConfig, WeighConfig
-from sciml.solvers.pinn._adapt import adapted, density
-from sciml.solvers.pinn._engines import Gradient, choose, residual_by
-from sciml.solvers.pinn._gauss_newton import GaussNewton, assign, conjugate_gradients, flat
-from sciml.solvers.pinn._jacobian import jacobian
-from sciml.solvers.pinn._objective import Weights, evaluate, losses, scaled, terms_of
-from sciml.solvers.pinn._rule import initial_weights
-from sciml.solvers.pinn._weigh import Balance, causal_weights
+from sciml.solvers.pinn import (
+    PINN,
+    AdaptConfig,
+    Balance,
+    EmbedConfig,
+    GaussNewton,
+    Gradient,
+    PINNConfig,
+    WeighConfig,
+    Weights,
+    adapted,
+    assign,
+    causal_weights,
+    choose,
+    conjugate_gradients,
+    density,
+    evaluate,
+    flat,
+    initial_weights,
+    jacobian,
+    losses,
+    residual_by,
+    scaled,
+    terms_of,
+)
 from sciml.tasks.collocation import CollocationConfig, CollocationExamples, unit_points
 
 X, Y, T = sp.symbols("x y t")

@@ -9,8 +9,7 @@ import torch
 from sciml.core.domain import Coordinate, Domain
 from sciml.core.errors import DataError
 from sciml.core.statement import Statement
-from sciml.tasks.collocation import CollocationConfig, observed_table, read_observed
-from sciml.tasks.collocation._observed import observed_in
+from sciml.tasks.collocation import CollocationConfig, observed_in, observed_table, read_observed
 
 X, T = sp.symbols("x t")
 U, V = sp.Function("u")(X, T), sp.Function("v")(X, T)

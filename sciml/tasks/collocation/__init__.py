@@ -8,6 +8,7 @@ from sciml.tasks.collocation._data import CollocationContext as CollocationConte
 from sciml.tasks.collocation._data import CollocationExamples as CollocationExamples
 from sciml.tasks.collocation._data import Locations as Locations
 from sciml.tasks.collocation._observed import Observed as Observed
+from sciml.tasks.collocation._observed import observed_in as observed_in
 from sciml.tasks.collocation._table import ObservedTable as ObservedTable
 from sciml.tasks.collocation._table import observed_table as observed_table
 from sciml.tasks.collocation._table import read_observed as read_observed
@@ -36,6 +37,7 @@ __all__ = [
     "Observed",
     "ObservedTable",
     "PointSet",
+    "observed_in",
     "observed_table",
     "read_observed",
     "unit_points",
