@@ -200,11 +200,12 @@ def _dims(
                     fitting.add(dims)
     if len(fitting) == 1:
         return fitting.pop()
-    example = ("sample", "time", "channel", "y", "x") if len(shape) > 4 else ("sample", "time", "y", "x")[: len(shape)]
+    examples = {2: "time,x", 3: "sample,time,x", 4: "sample,time,y,x"}
+    example = examples.get(len(shape), "sample,time,channel,y,x")
     raise DataError(
         f"the dimensions of {name!r} in {label} cannot be told from its shape",
         got=f"{shape}"
         + (f", which fits {' and '.join(','.join(dims) for dims in sorted(fitting))}" if fitting else ""),
         expected="their names, in this order",
-        fix=f"For example --dims {','.join(example)}; `channel` marks an axis of several fields, first or last.",
+        fix=f"For example --dims {example}; `channel` marks an axis of several fields, first or last.",
     )
