@@ -23,10 +23,13 @@ class Config(pydantic.BaseModel):
     )
 
 
-def parse(kind: type[C], values: Any, source: str) -> C:  # Any: checked here
-    """Build `kind` from plain data; every fault is reported by its dotted key, in one ConfigError."""
+def parse(kind: type[C], values: Any, source: str, *, stored: bool = False) -> C:  # Any: checked here
+    """Build `kind` from plain data; every fault is reported by its dotted key, in one ConfigError.
+
+    `stored` data were read from a run's files: a setting that a user may give as a path is refused there.
+    """
     try:
-        return kind.model_validate(values)
+        return kind.model_validate(values, context={"stored": stored})
     except pydantic.ValidationError as error:
         faults = [_describe(kind, fault) for fault in error.errors()]
         raise ConfigError(f"{source} does not describe a valid {_title(kind)}: " + " | ".join(faults)) from None

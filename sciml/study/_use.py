@@ -90,7 +90,7 @@ def load_run(folder: str | Path, *, problem: str | Path | None = None) -> Loaded
         raise DataError(f"{folder} is a run of solver {solver.key!r} on {subject.name!r}, which it does not support",
                         got=support.reason)  # fmt: skip
     source = str(folder / CONFIG)
-    recipe = parse(type(solver.recipe("tiny")), config.recipe, f"{source}, table recipe,")
+    recipe = parse(type(solver.recipe("tiny")), config.recipe, f"{source}, table recipe,", stored=True)
     context = parse(solver.task.context, config.context, f"{source}, table context,")
     with as_guest():
         module = solver.build(subject, recipe.model, context)

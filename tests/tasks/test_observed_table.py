@@ -6,6 +6,7 @@ import pytest
 import sympy as sp
 import torch
 
+from sciml.core.config import parse
 from sciml.core.domain import Coordinate, Domain
 from sciml.core.errors import DataError
 from sciml.core.statement import Statement
@@ -122,3 +123,11 @@ def test_a_setting_reads_its_file_once_and_keeps_what_was_in_it(path):
     assert again.observations.digest == config.observations.digest
     assert again.observations.file == str(path)
     assert torch.equal(again.observations.gaps, config.observations.gaps)
+
+
+def test_a_path_out_of_a_run_s_files_opens_nothing(tmp_path):
+    path = tmp_path / "seen.csv"
+    path.write_text("x,t,u\n0,0,1\n")
+    assert parse(CollocationConfig, {"observations": str(path)}, "settings").observations is not None
+    with pytest.raises(DataError, match="keeps its table of observations, not a path"):
+        parse(CollocationConfig, {"observations": str(path)}, "config.json", stored=True)

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sciml.core.config import Config
+from sciml.core.errors import DataError
 from sciml.core.scales import Scales
 from sciml.core.statement import Statement
 from sciml.data import Batch
@@ -19,9 +20,14 @@ from sciml.tasks.collocation._unit_points import PointSet, unit_points
 from sciml.train import Context
 
 
-def _opened(source: object) -> object:
-    """The table in a file that is named; anything else as it is."""
-    return read_observed(Path(source)) if isinstance(source, str | Path) else source
+def _opened(source: object, info: pydantic.ValidationInfo) -> object:
+    """The table in a file that the user names; anything else as it is. A path out of a run's files opens nothing."""
+    if not isinstance(source, str | Path):
+        return source
+    if info.context and info.context.get("stored"):
+        raise DataError("a run keeps its table of observations, not a path", got=repr(str(source))[:80],
+                        fix="Run it again with --set task.observations=FILE.")  # fmt: skip
+    return read_observed(Path(source))
 
 
 class CollocationConfig(Config):
