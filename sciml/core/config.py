@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -33,6 +33,23 @@ def parse(kind: type[C], values: Any, source: str, *, stored: bool = False) -> C
     except pydantic.ValidationError as error:
         faults = [_describe(kind, fault) for fault in error.errors()]
         raise ConfigError(f"{source} does not describe a valid {_title(kind)}: " + " | ".join(faults)) from None
+
+
+def from_file(read: Callable[[Path], object], noun: str) -> pydantic.BeforeValidator:
+    """For a setting that a user gives as the path of a file: its value is what `read` makes of the file.
+
+    A run keeps the value, so a path in a run's own files opens nothing and is a DataError that names the `noun`.
+    """
+
+    def opened(source: object, info: pydantic.ValidationInfo) -> object:
+        if not isinstance(source, str | Path):
+            return source
+        if info.context and info.context.get("stored"):
+            raise DataError(f"a run keeps its {noun}, not a path", got=repr(str(source))[:80],
+                            fix="Run it again with --set and the path of the file.")  # fmt: skip
+        return read(Path(source))
+
+    return pydantic.BeforeValidator(opened)
 
 
 def read_toml(path: Path) -> dict[str, Any]:  # Any: TOML

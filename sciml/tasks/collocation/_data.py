@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, ClassVar, Literal, NamedTuple
 
 import pydantic
@@ -10,24 +9,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sciml.core.config import Config
-from sciml.core.errors import DataError
+from sciml.core.config import Config, from_file
 from sciml.core.scales import Scales
 from sciml.core.statement import Statement
 from sciml.data import Batch
 from sciml.tasks.collocation._table import ObservedTable, read_observed
 from sciml.tasks.collocation._unit_points import PointSet, unit_points
 from sciml.train import Context
-
-
-def _opened(source: object, info: pydantic.ValidationInfo) -> object:
-    """The table in a file that the user names; anything else as it is. A path out of a run's files opens nothing."""
-    if not isinstance(source, str | Path):
-        return source
-    if info.context and info.context.get("stored"):
-        raise DataError("a run keeps its table of observations, not a path", got=repr(str(source))[:80],
-                        fix="Run it again with --set task.observations=FILE.")  # fmt: skip
-    return read_observed(Path(source))
 
 
 class CollocationConfig(Config):
@@ -43,7 +31,7 @@ class CollocationConfig(Config):
     """How points are chosen."""
     resample: bool = False
     """Whether every step has new points; else they are drawn once."""
-    observations: Annotated[ObservedTable, pydantic.BeforeValidator(_opened)] | None = None
+    observations: Annotated[ObservedTable, from_file(read_observed, "table of observations")] | None = None
     """A file of measurements instead of the card's observations: columns of the axes, of fields and of their standard
     deviations (``sigma_u``). A run keeps what was in it."""
     sigma: float | None = pydantic.Field(default=None, gt=0)
