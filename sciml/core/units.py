@@ -1,6 +1,6 @@
 """A small table of units: whether a text names units, and how numbers are converted between two of them.
 
-A text is a product of symbols with integer powers: ``m s-1``, ``m/s``, ``kg m^-3``, ``W m**-2 K-1``, ``hPa``, ``degC``.
+A text is a product of symbols with integer powers: ``m s-1``, ``m/s``, ``J/(mol K)``, ``W m**-2 K-1``, ``hPa``.
 """
 
 import math
@@ -34,21 +34,21 @@ class _Unit(NamedTuple):
 
 
 def _table() -> dict[str, _Unit]:
-    found = {name: _Unit(1.0, {name: 1}) for name in ("m", "s", "K", "mol", "A", "cd", "psu")}
-    found["g"] = _Unit(1e-3, {"kg": 1})
+    units = {name: _Unit(1.0, {name: 1}) for name in ("m", "s", "K", "mol", "A", "cd", "psu")}
+    units["g"] = _Unit(1e-3, {"kg": 1})
     derived = {
         "N": "kg m s-2", "J": "kg m2 s-2", "W": "kg m2 s-3", "Pa": "kg m-1 s-2", "Hz": "s-1", "C": "A s",
         "V": "kg m2 s-3 A-1", "T": "kg s-2 A-1",
     }  # fmt: skip
     for name, text in derived.items():
-        found[name] = _Unit(1.0, _powers(text))
+        units[name] = _Unit(1.0, _powers(text))
     scaled: dict[str, tuple[float, str]] = {
         "L": (1e-3, "m3"), "l": (1e-3, "m3"), "bar": (1e5, "kg m-1 s-2"), "eV": (1.602176634e-19, "kg m2 s-2"),
         "cal": (4.184, "kg m2 s-2"),
     }  # fmt: skip
     for name, (factor, text) in scaled.items():
-        found[name] = _Unit(factor, _powers(text))
-    return found
+        units[name] = _Unit(factor, _powers(text))
+    return units
 
 
 def _powers(text: str) -> _Powers:
@@ -114,32 +114,88 @@ def conversion(given: str, wanted: str) -> Conversion | None:
     return Conversion(first.factor / second.factor, (first.zero - second.zero) / second.factor)
 
 
+def base_powers(units: str) -> dict[str, int] | None:
+    """Exponents of the base units of a text, none of them zero; a symbol that the table does not know is a base unit.
+
+    None where the text is no product of symbols with powers.
+    """
+    factors = _factors(units)
+    if factors is None:
+        return None
+    total: _Powers = {}
+    for name, power in factors:
+        unit = _symbol(name)
+        _multiply(total, {name: 1} if unit is None else unit.powers, power)
+    return {name: power for name, power in total.items() if power}
+
+
 def _read(units: str) -> _Unit | None:
     """A text as a multiple of base units; None if it cannot be read."""
-    words = plain_units(units).replace("**", "^")
-    tokens = re.findall(r"/|[^\s/*·.^\d+-]+\^?[+-]?\d*|1(?![\d.])|\S", re.sub(r"[·*.]", " ", words))
-    factor, powers, zero, sign = 1.0, {}, 0.0, 1
-    for token in tokens:
-        if token == "/":
-            if sign < 0:
-                return None  # whether a/b/c means a/(b c) is for its author to say
-            sign = -1
-            continue
-        if token == "1":
-            continue
-        match = re.fullmatch(r"([^\d^+-]+)\^?([+-]?\d*)", token)
-        unit = _symbol(match[1]) if match else None
-        if match is None or unit is None:
+    factors = _factors(units)
+    if factors is None:
+        return None
+    total, factor = dict[str, int](), 1.0
+    for name, power in factors:
+        unit = _symbol(name)
+        if unit is None:
             return None
-        power = sign * int(match[2] or 1)
-        if unit.zero:
-            if len(tokens) > 1 or power != 1:
-                return None  # a temperature with another zero has no powers
-            zero = unit.zero
+        if unit.zero:  # a temperature with another zero has no powers
+            return unit if len(factors) == 1 and power == 1 else None
         factor *= unit.factor**power
-        for name, exponent in unit.powers.items():
-            powers[name] = powers.get(name, 0) + exponent * power
-    return _Unit(factor, {name: power for name, power in powers.items() if power}, zero)
+        _multiply(total, unit.powers, power)
+    return _Unit(factor, {name: power for name, power in total.items() if power})
+
+
+def _multiply(total: _Powers, powers: _Powers, power: int) -> None:
+    for name, exponent in powers.items():
+        total[name] = total.get(name, 0) + exponent * power
+
+
+_SYMBOL = r"(?:[^\W\d]|[%°])+"
+_TOKEN = re.compile(rf"[()/]|1(?![\d.eE])|{_SYMBOL}(?:\^?[+-]?\d+)?|\S")
+_FACTOR = re.compile(rf"({_SYMBOL})\^?([+-]?\d*)")
+
+
+def _factors(units: str) -> list[tuple[str, int]] | None:
+    """Symbols and powers of a text; None if it is no product of them.
+
+    A slash divides by the one symbol or bracket after it, ``J/(mol K)``, ``m/s/s``. What stands behind that is for its
+    author to say: ``W/m2 K`` is not read.
+    """
+    words = plain_units(units).replace("**", "^")
+    tokens = _TOKEN.findall(re.sub(r"[·*.]", " ", "" if words == "1" else words))
+    product = _product(tokens)
+    return None if tokens else product
+
+
+def _product(tokens: list[str]) -> list[tuple[str, int]] | None:
+    """Take a product off the front of `tokens`, up to a closing bracket."""
+    factors: list[tuple[str, int]] = []
+    divided = False
+    while tokens and tokens[0] != ")":
+        divides = tokens[0] == "/"
+        if divided and not divides:
+            return None
+        if divides:
+            tokens.pop(0)
+            divided = True
+        factor = _factor(tokens)
+        if factor is None:
+            return None
+        factors += [(name, -power) for name, power in factor] if divides else factor
+    return factors
+
+
+def _factor(tokens: list[str]) -> list[tuple[str, int]] | None:
+    """Take a symbol, a one or a product in brackets off the front of `tokens`."""
+    token = tokens.pop(0) if tokens else ""
+    if token == "(":
+        inside = _product(tokens)
+        return inside if tokens and tokens.pop(0) == ")" else None
+    if token == "1":
+        return []
+    match = _FACTOR.fullmatch(token)
+    return [(match[1], int(match[2] or 1))] if match else None
 
 
 def _symbol(name: str) -> _Unit | None:

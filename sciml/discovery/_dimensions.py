@@ -1,6 +1,5 @@
 """Units of formulas: whether a formula is dimensionally possible, and which units its constants must then carry."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -9,46 +8,18 @@ from typing import Any
 import sympy as sp
 
 from sciml.core.errors import DataError
+from sciml.core.units import base_powers
 from sciml.discovery._algebra import parts, symbol_names
 
 Dimension = tuple[tuple[str, Fraction], ...]
 """Exponents of base units, sorted, none of them zero; empty when dimensionless."""
 
-_DERIVED = {
-    "N": "kg m s-2", "J": "kg m2 s-2", "W": "kg m2 s-3", "Pa": "kg m-1 s-2", "Hz": "s-1", "V": "kg m2 s-3 A-1",
-    "C": "A s",
-}  # fmt: skip
-_DIMENSIONLESS = {"1", "-", "", "rad"}
-
-
 def dimension(units: str) -> Dimension:
     """The base units of a text such as ``J/(mol K)``, ``m s-2``, ``1``; names that are not known are base units."""
-    if units.strip() in _DIMENSIONLESS:
-        return ()
-    total: dict[str, Fraction] = {}
-    sign, stack = 1, []
-    after_slash = False
-    for token in re.findall(r"[()/*·]|[^\W\d_]+(?:\s*\^\s*|\*\*)?[-+]?\d*|\d+|\S", units):
-        if token in "*·":
-            continue
-        if token == "/":
-            after_slash = True
-        elif token == "(":
-            stack.append(sign)
-            sign, after_slash = (-sign if after_slash else sign), False
-        elif token == ")" and stack:
-            sign = stack.pop()
-        elif token == "1":
-            after_slash = False
-        elif match := re.fullmatch(r"([^\W\d_]+)(?:\s*\^\s*|\*\*)?([-+]?\d*)", token):
-            power = Fraction(int(match[2] or 1)) * sign * (-1 if after_slash else 1)
-            after_slash = False
-            base = dimension(_DERIVED[match[1]]) if match[1] in _DERIVED else ((match[1], Fraction(1)),)
-            for name, exponent in base:
-                total[name] = total.get(name, Fraction(0)) + exponent * power
-        else:
-            raise DataError(f"units {units!r} do not parse", got=repr(token), expected="for example J/(mol K) or m s-2")
-    return _normal(total)
+    powers = base_powers(units)
+    if powers is None:
+        raise DataError(f"units {units!r} do not parse", expected="for example J/(mol K) or m s-2")
+    return _normal({name: Fraction(power) for name, power in powers.items()})
 
 
 def words(value: Dimension) -> str:
