@@ -75,8 +75,8 @@ def _torch() -> Iterator[Check]:
 
 
 def _julia() -> Check:
-    found = shutil.which("julia")
-    return Check("julia", "ok" if found else "missing", found or "optional: PySR needs it; pyoperon does not")
+    path = shutil.which("julia")
+    return Check("julia", "ok" if path else "missing", path or "optional: PySR needs it; pyoperon does not")
 
 
 def _content() -> Check:

@@ -102,8 +102,8 @@ def import_data(
         files, choices, out=out, announce=announce, dry=dry_run, progress=make_progress(quiet=json)
     )
     if json:
-        found = None if imported is None else {"name": imported.name, "folder": str(imported.folder)}
-        as_json({"recognised": recognised, "dataset": found})
+        dataset = None if imported is None else {"name": imported.name, "folder": str(imported.folder)}
+        as_json({"recognised": recognised, "dataset": dataset})
     elif imported is not None:
         known = "" if recognised else " before, from the same files"
         typer.echo(f"imported{known} as {imported.name}: {imported.folder}")
@@ -127,12 +127,12 @@ def verify(problem: str = PROBLEM, preset: str = PRESET, json: bool = JSON) -> N
 
     checks = check_data(registry.find_problem(problem), preset)
     if json:
-        as_json([{"table": key, **vars(check)} for key, found in checks.items() for check in found])
+        as_json([{"table": key, **vars(check)} for key, results in checks.items() for check in results])
     else:
-        for key, found in checks.items():
-            rows = [(check.name, "ok" if check.ok else "FAILED", check.detail) for check in found]
+        for key, results in checks.items():
+            rows = [(check.name, "ok" if check.ok else "FAILED", check.detail) for check in results]
             table(f"{problem} {preset}: {key}", ["check", "result", "detail"], rows)
-    if not all(check.ok for found in checks.values() for check in found):
+    if not all(check.ok for results in checks.values() for check in results):
         raise typer.Exit(2)
 
 

@@ -66,25 +66,25 @@ def describe(name: str) -> dict[str, Any]:  # Any: JSON
     return _problem(registry.find_problem(name))
 
 
-def render(found: dict[str, Any]) -> None:  # Any: JSON
+def render(described: dict[str, Any]) -> None:  # Any: JSON
     """Print a description for people."""
-    typer.echo(f"{found['title']}  ({found['kind']} {found['key']})\n")
+    typer.echo(f"{described['title']}  ({described['kind']} {described['key']})\n")
     for key, heading in _PARAGRAPHS.items():
-        if content := found.get(key):
+        if content := described.get(key):
             if isinstance(content, dict):
                 text = "\n".join(f"{name}: {number(value)}" for name, value in content.items())
             else:
                 text = ", ".join(content) if isinstance(content, list | tuple) else str(content)
             typer.echo(f"{heading}:")
             typer.echo("\n".join("    " + line for line in text.splitlines()) + "\n")
-    if record := found.get("record"):
-        print_lineage(record, found["first"])
+    if record := described.get("record"):
+        print_lineage(record, described["first"])
         print_findings(record)
     for heading in ("fields", "parameters", "invariants", "metrics", "settings"):
-        if rows := found.get(heading):
+        if rows := described.get(heading):
             table(heading, list(rows[0]), [list(row.values()) for row in rows])
     for heading in ("presets", "recipes"):
-        if presets := {name: flat(values) for name, values in found.get(heading, {}).items()}:
+        if presets := {name: flat(values) for name, values in described.get(heading, {}).items()}:
             settings = dict.fromkeys(key for values in presets.values() for key in values)
             table(heading, ["", *presets], [(key, *(v.get(key) for v in presets.values())) for key in settings])
 

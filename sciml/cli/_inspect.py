@@ -86,12 +86,12 @@ def show(
     """Show a problem (equation, units), solver (recipes, claim), task, tool (settings) or run (metrics, lineage)."""
     from sciml.cli._describe import describe, render
 
-    found = describe(name)
+    described = describe(name)
     if json:
-        record = found.get("record")
-        as_json(found if record is None else found | {"record": record.model_dump(mode="json", by_alias=True)})
+        record = described.get("record")
+        as_json(described if record is None else described | {"record": record.model_dump(mode="json", by_alias=True)})
     else:
-        render(found)
+        render(described)
 
 
 @app.command()
@@ -99,10 +99,10 @@ def doctor(json: bool = JSON) -> None:
     """Check this installation: versions, device, cache folder, optional engines."""
     from sciml.cli._checks import checks
 
-    found = checks()
+    results = checks()
     if json:
-        as_json([check._asdict() for check in found])
+        as_json([check._asdict() for check in results])
     else:
-        table("sciml doctor", ["check", "state", "detail"], [(c.name, c.state, c.detail) for c in found])
-    if any(check.state == "fail" for check in found):
+        table("sciml doctor", ["check", "state", "detail"], [(c.name, c.state, c.detail) for c in results])
+    if any(check.state == "fail" for check in results):
         raise typer.Exit(2)

@@ -138,7 +138,7 @@ def predict(
     if inputs is None:
         _write(api.example(folder), output or Path("example.nc"), json)
         return
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as cautions:
         warnings.simplefilter("always", UserWarning)
         predicted = api.predict(
             folder,
@@ -148,7 +148,7 @@ def predict(
             extrapolate=extrapolate,
             resample=resample,
         )
-    for entry in told:
+    for entry in cautions:
         typer.echo(typer.style("warning: ", fg=typer.colors.YELLOW, bold=True) + str(entry.message), err=True)
     _write(predicted, output or Path("prediction.nc"), json)
 

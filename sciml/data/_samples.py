@@ -55,12 +55,12 @@ def labelled_splits(problem: Classifies, card: SamplesCard) -> dict[str, Labelle
     # classes in random order among equal ranks, else the last classes of a balanced set would always come last
     shuffled = torch.randperm(len(labels), generator=randomness)
     order = shuffled[rank[shuffled].argsort(stable=True)]
-    found, first = {}, 0
+    splits, first = {}, 0
     for name, count in wanted.items():
         rows = order[first : first + count].sort().values
-        found[name] = LabelledSplit(features[rows], labels[rows])
+        splits[name] = LabelledSplit(features[rows], labels[rows])
         first += count
-    return found
+    return splits
 
 
 def density_splits(problem: HasDensity, shape: str, card: SamplesCard) -> dict[str, Float[Tensor, "sample dim"]]:
@@ -68,7 +68,7 @@ def density_splits(problem: HasDensity, shape: str, card: SamplesCard) -> dict[s
 
     Raises: UnknownNameError for an unknown density; UserError for draws that are not one column per field.
     """
-    found = {}
+    splits = {}
     for name in SPLITS:
         count = getattr(card.samples, name)
         drawn = problem.sample(shape, count, generator(card.seed, problem.name, shape, name)).float()
@@ -78,8 +78,8 @@ def density_splits(problem: HasDensity, shape: str, card: SamplesCard) -> dict[s
                 got=f"shape {tuple(drawn.shape)}" + ("" if drawn.isfinite().all() else ", values that are not finite"),
                 expected=f"{count} finite rows with one column per field ({len(problem.fields)})",
             )
-        found[name] = drawn
-    return found
+        splits[name] = drawn
+    return splits
 
 
 def checked_samples(problem: Classifies) -> LabelledSplit:

@@ -174,18 +174,18 @@ def _payload(arrays: Mapping[Any, np.ndarray]) -> str:
 def _check(layout: Layout, piece: Piece, file: h5py.File) -> None:
     path = layout.path(piece)
     for key, expected in header(layout, piece).items():
-        found = file.attrs.get(key)
-        if isinstance(found, np.ndarray) and found.size == 1:  # NetCDF has no scalar numbers as attributes
-            found = found.item()
-        if not isinstance(found, str | int) or found != expected:
-            raise _fault(layout, path, f"has another {key!r} in its header", repr(found), repr(expected))
+        actual = file.attrs.get(key)
+        if isinstance(actual, np.ndarray) and actual.size == 1:  # NetCDF has no scalar numbers as attributes
+            actual = actual.item()
+        if not isinstance(actual, str | int) or actual != expected:
+            raise _fault(layout, path, f"has another {key!r} in its header", repr(actual), repr(expected))
     for name, (shape, kind) in _variables(layout, piece).items():
         node = file[name] if isinstance(file.get(name, getlink=True), h5py.HardLink) else None
         if not isinstance(node, h5py.Dataset) or node.external or node.is_virtual:
             raise _fault(layout, path, f"has no variable {name!r} of its own", ", ".join(file), name)
         if node.shape != shape or node.dtype.str != kind:
-            found = f"{node.dtype.str} {node.shape}"
-            raise _fault(layout, path, f"has a variable {name!r} of another kind", found, f"{kind} {shape}")
+            actual = f"{node.dtype.str} {node.shape}"
+            raise _fault(layout, path, f"has a variable {name!r} of another kind", actual, f"{kind} {shape}")
     trajectory, status = values(file, "trajectory"), values(file, "status")
     if trajectory.tolist() != list(range(piece.first, piece.first + piece.count)):
         expected = f"{piece.first} to {piece.first + piece.count - 1}"

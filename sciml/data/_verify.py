@@ -55,31 +55,33 @@ def verify(problem: Problem, preset: str, *, seed: int = 0, progress: Progress =
     layout = make_layout(problem, preset)
     pieces = layout.all_pieces()
     present = [piece for piece in pieces if layout.path(piece).is_file()]
-    found = _Findings(drift={invariant.name: [] for invariant in problem.invariants})
+    findings = _Findings(drift={invariant.name: [] for invariant in problem.invariants})
     with progress.task(f"verifying {problem.name} {preset}", len(present)) as advance:
         for piece in present:
             try:
-                _examine(layout, piece, load_shard(layout, piece), found)
+                _examine(layout, piece, load_shard(layout, piece), findings)
             except DataError as error:
-                found.damaged.append(str(error))
+                findings.damaged.append(str(error))
             advance()
     total = sum(map(layout.size, layout.splits))
-    sound, recorded = len(found.status) == total, isinstance(layout.problem, Recorded)
-    outcomes = ", ".join(f"{n} {name}" for name, n in count(found.status).items()) or "none"
+    sound, recorded = len(findings.status) == total, isinstance(layout.problem, Recorded)
+    outcomes = ", ".join(f"{n} {name}" for name, n in count(findings.status).items()) or "none"
     return [
         Check("files", len(present) == len(pieces), f"{len(present)} of {len(pieces)} shards in {layout.folder}"),
-        _check("content", found.damaged, f"header and SHA-256 of {len(present)} shards (digest {layout.digest[:12]})"),
-        _check("labels", found.labels, "dimensions, coordinates and units"),
-        _check("finite", found.not_finite, f"every successful trajectory is finite; outcomes: {outcomes}"),
+        _check(
+            "content", findings.damaged, f"header and SHA-256 of {len(present)} shards (digest {layout.digest[:12]})"
+        ),
+        _check("labels", findings.labels, "dimensions, coordinates and units"),
+        _check("finite", findings.not_finite, f"every successful trajectory is finite; outcomes: {outcomes}"),
         _check(
             "splits",
-            found.repeated,
-            f"{len(found.initial)} {'trajectories' if recorded else 'initial states'}, all different, in "
+            findings.repeated,
+            f"{len(findings.initial)} {'trajectories' if recorded else 'initial states'}, all different, in "
             f"{len(layout.splits)} splits",
         ),
-        _check("parameters", found.outside, "within their ranges: " + (", ".join(layout.parameter_names) or "none")),
+        _check("parameters", findings.outside, "within their ranges: " + (", ".join(layout.parameter_names) or "none")),
         *(
-            _invariant(name, invariant.long_name, found.drift[name], invariant.tolerance)
+            _invariant(name, invariant.long_name, findings.drift[name], invariant.tolerance)
             for name, invariant in ((invariant.name, invariant) for invariant in problem.invariants)
         ),
         *(
@@ -100,36 +102,36 @@ def _check(name: str, faults: list[str], detail: str) -> Check:
     return Check(name, not faults, faults[0] + more if faults else detail)
 
 
-def _examine(layout: Layout, piece: Piece, shard: Shard, found: _Findings) -> None:
-    found.labels += _label_faults(layout, piece, shard)
-    found.status += shard.status.tolist()
+def _examine(layout: Layout, piece: Piece, shard: Shard, findings: _Findings) -> None:
+    findings.labels += _label_faults(layout, piece, shard)
+    findings.status += shard.status.tolist()
     good = shard.status == Status.OK
     for row in range(piece.count):
         name = f"{piece.split} trajectory {piece.first + row}"
         if isinstance(layout.problem, Recorded):  # experiments may start alike, and differ by what was not recorded
-            told, same = shard.states[row].numpy().tobytes() + shard.parameters[row].numpy().tobytes(), "equals"
+            content, same = shard.states[row].numpy().tobytes() + shard.parameters[row].numpy().tobytes(), "equals"
         else:
-            told, same = shard.states[row, 0].numpy().tobytes(), "begins like"
-        key = hashlib.sha256(told).digest()
-        if key in found.initial:
-            found.repeated.append(f"{name} {same} {found.initial[key]}")
-        found.initial[key] = name
+            content, same = shard.states[row, 0].numpy().tobytes(), "begins like"
+        key = hashlib.sha256(content).digest()
+        if key in findings.initial:
+            findings.repeated.append(f"{name} {same} {findings.initial[key]}")
+        findings.initial[key] = name
         if good[row] and not shard.states[row].isfinite().all():
-            found.not_finite.append(f"{name} has status ok and values that are not finite")
+            findings.not_finite.append(f"{name} has status ok and values that are not finite")
         columns = list(zip(layout.problem.parameters, shard.parameters[row].tolist(), strict=True))
         inside = [entry.low <= value <= entry.high for entry, value in columns]
         if piece.split == BEYOND and all(inside):
-            found.outside.append(f"{name} has every parameter within its range, and should have one outside")
+            findings.outside.append(f"{name} has every parameter within its range, and should have one outside")
         for (entry, value), fits in zip(columns, inside, strict=True):
             if not fits and piece.split != BEYOND:
-                found.outside.append(f"{name} has {entry.name} = {value}, outside [{entry.low}, {entry.high}]")
+                findings.outside.append(f"{name} has {entry.name} = {value}, outside [{entry.low}, {entry.high}]")
     if good.any():
         states = shard.states[good].double()
         parameters = dict(zip(layout.parameter_names, shard.parameters[good].unbind(1), strict=True))
         for invariant in layout.problem.invariants:
             values = invariant.compute(states, parameters, layout.grid)
             scale = values[:, :1].abs().clamp_min(torch.finfo(torch.float32).tiny)
-            found.drift[invariant.name].append(float(((values - values[:, :1]).abs() / scale).amax()))
+            findings.drift[invariant.name].append(float(((values - values[:, :1]).abs() / scale).amax()))
 
 
 def _label_faults(layout: Layout, piece: Piece, shard: Shard) -> list[str]:
@@ -137,14 +139,14 @@ def _label_faults(layout: Layout, piece: Piece, shard: Shard) -> list[str]:
     path, expected = layout.path(piece), to_xarray(layout, shard, piece.first, piece.split)
     faults = []
     try:
-        with xarray.open_dataset(path, engine="h5netcdf", decode_cf=False) as found:
+        with xarray.open_dataset(path, engine="h5netcdf", decode_cf=False) as file:
             for name, variable in expected.variables.items():
-                if name not in found.variables or found[name].dims != variable.dims:
+                if name not in file.variables or file[name].dims != variable.dims:
                     faults.append(f"{path}: variable {name!r} is not labelled {variable.dims}")
-                elif found[name].attrs.get("units") != variable.attrs.get("units"):
-                    faults.append(f"{path}: units of {name!r} are {found[name].attrs.get('units')!r}, "
+                elif file[name].attrs.get("units") != variable.attrs.get("units"):
+                    faults.append(f"{path}: units of {name!r} are {file[name].attrs.get('units')!r}, "
                                   f"expected {variable.attrs.get('units')!r}")  # fmt: skip
-                elif name in expected.coords and not np.array_equal(found[name].to_numpy(), variable.to_numpy()):
+                elif name in expected.coords and not np.array_equal(file[name].to_numpy(), variable.to_numpy()):
                     faults.append(f"{path}: coordinate {name!r} is not the one of the card")
     except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
         faults.append(f"{path} cannot be opened by xarray: {error}")

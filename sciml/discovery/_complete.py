@@ -21,8 +21,8 @@ def try_formulas(problem: HasHiddenTerm, formulas: Sequence[sp.Expr], scalars: d
     if held is None:
         return None
     hidden = hidden_function(problem, formulas)
-    given = {name: torch.tensor(value, dtype=torch.float64) for name, value in scalars.items()}
-    solved = forecast(problem, hidden, held, given)
+    tensors = {name: torch.tensor(value, dtype=torch.float64) for name, value in scalars.items()}
+    solved = forecast(problem, hidden, held, tensors)
     ok = int(solved.status[0]) == Status.OK
     error = relative_error(problem, solved.states[0], held.states) if ok else float("inf")
     return Trial(held, solved.states[0], error, ok)
@@ -53,7 +53,7 @@ def full_equations(problem: HasHiddenTerm, formulas: Sequence[sp.Expr], digits: 
         scalars, rest = problem.split_scalars(formulas)
         for name, shapes in problem.multipliers.items():
             if (value := scalars[name]) is not None:
-                known = [told + value * shape for told, shape in zip(known, shapes, strict=True)]
+                known = [shown + value * shape for shown, shape in zip(known, shapes, strict=True)]
         formulas = list(rest)
     lines = []
     for i, expr in enumerate(formulas):

@@ -102,12 +102,12 @@ def confirm(
     chosen = [entries[0] for entries in options]
     best = _fit(problem, seen, starts, chosen, alphabet, scalars)
     for index, entries in enumerate(options):
-        found = [best]
+        fits = [best]
         for entry in entries[1:]:
             tried = [*chosen[:index], entry, *chosen[index + 1 :]]
-            found.append(_fit(problem, seen, starts, tried, alphabet, scalars))
-        least = min(one.length for one in found)
-        close = [one for one in found if one.length <= least + EVIDENCE]
+            fits.append(_fit(problem, seen, starts, tried, alphabet, scalars))
+        least = min(one.length for one in fits)
+        close = [one for one in fits if one.length <= least + EVIDENCE]
         best = min(close, key=lambda one: (sum(complexity(e) for e in one.formulas), one.length))
         chosen = list(best.formulas)
     while (fewer := _without_idle_term(best)) is not None:
@@ -118,13 +118,13 @@ def confirm(
     return best
 
 
-def _without_idle_term(found: Confirmed) -> list[sp.Expr] | None:
+def _without_idle_term(fit: Confirmed) -> list[sp.Expr] | None:
     """The formulas without the first term whose factor may as well be zero; None if every term is needed."""
-    for index, (expr, constants) in enumerate(zip(found.formulas, found.constants, strict=True)):
+    for index, (expr, constants) in enumerate(zip(fit.formulas, fit.constants, strict=True)):
         idle = {c.value for c in constants if c.low <= 0 <= c.high}
         for term in expr.args if isinstance(expr, sp.Add) else ():
             if float(term.as_coeff_Mul()[0]) in idle:
-                return [*found.formulas[:index], expr - term, *found.formulas[index + 1 :]]
+                return [*fit.formulas[:index], expr - term, *fit.formulas[index + 1 :]]
     return None
 
 
@@ -164,11 +164,11 @@ def simulate(
                 args=(constants.repeat(len(group), 1), which), rtol=_RTOL, atol=_ATOL, method=method_for(asked),
                 max_steps=MAX_STEPS,
             )  # fmt: skip
-        found = unscaled(levels, solved.states.flatten(0, 1)).view_as(solved.states)
-        states = found[:, 1:] if len(asked) > len(times) else found
+        values = unscaled(levels, solved.states.flatten(0, 1)).view_as(solved.states)
+        states = values[:, 1:] if len(asked) > len(times) else values
         for place, k in enumerate(group):
-            own, rows = states[place * variants : (place + 1) * variants], grids[k][1]
-            answers[k] = _between(problem, own, rows, seen[k].coordinates[:, 1:]) if space else own[:, rows]
+            course, rows = states[place * variants : (place + 1) * variants], grids[k][1]
+            answers[k] = _between(problem, course, rows, seen[k].coordinates[:, 1:]) if space else course[:, rows]
     return [answers[k] for k in range(len(seen))]
 
 
@@ -209,18 +209,18 @@ def _rate_of(
 
 def first_scalars(problem: HasHiddenTerm, trajectories: int) -> dict[str, float]:
     """First values of the known part's unknown scalars; ``a[1]``, ``a[2]``, … where each trajectory has its own."""
-    own = problem.own if isinstance(problem, TableProblem) else {}
-    found = {name: value for name, value in problem.rate_equation.unknowns.items() if name not in own}
-    return found | {f"{name}[{k + 1}]": values[k] for name, values in own.items() for k in range(trajectories)}
+    each = problem.own if isinstance(problem, TableProblem) else {}
+    shared = {name: value for name, value in problem.rate_equation.unknowns.items() if name not in each}
+    return shared | {f"{name}[{k + 1}]": values[k] for name, values in each.items() for k in range(trajectories)}
 
 
 def scalars_at(scalars: Mapping[str, Tensor], which: Tensor) -> dict[str, Tensor]:
     """Scalars by plain name at rows of trajectories `which`, from those of `first_scalars`, one value per row."""
-    found = {name: value for name, value in scalars.items() if not name.endswith("]")}
+    rows = {name: value for name, value in scalars.items() if not name.endswith("]")}
     for name in dict.fromkeys(key.partition("[")[0] for key in scalars if key.endswith("]")):
         each = torch.stack([value for key, value in scalars.items() if key.startswith(f"{name}[")], dim=1)
-        found[name] = each.gather(1, which[:, None])[:, 0]
-    return found
+        rows[name] = each.gather(1, which[:, None])[:, 0]
+    return rows
 
 
 def exact_starts(problem: HasHiddenTerm, seen: Sequence[Observations], fitted: Tensor) -> Tensor:
@@ -231,11 +231,11 @@ def exact_starts(problem: HasHiddenTerm, seen: Sequence[Observations], fitted: T
         where = torch.cat([torch.zeros_like(where[:, :1]), where], dim=1)
         size = [len(axis) for axis in axes]
         return torch.stack([start_of(problem, k, where)[0].T.reshape(-1, *size) for k in range(len(seen))])
-    found = []
+    starts = []
     for k, entry in enumerate(seen):
         offset, factor = start_of(problem, k, entry.coordinates[:1])
-        found.append(offset[0] if bool((factor == 0).all()) else fitted[k])
-    return torch.stack(found)
+        starts.append(offset[0] if bool((factor == 0).all()) else fitted[k])
+    return torch.stack(starts)
 
 
 def _axes(problem: HasHiddenTerm) -> tuple[Tensor, ...]:
@@ -247,12 +247,12 @@ def _axes(problem: HasHiddenTerm) -> tuple[Tensor, ...]:
 
 def _between(problem: HasHiddenTerm, states: Tensor, rows: Tensor, where: Tensor) -> Tensor:
     """Values between the points of the grid, by a product of cubic splines, ``variant point channel``."""
-    found = states[:, rows]  # variant point channel *space
+    values = states[:, rows]  # variant point channel *space
     kinds = list(problem.boundary.values())
     for axis, kind, x in zip(_axes(problem)[::-1], kinds[::-1], where.unbind(1)[::-1], strict=True):
         weights = spline_weights(axis.numpy(), x.numpy(), kind == "periodic")
-        found = torch.einsum("vp...x,px->vp...", found, weights)
-    return found
+        values = torch.einsum("vp...x,px->vp...", values, weights)
+    return values
 
 
 def spline_weights(grid: np.ndarray, x: np.ndarray, periodic: bool) -> Tensor:
@@ -282,8 +282,8 @@ def _fit(
     scales = [_scale(entry, problem.levels.offset) for entry in seen]
 
     def fault(numbers: np.ndarray) -> np.ndarray:
-        found = simulate(problem, seen, starts, shapes, torch.from_numpy(np.atleast_2d(numbers)))
-        parts = [((f - e.values) / s)[:, e.seen] for f, e, s in zip(found, seen, scales, strict=True)]
+        formulas = simulate(problem, seen, starts, shapes, torch.from_numpy(np.atleast_2d(numbers)))
+        parts = [((f - e.values) / s)[:, e.seen] for f, e, s in zip(formulas, seen, scales, strict=True)]
         return torch.cat(parts, 1).nan_to_num(_WORST, _WORST, -_WORST).clamp(-_WORST, _WORST).numpy()
 
     start = np.array([*(float(value) for part in parts for value in part), *scalars.values()])
@@ -305,25 +305,25 @@ def _fit(
     known = all(entry.sigma is not None and bool((entry.sigma > 0).all()) for entry in seen)
     price = rows * misfit / 2 if known else rows / 2 * np.log(max(misfit, _EXACT))
     precision = jacobian.T @ jacobian / (max(misfit, 1.0) if known else max(misfit, _EXACT))
-    told = _told(numbers, precision)
+    intervals = _told(numbers, precision)
     final = {sp.Symbol(f"_c{i}"): sp.Float(float(value)) for i, value in enumerate(numbers[:count])}
-    found = tuple(shape.xreplace(final) for shape in shapes)
-    nodes = sum(complexity(expr) for expr in found)
+    formulas = tuple(shape.xreplace(final) for shape in shapes)
+    nodes = sum(complexity(expr) for expr in formulas)
     length = float(price + free / 2 * np.log(rows) + nodes * np.log(alphabet))
     ends = np.cumsum([0, *map(len, parts)])
-    constants = tuple(tuple(told[a:b]) for a, b in pairwise(ends))
-    together = np.array([c.value if c.nice is None else c.nice for c in told]) - numbers
+    constants = tuple(tuple(intervals[a:b]) for a, b in pairwise(ends))
+    together = np.array([c.value if c.nice is None else c.nice for c in intervals]) - numbers
     nice = None
     if count and together[:count].any() and together @ precision @ together <= chi2.ppf(0.95, free):
         final = {sp.Symbol(f"_c{i}"): sp.Float(value) for i, value in enumerate((numbers + together)[:count])}
         nice = tuple(shape.xreplace(final) for shape in shapes)
-    return Confirmed(found, misfit, length, constants, dict(zip(scalars, told[count:], strict=True)), nice)
+    return Confirmed(formulas, misfit, length, constants, dict(zip(scalars, intervals[count:], strict=True)), nice)
 
 
 def _told(numbers: np.ndarray, precision: np.ndarray) -> list[Constant]:
     """Numbers with their intervals; infinite ones where the data say nothing."""
     scale = np.sqrt(np.diag(precision))
-    found = []
+    numbered = []
     solvable = bool(len(scale)) and bool((scale > 0).all())
     if solvable:
         values, vectors = np.linalg.eigh(precision / np.outer(scale, scale))
@@ -331,8 +331,8 @@ def _told(numbers: np.ndarray, precision: np.ndarray) -> list[Constant]:
     else:
         spread = np.full(len(numbers), np.inf)
     for value, width in zip(numbers, 1.96 * spread, strict=True):
-        found.append(Constant(float(value), float(value - width), float(value + width), _nice(value, width)))
-    return found
+        numbered.append(Constant(float(value), float(value - width), float(value + width), _nice(value, width)))
+    return numbered
 
 
 def _nice(value: float, width: float) -> float | None:

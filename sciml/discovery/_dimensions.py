@@ -14,6 +14,7 @@ from sciml.discovery._algebra import parts, symbol_names
 Dimension = tuple[tuple[str, Fraction], ...]
 """Exponents of base units, sorted, none of them zero; empty when dimensionless."""
 
+
 def dimension(units: str) -> Dimension:
     """The base units of a text such as ``J/(mol K)``, ``m s-2``, ``1``; names that are not known are base units."""
     powers = base_powers(units)
@@ -102,13 +103,13 @@ def _infer(
     if node.is_number:
         return None if free and node.has(sp.Float) else ()
     if node.is_Add:
-        return next((found for part in parts(node) if (found := _infer(part, known, free)) is not None), None)
+        return next((inferred for part in parts(node) if (inferred := _infer(part, known, free)) is not None), None)
     if node.is_Mul:
         total: Dimension = ()
         for part in parts(node):
-            if (found := _infer(part, known, free)) is None:
+            if (inferred := _infer(part, known, free)) is None:
                 return None
-            total = _times(total, found)
+            total = _times(total, inferred)
         return total
     if isinstance(node, sp.Pow) and isinstance(node.exp, sp.Rational):
         base = _infer(node.base, known, free)
@@ -123,9 +124,9 @@ def _require(node: Any, wanted: Dimension, known: Mapping[str, Dimension], free:
     if node.is_number and free and node.has(sp.Float):
         carried[str(node)] = words(wanted)
     elif node.is_number or isinstance(node, sp.Symbol):
-        found = known[node.name] if isinstance(node, sp.Symbol) else ()
-        if found != wanted and not node.is_zero:
-            raise _Clash(f"{node} has units {words(found)} where {words(wanted)} are needed")
+        actual = known[node.name] if isinstance(node, sp.Symbol) else ()
+        if actual != wanted and not node.is_zero:
+            raise _Clash(f"{node} has units {words(actual)} where {words(wanted)} are needed")
     elif node.is_Add:
         for part in parts(node):
             _require(part, wanted, known, free, carried)
@@ -148,12 +149,12 @@ def _require(node: Any, wanted: Dimension, known: Mapping[str, Dimension], free:
 def _require_product(node: Any, wanted: Dimension, known: Mapping[str, Dimension], free: bool,
                      carried: dict[str, str]) -> None:  # fmt: skip
     dims = [_infer(part, known, free) for part in parts(node)]
-    open_parts = [part for part, found in zip(parts(node), dims, strict=True) if found is None]
+    open_parts = [part for part, inferred in zip(parts(node), dims, strict=True) if inferred is None]
     rest = wanted
-    for part, found in zip(parts(node), dims, strict=True):
-        if found is not None:
-            _require(part, found, known, free, carried)
-            rest = _times(rest, found, Fraction(-1))
+    for part, inferred in zip(parts(node), dims, strict=True):
+        if inferred is not None:
+            _require(part, inferred, known, free, carried)
+            rest = _times(rest, inferred, Fraction(-1))
     if len(open_parts) == 1:
         _require(open_parts[0], rest, known, free, carried)
     elif open_parts:

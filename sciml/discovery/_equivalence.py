@@ -41,9 +41,9 @@ def compare(
     values = {name: table[:, i] for i, name in enumerate(names)}
     true_values = evaluate(truth, values, table[:, 0])
     size = float(np.sqrt(np.mean(true_values**2))) or 1.0
-    found, true = (_terms(e, values, table, tolerance * size) for e in (expr, truth))
-    missing = tuple(str(term) for key, term in true.items() if key not in found)
-    extra = tuple(str(term) for key, term in found.items() if key not in true)
+    terms, true = (_terms(e, values, table, tolerance * size) for e in (expr, truth))
+    missing = tuple(str(term) for key, term in true.items() if key not in terms)
+    extra = tuple(str(term) for key, term in terms.items() if key not in true)
     same = not missing and not extra
     middle, half = (table.max(0) + table.min(0)) / 2, (table.max(0) - table.min(0)) / 2
     wide = middle + half * np.random.default_rng(0).uniform(-2, 2, size=(1000, table.shape[1]))
@@ -53,7 +53,7 @@ def compare(
         same,
         missing,
         extra,
-        max((_constant_error(found[key], true[key]) for key in true), default=0.0) if same else None,
+        max((_constant_error(terms[key], true[key]) for key in true), default=0.0) if same else None,
         _relative(evaluate(expr, values, table[:, 0]), true_values),
         _relative(*(evaluate(e, dict(zip(names, wide.T, strict=True)), wide[:, 0]) for e in (expr, truth))),
     )
@@ -74,15 +74,15 @@ def _shape(term: sp.Expr) -> sp.Expr:
     return structure(term.as_coeff_Mul()[1])
 
 
-def _constant_error(found: sp.Expr, true: sp.Expr) -> float:
-    pairs = [(found.as_coeff_Mul()[0], true.as_coeff_Mul()[0])]
-    inner = [sorted(map(float, e.as_coeff_Mul()[1].atoms(sp.Float))) for e in (found, true)]
+def _constant_error(ours: sp.Expr, true: sp.Expr) -> float:
+    pairs = [(ours.as_coeff_Mul()[0], true.as_coeff_Mul()[0])]
+    inner = [sorted(map(float, e.as_coeff_Mul()[1].atoms(sp.Float))) for e in (ours, true)]
     pairs += list(zip(*inner, strict=False))
     return max(abs(float(a) - float(b)) / max(abs(float(b)), 1e-300) for a, b in pairs)
 
 
-def _relative(found: np.ndarray, true: np.ndarray) -> float:
+def _relative(ours: np.ndarray, true: np.ndarray) -> float:
     usable = np.isfinite(true)
     with np.errstate(all="ignore"):
-        error = np.linalg.norm((found - true)[usable]) / (np.linalg.norm(true[usable]) or 1.0)
+        error = np.linalg.norm((ours - true)[usable]) / (np.linalg.norm(true[usable]) or 1.0)
     return float(error) if np.isfinite(error) else float("inf")

@@ -163,8 +163,8 @@ class EquationFinder:
             chosen = [1 + table.columns.index(name) for name in source.prior.inputs]
             driving = table.trajectories[k][begin:, chosen] if chosen else None
             own = k if is_several(t, x) and source.prior.own else 0
-            found = self._solve(entry.coordinates[begin:, 0], entry.values[begin], driving, own)
-            misses.append(entry.values[begin:] - found)
+            predicted = self._solve(entry.coordinates[begin:, 0], entry.values[begin], driving, own)
+            misses.append(entry.values[begin:] - predicted)
             values.append(entry.values[begin:])
         miss, value = torch.cat(misses), torch.cat(values)
         spread = (value - value.nanmean(0)).square().nansum(0)

@@ -122,10 +122,10 @@ def _is_closed(terms: Sequence[sp.Expr], names: Sequence[str]) -> bool:
 def _collinear(theta: np.ndarray, library: tuple[str, ...]) -> tuple[tuple[str, str, float], ...]:
     """Pairs that are linear functions of each other on the rows: |correlation|, constants left out."""
     varying = [j for j in range(theta.shape[1]) if theta[:, j].std() > 1e-12 * np.abs(theta[:, j]).max()]
-    found = []
+    pairs = []
     for k, i in enumerate(varying):
         for j in varying[k + 1 :]:
             value = float(abs(np.corrcoef(theta[:, i], theta[:, j])[0, 1]))
             if value >= COLLINEAR:
-                found.append((library[i], library[j], value))
-    return tuple(sorted(found, key=lambda pair: -pair[2]))
+                pairs.append((library[i], library[j], value))
+    return tuple(sorted(pairs, key=lambda pair: -pair[2]))

@@ -59,8 +59,8 @@ def known_part(
     strange = sorted(set(values) - {name for expr in equations.values() for name in symbol_names(expr)})
     if strange:
         raise FormulaError(f"a value is given for {strange[0]!r}, which does not occur in the known part", got=text)
-    if given := sorted(set(values) & variables):
-        raise FormulaError(f"a value is given for {given[0]!r}, which is a column of the table",
+    if fixed := sorted(set(values) & variables):
+        raise FormulaError(f"a value is given for {fixed[0]!r}, which is a column of the table",
                            fix="Give values of scalars only.")  # fmt: skip
     certain = {s for n, expr in zip(fields, formulas, strict=True) if n in complete for s in symbol_names(expr)}
     multipliers: dict[str, tuple[sp.Expr, ...]] = {}

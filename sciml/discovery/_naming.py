@@ -181,24 +181,24 @@ def _confirmed(
     starts = exact_starts(problem, seen, firsts[:, columns])
     options = [_leading(component.front) for component in components]
     values = {name: table.inputs.new_full((len(inputs),), value) for name, value in scalars.items()}
-    given = scalars_at(values, table.trajectory)
-    told = problem.rate_equation.known(table.inputs.new_zeros(len(inputs)), table.inputs, given)
-    for formulas, hidden, known in zip(options, table.hidden.unbind(1), told.unbind(1), strict=True):
+    unknowns = scalars_at(values, table.trajectory)
+    known_rates = problem.rate_equation.known(table.inputs.new_zeros(len(inputs)), table.inputs, unknowns)
+    for formulas, hidden, known in zip(options, table.hidden.unbind(1), known_rates.unbind(1), strict=True):
         if hidden.norm() < NOTHING * known.norm() and sp.Integer(0) not in formulas:
             formulas.append(sp.Integer(0))
     alphabet = len(problem.rate_equation.hidden_inputs) + len(search.operators) + 1
     decided = confirm(problem, seen, starts, options, alphabet, scalars)
-    found = []
+    confirmed = []
     for index, (component, expr) in enumerate(zip(components, decided.formulas, strict=True)):
         nice = None if decided.nice is None else decided.nice[index]
-        found.append(
+        confirmed.append(
             replace(
                 component, expr=expr, match=_match(problem, index, expr, inputs), misfit=decided.misfit,
                 constants=decided.constants[index], nice=None if nice == expr else nice,
                 units=formula_units(problem, index, expr),
             )
         )  # fmt: skip
-    return tuple(found), decided
+    return tuple(confirmed), decided
 
 
 def formula_units(problem: HasHiddenTerm, index: int, expr: sp.Expr) -> UnitsVerdict | None:

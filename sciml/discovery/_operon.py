@@ -48,7 +48,7 @@ class OperonEngine(SymbolicEngine):
         X, y = np.ascontiguousarray(problem.X[rows]), np.ascontiguousarray(problem.y[rows])
         aliases = [f"X{i}" for i in range(X.shape[1])]
         back = {sp.Symbol(alias): sp.Symbol(name) for alias, name in zip(aliases, problem.names, strict=True)}
-        found: list[Candidate] = []
+        candidates: list[Candidate] = []
         for seed in spec.seeds:
             regressor = SymbolicRegressor(random_state=seed, **arguments(problem, spec))
             regressor.fit(X, y)
@@ -58,8 +58,8 @@ class OperonEngine(SymbolicEngine):
                     expr = replaced(parse_formula(raw, aliases), back)
                 except FormulaError:  # a constant that overflowed
                     continue
-                found.append(Candidate(expr, raw, seed, int(model["length"])))
-        return found
+                candidates.append(Candidate(expr, raw, seed, int(model["length"])))
+        return candidates
 
 
 def arguments(problem: SymbolicProblem, spec: SearchSpec) -> dict[str, Any]:  # Any: keyword arguments of Operon

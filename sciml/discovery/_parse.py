@@ -61,7 +61,7 @@ def parse_formula(text: str, names: Iterable[str] | None = None) -> sp.Expr:
     plain = _KEYWORDS.sub(rf"{_STAND_IN}\1", text.translate(_LOOKALIKES).replace("^", "**").strip())
     try:
         tree = ast.parse(plain, mode="eval")
-        found = _build(tree.body, None if names is None else set(names), text)
+        expr = _build(tree.body, None if names is None else set(names), text)
     except (SyntaxError, ValueError, MemoryError) as error:
         at = f" near character {error.offset}" if isinstance(error, SyntaxError) and error.offset else ""
         raise FormulaError(f"the formula {text!r} does not parse{at}",
@@ -69,10 +69,10 @@ def parse_formula(text: str, names: Iterable[str] | None = None) -> sp.Expr:
                            "products are written with *") from None  # fmt: skip
     except RecursionError:
         raise FormulaError("a formula is nested too deeply", got=f"{text[:40]}…") from None
-    found = realised(found)
-    if found.has(sp.zoo, sp.oo, sp.nan, -sp.oo):
-        raise FormulaError(f"the formula {text!r} has no finite value", got=found)
-    return found
+    expr = realised(expr)
+    if expr.has(sp.zoo, sp.oo, sp.nan, -sp.oo):
+        raise FormulaError(f"the formula {text!r} has no finite value", got=expr)
+    return expr
 
 
 def parse_equations(text: str, names: Iterable[str] = ()) -> dict[str, sp.Expr]:
@@ -84,7 +84,7 @@ def parse_equations(text: str, names: Iterable[str] = ()) -> dict[str, sp.Expr]:
 
     Raises: FormulaError for what is not of this form, an equation twice, or one that is missing.
     """
-    known, found = list(names), {}
+    known, equations = list(names), {}
     for part in filter(None, (piece.strip() for piece in re.split(r"[;\n]", text))):
         left, sign, right = part.partition("=")
         match = re.fullmatch(r"([^\W\d]\w*)\s*['′]|d\s*([^\W\d]\w*)\s*/\s*dt", left.strip())
@@ -96,11 +96,11 @@ def parse_equations(text: str, names: Iterable[str] = ()) -> dict[str, sp.Expr]:
             raise FormulaError(f"there is no variable {name!r} for the equation {part!r}",
                                expected=f"one of: {', '.join(known)}",
                                fix=f"Did you mean {hint!r}?" if hint else "")  # fmt: skip
-        if name in found:
+        if name in equations:
             raise FormulaError(f"two equations for {name!r}", got=text)
-        found[name] = parse_formula(right)
-    missing = [name for name in known if name not in found]
-    if missing or not found:
+        equations[name] = parse_formula(right)
+    missing = [name for name in known if name not in equations]
+    if missing or not equations:
         raise FormulaError(
             "the known part lacks an equation" + (f" for {', '.join(missing)}" if missing else ""),
             got=repr(text),
@@ -109,7 +109,7 @@ def parse_equations(text: str, names: Iterable[str] = ()) -> dict[str, sp.Expr]:
             if missing
             else "",
         )
-    return found
+    return equations
 
 
 def _bounded(expr: sp.Expr) -> sp.Expr:

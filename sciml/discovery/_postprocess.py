@@ -74,15 +74,15 @@ def process(candidates: Iterable[Candidate], problem: SymbolicProblem, spec: Sea
     """Refitted, pruned and scored entries, one per structure."""
     values = {name: problem.X[:, i] for i, name in enumerate(problem.names)}
     table = _Table(values, problem.y, problem.weight, *problem.split(spec.held_out))
-    found: dict[sp.Expr, Entry] = {}
+    entries: dict[sp.Expr, Entry] = {}
     for candidate in sorted(candidates, key=lambda c: (c.seed, c.engine_complexity, c.raw)):
         if _nests(candidate.expr, spec.no_nesting):
             continue
-        for expr in _variants(expanded(candidate.expr), table, problem, spec, seen=found):
+        for expr in _variants(expanded(candidate.expr), table, problem, spec, seen=entries):
             key = structure(expr)
-            if key not in found:
-                found[key] = _entry(expr, candidate, table, problem, spec, engine)
-    return list(found.values())
+            if key not in entries:
+                entries[key] = _entry(expr, candidate, table, problem, spec, engine)
+    return list(entries.values())
 
 
 def refit(expr: sp.Expr, problem: SymbolicProblem) -> sp.Expr:
@@ -139,8 +139,8 @@ def _refit(expr: sp.Expr, table: _Table) -> sp.Expr:
 
     def fault(numbers: np.ndarray) -> np.ndarray:
         with np.errstate(all="ignore"):
-            found = evaluate(shape, {**rows, **{s.name: n for s, n in zip(symbols, numbers, strict=True)}}, like=y)
-        return np.nan_to_num(weight * (found - y), nan=1e100, posinf=1e100, neginf=-1e100)
+            values = evaluate(shape, {**rows, **{s.name: n for s, n in zip(symbols, numbers, strict=True)}}, like=y)
+        return np.nan_to_num(weight * (values - y), nan=1e100, posinf=1e100, neginf=-1e100)
 
     start = np.array([float(value) for value in constants])
     with np.errstate(all="ignore"):
@@ -154,9 +154,9 @@ def _refit(expr: sp.Expr, table: _Table) -> sp.Expr:
 
 
 def _residual(expr: sp.Expr, table: _Table, rows: np.ndarray) -> np.ndarray:
-    found = evaluate(expr, {name: value[rows] for name, value in table.values.items()}, table.y[rows])
+    values = evaluate(expr, {name: value[rows] for name, value in table.values.items()}, table.y[rows])
     with np.errstate(all="ignore"):
-        return table.weight[rows] * (found - table.y[rows])
+        return table.weight[rows] * (values - table.y[rows])
 
 
 def _worse(simple: sp.Expr, full: sp.Expr, table: _Table, problem: SymbolicProblem) -> bool:

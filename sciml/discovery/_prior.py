@@ -61,7 +61,7 @@ def parse_prior(
 
 def parse_hidden(text: str) -> dict[str, tuple[str, ...]]:
     """``"v: v; w: v, w"`` as names by rate. Raises FormulaError for anything else."""
-    found: dict[str, tuple[str, ...]] = {}
+    inputs: dict[str, tuple[str, ...]] = {}
     for part in filter(None, (piece.strip() for piece in text.split(";"))):
         left, sign, right = part.partition(":")
         names = split_list(right)
@@ -69,10 +69,10 @@ def parse_hidden(text: str) -> dict[str, tuple[str, ...]]:
             raise FormulaError(f"{part!r} does not say on what the hidden part may depend",
                                expected='the form "v: v, w" (the rate of v hides something of v and w)')  # fmt: skip
         name = rate_name(left, "--hidden")
-        if name in found:
+        if name in inputs:
             raise FormulaError(f"the hidden part of {name!r} is described twice", got=text)
-        found[name] = names
-    return found
+        inputs[name] = names
+    return inputs
 
 
 def rate_name(text: str, option: str) -> str:
@@ -105,14 +105,14 @@ def parse_noise(text: str, spreads: Mapping[str, float]) -> dict[str, float]:
 
     Raises: FormulaError for anything else, UnknownNameError for a column that does not exist.
     """
-    found: dict[str, float] = {}
+    sizes: dict[str, float] = {}
     for part in split_list(text):
         name, sign, value = (piece.strip() for piece in part.rpartition("="))
         if sign and name not in spreads:
             raise UnknownNameError("column", name, spreads)
         for column in [name] if sign else list(spreads):
-            found[column] = _size(value, spreads[column], part)
-    return found
+            sizes[column] = _size(value, spreads[column], part)
+    return sizes
 
 
 def _size(text: str, spread: float, part: str) -> float:

@@ -53,7 +53,7 @@ class PySREngine(SymbolicEngine):
 
     def candidates(self, problem: SymbolicProblem, spec: SearchSpec) -> list[Candidate]:
         """The hall of fame of every seed. Raises EngineUnavailable when the worker cannot start Julia."""
-        found: list[Candidate] = []
+        candidates: list[Candidate] = []
         names = [f"x{i}" for i in range(len(problem.names))]
         back = {sp.Symbol(alias): sp.Symbol(name) for alias, name in zip(names, problem.names, strict=True)}
         for seed in spec.seeds:
@@ -63,8 +63,8 @@ class PySREngine(SymbolicEngine):
                     expr = replaced(parse_formula(str(row["equation"]), names), back)
                 except FormulaError:
                     continue
-                found.append(Candidate(expr, str(row["equation"]), seed, int(row["complexity"])))
-        return found
+                candidates.append(Candidate(expr, str(row["equation"]), seed, int(row["complexity"])))
+        return candidates
 
 
 def request(problem: SymbolicProblem, spec: SearchSpec, seed: int) -> dict[str, Any]:  # Any: JSON

@@ -78,7 +78,7 @@ def read_table(
 
 def parse_values(texts: Sequence[str]) -> dict[str, float]:
     """``["a=1.3"]`` as numbers by name. Raises FormulaError for anything else."""
-    found: dict[str, float] = {}
+    values: dict[str, float] = {}
     for text in texts:
         name, sign, number = text.partition("=")
         try:
@@ -87,8 +87,8 @@ def parse_values(texts: Sequence[str]) -> dict[str, float]:
             value = math.nan
         if not math.isfinite(value):
             raise FormulaError(f"{text!r} gives no value", expected="the form a=1.3")
-        found[name.strip()] = value
-    return found
+        values[name.strip()] = value
+    return values
 
 
 def table_of(
@@ -180,10 +180,11 @@ def _times(
                         fix="Leave the row out.")  # fmt: skip
     if is_number(cells[0]):
         times = _numbers(path, raw, raw.header[roles.time.at], cells, decimal, thousands)
-        own, asked = roles.time.units, roles.time_units
-        if own == asked or own not in SECONDS or asked not in SECONDS:
+        written, asked = roles.time.units, roles.time_units
+        if written == asked or written not in SECONDS or asked not in SECONDS:
             return times, asked, []
-        return [t * SECONDS[own] / SECONDS[asked] for t in times], asked, [f"times are converted from {own} to {asked}"]
+        factor = SECONDS[written] / SECONDS[asked]
+        return [t * factor for t in times], asked, [f"times are converted from {written} to {asked}"]
     times, units, word = from_dates(path, cells, raw.lines, raw.where, roles.time_units)
     return times, units, [word]
 
@@ -220,7 +221,7 @@ def _trajectories(
     for i, label in enumerate(labels):
         grouped.setdefault(label, []).append(i)
     first, step = 1 + len(space), math.ceil(len(labels) / (MOST if not space else MOST_IN_SPACE * len(grouped)))
-    found = []
+    tables = []
     for label, rows in grouped.items():
         where = f"{path}" + (f", trajectory {label}" if label else "")
         table = every[rows]
@@ -229,18 +230,18 @@ def _trajectories(
         if space:
             _check_places(where, raw, rows, table[:, :first])
             kept = torch.randperm(len(table), generator=torch.Generator().manual_seed(0))[::step].sort()[0]
-            found.append(table[kept])  # every k-th row of a grid would be a line in it
+            tables.append(table[kept])  # every k-th row of a grid would be a line in it
         else:
             _check_times(where, raw, rows, table[:, 0])
-            found.append(table[::step] if len(table) >= step * FEWEST else table[:: max(1, len(table) // FEWEST)])
-        counts = found[-1][:, first : first + len(names)].isfinite().sum(0)
+            tables.append(table[::step] if len(table) >= step * FEWEST else table[:: max(1, len(table) // FEWEST)])
+        counts = tables[-1][:, first : first + len(names)].isfinite().sum(0)
         for name, count in zip(names, counts.tolist(), strict=True):
             if 0 < count < FEWEST - 1 or count == 0:
                 raise DataError(f"{where}: column {name!r} has too few values", got=count,
                                 expected=f"at least {FEWEST - 1}")  # fmt: skip
     notes = [f"of {len(labels)} rows one in {step} is kept"] if step > 1 else []
     gaps = int(every[:, first : first + len(names)].isnan().sum())
-    return found, [
+    return tables, [
         *notes,
         *([f"{gaps} missing value{'s' * (gaps > 1)} left out, each of its column only"] if gaps else []),
     ]
@@ -298,13 +299,13 @@ def _sigmas(
     if lacking:
         raise DataError(f"{path} has standard deviations for some columns only", got=", ".join((*measured, *stated)),
                         fix=f"Give those of {', '.join(lacking)} too: --noise {lacking[0]}=0.1.")  # fmt: skip
-    found = []
+    columns = []
     for i, name in enumerate(names):
         if name in stated:
-            found.append(torch.full((len(rows),), stated[name], dtype=torch.float64))
+            columns.append(torch.full((len(rows),), stated[name], dtype=torch.float64))
             continue
         sigma, values = rows[:, len(names) + list(measured).index(name)], rows[:, i]
         if bool((~(sigma > 0) & values.isfinite()).any()):
             raise DataError(f"{path}: a standard deviation of {name!r} is missing or not positive")
-        found.append(torch.where(values.isfinite(), sigma, 1.0))
-    return torch.stack(found, dim=1)
+        columns.append(torch.where(values.isfinite(), sigma, 1.0))
+    return torch.stack(columns, dim=1)

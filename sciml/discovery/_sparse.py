@@ -82,14 +82,14 @@ def support_path(theta: Float[np.ndarray, "row term"], y: Float[np.ndarray, " ro
     scaled = theta / np.where(norms > 0, norms, 1.0)
     full = np.linalg.lstsq(scaled, y, rcond=None)[0]
     largest = float(np.abs(full).max()) or 1.0
-    found = {tuple(np.abs(method(scaled, y, t * largest)) > 0) for t in THRESHOLDS for method in (stlsq, sr3)}
+    supports = {tuple(np.abs(method(scaled, y, t * largest)) > 0) for t in THRESHOLDS for method in (stlsq, sr3)}
     kept = norms > 0
     while kept.any():
-        found.add(tuple(kept))
+        supports.add(tuple(kept))
         losses = {i: _loss_without(scaled, y, kept, i) for i in np.flatnonzero(kept).tolist()}
         kept = kept.copy()
         kept[min(losses, key=losses.__getitem__)] = False
-    usable = [np.array(support) for support in found if any(support)]
+    usable = [np.array(support) for support in supports if any(support)]
     return sorted(usable, key=lambda support: (-int(support.sum()), tuple(~support)))
 
 
@@ -127,10 +127,10 @@ class SparseEngine(SymbolicEngine):
             raise DataError(f"the candidate term {broken[0]} has no finite value on the data")
         weight = problem.weight[rows]
         theta, y = theta * weight[:, None], problem.y[rows] * weight
-        found = []
+        candidates = []
         for support in support_path(theta, y):
             fitted = np.linalg.lstsq(theta[:, support], y, rcond=None)[0]
             chosen = [term for term, kept in zip(library, support, strict=True) if kept]
             expr = sp.Add(*(sp.Float(float(c)) * term for c, term in zip(fitted, chosen, strict=True)))
-            found.append(Candidate(expr, str(expr), spec.seeds[0], len(chosen)))
-        return found
+            candidates.append(Candidate(expr, str(expr), spec.seeds[0], len(chosen)))
+        return candidates

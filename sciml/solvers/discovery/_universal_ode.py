@@ -149,8 +149,8 @@ class UniversalODE(HiddenTermModule):
         states, rates = splines.at(places)
 
         def misfit() -> Tensor:
-            found = self._rate(places.coordinates[:, 0], states, places.trajectory)
-            return ((found - rates) / self.scales.rate).square().mean()
+            modelled = self._rate(places.coordinates[:, 0], states, places.trajectory)
+            return ((modelled - rates) / self.scales.rate).square().mean()
 
         return misfit
 

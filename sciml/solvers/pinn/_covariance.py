@@ -67,9 +67,9 @@ def covariance(module: PINN, evidence: CollocationBatch, typical: Scales) -> Flo
     order = list(module.unknown)
     steps = torch.tensor([module.step_of(name) for name in order], dtype=torch.float64)
     information = _information(whole[:, ~is_number].cpu(), whole[:, is_number].cpu())
-    found = _inverse(information) * steps * steps[:, None]
+    scaled = _inverse(information) * steps * steps[:, None]
     wanted_order = [order.index(unknown.name) for unknown in module.statement.unknowns]
-    return found[wanted_order][:, wanted_order]
+    return scaled[wanted_order][:, wanted_order]
 
 
 def _information(

@@ -200,10 +200,10 @@ def _derivatives(dde: Any, statement: Statement, x: Tensor, y: Tensor) -> Deriva
             return y[:, component]
         if len(letters) == 1:
             return dde.grad.jacobian(y, x, i=component, j=letters[0])[:, 0]
-        found = dde.grad.hessian(y, x, component=component, i=letters[0], j=letters[1])
+        slope = dde.grad.hessian(y, x, component=component, i=letters[0], j=letters[1])
         for letter in letters[2:]:
-            found = dde.grad.jacobian(found, x, i=0, j=letter)
-        return found[:, 0]
+            slope = dde.grad.jacobian(slope, x, i=0, j=letter)
+        return slope[:, 0]
 
     return derivative
 
@@ -220,12 +220,12 @@ def _transform(ansatz: Ansatz) -> Callable[[Tensor, Tensor], Tensor]:
 
 def _alike(statement: Statement, numbers: Sequence[int]) -> list[list[int]]:
     """Conditions that say the same on several faces, which DeepXDE takes as one."""
-    found: dict[tuple[Any, ...], list[int]] = {}
+    groups: dict[tuple[Any, ...], list[int]] = {}
     for i in numbers:
         c = statement.conditions[i]
         kind = c.axis == statement.domain.time, c.derivative
-        found.setdefault((c.field, kind, str(c.value)), []).append(i)
-    return list(found.values())
+        groups.setdefault((c.field, kind, str(c.value)), []).append(i)
+    return list(groups.values())
 
 
 def _condition(dde: Any, statement: Statement, same: Sequence[int], geometry: Any, unknowns: dict[str, Any]) -> Any:

@@ -50,10 +50,10 @@ class Gradient:
         """Loss of every term without its weight, and the gradient of the weighted sum."""
         if self.engine == "traced":
             return self._from_graph(terms, weights)
-        found = losses(self.residuals(terms), weights)
-        total = torch.stack([weight * loss for weight, loss in zip(weights.terms, found, strict=True)]).sum()
+        unweighted = losses(self.residuals(terms), weights)
+        total = torch.stack([weight * loss for weight, loss in zip(weights.terms, unweighted, strict=True)]).sum()
         slopes = torch.autograd.grad(total, self._parameters, allow_unused=True)
-        return [loss.detach() for loss in found], _flat(slopes, self._parameters)
+        return [loss.detach() for loss in unweighted], _flat(slopes, self._parameters)
 
     def residuals(self, terms: Sequence[Term]) -> list[Tensor]:
         """The residual of every term, with gradients."""
@@ -69,8 +69,8 @@ class Gradient:
         if graph is None or key != self._traced_for:
             graph = self._trace(terms, values, scale, per_point)
             self._graph, self._traced_for = graph, key
-        found, *slopes = graph(values, scale, per_point)
-        return list(found.unbind()), _flat(slopes, self._parameters)
+        unweighted, *slopes = graph(values, scale, per_point)
+        return list(unweighted.unbind()), _flat(slopes, self._parameters)
 
     def _trace(self, terms: Sequence[Term], values: list[Tensor], scale: Tensor, per_point: Tensor) -> Any:
         from torch.fx.experimental.proxy_tensor import make_fx
@@ -83,12 +83,12 @@ class Gradient:
         def weighted(values: list[Tensor], scale: Tensor, per_point: Tensor) -> tuple[Tensor, Tensor]:
             state = {f"module.{name}": value for name, value in zip(names, values, strict=True)}
             residuals = torch.func.functional_call(holder, state, ())
-            found = torch.stack(losses(residuals, Weights((1.0,) * len(terms), per_point)))
-            return (scale * found).sum(), found
+            unweighted = torch.stack(losses(residuals, Weights((1.0,) * len(terms), per_point)))
+            return (scale * unweighted).sum(), unweighted
 
         def step(values: list[Tensor], scale: Tensor, per_point: Tensor) -> tuple[Tensor, ...]:
-            slopes, (_, found) = torch.func.grad_and_value(weighted, has_aux=True)(values, scale, per_point)
-            return found, *slopes
+            slopes, (_, unweighted) = torch.func.grad_and_value(weighted, has_aux=True)(values, scale, per_point)
+            return unweighted, *slopes
 
         graph = make_fx(step)(values, scale, per_point)
         return torch.compile(graph) if self._compile else graph
@@ -133,10 +133,10 @@ def choose(
             continue
         try:
             gradient = Gradient(module, engine)
-            found = gradient(terms, weights)[1]
+            slopes = gradient(terms, weights)[1]
         except UserError:
             continue
-        if float((found - expected).abs().max()) <= _AGREE * float(expected.abs().max()):
+        if float((slopes - expected).abs().max()) <= _AGREE * float(expected.abs().max()):
             seconds[engine] = _seconds(gradient, terms, weights)
     return min(seconds, key=lambda name: seconds[name]), seconds
 

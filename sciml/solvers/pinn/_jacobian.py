@@ -42,14 +42,14 @@ def jacobian(module: PINN, terms: Sequence[Term]) -> tuple[list[Tensor], list[Te
         tape: list[Record] = []
         numbers = {name: value.expand(len(term.points)).clone() for name, value in module.numbers().items()}
         jet = module.jet(term.points, term.wanted, tape=tape)
-        found = term.rows(lambda field, name, jet=jet: jet[name][:, fields.index(field)], numbers)
-        matrix = found.new_zeros(found.shape[1], len(term.points), size)
+        rows = term.rows(lambda field, name, jet=jet: jet[name][:, fields.index(field)], numbers)
+        matrix = rows.new_zeros(rows.shape[1], len(term.points), size)
         sources = [z for record in tape for z in record.outputs.values()] + list(numbers.values())
-        for row in range(found.shape[1]):
-            last = row == found.shape[1] - 1
-            slopes = torch.autograd.grad(found[:, row].sum(), sources, retain_graph=not last, allow_unused=True)
+        for row in range(rows.shape[1]):
+            last = row == rows.shape[1] - 1
+            slopes = torch.autograd.grad(rows[:, row].sum(), sources, retain_graph=not last, allow_unused=True)
             _fill(matrix[row], tape, slopes, offsets, module, numbers)
-        residuals.append(found.detach())
+        residuals.append(rows.detach())
         matrices.append(matrix.flatten(0, 1))
     return residuals, matrices
 

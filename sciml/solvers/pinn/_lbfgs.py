@@ -51,9 +51,10 @@ class LBFGS:
         for attempt in range(2):
             direction = self._direction(gradient)
             first = 1.0 if self._steps else min(1.0, 1 / float(gradient.abs().sum()))
-            found = _search(lambda t, d=direction: _along(value, start, d, t), loss, float(gradient @ direction), first)
-            if found is not None:
-                move, change = found.length * direction, found.gradient - gradient
+            slope = float(gradient @ direction)
+            accepted = _search(lambda t, d=direction: _along(value, start, d, t), loss, slope, first)
+            if accepted is not None:
+                move, change = accepted.length * direction, accepted.gradient - gradient
                 if float(move @ change) > 1e-10 * float(change @ change):
                     self._steps, self._changes = [*self._steps, move], [*self._changes, change]
                     self._steps, self._changes = self._steps[-self.history :], self._changes[-self.history :]
@@ -103,19 +104,19 @@ def _search(trial: Callable[[float], _Trial], loss: float, slope: float, first: 
     best: _Trial | None = None
     length, origin = first, _Trial(0.0, loss, slope, torch.zeros(0))
     for _ in range(_MOST_TRIALS):
-        found = trial(length)
+        candidate = trial(length)
         below = low or origin
-        enough = found.loss <= loss + _ARMIJO * length * slope
-        if enough and (best is None or found.loss < best.loss):
-            best = found
-        if not enough or found.loss >= below.loss or not found.gradient.isfinite().all():
-            high = found
-        elif abs(found.slope) <= -_CURVATURE * slope:
-            return found
-        elif found.slope >= 0:
-            high, low = found, low
+        enough = candidate.loss <= loss + _ARMIJO * length * slope
+        if enough and (best is None or candidate.loss < best.loss):
+            best = candidate
+        if not enough or candidate.loss >= below.loss or not candidate.gradient.isfinite().all():
+            high = candidate
+        elif abs(candidate.slope) <= -_CURVATURE * slope:
+            return candidate
+        elif candidate.slope >= 0:
+            high, low = candidate, low
         else:
-            low = found
+            low = candidate
         length = 2 * length if high is None else _between(low or origin, high)
     return best
 

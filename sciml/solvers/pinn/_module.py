@@ -69,24 +69,24 @@ class PINN(nn.Module):
 
     def forward(self, points: Float[Tensor, "point dim"]) -> Float[Tensor, "point field"]:
         """The fields."""
-        found = self.network(self.embedding(points))
-        found = found * self.unit if self._scaled else found
+        outputs = self.network(self.embedding(points))
+        outputs = outputs * self.unit if self._scaled else outputs
         if self.ansatz.free:
-            return found
+            return outputs
         lift, cut = self.ansatz.parts(points, ("",))
-        return lift[""] + cut[""] * found
+        return lift[""] + cut[""] * outputs
 
     def jet(
         self, points: Float[Tensor, "point dim"], wanted: Iterable[str], *, tape: list[Record] | None = None
     ) -> Jet:
         """The fields with the wanted derivatives, in Taylor mode. UnsupportedError if a layer has no rule for it."""
         start = coordinates(points, self.statement.names, wanted, tape=tape)
-        found = self.network(self.embedding(start))
-        found = found * self.unit if self._scaled else found
+        outputs = self.network(self.embedding(start))
+        outputs = outputs * self.unit if self._scaled else outputs
         if self.ansatz.free:
-            return found
+            return outputs
         lift, cut = self._ansatz_jets(points, start)
-        return cut * found + lift
+        return cut * outputs + lift
 
     def _ansatz_jets(self, points: Tensor, like: Jet) -> tuple[Jet, Jet]:
         """g and φ as jets, remembered for the tensor of points they were made for."""

@@ -61,11 +61,11 @@ class Weights:
 
 def terms_of(module: PINN, batch: CollocationBatch) -> list[Term]:
     """The terms of one batch: the equations together, each soft condition, the observations."""
-    found = [equation_term(module, batch.points)]
-    found += [_condition(module, i, batch.faces[i]) for i in module.ansatz.soft]
+    terms = [equation_term(module, batch.points)]
+    terms += [_condition(module, i, batch.faces[i]) for i in module.ansatz.soft]
     if batch.observed is not None and batch.values is not None:
-        found.append(_observations(module, batch))
-    return found
+        terms.append(_observations(module, batch))
+    return terms
 
 
 def equation_term(module: PINN, points: Float[Tensor, "point dim"]) -> Term:
@@ -84,13 +84,13 @@ def evaluate(module: PINN, term: Term) -> Float[Tensor, "point row"]:
 
 def scaled(residuals: Sequence[Tensor], weights: Weights) -> list[Tensor]:
     """√(λ w / n) r of every term, equations after one another; their squares add up to the loss."""
-    found = []
+    rooted = []
     for i, (residual, weight) in enumerate(zip(residuals, weights.terms, strict=True)):
         rows = residual * (weight / len(residual)) ** 0.5
         if i == 0 and len(weights.points):
             rows = rows * weights.points.to(rows).sqrt()[:, None]
-        found.append(rows.T.flatten())
-    return found
+        rooted.append(rows.T.flatten())
+    return rooted
 
 
 def losses(residuals: Sequence[Tensor], weights: Weights) -> list[Tensor]:

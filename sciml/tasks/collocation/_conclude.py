@@ -135,22 +135,22 @@ def conclude(
         is_sigma_known: whether the errors of the data were given.
     """
     sigmas = [None] * len(numbers) if covariance is None else covariance.diagonal().sqrt().tolist()
-    found = {name: Found(value, sigma) for (name, value), sigma in zip(numbers.items(), sigmas, strict=True)}
-    metrics = {f"found/{name}": entry.value for name, entry in found.items()}
-    metrics |= {f"found_sigma/{name}": entry.sigma for name, entry in found.items() if entry.sigma is not None}
+    numbered = {name: Found(value, sigma) for (name, value), sigma in zip(numbers.items(), sigmas, strict=True)}
+    metrics = {f"found/{name}": entry.value for name, entry in numbered.items()}
+    metrics |= {f"found_sigma/{name}": entry.sigma for name, entry in numbered.items() if entry.sigma is not None}
     metrics |= {_KEYS[check.what]: check.value for check in checks}
     trusted = all(check.met for check in checks)
     verdict = verdict_words(checks, has_numbers=bool(numbers))
     source = "" if covariance is None else _SOURCES[is_sigma_known]
     details: dict[str, Any] = {  # Any: JSON
-        "numbers": {name: {"value": f.value, "sigma": f.sigma, "words": str(f)} for name, f in found.items()},
+        "numbers": {name: {"value": f.value, "sigma": f.sigma, "words": str(f)} for name, f in numbered.items()},
         "covariance": None if covariance is None else covariance.tolist(),
         "errors": source,
         "checks": [{**check._asdict(), "met": check.met} for check in checks],
         "trusted": trusted,
         "verdict": verdict,
     }
-    lines = [f"{name} = {entry}" + (f" ({source})" if source else "") for name, entry in found.items()]
+    lines = [f"{name} = {entry}" + (f" ({source})" if source else "") for name, entry in numbered.items()]
     return Conclusion(metrics, details, xarray.Dataset(), (*lines, *([verdict] if verdict else [])))
 
 

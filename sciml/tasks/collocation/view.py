@@ -101,15 +101,15 @@ def _groups(view: RunView) -> list[Group]:
             return [_line(field, truth, predicted, names[0], axes[0]) for field in fields] + [
                 _line_residual(own, names[0])
             ]
-        found = []
+        groups = []
         for field in fields:
-            found += _maps(field, truth, predicted, names)
-        return [*found, _residual(own, names)]
+            groups += _maps(field, truth, predicted, names)
+        return [*groups, _residual(own, names)]
 
 
 def _maps(field: str, truth: xarray.Dataset, predicted: Mapping[str, xarray.Dataset], names: list[str]) -> list[Group]:
     """The field and, where there is a reference, its error in the plane of the first two axes."""
-    values = {title: _plane(found[field]) for title, found in predicted.items()}
+    values = {title: _plane(arrays[field]) for title, arrays in predicted.items()}
     if field in truth:
         values = {"reference": _plane(truth[field])} | values
     true = next(iter(values.values()))
@@ -121,7 +121,7 @@ def _maps(field: str, truth: xarray.Dataset, predicted: Mapping[str, xarray.Data
     shown = [Group(words, note, _painted(field, words, values, scale), scale)]
     if field not in truth:
         return shown
-    gaps = {title: found - true for title, found in values.items() if title != "reference"}
+    gaps = {title: arrays - true for title, arrays in values.items() if title != "reference"}
     worst = max((float(np.abs(gap[np.isfinite(gap)]).max(initial=0.0)) for gap in gaps.values()), default=0.0) or 1.0
     return [
         *shown,
@@ -141,15 +141,15 @@ def _residual(own: xarray.Dataset, names: list[str]) -> Group:
             values[f"equation {i + 1}"] = np.log10(np.abs(_plane(residual).astype(np.float64)))
     top = max((float(v[np.isfinite(v)].max(initial=-300.0)) for v in values.values()), default=0.0)
     scale = Scale("cividis", top - _DECADES, top)
-    values = {title: np.where(np.isneginf(found), scale.low, found) for title, found in values.items()}
+    values = {title: np.where(np.isneginf(value), scale.low, value) for title, value in values.items()}
     note = f"Decadic logarithm of its size, by automatic differentiation; {_DECADES} decades are resolved."
     return Group("Residual of the equations", note, _painted("residual", "residual", values, scale), scale)
 
 
 def _painted(name: str, words: str, values: Mapping[str, np.ndarray], scale: Scale) -> tuple[tuple[str, Picture], ...]:
     return tuple(
-        (title, png(f"{name}-{i}.png", side_by_side([scale.paint(found)], 1.0), f"Map of the {words}: {title}."))
-        for i, (title, found) in enumerate(values.items())
+        (title, png(f"{name}-{i}.png", side_by_side([scale.paint(value)], 1.0), f"Map of the {words}: {title}."))
+        for i, (title, value) in enumerate(values.items())
     )
 
 
@@ -172,8 +172,8 @@ def _line(
     def paint(axes) -> None:
         if true is not None:
             axes.plot(x, true, color=INK, linewidth=2.6, label="reference")
-        for i, (title, found) in enumerate(predicted.items()):
-            axes.plot(x, found[field].to_numpy(), label=title, markevery=max(1, len(x) // 8), **style(i))
+        for i, (title, arrayss) in enumerate(predicted.items()):
+            axes.plot(x, arrayss[field].to_numpy(), label=title, markevery=max(1, len(x) // 8), **style(i))
         if seen is not None and values is not None:
             axes.plot(seen, values, "o", color=INK, markersize=4.0, alpha=0.6, label="observed")
         axes.set(xlabel=name, ylabel=words)
@@ -184,7 +184,7 @@ def _line(
     drawn = plot(f"line-{field}", paint, title=words, caption=caption, alt=f"{words} along {name}.")
     if true is None:
         return Group(words, "", figures=(drawn,))
-    gaps = {title: np.abs(found[field].to_numpy() - true) for title, found in predicted.items()}
+    gaps = {title: np.abs(arrays[field].to_numpy() - true) for title, arrays in predicted.items()}
 
     def paint_error(axes) -> None:
         for i, (title, gap) in enumerate(gaps.items()):
@@ -212,8 +212,8 @@ def _line_residual(own: xarray.Dataset, name: str) -> Group:
 
     def paint(axes) -> None:
         for i, values in enumerate(residual):
-            found = np.where(values > 0, values, np.nan)
-            axes.plot(x, found, label=f"equation {i + 1}", markevery=max(1, len(x) // 8), **style(i))
+            arrays = np.where(values > 0, values, np.nan)
+            axes.plot(x, arrays, label=f"equation {i + 1}", markevery=max(1, len(x) // 8), **style(i))
         axes.set(xlabel=name, ylabel="size of the residual")
         scale_axis(axes.xaxis)
         scale_axis(axes.yaxis, log=True)

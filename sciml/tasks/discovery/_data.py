@@ -147,7 +147,7 @@ def observe(problem: HasHiddenTerm, config: DiscoveryConfig) -> tuple[Observatio
 
 def dense_places(seen: tuple[Observations, ...], count: int) -> Visited:
     """Places over the range of each trajectory, equidistant by its `Clock`; in space a grid of (count / 5)² of them."""
-    found = []
+    parts = []
     for i, entry in enumerate(seen):
         lower, upper = entry.coordinates.amin(0), entry.coordinates.amax(0)
         dims, clock = len(lower), Clock.of(entry.coordinates[:, 0])
@@ -156,5 +156,5 @@ def dense_places(seen: tuple[Observations, ...], count: int) -> Visited:
         if not clock.even:
             axes[0] = clock.time(torch.linspace(0.0, 1.0, each, dtype=torch.float64))
         points = torch.stack([axis.flatten() for axis in torch.meshgrid(*axes, indexing="ij")], dim=1)
-        found.append((torch.full((len(points),), i), points))
-    return Visited(torch.cat([a for a, _ in found]), torch.cat([b for _, b in found]))
+        parts.append((torch.full((len(points),), i), points))
+    return Visited(torch.cat([a for a, _ in parts]), torch.cat([b for _, b in parts]))

@@ -221,10 +221,10 @@ def true_values(problem: HasHiddenTerm, places: Visited) -> tuple[Tensor | None,
     return inputs, problem.rate_equation.hidden(inputs)
 
 
-def hidden_errors(problem: Problem, found: Tensor, true: Tensor) -> dict[str, float]:
+def hidden_errors(problem: Problem, predicted: Tensor, true: Tensor) -> dict[str, float]:
     """``hidden/<field>`` and ``hidden/relative_l2``, see `Discovery`."""
     scores = {
-        f"hidden/{field.name}": _relative(found[:, i], true[:, i])
+        f"hidden/{field.name}": _relative(predicted[:, i], true[:, i])
         for i, field in enumerate(problem.fields)
         if true[:, i].norm() > 0
     }
@@ -232,8 +232,8 @@ def hidden_errors(problem: Problem, found: Tensor, true: Tensor) -> dict[str, fl
     return {"hidden/relative_l2": together, **scores}
 
 
-def _relative(found: Tensor, true: Tensor) -> float:
-    return float((found - true).norm() / true.norm())
+def _relative(predicted: Tensor, true: Tensor) -> float:
+    return float((predicted - true).norm() / true.norm())
 
 
 def _measuring(solver: AnySolver, module: nn.Module) -> HiddenTermModule:

@@ -155,15 +155,15 @@ class PathReference:
         problem = self.problem
         fixed = {entry.name: entry.low for entry in problem.parameters}
 
-        def given(state: Tensor) -> dict[str, Tensor]:
+        def params(state: Tensor) -> dict[str, Tensor]:
             return {name: state.new_full((len(state),), value) for name, value in fixed.items()}
 
         threads = torch.get_num_threads()
         torch.set_num_threads(1)
         try:
             return reference.ito_paths(
-                lambda time, state: problem.drift(time, state, given(state)),
-                lambda time, state: problem.diffusion(time, state, given(state)),
+                lambda time, state: problem.drift(time, state, params(state)),
+                lambda time, state: problem.diffusion(time, state, params(state)),
                 self.start,
                 self.times,
                 paths=getattr(self.card.paths, split),
