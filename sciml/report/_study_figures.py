@@ -13,19 +13,20 @@ from sciml.study import Study
 
 
 def cost_figures(study: Study, table: Table, metrics: Sequence[Metric]) -> list[Figure]:
-    """The metric of the claims against evaluations, training time, prediction time and parameters.
+    """The metric of the claims against evaluations, training and prediction time, parameters and FLOPs.
 
-    Only trained variants are drawn, and only costs in which they differ: the others would set the scale and hide them.
+    Only variants that learned are drawn, and only costs in which they differ: others would set the scale and hide them.
     """
-    trained = [row for row in table.rows if row.steps.value > 0]
+    learned = [row for row in table.rows if row.learned]
     figures = []
     for cost, words in (
         ("evaluations", "function evaluations (NFE)"),
         ("seconds", "training time [s]"),
         ("predict", f"time to predict {unit_of(study)} [s]"),
         ("parameters", "parameters"),
+        ("flops", "FLOPs of one prediction"),
     ):
-        values = [value for row in trained if math.isfinite(value := getattr(row, cost).value)]
+        values = [value for row in learned if math.isfinite(value := getattr(row, cost).value)]
         if len(values) > 1 and max(values) > (1 + EQUAL) * min(values):
             figures += [_cost_figure(table, metric, cost, words) for metric in drawn_metric(study, metrics)]
     return figures

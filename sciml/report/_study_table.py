@@ -32,10 +32,12 @@ class Row:
     name: str
     label: str
     solver: str
+    learned: bool
     parameters: Mean
     seconds: Mean
     predict: Mean
     steps: Mean
+    flops: Mean
     evaluations: Mean
     parameters_ratio: str
     seconds_ratio: str
@@ -60,7 +62,7 @@ def value_of(line: Line, key: str) -> float:
 
 def metrics_of_study(study: Study) -> tuple[Metric, ...]:
     """What the tasks of the variants declare; of all tasks, if none of the solvers is registered here."""
-    tasks = tasks_of(variant.solver for variant in study.variants) or registered_tasks()
+    tasks = tasks_of(study.trained(variant).solver for variant in study.variants) or registered_tasks()
     return tuple(metric for task in tasks for metric in metrics_of(task))
 
 
@@ -77,11 +79,13 @@ def make_table(study: Study, budget: str, lines: Sequence[Line], metrics: Sequen
             Row(
                 name=variant.name,
                 label=variant.label,
-                solver=variant.solver,
+                solver=study.trained(variant).solver,
+                learned=bool(variant.of) or any(line["steps"] for line in of_variant),
                 parameters=parameters,
                 seconds=seconds,
                 predict=mean_of([line["predict_seconds"] for line in of_variant]),
                 steps=mean_of([line["steps"] for line in of_variant]),
+                flops=mean_of([line.get("flops", math.nan) for line in of_variant]),
                 evaluations=mean_of([value_of(line, "evaluations") for line in of_variant]),
                 parameters_ratio=_ratio(parameters, first.parameters if first else None),
                 seconds_ratio=_ratio(seconds, first.seconds if first else None),
@@ -110,5 +114,5 @@ def _ratio(mean: Mean, first: Mean | None) -> str:
 
 def unit_of(study: Study) -> str:
     """What the time of a prediction is given for."""
-    units = {view_of(task).timed for task in tasks_of(variant.solver for variant in study.variants)}
+    units = {view_of(task).timed for task in tasks_of(study.trained(variant).solver for variant in study.variants)}
     return f"one {units.pop()}" if len(units) == 1 else "one answer"

@@ -1,28 +1,4 @@
-"""A study: the same question asked of several variants, over seeds, written down as it goes.
-
-A study file is TOML::
-
-    title = "Waves at equal parameters"
-    question = "Does splitting one U-Net into K waves lower the rollout error?"
-    problem = "…"
-    preset = "small"
-    seeds = [0, 1, 2]
-    parameters = 300000              # every variant with a size is matched to this count
-    budgets = ["steps", "time"]      # the recipe's steps; and as many steps as fit the time of `clock`
-    clock = "sinenet_2"
-
-    [[variants]]
-    name = "sinenet_2"
-    label = "SineNet, K = 2"
-    solver = "sinenet"
-    settings = ["model.waves=2"]
-
-    [[claims]]
-    text = "Circular padding lowers the rollout error by more than 25 %"
-    metric = "rollout/relative_l2"
-    better = "sinenet_2"
-    worse = "sinenet_2_zeros"
-    margin = 0.25                    # or tolerance = 0.01: at most that much worse, in the metric's units
+"""Running a study: the same question asked of several variants, over seeds, written down as it goes.
 
 The folder gets ``study.json`` (the file as read) and ``results.jsonl`` (one line per finished run). A study that is
 stopped goes on where it was: finished lines are kept, unfinished runs resume.
@@ -35,14 +11,13 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import pydantic
 import torch
 
 from sciml.core import paths, registry, rng
-from sciml.core.config import Config, differences, override, parse, read_json, read_toml
-from sciml.core.errors import ConfigError, UserError
+from sciml.core.config import differences, override, parse, read_json
+from sciml.core.errors import ConfigError, UnsupportedError
 from sciml.core.problem import Problem
 from sciml.core.progress import Progress, SilentProgress
 from sciml.metrics import check_metric
@@ -52,102 +27,12 @@ from sciml.study._ignored import read_settings, refuse_ignored
 from sciml.study._problem import problem_of
 from sciml.study._request import RunRequest
 from sciml.study._run import Run, run
+from sciml.study._study_file import Study, Variant, read_study
+from sciml.study._tool import apply_tool
+from sciml.tools import find_tool
 from sciml.train import Phases, ShuffleSampler, default_rule, find_solver
 
 RESULTS, STUDY = "results.jsonl", "study.json"
-
-
-class Variant(Config):
-    """One contestant."""
-
-    name: str
-    """Lower snake case: its runs lie in a folder of this name."""
-    label: str
-    solver: str
-    settings: tuple[str, ...] = ()
-    """``key=value`` changes to the recipe."""
-    matched: bool = True
-    """Whether it is brought to the study's parameter count."""
-    line: str = ""
-    """Variants of the same line are joined in a figure over what the study varies."""
-    at: float | None = None
-    """Where on that line it stands."""
-
-
-class Claim(Config):
-    """A statement the study decides, seed by seed.
-
-    `better` has a metric lower than `worse` (higher, where that is better) by a share of more than `margin`; or, if a
-    `tolerance` is given, a metric of at most that of `worse` plus the tolerance.
-    """
-
-    text: str
-    metric: str
-    better: str
-    worse: str
-    margin: float = 0.0
-    """Share of the metric of `worse`; a negative one allows to be worse (-0.05: by less than 5 %)."""
-    tolerance: float | None = pydantic.Field(default=None, ge=0)
-    """Used instead of `margin` where given, in the metric's own units: 0.01 of an accuracy is one point."""
-    budget: str = "steps"
-
-    @pydantic.model_validator(mode="after")
-    def _one_measure(self) -> "Claim":
-        if self.tolerance is not None and self.margin:
-            raise ValueError("a claim has a margin (a share) or a tolerance (absolute), not both")
-        return self
-
-
-class Study(Config):
-    """The study file."""
-
-    title: str
-    question: str
-    problem: str
-    preset: str
-    seeds: tuple[int, ...] = pydantic.Field(default=(0, 1, 2), min_length=1)
-    parameters: int | None = pydantic.Field(default=None, gt=0)
-    budgets: tuple[Literal["steps", "time"], ...] = ("steps",)
-    clock: str | None = None
-    """The variant whose training time the ``time`` budget grants to all."""
-    settings: tuple[str, ...] = ()
-    """Changes to every variant's recipe."""
-    seeded: tuple[str, ...] = ()
-    """Settings that have the seed for a value: with ``task.draw``, run k sees the k-th draw of the noise."""
-    along: str = ""
-    """What the lines of variants run along: "training cases"."""
-    setup: str = ""
-    """What a reader must know of the conditions."""
-    metrics: tuple[str, ...] = ("one_step/relative_l2", "rollout/relative_l2")
-    variants: tuple[Variant, ...] = pydantic.Field(min_length=1)
-    claims: tuple[Claim, ...] = ()
-
-    @pydantic.model_validator(mode="after")
-    def _names(self) -> "Study":
-        names = [variant.name for variant in self.variants]
-        for name in names:
-            try:
-                paths.check_name(name, "variant")
-            except UserError as error:
-                raise ValueError(str(error)) from None
-        if len(set(names)) != len(names):
-            raise ValueError("two variants have the same name")
-        if len(set(self.seeds)) != len(self.seeds):
-            raise ValueError("two seeds are the same")
-        wanted = [self.clock] if self.clock else []
-        for name in [*wanted, *(n for claim in self.claims for n in (claim.better, claim.worse))]:
-            if name not in names:
-                raise ValueError(f"{name!r} is not the name of a variant")
-        if missing := {claim.budget for claim in self.claims} - set(self.budgets):
-            raise ValueError(f"a claim is about the budget {min(missing)!r}, which is not one of `budgets`")
-        if "time" in self.budgets and self.clock is None:
-            raise ValueError("the budget 'time' needs `clock`, the variant whose time is granted")
-        return self
-
-
-def read_study(path: Path) -> Study:
-    """Read a study file; raises ConfigError for what is missing, unknown or inconsistent."""
-    return parse(Study, read_toml(path), str(path))
 
 
 def run_study(
@@ -182,9 +67,7 @@ def run_study(
     subject = problem_of(study.problem, path, problem)
     _check_metrics(study, subject)
     for variant in study.variants:
-        solver = find_solver(variant.solver)
-        recipe = override(solver.recipe(study.preset), [*study.settings, *variant.settings, *_seeded(study, 0)])
-        refuse_ignored(solver, recipe, variant.settings)
+        _check_variant(study, variant)
     out, runs = paths.make_folder(out), runs or out / "runs"
     done = {(line["variant"], line["budget"], line["seed"]) for line in read_results(out)}
     _check_same(out, study, {name for name, _, _ in done})
@@ -196,7 +79,7 @@ def run_study(
             "variant": v,
             "budget": budget,
             "seed": seed,
-            "steps": steps[budget][v.name],
+            "steps": steps[budget][study.trained(v).name],
             "runs": runs,
             "place": place,
         }
@@ -234,9 +117,23 @@ def _entry(line: str) -> dict[str, Any] | None:
     return entry if isinstance(entry, dict) and {"variant", "budget", "seed"} <= entry.keys() else None
 
 
+def _check_variant(study: Study, variant: Variant) -> None:
+    """Refuse settings and tools that cannot work before any run. Raises UserError with the reason."""
+    solver = find_solver(study.trained(variant).solver)
+    recipe = override(solver.recipe(study.preset), [*study.settings, *variant.settings, *_seeded(study, 0)])
+    refuse_ignored(solver, recipe, variant.settings)
+    for use in variant.tools:
+        tool = find_tool(use.tool)
+        override(tool.config(), list(use.settings))
+        if not (support := tool.supports(solver)).ok:
+            raise UnsupportedError(
+                f"variant {variant.name!r}: tool {use.tool!r} does not apply to solver {solver.key!r}: {support.reason}"
+            )
+
+
 def _check_metrics(study: Study, problem: Problem) -> None:
     """Refuse a metric that nobody will measure, and a claim that could not be judged, before any work is done."""
-    declared = {v.name: find_solver(v.solver).task.metrics for v in study.variants}
+    declared = {v.name: find_solver(study.trained(v).solver).task.metrics for v in study.variants}
     if "metrics" in study.model_fields_set:
         every = [metric for metrics in declared.values() for metric in metrics]
         for key in study.metrics:
@@ -282,8 +179,16 @@ def _seeded(study: Study, seed: int) -> list[str]:
 
 
 def _execute(jobs: list[dict[str, Any]], workers: int, executor: Executor | None) -> Iterable[dict[str, Any]]:
+    """The lines of all jobs; runs that tools are applied to come before those made of them."""
+    for makes in (False, True):
+        yield from _execute_at_once([job for job in jobs if bool(job["variant"].of) is makes], workers, executor)
+
+
+def _execute_at_once(jobs: list[dict[str, Any]], workers: int, executor: Executor | None) -> Iterable[dict[str, Any]]:
     if executor is None and workers == 1:
         yield from (_job(**job) for job in jobs)
+        return
+    if not jobs:
         return
     pool = executor or ProcessPoolExecutor(workers, get_context("spawn"))
     futures: list[Future[dict[str, Any]]] = [pool.submit(_job, **job) for job in jobs]
@@ -301,25 +206,28 @@ def _job(
     *, study: Study, variant: Variant, budget: str, seed: int, steps: int | None, runs: Path, place: Path
 ) -> dict[str, Any]:
     """One run of a study, of the problem in the folder `place`; it computes in one thread."""
-    solver = find_solver(variant.solver)
+    trained = study.trained(variant)
+    solver = find_solver(trained.solver)
     shared = read_settings(solver, [*study.settings, *_seeded(study, seed)])
-    settings = [*shared, *variant.settings, "baselines=[]"]
+    settings = [*shared, *trained.settings, "baselines=[]"]
     if steps is not None:
         settings.append(f"train.steps={steps}")
-    sized = solver.knob is not None and variant.matched
+    sized = solver.knob is not None and trained.matched
     finished = run(
         RunRequest(
             problem=place,
-            solver=variant.solver,
+            solver=trained.solver,
             preset=study.preset,
             seed=seed,
             settings=tuple(settings),
             parameters=study.parameters if sized else None,
-            out=runs / variant.name / budget,
+            out=runs / trained.name / budget,
             resume=True,
         )
     )
     assert finished is not None
+    for use in variant.tools:
+        finished = apply_tool(use.tool, finished.folder, settings=use.settings, resume=True, problem=place)
     return _line(variant, budget, finished)
 
 
@@ -344,10 +252,11 @@ def _line(variant: Variant, budget: str, finished: Run) -> dict[str, Any]:
         "flops": record.flops,
         "steps": record.train.steps,
         "validation": record.train.best_validation,
-        "train_seconds": record.train.seconds,
+        "train_seconds": sum(row.train_seconds for row in record.lineage) or record.train.seconds,
         "predict_seconds": record.predict.seconds,
         "metrics": record.metrics["test"],
         **({"course": course} if course else {}),
+        **({"cost": record.lineage[-1].cost.model_dump(mode="json")} if record.lineage else {}),
         "model": record.model,
         "dataset": record.dataset.hash,
         "versions": record.versions,
@@ -358,12 +267,13 @@ def _line(variant: Variant, budget: str, finished: Run) -> dict[str, Any]:
 
 def _steps(study: Study, problem: Problem, out: Path, progress: Progress) -> dict[str, dict[str, int | None]]:
     """Training steps per budget and variant; measured step times are kept in ``clock.json`` so a study can resume."""
-    plan: dict[str, dict[str, int | None]] = {"steps": {v.name: None for v in study.variants}}
+    trained = [variant for variant in study.variants if not variant.of]
+    plan: dict[str, dict[str, int | None]] = {"steps": {v.name: None for v in trained}}
     if "time" not in study.budgets:
         return plan
     path = out / "clock.json"
     seconds = read_json(path) if path.exists() else {}
-    if new := [v for v in study.variants if v.name not in seconds]:
+    if new := [v for v in trained if v.name not in seconds]:
         seconds |= {v.name: _step_seconds(study, problem, v, progress) for v in new}
         paths.write_text(path, json.dumps(seconds, indent=2) + "\n")
     trains = {
@@ -371,7 +281,7 @@ def _steps(study: Study, problem: Problem, out: Path, progress: Progress) -> dic
             find_solver(v.solver).recipe(study.preset),
             [*read_settings(find_solver(v.solver), study.settings), *v.settings],
         ).train
-        for v in study.variants
+        for v in trained
     }
     granted = trains[study.clock or ""]
     total = (granted.steps + granted.polish) * seconds[study.clock]

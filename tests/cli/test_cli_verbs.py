@@ -326,3 +326,51 @@ def test_equal_time_gives_every_variant_the_time_of_the_clock(sciml, study_file,
     assert math.isfinite(clock["two"])
     study_file.write_text(text + '\n[[variants]]\nname = "late"\nlabel = "late"\nsolver = "linear"\n')
     assert sciml("study", study_file, "--problem", ADVECTION).code == 0
+
+
+TOOLS = """
+[[variants]]
+name = "less"
+label = "half of the FLOPs"
+of = "two"
+tools = [{ tool = "low_rank", settings = ["flops=0.55"] }, { tool = "cost", settings = ["patience=0"] }]
+"""
+
+
+def test_a_study_compares_what_tools_make_of_runs(sciml, study_file, tmp_path):
+    study_file.write_text(study_file.read_text().replace("seeds = [0, 1]", "seeds = [0]") + TOOLS)
+    assert sciml("study", study_file, "--problem", ADVECTION).code == 0
+    folder = tmp_path / "reports" / "waves"
+    lines = {
+        json.loads(line)["variant"]: json.loads(line) for line in (folder / "results.jsonl").read_text().splitlines()
+    }
+    assert lines["less"]["flops"] <= 0.6 * lines["two"]["flops"]  # of which the layers are nearly all
+    assert lines["less"]["train_seconds"] > lines["two"]["train_seconds"]
+    assert lines["less"]["cost"]["flops"] > 0
+    assert lines["less"]["metrics"]["rollout/relative_l2"] != lines["two"]["metrics"]["rollout/relative_l2"]
+    runs = sorted(path.parent.name for path in (folder / "runs" / "two").rglob("record.json"))
+    assert runs == ["sinenet-tiny-s0", "sinenet-tiny-s0-low_rank", "sinenet-tiny-s0-low_rank-cost"]
+    page = (folder / "report.html").read_text()
+    assert "half of the FLOPs" in page
+    assert "FLOPs of one prediction" in page
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('of = "two"', 'of = "none"', "'less' is made of 'none', which is no variant that is trained"),
+        ('of = "two"', 'solver = "linear"', "`tools` act on the runs of another variant, which `of` names"),
+        (
+            'tools = [{ tool = "low_rank"',
+            'settings = ["train.steps=1"]\ntools = [{ tool = "low_rank"',
+            "no solver or settings",
+        ),
+        ('tool = "low_rank"', 'tool = "low_rnk"', "Did you mean 'low_rank'?"),
+        ("flops=0.55", "flop=0.55", "Did you mean 'flops'?"),
+        ('of = "two"', 'of = "still"', "variant 'less': tool 'low_rank' does not apply to solver 'persistence'"),
+    ],
+)
+def test_tools_that_cannot_act_are_refused_before_any_run(refused, study_file, tmp_path, old, new, words):
+    study_file.write_text(study_file.read_text() + TOOLS.replace(old, new))
+    assert words in refused("study", study_file, "--problem", ADVECTION)
+    assert not list(tmp_path.rglob("record.json"))

@@ -39,7 +39,15 @@ def test_numbers_are_converted(given, wanted, value, expected):
 
 @pytest.mark.parametrize(
     ("given", "wanted"),
-    [("m", "s"), ("degC", "Pa"), ("1e-3 m", "m"), ("J/kg K", "J kg-1 K-1"), ("(m s", "m s"), ("degC m", "K m"), ("gpm", "m")],
+    [
+        ("m", "s"),
+        ("degC", "Pa"),
+        ("1e-3 m", "m"),
+        ("J/kg K", "J kg-1 K-1"),
+        ("(m s", "m s"),
+        ("degC m", "K m"),
+        ("gpm", "m"),
+    ],
 )
 def test_what_the_table_does_not_know_is_not_converted(given, wanted):
     assert conversion(given, wanted) is None

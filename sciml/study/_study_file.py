@@ -1,0 +1,169 @@
+"""The study file: what is asked of which variants, and which claims the answers decide.
+
+A study file is TOML::
+
+    title = "Waves at equal parameters"
+    question = "Does splitting one U-Net into K waves lower the rollout error?"
+    problem = "…"
+    preset = "small"
+    seeds = [0, 1, 2]
+    parameters = 300000              # every variant with a size is matched to this count
+    budgets = ["steps", "time"]      # the recipe's steps; and as many steps as fit the time of `clock`
+    clock = "sinenet_2"
+
+    [[variants]]
+    name = "sinenet_2"
+    label = "SineNet, K = 2"
+    solver = "sinenet"
+    settings = ["model.waves=2"]
+
+    [[claims]]
+    text = "Circular padding lowers the rollout error by more than 25 %"
+    metric = "rollout/relative_l2"
+    better = "sinenet_2"
+    worse = "sinenet_2_zeros"
+    margin = 0.25                    # or tolerance = 0.01: at most that much worse, in the metric's units
+
+A variant may be what tools make of another one, whose runs it starts from::
+
+    [[variants]]
+    name = "sinenet_half"
+    label = "SineNet at half of the FLOPs"
+    of = "sinenet_2"
+    tools = [{ tool = "low_rank", settings = ["flops=0.5"] }]
+"""
+
+from pathlib import Path
+from typing import Literal
+
+import pydantic
+
+from sciml.core import paths
+from sciml.core.config import Config, parse, read_toml
+from sciml.core.errors import UserError
+
+
+class ToolUse(Config):
+    """A tool and its settings."""
+
+    tool: str
+    settings: tuple[str, ...] = ()
+    """``key=value`` changes to the tool's settings."""
+
+
+class Variant(Config):
+    """One contestant."""
+
+    name: str
+    """Lower snake case: its runs lie in a folder of this name."""
+    label: str
+    solver: str = ""
+    """Key of a solver; left out where `of` names the variant whose solver it is."""
+    settings: tuple[str, ...] = ()
+    """``key=value`` changes to the recipe."""
+    of: str = ""
+    """The variant whose runs the tools are applied to."""
+    tools: tuple[ToolUse, ...] = ()
+    """What is done to each of them, one after the other; the results are those of the last child run."""
+    matched: bool = True
+    """Whether it is brought to the study's parameter count."""
+    line: str = ""
+    """Variants of the same line are joined in a figure over what the study varies."""
+    at: float | None = None
+    """Where on that line it stands."""
+
+    @pydantic.model_validator(mode="after")
+    def _trained_or_made(self) -> "Variant":
+        if self.of and (self.solver or self.settings or not self.tools):
+            raise ValueError("a variant `of` another one has `tools`, and no solver or settings: those are the other's")
+        if self.tools and not self.of:
+            raise ValueError("`tools` act on the runs of another variant, which `of` names")
+        if not (self.of or self.solver):
+            raise ValueError("a variant has a `solver`, or is made by tools `of` another variant")
+        return self
+
+
+class Claim(Config):
+    """A statement the study decides, seed by seed.
+
+    `better` has a metric lower than `worse` (higher, where that is better) by a share of more than `margin`; or, if a
+    `tolerance` is given, a metric of at most that of `worse` plus the tolerance.
+    """
+
+    text: str
+    metric: str
+    better: str
+    worse: str
+    margin: float = 0.0
+    """Share of the metric of `worse`; a negative one allows to be worse (-0.05: by less than 5 %)."""
+    tolerance: float | None = pydantic.Field(default=None, ge=0)
+    """Used instead of `margin` where given, in the metric's own units: 0.01 of an accuracy is one point."""
+    budget: str = "steps"
+
+    @pydantic.model_validator(mode="after")
+    def _one_measure(self) -> "Claim":
+        if self.tolerance is not None and self.margin:
+            raise ValueError("a claim has a margin (a share) or a tolerance (absolute), not both")
+        return self
+
+
+class Study(Config):
+    """The study file."""
+
+    title: str
+    question: str
+    problem: str
+    preset: str
+    seeds: tuple[int, ...] = pydantic.Field(default=(0, 1, 2), min_length=1)
+    parameters: int | None = pydantic.Field(default=None, gt=0)
+    budgets: tuple[Literal["steps", "time"], ...] = ("steps",)
+    clock: str | None = None
+    """The variant whose training time the ``time`` budget grants to all."""
+    settings: tuple[str, ...] = ()
+    """Changes to every variant's recipe."""
+    seeded: tuple[str, ...] = ()
+    """Settings that have the seed for a value: with ``task.draw``, run k sees the k-th draw of the noise."""
+    along: str = ""
+    """What the lines of variants run along: "training cases"."""
+    setup: str = ""
+    """What a reader must know of the conditions."""
+    metrics: tuple[str, ...] = ("one_step/relative_l2", "rollout/relative_l2")
+    variants: tuple[Variant, ...] = pydantic.Field(min_length=1)
+    claims: tuple[Claim, ...] = ()
+
+    @pydantic.model_validator(mode="after")
+    def _names(self) -> "Study":
+        names = [variant.name for variant in self.variants]
+        for name in names:
+            try:
+                paths.check_name(name, "variant")
+            except UserError as error:
+                raise ValueError(str(error)) from None
+        if len(set(names)) != len(names):
+            raise ValueError("two variants have the same name")
+        if len(set(self.seeds)) != len(self.seeds):
+            raise ValueError("two seeds are the same")
+        trained = {variant.name for variant in self.variants if not variant.of}
+        for variant in self.variants:
+            if variant.of and variant.of not in trained:
+                raise ValueError(f"{variant.name!r} is made of {variant.of!r}, which is no variant that is trained")
+        if self.clock and self.clock not in trained:
+            raise ValueError(f"`clock` is {self.clock!r}, which is no variant that is trained")
+        wanted = [self.clock] if self.clock else []
+        for name in [*wanted, *(n for claim in self.claims for n in (claim.better, claim.worse))]:
+            if name not in names:
+                raise ValueError(f"{name!r} is not the name of a variant")
+        if missing := {claim.budget for claim in self.claims} - set(self.budgets):
+            raise ValueError(f"a claim is about the budget {min(missing)!r}, which is not one of `budgets`")
+        if "time" in self.budgets and self.clock is None:
+            raise ValueError("the budget 'time' needs `clock`, the variant whose time is granted")
+        return self
+
+    def trained(self, variant: Variant) -> Variant:
+        """The variant that is trained for this one: itself, or the one that tools are applied to."""
+        return next(entry for entry in self.variants if entry.name == (variant.of or variant.name))
+
+
+def read_study(path: Path) -> Study:
+    """Read a study file; raises ConfigError for what is missing, unknown or inconsistent."""
+    return parse(Study, read_toml(path), str(path))
