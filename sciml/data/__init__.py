@@ -33,7 +33,7 @@ from sciml.data._statistics import Moments, Statistics, compute_statistics, load
 from sciml.data._store import Shard, load_shard, save_shard
 from sciml.data._verify import verify
 from sciml.data._windows import Windows
-from sciml.data.importing import FORMATS, Arrays, ImportChoices, Plan, import_arrays, import_files
+from sciml.data.importing import FORMATS, Arrays, ImportChoices, Plan, import_arrays, import_files, read
 
 __all__ = [
     "BEYOND",
@@ -78,6 +78,7 @@ __all__ = [
     "make_remotely",
     "netcdf_bytes",
     "open_dataset",
+    "read",
     "read_card",
     "reproduced",
     "sample_statistics",

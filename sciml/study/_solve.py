@@ -113,6 +113,44 @@ class Solved:
             values = self.solver.fields(self.module, points).double()
         return {name: values[:, i].reshape(columns[0].shape).numpy() for i, name in enumerate(self.statement.fields)}
 
+    def compare(self, reference: xarray.Dataset) -> dict[str, float]:
+        """Relative L2 errors against values known elsewhere, such as a file that `sciml.data.read` opened.
+
+        Arguments:
+            reference: some of the fields, each on coordinates named like the axes of the equation (``time`` may stand
+                for the axis of time), in its units. Missing values (NaN) are left out.
+
+        Returns: ‖ours - theirs‖ / ‖theirs‖ over all values, by field.
+
+        Raises: UserError for a reference without any of the fields, with other axes, or with points outside of the
+            domain.
+        """
+        time = self.statement.domain.time
+        if time and time not in reference.dims and "time" in reference.dims:
+            reference = reference.rename({"time": time})
+        fields = [name for name in self.statement.fields if name in reference.data_vars]
+        if not fields:
+            raise UserError("the reference has none of the fields", got=", ".join(map(str, reference.data_vars)),
+                            expected=" or ".join(self.statement.fields),
+                            fix="Rename its variables: reference.rename({...}).")  # fmt: skip
+        errors = {}
+        for name in fields:
+            theirs = reference[name]
+            if set(theirs.dims) != set(self.statement.names) or set(theirs.dims) - set(theirs.coords):
+                raise UserError(f"the reference of {name} lies on other axes, or has no coordinates",
+                                got=", ".join(map(str, theirs.dims)),
+                                expected="coordinates " + ", ".join(self.statement.names),
+                                fix="Select one sample; rename dimensions and assign coordinates.")  # fmt: skip
+            values = theirs.transpose(*self.statement.names).to_numpy().astype(np.float64)
+            axes = np.meshgrid(*(theirs[axis].to_numpy() for axis in self.statement.names), indexing="ij", sparse=True)
+            ours = self(**dict(zip(self.statement.names, axes, strict=True)))[name]
+            known = np.isfinite(values)
+            if not known.any() or not values[known].any():
+                raise UserError(f"the reference of {name} has no value other than zero",
+                                fix="Relative errors need one.")  # fmt: skip
+            errors[name] = float(np.linalg.norm((ours - values)[known]) / np.linalg.norm(values[known]))
+        return errors
+
     def __str__(self) -> str:
         return "\n".join([*self.words, *(f"{key} = {value:.3g}" for key, value in self.metrics.items())])
 

@@ -6,7 +6,7 @@ import sympy as sp
 import torch
 
 import sciml
-from sciml.core import rng
+from sciml.core import registry, rng
 from sciml.core.domain import Coordinate, Domain, dirichlet, initial
 from sciml.core.errors import ConfigError, UnknownNameError, UnsupportedError, UserError
 from sciml.core.statement import Statement
@@ -86,3 +86,52 @@ def test_options_that_do_not_exist_are_refused():
         sciml.solve(heat(), solver="fno")
     with pytest.raises(ConfigError, match=r"train\.learning_rate"):
         sciml.solve(heat(), settings=["train.learning_rate=1"])
+
+
+def recorded(x, t, **more):
+    values = np.exp(-(np.pi**2) * t / 10) * np.sin(np.pi * x[:, None])
+    return {"x": x[:, None], "t": t[:, None], "usol": values, **more}
+
+
+def test_a_solution_is_compared_with_a_file(solved, tmp_path):
+    np.savez(tmp_path / "rod.npz", **recorded(np.linspace(0, 1, 31), np.linspace(0, 0.99, 12)))
+    reference = sciml.data.read(tmp_path / "rod.npz", rename={"usol": "u"})
+    assert reference["u"].sizes == {"x": 31, "time": 12}
+    assert solved.compare(reference)["u"] == pytest.approx(solved.metrics["error/relative_l2"], rel=0.2)
+    half = reference.copy()
+    half["u"] = half["u"] * 2
+    assert solved.compare(half)["u"] == pytest.approx(0.5, abs=0.02)
+    turned = reference.isel(x=slice(None, None, -1)).transpose()
+    assert solved.compare(turned)["u"] == pytest.approx(solved.compare(reference)["u"], rel=1e-9)
+    gaps = reference.where(reference["x"] > 0.2)
+    assert 0 < solved.compare(gaps)["u"] < 0.02
+
+
+def test_a_comparison_that_cannot_be_made_is_refused(solved, tmp_path):
+    np.savez(tmp_path / "rod.npz", **recorded(np.linspace(0, 2, 31), np.linspace(0, 1, 12)))
+    reference = sciml.data.read(tmp_path / "rod.npz", rename={"usol": "u"})
+    with pytest.raises(UserError, match=r"not known outside of its domain; got \[.*x in \[0, 1\]"):
+        solved.compare(reference)
+    with pytest.raises(UserError, match=r"has none of the fields; got usol; expected u.*Rename"):
+        solved.compare(reference.rename({"u": "usol"}))
+    with pytest.raises(UserError, match="of u lies on other axes, or has no coordinates; got x, row"):
+        solved.compare(reference.rename({"time": "row"}))
+    with pytest.raises(UserError, match=r"got x, time|got x, t; expected coordinates x, t"):
+        solved.compare(reference.drop_vars("time"))
+    with pytest.raises(ConfigError, match="reading a file takes no 'boundary'"):
+        sciml.data.read(tmp_path / "rod.npz", boundary={"x": "open"})
+    with pytest.raises(UnknownNameError, match="unknown format 'np'"):
+        sciml.data.read(tmp_path / "rod.npz", format="np")
+
+
+@pytest.mark.slow
+def test_burgers_agrees_with_a_table_of_its_solution(tmp_path):
+    """The layout, grid and viscosity that DeepXDE's example reads, with values by the transform of Cole and Hopf."""
+    problem = registry.find_problem("burgers")
+    x, t = np.linspace(-1, 1, 256), np.linspace(0, 0.99, 100)
+    points = torch.from_numpy(np.stack([axis.ravel() for axis in np.meshgrid(x, t, indexing="ij")], 1))
+    values = problem.reference(points, "sharp").reshape(256, 100).numpy()
+    np.savez(tmp_path / "Burgers.npz", t=t[:, None], x=x[:, None], usol=values)
+    reference = sciml.data.read(tmp_path / "Burgers.npz", rename={"usol": "u"})
+    solution = sciml.solve(problem.statement("sharp"), preset="small")
+    assert solution.compare(reference)["u"] < 0.01

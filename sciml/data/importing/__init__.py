@@ -9,6 +9,7 @@ from sciml.data.importing._choices import ImportChoices, pairs
 from sciml.data.importing._formats import FORMATS, Format
 from sciml.data.importing._import import Arrays, import_arrays, import_files
 from sciml.data.importing._plan import Plan, make_plan
+from sciml.data.importing._read import read
 from sciml.data.importing._source import Source, Variable
 
 __all__ = [
@@ -23,4 +24,5 @@ __all__ = [
     "import_files",
     "make_plan",
     "pairs",
+    "read",
 ]

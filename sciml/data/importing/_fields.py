@@ -33,7 +33,7 @@ def roles_of(source: Source, choices: ImportChoices) -> Roles:
         is not there.
     """
     notes, narrow = [], {}
-    for name, entry in _without_channels(source, choices).items():
+    for name, entry in without_channels(source, choices).items():
         narrow[name] = entry
         for dim, size in entry.sizes.items():
             if size == 1 and dim not in ("sample", "time"):
@@ -84,7 +84,7 @@ def roles_of(source: Source, choices: ImportChoices) -> Roles:
     return Roles(fields, scalars, _in_order(first.dims), (*source.notes, *notes, *left_out))
 
 
-def _without_channels(source: Source, choices: ImportChoices) -> dict[str, Variable]:
+def without_channels(source: Source, choices: ImportChoices) -> dict[str, Variable]:
     """The variables with one for each place of a dimension `channel`, named by the user's fields if as many."""
     parted = [name for name, entry in source.variables.items() if "channel" in entry.dims]
     wanted = [name for name in choices.stated_fields() if name not in source.variables]
