@@ -16,8 +16,9 @@ from sciml.ode._dirk import DiagonallyImplicit
 from sciml.ode._explicit import Explicit
 from sciml.ode._forward import Trail, forward
 from sciml.ode._graph import complain_if_missed, first_order
-from sciml.ode._loop import Move, Plan, Walk
+from sciml.ode._loop import Move, Walk
 from sciml.ode._method import Method, pick
+from sciml.ode._plan import Plan
 from sciml.ode._solution import Stats
 from sciml.ode._weights import constants
 
@@ -212,7 +213,8 @@ class _Backward:
         costate = torch.zeros_like(self.outputs[:, 0])
         for i in range(self.outputs.shape[1] - 1, 0, -1):
             costate = costate + grads[:, i]
-            rows = (costate != 0).any(1).nonzero().flatten()
+            apart = self.plan.wanted[:, i] > self.plan.wanted[:, i - 1]  # a time may be repeated
+            rows = ((costate != 0).any(1) & apart).nonzero().flatten()
             if len(rows):
                 costate = costate.index_copy(0, rows, self._interval(i, rows, costate[rows]))
         return costate + grads[:, 0]
@@ -271,7 +273,7 @@ class _Backward:
     def _quadrature(self, plan: Plan, move: Move, rows: Tensor, scale: Tensor) -> None:
         """Add h Σ b_i a_iᵀ ∂f/∂(θ, args) of the accepted steps, all nodes of all rows in one product."""
         wanting = bool(self.inputs) or any(self.needs)
-        if not wanting and not (self.every and self.plan.searched):
+        if not wanting and not self.every:
             return
         kept = move.accept.nonzero().flatten()
         if not len(kept):
@@ -293,7 +295,8 @@ class _Backward:
         self.calls += 1
         self.counters[2].index_add_(0, owners, torch.ones_like(owners))
         if self.every:
-            complain_if_missed(slope, [state, *args, *self.inputs], walk.time[kept])
+            known, again = [state, *args, *self.inputs], lambda: self.plan.f(-time.flatten(), state, *args)
+            complain_if_missed(self.plan.f, slope, known, walk.time[kept], again)
         if not wanting or not slope.requires_grad:
             return
         wanted = [a for a in args if a.requires_grad]

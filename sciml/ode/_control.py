@@ -23,11 +23,17 @@ class Tolerance:
     ) -> Float[Tensor, " row"]:
         """E = RMS over components of error / (atol + rtol max(|y0|, |y1|)), one number per row; E <= 1 is accepted."""
         scale = torch.maximum(before.abs(), after.abs()).mul(self.relative).add(self.absolute)
-        return rms(error / scale)
+        return rms(self._scaled(error, scale))
 
     def norm(self, values: Float[Tensor, "row dim"], state: Float[Tensor, "row dim"]) -> Float[Tensor, " row"]:
         """RMS over components of values / (atol + rtol |y|)."""
-        return rms(values / (state.abs() * self.relative + self.absolute))
+        return rms(self._scaled(values, state.abs() * self.relative + self.absolute))
+
+    def _scaled(self, values: Tensor, scale: Tensor) -> Tensor:
+        """Their ratio; zero where both vanish, as they may without an absolute tolerance."""
+        if not isinstance(self.absolute, Tensor) and self.absolute > 0:
+            return values / scale
+        return torch.where(values == 0, 0.0, values / torch.where(scale == 0, torch.finfo(scale.dtype).tiny, scale))
 
 
 def rms(values: Float[Tensor, "row dim"]) -> Float[Tensor, " row"]:

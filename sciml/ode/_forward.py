@@ -8,8 +8,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from sciml.core.status import Status
-from sciml.ode._loop import Move, Places, Plan, Walk, advance, gather, places, start
+from sciml.ode._loop import Move, Walk, advance, gather, start
 from sciml.ode._method import block_of
+from sciml.ode._plan import Places, Plan, places
 
 _PENDING = 16  # moves whose dense output is computed together
 

@@ -52,17 +52,32 @@ def grad(values: Sequence[Tensor], inputs: Sequence[Tensor], weights: Sequence[T
     return torch.autograd.grad(outputs, list(inputs), cotangents, retain_graph=True, allow_unused=True)
 
 
-def complain_if_missed(value: Tensor, known: Sequence[Tensor], time: Float[Tensor, " row"]) -> None:
-    """UserError if `value` was computed from tensors with gradient that are not among those looked for."""
-    missed = leaves_of(value, known)
-    if missed:
-        raise UserError(
-            "the right-hand side uses a tensor with gradient that it did not use at the first time, so its gradient "
-            "would be lost",
-            got=f"{len(missed)} of them near |t| = {float(time[0].abs()):.3g}, one of shape {tuple(missed[0].shape)}",
-            expected="every parameter used at the first time, or held by an nn.Module",
-            fix="Make the right-hand side an nn.Module that holds all of its parameters.",
-        )
+def complain_if_missed(
+    f: Any,  # Any: the right-hand side, which remembers whether it makes leaves of its own
+    value: Tensor,
+    known: Sequence[Tensor],
+    time: Float[Tensor, " row"],
+    again: Callable[[], Tensor],
+) -> None:
+    """UserError if `value` was computed from tensors with gradient that are not among those looked for.
+
+    Those that `f` makes for itself in every call, to differentiate by them, do not come back when it is called `again`.
+    """
+    if getattr(f, "makes_leaves", False) or not (missed := leaves_of(value, known)):
+        return
+    with torch.enable_grad():
+        repeated = {id(leaf) for leaf in leaves_of(again(), known)}
+    missed = [leaf for leaf in missed if id(leaf) in repeated]
+    if not missed:
+        f.makes_leaves = True
+        return
+    raise UserError(
+        "the right-hand side uses a tensor with gradient that it did not use at the first time, so its gradient "
+        "would be lost",
+        got=f"{len(missed)} of them near |t| = {float(time[0].abs()):.3g}, one of shape {tuple(missed[0].shape)}",
+        expected="every parameter used at the first time, or held by an nn.Module",
+        fix="Make the right-hand side an nn.Module that holds all of its parameters.",
+    )
 
 
 def leaves_of(value: Tensor, ignore: Sequence[Tensor]) -> list[Tensor]:
@@ -80,3 +95,24 @@ def leaves_of(value: Tensor, ignore: Sequence[Tensor]) -> list[Tensor]:
             leaves[id(leaf)] = leaf
         stack.extend(entry for entry, _ in node.next_functions)
     return list(leaves.values())
+
+
+def now() -> int:
+    """A mark in the order in which autograd's nodes are made; with gradients enabled."""
+    node = torch.zeros((), requires_grad=True).view_as(torch.zeros(())).grad_fn
+    assert node is not None
+    return node._sequence_nr()
+
+
+def is_older(value: Tensor, mark: int) -> bool:
+    """Whether `value` was computed from results, other than leaves, of before the mark."""
+    seen, stack = set(), [value.grad_fn]
+    while stack:
+        node = stack.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        if node._sequence_nr() < mark:
+            return True
+        stack.extend(entry for entry, _ in node.next_functions)
+    return False

@@ -7,8 +7,7 @@ integration around.
 """
 
 import itertools
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import torch
@@ -16,72 +15,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from sciml.core.status import Status
-from sciml.ode._control import PID, Tolerance, first_step
+from sciml.ode._control import first_step
 from sciml.ode._events import Events, locate
-from sciml.ode._method import Field, Method, Step, pick
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What does not change during a solve.
-
-    Arguments:
-        f: the right-hand side, ``(time: row, state: row dim, *args) -> row dim``, time running forward.
-        args: tensors with one row per sample.
-        wanted: requested times, increasing, ``batch time`` in float64.
-        method, tolerance, controller, step, max_steps: as in `solve`; a fixed step takes no tolerance.
-        record: whether errors and stiffness of the steps are kept.
-        repeatable: whether moves will be repeated from a walk and must come out the same.
-        events: what to stop at, if anything.
-        shared: the requested times, if all samples have the same.
-        first: the step every sample tries first; None estimates one.
-        slope: f at the start, if it is known already; counted as an evaluation all the same.
-        sign: -1 where the user's time runs the other way.
-        searched: whether parameters were found by a search at the first time, which may have missed some.
-        graph: whether autograd follows all moves, each from the one before, as one graph.
-    """
-
-    f: Callable[..., Tensor]
-    args: tuple[Tensor, ...]
-    wanted: Float[Tensor, "batch time"]
-    method: Method
-    tolerance: Tolerance
-    controller: PID
-    step: float | None
-    max_steps: int
-    record: bool
-    repeatable: bool = False
-    events: Events | None = None
-    shared: Float[Tensor, " time"] | None = None
-    first: Float[Tensor, " batch"] | None = None
-    slope: Float[Tensor, "batch dim"] | None = None
-    sign: int = 1
-    searched: bool = False
-    graph: bool = False
-
-    @property
-    def lands(self) -> bool:
-        """Whether steps end exactly on requested times."""
-        return self.step is not None or self.method.lands
-
-    def next_target(self, rows: Int[Tensor, " row"], time: Float[Tensor, " row"]) -> Int[Tensor, " row"]:
-        """Index of the first requested time beyond `time`."""
-        if self.shared is not None:
-            return torch.searchsorted(self.shared, time, right=True)
-        return torch.searchsorted(self.wanted[rows], time[:, None], right=True)[:, 0]
-
-    def bind(self, args: tuple[Tensor, ...]) -> Field:
-        """The right-hand side with its arguments filled in, repeated where it is asked for many states per row."""
-        if not args:
-            return self.f
-        rows = len(args[0])
-
-        def filled(time: Tensor, state: Tensor) -> Tensor:
-            times = len(state) // rows
-            repeated = args if times == 1 else [a.repeat(times, *(1,) * (a.ndim - 1)) for a in args]
-            return self.f(time, state, *repeated)
-
-        return filled
+from sciml.ode._method import Method, Step, pick
+from sciml.ode._plan import Plan, parts_of
 
 
 class Walk(NamedTuple):
@@ -111,20 +48,6 @@ class Walk(NamedTuple):
     target: Int[Tensor, " row"]
     args: tuple[Tensor, ...]
     sides: Float[Tensor, "row event"]
-
-
-class Places(NamedTuple):
-    """Requested times that accepted steps came past.
-
-    Fields:
-        position: row of the steps.
-        target: index of the requested time; one more than there are times for the place of an event.
-        along: where in the step, in [0, 1].
-    """
-
-    position: Int[Tensor, " output"]
-    target: Int[Tensor, " output"]
-    along: Float[Tensor, " output"]
 
 
 class Move(NamedTuple):
@@ -216,7 +139,7 @@ def advance(plan: Plan, walk: Walk, taped: bool) -> tuple[Move, Walk | None]:
     dtype = walk.state.dtype
     stop = plan.wanted[walk.rows, walk.target] if plan.lands else walk.end
     remaining = stop - walk.time
-    reaches = remaining <= walk.size * (1 + 1e-9)
+    reaches = remaining <= walk.size * (1 + (1e-9 if plan.step is None else 1e-6))  # sums of equal steps round
     taken = torch.where(reaches, remaining, walk.size)
     size = taken.to(dtype)
     with torch.set_grad_enabled(taped or plan.graph):
@@ -251,7 +174,7 @@ def advance(plan: Plan, walk: Walk, taped: bool) -> tuple[Move, Walk | None]:
         after = _new_interval(plan, walk, after, accept & reaches, hit)
     else:
         after = after._replace(target=plan.next_target(walk.rows, after.time))
-    stuck = None if everyone else _stuck(plan, walk, after, accept)
+    stuck = _stuck(plan, walk, after, accept, everyone, reaches)
     ended, words = _ended(plan, walk, after, step, accept & reaches, hit, stuck, size)
     move = Move(walk, size, accept, everyone, step, scaled, after.target, hit, ended, words)
     return move, after if ended is None else _leave(after, ended[0])
@@ -397,12 +320,21 @@ def _ended(
     return (positions, status[positions], index[positions]), words
 
 
-def _stuck(plan: Plan, walk: Walk, after: Walk, accept: Tensor) -> Bool[Tensor, " row"]:
-    """Rows whose rejected step cannot be made smaller: a fixed one, or one that vanishes against the time."""
+def _stuck(
+    plan: Plan, walk: Walk, after: Walk, accept: Tensor, everyone: bool, reaches: Tensor
+) -> Bool[Tensor, " row"] | None:
+    """Rows that cannot go on: a step that was rejected and cannot be made smaller, or one that does not move the time.
+
+    None where it is certain that there are none.
+    """
     if plan.step is not None:
-        return ~accept
+        return None if everyone else ~accept
+    frozen = accept & ~reaches & (after.time <= walk.time)
+    if everyone:
+        return frozen if bool(frozen.any()) else None
     smallest = torch.maximum(walk.time.abs() * 1e-15, (walk.end - walk.time) * 1e-20)
-    return ~accept & ((after.size <= smallest) | (walk.size <= plan.controller.shortest))
+    shrinks = (after.size > smallest) & (walk.size > plan.controller.shortest)  # a size that is no number does neither
+    return frozen | (~accept & ~shrinks)
 
 
 def _why(plan: Plan, walk: Walk, step: Step, broken: Bool[Tensor, " dim"], row: int, size: Tensor) -> str:
@@ -419,24 +351,6 @@ def _why(plan: Plan, walk: Walk, step: Step, broken: Bool[Tensor, " dim"], row: 
     )
 
 
-def places(
-    plan: Plan,
-    rows: Int[Tensor, " row"],
-    time: Float[Tensor, " row"],
-    size: Float[Tensor, " row"],
-    before: Int[Tensor, " row"],
-    after: Int[Tensor, " row"],
-) -> Places:
-    """The requested times that steps came past, from the next requested time before and after each step."""
-    passed = after - before
-    total = int(passed.sum())
-    position = torch.repeat_interleave(passed, output_size=total)
-    order = torch.arange(total, device=size.device) - (torch.cumsum(passed, 0) - passed)[position]
-    target = before[position] + order
-    away = plan.wanted[rows[position], target] - time[position]
-    return Places(position, target, (away.to(size.dtype) / size[position]).clamp(0, 1))
-
-
 def _new_interval(plan: Plan, walk: Walk, after: Walk, landed: Tensor, hit: Hit | None) -> Walk:
     """For methods that land: the next requested time, and with a fixed step the equal parts of the way there."""
     target = walk.target + (landed if hit is None else landed & ~hit.rows)
@@ -447,7 +361,7 @@ def _new_interval(plan: Plan, walk: Walk, after: Walk, landed: Tensor, hit: Hit 
 
 
 def _equal_parts(gap: Float[Tensor, " row"], longest: float) -> Float[Tensor, " row"]:
-    return gap / torch.ceil(gap / longest - 1e-9).clamp_min(1)
+    return gap / parts_of(gap, longest)
 
 
 def leaves(walk: Walk) -> Walk:

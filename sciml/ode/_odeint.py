@@ -63,7 +63,7 @@ def odeint(
     Arguments:
         func: ``(time, state) -> slope`` with a scalar time and the state as given, a tensor or a tuple of tensors.
         y0: the state at the first time, of any shape.
-        t: times, strictly increasing or decreasing.
+        t: times, increasing or decreasing; a time may be repeated.
         rtol, atol: tolerances; `atol` may hold one number per entry of a tuple `y0`.
         method: ``dopri5`` (default), ``dopri8``, ``tsit5``, ``bosh3``, ``adaptive_heun``; with fixed steps ``rk4``
             (the 3/8 rule), ``heun3``, ``heun2``, ``midpoint``, ``euler``; or a `Method` of this package, stepping by
@@ -176,6 +176,9 @@ class _Call:
     ) -> None:
         self.shapes = None if isinstance(y0, Tensor) else _shapes(y0)
         self.state = y0 if isinstance(y0, Tensor) else torch.cat([piece.reshape(-1) for piece in y0])
+        if not self.state.numel():
+            raise UserError("the initial state is empty", got=f"shape {tuple(self.state.shape)}",
+                            expected="at least one number")  # fmt: skip
         self.func = _Held(func, self.shapes) if isinstance(func, nn.Module) else _OneSample(func, self.shapes)
         self.event_fn = event_fn
         self.rtol = _number("rtol", rtol)

@@ -12,10 +12,11 @@ from torch import Tensor
 from sciml.core.errors import ConfigError, UnknownNameError, UserError
 from sciml.ode import _sri
 from sciml.ode._brownian import Brownian
+from sciml.ode._checks import check_args, check_state
 from sciml.ode._control import Tolerance
+from sciml.ode._plan import step_budget
 from sciml.ode._sde_loop import Course, Parts, Walk
 from sciml.ode._solution import Solution, Stats
-from sciml.ode._solve import _check_args, _check_state
 from sciml.ode._sri import StochasticMethod
 
 SDE_METHODS: dict[str, StochasticMethod] = {method.name: method for method in _sri.METHODS}
@@ -37,7 +38,7 @@ def solve_sde(
     step: float | int | None = None,
     seed: int = 0,
     record: bool = False,
-    max_steps: int = 10_000,
+    max_steps: int | None = None,
     backend: Literal["sciml", "torchsde"] = "sciml",
     brownian: Brownian | None = None,
 ) -> Solution:
@@ -64,7 +65,8 @@ def solve_sde(
             the dtype only, so solutions of different methods and tolerances are driven by the same path there.
         record: keep E_j and S_j of every accepted step in ``solution.steps``. E_j is per sample there: its RMS over the
             samples under way is at most 1, single samples may exceed 1.
-        max_steps: attempted steps before all samples under way are given up.
+        max_steps: attempted steps before all samples under way are given up; None for 10,000. The number of fixed steps
+            is known: more than `max_steps` (None: 10⁹) are refused.
         backend: ``torchsde`` integrates with that library's euler, milstein (derivative-free form) or srk along the
             same path, for comparison. Without a fixed step it doubles steps to control them, and it interpolates
             linearly where its steps do not end on requested times. It knows neither E_j nor S_j.
@@ -77,14 +79,15 @@ def solve_sde(
 
     Raises: UserError for arguments that do not fit together, or functions that return the wrong shape or dtype.
     """
-    _check_state(y0)
+    check_state(y0)
     wanted = _check_times(times)
-    _check_args(args, y0)
+    check_args(args, y0)
     shape = tuple(y0.shape[1:])
     state = y0.reshape(len(y0), -1)
     parts = Parts(drift, diffusion, tuple(args), shape)
     paths = _paths(brownian, seed, wanted, state)
     _check_settings(rtol, atol, step, max_steps)
+    budget = step_budget(torch.tensor([wanted], dtype=torch.float64), step, max_steps)
     if backend not in ("sciml", "torchsde"):
         raise ConfigError("unknown backend of an SDE", got=repr(backend), expected="'sciml' or 'torchsde'")
     if backend == "torchsde":
@@ -98,7 +101,7 @@ def solve_sde(
         name = method if isinstance(method, str) else method.name
         if name not in TORCHSDE_METHODS:
             raise UnknownNameError("torchsde method for Itô equations with diagonal noise", name, TORCHSDE_METHODS)
-        course = integrate(parts, name, state, wanted, paths, float(rtol), float(atol), step, max_steps)
+        course = integrate(parts, name, state, wanted, paths, float(rtol), float(atol), step, budget)
     else:
         chosen = find_sde_method(method)
         if step is None and not chosen.adaptive:
@@ -108,7 +111,7 @@ def solve_sde(
             )
         tolerance = Tolerance(float(rtol), float(atol))
         fixed = None if step is None else float(step)
-        course = Walk(parts, chosen, paths, tolerance, fixed, max_steps, record).run(state, wanted)
+        course = Walk(parts, chosen, paths, tolerance, fixed, budget, record).run(state, wanted)
     return _assemble(course, times, shape)
 
 
@@ -158,14 +161,14 @@ def _paths(brownian: Brownian | None, seed: int, wanted: list[float], state: Ten
     return brownian
 
 
-def _check_settings(rtol: float | int, atol: float | int, step: float | int | None, max_steps: int) -> None:
+def _check_settings(rtol: float | int, atol: float | int, step: float | int | None, max_steps: int | None) -> None:
     if not (rtol >= 0 and atol >= 0 and rtol + atol > 0 and math.isfinite(rtol + atol)):
         raise ConfigError(
             "the tolerances must be finite and not negative, one of them positive", got=f"rtol={rtol}, atol={atol}"
         )
     if step is not None and not (step > 0 and math.isfinite(step)):
         raise ConfigError("a fixed step must be positive and finite", got=step)
-    if max_steps < 1:
+    if max_steps is not None and max_steps < 1:
         raise ConfigError("max_steps must be at least 1", got=max_steps)
 
 

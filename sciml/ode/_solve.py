@@ -1,27 +1,39 @@
 """The front door: check what was given, integrate, hand back a `Solution`."""
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch._C._functorch import is_functorch_wrapped_tensor
 
-from sciml.core.errors import ConfigError, UnknownNameError, UnsupportedError, UserError
+from sciml.core.errors import UnknownNameError, UnsupportedError
 from sciml.ode import _dirk, _explicit, _rosenbrock
 from sciml.ode._adjoint import Adjoint
+from sciml.ode._checks import (
+    check_args,
+    check_backend,
+    check_gradient,
+    check_precision,
+    check_settings,
+    check_state,
+    check_tangents,
+    check_times,
+)
 from sciml.ode._control import PID, Tolerance
 from sciml.ode._events import Event, Events
+from sciml.ode._field import FlatField, UsesLaterParameters
 from sciml.ode._forward import Trail, forward
 from sciml.ode._gradient import Checkpointed, Discrete, Integrate
-from sciml.ode._graph import leaves_of
-from sciml.ode._loop import Plan
+from sciml.ode._graph import is_older, leaves_of, now
 from sciml.ode._method import Method
+from sciml.ode._plan import Plan, step_budget
 from sciml.ode._solution import Hit, Solution, Stats, Steps
 
 _DISCRETE, _CONTROL = Discrete(), PID()
+_RANDOM = (nn.modules.dropout._DropoutNd, nn.modules.batchnorm._BatchNorm)
 
 METHODS: dict[str, Method] = {
     method.name: method for method in (*_explicit.METHODS, *_dirk.METHODS, *_rosenbrock.METHODS)
@@ -40,7 +52,7 @@ def solve(
     step: float | int | None = None,
     gradient: Discrete | Checkpointed | Adjoint = _DISCRETE,
     controller: PID = _CONTROL,
-    max_steps: int = 10_000,
+    max_steps: int | None = None,
     event: Event | Sequence[Event] | None = None,
     record: bool = False,
     backend: Literal["sciml", "torchdiffeq"] = "sciml",
@@ -51,8 +63,8 @@ def solve(
         f: ``(time: row, state: row *shape, *args) -> row *shape``. Rows must not influence each other, and `f` is
             called with any number of rows: samples that are done leave, and backward repeats many steps at once.
         y0: initial states.
-        times: requested times, strictly increasing or decreasing, common to all samples or one row each; the first is
-            the time of `y0`.
+        times: requested times, increasing or decreasing, common to all samples or one row each; the first is the time
+            of `y0`. A time may be repeated, so rows of unequal length are filled up with their last one.
         args: tensors with one row per sample that `f` needs, given to it row by row.
         method: a name (`METHODS`) or a `Method`.
         rtol, atol: a step is accepted when the RMS over a sample's components of error / (atol + rtol max(|y0|, |y1|))
@@ -60,7 +72,8 @@ def solve(
         step: longest fixed step; equal steps then end on every requested time. None chooses steps by their error.
         gradient: `Discrete`, `Checkpointed` or `Adjoint`: how gradients are made, if any are asked for.
         controller: how the next step follows from the error.
-        max_steps: attempts per sample before it is given up.
+        max_steps: attempts per sample before it is given up; None for 10,000. The number of fixed steps is known: more
+            than `max_steps` (None: 10⁹) are refused.
         event: where to stop a sample early.
         record: keep E_j and S_j of every accepted step in ``solution.steps``.
         backend: ``torchdiffeq`` integrates with that library's method of the given name, for comparison. All samples
@@ -69,23 +82,30 @@ def solve(
 
     Returns: states at the requested times, differentiable with respect to `y0`, `args`, `times` and whatever
         parameters `f` uses; a status per sample instead of an exception; counters per sample. The gradient with respect
-        to times is the slope there, as for the exact flow.
+        to times is the slope there, as for the exact flow. Second derivatives exist by the schedule ``graph``.
 
     Raises: UserError for arguments that do not fit together, and from ``backward()`` for parameters that only show at
-        later times: those found are the ones f(t0, y0) depends on and those an nn.Module holds. UnknownNameError for an
-        unknown method.
+        later times: those found are the ones f(t0, y0) depends on and those an nn.Module holds; and for a right-hand
+        side that gives another answer when steps are repeated. UnsupportedError for tangents of forward-mode
+        differentiation. UnknownNameError for an unknown method.
+
+    Notes: where nothing depends on a gradient at the start, or `f` uses tensors that were computed elsewhere with
+        gradient, or is a module with dropout or batch statistics in training, `Discrete` takes the schedule ``graph``,
+        whatever the size of the batch.
     """
-    ours = _check_backend(backend)
+    ours = check_backend(backend)
     chosen = find_method(method if ours else "dopri5")
-    _check_state(y0)
-    rows = _check_times(times, y0)
-    _check_args(args, y0)
-    _check_settings(chosen, rtol, atol, step, max_steps)
-    _check_gradient(gradient, event)
+    check_state(y0)
+    rows = check_times(times, y0)
+    check_args(args, y0)
+    check_settings(chosen, rtol, atol, step, max_steps)
+    check_precision(y0.dtype, rtol, atol, step)
+    check_gradient(gradient, event)
+    check_tangents((y0, times, *args))
     shape = tuple(y0.shape[1:])
-    sign = 1 if bool(rows[0, -1] > rows[0, 0]) else -1
+    sign = -1 if bool((rows[:, -1] < rows[:, 0]).any()) else 1
     events = _events(event, shape, sign)
-    flat = _Flat(f, shape, sign, y0.dtype)
+    flat = FlatField(f, shape, sign, y0.dtype)
     plan = Plan(
         f=flat,
         args=tuple(args),
@@ -94,47 +114,85 @@ def solve(
         tolerance=Tolerance(float(rtol), atol.reshape(-1).to(y0) if isinstance(atol, Tensor) else float(atol)),
         controller=controller,
         step=None if step is None else float(step),
-        max_steps=max_steps,
+        max_steps=step_budget(rows.detach(), step, max_steps),
         record=record,
         repeatable=isinstance(gradient, Checkpointed),
         events=events,
         shared=(sign * times.detach().double()).contiguous() if times.ndim == 1 else None,
         sign=sign,
-        searched=not isinstance(f, nn.Module),
     )
     state = y0.reshape(len(y0), -1)
-    if times.requires_grad:  # y0 at t0 + dt is on the curve through y0 - f dt at t0
-        first = rows[:, :1]
-        state = state - flat.slope(first[:, 0], state, args) * (first - first.detach()).to(state.dtype)
+    if times.requires_grad:  # y0 at t0 + dt is on the curve that was at y(t0 - dt) at t0
+        first = rows[:, 0]
+        state = flat.moved(first, state, first.detach() - first, args, _is_graph(gradient, state))
     if ours:
         outputs, errors, stiffness, trail = _run(plan, state, gradient, f)
     else:
         outputs, errors, stiffness, trail = _run_torchdiffeq(plan, state, gradient, f, method)
-    return _assemble(plan, flat, outputs, errors, stiffness, trail, times, rows, shape, sign, args)
+    return _assemble(
+        plan, flat, outputs, errors, stiffness, trail, times, rows, shape, sign, args, _is_graph(gradient, state)
+    )
+
+
+def _is_graph(gradient: Discrete | Checkpointed | Adjoint, state: Tensor) -> bool:
+    """Whether it is certain that autograd follows the steps."""
+    return torch.is_grad_enabled() and isinstance(gradient, Discrete) and gradient.follows(state)
 
 
 def _run(
     plan: Plan, state: Tensor, gradient: Discrete | Checkpointed | Adjoint, f: Any
 ) -> tuple[Tensor, Tensor, Tensor, Trail]:
-    if torch.is_grad_enabled() and isinstance(gradient, Discrete) and gradient.follows(state):
-        slope = plan.bind(plan.args)(plan.wanted[:, 0].to(state.dtype), state)
-        weights = f.parameters() if isinstance(f, nn.Module) else ()
-        if any(t.requires_grad for t in (slope, state, *plan.args, *weights)):
-            trail = forward(replace(plan, slope=slope, graph=True), state)
-            return trail.outputs, trail.errors, trail.stiffness, trail
-        plan = replace(plan, slope=slope)
-    elif torch.is_grad_enabled():
-        leaves, slope = _leaves(plan, state, f)
-        plan = replace(plan, slope=slope)
-        tensors = (state, *plan.args, *leaves)
-        if any(t.requires_grad for t in tensors):
-            if isinstance(gradient, Adjoint):
-                return gradient.run(plan, state, leaves)
-            box: list[Trail] = []
-            outputs, errors, stiffness = Integrate.apply(plan, gradient, box, *tensors)
-            return outputs, errors, stiffness, box[0]
-    with torch.no_grad():
-        trail = forward(plan, state.detach())
+    if not torch.is_grad_enabled():
+        return _outcome(forward(plan, state.detach()))
+    is_random = isinstance(f, nn.Module) and any(isinstance(m, _RANDOM) and m.training for m in f.modules())
+    if is_random and not isinstance(gradient, Discrete):
+        raise UnsupportedError(
+            "the right-hand side holds dropout or batch statistics in training, so steps cannot be repeated",
+            got=type(gradient).__name__,
+            fix="Take gradient=Discrete(), or call .eval() on the module.",
+        )
+    may_follow = isinstance(gradient, Discrete) and gradient.schedule == "auto"
+    if _is_graph(gradient, state) or (may_follow and (is_random or is_functorch_wrapped_tensor(state))):
+        return _outcome(_followed(plan, state, f))
+    start = _look(plan, state, f)
+    plan = replace(plan, slope=start.slope)
+    tensors = (state, *plan.args, *start.leaves)
+    if not any(t.requires_grad for t in tensors):
+        return _outcome(_watched(plan, state, f))
+    if may_follow and start.captures:
+        return _outcome(_followed(replace(plan, slope=None), state, f))
+    if isinstance(gradient, Adjoint):
+        return gradient.run(plan, state, start.leaves)
+    box: list[Trail] = []
+    outputs, errors, stiffness = Integrate.apply(plan, gradient, box, *tensors)
+    return outputs, errors, stiffness, box[0]
+
+
+def _followed(plan: Plan, state: Tensor, f: Any) -> Trail:
+    """The steps with autograd following them, which costs nothing where nothing has a gradient."""
+    slope = plan.bind(plan.args)(plan.wanted[:, 0].to(state.dtype), state)
+    check_tangents((slope,))
+    weights = f.parameters() if isinstance(f, nn.Module) else ()
+    if any(t.requires_grad for t in (slope, state, *plan.args, *weights)):
+        return forward(replace(plan, slope=slope, graph=True), state)
+    return _watched(replace(plan, slope=slope), state, f)
+
+
+def _watched(plan: Plan, state: Tensor, f: Any) -> Trail:
+    """The steps of an equation without gradient so far; followed from the start if it uses a parameter later."""
+    assert isinstance(plan.f, FlatField)
+    plan.f.watched = True
+    try:
+        with torch.no_grad():
+            return forward(plan, state.detach())
+    except UsesLaterParameters:
+        plan.f.watched = False
+        return forward(replace(plan, slope=None, graph=True), state)
+    finally:
+        plan.f.watched = False
+
+
+def _outcome(trail: Trail) -> tuple[Tensor, Tensor, Tensor, Trail]:
     return trail.outputs, trail.errors, trail.stiffness, trail
 
 
@@ -145,62 +203,35 @@ def _run_torchdiffeq(
 
     name = method if isinstance(method, str) else method.name
     _torchdiffeq.check(plan, name, gradient)
-    leaves = _leaves(plan, state, f)[0] if isinstance(gradient, Adjoint) and torch.is_grad_enabled() else []
+    leaves = _look(plan, state, f).leaves if isinstance(gradient, Adjoint) and torch.is_grad_enabled() else []
     trail = _torchdiffeq.integrate(plan, name, state, gradient, leaves)
     return trail.outputs, trail.errors, trail.stiffness, trail
 
 
-def _leaves(plan: Plan, state: Tensor, f: Any) -> tuple[list[Tensor], Tensor]:
-    """The parameters `f` uses: those of a module, and every leaf that f(t0, y0) was computed from; and that slope."""
+class _Start(NamedTuple):
+    """What the right-hand side was at the start.
+
+    Fields:
+        leaves: the parameters it uses: those of a module, and every leaf that f(t0, y0) was computed from.
+        slope: f(t0, y0), without gradient.
+        captures: whether it uses tensors that were computed before with gradient.
+    """
+
+    leaves: list[Tensor]
+    slope: Tensor
+    captures: bool
+
+
+def _look(plan: Plan, state: Tensor, f: Any) -> _Start:
     weights = [p for p in f.parameters() if p.requires_grad] if isinstance(f, nn.Module) else []
     with torch.enable_grad():
         here = state.detach().requires_grad_()
         args = tuple(a.detach() for a in plan.args)
+        mark = now()
         slope = plan.bind(args)(plan.wanted[:, 0].to(state.dtype), here)
+    check_tangents((slope,))
     others = leaves_of(slope, [here, *args, *weights])
-    return [*weights, *others], slope.detach()
-
-
-class _Flat:
-    """The right-hand side for flat states and forward time, with its answers checked."""
-
-    def __init__(self, f: Callable[..., Tensor], shape: tuple[int, ...], sign: int, dtype: torch.dtype) -> None:
-        self.f, self.shape, self.sign, self.dtype = f, shape, sign, dtype
-
-    def __call__(self, time: Tensor, state: Tensor, *args: Tensor) -> Tensor:
-        """Slopes in forward time."""
-        slope = self.evaluate(time if self.sign > 0 else -time, state, *args)
-        return slope if self.sign > 0 else -slope
-
-    def slope(self, time: Tensor, state: Tensor, args: Sequence[Tensor]) -> Tensor:
-        """f at the user's times, without gradient."""
-        with torch.no_grad():
-            slope = self.evaluate(time.detach().to(self.dtype), state.detach(), *(a.detach() for a in args))
-        return slope.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)  # samples that failed: no gradient through them
-
-    def evaluate(self, time: Tensor, state: Tensor, *args: Tensor) -> Tensor:
-        """f at the user's times."""
-        rows = len(state)
-        shaped = state if len(self.shape) == 1 else state.view(rows, *self.shape)
-        slope = self.f(time, shaped, *args)
-        if slope.shape != shaped.shape or slope.dtype != self.dtype:
-            self._complain(slope, shaped)
-        return slope if len(self.shape) == 1 else slope.reshape(rows, -1)
-
-    def _complain(self, slope: Any, shaped: Tensor) -> None:
-        raise UserError(
-            "the right-hand side returned the wrong kind of tensor",
-            got=f"shape {tuple(slope.shape)}, {slope.dtype}",
-            expected=f"shape {tuple(shaped.shape)}, {self.dtype}, like the state it was given",
-            fix="It is called with any number of rows; give per-sample tensors through `args`.",
-        )
-
-
-def _check_backend(backend: Any) -> bool:
-    """Whether it is ours."""
-    if backend not in ("sciml", "torchdiffeq"):
-        raise UnknownNameError("backend", str(backend), ("sciml", "torchdiffeq"))
-    return backend == "sciml"
+    return _Start([*weights, *others], slope.detach(), is_older(slope, mark))
 
 
 def find_method(method: str | Method) -> Method:
@@ -212,89 +243,6 @@ def find_method(method: str | Method) -> Method:
     return METHODS[method]
 
 
-def _check_state(y0: Tensor) -> None:
-    if not isinstance(y0, Tensor) or y0.ndim == 0 or not len(y0):
-        raise UserError(
-            "the initial state must be a tensor with one row per sample",
-            got=f"shape {tuple(y0.shape)}" if isinstance(y0, Tensor) else type(y0).__name__,
-            expected="batch *shape, at least one sample",
-            fix="For a single sample write y0[None].",
-        )
-    if not y0.is_floating_point():
-        raise UserError(
-            "the initial state must hold real floating-point numbers",
-            got=y0.dtype,
-            expected="float32 or float64",
-            fix="Convert it, for example y0.double(); split complex states into real and imaginary parts.",
-        )
-
-
-def _check_times(times: Tensor, y0: Tensor) -> Float[Tensor, "batch time"]:
-    """Times as one row per sample in float64."""
-    fits = isinstance(times, Tensor) and (times.ndim == 1 or (times.ndim == 2 and len(times) == len(y0)))
-    if not fits or times.shape[-1] < 2 or times.is_complex():
-        raise UserError(
-            "the requested times do not fit the state",
-            got=f"shape {tuple(times.shape)}, {times.dtype}" if isinstance(times, Tensor) else type(times).__name__,
-            expected=f"(time,) or ({len(y0)}, time) with at least two times",
-        )
-    if not bool(times.isfinite().all()):
-        raise UserError("the requested times must be finite", got=times.detach().flatten()[:5].tolist())
-    rows = times.double().expand(len(y0), -1)
-    gaps = rows.detach().diff(dim=1)
-    if not (bool((gaps > 0).all()) or bool((gaps < 0).all())):
-        wrong = ((gaps == 0) | (gaps.sign() != gaps[0, 0].sign())).nonzero()
-        sample, place = wrong[0].tolist()
-        raise UserError(
-            "the requested times must increase or decrease strictly, the same way for all samples",
-            got=f"{float(rows[sample, place].detach()):.6g} followed by {float(rows[sample, place + 1].detach()):.6g}"
-            f" at place {place + 1}" + (f" of sample {sample}" if times.ndim == 2 else ""),
-            fix="Sort them and drop repeated ones.",
-        )
-    return rows
-
-
-def _check_args(args: Sequence[Tensor], y0: Tensor) -> None:
-    for place, value in enumerate(args):
-        if not isinstance(value, Tensor) or value.ndim == 0 or len(value) != len(y0):
-            raise UserError(
-                f"argument {place} of the right-hand side must have one row per sample",
-                got=f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__,
-                expected=f"a tensor of shape ({len(y0)}, ...)",
-                fix="What is common to all samples belongs into f itself.",
-            )
-
-
-def _check_settings(method: Method, rtol: float | int, atol: Any, step: float | int | None, max_steps: int) -> None:
-    lowest = float(atol.min()) if isinstance(atol, Tensor) else atol
-    if not (rtol >= 0 and lowest >= 0 and rtol + lowest > 0 and math.isfinite(rtol + lowest)):
-        raise ConfigError(
-            "the tolerances must be finite and not negative, one of them positive", got=f"rtol={rtol}, atol={atol}"
-        )
-    if step is None and not method.adaptive:
-        raise ConfigError(
-            f"{method.name} has no error estimate to choose its steps by",
-            fix="Give a fixed one, step=..., or take dopri5 or tsit5.",
-        )
-    if step is not None and not (step > 0 and math.isfinite(step)):
-        raise ConfigError("a fixed step must be positive and finite", got=step)
-    if max_steps < 1:
-        raise ConfigError("max_steps must be at least 1", got=max_steps)
-
-
-def _check_gradient(gradient: Any, event: Any) -> None:
-    if not isinstance(gradient, (Discrete, Checkpointed, Adjoint)):
-        raise ConfigError(
-            "unknown kind of gradient",
-            got=repr(gradient),
-            expected="Discrete(), Checkpointed(budget) or Adjoint()",
-        )
-    if isinstance(gradient, Adjoint) and event is not None:
-        raise UnsupportedError(
-            "events have no gradient by the continuous adjoint", fix="Take gradient=Discrete() or Checkpointed()."
-        )
-
-
 def _events(event: Event | Sequence[Event] | None, shape: tuple[int, ...], sign: int) -> Events | None:
     if event is None:
         return None
@@ -304,7 +252,7 @@ def _events(event: Event | Sequence[Event] | None, shape: tuple[int, ...], sign:
 
 def _assemble(
     plan: Plan,
-    flat: _Flat,
+    flat: FlatField,
     outputs: Tensor,
     errors: Tensor,
     stiffness: Tensor,
@@ -314,16 +262,17 @@ def _assemble(
     shape: tuple[int, ...],
     sign: int,
     args: Sequence[Tensor],
+    attached: bool,
 ) -> Solution:
     """The `Solution` from what the loop left."""
     count = rows.shape[1]
     states = outputs[:, :count]
-    if times.requires_grad:
-        places = [
-            flat.slope(rows[:, i], states[:, i], args) * (rows[:, i : i + 1] - rows[:, i : i + 1].detach()).to(states)
-            for i in range(count)  # the first takes back what moved the initial state: y(t0) is y0 at any t0
+    if times.requires_grad:  # the first takes back what moved the initial state: y(t0) is y0 at any t0
+        columns = [
+            flat.moved(rows[:, i].detach(), states[:, i], rows[:, i] - rows[:, i].detach(), args, attached)
+            for i in range(count)
         ]
-        states = states + torch.stack(places, 1)
+        states = torch.stack(columns, 1)
     stats = Stats(trail.accepted, trail.attempts - trail.accepted, trail.evaluations, trail.calls)
     steps = None
     if plan.record:
@@ -342,7 +291,7 @@ def _assemble(
 
 
 def _hit(
-    plan: Plan, flat: _Flat, place: Tensor, trail: Trail, shape: tuple[int, ...], sign: int, args: Sequence[Tensor]
+    plan: Plan, flat: FlatField, place: Tensor, trail: Trail, shape: tuple[int, ...], sign: int, args: Sequence[Tensor]
 ) -> Hit:
     """Time and state of the events, with the gradient that follows from g(t, y(t)) = 0."""
     assert plan.events is not None

@@ -15,7 +15,7 @@ from sciml.ode._adjoint import Adjoint
 from sciml.ode._control import PID
 from sciml.ode._forward import Trail
 from sciml.ode._gradient import Checkpointed, Discrete
-from sciml.ode._loop import Plan
+from sciml.ode._plan import Plan
 
 TORCHDIFFEQ_ADAPTIVE = ("dopri5", "dopri8", "bosh3", "fehlberg2", "adaptive_heun")
 """Methods of torchdiffeq that choose their steps and are offered with ``backend="torchdiffeq"``."""

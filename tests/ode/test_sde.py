@@ -8,6 +8,7 @@ import pytest
 import torch
 from sde_cases import CASES, GEOMETRIC, MU, SIGMA
 
+from sciml.core.errors import ConfigError
 from sciml.core.status import Status
 from sciml.ode import SDE_METHODS, SRI, Brownian, solve_sde
 
@@ -407,15 +408,26 @@ def test_a_spent_budget_is_a_status():
         GEOMETRIC.diffusion,
         start(GEOMETRIC, 2),
         times(0, 0.1, 1),
-        step=0.05,
-        method="srk",
-        max_steps=5,
+        rtol=1e-6,
+        atol=1e-6,
+        max_steps=50,
     )
     assert solution.status.tolist() == [Status.MAX_STEPS] * 2
-    assert solution.states[:, :2].isfinite().all()
+    assert solution.states[:, 0].isfinite().all()
     assert solution.states[:, 2].isnan().all()
-    assert solution.stats.accepted.tolist() == [5, 5]
-    assert "5 steps were not enough: it got to t = 0.25" in solution.failures[0]
+    assert (solution.stats.accepted + solution.stats.rejected).tolist() == [50, 50]
+    assert "50 steps were not enough: it got to t = " in solution.failures[0]
+
+
+@pytest.mark.slow
+def test_a_known_number_of_steps_is_no_budget():
+    """dy = -y dt + 0.1 dW over 20 s in steps of 1e-3: mean e^-20, standard deviation 0.1 / √2."""
+    solution = solve_sde(
+        lambda t, y: -y, lambda t, y: 0.1 + 0 * y, torch.ones(400, 1, dtype=torch.float64), times(0, 10.5),
+        step=1e-3, method="euler",
+    ).check()  # fmt: skip
+    assert int(solution.stats.accepted[0]) == 10_500
+    assert float(solution.states[:, -1].std()) == pytest.approx(0.1 / math.sqrt(2), abs=0.01)
 
 
 # --- torchsde -------------------------------------------------------------------------------------------------------
@@ -477,7 +489,10 @@ def test_failures_of_torchsde_are_status():
     assert fixed.states[0, 1].isfinite().all()
     assert fixed.states[0, -1].isnan().all()
     assert fixed.states[1].isfinite().all()
-    spent = solve_sde(explode, quiet, y0, times(0, 1), method="srk", step=0.05, backend="torchsde", max_steps=3)
+    few = {"method": "srk", "backend": "torchsde", "max_steps": 3}
+    with pytest.raises(ConfigError, match=r"more than max_steps; got 20 steps of 0\.05; expected at most 3"):
+        solve_sde(explode, quiet, y0, times(0, 1), step=0.05, **few)
+    spent = solve_sde(explode, quiet, y0, times(0, 1), rtol=1e-9, atol=1e-9, **few)
     assert spent.status.tolist() == [Status.MAX_STEPS] * 2
     nan = solve_sde(lambda t, y: y / 0, quiet, y0, times(0, 1), method="srk", backend="torchsde")
     assert nan.status.tolist() == [Status.DIVERGED] * 2

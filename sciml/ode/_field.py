@@ -1,0 +1,106 @@
+"""The right-hand side as the loop calls it: flat states, time running forward, answers that are checked and our own."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch._C._functorch import is_functorch_wrapped_tensor
+
+from sciml.core.errors import UserError
+
+_NO_GRAPH = ("does not require grad", "does not have a grad_fn")
+
+
+class UsesLaterParameters(Exception):
+    """A right-hand side that was watched used a tensor with gradient for the first time after the start."""
+
+
+class FlatField:
+    """The right-hand side for flat states and forward time, with its answers checked.
+
+    Attributes:
+        watched: raise `UsesLaterParameters` when an answer has a gradient although nothing it was given has one.
+        makes_leaves: f makes tensors with gradient for itself, to differentiate by them.
+    """
+
+    def __init__(self, f: Callable[..., Tensor], shape: tuple[int, ...], sign: int, dtype: torch.dtype) -> None:
+        self.f, self.shape, self.sign, self.dtype = f, shape, sign, dtype
+        self.watched = self.makes_leaves = False
+        self._differentiates = False  # whether f takes gradients itself, which needs the mode of gradients
+
+    def __call__(self, time: Tensor, state: Tensor, *args: Tensor) -> Tensor:
+        """Slopes in forward time."""
+        slope = self.evaluate(time if self.sign > 0 else -time, state, *args)
+        return slope if self.sign > 0 else -slope
+
+    def evaluate(self, time: Tensor, state: Tensor, *args: Tensor) -> Tensor:
+        """f at the user's times."""
+        rows = len(state)
+        shaped = state if len(self.shape) == 1 else state.view(rows, *self.shape)
+        slope = self._call(time, shaped, *args)
+        if not isinstance(slope, Tensor) or slope.shape != shaped.shape or slope.dtype != self.dtype:
+            self._complain(slope, shaped)
+        return self._owned(slope) if len(self.shape) == 1 else self._owned(slope).reshape(rows, -1)
+
+    def moved(self, time: Tensor, state: Tensor, by: Tensor, args: Sequence[Tensor], attached: bool) -> Tensor:
+        """The curve through `state` at `time`, a while `by` later that is zero and has a gradient.
+
+        Attached to the graph of f, first and second derivatives by `time` and `by` are those of the curve (by the
+        midpoint rule); else the first derivative is the slope.
+        """
+        by = by.to(state.dtype)[:, None]
+        slope = self.slope(time, state, args)
+        if not attached:
+            return state + slope * by
+        kept = (slope.isfinite() & state.detach().isfinite()).all(1).nonzero().flatten()  # others failed
+        if not len(kept):
+            return state
+        here, half = state[kept], 0.5 * by[kept]
+        chosen, start = tuple(a[kept] for a in args), time.to(self.dtype)[kept]
+        middle = here + half * self.evaluate(start, here, *chosen)
+        return state.index_add(0, kept, 2 * half * self.evaluate(start + half[:, 0], middle, *chosen))
+
+    def slope(self, time: Tensor, state: Tensor, args: Sequence[Tensor]) -> Tensor:
+        """f at the user's times, without gradient; zero where it is not finite, for samples that failed."""
+        with torch.no_grad():
+            slope = self.evaluate(time.detach().to(self.dtype), state.detach(), *(a.detach() for a in args))
+        return slope.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
+
+    def _call(self, time: Tensor, state: Tensor, *args: Tensor) -> Tensor:
+        if torch.is_grad_enabled():
+            return self.f(time, state, *args)
+        if self.watched:
+            with torch.enable_grad():
+                slope = self.f(time, state, *args)
+            if isinstance(slope, Tensor) and slope.requires_grad:
+                raise UsesLaterParameters
+            return slope
+        if not self._differentiates:
+            try:
+                return self.f(time, state, *args)
+            except RuntimeError as error:
+                if not any(words in str(error) for words in _NO_GRAPH):
+                    raise
+                self._differentiates = True
+        with torch.enable_grad():
+            return self.f(time, state, *args).detach()
+
+    @staticmethod
+    def _owned(slope: Tensor) -> Tensor:
+        """The slope in memory of its own: f may fill one tensor or array again and again, and stages must not change.
+
+        What is neither a view nor written into, and whose memory is torch's own, was made for this answer.
+        """
+        if is_functorch_wrapped_tensor(slope) or slope.is_inference() or slope._version or slope._base is not None:
+            return slope.clone()
+        return slope if slope.untyped_storage().resizable() else slope.clone()
+
+    def _complain(self, slope: Any, shaped: Tensor) -> None:
+        got = f"shape {tuple(slope.shape)}, {slope.dtype}" if isinstance(slope, Tensor) else type(slope).__name__
+        raise UserError(
+            "the right-hand side returned the wrong kind of tensor",
+            got=got,
+            expected=f"shape {tuple(shaped.shape)}, {self.dtype}, like the state it was given",
+            fix="It is called with any number of rows; give per-sample tensors through `args`.",
+        )

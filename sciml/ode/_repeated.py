@@ -1,0 +1,40 @@
+"""Whether repeated steps are those that were taken."""
+
+from typing import NoReturn
+
+import torch
+from torch import Tensor
+
+from sciml.core.errors import UserError
+from sciml.ode._explicit import Explicit
+from sciml.ode._plan import Plan
+
+
+def complain_if_changed(plan: Plan, start: Tensor, end: Tensor, again: Tensor | None) -> None:
+    """UserError if repeated steps end elsewhere: their gradient would be that of another right-hand side.
+
+    Arguments:
+        start, end: states before and after the steps that were taken.
+        again: states after the repeated ones; None if other samples were under way.
+    """
+    if again is None:
+        complain_of_change()
+    size, gap = (end - start).norm(dim=1), (again.detach() - end).norm(dim=1)
+    rounding = (1e3 * torch.finfo(end.dtype).eps) * end.norm(dim=1)
+    absolute = plan.tolerance.absolute
+    if isinstance(absolute, Tensor):
+        absolute = absolute.norm() / len(absolute) ** 0.5
+    allowed = 1e-2 * size + rounding
+    if plan.step is None or not isinstance(plan.method, Explicit):  # Newton's iteration stops within the tolerance
+        allowed = allowed + plan.tolerance.relative * end.norm(dim=1) + absolute * end.shape[1] ** 0.5
+    if bool((gap > allowed).any()):
+        complain_of_change()
+
+
+def complain_of_change() -> NoReturn:
+    """UserError that says so."""
+    raise UserError(
+        "the right-hand side gives another answer when steps are repeated for the gradient",
+        expected="a function of time, state and arguments of one row: no randomness, no look at other rows",
+        fix="Take gradient=Discrete(schedule='graph'), which repeats nothing.",
+    )
