@@ -112,7 +112,9 @@ class Problem(ABC):
         title: a short human name.
         equation: the equations in Unicode, one per line.
         fields: the unknowns, in channel order.
-        parameters: what varies between trajectories.
+        parameters: what varies between trajectories and is constant along each.
+        forcings: known numbers that vary along a trajectory, the same at all points: an inflow, a heating power.
+        time_step: name of the parameter that is the time between frames, where that differs between trajectories.
         boundary: kind per spatial axis, for example ``{"y": "periodic", "x": "periodic"}``.
         presets: names of the presets its dataset card offers.
         invariants: conserved quantities.
@@ -127,6 +129,8 @@ class Problem(ABC):
     equation: str
     fields: tuple[Field, ...]
     parameters: tuple[Parameter, ...] = ()
+    forcings: tuple[Parameter, ...] = ()
+    time_step: str | None = None
     boundary: Mapping[str, str]
     presets: tuple[str, ...] = ("tiny", "small", "paper")
     invariants: tuple[Invariant, ...] = ()
@@ -137,12 +141,14 @@ class Problem(ABC):
 
     def __post_init__(self) -> None:
         check_name(self.name, "problem")
-        names = [entry.name for entry in (*self.fields, *self.parameters)]
+        names = [entry.name for entry in (*self.fields, *self.parameters, *self.forcings)]
         if not self.fields or len(set(names)) != len(names):
             raise UserError(
                 f"problem {self.name!r} needs at least one field and distinct names of fields and parameters",
                 got=names,
             )
+        if self.time_step is not None and self.time_step not in [entry.name for entry in self.parameters]:
+            raise UserError(f"the time step of problem {self.name!r} is none of its parameters", got=self.time_step)
 
     def draw(self, generator: torch.Generator) -> dict[str, Float[Tensor, ""]]:
         """One value of every parameter, in declaration order."""

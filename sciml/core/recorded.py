@@ -11,16 +11,25 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import pydantic
+from jaxtyping import Bool
+from torch import Tensor
 
 from sciml.core.capabilities import HasTrajectories
 from sciml.core.config import Config, parse, read_json
 from sciml.core.errors import DataError, UserError
 from sciml.core.paths import home
 from sciml.core.problem import Field, Parameter
+from sciml.core.tensors import unpack
 from sciml.core.types import Axis, Grid
 
 RECORDING = "problem.json"
 """The file that makes a folder an imported problem."""
+
+ACTIVE = "active"
+"""The variable of a file that says which cells are part of the domain, where not all of them are."""
+
+FORCING_TIME = "forcing_time"
+"""The dimension of forcings in a file of inputs: from the last frame on."""
 
 RESERVED_NAMES = frozenset(
     {"sample", "time", "channel", "status", "trajectory", "field", "relative_l2", "vrmse", "evaluations"}
@@ -66,7 +75,11 @@ class Recording(Config):
     title: str
     fields: tuple[RecordedField, ...] = pydantic.Field(min_length=1)
     parameters: tuple[RecordedParameter, ...] = ()
+    forcings: tuple[RecordedParameter, ...] = ()
+    time_step: str | None = None
     axes: tuple[RecordedAxis, ...] = pydantic.Field(default=(), max_length=3)
+    active: str = ""
+    """Which cells are part of the domain, packed by `sciml.core.tensors.pack` in the order of axes; empty for all."""
     content: str
     """SHA-256 of what was imported: the bytes of the files and how they were read."""
     sources: tuple[str, ...] = ()
@@ -75,6 +88,15 @@ class Recording(Config):
     solver: str
     """Key of the solver that runs take when none is named."""
 
+    @pydantic.model_validator(mode="after")
+    def _mask_fits(self) -> "Recording":
+        self.mask()
+        return self
+
+    def mask(self) -> Bool[Tensor, "*space"] | None:
+        """Which cells are part of the domain; None for all of them. Raises ValueError if it does not fit the axes."""
+        return unpack(self.active, [axis.size for axis in self.axes]) if self.active else None
+
     def problem(self, folder: Path | None = None) -> "Recorded":
         """The problem; without a folder it has no data, which predicting and exporting do not need."""
         return Recorded(
@@ -82,9 +104,9 @@ class Recording(Config):
             title=self.title,
             equation="",
             fields=tuple(Field(f.name, f.name, f.units, f.long_name or f.name) for f in self.fields),
-            parameters=tuple(
-                Parameter(p.name, p.name, p.units, p.long_name or p.name, p.low, p.high) for p in self.parameters
-            ),
+            parameters=tuple(map(_parameter, self.parameters)),
+            forcings=tuple(map(_parameter, self.forcings)),
+            time_step=self.time_step,
             boundary={axis.name: axis.boundary for axis in self.axes},
             citation=self.citation,
             solver=self.solver,
@@ -114,6 +136,10 @@ class Recorded(HasTrajectories):
                 f"the data of {self.name!r} was imported on one grid", got=list(size), expected=list(grid.size)
             )
         return grid
+
+
+def _parameter(entry: RecordedParameter) -> Parameter:
+    return Parameter(entry.name, entry.name, entry.units, entry.long_name or entry.name, entry.low, entry.high)
 
 
 def imported_folder() -> Path:

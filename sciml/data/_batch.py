@@ -58,9 +58,11 @@ class WindowBatch(Batch):
         targets: what follows, ``batch horizon channel *space``.
         parameters: physical parameters in declaration order, ``batch parameter`` (zero columns if there are none).
         stride: stored frames between consecutive states of the window, ``batch``.
+        forcing: at the last context frame and at every target, ``batch moment forcing``; None where there is none.
     """
 
     inputs: Float[Tensor, "batch history channel *space"]
     targets: Float[Tensor, "batch horizon channel *space"]
     parameters: Float[Tensor, "batch parameter"]
     stride: Float[Tensor, " batch"]
+    forcing: Float[Tensor, "batch moment forcing"] | None = None

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from jaxtyping import Float, Int, Int8
+from jaxtyping import Bool, Float, Int, Int8
 from torch import Tensor
 
 from sciml.core.errors import DataError
@@ -29,6 +29,7 @@ class Split:
     Fields:
         name: ``train``, ``valid`` or ``test``.
         parameters: float32, ``sample parameter``.
+        forcings: float32, ``sample time forcing``, no columns where there is none.
         status: a `sciml.core.status.Status` code per sample, int8.
         good: numbers of the samples that ended with status OK; only these make windows.
         num_frames: stored states per trajectory.
@@ -36,6 +37,7 @@ class Split:
 
     name: str
     parameters: Float[Tensor, "sample parameter"]
+    forcings: Float[Tensor, "sample time forcing"]
     status: Int8[Tensor, " sample"]
     good: Int[Tensor, " good"]
     num_frames: int
@@ -44,8 +46,9 @@ class Split:
         pieces = layout.pieces(name)
         self.name, self.num_frames = name, layout.card.frames
         heads = [load_head(layout, piece) for piece in pieces]
-        self.parameters = torch.cat([parameters for parameters, _ in heads]).float()
-        self.status = torch.cat([status for _, status in heads])
+        self.parameters = torch.cat([head.parameters for head in heads]).float()
+        self.forcings = torch.cat([head.forcings for head in heads]).float()
+        self.status = torch.cat([head.status for head in heads])
         self.good = torch.nonzero(self.status == Status.OK).flatten()
         if in_memory is None:
             in_memory = 4 * math.prod(layout.state_shape(layout.size(name))) < MEMORY_LIMIT
@@ -66,6 +69,14 @@ class Split:
     ) -> Float[Tensor, "batch {length} channel *space"]:
         """Frames ``start, start + stride, ...`` (`length` of them) of each of the samples, bit for bit as stored."""
         return self._frames.read(sample, start, stride, length)
+
+    def forcing(
+        self, sample: Int[Tensor, " batch"], start: Int[Tensor, " batch"], stride: Int[Tensor, " batch"], length: int
+    ) -> Float[Tensor, "batch {length} forcing"] | None:
+        """The forcings at the frames that `read` gives; None where there is none."""
+        if not self.forcings.shape[2]:
+            return None
+        return self.forcings[sample[:, None], start[:, None] + stride[:, None] * torch.arange(length)]
 
     def __len__(self) -> int:
         return len(self.status)
@@ -115,6 +126,11 @@ class Dataset:
     def grid(self) -> Grid:
         """The stored grid."""
         return self.layout.grid
+
+    @property
+    def active(self) -> Bool[Tensor, "*space"] | None:
+        """Which cells are part of the domain; None for all of them. Fields are NaN at the others."""
+        return self.layout.active
 
     def split(self, name: str) -> Split:
         """One split, opened on first use. Raises UnknownNameError, and DataError for a damaged file."""

@@ -15,10 +15,11 @@ import xarray
 
 from sciml.core.errors import DataError, StorageError, UnknownNameError, UnsupportedError, UserError
 from sciml.core.paths import atomic_write, make_folder, storage_errors
+from sciml.core.recorded import ACTIVE
 from sciml.data._dataset import Dataset
 from sciml.data._hdf5 import variable
 from sciml.data._layout import Layout
-from sciml.data._store import description, load_shard, to_xarray
+from sciml.data._store import MASK_WORDS, TIME_STEP, description, fill_value, load_shard, to_xarray, words_of
 
 
 def export(dataset: Dataset, format: str, destination: Path) -> list[Path]:
@@ -64,16 +65,22 @@ def _write_netcdf(dataset: Dataset, split: str, path: Path) -> None:
         for piece in layout.pieces(split):
             data = _labelled(layout, split, piece.index)
             if piece.index == 0:
-                encoding = {name: {"chunksizes": (layout.size(split),), "_FillValue": None} for name in data.data_vars}
+                encoding = {
+                    name: {"chunksizes": (layout.size(split), *entry.shape[1:]), "_FillValue": None}
+                    for name, entry in data.data_vars.items()
+                    if entry.dims[:1] == ("sample",)
+                }
                 for name in layout.field_names:
                     encoding[name] = {"chunksizes": (1, 1, *layout.grid.size), "compression": "gzip",
-                                      "compression_opts": 1, "shuffle": True, "_FillValue": None}  # fmt: skip
+                                      "compression_opts": 1, "shuffle": True,
+                                      "_FillValue": fill_value(layout, name)}  # fmt: skip
                 data.to_netcdf(temporary, engine="h5netcdf", encoding=encoding, unlimited_dims=["sample"])
                 continue
             with h5netcdf.File(temporary, "a") as file:
                 file.resize_dimension("sample", piece.first + piece.count)
                 for name, variable in data.data_vars.items():
-                    file.variables[str(name)][piece.first :] = variable.to_numpy()
+                    if variable.dims[:1] == ("sample",):
+                        file.variables[str(name)][piece.first :] = variable.to_numpy()
 
 
 def _write_zarr(dataset: Dataset, split: str, path: Path) -> None:
@@ -85,7 +92,11 @@ def _write_zarr(dataset: Dataset, split: str, path: Path) -> None:
                 data = _labelled(layout, split, piece.index)
                 if piece.index == 0:
                     chunks = (1, layout.card.frames, *layout.grid.size)
-                    encoding = {name: {"chunks": (layout.size(split),)} for name in data.data_vars}
+                    encoding = {
+                        name: {"chunks": (layout.size(split), *entry.shape[1:])}
+                        for name, entry in data.data_vars.items()
+                        if entry.dims[:1] == ("sample",)
+                    }
                     encoding |= {name: {"chunks": chunks} for name in layout.field_names}
                     data.to_zarr(temporary, mode="w", encoding=encoding, consolidated=False, zarr_format=3)
                 else:
@@ -110,11 +121,12 @@ def _write_well(dataset: Dataset, split: str, path: Path) -> None:
                 "simulation_parameters": _names(()),
             }
         )
-        _well_dimensions(file, layout)
+        _well_dimensions(file, dataset, split)
         _well_scalars(file, dataset, split)
         for order in range(3):
             group = file.create_group(f"t{order}_fields")
-            group.attrs["field_names"] = _names(layout.field_names if order == 0 else ())
+            stored = (*layout.field_names, *([] if layout.active is None else [ACTIVE]))
+            group.attrs["field_names"] = _names(stored if order == 0 else ())
         shape = (len(rows), layout.card.frames, *layout.grid.size)
         for entry in layout.problem.fields:
             node = file.require_group("t0_fields").create_dataset(
@@ -129,6 +141,11 @@ def _write_well(dataset: Dataset, split: str, path: Path) -> None:
             _vary(node, sample=True, time=True)
             node.attrs["dim_varying"] = [True] * len(layout.grid.axes)
             node.attrs.update({"units": entry.units, "long_name": entry.long_name})
+        if layout.active is not None:
+            node = file.require_group("t0_fields").create_dataset(ACTIVE, data=layout.active.numpy().astype(np.int8))
+            _vary(node, sample=False, time=False)
+            node.attrs["dim_varying"] = [True] * len(layout.grid.axes)
+            node.attrs.update(MASK_WORDS)
         for first in range(0, len(rows), layout.card.shard_size):
             block = rows[first : first + layout.card.shard_size]
             states = dataset.split(split).read(
@@ -138,11 +155,17 @@ def _write_well(dataset: Dataset, split: str, path: Path) -> None:
                 variable(file, f"t0_fields/{name}")[first : first + len(block)] = states[:, :, channel].numpy()
 
 
-def _well_dimensions(file: h5py.File, layout: Layout) -> None:
+def _well_dimensions(file: h5py.File, dataset: Dataset, split: str) -> None:
+    layout, part = dataset.layout, dataset.split(split)
     dimensions, boundaries = file.create_group("dimensions"), file.create_group("boundary_conditions")
     dimensions.attrs["spatial_dims"] = _names(layout.grid.dims)
-    time = dimensions.create_dataset("time", data=layout.times.numpy().astype("<f4"))
-    time.attrs.update({"sample_varying": False, "units": layout.about.time_units})
+    times, units = layout.times.numpy(), layout.about.time_units
+    if layout.problem.time_step is not None:  # one row per sample
+        column = layout.parameter_names.index(layout.problem.time_step)
+        times = part.parameters[part.good, column].double().numpy()[:, None] * times
+        units = layout.problem.parameters[column].units
+    time = dimensions.create_dataset("time", data=times.astype("<f4"))
+    time.attrs.update({"sample_varying": times.ndim > 1, "units": units})
     for axis in layout.grid.axes:
         points = dimensions.create_dataset(axis.name, data=axis.points().numpy().astype("<f4"))
         _vary(points, sample=False, time=False)
@@ -159,11 +182,17 @@ def _well_dimensions(file: h5py.File, layout: Layout) -> None:
 
 def _well_scalars(file: h5py.File, dataset: Dataset, split: str) -> None:
     group, part = file.create_group("scalars"), dataset.split(split)
-    group.attrs["field_names"] = _names(dataset.layout.parameter_names)
+    group.attrs["field_names"] = _names((*dataset.layout.parameter_names, *dataset.layout.forcing_names))
     for column, entry in enumerate(dataset.problem.parameters):
         node = group.create_dataset(entry.name, data=part.parameters[part.good, column].numpy())
         _vary(node, sample=True, time=False)
-        node.attrs.update({"units": entry.units, "long_name": entry.long_name})
+        node.attrs.update(words_of(entry))
+        if entry.name == dataset.problem.time_step:
+            node.attrs["role"] = TIME_STEP
+    for column, entry in enumerate(dataset.problem.forcings):
+        node = group.create_dataset(entry.name, data=part.forcings[part.good, :, column].numpy())
+        _vary(node, sample=True, time=True)
+        node.attrs.update(words_of(entry))
 
 
 def _vary(node: h5py.Group | h5py.Dataset, *, sample: bool, time: bool) -> None:

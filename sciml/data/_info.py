@@ -31,8 +31,14 @@ def info(dataset: Dataset) -> dict[str, Any]:  # Any: JSON
         "time_units": layout.about.time_units,
         "bytes": sum(split["bytes"] for split in splits.values()),
         "splits": splits,
+        **({} if layout.active is None else {"active": f"{int(layout.active.sum())} of {layout.active.numel()} cells"}),
         "fields": _table(dataset.problem.fields, statistics.field_mean, statistics.field_std),
         "parameters": _table(dataset.problem.parameters, statistics.parameter_mean, statistics.parameter_std),
+        **(
+            {"forcings": _table(dataset.problem.forcings, statistics.forcing_mean, statistics.forcing_std)}
+            if dataset.problem.forcings
+            else {}
+        ),
     }
 
 

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from sciml.core.capabilities import Evolves
@@ -77,6 +77,16 @@ class Layout:
     def parameter_names(self) -> tuple[str, ...]:
         """Names of the parameters in declaration order."""
         return tuple(parameter.name for parameter in self.problem.parameters)
+
+    @property
+    def forcing_names(self) -> tuple[str, ...]:
+        """Names of the forcings in declaration order."""
+        return tuple(forcing.name for forcing in self.problem.forcings)
+
+    @property
+    def active(self) -> Bool[Tensor, "*space"] | None:
+        """Which cells are part of the domain; None for all of them. Fields are NaN at the others."""
+        return self.problem.recording.mask() if isinstance(self.problem, Recorded) else None
 
     def state_shape(self, count: int) -> tuple[int, ...]:
         """Shape ``sample time channel *space`` of `count` trajectories."""
@@ -151,7 +161,8 @@ def make_layout(problem: Problem, preset: str) -> Layout:
             got=list(card.grid),
             expected=list(grid.size),
         )
-    taken = {*_RESERVED, *grid.dims} & {entry.name for entry in (*problem.fields, *problem.parameters)}
+    named = {entry.name for entry in (*problem.fields, *problem.parameters, *problem.forcings)}
+    taken = {*_RESERVED, *grid.dims} & named
     if taken:
         raise UserError(
             f"problem {problem.name!r} uses names of dimensions for fields or parameters",
@@ -183,4 +194,8 @@ def card_digest(problem: Problem, about: Card, card: PresetCard, grid: Grid) -> 
     }
     if isinstance(problem, Recorded):  # the numbers are those of the files, whatever they are called here
         content["problem"], content["content"] = "", problem.recording.content
+    if problem.forcings:
+        content["forcings"] = [(entry.name, entry.units, entry.low, entry.high) for entry in problem.forcings]
+    if problem.time_step is not None:
+        content["time_step"] = problem.time_step
     return hashlib.sha256(json.dumps(content, sort_keys=True, allow_nan=False).encode()).hexdigest()

@@ -2,7 +2,8 @@
 
 import json
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -24,14 +25,17 @@ class Statistics:
     """What standardises fields and parameters; a constant one has standard deviation 1.
 
     Fields:
-        field_mean, field_std: over samples, times and points, in the units of each field, ``channel``.
+        field_mean, field_std: over samples, times and active points, in the units of each field, ``channel``.
         parameter_mean, parameter_std: over samples, in the units of each parameter, ``parameter``.
+        forcing_mean, forcing_std: over samples and times, in the units of each forcing, ``forcing``.
     """
 
     field_mean: Float[Tensor, " channel"]
     field_std: Float[Tensor, " channel"]
     parameter_mean: Float[Tensor, " parameter"]
     parameter_std: Float[Tensor, " parameter"]
+    forcing_mean: Float[Tensor, " forcing"] = field(default_factory=lambda: torch.zeros(0))
+    forcing_std: Float[Tensor, " forcing"] = field(default_factory=lambda: torch.zeros(0))
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: object, handler: object) -> CoreSchema:
@@ -64,16 +68,20 @@ def compute_statistics(layout: Layout) -> Statistics:
 
     Raises DataError if there is none, or if a shard is missing or damaged.
     """
-    fields, parameters = [[Moments() for _ in group] for group in (layout.field_names, layout.parameter_names)]
+    fields, parameters, forcings = ([Moments() for _ in names] for names in _named(layout).values())
+    active = layout.active
     for piece in layout.pieces("train"):
         shard = load_shard(layout, piece)
         good = shard.status == Status.OK
         if not good.any():
             continue
         for channel, moments in enumerate(fields):
-            moments.add(shard.states[good, :, channel].numpy())
+            values = shard.states[good, :, channel]
+            moments.add((values if active is None else values[..., active]).numpy())
         for column, moments in enumerate(parameters):
             moments.add(shard.parameters[good, column].numpy())
+        for column, moments in enumerate(forcings):
+            moments.add(shard.forcings[good, :, column].numpy())
     if not fields[0].count:
         raise DataError(
             f"no trajectory of the training split of {layout.problem.name} {layout.preset} succeeded",
@@ -81,7 +89,7 @@ def compute_statistics(layout: Layout) -> Statistics:
             expected="at least one",
             fix="The parameter ranges or the time step may be too bold for the reference solver.",
         )
-    return assemble(*([(m.mean, m.std) for m in group] for group in (fields, parameters)))
+    return assemble(*([(m.mean, m.std) for m in group] for group in (fields, parameters, forcings)))
 
 
 def save_statistics(layout: Layout, statistics: Statistics) -> None:
@@ -91,7 +99,9 @@ def save_statistics(layout: Layout, statistics: Statistics) -> None:
         for kind, columns in {
             "fields": (layout.field_names, statistics.field_mean, statistics.field_std),
             "parameters": (layout.parameter_names, statistics.parameter_mean, statistics.parameter_std),
+            "forcings": (layout.forcing_names, statistics.forcing_mean, statistics.forcing_std),
         }.items()
+        if kind != "forcings" or layout.forcing_names
     }
     write_text(_path(layout), json.dumps({"digest": layout.digest, "split": "train", **tables}, indent=2) + "\n")
 
@@ -102,7 +112,7 @@ def load_statistics(layout: Layout) -> Statistics | None:
         content = json.loads(_path(layout).read_text(encoding="utf-8"))
         groups = [
             [(float(content[kind][name]["mean"]), float(content[kind][name]["std"])) for name in names]
-            for kind, names in (("fields", layout.field_names), ("parameters", layout.parameter_names))
+            for kind, names in _named(layout).items()
         ]
     except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
@@ -118,10 +128,19 @@ def moments_of(values: Tensor) -> tuple[float, float]:
     return moments.mean, moments.std
 
 
-def assemble(fields: list[tuple[float, float]], parameters: list[tuple[float, float]]) -> Statistics:
-    """Statistics from (mean, standard deviation) of every field and parameter."""
-    columns = [torch.tensor([row[i] for row in group]) for group in (fields, parameters) for i in (0, 1)]
+def assemble(
+    fields: list[tuple[float, float]],
+    parameters: list[tuple[float, float]],
+    forcings: Sequence[tuple[float, float]] = (),
+) -> Statistics:
+    """Statistics from (mean, standard deviation) of every field, parameter and forcing."""
+    columns = [torch.tensor([row[i] for row in group]) for group in (fields, parameters, forcings) for i in (0, 1)]
     return Statistics(*columns)
+
+
+def _named(layout: Layout) -> dict[str, tuple[str, ...]]:
+    """Names of what is standardised, by kind."""
+    return {"fields": layout.field_names, "parameters": layout.parameter_names, "forcings": layout.forcing_names}
 
 
 def _path(layout: Layout) -> Path:

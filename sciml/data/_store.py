@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
@@ -22,10 +22,22 @@ from torch import Tensor
 from sciml import __version__
 from sciml.core.errors import DataError, StorageError
 from sciml.core.paths import atomic_write
+from sciml.core.problem import Field, Parameter
+from sciml.core.recorded import ACTIVE
 from sciml.core.status import Status
 from sciml.data._hdf5 import values
 from sciml.data._layout import FORMAT, Layout, Piece
 from sciml.data._netcdf import netcdf_bytes
+
+TIME_STEP = "time_step"
+"""The attribute `role` of the parameter that is the time between frames."""
+
+MASK_WORDS = {
+    "long_name": "whether a cell is part of the domain",
+    "flag_values": np.array([0, 1], dtype=np.int8),
+    "flag_meanings": "inactive active",
+}
+"""Attributes of the mask."""
 
 
 @dataclass(frozen=True)
@@ -33,14 +45,25 @@ class Shard:
     """The content of one file.
 
     Fields:
-        states: float32 fields in physical units, ``sample time channel *space``; NaN after a failure.
+        states: float32 fields in physical units, ``sample time channel *space``; NaN after a failure, and at cells that
+            are not active.
         parameters: float64, ``sample parameter``.
         status: a `sciml.core.status.Status` code per sample.
+        forcings: float64, ``sample time forcing``; None where there is none.
     """
 
     states: Float[Tensor, "sample time channel *space"]
     parameters: Float[Tensor, "sample parameter"]
     status: Int8[Tensor, " sample"]
+    forcings: Float[Tensor, "sample time forcing"] | None = None
+
+
+class Head(NamedTuple):
+    """A shard without its fields; `forcings` has no columns where there is none."""
+
+    parameters: Float[Tensor, "sample parameter"]
+    status: Int8[Tensor, " sample"]
+    forcings: Float[Tensor, "sample time forcing"]
 
 
 def save_shard(layout: Layout, piece: Piece, shard: Shard) -> None:
@@ -48,7 +71,7 @@ def save_shard(layout: Layout, piece: Piece, shard: Shard) -> None:
     dataset = to_xarray(layout, shard, piece.first, piece.split)
     arrays = {name: variable.to_numpy() for name, variable in dataset.data_vars.items()}
     dataset.attrs |= {**header(layout, piece), "sha256": _payload(arrays)}
-    plain: Mapping[Any, Any] = {name: {"_FillValue": None} for name in dataset.variables}
+    plain: Mapping[Any, Any] = {name: {"_FillValue": fill_value(layout, str(name))} for name in dataset.variables}
     content = netcdf_bytes(dataset, plain)
     with atomic_write(layout.path(piece)) as temporary:
         temporary.write_bytes(content)
@@ -69,14 +92,17 @@ def load_shard(layout: Layout, piece: Piece) -> Shard:
     states = torch.empty(layout.state_shape(piece.count), dtype=torch.float32)
     for channel, name in enumerate(layout.field_names):
         states[:, :, channel] = torch.from_numpy(arrays[name])
-    return Shard(states, _parameters(layout, piece, arrays), torch.from_numpy(arrays["status"]))
+    if layout.active is not None and not np.array_equal(arrays[ACTIVE], layout.active.numpy()):
+        raise _fault(layout, path, "has another mask than the dataset", arrays[ACTIVE].sum(), int(layout.active.sum()))
+    head = _head(layout, piece, arrays)
+    return Shard(states, head.parameters, head.status, head.forcings if layout.forcing_names else None)
 
 
-def load_head(layout: Layout, piece: Piece) -> tuple[Float[Tensor, "sample parameter"], Int8[Tensor, " sample"]]:
-    """Parameters and status of a shard, without reading its fields (structure and header are checked)."""
+def load_head(layout: Layout, piece: Piece) -> Head:
+    """Everything of a shard but its fields (structure and header are checked)."""
     with open_shard(layout, piece) as file:
-        arrays = {name: values(file, name) for name in (*layout.parameter_names, "status")}
-    return _parameters(layout, piece, arrays), torch.from_numpy(arrays["status"])
+        arrays = {name: values(file, name) for name in (*layout.parameter_names, *layout.forcing_names, "status")}
+    return _head(layout, piece, arrays)
 
 
 @contextmanager
@@ -99,13 +125,17 @@ def open_shard(layout: Layout, piece: Piece) -> Iterator[h5py.File]:
 def to_xarray(layout: Layout, shard: Shard, first: int, split: str) -> xarray.Dataset:
     """Labelled arrays with CF attributes of consecutive trajectories of a split, the first of them number `first`."""
     problem, dims = layout.problem, ("sample", "time", *layout.grid.dims)
+    beside = {} if layout.active is None else {"ancillary_variables": ACTIVE}
     variables: dict[str, Any] = {
-        field.name: (dims, shard.states[:, :, channel].numpy(), {"units": field.units, "long_name": field.long_name})
+        field.name: (dims, shard.states[:, :, channel].numpy(), words_of(field) | beside)
         for channel, field in enumerate(problem.fields)
     }
     for column, entry in enumerate(problem.parameters):
-        values = shard.parameters[:, column].numpy()
-        variables[entry.name] = ("sample", values, {"units": entry.units, "long_name": entry.long_name})
+        role = {"role": TIME_STEP} if entry.name == problem.time_step else {}
+        variables[entry.name] = ("sample", shard.parameters[:, column].numpy(), words_of(entry) | role)
+    if shard.forcings is not None:
+        for column, entry in enumerate(problem.forcings):
+            variables[entry.name] = (("sample", "time"), shard.forcings[:, :, column].numpy(), words_of(entry))
     meanings = " ".join(status.name.lower() for status in Status)
     codes = np.array([int(status) for status in Status], dtype=np.int8)
     variables["status"] = (
@@ -115,13 +145,26 @@ def to_xarray(layout: Layout, shard: Shard, first: int, split: str) -> xarray.Da
     )
     index = np.arange(first, first + len(shard.status), dtype=np.int64)
     variables["trajectory"] = ("sample", index, {"long_name": f"number of the trajectory in split {split}"})
+    if layout.active is not None:
+        variables[ACTIVE] = (layout.grid.dims, layout.active.numpy().astype(np.int8), MASK_WORDS)
+    long_name = "time" if problem.time_step is None else "frame"
     coordinates: dict[str, Any] = {
-        "time": ("time", layout.times.numpy(), {"units": layout.about.time_units, "long_name": "time", "axis": "T"})
+        "time": ("time", layout.times.numpy(), {"units": layout.about.time_units, "long_name": long_name, "axis": "T"})
     }
     for axis in layout.grid.axes:
         attributes = {"units": axis.units, "long_name": f"{axis.name} coordinate", "boundary": axis.boundary}
         coordinates[axis.name] = (axis.name, axis.points().numpy(), attributes)
     return xarray.Dataset(variables, coordinates, description(layout))
+
+
+def words_of(entry: Field | Parameter) -> dict[str, str]:
+    """Attributes of a variable."""
+    return {"units": entry.units, "long_name": entry.long_name}
+
+
+def fill_value(layout: Layout, name: str) -> np.float32 | None:
+    """What stands for no value: NaN in the fields of a masked grid, nothing in any other variable."""
+    return np.float32(np.nan) if layout.active is not None and name in layout.field_names else None
 
 
 def description(layout: Layout) -> dict[str, str]:
@@ -158,8 +201,10 @@ def _variables(layout: Layout, piece: Piece) -> dict[str, tuple[tuple[int, ...],
     return {
         **dict.fromkeys(layout.field_names, (space, "<f4")),
         **dict.fromkeys(layout.parameter_names, ((piece.count,), "<f8")),
+        **dict.fromkeys(layout.forcing_names, ((piece.count, layout.card.frames), "<f8")),
         "status": ((piece.count,), "|i1"),
         "trajectory": ((piece.count,), "<i8"),
+        **({} if layout.active is None else {ACTIVE: (layout.grid.size, "|i1")}),
     }
 
 
@@ -194,9 +239,16 @@ def _check(layout: Layout, piece: Piece, file: h5py.File) -> None:
         raise _fault(layout, path, "has unknown status codes", status.tolist(), sorted(map(int, Status)))
 
 
-def _parameters(layout: Layout, piece: Piece, arrays: Mapping[str, np.ndarray]) -> Float[Tensor, "sample parameter"]:
-    columns = [torch.from_numpy(arrays[name]) for name in layout.parameter_names]
-    return torch.stack(columns, dim=1) if columns else torch.zeros(piece.count, 0, dtype=torch.float64)
+def _head(layout: Layout, piece: Piece, arrays: Mapping[str, np.ndarray]) -> Head:
+    parameters, forcings = (
+        [torch.from_numpy(arrays[name]) for name in names] for names in (layout.parameter_names, layout.forcing_names)
+    )
+    none = torch.zeros(piece.count, layout.card.frames, 0, dtype=torch.float64)
+    return Head(
+        torch.stack(parameters, dim=-1) if parameters else none[:, 0],
+        torch.from_numpy(arrays["status"]),
+        torch.stack(forcings, dim=-1) if forcings else none,
+    )
 
 
 def _fault(layout: Layout, path: Path, what: str, got: object, expected: object) -> DataError:

@@ -116,7 +116,8 @@ def _examine(layout: Layout, piece: Piece, shard: Shard, findings: _Findings) ->
         if key in findings.initial:
             findings.repeated.append(f"{name} {same} {findings.initial[key]}")
         findings.initial[key] = name
-        if good[row] and not shard.states[row].isfinite().all():
+        states = shard.states[row] if layout.active is None else shard.states[row][..., layout.active]
+        if good[row] and not states.isfinite().all():
             findings.not_finite.append(f"{name} has status ok and values that are not finite")
         columns = list(zip(layout.problem.parameters, shard.parameters[row].tolist(), strict=True))
         inside = [entry.low <= value <= entry.high for entry, value in columns]
@@ -182,7 +183,8 @@ def _distance(stored: Tensor, again: Tensor) -> float:
 def _statistics(layout: Layout) -> Check:
     stored, computed = load_statistics(layout), compute_statistics(layout)
     same = stored is not None and all(
-        torch.allclose(value, getattr(computed, name), rtol=1e-6, atol=0) for name, value in vars(stored).items()
+        torch.allclose(value, getattr(computed, name), rtol=1e-6, atol=0)
+        for name, value in vars(stored).items()
     )
     return Check(
         "statistics", same, "of the training split, " + ("as stored" if same else "differ from the stored ones")

@@ -69,4 +69,10 @@ class Windows:
         sample, start, stride = self.locate(indices)
         frames = self.split.read(sample, start, stride, self.history + self.horizon)
         parameters = self.split.parameters[sample]
-        return WindowBatch(frames[:, : self.history], frames[:, self.history :], parameters, stride.to(frames.dtype))
+        return WindowBatch(
+            frames[:, : self.history],
+            frames[:, self.history :],
+            parameters,
+            stride.to(frames.dtype),
+            self.split.forcing(sample, start + (self.history - 1) * stride, stride, self.horizon + 1),
+        )
