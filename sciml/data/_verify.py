@@ -183,8 +183,7 @@ def _distance(stored: Tensor, again: Tensor) -> float:
 def _statistics(layout: Layout) -> Check:
     stored, computed = load_statistics(layout), compute_statistics(layout)
     same = stored is not None and all(
-        torch.allclose(value, getattr(computed, name), rtol=1e-6, atol=0)
-        for name, value in vars(stored).items()
+        torch.allclose(value, getattr(computed, name), rtol=1e-6, atol=0) for name, value in vars(stored).items()
     )
     return Check(
         "statistics", same, "of the training split, " + ("as stored" if same else "differ from the stored ones")
