@@ -18,6 +18,10 @@ FIELDS = typer.Option([], "--fields", help="A field to take, NAME or NAME=UNITS;
 PARAMETERS = typer.Option(
     [], "--parameter", help="A parameter to take; repeatable, by default all.", rich_help_panel=_PANEL
 )
+FORCINGS = typer.Option(
+    [], "--forcing", help="A number that varies by time to take; repeatable, by default all.", rich_help_panel=_PANEL
+)
+MASK = typer.Option("", help="Cells to leave out: VARIABLE=VALUE, any (NaN anywhere), or none.", rich_help_panel=_PANEL)
 UNITS = typer.Option([], help="NAME=UNITS of a field, parameter, axis or of time; repeatable.", rich_help_panel=_PANEL)
 RENAME = typer.Option([], help="OLD=NEW name of a variable or dimension; repeatable.", rich_help_panel=_PANEL)
 DT = typer.Option(0.0, min=0.0, help="Time between frames; 0: that of the file.", rich_help_panel=_PANEL)
@@ -34,6 +38,8 @@ def choices_of(
     dims: str,
     fields: list[str],
     parameters: list[str],
+    forcings: list[str],
+    mask: str,
     units: list[str],
     rename: list[str],
     dt: float,
@@ -51,6 +57,8 @@ def choices_of(
         "dims": tuple(filter(None, (name.strip() for name in dims.split(",")))),
         "fields": tuple(fields),
         "parameters": tuple(parameters) or None,
+        "forcings": tuple(forcings) or None,
+        "mask": mask or None,
         "units": pairs(units, "--units", "u='m s-1'"),
         "rename": pairs(rename, "--rename", "lat=y"),
         "dt": dt or None,

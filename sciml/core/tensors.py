@@ -75,7 +75,7 @@ TensorField = Annotated[
 
 
 def tensor_dataclass_schema(kind: type[Any]) -> core_schema.CoreSchema:  # Any: a dataclass of tensors
-    """How pydantic reads and writes a dataclass all of whose fields are tensors; those with a default may be missing."""
+    """How pydantic reads and writes a dataclass of tensors; those with a default may be missing."""
     names = [entry.name for entry in dataclasses.fields(kind)]
     needed = {entry.name for entry in dataclasses.fields(kind) if entry.default_factory is dataclasses.MISSING}
 

@@ -21,9 +21,17 @@ def condition_mode(choice: ConditionChoice, num_parameters: int) -> ConditionMod
     return "adagn" if num_parameters else "none"
 
 
-def condition_of(choice: ConditionChoice, num_parameters: int) -> tuple[int, Conditioning]:
-    """How many scalar inputs a network has (stride and parameters, or none), and how it uses them."""
-    mode = condition_mode(choice, num_parameters)
+def condition_of(
+    choice: ConditionChoice, num_parameters: int, *, several_steps: bool = False
+) -> tuple[int, Conditioning]:
+    """How many scalar inputs a network has (stride and parameters, or none), and how it uses them.
+
+    Arguments:
+        choice: of the user.
+        num_parameters: scalars beside the stride.
+        several_steps: whether the stride varies, so that ``auto`` has something to tell without parameters too.
+    """
+    mode = condition_mode(choice, num_parameters + several_steps)
     return (0, "adagn") if mode == "none" else (1 + num_parameters, mode)
 
 

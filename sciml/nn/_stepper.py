@@ -3,9 +3,10 @@
 from typing import Generic, TypeVar
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from sciml.core.errors import UserError
 from sciml.nn._field_network import FieldNetwork
 
 N = TypeVar("N", bound=nn.Module)
@@ -24,10 +25,19 @@ class Stepper(nn.Module, Generic[N]):
     The constants are buffers, so weights files and exported programs are complete. A rollout feeds standardised
     predictions back without leaving standardised units.
 
+    Forcings f enter the condition at both ends of the step, c = (stride, p̃, f̃(t), f̃(t+1)).
+
+    On a masked grid the network sees 0, the mean, at cells that are not active, whatever stands there, and the mask as
+    its last channel if it asks for it. What it answers there is dropped, so that neither values nor gradients come from
+    these cells. In physical units they are NaN.
+
     Arguments:
         network: maps ``batch history*channel *space`` and ``batch condition`` to ``batch channel *space``.
         field_mean, field_std: per channel.
         parameter_mean, parameter_std: per physical parameter.
+        forcing_mean, forcing_std: per forcing; None for none.
+        active: which cells are part of the domain; None for all.
+        mask_channel: whether the network takes the mask as a last channel, 1 where a cell is active.
     """
 
     network: N
@@ -35,6 +45,9 @@ class Stepper(nn.Module, Generic[N]):
     field_std: Tensor
     parameter_mean: Tensor
     parameter_std: Tensor
+    forcing_mean: Tensor | None
+    forcing_std: Tensor | None
+    active: Tensor | None
 
     def __init__(
         self,
@@ -44,6 +57,10 @@ class Stepper(nn.Module, Generic[N]):
         field_std: Float[Tensor, " channel"],
         parameter_mean: Float[Tensor, " parameter"],
         parameter_std: Float[Tensor, " parameter"],
+        forcing_mean: Float[Tensor, " forcing"] | None = None,
+        forcing_std: Float[Tensor, " forcing"] | None = None,
+        active: Bool[Tensor, "*space"] | None = None,
+        mask_channel: bool = False,
     ) -> None:
         super().__init__()
         self.network = network
@@ -52,35 +69,56 @@ class Stepper(nn.Module, Generic[N]):
         self.register_buffer("field_std", field_std.clone())
         self.register_buffer("parameter_mean", parameter_mean.clone())
         self.register_buffer("parameter_std", parameter_std.clone())
+        self.register_buffer("forcing_mean", None if forcing_mean is None else forcing_mean.clone())
+        self.register_buffer("forcing_std", None if forcing_std is None else forcing_std.clone())
+        self.register_buffer("active", None if active is None else active.clone())
+        self.mask_channel = mask_channel and active is not None
 
     def standardise(self, states: Float[Tensor, "batch time channel *space"]) -> Float[Tensor, "..."]:
-        """(u - μ) / σ, channel by channel."""
-        return (states - self._wide(self.field_mean, states)) / self._wide(self.field_std, states)
+        """(u - μ) / σ, channel by channel; 0 at cells that are not active."""
+        scaled = (states - self._wide(self.field_mean, states)) / self._wide(self.field_std, states)
+        return scaled if self.active is None else torch.where(self.active, scaled, 0.0)
 
     def restore(self, states: Float[Tensor, "batch time channel *space"]) -> Float[Tensor, "..."]:
-        """μ + σ ũ, the inverse of `standardise`."""
-        return states * self._wide(self.field_std, states) + self._wide(self.field_mean, states)
+        """μ + σ ũ, the inverse of `standardise`; NaN at cells that are not active."""
+        values = states * self._wide(self.field_std, states) + self._wide(self.field_mean, states)
+        return values if self.active is None else torch.where(self.active, values, torch.nan)
 
     def condition(
-        self, parameters: Float[Tensor, "batch parameter"], stride: Float[Tensor, " batch"]
+        self,
+        parameters: Float[Tensor, "batch parameter"],
+        stride: Float[Tensor, " batch"],
+        forcing: Float[Tensor, "batch 2 forcing"] | None = None,
     ) -> Float[Tensor, "batch condition"]:
-        """The network's second input: the step in stored frames, then the standardised parameters."""
-        return torch.cat([stride[:, None], (parameters - self.parameter_mean) / self.parameter_std], dim=1)
+        """The network's second input: the step in stored frames, the standardised parameters, the forcings at the
+        beginning of the step and at its end."""
+        parts = [stride[:, None], (parameters - self.parameter_mean) / self.parameter_std]
+        if self.forcing_mean is not None:
+            if forcing is None:
+                raise UserError("a step needs its forcing", got="none", expected=f"{len(self.forcing_mean)} numbers")
+            parts.append(((forcing - self.forcing_mean) / self.forcing_std).flatten(1))
+        return torch.cat(parts, dim=1)
 
     def forward(
         self,
         states: Float[Tensor, "batch history channel *space"],
         parameters: Float[Tensor, "batch parameter"],
         stride: Float[Tensor, " batch"],
+        forcing: Float[Tensor, "batch 2 forcing"] | None = None,
     ) -> Float[Tensor, "batch 1 channel *space"]:
         """The next state in physical units."""
-        return self.restore(self.advance(self.standardise(states), self.condition(parameters, stride)))
+        return self.restore(self.advance(self.standardise(states), self.condition(parameters, stride, forcing)))
 
     def advance(
         self, window: Float[Tensor, "batch history channel *space"], condition: Float[Tensor, "batch condition"]
     ) -> Float[Tensor, "batch 1 channel *space"]:
         """The next state from states that are standardised, and standardised like them."""
-        return self.network(window.flatten(1, 2), condition if self.told else None)[:, None]
+        x = window.flatten(1, 2)
+        if self.active is None:
+            return self.network(x, condition if self.told else None)[:, None]
+        if self.mask_channel:
+            x = torch.cat([x, self.active.to(x).expand(len(x), 1, *self.active.shape)], dim=1)
+        return torch.where(self.active, self.network(x, condition if self.told else None)[:, None], 0.0)
 
     def rollout(
         self,
@@ -88,10 +126,18 @@ class Stepper(nn.Module, Generic[N]):
         parameters: Float[Tensor, "batch parameter"],
         stride: Float[Tensor, " batch"],
         steps: int,
+        forcing: Float[Tensor, "batch moment forcing"] | None = None,
     ) -> Float[Tensor, "batch steps channel *space"]:
-        """`steps` states in physical units, each predicted from the ones before it."""
-        window, condition, predicted = self.standardise(states), self.condition(parameters, stride), []
-        for _ in range(steps):
+        """`steps` states in physical units, each predicted from the ones before it.
+
+        `forcing` is known at the last frame of `states` and after every step.
+        """
+        window, predicted = self.standardise(states), []
+        condition = self.condition(parameters, stride) if forcing is None else None
+        for step in range(steps):
+            if forcing is not None:
+                condition = self.condition(parameters, stride, forcing[:, step : step + 2])
+            assert condition is not None
             following = self.advance(window, condition)
             predicted.append(following)
             window = torch.cat([window[:, 1:], following], dim=1)

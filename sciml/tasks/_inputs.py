@@ -145,15 +145,25 @@ class Parametrised(Protocol):
     parameters: Float[Tensor, "sample parameter"]
 
 
+@runtime_checkable
+class Forced(Protocol):
+    """Inputs that may carry forcings, in declaration order, in single precision."""
+
+    forcing: Float[Tensor, "sample moment forcing"] | None
+
+
 def out_of_range(problem: Problem, inputs: Parametrised) -> list[UserError]:
-    """An error for every parameter with a value outside of the range that the problem draws it from.
+    """An error for every parameter or forcing with a value outside of the range that the problem has it in.
 
     Ranges are closed and compared in single precision, as values are stored, so that an end of a range is inside.
 
     Raises: UserError for a value that is not physically possible, which no range would help.
     """
     errors = []
-    for entry, values in zip(problem.parameters, inputs.parameters.float().unbind(1), strict=True):
+    columns = list(zip(problem.parameters, inputs.parameters.float().unbind(1), strict=True))
+    if isinstance(inputs, Forced) and inputs.forcing is not None:
+        columns += zip(problem.forcings, inputs.forcing.float().unbind(2), strict=True)
+    for entry, values in columns:
         fault, fix = "is not physically possible", "Change it."
         if error := _outside(entry, values, entry.possible, fault, fix):
             raise error
@@ -167,17 +177,18 @@ def out_of_range(problem: Problem, inputs: Parametrised) -> list[UserError]:
 
 
 def _outside(
-    entry: Parameter, values: Float[Tensor, " sample"], ends: tuple[float, float], fault: str, fix: str
+    entry: Parameter, values: Float[Tensor, "sample *moment"], ends: tuple[float, float], fault: str, fix: str
 ) -> UserError | None:
     low, high = values.new_tensor(ends)
-    outside = torch.nonzero((values < low) | (values > high)).flatten().tolist()
+    outside = torch.nonzero((values < low) | (values > high)).tolist()
     if not outside:
         return None
     more = f" and {len(outside) - 1} more" if len(outside) > 1 else ""
     units = "" if entry.units == "1" else f" {entry.units}"
+    place = f"sample {outside[0][0]}" + "".join(f", moment {moment}" for moment in outside[0][1:])
     return UserError(
-        f"parameter {entry.name!r} {fault}",
-        got=f"{float(values[outside[0]]):.6g}{units} (sample {outside[0]}{more})",
+        f"{'forcing' if values.ndim > 1 else 'parameter'} {entry.name!r} {fault}",
+        got=f"{float(values[tuple(outside[0])]):.6g}{units} ({place}{more})",
         expected=f"[{ends[0]:g}, {ends[1]:g}]{units}",
         fix=fix,
     )

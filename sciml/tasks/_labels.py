@@ -1,5 +1,7 @@
 """Values as named variables with units."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from jaxtyping import Float
@@ -10,6 +12,8 @@ from sciml.core.types import Grid
 
 Labelled = dict[str, Any]  # Any: what xarray.Dataset takes for a variable
 """Variables by name: dimensions, values, attributes."""
+
+NO_ATTRS: Mapping[str, str] = MappingProxyType({})
 
 
 def labelled_frames(problem: Problem, grid: Grid, states: Float[Tensor, "sample time channel *space"]) -> Labelled:
@@ -26,4 +30,18 @@ def labelled_parameters(problem: Problem, parameters: Float[Tensor, "sample para
     return {
         entry.name: ("sample", parameters[:, i].numpy(), {"units": entry.units, "long_name": entry.long_name})
         for i, entry in enumerate(problem.parameters)
+    }
+
+
+def labelled_forcings(
+    problem: Problem, forcing: Float[Tensor, "sample moment forcing"], dim: str, attrs: Mapping[str, str] = NO_ATTRS
+) -> Labelled:
+    """One variable on ``sample`` and `dim` per forcing, with units and further attributes."""
+    return {
+        entry.name: (
+            ("sample", dim),
+            forcing[:, :, i].numpy(),
+            {"units": entry.units, "long_name": entry.long_name, **attrs},
+        )
+        for i, entry in enumerate(problem.forcings)
     }

@@ -25,6 +25,11 @@ def supports_points(problem: Problem) -> Support:
         return Support(
             False, f"it has {len(problem.boundary)} spatial axes; this solver is for equations without space"
         )
+    if problem.forcings:
+        names = ", ".join(entry.name for entry in problem.forcings)
+        return Support(False, f"it is driven by {names}, which vary by time and which this solver does not read")
+    if problem.time_step is not None:
+        return Support(False, "its time step differs between trajectories, and this solver takes one for all")
     return Support(True)
 
 

@@ -83,7 +83,7 @@ def test_the_well_with_a_vector_and_a_wall(recognise, tmp_path):
     assert list(found["fields"]) == ["density", "velocity_x", "velocity_y"]
     assert found["axes"] == {"y": (24, "wall"), "x": (16, "periodic")}
     assert found["parameters"] == ["reynolds"]
-    assert "scalar forcing varies by time: left out" in found["words"]
+    assert "forcing: forcing [1] 0 to 7, by time" in found["words"]
     velocity = foreign_files.numbers(4, 8, 16, 24, 2, seed=1)[0]
     np.testing.assert_array_equal(found["first"][:, 2], velocity[..., 1].swapaxes(1, 2))
 

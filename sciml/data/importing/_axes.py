@@ -24,6 +24,21 @@ class Times(NamedTuple):
     notes: tuple[str, ...]
 
 
+def step_of(values: np.ndarray, label: str) -> float:
+    """The distance of the frames at these times. Raises DataError where it is not the same everywhere, and positive."""
+    if values.dtype.kind == "M":
+        values = (values - values[0]) / np.timedelta64(1, "s")
+    step = _step(values, "time", label, fix="Interpolate the frames, or state their distance with --dt.")
+    if step < 0:
+        raise DataError(
+            f"the times of {label} decrease",
+            got=f"from {values[0]} to {values[-1]}",
+            expected="increasing times",
+            fix="Reverse the frames.",
+        )
+    return step
+
+
 class SpatialAxis(NamedTuple):
     """One spatial axis, whether its points are stored from high to low, and what was understood.
 
@@ -54,14 +69,7 @@ def read_times(entry: Variable | None, label: str, choices: ImportChoices) -> Ti
     values = entry.values()
     if values.dtype.kind == "M":
         values, units = (values - values[0]) / np.timedelta64(1, "s"), stated or "s"
-    step = _step(values, "time", label, fix="Interpolate the frames, or state their distance with --dt.")
-    if step < 0:
-        raise DataError(
-            f"the times of {label} decrease",
-            got=f"from {values[0]} to {values[-1]}",
-            expected="increasing times",
-            fix="Reverse the frames.",
-        )
+    step = step_of(values, label)
     if units is None:
         notes.append("units of time are not stated: 1 (--units time=s)")
     if abs(float(values[0])) > _UNEVEN * step:

@@ -27,10 +27,12 @@ def check_alike(sources: Sequence[Source], roles: Sequence[Roles]) -> None:
             raise DataError(f"{source.label} has another size than {sources[0].label}", got=other, expected=sizes)
         for dim in sizes:
             one, two = sources[0].coordinates.get(dim), source.coordinates.get(dim)
+            if dim == "time" and one is not None and two is not None:
+                continue  # another time step is a condition, which `time_steps` sees to
             if (one is None) != (two is None) or (one and two and not _close(one.values(), two.values())):
                 raise DataError(
                     f"the coordinate {dim!r} of {source.label} is not that of {sources[0].label}",
-                    expected="the same points and times in all files",
+                    expected="the same points in all files, and times in all or none",
                 )
         for name, field in entry.fields.items():
             if field.units != first.fields[name].units:
@@ -49,30 +51,27 @@ def _close(one: np.ndarray, two: np.ndarray) -> bool:
     return one.shape == two.shape and bool(np.allclose(one, two, rtol=1e-6, atol=1e-3 * step))
 
 
-def check_values(ends: Sequence[np.ndarray], names: Sequence[str], axes: Sequence[RecordedAxis]) -> None:
-    """Refuse fields that hold nothing in the first and the last sample, those with holes, and ends stored twice."""
+def check_values(
+    ends: Sequence[np.ndarray], names: Sequence[str], axes: Sequence[RecordedAxis], active: np.ndarray | None
+) -> None:
+    """Refuse fields that hold nothing in the first and the last sample, and ends of periodic axes stored twice."""
     for channel, name in enumerate(names):
-        finite = [np.isfinite(states[:, channel]) for states in ends]
-        if not any(entry.any() for entry in finite):
+        inside = [states[:, channel] if active is None else states[:, channel][:, active] for states in ends]
+        if not any(np.isfinite(values).any() for values in inside):
             raise DataError(
                 f"field {name!r} has no finite value",
                 got="NaN in the first and the last trajectory",
                 fix="Leave it out with --fields.",
-            )
-        holes = ~finite[0][0]
-        if holes.any() and all((~entry == holes).all() for entry in finite):
-            raise DataError(
-                f"field {name!r} has no values on a part of the grid",
-                got=f"NaN at the same {int(holes.sum())} of {holes.size} points in every frame (land, inactive cells)",
-                expected="values at every point",
-                fix="Fill these points before importing, for example with the mean of the field.",
             )
     for place, axis in enumerate(axes, start=2):
         varied = any(
             not np.array_equal(states, np.broadcast_to(states.take([0], place), states.shape)) for states in ends
         )
         slices = [(states.take(0, place), states.take(-1, place)) for states in ends]
-        same = all(np.allclose(one, two, rtol=1e-6, atol=0) for one, two in slices)
+        if active is not None:
+            both = active.take(0, place - 2) & active.take(-1, place - 2)
+            slices = [(one[..., both], two[..., both]) for one, two in slices]
+        same = all(one.size and np.allclose(one, two, rtol=1e-6, atol=0) for one, two in slices)
         if axis.boundary == "periodic" and varied and same:
             raise DataError(
                 f"the first and the last point of the periodic axis {axis.name!r} hold the same values",

@@ -23,6 +23,13 @@ class ImportChoices(Config):
     """Fields to take, each ``name`` or ``name=units``; none for all. They name the channels of nameless arrays."""
     parameters: tuple[str, ...] | None = None
     """Parameters to take, by name; None for all that vary by sample."""
+    forcings: tuple[str, ...] | None = None
+    """Numbers that vary by time to take as forcings, by name; None for all of them beside fields in space, the one name
+    ``none`` for none."""
+    mask: str | None = None
+    """Which cells are no part of the domain: ``VARIABLE=VALUE`` those where a variable on the grid has that value,
+    ``VARIABLE`` where the file or the gaps of the fields tell which value that is, ``any`` those that are NaN in any
+    frame of any field, ``none`` no cell. None for those that are NaN in every frame of every trajectory."""
     units: dict[str, str] = {}
     """Units by name of a field, parameter or dimension."""
     rename: dict[str, str] = {}
@@ -42,6 +49,11 @@ class ImportChoices(Config):
     title: str = ""
     licence: str = ""
     citation: str = ""
+
+    @property
+    def mask_variable(self) -> str | None:
+        """Name of the variable that is the mask, where the user names one."""
+        return None if self.mask in (None, "none", "any") else str(self.mask).partition("=")[0].strip()
 
     def stated_fields(self) -> dict[str, str | None]:
         """Fields to take, with their units where these are stated."""

@@ -7,7 +7,7 @@ import numpy as np
 
 from sciml.core.errors import DataError, UnknownNameError
 from sciml.data.importing._choices import ImportChoices
-from sciml.data.importing._source import Index, Source, Variable
+from sciml.data.importing._source import MASK, Index, Source, Variable
 
 
 class Roles(NamedTuple):
@@ -16,12 +16,16 @@ class Roles(NamedTuple):
     Fields:
         fields: on ``time``, the spatial axes and perhaps ``sample``, in the file's order of dimensions.
         scalars: one value per sample, or one for all of them.
+        forcings: one value per time, or per sample and time.
+        mask: what says which cells are active, if anything but the fields does.
         space: the spatial dimensions in the order in which they are stored here.
         notes: what was left out, and why.
     """
 
     fields: dict[str, Variable]
     scalars: dict[str, Variable]
+    forcings: dict[str, Variable]
+    mask: Variable | None
     space: tuple[str, ...]
     notes: tuple[str, ...]
 
@@ -42,7 +46,13 @@ def roles_of(source: Source, choices: ImportChoices) -> Roles:
     stated = choices.stated_fields()
     if missing := [name for name in stated if name not in narrow]:
         raise UnknownNameError(f"field of {source.label}", missing[0], narrow)
-    moving = {name: entry for name, entry in narrow.items() if "time" in entry.dims and (not stated or name in stated)}
+    mask_name, mask = _mask(source, narrow, choices)
+    forcings = _forcings(source, narrow, choices)
+    moving = {
+        name: entry
+        for name, entry in narrow.items()
+        if "time" in entry.dims and (not stated or name in stated) and name not in (*forcings, mask_name)
+    }
     if not moving:
         raise DataError(
             f"{source.label} has no field over time",
@@ -79,9 +89,54 @@ def roles_of(source: Source, choices: ImportChoices) -> Roles:
                 got=f"{name} ({entry.words})",
                 expected=next(iter(fields.values())).words,
             )
-    scalars, left_out = _scalars(source, narrow, choices)
+    rest = {name: entry for name, entry in narrow.items() if name not in (*forcings, mask_name)}
+    scalars, left_out = _scalars(source, rest, choices)
     first = next(iter(fields.values()))
-    return Roles(fields, scalars, _in_order(first.dims), (*source.notes, *notes, *left_out))
+    return Roles(fields, scalars, forcings, mask, _in_order(first.dims), (*source.notes, *notes, *left_out))
+
+
+def _mask(source: Source, variables: dict[str, Variable], choices: ImportChoices) -> tuple[str | None, Variable | None]:
+    """The variable that the user names as the mask, or that says so itself.
+
+    Raises: UnknownNameError for one that is not there; DataError for one that varies.
+    """
+    name = choices.mask_variable
+    if choices.mask is None:
+        name = next((name for name, entry in variables.items() if entry.role == MASK), None)
+    if name is None:
+        return None, None
+    if name not in variables:
+        raise UnknownNameError(f"mask of {source.label}", name, variables, fix="`none` and `any` name no variable.")
+    entry = variables[name]
+    if varying := [dim for dim in ("sample", "time") if dim in entry.dims]:
+        raise DataError(
+            f"the mask {name!r} of {source.label} differs by {' and '.join(varying)}",
+            got=entry.words,
+            expected="one mask for all trajectories, on the axes of space alone",
+            fix="Import trajectories with the same mask together, or leave out every cell that is NaN anywhere with "
+            "--mask any.",
+        )
+    return name, entry
+
+
+def _forcings(source: Source, variables: dict[str, Variable], choices: ImportChoices) -> dict[str, Variable]:
+    """Numbers that vary by time, beside fields that vary in space as well, or those that the user names.
+
+    Raises: UnknownNameError for one that is none.
+    """
+    by_time = {
+        name: entry
+        for name, entry in variables.items()
+        if set(entry.dims) in ({"time"}, {"sample", "time"}) and entry.kind in "fiu"
+    }
+    if choices.forcings is not None:
+        wanted = () if choices.forcings == ("none",) else choices.forcings
+        if missing := [name for name in wanted if name not in by_time]:
+            raise UnknownNameError(f"forcing of {source.label}", missing[0], by_time)
+        return {name: by_time[name] for name in wanted}
+    moving = [entry for entry in variables.values() if "time" in entry.dims]
+    in_space = any(set(entry.dims) - {"sample", "time"} for entry in moving)
+    return {name: entry for name, entry in by_time.items() if in_space and name not in choices.stated_fields()}
 
 
 def without_channels(source: Source, choices: ImportChoices) -> dict[str, Variable]:
@@ -138,5 +193,16 @@ def read_trajectory(
     )
     values = np.asarray(entry.read(index), dtype=np.float64)
     kept = [dim for dim in entry.dims if dim != "sample"]
-    values = values.transpose([kept.index(dim) for dim in ("time", *space)])
-    return np.flip(values, tuple(1 + axis for axis, dim in enumerate(space) if dim in reversed))
+    return flipped(values.transpose([kept.index(dim) for dim in ("time", *space)]), space, reversed)
+
+
+def flipped(values: np.ndarray, space: Sequence[str], reversed: frozenset[str]) -> np.ndarray:
+    """Values whose last axes are `space`, with their points from low to high."""
+    lead = values.ndim - len(space)
+    return np.flip(values, tuple(lead + axis for axis, dim in enumerate(space) if dim in reversed))
+
+
+def read_course(entry: Variable, row: int, first: int, frames: int) -> np.ndarray:
+    """One trajectory of a forcing, float64 on ``time``."""
+    index: Index = tuple(row if dim == "sample" else slice(first, first + frames) for dim in entry.dims)
+    return np.asarray(entry.read(index), dtype=np.float64)

@@ -8,7 +8,7 @@ import numpy as np
 from h5py import h5o  # pyright: ignore[reportAttributeAccessIssue] (compiled)
 
 from sciml.core.errors import DataError
-from sciml.data.importing._source import Variable
+from sciml.data.importing._source import Variable, role_of
 
 _MOST_MEMBERS = 2_000_000
 """Links that are followed before a file is given up; PDEBench's largest has some 40,000."""
@@ -72,7 +72,13 @@ def _foreign(path: Path, place: str, got: str) -> DataError:
 def hdf5_variable(node: h5py.Dataset, dims: tuple[str, ...]) -> Variable:
     """An array of an open file under the names of its dimensions."""
     return Variable(
-        dims, node.shape, node.dtype.kind, lambda index: node[index], text(node, "units"), text(node, "long_name") or ""
+        dims,
+        node.shape,
+        node.dtype.kind,
+        lambda index: node[index],
+        text(node, "units"),
+        text(node, "long_name") or "",
+        role_of(text(node, "flag_meanings"), text(node, "role")),
     )
 
 

@@ -21,6 +21,7 @@ from sciml.core.paths import check_name, locked, make_folder, storage_errors, wr
 from sciml.core.progress import Progress, SilentProgress
 from sciml.core.recorded import RECORDING, Recorded, Recording, imported_folder, is_recorded, read_recorded
 from sciml.core.status import Status
+from sciml.core.tensors import pack
 from sciml.data._layout import Layout, Piece, make_layout
 from sciml.data._statistics import compute_statistics, save_statistics
 from sciml.data._store import Shard, save_shard
@@ -33,7 +34,7 @@ from sciml.data.importing._labelled import source_of
 from sciml.data.importing._plan import Plan, make_plan
 from sciml.data.importing._source import Source
 
-_VERSION = 1
+_VERSION = 2
 """Of how files are read; raised when the same files would give other numbers."""
 _BLOCK = 2**22
 _SILENT = SilentProgress()
@@ -159,7 +160,10 @@ def _write(plan: Plan, folder: Path, name: str, content: str, sources: tuple[str
         title=plan.about.get("title") or name.replace("_", " "),
         fields=plan.fields,
         parameters=plan.parameters,
+        forcings=plan.forcings,
+        time_step=plan.time_step,
         axes=plan.axes,
+        active="" if plan.active is None else pack(torch.from_numpy(plan.active)),
         content=content,
         sources=sources,
         citation=plan.about.get("citation", ""),
@@ -186,7 +190,8 @@ def _write(plan: Plan, folder: Path, name: str, content: str, sources: tuple[str
             raise DataError(
                 f"no trajectory of split {split!r} is finite throughout",
                 got=f"{count} with NaN or infinity",
-                fix="Drop the bad frames or fields (--fields), or fill them.",
+                fix="Drop the bad frames or fields (--fields), fill them, or leave out the cells at which any value is "
+                "NaN with --mask any.",
             )
     if leaked:
         progress.log(f"warning: {leaked} trajectories equal one of another split, so the test is not independent")
@@ -201,10 +206,15 @@ def _shard(layout: Layout, plan: Plan, piece: Piece) -> Shard:
     with np.errstate(over="ignore"):  # beyond single precision is infinite, and counted as such
         for row, number in enumerate(numbers):
             states[row] = torch.from_numpy(np.ascontiguousarray(plan.states(number).astype(np.float32)))
-    broken = (~states.isfinite()).flatten(2).any(2).cumsum(1) > 0  # sample time: at or after the first gap
+    active = layout.active
+    inside = states if active is None else states[..., active]
+    broken = (~inside.isfinite()).flatten(2).any(2).cumsum(1) > 0  # sample time: at or after the first gap
     states[broken] = torch.nan
+    if active is not None:
+        states[..., ~active] = torch.nan
     status = torch.where(broken[:, -1], int(Status.DIVERGED), int(Status.OK)).to(torch.int8)
-    return Shard(states, torch.from_numpy(plan.columns[list(numbers)]), status)
+    forcings = torch.from_numpy(np.stack([plan.forcing(number) for number in numbers])) if plan.forcings else None
+    return Shard(states, torch.from_numpy(plan.columns[list(numbers)]), status, forcings)
 
 
 def _solver(plan: Plan) -> str:

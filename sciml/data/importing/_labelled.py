@@ -11,7 +11,7 @@ import xarray
 from sciml.core.errors import DataError, UserError
 from sciml.data.importing._choices import ImportChoices
 from sciml.data.importing._hdf5_file import is_hdf5, open_hdf5
-from sciml.data.importing._source import Index, Source, Variable
+from sciml.data.importing._source import Index, Source, Variable, role_of
 
 _KINDS = ("periodic", "wall", "open")
 _DESCRIPTION = ("title", "licence", "citation", "description")
@@ -115,4 +115,5 @@ def _lazy(data: xarray.Dataset, name: str) -> Variable:
         read,
         None if units is None else str(units),
         str(entry.attrs.get("long_name", "")),
+        role_of(entry.attrs.get("flag_meanings"), entry.attrs.get("role")),
     )

@@ -66,6 +66,9 @@ def _split(path: Path, split: str, group: h5py.Group, choices: ImportChoices) ->
                 and np.array_equal(values, np.tile(values[:1], (samples, 1)))
             ):
                 values = values[0]
+            if name == "t" and values.ndim == 2 and len(values) == samples:
+                coordinates["time"] = variable(values, ("sample", "time"))
+                continue
             if values.ndim == 1 and _COORDINATES[name] in dims:
                 coordinates[_COORDINATES[name]] = variable(values, (_COORDINATES[name],))
                 continue

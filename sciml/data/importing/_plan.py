@@ -2,19 +2,21 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from sciml.core.errors import DataError
-from sciml.core.recorded import RESERVED_NAMES, VARIABLE_NAME, RecordedAxis, RecordedField, RecordedParameter
+from sciml.core.recorded import ACTIVE, RESERVED_NAMES, VARIABLE_NAME, RecordedAxis, RecordedField, RecordedParameter
 from sciml.core.units import check_units
-from sciml.data.importing._axes import check_named, read_axis, read_times
+from sciml.data.importing._axes import check_named, read_axis
 from sciml.data.importing._checks import check_alike, check_values
 from sciml.data.importing._choices import ImportChoices
-from sciml.data.importing._fields import Roles, read_trajectory, roles_of
+from sciml.data.importing._fields import Roles, read_course, read_trajectory, roles_of
+from sciml.data.importing._masks import read_mask
 from sciml.data.importing._source import Source, Variable, with_usual_names
 from sciml.data.importing._splits import Sample, samples_of, splits_of
+from sciml.data.importing._steps import time_steps
 
 _MOST_AXES = 3
 
@@ -25,6 +27,9 @@ class Plan:
 
     Fields:
         fields, parameters, axes: as in ``problem.json``.
+        forcings: as in ``problem.json``, and what they are read from, by source.
+        time_step: the parameter that is the time between frames, where that differs between samples.
+        active: cells that are part of the domain, ``*space``; None for all.
         names: of the fields in the files, in the same order.
         reversed: axes whose points are stored from high to low.
         dt, frames, time_units: of a trajectory.
@@ -41,6 +46,9 @@ class Plan:
     names: tuple[str, ...]
     parameters: tuple[RecordedParameter, ...]
     columns: np.ndarray
+    forcings: tuple[RecordedParameter, ...]
+    time_step: str | None
+    active: np.ndarray | None
     axes: tuple[RecordedAxis, ...]
     reversed: frozenset[str]
     dt: float
@@ -68,9 +76,20 @@ class Plan:
             axis=1,
         )
 
+    def forcing(self, number: int) -> np.ndarray:
+        """The forcings of one sample as ``time forcing``, float64."""
+        sample = self.samples[number]
+        columns = [
+            read_course(entry, sample.row, sample.first, self.frames)
+            for entry in self.sources[sample.source].forcings.values()
+        ]
+        return np.stack(columns, axis=1) if columns else np.zeros((self.frames, 0))
+
     def words(self) -> list[str]:
         """What was recognised, line by line."""
         units = "" if self.time_units == "1" else f" {self.time_units}"
+        steps = next((p for p in self.parameters if p.name == self.time_step), None)
+        apart = f"{self.dt:g}{units}" if steps is None else f"{steps.low:g} to {steps.high:g} {steps.units}"
         space = ", ".join(
             f"{axis.name} {axis.size} points in [{axis.lower:g}, {axis.upper:g}] {axis.units}, {axis.boundary}"
             for axis in self.axes
@@ -79,11 +98,12 @@ class Plan:
         return [
             f"format: {', '.join(dict.fromkeys(self.formats))}",
             f"samples: {len(self.samples)} ({counts})",
-            f"time: {self.frames} frames, {self.dt:g}{units} apart",
+            f"time: {self.frames} frames, {apart} apart",
             f"space: {space or 'none'}",
             "fields: " + ", ".join(f"{field.name} [{field.units}]" for field in self.fields),
             "parameters: "
             + (", ".join(f"{p.name} [{p.units}] {p.low:g} to {p.high:g}" for p in self.parameters) or "none"),
+            *(f"forcing: {p.name} [{p.units}] {p.low:g} to {p.high:g}, by time" for p in self.forcings),
             *(f"note: {note}" for note in self.notes),
         ]
 
@@ -105,20 +125,26 @@ def make_plan(found: Sequence[Source], choices: ImportChoices) -> Plan:
             expected=f"sample, time and at most {_MOST_AXES} of space",
             fix="Mark an axis of several fields as `channel` with --dims, or select a part of the file.",
         )
-    times = read_times(sources[0].coordinates.get("time"), sources[0].label, choices)
     read = [
         read_axis(dim, head.sizes[dim], sources[0].coordinates, sources[0].boundary, sources[0].label, choices)
         for dim in first.space
     ]
     for option, named in (("--boundary", choices.boundary), ("--range", choices.ranges)):
         check_named(named, first.space, option)
+    samples, frames = samples_of(roles, choices, cut_notes := [])
+    steps = time_steps(sources, roles, samples, choices)
+    times = steps.times
     notes += [note for entry in (times, *read) for note in entry.notes]
     if assumed := [entry.axis.name for entry in read if entry.assumed]:
         notes.append(f"boundaries along {', '.join(assumed)} are not stated: open (--boundary {assumed[0]}=periodic)")
-    samples, frames = samples_of(roles, choices, notes)
+    notes += cut_notes
     splits = splits_of(samples, sources, choices, notes)
-    proper = _proper([*first.fields, *first.scalars, *first.space], notes)
+    proper = _proper([*first.fields, *first.scalars, *first.forcings, *first.space], notes)
     parameters, columns = _parameters(roles, samples, choices, proper)
+    if steps.column is not None and steps.name is not None:
+        low, high = float(steps.column.min()), float(steps.column.max())
+        step = RecordedParameter(name=steps.name, units=steps.units, long_name="time step", low=low, high=high)
+        parameters, columns = (*parameters, step), np.concatenate([columns, steps.column[:, None]], axis=1)
     fields = tuple(
         RecordedField(name=proper[name], units=_units(name, entry, choices), long_name=entry.long_name)
         for name, entry in first.fields.items()
@@ -134,6 +160,9 @@ def make_plan(found: Sequence[Source], choices: ImportChoices) -> Plan:
         names=tuple(first.fields),
         parameters=parameters,
         columns=columns,
+        forcings=_forcings(roles, choices, proper),
+        time_step=None if steps.name is None else proper.get(steps.name, steps.name),
+        active=None,
         axes=tuple(entry.axis.model_copy(update={"name": proper[entry.axis.name]}) for entry in read),
         reversed=frozenset(entry.axis.name for entry in read if entry.reversed),
         dt=times.dt,
@@ -144,8 +173,12 @@ def make_plan(found: Sequence[Source], choices: ImportChoices) -> Plan:
         notes=tuple(notes),
         about=_about(sources, choices),
     )
-    check_values([plan.states(0), plan.states(len(samples) - 1)], plan.names, plan.axes)
-    return plan
+    ends = [plan.states(0), plan.states(len(samples) - 1)]
+    active = read_mask(roles, plan.names, ends, map(plan.states, range(len(samples))), plan.reversed, choices, notes)
+    if active is not None and ACTIVE in proper.values():
+        raise DataError(f"the name {ACTIVE!r} is that of the mask here", fix=f"Rename it: --rename {ACTIVE}=NEW.")
+    check_values(ends, plan.names, plan.axes, active)
+    return replace(plan, active=active, notes=tuple(notes))
 
 
 def _proper(names: Sequence[str], notes: list[str]) -> dict[str, str]:
@@ -201,6 +234,27 @@ def _parameters(
         )
         columns.append(column)
     return tuple(found), np.stack(columns, axis=1) if columns else np.zeros((len(samples), 0))
+
+
+def _forcings(
+    roles: Sequence[Roles], choices: ImportChoices, proper: Mapping[str, str]
+) -> tuple[RecordedParameter, ...]:
+    """Forcings with their ranges over all samples and times."""
+    found = []
+    for name, head in roles[0].forcings.items():
+        if any(name not in entry.forcings for entry in roles):
+            raise DataError(f"not every file has the forcing {name!r}", fix="Choose others with --forcing.")
+        values = np.concatenate([entry.forcings[name].values().astype(np.float64).ravel() for entry in roles])
+        if not np.isfinite(values).all():
+            raise DataError(
+                f"forcing {name!r} is not finite at every time",
+                got=f"{int((~np.isfinite(values)).sum())} gaps",
+                fix="Fill the gaps, or choose other forcings with --forcing (none for none).",
+            )
+        units = check_units(choices.units.get(name) or head.units or "1", f"forcing {name!r}")
+        low, high = float(values.min()), float(values.max())
+        found.append(RecordedParameter(name=proper[name], units=units, long_name=head.long_name, low=low, high=high))
+    return tuple(found)
 
 
 def _about(sources: Sequence[Source], choices: ImportChoices) -> dict[str, str]:

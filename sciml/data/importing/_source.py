@@ -6,9 +6,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from sciml.core.errors import DataError
+from sciml.data._store import TIME_STEP
 
 Index = tuple[int | slice, ...]
 """One entry per dimension of a variable, as NumPy takes it."""
+
+MASK = "mask"
+"""The role of a variable that is 1 where a cell is active, as our own files and CF's flags have it."""
 
 _SAMPLE = ("sample", "trajectory", "case", "ensemble", "member", "realization", "realisation", "simulation", "batch")
 _TIME = ("time", "t", "times", "valid_time", "frame")
@@ -24,6 +28,7 @@ class Variable:
         read: a piece of it.
         units: as the file states them; None if it does not.
         long_name: in words, if the file has any.
+        role: what the file says it is: `MASK`, `TIME_STEP`, or nothing.
     """
 
     dims: tuple[str, ...]
@@ -32,6 +37,7 @@ class Variable:
     read: Callable[[Index], np.ndarray]
     units: str | None = None
     long_name: str = ""
+    role: str = ""
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -69,6 +75,11 @@ def variable(values: np.ndarray, dims: tuple[str, ...], units: str | None = None
     return Variable(dims, values.shape, values.dtype.kind, lambda index: values[index], units, long_name)
 
 
+def role_of(flag_meanings: object, role: object) -> str:
+    """The role of a variable by its attributes ``flag_meanings`` and ``role``."""
+    return MASK if flag_meanings == "inactive active" else TIME_STEP if role == TIME_STEP else ""
+
+
 @dataclass(frozen=True)
 class Source:
     """One file, or one split of a file, as its reader understands it.
@@ -77,7 +88,7 @@ class Source:
         label: what messages call it.
         format: key of the reader.
         variables: fields and parameters by name, not told apart yet.
-        coordinates: one-dimensional ones by dimension.
+        coordinates: one-dimensional ones by dimension; that of ``time`` may differ by ``sample``.
         boundary: kind per axis, where the file states it.
         split: the split that the file says it is; None for none.
         notes: what was understood or left out, in words.
@@ -121,5 +132,8 @@ def with_usual_names(source: Source, rename: Mapping[str, str]) -> Source:
             )
         found[rename.get(name, name)] = mapped
     coordinates = {names.get(dim, dim): entry.renamed(names) for dim, entry in source.coordinates.items()}
+    for name in [name for name in found if name.lower() in _TIME and "time" not in coordinates]:
+        if set(found[name].dims) == {"sample", "time"}:  # times of each sample
+            coordinates["time"] = found.pop(name)
     boundary = {names.get(dim, rename.get(dim, dim)): kind for dim, kind in source.boundary.items()}
     return replace(source, variables=found, coordinates=coordinates, boundary=boundary)

@@ -61,7 +61,10 @@ def read(path: Path, choices: ImportChoices, stack: ExitStack) -> list[Source]:
     coordinates = {}
     for name, node in datasets(dimensions).items():
         values = np.asarray(node[...])
-        if values.ndim == 2:  # one row per sample: ours must be the same for all
+        if name == "time" and values.ndim == 2:  # one row per sample
+            coordinates[name] = variable(values, ("sample", "time"), text(node, "units"))
+            continue
+        if values.ndim == 2:  # ours must be the same for all
             if not np.array_equal(values, np.broadcast_to(values[:1], values.shape)):
                 raise DataError(
                     f"the coordinate {name!r} of {path} differs between samples", expected="one grid for all"
@@ -90,8 +93,8 @@ def _components(
             got=f"{node.shape}",
             expected=", ".join([*dims[: len(dims) - order], *(f"{len(space)} components" for _ in axes)]),
         )
-    if len(dims) - order < len(leading) + len(space) or "time" not in leading:
-        notes.append(f"{name} is the same for all times or along an axis: left out")
+    if len(dims) - order < len(leading) + len(space):
+        notes.append(f"{name} is the same along an axis: left out")
         return {}
     whole = hdf5_variable(node, dims)
     found = {}
@@ -107,11 +110,16 @@ def _components(
 def _scalars(group: h5py.Group | None, notes: list[str]) -> dict[str, Variable]:
     found = {}
     for name, node in ({} if group is None else datasets(group)).items():
-        by_sample, by_time = flag(node, "sample_varying", node.ndim > 0), flag(node, "time_varying", False)
-        if by_time:
-            notes.append(f"scalar {name} varies by time: left out, since parameters are constant along a trajectory")
-        elif by_sample:
-            found[name] = hdf5_variable(node, ("sample",))
+        varies = flag(node, "sample_varying", node.ndim > 0), flag(node, "time_varying", False)
+        dims = tuple(dim for dim, by in zip(("sample", "time"), varies, strict=True) if by)
+        if len(dims) != node.ndim:
+            raise DataError(
+                f"scalar {name!r} of {node.file.filename} has another shape than its description",
+                got=f"{node.shape}",
+                expected=", ".join(dims) or "one value",
+            )
+        if dims:
+            found[name] = hdf5_variable(node, dims)
         else:
             notes.append(f"scalar {name} is the same for all samples: left out")
     return found

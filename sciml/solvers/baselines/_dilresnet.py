@@ -57,6 +57,7 @@ class DilResNetSolver(StepperSolver[DilResNetConfig, DilResNet]):
         "Models for Efficient Turbulence Simulation, ICLR 2022, arXiv:2112.15275"
     )
     claim = ""
+    mask_channel, reads_forcings = True, True
     knob = Knob("width", 1, 1024)
 
     def recipe(self, preset: str) -> Recipe[DilResNetConfig, ForecastConfig]:
@@ -66,9 +67,11 @@ class DilResNetSolver(StepperSolver[DilResNetConfig, DilResNet]):
     def network(self, problem: HasTrajectories, model: DilResNetConfig, context: ForecastContext) -> DilResNet:
         """A network for the problem's fields and parameters."""
         config = model
-        scalars, conditioning = condition_of(config.condition, len(problem.parameters))
+        scalars, conditioning = condition_of(
+            config.condition, context.num_scalars(problem), several_steps=len(context.strides) > 1
+        )
         return DilResNet(
-            in_channels=context.history * len(problem.fields),
+            in_channels=context.channels_in(problem),
             out_channels=len(problem.fields),
             dims=len(context.grid.axes),
             width=config.width,

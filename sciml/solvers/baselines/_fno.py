@@ -55,6 +55,7 @@ class FNOSolver(StepperSolver[FNOConfig, FNO]):
         "Partial Differential Equations, ICLR 2021, arXiv:2010.08895"
     )
     claim = ""
+    mask_channel, reads_forcings = True, True
     knob = Knob("width", 1, 1024)
 
     def recipe(self, preset: str) -> Recipe[FNOConfig, ForecastConfig]:
@@ -64,9 +65,11 @@ class FNOSolver(StepperSolver[FNOConfig, FNO]):
     def network(self, problem: HasTrajectories, model: FNOConfig, context: ForecastContext) -> FNO:
         """An operator for the problem's fields and parameters."""
         config = model
-        scalars, conditioning = condition_of(config.condition, len(problem.parameters))
+        scalars, conditioning = condition_of(
+            config.condition, context.num_scalars(problem), several_steps=len(context.strides) > 1
+        )
         return FNO(
-            in_channels=context.history * len(problem.fields),
+            in_channels=context.channels_in(problem),
             out_channels=len(problem.fields),
             dims=len(context.grid.axes),
             modes=config.modes,

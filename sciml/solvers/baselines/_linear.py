@@ -121,6 +121,9 @@ class LinearSolver(StepperSolver[LinearConfig, LinearStencil]):
             batch = examples.batch(rows, generator).to(device)
             x = network.neighbourhoods(module.standardise(batch.inputs))
             y = module.standardise(batch.targets)[:, 0].double().flatten(2).transpose(1, 2).flatten(0, 1)
+            if module.active is not None:
+                inside = module.active.flatten().repeat(len(batch))
+                x, y = x[inside], y[inside]
             gram, moment = gram.to(x) + x.T @ x, moment.to(x) + x.T @ y
         network.solve(gram, moment)
         return True

@@ -51,7 +51,8 @@ class PersistenceSolver(StepperSolver[PersistenceConfig, Persistence]):
     citation = "the standard no-skill reference of weather forecasting"
     claim = ""
     rule = None
-    unread = {"parameters": "the last frame is repeated whatever they are"}
+    unread = dict.fromkeys(("parameters", "forcings"), "the last frame is repeated whatever they are")
+    timeless = True
 
     def recipe(self, preset: str) -> Recipe[PersistenceConfig, ForecastConfig]:
         """The same for every preset but for the history, which it does not use."""

@@ -57,6 +57,7 @@ class UNetSolver(StepperSolver[UNetConfig, UNet]):
         "arXiv:1505.04597"
     )
     claim = ""
+    mask_channel, reads_forcings = True, True
     knob = Knob("width", 1.0, 512.0)
 
     def recipe(self, preset: str) -> Recipe[UNetConfig, ForecastConfig]:
@@ -66,9 +67,11 @@ class UNetSolver(StepperSolver[UNetConfig, UNet]):
     def network(self, problem: HasTrajectories, model: UNetConfig, context: ForecastContext) -> UNet:
         """A U-Net for the problem's fields and parameters."""
         config = model
-        scalars, conditioning = condition_of(config.condition, len(problem.parameters))
+        scalars, conditioning = condition_of(
+            config.condition, context.num_scalars(problem), several_steps=len(context.strides) > 1
+        )
         return UNet(
-            in_channels=context.history * len(problem.fields),
+            in_channels=context.channels_in(problem),
             out_channels=len(problem.fields),
             dims=len(context.grid.axes),
             width=config.width,

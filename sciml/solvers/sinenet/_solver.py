@@ -50,6 +50,7 @@ class SineNetSolver(StepperSolver[SineNetConfig, SineNet]):
         "at equal parameters more waves lower the error, and circular padding lowers it on periodic data; "
         "what became of both here is in reports/waves"
     )
+    mask_channel, reads_forcings = True, True
     knob = Knob("multiplier", 0.25, 8.0)
 
     def recipe(self, preset: str) -> Recipe[SineNetConfig, ForecastConfig]:
@@ -59,9 +60,11 @@ class SineNetSolver(StepperSolver[SineNetConfig, SineNet]):
     def network(self, problem: HasTrajectories, model: SineNetConfig, context: ForecastContext) -> SineNet:
         """K waves for the problem's fields and parameters."""
         config = model
-        scalars, conditioning = condition_of(config.condition, len(problem.parameters))
+        scalars, conditioning = condition_of(
+            config.condition, context.num_scalars(problem), several_steps=len(context.strides) > 1
+        )
         return SineNet(
-            in_channels=context.history * len(problem.fields),
+            in_channels=context.channels_in(problem),
             out_channels=len(problem.fields),
             dims=len(context.grid.axes),
             waves=config.waves,

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from sciml import data, metrics
 from sciml.core.capabilities import HasTrajectories
 from sciml.core.config import Config
+from sciml.core.errors import ConfigError
 from sciml.core.problem import Problem
 from sciml.core.status import Status
 from sciml.core.types import Prediction, Support
@@ -29,6 +30,12 @@ class StepperSolver(
     task = FORECAST
     max_spatial_dims: ClassVar[int] = 3
     """Largest number of spatial axes supported."""
+    mask_channel: ClassVar[bool] = False
+    """Whether the network takes `ForecastContext.channels_in`, with the mask of a masked grid as its last channel."""
+    reads_forcings: ClassVar[bool] = False
+    """Whether the network is conditioned on `ForecastContext.num_scalars` numbers, forcings among them."""
+    timeless: ClassVar[bool] = False
+    """Whether the forecast is the same for every time step, so that nobody needs to be told."""
 
     @abstractmethod
     def network(self, problem: HasTrajectories, model: M, context: ForecastContext) -> K:
@@ -41,22 +48,47 @@ class StepperSolver(
         dims = len(problem.boundary)
         if not 1 <= dims <= self.max_spatial_dims:
             return Support(False, f"it is {dims}-D; this network is for 1 to {self.max_spatial_dims} spatial axes")
+        if problem.forcings and not self.reads_forcings and "forcings" not in self.unread:
+            names = ", ".join(entry.name for entry in problem.forcings)
+            return Support(False, f"it is driven by {names}, which vary by time and which this solver does not read")
+        if problem.time_step is not None and not self.timeless and "parameters" in self.unread:
+            return Support(False, "its time step differs between trajectories, and this solver cannot be told it")
         return Support(True)
 
     def build(self, problem: HasTrajectories, model: M, context: ForecastContext) -> Stepper[K]:
-        """The network wrapped with the dataset's constants."""
-        s = context.statistics
-        return Stepper(
-            self.network(problem, model, context),
+        """The network wrapped with the dataset's constants.
+
+        Raises: ConfigError for a network without a condition where the time step or a forcing must be one.
+        """
+        s, network = context.statistics, self.network(problem, model, context)
+        forced = bool(problem.forcings) and "forcings" not in self.unread
+        stepper = Stepper(
+            network,
             field_mean=s.field_mean,
             field_std=s.field_std,
             parameter_mean=s.parameter_mean,
             parameter_std=s.parameter_std,
+            forcing_mean=s.forcing_mean if forced else None,
+            forcing_std=s.forcing_std if forced else None,
+            active=context.active,
+            mask_channel=self.mask_channel,
         )
+        several = len(context.strides) > 1 or problem.time_step is not None
+        if not stepper.told and (forced or (several and not self.timeless)):
+            raise ConfigError(
+                f"solver {self.key!r} has no condition here, and must be told "
+                + (", ".join(entry.name for entry in problem.forcings) if forced else "which time step it takes"),
+                got=f"task.strides={list(context.strides)}" if len(context.strides) > 1 else None,
+                expected="a network with a condition (model.condition=adagn), or data that needs none",
+            )
+        return stepper
 
     def loss(self, module: Stepper[K], batch: data.WindowBatch, along: float = 1.0) -> Tensor:
-        """Scaled L2 of the standardised next frame: mean over samples and channels of ‖e‖ / ‖u‖."""
-        condition = module.condition(batch.parameters, batch.stride)
+        """Scaled L2 of the standardised next frame: mean over samples and channels of ‖e‖ / ‖u‖.
+
+        Cells that are not active are zero in both and add to neither norm.
+        """
+        condition = module.condition(batch.parameters, batch.stride, batch.forcing)
         predicted = module.advance(module.standardise(batch.inputs), condition)
         return metrics.scaled_l2(predicted.float(), module.standardise(batch.targets)).mean()
 
@@ -64,6 +96,7 @@ class StepperSolver(
     def predict(self, module: Stepper[K], inputs: Window) -> Prediction:
         """A rollout of ``inputs.steps`` frames in physical units."""
         module.eval()
-        mean = module.rollout(inputs.states, inputs.parameters, inputs.stride, inputs.steps)
-        finite = mean.isfinite().flatten(1).all(1)
+        mean = module.rollout(inputs.states, inputs.parameters, inputs.stride, inputs.steps, inputs.forcing)
+        inside = mean if module.active is None else mean[..., module.active]
+        finite = inside.isfinite().flatten(1).all(1)
         return Prediction(mean, None, torch.where(finite, int(Status.OK), int(Status.DIVERGED)))

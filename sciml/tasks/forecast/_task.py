@@ -13,13 +13,17 @@ from torch import Tensor, nn
 
 from sciml import data, metrics
 from sciml.core.capabilities import HasTrajectories
-from sciml.core.errors import ConfigError
+from sciml.core.errors import ConfigError, UnsupportedError
 from sciml.core.progress import Progress, SilentProgress
+from sciml.core.recorded import ACTIVE, FORCING_TIME
 from sciml.core.status import Status, count
 from sciml.core.types import Prediction
-from sciml.tasks._labels import labelled_frames, labelled_parameters
-from sciml.tasks.forecast._data import ForecastConfig, ForecastContext, ForecastExamples, Window, read_window
+from sciml.tasks._labels import Labelled, labelled_forcings, labelled_frames, labelled_parameters
+from sciml.tasks.forecast._data import ForecastConfig, ForecastContext, ForecastExamples, Window
+from sciml.tasks.forecast._masks import mask_variable
+from sciml.tasks.forecast._measure import UNMEASURED, inside, measure
 from sciml.tasks.forecast._metrics import METRICS
+from sciml.tasks.forecast._read import read_window
 from sciml.tasks.forecast._resample import resample
 from sciml.tasks.forecast.view import VIEW
 from sciml.train import AnySolver, Bench, Examination, Task
@@ -57,42 +61,61 @@ class Forecast(Task[HasTrajectories, ForecastConfig, ForecastContext, data.Windo
 
     def inputs(self, batch: data.WindowBatch) -> Window:
         """One step from the context of every window."""
-        return Window(batch.inputs, batch.parameters, batch.stride)
+        return Window(batch.inputs, batch.parameters, batch.stride, forcing=batch.forcing)
 
     def read_inputs(self, path: Path, problem: HasTrajectories, context: ForecastContext, steps: int | None) -> Window:
         """Context frames and parameters from a user's NetCDF file."""
-        return read_window(path, problem, context, steps or context.steps)
+        return read_window(path, problem, context, steps)
 
     def resample(self, source: xarray.Dataset, context: ForecastContext, label: str) -> xarray.Dataset:
-        """Fields on other points of the domain, interpolated linearly to those of the run."""
+        """Fields on other points of the domain, interpolated linearly to those of the run.
+
+        Raises: UnsupportedError on a masked grid.
+        """
+        if context.active is not None:
+            raise UnsupportedError(
+                f"{label} cannot be resampled: the run has a mask, and interpolation across its edge has no values",
+                fix="Interpolate it yourself to the points of the run, as `sciml predict RUN --example` shows them.",
+            )
         return resample(source, context.grid, label)
 
     def write_inputs(self, inputs: Window, problem: HasTrajectories, context: ForecastContext) -> xarray.Dataset:
         """The context frames, with times that end at that of the last one."""
-        arrays = labelled_frames(problem, context.grid, inputs.states) | labelled_parameters(problem, inputs.parameters)
-        times = inputs.time + context.dt * np.arange(1 - context.history, 1)
-        return xarray.Dataset(arrays, _coords(context, times))
+        arrays = _frames(problem, context, inputs.states) | labelled_parameters(problem, inputs.parameters)
+        dt = _step(inputs, context)
+        coords = _coords(context, inputs.time + dt * np.arange(1 - context.history, 1))
+        if inputs.forcing is not None:
+            arrays |= labelled_forcings(problem, inputs.forcing, FORCING_TIME)
+            moments = inputs.time + dt * np.arange(inputs.forcing.shape[1])
+            coords[FORCING_TIME] = (FORCING_TIME, moments, {"units": context.time_units, "long_name": "time"})
+        return xarray.Dataset(arrays, coords)
 
     def describe(
         self, inputs: Window, prediction: Prediction, problem: HasTrajectories, context: ForecastContext
     ) -> xarray.Dataset:
         """A prediction as named fields with units; its times continue those of the inputs."""
-        arrays = labelled_frames(problem, context.grid, prediction.mean.cpu())
+        arrays = _frames(problem, context, prediction.mean.cpu())
         if prediction.status is not None:
             arrays["status"] = ("sample", prediction.status.to(torch.int8).cpu().numpy())
-        return xarray.Dataset(arrays, _coords(context, inputs.time + context.dt * np.arange(1, inputs.steps + 1)))
+        if problem.time_step is not None:
+            arrays[problem.time_step] = labelled_parameters(problem, inputs.parameters.cpu())[problem.time_step]
+        times = inputs.time + _step(inputs, context) * np.arange(1, inputs.steps + 1)
+        return xarray.Dataset(arrays, _coords(context, times))
 
     def shorten(self, inputs: Window) -> tuple[Window, slice] | None:
         """The first step alone."""
         return (inputs._replace(steps=1), slice(0, 1)) if inputs.steps > 1 else None
 
     def refine(self, inputs: Window) -> tuple[Window, slice] | None:
-        """Two further steps."""
+        """Two further steps; None where they would need forcings that are not known."""
+        if inputs.forcing is not None and inputs.forcing.shape[1] < inputs.steps + 3:
+            return None
         return inputs._replace(steps=inputs.steps + 2), slice(0, inputs.steps)
 
     def arguments(self, inputs: Window) -> tuple[Tensor, ...]:
-        """Context, parameters and stride: what a `Stepper` maps to the next frame."""
-        return inputs.states, inputs.parameters, inputs.stride
+        """Context, parameters, stride and, where there is one, the forcing: what a `Stepper` maps to the next frame."""
+        forcing = () if inputs.forcing is None else (inputs.forcing[:, :2],)
+        return inputs.states, inputs.parameters, inputs.stride, *forcing
 
 
 FORECAST = Forecast()
@@ -104,6 +127,8 @@ class ForecastBench(Bench[HasTrajectories, ForecastConfig, ForecastContext, data
     def __init__(self, problem: HasTrajectories, dataset: data.Dataset, settings: ForecastConfig) -> None:
         self.problem, self.settings, self.source = problem, settings, dataset
         self.dataset = {"hash": dataset.digest, "card": dataset.card.model_dump(mode="json")}
+        if dataset.active is not None:
+            self.dataset["unmeasured"] = dict(UNMEASURED)
         frames = dataset.card.frames
         longest = settings.history * max(settings.strides) + 1
         if longest > frames:
@@ -120,25 +145,36 @@ class ForecastBench(Bench[HasTrajectories, ForecastConfig, ForecastContext, data
             dt=dataset.card.dt,
             steps=frames - settings.history,
             time_units=dataset.layout.about.time_units,
+            strides=settings.strides,
+            active=dataset.active,
         )
         self.examples = ForecastExamples(dataset, settings)
         split = dataset.split("test")
         first = split.good[:1]
         states = _from_start(split, first, settings.history)
+        last, one = torch.full_like(first, settings.history - 1), torch.ones_like(first)
         self.example = Window(
-            states, split.parameters[first], torch.ones(1), 1, (settings.history - 1) * dataset.card.dt
+            states,
+            split.parameters[first],
+            torch.ones(1),
+            1,
+            (settings.history - 1) * dataset.card.dt,
+            split.forcing(first, last, one, frames - settings.history + 1),
         )
 
     def validate(self, solver: AnySolver, module: nn.Module) -> float:
         """Mean relative L2 error of rollouts from the first frames of the validation trajectories."""
+        active = self.context.active
         errors = [
-            metrics.relative_l2(predicted, true) for _, predicted, true in self._rollouts(solver, module, "valid")
+            metrics.relative_l2(inside(predicted, active), inside(true, active))
+            for _, predicted, true in self._rollouts(solver, module, "valid")
         ]
         return float(torch.cat(errors).nan_to_num(nan=float("inf")).mean())
 
     def examine(self, solver: AnySolver, module: nn.Module) -> Examination:
         """Errors of every single step and of rollouts from frame 0 on the test split, by every metric."""
-        one_step = [_measure(p, t) for p, t in self._single_steps(solver, module)]
+        active = self.context.active
+        one_step = [measure(p, t, active) for p, t in self._single_steps(solver, module)]
         rollouts, seconds = [], []
         start = time.perf_counter()
         for window, predicted, true in self._rollouts(solver, module, "test"):
@@ -149,8 +185,10 @@ class ForecastBench(Bench[HasTrajectories, ForecastConfig, ForecastContext, data
             torch.cat(parts) for parts in zip(*((w.states, p, t) for w, p, t in rollouts), strict=True)
         )
         parameters = torch.cat([w.parameters for w, _, _ in rollouts])
-        curves = _measure(predicted, true)
-        status = torch.where(predicted.isfinite().flatten(1).all(1), int(Status.OK), int(Status.DIVERGED))
+        curves = measure(predicted, true, active)
+        status = torch.where(
+            inside(predicted, active).isfinite().flatten(1).all(1), int(Status.OK), int(Status.DIVERGED)
+        )
         scores = {f"one_step/{name}": _mean([part[name] for part in one_step]) for name in one_step[0]}
         scores |= {f"rollout/{name}": _mean([curve]) for name, curve in curves.items()}
         scores["rollout/final_relative_l2"] = _mean([curves["relative_l2"][:, -1]])
@@ -167,16 +205,19 @@ class ForecastBench(Bench[HasTrajectories, ForecastConfig, ForecastContext, data
         split = self.source.split("test")
         kept = split.good
         states = _from_start(split, kept, self.source.card.frames)
-        arrays = labelled_frames(self.problem, self.context.grid, states)
+        arrays = _frames(self.problem, self.context, states)
         arrays |= labelled_parameters(self.problem, split.parameters[kept])
+        if self.problem.forcings:
+            arrays |= labelled_forcings(self.problem, split.forcings[kept], "time", {"role": "forcing"})
         coords = _coords(self.context, self.context.dt * np.arange(self.source.card.frames))
         return xarray.Dataset(arrays, coords, {"history": self.settings.history, "problem": self.problem.name})
 
     def explain(self, solver: AnySolver, module: nn.Module, batch: data.WindowBatch) -> str:
         """Which field of a batch, or of the prediction for it, is not finite."""
         with torch.no_grad():
-            predicted = solver.predict(module, Window(batch.inputs, batch.parameters, batch.stride)).mean
-        for words, states in (("data", batch.inputs), ("target", batch.targets), ("prediction", predicted)):
+            predicted = solver.predict(module, FORECAST.inputs(batch)).mean
+        for words, values in (("data", batch.inputs), ("target", batch.targets), ("prediction", predicted)):
+            states = inside(values, self.context.active)
             bad = ~states.isfinite().transpose(1, 2).flatten(2).all(2).all(0)
             if bad.any():
                 names = [field.name for field, is_bad in zip(self.problem.fields, bad.tolist(), strict=True) if is_bad]
@@ -187,22 +228,28 @@ class ForecastBench(Bench[HasTrajectories, ForecastConfig, ForecastContext, data
         windows = data.Windows(self.source.split("test"), self.settings.history, 1)
         for rows in torch.arange(len(windows)).split(_ROWS):
             batch = windows.batch(rows)
-            yield self._predict(solver, module, Window(batch.inputs, batch.parameters, batch.stride)), batch.targets
+            yield self._predict(solver, module, FORECAST.inputs(batch)), batch.targets
 
     def _rollouts(self, solver: AnySolver, module: nn.Module, name: str) -> Iterator[tuple[Window, Tensor, Tensor]]:
         split, history = self.source.split(name), self.settings.history
         for rows in split.good.split(_ROWS):
             states = _from_start(split, rows, self.source.card.frames)
+            steps = states.shape[1] - history
+            last, one = torch.full_like(rows, history - 1), torch.ones_like(rows)
             window = Window(
-                states[:, :history], split.parameters[rows], torch.ones(len(rows)), states.shape[1] - history
+                states[:, :history],
+                split.parameters[rows],
+                torch.ones(len(rows)),
+                steps,
+                forcing=split.forcing(rows, last, one, steps + 1),
             )
             yield window, self._predict(solver, module, window), states[:, history:]
 
     @staticmethod
     def _predict(solver: AnySolver, module: nn.Module, window: Window) -> Tensor:
         device = next((t.device for t in (*module.parameters(), *module.buffers())), torch.device("cpu"))
-        moved = (window.states.to(device), window.parameters.to(device), window.stride.to(device))
-        return solver.predict(module, Window(*moved, window.steps)).mean.cpu()
+        moved = {name: value.to(device) for name, value in window._asdict().items() if isinstance(value, Tensor)}
+        return solver.predict(module, window._replace(**moved)).mean.cpu()
 
     def _drifts(self, context: Tensor, predicted: Tensor, parameters: Tensor) -> dict[str, Tensor]:
         named = {p.name: parameters[:, i].double() for i, p in enumerate(self.problem.parameters)}
@@ -213,7 +260,7 @@ class ForecastBench(Bench[HasTrajectories, ForecastConfig, ForecastContext, data
         }
 
     def _arrays(self, predicted: Tensor, curves: dict[str, Tensor]) -> xarray.Dataset:
-        arrays = labelled_frames(self.problem, self.context.grid, predicted)
+        arrays = _frames(self.problem, self.context, predicted)
         for name in ("relative_l2", "vrmse"):
             curve = curves[name]
             arrays[name] = (("sample", "time", "field")[: curve.ndim], curve.numpy())
@@ -237,27 +284,23 @@ def _coords(context: ForecastContext, times: np.ndarray) -> dict[str, Any]:
     return axes | {"time": _time(context, times)}
 
 
+def _frames(problem: HasTrajectories, context: ForecastContext, states: Tensor) -> Labelled:
+    """Fields by name, with the mask beside them where there is one."""
+    arrays = labelled_frames(problem, context.grid, states)
+    if context.active is None:
+        return arrays
+    for field in problem.fields:
+        arrays[field.name][2]["ancillary_variables"] = ACTIVE
+    return arrays | {ACTIVE: mask_variable(context.active, context.grid)}
+
+
+def _step(inputs: Window, context: ForecastContext) -> float:
+    """Time between the frames of some inputs."""
+    return context.dt * float(inputs.stride[0]) if len(inputs.stride) else context.dt
+
+
 def _from_start(split: data.Split, rows: Tensor, length: int) -> Tensor:
     return split.read(rows, torch.zeros_like(rows), torch.ones_like(rows), length)
-
-
-def _measure(predicted: Tensor, true: Tensor) -> dict[str, Tensor]:
-    """Every metric by name, unreduced: ``batch time`` or ``batch time channel``."""
-    low, mid, high = metrics.frmse(predicted, true)
-    return {
-        "relative_l2": metrics.relative_l2(predicted, true),
-        "scaled_l2": metrics.scaled_l2(predicted, true),
-        "rmse": metrics.rmse(predicted, true),
-        "nrmse": metrics.nrmse(predicted, true),
-        "crmse": metrics.crmse(predicted, true),
-        "brmse": metrics.brmse(predicted, true),
-        "frmse_low": low,
-        "frmse_mid": mid,
-        "frmse_high": high,
-        "vrmse": metrics.vrmse(predicted, true),
-        "pearson": metrics.pearson(predicted, true),
-        "max_error": metrics.max_error(predicted, true),
-    }
 
 
 def _mean(parts: list[Tensor]) -> float:

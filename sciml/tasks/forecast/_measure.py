@@ -1,0 +1,55 @@
+"""Every metric of a forecast at once, on all cells or on the active ones."""
+
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from sciml import metrics
+
+_SPECTRAL = "a Fourier transform needs values at all points of the grid, and masked cells have none"
+_EDGE = "the boundary cells of the grid are not the boundary of a masked domain"
+UNMEASURED = {
+    f"{part}/{name}": reason
+    for part in ("one_step", "rollout")
+    for name, reason in (
+        ("brmse", _EDGE),
+        ("frmse_low", _SPECTRAL),
+        ("frmse_mid", _SPECTRAL),
+        ("frmse_high", _SPECTRAL),
+    )
+}
+"""What is not measured on a masked grid, and why."""
+
+
+def inside(
+    states: Float[Tensor, "batch time channel *space"], active: Bool[Tensor, "*space"] | None
+) -> Float[Tensor, "batch time channel *point"]:
+    """The active cells as one axis of points; all of the fields as they are without a mask."""
+    return states if active is None else states[..., active]
+
+
+def measure(
+    predicted: Float[Tensor, "batch time channel *space"],
+    true: Float[Tensor, "batch time channel *space"],
+    active: Bool[Tensor, "*space"] | None = None,
+) -> dict[str, Tensor]:
+    """Every metric by name, unreduced: ``batch time`` or ``batch time channel``.
+
+    With a mask all of them are those of the active cells alone; see `UNMEASURED` for what is left out.
+    """
+    predicted, true = inside(predicted, active), inside(true, active)
+    low, mid, high = metrics.frmse(predicted, true) if active is None else (None, None, None)
+    found = {
+        "relative_l2": metrics.relative_l2(predicted, true),
+        "scaled_l2": metrics.scaled_l2(predicted, true),
+        "rmse": metrics.rmse(predicted, true),
+        "nrmse": metrics.nrmse(predicted, true),
+        "crmse": metrics.crmse(predicted, true),
+        "brmse": metrics.brmse(predicted, true) if active is None else None,
+        "frmse_low": low,
+        "frmse_mid": mid,
+        "frmse_high": high,
+        "vrmse": metrics.vrmse(predicted, true),
+        "pearson": metrics.pearson(predicted, true),
+        "max_error": metrics.max_error(predicted, true),
+    }
+    return {name: values for name, values in found.items() if values is not None}
