@@ -206,7 +206,8 @@ def _names(names) -> np.ndarray:
 def _labelled(layout: Layout, split: str, index: int) -> xarray.Dataset:
     piece = layout.pieces(split)[index]
     data = to_xarray(layout, load_shard(layout, piece), piece.first, split)
-    return data.assign_attrs(_identity(layout, split))
+    order = " ".join((*layout.field_names, *layout.parameter_names, *layout.forcing_names))
+    return data.assign_attrs(_identity(layout, split), variable_order=order)  # Zarr keeps none
 
 
 def _identity(layout: Layout, split: str) -> dict[str, str]:

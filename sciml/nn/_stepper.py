@@ -96,7 +96,7 @@ class Stepper(nn.Module, Generic[N]):
         if self.forcing_mean is not None:
             if forcing is None:
                 raise UserError("a step needs its forcing", got="none", expected=f"{len(self.forcing_mean)} numbers")
-            parts.append(((forcing - self.forcing_mean) / self.forcing_std).flatten(1))
+            parts += ((forcing - self.forcing_mean) / self.forcing_std).unbind(1)
         return torch.cat(parts, dim=1)
 
     def forward(
@@ -117,7 +117,7 @@ class Stepper(nn.Module, Generic[N]):
         if self.active is None:
             return self.network(x, condition if self.told else None)[:, None]
         if self.mask_channel:
-            x = torch.cat([x, self.active.to(x).expand(len(x), 1, *self.active.shape)], dim=1)
+            x = torch.cat([x, self.active.to(x).expand_as(x[:, :1])], dim=1)
         return torch.where(self.active, self.network(x, condition if self.told else None)[:, None], 0.0)
 
     def rollout(

@@ -26,6 +26,8 @@ class DatasetEntry(Config):
     """Digest of the card's preset and the generator's version."""
     card: dict[str, Any]  # Any: JSON
     """The preset as generated."""
+    unmeasured: dict[str, str] = {}
+    """Metrics of the task that make no sense on this data, with the reason."""
 
 
 class TrainEntry(Config):

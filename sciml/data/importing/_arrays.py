@@ -137,12 +137,20 @@ def sorted_out(arrays: Mapping[str, Variable], label: str, format: str, choices:
         known[name]: _line(entry, known[name]) for name, entry in renamed.items() if name in known and _is_line(entry)
     }
     rest = {name: entry for name, entry in renamed.items() if not (name in known and _is_line(entry))}
-    notes = tuple(f"{name} holds no numbers: left out" for name, entry in rest.items() if entry.kind not in "fiu")
+    mask = rest.pop(choices.mask_variable, None) if choices.mask_variable else None
+    times = {name: rest.pop(name) for name in list(rest) if known.get(name) == "time" and len(rest[name].shape) == 2}
+    for entry in times.values():  # one row per sample
+        points["time"] = entry.at(entry.dims[0], 0).renamed({entry.dims[1]: "time"})
+    notes = [f"{name} holds no numbers: left out" for name, entry in rest.items() if entry.kind not in "fiu"]
     numeric = {name: entry for name, entry in rest.items() if entry.kind in "fiu"}
     stated = choices.stated_fields()
     wanted = {name: entry for name, entry in numeric.items() if name in stated} or {
         name: entry for name, entry in numeric.items() if len(entry.shape) > 1 and not _is_line(entry)
     }
+    deepest = max((len(entry.shape) for entry in wanted.values()), default=0)
+    courses = {} if deepest < 3 else {
+        name: wanted.pop(name) for name in list(wanted) if len(wanted[name].shape) == 2 and name not in stated
+    }  # fmt: skip
     if not wanted:
         raise DataError(
             f"{label} has no array that may be a field",
@@ -155,11 +163,40 @@ def sorted_out(arrays: Mapping[str, Variable], label: str, format: str, choices:
         dims = _dims(name, entry, points, label, choices)
         lone = len(wanted) == len(stated) == 1 and "channel" not in dims
         variables[next(iter(stated)) if lone else name] = entry.renamed(dict(zip(entry.dims, dims, strict=True)))
-    samples = next(iter(variables.values())).sizes.get("sample", 1)
+    sizes = next(iter(variables.values())).sizes
+    samples, frames = sizes.get("sample", 1), sizes.get("time", 0)
     for name, entry in numeric.items():
-        if name not in wanted and _is_line(entry) and max(entry.shape, default=0) == samples:
-            variables[name] = _line(entry, "sample")
-    return Source(label, format, variables, points, {}, notes=notes)
+        if name in wanted or not _is_line(entry):
+            continue
+        size = max(entry.shape, default=0)
+        if size in (samples, frames):
+            variables[name] = _line(entry, "sample" if size == samples else "time")
+        else:
+            notes.append(f"{name} has as many numbers as there are neither samples nor frames ({size}): left out")
+    for name, entry in (courses | times).items():
+        if entry.shape == (samples, frames):
+            dims: tuple[str, ...] = ("sample", "time")
+        elif name in courses:
+            dims = _dims(name, entry, points, label, choices)
+        else:
+            raise DataError(
+                f"the times {name!r} in {label} do not fit the fields",
+                got=f"{entry.shape}",
+                expected=f"({samples}, {frames}): one row per sample",
+            )
+        (points if name in times else variables)[known.get(name, name)] = entry.renamed(
+            dict(zip(entry.dims, dims, strict=True))
+        )
+    if mask is not None and choices.mask_variable is not None:
+        space = [dim for dim in next(iter(variables.values())).dims if dim not in ("sample", "time", "channel")]
+        if mask.shape != tuple(sizes[dim] for dim in space):
+            raise DataError(
+                f"the mask {choices.mask_variable!r} in {label} has another shape than the grid of the fields",
+                got=f"{mask.shape}",
+                expected=", ".join(f"{dim} {sizes[dim]}" for dim in space),
+            )
+        variables[choices.mask_variable] = mask.renamed(dict(zip(mask.dims, space, strict=True)))
+    return Source(label, format, variables, points, {}, notes=tuple(notes))
 
 
 def _is_line(entry: Variable) -> bool:

@@ -14,6 +14,7 @@ def frame_to_dataset(frame: pd.DataFrame, dims: tuple[str, ...] = ()) -> xarray.
     """One row per sample, time and point as arrays on these dimensions; what has no row is NaN.
 
     A column that is the same in all rows of the first dimension's values becomes a variable on that dimension alone.
+    One that is the same at all points of a sample and time becomes a variable on these two.
 
     Arguments:
         frame: the table.
@@ -42,4 +43,9 @@ def frame_to_dataset(frame: pd.DataFrame, dims: tuple[str, ...] = ()) -> xarray.
                 np.all(groups[name].nunique(dropna=False) == 1)
             ):  # a number per sample, repeated in all of its rows
                 found[name] = (chosen[0], groups[name].first().to_numpy())
+    if len(chosen) > 2 and chosen[1] in _TIME:
+        moments = frame.groupby(chosen[:2])
+        for name in [name for name in frame.columns if name not in chosen and found[name].ndim > 1]:
+            if bool(np.all(moments[name].nunique(dropna=False) == 1)):
+                found[name] = moments[name].first().to_xarray()
     return found

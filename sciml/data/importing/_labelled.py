@@ -89,7 +89,9 @@ def source_of(data: xarray.Dataset, label: str, format: str) -> Source:
     about = {key: str(data.attrs[key]) for key in _DESCRIPTION if data.attrs.get(key)}
     axes = {str(name): entry for name, entry in data.coords.items() if entry.dims == (name,)}
     extra = {str(name) for name in data.coords if name not in axes}
-    variables = {str(name): _lazy(data, str(name)) for name in [*data.data_vars, *extra] if name not in _BOOKKEEPING}
+    order = str(data.attrs.get("variable_order", "")).split()
+    names = sorted(map(str, data.data_vars), key=lambda name: order.index(name) if name in order else len(order))
+    variables = {name: _lazy(data, name) for name in [*names, *extra] if name not in _BOOKKEEPING}
     return Source(
         label=label,
         format=format,
