@@ -4,7 +4,6 @@ import statistics
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,12 +14,12 @@ from sciml import data, metrics
 from sciml.core.capabilities import HasTrajectories
 from sciml.core.errors import ConfigError, UnsupportedError
 from sciml.core.progress import Progress, SilentProgress
-from sciml.core.recorded import ACTIVE, FORCING_TIME
+from sciml.core.recorded import FORCING_TIME
 from sciml.core.status import Status, count
 from sciml.core.types import Prediction
-from sciml.tasks._labels import Labelled, labelled_forcings, labelled_frames, labelled_parameters
+from sciml.tasks._labels import labelled_forcings, labelled_parameters
 from sciml.tasks.forecast._data import ForecastConfig, ForecastContext, ForecastExamples, Window
-from sciml.tasks.forecast._masks import mask_variable
+from sciml.tasks.forecast._label import label_axes, label_fields, label_times, time_step
 from sciml.tasks.forecast._measure import UNMEASURED, inside, measure
 from sciml.tasks.forecast._metrics import METRICS
 from sciml.tasks.forecast._read import read_window
@@ -81,9 +80,9 @@ class Forecast(Task[HasTrajectories, ForecastConfig, ForecastContext, data.Windo
 
     def write_inputs(self, inputs: Window, problem: HasTrajectories, context: ForecastContext) -> xarray.Dataset:
         """The context frames, with times that end at that of the last one."""
-        arrays = _frames(problem, context, inputs.states) | labelled_parameters(problem, inputs.parameters)
-        dt = _step(inputs, context)
-        coords = _coords(context, inputs.time + dt * np.arange(1 - context.history, 1))
+        arrays = label_fields(problem, context, inputs.states) | labelled_parameters(problem, inputs.parameters)
+        dt = time_step(inputs, context)
+        coords = label_axes(context, inputs.time + dt * np.arange(1 - context.history, 1), problem.time_step)
         if inputs.forcing is not None:
             arrays |= labelled_forcings(problem, inputs.forcing, FORCING_TIME)
             moments = inputs.time + dt * np.arange(inputs.forcing.shape[1])
@@ -94,13 +93,13 @@ class Forecast(Task[HasTrajectories, ForecastConfig, ForecastContext, data.Windo
         self, inputs: Window, prediction: Prediction, problem: HasTrajectories, context: ForecastContext
     ) -> xarray.Dataset:
         """A prediction as named fields with units; its times continue those of the inputs."""
-        arrays = _frames(problem, context, prediction.mean.cpu())
+        arrays = label_fields(problem, context, prediction.mean.cpu())
         if prediction.status is not None:
             arrays["status"] = ("sample", prediction.status.to(torch.int8).cpu().numpy())
         if problem.time_step is not None:
             arrays[problem.time_step] = labelled_parameters(problem, inputs.parameters.cpu())[problem.time_step]
-        times = inputs.time + _step(inputs, context) * np.arange(1, inputs.steps + 1)
-        return xarray.Dataset(arrays, _coords(context, times))
+        times = inputs.time + time_step(inputs, context) * np.arange(1, inputs.steps + 1)
+        return xarray.Dataset(arrays, label_axes(context, times, problem.time_step))
 
     def shorten(self, inputs: Window) -> tuple[Window, slice] | None:
         """The first step alone."""
@@ -205,11 +204,12 @@ class ForecastBench(Bench[HasTrajectories, ForecastConfig, ForecastContext, data
         split = self.source.split("test")
         kept = split.good
         states = _from_start(split, kept, self.source.card.frames)
-        arrays = _frames(self.problem, self.context, states)
+        arrays = label_fields(self.problem, self.context, states)
         arrays |= labelled_parameters(self.problem, split.parameters[kept])
         if self.problem.forcings:
             arrays |= labelled_forcings(self.problem, split.forcings[kept], "time", {"role": "forcing"})
-        coords = _coords(self.context, self.context.dt * np.arange(self.source.card.frames))
+        times = self.context.dt * np.arange(self.source.card.frames)
+        coords = label_axes(self.context, times, self.problem.time_step)
         return xarray.Dataset(arrays, coords, {"history": self.settings.history, "problem": self.problem.name})
 
     def explain(self, solver: AnySolver, module: nn.Module, batch: data.WindowBatch) -> str:
@@ -260,43 +260,16 @@ class ForecastBench(Bench[HasTrajectories, ForecastConfig, ForecastContext, data
         }
 
     def _arrays(self, predicted: Tensor, curves: dict[str, Tensor]) -> xarray.Dataset:
-        arrays = _frames(self.problem, self.context, predicted)
+        arrays = label_fields(self.problem, self.context, predicted)
         for name in ("relative_l2", "vrmse"):
             curve = curves[name]
             arrays[name] = (("sample", "time", "field")[: curve.ndim], curve.numpy())
         times = self.context.dt * np.arange(self.settings.history, self.source.card.frames)
         coords = {
-            "time": _time(self.context, times),
+            "time": label_times(self.context, times, self.problem.time_step),
             "field": ("field", [field.name for field in self.problem.fields]),
         }
         return xarray.Dataset(arrays, coords)
-
-
-def _time(context: ForecastContext, times: np.ndarray) -> tuple[str, np.ndarray, dict[str, str]]:
-    return "time", times, {"units": context.time_units, "long_name": "time"}
-
-
-def _coords(context: ForecastContext, times: np.ndarray) -> dict[str, Any]:
-    axes = {
-        axis.name: (axis.name, axis.points().numpy(), {"units": axis.units, "long_name": f"{axis.name} coordinate"})
-        for axis in context.grid.axes
-    }
-    return axes | {"time": _time(context, times)}
-
-
-def _frames(problem: HasTrajectories, context: ForecastContext, states: Tensor) -> Labelled:
-    """Fields by name, with the mask beside them where there is one."""
-    arrays = labelled_frames(problem, context.grid, states)
-    if context.active is None:
-        return arrays
-    for field in problem.fields:
-        arrays[field.name][2]["ancillary_variables"] = ACTIVE
-    return arrays | {ACTIVE: mask_variable(context.active, context.grid)}
-
-
-def _step(inputs: Window, context: ForecastContext) -> float:
-    """Time between the frames of some inputs."""
-    return context.dt * float(inputs.stride[0]) if len(inputs.stride) else context.dt
 
 
 def _from_start(split: data.Split, rows: Tensor, length: int) -> Tensor:

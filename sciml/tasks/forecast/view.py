@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from sciml import draw, metrics
+from sciml.core.recorded import ACTIVE
 from sciml.draw import Figure, Forecasts, Panels, Picture, Strip
 from sciml.tasks._forecasts import conserved, read_forecasts, spectra
+from sciml.tasks.forecast._measure import UNMEASURED
 from sciml.train import RunView, Shown, View
 
 
@@ -25,9 +27,23 @@ def show(view: RunView) -> Shown:
         plots["spectra"] = spectra(forecasts)
         plots["conserved"] = conserved(forecasts, view.problem)
         plots["series"] = [] if forecasts.rank else draw.time_series(forecasts, pictures["typical"])
-    values = {"pictures": pictures, "plots": plots, "by_field": _by_field(forecasts) if forecasts else None}
+    values = {
+        "pictures": pictures,
+        "plots": plots,
+        "by_field": _by_field(forecasts) if forecasts else None,
+        "masked": _masked(view),
+        "unmeasured": list(dict.fromkeys(UNMEASURED.values())),
+    }
     figures = [figure for group in plots.values() for figure in group]
     return Shown(values, [*figures, *_files(pictures)])
+
+
+def _masked(view: RunView) -> str:
+    """How many cells are masked, in words; empty for none."""
+    if view.predictions is None or ACTIVE not in view.predictions.truth:
+        return ""
+    active = view.predictions.truth[ACTIVE].to_numpy()
+    return f"{int((active == 0).sum())} of {active.size}"
 
 
 def _by_field(forecasts: Forecasts) -> dict[str, Any] | None:

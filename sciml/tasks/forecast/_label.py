@@ -1,0 +1,43 @@
+"""Fields, times and axes of forecasts as labelled variables."""
+
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from sciml.core.capabilities import HasTrajectories
+from sciml.core.recorded import ACTIVE
+from sciml.tasks._labels import Labelled, labelled_frames
+from sciml.tasks.forecast._data import ForecastContext, Window
+from sciml.tasks.forecast._masks import mask_variable
+
+
+def label_times(
+    context: ForecastContext, times: np.ndarray, step: str | None
+) -> tuple[str, np.ndarray, dict[str, str]]:
+    """The coordinate ``time``; where the parameter `step` is the time between frames, it numbers them."""
+    return "time", times, {"units": context.time_units, "long_name": f"frame, {step} apart" if step else "time"}
+
+
+def label_axes(context: ForecastContext, times: np.ndarray, step: str | None) -> dict[str, Any]:
+    """The coordinates of fields, with units."""
+    axes = {
+        axis.name: (axis.name, axis.points().numpy(), {"units": axis.units, "long_name": f"{axis.name} coordinate"})
+        for axis in context.grid.axes
+    }
+    return axes | {"time": label_times(context, times, step)}
+
+
+def label_fields(problem: HasTrajectories, context: ForecastContext, states: Tensor) -> Labelled:
+    """Fields by name, with the mask beside them where there is one."""
+    arrays = labelled_frames(problem, context.grid, states)
+    if context.active is None:
+        return arrays
+    for field in problem.fields:
+        arrays[field.name][2]["ancillary_variables"] = ACTIVE
+    return arrays | {ACTIVE: mask_variable(context.active, context.grid)}
+
+
+def time_step(inputs: Window, context: ForecastContext) -> float:
+    """Time between the frames of some inputs."""
+    return context.dt * float(inputs.stride[0]) if len(inputs.stride) else context.dt
