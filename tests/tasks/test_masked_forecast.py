@@ -215,9 +215,7 @@ def test_a_file_with_another_mask_is_refused_by_name(bench, question):
     ):
         question(other)
     shrunk = xarray.DataArray(np.arange(16) < 8, dims="x")
-    with pytest.raises(
-        DataError, match="is not that of the run; got 79 cells left out"
-    ):  # 64 dry ones and 15 of the rest
+    with pytest.raises(DataError, match="is not that of the run; got 79 cells left out"):  # 64 + 15
         question(lambda d: d.drop_vars("active").where(shrunk))
     with pytest.raises(DataError, match=r"'active' in .* another shape .*; got x 16; expected y 8, x 16"):
         question(lambda d: d.assign(active=d["active"].isel(y=0)))

@@ -55,7 +55,7 @@ def read(path: Path, choices: ImportChoices, stack: ExitStack) -> list[Source]:
     variables: dict[str, Variable] = {}
     for order, name in enumerate(_GROUPS):
         group = group_in(file, name)
-        for key, node in ({} if group is None else datasets(group)).items():
+        for key, node in _ordered(group).items():
             variables |= _components(path, key, node, space, order, notes)
     variables |= _scalars(group_in(file, "scalars"), notes)
     coordinates = {}
@@ -77,6 +77,14 @@ def read(path: Path, choices: ImportChoices, stack: ExitStack) -> list[Source]:
         about["title"] = name
     split = text(file, "split") or _SPLITS.get(path.resolve().parent.name)
     return [Source(str(path), "well", variables, coordinates, _boundaries(file, notes), split, tuple(notes), about)]
+
+
+def _ordered(group: h5py.Group | None) -> dict[str, h5py.Dataset]:
+    """The arrays of a group in the order of its attribute ``field_names``; HDF5 itself sorts them by name."""
+    if group is None:
+        return {}
+    arrays, names = datasets(group), texts(group, "field_names")
+    return {name: arrays[name] for name in [*(n for n in names if n in arrays), *(n for n in arrays if n not in names)]}
 
 
 def _components(
@@ -109,7 +117,7 @@ def _components(
 
 def _scalars(group: h5py.Group | None, notes: list[str]) -> dict[str, Variable]:
     found = {}
-    for name, node in ({} if group is None else datasets(group)).items():
+    for name, node in _ordered(group).items():
         varies = flag(node, "sample_varying", node.ndim > 0), flag(node, "time_varying", False)
         dims = tuple(dim for dim, by in zip(("sample", "time"), varies, strict=True) if by)
         if len(dims) != node.ndim:
