@@ -59,12 +59,14 @@ def read_window(path: Path, problem: Problem, context: ForecastContext, steps: i
     if problem.time_step is None:
         time, stride = last_time(path, source, context)
     else:
-        source, (time, stride) = with_time_step(path, source, problem, context), (0.0, 1)
+        (source, time), stride = with_time_step(path, source, problem), 1
     parameters = parameter_columns(path, source, problem, len(states))
     strides = torch.full((len(states),), float(stride))
     if not problem.forcings:
         return Window(states, parameters, strides, steps or context.steps, time)
     forcing = _forcing(path, source, problem, len(states), steps)
+    if problem.time_step is None:
+        _check_moments(path, source, time, stride * context.dt)
     return Window(states, parameters, strides, steps or forcing.shape[1] - 1, time, forcing)
 
 
@@ -127,3 +129,18 @@ def _forcing(
             values = values if array.dims[0] == "sample" else values.T
         columns.append(values.expand(samples, -1))
     return torch.stack(columns, dim=-1)
+
+
+def _check_moments(path: Path, source: xarray.Dataset, time: float, step: float) -> None:
+    """Raise DataError unless forcings are known at the last frame and after every step, as far as the file has times."""
+    if FORCING_TIME not in source.variables or "time" not in source.variables:
+        return
+    moments = source[FORCING_TIME].values
+    wanted = time + step * np.arange(moments.size)
+    if moments.dtype.kind not in "fiu" or not (np.abs(moments - wanted) <= _SLACK * step).all():
+        raise DataError(
+            f"the times {FORCING_TIME} of {path} are not the last frame and the steps after it",
+            got=", ".join(f"{value}" for value in moments[:4]),
+            expected=", ".join(f"{value:g}" for value in wanted[:4]),
+            fix="Interpolate the forcing to these times, or leave out the coordinate if it only numbers them.",
+        )

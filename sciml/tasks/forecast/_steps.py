@@ -40,8 +40,8 @@ def last_time(path: Path, source: xarray.Dataset, context: ForecastContext) -> t
     )
 
 
-def with_time_step(path: Path, source: xarray.Dataset, problem: Problem, context: ForecastContext) -> xarray.Dataset:
-    """The file with the parameter that is its time step, which may follow from its times.
+def with_time_step(path: Path, source: xarray.Dataset, problem: Problem) -> tuple[xarray.Dataset, float]:
+    """The file with the parameter that is its time step, which may follow from its times, and the last frame's number.
 
     Raises: DataError for a file that has neither, or both and they contradict each other.
     """
@@ -55,10 +55,12 @@ def with_time_step(path: Path, source: xarray.Dataset, problem: Problem, context
                 f"{path} lacks the time step {name!r}, which differs between the trajectories of this run",
                 expected=f"the variable {name!r} on sample, or a coordinate time with two frames or more",
             )
-        return source.assign({name: ("sample", np.broadcast_to(steps, source.sizes["sample"]))})
+        return source.assign({name: ("sample", np.broadcast_to(steps, source.sizes["sample"]))}), 0.0
     values = source[name].values
-    if steps is None or _are_frames(source, steps) or (np.abs(steps - values) <= _SLACK * np.abs(values)).all():
-        return source
+    if steps is not None and _are_frames(source, steps):
+        return source, float(source["time"].values[-1])
+    if steps is None or (np.abs(steps - values) <= _SLACK * np.abs(values)).all():
+        return source, 0.0
     raise DataError(
         f"the times of {path} contradict its time step {name!r}",
         got=f"times {float(np.ravel(steps)[0]):g} apart, {name} {float(np.ravel(values)[0]):g}",
