@@ -156,9 +156,7 @@ def test_a_file_holds_the_forcing_over_the_forecast(forced, ask):
     with pytest.warns(UserWarning, match="'inflow' in .* is converted from g s-1 to kg s-1"):
         grams = ask(forced, lambda d: d.assign(inflow=(d["inflow"].dims, 1e3 * d["inflow"].values, {"units": "g s-1"})))
     torch.testing.assert_close(grams.forcing, got.forcing)
-    with pytest.raises(
-        DataError, match=r"the forcing 'inflow' .* over the whole forecast; .*; expected forcing_time 8 or"
-    ):
+    with pytest.raises(DataError, match=r"'inflow' .* over the whole forecast; .*; expected forcing_time 8"):
         ask(forced, steps=7)
     with pytest.raises(DataError, match="lacks inflow"):
         ask(forced, lambda d: d.drop_vars("inflow"))
@@ -224,9 +222,7 @@ def test_a_run_on_several_strides_takes_their_steps_and_no_others(plain, ask):
     answer = FORECAST.describe(third._replace(steps=2), fno.predict(module, third._replace(steps=2)), plain.problem,
                                plain.context)  # fmt: skip
     np.testing.assert_allclose(answer["time"], [3.5 + 1.5, 3.5 + 3.0])
-    with pytest.raises(
-        DataError, match=r"another time step than the training data; .*; expected numbers 0\.5 or 1\.5 apart"
-    ):
+    with pytest.raises(DataError, match=r"another time step than the training .* numbers 0\.5 or 1\.5 apart"):
         ask(plain, at[1.0])
     single = plain.context.model_copy(update={"strides": (1,)})
     with pytest.raises(DataError, match="trained on this step alone, so it cannot take another as a condition"):

@@ -132,7 +132,7 @@ def _forcing(
 
 
 def _check_moments(path: Path, source: xarray.Dataset, time: float, step: float) -> None:
-    """Raise DataError unless forcings are known at the last frame and after every step, as far as the file has times."""
+    """Raise DataError unless forcings are known at the last frame and after every step, if the file has times."""
     if FORCING_TIME not in source.variables or "time" not in source.variables:
         return
     moments = source[FORCING_TIME].values
