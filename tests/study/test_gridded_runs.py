@@ -1,4 +1,4 @@
-"""Runs on gridded data as people have it: walls, forcings, masks, latitude and longitude; each needs its folder only."""
+"""Runs on gridded data as people have it: walls, forcings, masks, latitude and longitude."""
 
 import h5py
 import numpy as np

@@ -83,18 +83,17 @@ def _steps(path: Path, source: xarray.Dataset, units: str) -> np.ndarray | None:
             f"the times of {path} are not evenly spaced and increasing", got=f"{times.ravel()[:6]}",
             expected="frames at the same distance in time",
         )  # fmt: skip
+    step = np.asarray(first[..., 0])
     change = conversion(str(array.attrs.get("units", units)), units)
-    if change is None:
-        return first[..., 0] if _are_frames(source, first[..., 0]) else _refuse(path, array, units)
-    return change.factor * first[..., 0]
+    if change is not None:
+        return np.asarray(change.factor * step)
+    if _are_frames(source, step):
+        return step
+    raise DataError(
+        f"'time' in {path} does not have units of the time step", got=repr(array.attrs.get("units")), expected=units
+    )
 
 
 def _are_frames(source: xarray.Dataset, steps: np.ndarray) -> bool:
     """Whether the coordinate ``time`` only numbers frames."""
     return str(source["time"].attrs.get("units", "1")) in ("1", "") and bool((steps == 1).all())
-
-
-def _refuse(path: Path, array: xarray.DataArray, units: str) -> None:
-    raise DataError(
-        f"'time' in {path} does not have units of the time step", got=repr(array.attrs.get("units")), expected=units
-    )
