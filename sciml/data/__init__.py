@@ -30,7 +30,7 @@ from sciml.data._samples import (
     samples_digest,
 )
 from sciml.data._statistics import Moments, Statistics, compute_statistics, load_statistics, save_statistics
-from sciml.data._store import Shard, load_shard, save_shard
+from sciml.data._store import MASK_WORDS, Shard, load_shard, save_shard
 from sciml.data._verify import verify
 from sciml.data._windows import Windows
 from sciml.data.importing import FORMATS, Arrays, ImportChoices, Plan, import_arrays, import_files, read
@@ -38,6 +38,7 @@ from sciml.data.importing import FORMATS, Arrays, ImportChoices, Plan, import_ar
 __all__ = [
     "BEYOND",
     "FORMATS",
+    "MASK_WORDS",
     "Arrays",
     "Batch",
     "Card",

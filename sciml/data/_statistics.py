@@ -80,8 +80,9 @@ def compute_statistics(layout: Layout) -> Statistics:
             moments.add((values if active is None else values[..., active]).numpy())
         for column, moments in enumerate(parameters):
             moments.add(shard.parameters[good, column].numpy())
-        for column, moments in enumerate(forcings):
-            moments.add(shard.forcings[good, :, column].numpy())
+        if shard.forcings is not None:
+            for column, moments in enumerate(forcings):
+                moments.add(shard.forcings[good, :, column].numpy())
     if not fields[0].count:
         raise DataError(
             f"no trajectory of the training split of {layout.problem.name} {layout.preset} succeeded",

@@ -93,7 +93,7 @@ class Stepper(nn.Module, Generic[N]):
         """The network's second input: the step in stored frames, the standardised parameters, the forcings at the
         beginning of the step and at its end."""
         parts = [stride[:, None], (parameters - self.parameter_mean) / self.parameter_std]
-        if self.forcing_mean is not None:
+        if self.forcing_mean is not None and self.forcing_std is not None:
             if forcing is None:
                 raise UserError("a step needs its forcing", got="none", expected=f"{len(self.forcing_mean)} numbers")
             parts += ((forcing - self.forcing_mean) / self.forcing_std).unbind(1)

@@ -2,6 +2,7 @@
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 from sciml.core.errors import DataError, InputWarning
 from sciml.core.recorded import ACTIVE
 from sciml.core.types import Grid
+from sciml.data import MASK_WORDS
 from sciml.tasks._inputs import shape_words
 from sciml.tasks.forecast._data import ForecastContext
 
@@ -44,11 +46,9 @@ def masked(
     return torch.where(ours, states, torch.nan)
 
 
-def mask_variable(active: Bool[Tensor, "*space"], grid: Grid) -> tuple[tuple[str, ...], np.ndarray, dict[str, object]]:
+def mask_variable(active: Bool[Tensor, "*space"], grid: Grid) -> tuple[tuple[str, ...], np.ndarray, dict[str, Any]]:
     """The variable ``active`` of a file."""
-    flags = np.array([0, 1], dtype=np.int8)
-    words = {"long_name": "whether a cell is part of the domain", "flag_meanings": "inactive active"}
-    return grid.dims, active.cpu().numpy().astype(np.int8), words | {"flag_values": flags}
+    return grid.dims, active.cpu().numpy().astype(np.int8), dict(MASK_WORDS)  # Any: as in xarray
 
 
 def _stated(path: Path, array: xarray.DataArray, grid: Grid) -> Bool[Tensor, "*space"]:
