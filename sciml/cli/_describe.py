@@ -80,7 +80,7 @@ def render(described: dict[str, Any]) -> None:  # Any: JSON
     if record := described.get("record"):
         print_lineage(record, described["first"])
         print_findings(record)
-    for heading in ("fields", "parameters", "invariants", "metrics", "settings"):
+    for heading in ("fields", "parameters", "forcings", "invariants", "metrics", "settings"):
         if rows := described.get(heading):
             table(heading, list(rows[0]), [list(row.values()) for row in rows])
     for heading in ("presets", "recipes"):
@@ -112,6 +112,9 @@ def _problem(problem: Problem) -> dict[str, Any]:
         "fields": [vars(f) for f in problem.fields],
         "parameters": [
             {key: value for key, value in vars(p).items() if key not in ("least", "most")} for p in problem.parameters
+        ],
+        "forcings": [
+            {key: value for key, value in vars(p).items() if key not in ("least", "most")} for p in problem.forcings
         ],
         "invariants": [
             {"name": i.name, "long_name": i.long_name, "tolerance": i.tolerance} for i in problem.invariants

@@ -100,12 +100,14 @@ def test_it_is_imported_trained_on_and_predicted_alone(case):
     assert list(finished.record.left_out) == ["linear"]
     assert "driven by inflow" in finished.record.left_out["linear"]
     assert answer.sizes == {"sample": 1, "time": 6, "y": 24, "x": 16}
+    page = (finished.folder / "report.html").read_text()
+    assert "inflow: inflow, 0 to 7, known at every time" in page
     land = np.zeros((24, 16), dtype=bool)
     if kind == "holes":
         land[HOLE[::-1]] = True
         np.testing.assert_array_equal(answer["active"].values, ~land)
         assert "Fourier transform" in finished.record.dataset.unmeasured["rollout/frmse_low"]
-        assert "24 of 384 cells are no part of the domain" in (finished.folder / "report.html").read_text()
+        assert "24 of 384 cells are no part of the domain" in page
     for name in ("density", "velocity_x", "velocity_y"):
         np.testing.assert_array_equal(answer[name].isnull().values, np.broadcast_to(land, answer[name].shape))
 
