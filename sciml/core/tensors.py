@@ -60,7 +60,7 @@ def unpack(digits: str, shape: Sequence[int]) -> Tensor:
     content, count = np.frombuffer(bytes.fromhex(digits), np.uint8), math.prod(shape)
     if len(content) != -(-count // 8):
         raise ValueError("digits and shape of truth values do not agree")
-    return torch.from_numpy(np.unpackbits(content, count=count).astype(bool)).view(*shape)
+    return torch.from_numpy(np.unpackbits(content, count=count).astype(bool)).view(tuple(shape))
 
 
 _SERIALISE = core_schema.plain_serializer_function_ser_schema(encode)

@@ -28,7 +28,7 @@ def test_a_mask_is_read_in_both_forms():
 
 @pytest.mark.parametrize("digits", ["", "9", "zz", "9000"])
 def test_digits_that_do_not_fit_are_refused(digits):
-    with pytest.raises(ValueError, match="agree|hex"):
+    with pytest.raises(ValueError, match=r"agree|hex"):
         decode({"dtype": "bool", "shape": [2, 2], "values": digits})
 
 

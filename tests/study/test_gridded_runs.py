@@ -101,7 +101,7 @@ def test_it_is_imported_trained_on_and_predicted_alone(case):
     assert "driven by inflow" in finished.record.left_out["linear"]
     assert answer.sizes == {"sample": 1, "time": 6, "y": 24, "x": 16}
     page = (finished.folder / "report.html").read_text()
-    assert "inflow: inflow, 0 to 7, known at every time" in page
+    assert "inflow: inflow, 0 to 7.00, known at every time" in page
     land = np.zeros((24, 16), dtype=bool)
     if kind == "holes":
         land[HOLE[::-1]] = True
