@@ -227,3 +227,39 @@ def test_a_run_on_several_strides_takes_their_steps_and_no_others(plain, ask):
     single = plain.context.model_copy(update={"strides": (1,)})
     with pytest.raises(DataError, match="trained on this step alone, so it cannot take another as a condition"):
         ask(SimpleNamespace(example=plain.example, problem=plain.problem, context=single), at[1.5])
+
+
+def errors(home, name, arrays, **choices):
+    """Error of one step and of rollouts of a small FNO on a periodic line."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SCIML_HOME", str(home))
+        problem = sciml.dataset(arrays, name=name, boundary={"x": "periodic"}, dims=("sample", "time", "x"), **choices)
+        network = ["model.modes=4", "model.width=12", "model.layers=2"]
+        training = ["task.history=1", "train.steps=250", "train.learning_rate=0.01", "baselines=[]"]
+        finished = sciml.run(problem, solver="fno", settings=[*network, *training], out=home / "runs")
+    return finished.metrics["one_step/relative_l2"], finished.metrics["rollout/relative_l2"]
+
+
+def test_a_forcing_that_nobody_can_guess_is_used(home):
+    """u' = u/2 + f v(x)/2 with f = 1 or 3 at random: without f, a quarter of the next frame cannot be known."""
+    rng, x = np.random.default_rng(0), np.arange(16) / 16
+    forcing, shape = rng.choice([1.0, 3.0], (40, 10)), 1 + 0.5 * np.cos(2 * np.pi * x)
+    states = np.zeros((40, 10, 16))
+    states[:, 0] = rng.uniform(1, 3, (40, 1)) * shape
+    for k in range(9):
+        states[:, k + 1] = 0.5 * states[:, k] + 0.5 * forcing[:, k + 1, None] * shape
+    arrays = {"u": states, "f": forcing, "t": 0.1 * np.arange(10), "x": x}
+    told, untold = (errors(home, name, arrays, **more) for name, more in (("f", {}), ("no_f", {"forcings": ("none",)})))
+    assert untold[0] > 0.2
+    assert max(told) < 0.05
+
+
+def test_a_time_step_that_differs_is_used(home):
+    """Waves at one speed, recorded at three distances in time; one frame does not tell which."""
+    rng, x = np.random.default_rng(0), np.arange(16) / 16
+    step = rng.choice([0.25, 0.5, 1.0], 40)
+    phase = x - 0.2 * step[:, None, None] * np.arange(10)[:, None] + rng.random((40, 1, 1))
+    arrays = {"u": np.sin(2 * np.pi * phase), "t": step[:, None] * np.arange(10), "x": x}
+    told, untold = (errors(home, name, arrays, **more) for name, more in (("dt", {}), ("no_dt", {"dt": 1.0})))
+    assert untold[0] > 0.2
+    assert max(told) < 0.05

@@ -250,3 +250,23 @@ def test_predictions_say_where_they_have_no_values(bench):
     assert answer["status"].values.tolist() == [0]
     written = xarray.open_dataset(netcdf_bytes(answer), engine="h5netcdf", decode_cf=False)
     assert np.isnan(written["h"].attrs["_FillValue"])
+
+
+@pytest.mark.parametrize("dims", [1, 3])
+@pytest.mark.parametrize("key", ["sinenet", "unet", "fno", "linear"])
+def test_masks_on_a_line_and_in_space(tmp_path, key, dims):
+    names, size = "zyx"[-dims:], {1: (16,), 3: (8, 8, 12)}[dims]
+    values = np.random.default_rng(0).standard_normal((4, 5, *size))
+    values[:, :, -3:] = np.nan
+    source = xarray.Dataset(
+        {"u": (("sample", "time", *names), values)},
+        {name: (name, np.arange(float(n))) for name, n in zip(names, size, strict=True)},
+    )
+    bench = FORECAST.prepare(sciml.dataset(source, name="part"), "tiny", ForecastConfig())
+    solver, module = built(bench, key)
+    batch = bench.examples.batch(torch.arange(3), rng.generator(0))
+    assert torch.isfinite(solver.loss(module, batch))
+    predicted = solver.predict(module, FORECAST.inputs(batch)).mean
+    assert predicted[:, :, :, -3:].isnan().all()
+    assert predicted[:, :, :, :-3].isfinite().all()
+    assert np.isfinite(bench.examine(solver, module).metrics["rollout/vrmse"])
