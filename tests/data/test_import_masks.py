@@ -144,6 +144,11 @@ def test_impossible_masks_are_refused():
     apart = ocean()
     apart["v"] = apart["v"].fillna(0.0)
     refused(apart, "on different parts of the grid; got u: NaN at 6 cells, v: NaN at 0 cells.*--mask any")
+    moved = ocean()
+    for row in range(6):
+        moved["u"].values[row] = np.where(np.roll(LAND, row, 1), np.nan, 1.0)
+        moved["v"].values[row] = moved["u"].values[row]
+    refused(moved, "cells without values differ between the trajectories; got 6 cells are NaN .*--mask any")
     dataset, _ = imported(apart, mask="any")
     np.testing.assert_array_equal(mask_of(dataset), LAND)
     refused(ocean(), "no trajectory of split 'train' is finite throughout.*--mask any", mask="none")

@@ -64,10 +64,19 @@ def read_mask(
 
 def _gaps(names: Sequence[str], ends: Sequence[np.ndarray], states: Iterable[np.ndarray]) -> np.ndarray | None:
     """Cells that are NaN in every frame of every trajectory; None for none. All fields must have the same."""
-    gaps = np.logical_and.reduce([np.isnan(one).all(0) for one in ends])  # channel *space
-    if not gaps.any():
+    if not all(np.isnan(one).all(0).any() for one in ends):
         return None
-    gaps = np.logical_and.reduce([np.isnan(one).all(0) for one in states])
+    gaps, partial, first = np.array(True), True, np.isnan(ends[0]).all((0, 1))
+    for one in states:
+        gap = np.isnan(one).all(0)  # channel *space
+        gaps, partial = gaps & gap, partial and bool(gap.any()) and not gap.all()
+    if not gaps.any() and partial:
+        raise DataError(
+            "the cells without values differ between the trajectories",
+            got=f"{int(first.sum())} cells are NaN in every frame of the first, none of them in all trajectories",
+            expected="one mask for all trajectories",
+            fix="Leave out the cells that are NaN anywhere with --mask any, or fill them and add the geometry to fields.",
+        )
     if not gaps.any() or gaps.reshape(len(gaps), -1).all(1).any():  # a field without any value is no mask
         return None
     if (gaps != gaps[0]).any():
