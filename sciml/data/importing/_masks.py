@@ -42,7 +42,9 @@ def read_mask(
         active = _from_variables(roles, ends, reversed, choices)
         source = f"by {choices.mask_variable or 'the mask of the file'}"
     elif choices.mask == "any":
-        active = ~np.logical_or.reduce([~np.isfinite(one).all((0, 1)) for one in states])
+        active = np.array(True)
+        for one in states:
+            active = active & np.isfinite(one).all((0, 1))
         source = "since they are NaN in some frame"
     else:
         gaps = _gaps(names, ends, states)
@@ -75,7 +77,7 @@ def _gaps(names: Sequence[str], ends: Sequence[np.ndarray], states: Iterable[np.
             "the cells without values differ between the trajectories",
             got=f"{int(first.sum())} cells are NaN in every frame of the first, none of them in all trajectories",
             expected="one mask for all trajectories",
-            fix="Leave out the cells that are NaN anywhere with --mask any, or fill them and add the geometry to fields.",
+            fix="Leave out the cells that are NaN anywhere with --mask any, or import one geometry at a time.",
         )
     if not gaps.any() or gaps.reshape(len(gaps), -1).all(1).any():  # a field without any value is no mask
         return None
