@@ -12,8 +12,9 @@ import sciml
 from sciml.core import rng
 from sciml.core.errors import DataError, InputWarning, UnsupportedError
 from sciml.data import netcdf_bytes
+from sciml.models import UNet
 from sciml.solvers.baselines import LinearConfig
-from sciml.tasks.forecast import FORECAST, ForecastConfig
+from sciml.tasks.forecast import FORECAST, ForecastConfig, StepperSolver
 from sciml.train import find_solver
 
 LAND = np.zeros((8, 16), dtype=bool)
@@ -270,3 +271,24 @@ def test_masks_on_a_line_and_in_space(tmp_path, key, dims):
     assert predicted[:, :, :, -3:].isnan().all()
     assert predicted[:, :, :, :-3].isfinite().all()
     assert np.isfinite(bench.examine(solver, module).metrics["rollout/vrmse"])
+
+
+class Plain(StepperSolver):
+    """A stranger's network that knows nothing of masks."""
+
+    key, title, citation, claim = "plain", "Plain", "", ""
+
+    def recipe(self, preset):
+        return find_solver("unet").recipe(preset)
+
+    def network(self, problem, model, context):
+        fields = len(problem.fields)
+        return UNet(in_channels=context.history * fields, out_channels=fields, levels=2, width=4)
+
+
+def test_a_network_that_takes_no_mask_works_all_the_same(bench):
+    solver = Plain()
+    module = solver.build(bench.problem, solver.recipe("tiny").model, bench.context)
+    losses = [solver.loss(module, batch_of(bench, junk)) for junk in (torch.nan, 5.0)]
+    assert torch.isfinite(losses[0])
+    assert torch.equal(*losses)
