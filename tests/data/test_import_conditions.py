@@ -153,6 +153,18 @@ def test_the_well_and_pdearena_with_a_row_of_times_per_sample(tmp_path):
         assert (step.low, step.high) == steps
 
 
+def test_rows_that_do_not_fit_the_fields_are_named(tmp_path):
+    for place, values in (("scalars/forcing", np.arange(9.0)), ("dimensions/time", np.ones((3, 1)) * np.arange(8))):
+        path = foreign_files.well(tmp_path)
+        with h5py.File(path, "a") as file:
+            attributes = dict(file[place].attrs)
+            del file[place]
+            file[place] = values
+            file[place].attrs.update(attributes)
+        with pytest.raises(DataError, match=f"'{place.split('/')[1]}' in .* has another size than the fields; got "):
+            import_files([path])
+
+
 def test_times_that_stand_still_or_decrease_are_refused():
     still = stepped(np.array([0.1, 0.1, 0.0, 0.1, 0.1, 0.1]))
     with pytest.raises(DataError, match="'time' of sample 2 of this call is not strictly monotonic"):

@@ -92,6 +92,14 @@ def roles_of(source: Source, choices: ImportChoices) -> Roles:
     rest = {name: entry for name, entry in narrow.items() if name not in (*forcings, mask_name)}
     scalars, left_out = _scalars(source, rest, choices)
     first = next(iter(fields.values()))
+    times = source.coordinates.get("time")
+    courses = forcings if times is None or "sample" not in times.dims else forcings | {"time": times}
+    for name, entry in courses.items():
+        wanted = {dim: first.sizes[dim] for dim in ("sample", "time") if dim in entry.dims and dim in first.dims}
+        if entry.sizes != wanted:
+            raise DataError(
+                f"{name!r} in {source.label} has another size than the fields", got=entry.words, expected=first.words
+            )
     return Roles(fields, scalars, forcings, mask, _in_order(first.dims), (*source.notes, *notes, *left_out))
 
 
