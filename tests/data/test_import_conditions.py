@@ -10,6 +10,7 @@ import xarray
 
 from sciml.core.errors import DataError, UnknownNameError
 from sciml.data import ImportChoices, Windows, export, import_arrays, import_files, info, open_dataset, verify
+from sciml.train import find_solver
 
 DIMS = ("sample", "time", "x")
 STEPS = np.array([0.1, 0.1, 0.2, 0.4, 0.2, 0.1])
@@ -151,6 +152,14 @@ def test_the_well_and_pdearena_with_a_row_of_times_per_sample(tmp_path):
         problem = import_files([file])
         step = next(p for p in problem.parameters if p.name == problem.time_step)
         assert (step.low, step.high) == steps
+
+
+def test_the_solver_by_default_reads_what_there_is():
+    few = driven().isel(x=slice(0, 6))
+    for name, choices, key in (("few", {}, "dilresnet"), ("alone", {"forcings": ("none",)}, "linear")):
+        problem = imported(few, name=name, **choices)[0].problem
+        assert problem.solver == key
+        assert find_solver(key).supports(problem).ok
 
 
 def test_rows_that_do_not_fit_the_fields_are_named(tmp_path):

@@ -218,13 +218,18 @@ def _shard(layout: Layout, plan: Plan, piece: Piece) -> Shard:
 
 
 def _solver(plan: Plan) -> str:
-    """The solver for a grid of this kind: SineNet where it can be halved three times, as its tiny recipe asks."""
+    """The solver for a grid of this kind: SineNet where it can be halved three times, as its tiny recipe asks.
+
+    On few points it is the linear stencil, or the smallest network that is told forcings and time steps.
+    """
     sizes = [axis.size for axis in plan.axes]
     if not sizes:
         return "neural_ode"
     if all(size % 8 == 0 for size in sizes):
         return "sinenet"
-    return "fno" if min(sizes) >= 16 else "linear"
+    if min(sizes) >= 16:
+        return "fno"
+    return "dilresnet" if plan.forcings or plan.time_step else "linear"
 
 
 def _name(files: tuple[str, ...], choices: ImportChoices, out: Path | None) -> str:

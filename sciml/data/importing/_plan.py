@@ -240,7 +240,7 @@ def _forcings(
     roles: Sequence[Roles], choices: ImportChoices, proper: Mapping[str, str]
 ) -> tuple[RecordedParameter, ...]:
     """Forcings with their ranges over all samples and times."""
-    found = []
+    forcings = []
     for name, head in roles[0].forcings.items():
         if any(name not in entry.forcings for entry in roles):
             raise DataError(f"not every file has the forcing {name!r}", fix="Choose others with --forcing.")
@@ -253,8 +253,8 @@ def _forcings(
             )
         units = check_units(choices.units.get(name) or head.units or "1", f"forcing {name!r}")
         low, high = float(values.min()), float(values.max())
-        found.append(RecordedParameter(name=proper[name], units=units, long_name=head.long_name, low=low, high=high))
-    return tuple(found)
+        forcings.append(RecordedParameter(name=proper[name], units=units, long_name=head.long_name, low=low, high=high))
+    return tuple(forcings)
 
 
 def _about(sources: Sequence[Source], choices: ImportChoices) -> dict[str, str]:

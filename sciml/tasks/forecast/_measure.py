@@ -38,7 +38,7 @@ def measure(
     """
     predicted, true = inside(predicted, active), inside(true, active)
     low, mid, high = metrics.frmse(predicted, true) if active is None else (None, None, None)
-    found = {
+    errors = {
         "relative_l2": metrics.relative_l2(predicted, true),
         "scaled_l2": metrics.scaled_l2(predicted, true),
         "rmse": metrics.rmse(predicted, true),
@@ -52,4 +52,4 @@ def measure(
         "pearson": metrics.pearson(predicted, true),
         "max_error": metrics.max_error(predicted, true),
     }
-    return {name: values for name, values in found.items() if values is not None}
+    return {name: values for name, values in errors.items() if values is not None}
