@@ -13,9 +13,9 @@ from sciml.core import registry
 from sciml.core.config import parse
 from sciml.core.errors import UnknownNameError, UserError
 from sciml.core.progress import Progress, SilentProgress
-from sciml.core.recorded import Recorded
+from sciml.core.recorded import Imported
 from sciml.core.statement import Statement
-from sciml.data import Arrays, ImportChoices, Plan, import_arrays, import_files
+from sciml.data import AnyPlan, Arrays, ImportChoices, import_arrays, import_files
 from sciml.discovery import HiddenPrior, TableData, TableLayout, parse_values, read_table
 from sciml.report import write_run
 from sciml.study import (
@@ -43,7 +43,7 @@ OwnData = str | Path | Sequence[str | Path] | Arrays
 
 
 def run(
-    problem: str | Path | TableData | Recorded | None = None,
+    problem: str | Path | TableData | Imported | None = None,
     *,
     data: OwnData | None = None,
     choices: Mapping[str, Any] = MappingProxyType({}),  # Any: the fields of ImportChoices, which checks them
@@ -70,7 +70,7 @@ def run(
     elif choices:
         raise UserError("choices are about data of your own", got=", ".join(choices), fix="Give data=... too.")
     subject = DEFAULT_PROBLEM if problem is None else problem
-    if isinstance(subject, Recorded):
+    if isinstance(subject, Imported):
         subject = registry.folder_of(subject)
     return _run_to_page(make_request(subject, options), progress)
 
@@ -79,10 +79,10 @@ def dataset(
     data: OwnData,
     *,
     out: str | Path | None = None,
-    announce: Callable[[Plan], None] | None = None,
+    announce: Callable[[AnyPlan], None] | None = None,
     progress: Progress | None = None,
     **choices: Any,  # Any: the fields of ImportChoices, which checks them
-) -> Recorded:
+) -> Imported:
     """Import trajectories on a grid of one's own; the result is taken by every verb like a problem.
 
     Arguments:
@@ -102,7 +102,7 @@ def dataset(
     told = parse(ImportChoices, choices, "this call")
     reporting = progress or SilentProgress()
 
-    def tell(plan: Plan) -> None:
+    def tell(plan: AnyPlan) -> None:
         for line in plan.words():
             reporting.log(line)
         if announce is not None:

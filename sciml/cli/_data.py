@@ -31,12 +31,12 @@ def generate(
     from sciml.cli._cluster import executor
     from sciml.core import registry
     from sciml.core.progress import make_progress
-    from sciml.core.recorded import Recorded
+    from sciml.core.recorded import Imported
     from sciml.tasks import card_tables, describe_data
 
     subject = registry.find_problem(problem)
     tables = card_tables(subject, preset)
-    if isinstance(subject, Recorded):
+    if isinstance(subject, Imported):
         if not json:
             typer.echo(f"Nothing to generate: the data of {subject.name} was imported.")
     elif layer.PresetCard.key in tables:
@@ -70,6 +70,13 @@ def import_data(
     split: str = options.SPLIT,
     split_seed: int = options.SPLIT_SEED,
     cut: int = options.CUT,
+    layout: str = options.LAYOUT,
+    time: str = options.TIME,
+    case: str = options.CASE,
+    times: str = options.TIMES,
+    decimal: str = options.DECIMAL,
+    separator: str = options.SEPARATOR,
+    sheet: str = options.SHEET,
     json: bool = JSON,
 ) -> None:
     """Import trajectories on a grid from files of your own; every verb takes the result like a problem."""
@@ -92,12 +99,19 @@ def import_data(
         split=split,
         split_seed=split_seed,
         cut=cut,
+        layout=layout,
+        time=time,
+        case=case,
+        times=times,
+        decimal=decimal,
+        separator=separator,
+        sheet=sheet,
     )
     about = {"name": name or None, "title": title, "licence": licence, "citation": citation}
     choices = parse(layer.ImportChoices, stated | about, "these options")
     recognised: list[str] = []
 
-    def announce(plan: layer.Plan) -> None:
+    def announce(plan: layer.AnyPlan) -> None:
         recognised.extend(plan.words())
         if not json:
             typer.echo("\n".join(recognised))

@@ -30,6 +30,17 @@ BOUNDARY = typer.Option([], help="AXIS=periodic, wall or open; repeatable.", ric
 SPLIT = typer.Option("", help="Shares of train, valid and test, such as 0.7,0.15,0.15.", rich_help_panel=_PANEL)
 SPLIT_SEED = typer.Option(0, min=0, help="Seed of the split.", rich_help_panel=_PANEL)
 CUT = typer.Option(0, min=0, help="Cut trajectories into pieces of so many frames.", rich_help_panel=_PANEL)
+LAYOUT = typer.Option("", help="Of a table: long, wide, index or rows; by default found out.", rich_help_panel=_PANEL)
+TIME = typer.Option("", "--time", help="Column of times of a table.", rich_help_panel=_PANEL)
+CASE = typer.Option("", "--case", help="Column that labels the cases of a table.", rich_help_panel=_PANEL)
+TIMES = typer.Option(
+    "",
+    help="FIRST:LAST:COUNT or T1,T2,...: times of numbered columns; of other tables those to interpolate to.",
+    rich_help_panel=_PANEL,
+)
+DECIMAL = typer.Option("", help="Decimal mark of a table, . or , .", rich_help_panel=_PANEL)
+SEPARATOR = typer.Option("", help="Between the cells of a table.", rich_help_panel=_PANEL)
+SHEET = typer.Option("", help="Sheet of a workbook.", rich_help_panel=_PANEL)
 
 
 def choices_of(
@@ -48,6 +59,13 @@ def choices_of(
     split: str,
     split_seed: int,
     cut: int,
+    layout: str,
+    time: str,
+    case: str,
+    times: str,
+    decimal: str,
+    separator: str,
+    sheet: str,
 ) -> dict[str, Any]:  # Any: the fields of ImportChoices
     """The options as `sciml.data.ImportChoices` has them; what was not given is left out."""
     from sciml.data.importing import pairs
@@ -67,8 +85,28 @@ def choices_of(
         "split": _numbers(split, ",", "--split") if split else None,
         "seed": split_seed or None,
         "cut": cut or None,
+        "layout": layout,
+        "time": time,
+        "case": case,
+        "times": _times(times),
+        "decimal": decimal,
+        "separator": {"tab": "\t", "\\t": "\t"}.get(separator, separator),
+        "sheet": sheet,
     }
     return {name: value for name, value in found.items() if value}
+
+
+def _times(text: str) -> tuple[float, ...]:
+    """``0:1:11`` as eleven even times, ``0,0.1,0.3`` as these."""
+    from sciml.core.errors import ConfigError
+
+    if ":" not in text:
+        return _numbers(text, ",", "--times") if text else ()
+    parts = _numbers(text, ":", "--times")
+    if len(parts) != 3 or parts[2] != int(parts[2]) or not 2 <= parts[2] <= 10**6:
+        raise ConfigError("--times takes FIRST:LAST:COUNT", got=repr(text), expected="for example 0:1:101")
+    first, last, count = parts[0], parts[1], int(parts[2])
+    return tuple(first + (last - first) * i / (count - 1) for i in range(count))
 
 
 def _numbers(text: str, separator: str, option: str) -> tuple[float, ...]:

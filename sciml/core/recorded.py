@@ -1,24 +1,25 @@
-"""Problems that are nothing but their data: trajectories imported from somebody's files.
+"""Problems that are nothing but their data: trajectories, or rows of a table, imported from somebody's files.
 
 The folder of such a problem holds ``problem.json`` (a `Recording`), ``dataset.toml`` (the dataset card) and the shards.
-No code is run to load it.
+No code is run to load it. A folder that also holds ``__init__.py`` is a problem with code on imported data: a class
+that inherits `Recorded` and whatever else is known of it, made by `Recorded.beside`.
 """
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import pydantic
 from jaxtyping import Bool
 from torch import Tensor
 
-from sciml.core.capabilities import HasTrajectories
+from sciml.core.capabilities import HasTrajectories, MapsParameters
 from sciml.core.config import Config, parse, read_json
 from sciml.core.errors import DataError, UserError
 from sciml.core.paths import home
-from sciml.core.problem import Field, Parameter
+from sciml.core.problem import Field, Parameter, Problem
 from sciml.core.tensors import unpack
 from sciml.core.types import Axis, Grid
 
@@ -87,6 +88,8 @@ class Recording(Config):
     citation: str = ""
     solver: str
     """Key of the solver that runs take when none is named."""
+    holds: Literal["trajectories", "rows"] = "trajectories"
+    """What a sample is: fields over time, or one value of every parameter and target."""
 
     @pydantic.model_validator(mode="after")
     def _mask_fits(self) -> "Recording":
@@ -97,27 +100,30 @@ class Recording(Config):
         """Which cells are part of the domain; None for all of them. Raises ValueError if it does not fit the axes."""
         return unpack(self.active, [axis.size for axis in self.axes]) if self.active else None
 
-    def problem(self, folder: Path | None = None) -> "Recorded":
+    def problem(self, folder: Path | None = None) -> "Imported":
         """The problem; without a folder it has no data, which predicting and exporting do not need."""
-        return Recorded(
-            name=self.name,
-            title=self.title,
-            equation="",
-            fields=tuple(Field(f.name, f.name, f.units, f.long_name or f.name) for f in self.fields),
-            parameters=tuple(map(_parameter, self.parameters)),
-            forcings=tuple(map(_parameter, self.forcings)),
-            time_step=self.time_step,
-            boundary={axis.name: axis.boundary for axis in self.axes},
-            citation=self.citation,
-            solver=self.solver,
-            recording=self,
-            folder=folder,
-        )
+        kind = Recorded if self.holds == "trajectories" else RecordedRows
+        return kind(recording=self, folder=folder, **self.description())
+
+    def description(self) -> dict[str, Any]:  # Any: the arguments of Problem
+        """What `Problem` says of it."""
+        return {
+            "name": self.name,
+            "title": self.title,
+            "equation": "",
+            "fields": tuple(Field(f.name, f.name, f.units, f.long_name or f.name) for f in self.fields),
+            "parameters": tuple(map(_parameter, self.parameters)),
+            "forcings": tuple(map(_parameter, self.forcings)),
+            "time_step": self.time_step,
+            "boundary": {axis.name: axis.boundary for axis in self.axes},
+            "citation": self.citation,
+            "solver": self.solver,
+        }
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recorded(HasTrajectories):
-    """Trajectories that were imported; nothing can make more of them.
+class Imported(Problem):
+    """Data that was imported; nothing can make more of it.
 
     Arguments:
         recording: what ``problem.json`` says.
@@ -126,6 +132,36 @@ class Recorded(HasTrajectories):
 
     recording: Recording
     folder: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordedRows(Imported, MapsParameters):
+    """Rows of parameters and targets that were imported."""
+
+
+R = TypeVar("R", bound="Recorded")  # not Self, which the type checks of the tests cannot read
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recorded(Imported, HasTrajectories):
+    """Trajectories that were imported."""
+
+    @classmethod
+    def beside(cls: type[R], code: str | Path, **more: Any) -> R:  # Any: the other arguments of a problem
+        """The imported data in the folder of a problem's own code, as a problem of the class that the code defines.
+
+        Arguments:
+            code: ``__file__`` of the ``__init__.py`` that lies beside ``problem.json``.
+            more: what is to be said beside the data: ``title``, ``equation``, ``citation``, ``solver``, ... Fields and
+                parameters are those of the data.
+
+        Raises: DataError for a folder without imported trajectories.
+        """
+        folder = Path(code).resolve().parent
+        recording = read_recording(folder)
+        if recording.holds != "trajectories":
+            raise DataError(f"{folder} does not hold trajectories", got=recording.holds)
+        return cls(recording=recording, folder=folder, **(recording.description() | more))
 
     def grid(self, size: Sequence[int]) -> Grid:
         """The grid of the data. Raises UserError for any other size: nothing interpolates it."""
@@ -152,8 +188,18 @@ def is_recorded(folder: Path) -> bool:
     return (folder / RECORDING).is_file() and not (folder / "__init__.py").exists()
 
 
-def read_recorded(folder: Path) -> Recorded:
-    """The problem of a folder of imported data.
+def has_code(problem: Imported) -> bool:
+    """Whether a problem on imported data has code of its own, without which its description is not the problem."""
+    return type(problem) not in (Recorded, RecordedRows)
+
+
+def read_recorded(folder: Path) -> Imported:
+    """The problem of a folder of imported data. Raises as `read_recording`."""
+    return read_recording(folder).problem(folder)
+
+
+def read_recording(folder: Path) -> Recording:
+    """What ``problem.json`` of a folder says.
 
     Raises: ConfigError or DataError for a file that is not in order.
     """
@@ -167,4 +213,4 @@ def read_recorded(folder: Path) -> Recorded:
             f"{path} describes another dataset", got=recording.name, expected=folder.name,
             fix="Give the folder its old name back, or import the files again.",
         )  # fmt: skip
-    return recording.problem(folder)
+    return recording

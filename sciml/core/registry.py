@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 from sciml.core.errors import DataError, UnknownNameError, UserError
 from sciml.core.paths import check_name
 from sciml.core.problem import Problem
-from sciml.core.recorded import Recorded, imported_folder, is_recorded, read_recorded
+from sciml.core.recorded import Imported, imported_folder, is_recorded, read_recorded
 
 _PACKAGE = "sciml_problems"
 E = TypeVar("E")
@@ -82,7 +82,7 @@ def find_problem(name: str | Path) -> Problem:
 
 def folder_of(problem: Problem) -> Path:
     """The folder a loaded problem came from. Raises DataError for imported data that is not on this machine."""
-    if isinstance(problem, Recorded):
+    if isinstance(problem, Imported):
         if problem.folder is None:
             raise DataError(
                 f"the data of {problem.name!r} is not on this machine",

@@ -19,6 +19,7 @@ from sciml.data._generate import generate, make_remotely
 from sciml.data._info import info
 from sciml.data._layout import BEYOND, card_digest, make_layout
 from sciml.data._netcdf import netcdf_bytes
+from sciml.data._rows import Rows, RowsCard, row_splits, row_statistics
 from sciml.data._samples import (
     LabelledSplit,
     as_channels,
@@ -31,14 +32,26 @@ from sciml.data._samples import (
 )
 from sciml.data._statistics import Moments, Statistics, compute_statistics, load_statistics, save_statistics
 from sciml.data._store import MASK_WORDS, Shard, load_shard, save_shard
+from sciml.data._table_file import table_bytes
 from sciml.data._verify import verify
 from sciml.data._windows import Windows
-from sciml.data.importing import FORMATS, Arrays, ImportChoices, Plan, import_arrays, import_files, read
+from sciml.data.importing import (
+    FORMATS,
+    AnyPlan,
+    Arrays,
+    ImportChoices,
+    Plan,
+    RowsPlan,
+    import_arrays,
+    import_files,
+    read,
+)
 
 __all__ = [
     "BEYOND",
     "FORMATS",
     "MASK_WORDS",
+    "AnyPlan",
     "Arrays",
     "Batch",
     "Card",
@@ -52,6 +65,9 @@ __all__ = [
     "Moments",
     "Plan",
     "PresetCard",
+    "Rows",
+    "RowsCard",
+    "RowsPlan",
     "SamplesCard",
     "Shard",
     "Split",
@@ -82,9 +98,12 @@ __all__ = [
     "read",
     "read_card",
     "reproduced",
+    "row_splits",
+    "row_statistics",
     "sample_statistics",
     "samples_digest",
     "save_shard",
     "save_statistics",
+    "table_bytes",
     "verify",
 ]

@@ -11,6 +11,7 @@ from torch import Tensor
 from sciml.core.capabilities import Classifies, HasDensity
 from sciml.core.errors import ConfigError, UserError
 from sciml.core.problem import Problem
+from sciml.core.recorded import Imported
 from sciml.core.registry import card_path
 from sciml.core.rng import generator
 from sciml.data._card import CardTable, SamplesCard
@@ -143,6 +144,8 @@ def samples_digest(problem: Problem, card: CardTable, **more: str) -> str:
         "parameters": [(entry.name, entry.units, entry.low, entry.high, entry.scale) for entry in problem.parameters],
         "card": card.model_dump(mode="json", exclude={"cost"}),
     } | more
+    if isinstance(problem, Imported):  # the numbers are those of the files, whatever they are called here
+        content["problem"], content["content"] = "", problem.recording.content
     if isinstance(problem, Classifies):
         samples = checked_samples(problem)
         content["samples"] = hashlib.sha256(b"".join(t.contiguous().numpy().tobytes() for t in samples)).hexdigest()

@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 
 from sciml.core.errors import DataError
-from sciml.data.tables import RawTable, text_rows
-from sciml.discovery._headers import as_name
+from sciml.data.tables import RawTable, as_name, text_rows
 from sciml.discovery._parse import parse_equations
 
 TIME, TRAJECTORY = "t", "trajectory"

@@ -1,27 +1,20 @@
 """From header cells to names, units and roles: which column is the time, which the trajectory, which an error."""
 
 import re
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from sciml.core.errors import DataError, nearest
+from sciml.data.tables import TIME_NAMES, TIME_UNITS, as_name, split_header
 from sciml.discovery._dimensions import dimension
 from sciml.discovery._parse import NAMES
 
 RESERVED = frozenset({"t", "time", "trajectory", "sample", "status", "spread", *NAMES})
 """What cannot be the name of a column: functions of formulas, and names in the files of a run."""
-_TIMES = ("time", "times", "datetime", "timestamp", "date", "year", "years", "month", "day", "days", "hour", "hours",
-          "minute", "minutes", "second", "seconds", "zeit", "temps", "tiempo")  # fmt: skip
-_UNIT_OF = {"year": "yr", "years": "yr", "day": "d", "days": "d", "hour": "h", "hours": "h", "minute": "min",
-            "minutes": "min", "second": "s", "seconds": "s"}  # fmt: skip
 _TRAJECTORIES = ("trajectory", "run", "id", "experiment", "replicate", "trial")
 _DEVIATION = "(?:sigma|σ|std|sd|err|error|unc|uncertainty)"
 _ERRORS = re.compile(rf"{_DEVIATION}_(.+)|(.+)_{_DEVIATION}", re.IGNORECASE)
-_BRACKETS = re.compile(r"(.+?)[\s_]*[(\[{]\s*([^()\[\]{}]*(?:\([^()]*\))?[^()\[\]{}]*)\s*[)\]}]")
-_SLASH = re.compile(r"(.+?)\s+/\s+(\S+)")
-_SPELT = {"°c": "degC", "ºc": "degC", "°f": "degF", "%": "percent", "°": "deg", "#": "1", "-": "1", "": "1"}
 
 
 @dataclass(frozen=True)
@@ -56,20 +49,13 @@ class Roles:
 
 def header_of(cell: str) -> tuple[str, str, str]:
     """Name and units of ``T (K)``, ``T [K]``, ``T / K`` or ``T``, and what is to be said of the units."""
-    match = _BRACKETS.fullmatch(cell) or _SLASH.fullmatch(cell)
-    name, units = (match[1], match[2].strip()) if match else (cell, "1")
-    units = _SPELT.get(units.lower(), units).replace("µ", "u").replace("μ", "u")
-    units = units.replace("²", "^2").replace("³", "^3")
+    name, stated = split_header(cell)
+    units = {"%": "percent", "": "1"}.get(stated, stated)
     try:
         dimension(units)
     except DataError:
         return as_name(name), "1", f"the units {units!r} of {name!r} cannot be read and are left out"
     return as_name(name), units, ""
-
-
-def as_name(text: str) -> str:
-    """A name as formulas are read: compatibility forms unified (micro sign and mu), blanks and hyphens to ``_``."""
-    return re.sub(r"[\s\-./]+", "_", unicodedata.normalize("NFKC", text.strip())).strip("_") or text
 
 
 def roles_of(path: Path, header: Sequence[str], time: str = "", trajectory: str = "") -> Roles:
@@ -109,7 +95,7 @@ def roles_of(path: Path, header: Sequence[str], time: str = "", trajectory: str 
         if not header[entry.at].startswith(entry.name)
     ]
     asked = header_of(time)[1] if time else "1"
-    units = asked if asked != "1" else when.units if when.units != "1" else _UNIT_OF.get(when.name.lower(), "1")
+    units = asked if asked != "1" else when.units if when.units != "1" else TIME_UNITS.get(when.name.lower(), "1")
     return Roles(when, units, None if group is None else group.at, columns, sigmas, tuple(notes))
 
 
@@ -123,7 +109,7 @@ def _time(path: Path, every: Sequence[Named], asked: str) -> Named:
     if asked:
         return _named(path, every, asked, "--time")
     exact = [entry for entry in every if entry.name == "t"] or [e for e in every if e.name.lower() == "time"]
-    likely = exact or [entry for entry in every if entry.name.lower() in _TIMES]
+    likely = exact or [entry for entry in every if entry.name.lower() in TIME_NAMES]
     if len(likely) > 1:
         raise DataError(f"{path} has several columns that may be the times", got=", ".join(e.name for e in likely),
                         fix=f"Say which one: --time {likely[0].name}.")  # fmt: skip

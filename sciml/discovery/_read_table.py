@@ -15,8 +15,18 @@ from torch import Tensor
 
 from sciml.core.config import Config
 from sciml.core.errors import DataError
-from sciml.data.tables import MISSING, SECONDS, RawTable, decimal_mark, from_dates, is_number, read_raw, to_number
-from sciml.discovery._headers import Roles, as_name, header_of, roles_of, without_role
+from sciml.data.tables import (
+    MISSING,
+    SECONDS,
+    RawTable,
+    as_name,
+    decimal_mark,
+    from_dates,
+    is_number,
+    read_raw,
+    to_number,
+)
+from sciml.discovery._headers import Roles, header_of, roles_of, without_role
 from sciml.discovery._parse import FormulaError
 from sciml.discovery._prior import HiddenPrior, parse_noise
 from sciml.discovery._table import FEWEST, TableData

@@ -5,14 +5,14 @@ from pathlib import Path
 from sciml.core import registry
 from sciml.core.errors import UserError
 from sciml.core.problem import Problem
-from sciml.core.recorded import Recorded, Recording
+from sciml.core.recorded import Imported, Recording
 
 
-def recorded_problem(recording: Recording) -> Recorded:
+def recorded_problem(recording: Recording) -> Imported:
     """Imported data as a file describes it: with its shards where the very same was imported here, else without."""
     if recording.name in registry.problem_folders():
         subject = registry.problem(recording.name)
-        if isinstance(subject, Recorded) and subject.recording == recording:
+        if isinstance(subject, Imported) and subject.recording == recording:
             return subject
     return recording.problem()
 

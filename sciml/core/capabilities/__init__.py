@@ -18,6 +18,8 @@ from sciml.core.capabilities._has_reduced_model import HasReducedModel as HasRed
 from sciml.core.capabilities._has_reduced_model import Uncertain as Uncertain
 from sciml.core.capabilities._has_residual import HasResidual as HasResidual
 from sciml.core.capabilities._has_trajectories import HasTrajectories as HasTrajectories
+from sciml.core.capabilities._maps_parameters import HasFormula as HasFormula
+from sciml.core.capabilities._maps_parameters import MapsParameters as MapsParameters
 from sciml.core.observations import HeldOut as HeldOut
 from sciml.core.observations import Levels as Levels
 from sciml.core.observations import ObservationPlan as ObservationPlan
@@ -32,6 +34,7 @@ __all__ = [
     "HasDensity",
     "HasDerivedQuantities",
     "HasDynamics",
+    "HasFormula",
     "HasHiddenTerm",
     "HasOutcome",
     "HasReducedModel",
@@ -40,6 +43,7 @@ __all__ = [
     "HeldOut",
     "HiddenSpec",
     "Levels",
+    "MapsParameters",
     "ObservationPlan",
     "Observations",
     "Uncertain",

@@ -7,17 +7,20 @@ new module and a row of `FORMATS`.
 
 from sciml.data.importing._choices import ImportChoices, pairs
 from sciml.data.importing._formats import FORMATS, Format
-from sciml.data.importing._import import Arrays, import_arrays, import_files
+from sciml.data.importing._import import AnyPlan, Arrays, import_arrays, import_files
 from sciml.data.importing._plan import Plan, make_plan
 from sciml.data.importing._read import read
+from sciml.data.importing._rows_plan import RowsPlan
 from sciml.data.importing._source import Source, Variable
 
 __all__ = [
     "FORMATS",
+    "AnyPlan",
     "Arrays",
     "Format",
     "ImportChoices",
     "Plan",
+    "RowsPlan",
     "Source",
     "Variable",
     "import_arrays",

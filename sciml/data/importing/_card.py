@@ -7,7 +7,9 @@ from pathlib import Path
 from sciml.core.paths import write_text
 from sciml.core.recorded import Recording
 from sciml.data._card import PresetCard
+from sciml.data._rows import RowsCard
 from sciml.data.importing._plan import Plan
+from sciml.data.importing._rows_plan import RowsPlan
 
 PRESETS = ("tiny", "small", "paper")
 """All of them have the same data; they differ in the recipes of the solvers."""
@@ -16,12 +18,9 @@ _SHARD_BYTES, _LARGEST_SHARD = 2**22, 2**27
 _SHARDS = 1000
 
 
-def write_card(folder: Path, plan: Plan, recording: Recording) -> None:
+def write_card(folder: Path, plan: Plan | RowsPlan, recording: Recording) -> None:
     """Write ``dataset.toml``."""
-    size = 4 * plan.frames * len(plan.fields) * math.prod(axis.size for axis in plan.axes)
-    counts = {name: len(rows) for name, rows in plan.splits.items()}
-    room = min(max(_SHARD_BYTES, size * len(plan.samples) // _SHARDS), _LARGEST_SHARD)
-    shard_size = max(1, min(max(counts.values()), room // size))
+    key, table = _rows_table(plan) if isinstance(plan, RowsPlan) else _trajectories_table(plan)
     notes = "\n".join(plan.notes)
     about = {
         "title": recording.title,
@@ -29,23 +28,34 @@ def write_card(folder: Path, plan: Plan, recording: Recording) -> None:
         "licence": plan.about.get("licence", "not stated"),
         "citation": recording.citation or "not stated",
         "not_modelled": f"Not known: the data was imported.\n{notes}".rstrip(),
-        "time_units": plan.time_units,
+        "time_units": "1" if isinstance(plan, RowsPlan) else plan.time_units,
     }
+    table = [*table, "seed = 0", 'cost = "none: the data was imported"']
+    lines = ["# Written by the import; every preset has the same data."]
+    lines += [f"{name} = {_text(value)}" for name, value in about.items()]
+    for preset in PRESETS:
+        lines += ["", f"[presets.{preset}.{key}]", *table]
+    write_text(folder / "dataset.toml", "\n".join(lines) + "\n")
+
+
+def _rows_table(plan: RowsPlan) -> tuple[str, list[str]]:
+    splits = ", ".join(f"{name} = {len(rows)}" for name, rows in plan.splits.items())
+    return RowsCard.key, [f"samples = {{ {splits} }}"]
+
+
+def _trajectories_table(plan: Plan) -> tuple[str, list[str]]:
+    size = 4 * plan.frames * len(plan.fields) * math.prod(axis.size for axis in plan.axes)
+    counts = {name: len(rows) for name, rows in plan.splits.items()}
+    room = min(max(_SHARD_BYTES, size * len(plan.samples) // _SHARDS), _LARGEST_SHARD)
+    shard_size = max(1, min(max(counts.values()), room // size))
     splits = ", ".join(f"{name} = {count}" for name, count in counts.items())
-    table = [
+    return PresetCard.key, [
         f"grid = [{', '.join(str(axis.size) for axis in plan.axes)}]",
         f"dt = {float(plan.dt)!r}",
         f"frames = {plan.frames}",
         f"trajectories = {{ {splits} }}",
         f"shard_size = {shard_size}",
-        "seed = 0",
-        'cost = "none: the data was imported"',
     ]
-    lines = ["# Written by the import; every preset has the same data."]
-    lines += [f"{key} = {_text(value)}" for key, value in about.items()]
-    for preset in PRESETS:
-        lines += ["", f"[presets.{preset}.{PresetCard.key}]", *table]
-    write_text(folder / "dataset.toml", "\n".join(lines) + "\n")
 
 
 def _text(value: str) -> str:

@@ -1,5 +1,6 @@
 """What a user says of his files, where they do not say it themselves or say it wrongly."""
 
+from itertools import pairwise
 from typing import Literal
 
 import pydantic
@@ -46,9 +47,31 @@ class ImportChoices(Config):
     """Of the order in which samples are given to splits."""
     cut: int | None = pydantic.Field(default=None, ge=2)
     """Cut every trajectory into consecutive pieces of so many frames, which become the samples."""
+    layout: Literal["long", "wide", "index", "rows"] | None = None
+    """Of a table: rows of cases below each other, a row per case, an index of files, or a row per case without time;
+    None to find out."""
+    time: str = ""
+    """Column of times of a table; empty to find it."""
+    case: str = ""
+    """Column that labels the cases of a table; empty to find it."""
+    times: tuple[float, ...] = ()
+    """Times of numbered columns; of other tables those to which every case is interpolated."""
+    decimal: str = ""
+    """Decimal mark of a table, ``.`` or ``,``; empty to find out."""
+    separator: str = ""
+    """Between the cells of a table; empty to find out."""
+    sheet: str = ""
+    """Sheet of a workbook; empty for the first that is not empty."""
     title: str = ""
     licence: str = ""
     citation: str = ""
+
+    @pydantic.field_validator("times")
+    @classmethod
+    def _increasing(cls, times: tuple[float, ...]) -> tuple[float, ...]:
+        if any(not one < two for one, two in pairwise(times)):
+            raise ValueError("times must increase")
+        return times
 
     @property
     def mask_variable(self) -> str | None:

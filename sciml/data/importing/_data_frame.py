@@ -7,7 +7,15 @@ import xarray
 from sciml.core.errors import DataError
 
 _TIME = ("time", "t")
-_USUAL = ("sample", "trajectory", "case", "time", "t", "z", "y", "x", "lev", "lat", "lon")
+_SPACE = ("z", "y", "x", "lev", "lat", "lon")
+_USUAL = ("sample", "trajectory", "case", "time", "t", *_SPACE)
+
+
+def has_space(frame: pd.DataFrame, dims: tuple[str, ...] = ()) -> bool:
+    """Whether columns are dimensions in space, or the user names dimensions; else it is a table of cases."""
+    return bool(dims) or (
+        any(name in frame.columns for name in _SPACE) and any(name in frame.columns for name in _TIME)
+    )
 
 
 def frame_to_dataset(frame: pd.DataFrame, dims: tuple[str, ...] = ()) -> xarray.Dataset:

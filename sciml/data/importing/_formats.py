@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sciml.core.errors import DataError, UnknownNameError
-from sciml.data.importing import _arrays, _labelled, _pdearena, _pdebench, _well
+from sciml.data.importing import _arrays, _cases, _labelled, _pdearena, _pdebench, _well
 from sciml.data.importing._choices import ImportChoices
 from sciml.data.importing._hdf5_file import is_hdf5
 from sciml.data.importing._source import Source
+from sciml.data.tables import TABLE_ENDINGS
 
 
 class Format(NamedTuple):
@@ -20,12 +21,14 @@ class Format(NamedTuple):
         title: for people.
         recognises: whether a path looks like it.
         read: its sources; what they read from is closed with the stack.
+        companions: further files that a file names, which are read with it.
     """
 
     key: str
     title: str
     recognises: Callable[[Path], bool]
     read: Callable[[Path, ImportChoices, ExitStack], list[Source]]
+    companions: Callable[[Path, ImportChoices], list[Path]] = lambda path, choices: []
 
 
 def _ends(*endings: str) -> Callable[[Path], bool]:
@@ -43,6 +46,7 @@ FORMATS: tuple[Format, ...] = (
     Format("pdearena", "PDEArena's HDF5", _pdearena.recognises, _pdearena.read),
     Format("netcdf", "NetCDF", _labelled.recognises_netcdf, _labelled.read_netcdf),
     Format("hdf5", "HDF5 with arrays at its top", is_hdf5, _arrays.read_hdf5),
+    Format("table", "table of cases", _ends(*TABLE_ENDINGS), _cases.read_cases, _cases.companions),
 )
 """Layouts that are told by their content come before those that any file of a kind has."""
 
@@ -58,10 +62,19 @@ def files_of(paths: list[Path]) -> list[Path]:
     for path in paths:
         if not path.exists():
             raise DataError(f"there is no file {path}")
-        if path.is_dir() and not _labelled.recognises_zarr(path):
+        if path.is_dir() and (
+            index := [path / f"index{end}" for end in TABLE_ENDINGS if (path / f"index{end}").is_file()]
+        ):
+            found.append(index[0])
+        elif path.is_dir() and not _labelled.recognises_zarr(path):
             inside = sorted(entry for entry in path.rglob("*") if entry.suffix.lower() in (*_DATA_FILES, ".zarr"))
             if not inside:
-                raise DataError(f"{path} holds no data files", expected=", ".join((*_DATA_FILES, ".zarr")))
+                tables = any(entry.suffix.lower() in TABLE_ENDINGS for entry in path.iterdir())
+                raise DataError(
+                    f"{path} holds no data files",
+                    expected=", ".join((*_DATA_FILES, ".zarr")),
+                    fix="Tables of cases need an index.csv with their names and parameters." if tables else "",
+                )
             found += inside
         else:
             found.append(path)
@@ -73,14 +86,23 @@ def read_file(path: Path, choices: ImportChoices, stack: ExitStack) -> list[Sour
 
     Raises: DataError for a file of no known format, UnknownNameError for an unknown reader.
     """
+    return _format_of(path, choices).read(path, choices, stack)
+
+
+def companions_of(path: Path, choices: ImportChoices) -> list[Path]:
+    """Further files that a file names, such as those of an index. Raises as `read_file`."""
+    return _format_of(path, choices).companions(path, choices)
+
+
+def _format_of(path: Path, choices: ImportChoices) -> Format:
     by_key = {entry.key: entry for entry in FORMATS}
     if choices.format is not None:
         if choices.format not in by_key:
             raise UnknownNameError("format", choices.format, by_key)
-        return by_key[choices.format].read(path, choices, stack)
+        return by_key[choices.format]
     for entry in FORMATS:
         if entry.recognises(path):
-            return entry.read(path, choices, stack)
+            return entry
     if path.suffix.lower() in (".h5", ".hdf5"):
         raise DataError(f"{path} is not an HDF5 file", got=_first_bytes(path), fix="Check that it was copied whole.")
     raise DataError(

@@ -19,7 +19,7 @@ from sciml.core import registry
 from sciml.core.errors import DataError, SciMLError, UserError
 from sciml.core.paths import check_name, locked, make_folder, storage_errors, write_text
 from sciml.core.progress import Progress, SilentProgress
-from sciml.core.recorded import RECORDING, Recorded, Recording, imported_folder, is_recorded, read_recorded
+from sciml.core.recorded import RECORDING, Imported, Recording, imported_folder, is_recorded, read_recorded
 from sciml.core.status import Status
 from sciml.core.tensors import pack
 from sciml.data._layout import Layout, Piece, make_layout
@@ -27,11 +27,13 @@ from sciml.data._statistics import compute_statistics, save_statistics
 from sciml.data._store import Shard, save_shard
 from sciml.data.importing._arrays import read_memory
 from sciml.data.importing._card import write_card
+from sciml.data.importing._cases import read_frame
 from sciml.data.importing._choices import ImportChoices
-from sciml.data.importing._data_frame import frame_to_dataset
-from sciml.data.importing._formats import files_of, read_file
+from sciml.data.importing._data_frame import frame_to_dataset, has_space
+from sciml.data.importing._formats import companions_of, files_of, read_file
 from sciml.data.importing._labelled import source_of
 from sciml.data.importing._plan import Plan, make_plan
+from sciml.data.importing._rows_plan import RowsPlan, make_rows_plan
 from sciml.data.importing._source import Source
 
 _VERSION = 2
@@ -48,6 +50,8 @@ Arrays = (
     | Mapping[str, np.ndarray | torch.Tensor]
 )
 """What stands for a file in Python."""
+AnyPlan = Plan | RowsPlan
+"""What will be imported."""
 
 
 def import_files(
@@ -55,10 +59,10 @@ def import_files(
     choices: ImportChoices | None = None,
     *,
     out: Path | None = None,
-    announce: Callable[[Plan], None] | None = None,
+    announce: Callable[[AnyPlan], None] | None = None,
     dry: bool = False,
     progress: Progress = _SILENT,
-) -> Recorded | None:
+) -> Imported | None:
     """Import trajectories on a grid from files, sample by sample, so that a file may be larger than memory.
 
     What was imported before, from the same bytes and with the same choices, is opened as it is.
@@ -79,12 +83,15 @@ def import_files(
     files = files_of([Path(path) for path in paths])
     if not files:
         raise DataError("no file to import")
-    content = _digest([_file_digest(path) for path in files], choices)
+    every = [part for path in files for part in (path, *companions_of(path, choices))]
+    content = _digest([_file_digest(path) for path in every], choices)
     with ExitStack() as stack:
         if not dry and out is None and (known := _known(content, choices)):
             return known
         sources = [source for path in files for source in read_file(path, choices, stack)]
-        names = tuple(path.name for path in files)
+        names = tuple(
+            f"{path.resolve().parent.name}/{path.name}" if path.stem == "index" else path.name for path in files
+        )
         return _finish(sources, names, content, choices, out, announce, dry, progress)
 
 
@@ -93,21 +100,23 @@ def import_arrays(
     choices: ImportChoices | None = None,
     *,
     out: Path | None = None,
-    announce: Callable[[Plan], None] | None = None,
+    announce: Callable[[AnyPlan], None] | None = None,
     dry: bool = False,
     progress: Progress = _SILENT,
-) -> Recorded | None:
+) -> Imported | None:
     """Import trajectories from memory: arrays (by name, or one), an xarray dataset, a data frame; else `import_files`.
 
-    Fields and parameters of a data frame are its columns that are no dimensions; a column that is the same at all
-    times and points of a sample is a parameter.
+    A data frame is read as a table of cases; where its columns are dimensions in space too, its other columns are
+    fields and parameters, those that are the same at all times and points of a sample.
     """
     choices = choices or ImportChoices()
-    if isinstance(data, pd.DataFrame):
+    if isinstance(data, pd.DataFrame) and has_space(data, choices.dims):
         data = frame_to_dataset(data, choices.dims)
     if isinstance(data, xarray.DataArray):
         data = data.to_dataset(name=data.name or "u")
-    if isinstance(data, xarray.Dataset):
+    if isinstance(data, pd.DataFrame):
+        source = read_frame(data, choices)
+    elif isinstance(data, xarray.Dataset):
         source = source_of(data, "this dataset", "xarray")
     else:
         arrays = dict(data) if isinstance(data, Mapping) else {"u": data}
@@ -124,11 +133,11 @@ def _finish(
     content: str,
     choices: ImportChoices,
     out: Path | None,
-    announce: Callable[[Plan], None] | None,
+    announce: Callable[[AnyPlan], None] | None,
     dry: bool,
     progress: Progress,
-) -> Recorded | None:
-    plan = make_plan(sources, choices)
+) -> Imported | None:
+    plan = plan_of(sources, choices)
     if not dry:
         _name(names, choices, out)  # a name that is taken is refused before anything is announced or written
     if announce:
@@ -153,25 +162,44 @@ def _finish(
     return read_recorded((parent / name).resolve())
 
 
-def _write(plan: Plan, folder: Path, name: str, content: str, sources: tuple[str, ...], progress: Progress) -> None:
+def plan_of(sources: Sequence[Source], choices: ImportChoices) -> AnyPlan:
+    """What will be imported: trajectories, or rows of tables without time. Raises UserError as `make_plan`."""
+    without_time = [source for source in sources if source.targets]
+    if not without_time:
+        return make_plan(sources, choices)
+    if len(without_time) < len(sources):
+        raise DataError("some of the files hold times and some do not", got=without_time[0].label,
+                        fix="Import them separately.")  # fmt: skip
+    return make_rows_plan(sources, choices)
+
+
+def _write(plan: AnyPlan, folder: Path, name: str, content: str, sources: tuple[str, ...], progress: Progress) -> None:
     """Card, description and shards of a plan into a folder that is renamed when it is whole."""
     recording = Recording(
         name=name,
         title=plan.about.get("title") or name.replace("_", " "),
         fields=plan.fields,
         parameters=plan.parameters,
-        forcings=plan.forcings,
-        time_step=plan.time_step,
-        axes=plan.axes,
-        active="" if plan.active is None else pack(torch.from_numpy(plan.active)),
+        forcings=() if isinstance(plan, RowsPlan) else plan.forcings,
+        time_step=None if isinstance(plan, RowsPlan) else plan.time_step,
+        axes=() if isinstance(plan, RowsPlan) else plan.axes,
+        active="" if isinstance(plan, RowsPlan) or plan.active is None else pack(torch.from_numpy(plan.active)),
         content=content,
         sources=sources,
         citation=plan.about.get("citation", ""),
         solver=_solver(plan),
+        holds="rows" if isinstance(plan, RowsPlan) else "trajectories",
     )
     write_text(folder / RECORDING, recording.model_dump_json(indent=2) + "\n")
     write_card(folder, plan, recording)
-    layout = make_layout(recording.problem(folder), "tiny")
+    if isinstance(plan, RowsPlan):
+        plan.write(folder, recording)
+    else:
+        _write_shards(plan, make_layout(recording.problem(folder), "tiny"), name, progress)
+
+
+def _write_shards(plan: Plan, layout: Layout, name: str, progress: Progress) -> None:
+    """The trajectories, piece by piece, and their statistics."""
     failed: dict[str, int] = {}
     first_seen: dict[bytes, str] = {}
     leaked = 0
@@ -217,14 +245,17 @@ def _shard(layout: Layout, plan: Plan, piece: Piece) -> Shard:
     return Shard(states, torch.from_numpy(plan.columns[list(numbers)]), status, forcings)
 
 
-def _solver(plan: Plan) -> str:
-    """The solver for a grid of this kind: SineNet where it can be halved three times, as its tiny recipe asks.
+def _solver(plan: AnyPlan) -> str:
+    """The solver for data of this kind: SineNet for grids that can be halved three times, as its tiny recipe asks.
 
     On few points it is the linear stencil, or the smallest network that is told forcings and time steps.
     """
+    if isinstance(plan, RowsPlan):
+        return "gaussian_process_rows"
     sizes = [axis.size for axis in plan.axes]
     if not sizes:
-        return "neural_ode"
+        table = set(plan.formats) == {"table"} and len(plan.parameters) > 0
+        return "gaussian_process" if table else "neural_ode"
     if all(size % 8 == 0 for size in sizes):
         return "sinenet"
     if min(sizes) >= 16:
@@ -258,7 +289,7 @@ def _name(files: tuple[str, ...], choices: ImportChoices, out: Path | None) -> s
     return name
 
 
-def _known(content: str, choices: ImportChoices) -> Recorded | None:
+def _known(content: str, choices: ImportChoices) -> Imported | None:
     """The same import, made before under a name that fits."""
     try:
         folders = sorted(imported_folder().resolve().iterdir())

@@ -139,14 +139,14 @@ def make_plan(found: Sequence[Source], choices: ImportChoices) -> Plan:
         notes.append(f"boundaries along {', '.join(assumed)} are not stated: open (--boundary {assumed[0]}=periodic)")
     notes += cut_notes
     splits = splits_of(samples, sources, choices, notes)
-    proper = _proper([*first.fields, *first.scalars, *first.forcings, *first.space], notes)
-    parameters, columns = _parameters(roles, samples, choices, proper)
+    proper = proper_names([*first.fields, *first.scalars, *first.forcings, *first.space], notes)
+    parameters, columns = parameters_of(roles, samples, choices, proper)
     if steps.column is not None and steps.name is not None:
         low, high = float(steps.column.min()), float(steps.column.max())
         step = RecordedParameter(name=steps.name, units=steps.units, long_name="time step", low=low, high=high)
         parameters, columns = (*parameters, step), np.concatenate([columns, steps.column[:, None]], axis=1)
     fields = tuple(
-        RecordedField(name=proper[name], units=_units(name, entry, choices), long_name=entry.long_name)
+        RecordedField(name=proper[name], units=units_of(name, entry, choices), long_name=entry.long_name)
         for name, entry in first.fields.items()
     )
     stated = {*choices.units, *(name for name, units in choices.stated_fields().items() if units)}
@@ -171,7 +171,7 @@ def make_plan(found: Sequence[Source], choices: ImportChoices) -> Plan:
         samples=samples,
         splits=splits,
         notes=tuple(notes),
-        about=_about(sources, choices),
+        about=about_of(sources, choices),
     )
     ends = [plan.states(0), plan.states(len(samples) - 1)]
     active = read_mask(roles, plan.names, ends, map(plan.states, range(len(samples))), plan.reversed, choices, notes)
@@ -181,7 +181,7 @@ def make_plan(found: Sequence[Source], choices: ImportChoices) -> Plan:
     return replace(plan, active=active, notes=tuple(notes))
 
 
-def _proper(names: Sequence[str], notes: list[str]) -> dict[str, str]:
+def proper_names(names: Sequence[str], notes: list[str]) -> dict[str, str]:
     """Names as we can store them. Raises DataError for those that are taken."""
     found = {}
     for name in names:
@@ -199,12 +199,13 @@ def _proper(names: Sequence[str], notes: list[str]) -> dict[str, str]:
     return found
 
 
-def _units(name: str, entry: Variable, choices: ImportChoices) -> str:
+def units_of(name: str, entry: Variable, choices: ImportChoices) -> str:
+    """Units of a field in plain form, the user's first."""
     units = choices.stated_fields().get(name) or choices.units.get(name) or entry.units
     return check_units(units or "1", repr(name))
 
 
-def _parameters(
+def parameters_of(
     roles: Sequence[Roles], samples: Sequence[Sample], choices: ImportChoices, proper: Mapping[str, str]
 ) -> tuple[tuple[RecordedParameter, ...], np.ndarray]:
     """Parameters with their ranges, and their values for every sample."""
@@ -257,7 +258,8 @@ def _forcings(
     return tuple(forcings)
 
 
-def _about(sources: Sequence[Source], choices: ImportChoices) -> dict[str, str]:
+def about_of(sources: Sequence[Source], choices: ImportChoices) -> dict[str, str]:
+    """Title, licence and the like, the user's first."""
     found: dict[str, str] = {}
     for source in sources:
         for key, value in (source.about or {}).items():

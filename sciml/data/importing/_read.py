@@ -14,7 +14,8 @@ from sciml.data.importing._fields import without_channels
 from sciml.data.importing._formats import read_file
 from sciml.data.importing._source import Source, Variable, with_usual_names
 
-_USED = ("format", "dims", "fields", "units", "rename")
+_OF_TABLES = ("parameters", "layout", "time", "case", "times", "decimal", "separator", "sheet")
+_USED = ("format", "dims", "fields", "units", "rename", *_OF_TABLES)
 
 
 def read(path: str | Path, **choices: Any) -> xarray.Dataset:  # Any: checked by ImportChoices
@@ -24,7 +25,8 @@ def read(path: str | Path, **choices: Any) -> xarray.Dataset:  # Any: checked by
 
     Arguments:
         path: one file, or a Zarr store.
-        choices: ``format``, ``dims``, ``fields``, ``units`` and ``rename`` of `ImportChoices`.
+        choices: ``format``, ``dims``, ``fields``, ``units`` and ``rename`` of `ImportChoices`, and of tables
+            ``layout``, ``time``, ``case``, ``times``, ``parameters``, ...
 
     Raises: UserError for a file that cannot be read, or that could be understood in several ways; UnknownNameError for
         a field that is not there.

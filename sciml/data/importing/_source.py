@@ -93,6 +93,7 @@ class Source:
         split: the split that the file says it is; None for none.
         notes: what was understood or left out, in words.
         about: title, licence, citation and the like, where the file has them.
+        targets: variables that follow from the others, where there is no time.
     """
 
     label: str
@@ -103,6 +104,7 @@ class Source:
     split: str | None = None
     notes: tuple[str, ...] = ()
     about: Mapping[str, str] | None = None
+    targets: tuple[str, ...] = ()
 
 
 def with_usual_names(source: Source, rename: Mapping[str, str]) -> Source:

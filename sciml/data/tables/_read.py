@@ -6,6 +6,9 @@ from sciml.core.errors import DataError
 from sciml.data.tables._cells import RawTable, read_cells
 from sciml.data.tables._sheets import EXCEL, PARQUET, read_excel, read_parquet
 
+TABLE_ENDINGS = (".csv", ".tsv", ".txt", *EXCEL, *PARQUET)
+"""Usual endings of the names of tables."""
+
 
 def read_raw(path: Path, *, separator: str = "", sheet: str = "") -> RawTable:
     """The rows of a file.
