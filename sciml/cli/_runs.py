@@ -58,6 +58,13 @@ def run(
     split: str = options.SPLIT,
     split_seed: int = options.SPLIT_SEED,
     cut: int = options.CUT,
+    layout: str = options.LAYOUT,
+    time: str = options.TIME,
+    case: str = options.CASE,
+    times: str = options.TIMES,
+    decimal: str = options.DECIMAL,
+    separator: str = options.SEPARATOR,
+    sheet: str = options.SHEET,
     json: bool = JSON,
 ) -> None:
     """Make data, train a solver and its baselines, compare them, write a page with pictures."""
@@ -80,6 +87,13 @@ def run(
         split=split,
         split_seed=split_seed,
         cut=cut,
+        layout=layout,
+        time=time,
+        case=case,
+        times=times,
+        decimal=decimal,
+        separator=separator,
+        sheet=sheet,
     )
     finished = api.run(
         problem or None,
@@ -122,10 +136,10 @@ def evaluate(folder: Path = RUN, problem: str = PROBLEM, json: bool = JSON) -> N
 def predict(
     folder: Path = RUN,
     inputs: Path | None = typer.Option(
-        None, "--input", "-i", help="NetCDF file: context frames, initial states or observations."
+        None, "--input", "-i", help="NetCDF file, or a table with a row per case: what to predict from."
     ),
     output: Path | None = typer.Option(
-        None, "--output", "-o", help="NetCDF file to write; by default prediction.nc or example.nc."
+        None, "--output", "-o", help="File to write, .nc, or .csv for one row per case; prediction.nc or example.nc."
     ),
     example: bool = typer.Option(False, "--example", help="Write a file of inputs to start from instead."),
     steps: int = typer.Option(0, min=0, help="Steps to forecast; 0 for as many as the run's own rollouts."),
@@ -234,13 +248,14 @@ def report(
 
 
 def _write(content: xarray.Dataset, output: Path, json: bool) -> None:
-    """Write named arrays to a NetCDF file and say so."""
+    """Write named arrays to a NetCDF file or a table and say so."""
     from sciml.core import paths
-    from sciml.data import netcdf_bytes
+    from sciml.data import netcdf_bytes, table_bytes
 
     paths.make_folder(output.parent)
+    encoded = table_bytes(content, str(output)) if output.suffix.lower() == ".csv" else netcdf_bytes(content)
     with paths.atomic_write(output) as temporary:
-        temporary.write_bytes(netcdf_bytes(content))
+        temporary.write_bytes(encoded)
     described = {"output": str(output), "sizes": dict(content.sizes), "fields": list(content.data_vars)}
     as_json(described) if json else typer.echo(f"wrote {output}: {dict(content.sizes)}")
 

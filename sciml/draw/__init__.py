@@ -13,6 +13,7 @@ from sciml.draw._forecasts import typical_sample as typical_sample
 from sciml.draw._lines import phase_portrait as phase_portrait
 from sciml.draw._lines import time_series as time_series
 from sciml.draw._lines import work as work
+from sciml.draw._parity import parity as parity
 from sciml.draw._pictures import Panels as Panels
 from sciml.draw._pictures import Picture as Picture
 from sciml.draw._pictures import Scale as Scale
@@ -62,6 +63,7 @@ __all__ = [
     "format_number",
     "format_power",
     "format_seconds",
+    "parity",
     "phase_portrait",
     "plot",
     "png",

@@ -8,6 +8,8 @@
 Fields (`FNO`, `UNet`, `SineNet`, `DilResNet`) are ``batch channel *space`` on one to three axes, with an optional
 condition, ``batch scalar``. Coordinates: `MLP`, `CoordinateMLP`, `ModifiedMLP`, `PirateNet`, `StackedMLP`. Trajectories
 and series: `Dynamics` (neural ODE), `NeuralSDE`, `LatentODE`, `GRUSeries`. Classes: `ResNet`, `ODENet`, `SDENet`.
+Tables: `KernelRidgeRegressor`, `GaussianProcessRegressor`, `BoostedTreesRegressor` and `MLPRegressor` are estimators in
+the manner of scikit-learn, around `KernelRidgeMap`, `Processes`, `BoostedTreesMap` and `MLP`.
 Densities: `RealNVP`, `Flow` (continuous). Courses in time: `TimeNetwork`, `HyperNetwork`, `Pulse`. An `ODEBlock` or
 `SDEBlock` makes a network with an equation in it of any right-hand side.
 """
@@ -21,6 +23,10 @@ from sciml.models._dilresnet import DilResNet as DilResNet
 from sciml.models._dynamics import Dynamics as Dynamics
 from sciml.models._dynamics import Features as Features
 from sciml.models._dynamics import StateField as StateField
+from sciml.models._estimators import BoostedTreesRegressor as BoostedTreesRegressor
+from sciml.models._estimators import GaussianProcessRegressor as GaussianProcessRegressor
+from sciml.models._estimators import KernelRidgeRegressor as KernelRidgeRegressor
+from sciml.models._estimators import MLPRegressor as MLPRegressor
 from sciml.models._flow import Flow as Flow
 from sciml.models._flow import FlowField as FlowField
 from sciml.models._flow import PlanarVelocity as PlanarVelocity
@@ -31,6 +37,9 @@ from sciml.models._latent import LatentField as LatentField
 from sciml.models._latent import LatentODE as LatentODE
 from sciml.models._latent import divergence as divergence
 from sciml.models._local import local_error as local_error
+from sciml.models._maps import BoostedTreesMap as BoostedTreesMap
+from sciml.models._maps import KernelRidgeMap as KernelRidgeMap
+from sciml.models._maps import Processes as Processes
 from sciml.models._neural_sde import NeuralSDE as NeuralSDE
 from sciml.models._ode_block import IntegrateConfig as IntegrateConfig
 from sciml.models._ode_block import ODEBlock as ODEBlock
@@ -61,6 +70,8 @@ __all__ = [
     "FNO",
     "MLP",
     "PUBLISHED_COEFFICIENTS",
+    "BoostedTreesMap",
+    "BoostedTreesRegressor",
     "CoordinateMLP",
     "Coupling",
     "DiffuseConfig",
@@ -71,16 +82,21 @@ __all__ = [
     "Flow",
     "FlowField",
     "GRUSeries",
+    "GaussianProcessRegressor",
     "HyperNetwork",
     "IntegrateConfig",
+    "KernelRidgeMap",
+    "KernelRidgeRegressor",
     "LatentField",
     "LatentODE",
+    "MLPRegressor",
     "ModifiedMLP",
     "NeuralSDE",
     "ODEBlock",
     "ODENet",
     "PirateNet",
     "PlanarVelocity",
+    "Processes",
     "Pulse",
     "RealNVP",
     "RegulariseConfig",

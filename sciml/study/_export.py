@@ -56,8 +56,8 @@ def export_run(
         if name not in writers:
             raise UnknownNameError("export format", name, writers)
     loaded = load_run(folder, problem=problem)
-    module, single = loaded.module, loaded.task.arguments(loaded.example())
-    if single is None or not maps_tensors(module, single):
+    module, single = loaded.solver.program(loaded.module), loaded.task.arguments(loaded.example())
+    if module is None or single is None or not maps_tensors(module, single):
         raise UnsupportedError(
             f"{folder} cannot be exported: predicting for the task {loaded.task.key!r} is more than one pass through a "
             "network, and a program of fixed operations has no data-dependent steps",

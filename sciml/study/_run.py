@@ -12,7 +12,7 @@ from sciml.core.config import override
 from sciml.core.errors import ConfigError, UnsupportedError, UserError
 from sciml.core.problem import Problem
 from sciml.core.progress import Progress, SilentProgress
-from sciml.core.recorded import Recorded
+from sciml.core.recorded import Imported, has_code
 from sciml.data import netcdf_bytes
 from sciml.discovery import TableData, TableProblem
 from sciml.study._beside import trained_beside
@@ -32,6 +32,7 @@ from sciml.train import (
     process_group,
     registered_solvers,
     save_weights,
+    solver_for,
 )
 
 STEPS = "steps"
@@ -66,7 +67,7 @@ def run(request: RunRequest, *, progress: Progress | None = None) -> Run | None:
     """
     progress = progress or SilentProgress()
     problem = open_problem(request.problem)
-    solver = find_solver(request.solver or problem.solver)
+    solver = solver_for(request.solver or problem.solver, problem)
     support = solver.supports(problem)
     if not support.ok:
         fitting = [key for key, entry in registered_solvers().items() if entry.supports(problem).ok]
@@ -100,7 +101,7 @@ def run(request: RunRequest, *, progress: Progress | None = None) -> Run | None:
             dataset=str(bench.dataset["hash"]),
             context=bench.context.model_dump(mode="json"),
             table=request.problem if isinstance(request.problem, TableData) else None,
-            recorded=problem.recording if isinstance(problem, Recorded) else None,
+            recorded=problem.recording if isinstance(problem, Imported) and not has_code(problem) else None,
         )
         if (folder / CONFIG).exists():
             check_same(folder, config)

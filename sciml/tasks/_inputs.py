@@ -1,4 +1,4 @@
-"""Reading a user's NetCDF file: open it, find what is needed, name what does not fit."""
+"""Reading a user's table or NetCDF file: open it, find what is needed, name what does not fit."""
 
 import re
 import warnings
@@ -16,11 +16,14 @@ from torch import Tensor
 from sciml.core.errors import DataError, InputWarning, UserError, nearest
 from sciml.core.problem import Parameter, Problem
 from sciml.core.units import conversion, plain_units
+from sciml.data.tables import TABLE_ENDINGS, read_raw, table_of_columns
 
 _SLACK = 1e-3
 """Share of a step in time by which single precision may change it."""
 
 
+_LABELS = ("case", "sample")
+"""What a column with labels of the samples is called in a table of inputs."""
 _BOOKKEEPING = ("status", "trajectory")
 """What the files of a dataset say of their samples beside the fields; no prediction depends on it."""
 
@@ -34,6 +37,9 @@ def open_inputs(
     also: Mapping[str, str | None] = MappingProxyType({}),
 ) -> xarray.Dataset:
     """The file's variables in memory, with a dimension ``sample`` added if it has none.
+
+    A table (CSV, Excel, Parquet) has one row per sample and a column per variable; a column of texts called ``case`` or
+    ``sample`` labels them.
 
     Nothing in a file goes unread: a variable that the task does not know is refused. Values in other units than the
     problem's are converted in double precision, with an `InputWarning`, or refused where `sciml.core.units` does not
@@ -50,13 +56,8 @@ def open_inputs(
     Raises: DataError for a file that is missing, unreadable or incomplete, or that holds what is not understood.
     """
     if not path.is_file():
-        raise DataError(f"there is no file {path}", fix=f"Give a NetCDF file with {what}.")
-    try:
-        with xarray.open_dataset(path, engine="h5netcdf", decode_times=False) as opened:
-            source = opened.load()
-    except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:  # what h5py raises for damaged files
-        detail = " ".join(str(error).split())
-        raise DataError(f"{path} is not a readable NetCDF-4 file", got=detail) from None
+        raise DataError(f"there is no file {path}", fix=f"Give a table or a NetCDF file with {what}.")
+    source = _from_table(path) if _is_table(path) else _from_netcdf(path)
     wanted = list(names or [entry.name for entry in (*problem.fields, *problem.parameters)])
     if missing := [name for name in wanted if name not in source]:
         raise DataError(
@@ -71,6 +72,32 @@ def open_inputs(
         if given is not None and expected is not None:
             source = _in_units(path, source, str(name), str(given), expected)
     return source if "sample" in source.dims else source.expand_dims("sample")
+
+
+def _is_table(path: Path) -> bool:
+    return path.suffix.lower() in TABLE_ENDINGS
+
+
+def _from_netcdf(path: Path) -> xarray.Dataset:
+    try:
+        with xarray.open_dataset(path, engine="h5netcdf", decode_times=False) as opened:
+            return opened.load()
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:  # what h5py raises for damaged files
+        detail = " ".join(str(error).split())
+        raise DataError(f"{path} is not a readable NetCDF-4 file", got=detail) from None
+
+
+def _from_table(path: Path) -> xarray.Dataset:
+    """Columns of a table as variables on ``sample``, with the units of their headers."""
+    table = table_of_columns(read_raw(path), str(path))
+    labels = next((name for name in table.columns if name.lower() in _LABELS), None)
+    columns = {
+        name: ("sample", table.numbers(name), {} if column.units is None else {"units": column.units})
+        for name, column in table.columns.items()
+        if name != labels
+    }
+    coords = {} if labels is None else {"sample": np.array(table.columns[labels].cells)}
+    return xarray.Dataset(columns, coords)
 
 
 def _refuse_strays(path: Path, source: xarray.Dataset, known: Sequence[str]) -> None:
@@ -243,7 +270,7 @@ def read_times(path: Path, source: xarray.Dataset) -> Float[Tensor, " time"] | N
 
 def keep_sample_labels(path: Path, answer: xarray.Dataset) -> xarray.Dataset:
     """An answer with the labels that a file of inputs gives its samples, if it gives any."""
-    with xarray.open_dataset(path, engine="h5netcdf", decode_times=False) as source:
-        if "sample" not in source.indexes or source.sizes["sample"] != answer.sizes.get("sample"):
-            return answer
-        return answer.assign_coords(sample=source["sample"].load())
+    source = _from_table(path) if _is_table(path) else _from_netcdf(path)
+    if "sample" not in source.indexes or source.sizes["sample"] != answer.sizes.get("sample"):
+        return answer
+    return answer.assign_coords(sample=source["sample"])

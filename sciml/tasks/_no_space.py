@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from sciml import data
+from sciml.core import rng
 from sciml.core.capabilities import HasTrajectories
 from sciml.core.errors import ConfigError, UnsupportedError
 from sciml.core.problem import Problem
@@ -121,3 +122,15 @@ def labelled_outcome(prediction: Prediction) -> Labelled:
         words = {"units": "1", "long_name": "evaluations of the right-hand side"}
         labelled["evaluations"] = ("sample", values.expand(len(prediction.mean)).numpy(), words)
     return labelled
+
+
+def random_subset(count: int, cases: int, draw: int) -> Tensor:
+    """Numbers of the training cases that are used; the first of a larger subset of the same draw are a smaller one."""
+    if cases > count:
+        raise ConfigError(
+            f"the dataset has only {count} training cases",
+            got=f"task.cases = {cases}",
+            expected=f"at most {count}",
+            fix="Lower task.cases, or take a larger preset.",
+        )
+    return torch.randperm(count, generator=rng.generator(draw, "cases"))[:cases]

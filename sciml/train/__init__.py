@@ -17,6 +17,7 @@ from sciml.train._registered import find_solver as find_solver
 from sciml.train._registered import find_task as find_task
 from sciml.train._registered import registered_solvers as registered_solvers
 from sciml.train._registered import registered_tasks as registered_tasks
+from sciml.train._registered import solver_for as solver_for
 from sciml.train._sampler import PoissonSampler as PoissonSampler
 from sciml.train._sampler import Sampler as Sampler
 from sciml.train._sampler import ShuffleSampler as ShuffleSampler
@@ -92,4 +93,5 @@ __all__ = [
     "registered_tasks",
     "save_weights",
     "show_training",
+    "solver_for",
 ]

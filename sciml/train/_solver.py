@@ -89,6 +89,8 @@ class Solver(ABC, Generic[P, M, T, C, B, Q, N]):
     """Which claim of its paper the suite checks, and where; empty for a baseline."""
     task: ClassVar["AnyTask"]
     """What it is trained and examined by."""
+    family: ClassVar[str] = ""
+    """Key of the solver whose method this is, on data of another task; that key means this solver there."""
     knob: ClassVar[Knob | None] = None
     """What `match_parameters` turns; None when the method has no size."""
     coupled: ClassVar[str] = ""
@@ -124,6 +126,13 @@ class Solver(ABC, Generic[P, M, T, C, B, Q, N]):
     @abstractmethod
     def predict(self, module: N, inputs: Q) -> Prediction:
         """Predictions in physical units, without gradients."""
+
+    def program(self, module: N) -> nn.Module | None:
+        """What is exported: a module that maps the tensors of `Task.arguments` to one tensor in physical units.
+
+        None where predicting is more than one pass through fixed operations.
+        """
+        return module
 
     def initialise(self, module: N, examples: Examples[B]) -> None:
         """Prepare the weights that training starts from.

@@ -178,7 +178,7 @@ class Task(ABC, Generic[P, T, C, B, Q]):
         return None
 
     def arguments(self, inputs: Q) -> tuple[Tensor, ...] | None:
-        """Arguments of the module itself, if it can be exported as a program that maps tensors."""
+        """Arguments of `Solver.program`, if the question can be put as tensors alone, one row per sample."""
         return None
 
     def grid_of(self, context: C) -> tuple[int, ...]:

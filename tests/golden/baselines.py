@@ -11,7 +11,7 @@ import torch
 
 from sciml.core import registry
 from sciml.data import Statistics
-from sciml.models import GRUSeries, RealNVP, ResNet
+from sciml.models import MLP, GRUSeries, KernelRidgeMap, Processes, RealNVP, ResNet
 from sciml.nn import Units
 from sciml.solvers.baselines import (
     BoostedTrees,
@@ -24,8 +24,10 @@ from sciml.solvers.baselines import (
     KernelRidgeConfig,
     LinearODE,
     LinearODEConfig,
+    MeanConfig,
     MLPRegression,
     MLPRegressionConfig,
+    RowModule,
 )
 from sciml.testing import PROBLEMS
 
@@ -88,16 +90,16 @@ def with_buffers(module, *names):
 
 def kernel_ridge(polynomial):
     module = KernelRidge(KernelRidgeConfig(samples=4, frames=3), Units(STATISTICS))
-    module = with_buffers(module, "points", "weights", "mean", "gamma")
-    module.polynomial.fill_(polynomial)
+    with_buffers(module.double().map, "points", "weights", "mean", "gamma")
+    module.map.polynomial.fill_(polynomial)
     return module.frames.at(module(wave((3, 2), 0.5), wave((3, 1), 0.1)), TIMES)
 
 
 def gaussian_process():
     tank = registry.find_problem(PROBLEMS / "warm_tank")
     module = GaussianProcess(GaussianProcessConfig(samples=4, frames=3, modes=2), Units(STATISTICS), tank)
-    module = with_buffers(module, "modes", "mean")
-    with_buffers(module.coefficients, "points", "scales", "variance", "dual", "inverse")
+    with_buffers(module.double().modes, "modes", "mean")
+    with_buffers(module.coefficients, "points", "scales", "variance", "dual", "whiten")
     return torch.cat(module(wave((3, 2), 0.5), wave((3, 1), 0.1)))
 
 
@@ -105,16 +107,27 @@ def boosted_trees():
     problem = registry.find_problem(PROBLEMS / "warm_tank")
     units = Units(Statistics(torch.zeros(3), torch.ones(3), torch.zeros(3), torch.ones(3)))
     module = BoostedTrees(BoostedTreesConfig(trees=3, frames=3, depths=(2,)), units, problem)
-    module = with_buffers(module, "base", "threshold", "value", "means")
-    module.feature.copy_(torch.arange(21).view(3, 7) % 3)
-    module.below[:, :, :3] = torch.tensor([[1, 3, 5], [2, 4, 6]])[:, None]
-    chance = module(wave((6, 3), 0.5))
-    return torch.cat((chance, module.trajectories(chance).flatten()))
+    trees = with_buffers(module.double().map, "base", "threshold", "value")
+    module.means.copy_(wave(module.means.shape, 0.6))
+    trees.feature.copy_(torch.arange(21).view(1, 3, 7) % 3)
+    trees.below[..., :3] = torch.tensor([[1, 3, 5], [2, 4, 6]])[:, None, None]
+    parameters = wave((6, 3), 0.5)
+    return torch.cat((module.chance(parameters), module(parameters, parameters).flatten()))
 
 
 def mlp_regression():
     module = filled(MLPRegression(MLPRegressionConfig(width=4, layers=2, use_start=True), Units(STATISTICS)))
     return module(wave((3, 2), 0.5), wave((3, 1), 0.1), TIMES)
+
+
+def rows(kind):
+    """Regressions of numbers: two targets of one parameter."""
+    maps = {
+        "kernel_ridge": lambda: with_buffers(KernelRidgeMap(1, 2, samples=4), "points", "weights", "mean", "gamma"),
+        "gaussian_process": lambda: with_buffers(Processes(2, 4, 1), "points", "scales", "variance", "dual"),
+        "mlp": lambda: filled(MLP(1, 2, width=4, layers=2)),
+    }
+    return RowModule(maps[kind](), Units(STATISTICS).double(), MeanConfig())(wave((5, 1), 0.3))
 
 
 MODELS = {
@@ -130,6 +143,9 @@ MODELS = {
     "gaussian_process": gaussian_process,
     "boosted_trees": boosted_trees,
     "mlp_regression": mlp_regression,
+    "kernel_ridge_rows": lambda: rows("kernel_ridge"),
+    "gaussian_process_rows": lambda: rows("gaussian_process"),
+    "mlp_rows": lambda: rows("mlp"),
 }
 
 

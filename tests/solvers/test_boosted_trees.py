@@ -5,7 +5,8 @@ import torch
 
 from sciml.core import registry
 from sciml.data import Statistics
-from sciml.solvers.baselines import BoostedTreesConfig, BoostedTreesSolver
+from sciml.nn import Units
+from sciml.solvers.baselines import BoostedTreesConfig, BoostedTreesOfModes, BoostedTreesSolver
 from sciml.tasks.trajectories import TRAJECTORIES, Start, TrajectoriesConfig, TrajectoriesContext, TrajectoryBatch
 from sciml.testing import PROBLEMS
 
@@ -49,7 +50,7 @@ def test_chances_are_those_of_the_library():
 
     seen, new = Runaways(120), Runaways(200, seed=5)
     module = seen.fitted(BoostedTreesConfig(trees=17, frames=8, depths=(3,), folds=3))
-    grown = int((module.value != 0).any(1).sum())
+    grown = int((module.map.value != 0).any(-1).sum())
     estimator = GradientBoostingClassifier(
         n_estimators=grown, max_depth=3, learning_rate=0.1, min_samples_leaf=3, random_state=0
     )
@@ -79,7 +80,7 @@ def test_noise_is_not_learnt():
     order = torch.randperm(60, generator=torch.Generator().manual_seed(3))
     seen.states, seen.happens = seen.states[order], seen.happens[order]
     module = seen.fitted()
-    assert int((module.value != 0).any(1).sum()) < 20
+    assert int((module.map.value != 0).any(-1).sum()) < 20
 
 
 @pytest.mark.parametrize("outcome", [True, False])
@@ -99,9 +100,22 @@ def test_weights_hold_everything():
     assert torch.equal(a.mean, b.mean) and torch.equal(a.stats["chance"], b.stats["chance"])
 
 
-def test_it_needs_an_outcome(rotation):
-    answer = SOLVER.supports(registry.find_problem(rotation))
-    assert not answer.ok and "no outcome" in answer.reason
+def test_without_an_outcome_it_learns_whole_trajectories():
+    """u = A exp(-k t) (1, 2): trees of the coefficients in the modes beat the mean, and are the library's."""
+    draw = torch.rand(150, 2, generator=torch.Generator().manual_seed(2))
+    parameters, times = 1 + draw, torch.linspace(0, 1, 6)
+    course = parameters[:, :1] * torch.exp(-parameters[:, 1:] * times)
+    states = torch.stack((course, 2 * course), dim=2)
+    seen, new = slice(0, 100), slice(100, 150)
+    moments = [v for x in (states[seen].flatten(0, 1), parameters[seen]) for v in (x.mean(0), x.std(0))]
+    module = BoostedTreesOfModes(BoostedTreesConfig(trees=60, frames=8, folds=3, modes=3), Units(Statistics(*moments)))
+    module.learn(TrajectoryBatch(states[seen], times, parameters[seen]))
+    prediction = SOLVER.predict(module, Start(states[new, 0], parameters[new], times))
+    error = (prediction.mean - states[new]).abs().mean()
+    assert error < 0.25 * (states[seen].mean(0) - states[new]).abs().mean()
+    assert "chance" not in prediction.stats
+    program = SOLVER.program(module)
+    torch.testing.assert_close(program(states[new, 0], parameters[new]), prediction.mean)
 
 
 def test_in_the_task_its_chance_is_what_is_scored(tmp_path, monkeypatch):

@@ -157,7 +157,7 @@ def test_nothing_of_another_split_is_seen(solver, model, monkeypatch):
     assert all(torch.equal(first[key], again[key]) for key in first)
     count = len(train.good)
     module = solver.build(tank, model, bench.context)
-    points = first["points"] if "points" in first else first["coefficients.points"][0]
+    points = first["map.points"] if "map.points" in first else first["coefficients.points"][0]
     known = module.frames.units.known(train.parameters[train.good])
     torch.testing.assert_close(points[:count].float(), known, rtol=1e-5, atol=1e-6)
     assert (points[count:] == 0).all()
@@ -172,7 +172,7 @@ def test_more_trajectories_than_room_are_thinned_out():
     module = fitted(
         KernelRidgeSolver(), KernelRidgeConfig(samples=10, frames=24, gammas=(0.3,), alphas=(1e-4,)), Examples(30)
     )
-    assert (module.points.abs().sum(1) > 0).all()
+    assert (module.map.points.abs().sum(1) > 0).all()
 
 
 def test_without_parameters_there_is_nothing_to_regress_on():

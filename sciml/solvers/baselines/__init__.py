@@ -2,6 +2,7 @@
 
 from sciml.solvers.baselines._boosted_trees import BoostedTrees as BoostedTrees
 from sciml.solvers.baselines._boosted_trees import BoostedTreesConfig as BoostedTreesConfig
+from sciml.solvers.baselines._boosted_trees import BoostedTreesOfModes as BoostedTreesOfModes
 from sciml.solvers.baselines._boosted_trees import BoostedTreesSolver as BoostedTreesSolver
 from sciml.solvers.baselines._dilresnet import DilResNetConfig as DilResNetConfig
 from sciml.solvers.baselines._dilresnet import DilResNetSolver as DilResNetSolver
@@ -34,6 +35,17 @@ from sciml.solvers.baselines._realnvp import RealNVPConfig as RealNVPConfig
 from sciml.solvers.baselines._realnvp import RealNVPSolver as RealNVPSolver
 from sciml.solvers.baselines._resnet import ResNetConfig as ResNetConfig
 from sciml.solvers.baselines._resnet import ResNetSolver as ResNetSolver
+from sciml.solvers.baselines._rows import BoostedTreesRowsConfig as BoostedTreesRowsConfig
+from sciml.solvers.baselines._rows import BoostedTreesRowsSolver as BoostedTreesRowsSolver
+from sciml.solvers.baselines._rows import GaussianProcessRowsConfig as GaussianProcessRowsConfig
+from sciml.solvers.baselines._rows import GaussianProcessRowsSolver as GaussianProcessRowsSolver
+from sciml.solvers.baselines._rows import KernelRidgeRowsConfig as KernelRidgeRowsConfig
+from sciml.solvers.baselines._rows import KernelRidgeRowsSolver as KernelRidgeRowsSolver
+from sciml.solvers.baselines._rows import MeanConfig as MeanConfig
+from sciml.solvers.baselines._rows import MeanRowsSolver as MeanRowsSolver
+from sciml.solvers.baselines._rows import MLPRowsConfig as MLPRowsConfig
+from sciml.solvers.baselines._rows import MLPRowsSolver as MLPRowsSolver
+from sciml.solvers.baselines._rows import RowModule as RowModule
 from sciml.solvers.baselines._unet import UNetConfig as UNetConfig
 from sciml.solvers.baselines._unet import UNetSolver as UNetSolver
 
@@ -52,12 +64,20 @@ SOLVERS = (
     GaussianProcessSolver(),
     MLPRegressionSolver(),
     BoostedTreesSolver(),
+    MeanRowsSolver(),
+    KernelRidgeRowsSolver(),
+    GaussianProcessRowsSolver(),
+    MLPRowsSolver(),
+    BoostedTreesRowsSolver(),
 )
 
 __all__ = [
     "SOLVERS",
     "BoostedTrees",
     "BoostedTreesConfig",
+    "BoostedTreesOfModes",
+    "BoostedTreesRowsConfig",
+    "BoostedTreesRowsSolver",
     "BoostedTreesSolver",
     "DilResNetConfig",
     "DilResNetSolver",
@@ -67,12 +87,16 @@ __all__ = [
     "GRUSolver",
     "GaussianProcess",
     "GaussianProcessConfig",
+    "GaussianProcessRowsConfig",
+    "GaussianProcessRowsSolver",
     "GaussianProcessSolver",
     "KDEConfig",
     "KDESolver",
     "KernelDensity",
     "KernelRidge",
     "KernelRidgeConfig",
+    "KernelRidgeRowsConfig",
+    "KernelRidgeRowsSolver",
     "KernelRidgeSolver",
     "LinearConfig",
     "LinearODE",
@@ -83,6 +107,10 @@ __all__ = [
     "MLPRegression",
     "MLPRegressionConfig",
     "MLPRegressionSolver",
+    "MLPRowsConfig",
+    "MLPRowsSolver",
+    "MeanConfig",
+    "MeanRowsSolver",
     "Persistence",
     "PersistenceConfig",
     "PersistenceSolver",
@@ -90,6 +118,7 @@ __all__ = [
     "RealNVPSolver",
     "ResNetConfig",
     "ResNetSolver",
+    "RowModule",
     "UNetConfig",
     "UNetSolver",
 ]

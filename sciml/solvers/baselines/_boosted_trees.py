@@ -1,21 +1,17 @@
-"""Boosted trees from the parameters to the outcome of a trajectory, and the mean trajectory of that outcome."""
+"""Boosted trees from the parameters to the outcome of a trajectory, or to trajectories in their own modes."""
 
-import math
-from typing import Any
-
-import numpy as np
 import pydantic
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor, nn
 
-from sciml.core.capabilities import HasOutcome
+from sciml.core.capabilities import HasOutcome, HasTrajectories
 from sciml.core.config import Config
 from sciml.core.problem import Problem
 from sciml.core.types import Prediction, Support
+from sciml.models import BoostedTreesMap
 from sciml.nn import Units
-from sciml.solvers.baselines._frames import Frames, finished, supports_frames, whole
-from sciml.solvers.baselines._kernel_ridge import chosen
+from sciml.solvers.baselines._frames import Frames, FramesProgram, Modes, chosen, finished, supports_frames, whole
 from sciml.tasks.trajectories import (
     Start,
     TrajectoriesConfig,
@@ -24,6 +20,13 @@ from sciml.tasks.trajectories import (
     TrajectoryBatch,
 )
 from sciml.train import Examples, Recipe, TrainConfig, recipe_of
+
+
+def sensible_depths(depths: tuple[int, ...]) -> tuple[int, ...]:
+    """Depths of trees that can be stored whole. Raises ValueError for others."""
+    if not all(1 <= depth <= 8 for depth in depths):
+        raise ValueError("every depth must be from 1 to 8")
+    return depths
 
 
 class BoostedTreesConfig(Config):
@@ -43,119 +46,108 @@ class BoostedTreesConfig(Config):
     """Fewest samples in a leaf."""
     folds: int = pydantic.Field(default=5, ge=2)
     """Parts of the cross-validation."""
+    modes: int = pydantic.Field(default=8, ge=1)
+    """Proper orthogonal modes that are kept of trajectories without an outcome."""
 
     @pydantic.field_validator("depths")
     @classmethod
     def _sensible(cls, depths: tuple[int, ...]) -> tuple[int, ...]:
-        if not all(1 <= depth <= 8 for depth in depths):
-            raise ValueError("every depth must be from 1 to 8")
-        return depths
+        return sensible_depths(depths)
 
 
 class BoostedTrees(nn.Module):
-    """chance(η) = σ(b + ρ Σ_m T_m(η)), and u(t; η) = ū₁(t) where the chance is above one half, ū₀(t) elsewhere.
+    """chance(η) = σ(y(η)), and u(t; η) = ū₁(t) where the chance is above one half, ū₀(t) elsewhere; y boosted trees.
 
-    T_m are regression trees, each fitted to what is left of the labels by those before it; ū₁ and ū₀ are the mean
-    training trajectories of either outcome. It is a classifier: its trajectories say no more than which of the two it
-    takes them for. Fitted by `fit`; before that the chance is one half and it predicts zeros in standardised units.
+    ū₁ and ū₀ are the mean training trajectories of either outcome. It is a classifier: its trajectories say no more
+    than which of the two it takes them for. Fitted by `learn`; before that the chance is one half and it predicts zeros
+    in standardised units.
 
     Arguments:
         config: hyper-parameters.
         units: what standardises fields and parameters.
         problem: whose outcome it is.
-
-    Reference: Friedman, Greedy function approximation: a gradient boosting machine, Ann. Statist. 29 (2001).
     """
 
-    base: Tensor
-    feature: Tensor
-    threshold: Tensor
-    below: Tensor
-    value: Tensor
     means: Tensor
 
     def __init__(self, config: BoostedTreesConfig, units: Units, problem: HasOutcome) -> None:
         super().__init__()
         self.config, self.problem, self.frames = config, problem, Frames(units, config.frames)
         self.names = [entry.name for entry in problem.parameters]
-        trees, nodes = config.trees, 2 ** (max(config.depths) + 1) - 1
-        self.register_buffer("base", torch.zeros((), dtype=torch.float64))
-        self.register_buffer("feature", torch.zeros(trees, nodes, dtype=torch.int64))
-        self.register_buffer("threshold", torch.zeros(trees, nodes, dtype=torch.float64))
-        self.register_buffer("below", torch.arange(nodes).expand(2, trees, nodes).clone())  # a leaf is its own child
-        self.register_buffer("value", torch.zeros(trees, nodes, dtype=torch.float64))
+        self.map = _map(config, 1)
         self.register_buffer("means", torch.zeros(2, config.frames, units.channels, dtype=torch.float64))
 
-    def forward(self, parameters: Float[Tensor, "batch parameter"]) -> Float[Tensor, " batch"]:
+    def chance(self, parameters: Float[Tensor, "batch parameter"]) -> Float[Tensor, " batch"]:
         """The chance of the outcome."""
-        x = self.frames.units.known(parameters).float()
-        node = torch.zeros(len(x), self.config.trees, dtype=torch.int64, device=x.device)
-        tree = torch.arange(self.config.trees, device=x.device)
-        for _ in range(max(self.config.depths)):
-            right = x.gather(1, self.feature[tree, node]).double() > self.threshold[tree, node]
-            node = self.below[right.long(), tree, node]
-        return torch.sigmoid(self.base + self.config.learning_rate * self.value[tree, node].sum(1))
+        return torch.sigmoid(self.map(self.frames.units.known(parameters))[:, 0])
 
-    def trajectories(self, chance: Float[Tensor, " batch"]) -> Float[Tensor, "batch frame channel"]:
-        """Standardised frames: the mean trajectory of the outcome that is likelier."""
-        return self.means[(chance > 0.5).long(), : int(self.frames.count)]
+    def forward(
+        self,
+        state: Float[Tensor, "batch channel"],
+        parameters: Float[Tensor, "batch parameter"],
+        count: int | None = None,
+    ) -> Float[Tensor, "batch frame channel"]:
+        """Standardised frames, or the first `count`: the mean trajectory of the outcome that is likelier."""
+        frames = int(self.frames.count) if count is None else count
+        return self.means[(self.chance(parameters) > 0.5).long(), :frames]
 
     @torch.no_grad()
     def learn(self, batch: TrajectoryBatch) -> None:
         """Means of either outcome; depth and number of trees by the cross-validated likelihood of the labels."""
-        units = self.frames.units
+        units, c = self.frames.units, self.config
         self.frames.learn(batch.times)
         params = dict(zip(self.names, batch.parameters.double().unbind(1), strict=True))
         happened = self.problem.chance(batch.states.double(), params) > 0.5
         y = units.standardise(batch.states).double()
         for i, of in enumerate((~happened, happened)):
             self.means[i, : y.shape[1]] = y[of if of.any() else ~of].mean(0)
-        rarer = int(torch.minimum(happened.sum(), (~happened).sum()))
-        if rarer < 2:  # nothing to learn a difference from
-            self.base.fill_(math.log((int(happened.sum()) + 0.5) / (int((~happened).sum()) + 0.5)))
-            return
-        self._grow(units.known(batch.parameters).float().cpu().numpy(), happened, min(self.config.folds, rarer))
+        self.map.fit_labels(0, units.known(batch.parameters), happened.long(), depths=c.depths, folds=c.folds)
 
-    def _grow(self, x: np.ndarray, happened: Bool[Tensor, " sample"], folds: int) -> None:
-        from sklearn.model_selection import StratifiedKFold
 
-        y, c = happened.cpu().numpy().astype(int), self.config
-        losses = np.zeros((len(c.depths), c.trees))
-        for train, held in StratifiedKFold(folds, shuffle=True, random_state=0).split(x, y):
-            for i, depth in enumerate(c.depths):
-                stages = self._estimator(depth, c.trees).fit(x[train], y[train]).staged_predict_proba(x[held])
-                for j, chances in enumerate(stages):
-                    likelihoods = np.clip(chances[np.arange(len(held)), y[held]], 1e-12, 1.0)
-                    losses[i, j] -= np.log(likelihoods).sum()
-        i, j = np.unravel_index(losses.argmin(), losses.shape)
-        trees = self._estimator(c.depths[i], int(j) + 1).fit(x, y)
-        share = float(y.mean())
-        self.base.fill_(math.log(share / (1 - share)))
-        for m, grown in enumerate(trees.estimators_[:, 0]):
-            tree, count = grown.tree_, grown.tree_.node_count
-            indices = np.arange(count)
-            leaf = tree.children_left < 0
-            columns = {
-                "feature": np.where(leaf, 0, tree.feature),
-                "threshold": np.where(leaf, 0.0, tree.threshold),
-                "value": tree.value[:, 0, 0],
-            }
-            for name, values in columns.items():
-                getattr(self, name)[m, :count] = torch.from_numpy(values).to(self.base.device)
-            for side, children in enumerate((tree.children_left, tree.children_right)):
-                self.below[side, m, :count] = torch.from_numpy(np.where(leaf, indices, children)).to(self.base.device)
+class BoostedTreesOfModes(nn.Module):
+    """u(t; η) = ū(t) + Σ_m c_m(η) φ_m(t) with boosted trees for every c_m and the `Modes` φ_m of the trajectories.
 
-    def _estimator(self, depth: int, trees: int) -> Any:  # Any: scikit-learn has no types
-        from sklearn.ensemble import GradientBoostingClassifier
+    For a problem that has no outcome. Fitted by `learn`; before that it predicts zeros in standardised units.
 
-        c = self.config
-        return GradientBoostingClassifier(
-            n_estimators=trees,
-            max_depth=depth,
-            learning_rate=c.learning_rate,
-            min_samples_leaf=c.leaf,
-            random_state=0,
-        )
+    Arguments:
+        config: hyper-parameters.
+        units: what standardises fields and parameters.
+    """
+
+    def __init__(self, config: BoostedTreesConfig, units: Units) -> None:
+        super().__init__()
+        self.config, self.frames = config, Frames(units, config.frames)
+        self.modes = Modes(config.modes, config.frames, units.channels)
+        self.map = _map(config, config.modes)
+
+    def forward(
+        self,
+        state: Float[Tensor, "batch channel"],
+        parameters: Float[Tensor, "batch parameter"],
+        count: int | None = None,
+    ) -> Float[Tensor, "batch frame channel"]:
+        """Standardised frames at the training times, or at the first `count`."""
+        frames = int(self.frames.count) if count is None else count
+        return self.modes.compose(self.map(self.frames.units.known(parameters)), frames)
+
+    @torch.no_grad()
+    def learn(self, batch: TrajectoryBatch) -> None:
+        """Modes by a singular value decomposition; depth and number of trees by the cross-validated squared error."""
+        units, c = self.frames.units, self.config
+        self.frames.learn(batch.times)
+        x = units.known(batch.parameters)
+        for i, wanted in enumerate(self.modes.learn(units.standardise(batch.states).double()).unbind(1)):
+            self.map.fit_values(i, x, wanted, depths=c.depths, folds=c.folds)
+
+
+def _map(config: BoostedTreesConfig, outputs: int) -> BoostedTreesMap:
+    return BoostedTreesMap(
+        outputs, trees=config.trees, depth=max(config.depths), learning_rate=config.learning_rate, leaf=config.leaf
+    )
+
+
+Trees = BoostedTrees | BoostedTreesOfModes
+"""The classifier, or the regression."""
 
 
 _RECIPES = {
@@ -168,8 +160,8 @@ _RECIPES = {
 }
 
 
-class BoostedTreesSolver(TrajectoriesSolver[HasOutcome, BoostedTreesConfig, BoostedTrees]):
-    """Outcomes by boosted trees on the parameters."""
+class BoostedTreesSolver(TrajectoriesSolver[HasTrajectories, BoostedTreesConfig, Trees]):
+    """Outcomes by boosted trees on the parameters; whole trajectories where there is no outcome."""
 
     key = "boosted_trees"
     title = "Boosted trees"
@@ -178,33 +170,43 @@ class BoostedTreesSolver(TrajectoriesSolver[HasOutcome, BoostedTreesConfig, Boos
     rule = None
 
     def supports(self, problem: Problem) -> Support:
-        """A problem that `HasOutcome` and `HasTrajectories`, has parameters and no spatial axes."""
-        if not isinstance(problem, HasOutcome):
-            return Support(False, "it has no outcome to classify")
+        """A problem that `HasTrajectories`, has parameters and no spatial axes."""
         return supports_frames(problem)
 
     def recipe(self, preset: str) -> Recipe[BoostedTreesConfig, TrajectoriesConfig]:
         """Larger presets may grow more trees."""
         return recipe_of(_RECIPES, preset)
 
-    def build(self, problem: HasOutcome, model: BoostedTreesConfig, context: TrajectoriesContext) -> BoostedTrees:
-        """A classifier without trees."""
-        return BoostedTrees(model, Units(context.statistics), problem)
+    def build(self, problem: HasTrajectories, model: BoostedTreesConfig, context: TrajectoriesContext) -> Trees:
+        """A classifier of the outcome if there is one, else a regression; without trees."""
+        units = Units(context.statistics)
+        return (
+            BoostedTrees(model, units, problem)
+            if isinstance(problem, HasOutcome)
+            else BoostedTreesOfModes(model, units)
+        )
 
-    def loss(self, module: BoostedTrees, batch: TrajectoryBatch, along: float = 1.0) -> Tensor:
+    def loss(self, module: Trees, batch: TrajectoryBatch, along: float = 1.0) -> Tensor:
         """Mean squared error of the standardised frames; nothing here has a gradient."""
-        predicted = module.frames.at(module.trajectories(module(batch.parameters)), batch.times)
+        predicted = module.frames.at(module(batch.states[:, 0], batch.parameters), batch.times)
         return (predicted - module.frames.units.standardise(batch.states)).square().mean().float()
 
     @torch.no_grad()
-    def predict(self, module: BoostedTrees, inputs: Start) -> Prediction:
-        """The mean trajectory of the likelier outcome at ``inputs.times``, and the chance among the statistics."""
-        chance = module(inputs.parameters)
-        frames = module.frames.at(module.trajectories(chance), inputs.times)
-        return finished(inputs, module.frames.units.restore(frames))._replace(stats={"chance": chance})
+    def predict(self, module: Trees, inputs: Start) -> Prediction:
+        """States at ``inputs.times``; with an outcome the mean trajectory of the likelier one, and its chance among the
+        statistics."""
+        frames = module.frames.at(module(inputs.state, inputs.parameters), inputs.times)
+        prediction = finished(inputs, module.frames.units.restore(frames))
+        if isinstance(module, BoostedTrees):
+            return prediction._replace(stats={"chance": module.chance(inputs.parameters)})
+        return prediction
 
-    def solve_closed_form(self, module: BoostedTrees, examples: Examples[TrajectoryBatch]) -> bool:
-        """Trees grown one by one; `examples` must be whole trajectories."""
-        batch = whole(examples, module.base.device)
+    def program(self, module: Trees) -> FramesProgram:
+        """Start and parameters to the states at the training times, the first of which is the start."""
+        return FramesProgram(module, module.frames)
+
+    def solve_closed_form(self, module: Trees, examples: Examples[TrajectoryBatch]) -> bool:
+        """Grow the trees; `examples` must be whole trajectories."""
+        batch = whole(examples, module.map.base.device)
         module.learn(chosen(batch, module.config.samples, module.config.frames))
         return True

@@ -5,6 +5,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from sciml.core import rng
+from sciml.core.errors import ConfigError
 from sciml.core.problem import Problem
 from sciml.core.status import Status
 from sciml.core.types import Prediction, Support
@@ -59,6 +60,13 @@ class Frames(nn.Module):
         self.count.fill_(len(times))
         self.times[: len(times)] = times
 
+    def folded(
+        self, flat: Float[Tensor, "batch output"], count: int | None = None
+    ) -> Float[Tensor, "batch frame channel"]:
+        """Numbers for all the room there is as the frames that are used, or the first `count`."""
+        frames = flat.unflatten(1, (len(self.times), self.units.channels))
+        return frames[:, : int(self.count) if count is None else count]
+
     def at(
         self, frames: Float[Tensor, "batch frame channel"], times: Float[Tensor, " time"]
     ) -> Float[Tensor, "batch time channel"]:
@@ -81,3 +89,76 @@ def finished(inputs: Start, states: Float[Tensor, "batch time channel"]) -> Pred
 def whole(examples: Examples[TrajectoryBatch], device: torch.device) -> TrajectoryBatch:
     """All training examples as one batch."""
     return examples.batch(torch.arange(len(examples)), rng.generator(0, "frames")).to(device)
+
+
+def chosen(batch: TrajectoryBatch, samples: int, frames: int) -> TrajectoryBatch:
+    """At most `samples` trajectories, spread evenly. Raises ConfigError if they have more than `frames` frames."""
+    if len(batch.times) > frames:
+        raise ConfigError(
+            "the trajectories have more frames than the regression can store",
+            got=len(batch.times),
+            expected=f"at most model.frames={frames}",
+        )
+    if len(batch) <= samples:
+        return batch
+    rows = torch.linspace(0, len(batch) - 1, samples).long().to(batch.states.device)
+    return TrajectoryBatch(batch.states[rows], batch.times, batch.parameters[rows])
+
+
+class FramesProgram(nn.Module):
+    """A regression of whole trajectories as a program: start and parameters to states at the training times.
+
+    Arguments:
+        frames_of: state, parameters and number of frames to standardised frames, the mean of a distribution first where
+            that is what it gives.
+        frames: what these are frames of; their number is fixed from now on, as a program has no other.
+    """
+
+    def __init__(self, frames_of: nn.Module, frames: Frames) -> None:
+        super().__init__()
+        self.frames_of, self.frames, self.count = frames_of, frames, int(frames.count)
+
+    def forward(
+        self, state: Float[Tensor, "batch channel"], parameters: Float[Tensor, "batch parameter"]
+    ) -> Float[Tensor, "batch frame channel"]:
+        """States in physical units; the first one is the given one."""
+        answer = self.frames_of(state, parameters, self.count)
+        states = self.frames.units.restore(answer[0] if isinstance(answer, tuple) else answer)
+        return torch.cat((state[:, None], states[:, 1:].to(state.dtype)), dim=1)
+
+
+class Modes(nn.Module):
+    """Frames in their own modes: ū(t) + Σ_m c_m φ_m(t), φ_m the leading right singular vectors of centred trajectories.
+
+    Until `learn` is called everything is zero.
+
+    Arguments:
+        count: most modes.
+        frames, channels: room for the frames.
+    """
+
+    modes: Tensor
+    mean: Tensor
+
+    def __init__(self, count: int, frames: int, channels: int) -> None:
+        super().__init__()
+        self.register_buffer("modes", torch.zeros(count, frames, channels, dtype=torch.float64))
+        self.register_buffer("mean", torch.zeros(frames, channels, dtype=torch.float64))
+
+    @torch.no_grad()
+    def learn(self, y: Float[Tensor, "sample frame channel"]) -> Float[Tensor, "sample mode"]:
+        """Find the modes of standardised trajectories; the coefficients of each in those that are kept."""
+        mean = y.mean(0)
+        left, sizes, right = torch.linalg.svd((y - mean).flatten(1), full_matrices=False)
+        kept = min(len(self.modes), len(sizes) - 1, int((sizes > 1e-9 * sizes[0]).sum()))
+        self.mean[: y.shape[1]] = mean
+        self.modes[:kept, : y.shape[1]] = right[:kept].unflatten(1, y.shape[1:])
+        return left[:, :kept] * sizes[:kept]
+
+    def compose(self, coefficients: Float[Tensor, "batch mode"], count: int) -> Float[Tensor, "batch frame channel"]:
+        """The first `count` frames of given coefficients."""
+        return self.mean[:count] + torch.einsum("bm,mfc->bfc", coefficients, self.modes[:, :count])
+
+    def spread(self, variances: Float[Tensor, "batch mode"], count: int) -> Float[Tensor, "batch frame channel"]:
+        """Variance of the first `count` frames from that of independent coefficients."""
+        return torch.einsum("bm,mfc->bfc", variances, self.modes[:, :count].square())

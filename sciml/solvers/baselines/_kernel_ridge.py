@@ -1,8 +1,5 @@
 """Kernel ridge regression from the parameters to whole trajectories."""
 
-from typing import Any
-
-import numpy as np
 import pydantic
 import torch
 from jaxtyping import Float
@@ -10,11 +7,11 @@ from torch import Tensor, nn
 
 from sciml.core.capabilities import HasTrajectories
 from sciml.core.config import Config
-from sciml.core.errors import ConfigError
 from sciml.core.problem import Problem
 from sciml.core.types import Prediction, Support
+from sciml.models import KernelRidgeMap
 from sciml.nn import Units
-from sciml.solvers.baselines._frames import Frames, features_of, finished, supports_frames, whole
+from sciml.solvers.baselines._frames import Frames, FramesProgram, chosen, features_of, finished, supports_frames, whole
 from sciml.tasks.trajectories import (
     Start,
     TrajectoriesConfig,
@@ -45,30 +42,21 @@ class KernelRidgeConfig(Config):
 
 
 class KernelRidge(nn.Module):
-    """u(t_i; η) = ū(t_i) + Σ_n k(η, η_n) a_n,i with k(x, y) = exp(-γ |x - y|²) or (γ x·y + 1)^degree.
+    """u(t_i; η) = ū(t_i) + Σ_n k(η, η_n) a_n,i: a `KernelRidgeMap` to whole trajectories.
 
-    Fitted by `fit`; before that it predicts zeros in standardised units.
+    Fitted by `learn`; before that it predicts zeros in standardised units.
 
     Arguments:
         config: hyper-parameters.
         units: what standardises fields and parameters.
     """
 
-    points: Tensor
-    weights: Tensor
-    mean: Tensor
-    gamma: Tensor
-    polynomial: Tensor
-
     def __init__(self, config: KernelRidgeConfig, units: Units) -> None:
         super().__init__()
         self.config, self.frames = config, Frames(units, config.frames)
         features = units.num_parameters + units.channels * config.use_start
-        self.register_buffer("points", torch.zeros(config.samples, features, dtype=torch.float64))
-        self.register_buffer("weights", torch.zeros(config.samples, config.frames, units.channels, dtype=torch.float64))
-        self.register_buffer("mean", torch.zeros(config.frames, units.channels, dtype=torch.float64))
-        self.register_buffer("gamma", torch.ones((), dtype=torch.float64))
-        self.register_buffer("polynomial", torch.zeros((), dtype=torch.bool))
+        outputs = config.frames * units.channels
+        self.map = KernelRidgeMap(features, outputs, samples=config.samples, degree=config.degree)
 
     def features(
         self, state: Float[Tensor, "batch channel"], parameters: Float[Tensor, "batch parameter"]
@@ -77,62 +65,22 @@ class KernelRidge(nn.Module):
         return features_of(self.frames.units, state, parameters, self.config.use_start).double()
 
     def forward(
-        self, state: Float[Tensor, "batch channel"], parameters: Float[Tensor, "batch parameter"]
+        self,
+        state: Float[Tensor, "batch channel"],
+        parameters: Float[Tensor, "batch parameter"],
+        count: int | None = None,
     ) -> Float[Tensor, "batch frame channel"]:
-        """Standardised frames at the training times."""
-        x, count = self.features(state, parameters), int(self.frames.count)
-        products = x @ self.points.T
-        squares = x.square().sum(1)[:, None] - 2 * products + self.points.square().sum(1)
-        radial = torch.exp(-self.gamma * squares)
-        kernel = torch.where(self.polynomial, (self.gamma * products + 1) ** self.config.degree, radial)
-        return self.mean[:count] + torch.einsum("bn,nfc->bfc", kernel, self.weights[:, :count])
+        """Standardised frames at the training times, or at the first `count`."""
+        return self.frames.folded(self.map(self.features(state, parameters)), count)
 
     @torch.no_grad()
     def learn(self, batch: TrajectoryBatch) -> None:
         """Choose kernel, γ and penalty by cross-validation over samples, then fit to all of them."""
-        from sklearn.kernel_ridge import KernelRidge as Estimator
-        from sklearn.model_selection import GridSearchCV, KFold
-
-        c, units = self.config, self.frames.units
+        c = self.config
         self.frames.learn(batch.times)
         x = self.features(batch.states[:, 0], batch.parameters)
-        y = units.standardise(batch.states).double()
-        self.mean[: y.shape[1]] = y.mean(0)
-        flat = (y - y.mean(0)).flatten(1).cpu().numpy()
-        grid: list[dict[str, Any]] = [
-            {"kernel": ["rbf"], "gamma": list(c.gammas), "alpha": list(c.alphas)},
-            {
-                "kernel": ["poly"],
-                "degree": [c.degree],
-                "coef0": [1.0],
-                "gamma": list(c.gammas),
-                "alpha": list(c.alphas),
-            },
-        ]
-        folds = KFold(min(c.folds, len(x)), shuffle=True, random_state=0)
-        search = GridSearchCV(Estimator(), grid, cv=folds, scoring="neg_mean_squared_error")
-        search.fit(x.cpu().numpy(), flat)
-        best = search.best_estimator_
-        weights = torch.from_numpy(np.asarray(best.dual_coef_)).to(self.weights).unflatten(1, y.shape[1:])
-        self.weights.zero_()
-        self.weights[: len(x), : y.shape[1]] = weights
-        self.points[: len(x)] = x
-        self.gamma.fill_(float(best.gamma))
-        self.polynomial.fill_(best.kernel == "poly")
-
-
-def chosen(batch: TrajectoryBatch, samples: int, frames: int) -> TrajectoryBatch:
-    """At most `samples` trajectories, spread evenly. Raises ConfigError if they have more than `frames` frames."""
-    if len(batch.times) > frames:
-        raise ConfigError(
-            "the trajectories have more frames than the regression can store",
-            got=len(batch.times),
-            expected=f"at most model.frames={frames}",
-        )
-    if len(batch) <= samples:
-        return batch
-    rows = torch.linspace(0, len(batch) - 1, samples).long().to(batch.states.device)
-    return TrajectoryBatch(batch.states[rows], batch.times, batch.parameters[rows])
+        y = self.frames.units.standardise(batch.states).double()
+        self.map.fit(x, y.flatten(1), gammas=c.gammas, alphas=c.alphas, folds=c.folds)
 
 
 _RECIPES = {
@@ -177,8 +125,12 @@ class KernelRidgeSolver(TrajectoriesSolver[HasTrajectories, KernelRidgeConfig, K
         frames = module.frames.at(module(inputs.state, inputs.parameters), inputs.times)
         return finished(inputs, module.frames.units.restore(frames))
 
+    def program(self, module: KernelRidge) -> FramesProgram:
+        """Start and parameters to the states at the training times, the first of which is the start."""
+        return FramesProgram(module, module.frames)
+
     def solve_closed_form(self, module: KernelRidge, examples: Examples[TrajectoryBatch]) -> bool:
         """Cross-validated closed form; `examples` must be whole trajectories."""
-        batch = whole(examples, module.points.device)
+        batch = whole(examples, module.map.points.device)
         module.learn(chosen(batch, module.config.samples, module.config.frames))
         return True

@@ -46,6 +46,7 @@ class MLPRegression(nn.Module):
     """
 
     span: Tensor
+    count: Tensor
 
     def __init__(self, config: MLPRegressionConfig, units: Units) -> None:
         super().__init__()
@@ -55,6 +56,7 @@ class MLPRegression(nn.Module):
             features + 1, units.channels, width=config.width, layers=config.layers, nonlinearity=config.nonlinearity
         )
         self.register_buffer("span", torch.tensor([0.0, 1.0]))
+        self.register_buffer("count", torch.tensor(2))
 
     def forward(
         self,
@@ -66,7 +68,30 @@ class MLPRegression(nn.Module):
         known = features_of(self.units, state, parameters, self.config.use_start)
         moments = 2 * (times - self.span[0]) / (self.span[1] - self.span[0]) - 1
         rows = known[:, None].expand(-1, len(times), -1)
-        return self.network(torch.cat((rows, moments[None, :, None].expand(len(rows), -1, 1).to(rows)), dim=2))
+        return self.network(torch.cat((rows, moments[None, :, None].expand(rows.shape[0], -1, 1).to(rows)), dim=2))
+
+
+class MLPProgram(nn.Module):
+    """The network as a program: start and parameters to states at the training times.
+
+    Arguments:
+        module: the network; its times are fixed from now on, as a program has no others.
+    """
+
+    times: Tensor
+
+    def __init__(self, module: MLPRegression) -> None:
+        super().__init__()
+        self.module = module
+        first, last = module.span.tolist()
+        self.register_buffer("times", torch.linspace(first, last, int(module.count)).to(module.span))
+
+    def forward(
+        self, state: Float[Tensor, "batch channel"], parameters: Float[Tensor, "batch parameter"]
+    ) -> Float[Tensor, "batch time channel"]:
+        """States in physical units; the first one is the given one."""
+        states = self.module.units.restore(self.module(state, parameters, self.times))
+        return torch.cat((state[:, None], states[:, 1:].to(state.dtype)), dim=1)
 
 
 def _recipe(width: int, layers: int, steps: int, every: int) -> Recipe[MLPRegressionConfig, TrajectoriesConfig]:
@@ -118,7 +143,12 @@ class MLPRegressionSolver(TrajectoriesSolver[HasTrajectories, MLPRegressionConfi
         module.eval()
         return finished(inputs, module.units.restore(module(inputs.state, inputs.parameters, inputs.times)))
 
+    def program(self, module: MLPRegression) -> "MLPProgram":
+        """Start and parameters to the states at as many even times as the training trajectories have, start first."""
+        return MLPProgram(module)
+
     def initialise(self, module: MLPRegression, examples: Examples[TrajectoryBatch]) -> None:
         """Measure how long the trajectories are."""
         times = examples.batch(torch.arange(1), rng.generator(0, "mlp_regression")).times
         module.span.copy_(torch.stack((times[0], times[-1])))
+        module.count.fill_(len(times))

@@ -15,7 +15,7 @@ from sciml.core.config import Config
 from sciml.core.errors import ConfigError, DataError
 from sciml.core.problem import Problem
 from sciml.tasks._inputs import check_finite, numbers, open_inputs, parameter_columns, read_times, shape_words
-from sciml.tasks._no_space import good_parameters, good_states, stored_times
+from sciml.tasks._no_space import good_parameters, good_states, random_subset, stored_times
 from sciml.train import Context
 
 
@@ -109,7 +109,7 @@ class TrajectoryExamples:
             states = states + config.noise * dataset.statistics.field_std * noise
         parameters = good_parameters(dataset, "train")
         if config.cases is not None:
-            chosen = _subset(len(states), config.cases, config.draw)
+            chosen = random_subset(len(states), config.cases, config.draw)
             states, parameters = states[chosen], parameters[chosen]
         self.states, self.parameters = states, parameters
         self._clock = stored_times(dataset)
@@ -125,18 +125,6 @@ class TrajectoryExamples:
         frames = start[:, None] + torch.arange(len(self.times))
         states, since = self.states[sample[:, None], frames], self._clock[start]
         return TrajectoryBatch(states, self.times, self.parameters[sample], since)
-
-
-def _subset(count: int, cases: int, draw: int) -> Tensor:
-    """Numbers of the trajectories that are used; the first of a larger subset of the same draw are a smaller one."""
-    if cases > count:
-        raise ConfigError(
-            f"the dataset has only {count} training trajectories",
-            got=f"task.cases = {cases}",
-            expected=f"at most {count}",
-            fix="Lower task.cases, or take a larger preset.",
-        )
-    return torch.randperm(count, generator=rng.generator(draw, "cases"))[:cases]
 
 
 def read_start(path: Path, problem: Problem, context: TrajectoriesContext, steps: int | None) -> Start:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray
 
-from sciml.draw import INK, FieldView, Figure, Forecasts, format_number, plot, scale_axis, style
+from sciml.draw import INK, FieldView, Figure, Forecasts, parity, plot, scale_axis
 from sciml.train import RunView
 
 _MISS = "#d55e00"
@@ -82,45 +82,8 @@ def quantity_figures(view: RunView, outcomes: Outcomes) -> list[Figure]:
         both = np.isfinite(true) & np.isfinite(predicted)
         if both.any():
             wrong = np.zeros(len(true), bool) if missed is None else missed
-            figures.append(_scatter(name, field, true, predicted, both, wrong, view.solver.title))
+            figures.append(parity(f"quantity-{name}", field, true, predicted, view.solver.title, outcome_missed=wrong))
     return figures
-
-
-def _scatter(
-    name: str,
-    field: FieldView,
-    true: np.ndarray,
-    predicted: np.ndarray,
-    both: np.ndarray,
-    wrong: np.ndarray,
-    title: str,
-) -> Figure:
-    units = "" if field.units in ("", "1") else f" [{field.units}]"
-    ends = [float(f(true[both])) for f in (np.min, np.max)]
-
-    def paint(axes) -> None:
-        axes.plot(ends, ends, color=INK, linewidth=1.0, label="exact")
-        for chosen, words, look in (
-            (both & ~wrong, "test case", style(0)),
-            (both & wrong, "outcome missed", {"color": _MISS, "marker": "X", "markersize": 7.0}),
-        ):
-            if chosen.any():
-                axes.plot(true[chosen], predicted[chosen], label=words, alpha=0.8, **{**look, "linestyle": "none"})
-        axes.set(xlabel=f"reference{units}", ylabel=f"predicted{units}")
-        scale_axis(axes.xaxis)
-        scale_axis(axes.yaxis)
-
-    error = float(np.abs(predicted - true)[both].mean())
-    size = f"{format_number(error)} {field.units if units else ''}".rstrip()
-    notes = [f"Mean absolute error {size} over {both.sum()} test cases."]
-    only_true, only_predicted = (np.isfinite(a) & ~np.isfinite(b) for a, b in ((true, predicted), (predicted, true)))
-    if only_true.any():
-        notes.append(f"{only_true.sum()} more have it in truth only.")
-    if only_predicted.any():
-        notes.append(f"{only_predicted.sum()} more have it in the prediction only.")
-    words = " ".join(notes)
-    alt = f"{field.long_name}, as {title} predicts it against the reference. {words}"
-    return plot(f"quantity-{name}", paint, title=_capital(field.long_name), caption=words, alt=alt)
 
 
 def outcome_maps(view: RunView, forecasts: Forecasts, outcomes: Outcomes) -> list[Figure]:

@@ -30,3 +30,7 @@ class TrajectoriesSolver(
     def supports(self, problem: Problem) -> Support:
         """A problem that `HasTrajectories` without spatial axes."""
         return supports_points(problem)
+
+    def program(self, module: N) -> nn.Module | None:
+        """None: most of them integrate. Regressions say otherwise."""
+        return None

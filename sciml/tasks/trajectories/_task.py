@@ -132,6 +132,10 @@ class Trajectories(Task[HasTrajectories, TrajectoriesConfig, TrajectoriesContext
         """The first step alone."""
         return (inputs._replace(times=inputs.times[:2]), slice(0, 2)) if len(inputs.times) > 2 else None
 
+    def arguments(self, inputs: Start) -> tuple[Tensor, ...] | None:
+        """State and parameters; a program answers at the training times."""
+        return inputs.state, inputs.parameters
+
     def refine(self, inputs: Start) -> tuple[Start, slice] | None:
         """A time between any two."""
         return inputs._replace(times=halved(inputs.times)), slice(None, None, 2)
