@@ -37,7 +37,6 @@ from sciml.models._latent import LatentField as LatentField
 from sciml.models._latent import LatentODE as LatentODE
 from sciml.models._latent import divergence as divergence
 from sciml.models._local import local_error as local_error
-from sciml.models._maps import BoostedTreesMap as BoostedTreesMap
 from sciml.models._maps import KernelRidgeMap as KernelRidgeMap
 from sciml.models._maps import Processes as Processes
 from sciml.models._neural_sde import NeuralSDE as NeuralSDE
@@ -62,6 +61,7 @@ from sciml.models._stacked_mlp import StackedMLP as StackedMLP
 from sciml.models._time_courses import HyperNetwork as HyperNetwork
 from sciml.models._time_courses import Pulse as Pulse
 from sciml.models._time_courses import TimeNetwork as TimeNetwork
+from sciml.models._trees import BoostedTreesMap as BoostedTreesMap
 from sciml.models._unet import UNet as UNet
 from sciml.nn import MLP as MLP
 

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sciml.models._maps import BoostedTreesMap, KernelRidgeMap, Processes
+from sciml.models._maps import KernelRidgeMap, Processes
+from sciml.models._trees import BoostedTreesMap
 from sciml.nn import MLP, Activation
 
 if TYPE_CHECKING:
