@@ -1,4 +1,12 @@
-"""Metrics of field predictions: pure functions on ``(pred, true)``, tensors ``batch time channel *space``.
+"""Metrics of field predictions: pure functions on ``(pred, true)`` whose axes have names.
+
+``relative_l2(pred, true, dims="sample time channel *space")`` says what the axes of two tensors are; a metric refuses
+tensors without `dims`, or with dims that do not fit the shape. ``sample`` (or ``batch``), ``time`` and ``channel`` are
+roles: they come in any order, and each may be missing. ``*space`` stands for any number of spatial axes, every other
+name (``y``, ``x``, ``latitude``) for one. ``channel=3`` checks the length too. Arrays of xarray need no `dims`: they
+are matched by their own, must have the same coordinates, and the metric gives an array of xarray.
+
+A metric reduces space, and what its docstring says besides; what remains is in the order sample, time, channel.
 
 Beside each function that records hold stands a `Metric`, the object that says its words, units and direction.
 

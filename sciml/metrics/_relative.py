@@ -1,18 +1,20 @@
 """Errors relative to the size of the truth: one definition per community, each under its own name.
 
-All take ``(pred, true)`` as ``batch time channel *space`` and keep the sample axis, so that a diverged prediction
-(inf or NaN) spoils its own sample only. Ratios carry no hidden epsilon: a truth of norm zero gives inf, or NaN when the
+All take ``(pred, true)`` with axes named by `dims` and keep the sample axis, so that a diverged prediction (inf or NaN)
+spoils its own sample only. Ratios carry no hidden epsilon: a truth of norm zero gives inf, or NaN when the
 prediction is zero as well.
 """
 
+from __future__ import annotations
+
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from sciml.core.errors import UserError
 from sciml.core.types import Grid
-from sciml.metrics._fields import flat_space, residual, rms
+from sciml.metrics._fields import flat_space, rms
 from sciml.metrics._metric import Metric
+from sciml.metrics._named_axes import Array, in_order, read_pair
 
 RELATIVE_L2 = Metric("relative_l2", "relative L2 error")
 SCALED_L2 = Metric("scaled_l2", "scaled L2 error")
@@ -20,54 +22,44 @@ NRMSE = Metric("nrmse", "nRMSE")
 VRMSE = Metric("vrmse", "VRMSE")
 
 
-def relative_l2(
-    pred: Float[Tensor, "batch time channel *space"], true: Float[Tensor, "batch time channel *space"]
-) -> Float[Tensor, "batch time"]:
+def relative_l2(pred: Array, true: Array, *, dims: str | None = None) -> Array:
     """Relative L2 error, joint over channel and space: ``‖pred - true‖₂ / ‖true‖₂``.
 
     Returns:
         One number per sample and time. Channels of large magnitude dominate; see `scaled_l2` for the alternative.
     """
-    return lp_relative(pred, true, p=2.0)
+    return lp_relative(pred, true, p=2.0, dims=dims)
 
 
-def lp_relative(
-    pred: Float[Tensor, "batch time channel *space"], true: Float[Tensor, "batch time channel *space"], *, p: float
-) -> Float[Tensor, "batch time"]:
+def lp_relative(pred: Array, true: Array, *, p: float, dims: str | None = None) -> Array:
     """Relative Lᵖ error, joint over channel and space: ``‖pred - true‖_p / ‖true‖_p``.
 
     On a uniform grid the quadrature weights of the norm cancel.
 
     Reference: the `LpLoss` of the neural-operator literature (Li et al. 2021, arXiv:2010.08895).
     """
-    error = residual(pred, true)
-    return error.flatten(2).norm(p=p, dim=-1) / true.flatten(2).norm(p=p, dim=-1)
+    axes, pred_field, true_field = read_pair(pred, true, dims)
+    error = (pred_field - true_field).flatten(2).norm(p=p, dim=-1)
+    return axes.result(error / true_field.flatten(2).norm(p=p, dim=-1), "sample time")
 
 
-def h1_relative(
-    pred: Float[Tensor, "batch time channel *space"],
-    true: Float[Tensor, "batch time channel *space"],
-    grid: Grid,
-) -> Float[Tensor, "batch time"]:
+def h1_relative(pred: Array, true: Array, grid: Grid, *, dims: str | None = None) -> Array:
     """Relative H¹ error, joint over channel and space: ``√(‖e‖² + ‖∇e‖²) / √(‖u‖² + ‖∇u‖²)``.
 
     Derivatives are second-order central differences, wrapped on periodic axes and one-sided at other ends.
 
     Arguments:
-        grid: spacing and periodicity of the spatial axes, in storage order.
+        grid: spacing and periodicity of the spatial axes; with ``*space`` in the order of its axes, else by name.
     """
-    error = residual(pred, true, space=True)
-    if tuple(true.shape[3:]) != grid.size:
-        raise UserError("the fields do not lie on the grid", got=tuple(true.shape[3:]), expected=grid.size)
-    return _h1_norm(error, grid) / _h1_norm(true, grid)
+    axes, pred_field, true_field = read_pair(pred, true, dims, space=True)
+    names = [axis.name for axis in grid.axes]
+    pred_field, true_field = in_order(axes, pred_field, names), in_order(axes, true_field, names)
+    if tuple(true_field.shape[3:]) != grid.size:
+        raise UserError("the fields do not lie on the grid", got=tuple(true_field.shape[3:]), expected=grid.size)
+    return axes.result(_h1_norm(pred_field - true_field, grid) / _h1_norm(true_field, grid), "sample time")
 
 
-def scaled_l2(
-    pred: Float[Tensor, "batch time channel *space"],
-    true: Float[Tensor, "batch time channel *space"],
-    *,
-    guard: float = 0.0,
-) -> Float[Tensor, "batch time channel"]:
+def scaled_l2(pred: Array, true: Array, *, guard: float = 0.0, dims: str | None = None) -> Array:
     """Scaled L2 error per channel, norms over space: ``‖pred - true‖₂ / ‖true‖₂``.
 
     The error the SineNet paper trains on and reports: its mean over batch, time and channel.
@@ -79,12 +71,11 @@ def scaled_l2(
 
     Reference: Zhang et al. 2023, SineNet, arXiv:2403.19507; the `scaledl2` loss of PDEArena.
     """
-    return rms(residual(pred, true)) / rms(true).clamp_min(guard)
+    axes, pred_field, true_field = read_pair(pred, true, dims)
+    return axes.result(rms(pred_field - true_field) / rms(true_field).clamp_min(guard), "sample time channel")
 
 
-def nrmse(
-    pred: Float[Tensor, "batch time channel *space"], true: Float[Tensor, "batch time channel *space"]
-) -> Float[Tensor, "batch time channel"]:
+def nrmse(pred: Array, true: Array, *, dims: str | None = None) -> Array:
     """Normalised RMSE per channel: ``√⟨e²⟩ / √⟨u²⟩``; its mean over samples is PDEBench's nRMSE, a mean of ratios.
 
     Unreduced it is the number `scaled_l2` gives without a guard. `nrmse_ratio_of_means` is the other convention, far
@@ -92,22 +83,16 @@ def nrmse(
 
     Reference: Takamoto et al. 2022, PDEBench, arXiv:2210.07182.
     """
-    return scaled_l2(pred, true)
+    return scaled_l2(pred, true, dims=dims)
 
 
-def nrmse_ratio_of_means(
-    pred: Float[Tensor, "batch time channel *space"], true: Float[Tensor, "batch time channel *space"]
-) -> Float[Tensor, "time channel"]:
+def nrmse_ratio_of_means(pred: Array, true: Array, *, dims: str | None = None) -> Array:
     """Ratio of means over samples: ``mean_batch √⟨e²⟩ / mean_batch √⟨u²⟩``. The one metric that reduces the samples."""
-    return rms(residual(pred, true)).mean(0) / rms(true).mean(0)
+    axes, pred_field, true_field = read_pair(pred, true, dims)
+    return axes.result(rms(pred_field - true_field).mean(0) / rms(true_field).mean(0), "time channel")
 
 
-def vrmse(
-    pred: Float[Tensor, "batch time channel *space"],
-    true: Float[Tensor, "batch time channel *space"],
-    *,
-    epsilon: float = 1e-7,
-) -> Float[Tensor, "batch time channel"]:
+def vrmse(pred: Array, true: Array, *, epsilon: float = 1e-7, dims: str | None = None) -> Array:
     """Variance-scaled RMSE per channel: ``√(⟨e²⟩ / (var u + ε))``, variance over space with divisor N.
 
     Predicting the spatial mean scores 1 (up to ε). Needs at least one spatial axis.
@@ -117,21 +102,20 @@ def vrmse(
 
     Reference: Ohana et al. 2024, The Well, arXiv:2412.00568.
     """
-    error = residual(pred, true, space=True)
-    variance = flat_space(true).var(dim=-1, correction=0)
-    return rms(error) / (variance + epsilon).sqrt()
+    axes, pred_field, true_field = read_pair(pred, true, dims, space=True)
+    variance = flat_space(true_field).var(dim=-1, correction=0)
+    return axes.result(rms(pred_field - true_field) / (variance + epsilon).sqrt(), "sample time channel")
 
 
-def apebench_nrmse(
-    pred: Float[Tensor, "batch time channel *space"], true: Float[Tensor, "batch time channel *space"]
-) -> Float[Tensor, "batch time"]:
+def apebench_nrmse(pred: Array, true: Array, *, dims: str | None = None) -> Array:
     """``√(Σ e² / Σ u²)`` per channel, SUMMED over channels; its mean over samples is APEBench's mean nRMSE.
 
     Aggregate the mean over rollout steps with `geometric_mean`.
 
     Reference: Koehler et al. 2024, APEBench, arXiv:2411.00180.
     """
-    return scaled_l2(pred, true).sum(-1)
+    axes, pred_field, true_field = read_pair(pred, true, dims)
+    return axes.result((rms(pred_field - true_field) / rms(true_field)).sum(-1), "sample time")
 
 
 def _h1_norm(field: Tensor, grid: Grid) -> Tensor:

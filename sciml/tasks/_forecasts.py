@@ -103,7 +103,9 @@ def spectra(forecasts: Forecasts) -> list[Figure]:
     extents = [axis.extent for axis in forecasts.grid.axes] if forecasts.grid else None
     ends = [0, truth.shape[1] - 1]
     true, predicted = (
-        metrics.power_spectrum(torch.as_tensor(states[:, ends]).double(), extents=extents).numpy()
+        metrics.power_spectrum(
+            torch.as_tensor(states[:, ends]).double(), extents=extents, dims="sample time channel *space"
+        ).numpy()
         for states in (truth, rollout.states)
     )
     finite = np.isfinite(predicted).all((1, 2, 3))
@@ -129,6 +131,6 @@ def conserved(forecasts: Forecasts, problem: Problem | None) -> list[Figure]:
         drifts = []
         for title, states in series:
             values = invariant.compute(torch.as_tensor(states).double(), params, forecasts.grid)
-            drifts.append((title, 100 * metrics.drift(values).numpy()))
+            drifts.append((title, 100 * metrics.drift(values, dims="sample time").numpy()))
         figures.append(draw.drift(invariant.name, invariant.long_name, times, drifts))
     return figures

@@ -1,6 +1,6 @@
 import math
+from functools import partial
 
-import jaxtyping
 import pytest
 import torch
 from hypothesis import given, settings
@@ -10,27 +10,28 @@ from sciml import metrics
 from sciml.core.errors import UserError
 from sciml.core.types import Axis, Grid
 
+FIELD = "sample time channel *space"
 GRID = Grid((Axis("y", 16, 0.0, 2 * math.pi), Axis("x", 16, 0.0, 2 * math.pi)))
 SIZES = {0: (), 1: (12,), 2: (8, 9), 3: (4, 5, 6)}
 EVERYWHERE = {  # needs no space
-    "relative_l2": metrics.relative_l2,
-    "l1": lambda p, t: metrics.lp_relative(p, t, p=1.0),
-    "scaled_l2": metrics.scaled_l2,
-    "nrmse": metrics.nrmse,
-    "apebench_nrmse": metrics.apebench_nrmse,
-    "rmse": metrics.rmse,
-    "crmse": metrics.crmse,
-    "max_error": metrics.max_error,
-    "summed_mse": metrics.summed_mse,
+    "relative_l2": partial(metrics.relative_l2, dims=FIELD),
+    "l1": lambda p, t: metrics.lp_relative(p, t, p=1.0, dims=FIELD),
+    "scaled_l2": partial(metrics.scaled_l2, dims=FIELD),
+    "nrmse": partial(metrics.nrmse, dims=FIELD),
+    "apebench_nrmse": partial(metrics.apebench_nrmse, dims=FIELD),
+    "rmse": partial(metrics.rmse, dims=FIELD),
+    "crmse": partial(metrics.crmse, dims=FIELD),
+    "max_error": partial(metrics.max_error, dims=FIELD),
+    "summed_mse": partial(metrics.summed_mse, dims=FIELD),
 }
 SPATIAL = {
-    "vrmse": metrics.vrmse,
-    "brmse": metrics.brmse,
-    "pearson": metrics.pearson,
-    "frmse": lambda p, t: torch.stack(metrics.frmse(p, t), dim=-1),
-    "spectral_error": metrics.spectral_error,
-    "spectral_relative_error": metrics.spectral_relative_error,
-    "h1_relative": lambda p, t: metrics.h1_relative(p, t, _grid(p.shape[3:])),
+    "vrmse": partial(metrics.vrmse, dims=FIELD),
+    "brmse": partial(metrics.brmse, dims=FIELD),
+    "pearson": partial(metrics.pearson, dims=FIELD),
+    "frmse": lambda p, t: torch.stack(metrics.frmse(p, t, dims=FIELD), dim=-1),
+    "spectral_error": partial(metrics.spectral_error, dims=FIELD),
+    "spectral_relative_error": partial(metrics.spectral_relative_error, dims=FIELD),
+    "h1_relative": lambda p, t: metrics.h1_relative(p, t, _grid(p.shape[3:]), dims=FIELD),
 }
 PER_SAMPLE = EVERYWHERE | SPATIAL
 CASES = [(name, dims) for name in EVERYWHERE for dims in SIZES] + [(n, d) for n in SPATIAL for d in SIZES if d]
@@ -55,39 +56,39 @@ def _waves():
 def test_analytic_values():
     true = _waves()
     zero = torch.zeros_like(true)
-    assert metrics.rmse(zero, true).item() == pytest.approx(math.sqrt(0.625))
-    assert metrics.relative_l2(1.1 * true, true).item() == pytest.approx(0.1)
-    assert metrics.scaled_l2(0.7 * true, true).item() == pytest.approx(0.3)
-    assert metrics.lp_relative(0.5 * true, true, p=1.0).item() == pytest.approx(0.5)
-    assert metrics.crmse(true + 0.25, true).item() == pytest.approx(0.25)
-    assert metrics.max_error(true - 2.0, true).item() == pytest.approx(2.0)
-    assert metrics.pearson(3 * true + 1, true).item() == pytest.approx(1.0)
-    assert metrics.pearson(-true, true).item() == pytest.approx(-1.0)
-    assert metrics.summed_mse(zero, true).item() == pytest.approx(0.625)
+    assert metrics.rmse(zero, true, dims=FIELD).item() == pytest.approx(math.sqrt(0.625))
+    assert metrics.relative_l2(1.1 * true, true, dims=FIELD).item() == pytest.approx(0.1)
+    assert metrics.scaled_l2(0.7 * true, true, dims=FIELD).item() == pytest.approx(0.3)
+    assert metrics.lp_relative(0.5 * true, true, p=1.0, dims=FIELD).item() == pytest.approx(0.5)
+    assert metrics.crmse(true + 0.25, true, dims=FIELD).item() == pytest.approx(0.25)
+    assert metrics.max_error(true - 2.0, true, dims=FIELD).item() == pytest.approx(2.0)
+    assert metrics.pearson(3 * true + 1, true, dims=FIELD).item() == pytest.approx(1.0)
+    assert metrics.pearson(-true, true, dims=FIELD).item() == pytest.approx(-1.0)
+    assert metrics.summed_mse(zero, true, dims=FIELD).item() == pytest.approx(0.625)
 
 
 def test_channels_are_joined_summed_or_kept_as_the_names_say():
     true = torch.tensor([3.0, 4.0]).reshape(1, 1, 2, 1).expand(1, 1, 2, 5)
     pred = torch.tensor([3.0, 2.0]).reshape(1, 1, 2, 1).expand(1, 1, 2, 5)
-    assert metrics.relative_l2(pred, true).item() == pytest.approx(2 / 5)
-    assert metrics.scaled_l2(pred, true).flatten().tolist() == pytest.approx([0.0, 0.5])
-    assert metrics.apebench_nrmse(pred, true).item() == pytest.approx(0.5)
+    assert metrics.relative_l2(pred, true, dims=FIELD).item() == pytest.approx(2 / 5)
+    assert metrics.scaled_l2(pred, true, dims=FIELD).flatten().tolist() == pytest.approx([0.0, 0.5])
+    assert metrics.apebench_nrmse(pred, true, dims=FIELD).item() == pytest.approx(0.5)
 
 
 def test_mean_of_ratios_is_not_the_ratio_of_means():
     true = torch.tensor([1.0, 100.0]).reshape(2, 1, 1, 1)
     pred = torch.tensor([2.0, 100.0]).reshape(2, 1, 1, 1)
-    assert metrics.nrmse(pred, true).mean().item() == pytest.approx(0.5)
-    assert metrics.nrmse_ratio_of_means(pred, true).item() == pytest.approx(1 / 101)
+    assert metrics.nrmse(pred, true, dims=FIELD).mean().item() == pytest.approx(0.5)
+    assert metrics.nrmse_ratio_of_means(pred, true, dims=FIELD).item() == pytest.approx(1 / 101)
 
 
 def test_boundary_cells_count_once():
     true = torch.zeros(1, 1, 1, 3, 4)
     pred = true.clone()
     pred[..., 1, 1:3] = 7.0  # the interior
-    assert metrics.brmse(pred, true).item() == 0.0
+    assert metrics.brmse(pred, true, dims=FIELD).item() == 0.0
     pred[..., 0, 0] = 2.0  # one corner of ten boundary cells
-    assert metrics.brmse(pred, true).item() == pytest.approx(math.sqrt(4 / 10))
+    assert metrics.brmse(pred, true, dims=FIELD).item() == pytest.approx(math.sqrt(4 / 10))
 
 
 def test_h1_of_a_sine():
@@ -95,22 +96,22 @@ def test_h1_of_a_sine():
     grid = Grid((Axis("x", 512, 0.0, 2 * math.pi),))
     true, error = torch.sin(x)[None, None, None], 0.1 * torch.sin(3 * x)[None, None, None]
     expected = math.sqrt(0.01 * (1 + 9) / (1 + 1))
-    assert metrics.h1_relative(true + error, true, grid).item() == pytest.approx(expected, rel=1e-3)
+    assert metrics.h1_relative(true + error, true, grid, dims=FIELD).item() == pytest.approx(expected, rel=1e-3)
     with pytest.raises(UserError, match="do not lie on the grid"):
-        metrics.h1_relative(true[..., ::2], true[..., ::2], grid)
+        metrics.h1_relative(true[..., ::2], true[..., ::2], grid, dims=FIELD)
 
 
 def test_h1_at_a_wall_is_one_sided():
     grid = Grid((Axis("x", 64, 0.0, 1.0, "wall"),))
     true = grid.axes[0].points()[None, None, None] + 1.0  # slope one everywhere, no wrap at the ends
     expected = math.sqrt(float((true**2).mean()) + 1.0)
-    assert metrics.h1_relative(2 * true, true, grid).item() == pytest.approx(1.0)
+    assert metrics.h1_relative(2 * true, true, grid, dims=FIELD).item() == pytest.approx(1.0)
     constant = torch.ones_like(true)
-    assert metrics.h1_relative(true + constant, true, grid).item() == pytest.approx(1 / expected)
+    assert metrics.h1_relative(true + constant, true, grid, dims=FIELD).item() == pytest.approx(1 / expected)
 
 
 def test_spectrum_puts_waves_in_their_bins():
-    spectrum = metrics.power_spectrum(2.0 + _waves())[0, 0, 0]
+    spectrum = metrics.power_spectrum(2.0 + _waves(), dims=FIELD)[0, 0, 0]
     assert spectrum[[0, 1, 5]].tolist() == pytest.approx([4.0, 0.5, 0.125])
     assert float(spectrum.sum()) == pytest.approx(4.625)
 
@@ -118,36 +119,38 @@ def test_spectrum_puts_waves_in_their_bins():
 def test_spectrum_of_an_oblong_domain_counts_cycles_over_the_longest_side():
     x = torch.arange(16, dtype=torch.float64) / 16 * 2 * math.pi
     field = torch.sin(2 * x)[None, None, None, :, None].expand(1, 1, 1, 16, 8)  # two waves along the first axis
-    assert int(metrics.power_spectrum(field)[0, 0, 0].argmax()) == 2
-    assert int(metrics.power_spectrum(field, extents=(1.0, 3.0))[0, 0, 0].argmax()) == 6
+    assert int(metrics.power_spectrum(field, dims=FIELD)[0, 0, 0].argmax()) == 2
+    assert int(metrics.power_spectrum(field, extents=(1.0, 3.0), dims=FIELD)[0, 0, 0].argmax()) == 6
     with pytest.raises(UserError, match="one positive length per spatial axis"):
-        metrics.power_spectrum(field, extents=(1.0,))
+        metrics.power_spectrum(field, extents=(1.0,), dims=FIELD)
 
 
 @pytest.mark.parametrize("dims", [1, 2, 3])
 def test_parseval(dims):
     pred, true = _pair(dims)
-    low, mid, high = metrics.frmse(pred, true, edges=(1.0, 3.0))
-    torch.testing.assert_close(low**2 + mid**2 + high**2, metrics.rmse(pred, true).square())
-    spectrum = metrics.power_spectrum(true)
+    low, mid, high = metrics.frmse(pred, true, edges=(1.0, 3.0), dims=FIELD)
+    torch.testing.assert_close(low**2 + mid**2 + high**2, metrics.rmse(pred, true, dims=FIELD).square())
+    spectrum = metrics.power_spectrum(true, dims=FIELD)
     torch.testing.assert_close(spectrum.sum(-1), true.flatten(3).square().mean(-1))
     torch.testing.assert_close(spectrum[..., 1:].sum(-1), true.flatten(3).var(-1, correction=0))
-    torch.testing.assert_close(metrics.spectral_error(pred, true), metrics.power_spectrum(pred - true))
+    torch.testing.assert_close(
+        metrics.spectral_error(pred, true, dims=FIELD), metrics.power_spectrum(pred - true, dims=FIELD)
+    )
 
 
 def test_frmse_uses_every_quadrant():
     y, x = torch.meshgrid(*(axis.points() for axis in GRID.axes), indexing="ij")
     error = torch.sin(3 * x - 4 * y)[None, None, None]  # k = (3, -4): outside the quadrant of positive indices
-    bands = metrics.frmse(error, torch.zeros_like(error))
+    bands = metrics.frmse(error, torch.zeros_like(error), dims=FIELD)
     assert [band.item() for band in bands] == pytest.approx([0.0, math.sqrt(0.5), 0.0], abs=1e-12)
     with pytest.raises(UserError, match="not increasing"):
-        metrics.frmse(error, error, edges=(12.0, 4.0))
+        metrics.frmse(error, error, edges=(12.0, 4.0), dims=FIELD)
 
 
 def test_band_edges_belong_to_the_upper_band():
     _, x = torch.meshgrid(*(axis.points() for axis in GRID.axes), indexing="ij")
     error = torch.sin(4 * x)[None, None, None]
-    low, mid, _ = metrics.frmse(error, torch.zeros_like(error))
+    low, mid, _ = metrics.frmse(error, torch.zeros_like(error), dims=FIELD)
     assert low.item() < 1e-12 < mid.item()
 
 
@@ -155,7 +158,9 @@ def test_band_edges_belong_to_the_upper_band():
 def test_predicting_the_mean_scores_one(dims):
     _, true = _pair(dims)
     mean = true.flatten(3).mean(-1).reshape(*true.shape[:3], *[1] * dims).expand_as(true)
-    torch.testing.assert_close(metrics.vrmse(mean, true, epsilon=0.0), torch.ones(3, 2, 2, dtype=true.dtype))
+    torch.testing.assert_close(
+        metrics.vrmse(mean, true, epsilon=0.0, dims=FIELD), torch.ones(3, 2, 2, dtype=true.dtype)
+    )
 
 
 @pytest.mark.parametrize(("name", "dims"), CASES)
@@ -189,8 +194,7 @@ def test_metrics_that_need_space_say_so(name):
 
 
 @pytest.mark.parametrize("name", PER_SAMPLE)
-def test_shapes_never_broadcast(name, monkeypatch):
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # as users have it; else annotations refuse first
+def test_shapes_never_broadcast(name):
     with pytest.raises(UserError, match="different shapes"):
         PER_SAMPLE[name](torch.zeros(2, 3, 1, 8), torch.zeros(2, 3, 2, 8))
 
@@ -198,16 +202,16 @@ def test_shapes_never_broadcast(name, monkeypatch):
 def test_scaled_l2_of_a_field_at_rest():
     true = torch.zeros(1, 1, 2, 4)
     pred = torch.stack([torch.zeros(4), torch.ones(4)])[None, None]
-    still, moving = metrics.scaled_l2(pred, true).flatten().tolist()
+    still, moving = metrics.scaled_l2(pred, true, dims=FIELD).flatten().tolist()
     assert math.isnan(still)
     assert moving == math.inf
-    assert metrics.scaled_l2(pred, true, guard=0.5).flatten().tolist() == [0.0, 2.0]
+    assert metrics.scaled_l2(pred, true, guard=0.5, dims=FIELD).flatten().tolist() == [0.0, 2.0]
 
 
 def test_gradient_of_a_perfect_prediction_is_finite():
     _, true = _pair(2)
     pred = true.clone().requires_grad_()
-    metrics.scaled_l2(pred, true).mean().backward()
+    metrics.scaled_l2(pred, true, dims=FIELD).mean().backward()
     assert pred.grad is not None
     assert pred.grad.isfinite().all()
 
@@ -242,21 +246,21 @@ def test_translation_on_a_torus_changes_nothing(shift, dims, seed):
 
 def test_valid_steps():
     error = torch.tensor([[0.1, 0.2, 0.9, 0.1], [0.1, 0.1, 0.1, 0.1], [0.1, math.nan, 0.0, 0.0], [0.6, 0.0, 0.0, 0.0]])
-    assert metrics.valid_steps(error, 0.5).tolist() == [2, 4, 1, 0]
-    assert metrics.valid_steps(error[0], 0.2).item() == 2
+    assert metrics.valid_steps(error, 0.5, dims="sample time").tolist() == [2, 4, 1, 0]
+    assert metrics.valid_steps(error[0], 0.2, dims="time").item() == 2
 
 
 def test_geometric_mean():
-    assert metrics.geometric_mean(torch.tensor([[1.0, 4.0, 16.0]])).tolist() == pytest.approx([4.0])
-    assert metrics.geometric_mean(torch.tensor([0.0, 4.0])).item() == 0.0
+    assert metrics.geometric_mean(torch.tensor([[1.0, 4.0, 16.0]]), dims="sample time").tolist() == pytest.approx([4.0])
+    assert metrics.geometric_mean(torch.tensor([0.0, 4.0]), dims="time").item() == 0.0
 
 
 def test_drift_of_mass():
     mass = torch.tensor([[2.0, 2.0, 2.0], [2.0, 2.0, 3.0]])
-    assert metrics.drift(mass).tolist() == [[0, 0, 0], [0, 0, 0.5]]
-    assert metrics.drift(mass, scale=torch.tensor([4.0, 4.0]))[1].tolist() == [0, 0, 0.25]
-    assert metrics.drift(-mass)[1, 2].item() == -0.5
-    assert metrics.drift(torch.tensor([[0.0, 1.0]]))[0, 1].item() == math.inf
+    assert metrics.drift(mass, dims="sample time").tolist() == [[0, 0, 0], [0, 0, 0.5]]
+    assert metrics.drift(mass, scale=torch.tensor([4.0, 4.0]), dims="sample time")[1].tolist() == [0, 0, 0.25]
+    assert metrics.drift(-mass, dims="sample time")[1, 2].item() == -0.5
+    assert metrics.drift(torch.tensor([[0.0, 1.0]]), dims="sample time")[0, 1].item() == math.inf
 
 
 def test_all_lists_every_function_and_metric():

@@ -99,12 +99,13 @@ def make_run(
     xarray.Dataset(arrays, {"time": times}, {"history": history}).to_netcdf(path, group="truth", engine="h5netcdf")
     entries = {}
     for position, (key, states) in enumerate(guesses.items()):
+        named = "sample time channel *space"
         later = torch.as_tensor(states[:, history:]), torch.as_tensor(true[:, history:])
-        error = metrics.relative_l2(*later)
+        error = metrics.relative_l2(*later, dims=named)
         values = {name: (dims, states[:, history:, c]) for c, name in enumerate(NAMES[rank])}
         values["relative_l2"] = (("sample", "time"), error.numpy())
         if rank:
-            values["vrmse"] = (("sample", "time", "field"), metrics.vrmse(*later).numpy())
+            values["vrmse"] = (("sample", "time", "field"), metrics.vrmse(*later, dims=named).numpy())
         data = xarray.Dataset(values, {"time": times[history:]})
         data.to_netcdf(path, group=f"solvers/{key}", engine="h5netcdf", mode="a")
         rollout = float(error.mean())

@@ -13,6 +13,8 @@ from sciml.study import RunRequest, run
 from sciml.tasks.forecast import FORECAST, ForecastConfig, Window
 from sciml.train import Solver, find_solver
 
+FRAMES = "sample time channel y x"
+
 
 @pytest.fixture
 def problem(advection):
@@ -94,19 +96,19 @@ def test_metrics_are_the_mean_over_samples_and_steps(bench):
     states = bench.source.split("test").states
     still = states[:, 1:2].expand_as(states[:, 2:])
     assert examination.metrics["rollout/relative_l2"] == pytest.approx(
-        float(metrics.relative_l2(still, states[:, 2:]).mean())
+        float(metrics.relative_l2(still, states[:, 2:], dims=FRAMES).mean())
     )
     assert examination.metrics["rollout/final_relative_l2"] == pytest.approx(
-        float(metrics.relative_l2(still, states[:, 2:])[:, -1].mean())
+        float(metrics.relative_l2(still, states[:, 2:], dims=FRAMES)[:, -1].mean())
     )
-    one = metrics.relative_l2(states[:, 1:-1].flatten(0, 1)[:, None], states[:, 2:].flatten(0, 1)[:, None])
+    one = metrics.relative_l2(states[:, 1:-1].flatten(0, 1), states[:, 2:].flatten(0, 1), dims="sample channel y x")
     assert examination.metrics["one_step/relative_l2"] == pytest.approx(float(one.mean()))
 
 
 def test_the_validation_score_is_the_error_of_whole_rollouts(bench):
     states = bench.source.split("valid").states
     still = states[:, 1:2].expand_as(states[:, 2:])
-    expected = float(metrics.relative_l2(still, states[:, 2:]).mean())
+    expected = float(metrics.relative_l2(still, states[:, 2:], dims=FRAMES).mean())
     assert bench.validate(Stub(persist), NONE) == pytest.approx(expected)
 
 

@@ -5,6 +5,7 @@ from torch import Tensor
 
 from sciml import metrics
 
+FRAMES = "sample time channel *space"
 _SPECTRAL = "a Fourier transform needs values at all points of the grid, and masked cells have none"
 _EDGE = "the boundary cells of the grid are not the boundary of a masked domain"
 UNMEASURED = {
@@ -32,24 +33,24 @@ def measure(
     true: Float[Tensor, "batch time channel *space"],
     active: Bool[Tensor, "*space"] | None = None,
 ) -> dict[str, Tensor]:
-    """Every metric by name, unreduced: ``batch time`` or ``batch time channel``.
+    """Every metric by name, unreduced: ``sample time`` or ``sample time channel``.
 
     With a mask all of them are those of the active cells alone; see `UNMEASURED` for what is left out.
     """
     predicted, true = inside(predicted, active), inside(true, active)
-    low, mid, high = metrics.frmse(predicted, true) if active is None else (None, None, None)
+    low, mid, high = metrics.frmse(predicted, true, dims=FRAMES) if active is None else (None, None, None)
     errors = {
-        "relative_l2": metrics.relative_l2(predicted, true),
-        "scaled_l2": metrics.scaled_l2(predicted, true),
-        "rmse": metrics.rmse(predicted, true),
-        "nrmse": metrics.nrmse(predicted, true),
-        "crmse": metrics.crmse(predicted, true),
-        "brmse": metrics.brmse(predicted, true) if active is None else None,
+        "relative_l2": metrics.relative_l2(predicted, true, dims=FRAMES),
+        "scaled_l2": metrics.scaled_l2(predicted, true, dims=FRAMES),
+        "rmse": metrics.rmse(predicted, true, dims=FRAMES),
+        "nrmse": metrics.nrmse(predicted, true, dims=FRAMES),
+        "crmse": metrics.crmse(predicted, true, dims=FRAMES),
+        "brmse": metrics.brmse(predicted, true, dims=FRAMES) if active is None else None,
         "frmse_low": low,
         "frmse_mid": mid,
         "frmse_high": high,
-        "vrmse": metrics.vrmse(predicted, true),
-        "pearson": metrics.pearson(predicted, true),
-        "max_error": metrics.max_error(predicted, true),
+        "vrmse": metrics.vrmse(predicted, true, dims=FRAMES),
+        "pearson": metrics.pearson(predicted, true, dims=FRAMES),
+        "max_error": metrics.max_error(predicted, true, dims=FRAMES),
     }
     return {name: values for name, values in errors.items() if values is not None}

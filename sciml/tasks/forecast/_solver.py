@@ -90,7 +90,8 @@ class StepperSolver(
         """
         condition = module.condition(batch.parameters, batch.stride, batch.forcing)
         predicted = module.advance(module.standardise(batch.inputs), condition)
-        return metrics.scaled_l2(predicted.float(), module.standardise(batch.targets)).mean()
+        targets = module.standardise(batch.targets)
+        return metrics.scaled_l2(predicted.float(), targets, dims="sample time channel *space").mean()
 
     @torch.no_grad()
     def predict(self, module: Stepper[K], inputs: Window) -> Prediction:

@@ -20,7 +20,7 @@ from sciml.core.types import Prediction
 from sciml.tasks._labels import labelled_forcings, labelled_parameters
 from sciml.tasks.forecast._data import ForecastConfig, ForecastContext, ForecastExamples, Window
 from sciml.tasks.forecast._label import label_axes, label_fields, label_times, time_step
-from sciml.tasks.forecast._measure import UNMEASURED, inside, measure
+from sciml.tasks.forecast._measure import FRAMES, UNMEASURED, inside, measure
 from sciml.tasks.forecast._metrics import METRICS
 from sciml.tasks.forecast._read import read_window
 from sciml.tasks.forecast._resample import resample
@@ -165,7 +165,7 @@ class ForecastBench(Bench[HasTrajectories, ForecastConfig, ForecastContext, data
         """Mean relative L2 error of rollouts from the first frames of the validation trajectories."""
         active = self.context.active
         errors = [
-            metrics.relative_l2(inside(predicted, active), inside(true, active))
+            metrics.relative_l2(inside(predicted, active), inside(true, active), dims=FRAMES)
             for _, predicted, true in self._rollouts(solver, module, "valid")
         ]
         return float(torch.cat(errors).nan_to_num(nan=float("inf")).mean())
@@ -192,7 +192,7 @@ class ForecastBench(Bench[HasTrajectories, ForecastConfig, ForecastContext, data
         scores |= {f"rollout/{name}": _mean([curve]) for name, curve in curves.items()}
         scores["rollout/final_relative_l2"] = _mean([curves["relative_l2"][:, -1]])
         vrmse = curves["vrmse"].mean(2)
-        scores["rollout/valid_steps"] = _mean([metrics.valid_steps(vrmse, VALID_THRESHOLD)])
+        scores["rollout/valid_steps"] = _mean([metrics.valid_steps(vrmse, VALID_THRESHOLD, dims="sample time")])
         drifts = self._drifts(window, predicted, parameters)
         scores |= {f"rollout/{name}_drift": _mean([drift]) for name, drift in drifts.items()}
         arrays = self._arrays(predicted, curves)
@@ -255,7 +255,9 @@ class ForecastBench(Bench[HasTrajectories, ForecastConfig, ForecastContext, data
         named = {p.name: parameters[:, i].double() for i, p in enumerate(self.problem.parameters)}
         states = torch.cat([context[:, -1:], predicted], dim=1).double()
         return {
-            invariant.name: metrics.drift(invariant.compute(states, named, self.context.grid))[:, -1].abs()
+            invariant.name: metrics.drift(invariant.compute(states, named, self.context.grid), dims="sample time")[
+                :, -1
+            ].abs()
             for invariant in self.problem.invariants
         }
 
