@@ -1,9 +1,10 @@
 """Whole networks for anybody's loop: plain modules with keyword hyper-parameters, without problem, run or settings.
 
-    from sciml.models import FNO
+    from sciml import models
 
-    network = FNO(in_channels=3, out_channels=3, modes=16, width=32)
+    network = models.FNO(in_channels=3, out_channels=3, modes=16, width=32)
     following = network(fields)
+    models.save(network, "fno.safetensors")      # models.load gives it back, hyper-parameters and weights
 
 Fields (`FNO`, `UNet`, `SineNet`, `DilResNet`) are ``batch channel *space`` on one to three axes, with an optional
 condition, ``batch scalar``. Coordinates: `MLP`, `CoordinateMLP`, `ModifiedMLP`, `PirateNet`, `StackedMLP`. Trajectories
@@ -50,6 +51,8 @@ from sciml.models._regularise import RegulariseConfig as RegulariseConfig
 from sciml.models._regularise import jittered_times as jittered_times
 from sciml.models._regularise import steps_penalty as steps_penalty
 from sciml.models._resnet import ResNet as ResNet
+from sciml.models._save import load as load
+from sciml.models._save import save as save
 from sciml.models._sde_block import DiffuseConfig as DiffuseConfig
 from sciml.models._sde_block import SDEBlock as SDEBlock
 from sciml.models._sde_net import SDENet as SDENet
@@ -113,7 +116,9 @@ __all__ = [
     "WithIntegral",
     "divergence",
     "jittered_times",
+    "load",
     "local_error",
+    "save",
     "steps_penalty",
     "wave_channels",
 ]

@@ -5,10 +5,10 @@ from itertools import pairwise
 import torch
 from torch import nn
 
-from sciml.nn import Signal, affine_layer, linear, pointwise
+from sciml.nn import Network, Signal, affine_layer, linear, pointwise
 
 
-class CoordinateMLP(nn.Module):
+class CoordinateMLP(Network):
     """W_n σ(… σ(W_1 x + b_1) …) + b_n, initialised after Glorot.
 
     Like its sisters it maps plain values, ``point in_channel`` to ``point out_channel``, and as well a `sciml.nn.Jet`
@@ -45,7 +45,7 @@ class CoordinateMLP(nn.Module):
         return linear(self.last, x)
 
 
-class ModifiedMLP(nn.Module):
+class ModifiedMLP(Network):
     """h ← f U + (1 - f) V with f = σ(W h + b), U = σ(W_u x + b_u), V = σ(W_v x + b_v): two gates throughout.
 
     Arguments as `CoordinateMLP`.
@@ -80,7 +80,7 @@ class ModifiedMLP(nn.Module):
         return linear(self.last, x)
 
 
-class PirateNet(nn.Module):
+class PirateNet(Network):
     """Residual blocks that start as the identity: x ← α h + (1 - α) x, α = 0 at first.
 
     With s(z) = σ(W z + b) a block is h = s₃(g(s₂(g(s₁(x))))) where g(f) = f U + (1 - f) V with the gates of

@@ -10,6 +10,7 @@ from sciml.nn import (
     Embedding,
     FieldNetwork,
     Modes,
+    Network,
     Norm,
     Padding,
     axis_modes,
@@ -79,7 +80,7 @@ class DilResNet(FieldNetwork):
         return self.decoder(z).contiguous()
 
 
-class DilatedBlock(nn.Module):
+class DilatedBlock(Network):
     """Seven times conv3 -> norm -> GELU with dilations 1-2-4-8-4-2-1; conditioning enters after the first.
 
     Arguments:

@@ -4,18 +4,18 @@ from typing import Literal
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from sciml import ode
 from sciml.models._ode_block import IntegrateConfig, ODEBlock
 from sciml.models._regularise import RegulariseConfig
-from sciml.nn import MLP, Activation, Moments, Units
+from sciml.nn import MLP, Activation, Moments, Network, Units
 
 Features = Literal["state", "cube"]
 """What a learned right-hand side sees of a state: its components, or their cubes."""
 
 
-class StateField(nn.Module):
+class StateField(Network):
     """dz/dt = r N(φ(z) / s, p, t / t_end) with φ(z) = z or z³, component by component, the time only where asked for.
 
     r, s and t_end are one until they are set; the added components have those of the mean over the others.
@@ -79,7 +79,7 @@ class StateField(nn.Module):
         buffer[self.channels :] = values.mean()
 
 
-class Dynamics(nn.Module):
+class Dynamics(Network):
     """A neural ODE: trajectories from a first state.
 
         z = ((u - μ) / σ, 0),   dz/dt = r N(φ(z) / s, p̃, t / t_end),   u(t) = μ + σ z(t), the added components dropped

@@ -12,13 +12,13 @@ from sciml import ode
 from sciml.core import rng
 from sciml.models._ode_block import IntegrateConfig, ODEBlock
 from sciml.models._regularise import RegulariseConfig
-from sciml.nn import MLP, Activation, ConcatSquash, TimeMLP
+from sciml.nn import MLP, Activation, ConcatSquash, Network, TimeMLP
 
 EXACT = 10
 """Dimensions up to which the trace is always computed exactly when a density is asked for after training."""
 
 
-class PlanarVelocity(nn.Module):
+class PlanarVelocity(Network):
     """dz/dt = (1 / n) Σ_k u_k(t) tanh(w_k(t)ᵀ z + b_k(t)), u_k gated; all coefficients from one network of the time.
 
     Arguments:
@@ -41,7 +41,7 @@ class PlanarVelocity(nn.Module):
         return (wave[:, :, None] * u).mean(1)
 
 
-class FlowField(nn.Module):
+class FlowField(Network):
     """d/dt (z, l) = (v(t, z), -∇·v): the state and the change of its log-density.
 
     Without noise the divergence is exact, one vector-Jacobian product per dimension; with noise ε it is εᵀ (∂v/∂z) ε.
@@ -81,7 +81,7 @@ def _estimate(v: Tensor, z: Tensor, noise: Tensor, wanted: bool) -> Float[Tensor
     return (product * noise).sum(1)
 
 
-class Flow(nn.Module):
+class Flow(Network):
     """The density at t = T of what starts normally distributed at t = 0 and moves with a learned velocity.
 
         log p(x) = log N(z(0)) - ∫_0^T ∇·v(t, z(t)) dt - Σ log σ,   z(T) = (x - μ) / σ

@@ -4,10 +4,10 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from sciml.nn import MLP, Units
+from sciml.nn import MLP, Network, Units
 
 
-class GRUSeries(nn.Module):
+class GRUSeries(Network):
     """One pass over the requested times t_k, in standardised units.
 
         x_k = u_k where observed, else û_{k-1},   h_k = GRU((x_k, m_k, t_k - t_{k-1}), h_{k-1}),   û_k = D(h_k)

@@ -6,8 +6,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from sciml.nn import Network
 
-class WithIntegral(nn.Module):
+
+class WithIntegral(Network):
     """The field of a flattened state followed by the integrand of a penalty.
 
         rnode     d/dt = (‖f‖² + w ‖εᵀ ∂f/∂z‖²) / d

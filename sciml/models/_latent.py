@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from sciml import ode
 from sciml.models._ode_block import IntegrateConfig, ODEBlock
 from sciml.models._regularise import RegulariseConfig
-from sciml.nn import MLP, GatedUnit
+from sciml.nn import MLP, GatedUnit, Network
 
 
-class LatentField(nn.Module):
+class LatentField(Network):
     """dz/dt = rate · B_n(… B_1(tanh z)), B(z) = tanh(W' tanh(W z + b) + b'), the last tanh only if `bounded`.
 
     Arguments:
@@ -41,7 +41,7 @@ class LatentField(nn.Module):
         return self.layers(state) * self.rate
 
 
-class LatentODE(nn.Module):
+class LatentODE(Network):
     """q(z(t_0) | observations) by a recurrent unit running backward in time, dz/dt = f_θ(z), x(t) = D(z(t)).
 
     The unit sees the standardised values, zero where nothing was observed, whether something was, and the time to its

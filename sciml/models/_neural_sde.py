@@ -7,7 +7,7 @@ from sciml import ode
 from sciml.models._dynamics import Features
 from sciml.models._regularise import RegulariseConfig
 from sciml.models._sde_block import DiffuseConfig, SDEBlock
-from sciml.nn import MLP, Activation
+from sciml.nn import MLP, Activation, Network
 
 
 class Part(nn.Module):
@@ -27,7 +27,7 @@ class Part(nn.Module):
         return self.network(state**3 if self.cube else state)
 
 
-class NeuralSDE(nn.Module):
+class NeuralSDE(Network):
     """Paths of dx = N(x³) dt + (W x + b) dB, every component with its own noise, in the problem's units.
 
     Arguments:

@@ -13,6 +13,7 @@ from sciml.core.errors import UnsupportedError
 from sciml.models._integrals import WithIntegral, random_signs
 from sciml.models._local import local_error
 from sciml.models._regularise import Policy, RegulariseConfig, jittered_times, steps_penalty
+from sciml.nn import Network
 
 F = TypeVar("F", bound=nn.Module)
 """The learned field."""
@@ -40,7 +41,7 @@ class IntegrateConfig(Config):
         return {"discrete": ode.Discrete, "checkpointed": ode.Checkpointed, "adjoint": ode.Adjoint}[self.gradient]()
 
 
-class ODEBlock(nn.Module, Generic[F]):
+class ODEBlock(Network, Generic[F]):
     """z(t_i) for dz/dt = f_θ(t, z), z(t_0) given; in training also the penalty of a regularisation.
 
     The penalty waits in `policy` until the loss takes it (``block.policy.add_to(loss, along)``). Evaluations of f are

@@ -14,6 +14,7 @@ from sciml.nn import (
     Activation,
     ConcatConv2d,
     ConcatLinear,
+    Network,
     PictureHead,
     PictureStem,
     TimeMLP,
@@ -45,7 +46,7 @@ class ConvField(nn.Module):
         return self.norms[2](x)
 
 
-class ODENet(nn.Module):
+class ODENet(Network):
     """Stem, ODE block on t in [0, 1], head.
 
     For kind ``mlp`` the stem is the identity on the standardised picture x and the head is affine,

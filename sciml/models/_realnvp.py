@@ -7,12 +7,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from sciml.nn import MLP, Activation, Units
+from sciml.nn import MLP, Activation, Network, Units
 
 _STRONGEST = 3.0  # largest |s| of one coupling, which so never stretches more than about twentyfold
 
 
-class Coupling(nn.Module):
+class Coupling(Network):
     """Components with m = 0 are scaled and shifted by what the others say.
 
         z = m x + (1 - m) (x exp(s(m x)) + t(m x))
@@ -49,7 +49,7 @@ class Coupling(nn.Module):
         return _STRONGEST * torch.tanh(raw / _STRONGEST) * moved, shift * moved
 
 
-class RealNVP(nn.Module):
+class RealNVP(Network):
     """log p(x) = log N(f(x̃); 0, 1) + log |det ∂f/∂x̃| - Σ log σ, with f a chain of couplings.
 
     Arguments:

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from sciml.nn import MLP, Activation, PictureHead, PictureStem, activation, picture_norm
+from sciml.nn import MLP, Activation, Network, PictureHead, PictureStem, activation, picture_norm
 
 
 class ConvResidual(nn.Module):
@@ -31,7 +31,7 @@ class ConvResidual(nn.Module):
         return x
 
 
-class ResNet(nn.Module):
+class ResNet(Network):
     """z_{k+1} = z_k + B_k(z_k) between the ends of an ODE-Net: what a learned equation stands in for.
 
     For kind ``mlp`` z_0 is the standardised sample, B_k a perceptron with one hidden layer and the head affine; for

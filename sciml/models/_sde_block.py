@@ -11,6 +11,7 @@ from sciml.core.config import Config
 from sciml.core.errors import UnsupportedError
 from sciml.models._ode_block import at_least_single, full_precision
 from sciml.models._regularise import Policy, RegulariseConfig, jittered_times, steps_penalty
+from sciml.nn import Network
 
 STABILITY = 10.6
 """Reach of the stability region of SOSRI2's drift part on the negative real axis, by which S_j is divided."""
@@ -31,7 +32,7 @@ class DiffuseConfig(Config):
     """Attempted steps before the batch is given up."""
 
 
-class SDEBlock(nn.Module):
+class SDEBlock(Network):
     """Paths of dz_i = f_i(t, z) dt + g_i(t, z) dW_i with learned f and g; in training also a penalty.
 
     All samples of a batch share their steps. The penalty waits in `policy` until the loss takes it.

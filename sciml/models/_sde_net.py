@@ -10,10 +10,10 @@ from sciml import ode
 from sciml.models._neural_sde import Part
 from sciml.models._regularise import RegulariseConfig
 from sciml.models._sde_block import DiffuseConfig, SDEBlock
-from sciml.nn import MLP, Activation
+from sciml.nn import MLP, Activation, Network
 
 
-class SDENet(nn.Module):
+class SDENet(Network):
     """z(0) = A x, dz = tanh-perceptron(z) dt + (B z + b) dW on t in [0, 1], logits = C z(1), affine maps A and C.
 
     Arguments:

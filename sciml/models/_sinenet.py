@@ -14,6 +14,7 @@ from sciml.nn import (
     Embedding,
     FieldNetwork,
     Modes,
+    Network,
     Padding,
     Upsample,
     axis_modes,
@@ -113,7 +114,7 @@ class SineNet(FieldNetwork):
         return self.decoder(z).contiguous()
 
 
-class Wave(nn.Module):
+class Wave(Network):
     """One U-shaped increment V(z).
 
     With d average pooling, v cubic upsampling, F_l and G_l blocks, S_l and S'_l pointwise maps, h_0 = p_0 = z:

@@ -14,6 +14,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from sciml.nn import Network
+
 
 class StackedJet(NamedTuple):
     """A function and its derivatives by the coordinates.
@@ -29,7 +31,7 @@ class StackedJet(NamedTuple):
     second: tuple[Float[Tensor, "member point channel"] | None, ...]
 
 
-class StackedMLP(nn.Module):
+class StackedMLP(Network):
     """`members` independent tanh networks.
 
     Arguments:

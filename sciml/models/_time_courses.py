@@ -6,13 +6,13 @@ integrator asks for many times of the same samples.
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import softplus
 
-from sciml.nn import MLP, Activation
+from sciml.nn import MLP, Activation, Network
 
 
-class TimeNetwork(nn.Module):
+class TimeNetwork(Network):
     """s(τ; η) = ln(1 + exp N([2τ - 1, η])): concatenation of time and parameters.
 
     Arguments:
@@ -36,7 +36,7 @@ class TimeNetwork(nn.Module):
         return softplus(self.network(torch.cat((2 * moment[:, None] - 1, features), dim=1))[:, 0])
 
 
-class HyperNetwork(nn.Module):
+class HyperNetwork(Network):
     """s(τ; η) = ln(1 + exp n(2τ - 1; N(η))): a small tanh network n of time alone, whose weights another one gives.
 
     Arguments:
@@ -82,7 +82,7 @@ class HyperNetwork(nn.Module):
         return softplus((w3 * second).sum(1) + b3[:, 0])
 
 
-class Pulse(nn.Module):
+class Pulse(Network):
     """s(τ; η) = 1 / (exp(-(τ - c) / r) + exp((τ - c) / l)): centre c, rise r and tail l of a pulse are functions of η.
 
     Arguments:

@@ -51,6 +51,7 @@ from sciml.nn._mlp import ConcatLinear as ConcatLinear
 from sciml.nn._mlp import ConcatSquash as ConcatSquash
 from sciml.nn._mlp import TimeMLP as TimeMLP
 from sciml.nn._mlp import activation as activation
+from sciml.nn._network import Network as Network
 from sciml.nn._norm import Norm as Norm
 from sciml.nn._pictures import PictureHead as PictureHead
 from sciml.nn._pictures import PictureStem as PictureStem
@@ -92,6 +93,7 @@ __all__ = [
     "Modes",
     "Modulation",
     "Moments",
+    "Network",
     "Norm",
     "Padding",
     "PaddingChoice",

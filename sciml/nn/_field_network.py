@@ -4,12 +4,13 @@ from abc import abstractmethod
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from sciml.core.errors import UserError
+from sciml.nn._network import Network
 
 
-class FieldNetwork(nn.Module):
+class FieldNetwork(Network):
     """Base of the networks that map fields on a grid to fields on the same grid.
 
     Arguments:

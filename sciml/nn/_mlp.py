@@ -7,6 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from sciml.nn._network import Network
+
 Activation = Literal["tanh", "softplus", "elu", "gelu", "silu", "relu"]
 """Pointwise non-linearities by name; a right-hand side wants a smooth one, ``relu`` makes it hard to integrate."""
 
@@ -25,7 +27,7 @@ def activation(name: Activation) -> nn.Module:
     return _ACTIVATIONS[name]()
 
 
-class MLP(nn.Module):
+class MLP(Network):
     """W_n σ(… σ(W_1 x + b_1) …) + b_n.
 
     Arguments:
