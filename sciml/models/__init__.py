@@ -4,7 +4,7 @@
 
     network = models.FNO(in_channels=3, out_channels=3, modes=16, width=32)
     following = network(fields)
-    models.save(network, "fno.safetensors")      # models.load gives it back, hyper-parameters and weights
+    models.save(network, "fno.safetensors")  # models.load gives it back
 
 Fields (`FNO`, `UNet`, `SineNet`, `DilResNet`) are ``batch channel *space`` on one to three axes, with an optional
 condition, ``batch scalar``. Coordinates: `MLP`, `CoordinateMLP`, `ModifiedMLP`, `PirateNet`, `StackedMLP`. Trajectories
