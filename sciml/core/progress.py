@@ -1,21 +1,24 @@
-"""Progress of long work: bars on a terminal, plain lines in a pipe, nothing when a machine reads.
+"""Progress of long work: bars on a terminal and in a notebook, plain lines in a pipe, nothing when a machine reads.
 
-Everything goes to standard error, so that standard output stays clean for results and ``--json``.
+What is not shown in a notebook goes to standard error, so that standard output stays clean for results and ``--json``.
 """
 
 from __future__ import annotations
 
+import io
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Protocol, TextIO, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, TextIO, runtime_checkable
+
+if TYPE_CHECKING:
+    from rich.progress import ProgressColumn
 
 Advance = Callable[..., None]
 """``advance(n=1, note="")``: n more units are done; `note` is a short text shown beside the bar."""
 
 
-@runtime_checkable
 @runtime_checkable
 class Progress(Protocol):
     """Where long work reports."""
@@ -82,15 +85,7 @@ class BarProgress:
         """Draw a bar."""
         from rich import progress
 
-        columns = (
-            progress.TextColumn("{task.description}"),
-            progress.BarColumn(),
-            progress.MofNCompleteColumn(),
-            progress.TimeElapsedColumn(),
-            progress.TimeRemainingColumn(),
-            progress.TextColumn("{task.fields[note]}"),
-        )
-        with progress.Progress(*columns, console=self._console) as bars:
+        with progress.Progress(*_columns(), console=self._console) as bars:
             bar = bars.add_task(label, total=total, completed=done, note="")
             yield lambda n=1, note="": bars.update(bar, advance=n, note=note)
 
@@ -99,8 +94,73 @@ class BarProgress:
         self._console.print(message, highlight=False, markup=False)
 
 
+class NotebookProgress:
+    """Bars below the cell of a notebook, one per task, redrawn in place.
+
+    Rich's own live display needs ipywidgets; updating a displayed object needs what every notebook has.
+
+    Arguments:
+        every: seconds between two drawings, so that a fast loop does not flood the browser.
+    """
+
+    def __init__(self, every: float = 0.2) -> None:
+        self._every = every
+
+    @contextmanager
+    def task(self, label: str, total: int, done: int = 0) -> Iterator[Advance]:
+        """Display a bar."""
+        from IPython.display import display
+        from rich import progress
+        from rich.console import Console
+
+        bars = progress.Progress(*_columns(), console=Console(force_jupyter=False, file=io.StringIO(), width=100))
+        bar = bars.add_task(label, total=total, completed=done, note="")
+        if (shown := display(bars, display_id=True)) is None:
+            raise AssertionError("with an identity, a display gives a handle")
+        last = time.monotonic()
+
+        def advance(n: int = 1, note: str = "") -> None:
+            nonlocal last
+            bars.update(bar, advance=n, note=note)
+            if time.monotonic() - last >= self._every:
+                last = time.monotonic()
+                shown.update(bars)
+
+        try:
+            yield advance
+        finally:
+            bars.stop_task(bar)
+            shown.update(bars)
+
+    def log(self, message: str) -> None:
+        """Write one line below the cell."""
+        sys.stdout.write(message + "\n")
+
+
 def make_progress(quiet: bool = False) -> Progress:
     """The progress that suits standard error: bars on a terminal, lines in a pipe, silence if `quiet`."""
     if quiet:
         return SilentProgress()
     return BarProgress() if sys.stderr.isatty() else LineProgress()
+
+
+def interactive_progress() -> Progress:
+    """What suits somebody who calls a function: bars in a notebook or at a prompt, silence in a program."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    if getattr(shell, "kernel", None) is not None:
+        return NotebookProgress()
+    at_prompt = shell is not None or hasattr(sys, "ps1")
+    return BarProgress() if at_prompt and sys.stderr.isatty() else SilentProgress()
+
+
+def _columns() -> tuple[ProgressColumn, ...]:
+    from rich import progress
+
+    return (
+        progress.TextColumn("{task.description}"),
+        progress.BarColumn(),
+        progress.MofNCompleteColumn(),
+        progress.TimeElapsedColumn(),
+        progress.TimeRemainingColumn(),
+        progress.TextColumn("{task.fields[note]}"),
+    )
