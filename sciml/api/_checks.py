@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from sciml.cli._failures import failures
+from sciml.api._failures import failures
 from sciml.core import paths, registry
 from sciml.core.errors import StorageError
 
@@ -26,8 +26,8 @@ class Check(NamedTuple):
     detail: str
 
 
-def checks() -> list[Check]:
-    """Every check, in order."""
+def doctor() -> list[Check]:
+    """Check this installation: versions, device, cache folder, optional engines; every check, in order."""
     return [*_packages(), _cache(), _disk(), *_torch(), _julia(), _content(), *_entries()]
 
 

@@ -1,22 +1,24 @@
-"""What ``sciml show`` says of a problem, a solver, a task or a tool."""
+"""``show``: what there is to say of a problem, a solver, a task or a tool."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import typer
-
-from sciml.cli._failures import failures
-from sciml.cli._lineage import headline_of, print_findings, print_lineage
-from sciml.cli._print import flat, number, table
+from sciml.api._failures import failures
+from sciml.api._lineage import after_tools, headline_of
 from sciml.core import registry
 from sciml.core.capabilities import Classifies, HasDensity, HasResidual, capability_names
 from sciml.core.errors import UnknownNameError, UserError
 from sciml.core.problem import Problem
-
-if TYPE_CHECKING:
-    from sciml.train import AnyTask
+from sciml.core.text import Described, flat, number, table
+from sciml.data import read_card
+from sciml.study import CONFIG, Record, read_config
+from sciml.tasks import card_tables
+from sciml.tools import Tool, registered_tools
+from sciml.train import AnySolver, AnyTask, registered_solvers, registered_tasks
 
 _PARAGRAPHS = {
     "equation": "equation",
@@ -43,57 +45,58 @@ _PARAGRAPHS = {
 """What is printed line by line: the key in a description, and its heading."""
 
 
-def describe(name: str) -> dict[str, Any]:  # Any: JSON
-    """A plain description of the entry registered as `name`, or of the run or problem folder at that path."""
-    from sciml.tools import registered_tools
-    from sciml.train import registered_solvers, registered_tasks
+def show(name: str | Path) -> Described:
+    """What there is to say of a problem, a solver, a task, a tool, a run folder or a problem folder.
 
+    Arguments:
+        name: of what is registered, or a path.
+
+    Returns: plain data, the same as ``sciml show NAME --json``; shown or printed it is the text of the command.
+
+    Raises: UnknownNameError with the nearest name.
+    """
     solvers, tasks, tools = registered_solvers(), registered_tasks(), registered_tools()
-    if name in solvers:
-        return _solver(solvers[name])
-    if name in tasks:
-        return _task(tasks[name])
-    if name in tools:
-        return _tool(tools[name], solvers)
-    if name not in registry.problem_folders() and _is_run(Path(name)):
+    key = str(name)
+    if key in solvers:
+        return Described(_solver(solvers[key]), _render)
+    if key in tasks:
+        return Described(_task(tasks[key]), _render)
+    if key in tools:
+        return Described(_tool(tools[key], solvers), _render)
+    if key not in registry.problem_folders() and (Path(name) / CONFIG).is_file():
         return _run(Path(name))
     known = [*registry.problem_folders(), *solvers, *tasks, *tools]
-    if name not in known and not any(mark in name for mark in "./\\"):
+    if key not in known and not any(mark in key for mark in "./\\"):
         for failure in failures():
-            if failure.name == name:
-                raise UserError(f"the {failure.kind} {name!r} cannot be used", got=failure.reason)
-        raise UnknownNameError("name", name, known)
-    return _problem(registry.find_problem(name))
+            if failure.name == key:
+                raise UserError(f"the {failure.kind} {key!r} cannot be used", got=failure.reason)
+        raise UnknownNameError("name", key, known)
+    return Described(_problem(registry.find_problem(name)), _render)
 
 
-def render(described: dict[str, Any]) -> None:  # Any: JSON
-    """Print a description for people."""
-    typer.echo(f"{described['title']}  ({described['kind']} {described['key']})\n")
+def _render(description: Mapping[str, Any], between: str = "") -> str:  # Any: JSON
+    """A description for people; `between` stands before its tables."""
+    text = f"{description['title']}  ({description['kind']} {description['key']})\n\n"
     for key, heading in _PARAGRAPHS.items():
-        if content := described.get(key):
+        if content := description.get(key):
             if isinstance(content, dict):
-                text = "\n".join(f"{name}: {number(value)}" for name, value in content.items())
+                lines = [f"{name}: {number(value)}" for name, value in content.items()]
             else:
-                text = ", ".join(content) if isinstance(content, list | tuple) else str(content)
-            typer.echo(f"{heading}:")
-            typer.echo("\n".join("    " + line for line in text.splitlines()) + "\n")
-    if record := described.get("record"):
-        print_lineage(record, described["first"])
-        print_findings(record)
+                lines = (", ".join(content) if isinstance(content, list | tuple) else str(content)).splitlines()
+            text += f"{heading}:\n" + "".join(f"    {line}\n" for line in lines) + "\n"
+    text += between
     for heading in ("fields", "parameters", "forcings", "invariants", "metrics", "settings"):
-        if rows := described.get(heading):
-            table(heading, list(rows[0]), [list(row.values()) for row in rows])
+        if rows := description.get(heading):
+            text += table(heading, list(rows[0]), [list(row.values()) for row in rows])
     for heading in ("presets", "recipes"):
-        if presets := {name: flat(values) for name, values in described.get(heading, {}).items()}:
+        if presets := {name: flat(values) for name, values in description.get(heading, {}).items()}:
             settings = dict.fromkeys(key for values in presets.values() for key in values)
-            table(heading, ["", *presets], [(key, *(v.get(key) for v in presets.values())) for key in settings])
+            rows = [(key, *(v.get(key) for v in presets.values())) for key in settings]
+            text += table(heading, ["", *presets], rows)
+    return text
 
 
 def _problem(problem: Problem) -> dict[str, Any]:
-    from sciml.data import read_card
-    from sciml.tasks import card_tables
-    from sciml.train import registered_solvers
-
     presets = list(read_card(problem).presets) if registry.card_path(problem).is_file() else []
     tables = {name: card_tables(problem, name) for name in presets}
     return {
@@ -126,8 +129,6 @@ def _problem(problem: Problem) -> dict[str, Any]:
 
 
 def _task(task: AnyTask) -> dict[str, Any]:
-    from sciml.train import registered_solvers
-
     return {
         "kind": "task",
         "key": task.key,
@@ -139,7 +140,7 @@ def _task(task: AnyTask) -> dict[str, Any]:
     }
 
 
-def _solver(solver: Any) -> dict[str, Any]:
+def _solver(solver: AnySolver) -> dict[str, Any]:
     return {
         "kind": "solver",
         "key": solver.key,
@@ -152,7 +153,7 @@ def _solver(solver: Any) -> dict[str, Any]:
     }
 
 
-def _tool(tool: Any, solvers: dict[str, Any]) -> dict[str, Any]:
+def _tool(tool: Tool[Any], solvers: Mapping[str, AnySolver]) -> dict[str, Any]:
     fields = tool.config.model_fields
     defaults = tool.config().model_dump(mode="json")
     answers = {key: tool.supports(solver) for key, solver in solvers.items()}
@@ -170,21 +171,13 @@ def _tool(tool: Any, solvers: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _is_run(folder: Path) -> bool:
-    from sciml.study import CONFIG
-
-    return (folder / CONFIG).is_file()
-
-
-def _run(folder: Path) -> dict[str, Any]:
+def _run(folder: Path) -> Described:
     """A finished run; its problem may be one that is not registered here."""
-    from sciml.study import Record, read_config
-
     config, record = read_config(folder), Record.read(folder)
     known = config.problem_path is None and record.problem in registry.problem_folders()
     first = registry.problem(record.problem).metrics if known else ()
     values = record.metrics["test"]
-    return {
+    content = {
         "kind": "run",
         "key": folder.resolve().name,
         "title": f"{record.title} on {record.problem}, {record.preset}, seed {record.seed}",
@@ -193,6 +186,7 @@ def _run(folder: Path) -> dict[str, Any]:
         "task": record.task,
         "preset": record.preset,
         "headline": {metric.key: values[metric.key] for metric in headline_of(record, first)},
-        "record": record,
+        "record": record.model_dump(mode="json", by_alias=True),
         "first": first,
     }
+    return Described(content, partial(_render, between=after_tools(record, first)))

@@ -3,33 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
-import typer
-
-from sciml.cli._print import number, table
-
-if TYPE_CHECKING:
-    from sciml.metrics import Metric
-    from sciml.study import Record
+from sciml.core.text import number, table
+from sciml.draw import format_bytes, format_count, format_seconds
+from sciml.metrics import Metric, headline_metrics
+from sciml.study import Record
+from sciml.train import registered_tasks
 
 
 def headline_of(record: Record, first: Iterable[str]) -> list[Metric]:
     """The metrics of a run that are worth a column; its task may be one that is not installed here."""
-    from sciml.metrics import headline_metrics
-    from sciml.train import registered_tasks
-
     task = registered_tasks().get(record.task)
     columns = headline_metrics(task.metrics if task else (), record.metrics["test"], first=first)
     return [metric for metric in columns if metric.units != "s"]
 
 
-def print_lineage(record: Record, first: Iterable[str] = ()) -> None:
-    """Print a row per run from the first one to this one; nothing where no tool acted."""
-    from sciml.draw import format_bytes, format_count, format_seconds
+def after_tools(record: Record, first: Iterable[str] = ()) -> str:
+    """What tools did to a run, as text: the table of before and after, and their remarks; nothing without tools."""
+    remarks = [f"{key}: {line}\n" for key, entry in record.findings.items() for line in entry.words]
+    return "".join([_lineage(record, first), *remarks])
 
+
+def _lineage(record: Record, first: Iterable[str]) -> str:
+    """A row per run from the first one to this one; nothing where no tool acted."""
     if not record.lineage:
-        return
+        return ""
     metrics = headline_of(record, first)
     rows = [
         (
@@ -45,13 +43,7 @@ def print_lineage(record: Record, first: Iterable[str] = ()) -> None:
         for row in record.lineage
     ]
     columns = ["by", *(metric.key for metric in metrics), "parameters", "FLOPs", "latency", "peak memory", "file size"]
-    table(f"Before and after: {' > '.join(row.run for row in record.lineage)}", [*columns, "making it took"], rows)
+    title = f"Before and after: {' > '.join(row.run for row in record.lineage)}"
+    drawn = table(title, [*columns, "making it took"], rows)
     where = record.lineage[-1].cost.conditions
-    typer.echo(f"One prediction is the shortest answer for one test sample, on {where.device} with one thread.")
-
-
-def print_findings(record: Record) -> None:
-    """Print the remarks of tools, a line each."""
-    for key, found in record.findings.items():
-        for line in found.words:
-            typer.echo(f"{key}: {line}")
+    return f"{drawn}One prediction is the shortest answer for one test sample, on {where.device} with one thread.\n"

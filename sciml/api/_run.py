@@ -1,45 +1,25 @@
-"""The verbs of the command line as functions."""
+"""``run``, ``discover``, ``solve``: from a problem, a table or a statement to an answer."""
 
-from collections.abc import Callable, Mapping, Sequence
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 from inspect import signature
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import xarray
-
 from sciml import DEFAULT_PROBLEM
+from sciml.api._data import OwnData, dataset
 from sciml.core import registry
-from sciml.core.config import parse
 from sciml.core.errors import UnknownNameError, UserError
-from sciml.core.progress import Progress, SilentProgress
+from sciml.core.progress import Progress, interactive_progress
 from sciml.core.recorded import Imported
 from sciml.core.statement import Statement
-from sciml.data import AnyPlan, Arrays, ImportChoices, import_arrays, import_files
 from sciml.discovery import HiddenPrior, TableData, TableLayout, parse_values, read_table
 from sciml.report import write_run
-from sciml.study import (
-    Examined,
-    Exported,
-    Run,
-    RunRequest,
-    Solved,
-    evaluate_run,
-    example_inputs,
-    export_run,
-    make_discovery_request,
-    make_request,
-    open_problem,
-    predict_run,
-)
-from sciml.study import apply_tool as _apply_tool
+from sciml.study import Run, RunRequest, Solved, make_discovery_request, make_request, open_problem
 from sciml.study import run as _run
 from sciml.study import solve as _solve
-
-__all__ = ["dataset", "discover", "evaluate", "example", "export", "predict", "run", "solve", "tool"]
-
-OwnData = str | Path | Sequence[str | Path] | Arrays
-"""Trajectories on a grid of one's own: files, or arrays in memory."""
 
 
 def run(
@@ -57,67 +37,23 @@ def run(
             if nothing is named.
         data: trajectories of one's own instead of a problem: they are imported first, as by `dataset`.
         choices: what is to be said of `data`, for example ``{"boundary": {"x": "periodic"}}``.
-        progress: where to report.
+        progress: where to report; None for bars in a notebook or at a prompt, and silence in a program.
         options: everything else of `sciml.study.RunRequest`: ``solver="fno"``, ``preset="small"``, ``seed=1``,
             ``settings=["train.steps=100"]``, …
 
     Returns and errors are those of `sciml.study.run`.
     """
+    reporting = progress or interactive_progress()
     if data is not None:
         if problem is not None:
             raise UserError("a run is on a problem or on data of your own", got="both", fix="Leave out one of them.")
-        problem = dataset(data, progress=progress, **choices)
+        problem = dataset(data, progress=reporting, **choices)
     elif choices:
         raise UserError("choices are about data of your own", got=", ".join(choices), fix="Give data=... too.")
     subject = DEFAULT_PROBLEM if problem is None else problem
     if isinstance(subject, Imported):
         subject = registry.folder_of(subject)
-    return _run_to_page(make_request(subject, options), progress)
-
-
-def dataset(
-    data: OwnData,
-    *,
-    out: str | Path | None = None,
-    announce: Callable[[AnyPlan], None] | None = None,
-    progress: Progress | None = None,
-    **choices: Any,  # Any: the fields of ImportChoices, which checks them
-) -> Imported:
-    """Import trajectories on a grid of one's own; the result is taken by every verb like a problem.
-
-    Arguments:
-        data: one or several files or folders (PDEBench, The Well, PDEArena, NetCDF, Zarr, NumPy, MATLAB, PyTorch), an
-            xarray dataset, a data frame with columns for sample, time and space, an array or tensor, or several by
-            name, with coordinates as one-dimensional arrays ``t``, ``x``, ...
-        out: where the folder is made; None for the cache folder, where it is known by its name.
-        announce: called with what was recognised (``plan.words()``) before anything is written.
-        progress: where to report, among others what was recognised.
-        choices: overrides, see `sciml.data.ImportChoices`: ``name``, ``dims``, ``fields``, ``units``, ``rename``,
-            ``dt``, ``boundary``, ``split``, ...
-
-    Returns: the imported problem; its ``folder`` holds card and shards.
-
-    Raises: UserError for data that cannot be read, or that could be understood in several ways.
-    """
-    told = parse(ImportChoices, choices, "this call")
-    reporting = progress or SilentProgress()
-
-    def tell(plan: AnyPlan) -> None:
-        for line in plan.words():
-            reporting.log(line)
-        if announce is not None:
-            announce(plan)
-
-    place = None if out is None else Path(out)
-    if isinstance(data, str | Path):
-        imported = import_files([Path(data)], told, out=place, announce=tell, progress=reporting)
-    elif isinstance(data, Sequence):
-        imported = import_files([Path(path) for path in data], told, out=place, announce=tell, progress=reporting)
-    else:
-        imported = import_arrays(data, told, out=place, announce=tell, progress=reporting)
-    if imported is None:
-        raise AssertionError("only a dry import returns nothing")
-    return imported
+    return _run_to_page(make_request(subject, options), reporting)
 
 
 def discover(
@@ -148,7 +84,7 @@ def discover(
         members: independent fits that must agree, for a solver that has them; None for the recipe's.
         anyway: look for formulas even where the data do not determine them.
         compare: whether the spline baseline is run too, with the same naming.
-        progress: where to report.
+        progress: where to report; None for bars in a notebook or at a prompt, and silence in a program.
         options: as for `run`; the solver is ``upinn`` unless another is named.
 
     Returns: the run. ``record.conclusion.words`` has the equations, ``record.conclusion.details`` the formulas with
@@ -156,12 +92,12 @@ def discover(
 
     Raises: UserError for a table that is not in order, an engine that cannot run here, and as `sciml.study.run`.
     """
+    reporting = progress or interactive_progress()
     if data is not None and problem is None:
         read = read_table(Path(data), known, parse_values(values), layout=layout, prior=prior, noise=noise)
         subject = read.source
-        if progress is not None:
-            for note in subject.notes:
-                progress.log(f"{subject.title}: {note}")
+        for note in subject.notes:
+            reporting.log(f"{subject.title}: {note}")
     elif problem is not None and data is None:
         if known or values:
             raise UserError("the known part of a registered problem is its own", fix="Leave out --known and --value.")
@@ -176,7 +112,7 @@ def discover(
             fix='For example `sciml discover NAME`, or `sciml discover --data my.csv --known "x\' = a*x"`.',
         )
     request = make_discovery_request(subject, options, engine=engine, anyway=anyway, members=members, compare=compare)
-    return _run_to_page(request, progress)
+    return _run_to_page(request, reporting)
 
 
 def solve(
@@ -196,7 +132,7 @@ def solve(
         observations: a file, a data frame, or arrays by name: all axes, the observed fields, and perhaps their standard
             deviations (``sigma_u``).
         sigma: standard deviation of the observations where they do not come with any.
-        progress: where to report.
+        progress: where to report; None for bars in a notebook or at a prompt, and silence in a program.
         options: everything else of `sciml.study.solve`: ``seed=1``, ``preset="small"``,
             ``settings=["train.steps=300"]``, ``reference=function``.
 
@@ -206,67 +142,12 @@ def solve(
     """
     if strange := sorted(set(options) - set(signature(_solve).parameters)):
         raise UnknownNameError("option", strange[0], set(signature(_solve).parameters))
+    progress = progress or interactive_progress()
     return _solve(statement, observations=observations, sigma=sigma, progress=progress, **options)
 
 
-def _run_to_page(request: RunRequest, progress: Progress | None) -> Run | None:
+def _run_to_page(request: RunRequest, progress: Progress) -> Run | None:
     finished = _run(request, progress=progress)
     if finished is not None:
         write_run(finished.folder, problem=open_problem(request.problem))
     return finished
-
-
-def evaluate(folder: str | Path, *, problem: str | Path | None = None) -> Examined:
-    """Examine a finished run again: `sciml.study.evaluate_run`."""
-    return evaluate_run(folder, problem=problem)
-
-
-def predict(
-    folder: str | Path,
-    inputs: str | Path,
-    *,
-    steps: int | None = None,
-    problem: str | Path | None = None,
-    extrapolate: bool = False,
-    resample: bool = False,
-) -> xarray.Dataset:
-    """Apply a finished run to a user's file: `sciml.study.predict_run`."""
-    return predict_run(folder, inputs, steps=steps, problem=problem, extrapolate=extrapolate, resample=resample)
-
-
-def example(folder: str | Path) -> xarray.Dataset:
-    """Inputs of one test sample of a run, to be filled with one's own: `sciml.study.example_inputs`."""
-    return example_inputs(folder)
-
-
-def export(
-    folder: str | Path, formats: Sequence[str] = ("torch", "onnx"), *, problem: str | Path | None = None
-) -> list[Exported]:
-    """Write a finished run as standalone programs: `sciml.study.export_run`."""
-    return export_run(folder, formats, problem=problem)
-
-
-def tool(
-    name: str,
-    folder: str | Path,
-    *,
-    settings: Sequence[str] = (),
-    resume: bool = False,
-    problem: str | Path | None = None,
-    progress: Progress | None = None,
-) -> Run:
-    """Apply a tool to a finished run: `sciml.study.apply_tool`, then ``report.html`` in the child's folder.
-
-    Arguments:
-        name: key of the tool.
-        folder: the run.
-        settings: ``key=value`` changes to the tool's settings.
-        resume: go on with the newest child of this name.
-        problem: the folder of the run's problem, if that is not registered.
-        progress: where to report.
-
-    Returns and errors are those of `sciml.study.apply_tool`.
-    """
-    child = _apply_tool(name, folder, settings=settings, resume=resume, problem=problem, progress=progress)
-    write_run(child.folder, problem=None if problem is None else registry.find_problem(problem))
-    return child

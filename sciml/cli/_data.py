@@ -9,7 +9,8 @@ import typer
 
 from sciml.cli import _import_options as options
 from sciml.cli._app import app
-from sciml.cli._print import JSON, as_json, flat, table
+from sciml.cli._print import JSON, as_json, table
+from sciml.core.text import flat
 
 data = typer.Typer(no_args_is_help=True, help="Generate, import, verify, describe and export data.")
 app.add_typer(data, name="data")

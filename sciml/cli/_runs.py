@@ -203,15 +203,14 @@ def study(
     json: bool = JSON,
 ) -> None:
     """Run many variants over seeds and write one page; a stopped study goes on where it was."""
+    from sciml import api
     from sciml.cli._cluster import executor
     from sciml.core.progress import make_progress
-    from sciml.report import write_index, write_study
-    from sciml.study import run_study
 
     with executor(scheduler) as pool:
-        folder = run_study(
+        done = api.study(
             file,
-            out=out / file.stem,
+            out=out,
             runs=runs,
             preset=preset or None,
             problem=problem or None,
@@ -219,9 +218,7 @@ def study(
             executor=pool,
             progress=make_progress(quiet=json),
         )
-    page = write_study(folder)
-    write_index(out)
-    as_json({"folder": str(folder), "page": str(page)}) if json else typer.echo(f"wrote {page}")
+    as_json({"folder": str(done.folder), "page": str(done.page)}) if json else typer.echo(f"wrote {done.page}")
 
 
 @app.command()
@@ -231,19 +228,9 @@ def report(
     json: bool = JSON,
 ) -> None:
     """Write the page of a run or a study again from its files, or the index of a folder of them."""
-    from sciml import report as pages
-    from sciml.core import registry
-    from sciml.core.errors import DataError
-    from sciml.study import RECORD
+    from sciml import api
 
-    if not folder.is_dir():
-        raise DataError(f"there is no folder {folder}", fix="Give a run folder, a study folder, or one above them.")
-    if (folder / RECORD).is_file():
-        page = pages.write_run(folder, problem=registry.find_problem(problem) if problem else None)
-    elif (folder / "study.json").is_file():
-        page = pages.write_study(folder)
-    else:
-        page = pages.write_index(folder)
+    page = api.report(folder, problem=problem or None)
     as_json({"page": str(page)}) if json else typer.echo(f"wrote {page}")
 
 

@@ -22,7 +22,6 @@ def tool(
 ) -> None:
     """Apply a tool to a run: a child run beside it, and a table of before and after."""
     from sciml import api
-    from sciml.cli._lineage import print_findings, print_lineage
     from sciml.core import registry
     from sciml.core.progress import make_progress
 
@@ -42,6 +41,5 @@ def tool(
         first = registry.find_problem(problem).metrics
     else:  # a run on a table has a problem of its own
         first = registry.problem(record.problem).metrics if record.problem in registry.problem_folders() else ()
-    print_lineage(record, first)
-    print_findings(record)
+    typer.echo(api.after_tools(record, first), nl=False)
     typer.echo(f"page: {child.folder / 'report.html'}")

@@ -80,6 +80,11 @@ def find_problem(name: str | Path) -> Problem:
     return _load(folder)
 
 
+def as_problem(problem: Problem | str | Path) -> Problem:
+    """A problem as it is, or the one that a user named; errors are those of `find_problem`."""
+    return problem if isinstance(problem, Problem) else find_problem(problem)
+
+
 def folder_of(problem: Problem) -> Path:
     """The folder a loaded problem came from. Raises DataError for imported data that is not on this machine."""
     if isinstance(problem, Imported):

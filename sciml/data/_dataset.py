@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Bool, Float, Int, Int8
 from torch import Tensor
 
+from sciml.core import registry
 from sciml.core.errors import DataError
 from sciml.core.paths import locked
 from sciml.core.problem import Problem
@@ -139,11 +140,17 @@ class Dataset:
         return self._splits[name]
 
 
-def open_dataset(problem: Problem, preset: str, *, in_memory: bool | None = None) -> Dataset:
+def open_dataset(problem: Problem | str | Path, preset: str = "tiny", *, in_memory: bool | None = None) -> Dataset:
     """The dataset of a preset, which must be complete; statistics are computed anew if their file is lost.
+
+    Arguments:
+        problem: a problem, or its name or folder.
+        preset: a table of its card.
+        in_memory: whether splits are held in memory; None where they are small.
 
     Raises DataError naming what is missing, and UnknownNameError for an unknown preset.
     """
+    problem = registry.as_problem(problem)
     layout = make_layout(problem, preset)
     pieces = layout.all_pieces()
     missing = [piece.filename for piece in pieces if not layout.path(piece).is_file()]

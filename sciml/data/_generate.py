@@ -36,8 +36,8 @@ _SILENT = SilentProgress()
 
 
 def generate(
-    problem: Problem,
-    preset: str,
+    problem: Problem | str | Path,
+    preset: str = "tiny",
     *,
     workers: int = 1,
     executor: Executor | None = None,
@@ -48,7 +48,7 @@ def generate(
     A shard that is there but damaged is set aside (renamed, never deleted) and made again.
 
     Arguments:
-        problem: a problem that is `Evolves`, or imported data.
+        problem: a problem that is `Evolves`, or imported data; or the name or folder of one.
         preset: a table of its dataset card.
         workers: processes on this machine; 0 for as many as there are cores, if the first shard shows that they pay.
         executor: somebody else's workers instead (for example Dask's ``client.get_executor()``).
@@ -59,6 +59,7 @@ def generate(
     """
     if workers < 0:
         raise ConfigError("too few workers", got=workers, expected="at least 1, or 0 for as many as there are cores")
+    problem = registry.as_problem(problem)
     if isinstance(problem, Recorded):
         return open_dataset(problem, preset)
     layout = make_layout(problem, preset)

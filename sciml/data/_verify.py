@@ -2,12 +2,14 @@
 
 import hashlib
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import torch
 import xarray
 from torch import Tensor
 
+from sciml.core import registry
 from sciml.core.errors import DataError
 from sciml.core.problem import Problem
 from sciml.core.progress import Progress, SilentProgress
@@ -39,19 +41,22 @@ class _Findings:
     drift: dict[str, list[float]] = field(default_factory=dict)
 
 
-def verify(problem: Problem, preset: str, *, seed: int = 0, progress: Progress = _SILENT) -> list[Check]:
+def verify(
+    problem: Problem | str | Path, preset: str = "tiny", *, seed: int = 0, progress: Progress = _SILENT
+) -> list[Check]:
     """Check files, contents, labels, values, splits, parameters, invariants, reproducibility and statistics.
 
     Imported data has no invariants, and nothing that would make it a second time.
 
     Arguments:
-        problem, preset: which dataset.
+        problem, preset: which dataset; a problem, or its name or folder.
         seed: picks the trajectory that is simulated a second time.
         progress: where to report.
 
     Returns one `Check` each; a damaged dataset gives failed checks, not exceptions.
     Raises ConfigError for a faulty card, UnknownNameError for an unknown preset.
     """
+    problem = registry.as_problem(problem)
     layout = make_layout(problem, preset)
     pieces = layout.all_pieces()
     present = [piece for piece in pieces if layout.path(piece).is_file()]

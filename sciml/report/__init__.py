@@ -1,5 +1,6 @@
 """Reports: one self-contained HTML page per run and per study, and an index of them, made from files only."""
 
+from sciml.core.verbs import make_verb
 from sciml.report._claims import ClaimRow as ClaimRow
 from sciml.report._claims import claims_markdown as claims_markdown
 from sciml.report._claims import claims_of as claims_of
@@ -25,3 +26,5 @@ __all__ = [
     "write_run",
     "write_study",
 ]
+
+make_verb(__name__)

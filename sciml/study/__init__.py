@@ -1,5 +1,6 @@
 """Runs and studies: one folder per run, one record per folder, many runs per study."""
 
+from sciml.core.verbs import make_verb
 from sciml.study._export import Exported as Exported
 from sciml.study._export import export_run as export_run
 from sciml.study._export import maps_tensors as maps_tensors
@@ -73,3 +74,5 @@ __all__ = [
     "schema",
     "solve",
 ]
+
+make_verb(__name__)

@@ -1,0 +1,60 @@
+"""``dataset``: data of one's own as a problem."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from sciml.core.config import parse
+from sciml.core.progress import Progress, interactive_progress
+from sciml.core.recorded import Imported
+from sciml.data import AnyPlan, Arrays, ImportChoices, import_arrays, import_files
+
+OwnData = str | Path | Sequence[str | Path] | Arrays
+"""Trajectories on a grid of one's own: files, or arrays in memory."""
+
+
+def dataset(
+    data: OwnData,
+    *,
+    out: str | Path | None = None,
+    announce: Callable[[AnyPlan], None] | None = None,
+    progress: Progress | None = None,
+    **choices: Any,  # Any: the fields of ImportChoices, which checks them
+) -> Imported:
+    """Import trajectories on a grid of one's own; the result is taken by every verb like a problem.
+
+    Arguments:
+        data: one or several files or folders (PDEBench, The Well, PDEArena, NetCDF, Zarr, NumPy, MATLAB, PyTorch), an
+            xarray dataset, a data frame with columns for sample, time and space, an array or tensor, or several by
+            name, with coordinates as one-dimensional arrays ``t``, ``x``, ...
+        out: where the folder is made; None for the cache folder, where it is known by its name.
+        announce: called with what was recognised (``plan.words()``) before anything is written.
+        progress: where to report, among others what was recognised; None for bars in a notebook or at a prompt.
+        choices: overrides, see `sciml.data.ImportChoices`: ``name``, ``dims``, ``fields``, ``units``, ``rename``,
+            ``dt``, ``boundary``, ``split``, ...
+
+    Returns: the imported problem; its ``folder`` holds card and shards.
+
+    Raises: UserError for data that cannot be read, or that could be understood in several ways.
+    """
+    told = parse(ImportChoices, choices, "this call")
+    reporting = progress or interactive_progress()
+
+    def tell(plan: AnyPlan) -> None:
+        for line in plan.words():
+            reporting.log(line)
+        if announce is not None:
+            announce(plan)
+
+    place = None if out is None else Path(out)
+    if isinstance(data, str | Path):
+        imported = import_files([Path(data)], told, out=place, announce=tell, progress=reporting)
+    elif isinstance(data, Sequence):
+        imported = import_files([Path(path) for path in data], told, out=place, announce=tell, progress=reporting)
+    else:
+        imported = import_arrays(data, told, out=place, announce=tell, progress=reporting)
+    if imported is None:
+        raise AssertionError("only a dry import returns nothing")
+    return imported
