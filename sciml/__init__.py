@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sciml.api import example as example
     from sciml.api import export as export
     from sciml.api import list as list
+    from sciml.api import pack as pack
     from sciml.api import predict as predict
     from sciml.api import report as report
     from sciml.api import run as run
@@ -53,6 +54,7 @@ __all__ = [
     "metrics",
     "models",
     "ode",
+    "pack",
     "predict",
     "report",
     "run",

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from sciml.api._use import evaluate as evaluate
     from sciml.api._use import example as example
     from sciml.api._use import export as export
+    from sciml.api._use import pack as pack
     from sciml.api._use import predict as predict
     from sciml.api._use import tool as tool
 
@@ -36,7 +37,7 @@ _MODULES = {
     "_list": ("list",),
     "_pages": ("StudyPage", "report", "study"),
     "_run": ("discover", "run", "solve"),
-    "_use": ("evaluate", "example", "export", "predict", "tool"),
+    "_use": ("evaluate", "example", "export", "pack", "predict", "tool"),
 }
 _PLACES = {name: module for module, names in _MODULES.items() for name in names}
 
@@ -52,6 +53,7 @@ __all__ = [
     "example",
     "export",
     "list",
+    "pack",
     "predict",
     "report",
     "run",

@@ -15,7 +15,7 @@ from sciml.core.errors import UnknownNameError, UserError
 from sciml.core.problem import Problem
 from sciml.core.text import Described, flat, number, table
 from sciml.data import read_card
-from sciml.study import CONFIG, Record, read_config
+from sciml.study import CONFIG, Record, is_packed, place_of, read_config
 from sciml.tasks import card_tables
 from sciml.tools import Tool, registered_tools
 from sciml.train import AnySolver, AnyTask, registered_solvers, registered_tasks
@@ -63,8 +63,8 @@ def show(name: str | Path) -> Described:
         return Described(_task(tasks[key]), _render)
     if key in tools:
         return Described(_tool(tools[key], solvers), _render)
-    if key not in registry.problem_folders() and (Path(name) / CONFIG).is_file():
-        return _run(Path(name))
+    if key not in registry.problem_folders() and ((Path(name) / CONFIG).is_file() or is_packed(name)):
+        return _run(place_of(name).folder)
     known = [*registry.problem_folders(), *solvers, *tasks, *tools]
     if key not in known and not any(mark in key for mark in "./\\"):
         for failure in failures():

@@ -8,9 +8,45 @@ from pathlib import Path
 import xarray
 
 from sciml.core import registry
+from sciml.core.errors import DataError
 from sciml.core.progress import Progress, interactive_progress
-from sciml.report import write_run
-from sciml.study import Examined, Exported, Run, apply_tool, evaluate_run, example_inputs, export_run, predict_run
+from sciml.report import model_card, write_run
+from sciml.study import (
+    Examined,
+    Exported,
+    Record,
+    Run,
+    apply_tool,
+    evaluate_run,
+    example_inputs,
+    export_run,
+    is_packed,
+    load_run,
+    predict_run,
+    write_pack,
+)
+
+
+def pack(folder: str | Path, out: str | Path | None = None, *, problem: str | Path | None = None) -> Path:
+    """Write a finished run as one file with a model card, which every verb takes where it takes a run folder.
+
+    Arguments:
+        folder: the run.
+        out: the file; None for ``NAME.zip`` beside the run folder.
+        problem: the folder of the run's problem, if that is not registered.
+
+    Returns: the file. It holds weights, ``config.json``, ``record.json``, ``about.json``, ``example.nc``, the page, and
+        ``README.md``, the card.
+
+    Raises: DataError for a folder that is not a finished run, or is a packed one.
+    """
+    if is_packed(folder):
+        raise DataError(f"{folder} is a packed run already")
+    loaded = load_run(folder, problem=problem)
+    name, words = loaded.folder.resolve().name, loaded.about()
+    needs_problem = loaded.config.problem_path is not None and loaded.config.recorded is None
+    card = model_card(Record.read(loaded.folder), words, name, needs_problem=needs_problem)
+    return write_pack(loaded.folder, loaded.folder.parent / f"{name}.zip" if out is None else Path(out), words, card)
 
 
 def evaluate(folder: str | Path, *, problem: str | Path | None = None) -> Examined:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from sciml.study import Run
 
-RUN = typer.Argument(help="A run folder, as `sciml run` printed it.")
+RUN = typer.Argument(help="A run folder, as `sciml run` printed it, or a packed run (.zip).")
 PROBLEM = typer.Option("", "--problem", help="The folder of the run's problem, if that is not a registered one.")
 
 
@@ -189,6 +189,23 @@ def export(
         table("Export", ["format", "state", "file", "largest difference", "detail"], rows)
     if not any(entry.state == "ok" for entry in exported):
         raise typer.Exit(2)
+
+
+@app.command()
+def pack(
+    folder: Path = typer.Argument(help="A run folder, as `sciml run` printed it."),
+    output: Path | None = typer.Option(None, "--output", "-o", help="The file; by default RUN.zip beside the folder."),
+    problem: str = PROBLEM,
+    json: bool = JSON,
+) -> None:
+    """Write a run as one file with a model card; every verb takes it where it takes a run folder."""
+    from sciml import api
+
+    path = api.pack(folder, output, problem=problem or None)
+    if json:
+        as_json({"pack": str(path), "bytes": path.stat().st_size})
+    else:
+        typer.echo(f"wrote {path}: {path.stat().st_size / 2**20:.1f} MiB, with a model card (README.md)")
 
 
 @app.command()

@@ -6,6 +6,7 @@ from sciml.report._claims import claims_markdown as claims_markdown
 from sciml.report._claims import claims_of as claims_of
 from sciml.report._headline import headline as headline
 from sciml.report._index import write_index as write_index
+from sciml.report._model_card import model_card as model_card
 from sciml.report._run import read_run as read_run
 from sciml.report._run_page import write_run as write_run
 from sciml.report._statistics import Verdict as Verdict
@@ -21,6 +22,7 @@ __all__ = [
     "headline",
     "judge",
     "mean_of",
+    "model_card",
     "read_run",
     "write_index",
     "write_run",

@@ -1,6 +1,10 @@
 """Runs and studies: one folder per run, one record per folder, many runs per study."""
 
 from sciml.core.verbs import make_verb
+from sciml.study._about import ABOUT as ABOUT
+from sciml.study._about import About as About
+from sciml.study._about import Quantity as Quantity
+from sciml.study._about import read_about as read_about
 from sciml.study._export import Exported as Exported
 from sciml.study._export import export_run as export_run
 from sciml.study._export import maps_tensors as maps_tensors
@@ -10,6 +14,10 @@ from sciml.study._folder import read_config as read_config
 from sciml.study._ignored import check_training as check_training
 from sciml.study._ignored import read_settings as read_settings
 from sciml.study._ignored import refuse_ignored as refuse_ignored
+from sciml.study._pack import Place as Place
+from sciml.study._pack import is_packed as is_packed
+from sciml.study._pack import place_of as place_of
+from sciml.study._pack import write_pack as write_pack
 from sciml.study._record import RECORD as RECORD
 from sciml.study._record import FindingsEntry as FindingsEntry
 from sciml.study._record import LineageEntry as LineageEntry
@@ -38,14 +46,18 @@ from sciml.study._use import load_run as load_run
 from sciml.study._use import predict_run as predict_run
 
 __all__ = [
+    "ABOUT",
     "CONFIG",
     "RECORD",
+    "About",
     "Claim",
     "Examined",
     "Exported",
     "FindingsEntry",
     "LineageEntry",
     "Loaded",
+    "Place",
+    "Quantity",
     "Record",
     "Run",
     "RunConfig",
@@ -58,12 +70,15 @@ __all__ = [
     "evaluate_run",
     "example_inputs",
     "export_run",
+    "is_packed",
     "load_run",
     "make_discovery_request",
     "make_request",
     "maps_tensors",
     "open_problem",
+    "place_of",
     "predict_run",
+    "read_about",
     "read_config",
     "read_results",
     "read_settings",
@@ -73,6 +88,7 @@ __all__ = [
     "run_study",
     "schema",
     "solve",
+    "write_pack",
 ]
 
 make_verb(__name__)

@@ -1,5 +1,7 @@
 """Exporting a run's network as programs that need no `sciml`, and checking that they answer alike."""
 
+import inspect
+import json
 import logging
 import math
 import re
@@ -14,7 +16,9 @@ from torch import Tensor, nn
 
 from sciml.core import paths
 from sciml.core.errors import UnknownNameError, UnsupportedError
-from sciml.study._use import load_run
+from sciml.study._about import ABOUT
+from sciml.study._pack import place_of
+from sciml.study._use import Loaded, load_run
 
 _TOLERANCE = 1e-4
 
@@ -37,12 +41,18 @@ class Exported(NamedTuple):
     detail: str
 
 
+_Writer = Callable[[nn.Module, tuple[Tensor, ...], Path, str], Exported]
+
+
 def export_run(
     folder: str | Path, formats: Sequence[str] = ("torch", "onnx"), *, problem: str | Path | None = None
 ) -> list[Exported]:
     """Write a run's module, in physical units, as ``export/model.pt2`` and ``export/model.onnx``.
 
-    The batch size stays free. Each file is read back, run on a test sample and compared with the module.
+    The batch size stays free. Each file is read back, run on a test sample and compared with the module. What the run
+    is about (names, units, order of channels and parameters, grid, time step, statistics, citation, licence) and what
+    the program's arguments are lies beside them in ``about.json``, and in them: an extra file of that name, a property
+    ``about`` of the ONNX model.
 
     Arguments:
         folder, problem: as for `load_run`.
@@ -51,7 +61,7 @@ def export_run(
     Raises: UnknownNameError for an unknown format; DataError for a folder that is not a run; UnsupportedError for one
         whose predictions are no single program (an adaptive integration).
     """
-    writers: dict[str, Callable[[nn.Module, tuple[Tensor, ...], Path], Exported]] = {"torch": _torch, "onnx": _onnx}
+    writers: dict[str, _Writer] = {"torch": _torch, "onnx": _onnx}
     for name in formats:
         if name not in writers:
             raise UnknownNameError("export format", name, writers)
@@ -66,8 +76,20 @@ def export_run(
             fix="Use `sciml predict`, or export a network inside it: sciml.study.load_run(…).module holds them all.",
         )
     inputs = tuple(torch.cat([value, value]) for value in single)  # two rows: the batch is not to be taken as constant
-    home = paths.make_folder(Path(folder) / "export")
-    return [writers[name](module, inputs, home) for name in formats]
+    home = paths.make_folder(place_of(folder).exports)
+    words = _words(loaded, inputs)
+    paths.write_text(home / ABOUT, words + "\n")
+    return [writers[name](module, inputs, home, words) for name in formats]
+
+
+def _words(loaded: Loaded, inputs: tuple[Tensor, ...]) -> str:
+    """What a program needs to be used alone, as JSON: all of ``about.json``, and its arguments in order."""
+    names = list(inspect.signature(loaded.module.forward).parameters)
+    arguments = [
+        {"name": name, "shape": ["batch", *value.shape[1:]], "dtype": str(value.dtype).removeprefix("torch.")}
+        for name, value in zip(names, inputs, strict=False)
+    ]
+    return json.dumps(loaded.about().model_dump(mode="json") | {"arguments": arguments}, indent=2, ensure_ascii=False)
 
 
 def maps_tensors(module: nn.Module, arguments: tuple[Tensor, ...]) -> bool:
@@ -79,7 +101,7 @@ def maps_tensors(module: nn.Module, arguments: tuple[Tensor, ...]) -> bool:
         return False
 
 
-def _torch(module: nn.Module, inputs: tuple[Tensor, ...], home: Path) -> Exported:
+def _torch(module: nn.Module, inputs: tuple[Tensor, ...], home: Path, words: str) -> Exported:
     from torch._dynamo.exc import TorchDynamoException  # slow to import, needed here only
 
     path = home / "model.pt2"
@@ -87,7 +109,7 @@ def _torch(module: nn.Module, inputs: tuple[Tensor, ...], home: Path) -> Exporte
         with _quiet():
             program = torch.export.export(module, inputs, dynamic_shapes=_free_batch(inputs))
             with paths.atomic_write(path) as temporary:
-                torch.export.save(program, temporary.with_suffix(".pt2"))
+                torch.export.save(program, temporary.with_suffix(".pt2"), extra_files={ABOUT: words})
                 temporary.with_suffix(".pt2").replace(temporary)
             again = torch.export.load(path).module()
     except (RuntimeError, ValueError, TorchDynamoException) as error:
@@ -95,7 +117,7 @@ def _torch(module: nn.Module, inputs: tuple[Tensor, ...], home: Path) -> Exporte
     return _compare("torch", path, module, inputs, lambda values: again(*values))
 
 
-def _onnx(module: nn.Module, inputs: tuple[Tensor, ...], home: Path) -> Exported:
+def _onnx(module: nn.Module, inputs: tuple[Tensor, ...], home: Path, words: str) -> Exported:
     try:
         import onnx
         import onnxscript  # noqa: F401 (torch needs it to translate)
@@ -109,6 +131,9 @@ def _onnx(module: nn.Module, inputs: tuple[Tensor, ...], home: Path) -> Exported
             assert program is not None
             with paths.atomic_write(path) as temporary:
                 program.save(temporary)
+                described = onnx.load(temporary)
+                onnx.helper.set_model_props(described, {ABOUT.removesuffix(".json"): words})
+                onnx.save(described, temporary)
     except (RuntimeError, torch.onnx.errors.OnnxExporterError) as error:
         return Exported("onnx", "failed", None, None, _reason(error))
     evaluator = ReferenceEvaluator(onnx.load(path))

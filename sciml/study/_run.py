@@ -15,6 +15,7 @@ from sciml.core.progress import Progress, SilentProgress
 from sciml.core.recorded import Imported, has_code
 from sciml.data import netcdf_bytes
 from sciml.discovery import TableData, TableProblem
+from sciml.study._about import ABOUT, about
 from sciml.study._beside import trained_beside
 from sciml.study._fit import fit, resized
 from sciml.study._folder import CONFIG, EXAMPLE, WEIGHTS, RunConfig, check_same, choose_folder, sole_writer
@@ -172,6 +173,8 @@ def write_setup(folder: Path, config: RunConfig, bench: AnyBench) -> None:
     example = task.write_inputs(bench.example, bench.problem, bench.context)
     with paths.atomic_write(folder / EXAMPLE) as temporary:
         temporary.write_bytes(netcdf_bytes(example))
+    words = about(bench.problem, find_solver(config.solver), config.preset, config.dataset, bench.context)
+    paths.write_text(folder / ABOUT, words.model_dump_json(indent=2) + "\n")
     paths.write_text(folder / CONFIG, config.model_dump_json(indent=2) + "\n")
 
 

@@ -18,6 +18,7 @@ from sciml.core.config import Config, differences, override, parse
 from sciml.core.errors import ConfigError, DataError, UnsupportedError
 from sciml.core.progress import Progress, SilentProgress
 from sciml.data import netcdf_bytes
+from sciml.study._about import ABOUT
 from sciml.study._fit import Fitted
 from sciml.study._folder import (
     CONFIG,
@@ -33,6 +34,7 @@ from sciml.study._folder import (
     sole_writer,
 )
 from sciml.study._guest import as_guest
+from sciml.study._pack import place_of
 from sciml.study._record import RECORD, FindingsEntry, LineageEntry, Record, finite
 from sciml.study._results import make_record, write_predictions
 from sciml.study._run import Run
@@ -70,7 +72,8 @@ def apply_tool(
         not a finished run; NumericsError and Interrupted as `Trainer.fit`. Whatever fails before a step of training was
         saved leaves no folder behind.
     """
-    parent = _as_named(Path(folder))
+    place = place_of(folder)
+    parent = place.folder
     tool = find_tool(key)
     asked = override(tool.config(), list(settings))
     loaded, before = load_run(parent, problem=problem), Record.read(parent)
@@ -85,7 +88,7 @@ def apply_tool(
         "tool": key,
         "settings": asked.model_dump(mode="json"),
     }
-    with as_guest(1), _Home(parent.parent, f"{parent.name}-{key}", resume) as home:
+    with as_guest(1), _Home(place.beside, f"{parent.name}-{key}", resume) as home:
         started = None if home.stopped is None else _started(home.stopped, asked)
         if home.stopped is not None and (home.stopped / RECORD).exists():
             return Run(home.stopped, Record.read(home.stopped))
@@ -246,6 +249,7 @@ def _begin(
     )
     paths.write_text(home.folder() / CONFIG, config.model_dump_json(indent=2) + "\n")
     shutil.copyfile(parent.folder / EXAMPLE, home.folder() / EXAMPLE)
+    paths.write_text(home.folder() / ABOUT, parent.about().model_dump_json(indent=2) + "\n")
     return config
 
 
@@ -302,8 +306,3 @@ def _add_arrays(path: Path, tool: str, arrays: xarray.Dataset) -> None:
             groups = {name: group.load() for name, group in stored.to_dict().items()}
     with paths.atomic_write(path) as temporary:
         temporary.write_bytes(netcdf_bytes(xarray.DataTree.from_dict({**groups, f"/tools/{tool}": arrays})))
-
-
-def _as_named(folder: Path) -> Path:
-    """A path whose last part is the folder's name, which ``.`` and ``..`` are not."""
-    return folder if folder.name not in ("", "..") else folder.resolve()

@@ -13,8 +13,11 @@ from sciml.core.errors import DataError, UnknownNameError, UserError
 from sciml.core.problem import Problem
 from sciml.core.progress import Progress
 from sciml.data import netcdf_bytes
+from sciml.study._about import About, about, read_about
 from sciml.study._folder import CONFIG, EXAMPLE, WEIGHTS, RunConfig, Step, read_config
 from sciml.study._guest import as_guest
+from sciml.study._origin import origin
+from sciml.study._pack import place_of
 from sciml.study._problem import problem_of, recorded_problem
 from sciml.study._record import RECORD, Metrics, Record, finite
 from sciml.tasks import Parametrised, keep_sample_labels, out_of_range
@@ -39,6 +42,13 @@ class Loaded(NamedTuple):
         inputs = self.task.read_inputs(self.folder / EXAMPLE, self.problem, self.context, None)
         shorter = self.task.shorten(inputs)
         return inputs if shorter is None else shorter[0]
+
+    def about(self) -> About:
+        """What its inputs and answers are, as its folder says or else as the problem does."""
+        context = self.context
+        return read_about(self.folder) or about(
+            self.problem, self.solver, self.config.preset, self.config.dataset, context
+        )
 
     def bench(self, progress: Progress | None = None) -> AnyBench:
         """Its data, made again if it is gone. Raises DataError if it is not the data the run has seen."""
@@ -73,14 +83,14 @@ def load_run(folder: str | Path, *, problem: str | Path | None = None) -> Loaded
     """Rebuild the solver of a finished run with its weights; no data is made or opened.
 
     Arguments:
-        folder: the run.
+        folder: the run; a packed one is opened into the cache folder.
         problem: the folder of its problem, needed if that is not registered: a path written in a run folder is not
             imported unasked, since the run may be somebody else's.
 
     Raises: DataError for a folder that is not a finished run; CheckpointError for weights that do not fit; UserError if
         the problem has to be named.
     """
-    folder = Path(folder)
+    folder = place_of(folder).folder
     config = read_config(folder)
     if not (folder / RECORD).is_file():  # its weights would be those of a training on its way
         Record.read(folder)
@@ -107,8 +117,9 @@ def evaluate_run(
 
     Arguments and errors are those of `load_run`; DataError too for data that has changed.
     """
-    recorded = Record.read(Path(folder))
-    loaded = load_run(folder, problem=problem)
+    files = place_of(folder).folder
+    recorded = Record.read(files)
+    loaded = load_run(files, problem=problem)
     with as_guest():
         examination = loaded.bench(progress).examine(loaded.solver, loaded.module)
     return Examined(
@@ -138,7 +149,8 @@ def predict_run(
         resample: whether fields on other points of the run's domain are interpolated to its own; the attribute
             ``resampled`` of the answer says so.
 
-    Returns: named arrays with units, and a status per sample.
+    Returns: named arrays with units, a status per sample, and where they are from: program, run, hashes of data and
+        weights, time, citation and licence as attributes.
 
     Raises: DataError for inputs that do not fit the problem; UserError for a parameter outside of its range.
     """
@@ -151,6 +163,7 @@ def predict_run(
         prediction = loaded.solver.predict(loaded.module, question)
     answer = loaded.task.describe(question, prediction, loaded.problem, loaded.context)
     answer = keep_sample_labels(Path(inputs), answer)
+    answer.attrs |= origin(loaded.about(), loaded.folder, "predict")
     if outside:
         words = "; ".join(f"{error.what}: {error.got}, range {error.expected}" for error in outside)
         warnings.warn(f"{words}; nothing says how wrong the prediction is there", stacklevel=2)
@@ -165,7 +178,7 @@ def example_inputs(folder: str | Path) -> xarray.Dataset:
 
     Raises: DataError for a folder that is not a run, or lost its example.
     """
-    folder = Path(folder)
+    folder = place_of(folder).folder
     read_config(folder)
     try:
         with xarray.open_dataset(folder / EXAMPLE, engine="h5netcdf", decode_times=False) as opened:
