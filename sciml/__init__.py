@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sciml import metrics as metrics
     from sciml import models as models
     from sciml import ode as ode
+    from sciml.api import check as check
     from sciml.api import dataset as dataset
     from sciml.api import discover as discover
     from sciml.api import doctor as doctor
@@ -41,6 +42,7 @@ DEFAULT_PROBLEM = "shallow_water"
 __all__ = [
     "DEFAULT_PROBLEM",
     "__version__",
+    "check",
     "data",
     "dataset",
     "discover",

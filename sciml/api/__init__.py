@@ -9,6 +9,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sciml.api._check import Checked as Checked
+    from sciml.api._check import check as check
     from sciml.api._checks import Check as Check
     from sciml.api._checks import doctor as doctor
     from sciml.api._data import OwnData as OwnData
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from sciml.api._use import tool as tool
 
 _MODULES = {
+    "_check": ("Checked", "check"),
     "_checks": ("Check", "doctor"),
     "_data": ("OwnData", "dataset"),
     "_describe": ("show",),
@@ -43,9 +46,11 @@ _PLACES = {name: module for module, names in _MODULES.items() for name in names}
 
 __all__ = [
     "Check",
+    "Checked",
     "OwnData",
     "StudyPage",
     "after_tools",
+    "check",
     "dataset",
     "discover",
     "doctor",

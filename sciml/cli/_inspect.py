@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -43,6 +44,23 @@ def doctor(json: bool = JSON) -> None:
     else:
         table("sciml doctor", ["check", "state", "detail"], [(c.name, c.state, c.detail) for c in checks])
     if any(check.state == "fail" for check in checks):
+        raise typer.Exit(2)
+
+
+@app.command()
+def check(
+    folder: Path = typer.Argument(help="A problem folder, or a package with a solver, task or tool."),
+    json: bool = JSON,
+) -> None:
+    """Run the contract tests on a problem, solver, task or tool of your own; exit 2 if one fails."""
+    from sciml import api
+
+    checked = api.check(folder)
+    if json:
+        as_json({"keys": checked.keys, "ok": checked.ok, "tests": [test._asdict() for test in checked.tests]})
+    else:
+        typer.echo(str(checked))
+    if not checked.ok:
         raise typer.Exit(2)
 
 

@@ -14,10 +14,14 @@ import typer
 from sciml.cli._app import app
 from sciml.cli._print import JSON, as_json
 from sciml.core import paths
-from sciml.core.errors import UserError
+from sciml.core.errors import UnknownNameError, UserError
 
 _SUFFIX = ".template"
 _WORDS = "Write a working skeleton of your own problem, solver, task or tool."
+
+_SKELETONS = importlib.resources.files("sciml.cli").joinpath("skeleton")
+KINDS = {folder.name for folder in _SKELETONS.joinpath("problem").iterdir() if folder.is_dir()}
+"""Skeletons of problems, one folder each."""
 
 NAME = typer.Argument(help="Lower snake case; the folder NAME is made in the current folder.")
 OUT = typer.Option(Path(), "--out", "-o", help="Where the folder is made.")
@@ -32,10 +36,17 @@ def group() -> None:
 
 
 @new.command()
-def problem(name: str = NAME, out: Path = OUT, json: bool = JSON) -> None:
+def problem(
+    name: str = NAME,
+    kind: str = typer.Option("evolves", "--kind", "-k", help=f"What it can do: {', '.join(sorted(KINDS))}."),
+    out: Path = OUT,
+    json: bool = JSON,
+) -> None:
     """Write a folder NAME that runs unchanged with `sciml run ./NAME`."""
-    folder = _write("problem", name, out)
-    _tell(folder, f"sciml run {_as_path(folder)}", json)
+    if kind not in KINDS:
+        raise UnknownNameError("kind of problem", kind, KINDS)
+    folder = _write(f"problem/{kind}", name, out)
+    _tell(folder, f"sciml {'discover' if kind == 'hidden' else 'run'} {_as_path(folder)}", json)
 
 
 @new.command()
@@ -80,7 +91,7 @@ def _keys(kind: str) -> set[str]:
 
 
 def _write(kind: str, name: str, out: Path) -> Path:
-    folder = out / paths.check_name(name, kind)
+    folder = out / paths.check_name(name, kind.partition("/")[0])
     if folder.exists():
         raise UserError(f"{folder} exists already", fix="Choose another name; nothing was changed.")
     words = {
@@ -88,7 +99,7 @@ def _write(kind: str, name: str, out: Path) -> Path:
         "title": name.replace("_", " ").strip().capitalize(),
         "distribution": name.replace("_", "-").strip("-"),
     }
-    _fill(importlib.resources.files("sciml.cli").joinpath("skeleton", kind), folder, words)
+    _fill(_SKELETONS.joinpath(*kind.split("/")), folder, words)
     return folder
 
 
