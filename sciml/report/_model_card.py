@@ -58,6 +58,7 @@ def _quantities(about: About) -> Iterator[str]:
     header = ["name", "is", "units", "mean", "deviation", "range"]
     rows = [_row(quantity, "field") for quantity in about.fields]
     rows += [_row(quantity, "parameter") for quantity in about.parameters]
+    rows += [_row(quantity, "forcing") for quantity in about.forcings]
     yield _table(header, rows)
     if about.axes:
         axes = [

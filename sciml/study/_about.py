@@ -75,6 +75,8 @@ class About(Config):
     """Channels of networks and programs, in their order."""
     parameters: tuple[Quantity, ...]
     """Physical parameters, in their order."""
+    forcings: tuple[Quantity, ...] = ()
+    """Fields that are given and not predicted, in their order."""
     axes: tuple[AxisWords, ...] = ()
     dt: float | None = None
     """Time between two frames, in `time_units`; None where a run has no frames."""
@@ -100,10 +102,10 @@ def about(problem: Problem, solver: AnySolver, preset: str, dataset: str, contex
     card = _card_words(problem)
     time_units = known.get("time_units")
     fields = [{"name": f.name, "units": f.units, "long_name": f.long_name} for f in problem.fields]
-    parameters = [
-        {"name": p.name, "units": p.units, "long_name": p.long_name, "low": p.low, "high": p.high}
-        for p in problem.parameters
-    ]
+    parameters, forcings = (
+        [{"name": p.name, "units": p.units, "long_name": p.long_name, "low": p.low, "high": p.high} for p in entries]
+        for entries in (problem.parameters, problem.forcings)
+    )
     return parse(
         About,
         {
@@ -119,6 +121,7 @@ def about(problem: Problem, solver: AnySolver, preset: str, dataset: str, contex
             "data_title": card["title"],
             "fields": _with_moments(fields, statistics, "field"),
             "parameters": _with_moments(parameters, statistics, "parameter"),
+            "forcings": forcings,
             "axes": [{key: axis[key] for key in AxisWords.model_fields} for axis in axes],
             "dt": known.get("dt"),
             "time_units": time_units,
