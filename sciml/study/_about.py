@@ -10,7 +10,7 @@ from sciml.core import registry
 from sciml.core.config import Config, parse, read_json
 from sciml.core.errors import ConfigError, DataError
 from sciml.core.problem import Problem
-from sciml.core.recorded import Recorded
+from sciml.core.recorded import Imported
 from sciml.data import read_card
 from sciml.discovery import TableProblem
 from sciml.train import AnySolver, Context
@@ -166,7 +166,7 @@ def _card_words(problem: Problem) -> dict[str, str]:
     """What the card of the data says for people; what is known without it, where it is not at hand."""
     if isinstance(problem, TableProblem):
         return {"title": problem.title, "licence": "", "citation": problem.citation, "not_modelled": ""}
-    if isinstance(problem, Recorded) and problem.folder is None:
+    if isinstance(problem, Imported) and problem.folder is None:
         return {"title": problem.title, "licence": "", "citation": problem.citation, "not_modelled": ""}
     if not registry.card_path(problem).is_file():
         return {"title": problem.title, "licence": "", "citation": problem.citation, "not_modelled": ""}

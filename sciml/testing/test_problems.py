@@ -7,7 +7,7 @@ import torch
 
 from sciml.core import registry, rng
 from sciml.core.capabilities import Evolves, HasDerivedQuantities, HasOutcome, capability_names
-from sciml.core.recorded import Recorded
+from sciml.core.recorded import Imported
 from sciml.core.status import Status
 from sciml.data import PresetCard, read_card
 from sciml.metrics import drift
@@ -68,7 +68,7 @@ def test_it_has_a_card_with_its_presets(evolving):
 
 
 def test_its_card_can_be_read_for_every_preset(problem):
-    if isinstance(problem, Recorded):
+    if isinstance(problem, Imported):
         pytest.skip(f"{problem.name} is imported data")
     card = read_card(problem)
     assert set(card.presets) == set(problem.presets)
