@@ -1,7 +1,16 @@
 """Classical numerics for reference solvers: batched torch, float64, no problem by name."""
 
 from sciml.reference._dense import DenseTrajectories as DenseTrajectories
+from sciml.reference._function_spaces import ChebyshevSpace as ChebyshevSpace
+from sciml.reference._function_spaces import CosineSpace as CosineSpace
+from sciml.reference._function_spaces import FourierSpace as FourierSpace
+from sciml.reference._function_spaces import GaussianSpace as GaussianSpace
+from sciml.reference._function_spaces import GivenSpace as GivenSpace
+from sciml.reference._function_spaces import PowerSpace as PowerSpace
+from sciml.reference._function_spaces import wasserstein2 as wasserstein2
 from sciml.reference._gas import Gas as Gas
+from sciml.reference._kernels import Kernel as Kernel
+from sciml.reference._kernels import KernelName as KernelName
 from sciml.reference._mechanism import GAS_CONSTANT as GAS_CONSTANT
 from sciml.reference._mechanism import Mechanism as Mechanism
 from sciml.reference._ordinary import Slope as Slope
@@ -29,13 +38,21 @@ from sciml.reference._zones import solve_zones as solve_zones
 __all__ = [
     "GAS_CONSTANT",
     "ORDERS",
+    "ChebyshevSpace",
+    "CosineSpace",
     "DenseTrajectories",
     "Fourier",
+    "FourierSpace",
     "Gas",
+    "GaussianSpace",
+    "GivenSpace",
     "Inflow",
+    "Kernel",
+    "KernelName",
     "Mechanism",
     "Nozzle",
     "Orifice",
+    "PowerSpace",
     "Slope",
     "StirredReactor",
     "Tendency",
@@ -52,4 +69,5 @@ __all__ = [
     "rk4",
     "solve_zones",
     "ssp_rk3",
+    "wasserstein2",
 ]
