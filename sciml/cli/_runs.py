@@ -136,7 +136,7 @@ def evaluate(folder: Path = RUN, problem: str = PROBLEM, json: bool = JSON) -> N
 def predict(
     folder: Path = RUN,
     inputs: Path | None = typer.Option(
-        None, "--input", "-i", help="NetCDF file, or a table with a row per case: what to predict from."
+        None, "--input", "-i", help="NetCDF file, or a table with a row per case or a column per function."
     ),
     output: Path | None = typer.Option(
         None, "--output", "-o", help="File to write, .nc, or .csv for one row per case; prediction.nc or example.nc."

@@ -60,7 +60,7 @@ class PODDeepONetSolver(OperatorSolver[PODDeepONetConfig, FixedOperator[PODDeepO
 
         Raises: UnsupportedError for outputs that are not known at the same queries for all functions.
         """
-        if context.queries is None:
+        if context.queries is None or not context.aligned:
             raise UnsupportedError(
                 "modes of the outputs need outputs at the same queries for all training functions",
                 got="queries of every function's own",
@@ -97,7 +97,7 @@ _TRAIN = TrainConfig(
 )
 _RECIPES = {
     preset: Recipe[PODDeepONetConfig, OperatorConfig](
-        model=PODDeepONetConfig(**model),
+        model=model,
         task=OperatorConfig(points=0),
         train=_TRAIN.model_copy(
             update={"steps": steps, "evaluate_every": max(100, steps // 20), "checkpoint_every": max(100, steps // 20)}
@@ -105,8 +105,8 @@ _RECIPES = {
         baselines=BASELINES,
     )
     for preset, steps, model in (
-        ("tiny", 1500, {}),
-        ("small", 10_000, {}),
-        ("paper", 100_000, {"modes": 40, "width": 128, "branch_layers": 4}),
+        ("tiny", 1500, PODDeepONetConfig()),
+        ("small", 10_000, PODDeepONetConfig()),
+        ("paper", 100_000, PODDeepONetConfig(modes=40, width=128, branch_layers=4)),
     )
 }

@@ -7,6 +7,7 @@ from sciml.core.capabilities import MapsFunctions
 from sciml.core.config import Config
 from sciml.core.errors import UnsupportedError
 from sciml.models import FNO, UNet
+from sciml.nn import Mode, Padding
 from sciml.tasks.operator import (
     FixedOperator,
     Gridded,
@@ -106,7 +107,7 @@ class UNetMapSolver(OperatorSolver[UNetMapConfig, FixedOperator[Gridded]]):
         return relative_error(module, batch.functions, batch.queries, batch.targets)
 
 
-def lattice_of(problem: MapsFunctions, context: OperatorContext) -> tuple[tuple[int, ...], tuple[str, ...]]:
+def lattice_of(problem: MapsFunctions, context: OperatorContext) -> tuple[tuple[int, ...], Padding]:
     """Points per axis of the lattice that everything lies on, and the padding of every axis.
 
     Raises: UnsupportedError where there is none.
@@ -121,7 +122,8 @@ def lattice_of(problem: MapsFunctions, context: OperatorContext) -> tuple[tuple[
         )
     if not 1 <= len(context.lattice) <= 3:
         raise UnsupportedError("a network of fields has one to three axes", got=f"{len(context.lattice)}")
-    return context.lattice, tuple("circular" if axis.periodic else "zeros" for axis in problem.domain.axes)
+    modes: list[Mode] = ["circular" if axis.periodic else "zeros" for axis in problem.domain.axes]
+    return context.lattice, tuple(modes)
 
 
 def on_lattice(

@@ -67,7 +67,9 @@ class OperatorContext(Context):
     sensors: tuple[TensorField, ...]
     """Coordinates of every input's sensors, ``sensor dim``, float64."""
     queries: TensorField | None
-    """The queries that all functions share, ``query dim``, float64; None where every function has its own."""
+    """The queries that test functions share, ``query dim``, float64; None where every function has its own."""
+    aligned: bool
+    """Whether all training functions are known at all of these queries."""
     lattice: tuple[int, ...] | None
     """Points per axis, where all sensors and the queries are one lattice, the last axis fastest."""
     statistics: OperatorStatistics

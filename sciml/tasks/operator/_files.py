@@ -164,7 +164,7 @@ def _check_inside(path: Path, domain: Domain, queries: Tensor) -> None:
 
 
 def _matched(
-    path: Path, name: str, domain: Domain, points: Float[Tensor, "sensor dim"], sensors: Float[Tensor, "sensor dim"]
+    path: Path, name: str, domain: Domain, points: Float[Tensor, "given dim"], sensors: Float[Tensor, "sensor dim"]
 ) -> Tensor:
     """Where in the file every sensor of the run is."""
     if len(points) != len(sensors):
@@ -181,7 +181,10 @@ def _matched(
     worst = int(distance.argmax())
     raise DataError(
         f"function {name!r} in {path} is not known at the sensors of the run",
-        got=f"no value at ({', '.join(f'{value:.6g}' for value in sensors[worst].tolist())})",
+        got="no value at "
+        + ", ".join(
+            f"{axis.name} = {value:.6g}" for axis, value in zip(domain.axes, sensors[worst].tolist(), strict=True)
+        ),
         expected="the coordinates of the run's sensors, in any order",
         fix="Interpolate the function to them; `sciml predict RUN --example` writes a file with them.",
     )

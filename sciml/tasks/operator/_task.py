@@ -138,6 +138,7 @@ class OperatorBench(Bench[MapsFunctions, OperatorConfig, OperatorContext, PairBa
         self.context = OperatorContext(
             sensors=pairs.sensors,
             queries=pairs.queries,
+            aligned=pairs.splits["train"].query is None,
             lattice=pairs.lattice,
             statistics=statistics_of(pairs.splits["train"], pairs.sensors),
         )
