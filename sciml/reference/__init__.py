@@ -1,6 +1,10 @@
 """Classical numerics for reference solvers: batched torch, float64, no problem by name."""
 
 from sciml.reference._dense import DenseTrajectories as DenseTrajectories
+from sciml.reference._elliptic import interpolate as interpolate
+from sciml.reference._elliptic import steady_diffusion as steady_diffusion
+from sciml.reference._forced import ForcedSlope as ForcedSlope
+from sciml.reference._forced import integrate_forced as integrate_forced
 from sciml.reference._function_spaces import ChebyshevSpace as ChebyshevSpace
 from sciml.reference._function_spaces import CosineSpace as CosineSpace
 from sciml.reference._function_spaces import FourierSpace as FourierSpace
@@ -41,6 +45,7 @@ __all__ = [
     "ChebyshevSpace",
     "CosineSpace",
     "DenseTrajectories",
+    "ForcedSlope",
     "Fourier",
     "FourierSpace",
     "Gas",
@@ -61,7 +66,9 @@ __all__ = [
     "closed_form",
     "in_chunks",
     "integrate",
+    "integrate_forced",
     "integrate_rows",
+    "interpolate",
     "ito_paths",
     "ito_step",
     "no_axes",
@@ -69,5 +76,6 @@ __all__ = [
     "rk4",
     "solve_zones",
     "ssp_rk3",
+    "steady_diffusion",
     "wasserstein2",
 ]
