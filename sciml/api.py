@@ -6,6 +6,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
+import torch
 import xarray
 
 from sciml import DEFAULT_PROBLEM
@@ -38,7 +40,7 @@ from sciml.study import solve as _solve
 
 __all__ = ["dataset", "discover", "evaluate", "example", "export", "predict", "run", "solve", "tool"]
 
-OwnData = str | Path | Sequence[str | Path] | Arrays
+OwnData = str | Path | Sequence[str | Path] | tuple[np.ndarray | torch.Tensor, ...] | Arrays
 """Trajectories on a grid of one's own: files, or arrays in memory."""
 
 
@@ -88,7 +90,8 @@ def dataset(
     Arguments:
         data: one or several files or folders (PDEBench, The Well, PDEArena, NetCDF, Zarr, NumPy, MATLAB, PyTorch), an
             xarray dataset, a data frame with columns for sample, time and space, an array or tensor, or several by
-            name, with coordinates as one-dimensional arrays ``t``, ``x``, ...
+            name, with coordinates as one-dimensional arrays ``t``, ``x``, ... Pairs of functions are arrays by name too
+            (``branch``, ``trunk``, ``y``), or a tuple of them: functions, queries, values.
         out: where the folder is made; None for the cache folder, where it is known by its name.
         announce: called with what was recognised (``plan.words()``) before anything is written.
         progress: where to report, among others what was recognised.
@@ -111,6 +114,12 @@ def dataset(
     place = None if out is None else Path(out)
     if isinstance(data, str | Path):
         imported = import_files([Path(data)], told, out=place, announce=tell, progress=reporting)
+    elif (
+        isinstance(data, tuple) and len(data) >= 3 and all(isinstance(part, np.ndarray | torch.Tensor) for part in data)
+    ):
+        *functions, queries, values = data
+        named = {f"branch{i}": part for i, part in enumerate(functions)} | {"trunk": queries, "y": values}
+        imported = import_arrays(named, told, out=place, announce=tell, progress=reporting)
     elif isinstance(data, Sequence):
         imported = import_files([Path(path) for path in data], told, out=place, announce=tell, progress=reporting)
     else:

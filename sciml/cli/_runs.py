@@ -65,6 +65,7 @@ def run(
     decimal: str = options.DECIMAL,
     separator: str = options.SEPARATOR,
     sheet: str = options.SHEET,
+    functions: list[str] = options.FUNCTIONS,
     json: bool = JSON,
 ) -> None:
     """Make data, train a solver and its baselines, compare them, write a page with pictures."""
@@ -94,6 +95,7 @@ def run(
         decimal=decimal,
         separator=separator,
         sheet=sheet,
+        functions=functions,
     )
     finished = api.run(
         problem or None,

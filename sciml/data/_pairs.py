@@ -16,10 +16,12 @@ from sciml.core import rng
 from sciml.core.capabilities import AppliesOperator, MapsFunctions
 from sciml.core.errors import ConfigError, UnknownNameError, UnsupportedError, UserError
 from sciml.core.functions import Functions
+from sciml.core.recorded import RecordedPairs
 from sciml.core.registry import card_path
 from sciml.core.status import Status, count
 from sciml.data._card import Count, InMemoryCard, Splits
 from sciml.data._layout import SPLITS
+from sciml.data._stored_pairs import read_pairs
 
 _VALUES = 2**24
 """Most values that are made at a time, in double precision."""
@@ -102,10 +104,12 @@ class PairsCard(InMemoryCard):
 
 
 def pair_set(problem: MapsFunctions, card: PairsCard) -> PairSet:
-    """The pairs of a problem, made by its reference.
+    """The pairs of a problem, made by its reference or read from what was imported.
 
     Raises: ConfigError for a card that does not fit the problem; UserError for pairs that are not in order.
     """
+    if isinstance(problem, RecordedPairs):
+        return _recorded(problem, card)
     if not isinstance(problem, AppliesOperator):
         raise UnsupportedError(f"problem {problem.name!r} has neither pairs nor a reference that makes them")
     sensors = _sensors(problem, card)
@@ -220,3 +224,27 @@ def _lattice(sensors: tuple[Tensor, ...], queries: Tensor, size: tuple[int, ...]
     """The size of the lattice that all points are, if they are one."""
     same = all(points.shape == queries.shape and bool(torch.equal(points, queries)) for points in sensors)
     return size if same and len(queries) == torch.Size(size).numel() else None
+
+
+def _recorded(problem: RecordedPairs, card: PairsCard) -> PairSet:
+    """Imported pairs; the card may ask for fewer training functions than there are, and for nothing else."""
+    stored = read_pairs(problem)
+    sizes = {entry.name: (len(points),) for entry, points in zip(problem.inputs, stored.sensors, strict=True)}
+    if card.space or card.points is not None or dict(card.sensors) != sizes:
+        raise ConfigError(
+            f"the pairs of {problem.name!r} were imported, so their sensors, queries and functions are what they are",
+            got=f"space {card.space!r}, points {card.points}, sensors {dict(card.sensors)}",
+            expected=f"no space, no points, sensors {sizes}",
+        )
+    splits = {}
+    for name, part in stored.splits.items():
+        wanted, available = getattr(card.functions, name), len(part.functions)
+        if wanted > available:
+            raise ConfigError(f"the data of {problem.name!r} has fewer functions in split {name!r}", got=wanted,
+                              expected=f"at most {available}")  # fmt: skip
+        chosen = part.row < wanted
+        query = None if part.query is None else part.query[chosen]
+        splits[name] = Pairs(part.functions[:wanted], stored.queries, part.row[chosen], query, part.values[chosen])
+    common = stored.queries if all(part.query is None for part in stored.splits.values()) else None
+    outcomes = {name: {"ok": len(part.functions)} for name, part in splits.items()}
+    return PairSet(stored.sensors, common, problem.recording.lattice, splits, outcomes)

@@ -147,7 +147,10 @@ def _train(steps: int, rate: float) -> TrainConfig:
 
 _FNO = {
     preset: Recipe[FNOMapConfig, OperatorConfig](
-        model=FNOMapConfig(width=width, modes=modes), task=OperatorConfig(), train=_train(steps, 5e-3)
+        model=FNOMapConfig(width=width, modes=modes),
+        task=OperatorConfig(),
+        train=_train(steps, 5e-3),
+        baselines=("mean_map", "linear_map", "unet_map"),
     )
     for preset, width, modes, steps in (("tiny", 8, 6, 400), ("small", 16, 8, 3000), ("paper", 32, 12, 25_000))
 }
