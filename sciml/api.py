@@ -114,19 +114,28 @@ def dataset(
     place = None if out is None else Path(out)
     if isinstance(data, str | Path):
         imported = import_files([Path(data)], told, out=place, announce=tell, progress=reporting)
-    elif (
-        isinstance(data, tuple) and len(data) >= 3 and all(isinstance(part, np.ndarray | torch.Tensor) for part in data)
-    ):
-        *functions, queries, values = data
-        named = {f"branch{i}": part for i, part in enumerate(functions)} | {"trunk": queries, "y": values}
+    elif isinstance(data, tuple) and (named := _named_pairs(data)):
         imported = import_arrays(named, told, out=place, announce=tell, progress=reporting)
     elif isinstance(data, Sequence):
-        imported = import_files([Path(path) for path in data], told, out=place, announce=tell, progress=reporting)
+        paths = [Path(path) for path in data if isinstance(path, str | Path)]
+        if len(paths) < len(data):
+            raise UserError("a sequence of data is one of files, or functions, queries and values as a tuple of arrays",
+                            got=", ".join(type(part).__name__ for part in data))  # fmt: skip
+        imported = import_files(paths, told, out=place, announce=tell, progress=reporting)
     else:
         imported = import_arrays(data, told, out=place, announce=tell, progress=reporting)
     if imported is None:
         raise AssertionError("only a dry import returns nothing")
     return imported
+
+
+def _named_pairs(data: Sequence[object]) -> dict[str, np.ndarray | torch.Tensor]:
+    """Functions, queries and values by name; nothing for what is not at least three arrays."""
+    arrays = [part for part in data if isinstance(part, np.ndarray | torch.Tensor)]
+    if len(arrays) < max(3, len(data)):
+        return {}
+    *functions, queries, values = arrays
+    return {f"branch{i}": part for i, part in enumerate(functions)} | {"trunk": queries, "y": values}
 
 
 def discover(

@@ -81,11 +81,9 @@ def read_pairs(problem: RecordedPairs) -> StoredPairs:
     """
     path = folder_of(problem) / PAIRS_FILE
     try:
-        with xarray.open_datatree(path, engine="h5netcdf") as tree:
-            groups = {
-                "/": tree.to_dataset().load(),
-                **{f"/{name}": tree[name].to_dataset(inherit=False).load() for name in SPLITS},
-            }
+        groups = {name: group.load() for name, group in xarray.open_groups(path, engine="h5netcdf").items()}
+        for group in groups.values():
+            group.close()
         sensors = tuple(_tensor(groups["/"][f"sensors_{i}"]) for i in range(len(problem.inputs)))
         splits = {name: _split(groups[f"/{name}"]) for name in SPLITS}
         queries, recorded = _tensor(groups["/"]["queries"]), groups["/"].attrs.get("sha256")

@@ -142,7 +142,7 @@ def _split_functions(part: PairArrays, choices: ImportChoices) -> PairArrays:
                             got=len(choices.functions), expected=len(part.functions))  # fmt: skip
         return part
     told = [entry.partition("=")[0].partition(":") for entry in choices.functions]
-    whole = part.functions[0][1]
+    whole = next(iter(part.functions))[1]
     width = whole.shape[1]
     sizes = [int(size) if size.isdigit() else width // len(told) for _, _, size in told]
     if sum(sizes) != width:
