@@ -44,7 +44,7 @@ PROBLEM = BurgersOperator(
     fields=(Field("later", "u", "1", "velocity at t = 1"),),
     boundary={},
     metrics=("relative_l2", "mse"),
-    solver="deeponet",
+    solver="fno_map",
     citation="Z. Li et al., Fourier neural operator for parametric partial differential equations, ICLR (2021), "
     "arXiv:2010.08895, section 5.1",
 )

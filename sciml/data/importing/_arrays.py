@@ -122,7 +122,7 @@ def _unreadable(path: Path, what: str, error: Exception) -> DataError:
             f"{path} holds Python objects (a pickle), which are never loaded",
             got=detail[:200],
             expected=what,
-            fix="Save plain numeric arrays; pairs X, y of functions by numpy.savez(FILE, branch=X[0], trunk=X[1], y=y).",
+            fix="Save plain numeric arrays; pairs X, y of functions as numpy.savez(F, branch=X[0], trunk=X[1], y=y).",
         )
     return DataError(f"{path} cannot be read as {what}", got=detail[:200])
 

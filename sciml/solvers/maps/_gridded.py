@@ -150,7 +150,7 @@ _FNO = {
         model=FNOMapConfig(width=width, modes=modes),
         task=OperatorConfig(),
         train=_train(steps, 5e-3),
-        baselines=("mean_map", "linear_map", "unet_map"),
+        baselines=("mean_map", "linear_map", "unet_map", "deeponet"),
     )
     for preset, width, modes, steps in (("tiny", 8, 6, 400), ("small", 16, 8, 3000), ("paper", 32, 12, 25_000))
 }

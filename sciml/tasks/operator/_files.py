@@ -19,14 +19,11 @@ from torch import Tensor
 from sciml.core.capabilities import MapsFunctions
 from sciml.core.domain import Domain
 from sciml.core.errors import DataError
-from sciml.data import netcdf_bytes
-from sciml.data.tables import MISSING, RawTable, decimal_mark, read_raw, to_number
-from sciml.tasks._inputs import check_finite, numbers, open_inputs, shape_words
+from sciml.data.tables import MISSING, TABLE_ENDINGS, RawTable, decimal_mark, read_raw, to_number
+from sciml.tasks._inputs import check_finite, checked_inputs, numbers, open_inputs, shape_words
 from sciml.tasks._labels import Labelled
 from sciml.tasks.operator._data import OperatorContext, Questions
 from sciml.tasks.operator._module import TOLERANCE
-
-_TABLES = (".csv", ".tsv", ".txt", ".xlsx", ".xlsm", ".parquet", ".pq")
 
 
 def sensor_dim(name: str) -> str:
@@ -87,12 +84,18 @@ def read_questions(path: Path, problem: MapsFunctions, context: OperatorContext)
     Raises: DataError for a file that cannot be read or does not fit: other sensors, queries outside of the domain,
         values that are not finite.
     """
-    if path.suffix.lower() in _TABLES:
+    if path.suffix.lower() in TABLE_ENDINGS:
         return _of_dataset(path, _from_table(path, problem), problem, context)
     return _of_dataset(path, _from_netcdf(path, problem), problem, context)
 
 
 def _from_netcdf(path: Path, problem: MapsFunctions) -> xarray.Dataset:
+    names, units = _expected(problem)
+    return open_inputs(path, problem, "functions at their sensors, and queries", names, also=units)
+
+
+def _expected(problem: MapsFunctions) -> tuple[list[str], dict[str, str | None]]:
+    """Variables that a file must have, and units of these and of the queries."""
     units: dict[str, str | None] = {axis.name: axis.units for axis in problem.domain.axes}
     names = []
     for entry in problem.inputs:
@@ -101,7 +104,7 @@ def _from_netcdf(path: Path, problem: MapsFunctions) -> xarray.Dataset:
         for axis in entry.domain.axes:
             names.append(sensor_axis(entry.name, axis.name))
             units[names[-1]] = axis.units
-    return open_inputs(path, problem, "functions at their sensors, and queries", names, also=units)
+    return names, units
 
 
 def _of_dataset(path: Path, source: xarray.Dataset, problem: MapsFunctions, context: OperatorContext) -> Questions:
@@ -233,7 +236,8 @@ def _from_table(path: Path, problem: MapsFunctions) -> xarray.Dataset:
             if axis.name in coordinates:
                 column = coordinates[axis.name][~is_sensor]
                 variables[axis.name] = ("query", column, _attributes(units.get(axis.name)))
-    return _through_netcdf(path, xarray.Dataset(variables), problem)
+    names, units_of = _expected(problem)
+    return checked_inputs(path, xarray.Dataset(variables), problem, names, also=units_of)
 
 
 def _columns(
@@ -284,13 +288,3 @@ def _name_and_units(cell: str) -> tuple[str, str]:
 
 def _attributes(units: str | None) -> dict[str, str]:
     return {"units": units} if units else {}
-
-
-def _through_netcdf(path: Path, source: xarray.Dataset, problem: MapsFunctions) -> xarray.Dataset:
-    """The same checks of names and units as for a NetCDF file; messages name the table."""
-    import tempfile
-
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / path.name
-        copy.write_bytes(netcdf_bytes(source))
-        return _from_netcdf(copy, problem)
