@@ -306,3 +306,20 @@ def test_functions_alone_can_be_asked_in_python(two):
     module = solver.build(two, solver.recipe("tiny").model, bench.context).eval()
     asked = Questions(bench.splits["test"].functions, two.queries((3, 3)))
     assert solver.predict(module, asked).mean.shape == (8, 9, 2)
+
+
+def test_the_page_shows_functions_and_fields(finished, tmp_path):
+    from sciml.report import write_run
+
+    text = write_run(finished, problem=registry.find_problem(TWO)).read_text(encoding="utf-8")
+    assert "Functions in, fields out" in text
+    assert "smallest error" in text
+    assert "Input u" in text
+    assert "Input p" in text
+    assert "energy [J]: reference, MIONet, error" in text
+    request = RunRequest(problem=PROBLEMS / "plane_blur", solver="fno_map", out=tmp_path,
+                         settings=("train.steps=1", 'baselines=["mean_map"]'))  # fmt: skip
+    folder = run(request).folder
+    page = write_run(folder, problem=registry.find_problem(PROBLEMS / "plane_blur")).read_text(encoding="utf-8")
+    assert "Input: source [K]" in page
+    assert "blurred field [K]: reference, Mean field, error" in page

@@ -132,6 +132,8 @@ class OperatorBench(Bench[MapsFunctions, OperatorConfig, OperatorContext, PairBa
     def __init__(self, problem: MapsFunctions, card: OperatorCard, settings: OperatorConfig) -> None:
         self.problem, self.settings = problem, settings
         self.card = settings.on(card)
+        if isinstance(problem, AppliesOperator) and not self.card.space:
+            self.card = self.card.model_copy(update={"space": problem.spaces[0]})
         self._spaces = self._other_spaces()
         pairs = data.pair_set(problem, self.card)
         self.splits = pairs.splits
@@ -222,8 +224,7 @@ class OperatorBench(Bench[MapsFunctions, OperatorConfig, OperatorContext, PairBa
         for space in asked or ():
             if space not in spaces:
                 raise UnknownNameError("function space", space, spaces)
-        own = self.card.space or next(iter(spaces), "")
-        return tuple(space for space in spaces if space != own) if asked is None else asked
+        return tuple(space for space in spaces if space != self.card.space) if asked is None else asked
 
     @property
     def _coords(self) -> Labelled:

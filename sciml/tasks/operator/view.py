@@ -22,6 +22,7 @@ from sciml.draw import INK, Figure, Picture, Scale, plot, png, side_by_side, sty
 from sciml.train import RunView, Shown, View
 
 _MOST_LINES = 4  # solvers in one figure; more cannot be told apart
+_MOST_PANELS = 3  # solvers shown as pictures: the one the page is about and the best of the others
 
 
 @dataclass(frozen=True)
@@ -41,11 +42,13 @@ class Case:
     Arguments:
         words: which one, and how large its error is.
         figures: the inputs, and the fields where these are curves.
+        inputs: the inputs where these are pictures.
         panels: the fields where these are pictures.
     """
 
     words: str
     figures: tuple[Figure, ...]
+    inputs: tuple[Panel, ...]
     panels: tuple[Panel, ...]
 
 
@@ -54,7 +57,7 @@ def show(view: RunView) -> Shown:
     training = draw.training(view.log, view.solver.best_step)
     cases = _cases(view)
     files = [*training, *(figure for case in cases for figure in case.figures)]
-    files += [panel.picture for case in cases for panel in case.panels]
+    files += [panel.picture for case in cases for panel in (*case.inputs, *case.panels)]
     return Shown({"plots": {"training": training}, "cases": cases}, files)
 
 
@@ -70,7 +73,8 @@ def _cases(view: RunView) -> list[Case]:
             order = np.argsort(own["relative_l2"].to_numpy(), kind="stable")
         places = dict.fromkeys([0, len(order) // 2, len(order) - 1])
         labels = ("smallest error", "median error", "largest error") if "relative_l2" in own else ("",) * 3
-        titles = {entry.key: entry.title for entry in view.competitors}
+        others = sorted(view.baselines, key=lambda entry: entry.metrics.get("relative_l2", np.inf))
+        titles = {entry.key: entry.title for entry in (view.solver, *others)}
         return [
             _case(truth, predicted, titles, int(order[place]), words, inputs, axes)
             for place, words in zip(places, labels, strict=False)
@@ -86,8 +90,8 @@ def _case(
     inputs: Sequence[str],
     axes: Sequence[str],
 ) -> Case:
-    arrays = {titles[key]: entry for key, entry in predicted.items()}
-    first = next(iter(predicted.values()))
+    arrays = {title: predicted[key] for key, title in titles.items() if key in predicted}
+    first = next(iter(arrays.values()))
     if words:
         words = f"{words}: {draw.format_number(float(first['relative_l2'][row]))}"
     figures = [figure for name in inputs if (figure := _input_curve(truth, name, row)) is not None]
@@ -98,10 +102,13 @@ def _case(
             figures.append(_curves(truth, arrays, name, axes[0], row))
         elif len(sizes) == 2:
             panels += _panels(truth, arrays, name, row, sizes)
-    for name in inputs:
-        if len(sizes) == 2 and truth[name].sizes[f"{name}_sensor"] == sizes[0] * sizes[1]:
-            panels.insert(0, _input_picture(truth, name, row, sizes))
-    return Case(f"Test function {row}" + (f", {words}" if words else ""), tuple(figures), tuple(panels))
+    pictures = [
+        _input_picture(truth, name, row, sizes)
+        for name in inputs
+        if len(sizes) == 2 and truth[name].sizes[f"{name}_sensor"] == sizes[0] * sizes[1]
+    ]
+    title = f"Test function {row}" + (f", {words}" if words else "")
+    return Case(title, tuple(figures), tuple(pictures), tuple(panels))
 
 
 def _names(truth: xarray.Dataset, key: str) -> list[str]:
@@ -161,7 +168,7 @@ def _panels(
     true = truth[name].to_numpy()[row].reshape(sizes)
     values = _scale(true)
     panels = []
-    for number, (title, entry) in enumerate(arrays.items()):
+    for number, (title, entry) in enumerate(list(arrays.items())[:_MOST_PANELS]):
         pred = entry[name].to_numpy()[row].reshape(sizes)
         error = pred - true
         reach = float(np.abs(error[np.isfinite(error)]).max(initial=0.0)) or 1.0
