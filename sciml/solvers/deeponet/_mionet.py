@@ -86,5 +86,5 @@ _RECIPES = {
         ),
         baselines=("mean_map", "linear_map", "fnn", "deeponet"),
     )
-    for preset, steps in (("tiny", 2000), ("small", 20_000), ("paper", 50_000))
+    for preset, steps in (("tiny", 3000), ("small", 20_000), ("paper", 50_000))
 }
