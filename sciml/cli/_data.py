@@ -78,6 +78,7 @@ def import_data(
     decimal: str = options.DECIMAL,
     separator: str = options.SEPARATOR,
     sheet: str = options.SHEET,
+    functions: list[str] = options.FUNCTIONS,
     json: bool = JSON,
 ) -> None:
     """Import trajectories on a grid from files of your own; every verb takes the result like a problem."""
@@ -107,6 +108,7 @@ def import_data(
         decimal=decimal,
         separator=separator,
         sheet=sheet,
+        functions=functions,
     )
     about = {"name": name or None, "title": title, "licence": licence, "citation": citation}
     choices = parse(layer.ImportChoices, stated | about, "these options")

@@ -30,7 +30,11 @@ BOUNDARY = typer.Option([], help="AXIS=periodic, wall or open; repeatable.", ric
 SPLIT = typer.Option("", help="Shares of train, valid and test, such as 0.7,0.15,0.15.", rich_help_panel=_PANEL)
 SPLIT_SEED = typer.Option(0, min=0, help="Seed of the split.", rich_help_panel=_PANEL)
 CUT = typer.Option(0, min=0, help="Cut trajectories into pieces of so many frames.", rich_help_panel=_PANEL)
-LAYOUT = typer.Option("", help="Of a table: long, wide, index or rows; by default found out.", rich_help_panel=_PANEL)
+LAYOUT = typer.Option(
+    "",
+    help="Of a table: long, wide, index or rows; pairs of functions: pairs; by default found out.",
+    rich_help_panel=_PANEL,
+)
 TIME = typer.Option("", "--time", help="Column of times of a table.", rich_help_panel=_PANEL)
 CASE = typer.Option("", "--case", help="Column that labels the cases of a table.", rich_help_panel=_PANEL)
 TIMES = typer.Option(
@@ -40,6 +44,12 @@ TIMES = typer.Option(
 )
 DECIMAL = typer.Option("", help="Decimal mark of a table, . or , .", rich_help_panel=_PANEL)
 SEPARATOR = typer.Option("", help="Between the cells of a table.", rich_help_panel=_PANEL)
+FUNCTIONS = typer.Option(
+    [],
+    "--function",
+    help="Input function of pairs: NAME, NAME=UNITS or NAME:SENSORS; repeatable.",
+    rich_help_panel=_PANEL,
+)
 SHEET = typer.Option("", help="Sheet of a workbook.", rich_help_panel=_PANEL)
 
 
@@ -66,6 +76,7 @@ def choices_of(
     decimal: str,
     separator: str,
     sheet: str,
+    functions: list[str],
 ) -> dict[str, Any]:  # Any: the fields of ImportChoices
     """The options as `sciml.data.ImportChoices` has them; what was not given is left out."""
     from sciml.data.importing import pairs
@@ -92,6 +103,7 @@ def choices_of(
         "decimal": decimal,
         "separator": {"tab": "\t", "\\t": "\t"}.get(separator, separator),
         "sheet": sheet,
+        "functions": tuple(functions),
     }
     return {name: value for name, value in found.items() if value}
 

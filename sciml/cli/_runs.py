@@ -65,6 +65,7 @@ def run(
     decimal: str = options.DECIMAL,
     separator: str = options.SEPARATOR,
     sheet: str = options.SHEET,
+    functions: list[str] = options.FUNCTIONS,
     json: bool = JSON,
 ) -> None:
     """Make data, train a solver and its baselines, compare them, write a page with pictures."""
@@ -94,6 +95,7 @@ def run(
         decimal=decimal,
         separator=separator,
         sheet=sheet,
+        functions=functions,
     )
     finished = api.run(
         problem or None,
@@ -136,7 +138,7 @@ def evaluate(folder: Path = RUN, problem: str = PROBLEM, json: bool = JSON) -> N
 def predict(
     folder: Path = RUN,
     inputs: Path | None = typer.Option(
-        None, "--input", "-i", help="NetCDF file, or a table with a row per case: what to predict from."
+        None, "--input", "-i", help="NetCDF file, or a table with a row per case or a column per function."
     ),
     output: Path | None = typer.Option(
         None, "--output", "-o", help="File to write, .nc, or .csv for one row per case; prediction.nc or example.nc."

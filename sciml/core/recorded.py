@@ -15,8 +15,9 @@ import pydantic
 from jaxtyping import Bool
 from torch import Tensor
 
-from sciml.core.capabilities import HasTrajectories, MapsParameters
+from sciml.core.capabilities import HasTrajectories, InputFunction, MapsFunctions, MapsParameters
 from sciml.core.config import Config, parse, read_json
+from sciml.core.domain import Coordinate, Domain
 from sciml.core.errors import DataError, UserError
 from sciml.core.paths import home
 from sciml.core.problem import Field, Parameter, Problem
@@ -69,6 +70,22 @@ class RecordedAxis(Config):
     units: str = "1"
 
 
+class RecordedCoordinate(Config):
+    """One axis of the domain of a function, as `sciml.core.domain.Coordinate`."""
+
+    name: str = pydantic.Field(pattern="^[A-Za-z]$")
+    lower: float
+    upper: float
+    periodic: bool = False
+    units: str = "1"
+
+
+class RecordedFunction(RecordedField):
+    """One input function of imported pairs, and where its sensors lie."""
+
+    axes: tuple[RecordedCoordinate, ...] = pydantic.Field(min_length=1)
+
+
 class Recording(Config):
     """``problem.json``: what imported data is data of."""
 
@@ -88,8 +105,14 @@ class Recording(Config):
     citation: str = ""
     solver: str
     """Key of the solver that runs take when none is named."""
-    holds: Literal["trajectories", "rows"] = "trajectories"
-    """What a sample is: fields over time, or one value of every parameter and target."""
+    holds: Literal["trajectories", "rows", "pairs"] = "trajectories"
+    """What a sample is: fields over time, one value of every parameter and target, or functions with their images."""
+    inputs: tuple[RecordedFunction, ...] = ()
+    """Input functions of pairs."""
+    queries: tuple[RecordedCoordinate, ...] = ()
+    """Axes of the queries of pairs."""
+    lattice: tuple[int, ...] | None = None
+    """Points per axis, where functions and images of pairs lie on one lattice."""
 
     @pydantic.model_validator(mode="after")
     def _mask_fits(self) -> "Recording":
@@ -102,7 +125,7 @@ class Recording(Config):
 
     def problem(self, folder: Path | None = None) -> "Imported":
         """The problem; without a folder it has no data, which predicting and exporting do not need."""
-        kind = Recorded if self.holds == "trajectories" else RecordedRows
+        kind = {"trajectories": Recorded, "rows": RecordedRows, "pairs": RecordedPairs}[self.holds]
         return kind(recording=self, folder=folder, **self.description())
 
     def description(self) -> dict[str, Any]:  # Any: the arguments of Problem
@@ -137,6 +160,28 @@ class Imported(Problem):
 @dataclass(frozen=True, kw_only=True)
 class RecordedRows(Imported, MapsParameters):
     """Rows of parameters and targets that were imported."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordedPairs(Imported, MapsFunctions):
+    """Functions with their images that were imported."""
+
+    @property
+    def inputs(self) -> tuple[InputFunction, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The functions that go in."""
+        return tuple(
+            InputFunction(e.name, e.name, e.units, e.long_name or e.name, _domain(e.axes))
+            for e in self.recording.inputs
+        )
+
+    @property
+    def domain(self) -> Domain:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Where the queries lie."""
+        return _domain(self.recording.queries)
+
+
+def _domain(axes: Sequence[RecordedCoordinate]) -> Domain:
+    return Domain(tuple(Coordinate(**dict(axis)) for axis in axes))
 
 
 R = TypeVar("R", bound="Recorded")  # not Self, which the type checks of the tests cannot read
@@ -190,7 +235,7 @@ def is_recorded(folder: Path) -> bool:
 
 def has_code(problem: Imported) -> bool:
     """Whether a problem on imported data has code of its own, without which its description is not the problem."""
-    return type(problem) not in (Recorded, RecordedRows)
+    return type(problem) not in (Recorded, RecordedRows, RecordedPairs)
 
 
 def read_recorded(folder: Path) -> Imported:

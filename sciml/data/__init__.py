@@ -19,6 +19,7 @@ from sciml.data._generate import generate, make_remotely
 from sciml.data._info import info
 from sciml.data._layout import BEYOND, card_digest, make_layout
 from sciml.data._netcdf import netcdf_bytes
+from sciml.data._pairs import Pairs, PairsCard, PairSet, pair_set, probe_pairs
 from sciml.data._rows import Rows, RowsCard, row_splits, row_statistics
 from sciml.data._samples import (
     LabelledSplit,
@@ -63,6 +64,9 @@ __all__ = [
     "InMemoryCard",
     "LabelledSplit",
     "Moments",
+    "PairSet",
+    "Pairs",
+    "PairsCard",
     "Plan",
     "PresetCard",
     "Rows",
@@ -95,6 +99,8 @@ __all__ = [
     "make_remotely",
     "netcdf_bytes",
     "open_dataset",
+    "pair_set",
+    "probe_pairs",
     "read",
     "read_card",
     "reproduced",

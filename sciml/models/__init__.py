@@ -11,14 +11,23 @@ condition, ``batch scalar``. Coordinates: `MLP`, `CoordinateMLP`, `ModifiedMLP`,
 and series: `Dynamics` (neural ODE), `NeuralSDE`, `LatentODE`, `GRUSeries`. Classes: `ResNet`, `ODENet`, `SDENet`.
 Tables: `KernelRidgeRegressor`, `GaussianProcessRegressor`, `BoostedTreesRegressor` and `MLPRegressor` are estimators in
 the manner of scikit-learn, around `KernelRidgeMap`, `Processes`, `BoostedTreesMap` and `MLP`.
-Densities: `RealNVP`, `Flow` (continuous). Courses in time: `TimeNetwork`, `HyperNetwork`, `Pulse`. An `ODEBlock` or
-`SDEBlock` makes a network with an equation in it of any right-hand side.
+Operators: `DeepONet`, `PODDeepONet`, `MIONet`. Densities: `RealNVP`, `Flow` (continuous). Courses in time:
+`TimeNetwork`, `HyperNetwork`, `Pulse`. An `ODEBlock` or `SDEBlock` makes a network with an equation in it of any
+right-hand side.
 """
 
+from sciml.models._branches import CNNBranch as CNNBranch
+from sciml.models._branches import GlorotMLP as GlorotMLP
+from sciml.models._branches import StackedBranch as StackedBranch
 from sciml.models._coordinate_nets import ARCHITECTURES as ARCHITECTURES
 from sciml.models._coordinate_nets import CoordinateMLP as CoordinateMLP
 from sciml.models._coordinate_nets import ModifiedMLP as ModifiedMLP
 from sciml.models._coordinate_nets import PirateNet as PirateNet
+from sciml.models._deeponet import DeepONet as DeepONet
+from sciml.models._deeponet import MIONet as MIONet
+from sciml.models._deeponet import PeriodicFeatures as PeriodicFeatures
+from sciml.models._deeponet import Strategy as Strategy
+from sciml.models._deeponet import Vanishing as Vanishing
 from sciml.models._dilresnet import DilatedBlock as DilatedBlock
 from sciml.models._dilresnet import DilResNet as DilResNet
 from sciml.models._dynamics import Dynamics as Dynamics
@@ -44,6 +53,7 @@ from sciml.models._neural_sde import NeuralSDE as NeuralSDE
 from sciml.models._ode_block import IntegrateConfig as IntegrateConfig
 from sciml.models._ode_block import ODEBlock as ODEBlock
 from sciml.models._ode_net import ODENet as ODENet
+from sciml.models._pod_deeponet import PODDeepONet as PODDeepONet
 from sciml.models._realnvp import Coupling as Coupling
 from sciml.models._realnvp import RealNVP as RealNVP
 from sciml.models._regularise import PUBLISHED_COEFFICIENTS as PUBLISHED_COEFFICIENTS
@@ -75,8 +85,10 @@ __all__ = [
     "PUBLISHED_COEFFICIENTS",
     "BoostedTreesMap",
     "BoostedTreesRegressor",
+    "CNNBranch",
     "CoordinateMLP",
     "Coupling",
+    "DeepONet",
     "DiffuseConfig",
     "DilResNet",
     "DilatedBlock",
@@ -86,17 +98,21 @@ __all__ = [
     "FlowField",
     "GRUSeries",
     "GaussianProcessRegressor",
+    "GlorotMLP",
     "HyperNetwork",
     "IntegrateConfig",
     "KernelRidgeMap",
     "KernelRidgeRegressor",
     "LatentField",
     "LatentODE",
+    "MIONet",
     "MLPRegressor",
     "ModifiedMLP",
     "NeuralSDE",
     "ODEBlock",
     "ODENet",
+    "PODDeepONet",
+    "PeriodicFeatures",
     "PirateNet",
     "PlanarVelocity",
     "Processes",
@@ -107,11 +123,14 @@ __all__ = [
     "SDEBlock",
     "SDENet",
     "SineNet",
+    "StackedBranch",
     "StackedJet",
     "StackedMLP",
     "StateField",
+    "Strategy",
     "TimeNetwork",
     "UNet",
+    "Vanishing",
     "Wave",
     "WithIntegral",
     "divergence",

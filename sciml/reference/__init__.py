@@ -1,7 +1,20 @@
 """Classical numerics for reference solvers: batched torch, float64, no problem by name."""
 
 from sciml.reference._dense import DenseTrajectories as DenseTrajectories
+from sciml.reference._elliptic import interpolate as interpolate
+from sciml.reference._elliptic import steady_diffusion as steady_diffusion
+from sciml.reference._forced import ForcedSlope as ForcedSlope
+from sciml.reference._forced import integrate_forced as integrate_forced
+from sciml.reference._function_spaces import ChebyshevSpace as ChebyshevSpace
+from sciml.reference._function_spaces import CosineSpace as CosineSpace
+from sciml.reference._function_spaces import FourierSpace as FourierSpace
+from sciml.reference._function_spaces import GaussianSpace as GaussianSpace
+from sciml.reference._function_spaces import GivenSpace as GivenSpace
+from sciml.reference._function_spaces import PowerSpace as PowerSpace
+from sciml.reference._function_spaces import wasserstein2 as wasserstein2
 from sciml.reference._gas import Gas as Gas
+from sciml.reference._kernels import Kernel as Kernel
+from sciml.reference._kernels import KernelName as KernelName
 from sciml.reference._mechanism import GAS_CONSTANT as GAS_CONSTANT
 from sciml.reference._mechanism import Mechanism as Mechanism
 from sciml.reference._ordinary import Slope as Slope
@@ -29,13 +42,22 @@ from sciml.reference._zones import solve_zones as solve_zones
 __all__ = [
     "GAS_CONSTANT",
     "ORDERS",
+    "ChebyshevSpace",
+    "CosineSpace",
     "DenseTrajectories",
+    "ForcedSlope",
     "Fourier",
+    "FourierSpace",
     "Gas",
+    "GaussianSpace",
+    "GivenSpace",
     "Inflow",
+    "Kernel",
+    "KernelName",
     "Mechanism",
     "Nozzle",
     "Orifice",
+    "PowerSpace",
     "Slope",
     "StirredReactor",
     "Tendency",
@@ -44,7 +66,9 @@ __all__ = [
     "closed_form",
     "in_chunks",
     "integrate",
+    "integrate_forced",
     "integrate_rows",
+    "interpolate",
     "ito_paths",
     "ito_step",
     "no_axes",
@@ -52,4 +76,6 @@ __all__ = [
     "rk4",
     "solve_zones",
     "ssp_rk3",
+    "steady_diffusion",
+    "wasserstein2",
 ]

@@ -58,6 +58,18 @@ def open_inputs(
     if not path.is_file():
         raise DataError(f"there is no file {path}", fix=f"Give a table or a NetCDF file with {what}.")
     source = _from_table(path) if _is_table(path) else _from_netcdf(path)
+    return checked_inputs(path, source, problem, names, also=also)
+
+
+def checked_inputs(
+    path: Path,
+    source: xarray.Dataset,
+    problem: Problem,
+    names: Sequence[str] | None = None,
+    *,
+    also: Mapping[str, str | None] = MappingProxyType({}),
+) -> xarray.Dataset:
+    """What was read from a file, complete, without strays and in the units of the problem; as `open_inputs`."""
     wanted = list(names or [entry.name for entry in (*problem.fields, *problem.parameters)])
     if missing := [name for name in wanted if name not in source]:
         raise DataError(
@@ -270,7 +282,19 @@ def read_times(path: Path, source: xarray.Dataset) -> Float[Tensor, " time"] | N
 
 def keep_sample_labels(path: Path, answer: xarray.Dataset) -> xarray.Dataset:
     """An answer with the labels that a file of inputs gives its samples, if it gives any."""
-    source = _from_table(path) if _is_table(path) else _from_netcdf(path)
-    if "sample" not in source.indexes or source.sizes["sample"] != answer.sizes.get("sample"):
+    labels = _labels_of_table(path) if _is_table(path) else _labels_of_netcdf(path)
+    if labels is None or len(labels) != answer.sizes.get("sample"):
         return answer
-    return answer.assign_coords(sample=source["sample"])
+    return answer.assign_coords(sample=labels)
+
+
+def _labels_of_table(path: Path) -> np.ndarray | None:
+    """The column of labels; None where there is none."""
+    table = table_of_columns(read_raw(path), str(path))
+    name = next((name for name in table.columns if name.lower() in _LABELS), None)
+    return None if name is None else np.array(table.columns[name].cells)
+
+
+def _labels_of_netcdf(path: Path) -> np.ndarray | None:
+    source = _from_netcdf(path)
+    return source["sample"].to_numpy() if "sample" in source.indexes else None

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from sciml.core import rng
+from sciml.core.capabilities import MapsFunctions
 from sciml.core.errors import DataError, UserError
 from sciml.testing import answer_file, answer_or_refusal, by_label, small_problem, trial_of
 from sciml.testing._files import input_file
@@ -115,10 +116,12 @@ def test_every_input_is_read_or_refused(any_trial, tmp_path):
     trial, problem = any_trial, any_trial.bench.problem
     source = input_file(trial)
     expected = answer_file(trial, source, tmp_path)
-    parameters = {entry.name for entry in problem.parameters}
+    groups = {"parameters": {entry.name for entry in problem.parameters}}
+    groups["functions"] = {entry.name for entry in problem.inputs} if isinstance(problem, MapsFunctions) else set()
+    unread = set(trial.solver.unread).union(*(names for key, names in groups.items() if key in trial.solver.unread))
     ignored = []
     for name, variable in source.variables.items():
-        if name in trial.solver.unread or (name in parameters and "parameters" in trial.solver.unread):
+        if name in unread:
             continue
         others = [source.assign({name: (variable.dims, values, variable.attrs)}) for values in _others(variable)]
         answers = [answer_or_refusal(trial, changed, tmp_path) for changed in others]

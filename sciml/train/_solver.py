@@ -96,8 +96,8 @@ class Solver(ABC, Generic[P, M, T, C, B, Q, N]):
     coupled: ClassVar[str] = ""
     """Why a sample's prediction depends on the rest of its batch, in words; empty where it does not."""
     unread: ClassVar[Mapping[str, str]] = {}
-    """Variables of a file of inputs (``parameters`` and ``forcings`` for all of them) that no prediction depends on,
-    each with the reason in words. Every other one is read, or refused."""
+    """Variables of a file of inputs (``parameters``, ``forcings`` and ``functions`` for all of them) that no prediction
+    depends on, each with the reason in words. Every other one is read, or refused."""
     pooled: ClassVar[str] = ""
     """Why the loss is no mean over the samples of a batch, in words; empty where it is one. Such a batch is not split:
     ``train.accumulate``, ``train.polish`` and several processes are refused."""

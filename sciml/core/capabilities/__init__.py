@@ -18,6 +18,11 @@ from sciml.core.capabilities._has_reduced_model import HasReducedModel as HasRed
 from sciml.core.capabilities._has_reduced_model import Uncertain as Uncertain
 from sciml.core.capabilities._has_residual import HasResidual as HasResidual
 from sciml.core.capabilities._has_trajectories import HasTrajectories as HasTrajectories
+from sciml.core.capabilities._maps_functions import AppliesOperator as AppliesOperator
+from sciml.core.capabilities._maps_functions import Images as Images
+from sciml.core.capabilities._maps_functions import InputFunction as InputFunction
+from sciml.core.capabilities._maps_functions import MapsFunctions as MapsFunctions
+from sciml.core.capabilities._maps_functions import named_input as named_input
 from sciml.core.capabilities._maps_parameters import HasFormula as HasFormula
 from sciml.core.capabilities._maps_parameters import MapsParameters as MapsParameters
 from sciml.core.observations import HeldOut as HeldOut
@@ -27,6 +32,7 @@ from sciml.core.observations import Observations as Observations
 from sciml.core.problem import Problem
 
 __all__ = [
+    "AppliesOperator",
     "Classifies",
     "Diffuses",
     "Evolves",
@@ -42,12 +48,16 @@ __all__ = [
     "HasTrajectories",
     "HeldOut",
     "HiddenSpec",
+    "Images",
+    "InputFunction",
     "Levels",
+    "MapsFunctions",
     "MapsParameters",
     "ObservationPlan",
     "Observations",
     "Uncertain",
     "capability_names",
+    "named_input",
 ]
 
 

@@ -8,6 +8,7 @@ new module and a row of `FORMATS`.
 from sciml.data.importing._choices import ImportChoices, pairs
 from sciml.data.importing._formats import FORMATS, Format
 from sciml.data.importing._import import AnyPlan, Arrays, import_arrays, import_files
+from sciml.data.importing._pairs_plan import PairsPlan
 from sciml.data.importing._plan import Plan, make_plan
 from sciml.data.importing._read import read
 from sciml.data.importing._rows_plan import RowsPlan
@@ -19,6 +20,7 @@ __all__ = [
     "Arrays",
     "Format",
     "ImportChoices",
+    "PairsPlan",
     "Plan",
     "RowsPlan",
     "Source",

@@ -17,6 +17,7 @@ import torch
 from sciml.core.errors import DataError
 from sciml.data.importing._choices import ImportChoices
 from sciml.data.importing._hdf5_file import datasets, hdf5_variable, is_hdf5, open_hdf5
+from sciml.data.importing._pair_arrays import find_pairs
 from sciml.data.importing._source import Source, Variable, variable
 
 _COORDINATES = {
@@ -121,16 +122,18 @@ def _unreadable(path: Path, what: str, error: Exception) -> DataError:
             f"{path} holds Python objects (a pickle), which are never loaded",
             got=detail[:200],
             expected=what,
-            fix="Save plain numeric arrays.",
+            fix="Save plain numeric arrays; pairs X, y of functions as numpy.savez(F, branch=X[0], trunk=X[1], y=y).",
         )
     return DataError(f"{path} cannot be read as {what}", got=detail[:200])
 
 
 def sorted_out(arrays: Mapping[str, Variable], label: str, format: str, choices: ImportChoices) -> Source:
-    """Coordinates, fields and parameters among nameless arrays.
+    """Coordinates, fields and parameters among nameless arrays, or pairs of functions where their names say so.
 
     Raises: DataError where dimensions could be understood in no way, or in several.
     """
+    if (found := find_pairs(arrays, label, choices)) is not None:
+        return Source(label, format, {}, {}, {}, pairs=found)
     renamed = {choices.rename.get(name, name): entry for name, entry in arrays.items()}
     known = {**_COORDINATES, **{dim: dim for dim in choices.dims if dim not in ("sample", "channel")}}
     points = {

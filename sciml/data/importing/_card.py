@@ -7,7 +7,9 @@ from pathlib import Path
 from sciml.core.paths import write_text
 from sciml.core.recorded import Recording
 from sciml.data._card import PresetCard
+from sciml.data._pairs import PairsCard
 from sciml.data._rows import RowsCard
+from sciml.data.importing._pairs_plan import PairsPlan
 from sciml.data.importing._plan import Plan
 from sciml.data.importing._rows_plan import RowsPlan
 
@@ -18,9 +20,12 @@ _SHARD_BYTES, _LARGEST_SHARD = 2**22, 2**27
 _SHARDS = 1000
 
 
-def write_card(folder: Path, plan: Plan | RowsPlan, recording: Recording) -> None:
+def write_card(folder: Path, plan: Plan | RowsPlan | PairsPlan, recording: Recording) -> None:
     """Write ``dataset.toml``."""
-    key, table = _rows_table(plan) if isinstance(plan, RowsPlan) else _trajectories_table(plan)
+    if isinstance(plan, PairsPlan):
+        key, table = PairsCard.key, plan.table()
+    else:
+        key, table = _rows_table(plan) if isinstance(plan, RowsPlan) else _trajectories_table(plan)
     notes = "\n".join(plan.notes)
     about = {
         "title": recording.title,
@@ -28,7 +33,7 @@ def write_card(folder: Path, plan: Plan | RowsPlan, recording: Recording) -> Non
         "licence": plan.about.get("licence", "not stated"),
         "citation": recording.citation or "not stated",
         "not_modelled": f"Not known: the data was imported.\n{notes}".rstrip(),
-        "time_units": "1" if isinstance(plan, RowsPlan) else plan.time_units,
+        "time_units": plan.time_units if isinstance(plan, Plan) else "1",
     }
     table = [*table, "seed = 0", 'cost = "none: the data was imported"']
     lines = ["# Written by the import; every preset has the same data."]

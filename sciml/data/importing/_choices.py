@@ -47,9 +47,9 @@ class ImportChoices(Config):
     """Of the order in which samples are given to splits."""
     cut: int | None = pydantic.Field(default=None, ge=2)
     """Cut every trajectory into consecutive pieces of so many frames, which become the samples."""
-    layout: Literal["long", "wide", "index", "rows"] | None = None
+    layout: Literal["long", "wide", "index", "rows", "pairs"] | None = None
     """Of a table: rows of cases below each other, a row per case, an index of files, or a row per case without time;
-    None to find out."""
+    ``pairs`` for arrays of functions and their images; None to find out."""
     time: str = ""
     """Column of times of a table; empty to find it."""
     case: str = ""
@@ -62,6 +62,9 @@ class ImportChoices(Config):
     """Between the cells of a table; empty to find out."""
     sheet: str = ""
     """Sheet of a workbook; empty for the first that is not empty."""
+    functions: tuple[str, ...] = ()
+    """Input functions of pairs in their order, each ``name``, ``name=units`` or ``name:sensors``; several of them take
+    apart functions that stand side by side in one array."""
     title: str = ""
     licence: str = ""
     citation: str = ""

@@ -32,6 +32,7 @@ from sciml.data.importing._choices import ImportChoices
 from sciml.data.importing._data_frame import frame_to_dataset, has_space
 from sciml.data.importing._formats import companions_of, files_of, read_file
 from sciml.data.importing._labelled import source_of
+from sciml.data.importing._pairs_plan import PairsPlan, make_pairs_plan
 from sciml.data.importing._plan import Plan, make_plan
 from sciml.data.importing._rows_plan import RowsPlan, make_rows_plan
 from sciml.data.importing._source import Source
@@ -50,7 +51,7 @@ Arrays = (
     | Mapping[str, np.ndarray | torch.Tensor]
 )
 """What stands for a file in Python."""
-AnyPlan = Plan | RowsPlan
+AnyPlan = Plan | RowsPlan | PairsPlan
 """What will be imported."""
 
 
@@ -163,7 +164,9 @@ def _finish(
 
 
 def plan_of(sources: Sequence[Source], choices: ImportChoices) -> AnyPlan:
-    """What will be imported: trajectories, or rows of tables without time. Raises UserError as `make_plan`."""
+    """What will be imported: trajectories, rows of tables without time, or pairs. Raises UserError as `make_plan`."""
+    if any(source.pairs is not None for source in sources):
+        return make_pairs_plan(sources, choices)
     without_time = [source for source in sources if source.targets]
     if not without_time:
         return make_plan(sources, choices)
@@ -179,20 +182,25 @@ def _write(plan: AnyPlan, folder: Path, name: str, content: str, sources: tuple[
         name=name,
         title=plan.about.get("title") or name.replace("_", " "),
         fields=plan.fields,
-        parameters=plan.parameters,
-        forcings=() if isinstance(plan, RowsPlan) else plan.forcings,
-        time_step=None if isinstance(plan, RowsPlan) else plan.time_step,
-        axes=() if isinstance(plan, RowsPlan) else plan.axes,
-        active="" if isinstance(plan, RowsPlan) or plan.active is None else pack(torch.from_numpy(plan.active)),
+        parameters=() if isinstance(plan, PairsPlan) else plan.parameters,
+        forcings=plan.forcings if isinstance(plan, Plan) else (),
+        time_step=plan.time_step if isinstance(plan, Plan) else None,
+        axes=plan.axes if isinstance(plan, Plan) else (),
+        active=pack(torch.from_numpy(plan.active)) if isinstance(plan, Plan) and plan.active is not None else "",
         content=content,
         sources=sources,
         citation=plan.about.get("citation", ""),
         solver=_solver(plan),
-        holds="rows" if isinstance(plan, RowsPlan) else "trajectories",
+        holds="rows" if isinstance(plan, RowsPlan) else "pairs" if isinstance(plan, PairsPlan) else "trajectories",
+        **(
+            {"inputs": plan.inputs, "queries": plan.axes, "lattice": plan.lattice}
+            if isinstance(plan, PairsPlan)
+            else {}
+        ),
     )
     write_text(folder / RECORDING, recording.model_dump_json(indent=2) + "\n")
     write_card(folder, plan, recording)
-    if isinstance(plan, RowsPlan):
+    if isinstance(plan, RowsPlan | PairsPlan):
         plan.write(folder, recording)
     else:
         _write_shards(plan, make_layout(recording.problem(folder), "tiny"), name, progress)
@@ -252,6 +260,8 @@ def _solver(plan: AnyPlan) -> str:
     """
     if isinstance(plan, RowsPlan):
         return "gaussian_process_rows"
+    if isinstance(plan, PairsPlan):
+        return plan.solver
     sizes = [axis.size for axis in plan.axes]
     if not sizes:
         table = set(plan.formats) == {"table"} and len(plan.parameters) > 0
@@ -338,5 +348,12 @@ def _source_digest(source: Source) -> str:
             values = entry.values()
             digest.update(f"{prefix}{name} {entry.dims} {values.dtype} {values.shape} {entry.units}\n".encode())
             digest.update(np.ascontiguousarray(values).tobytes() if values.dtype != object else b"objects")
+    if source.pairs is not None:
+        for split, part in source.pairs.parts.items():
+            arrays = [*part.functions, ("values", part.values)]
+            arrays += [] if part.queries is None else [("queries", part.queries)]
+            for name, values in [*arrays, *source.pairs.sensors.items()]:
+                digest.update(f"{split} {name} {values.shape}\n".encode())
+                digest.update(np.ascontiguousarray(values).tobytes())
     digest.update(json.dumps([sorted(source.boundary.items()), source.split]).encode())
     return digest.hexdigest()

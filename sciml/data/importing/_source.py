@@ -81,6 +81,40 @@ def role_of(flag_meanings: object, role: object) -> str:
 
 
 @dataclass(frozen=True)
+class PairArrays:
+    """Arrays of one split, each with its name in the file.
+
+    Fields:
+        functions: per input function, ``row sensor`` (``row *lattice`` for lattice data), with the name it gets.
+        queries: ``query dim`` or ``row dim``; None for lattice data.
+        values: ``row query``, ``row query field``, ``row field`` or ``row *lattice``.
+        names: of the arrays in the file by role, for messages.
+    """
+
+    functions: tuple[tuple[str, np.ndarray], ...]
+    queries: np.ndarray | None
+    values: np.ndarray
+    names: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class FoundPairs:
+    """What a file holds of pairs.
+
+    Fields:
+        parts: by split: ``all`` where the file has no splits of its own, else ``train`` and ``test``.
+        sensors: coordinates by name of the function (or ``""`` for all), where the file has them.
+        field: what the values are called.
+        unused: arrays that are left out.
+    """
+
+    parts: Mapping[str, PairArrays]
+    sensors: Mapping[str, np.ndarray]
+    field: str
+    unused: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Source:
     """One file, or one split of a file, as its reader understands it.
 
@@ -94,6 +128,7 @@ class Source:
         notes: what was understood or left out, in words.
         about: title, licence, citation and the like, where the file has them.
         targets: variables that follow from the others, where there is no time.
+        pairs: functions with their images, where the file holds these and nothing else.
     """
 
     label: str
@@ -105,6 +140,7 @@ class Source:
     notes: tuple[str, ...] = ()
     about: Mapping[str, str] | None = None
     targets: tuple[str, ...] = ()
+    pairs: FoundPairs | None = None
 
 
 def with_usual_names(source: Source, rename: Mapping[str, str]) -> Source:

@@ -74,7 +74,7 @@ def splits_of(
     else:  # pieces of very few trajectories, in the order of time, so that neighbours share a split
         notes.append("pieces are split in the order of time: first training, then validation, then test")
         groups = [[i] for i in range(len(samples))]
-    sizes = _sizes(len(groups), choices)
+    sizes = sizes_of(len(groups), choices)
     found, start = {}, 0
     for name, size in zip(SPLITS, sizes, strict=True):
         found[name] = tuple(sorted(i for group in groups[start : start + size] for i in group))
@@ -82,7 +82,7 @@ def splits_of(
     return found
 
 
-def _sizes(count: int, choices: ImportChoices) -> tuple[int, int, int]:
+def sizes_of(count: int, choices: ImportChoices) -> tuple[int, int, int]:
     """Trajectories per split. Raises UserError for shares that leave one of them empty."""
     shares = choices.split or _SHARES
     if min(shares) <= 0 or sum(shares) > 1 + 1e-9:

@@ -1,0 +1,50 @@
+"""Advection of a periodic state: an operator with exact images."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from sciml.core.capabilities import AppliesOperator, Images, InputFunction
+from sciml.core.domain import Domain
+from sciml.core.errors import UnknownNameError
+from sciml.core.functions import Functions
+from sciml.core.problem import Field
+
+from . import equations, reference
+
+
+@dataclass(frozen=True, kw_only=True)
+class Advection(AppliesOperator):
+    """A state moves by one period in one unit of time, unchanged.
+
+    What to expect: linear in v, but no few functions of (x, t) span the moving shapes well, so networks of a fixed
+    basis need many terms.
+    """
+
+    inputs: tuple[InputFunction, ...] = (InputFunction("v", "v", "1", "initial shape", equations.LINE),)
+    domain: Domain = equations.PLANE
+    spaces: tuple[str, ...] = tuple(reference.SPACES)
+
+    def draw_functions(self, space: str, count: int, generator: torch.Generator) -> tuple[Functions, ...]:
+        """Shapes of one space."""
+        if space not in reference.SPACES:
+            raise UnknownNameError("function space", space, reference.SPACES)
+        return (reference.SPACES[space].draw(count, generator),)
+
+    def apply(self, functions: tuple[Functions, ...], queries: Tensor) -> Images:
+        """Exact, along characteristics."""
+        return reference.fields(functions[0], queries)
+
+
+PROBLEM = Advection(
+    name="advection",
+    title="Advection",
+    equation=equations.EQUATION,
+    fields=(Field("s", "s", "1", "advected quantity"),),
+    boundary={},
+    metrics=("relative_l2", "mse"),
+    solver="deeponet",
+    citation="L. Lu, P. Jin, G. Pang, Z. Zhang, G. E. Karniadakis, Nature Machine Intelligence 3 (2021) 218, "
+    "arXiv:1910.03193, supplementary section on advection, case I",
+)

@@ -1,0 +1,37 @@
+"""Permeabilities, and finite volumes for the pressure."""
+
+import torch
+from torch import Tensor
+
+from sciml.core.capabilities import Images
+from sciml.core.functions import Functions
+from sciml.reference import CosineSpace, interpolate, steady_diffusion
+
+from .equations import EXPONENT, HIGH, INVERSE_LENGTH, LOW, SQUARE
+
+REFINEMENT = 2
+"""Cells of the reference per cell of the lattice of queries and axis."""
+FINEST = 65
+"""Most nodes per axis of a lattice that is not one of the queries'."""
+
+FIELD = CosineSpace(SQUARE, size=24, inverse_length=INVERSE_LENGTH, exponent=EXPONENT)
+SPACES = {
+    "two_materials": lambda g: torch.where(g > 0, HIGH, LOW),
+    "log_normal": lambda g: torch.exp(8.0 * g),
+}
+"""What is made of the Gaussian field: the jumps of the paper, and a smooth permeability of about the same contrast."""
+
+
+def permeabilities(space: str, count: int, generator: torch.Generator) -> Functions:
+    """Gaussian fields with a pointwise map."""
+    return FIELD.draw(count, generator).mapped(SPACES[space])
+
+
+def pressures(functions: Functions, queries: Tensor) -> Images:
+    """Pressure at queries, ``function query 1``."""
+    nodes = min(FINEST, max(len(column.unique()) for column in queries.unbind(1)))
+    size = REFINEMENT * (max(9, nodes) - 1) + 1
+    lattice = SQUARE.lattice((size, size))
+    a = functions(lattice).view(-1, size, size)
+    u = steady_diffusion(a, torch.ones_like(a), (1 / (size - 1), 1 / (size - 1)))
+    return Images(interpolate(u, queries)[..., None], torch.zeros(len(u), dtype=torch.int8))

@@ -1,0 +1,148 @@
+"""Pairs of functions among named arrays: which array is the functions, which the queries, which the values.
+
+Layouts that are recognised by their names, those of DeepXDE and of the neural-operator literature among them:
+
+    branch (N, m), trunk (Q, d), y (N, Q)                aligned; several functions as branch_u, branch_v
+    branch (R, m), trunk (R, d), y (R, 1)                one query per row
+    X_train0, X_train1, y_train (and X_test0, ...)       the same; the last X is the queries
+    u, y, s                                              the same
+    coeff, sol; a, u; x, y: each (N, *lattice)           functions and values on one lattice
+"""
+
+import re
+from collections.abc import Mapping
+
+import numpy as np
+
+from sciml.core.errors import DataError
+from sciml.data.importing._choices import ImportChoices
+from sciml.data.importing._source import FoundPairs, PairArrays, Variable
+
+_VALUES = ("y", "s", "values", "outputs", "targets")
+_LATTICES = (("coeff", "sol"), ("a", "u"), ("x", "y"))
+_NAMES = "uvwpqfgh"
+"""Of functions that have none."""
+
+
+def find_pairs(arrays: Mapping[str, Variable], label: str, choices: ImportChoices) -> FoundPairs | None:
+    """Pairs of functions in named arrays; None where the names do not say so.
+
+    Raises: DataError where the user says that there are pairs (``layout="pairs"``) and the names do not.
+    """
+    names = {choices.rename.get(name, name): name for name in arrays}
+    for finder in (_numbered, _branches, _triple, _lattice):
+        roles = finder(names, arrays, choices)
+        if roles is not None:
+            return _read(roles, names, arrays)
+    if choices.layout == "pairs":
+        raise DataError(
+            f"{label} does not name its functions, queries and values",
+            got=", ".join(f"{name} {arrays[origin].shape}" for name, origin in names.items()),
+            expected="branch, trunk and y; X_train0, X_train1 and y_train; u, y and s; or coeff and sol",
+            fix="Rename them: --rename OLD=branch --rename OLD=trunk --rename OLD=y.",
+        )
+    return None
+
+
+_Roles = dict[str, tuple[list[tuple[str, str]], str, str]]
+"""By split: functions (name they get, key), key of the queries (empty on a lattice), key of the values."""
+
+
+def _numbered(names: Mapping[str, str], arrays: Mapping[str, Variable], choices: ImportChoices) -> _Roles | None:
+    """``X_train0``, ``X_train1``, ..., ``y_train``; or ``X0``, ``X1``, ``y``."""
+    found: _Roles = {}
+    for split, inner in (("train", "_train"), ("test", "_test"), ("all", "")):
+        keys = sorted((key for key in names if re.fullmatch(rf"X{inner}_?\d+", key)), key=lambda key: int(_digits(key)))
+        value = f"y{inner}"
+        if len(keys) >= 2 and value in names:
+            functions = _named([""] * (len(keys) - 1), choices)
+            found[split] = (list(zip(functions, keys[:-1], strict=True)), keys[-1], value)
+    return found if "train" in found or "all" in found else None
+
+
+def _branches(names: Mapping[str, str], arrays: Mapping[str, Variable], choices: ImportChoices) -> _Roles | None:
+    keys = [key for key in names if re.fullmatch(r"branch(_?\w+)?", key)]
+    value = next((key for key in _VALUES if key in names), None)
+    if not keys or "trunk" not in names or value is None:
+        return None
+    given = [key.removeprefix("branch").lstrip("_") for key in keys]
+    functions = _named(["" if entry.isdigit() else entry for entry in given], choices)
+    return {"all": (list(zip(functions, keys, strict=True)), "trunk", value)}
+
+
+def _triple(names: Mapping[str, str], arrays: Mapping[str, Variable], choices: ImportChoices) -> _Roles | None:
+    if not {"u", "y", "s"} <= set(names) or any(len(arrays[names[key]].shape) != 2 for key in ("u", "s")):
+        return None
+    return {"all": ([(_named(["u"], choices)[0], "u")], "y", "s")}
+
+
+def _lattice(names: Mapping[str, str], arrays: Mapping[str, Variable], choices: ImportChoices) -> _Roles | None:
+    for function, value in _LATTICES:
+        if function in names and value in names:
+            shapes = [_plain_shape(arrays[names[key]].shape) for key in (function, value)]
+            certain = function == "coeff" or choices.layout == "pairs"
+            if certain or (shapes[0] == shapes[1] and len(shapes[0]) >= 2 and set(names) - {function, value} <= _SPARE):
+                name = _named(["a" if function == "x" else function], choices)[0]
+                return {"all": ([(name, function)], "", value)}
+    return None
+
+
+_SPARE = {"a_smooth", "a_smooth_x", "a_x", "Kcoeff", "Kcoeff_x", "Kcoeff_y", "visc", "gamma", "sigma", "tau"}
+"""Further arrays of the published files, whose functions and values are known all the same."""
+
+
+def _named(given: list[str], choices: ImportChoices) -> list[str]:
+    """Names of the input functions: the user's, the file's, else u, v, w, ..."""
+    told = [entry.partition("=")[0].partition(":")[0].strip() for entry in choices.functions]
+    if len(told) == len(given):
+        return told
+    spare = iter(letter for letter in _NAMES if letter not in given)
+    return [name or next(spare) for name in given]
+
+
+def _read(roles: _Roles, names: Mapping[str, str], arrays: Mapping[str, Variable]) -> FoundPairs:
+    parts, used = {}, set()
+    for split, (functions, queries, value) in roles.items():
+        keys = {**{f"function {name}": key for name, key in functions}, "values": value}
+        if queries:
+            keys["queries"] = queries
+        used |= set(keys.values())
+        numbers = {role: _numbers(role, key, arrays[names[key]]) for role, key in keys.items()}
+        parts[split] = PairArrays(
+            tuple((name, numbers[f"function {name}"]) for name, _ in functions),
+            numbers.get("queries"),
+            numbers["values"],
+            keys,
+        )
+    sensors = {}
+    for key in names:
+        match = re.fullmatch(r"sensors(?:_(\w+))?", key)
+        if match:
+            used.add(key)
+            sensors[match[1] or ""] = _numbers("sensors", key, arrays[names[key]])
+    value = next(iter(roles.values()))[2]
+    return FoundPairs(
+        parts, sensors, value if value in ("s", "sol", "u") else "s", tuple(key for key in names if key not in used)
+    )
+
+
+def _numbers(role: str, key: str, entry: Variable) -> np.ndarray:
+    if entry.kind not in "fiu":
+        raise DataError(f"the {role} ({key!r}) are no real numbers", got=f"values of kind {entry.kind!r}")
+    return np.asarray(entry.values(), dtype=np.float64)
+
+
+def _plain_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Without a channel axis of size one, first or last."""
+    if len(shape) > 2 and shape[1] == 1:
+        return (shape[0], *shape[2:])
+    return shape[:-1] if len(shape) > 2 and shape[-1] == 1 else shape
+
+
+def without_channel(values: np.ndarray) -> np.ndarray:
+    """Lattice data without a channel axis of size one."""
+    return values.reshape(_plain_shape(values.shape))
+
+
+def _digits(key: str) -> str:
+    return re.sub(r"\D", "", key)

@@ -1,0 +1,126 @@
+"""From arrays of pairs, in whatever layout, to rows of functions, queries and values; shapes are named by role."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sciml.core.errors import DataError
+from sciml.data.importing._pair_arrays import without_channel
+from sciml.data.importing._source import PairArrays
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Pairs of one split.
+
+    Fields:
+        functions: per input, ``function sensor``, no function twice where rows repeat them.
+        row: the function of every row.
+        queries: points, ``query dim``.
+        query: numbers of the queries of every row, ``row point``; None for all, in order.
+        values: ``row point field``.
+    """
+
+    functions: tuple[np.ndarray, ...]
+    row: np.ndarray
+    queries: np.ndarray
+    query: np.ndarray | None
+    values: np.ndarray
+
+
+def rows_of(part: PairArrays, lattice: np.ndarray | None, label: str) -> Rows:
+    """The rows of one split.
+
+    Arguments:
+        part: its arrays.
+        lattice: the points, where everything lies on one lattice.
+        label: of the file, for messages.
+
+    Raises: DataError for shapes that do not pair, and values that are not finite.
+    """
+    _check_finite(part, label)
+    if lattice is not None or part.queries is None:
+        assert lattice is not None
+        return _on_lattice(part, lattice, label)
+    functions = [values if values.ndim == 2 else values.reshape(len(values), -1) for _, values in part.functions]
+    counts = {f"function {name}": len(v) for (name, _), v in zip(part.functions, functions, strict=True)}
+    if len(set(counts.values())) > 1:
+        raise DataError(f"the input functions of {label} have different numbers of rows", got=_words(part))
+    number, values, queries = len(functions[0]), part.values, _table(part.queries, part.values)
+    if len(values) != number:
+        raise DataError(
+            f"functions and values of {label} do not pair",
+            got=f"{_words(part)}: {number} rows of functions, {len(values)} of values",
+            expected="one row of values for every row of functions",
+        )
+    if values.ndim >= 2 and values.shape[1] == len(queries) and not (len(queries) == number and values.shape[1] == 1):
+        aligned = values[..., None] if values.ndim == 2 else values
+        return Rows(tuple(functions), np.arange(number), queries, None, aligned)
+    if len(queries) == number and values.ndim <= 2:
+        return _pointwise(functions, queries, values.reshape(number, -1))
+    wanted = f"values of shape ({number}, {len(queries)}) for common queries"
+    raise DataError(
+        f"queries and values of {label} do not pair",
+        got=f"{_words(part)}: {len(queries)} queries, values of shape {values.shape}",
+        expected=f"{wanted}, or one query per row ({number} of them) with values ({number}, 1)",
+    )
+
+
+def _on_lattice(part: PairArrays, lattice: np.ndarray, label: str) -> Rows:
+    values = without_channel(part.values)
+    functions = []
+    for name, array in part.functions:
+        array = without_channel(array)
+        if array.shape != values.shape:
+            raise DataError(
+                f"function {name!r} and the values of {label} do not lie on one lattice",
+                got=_words(part),
+                expected="equal shapes (sample, *lattice)",
+            )
+        functions.append(array.reshape(len(array), -1))
+    flat = values.reshape(len(values), -1, 1)
+    return Rows(tuple(functions), np.arange(len(values)), lattice, None, flat)
+
+
+def _pointwise(functions: list[np.ndarray], queries: np.ndarray, values: np.ndarray) -> Rows:
+    """Rows of one query each: every function and query once, and rows of a function joined where all have as many."""
+    sizes = [part.shape[1] for part in functions]
+    unique, row = np.unique(np.concatenate(functions, axis=1), axis=0, return_inverse=True)
+    points, query = np.unique(queries, axis=0, return_inverse=True)
+    row, query = row.ravel(), query.ravel()
+    counts = np.bincount(row)
+    if counts.min() == counts.max():
+        order = np.argsort(row, kind="stable")
+        size = int(counts[0])
+        row, query = np.arange(len(unique)), query[order].reshape(-1, size)
+        stacked = values[order].reshape(len(unique), size, -1)
+    else:
+        query, stacked = query[:, None], values[:, None, :]
+    return Rows(tuple(np.split(unique, np.cumsum(sizes)[:-1], axis=1)), row, points, query, stacked)
+
+
+def _table(points: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Queries as ``query dim``."""
+    is_line = points.ndim == 1 or (points.ndim == 2 and 1 in points.shape)
+    return points.reshape(-1, 1) if is_line else points
+
+
+def _check_finite(part: PairArrays, label: str) -> None:
+    arrays = {f"function {name}": values for name, values in part.functions} | {"values": part.values}
+    for role, values in arrays.items():
+        bad = ~np.isfinite(values)
+        if bad.any():
+            rows = np.unique(np.nonzero(bad)[0])
+            raise DataError(
+                f"the {role} of {label} hold values that are not finite",
+                got=f"in {len(rows)} of {len(values)} rows, the first of them {int(rows[0])}",
+                fix="Drop these rows before importing.",
+            )
+
+
+def _words(part: PairArrays) -> str:
+    """The arrays by role, with names and shapes."""
+    shapes = {f"function {name}": values.shape for name, values in part.functions} | {"values": part.values.shape}
+    if part.queries is not None:
+        shapes["queries"] = part.queries.shape
+    return ", ".join(f"{role} ({part.names[role]!r}) {shape}" for role, shape in shapes.items())

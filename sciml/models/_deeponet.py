@@ -1,0 +1,253 @@
+"""Deep operator networks."""
+
+from typing import Literal, get_args
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from sciml.core.errors import UnknownNameError, UserError
+from sciml.models._branches import GlorotMLP, StackedBranch
+from sciml.nn import Activation
+
+Strategy = Literal["independent", "split_both", "split_branch", "split_trunk"]
+"""How several fields come out: networks of their own; both nets split into groups; one net split, the other shared."""
+
+
+class DeepONet(nn.Module):
+    """G(u)(y) = Σ_{k≤p} b_k(u(x_1), …, u(x_m)) t_k(y) + b_0.
+
+    The branch b sees the values of one function (or several side by side) at fixed sensors, the trunk t the
+    coordinates of a query. The last layer of the trunk is activated, that of the branch is not. The default is the one
+    of the paper's code: two weight layers in both nets, ReLU, 40 neurons: 7,401 parameters for 100 sensors.
+
+    Arguments:
+        sensors: values in.
+        dims: coordinates of a query.
+        fields: that come out.
+        modes: p, per field.
+        width: neurons of hidden layers.
+        branch_layers, trunk_layers: weight layers.
+        nonlinearity: σ; of the branch too, unless `linear_branch`.
+        linear_branch: the branch has no activation, and without `bias` the operator is linear in u.
+        stacked: p independent branches of one hidden layer instead of one net (`branch_layers` is then 2).
+        bias: whether there is b_0, and biases at the end of the branch.
+        strategy: how several fields come out.
+        branch: a net of your own from sensors to coefficients instead, for example a `CNNBranch`.
+        features: what is done to coordinates before the trunk, for example `PeriodicFeatures`; it has `out_channels`.
+        constraint: what is done to the answer at the end, for example `Vanishing`: from queries and values to values.
+
+    Raises: UserError: a strategy that does not exist, or does not go with the rest; in `forward`, shapes do not fit.
+
+    Reference:
+        L. Lu, P. Jin, G. Pang, Z. Zhang, G. E. Karniadakis, Learning nonlinear operators via DeepONet, Nature Machine
+        Intelligence 3 (2021) 218, arXiv:1910.03193. Several fields: L. Lu et al., Comput. Methods Appl. Mech. Eng. 393
+        (2022), arXiv:2111.05512.
+    """
+
+    def __init__(
+        self,
+        *,
+        sensors: int,
+        dims: int,
+        fields: int = 1,
+        modes: int = 40,
+        width: int = 40,
+        branch_layers: int = 2,
+        trunk_layers: int = 2,
+        nonlinearity: Activation = "relu",
+        linear_branch: bool = False,
+        stacked: bool = False,
+        bias: bool = True,
+        strategy: Strategy = "split_both",
+        branch: nn.Module | None = None,
+        features: nn.Module | None = None,
+        constraint: nn.Module | None = None,
+    ) -> None:
+        super().__init__()
+        if strategy not in get_args(Strategy):
+            raise UnknownNameError("strategy for several fields", strategy, get_args(Strategy))
+        if stacked and (branch is not None or linear_branch or branch_layers != 2):
+            raise UserError("stacked branches have one hidden layer each, and are no net of your own",
+                            got=f"branch_layers={branch_layers}")  # fmt: skip
+        self.sensors, self.dims, self.fields, self.modes, self.strategy = sensors, dims, fields, modes, strategy
+        self.features, self.constraint = features, constraint
+        nets = fields if strategy == "independent" else 1
+        if branch is not None and nets > 1:
+            raise UserError("a branch of your own serves all fields", got="strategy='independent'",
+                            expected="split_both, split_branch or split_trunk")  # fmt: skip
+        self.branch_groups = fields if strategy in ("split_both", "split_branch") else 1
+        self.trunk_groups = fields if strategy in ("split_both", "split_trunk") else 1
+        out, inner = modes * self.branch_groups, (width,) * (branch_layers - 1)
+
+        def make_branch() -> nn.Module:
+            if stacked:
+                return StackedBranch(sensors, out, width=width, nonlinearity=nonlinearity, last_bias=bias)
+            return GlorotMLP(
+                (sensors, *inner, out), nonlinearity=None if linear_branch else nonlinearity, last_bias=bias
+            )
+
+        coordinates = dims if features is None else int(features.out_channels)  # pyright: ignore[reportArgumentType] (a number, by its docstring)
+        trunk_sizes = (coordinates, *(width,) * (trunk_layers - 1), modes * self.trunk_groups)
+        self.branches = nn.ModuleList([branch] if branch is not None else [make_branch() for _ in range(nets)])
+        self.trunks = nn.ModuleList(
+            GlorotMLP(trunk_sizes, nonlinearity=nonlinearity, activate_last=True) for _ in range(nets)
+        )
+        self.offset = nn.Parameter(torch.zeros(fields)) if bias else None
+
+    def coefficients(self, functions: Float[Tensor, "batch sensor"]) -> Float[Tensor, "batch group mode"]:
+        """b_k, for every field; shared ones are not repeated (one field then)."""
+        if functions.ndim != 2 or functions.shape[1] != self.sensors:
+            raise UserError("the values of the input functions do not fit the sensors",
+                            got=tuple(functions.shape), expected=f"(batch, {self.sensors})")  # fmt: skip
+        if self.strategy == "independent":
+            return torch.stack([net(functions) for net in self.branches], dim=1)
+        return self.branches[0](functions).unflatten(-1, (self.branch_groups, self.modes))
+
+    def basis(self, queries: Float[Tensor, "*point dim"]) -> Float[Tensor, "*point group mode"]:
+        """t_k at queries, for every field; shared ones are not repeated (one field then)."""
+        if queries.shape[-1] != self.dims:
+            raise UserError("the queries have another number of coordinates", got=tuple(queries.shape),
+                            expected=f"(…, {self.dims})")  # fmt: skip
+        features = queries if self.features is None else self.features(queries)
+        if self.strategy == "independent":
+            return torch.stack([net(features) for net in self.trunks], dim=-2)
+        return self.trunks[0](features).unflatten(-1, (self.trunk_groups, self.modes))
+
+    def forward(
+        self,
+        functions: Float[Tensor, "batch sensor"],
+        queries: Float[Tensor, "query dim"] | Float[Tensor, "batch query dim"],
+    ) -> Float[Tensor, "batch query field"]:
+        """The fields: of every function at the same queries (all pairs), or at queries of its own."""
+        return finish(combine(self.coefficients(functions), self.basis(queries)), self.offset, self.constraint, queries)
+
+
+class MIONet(nn.Module):
+    """G(u_1, …, u_n)(y) = Σ_k b_k^(1)(u_1) ⋯ b_k^(n)(u_n) t_k(y) + b_0: one branch per input function.
+
+    Arguments:
+        sensors: values of every input function; they come side by side.
+        others: as `DeepONet`; the branches have `branch_layers` weight layers each, and fields split both nets.
+
+    Reference: P. Jin, S. Meng, L. Lu, MIONet: learning multiple-input operators via tensor product, SIAM J. Sci.
+        Comput. 44 (2022), arXiv:2202.06137.
+    """
+
+    def __init__(
+        self,
+        *,
+        sensors: tuple[int, ...],
+        dims: int,
+        fields: int = 1,
+        modes: int = 40,
+        width: int = 40,
+        branch_layers: int = 2,
+        trunk_layers: int = 2,
+        nonlinearity: Activation = "relu",
+        bias: bool = True,
+        features: nn.Module | None = None,
+        constraint: nn.Module | None = None,
+    ) -> None:
+        super().__init__()
+        self.sensors, self.dims, self.fields, self.modes = sensors, dims, fields, modes
+        self.features, self.constraint = features, constraint
+        out = fields * modes
+        self.branches = nn.ModuleList(
+            GlorotMLP((size, *(width,) * (branch_layers - 1), out), nonlinearity=nonlinearity, last_bias=True)
+            for size in sensors
+        )
+        coordinates = dims if features is None else int(features.out_channels)  # pyright: ignore[reportArgumentType] (a number, by its docstring)
+        trunk = (coordinates, *(width,) * (trunk_layers - 1), out)
+        self.trunk = GlorotMLP(trunk, nonlinearity=nonlinearity, activate_last=True)
+        self.offset = nn.Parameter(torch.zeros(fields)) if bias else None
+
+    def coefficients(self, functions: Float[Tensor, "batch sensor"]) -> Float[Tensor, "batch group mode"]:
+        """The products of the b_k, for every field."""
+        if functions.ndim != 2 or functions.shape[1] != sum(self.sensors):
+            raise UserError("the values of the input functions do not fit the sensors", got=tuple(functions.shape),
+                            expected=f"(batch, {' + '.join(map(str, self.sensors))})")  # fmt: skip
+        product = torch.ones_like(functions[:, :1])
+        for net, values in zip(self.branches, functions.split(self.sensors, dim=1), strict=True):
+            product = product * net(values)
+        return product.unflatten(-1, (self.fields, self.modes))
+
+    def basis(self, queries: Float[Tensor, "*point dim"]) -> Float[Tensor, "*point group mode"]:
+        """t_k at queries, for every field."""
+        features = queries if self.features is None else self.features(queries)
+        return self.trunk(features).unflatten(-1, (self.fields, self.modes))
+
+    def forward(
+        self,
+        functions: Float[Tensor, "batch sensor"],
+        queries: Float[Tensor, "query dim"] | Float[Tensor, "batch query dim"],
+    ) -> Float[Tensor, "batch query field"]:
+        """As `DeepONet.forward`; the values of all functions side by side."""
+        return finish(combine(self.coefficients(functions), self.basis(queries)), self.offset, self.constraint, queries)
+
+
+def combine(
+    coefficients: Float[Tensor, "batch group mode"], basis: Float[Tensor, "*point other mode"]
+) -> Float[Tensor, "batch query field"]:
+    """Σ_k b_k t_k by field: for all pairs of functions and queries, or for queries of each function.
+
+    Arguments:
+        coefficients: of the functions; one group serves all fields.
+        basis: at queries, ``query group mode`` or ``batch query group mode``.
+    """
+    fields = max(coefficients.shape[1], basis.shape[-2])
+    coefficients = coefficients.expand(-1, fields, -1)
+    if basis.ndim == 3:
+        return torch.einsum("bfk,qfk->bqf", coefficients, basis.expand(-1, fields, -1))
+    return torch.einsum("bfk,bqfk->bqf", coefficients, basis.expand(-1, -1, fields, -1))
+
+
+def finish(
+    values: Float[Tensor, "batch query field"], offset: Tensor | None, constraint: nn.Module | None, queries: Tensor
+) -> Float[Tensor, "batch query field"]:
+    """Add b_0 and apply a hard constraint."""
+    values = values if offset is None else values + offset
+    return values if constraint is None else constraint(queries, values)
+
+
+class PeriodicFeatures(nn.Module):
+    """Coordinates of period one as (cos 2π j x, sin 2π j x), j = 1 … J; the others as they are.
+
+    Arguments:
+        periodic: which coordinates.
+        harmonics: J.
+    """
+
+    def __init__(self, periodic: tuple[bool, ...], harmonics: int = 1) -> None:
+        super().__init__()
+        self.periodic, self.harmonics = periodic, harmonics
+        self.out_channels = sum(2 * harmonics if flag else 1 for flag in periodic)
+
+    def forward(self, x: Float[Tensor, "*point dim"]) -> Float[Tensor, "*point feature"]:
+        """The features, coordinate by coordinate."""
+        waves = 2 * torch.pi * torch.arange(1, self.harmonics + 1, dtype=x.dtype, device=x.device)
+        parts = []
+        for flag, column in zip(self.periodic, x.split(1, dim=-1), strict=True):
+            parts += [torch.cos(column * waves), torch.sin(column * waves)] if flag else [column]
+        return torch.cat(parts, dim=-1)
+
+
+class Vanishing(nn.Module):
+    """Makes an answer zero on faces of the unit box: v(y) = Π d_i(y) w(y), d_i the distance to a face.
+
+    Arguments:
+        faces: (coordinate, whether it is the upper end).
+    """
+
+    def __init__(self, faces: tuple[tuple[int, bool], ...]) -> None:
+        super().__init__()
+        self.faces = faces
+
+    def forward(
+        self, queries: Float[Tensor, "*point dim"], values: Float[Tensor, "batch query field"]
+    ) -> Float[Tensor, "batch query field"]:
+        """The values times the distances."""
+        for axis, upper in self.faces:
+            distance = 1 - queries[..., axis] if upper else queries[..., axis]
+            values = values * distance[..., None]
+        return values

@@ -1,0 +1,313 @@
+"""Spaces of functions that inputs of operators are drawn from: Gaussian fields, polynomials, and given functions."""
+
+import math
+from collections.abc import Callable, Sequence
+from functools import cached_property
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from sciml.core.domain import Domain
+from sciml.core.errors import UnsupportedError, UserError
+from sciml.core.functions import FunctionSpace
+from sciml.reference._kernels import Kernel
+
+RELATIVE_VARIANCE = 1e-13
+"""Modes with less than this share of the total variance are left out of a Gaussian field. It stands in for the jitter
+of a Cholesky factor: the covariance of a smooth field on a grid is singular to rounding."""
+
+
+class GaussianSpace(FunctionSpace):
+    """A stationary Gaussian field of zero mean on an interval, by its Karhunen-Loève expansion.
+
+        u(x) = Σ_k z_k φ_k(x),   φ_k(x) = λ_k^(-1/2) Σ_j √w_j v_jk k(|x - x_j|),   z_k ~ N(0, 1)
+
+    with Gauss-Legendre nodes x_j and weights w_j, and (λ_k, v_k) the eigenpairs of √w_i k(|x_i - x_j|) √w_j (Nyström's
+    method). The modes are sums of the kernel, so that a draw is one function everywhere, its integral is exact, and no
+    grid enters. Between the nodes of a kernel that is not smooth, variance is missing: h / 3l of it at most for the
+    exponential one, h the distance of the nodes; for the RBF one it is rounding.
+
+    Arguments:
+        domain: one axis.
+        kernel: the covariance, of unit variance.
+        nodes: x_j.
+        modes: most modes kept; None for all that are above rounding.
+        variance: of the field.
+
+    Raises: UserError for a domain of several axes.
+
+    Reference: C. E. Rasmussen, C. K. I. Williams, Gaussian Processes for Machine Learning (2006), section 4.3.2.
+    """
+
+    def __init__(
+        self, domain: Domain, kernel: Kernel, *, nodes: int = 200, modes: int | None = None, variance: float = 1.0
+    ) -> None:
+        _one_axis(domain)
+        if variance <= 0:
+            raise UserError("the variance of a Gaussian field is not positive", got=variance)
+        self.domain, self.kernel, self.variance = domain, kernel, variance
+        self._nodes, self._most = nodes, modes
+
+    @property
+    def num_modes(self) -> int:
+        """Modes kept."""
+        return self._factor[1].shape[1]
+
+    def coefficients(self, count: int, generator: torch.Generator) -> Float[Tensor, "function mode"]:
+        """Standard normal numbers."""
+        return torch.randn(count, self.num_modes, generator=generator, dtype=torch.float64)
+
+    def modes(self, points: Float[Tensor, "point dim"]) -> Float[Tensor, "point mode"]:
+        """√λ_k times the normalised eigenfunctions."""
+        nodes, factor = self._factor
+        return self.kernel(points.double() - nodes) @ factor
+
+    def integrals(self, points: Float[Tensor, "point 1"]) -> Float[Tensor, "point mode"]:
+        """In closed form, by those of the kernel."""
+        nodes, factor = self._factor
+        return (
+            self.kernel.integral(points.double() - nodes) - self.kernel.integral(self.domain.lower - nodes)
+        ) @ factor
+
+    def covariance(self, points: Float[Tensor, "point dim"]) -> Float[Tensor, "point point"]:
+        """Of the values at points, as drawn: of the modes that are kept."""
+        modes = self.modes(points)
+        return modes @ modes.T
+
+    @cached_property
+    def _factor(self) -> tuple[Float[Tensor, " node"], Float[Tensor, "node mode"]]:
+        """Nodes, and what kernels at the nodes are multiplied by to give modes."""
+        unit, weights = np.polynomial.legendre.leggauss(self._nodes)
+        lower, extent = float(self.domain.lower), float(self.domain.extent)
+        nodes = lower + extent * torch.from_numpy((unit + 1) / 2)
+        root = torch.from_numpy(np.sqrt(weights * extent / 2))
+        gram = root[:, None] * self.kernel(nodes[:, None] - nodes) * root
+        values, vectors = torch.linalg.eigh(gram)
+        kept = values.flip(0) > RELATIVE_VARIANCE * values.sum()
+        values, vectors = values.flip(0)[kept][: self._most], vectors.flip(1)[:, kept][:, : self._most]
+        return nodes, math.sqrt(self.variance) * root[:, None] * vectors / values.sqrt()
+
+
+class ChebyshevSpace(FunctionSpace):
+    """u(x) = Σ_{k<N} a_k T_k(2 ξ - 1) with ξ = (x - lower) / extent and a_k ~ U[-M, M].
+
+    Arguments:
+        domain: one axis.
+        size: N.
+        bound: M.
+    """
+
+    def __init__(self, domain: Domain, *, size: int = 20, bound: float = 1.0) -> None:
+        _one_axis(domain)
+        self.domain, self.size, self.bound = domain, size, bound
+
+    def coefficients(self, count: int, generator: torch.Generator) -> Float[Tensor, "function mode"]:
+        """Uniform numbers."""
+        return _uniform(count, self.size, self.bound, generator)
+
+    def modes(self, points: Float[Tensor, "point dim"]) -> Float[Tensor, "point mode"]:
+        """T_k = cos(k arccos z)."""
+        return _chebyshev(2 * _unit(self.domain, points) - 1, self.size)
+
+    def integrals(self, points: Float[Tensor, "point 1"]) -> Float[Tensor, "point mode"]:
+        """∫ T_k = T_{k+1} / 2(k+1) - T_{k-1} / 2(k-1), and z and z²/2 for the first two."""
+        z = 2 * _unit(self.domain, points) - 1
+        scale = float(self.domain.extent) / 2
+        return scale * (_chebyshev_integrals(z, self.size) - _chebyshev_integrals(-torch.ones_like(z[:1]), self.size))
+
+
+class PowerSpace(FunctionSpace):
+    """u(x) = Σ_{k<N} a_k ξ^k with ξ = (x - lower) / extent and a_k ~ U[-M, M].
+
+    Arguments as `ChebyshevSpace`.
+    """
+
+    def __init__(self, domain: Domain, *, size: int = 100, bound: float = 1.0) -> None:
+        _one_axis(domain)
+        self.domain, self.size, self.bound = domain, size, bound
+
+    def coefficients(self, count: int, generator: torch.Generator) -> Float[Tensor, "function mode"]:
+        """Uniform numbers."""
+        return _uniform(count, self.size, self.bound, generator)
+
+    def modes(self, points: Float[Tensor, "point dim"]) -> Float[Tensor, "point mode"]:
+        """Powers."""
+        return _unit(self.domain, points) ** torch.arange(self.size, dtype=torch.float64)
+
+    def integrals(self, points: Float[Tensor, "point 1"]) -> Float[Tensor, "point mode"]:
+        """ξ^(k+1) / (k+1), times the extent."""
+        powers = torch.arange(1, self.size + 1, dtype=torch.float64)
+        return float(self.domain.extent) * _unit(self.domain, points) ** powers / powers
+
+
+Curve = Callable[[Tensor], Tensor]
+
+
+class GivenSpace(FunctionSpace):
+    """A list of given functions, drawn in turn: probes outside of the space that was trained on.
+
+    Arguments:
+        domain: where they live.
+        functions: each from points, ``point dim``, to values, ``point``.
+        integrals: of the functions from the lower end; none where they are not known.
+    """
+
+    def __init__(self, domain: Domain, functions: Sequence[Curve], integrals: Sequence[Curve] = ()) -> None:
+        if not functions or len(integrals) not in (0, len(functions)):
+            raise UserError("given functions need one at least, and an integral each or none",
+                            got=f"{len(functions)} functions, {len(integrals)} integrals")  # fmt: skip
+        self.domain, self._functions, self._integrals = domain, tuple(functions), tuple(integrals)
+
+    def coefficients(self, count: int, generator: torch.Generator) -> Float[Tensor, "function mode"]:
+        """Rows of the unit matrix, again and again."""
+        size = len(self._functions)
+        return torch.eye(size, dtype=torch.float64)[torch.arange(count) % size]
+
+    def modes(self, points: Float[Tensor, "point dim"]) -> Float[Tensor, "point mode"]:
+        """The functions."""
+        return torch.stack([function(points.double()) for function in self._functions], dim=1)
+
+    def integrals(self, points: Float[Tensor, "point 1"]) -> Float[Tensor, "point mode"]:
+        """Theirs. Raises UnsupportedError where none were given."""
+        if not self._integrals:
+            return super().integrals(points)
+        return torch.stack([function(points.double()) for function in self._integrals], dim=1)
+
+
+class CosineSpace(FunctionSpace):
+    """A Gaussian field on a box with zero normal derivative, u ~ N(0, σ² (-Δ + τ²)^(-α)).
+
+        u(x) = Σ_n ξ_n √λ_n Π_i c(n_i) cos(π n_i ξ_i),   λ_n = σ² (π² |n / L|² + τ²)^(-α) / Π L_i,   c(0) = 1, c(n) = √2
+
+    Arguments:
+        domain: a box of one to three axes.
+        size: modes per axis, 0 ≤ n_i < size.
+        inverse_length, exponent, amplitude: τ, α, σ.
+        mean: whether the constant mode is kept.
+
+    Reference: the permeability of Darcy flow in Li et al., Fourier neural operator, arXiv:2010.08895, appendix A.3.2.
+    """
+
+    def __init__(
+        self,
+        domain: Domain,
+        *,
+        size: int = 24,
+        inverse_length: float = 3.0,
+        exponent: float = 2.0,
+        amplitude: float = 1.0,
+        mean: bool = True,
+    ) -> None:
+        self.domain, dims = domain, len(domain.axes)
+        if not 1 <= dims <= 3:
+            raise UnsupportedError("a cosine field has one to three axes", got=domain.names)
+        numbers = torch.cartesian_prod(*[torch.arange(size, dtype=torch.float64)] * dims).reshape(-1, dims)
+        squares = (math.pi * numbers / domain.extent).square().sum(1)
+        variances = amplitude**2 * (squares + inverse_length**2) ** -exponent / float(domain.extent.prod())
+        if not mean:
+            variances[0] = 0.0
+        order = variances.argsort(descending=True, stable=True)  # so that a truncation keeps the largest
+        self._numbers = numbers[order]
+        self._roots = (variances[order] * (1.0 + (self._numbers > 0)).double().prod(1)).sqrt()
+
+    def coefficients(self, count: int, generator: torch.Generator) -> Float[Tensor, "function mode"]:
+        """Standard normal numbers."""
+        return torch.randn(count, len(self._roots), generator=generator, dtype=torch.float64)
+
+    def modes(self, points: Float[Tensor, "point dim"]) -> Float[Tensor, "point mode"]:
+        """√λ times the normalised cosines."""
+        unit = _unit(self.domain, points)
+        product = torch.ones(len(points), len(self._roots), dtype=torch.float64)
+        for axis in range(unit.shape[1]):
+            product *= torch.cos(math.pi * unit[:, axis, None] * self._numbers[:, axis])
+        return product * self._roots
+
+
+class FourierSpace(FunctionSpace):
+    """A periodic Gaussian field on an interval of length L, u ~ N(0, σ² (-Δ + τ²)^(-α)), without its mean.
+
+        u(x) = Σ_{n=1}^N √(2 λ_n / L) (a_n cos k_n x + b_n sin k_n x),   λ_n = σ² (k_n² + τ²)^(-α),   k_n = 2π n / L
+
+    Arguments:
+        domain: one axis.
+        size: N.
+        inverse_length, exponent, amplitude: τ, α, σ.
+
+    Reference: the initial states of Burgers' equation in Li et al., arXiv:2010.08895, appendix A.3.1.
+    """
+
+    def __init__(
+        self, domain: Domain, *, size: int = 64, inverse_length: float = 5.0, exponent: float = 2.0,
+        amplitude: float = 25.0,
+    ) -> None:  # fmt: skip
+        _one_axis(domain)
+        self.domain = domain
+        self._waves = 2 * math.pi * torch.arange(1, size + 1, dtype=torch.float64) / float(domain.extent)
+        variances = amplitude**2 * (self._waves.square() + inverse_length**2) ** -exponent
+        self._roots = (2 * variances / float(domain.extent)).sqrt()
+
+    def coefficients(self, count: int, generator: torch.Generator) -> Float[Tensor, "function mode"]:
+        """Standard normal numbers."""
+        return torch.randn(count, 2 * len(self._roots), generator=generator, dtype=torch.float64)
+
+    def modes(self, points: Float[Tensor, "point dim"]) -> Float[Tensor, "point mode"]:
+        """Cosines, then sines, each times its standard deviation."""
+        phase = (points.double() - self.domain.lower) * self._waves
+        return torch.cat((phase.cos() * self._roots, phase.sin() * self._roots), dim=1)
+
+    def integrals(self, points: Float[Tensor, "point 1"]) -> Float[Tensor, "point mode"]:
+        """In closed form."""
+        phase = (points.double() - self.domain.lower) * self._waves
+        scale = self._roots / self._waves
+        return torch.cat((phase.sin() * scale, (1 - phase.cos()) * scale), dim=1)
+
+
+def wasserstein2(first: Float[Tensor, "point point"], second: Float[Tensor, "point point"]) -> float:
+    """2-Wasserstein distance of two Gaussian fields of equal mean, per point, from their covariances on one grid.
+
+        W₂² = tr(K₁ + K₂ - 2 (√K₁ K₂ √K₁)^½) / N
+
+    Arguments: covariances, symmetric and positive up to rounding.
+
+    Returns: W₂, in the units of the field.
+
+    Reference: C. R. Givens, R. M. Shortt, Michigan Math. J. 31 (1984), doi:10.1307/mmj/1029003026.
+    """
+    if first.shape != second.shape:
+        raise UserError("the covariances are not on one grid", got=f"{tuple(first.shape)} and {tuple(second.shape)}")
+    root = _root(first.double())
+    between = torch.linalg.eigvalsh(root @ second.double() @ root).clamp_min(0).sqrt().sum()
+    square = (first.trace() + second.trace() - 2 * between) / len(first)
+    return math.sqrt(max(0.0, float(square)))
+
+
+def _root(matrix: Float[Tensor, "point point"]) -> Float[Tensor, "point point"]:
+    values, vectors = torch.linalg.eigh(matrix)
+    return (vectors * values.clamp_min(0).sqrt()) @ vectors.T
+
+
+def _one_axis(domain: Domain) -> None:
+    if len(domain.axes) != 1:
+        raise UserError("this function space is on an interval", got=f"axes {', '.join(domain.names)}")
+
+
+def _unit(domain: Domain, points: Tensor) -> Tensor:
+    return (points.double() - domain.lower) / domain.extent
+
+
+def _uniform(count: int, size: int, bound: float, generator: torch.Generator) -> Tensor:
+    return bound * (2 * torch.rand(count, size, generator=generator, dtype=torch.float64) - 1)
+
+
+def _chebyshev(z: Float[Tensor, "point 1"], size: int) -> Float[Tensor, "point mode"]:
+    return torch.cos(torch.arange(size, dtype=torch.float64) * torch.arccos(z.clamp(-1, 1)))
+
+
+def _chebyshev_integrals(z: Float[Tensor, "point 1"], size: int) -> Float[Tensor, "point mode"]:
+    """Antiderivatives by z, up to a constant."""
+    values = _chebyshev(z, size + 1)
+    columns = [values[:, 1], values[:, 1].square() / 2]
+    columns += [values[:, k + 1] / (2 * (k + 1)) - values[:, k - 1] / (2 * (k - 1)) for k in range(2, size)]
+    return torch.stack(columns[:size], dim=1)

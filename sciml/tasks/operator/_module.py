@@ -1,0 +1,194 @@
+"""From networks on standardised numbers to operators in physical units."""
+
+from typing import Generic, TypeVar
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from sciml.core.domain import Domain
+from sciml.core.errors import UserError
+from sciml.tasks.operator._data import OperatorContext
+
+N = TypeVar("N", bound=nn.Module)
+TOLERANCE = 1e-5
+"""Distance, in shares of an axis, within which two points are the same: files may hold them in single precision."""
+_CHUNK = 1024
+
+
+class OperatorScales(nn.Module):
+    """Inputs and fields standardised, queries in the unit box, all constants buffers; the sensors are kept beside.
+
+    Arguments:
+        context: of the run.
+        domain: where queries lie.
+    """
+
+    input_mean: Tensor
+    input_std: Tensor
+    lower: Tensor
+    extent: Tensor
+    field_mean: Tensor
+    field_std: Tensor
+
+    def __init__(self, context: OperatorContext, domain: Domain) -> None:
+        super().__init__()
+        statistics = context.statistics
+        self.register_buffer("input_mean", _repeated(statistics.input_mean, context.sizes))
+        self.register_buffer("input_std", _repeated(statistics.input_std, context.sizes))
+        self.register_buffer("lower", domain.lower)
+        self.register_buffer("extent", domain.extent)
+        self.register_buffer("field_mean", statistics.field_mean.clone())
+        self.register_buffer("field_std", statistics.field_std.clone())
+        for number, points in enumerate(context.sensors):
+            self.register_buffer(f"sensors_{number}", points.clone())
+
+    def standardise(self, functions: Float[Tensor, "batch sensor"]) -> Float[Tensor, "batch sensor"]:
+        """Inputs of mean 0 and standard deviation 1."""
+        return (functions - self.input_mean) / self.input_std
+
+    def unit(self, queries: Float[Tensor, "*point dim"]) -> Float[Tensor, "*point dim"]:
+        """Queries in the unit box, in the precision of the network; the offset is taken away before."""
+        return ((queries - self.lower) / self.extent).to(self.field_mean.dtype)
+
+    def scale(self, fields: Float[Tensor, "batch query field"]) -> Float[Tensor, "batch query field"]:
+        """Fields of mean 0 and standard deviation 1."""
+        return (fields - self.field_mean) / self.field_std
+
+    def restore(self, fields: Float[Tensor, "batch query field"]) -> Float[Tensor, "batch query field"]:
+        """The inverse of `scale`."""
+        return fields * self.field_std + self.field_mean
+
+
+class FreeOperator(nn.Module, Generic[N]):
+    """An operator that answers at any queries.
+
+    Arguments:
+        network: maps ``batch sensor`` and ``query dim`` or ``batch query dim`` to ``batch query field``.
+        scales: around it.
+        centred: whether the mean of the fields is added; not where a hard constraint must hold.
+    """
+
+    def __init__(self, network: N, scales: OperatorScales, *, centred: bool = True) -> None:
+        super().__init__()
+        self.network, self.scales = network, scales
+        if not centred:
+            scales.field_mean.zero_()
+
+    def forward(
+        self,
+        functions: Float[Tensor, "batch sensor"],
+        queries: Float[Tensor, "query dim"] | Float[Tensor, "batch query dim"],
+    ) -> Float[Tensor, "batch query field"]:
+        """The fields in physical units."""
+        scales = self.scales
+        return scales.restore(self.network(scales.standardise(functions), scales.unit(queries)))
+
+
+class FixedOperator(nn.Module, Generic[N]):
+    """An operator that answers at a fixed set of points, and at queries that are some of them.
+
+    Arguments:
+        network: maps ``batch sensor`` to ``batch point field``.
+        scales: around it.
+        points: the set, ``point dim``, in physical units.
+    """
+
+    points: Tensor
+
+    def __init__(self, network: N, scales: OperatorScales, points: Float[Tensor, "point dim"]) -> None:
+        super().__init__()
+        self.network, self.scales = network, scales
+        self.register_buffer("points", points.clone())
+
+    def everywhere(self, functions: Float[Tensor, "batch sensor"]) -> Float[Tensor, "batch point field"]:
+        """The fields at all points, in physical units."""
+        return self.scales.restore(self.network(self.scales.standardise(functions)))
+
+    def forward(
+        self,
+        functions: Float[Tensor, "batch sensor"],
+        queries: Float[Tensor, "query dim"] | Float[Tensor, "batch query dim"],
+    ) -> Float[Tensor, "batch query field"]:
+        """The fields at queries, in physical units; `check` says whether these are points of the set."""
+        fields = self.everywhere(functions)
+        if (
+            not torch.compiler.is_compiling()
+            and queries.shape == self.points.shape
+            and torch.equal(queries, self.points)
+        ):
+            return fields
+        index = self._nearest(queries)[0]
+        if index.ndim == 1:
+            return fields[:, index]
+        return fields.gather(1, index[..., None].expand(-1, -1, fields.shape[2]))
+
+    def check(self, queries: Float[Tensor, "query dim"] | Float[Tensor, "batch query dim"], title: str) -> None:
+        """Raise UserError for queries that are no points of the set."""
+        distance = self._nearest(queries)[1].flatten()
+        if bool((distance > TOLERANCE).any()):
+            worst = queries.reshape(-1, queries.shape[-1])[int(distance.argmax())]
+            raise UserError(
+                f"{title} answers at the points of its training only",
+                got=f"a query at ({', '.join(f'{value:.6g}' for value in worst.tolist())})",
+                expected=f"some of its {len(self.points)} points",
+                fix="Ask there, or train a solver that answers anywhere, such as deeponet.",
+            )
+
+    def _nearest(self, queries: Float[Tensor, "*many dim"]) -> tuple[Int[Tensor, "*many"], Float[Tensor, "*many"]]:
+        """The nearest point of every query and its distance in shares of the axes."""
+        scales = self.scales
+        ours = (self.points - scales.lower) / scales.extent
+        theirs = ((queries - scales.lower) / scales.extent).reshape(-1, queries.shape[-1])
+        found = [torch.cdist(part, ours).min(dim=1) for part in theirs.split(_CHUNK)]
+        shape = queries.shape[:-1]
+        return (
+            torch.cat([entry.indices for entry in found]).view(shape),
+            torch.cat([entry.values for entry in found]).view(shape),
+        )
+
+
+class Gridded(nn.Module):
+    """A network of fields on a lattice, as one from sensors to points: all functions are channels.
+
+    Arguments:
+        network: maps ``batch input *space`` to ``batch field *space``.
+        lattice: points per axis.
+    """
+
+    def __init__(self, network: nn.Module, lattice: tuple[int, ...]) -> None:
+        super().__init__()
+        self.network, self.lattice = network, lattice
+
+    def forward(self, functions: Float[Tensor, "batch sensor"]) -> Float[Tensor, "batch point field"]:
+        """The fields at all points of the lattice."""
+        return self.network(functions.unflatten(1, (-1, *self.lattice))).flatten(2).transpose(1, 2)
+
+
+def squared_error(
+    module: nn.Module, batch_functions: Tensor, queries: Tensor, targets: Float[Tensor, "batch query field"]
+) -> Float[Tensor, ""]:
+    """Mean squared error of standardised fields, the loss of the paper up to the scale."""
+    residual = (module(batch_functions, queries) - targets) / _scales(module).field_std
+    return residual.square().mean()
+
+
+def relative_error(
+    module: nn.Module, batch_functions: Tensor, queries: Tensor, targets: Float[Tensor, "batch query field"]
+) -> Float[Tensor, ""]:
+    """Mean over functions of ‖v - s‖₂ / ‖s‖₂, fields in units of their standard deviation."""
+    std = _scales(module).field_std
+    residual = ((module(batch_functions, queries) - targets) / std).flatten(1).norm(dim=1)
+    size = (targets / std).flatten(1).norm(dim=1)
+    return (residual / size.clamp_min(torch.finfo(size.dtype).tiny)).mean()
+
+
+def _repeated(constants: Float[Tensor, " input"], sizes: tuple[int, ...]) -> Float[Tensor, " sensor"]:
+    """The constant of every input for each of its sensors."""
+    return torch.cat([value.expand(size) for value, size in zip(constants, sizes, strict=True)])
+
+
+def _scales(module: nn.Module) -> OperatorScales:
+    scales = module.scales
+    assert isinstance(scales, OperatorScales)
+    return scales

@@ -1,0 +1,46 @@
+"""The base of the solvers that learn operators."""
+
+from typing import Generic, TypeVar
+
+import torch
+from torch import nn
+
+from sciml.core.capabilities import MapsFunctions
+from sciml.core.config import Config
+from sciml.core.problem import Problem
+from sciml.core.status import Status
+from sciml.core.types import Prediction, Support
+from sciml.tasks.operator._data import OperatorConfig, OperatorContext, PairBatch, Questions
+from sciml.tasks.operator._module import FixedOperator
+from sciml.tasks.operator._task import OPERATOR
+from sciml.train import Solver
+
+M = TypeVar("M", bound=Config)
+N = TypeVar("N", bound=nn.Module)
+
+
+class OperatorSolver(Solver[MapsFunctions, M, OperatorConfig, OperatorContext, PairBatch, Questions, N], Generic[M, N]):
+    """Base of the solvers whose predictions are fields at queries, ``batch query field``.
+
+    Their module is a `FreeOperator` or a `FixedOperator`.
+    """
+
+    task = OPERATOR
+
+    def supports(self, problem: Problem) -> Support:
+        """A problem that `MapsFunctions`."""
+        if isinstance(problem, MapsFunctions):
+            return Support(True)
+        return Support(False, "it is no map from functions to functions")
+
+    @torch.no_grad()
+    def predict(self, module: N, inputs: Questions) -> Prediction:
+        """The fields at the queries, in physical units.
+
+        Raises: UserError for queries that a solver with fixed points cannot answer at.
+        """
+        if isinstance(module, FixedOperator):
+            module.check(inputs.queries, self.title)
+        values = module(inputs.functions, inputs.queries)
+        fine = values.isfinite().flatten(1).all(1)
+        return Prediction(values, None, torch.where(fine, int(Status.OK), int(Status.DIVERGED)))

@@ -1,0 +1,241 @@
+"""Operator learning: examples, validation and examination of solvers that map functions to functions."""
+
+from pathlib import Path
+
+import torch
+import xarray
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from sciml import data
+from sciml.core.capabilities import AppliesOperator, MapsFunctions
+from sciml.core.errors import UnknownNameError
+from sciml.core.progress import Progress
+from sciml.core.status import count
+from sciml.core.types import Prediction
+from sciml.data import Pairs
+from sciml.tasks._cost import cost_of, predict_on, prediction_seconds
+from sciml.tasks._in_memory import card_for, refuse_steps
+from sciml.tasks._labels import Labelled
+from sciml.tasks._no_space import labelled_outcome, status_of
+from sciml.tasks.operator._card import OperatorCard
+from sciml.tasks.operator._data import (
+    OperatorConfig,
+    OperatorContext,
+    PairBatch,
+    PairExamples,
+    Questions,
+    statistics_of,
+)
+from sciml.tasks.operator._files import labelled_fields, labelled_inputs, labelled_queries, read_questions
+from sciml.tasks.operator._metrics import METRICS, pair_errors, relative_errors
+from sciml.tasks.operator.view import VIEW
+from sciml.train import AnySolver, Bench, Examination, Task
+
+KEPT = 64
+"""Most test functions whose predictions are stored."""
+TRAINED = 1000
+"""Most training rows that the errors on the training split are measured on."""
+
+
+class Operator(Task[MapsFunctions, OperatorConfig, OperatorContext, PairBatch, Questions]):
+    """Learn an operator from pairs of functions; be judged on functions that were not seen.
+
+    Functions are given by their values at fixed sensors, fields are asked for at queries, all in physical units. A
+    solver gets the sensors and what standardises inputs and outputs in the context.
+
+    Metrics on the test split:
+        relative_l2: ‖v - s‖₂ / ‖s‖₂ of every function over its queries and all fields, mean over functions, with
+            median and worst; for data with queries of their own the norms are over the whole split.
+        mse, mse/trimmed: mean squared error of all values, and without the worst 0.1 % of them.
+        field/<name>: the relative error of one field, where there are several.
+        train/relative_l2, train/mse, gap: the same on training pairs, and the ratio of the mean squared errors.
+        space/<name>: relative_l2 on functions of another space, where the problem has any.
+        prediction/seconds: median wall time of predicting the whole test split.
+    """
+
+    key = "operator"
+    title = "Operators between functions"
+    capability = MapsFunctions
+    card = OperatorCard
+    config = OperatorConfig
+    context = OperatorContext
+    metrics = METRICS
+    view = VIEW
+
+    def prepare(
+        self,
+        problem: MapsFunctions,
+        preset: str,
+        settings: OperatorConfig,
+        *,
+        progress: Progress | None = None,
+        workers: int = 1,
+    ) -> "OperatorBench":
+        """Make or read the pairs of the card."""
+        return OperatorBench(problem, card_for(problem, preset, MapsFunctions, OperatorCard), settings)
+
+    def inputs(self, batch: PairBatch) -> Questions:
+        """The functions and where their images are known."""
+        return Questions(batch.functions, batch.queries)
+
+    def read_inputs(self, path: Path, problem: MapsFunctions, context: OperatorContext, steps: int | None) -> Questions:
+        """Functions and queries from a NetCDF file or a table."""
+        refuse_steps(path, steps)
+        return read_questions(path, problem, context)
+
+    def write_inputs(self, inputs: Questions, problem: MapsFunctions, context: OperatorContext) -> xarray.Dataset:
+        """Functions at their sensors, and the queries."""
+        variables, coordinates = labelled_inputs(problem, context, inputs.functions)
+        return xarray.Dataset(variables, coordinates | labelled_queries(problem, inputs.queries))
+
+    def describe(
+        self, inputs: Questions, prediction: Prediction, problem: MapsFunctions, context: OperatorContext
+    ) -> xarray.Dataset:
+        """The fields at the queries, and the outcome."""
+        answer = prediction._replace(mean=prediction.mean.cpu())
+        arrays = labelled_fields(problem, answer.mean) | labelled_outcome(answer)
+        return xarray.Dataset(arrays, labelled_queries(problem, inputs.queries))
+
+    def shorten(self, inputs: Questions) -> tuple[Questions, slice] | None:
+        """The first half of the queries."""
+        kept = (inputs.queries.shape[-2] + 1) // 2
+        return inputs._replace(queries=inputs.queries[..., :kept, :]), slice(0, kept)
+
+    def refine(self, inputs: Questions) -> tuple[Questions, slice] | None:
+        """Every query twice, the second time in reverse: any solver knows them, and order and number differ."""
+        queries = torch.cat((inputs.queries, inputs.queries.flip(-2)), dim=-2)
+        return inputs._replace(queries=queries), slice(0, inputs.queries.shape[-2])
+
+    def arguments(self, inputs: Questions) -> tuple[Tensor, ...]:
+        """Functions, and queries of each of them, so that both have the axis of samples."""
+        queries = inputs.queries
+        own = queries if queries.ndim == 3 else queries.expand(len(inputs.functions), *queries.shape).contiguous()
+        return inputs.functions, own
+
+    def rows(self, inputs: Questions, rows: Tensor) -> Questions:
+        """The chosen functions, with their queries."""
+        queries = inputs.queries if inputs.queries.ndim == 2 else inputs.queries[rows]
+        return Questions(inputs.functions[rows], queries)
+
+    def grid_of(self, context: OperatorContext) -> tuple[int, ...]:
+        """Points per axis where everything lies on one lattice; nothing refines it, so no grid is promised."""
+        return ()
+
+
+OPERATOR = Operator()
+
+
+class OperatorBench(Bench[MapsFunctions, OperatorConfig, OperatorContext, PairBatch, Questions]):
+    """The pairs of a problem, in three splits."""
+
+    def __init__(self, problem: MapsFunctions, card: OperatorCard, settings: OperatorConfig) -> None:
+        self.problem, self.settings = problem, settings
+        self.card = settings.on(card)
+        if isinstance(problem, AppliesOperator) and not self.card.space:
+            self.card = self.card.model_copy(update={"space": problem.spaces[0]})
+        self._spaces = self._other_spaces()
+        pairs = data.pair_set(problem, self.card)
+        self.splits = pairs.splits
+        self.context = OperatorContext(
+            sensors=pairs.sensors,
+            queries=pairs.queries,
+            aligned=pairs.splits["train"].query is None,
+            lattice=pairs.lattice,
+            statistics=statistics_of(pairs.splits["train"], pairs.sensors),
+        )
+        self.dataset = {"hash": data.samples_digest(problem, self.card), "card": self.card.model_dump(mode="json")}
+        self.examples = PairExamples(pairs.splits["train"])
+        self.example = self._questions(pairs.splits["test"].first(1))
+
+    def validate(self, solver: AnySolver, module: nn.Module) -> float:
+        """The relative error on the validation split; infinite if it is not finite."""
+        valid = self.splits["valid"]
+        error = pair_errors(self._predicted(solver, module, valid).mean, valid.values, aligned=valid.query is None)
+        score = error["relative_l2"]
+        return score if score < float("inf") else float("inf")
+
+    def examine(self, solver: AnySolver, module: nn.Module) -> Examination:
+        """The metrics of the task, and the fields of some test functions."""
+        test, train = self.splits["test"], self.splits["train"].first(TRAINED)
+        prediction = self._predicted(solver, module, test)
+        scores = pair_errors(prediction.mean, test.values, aligned=test.query is None)
+        if len(self.problem.fields) > 1:
+            for i, field in enumerate(self.problem.fields):
+                one = pair_errors(prediction.mean[..., [i]], test.values[..., [i]], aligned=test.query is None)
+                scores[f"field/{field.name}"] = one["relative_l2"]
+        seen = pair_errors(self._predicted(solver, module, train).mean, train.values, aligned=train.query is None)
+        scores |= {"train/relative_l2": seen["relative_l2"], "train/mse": seen["mse"]}
+        scores["gap"] = scores["mse"] / seen["mse"] if seen["mse"] > 0 else float("nan")
+        scores |= {f"space/{space}": self._on_space(solver, module, space) for space in self._spaces}
+        seconds = prediction_seconds(solver, module, self._questions(test))
+        scores |= {**cost_of(prediction), "prediction/seconds": seconds}
+        kept = prediction._replace(
+            mean=prediction.mean[:KEPT], status=None if prediction.status is None else prediction.status[:KEPT]
+        )
+        arrays = labelled_fields(self.problem, kept.mean) | labelled_outcome(kept)
+        if test.query is None:
+            errors = relative_errors(kept.mean, test.values[:KEPT]).float()
+            arrays["relative_l2"] = ("sample", errors.numpy(), {"units": "1", "long_name": "relative L2 error"})
+        outcomes = count(status_of(prediction).tolist())
+        return Examination(scores, xarray.Dataset(arrays, self._coords), seconds / len(test), outcomes)
+
+    def truth(self) -> xarray.Dataset:
+        """Some test functions at their sensors, and their images."""
+        test = self.splits["test"].first(KEPT)
+        variables, coordinates = labelled_inputs(self.problem, self.context, test.functions[test.row])
+        arrays = variables | labelled_fields(self.problem, test.values)
+        about = {
+            "problem": self.problem.name,
+            "inputs": [entry.name for entry in self.problem.inputs],
+            "axes": list(self.problem.domain.names),
+            "queries_per_axis": self._per_axis(test),
+        }
+        return xarray.Dataset(arrays, coordinates | self._coords, about)
+
+    def explain(self, solver: AnySolver, module: nn.Module, batch: PairBatch) -> str:
+        """Which function or field of a batch is not finite, or whether the prediction is not."""
+        for entry, values in zip(self.problem.inputs, batch.functions.split(self.context.sizes, dim=1), strict=True):
+            if not values.isfinite().all():
+                return f"data of the input function {entry.name}"
+        for field, values in zip(self.problem.fields, batch.targets.unbind(2), strict=True):
+            if not values.isfinite().all():
+                return f"data of field {field.name}"
+        with torch.no_grad():
+            bad = ~solver.predict(module, Questions(batch.functions, batch.queries)).mean.isfinite().flatten(1).all(1)
+        if bad.any():
+            return f"prediction for {int(bad.sum())} of {len(bad)} functions"
+        return "the loss or its gradient (but no prediction)"
+
+    def _questions(self, pairs: Pairs) -> Questions:
+        return Questions(pairs.functions[pairs.row], pairs.points(torch.arange(len(pairs))))
+
+    def _predicted(self, solver: AnySolver, module: nn.Module, pairs: Pairs) -> Prediction:
+        return predict_on(solver, module, self._questions(pairs))
+
+    def _on_space(self, solver: AnySolver, module: nn.Module, space: str) -> float:
+        assert isinstance(self.problem, AppliesOperator)
+        pairs = data.probe_pairs(self.problem, self.card, space)
+        return pair_errors(self._predicted(solver, module, pairs).mean, pairs.values, aligned=True)["relative_l2"]
+
+    def _other_spaces(self) -> tuple[str, ...]:
+        spaces = self.problem.spaces if isinstance(self.problem, AppliesOperator) else ()
+        asked = self.settings.probes
+        for space in asked or ():
+            if space not in spaces:
+                raise UnknownNameError("function space", space, spaces)
+        return tuple(space for space in spaces if space != self.card.space) if asked is None else asked
+
+    @property
+    def _coords(self) -> Labelled:
+        test = self.splits["test"].first(KEPT)
+        return labelled_queries(self.problem, test.points(torch.arange(len(test))))
+
+    def _per_axis(self, test: Pairs) -> list[int]:
+        """Points per axis of the queries, where they are a lattice; else nothing."""
+        if test.query is not None:
+            return []
+        lines = [column.unique() for column in test.queries.unbind(1)]
+        lattice: Float[Tensor, "query dim"] = torch.cartesian_prod(*lines).reshape(-1, len(lines))
+        same = lattice.shape == test.queries.shape and bool(torch.equal(lattice, test.queries))
+        return [len(line) for line in lines] if same else []

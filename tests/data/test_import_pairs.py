@@ -1,0 +1,256 @@
+"""Pairs of functions from files: every layout read as what it is, shapes checked against each other by role."""
+
+import h5py
+import numpy as np
+import pytest
+import torch
+from scipy.io import savemat
+
+from sciml import api
+from sciml.core import registry
+from sciml.core.errors import ConfigError, DataError
+from sciml.core.recorded import RecordedPairs
+from sciml.data import ImportChoices, import_arrays, import_files, pair_set, read_card
+from sciml.tasks.operator import OPERATOR, OperatorCard, OperatorConfig
+
+X = np.linspace(0, 1, 20)
+K = np.linspace(1, 3, 30)
+U = np.cos(K[:, None] * X)
+V = np.sin(K[:, None] * X) / K[:, None]
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("SCIML_HOME", str(tmp_path / "home"))
+
+
+def stored(problem):
+    assert isinstance(problem, RecordedPairs)
+    return pair_set(problem, read_card(problem).table("tiny", OperatorCard))
+
+
+def imported(arrays, **choices):
+    plans = []
+    problem = import_arrays(arrays, ImportChoices(**choices), announce=plans.append)
+    return problem, stored(problem), plans[0].words() if plans else []
+
+
+def unaligned(count=200, seed=0):
+    draw = np.random.default_rng(seed)
+    k, x = draw.uniform(1, 3, count), draw.uniform(0, 1, count)
+    return {"X_train0": np.cos(k[:, None] * X), "X_train1": x[:, None], "y_train": (np.sin(k * x) / k)[:, None]}
+
+
+def check_antiderivative(pairs):
+    """Every stored value is sin(kx) / k at its query, k read off the function."""
+    for split in pairs.splits.values():
+        k = torch.acos(split.functions[:, -1].double().clamp(-1, 1))[split.row]
+        points = split.points(torch.arange(len(split)))[..., 0].expand(len(split), -1)
+        expected = torch.sin(k[:, None] * points) / k[:, None]
+        torch.testing.assert_close(split.values[..., 0].double(), expected, atol=1e-5, rtol=0)
+
+
+def test_aligned_pairs():
+    problem, pairs, words = imported({"branch": U, "trunk": X[:, None], "y": V})
+    assert [entry.name for entry in problem.inputs] == ["u"]
+    assert [entry.name for entry in problem.fields] == ["s"]
+    assert problem.domain.names == ("x",)
+    assert problem.solver == "deeponet"
+    assert {name: len(split.functions) for name, split in pairs.splits.items()} == {"train": 24, "valid": 3, "test": 3}
+    assert pairs.splits["train"].query is None
+    assert pairs.lattice == (20,), "sensors are taken for the queries' own points"
+    assert any("sensors of u are not stated" in line for line in words)
+    check_antiderivative(pairs)
+
+
+def test_unaligned_pairs_are_stored_by_number_and_never_tiled():
+    problem, pairs, _ = imported(unaligned(), ranges={"x": (0.0, 1.0)})
+    train = pairs.splits["train"]
+    assert train.functions.shape == (160, 20)
+    assert train.query.shape == (160, 1)
+    assert train.queries.shape == (200, 1)
+    assert problem.domain.axes[0].lower == 0.0
+    check_antiderivative(pairs)
+
+
+def test_rows_of_one_function_are_joined():
+    """Five points per function: stored once, split by function."""
+    tiled = {"branch": np.repeat(U, 5, axis=0), "trunk": np.tile(X[2:7], 30)[:, None], "y": V[:, 2:7].reshape(-1, 1)}
+    order = np.random.default_rng(1).permutation(150)
+    _, pairs, _ = imported({name: values[order] for name, values in tiled.items()})
+    assert pairs.splits["train"].functions.shape == (24, 20)
+    assert pairs.splits["train"].query.shape == (24, 5)
+    assert pairs.splits["train"].queries.shape == (5, 1)
+    check_antiderivative(pairs)
+    seen = [set(map(bytes, split.functions.numpy())) for split in pairs.splits.values()]
+    assert not (seen[0] & seen[1] or seen[0] & seen[2] or seen[1] & seen[2])
+
+
+def test_functions_with_different_numbers_of_points_become_rows():
+    rows = [0, 0, 0, 1, 1, *range(2, 30)]
+    points = np.arange(len(rows)) % 20
+    arrays = {"branch": U[rows], "trunk": X[points][:, None], "y": V[rows, points][:, None]}
+    _, pairs, _ = imported(arrays)
+    total = sum(len(split) for split in pairs.splits.values())
+    assert total == len(rows)
+    assert sum(len(split.functions) for split in pairs.splits.values()) == 30
+    check_antiderivative(pairs)
+
+
+def test_a_test_split_of_the_file_is_kept():
+    test = {name.replace("train", "test"): values for name, values in unaligned(40, seed=1).items()}
+    _, pairs, words = imported({**unaligned(), **test})
+    assert {name: len(split.functions) for name, split in pairs.splits.items()} == {
+        "train": 180, "valid": 20, "test": 40,
+    }  # fmt: skip
+    assert any("test split is that of the file" in line for line in words)
+    check_antiderivative(pairs)
+
+
+def test_two_functions_side_by_side():
+    both = np.concatenate([U, V[:, ::2]], axis=1)
+    arrays = {"branch": both, "trunk": X[:, None], "y": U * V}
+    problem, pairs, _ = imported(arrays, functions=("u:20", "v:10"), units={"u": "m"})
+    assert [(entry.name, entry.units) for entry in problem.inputs] == [("u", "m"), ("v", "1")]
+    assert [len(points) for points in pairs.sensors] == [20, 10]
+    assert problem.solver == "mionet"
+    with pytest.raises(DataError, match=r"do not fill the columns.*20 \+ 20 of 30"):
+        imported(arrays, functions=("u:20", "v:20"))
+    equal, _, _ = imported({**arrays, "branch": np.concatenate([U, V], axis=1)}, functions=("u", "v=m"))
+    assert [(entry.name, entry.units) for entry in equal.inputs] == [("u", "1"), ("v", "m")]
+
+
+def test_several_branches_have_their_names_and_sensors():
+    queries = np.random.default_rng(0).uniform(size=(9, 2))
+    arrays = {
+        "branch_shape": U,
+        "branch_pulse": V[:, :7],
+        "trunk": queries,
+        "y": np.arange(30 * 9).reshape(30, 9),
+        "sensors_shape": X**2,
+        "sensors_pulse": np.arange(7.0),
+    }
+    problem, pairs, _ = imported(arrays, dims=("x", "t"), fields=("T=K",), units={"t": "s"})
+    assert [entry.name for entry in problem.inputs] == ["shape", "pulse"]
+    np.testing.assert_allclose(pairs.sensors[0][:, 0], X**2)
+    assert problem.inputs[1].domain.axes[0].upper == 6.0
+    assert problem.domain.names == ("x", "t")
+    assert problem.domain.axes[1].units == "s"
+    assert (problem.fields[0].name, problem.fields[0].units) == ("T", "K")
+
+
+def test_functions_on_a_lattice(tmp_path):
+    coeff = np.random.default_rng(0).uniform(3, 12, (10, 21, 15))
+    savemat(tmp_path / "darcy.mat", {"coeff": coeff, "sol": np.sqrt(coeff), "Kcoeff": coeff})
+    problem = import_files([tmp_path / "darcy.mat"])
+    pairs = stored(problem)
+    assert problem.name == "darcy_2", "a registered problem has that name"
+    assert problem.solver == "fno_map"
+    assert pairs.lattice == (21, 15)
+    assert problem.domain.names == ("y", "x")
+    train = pairs.splits["train"]
+    torch.testing.assert_close(train.values[..., 0], train.functions.sqrt())
+    torch.testing.assert_close(train.queries[16], torch.tensor([1 / 20, 1 / 14]).double())
+    periodic, pairs, _ = imported({"a": coeff[:, :, 0], "u": coeff[:, :, 1]}, boundary={"x": "periodic"})
+    assert periodic.domain.axes[0].periodic
+    torch.testing.assert_close(pairs.sensors[0][:, 0], torch.arange(21).double() / 21)
+
+
+@pytest.mark.parametrize("ending", ["npz", "mat", "h5", "pt", "mat73"])
+def test_every_format_gives_the_same_pairs(tmp_path, ending):
+    arrays = {"branch": U, "trunk": X[:, None], "y": V}
+    path = tmp_path / f"pairs.{ending.removesuffix('73')}"
+    if ending == "npz":
+        np.savez(path, **arrays)
+    elif ending == "mat":
+        savemat(path, arrays)
+    elif ending == "pt":
+        torch.save({name: torch.from_numpy(values) for name, values in arrays.items()}, path)
+    else:  # MATLAB 7.3 is HDF5 with the axes reversed
+        with h5py.File(path, "w") as file:
+            for name, values in arrays.items():
+                file[name] = values.T if ending == "mat73" else values
+    pairs = stored(import_files([path]))
+    expected = imported(arrays)[1]
+    for name, split in pairs.splits.items():
+        torch.testing.assert_close(split.values, expected.splits[name].values)
+        torch.testing.assert_close(split.functions, expected.splits[name].functions)
+
+
+def test_a_tuple_is_functions_queries_values():
+    problem = api.dataset((U, torch.from_numpy(V[:, :5]), X[:, None], V))
+    assert [entry.name for entry in problem.inputs] == ["u", "v"]
+    assert stored(problem).splits["train"].values.shape == (24, 20, 1)
+
+
+def test_the_same_data_is_imported_once_and_other_data_anew():
+    first, *_ = imported({"branch": U, "trunk": X[:, None], "y": V})
+    again, *_ = imported({"branch": U, "trunk": X[:, None], "y": V})
+    other, *_ = imported({"branch": U, "trunk": X[:, None], "y": 2 * V})
+    assert first.name == again.name != other.name
+
+
+NAN = V.copy()
+NAN[3, 4] = np.nan
+
+
+@pytest.mark.parametrize(("arrays", "choices", "match"), [
+    ({"branch": U, "trunk": np.linspace(0, 1, 21)[:, None], "y": V}, {},
+     r"queries and values.*do not pair.*queries \('trunk'\) \(21, 1\).*expected values of shape \(30, 21\)"),
+    ({"branch": U[:29], "trunk": X[:, None], "y": V}, {},
+     r"functions and values.*do not pair.*29 rows of functions, 30 of values"),
+    ({"branch": U, "trunk": X[:, None], "y": NAN}, {}, r"values.*not finite.*in 1 of 30 rows, the first of them 3"),
+    ({"branch_u": U, "branch_v": V[:7], "trunk": X[:, None], "y": V}, {}, "different numbers of rows"),
+    ({"coeff": np.ones((5, 8, 9)), "sol": np.ones((5, 8, 8))}, {}, "do not lie on one lattice"),
+    ({"branch": U, "trunk": X[:, None], "y": V}, {"ranges": {"x": (0.2, 1.0)}}, "do not span the axis 'x'"),
+    ({"branch": U, "trunk": X[:, None], "y": V}, {"dims": ("x", "t")}, "another number of axes"),
+    ({"branch": U, "trunk": X[:, None], "y": V}, {"fields": ("u",)}, "'u' stands for two things"),
+    ({"branch": U, "trunk": X[:, None], "y": V}, {"fields": ("v", "w")}, "another number of fields"),
+    ({"branch": U, "trunk": X[:, None], "y": V, "sensors": X[:9]}, {}, "sensors of function 'u' do not fit"),
+    ({"branch": U[:2], "trunk": X[:, None], "y": V[:2]}, {}, "too few functions"),
+    ({"inputs": U, "points": X[:, None], "out": V}, {"layout": "pairs"}, r"does not name its functions.*--rename"),
+    ({"branch": U, "trunk": X[:, None], "y": V.astype(complex)}, {}, "no real numbers"),
+])  # fmt: skip
+def test_arrays_that_do_not_pair_are_named_by_their_roles(arrays, choices, match):
+    with pytest.raises(DataError, match=match):
+        imported(arrays, **choices)
+
+
+def test_a_pickle_inside_an_archive_is_refused(tmp_path):
+    ragged = np.empty(2, dtype=object)
+    ragged[:] = [U, X[:, None]]
+    np.savez(tmp_path / "deepxde.npz", X=ragged, y=V)
+    with pytest.raises(DataError, match=r"Python objects.*branch=X\[0\]"):
+        import_files([tmp_path / "deepxde.npz"])
+
+
+def test_imported_pairs_are_what_they_are():
+    problem, *_ = imported({"branch": U, "trunk": X[:, None], "y": V})
+    fewer = OPERATOR.prepare(problem, "tiny", OperatorConfig(functions=7))
+    assert len(fewer.examples) == 7
+    for settings, match in ((OperatorConfig(points=3), "points 3"), (OperatorConfig(sensors={"u": (5,)}), "sensors"),
+                            (OperatorConfig(functions=25), "at most 24")):  # fmt: skip
+        with pytest.raises(ConfigError, match=match):
+            OPERATOR.prepare(problem, "tiny", settings)
+
+
+def test_a_damaged_file_is_refused():
+    problem, *_ = imported({"branch": U, "trunk": X[:, None], "y": V})
+    path = registry.folder_of(problem) / "pairs.nc"
+    with h5py.File(path, "r+") as file:
+        file["train/values"][0, 0, 0] = 7.0
+    with pytest.raises(DataError, match="not hold the numbers it was written with"):
+        stored(problem)
+    path.write_bytes(b"nothing")
+    with pytest.raises(DataError, match="does not hold the pairs"):
+        stored(problem)
+
+
+def test_trajectories_are_still_trajectories():
+    """Names that pairs have too do not make pairs of fields over time."""
+    with pytest.raises(DataError, match="dimensions"):
+        import_arrays({"u": np.ones((6, 5, 8))}, ImportChoices())
+    problem = import_arrays(
+        {"u": np.random.default_rng(0).normal(size=(6, 5, 8)), "x": np.arange(8.0), "t": np.arange(5.0)}
+    )
+    assert not isinstance(problem, RecordedPairs)

@@ -1,0 +1,116 @@
+"""Whole runs on pairs of functions: own files (case A28), predictions that stand alone, the paper's comparison."""
+
+import numpy as np
+import pytest
+import torch
+
+from sciml import api
+from sciml.study import load_run
+
+X = np.linspace(0, 1, 20)
+NEW = np.array([1.11, 1.57, 2.03, 2.49, 2.93])
+QUERIES = np.linspace(0, 1, 41)[1:]
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("SCIML_HOME", str(tmp_path / "home"))
+
+
+def aligned():
+    k = np.linspace(1, 3, 30)[:, None]
+    return {"branch": np.cos(k * X), "trunk": X[:, None], "y": np.sin(k * X) / k}
+
+
+def unaligned():
+    draw = np.random.default_rng(0)
+    k, x = draw.uniform(1, 3, 200), draw.uniform(0, 1, 200)
+    return {"X_train0": np.cos(k[:, None] * X), "X_train1": x[:, None], "y_train": (np.sin(k * x) / k)[:, None]}
+
+
+def two():
+    k = np.linspace(1, 3, 30)[:, None]
+    u, v = np.cos(k * X), np.sin(k * X) / k
+    return {"branch": np.concatenate([u, v], axis=1), "trunk": X[:, None], "y": u * v}
+
+
+def write_table(path, functions, queries):
+    """One column per function; rows with values are sensors, the others queries."""
+    names = [f"{name}_{i}" for name, values in functions.items() for i in range(len(values))]
+    columns = np.concatenate(list(functions.values()))
+    rows = [f"{x}," + ",".join(map(str, column)) for x, column in zip(X, columns.T, strict=True)]
+    rows += [f"{x}" + "," * len(names) for x in queries]
+    path.write_text("\n".join([",".join(["x", *names]), *rows]) + "\n")
+
+
+def relative(predicted, true):
+    return np.linalg.norm(predicted - true, axis=1) / np.linalg.norm(true, axis=1)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "solver"), [(aligned, "deeponet"), (unaligned, "deeponet"), (aligned, "linear_map")]
+)
+def test_own_pairs_give_an_operator_that_is_right_on_new_functions(tmp_path, arrays, solver):
+    """Case A28: k in [1, 3] that were not seen, at queries that were not seen, from a table."""
+    np.savez(tmp_path / "pairs.npz", **arrays())
+    settings = ["baselines=[]"] + (["train.steps=500"] if solver == "deeponet" else [])
+    finished = api.run(data=tmp_path / "pairs.npz", choices={"ranges": {"x": (0, 1)}}, solver=solver,
+                       settings=settings, out=tmp_path / "runs")  # fmt: skip
+    write_table(tmp_path / "new.csv", {"u": np.cos(NEW[:, None] * X)}, QUERIES)
+    answer = api.predict(finished.folder, tmp_path / "new.csv")
+    true = np.sin(NEW[:, None] * QUERIES) / NEW[:, None]
+    assert relative(answer["s"].values, true).max() < 0.05
+    assert (finished.folder / "report.html").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize(("solver", "steps"), [("mionet", 3000), ("deeponet", 800)])
+def test_two_functions_side_by_side_give_an_operator(tmp_path, solver, steps):
+    finished = api.run(data=two(), choices={"functions": ("u", "v")}, solver=solver,
+                       settings=["baselines=[]", f"train.steps={steps}"], out=tmp_path / "runs")  # fmt: skip
+    u, v = np.cos(NEW[:, None] * X), np.sin(NEW[:, None] * X) / NEW[:, None]
+    write_table(tmp_path / "new.csv", {"u": u, "v": v}, QUERIES)
+    answer = api.predict(finished.folder, tmp_path / "new.csv")
+    true = np.cos(NEW[:, None] * QUERIES) * np.sin(NEW[:, None] * QUERIES) / NEW[:, None]
+    assert relative(answer["s"].values, true).max() < 0.05
+
+
+def test_functions_on_a_lattice_give_an_operator(tmp_path):
+    coeff = np.random.default_rng(0).uniform(3, 12, (10, 21, 21))
+    finished = api.run(data={"coeff": coeff, "sol": np.sqrt(coeff)}, settings=["baselines=[]", "train.steps=100"],
+                       out=tmp_path / "runs")  # fmt: skip
+    assert finished.record.solver == "fno_map"
+    assert finished.metrics["relative_l2"] < 0.05
+
+
+def test_a_run_needs_neither_the_imported_data_nor_its_file(tmp_path, monkeypatch):
+    finished = api.run(data=aligned(), settings=["baselines=[]", "train.steps=2"], out=tmp_path / "runs")
+    expected = api.predict(finished.folder, finished.folder / "example.nc")
+    monkeypatch.setenv("SCIML_HOME", str(tmp_path / "elsewhere"))
+    again = api.predict(finished.folder, finished.folder / "example.nc")
+    np.testing.assert_array_equal(again["s"], expected["s"])
+
+
+def test_an_exported_operator_answers_alike_and_has_its_sensors_in_it(tmp_path):
+    finished = api.run(data=two(), choices={"functions": ("u", "v")}, settings=["baselines=[]", "train.steps=2"],
+                       out=tmp_path / "runs")  # fmt: skip
+    exported = api.export(finished.folder, ["torch"])[0]
+    assert exported.state == "ok", exported.detail
+    program = torch.export.load(exported.path)
+    np.testing.assert_allclose(program.state_dict["scales.sensors_1"][:, 0], X)
+    loaded = load_run(finished.folder)
+    functions = torch.from_numpy(two()["branch"][:3]).float()
+    queries = loaded.example().queries.expand(3, -1, 1).contiguous()
+    torch.testing.assert_close(program.module()(functions, queries), loaded.module(functions, queries))
+
+
+@pytest.mark.slow
+def test_deeponet_beats_a_plain_network_on_the_antiderivative(tmp_path):
+    """10,000 functions with one value each, 20,000 steps: below 2e-5, and a tenth of a plain network 2.8x its size."""
+    errors = {}
+    for solver, settings in (("deeponet", []), ("fnn", ["model.width=100"])):
+        finished = api.run("antiderivative", solver=solver, preset="small", out=tmp_path / "runs",
+                           settings=["baselines=[]", "task.probes=[]", *settings])  # fmt: skip
+        errors[solver] = finished.metrics["mse"]
+        assert finished.record.parameters == {"deeponet": 7401, "fnn": 20401}[solver]
+    assert errors["deeponet"] < 2e-5
+    assert errors["fnn"] > 10 * errors["deeponet"]
