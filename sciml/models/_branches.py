@@ -8,10 +8,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from sciml.core.errors import UserError
-from sciml.nn import Activation, activation, convolution
+from sciml.nn import Activation, Network, activation, convolution
 
 
-class GlorotMLP(nn.Module):
+class GlorotMLP(Network):
     """W_n σ(… σ(W_1 x + b_1) …) + b_n with Glorot's normal weights and zero biases, perhaps σ after the last layer.
 
     Arguments:
@@ -48,7 +48,7 @@ class GlorotMLP(nn.Module):
         return x
 
 
-class StackedBranch(nn.Module):
+class StackedBranch(Network):
     """p independent networks of one hidden layer, each from all sensors to one number, computed together.
 
         b_k(u) = Σ_i c_ki σ(Σ_j w_kij u_j + θ_ki)   (+ d_k with `last_bias`)
@@ -80,7 +80,7 @@ class StackedBranch(nn.Module):
         return out if self.offset is None else out + self.offset
 
 
-class CNNBranch(nn.Module):
+class CNNBranch(Network):
     """Convolutions of stride two, then one hidden layer: a branch for functions on a lattice of sensors.
 
     Arguments:

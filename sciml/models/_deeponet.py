@@ -8,13 +8,13 @@ from torch import Tensor, nn
 
 from sciml.core.errors import UnknownNameError, UserError
 from sciml.models._branches import GlorotMLP, StackedBranch
-from sciml.nn import Activation
+from sciml.nn import Activation, Network
 
 Strategy = Literal["independent", "split_both", "split_branch", "split_trunk"]
 """How several fields come out: networks of their own; both nets split into groups; one net split, the other shared."""
 
 
-class DeepONet(nn.Module):
+class DeepONet(Network):
     """G(u)(y) = Σ_{k≤p} b_k(u(x_1), …, u(x_m)) t_k(y) + b_0.
 
     The branch b sees the values of one function (or several side by side) at fixed sensors, the trunk t the
@@ -123,7 +123,7 @@ class DeepONet(nn.Module):
         return finish(combine(self.coefficients(functions), self.basis(queries)), self.offset, self.constraint, queries)
 
 
-class MIONet(nn.Module):
+class MIONet(Network):
     """G(u_1, …, u_n)(y) = Σ_k b_k^(1)(u_1) ⋯ b_k^(n)(u_n) t_k(y) + b_0: one branch per input function.
 
     Arguments:
@@ -210,7 +210,7 @@ def finish(
     return values if constraint is None else constraint(queries, values)
 
 
-class PeriodicFeatures(nn.Module):
+class PeriodicFeatures(Network):
     """Coordinates of period one as (cos 2π j x, sin 2π j x), j = 1 … J; the others as they are.
 
     Arguments:
@@ -232,7 +232,7 @@ class PeriodicFeatures(nn.Module):
         return torch.cat(parts, dim=-1)
 
 
-class Vanishing(nn.Module):
+class Vanishing(Network):
     """Makes an answer zero on faces of the unit box: v(y) = Π d_i(y) w(y), d_i the distance to a face.
 
     Arguments:

@@ -11,10 +11,12 @@ from typing import Any, cast
 import numpy as np
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
+
+from sciml.nn import Network
 
 
-class KernelRidgeMap(nn.Module):
+class KernelRidgeMap(Network):
     """y(x) = ȳ + Σ_n k(x, x_n) a_n with k(x, z) = exp(-γ |x - z|²) or (γ x·z + 1)^degree.
 
     Fitted by `fit`; before that it gives zeros. There may be fewer points and outputs than there is room for; the rest
@@ -92,7 +94,7 @@ class KernelRidgeMap(nn.Module):
         self.polynomial.fill_(best.kernel == "poly")
 
 
-class Processes(nn.Module):
+class Processes(Network):
     """Independent Gaussian processes with kernel v exp(-Σ_d (x_d - y_d)² / 2 l_d²) + noise, zero mean and given points.
 
     v, l and the noise maximise the marginal likelihood, one process after the other; variances are then calibrated on

@@ -6,10 +6,10 @@ from torch import Tensor, nn
 
 from sciml.core.errors import UserError
 from sciml.models._branches import GlorotMLP
-from sciml.nn import Activation
+from sciml.nn import Activation, Network
 
 
-class PODDeepONet(nn.Module):
+class PODDeepONet(Network):
     """G(u)(y_q) = φ_0(y_q) + Σ_{k≤r} b_k(u) φ_k(y_q) on a fixed set of query points.
 
     φ_0 is the mean of the training outputs, φ_k their leading modes (proper orthogonal decomposition), each scaled by

@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
+
+from sciml.nn import Network
 
 
-class BoostedTreesMap(nn.Module):
+class BoostedTreesMap(Network):
     """y_o(x) = b_o + ρ Σ_m T_om(x), every T a regression tree fitted to what is left by those before it.
 
     Fitted by `fit_values` or `fit_labels`; before that it gives zeros. Features are compared in single precision, as

@@ -18,26 +18,37 @@ from sciml.core.errors import CheckpointError, UserError
 from sciml.models import (
     FNO,
     MLP,
+    BoostedTreesMap,
+    CNNBranch,
     Coupling,
+    DeepONet,
     DiffuseConfig,
     DilatedBlock,
     DilResNet,
     Dynamics,
     Flow,
     FlowField,
+    GlorotMLP,
     GRUSeries,
     IntegrateConfig,
+    KernelRidgeMap,
     LatentField,
+    MIONet,
     ODEBlock,
     ODENet,
+    PeriodicFeatures,
     PlanarVelocity,
+    PODDeepONet,
+    Processes,
     RealNVP,
     RegulariseConfig,
     SDEBlock,
     SDENet,
     SineNet,
+    StackedBranch,
     StateField,
     UNet,
+    Vanishing,
     Wave,
     WithIntegral,
 )
@@ -45,6 +56,7 @@ from sciml.nn import Network, Units
 
 FIELDS = torch.randn(2, 2, 8, 12, generator=torch.Generator().manual_seed(0))
 TIME = torch.zeros(5)
+ROWS = torch.randn(9, 2, generator=torch.Generator().manual_seed(5))
 PLANE = {"in_channels": 2, "out_channels": 1, "padding": ("zeros", "circular")}
 UNITS = Units.plain(2)
 UNITS.field_mean += 3.0
@@ -52,6 +64,25 @@ UNITS.field_mean += 3.0
 
 def fields(network):
     return network(FIELDS, torch.ones(2, 3))
+
+
+def functions(network):
+    return network(FIELDS[:, 0, 0, :5], POINTS)
+
+
+def fitted(network):
+    network.fit(torch.randn(4, 6, 1, generator=torch.Generator().manual_seed(4)))
+    return network
+
+
+def learned(network, **choices):
+    network.fit(ROWS, ROWS.sin().sum(1, keepdim=True), **choices)
+    return network
+
+
+def grown(network):
+    network.fit_values(0, ROWS, ROWS.sin().sum(1), depths=[1, 2])
+    return network
 
 
 def noisy(network):
@@ -73,6 +104,29 @@ MORE = {
     "dilated block": (
         lambda: DilatedBlock(2, modes=("circular", "zeros"), condition="none"), lambda m: m(FIELDS)
     ),
+    "deeponet": (lambda: DeepONet(sensors=5, dims=2, modes=4, width=3), functions),
+    "deeponet of parts": (
+        lambda: DeepONet(
+            sensors=12, dims=2, fields=2, modes=3, strategy="split_branch", branch=CNNBranch((3, 4), 6, width=2),
+            features=PeriodicFeatures((True, False)), constraint=Vanishing(((1, True),)),
+        ),
+        lambda m: m(FIELDS[:, 0, :1].flatten(1), POINTS),
+    ),
+    "mionet": (
+        lambda: MIONet(sensors=(5, 3), dims=2, modes=4, width=3),
+        lambda m: m(FIELDS[:, 0, 0, :8], POINTS),
+    ),
+    "pod deeponet": (
+        lambda: fitted(PODDeepONet(sensors=5, queries=6, modes=2, width=4)), lambda m: m(FIELDS[:, 0, 0, :5])
+    ),
+    "branch": (lambda: CNNBranch((8, 12), 3, channels_in=2, width=2), lambda m: m(FIELDS.flatten(1))),
+    "features": (lambda: PeriodicFeatures((True, False), harmonics=2), lambda m: m(POINTS)),
+    "vanishing": (lambda: Vanishing(((0, False), (1, True))), lambda m: m(POINTS, torch.ones(2, 5, 1))),
+    "net of a branch": (lambda: GlorotMLP((2, 4, 3), nonlinearity="gelu", activate_last=True), lambda m: m(POINTS)),
+    "stacked branch": (lambda: StackedBranch(2, 3, width=4, last_bias=True), lambda m: m(POINTS)),
+    "kernel ridge": (lambda: learned(KernelRidgeMap(2, 1, samples=9), gammas=[1.0], alphas=[0.1]), lambda m: m(POINTS)),
+    "processes": (lambda: Processes(2, 4, 2), lambda m: m.mean(POINTS)),
+    "boosted trees": (lambda: grown(BoostedTreesMap(1, trees=3, depth=2)), lambda m: m(POINTS)),
     "velocity": (lambda: PlanarVelocity(2, width=3, hidden=4), lambda m: m(TIME, POINTS)),
     "flow field": (
         lambda: FlowField(PlanarVelocity(2, width=3, hidden=4)),
@@ -140,7 +194,7 @@ def test_it_comes_back_with_its_answers(name, tmp_path):
 
 def test_every_network_is_tried_here():
     tried = {type(build()) for build, _ in ALL.values()}
-    public = {getattr(models, name) for name in models.__all__}
+    public = [getattr(models, name) for name in models.__all__]
     assert tried == {kind for kind in public if inspect.isclass(kind) and issubclass(kind, nn.Module)}
     assert all(issubclass(kind, Network) for kind in tried)
 
