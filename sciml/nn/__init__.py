@@ -53,6 +53,9 @@ from sciml.nn._mlp import TimeMLP as TimeMLP
 from sciml.nn._mlp import activation as activation
 from sciml.nn._network import Network as Network
 from sciml.nn._norm import Norm as Norm
+from sciml.nn._parameter_groups import GroupsParameters as GroupsParameters
+from sciml.nn._parameter_groups import ParameterGroup as ParameterGroup
+from sciml.nn._parameter_groups import optimiser_groups as optimiser_groups
 from sciml.nn._pictures import PictureHead as PictureHead
 from sciml.nn._pictures import PictureStem as PictureStem
 from sciml.nn._pictures import picture_norm as picture_norm
@@ -83,6 +86,7 @@ __all__ = [
     "FactorisedLinear",
     "FieldNetwork",
     "GatedUnit",
+    "GroupsParameters",
     "Jet",
     "LowRank",
     "LowRankConv",
@@ -97,6 +101,7 @@ __all__ = [
     "Norm",
     "Padding",
     "PaddingChoice",
+    "ParameterGroup",
     "PictureHead",
     "PictureStem",
     "Record",
@@ -126,6 +131,7 @@ __all__ = [
     "low_rank_of",
     "matrices",
     "modulation",
+    "optimiser_groups",
     "padding_modes",
     "picture_norm",
     "pointwise",

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from sciml.nn import optimiser_groups
 from sciml.train._config import TrainConfig
 from sciml.train._distributed import Objective, current_group, wrap
 from sciml.train._step_rule import BrokenStep, StepRule
@@ -20,7 +21,8 @@ Loss = Callable[[nn.Module, Any, float], Tensor]
 class GradientRule(StepRule[Any]):  # Any: it slices batches of every type
     """One step of AdamW, Adamax or SGD along the clipped gradient of the mean loss.
 
-    The learning rate rises linearly, then falls along half a cosine. Under ``torchrun`` gradients are averaged over the
+    The learning rate rises linearly, then falls along half a cosine. Modules that are `sciml.nn.GroupsParameters` say
+    which of their weights are never decayed or have a lower peak. Under ``torchrun`` gradients are averaged over the
     processes, each of which has its rows of the global batch.
 
     Arguments:
@@ -38,6 +40,7 @@ class GradientRule(StepRule[Any]):  # Any: it slices batches of every type
         self._device = next(module.parameters()).device
         self._objective = wrap(Objective(module, loss), self._group)
         self._optimiser = _optimiser(module, config)
+        self._peaks = [group["lr"] for group in self._optimiser.param_groups]
         self._taken = 0
         self._schedule()
 
@@ -79,8 +82,8 @@ class GradientRule(StepRule[Any]):  # Any: it slices batches of every type
         self._schedule()
 
     def _schedule(self) -> None:
-        for group in self._optimiser.param_groups:
-            group["lr"] = self.config.learning_rate * _factor(self.config, self._taken)
+        for group, peak in zip(self._optimiser.param_groups, self._peaks, strict=True):
+            group["lr"] = peak * _factor(self.config, self._taken)
 
     def _precision(self) -> torch.autocast:
         return torch.autocast(self._device.type, torch.bfloat16, enabled=self.config.precision == "bf16")
@@ -102,13 +105,13 @@ def slices_of(length: int, parts: int) -> list[slice]:
 
 
 def _optimiser(module: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
-    common: dict[str, Any] = {"lr": config.learning_rate, "weight_decay": config.weight_decay}
+    groups = optimiser_groups(module, config.learning_rate, config.weight_decay)
     if config.optimiser == "sgd":
-        return torch.optim.SGD(module.parameters(), momentum=0.9, **common)
+        return torch.optim.SGD(groups, momentum=0.9)
     if config.optimiser == "adamax":
-        return torch.optim.Adamax(module.parameters(), **common)
+        return torch.optim.Adamax(groups)
     fused = all(p.is_floating_point() for p in module.parameters())  # torch has no fused one for complex weights
-    return torch.optim.AdamW(module.parameters(), fused=fused, **common)
+    return torch.optim.AdamW(groups, fused=fused)
 
 
 def _factor(c: TrainConfig, step: int) -> float:

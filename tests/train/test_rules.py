@@ -11,6 +11,7 @@ from torch import nn
 
 from sciml.core import registry, rng
 from sciml.core.errors import ConfigError, Interrupted, NumericsError, UnsupportedError
+from sciml.nn import ParameterGroup
 from sciml.study import RunRequest, check_training, read_settings, refuse_ignored, run
 from sciml.tasks.collocation import COLLOCATION, CollocationConfig
 from sciml.tasks.discovery import DISCOVERY, DiscoveryConfig
@@ -329,3 +330,33 @@ def test_steps_decide_how_long_upinn_trains(tmp_path):
 def _made(folder):
     folder.mkdir(exist_ok=True)
     return folder
+
+
+def test_weights_of_a_group_have_their_own_peak_and_no_decay():
+    """The schedule falls from each peak; a step without a gradient shows the decay alone, which is exact."""
+
+    class Clock(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight, self.log_dt = nn.Parameter(torch.ones(2)), nn.Parameter(torch.full((2,), -3.0))
+
+        def parameter_groups(self):
+            return (ParameterGroup((self.log_dt,), max_learning_rate=1e-3),)
+
+    module = nn.Sequential(Clock())
+    config = TrainConfig(steps=4, learning_rate=1e-2, weight_decay=0.1, warmup=0.0, final_learning_rate=1e-8, clip=None)
+    rule = GradientRule(module, lambda module, batch, along: 0 * sum(p.sum() for p in module.parameters()), config)
+    rates = []
+    for step in range(4):
+        rates.append([group["lr"] for group in rule.state_dict()["optimiser"]["param_groups"]])
+        rule.step(Regression().batch(torch.arange(2), rng.generator(0)), step / 4)
+    ordinary, slow = zip(*rates, strict=True)
+    assert slow == pytest.approx([rate / 10 for rate in ordinary])
+    assert ordinary[0] == 1e-2 > ordinary[2] > ordinary[3]
+    assert (module[0].log_dt == -3).all()
+    kept = math.prod(1 - 0.1 * rate for rate in ordinary)
+    torch.testing.assert_close(module[0].weight.detach(), torch.full((2,), kept))
+    saved = rule.state_dict()
+    again = GradientRule(module, lambda module, batch, along: torch.zeros(()), config)
+    again.load_state_dict(saved)
+    assert again.logged() == rule.logged()

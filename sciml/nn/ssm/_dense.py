@@ -1,0 +1,192 @@
+"""The linear state-space layer with a dense or quasi-separable state matrix."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from sciml.core.errors import UserError
+from sciml.nn._parameter_groups import ParameterGroup
+from sciml.nn.ssm._convolve import causal_convolution, interval_means, krylov
+from sciml.nn.ssm._discretise import Discrete, Method, discretise, log_uniform, spectral_radius
+from sciml.nn.ssm._hippo import Hippo, hippo
+from sciml.nn.ssm._layer import MATRIX_RATE, STEP_RATE, Carried, Memo, StateSpaceLayer
+from sciml.nn.ssm._structured import StructuredMatrix
+
+Learned = Literal["all", "matrix", "dt", "none"]
+"""What is trained beside C and D: the state matrix with B, the time steps, both, or nothing (LSSL-f)."""
+
+
+class DenseMatrix(nn.Module):
+    """A state matrix without structure: R / √N - I with Gaussian R, whose spectrum fills the unit disc around -1.
+
+    What a HiPPO matrix is compared with; it knows nothing of memory.
+    """
+
+    values: Tensor
+
+    def __init__(self, size: int, *, trainable: bool) -> None:
+        super().__init__()
+        values = torch.randn(size, size) / size**0.5 - torch.eye(size)
+        if trainable:
+            self.values = nn.Parameter(values)
+        else:
+            self.register_buffer("values", values)
+
+    def dense(self) -> Float[Tensor, "state state"]:
+        """A itself."""
+        return self.values
+
+
+class LinearStateSpace(StateSpaceLayer):
+    """The layer of LSSL: H features, each with M outputs, its own dt, C and D, and one pair (A, B) for all.
+
+        x_h' = A x_h + B u_h,   y_hm = C_hm x_h + D_hm u_h        (a step of feature h lasts dt_h)
+
+    One B is no loss: with a controllable pair (A, B) the C alone reach every transfer function over the poles of A. The
+    kernel is C times the Krylov matrix of Ā and B̄; that is kept while A, B and dt stay the same.
+
+    Arguments:
+        features: H.
+        state: N.
+        channels: M; the outputs of feature h are h M to h M + M - 1.
+        matrix: a HiPPO matrix, or ``random`` to compare with.
+        learn: what is trained beside C and D.
+        method: discretisation.
+        dt_range: between which log dt is drawn, uniformly; brackets 1 / length.
+        mean_inputs: drive the system by means over steps, (u_k + u_{k-1}) / 2, as a sampled physical signal asks for.
+
+    Reference:
+        Gu, Johnson, Goel, Saab, Dao, Rudra, Re, "Combining Recurrent, Convolutional, and Continuous-time Models with
+        Linear State-Space Layers", NeurIPS 2021, arXiv:2110.13985.
+    """
+
+    drive: Tensor
+    log_dt: Tensor
+
+    def __init__(
+        self,
+        features: int,
+        *,
+        state: int = 64,
+        channels: int = 1,
+        matrix: Hippo | Literal["random"] = "legs",
+        learn: Learned = "all",
+        method: Method = "bilinear",
+        dt_range: tuple[float, float] = (1e-3, 1e-1),
+        mean_inputs: bool = False,
+    ) -> None:
+        super().__init__()
+        if min(features, state, channels) < 1:
+            raise UserError("a state-space layer needs sizes of at least one",
+                            got=f"features {features}, state {state}, channels {channels}")  # fmt: skip
+        self.method: Method = method
+        self.mean_inputs = mean_inputs
+        trains_matrix, trains_steps = learn in ("all", "matrix"), learn in ("all", "dt")
+        if matrix == "random":
+            self.matrix = DenseMatrix(state, trainable=trains_matrix)
+            drive = torch.randn(state)
+        else:
+            self.matrix = StructuredMatrix.hippo(matrix, state, trainable=trains_matrix)
+            drive = hippo(matrix, state)[1].to(torch.get_default_dtype())
+        log_dt = log_uniform(features, *dt_range)
+        if trains_matrix:
+            self.drive = nn.Parameter(drive)
+        else:
+            self.register_buffer("drive", drive)
+        if trains_steps:
+            self.log_dt = nn.Parameter(log_dt)
+        else:
+            self.register_buffer("log_dt", log_dt)
+        self.output = nn.Parameter(torch.randn(features, channels, state))
+        self.direct = nn.Parameter(torch.randn(features, channels))
+        self._systems, self._responses = Memo(), Memo()
+
+    def system(self, dt_scale: float = 1.0) -> Discrete:
+        """Ā and B̄ of every feature; the time step is scaled in both, else the kernel has the wrong size."""
+        check_scale(dt_scale)
+        sources = self._sources()
+        kept = self._systems.recall(sources, (dt_scale,))
+        if kept is None:
+            made = discretise(self.matrix.dense(), self.drive, dt_scale * self.log_dt.exp(), self.method)
+            kept = (made.matrix, made.drive)
+            self._systems.keep(sources, (dt_scale,), kept)
+        return Discrete(*kept)
+
+    def response(self, length: int, dt_scale: float = 1.0) -> Float[Tensor, "feature state {length}"]:
+        """Impulse response of the state, the Krylov matrix."""
+        sources = self._sources()
+        kept = self._responses.recall(sources, (length, dt_scale))
+        if kept is None:
+            kept = (krylov(self.system(dt_scale), length),)
+            self._responses.keep(sources, (length, dt_scale), kept)
+        return kept[0]
+
+    def kernel(self, length: int, dt_scale: float = 1.0) -> Float[Tensor, "feature channel {length}"]:
+        """(C B̄, C Ā B̄, …); the direct part D is apart."""
+        return self.output @ self.response(length, dt_scale)
+
+    def forward(
+        self, signal: Float[Tensor, "batch time feature"], dt_scale: float = 1.0
+    ) -> Float[Tensor, "batch time output"]:
+        """The response to a signal, from rest."""
+        driving = interval_means(signal.transpose(1, 2)) if self.mean_inputs else signal.transpose(1, 2)
+        answer = causal_convolution(driving[:, :, None], self.kernel(signal.shape[1], dt_scale))
+        return self._with_direct(answer.flatten(1, 2).transpose(1, 2), signal)
+
+    def initial(self, batch: int) -> Carried:
+        """Rest."""
+        features, _, size = self.output.shape
+        return Carried(self.output.new_zeros(batch, features, size), self.output.new_zeros(batch, features))
+
+    def step(
+        self, signal: Float[Tensor, "batch feature"], carried: Carried, dt_scale: float = 1.0
+    ) -> tuple[Float[Tensor, "batch output"], Carried]:
+        """The response to one more value."""
+        system = self.system(dt_scale)
+        driving = (signal + carried.before) / 2 if self.mean_inputs else signal
+        state = torch.einsum("hij,bhj->bhi", system.matrix, carried.state) + system.drive * driving[..., None]
+        answer = torch.einsum("hmn,bhn->bhm", self.output, state).flatten(1)
+        return self._with_direct(answer, signal), Carried(state, signal)
+
+    def carry(
+        self, signal: Float[Tensor, "batch time feature"], carried: Carried, dt_scale: float = 1.0
+    ) -> tuple[Float[Tensor, "batch time output"], Carried]:
+        """The response to one more piece of a signal, and what to go on from."""
+        length, system, response = signal.shape[1], self.system(dt_scale), self.response(signal.shape[1], dt_scale)
+        driving = signal.transpose(1, 2)
+        if self.mean_inputs:
+            driving = interval_means(driving, carried.before)
+        answer = causal_convolution(driving[:, :, None], self.output @ response)
+        observing = Discrete(system.matrix.transpose(1, 2)[:, None], self.output @ system.matrix)
+        answer = answer + torch.einsum("hmnl,bhn->bhml", krylov(observing, length), carried.state)
+        old = torch.einsum("hij,bhj->bhi", torch.linalg.matrix_power(system.matrix, length), carried.state)
+        state = old + torch.einsum("hnl,bhl->bhn", response.flip(-1), driving)
+        return self._with_direct(answer.flatten(1, 2).transpose(1, 2), signal), Carried(state, signal[:, -1])
+
+    def spectral_radius(self, dt_scale: float = 1.0) -> Float[Tensor, " feature"]:
+        """Of the discretised state matrices."""
+        return spectral_radius(self.system(dt_scale).matrix)
+
+    def parameter_groups(self) -> Sequence[ParameterGroup]:
+        """A and B at `MATRIX_RATE` at most, the time steps at `STEP_RATE`."""
+        matrix = [entry for entry in (*self.matrix.parameters(), self.drive) if isinstance(entry, nn.Parameter)]
+        steps = [self.log_dt] if isinstance(self.log_dt, nn.Parameter) else []
+        return (
+            ParameterGroup(matrix, max_learning_rate=MATRIX_RATE),
+            ParameterGroup(steps, max_learning_rate=STEP_RATE),
+        )
+
+    def _with_direct(self, answer: Tensor, signal: Tensor) -> Tensor:
+        return answer + (signal[..., None] * self.direct).flatten(-2)
+
+    def _sources(self) -> list[Tensor]:
+        return [*self.matrix.state_dict(keep_vars=True).values(), self.drive, self.log_dt]
+
+
+def check_scale(dt_scale: float) -> None:
+    """Raise UserError for a time step that is not a positive number."""
+    if not 0 < dt_scale < float("inf"):
+        raise UserError("the time step of a sequence must be positive", got=f"{dt_scale} times that of the training")

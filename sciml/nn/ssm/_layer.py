@@ -1,0 +1,101 @@
+"""The contract of a linear state-space layer: one set of weights, three views of it."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from sciml.nn._parameter_groups import ParameterGroup
+
+MATRIX_RATE, STEP_RATE = 1e-4, 1e-3
+"""Largest learning rates of state matrices and of time steps, as in the published code."""
+
+
+class Carried(NamedTuple):
+    """What a layer knows of the past.
+
+    Fields:
+        state: x, real or complex.
+        before: the last value of the signal.
+    """
+
+    state: Tensor
+    before: Float[Tensor, "batch feature"]
+
+
+class StateSpaceLayer(nn.Module, ABC):
+    """A linear time-invariant map of signals, ``batch time feature`` to ``batch time output``, that sees no future.
+
+        x' = A x + B u,   y = C x + D u,   x = 0 before the first time
+
+    Three views give the same numbers: `forward` convolves all of a signal at once, `step` takes one value after
+    another, `carry` convolves a piece and goes on from there. `dt_scale` is the time step in units of the one of the
+    training: 2 for half the sampling rate. It scales dt in all of the discretised system, and need not be whole.
+    """
+
+    @abstractmethod
+    def forward(
+        self, signal: Float[Tensor, "batch time feature"], dt_scale: float = 1.0
+    ) -> Float[Tensor, "batch time output"]:
+        """The response to a signal, from rest."""
+
+    @abstractmethod
+    def initial(self, batch: int) -> Carried:
+        """Rest."""
+
+    @abstractmethod
+    def step(
+        self, signal: Float[Tensor, "batch feature"], carried: Carried, dt_scale: float = 1.0
+    ) -> tuple[Float[Tensor, "batch output"], Carried]:
+        """The response to one more value."""
+
+    @abstractmethod
+    def carry(
+        self, signal: Float[Tensor, "batch time feature"], carried: Carried, dt_scale: float = 1.0
+    ) -> tuple[Float[Tensor, "batch time output"], Carried]:
+        """The response to one more piece of a signal, and what to go on from."""
+
+    @abstractmethod
+    def spectral_radius(self, dt_scale: float = 1.0) -> Float[Tensor, " feature"]:
+        """Of the discretised state matrices; a layer with 1 or more does not forget and will overflow."""
+
+    @abstractmethod
+    def parameter_groups(self) -> Sequence[ParameterGroup]:
+        """State matrix and time steps: never decayed, and slow."""
+
+
+class Memo:
+    """The last value of a function of a few small tensors, kept while they hold the same numbers.
+
+    Compared by value, since weights are exchanged in place in several ways (optimisers, averages, loading). Nothing is
+    kept where gradients flow or a program is traced. A copy of a module starts with the same memory.
+    """
+
+    def __init__(self) -> None:
+        self._kept: tuple[tuple[Tensor, ...], tuple[object, ...], tuple[Tensor, ...]] | None = None
+
+    def recall(self, tensors: Sequence[Tensor], key: tuple[object, ...]) -> tuple[Tensor, ...] | None:
+        """What was kept for these tensors and this key."""
+        if self._kept is None or not self.applies(tensors):
+            return None
+        known, known_key, value = self._kept
+        same = known_key == key and all(
+            a.dtype == b.dtype and a.device == b.device and torch.equal(a, b)
+            for a, b in zip(known, tensors, strict=True)
+        )
+        return value if same else None
+
+    def keep(self, tensors: Sequence[Tensor], key: tuple[object, ...], value: tuple[Tensor, ...]) -> None:
+        """Remember a value, if no gradient can flow through it."""
+        if self.applies(tensors):
+            self._kept = (tuple(t.detach().clone() for t in tensors), key, value)
+
+    @staticmethod
+    def applies(tensors: Sequence[Tensor]) -> bool:
+        """Whether anything may be kept for these tensors now."""
+        traced = torch.compiler.is_compiling() or torch.compiler.is_exporting()
+        recorded = torch.is_grad_enabled() and any(t.requires_grad for t in tensors)
+        return not (traced or recorded or any(t.is_meta for t in tensors))

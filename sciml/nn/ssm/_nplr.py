@@ -1,0 +1,96 @@
+"""Kernels beyond the dense one: the normal-plus-low-rank form of LegS, and diagonal systems."""
+
+import math
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Complex, Float
+from torch import Tensor
+
+from sciml.nn.ssm._hippo import hippo
+
+
+class NPLR(NamedTuple):
+    """A = V (Λ - P P*) V*: a normal matrix less one of rank one.
+
+    Fields:
+        eigenvalues: Λ, all with real part -1/2 for LegS.
+        low_rank: P.
+        drive: V* B.
+        basis: V, unitary.
+    """
+
+    eigenvalues: Complex[Tensor, " state"]
+    low_rank: Complex[Tensor, " state"]
+    drive: Complex[Tensor, " state"]
+    basis: Complex[Tensor, "state state"]
+
+
+def nplr(size: int) -> NPLR:
+    """LegS in that form, complex128: A + p pᵀ = -I/2 + S with p_n = √(n + 1/2) and S skew-symmetric.
+
+    Reference:
+        Gu, Goel, Re, "Efficiently Modeling Long Sequences with Structured State Spaces", ICLR 2022, arXiv:2111.00396.
+    """
+    matrix, drive = hippo("legs", size)
+    root = (torch.arange(size, dtype=torch.float64) + 0.5).sqrt()
+    normal = matrix + root[:, None] * root
+    skew = (normal - normal.T) / 2
+    frequencies, basis = torch.linalg.eigh(-1j * skew.to(torch.complex128))
+    adjoint = basis.conj().T
+    return NPLR(
+        -0.5 + 1j * frequencies, adjoint @ root.to(torch.complex128), adjoint @ drive.to(torch.complex128), basis
+    )
+
+
+def nplr_kernel(
+    form: NPLR, output: Complex[Tensor, "*batch state"], dt: Float[Tensor, "*batch"], length: int
+) -> Float[Tensor, "*batch {length}"]:
+    """The kernel of the bilinear transform, without a power of Ā: its transform at the roots of unity, inverted.
+
+        K̂(z) = 2 / (1 + z) (k_CB - k_CP k_PB / (1 + k_PP)),   k_XY = Σ_n X_n Y_n / (g - λ_n),
+        g = 2 (1 - z) / (dt (1 + z))
+
+    At z = -1 (even lengths), where g is infinite, K̂ = dt/2 C̃ B.
+
+    Arguments:
+        form: of A and B.
+        output: C̃ = C (I - Ā^L) V, which makes the kernel end after L values.
+        dt: time steps.
+        length: L.
+    """
+    lam, low, drive, _ = form
+    j = torch.arange(length, device=dt.device)
+    angle = -2 * math.pi * j.to(lam.real.dtype) / length
+    z = torch.polar(torch.ones_like(angle), angle)
+    pole = 2 * j == length
+    z = torch.where(pole, torch.ones_like(z), z)  # any other value; what it gives is not used
+    g = 2 / dt[..., None] * (1 - z) / (1 + z)
+    cauchy = 1 / (g[..., None] - lam)  # *batch frequency state
+
+    def sums(first: Tensor, second: Tensor) -> Tensor:
+        return (cauchy * (first * second)[..., None, :]).sum(-1)
+
+    inner = sums(output, drive) - sums(output, low) * sums(low.conj(), drive) / (1 + sums(low.conj(), low))
+    limit = dt[..., None] / 2 * (output * drive).sum(-1, keepdim=True)
+    return torch.fft.ifft(torch.where(pole, limit, 2 / (1 + z) * inner)).real
+
+
+def diagonal_kernel(
+    eigenvalues: Complex[Tensor, "*batch state"],
+    output: Complex[Tensor, "*filters state"],
+    dt: Float[Tensor, "*batch"],
+    length: int,
+) -> Float[Tensor, "*filters {length}"]:
+    """K_l = 2 Re Σ_n C_n (e^{dt λ_n} - 1) / λ_n e^{l dt λ_n}: zero-order hold, with one mode of each conjugate pair.
+
+    Arguments:
+        eigenvalues: λ, of the modes that are kept.
+        output: C.
+        dt: time steps.
+        length: L.
+    """
+    steps = dt[..., None] * eigenvalues
+    gain = output * (torch.expm1(steps) / eigenvalues)
+    powers = torch.exp(steps[..., None] * torch.arange(length, device=dt.device))
+    return 2 * torch.einsum("...n,...nl->...l", gain, powers).real

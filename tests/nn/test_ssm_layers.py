@@ -1,0 +1,263 @@
+"""State-space layers: three views of one map, other time steps, kept kernels, gradients, groups of weights."""
+
+import copy
+
+import jaxtyping
+import pytest
+import torch
+from torch import nn
+
+from sciml.core import rng
+from sciml.core.errors import UserError
+from sciml.nn import GroupsParameters, ParameterGroup, optimiser_groups
+from sciml.nn.ssm import (
+    DiagonalStateSpace,
+    LinearStateSpace,
+    StateSpaceLayer,
+    causal_convolution,
+    diagonal_start,
+    krylov,
+)
+
+LENGTH = 48
+
+
+def dense(**changes):
+    return LinearStateSpace(3, **{"state": 8, "channels": 2, **changes})
+
+
+def diagonal(**changes):
+    return DiagonalStateSpace(3, **{"state": 8, "channels": 2, **changes})
+
+
+LAYERS = {
+    "legs": dense,
+    "legt": lambda **c: dense(matrix="legt", **c),
+    "lagt": lambda **c: dense(matrix="lagt", learn="none", **c),
+    "random": lambda **c: dense(matrix="random", **c),
+    "zero-order hold": lambda **c: dense(method="zoh", learn="dt", **c),
+    "means": lambda **c: dense(mean_inputs=True, learn="matrix", **c),
+    "diagonal lin": diagonal,
+    "diagonal inv": lambda **c: diagonal(start="inv", **c),
+    "diagonal legs, means": lambda **c: diagonal(start="legs", mean_inputs=True, **c),
+}
+
+
+@pytest.fixture(params=sorted(LAYERS))
+def layer(request):
+    rng.seed_everything(1)
+    return LAYERS[request.param]().double()
+
+
+@pytest.fixture
+def signal():
+    return torch.randn(2, LENGTH, 3, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+
+
+def stepped(layer, signal, dt_scale=1.0, carried=None):
+    carried = layer.initial(len(signal)) if carried is None else carried
+    answers = []
+    for value in signal.unbind(1):
+        answer, carried = layer.step(value, carried, dt_scale)
+        answers.append(answer)
+    return torch.stack(answers, dim=1), carried
+
+
+@pytest.mark.parametrize("dt_scale", [1.0, 2.0, 0.37])
+def test_step_by_step_is_all_at_once(layer, signal, dt_scale):
+    answer = layer(signal, dt_scale)
+    assert answer.shape == (2, LENGTH, 6)
+    torch.testing.assert_close(stepped(layer, signal, dt_scale)[0], answer, rtol=1e-11, atol=1e-11)
+
+
+def test_pieces_continue_each_other(layer, signal):
+    """All at once, in two pieces, or a piece and then step by step."""
+    whole, cut = layer(signal), 19
+    first, carried = layer.carry(signal[:, :cut], layer.initial(2))
+    second, after = layer.carry(signal[:, cut:], carried)
+    torch.testing.assert_close(torch.cat((first, second), 1), whole, rtol=1e-11, atol=1e-11)
+    rest, after_steps = stepped(layer, signal[:, cut:], carried=carried)
+    torch.testing.assert_close(rest, whole[:, cut:], rtol=1e-11, atol=1e-11)
+    torch.testing.assert_close(after.state, after_steps.state, rtol=1e-11, atol=1e-11)
+    assert torch.equal(after.before, signal[:, -1])
+
+
+def test_nothing_sees_the_future(layer, signal):
+    changed = signal.clone()
+    changed[:, 20] += 10
+    difference = (layer(changed) - layer(signal)).abs()
+    assert difference[:, :20].max() < 1e-12
+    assert difference[:, 20:].max() > 1e-3
+
+
+def test_one_time_is_a_sequence(layer, signal):
+    torch.testing.assert_close(layer(signal[:, :1]), layer(signal)[:, :1], rtol=1e-12, atol=1e-12)
+
+
+def test_features_and_samples_do_not_mix(layer, signal):
+    answer = layer(signal)
+    changed = signal.clone()
+    changed[1] = 5
+    changed[0, :, 2] = -1
+    torch.testing.assert_close(layer(changed)[0, :, :4], answer[0, :, :4], rtol=1e-11, atol=1e-11)
+
+
+def test_gradients_of_all_weights(signal):
+    """Structured A, B, C, D, log dt, and modes, by finite differences."""
+    for make in (dense, diagonal):
+        rng.seed_everything(3)
+        layer = make(state=4, dt_range=(0.05, 0.2)).double()
+        names = [name for name, _ in layer.named_parameters()]
+
+        def answer(*values, layer=layer, names=names):
+            return torch.func.functional_call(layer, dict(zip(names, values, strict=True)), (signal[:1, :16],))
+
+        weights = tuple(p.detach().clone().requires_grad_() for p in layer.parameters())
+        assert torch.autograd.gradcheck(answer, weights, atol=1e-6)
+
+
+def test_another_sampling_rate_is_another_dt(signal):
+    """A smooth signal at half the rate: 2 % with dt scaled, far off without, worse still with A scaled alone."""
+    rng.seed_everything(4)
+    layer = LinearStateSpace(1, state=32, dt_range=(1e-3, 1e-3)).double().requires_grad_(False)
+    with torch.no_grad():
+        layer.direct.zero_()
+    times = torch.arange(2, 2050, dtype=torch.float64)
+    smooth = (torch.sin(2 * torch.pi * times / 900) + 0.5 * torch.cos(2 * torch.pi * times / 300))[None, :, None]
+    fine, coarse = layer(smooth)[:, 1::2], smooth[:, 1::2]
+
+    def error(answer):
+        return float((answer - fine).norm() / fine.norm())
+
+    assert error(layer(coarse, 2.0)) < 0.02
+    assert error(layer(coarse)) > 0.3
+    half = layer.system(2.0)._replace(drive=layer.system(1.0).drive)
+    kernel = layer.output @ krylov(half, coarse.shape[1])
+    assert error(causal_convolution(coarse.transpose(1, 2), kernel[:, 0]).transpose(1, 2)) > 0.4
+    rng.seed_everything(4)
+    means = LinearStateSpace(1, state=32, dt_range=(1e-3, 1e-3), mean_inputs=True).double().requires_grad_(False)
+    means.load_state_dict(layer.state_dict())
+    fine = means(smooth)[:, 1::2]
+    assert error(means(coarse, 2.0)) < 0.01
+
+
+def test_hippo_layers_are_stable_at_any_step_and_diagonal_ones_whatever_the_weights():
+    for kind in ("legs", "legt", "lagt"):
+        layer = dense(matrix=kind)
+        assert all((layer.spectral_radius(scale) < 1).all() for scale in (0.01, 1.0, 100.0))
+    layer = diagonal()
+    with torch.no_grad():
+        for weight in layer.parameters():
+            weight.copy_(3 * torch.randn(weight.shape, generator=torch.Generator().manual_seed(5)))
+    assert (layer.spectral_radius() < 1).all()
+    unstable = dense()
+    with torch.no_grad():
+        unstable.matrix.left.neg_()
+    assert (unstable.spectral_radius() > 1).any()
+
+
+def test_kernels_are_kept_while_their_weights_stay_and_no_longer(signal):
+    """What is kept belongs to values, however these are changed: loading, averaging, optimiser, dtype."""
+    layer = dense(learn="none").double()
+    first = layer.response(LENGTH)
+    assert layer.response(LENGTH) is first
+    assert layer.response(LENGTH - 1).shape[-1] == LENGTH - 1
+    assert not torch.equal(layer.response(LENGTH), layer.response(LENGTH, 2.0))
+    twin = copy.deepcopy(layer)
+    for change in (
+        lambda: twin.log_dt.data.add_(0.5),
+        lambda: twin.load_state_dict(layer.state_dict()),
+        lambda: torch._foreach_add_([twin.drive], 1.0),
+    ):
+        before = twin(signal)
+        change()
+        after, fresh = twin(signal), dense(learn="none").double()
+        fresh.load_state_dict(twin.state_dict())
+        assert not torch.equal(before, after)
+        assert torch.equal(after, fresh(signal))
+    assert twin.float()(signal.float()).dtype == torch.float32
+    learned = dense(learn="dt")
+    with torch.no_grad():
+        learned(signal.float())
+    learned(signal.float()).sum().backward()
+    assert learned.log_dt.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("learn", ["all", "matrix", "dt", "none"])
+def test_what_is_trained(learn):
+    names = {name for name, _ in dense(learn=learn).named_parameters()}
+    matrix = {f"matrix.{band}" for band in ("left", "middle", "right", "lower", "diagonal", "upper")} | {"drive"}
+    expected = {"output", "direct"} | (matrix if learn in ("all", "matrix") else set())
+    assert names == expected | ({"log_dt"} if learn in ("all", "dt") else set())
+    assert set(dense(learn=learn).state_dict()) == matrix | {"output", "direct", "log_dt"}
+
+
+def test_time_steps_are_drawn_log_uniformly_from_their_range():
+    rng.seed_everything(6)
+    log_dt = LinearStateSpace(4000, state=1, dt_range=(1e-3, 1e-1)).log_dt.detach()
+    low, high = torch.tensor([1e-3, 1e-1]).log()
+    assert low <= log_dt.min() < low + 0.01 < high - 0.01 < log_dt.max() <= high
+    assert float(log_dt.mean()) == pytest.approx(float(low + high) / 2, abs=0.1)
+
+
+def test_starts_of_diagonal_layers():
+    lin, inv, legs = (diagonal_start(kind, 4) for kind in ("lin", "inv", "legs"))
+    torch.testing.assert_close(lin, torch.tensor([-0.5, -0.5 + 3.141592653589793j], dtype=torch.complex128))
+    expected = [-0.5 + 4 / torch.pi * (4 / 1 - 1) * 1j, -0.5 + 4 / torch.pi * (4 / 3 - 1) * 1j]
+    torch.testing.assert_close(inv, torch.tensor(expected, dtype=torch.complex128))
+    assert (legs.imag > 0).all()
+    torch.testing.assert_close(legs.real, torch.full((2,), -0.5, dtype=torch.float64))
+
+
+def test_weight_decay_does_not_touch_matrices_and_time_steps():
+    network = nn.Sequential(nn.Linear(3, 3), dense(), diagonal())
+    assert isinstance(network[1], GroupsParameters)
+    assert isinstance(network[1], StateSpaceLayer)
+    groups = optimiser_groups(network, 1e-2, 0.1)
+    names = {id(p): name for name, p in network.named_parameters()}
+    by_rate = {(g["lr"], g["weight_decay"]): {names[id(p)] for p in g["params"]} for g in groups}
+    bands = {f"1.matrix.{band}" for band in ("left", "middle", "right", "lower", "diagonal", "upper")}
+    assert by_rate == {
+        (1e-2, 0.1): {"0.weight", "0.bias", "1.output", "1.direct", "2.output", "2.direct"},
+        (1e-4, 0.0): bands | {"1.drive"},
+        (1e-3, 0.0): {"1.log_dt", "2.log_dt", "2.log_decay", "2.frequency"},
+    }
+    assert sum(len(g["params"]) for g in groups) == len(list(network.parameters()))
+    before = {name: p.detach().clone() for name, p in network.named_parameters()}
+    optimiser = torch.optim.AdamW(groups)
+    for parameter in network.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    optimiser.step()
+    same = {name for name, p in network.named_parameters() if torch.equal(p, before[name])}
+    assert same == by_rate[1e-4, 0.0] | by_rate[1e-3, 0.0]
+    low = optimiser_groups(network, 1e-5, 0.1)
+    assert {group["lr"] for group in low} == {1e-5}
+
+
+def test_a_network_without_such_modules_is_one_group():
+    network = nn.Linear(2, 2)
+    (group,) = optimiser_groups(network, 1e-3, 0.1)
+    assert [id(p) for p in group["params"]] == [id(p) for p in network.parameters()]
+
+    class Slow(nn.Linear):
+        def parameter_groups(self):
+            return (ParameterGroup((self.bias,), decays=True, max_learning_rate=1e-4), ParameterGroup(()))
+
+    ordinary, slow = optimiser_groups(nn.Sequential(Slow(2, 2)), 1e-3, 0.1)
+    assert (len(ordinary["params"]), slow["lr"], slow["weight_decay"]) == (1, 1e-4, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: dense(state=0), "at least one"),
+        (lambda: dense(dt_range=(0.1, 0.01)), "low <= high"),
+        (lambda: diagonal(state=5), "pairs"),
+        (lambda: dense()(torch.zeros(1, 3, 3), 0.0), "positive"),
+        (lambda: diagonal()(torch.zeros(1, 3, 3), float("nan")), "positive"),
+    ],
+)
+def test_impossible_requests_are_refused(call, words, monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # as users have it; else annotations refuse first
+    with pytest.raises(UserError, match=words):
+        call()
