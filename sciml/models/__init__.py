@@ -14,6 +14,10 @@ the manner of scikit-learn, around `KernelRidgeMap`, `Processes`, `BoostedTreesM
 Operators: `DeepONet`, `PODDeepONet`, `MIONet`. Densities: `RealNVP`, `Flow` (continuous). Courses in time:
 `TimeNetwork`, `HyperNetwork`, `Pulse`. An `ODEBlock` or `SDEBlock` makes a network with an equation in it of any
 right-hand side.
+and series: `Dynamics` (neural ODE), `NeuralSDE`, `LatentODE`, `GRUSeries`. Long sequences, ``batch time channel``:
+`LSSL`, `S4D`, `RecurrentNetwork`, `CausalCNN`. Classes: `ResNet`, `ODENet`, `SDENet`.
+Densities: `RealNVP`, `Flow` (continuous). Courses in time: `TimeNetwork`, `HyperNetwork`, `Pulse`. An `ODEBlock` or
+`SDEBlock` makes a network with an equation in it of any right-hand side.
 """
 
 from sciml.models._branches import CNNBranch as CNNBranch
@@ -66,11 +70,19 @@ from sciml.models._save import save as save
 from sciml.models._sde_block import DiffuseConfig as DiffuseConfig
 from sciml.models._sde_block import SDEBlock as SDEBlock
 from sciml.models._sde_net import SDENet as SDENet
+from sciml.models._sequence_nets import CausalCNN as CausalCNN
+from sciml.models._sequence_nets import RecurrentNetwork as RecurrentNetwork
 from sciml.models._sinenet import SineNet as SineNet
 from sciml.models._sinenet import Wave as Wave
 from sciml.models._sinenet import wave_channels as wave_channels
 from sciml.models._stacked_mlp import StackedJet as StackedJet
 from sciml.models._stacked_mlp import StackedMLP as StackedMLP
+from sciml.models._state_space import LSSL as LSSL
+from sciml.models._state_space import S4D as S4D
+from sciml.models._state_space import Normalisation as Normalisation
+from sciml.models._state_space import StateSpaceBlock as StateSpaceBlock
+from sciml.models._state_space import StateSpaceNetwork as StateSpaceNetwork
+from sciml.models._state_space import Streamed as Streamed
 from sciml.models._time_courses import HyperNetwork as HyperNetwork
 from sciml.models._time_courses import Pulse as Pulse
 from sciml.models._time_courses import TimeNetwork as TimeNetwork
@@ -81,11 +93,14 @@ from sciml.nn import MLP as MLP
 __all__ = [
     "ARCHITECTURES",
     "FNO",
+    "LSSL",
     "MLP",
     "PUBLISHED_COEFFICIENTS",
     "BoostedTreesMap",
     "BoostedTreesRegressor",
     "CNNBranch",
+    "S4D",
+    "CausalCNN",
     "CoordinateMLP",
     "Coupling",
     "DeepONet",
@@ -109,6 +124,7 @@ __all__ = [
     "MLPRegressor",
     "ModifiedMLP",
     "NeuralSDE",
+    "Normalisation",
     "ODEBlock",
     "ODENet",
     "PODDeepONet",
@@ -118,6 +134,7 @@ __all__ = [
     "Processes",
     "Pulse",
     "RealNVP",
+    "RecurrentNetwork",
     "RegulariseConfig",
     "ResNet",
     "SDEBlock",
@@ -128,6 +145,9 @@ __all__ = [
     "StackedMLP",
     "StateField",
     "Strategy",
+    "StateSpaceBlock",
+    "StateSpaceNetwork",
+    "Streamed",
     "TimeNetwork",
     "UNet",
     "Vanishing",

@@ -1,0 +1,318 @@
+"""Deep networks of linear state-space layers."""
+
+from collections.abc import Callable, Sequence
+from typing import Literal, NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from sciml.core.errors import UserError
+from sciml.nn import Units
+from sciml.nn.ssm import (
+    Carried,
+    DiagonalStart,
+    DiagonalStateSpace,
+    Hippo,
+    Learned,
+    LinearStateSpace,
+    Method,
+    StateSpaceLayer,
+)
+
+Normalisation = Literal["pre", "post", "none"]
+"""Where the features of every time are normalised: before the layer, after the sum, or nowhere. A normalised signal has
+lost its amplitude, which a class can do without and a physical response cannot."""
+
+
+class Streamed(NamedTuple):
+    """What a network knows of the past.
+
+    Fields:
+        layers: of each of its layers.
+        total: sum over time of the features that the head reads; used where these are averaged.
+        count: times so far.
+    """
+
+    layers: tuple[Carried, ...]
+    total: Float[Tensor, "batch feature"]
+    count: int
+
+
+class StateSpaceBlock(nn.Module):
+    """z + W dropout(σ(SSM(norm(z)))), with the norm after the sum instead for ``post``.
+
+    Arguments:
+        layer: maps H features to `outputs`.
+        features: H.
+        outputs: H times the channels of the layer.
+        dropout: share of features that are dropped in training.
+        norm: where to normalise.
+        linear: leave out the nonlinearity σ (GELU).
+    """
+
+    def __init__(
+        self,
+        layer: StateSpaceLayer,
+        features: int,
+        outputs: int,
+        *,
+        dropout: float,
+        norm: Normalisation,
+        linear: bool,
+    ) -> None:
+        super().__init__()
+        self.layer, self.where = layer, norm
+        self.norm = nn.Identity() if norm == "none" else nn.LayerNorm(features)
+        self.sigma = nn.Identity() if linear else nn.GELU()
+        self.dropout, self.mix = nn.Dropout(dropout), nn.Linear(outputs, features)
+
+    def before(self, z: Tensor) -> Tensor:
+        """What the layer reads."""
+        return self.norm(z) if self.where == "pre" else z
+
+    def after(self, z: Tensor, answer: Tensor) -> Tensor:
+        """What the next block reads."""
+        z = z + self.mix(self.dropout(self.sigma(answer)))
+        return self.norm(z) if self.where == "post" else z
+
+    def forward(
+        self, z: Float[Tensor, "batch time feature"], dt_scale: float = 1.0
+    ) -> Float[Tensor, "batch time feature"]:
+        """A whole sequence."""
+        return self.after(z, self.layer(self.before(z), dt_scale))
+
+
+class StateSpaceNetwork(nn.Module):
+    """Encoder, a stack of blocks, and a head on the features of every time or on their mean over time.
+
+    All but the state-space layers acts on each time alone, so that what holds for them holds for the network: it sees
+    no future, and `step` and `carry` give what `forward` gives. The mean over time is then the one so far.
+
+    Arguments:
+        layers: the layers, each from `features` to `features` times `channels`.
+        in_channels, out_channels: of signals and of answers.
+        features: H.
+        channels: M, outputs of a layer per feature.
+        pooled: one answer for a whole sequence, from the mean over time; else one at every time.
+        dropout, norm, linear: as for `StateSpaceBlock`.
+        inputs, outputs: what standardises signals and restores answers; none if left out.
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[StateSpaceLayer],
+        in_channels: int,
+        out_channels: int,
+        *,
+        features: int,
+        channels: int = 1,
+        pooled: bool = False,
+        dropout: float = 0.0,
+        norm: Normalisation = "pre",
+        linear: bool = False,
+        inputs: Units | None = None,
+        outputs: Units | None = None,
+    ) -> None:
+        super().__init__()
+        self.inputs, self.outputs = inputs or Units.plain(in_channels), outputs or Units.plain(out_channels)
+        self.pooled = pooled
+        self.encoder, self.head = nn.Linear(in_channels, features), nn.Linear(features, out_channels)
+        self.blocks = nn.ModuleList(
+            StateSpaceBlock(layer, features, features * channels, dropout=dropout, norm=norm, linear=linear)
+            for layer in layers
+        )
+        self.norm = nn.LayerNorm(features) if norm == "pre" else nn.Identity()
+
+    def forward(self, signal: Float[Tensor, "batch time channel"], dt_scale: float = 1.0) -> Tensor:
+        """Answers to whole signals, ``batch time out``, or ``batch out`` if pooled.
+
+        Arguments:
+            signal: values at equidistant times.
+            dt_scale: their distance in units of that of the training; 2 for half the sampling rate.
+
+        Raises: UserError for a distance that is not positive.
+        """
+        z = self.encoder(self.inputs.standardise(signal))
+        for block in self.blocks:
+            z = block(z, dt_scale)
+        z = self.norm(z)
+        return self.outputs.restore(self.head(z.mean(dim=1) if self.pooled else z))
+
+    def initial(self, batch: int) -> Streamed:
+        """Before the first time."""
+        zeros = self.encoder.bias.new_zeros(batch, self.encoder.out_features)
+        return Streamed(tuple(layer.initial(batch) for layer in self.layers), zeros, 0)
+
+    def step(
+        self, signal: Float[Tensor, "batch channel"], past: Streamed, dt_scale: float = 1.0
+    ) -> tuple[Float[Tensor, "batch out"], Streamed]:
+        """The answer after one more value: at this time, or for the sequence so far."""
+        z, carried = self._through(signal, past, lambda layer, x, state: layer.step(x, state, dt_scale))
+        past = Streamed(carried, past.total + z, past.count + 1)
+        return self.outputs.restore(self.head(past.total / past.count if self.pooled else z)), past
+
+    def carry(
+        self, signal: Float[Tensor, "batch time channel"], past: Streamed, dt_scale: float = 1.0
+    ) -> tuple[Tensor, Streamed]:
+        """The answer after one more piece: at its times, or for the sequence so far."""
+        z, carried = self._through(signal, past, lambda layer, x, state: layer.carry(x, state, dt_scale))
+        past = Streamed(carried, past.total + z.sum(dim=1), past.count + z.shape[1])
+        return self.outputs.restore(self.head(past.total / past.count if self.pooled else z)), past
+
+    def spectral_radius(self, dt_scale: float = 1.0) -> float:
+        """The largest of all layers; one that reaches 1 does not forget, and overflows on a long sequence."""
+        with torch.no_grad():
+            return max(float(layer.spectral_radius(dt_scale).max()) for layer in self.layers)
+
+    @property
+    def layers(self) -> list[StateSpaceLayer]:
+        """The state-space layers, first to last."""
+        return [block.layer for block in self._blocks()]
+
+    def _blocks(self) -> list[StateSpaceBlock]:
+        return [block for block in self.blocks if isinstance(block, StateSpaceBlock)]
+
+    def _through(
+        self,
+        signal: Tensor,
+        past: Streamed,
+        advance: Callable[[StateSpaceLayer, Tensor, Carried], tuple[Tensor, Carried]],
+    ) -> tuple[Tensor, tuple[Carried, ...]]:
+        z, carried = self.encoder(self.inputs.standardise(signal)), []
+        for block, state in zip(self._blocks(), past.layers, strict=True):
+            answer, state = advance(block.layer, block.before(z), state)
+            z = block.after(z, answer)
+            carried.append(state)
+        return self.norm(z), tuple(carried)
+
+
+class LSSL(StateSpaceNetwork):
+    """A deep network of linear state-space layers with HiPPO matrices.
+
+    The small one of the paper is ``features=128, state=128, depth=6`` (0.2 M parameters, nearly all of them the
+    M H (H + N) of each layer), the large one ``features=256, state=256, channels=4, depth=4`` (2 M). With
+    ``learn="none"`` it is LSSL-f, whose kernels are made once.
+
+    Arguments:
+        in_channels, out_channels: of signals and of answers.
+        features, state, channels: H, N and M.
+        depth: layers.
+        matrix: state matrix at the beginning.
+        learn: what is trained of the state-space systems beside C and D.
+        method: discretisation.
+        dt_range: range of the time steps at the beginning; its inverse brackets the length of what is remembered.
+        mean_inputs: drive the systems by means over steps, so that another sampling rate means nearly the same system.
+        pooled, dropout, norm, linear, inputs, outputs: as for `StateSpaceNetwork`.
+
+    Reference:
+        Gu, Johnson, Goel, Saab, Dao, Rudra, Re, "Combining Recurrent, Convolutional, and Continuous-time Models with
+        Linear State-Space Layers", NeurIPS 2021, arXiv:2110.13985.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        features: int = 64,
+        state: int = 64,
+        channels: int = 1,
+        depth: int = 4,
+        matrix: Hippo | Literal["random"] = "legs",
+        learn: Learned = "all",
+        method: Method = "bilinear",
+        dt_range: tuple[float, float] = (1e-3, 1e-1),
+        mean_inputs: bool = False,
+        pooled: bool = False,
+        dropout: float = 0.0,
+        norm: Normalisation = "pre",
+        linear: bool = False,
+        inputs: Units | None = None,
+        outputs: Units | None = None,
+    ) -> None:
+        _check(in_channels, out_channels, depth)
+        layers = [
+            LinearStateSpace(
+                features,
+                state=state,
+                channels=channels,
+                matrix=matrix,
+                learn=learn,
+                method=method,
+                dt_range=dt_range,
+                mean_inputs=mean_inputs,
+            )
+            for _ in range(depth)
+        ]
+        super().__init__(
+            layers,
+            in_channels,
+            out_channels,
+            features=features,
+            channels=channels,
+            pooled=pooled,
+            dropout=dropout,
+            norm=norm,
+            linear=linear,
+            inputs=inputs,
+            outputs=outputs,
+        )
+
+
+class S4D(StateSpaceNetwork):
+    """The same network with diagonal state matrices: faster, and stable whatever is learned.
+
+    Arguments:
+        start: eigenvalues at the beginning; the others as for `LSSL`.
+
+    Reference:
+        Gu, Gupta, Goel, Re, "On the Parameterization and Initialization of Diagonal State Space Models", NeurIPS 2022,
+        arXiv:2206.11893.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        features: int = 64,
+        state: int = 64,
+        channels: int = 1,
+        depth: int = 4,
+        start: DiagonalStart = "lin",
+        dt_range: tuple[float, float] = (1e-3, 1e-1),
+        mean_inputs: bool = False,
+        pooled: bool = False,
+        dropout: float = 0.0,
+        norm: Normalisation = "pre",
+        linear: bool = False,
+        inputs: Units | None = None,
+        outputs: Units | None = None,
+    ) -> None:
+        _check(in_channels, out_channels, depth)
+        layers = [
+            DiagonalStateSpace(
+                features, state=state, channels=channels, start=start, dt_range=dt_range, mean_inputs=mean_inputs
+            )
+            for _ in range(depth)
+        ]
+        super().__init__(
+            layers,
+            in_channels,
+            out_channels,
+            features=features,
+            channels=channels,
+            pooled=pooled,
+            dropout=dropout,
+            norm=norm,
+            linear=linear,
+            inputs=inputs,
+            outputs=outputs,
+        )
+
+
+def _check(in_channels: int, out_channels: int, depth: int) -> None:
+    if min(in_channels, out_channels, depth) < 1:
+        raise UserError("a network of sequences needs channels and layers",
+                        got=f"in_channels {in_channels}, out_channels {out_channels}, depth {depth}")  # fmt: skip
