@@ -54,8 +54,17 @@ class RecurrentNetwork(nn.Module):
 
     def forward(self, signal: Float[Tensor, "batch time channel"], dt_scale: float = 1.0) -> Tensor:
         """Answers to whole signals, ``batch time out``, or ``batch out`` if pooled; `dt_scale` as for `LSSL`."""
-        states, _ = self.cells(with_time_step(self.inputs.standardise(signal), dt_scale))
+        states = self._states(with_time_step(self.inputs.standardise(signal), dt_scale))
         return self.outputs.restore(self.head(states[:, -1] if self.pooled else states))
+
+    def _states(self, values: Tensor) -> Float[Tensor, "batch time state"]:
+        """What ``self.cells`` returns, by the function behind it: the module cannot be exported without a warning."""
+        cells, weights = self.cells, list(self.cells.parameters())
+        start = values.new_zeros(cells.num_layers, values.shape[0], cells.hidden_size)
+        settings = (True, cells.num_layers, cells.dropout, self.training, False, True)  # biases; one way; batch first
+        if isinstance(cells, nn.LSTM):
+            return torch.lstm(values, (start, start), weights, *settings)[0]
+        return torch.gru(values, start, weights, *settings)[0]
 
 
 class CausalCNN(nn.Module):

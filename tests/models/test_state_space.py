@@ -144,6 +144,13 @@ def test_a_trained_matrix_that_became_unstable_shows():
     assert S4D(1, 1, **SMALL).spectral_radius() < 1
 
 
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_recurrent_states_are_those_of_the_module_of_torch(cell, signal):
+    network = made({"r": lambda: RecurrentNetwork(2, 3, hidden=5, depth=2, cell=cell)}, "r")
+    states, _ = network.cells(torch.cat((signal, torch.full_like(signal[..., :1], 2.0).log()), dim=2))
+    assert torch.equal(network(signal, 2.0), network.head(states))
+
+
 @pytest.mark.parametrize("key", ["lssl pre", "lssl fixed", "s4d"])
 def test_networks_export_as_programs(key):
     network = made(KINDS, key, pooled=True).float()

@@ -17,6 +17,9 @@ from sciml.core.capabilities._has_outcome import HasOutcome as HasOutcome
 from sciml.core.capabilities._has_reduced_model import HasReducedModel as HasReducedModel
 from sciml.core.capabilities._has_reduced_model import Uncertain as Uncertain
 from sciml.core.capabilities._has_residual import HasResidual as HasResidual
+from sciml.core.capabilities._has_sequences import HasSequences as HasSequences
+from sciml.core.capabilities._has_sequences import Sequences as Sequences
+from sciml.core.capabilities._has_sequences import SequenceTarget as SequenceTarget
 from sciml.core.capabilities._has_trajectories import HasTrajectories as HasTrajectories
 from sciml.core.capabilities._maps_functions import AppliesOperator as AppliesOperator
 from sciml.core.capabilities._maps_functions import Images as Images
@@ -45,6 +48,7 @@ __all__ = [
     "HasOutcome",
     "HasReducedModel",
     "HasResidual",
+    "HasSequences",
     "HasTrajectories",
     "HeldOut",
     "HiddenSpec",
@@ -55,6 +59,8 @@ __all__ = [
     "MapsParameters",
     "ObservationPlan",
     "Observations",
+    "SequenceTarget",
+    "Sequences",
     "Uncertain",
     "capability_names",
     "named_input",

@@ -19,12 +19,18 @@ from sciml.solvers.baselines._kde import KernelDensity as KernelDensity
 from sciml.solvers.baselines._kernel_ridge import KernelRidge as KernelRidge
 from sciml.solvers.baselines._kernel_ridge import KernelRidgeConfig as KernelRidgeConfig
 from sciml.solvers.baselines._kernel_ridge import KernelRidgeSolver as KernelRidgeSolver
+from sciml.solvers.baselines._lagged_ridge import LaggedRidge as LaggedRidge
+from sciml.solvers.baselines._lagged_ridge import LaggedRidgeConfig as LaggedRidgeConfig
+from sciml.solvers.baselines._lagged_ridge import LaggedRidgeSolver as LaggedRidgeSolver
 from sciml.solvers.baselines._linear import LinearConfig as LinearConfig
 from sciml.solvers.baselines._linear import LinearSolver as LinearSolver
 from sciml.solvers.baselines._linear import LinearStencil as LinearStencil
 from sciml.solvers.baselines._linear_ode import LinearODE as LinearODE
 from sciml.solvers.baselines._linear_ode import LinearODEConfig as LinearODEConfig
 from sciml.solvers.baselines._linear_ode import LinearODESolver as LinearODESolver
+from sciml.solvers.baselines._log_spectrum import LogSpectrum as LogSpectrum
+from sciml.solvers.baselines._log_spectrum import LogSpectrumConfig as LogSpectrumConfig
+from sciml.solvers.baselines._log_spectrum import LogSpectrumSolver as LogSpectrumSolver
 from sciml.solvers.baselines._mlp_regression import MLPRegression as MLPRegression
 from sciml.solvers.baselines._mlp_regression import MLPRegressionConfig as MLPRegressionConfig
 from sciml.solvers.baselines._mlp_regression import MLPRegressionSolver as MLPRegressionSolver
@@ -46,6 +52,10 @@ from sciml.solvers.baselines._rows import MeanRowsSolver as MeanRowsSolver
 from sciml.solvers.baselines._rows import MLPRowsConfig as MLPRowsConfig
 from sciml.solvers.baselines._rows import MLPRowsSolver as MLPRowsSolver
 from sciml.solvers.baselines._rows import RowModule as RowModule
+from sciml.solvers.baselines._sequence_networks import CausalCNNConfig as CausalCNNConfig
+from sciml.solvers.baselines._sequence_networks import CausalCNNSolver as CausalCNNSolver
+from sciml.solvers.baselines._sequence_networks import RecurrentConfig as RecurrentConfig
+from sciml.solvers.baselines._sequence_networks import RecurrentSolver as RecurrentSolver
 from sciml.solvers.baselines._unet import UNetConfig as UNetConfig
 from sciml.solvers.baselines._unet import UNetSolver as UNetSolver
 
@@ -69,6 +79,10 @@ SOLVERS = (
     GaussianProcessRowsSolver(),
     MLPRowsSolver(),
     BoostedTreesRowsSolver(),
+    RecurrentSolver(),
+    CausalCNNSolver(),
+    LaggedRidgeSolver(),
+    LogSpectrumSolver(),
 )
 
 __all__ = [
@@ -79,6 +93,8 @@ __all__ = [
     "BoostedTreesRowsConfig",
     "BoostedTreesRowsSolver",
     "BoostedTreesSolver",
+    "CausalCNNConfig",
+    "CausalCNNSolver",
     "DilResNetConfig",
     "DilResNetSolver",
     "FNOConfig",
@@ -98,12 +114,18 @@ __all__ = [
     "KernelRidgeRowsConfig",
     "KernelRidgeRowsSolver",
     "KernelRidgeSolver",
+    "LaggedRidge",
+    "LaggedRidgeConfig",
+    "LaggedRidgeSolver",
     "LinearConfig",
     "LinearODE",
     "LinearODEConfig",
     "LinearODESolver",
     "LinearSolver",
     "LinearStencil",
+    "LogSpectrum",
+    "LogSpectrumConfig",
+    "LogSpectrumSolver",
     "MLPRegression",
     "MLPRegressionConfig",
     "MLPRegressionSolver",
@@ -116,6 +138,8 @@ __all__ = [
     "PersistenceSolver",
     "RealNVPConfig",
     "RealNVPSolver",
+    "RecurrentConfig",
+    "RecurrentSolver",
     "ResNetConfig",
     "ResNetSolver",
     "RowModule",

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import torch
 import xarray
-from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from sciml import data
@@ -17,6 +16,7 @@ from sciml.core.types import Prediction
 from sciml.tasks._cost import cost_of, predict_on, prediction_seconds
 from sciml.tasks._in_memory import bad_channels, card_for, refuse_steps
 from sciml.tasks._no_space import finite_mean, labelled_outcome, status_of
+from sciml.tasks._probabilities import predicted_classes, surprise
 from sciml.tasks.classification._card import ClassificationCard
 from sciml.tasks.classification._data import (
     ClassificationConfig,
@@ -117,7 +117,7 @@ class ClassificationBench(Bench[Classifies, ClassificationConfig, Classification
     def validate(self, solver: AnySolver, module: nn.Module) -> float:
         """Mean negative log probability of the true class on the validation split."""
         inputs, labels = self.splits["valid"]
-        return finite_mean(_surprise(predict_on(solver, module, Pictures(inputs)).mean, labels))
+        return finite_mean(surprise(predict_on(solver, module, Pictures(inputs)).mean, labels))
 
     def examine(self, solver: AnySolver, module: nn.Module) -> Examination:
         """The metrics of the task, probabilities and predicted classes."""
@@ -130,7 +130,7 @@ class ClassificationBench(Bench[Classifies, ClassificationConfig, Classification
         scores = {
             "accuracy": accuracy,
             "error": 1 - accuracy,
-            "nll": float(_surprise(prediction.mean, labels).mean()),
+            "nll": float(surprise(prediction.mean, labels).mean()),
             **cost_of(prediction),
             **(self._sweep(solver, module) if "evaluations" in prediction.stats else {}),
             "prediction/seconds": seconds,
@@ -187,18 +187,7 @@ def _answers(problem: Classifies, prediction: Prediction) -> xarray.Dataset:
     return xarray.Dataset(arrays, {"class": ("class", list(problem.classes))})
 
 
-def predicted_classes(probabilities: Float[Tensor, "sample class"]) -> Int[Tensor, " sample"]:
-    """The most probable class of every sample; -1 where a probability is not finite."""
-    return torch.where(probabilities.isfinite().all(1), probabilities.nan_to_num().argmax(1), -1)
-
-
 def in_words(tolerance: float) -> str:
     """``1e-3``; a mantissa only where it is not 1."""
     exponent = math.floor(math.log10(tolerance) + 1e-9)
     return f"{tolerance / 10.0**exponent:.3g}e{exponent}"
-
-
-def _surprise(probabilities: Float[Tensor, "sample class"], labels: Int[Tensor, " sample"]) -> Float[Tensor, " sample"]:
-    """-log of the probability of the true class; one that rounds to zero counts as the smallest number of float32."""
-    likelihoods = probabilities.double().gather(1, labels[:, None])[:, 0]
-    return -likelihoods.clamp_min(torch.finfo(torch.float32).tiny).log()

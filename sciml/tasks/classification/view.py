@@ -11,49 +11,16 @@ The record may have metrics ``tolerance_<t>/evaluations``, ``â€¦/error`` and ``â
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from sciml import draw
 from sciml.draw import Picture, Scale, png, side_by_side, sweep_figures, sweep_of
+from sciml.tasks._confusion import Answers, confusion_table, mistake_words
 from sciml.train import RunView, Shown, View
 
 _MOST_PICTURES = 12
-_MOST_CLASSES = 12  # a wider table of confusions would be no use
-_MOST_CONFUSIONS = 6
-
-
-@dataclass(frozen=True)
-class Answers:
-    """What the test samples are, and what the solver says they are.
-
-    Arguments:
-        classes: names of the classes.
-        labels, predicted: indices of the true and of the most probable class, -1 where there is none.
-        probability: of every class, ``sample class``.
-        features: of the first field, ``sample *shape``; None if not stored.
-    """
-
-    classes: tuple[str, ...]
-    labels: np.ndarray
-    predicted: np.ndarray
-    probability: np.ndarray
-    features: np.ndarray | None
-
-    @property
-    def wrong(self) -> np.ndarray:
-        """The misclassified samples, the most confident mistakes first."""
-        rows = np.flatnonzero(self.predicted != self.labels)
-        return rows[np.argsort(-self.confidence[rows], kind="stable")]
-
-    @property
-    def confidence(self) -> np.ndarray:
-        """The largest probability of every sample, 0 where it is not finite."""
-        return np.nan_to_num(self.probability.max(1), nan=0.0)
 
 
 def show(view: RunView) -> Shown:
@@ -65,7 +32,7 @@ def show(view: RunView) -> Shown:
     mistakes = _mistakes(answers) if answers else []
     values = {
         "plots": plots,
-        "confusion": _confusion(answers) if answers else None,
+        "confusion": confusion_table(answers) if answers else None,
         "mistakes": mistakes,
         "count": {"wrong": len(answers.wrong), "all": len(answers.labels)} if answers else None,
         "sweep": sweeps,
@@ -92,33 +59,11 @@ def _read(view: RunView) -> Answers | None:
         )
 
 
-def _confusion(answers: Answers) -> dict[str, Any]:
-    """Counts by true and predicted class as rows of cells, and the most frequent mistakes in words."""
-    size = len(answers.classes)
-    counts = np.zeros((size, size), int)
-    answered = answers.predicted >= 0
-    np.add.at(counts, (answers.labels[answered], answers.predicted[answered]), 1)
-    totals = np.bincount(answers.labels, minlength=size)
-    rows = [
-        (name, [(int(n), i == j, n / max(1, totals[i])) for j, n in enumerate(counts[i])], counts[i, i], int(totals[i]))
-        for i, name in enumerate(answers.classes)
-    ]
-    wrong = answers.wrong
-    pairs = Counter(zip(answers.labels[wrong].tolist(), answers.predicted[wrong].tolist(), strict=True))
-    often = [(_taken(answers, true, predicted), n) for (true, predicted), n in pairs.most_common(_MOST_CONFUSIONS)]
-    return {"classes": answers.classes, "rows": rows if size <= _MOST_CLASSES else [], "often": often}
-
-
-def _taken(answers: Answers, true: int, predicted: int) -> str:
-    name = answers.classes[true]
-    return f"{name} taken for {answers.classes[predicted]}" if predicted >= 0 else f"{name} without an answer"
-
-
 def _mistakes(answers: Answers) -> list[tuple[str, str, Picture | None]]:
     """The most confident mistakes: what was taken for what, how surely, and the sample where it is a picture."""
     mistakes = []
     for place, row in enumerate(answers.wrong[:_MOST_PICTURES].tolist()):
-        words = _taken(answers, int(answers.labels[row]), int(answers.predicted[row]))
+        words = mistake_words(answers, int(answers.labels[row]), int(answers.predicted[row]))
         share = f"{100 * answers.confidence[row]:.0f}\N{NO-BREAK SPACE}%" if answers.predicted[row] >= 0 else ""
         picture = None
         if answers.features is not None and answers.features.ndim == 3:

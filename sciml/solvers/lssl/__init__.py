@@ -1,0 +1,10 @@
+"""Long sequences by linear state-space layers."""
+
+from sciml.solvers.lssl._lssl import LSSLConfig as LSSLConfig
+from sciml.solvers.lssl._lssl import LSSLSolver as LSSLSolver
+from sciml.solvers.lssl._s4d import S4DConfig as S4DConfig
+from sciml.solvers.lssl._s4d import S4DSolver as S4DSolver
+
+SOLVERS = (LSSLSolver(), S4DSolver())
+
+__all__ = ["SOLVERS", "LSSLConfig", "LSSLSolver", "S4DConfig", "S4DSolver"]

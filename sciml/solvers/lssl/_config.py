@@ -1,0 +1,62 @@
+"""What the two solvers of state-space layers share: their size, and what follows from the data."""
+
+from typing import Any, Literal
+
+import pydantic
+
+from sciml.core.capabilities import HasSequences
+from sciml.core.config import Config
+from sciml.tasks.sequences import SequencesContext, units_of
+
+_SPREAD = 10.0
+"""Time steps are drawn from 1 / (10 L) to 10 / L: two decades that bracket the inverse length."""
+
+
+class StateSpaceConfig(Config):
+    """Sizes of a network of state-space layers."""
+
+    features: int = pydantic.Field(default=32, ge=1)
+    """Signals inside the network, each with a state-space system of its own in every layer."""
+    state: int = pydantic.Field(default=32, ge=2, multiple_of=2)
+    """Components of a state."""
+    channels: int = pydantic.Field(default=1, ge=1)
+    """Outputs of a system."""
+    depth: int = pydantic.Field(default=2, ge=1)
+    """Layers."""
+    dt_range: tuple[float, float] | None = None
+    """Range from which time steps are drawn, log-uniformly, in units in which a system forgets in about one; None for
+    two decades around the inverse length of the sequences."""
+    mean_inputs: bool | None = None
+    """Whether systems are driven by means over steps, (u_k + u_{k-1}) / 2; None for signals answered with signals."""
+    norm: Literal["pre", "post", "none"] | None = None
+    """Where features are normalised; None for ``pre``, and for no normalisation where the target is a signal or a
+    value, whose amplitude it would take away."""
+    linear: bool = False
+    """Whether nonlinearities are left out."""
+    dropout: float = pydantic.Field(default=0.0, ge=0, lt=1)
+    """Share of features that are dropped in training."""
+
+
+def arguments_of(problem: HasSequences, model: StateSpaceConfig, context: SequencesContext) -> dict[str, Any]:
+    """Keyword arguments that `LSSL` and `S4D` share. Any: they are of many types, and checked by both."""
+    inputs, outputs = units_of(context)
+    classifies = problem.target == "class"
+    return {
+        "features": model.features,
+        "state": model.state,
+        "channels": model.channels,
+        "depth": model.depth,
+        "dt_range": model.dt_range or (1 / (_SPREAD * context.length), _SPREAD / context.length),
+        "mean_inputs": problem.target == "signal" if model.mean_inputs is None else model.mean_inputs,
+        "norm": ("pre" if classifies else "none") if model.norm is None else model.norm,
+        "linear": model.linear,
+        "dropout": model.dropout,
+        "pooled": problem.target != "signal",
+        "inputs": inputs,
+        "outputs": outputs,
+    }
+
+
+def num_answers(problem: HasSequences) -> int:
+    """Channels of an answer."""
+    return len(problem.classes) if problem.target == "class" else len(problem.fields)

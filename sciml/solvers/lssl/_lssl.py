@@ -1,0 +1,75 @@
+"""LSSL as a solver of sequences."""
+
+from typing import Literal
+
+from sciml.core.capabilities import HasSequences
+from sciml.models import LSSL
+from sciml.nn.ssm import Hippo, Learned, Method
+from sciml.solvers.lssl._config import StateSpaceConfig, arguments_of, num_answers
+from sciml.tasks.sequences import SequenceNetworkSolver, SequencesConfig, SequencesContext
+from sciml.train import Knob, Recipe, TrainConfig, recipe_of
+
+
+class LSSLConfig(StateSpaceConfig):
+    """A deep network of linear state-space layers with HiPPO matrices."""
+
+    matrix: Hippo | Literal["random"] = "legs"
+    """State matrix at the beginning; ``random`` is there to compare with."""
+    learn: Learned = "all"
+    """What is trained of the systems: the state matrix with B (``matrix``), the time steps (``dt``), both, or ``none``,
+    which is LSSL-f: its kernels are made once."""
+    method: Method = "bilinear"
+    """Discretisation."""
+
+
+_RECIPES = {
+    "tiny": Recipe[LSSLConfig, SequencesConfig](
+        model=LSSLConfig(features=16, state=32, depth=2, learn="dt"),
+        task=SequencesConfig(),
+        train=TrainConfig(steps=300, batch_size=32, learning_rate=1e-2, weight_decay=0.0, evaluate_every=50),
+        baselines=("lstm", "causal_cnn", "lagged_ridge", "log_spectrum"),
+    ),
+    "small": Recipe[LSSLConfig, SequencesConfig](
+        model=LSSLConfig(features=32, state=64, depth=3),
+        task=SequencesConfig(strides=(2, 4)),
+        train=TrainConfig(steps=1500, batch_size=32, learning_rate=4e-3, weight_decay=0.0),
+        baselines=("lstm", "causal_cnn", "lagged_ridge", "log_spectrum"),
+    ),
+    "paper": Recipe[LSSLConfig, SequencesConfig](
+        model=LSSLConfig(features=128, state=128, depth=6, dropout=0.2, norm="pre"),
+        task=SequencesConfig(strides=(2, 4)),
+        train=TrainConfig(
+            steps=200_000, batch_size=50, learning_rate=4e-3, weight_decay=0.0, clip=None, evaluate_every=1000,
+            checkpoint_every=1000,
+        ),
+        baselines=("lstm", "causal_cnn", "lagged_ridge", "log_spectrum"),
+    ),
+}  # fmt: skip
+
+
+class LSSLSolver(SequenceNetworkSolver[LSSLConfig]):
+    """Sequences by linear state-space layers, whose memory is set by HiPPO matrices and time steps."""
+
+    key = "lssl"
+    title = "LSSL"
+    citation = (
+        "Gu, Johnson, Goel, Saab, Dao, Rudra, Re, Combining Recurrent, Convolutional, and Continuous-time Models with "
+        "Linear State-Space Layers, NeurIPS 2021, arXiv:2110.13985"
+    )
+    claim = "long sequences are told apart better than by an LSTM of the same size, also at another sampling rate"
+    knob = Knob("features", 1, 4096)
+
+    def recipe(self, preset: str) -> Recipe[LSSLConfig, SequencesConfig]:
+        """Larger presets are deeper and train longer; ``paper`` has the published sizes of sequential MNIST."""
+        return recipe_of(_RECIPES, preset)
+
+    def network(self, problem: HasSequences, model: LSSLConfig, context: SequencesContext) -> LSSL:
+        """A network for the problem's signals and targets."""
+        return LSSL(
+            len(problem.signals),
+            num_answers(problem),
+            matrix=model.matrix,
+            learn=model.learn,
+            method=model.method,
+            **arguments_of(problem, model, context),
+        )

@@ -1,0 +1,17 @@
+"""What a solver of sequences is judged by."""
+
+from sciml.metrics import Metric
+from sciml.tasks._cost import COSTS
+
+_STRIDE = "stride_*"
+
+METRICS = (
+    Metric("nrmse", "RMSE in standard deviations", headline=True),
+    Metric("r2", "coefficient of determination R²", better="higher", signed=True),
+    Metric("accuracy", "accuracy", better="higher", headline=True),
+    Metric("error", "error rate"),
+    Metric("nll", "negative log-likelihood", units="nat", headline=True, signed=True),
+    Metric(f"{_STRIDE}/nrmse", "RMSE in standard deviations at every {0}th time", sweep=True),
+    Metric(f"{_STRIDE}/error", "error rate at every {0}th time", sweep=True),
+    *COSTS,
+)

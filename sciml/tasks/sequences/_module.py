@@ -1,0 +1,73 @@
+"""A network of sequences with what the task knows of its data."""
+
+from typing import Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from sciml.core.capabilities import HasSequences
+from sciml.core.status import Status
+from sciml.core.types import Prediction
+from sciml.nn import Units
+from sciml.tasks.sequences._data import SequenceBatch, SequencesContext, Signals, step_of
+
+
+@runtime_checkable
+class Monitored(Protocol):
+    """A network that can tell how near it is to not forgetting."""
+
+    def spectral_radius(self, dt_scale: float = 1.0) -> float:
+        """Largest magnitude of an eigenvalue of its steps; training is in danger from 1 on."""
+        ...
+
+
+class SequenceModel(nn.Module):
+    """A network ``(signals, dt_scale) -> answers`` in physical units, and the step it was trained with.
+
+    Called with signals alone it answers at that step, as exported programs do: logits where classes are the target.
+
+    Arguments:
+        network: maps ``batch time signal`` and a time step in units of that of the training.
+        problem: what is asked for.
+        context: the step and the statistics.
+    """
+
+    dt: Tensor
+    target_std: Tensor
+
+    def __init__(self, network: nn.Module, problem: HasSequences, context: SequencesContext) -> None:
+        super().__init__()
+        self.network, self.classifies = network, problem.target == "class"
+        self.register_buffer("dt", torch.tensor(context.dt, dtype=torch.float64))
+        self.register_buffer("target_std", context.targets.field_std.float().clone())
+
+    def forward(self, signals: Float[Tensor, "batch time signal"], dt_scale: float = 1.0) -> Tensor:
+        """Answers: ``batch time field``, ``batch field`` or logits ``batch class``."""
+        return self.network(signals, dt_scale)
+
+    def ask(self, inputs: Signals) -> Tensor:
+        """Answers at the step of the inputs. UserError for times that are not equidistant."""
+        return self(inputs.signals, step_of(inputs, float(self.dt)))
+
+    def loss(self, batch: SequenceBatch) -> Tensor:
+        """Cross-entropy, or mean squared error in variances of each target."""
+        answers = self.ask(Signals(batch.signals, batch.times)).float()
+        if self.classifies:
+            return cross_entropy(answers, batch.targets)
+        return ((answers - batch.targets) / self.target_std).square().mean()
+
+    @torch.no_grad()
+    def predict(self, inputs: Signals) -> Prediction:
+        """Values in physical units, or probabilities of the classes."""
+        self.eval()
+        answers = self.ask(inputs).float()
+        finite = answers.isfinite().flatten(1).all(1)
+        status = torch.where(finite, int(Status.OK), int(Status.DIVERGED))
+        return Prediction(answers.softmax(dim=1) if self.classifies else answers, None, status)
+
+
+def units_of(context: SequencesContext) -> tuple[Units, Units]:
+    """What standardises signals and restores answers."""
+    return Units(context.signals), Units(context.targets)

@@ -1,0 +1,75 @@
+"""The sequences of a problem, made in memory from its card."""
+
+import pydantic
+import torch
+from torch import Tensor
+
+from sciml.core import rng
+from sciml.core.capabilities import HasSequences, Sequences
+from sciml.core.errors import UserError
+from sciml.data import SamplesCard, Statistics, sample_statistics
+
+SPLITS = ("train", "valid", "test")
+
+
+class SequencesTable(SamplesCard):
+    """Sizes and times of sequences."""
+
+    key = "sequences"
+
+    length: int = pydantic.Field(strict=True, ge=2)
+    """Times of a sequence."""
+    dt: float = pydantic.Field(gt=0)
+    """Distance of the times, in the time units of the card."""
+
+
+def sequence_times(card: SequencesTable) -> Tensor:
+    """The equidistant times of a card, from 0, float64."""
+    return card.dt * torch.arange(card.length, dtype=torch.float64)
+
+
+def sequence_splits(problem: HasSequences, card: SequencesTable) -> dict[str, Sequences]:
+    """Independent draws for every split, float32 (labels int64), each from its own seed.
+
+    Raises: UserError for sequences that are not in order.
+    """
+    splits = {}
+    for name in SPLITS:
+        count, generator = getattr(card.samples, name), rng.generator(card.seed, problem.name, name)
+        drawn = problem.sequences(count, sequence_times(card), generator)
+        if fault := _fault(problem, drawn, count, card.length):
+            raise UserError(f"the sequences of problem {problem.name!r} are not in order", got=fault,
+                            expected="finite signals and targets in the shapes of `HasSequences`")  # fmt: skip
+        targets = drawn.targets if problem.target == "class" else drawn.targets.float()
+        splits[name] = Sequences(drawn.signals.float(), targets)
+    return splits
+
+
+def _fault(problem: HasSequences, drawn: Sequences, count: int, length: int) -> str:
+    signals, targets = drawn
+    wanted = {"signal": (count, length, len(problem.fields)), "value": (count, len(problem.fields)), "class": (count,)}
+    if tuple(signals.shape) != (count, length, len(problem.signals)):
+        return f"signals of shape {tuple(signals.shape)}, not {(count, length, len(problem.signals))}"
+    if tuple(targets.shape) != wanted[problem.target]:
+        return f"targets of shape {tuple(targets.shape)}, not {wanted[problem.target]}"
+    if not signals.isfinite().all() or (targets.is_floating_point() and not targets.isfinite().all()):
+        return "values that are not finite"
+    if problem.target != "class":
+        return "" if targets.is_floating_point() else f"targets of type {targets.dtype}"
+    if targets.dtype != torch.int64 or not (targets.min() >= 0 and targets.max() < len(problem.classes)):
+        return f"labels of type {targets.dtype} from {targets.min()} to {targets.max()}"
+    return ""
+
+
+def signal_statistics(sequences: Sequences) -> Statistics:
+    """Mean and standard deviation of every signal, over samples and times."""
+    return sample_statistics(sequences.signals.transpose(1, 2))
+
+
+def target_statistics(problem: HasSequences, sequences: Sequences) -> Statistics:
+    """Those of every target; of classes 0 and 1, since their logits have no units."""
+    if problem.target == "class":
+        size, none = len(problem.classes), torch.zeros(0)
+        return Statistics(torch.zeros(size), torch.ones(size), none, none)
+    targets = sequences.targets
+    return sample_statistics(targets.transpose(1, 2) if problem.target == "signal" else targets)
