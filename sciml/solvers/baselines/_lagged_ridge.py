@@ -116,7 +116,7 @@ def interpolate(
     values: Float[Tensor, "batch time channel"], times: Float[Tensor, " time"], at: Float[Tensor, " point"]
 ) -> Float[Tensor, "batch point channel"]:
     """Linear interpolation in time; constant beyond the ends."""
-    right = torch.searchsorted(times, at).clamp(1, len(times) - 1)
+    right = torch.searchsorted(times.contiguous(), at.contiguous()).clamp(1, len(times) - 1)
     share = ((at - times[right - 1]) / (times[right] - times[right - 1])).clamp(0, 1).to(values)[:, None]
     return (1 - share) * values[:, right - 1] + share * values[:, right]
 
