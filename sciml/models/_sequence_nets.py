@@ -59,7 +59,7 @@ class RecurrentNetwork(nn.Module):
 
     def _states(self, values: Tensor) -> Float[Tensor, "batch time state"]:
         """What ``self.cells`` returns, by the function behind it: the module cannot be exported without a warning."""
-        cells, weights = self.cells, list(self.cells.parameters())
+        cells, weights = self.cells, tuple[Tensor, ...](self.cells.parameters())
         start = values.new_zeros(cells.num_layers, values.shape[0], cells.hidden_size)
         settings = (True, cells.num_layers, cells.dropout, self.training, False, True)  # biases; one way; batch first
         if isinstance(cells, nn.LSTM):

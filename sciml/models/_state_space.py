@@ -1,5 +1,6 @@
 """Deep networks of linear state-space layers."""
 
+import copy
 from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
@@ -13,6 +14,7 @@ from sciml.nn.ssm import (
     Carried,
     DiagonalStart,
     DiagonalStateSpace,
+    FixedKernel,
     Hippo,
     Learned,
     LinearStateSpace,
@@ -31,12 +33,12 @@ class Streamed(NamedTuple):
     Fields:
         layers: of each of its layers.
         total: sum over time of the features that the head reads; used where these are averaged.
-        count: times so far.
+        times: how many so far.
     """
 
     layers: tuple[Carried, ...]
     total: Float[Tensor, "batch feature"]
-    count: int
+    times: int
 
 
 class StateSpaceBlock(nn.Module):
@@ -149,21 +151,32 @@ class StateSpaceNetwork(nn.Module):
     ) -> tuple[Float[Tensor, "batch out"], Streamed]:
         """The answer after one more value: at this time, or for the sequence so far."""
         z, carried = self._through(signal, past, lambda layer, x, state: layer.step(x, state, dt_scale))
-        past = Streamed(carried, past.total + z, past.count + 1)
-        return self.outputs.restore(self.head(past.total / past.count if self.pooled else z)), past
+        past = Streamed(carried, past.total + z, past.times + 1)
+        return self.outputs.restore(self.head(past.total / past.times if self.pooled else z)), past
 
     def carry(
         self, signal: Float[Tensor, "batch time channel"], past: Streamed, dt_scale: float = 1.0
     ) -> tuple[Tensor, Streamed]:
         """The answer after one more piece: at its times, or for the sequence so far."""
         z, carried = self._through(signal, past, lambda layer, x, state: layer.carry(x, state, dt_scale))
-        past = Streamed(carried, past.total + z.sum(dim=1), past.count + z.shape[1])
-        return self.outputs.restore(self.head(past.total / past.count if self.pooled else z)), past
+        past = Streamed(carried, past.total + z.sum(dim=1), past.times + z.shape[1])
+        return self.outputs.restore(self.head(past.total / past.times if self.pooled else z)), past
 
     def spectral_radius(self, dt_scale: float = 1.0) -> float:
         """The largest of all layers; one that reaches 1 does not forget, and overflows on a long sequence."""
         with torch.no_grad():
             return max(float(layer.spectral_radius(dt_scale).max()) for layer in self.layers)
+
+    @torch.no_grad()
+    def fixed(self, length: int, dt_scale: float = 1.0) -> nn.Module:
+        """A copy for signals of one length and step, ``batch time channel`` alone, with kernels made once.
+
+        Plain convolutions, for formats of programs that lack complex numbers or the inverse of a matrix.
+        """
+        twin = copy.deepcopy(self)
+        for block, layer in zip(twin.blocks, self.layers, strict=True):
+            block.add_module("layer", FixedKernel(layer.impulse_response(length, dt_scale)))
+        return twin
 
     @property
     def layers(self) -> list[StateSpaceLayer]:

@@ -59,6 +59,7 @@ from sciml.nn._parameter_groups import optimiser_groups as optimiser_groups
 from sciml.nn._pictures import PictureHead as PictureHead
 from sciml.nn._pictures import PictureStem as PictureStem
 from sciml.nn._pictures import picture_norm as picture_norm
+from sciml.nn._program import HasProgram as HasProgram
 from sciml.nn._recurrent import GatedUnit as GatedUnit
 from sciml.nn._spectral import SpectralConv as SpectralConv
 from sciml.nn._stepper import Stepper as Stepper
@@ -87,6 +88,7 @@ __all__ = [
     "FieldNetwork",
     "GatedUnit",
     "GroupsParameters",
+    "HasProgram",
     "Jet",
     "LowRank",
     "LowRankConv",

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from sciml.core import paths
 from sciml.core.errors import UnknownNameError, UnsupportedError
+from sciml.nn import HasProgram
 from sciml.study._about import ABOUT
 from sciml.study._pack import place_of
 from sciml.study._use import Loaded, load_run
@@ -41,7 +42,7 @@ class Exported(NamedTuple):
     detail: str
 
 
-_Writer = Callable[[nn.Module, tuple[Tensor, ...], Path, str], Exported]
+_Writer = Callable[[nn.Module, nn.Module, tuple[Tensor, ...], Path, str], Exported]
 
 
 def export_run(
@@ -79,7 +80,8 @@ def export_run(
     home = paths.make_folder(place_of(folder).exports)
     words = _words(loaded, inputs)
     paths.write_text(home / ABOUT, words + "\n")
-    return [writers[name](module, inputs, home, words) for name in formats]
+    program = module.program(*single) if isinstance(module, HasProgram) else module
+    return [writers[name](program, module, inputs, home, words) for name in formats]
 
 
 def _words(loaded: Loaded, inputs: tuple[Tensor, ...]) -> str:
@@ -101,13 +103,13 @@ def maps_tensors(module: nn.Module, arguments: tuple[Tensor, ...]) -> bool:
         return False
 
 
-def _torch(module: nn.Module, inputs: tuple[Tensor, ...], home: Path, words: str) -> Exported:
+def _torch(plain: nn.Module, module: nn.Module, inputs: tuple[Tensor, ...], home: Path, words: str) -> Exported:
     from torch._dynamo.exc import TorchDynamoException  # slow to import, needed here only
 
     path = home / "model.pt2"
     try:
         with _quiet():
-            program = torch.export.export(module, inputs, dynamic_shapes=_free_batch(inputs))
+            program = torch.export.export(plain, inputs, dynamic_shapes=_free_batch(inputs))
             with paths.atomic_write(path) as temporary:
                 torch.export.save(program, temporary.with_suffix(".pt2"), extra_files={ABOUT: words})
                 temporary.with_suffix(".pt2").replace(temporary)
@@ -117,7 +119,7 @@ def _torch(module: nn.Module, inputs: tuple[Tensor, ...], home: Path, words: str
     return _compare("torch", path, module, inputs, lambda values: again(*values))
 
 
-def _onnx(module: nn.Module, inputs: tuple[Tensor, ...], home: Path, words: str) -> Exported:
+def _onnx(plain: nn.Module, module: nn.Module, inputs: tuple[Tensor, ...], home: Path, words: str) -> Exported:
     try:
         import onnx
         import onnxscript  # noqa: F401 (torch needs it to translate)
@@ -127,7 +129,7 @@ def _onnx(module: nn.Module, inputs: tuple[Tensor, ...], home: Path, words: str)
     path = home / "model.onnx"
     try:
         with _quiet():
-            program = torch.onnx.export(module, inputs, dynamo=True, dynamic_shapes=_free_batch(inputs), verbose=False)
+            program = torch.onnx.export(plain, inputs, dynamo=True, dynamic_shapes=_free_batch(inputs), verbose=False)
             assert program is not None
             with paths.atomic_write(path) as temporary:
                 program.save(temporary)

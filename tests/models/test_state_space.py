@@ -71,7 +71,7 @@ def test_streaming_gives_what_the_whole_sequence_gives(key, pooled, signal):
     first, past = network.carry(signal[:, :23], network.initial(3), 1.5)
     second, past = network.carry(signal[:, 23:], past, 1.5)
     torch.testing.assert_close(second if pooled else torch.cat((first, second), 1), whole, rtol=1e-10, atol=1e-10)
-    assert past.count == 40
+    assert past.times == 40
 
 
 def test_single_precision_streaming_of_a_long_sequence():
@@ -142,6 +142,18 @@ def test_a_trained_matrix_that_became_unstable_shows():
         network.layers[1].matrix.left.neg_()
     assert network.spectral_radius() > 1
     assert S4D(1, 1, **SMALL).spectral_radius() < 1
+
+
+@pytest.mark.parametrize("key", sorted(KINDS))
+def test_a_network_with_fixed_kernels_answers_alike(key, signal):
+    """At the step it was made for; another length is refused, since its filters have one."""
+    network = made(KINDS, key)
+    fixed = network.fixed(40, 1.5)
+    torch.testing.assert_close(fixed(signal), network(signal, 1.5), rtol=1e-10, atol=1e-10)
+    assert torch.equal(network(signal), made(KINDS, key)(signal))
+    for bad in (lambda: fixed(signal[:, :39]), lambda: fixed(signal, 2.0)):
+        with pytest.raises(UserError, match="one length and one time step"):
+            bad()
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])

@@ -18,6 +18,7 @@ from sciml.nn.ssm._hippo import Hippo as Hippo
 from sciml.nn.ssm._hippo import hippo as hippo
 from sciml.nn.ssm._hippo import hippo_bands as hippo_bands
 from sciml.nn.ssm._layer import Carried as Carried
+from sciml.nn.ssm._layer import FixedKernel as FixedKernel
 from sciml.nn.ssm._layer import StateSpaceLayer as StateSpaceLayer
 from sciml.nn.ssm._nplr import NPLR as NPLR
 from sciml.nn.ssm._nplr import diagonal_kernel as diagonal_kernel
@@ -33,6 +34,7 @@ __all__ = [
     "DiagonalStart",
     "DiagonalStateSpace",
     "Discrete",
+    "FixedKernel",
     "Hippo",
     "Learned",
     "LinearStateSpace",

@@ -88,6 +88,12 @@ class DiagonalStateSpace(StateSpaceLayer):
         steps = self._steps(dt_scale)[:, None].expand(output.shape[:2])
         return diagonal_kernel(self.eigenvalues()[:, None].expand(output.shape), output, steps, length)
 
+    def impulse_response(self, length: int, dt_scale: float = 1.0) -> Float[Tensor, "feature channel {length}"]:
+        """The kernel with the direct part and the means over steps."""
+        kernel = self.kernel(length, dt_scale)
+        kernel = interval_means(kernel) if self.mean_inputs else kernel
+        return kernel + nn.functional.pad(self.direct[..., None], (0, length - 1))
+
     def forward(
         self, signal: Float[Tensor, "batch time feature"], dt_scale: float = 1.0
     ) -> Float[Tensor, "batch time output"]:

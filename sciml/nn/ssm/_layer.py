@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from sciml.core.errors import UserError
 from sciml.nn._parameter_groups import ParameterGroup
 
 MATRIX_RATE, STEP_RATE = 1e-4, 1e-3
@@ -59,12 +60,45 @@ class StateSpaceLayer(nn.Module, ABC):
         """The response to one more piece of a signal, and what to go on from."""
 
     @abstractmethod
+    def impulse_response(self, length: int, dt_scale: float = 1.0) -> Float[Tensor, "feature channel {length}"]:
+        """What `forward` convolves a signal with, the direct part D and the means over steps included."""
+
+    @abstractmethod
     def spectral_radius(self, dt_scale: float = 1.0) -> Float[Tensor, " feature"]:
         """Of the discretised state matrices; a layer with 1 or more does not forget and will overflow."""
 
     @abstractmethod
     def parameter_groups(self) -> Sequence[ParameterGroup]:
         """State matrix and time steps: never decayed, and slow."""
+
+
+class FixedKernel(nn.Module):
+    """A layer as it is for one length and one time step: a causal convolution with constant filters.
+
+    It needs neither the inverse of a matrix nor complex numbers, which formats of exported programs may lack.
+
+    Arguments:
+        response: impulse response, ``feature channel time``.
+    """
+
+    filters: Tensor
+
+    def __init__(self, response: Float[Tensor, "feature channel time"]) -> None:
+        super().__init__()
+        self.features = response.shape[0]
+        self.register_buffer("filters", response.detach().flatten(0, 1).flip(1)[:, None].clone())
+
+    def forward(
+        self, signal: Float[Tensor, "batch time feature"], dt_scale: float = 1.0
+    ) -> Float[Tensor, "batch time output"]:
+        """The response to a signal of that length and step. Raises UserError for others."""
+        length = self.filters.shape[2]
+        if dt_scale != 1.0 or signal.shape[1] != length:
+            raise UserError("a fixed kernel belongs to one length and one time step",
+                            got=f"{signal.shape[1]} times, {dt_scale} of the step",
+                            expected=f"{length} times, 1 of the step")  # fmt: skip
+        padded = nn.functional.pad(signal.transpose(1, 2), (length - 1, 0))
+        return nn.functional.conv1d(padded, self.filters, groups=self.features).transpose(1, 2)
 
 
 class Memo:

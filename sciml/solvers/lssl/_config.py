@@ -8,8 +8,9 @@ from sciml.core.capabilities import HasSequences
 from sciml.core.config import Config
 from sciml.tasks.sequences import SequencesContext, units_of
 
-_SPREAD = 10.0
-"""Time steps are drawn from 1 / (10 L) to 10 / L: two decades that bracket the inverse length."""
+_DECADES = 100.0
+"""Time steps are drawn from 1 / L to 100 / L, L being the length: memories from a hundredth of a sequence to all of it.
+At a thousand times that is the range of the published code."""
 
 
 class StateSpaceConfig(Config):
@@ -25,7 +26,7 @@ class StateSpaceConfig(Config):
     """Layers."""
     dt_range: tuple[float, float] | None = None
     """Range from which time steps are drawn, log-uniformly, in units in which a system forgets in about one; None for
-    two decades around the inverse length of the sequences."""
+    two decades from the inverse length of the sequences on."""
     mean_inputs: bool | None = None
     """Whether systems are driven by means over steps, (u_k + u_{k-1}) / 2; None for signals answered with signals."""
     norm: Literal["pre", "post", "none"] | None = None
@@ -46,7 +47,7 @@ def arguments_of(problem: HasSequences, model: StateSpaceConfig, context: Sequen
         "state": model.state,
         "channels": model.channels,
         "depth": model.depth,
-        "dt_range": model.dt_range or (1 / (_SPREAD * context.length), _SPREAD / context.length),
+        "dt_range": model.dt_range or (1 / context.length, _DECADES / context.length),
         "mean_inputs": problem.target == "signal" if model.mean_inputs is None else model.mean_inputs,
         "norm": ("pre" if classifies else "none") if model.norm is None else model.norm,
         "linear": model.linear,

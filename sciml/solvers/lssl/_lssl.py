@@ -24,9 +24,9 @@ class LSSLConfig(StateSpaceConfig):
 
 _RECIPES = {
     "tiny": Recipe[LSSLConfig, SequencesConfig](
-        model=LSSLConfig(features=16, state=32, depth=2, learn="dt"),
+        model=LSSLConfig(features=12, state=32, depth=3, learn="dt"),
         task=SequencesConfig(),
-        train=TrainConfig(steps=300, batch_size=32, learning_rate=1e-2, weight_decay=0.0, evaluate_every=50),
+        train=TrainConfig(steps=300, batch_size=32, learning_rate=2e-2, weight_decay=0.0, evaluate_every=50),
         baselines=("lstm", "causal_cnn", "lagged_ridge", "log_spectrum"),
     ),
     "small": Recipe[LSSLConfig, SequencesConfig](

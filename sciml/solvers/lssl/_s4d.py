@@ -17,9 +17,9 @@ class S4DConfig(StateSpaceConfig):
 
 _RECIPES = {
     "tiny": Recipe[S4DConfig, SequencesConfig](
-        model=S4DConfig(features=16, state=32, depth=2),
+        model=S4DConfig(features=12, state=32, depth=3),
         task=SequencesConfig(),
-        train=TrainConfig(steps=300, batch_size=32, learning_rate=1e-2, weight_decay=0.0, evaluate_every=50),
+        train=TrainConfig(steps=300, batch_size=32, learning_rate=2e-2, weight_decay=0.0, evaluate_every=50),
         baselines=("lstm", "causal_cnn", "lagged_ridge", "log_spectrum"),
     ),
     "small": Recipe[S4DConfig, SequencesConfig](

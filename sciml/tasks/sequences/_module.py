@@ -1,5 +1,6 @@
 """A network of sequences with what the task knows of its data."""
 
+import copy
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -10,6 +11,7 @@ from torch.nn.functional import cross_entropy
 from sciml.core.capabilities import HasSequences
 from sciml.core.status import Status
 from sciml.core.types import Prediction
+from sciml.models import StateSpaceNetwork
 from sciml.nn import Units
 from sciml.tasks.sequences._data import SequenceBatch, SequencesContext, Signals, step_of
 
@@ -50,6 +52,14 @@ class SequenceModel(nn.Module):
     def ask(self, inputs: Signals) -> Tensor:
         """Answers at the step of the inputs. UserError for times that are not equidistant."""
         return self(inputs.signals, step_of(inputs, float(self.dt)))
+
+    def program(self, *arguments: Tensor) -> nn.Module:
+        """The same answers to signals of one length: networks of state-space layers with constant filters."""
+        if not isinstance(self.network, StateSpaceNetwork):
+            return self
+        twin = copy.deepcopy(self)
+        twin.network = self.network.fixed(arguments[0].shape[1])
+        return twin
 
     def loss(self, batch: SequenceBatch) -> Tensor:
         """Cross-entropy, or mean squared error in variances of each target."""
