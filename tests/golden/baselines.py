@@ -11,7 +11,18 @@ import torch
 
 from sciml.core import registry
 from sciml.data import Statistics
-from sciml.models import MLP, GRUSeries, KernelRidgeMap, Processes, RealNVP, ResNet
+from sciml.models import (
+    LSSL,
+    MLP,
+    S4D,
+    CausalCNN,
+    GRUSeries,
+    KernelRidgeMap,
+    Processes,
+    RealNVP,
+    RecurrentNetwork,
+    ResNet,
+)
 from sciml.nn import Units
 from sciml.solvers.baselines import (
     BoostedTrees,
@@ -22,8 +33,10 @@ from sciml.solvers.baselines import (
     KernelDensity,
     KernelRidge,
     KernelRidgeConfig,
+    LaggedRidge,
     LinearODE,
     LinearODEConfig,
+    LogSpectrum,
     MeanConfig,
     MLPRegression,
     MLPRegressionConfig,
@@ -130,6 +143,37 @@ def rows(kind):
     return RowModule(maps[kind](), Units(STATISTICS).double(), MeanConfig())(wave((5, 1), 0.3))
 
 
+def state_space(kind, **changes):
+    """Weights stay near those of the start, from which a sine would make an unstable system."""
+    module = kind(
+        2, 3, features=3, state=4, channels=2, depth=2, dt_range=(0.1, 0.1), inputs=Units(STATISTICS), **changes
+    )
+    module = module.double().eval()
+    with torch.no_grad():
+        for i, (name, parameter) in enumerate(module.named_parameters()):
+            fixed = any(part in name for part in ("matrix", "drive", "log_dt", "log_decay", "frequency"))
+            parameter.mul_(1 + 0.1 * wave(parameter.shape, i)) if fixed else parameter.copy_(wave(parameter.shape, i))
+    return module(wave((2, 9, 2), 0.5), 1.5)
+
+
+def sequence_peer(kind, **changes):
+    return filled(kind(2, 3, inputs=Units(STATISTICS), **changes))(wave((2, 9, 2), 0.5), 1.5)
+
+
+def lagged_ridge():
+    return filled(LaggedRidge(2, lags=4, inputs=Units(STATISTICS), outputs=Units(STATISTICS), dt=0.1))(
+        wave((2, 9, 2), 0.5)
+    )
+
+
+def log_spectrum():
+    module = LogSpectrum(
+        2, segments=2, bands=3, length=16, inputs=Units(STATISTICS), outputs=Units(STATISTICS), dt=0.1, penalty=1.0,
+        classifies=False,
+    )  # fmt: skip
+    return filled(module)(wave((2, 16, 2), 0.5), 1.5)
+
+
 MODELS = {
     "linear_ode": linear_ode,
     "gru": lambda: gru(look_ahead=False),
@@ -146,6 +190,13 @@ MODELS = {
     "kernel_ridge_rows": lambda: rows("kernel_ridge"),
     "gaussian_process_rows": lambda: rows("gaussian_process"),
     "mlp_rows": lambda: rows("mlp"),
+    "lssl": lambda: state_space(LSSL),
+    "lssl means post": lambda: state_space(LSSL, mean_inputs=True, norm="post", pooled=True, matrix="legt"),
+    "s4d": lambda: state_space(S4D),
+    "lstm": lambda: sequence_peer(RecurrentNetwork, hidden=4),
+    "causal_cnn": lambda: sequence_peer(CausalCNN, width=4, depth=2),
+    "lagged_ridge": lagged_ridge,
+    "log_spectrum": log_spectrum,
 }
 
 
