@@ -205,7 +205,7 @@ class LSSL(StateSpaceNetwork):
 
     The small one of the paper is ``features=128, state=128, depth=6`` (0.2 M parameters, nearly all of them the
     M H (H + N) of each layer), the large one ``features=256, state=256, channels=4, depth=4`` (2 M). With
-    ``learn="none"`` it is LSSL-f, whose kernels are made once.
+    ``learn="none"`` it is LSSL-f, whose powers of matrices are made once.
 
     Arguments:
         in_channels, out_channels: of signals and of answers.

@@ -20,6 +20,8 @@ from sciml.nn.ssm import (
     hippo_bands,
     interval_means,
     krylov,
+    krylov_factors,
+    krylov_kernel,
     nplr,
     nplr_kernel,
     recurrence,
@@ -227,6 +229,17 @@ def test_the_kernel_of_that_form_is_the_krylov_kernel(length):
     assert float((kernel - expected).norm() / expected.norm()) < 1e-12
 
 
+@pytest.mark.parametrize("length", [1, 2, 3, 7, 64, 100, 513])
+def test_the_factored_kernel_is_the_product_with_the_krylov_matrix(length):
+    """Over batches of time steps and several outputs."""
+    dt = torch.tensor([1e-3, 1e-2, 0.2], dtype=DOUBLE)
+    system = discretise(*hippo("legs", 12), dt)
+    output = torch.randn(3, 2, 12, generator=torch.Generator().manual_seed(7), dtype=DOUBLE)
+    kernel = krylov_kernel(krylov_factors(system, length), output, length)
+    assert kernel.shape == (3, 2, length)
+    torch.testing.assert_close(kernel, output @ krylov(system, length), rtol=1e-11, atol=1e-12)
+
+
 def test_the_diagonal_kernel_is_the_krylov_kernel_of_that_diagonal():
     """Two real components for each pair of conjugate modes."""
     lam = torch.tensor([-0.5 + 3j, -0.1 + 7j], dtype=torch.complex128)
@@ -275,7 +288,7 @@ def test_half_precision_is_not_convolved():
         (lambda: hippo("legs", 0), "at least one component"),
         (lambda: decay(0.1, "zho"), "zoh"),
         (lambda: decay(0.1, 1.5), "0 to 1"),
-        (lambda: krylov(Discrete(torch.eye(2), torch.ones(2)), 0), "at least one time"),
+        (lambda: krylov_factors(Discrete(torch.eye(2), torch.ones(2)), 0), "at least one time"),
     ],
 )
 def test_impossible_requests_are_refused(call, words, monkeypatch):

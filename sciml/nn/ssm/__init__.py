@@ -1,8 +1,11 @@
 """Linear state-space systems: HiPPO matrices, discretisation, kernels, and layers with three views of one map."""
 
+from sciml.nn.ssm._convolve import KrylovFactors as KrylovFactors
 from sciml.nn.ssm._convolve import causal_convolution as causal_convolution
 from sciml.nn.ssm._convolve import interval_means as interval_means
 from sciml.nn.ssm._convolve import krylov as krylov
+from sciml.nn.ssm._convolve import krylov_factors as krylov_factors
+from sciml.nn.ssm._convolve import krylov_kernel as krylov_kernel
 from sciml.nn.ssm._convolve import recurrence as recurrence
 from sciml.nn.ssm._dense import Learned as Learned
 from sciml.nn.ssm._dense import LinearStateSpace as LinearStateSpace
@@ -36,6 +39,7 @@ __all__ = [
     "Discrete",
     "FixedKernel",
     "Hippo",
+    "KrylovFactors",
     "Learned",
     "LinearStateSpace",
     "Method",
@@ -49,6 +53,8 @@ __all__ = [
     "hippo_bands",
     "interval_means",
     "krylov",
+    "krylov_factors",
+    "krylov_kernel",
     "nplr",
     "nplr_kernel",
     "recurrence",

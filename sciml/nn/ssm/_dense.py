@@ -9,7 +9,14 @@ from torch import Tensor, nn
 
 from sciml.core.errors import UserError
 from sciml.nn._parameter_groups import ParameterGroup
-from sciml.nn.ssm._convolve import causal_convolution, interval_means, krylov
+from sciml.nn.ssm._convolve import (
+    KrylovFactors,
+    causal_convolution,
+    interval_means,
+    krylov,
+    krylov_factors,
+    krylov_kernel,
+)
 from sciml.nn.ssm._discretise import Discrete, Method, discretise, log_uniform, spectral_radius
 from sciml.nn.ssm._hippo import Hippo, hippo
 from sciml.nn.ssm._layer import MATRIX_RATE, STEP_RATE, Carried, Memo, StateSpaceLayer
@@ -46,7 +53,7 @@ class LinearStateSpace(StateSpaceLayer):
         x_h' = A x_h + B u_h,   y_hm = C_hm x_h + D_hm u_h        (a step of feature h lasts dt_h)
 
     One B is no loss: with a controllable pair (A, B) the C alone reach every transfer function over the poles of A. The
-    kernel is C times the Krylov matrix of Ā and B̄; that is kept while A, B and dt stay the same.
+    kernel is made by `krylov_kernel`; what it is made of is kept while A, B and dt stay the same.
 
     Arguments:
         features: H.
@@ -102,7 +109,7 @@ class LinearStateSpace(StateSpaceLayer):
             self.register_buffer("log_dt", log_dt)
         self.output = nn.Parameter(torch.randn(features, channels, state))
         self.direct = nn.Parameter(torch.randn(features, channels))
-        self._systems, self._responses = Memo(), Memo()
+        self._systems, self._factors = Memo(), Memo()
 
     def system(self, dt_scale: float = 1.0) -> Discrete:
         """Ā and B̄ of every feature; the time step is scaled in both, else the kernel has the wrong size."""
@@ -117,16 +124,16 @@ class LinearStateSpace(StateSpaceLayer):
 
     def response(self, length: int, dt_scale: float = 1.0) -> Float[Tensor, "feature state {length}"]:
         """Impulse response of the state, the Krylov matrix."""
-        sources = self._sources()
-        kept = self._responses.recall(sources, (length, dt_scale))
-        if kept is None:
-            kept = (krylov(self.system(dt_scale), length),)
-            self._responses.keep(sources, (length, dt_scale), kept)
-        return kept[0]
+        return krylov(self.system(dt_scale), length)
 
     def kernel(self, length: int, dt_scale: float = 1.0) -> Float[Tensor, "feature channel {length}"]:
         """(C B̄, C Ā B̄, …); the direct part D is apart."""
-        return self.output @ self.response(length, dt_scale)
+        sources = self._sources()
+        factors = self._factors.recall(sources, (length, dt_scale))
+        if factors is None:
+            factors = krylov_factors(self.system(dt_scale), length)
+            self._factors.keep(sources, (length, dt_scale), factors)
+        return krylov_kernel(KrylovFactors(*factors), self.output, length)
 
     def impulse_response(self, length: int, dt_scale: float = 1.0) -> Float[Tensor, "feature channel {length}"]:
         """The kernel with the direct part and the means over steps."""
@@ -165,7 +172,7 @@ class LinearStateSpace(StateSpaceLayer):
         driving = signal.transpose(1, 2)
         if self.mean_inputs:
             driving = interval_means(driving, carried.before)
-        answer = causal_convolution(driving[:, :, None], self.output @ response)
+        answer = causal_convolution(driving[:, :, None], self.kernel(length, dt_scale))
         observing = Discrete(system.matrix.transpose(1, 2)[:, None], self.output @ system.matrix)
         answer = answer + torch.einsum("hmnl,bhn->bhml", krylov(observing, length), carried.state)
         old = torch.einsum("hij,bhj->bhi", torch.linalg.matrix_power(system.matrix, length), carried.state)

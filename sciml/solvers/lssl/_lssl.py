@@ -17,7 +17,7 @@ class LSSLConfig(StateSpaceConfig):
     """State matrix at the beginning; ``random`` is there to compare with."""
     learn: Learned = "all"
     """What is trained of the systems: the state matrix with B (``matrix``), the time steps (``dt``), both, or ``none``,
-    which is LSSL-f: its kernels are made once."""
+    which is LSSL-f."""
     method: Method = "bilinear"
     """Discretisation."""
 
