@@ -15,7 +15,7 @@ Operators: `DeepONet`, `PODDeepONet`, `MIONet`. Densities: `RealNVP`, `Flow` (co
 `TimeNetwork`, `HyperNetwork`, `Pulse`. An `ODEBlock` or `SDEBlock` makes a network with an equation in it of any
 right-hand side.
 and series: `Dynamics` (neural ODE), `NeuralSDE`, `LatentODE`, `GRUSeries`. Long sequences, ``batch time channel``:
-`LSSL`, `S4D`, `RecurrentNetwork`, `CausalCNN`. Classes: `ResNet`, `ODENet`, `SDENet`.
+`LSSL`, `S4D`, `S5`, `RecurrentNetwork`, `CausalCNN`. Classes: `ResNet`, `ODENet`, `SDENet`.
 Densities: `RealNVP`, `Flow` (continuous). Courses in time: `TimeNetwork`, `HyperNetwork`, `Pulse`. An `ODEBlock` or
 `SDEBlock` makes a network with an equation in it of any right-hand side.
 """
@@ -79,6 +79,7 @@ from sciml.models._stacked_mlp import StackedJet as StackedJet
 from sciml.models._stacked_mlp import StackedMLP as StackedMLP
 from sciml.models._state_space import LSSL as LSSL
 from sciml.models._state_space import S4D as S4D
+from sciml.models._state_space import S5 as S5
 from sciml.models._state_space import Normalisation as Normalisation
 from sciml.models._state_space import StateSpaceBlock as StateSpaceBlock
 from sciml.models._state_space import StateSpaceNetwork as StateSpaceNetwork
@@ -96,10 +97,11 @@ __all__ = [
     "LSSL",
     "MLP",
     "PUBLISHED_COEFFICIENTS",
+    "S4D",
+    "S5",
     "BoostedTreesMap",
     "BoostedTreesRegressor",
     "CNNBranch",
-    "S4D",
     "CausalCNN",
     "CoordinateMLP",
     "Coupling",
@@ -144,9 +146,9 @@ __all__ = [
     "StackedJet",
     "StackedMLP",
     "StateField",
-    "Strategy",
     "StateSpaceBlock",
     "StateSpaceNetwork",
+    "Strategy",
     "Streamed",
     "TimeNetwork",
     "UNet",

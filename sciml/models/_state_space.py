@@ -14,12 +14,13 @@ from sciml.nn.ssm import (
     Carried,
     DiagonalStart,
     DiagonalStateSpace,
-    FixedKernel,
     Hippo,
     Learned,
     LinearStateSpace,
     Method,
+    ScannedStateSpace,
     StateSpaceLayer,
+    TimeScale,
 )
 
 Normalisation = Literal["pre", "post", "none"]
@@ -79,7 +80,7 @@ class StateSpaceBlock(nn.Module):
         return self.norm(z) if self.where == "post" else z
 
     def forward(
-        self, z: Float[Tensor, "batch time feature"], dt_scale: float = 1.0
+        self, z: Float[Tensor, "batch time feature"], dt_scale: TimeScale = 1.0
     ) -> Float[Tensor, "batch time feature"]:
         """A whole sequence."""
         return self.after(z, self.layer(self.before(z), dt_scale))
@@ -126,14 +127,15 @@ class StateSpaceNetwork(nn.Module):
         )
         self.norm = nn.LayerNorm(features) if norm == "pre" else nn.Identity()
 
-    def forward(self, signal: Float[Tensor, "batch time channel"], dt_scale: float = 1.0) -> Tensor:
+    def forward(self, signal: Float[Tensor, "batch time channel"], dt_scale: TimeScale = 1.0) -> Tensor:
         """Answers to whole signals, ``batch time out``, or ``batch out`` if pooled.
 
         Arguments:
-            signal: values at equidistant times.
-            dt_scale: their distance in units of that of the training; 2 for half the sampling rate.
+            signal: values over time.
+            dt_scale: their distance in units of that of the training, 2 for half the sampling rate; if all layers are
+                `irregular`, also a distance for every time from the one before.
 
-        Raises: UserError for a distance that is not positive.
+        Raises: UserError for a distance that is not positive, or one each where they must be equal.
         """
         z = self.encoder(self.inputs.standardise(signal))
         for block in self.blocks:
@@ -147,7 +149,7 @@ class StateSpaceNetwork(nn.Module):
         return Streamed(tuple(layer.initial(batch) for layer in self.layers), zeros, 0)
 
     def step(
-        self, signal: Float[Tensor, "batch channel"], past: Streamed, dt_scale: float = 1.0
+        self, signal: Float[Tensor, "batch channel"], past: Streamed, dt_scale: TimeScale = 1.0
     ) -> tuple[Float[Tensor, "batch out"], Streamed]:
         """The answer after one more value: at this time, or for the sequence so far."""
         z, carried = self._through(signal, past, lambda layer, x, state: layer.step(x, state, dt_scale))
@@ -155,7 +157,7 @@ class StateSpaceNetwork(nn.Module):
         return self.outputs.restore(self.head(past.total / past.times if self.pooled else z)), past
 
     def carry(
-        self, signal: Float[Tensor, "batch time channel"], past: Streamed, dt_scale: float = 1.0
+        self, signal: Float[Tensor, "batch time channel"], past: Streamed, dt_scale: TimeScale = 1.0
     ) -> tuple[Tensor, Streamed]:
         """The answer after one more piece: at its times, or for the sequence so far."""
         z, carried = self._through(signal, past, lambda layer, x, state: layer.carry(x, state, dt_scale))
@@ -175,8 +177,13 @@ class StateSpaceNetwork(nn.Module):
         """
         twin = copy.deepcopy(self)
         for block, layer in zip(twin.blocks, self.layers, strict=True):
-            block.add_module("layer", FixedKernel(layer.impulse_response(length, dt_scale)))
+            block.add_module("layer", layer.fixed(length, dt_scale))
         return twin
+
+    @property
+    def irregular(self) -> bool:
+        """Whether every time may have a step of its own."""
+        return all(layer.irregular for layer in self.layers)
 
     @property
     def layers(self) -> list[StateSpaceLayer]:
@@ -316,6 +323,54 @@ class S4D(StateSpaceNetwork):
             out_channels,
             features=features,
             channels=channels,
+            pooled=pooled,
+            dropout=dropout,
+            norm=norm,
+            linear=linear,
+            inputs=inputs,
+            outputs=outputs,
+        )
+
+
+class S5(StateSpaceNetwork):
+    """The same network with one diagonal system for all features of a layer, for samples at irregular times.
+
+    Arguments:
+        start: eigenvalues at the beginning; the others as for `LSSL`.
+
+    Reference:
+        Smith, Warrington, Linderman, "Simplified State Space Layers for Sequence Modeling", ICLR 2023,
+        arXiv:2208.04933.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        features: int = 64,
+        state: int = 64,
+        depth: int = 4,
+        start: DiagonalStart = "legs",
+        dt_range: tuple[float, float] = (1e-3, 1e-1),
+        mean_inputs: bool = False,
+        pooled: bool = False,
+        dropout: float = 0.0,
+        norm: Normalisation = "pre",
+        linear: bool = False,
+        inputs: Units | None = None,
+        outputs: Units | None = None,
+    ) -> None:
+        _check(in_channels, out_channels, depth)
+        layers = [
+            ScannedStateSpace(features, state=state, start=start, dt_range=dt_range, mean_inputs=mean_inputs)
+            for _ in range(depth)
+        ]
+        super().__init__(
+            layers,
+            in_channels,
+            out_channels,
+            features=features,
             pooled=pooled,
             dropout=dropout,
             norm=norm,

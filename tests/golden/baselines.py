@@ -15,6 +15,7 @@ from sciml.models import (
     LSSL,
     MLP,
     S4D,
+    S5,
     CausalCNN,
     GRUSeries,
     KernelRidgeMap,
@@ -144,15 +145,14 @@ def rows(kind):
 
 
 def state_space(kind, **changes):
-    """Weights stay near those of the start, from which a sine would make an unstable system."""
-    module = kind(
-        2, 3, features=3, state=4, channels=2, depth=2, dt_range=(0.1, 0.1), inputs=Units(STATISTICS), **changes
-    )
-    module = module.double().eval()
+    """Systems stay near those of the start, since a sine would make unstable ones of them."""
+    sizes = {"features": 3, "state": 4, "depth": 2} | ({} if kind is S5 else {"channels": 2})
+    module = kind(2, 3, dt_range=(0.1, 0.1), inputs=Units(STATISTICS), **sizes, **changes).double().eval()
+    kept = ("matrix", "log_dt", "log_decay", "frequency") + (() if kind is S5 else ("drive",))
     with torch.no_grad():
         for i, (name, parameter) in enumerate(module.named_parameters()):
-            fixed = any(part in name for part in ("matrix", "drive", "log_dt", "log_decay", "frequency"))
-            parameter.mul_(1 + 0.1 * wave(parameter.shape, i)) if fixed else parameter.copy_(wave(parameter.shape, i))
+            near = any(part in name for part in kept)
+            parameter.mul_(1 + 0.1 * wave(parameter.shape, i)) if near else parameter.copy_(wave(parameter.shape, i))
     return module(wave((2, 9, 2), 0.5), 1.5)
 
 
@@ -193,6 +193,7 @@ MODELS = {
     "lssl": lambda: state_space(LSSL),
     "lssl means post": lambda: state_space(LSSL, mean_inputs=True, norm="post", pooled=True, matrix="legt"),
     "s4d": lambda: state_space(S4D),
+    "s5": lambda: state_space(S5, start="lin"),
     "lstm": lambda: sequence_peer(RecurrentNetwork, hidden=4),
     "causal_cnn": lambda: sequence_peer(CausalCNN, width=4, depth=2),
     "lagged_ridge": lagged_ridge,

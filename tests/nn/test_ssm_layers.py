@@ -13,8 +13,10 @@ from sciml.nn import GroupsParameters, ParameterGroup, optimiser_groups
 from sciml.nn.ssm import (
     DiagonalStateSpace,
     LinearStateSpace,
+    ScannedStateSpace,
     StateSpaceLayer,
     causal_convolution,
+    diagonal_scan,
     diagonal_start,
     krylov,
 )
@@ -30,7 +32,13 @@ def diagonal(**changes):
     return DiagonalStateSpace(3, **{"state": 8, "channels": 2, **changes})
 
 
+def scanned(**changes):
+    return ScannedStateSpace(3, **{"state": 8, **changes})
+
+
 LAYERS = {
+    "scanned": scanned,
+    "scanned lin, means": lambda **c: scanned(start="lin", mean_inputs=True, **c),
     "legs": dense,
     "legt": lambda **c: dense(matrix="legt", **c),
     "lagt": lambda **c: dense(matrix="lagt", learn="none", **c),
@@ -66,7 +74,7 @@ def stepped(layer, signal, dt_scale=1.0, carried=None):
 @pytest.mark.parametrize("dt_scale", [1.0, 2.0, 0.37])
 def test_step_by_step_is_all_at_once(layer, signal, dt_scale):
     answer = layer(signal, dt_scale)
-    assert answer.shape == (2, LENGTH, 6)
+    assert answer.shape == (2, LENGTH, 3 if isinstance(layer, ScannedStateSpace) else 6)
     torch.testing.assert_close(stepped(layer, signal, dt_scale)[0], answer, rtol=1e-11, atol=1e-11)
 
 
@@ -98,13 +106,16 @@ def test_features_and_samples_do_not_mix(layer, signal):
     answer = layer(signal)
     changed = signal.clone()
     changed[1] = 5
+    if isinstance(layer, ScannedStateSpace):  # one system for all features: samples are apart, features are not
+        torch.testing.assert_close(layer(changed)[0], answer[0], rtol=1e-11, atol=1e-11)
+        return
     changed[0, :, 2] = -1
     torch.testing.assert_close(layer(changed)[0, :, :4], answer[0, :, :4], rtol=1e-11, atol=1e-11)
 
 
 def test_gradients_of_all_weights(signal):
     """Structured A, B, C, D, log dt, and modes, by finite differences."""
-    for make in (dense, diagonal):
+    for make in (dense, diagonal, scanned):
         rng.seed_everything(3)
         layer = make(state=4, dt_range=(0.05, 0.2)).double()
         names = [name for name, _ in layer.named_parameters()]
@@ -114,6 +125,38 @@ def test_gradients_of_all_weights(signal):
 
         weights = tuple(p.detach().clone().requires_grad_() for p in layer.parameters())
         assert torch.autograd.gradcheck(answer, weights, atol=1e-6)
+
+
+def test_irregular_samples_of_a_held_signal_are_the_same_system(signal):
+    """Constant stretches: stepping over each at once gives what small steps give at their ends."""
+    rng.seed_everything(7)
+    layer = scanned(dt_range=(0.01, 0.1)).double()
+    lengths = torch.tensor([1, 3, 2, 5, 1, 1, 4, 7, 2, 6])
+    held = signal[:, : len(lengths)]
+    fine = layer(held.repeat_interleave(lengths, dim=1))
+    ends = lengths.cumsum(0) - 1
+    coarse = layer(held, lengths.double())
+    torch.testing.assert_close(coarse, fine[:, ends], rtol=1e-10, atol=1e-10)
+    first, carried = layer.carry(held[:, :4], layer.initial(2), lengths[:4].double())
+    rest, _ = layer.carry(held[:, 4:], carried, lengths[4:].double())
+    torch.testing.assert_close(torch.cat((first, rest), 1), coarse, rtol=1e-10, atol=1e-10)
+    for uniform in (dense(), diagonal()):
+        with pytest.raises(UserError, match="steps uniformly"):
+            uniform(signal[:, :10].float(), lengths.float())
+    with pytest.raises(UserError, match="positive"):
+        layer(held, -lengths.double())
+
+
+def test_a_scan_is_a_recurrence():
+    generator = torch.Generator().manual_seed(8)
+    decay, drive = torch.randn(37, 4, 2, generator=generator), torch.randn(3, 37, 4, 2, generator=generator)
+    decay = torch.view_as_complex(decay.double()) / 2
+    drive = torch.view_as_complex(drive.double())
+    state, states = torch.zeros_like(drive[:, 0]), []
+    for k in range(37):
+        state = decay[k] * state + drive[:, k]
+        states.append(state)
+    torch.testing.assert_close(diagonal_scan(decay, drive), torch.stack(states, 1), rtol=1e-11, atol=1e-11)
 
 
 def test_another_sampling_rate_is_another_dt(signal):

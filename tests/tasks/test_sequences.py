@@ -162,9 +162,23 @@ def test_uniform_solvers_refuse_irregular_times(benches, key):
         solver.predict(module, inputs)
 
 
+def test_s5_reads_irregular_times(benches):
+    """A force that is held over stretches, given at their ends: the answer there is that of all times."""
+    bench, solver = benches["driven_decay"], find_solver("s5")
+    rng.seed_everything(1)
+    model = solver.recipe("tiny").model.model_copy(update={"mean_inputs": False, "depth": 1})
+    module = solver.build(bench.problem, model, bench.context)
+    lengths = torch.tensor([1, 3, 2, 5, 1, 1, 4, 7, 2, 6])
+    held = bench.splits["test"].signals[:, :10]
+    fine = solver.predict(module, Signals(held.repeat_interleave(lengths, 1), 0.1 * torch.arange(32).double())).mean
+    ends = lengths.cumsum(0) - 1
+    coarse = solver.predict(module, Signals(held, 0.1 * ends.double())).mean
+    torch.testing.assert_close(coarse, fine[:, ends], rtol=1e-4, atol=1e-3)
+
+
 def test_a_network_of_state_space_layers_is_watched(benches):
     bench = benches["driven_decay"]
-    for key, watched in (("lssl", True), ("s4d", True), ("lstm", False)):
+    for key, watched in (("lssl", True), ("s4d", True), ("s5", True), ("lstm", False)):
         solver = find_solver(key)
         module = solver.build(bench.problem, solver.recipe("tiny").model, bench.context)
         assert isinstance(module, SequenceModel)
@@ -259,4 +273,4 @@ def test_a_run_has_a_page_answers_files_and_can_be_exported(name, tmp_path):
 
 def test_every_solver_of_the_task_is_a_solver_of_sequences():
     keys = {key for key, solver in registered_solvers().items() if solver.task is SEQUENCES}
-    assert {"lssl", "s4d", "lstm", "causal_cnn", "lagged_ridge", "log_spectrum"} <= keys
+    assert {"lssl", "s4d", "s5", "lstm", "causal_cnn", "lagged_ridge", "log_spectrum"} <= keys

@@ -23,10 +23,13 @@ from sciml.nn.ssm._hippo import hippo_bands as hippo_bands
 from sciml.nn.ssm._layer import Carried as Carried
 from sciml.nn.ssm._layer import FixedKernel as FixedKernel
 from sciml.nn.ssm._layer import StateSpaceLayer as StateSpaceLayer
+from sciml.nn.ssm._layer import TimeScale as TimeScale
 from sciml.nn.ssm._nplr import NPLR as NPLR
 from sciml.nn.ssm._nplr import diagonal_kernel as diagonal_kernel
 from sciml.nn.ssm._nplr import nplr as nplr
 from sciml.nn.ssm._nplr import nplr_kernel as nplr_kernel
+from sciml.nn.ssm._scan import ScannedStateSpace as ScannedStateSpace
+from sciml.nn.ssm._scan import diagonal_scan as diagonal_scan
 from sciml.nn.ssm._structured import StructuredMatrix as StructuredMatrix
 from sciml.nn.ssm._structured import solve_tridiagonal as solve_tridiagonal
 
@@ -43,10 +46,13 @@ __all__ = [
     "Learned",
     "LinearStateSpace",
     "Method",
+    "ScannedStateSpace",
     "StateSpaceLayer",
     "StructuredMatrix",
+    "TimeScale",
     "causal_convolution",
     "diagonal_kernel",
+    "diagonal_scan",
     "diagonal_start",
     "discretise",
     "hippo",

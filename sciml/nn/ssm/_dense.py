@@ -19,7 +19,16 @@ from sciml.nn.ssm._convolve import (
 )
 from sciml.nn.ssm._discretise import Discrete, Method, discretise, log_uniform, spectral_radius
 from sciml.nn.ssm._hippo import Hippo, hippo
-from sciml.nn.ssm._layer import MATRIX_RATE, STEP_RATE, Carried, Memo, StateSpaceLayer
+from sciml.nn.ssm._layer import (
+    MATRIX_RATE,
+    STEP_RATE,
+    Carried,
+    FixedKernel,
+    Memo,
+    StateSpaceLayer,
+    TimeScale,
+    uniform_scale,
+)
 from sciml.nn.ssm._structured import StructuredMatrix
 
 Learned = Literal["all", "matrix", "dt", "none"]
@@ -113,7 +122,7 @@ class LinearStateSpace(StateSpaceLayer):
 
     def system(self, dt_scale: float = 1.0) -> Discrete:
         """Ā and B̄ of every feature; the time step is scaled in both, else the kernel has the wrong size."""
-        check_scale(dt_scale)
+        dt_scale = uniform_scale(dt_scale)
         sources = self._sources()
         kept = self._systems.recall(sources, (dt_scale,))
         if kept is None:
@@ -141,10 +150,16 @@ class LinearStateSpace(StateSpaceLayer):
         kernel = interval_means(kernel) if self.mean_inputs else kernel
         return kernel + nn.functional.pad(self.direct[..., None], (0, length - 1))
 
+    def fixed(self, length: int, dt_scale: float = 1.0) -> FixedKernel:
+        """Filters of every feature alone."""
+        response = self.impulse_response(length, dt_scale)
+        return FixedKernel(response.flatten(0, 1)[:, None], groups=response.shape[0])
+
     def forward(
-        self, signal: Float[Tensor, "batch time feature"], dt_scale: float = 1.0
+        self, signal: Float[Tensor, "batch time feature"], dt_scale: TimeScale = 1.0
     ) -> Float[Tensor, "batch time output"]:
         """The response to a signal, from rest."""
+        dt_scale = uniform_scale(dt_scale)
         driving = interval_means(signal.transpose(1, 2)) if self.mean_inputs else signal.transpose(1, 2)
         answer = causal_convolution(driving[:, :, None], self.kernel(signal.shape[1], dt_scale))
         return self._with_direct(answer.flatten(1, 2).transpose(1, 2), signal)
@@ -155,9 +170,10 @@ class LinearStateSpace(StateSpaceLayer):
         return Carried(self.output.new_zeros(batch, features, size), self.output.new_zeros(batch, features))
 
     def step(
-        self, signal: Float[Tensor, "batch feature"], carried: Carried, dt_scale: float = 1.0
+        self, signal: Float[Tensor, "batch feature"], carried: Carried, dt_scale: TimeScale = 1.0
     ) -> tuple[Float[Tensor, "batch output"], Carried]:
         """The response to one more value."""
+        dt_scale = uniform_scale(dt_scale)
         system = self.system(dt_scale)
         driving = (signal + carried.before) / 2 if self.mean_inputs else signal
         state = torch.einsum("hij,bhj->bhi", system.matrix, carried.state) + system.drive * driving[..., None]
@@ -165,9 +181,10 @@ class LinearStateSpace(StateSpaceLayer):
         return self._with_direct(answer, signal), Carried(state, signal)
 
     def carry(
-        self, signal: Float[Tensor, "batch time feature"], carried: Carried, dt_scale: float = 1.0
+        self, signal: Float[Tensor, "batch time feature"], carried: Carried, dt_scale: TimeScale = 1.0
     ) -> tuple[Float[Tensor, "batch time output"], Carried]:
         """The response to one more piece of a signal, and what to go on from."""
+        dt_scale = uniform_scale(dt_scale)
         length, system, response = signal.shape[1], self.system(dt_scale), self.response(signal.shape[1], dt_scale)
         driving = signal.transpose(1, 2)
         if self.mean_inputs:
@@ -197,9 +214,3 @@ class LinearStateSpace(StateSpaceLayer):
 
     def _sources(self) -> list[Tensor]:
         return [*self.matrix.state_dict(keep_vars=True).values(), self.drive, self.log_dt]
-
-
-def check_scale(dt_scale: float) -> None:
-    """Raise UserError for a time step that is not a positive number."""
-    if not 0 < dt_scale < float("inf"):
-        raise UserError("the time step of a sequence must be positive", got=f"{dt_scale} times that of the training")

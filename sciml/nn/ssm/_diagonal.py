@@ -11,9 +11,8 @@ from torch import Tensor, nn
 from sciml.core.errors import UnknownNameError, UserError
 from sciml.nn._parameter_groups import ParameterGroup
 from sciml.nn.ssm._convolve import causal_convolution, interval_means
-from sciml.nn.ssm._dense import check_scale
 from sciml.nn.ssm._discretise import log_uniform
-from sciml.nn.ssm._layer import STEP_RATE, Carried, StateSpaceLayer
+from sciml.nn.ssm._layer import STEP_RATE, Carried, FixedKernel, StateSpaceLayer, TimeScale, uniform_scale
 from sciml.nn.ssm._nplr import diagonal_kernel, nplr
 
 DiagonalStart = Literal["lin", "inv", "legs"]
@@ -94,10 +93,16 @@ class DiagonalStateSpace(StateSpaceLayer):
         kernel = interval_means(kernel) if self.mean_inputs else kernel
         return kernel + nn.functional.pad(self.direct[..., None], (0, length - 1))
 
+    def fixed(self, length: int, dt_scale: float = 1.0) -> FixedKernel:
+        """Filters of every feature alone."""
+        response = self.impulse_response(length, dt_scale)
+        return FixedKernel(response.flatten(0, 1)[:, None], groups=response.shape[0])
+
     def forward(
-        self, signal: Float[Tensor, "batch time feature"], dt_scale: float = 1.0
+        self, signal: Float[Tensor, "batch time feature"], dt_scale: TimeScale = 1.0
     ) -> Float[Tensor, "batch time output"]:
         """The response to a signal, from rest."""
+        dt_scale = uniform_scale(dt_scale)
         driving = interval_means(signal.transpose(1, 2)) if self.mean_inputs else signal.transpose(1, 2)
         answer = causal_convolution(driving[:, :, None], self.kernel(signal.shape[1], dt_scale))
         return self._with_direct(answer.flatten(1, 2).transpose(1, 2), signal)
@@ -109,9 +114,10 @@ class DiagonalStateSpace(StateSpaceLayer):
         return Carried(state, self.output.new_zeros(batch, features))
 
     def step(
-        self, signal: Float[Tensor, "batch feature"], carried: Carried, dt_scale: float = 1.0
+        self, signal: Float[Tensor, "batch feature"], carried: Carried, dt_scale: TimeScale = 1.0
     ) -> tuple[Float[Tensor, "batch output"], Carried]:
         """The response to one more value."""
+        dt_scale = uniform_scale(dt_scale)
         factor, gain = self._factors(dt_scale)
         driving = (signal + carried.before) / 2 if self.mean_inputs else signal
         state = factor * carried.state + gain * driving[..., None]
@@ -119,9 +125,10 @@ class DiagonalStateSpace(StateSpaceLayer):
         return self._with_direct(answer.flatten(1), signal), Carried(state, signal)
 
     def carry(
-        self, signal: Float[Tensor, "batch time feature"], carried: Carried, dt_scale: float = 1.0
+        self, signal: Float[Tensor, "batch time feature"], carried: Carried, dt_scale: TimeScale = 1.0
     ) -> tuple[Float[Tensor, "batch time output"], Carried]:
         """The response to one more piece of a signal, and what to go on from."""
+        dt_scale = uniform_scale(dt_scale)
         length, output = signal.shape[1], torch.view_as_complex(self.output)
         driving = signal.transpose(1, 2)
         if self.mean_inputs:
@@ -144,7 +151,7 @@ class DiagonalStateSpace(StateSpaceLayer):
         return (ParameterGroup((self.log_decay, self.frequency, self.log_dt), max_learning_rate=STEP_RATE),)
 
     def _steps(self, dt_scale: float) -> Float[Tensor, " feature"]:
-        check_scale(dt_scale)
+        dt_scale = uniform_scale(dt_scale)
         return dt_scale * self.log_dt.exp()
 
     def _factors(self, dt_scale: float) -> tuple[Complex[Tensor, "feature mode"], Complex[Tensor, "feature mode"]]:

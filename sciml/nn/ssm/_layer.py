@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -13,6 +13,10 @@ from sciml.nn._parameter_groups import ParameterGroup
 
 MATRIX_RATE, STEP_RATE = 1e-4, 1e-3
 """Largest learning rates of state matrices and of time steps, as in the published code."""
+
+
+TimeScale = float | Float[Tensor, " time"]
+"""A time step in units of the one of the training, or one for every time."""
 
 
 class Carried(NamedTuple):
@@ -35,11 +39,15 @@ class StateSpaceLayer(nn.Module, ABC):
     Three views give the same numbers: `forward` convolves all of a signal at once, `step` takes one value after
     another, `carry` convolves a piece and goes on from there. `dt_scale` is the time step in units of the one of the
     training: 2 for half the sampling rate. It scales dt in all of the discretised system, and need not be whole.
+    A layer that is `irregular` takes a step of its own for every time, too: how long after the one before it is.
     """
+
+    irregular: ClassVar[bool] = False
+    """Whether steps may differ."""
 
     @abstractmethod
     def forward(
-        self, signal: Float[Tensor, "batch time feature"], dt_scale: float = 1.0
+        self, signal: Float[Tensor, "batch time feature"], dt_scale: TimeScale = 1.0
     ) -> Float[Tensor, "batch time output"]:
         """The response to a signal, from rest."""
 
@@ -49,22 +57,22 @@ class StateSpaceLayer(nn.Module, ABC):
 
     @abstractmethod
     def step(
-        self, signal: Float[Tensor, "batch feature"], carried: Carried, dt_scale: float = 1.0
+        self, signal: Float[Tensor, "batch feature"], carried: Carried, dt_scale: TimeScale = 1.0
     ) -> tuple[Float[Tensor, "batch output"], Carried]:
         """The response to one more value."""
 
     @abstractmethod
     def carry(
-        self, signal: Float[Tensor, "batch time feature"], carried: Carried, dt_scale: float = 1.0
+        self, signal: Float[Tensor, "batch time feature"], carried: Carried, dt_scale: TimeScale = 1.0
     ) -> tuple[Float[Tensor, "batch time output"], Carried]:
         """The response to one more piece of a signal, and what to go on from."""
 
     @abstractmethod
-    def impulse_response(self, length: int, dt_scale: float = 1.0) -> Float[Tensor, "feature channel {length}"]:
-        """What `forward` convolves a signal with, the direct part D and the means over steps included."""
+    def fixed(self, length: int, dt_scale: float = 1.0) -> "FixedKernel":
+        """The layer for signals of one length and step alone."""
 
     @abstractmethod
-    def spectral_radius(self, dt_scale: float = 1.0) -> Float[Tensor, " feature"]:
+    def spectral_radius(self, dt_scale: float = 1.0) -> Float[Tensor, " system"]:
         """Of the discretised state matrices; a layer with 1 or more does not forget and will overflow."""
 
     @abstractmethod
@@ -78,15 +86,16 @@ class FixedKernel(nn.Module):
     It needs neither the inverse of a matrix nor complex numbers, which formats of exported programs may lack.
 
     Arguments:
-        response: impulse response, ``feature channel time``.
+        response: impulse response, ``output input time``, with the inputs of a group.
+        groups: how many groups of features there are that do not mix.
     """
 
     filters: Tensor
 
-    def __init__(self, response: Float[Tensor, "feature channel time"]) -> None:
+    def __init__(self, response: Float[Tensor, "output input time"], *, groups: int) -> None:
         super().__init__()
-        self.features = response.shape[0]
-        self.register_buffer("filters", response.detach().flatten(0, 1).flip(1)[:, None].clone())
+        self.groups = groups
+        self.register_buffer("filters", response.detach().flip(2).clone())
 
     def forward(
         self, signal: Float[Tensor, "batch time feature"], dt_scale: float = 1.0
@@ -98,7 +107,7 @@ class FixedKernel(nn.Module):
                             got=f"{signal.shape[1]} times, {dt_scale} of the step",
                             expected=f"{length} times, 1 of the step")  # fmt: skip
         padded = nn.functional.pad(signal.transpose(1, 2), (length - 1, 0))
-        return nn.functional.conv1d(padded, self.filters, groups=self.features).transpose(1, 2)
+        return nn.functional.conv1d(padded, self.filters, groups=self.groups).transpose(1, 2)
 
 
 class Memo:
@@ -133,3 +142,13 @@ class Memo:
         traced = torch.compiler.is_compiling() or torch.compiler.is_exporting()
         recorded = torch.is_grad_enabled() and any(t.requires_grad for t in tensors)
         return not (traced or recorded or any(t.is_meta for t in tensors))
+
+
+def uniform_scale(dt_scale: TimeScale) -> float:
+    """One time step for all times. UserError for one of each, or a step that is not positive."""
+    if isinstance(dt_scale, Tensor):
+        raise UserError("this layer steps uniformly", got=f"a time step of its own for each of {len(dt_scale)} times",
+                        expected="one number", fix="Take a layer for irregular steps, ScannedStateSpace.")  # fmt: skip
+    if not 0 < dt_scale < float("inf"):
+        raise UserError("the time step of a sequence must be positive", got=f"{dt_scale} times that of the training")
+    return dt_scale

@@ -13,6 +13,7 @@ from sciml.core.status import Status
 from sciml.core.types import Prediction
 from sciml.models import StateSpaceNetwork
 from sciml.nn import Units
+from sciml.nn.ssm import TimeScale
 from sciml.tasks.sequences._data import SequenceBatch, SequencesContext, Signals, step_of
 
 
@@ -45,12 +46,20 @@ class SequenceModel(nn.Module):
         self.register_buffer("dt", torch.tensor(context.dt, dtype=torch.float64))
         self.register_buffer("target_std", context.targets.field_std.float().clone())
 
-    def forward(self, signals: Float[Tensor, "batch time signal"], dt_scale: float = 1.0) -> Tensor:
+    def forward(self, signals: Float[Tensor, "batch time signal"], dt_scale: TimeScale = 1.0) -> Tensor:
         """Answers: ``batch time field``, ``batch field`` or logits ``batch class``."""
         return self.network(signals, dt_scale)
 
     def ask(self, inputs: Signals) -> Tensor:
-        """Answers at the step of the inputs. UserError for times that are not equidistant."""
+        """Answers at the step of the inputs, or for each of its steps if the network reads irregular times.
+
+        The time before the first one is then taken to be a step of the training earlier.
+
+        Raises: UserError for times that are not equidistant, where they must be.
+        """
+        if isinstance(self.network, StateSpaceNetwork) and self.network.irregular:
+            steps = inputs.times.double().diff() / self.dt.to(inputs.times.device)
+            return self(inputs.signals, torch.cat((torch.ones_like(steps[:1]), steps)))
         return self(inputs.signals, step_of(inputs, float(self.dt)))
 
     def program(self, *arguments: Tensor) -> nn.Module:
