@@ -8,16 +8,13 @@
 
 Fields (`FNO`, `UNet`, `SineNet`, `DilResNet`) are ``batch channel *space`` on one to three axes, with an optional
 condition, ``batch scalar``. Coordinates: `MLP`, `CoordinateMLP`, `ModifiedMLP`, `PirateNet`, `StackedMLP`. Trajectories
-and series: `Dynamics` (neural ODE), `NeuralSDE`, `LatentODE`, `GRUSeries`. Classes: `ResNet`, `ODENet`, `SDENet`.
+and series: `Dynamics` (neural ODE), `NeuralSDE`, `LatentODE`, `GRUSeries`. Long sequences, ``batch time channel``:
+`LSSL`, `S4D`, `S5`, `RecurrentNetwork`, `CausalCNN`. Classes: `ResNet`, `ODENet`, `SDENet`.
 Tables: `KernelRidgeRegressor`, `GaussianProcessRegressor`, `BoostedTreesRegressor` and `MLPRegressor` are estimators in
 the manner of scikit-learn, around `KernelRidgeMap`, `Processes`, `BoostedTreesMap` and `MLP`.
 Operators: `DeepONet`, `PODDeepONet`, `MIONet`. Densities: `RealNVP`, `Flow` (continuous). Courses in time:
 `TimeNetwork`, `HyperNetwork`, `Pulse`. An `ODEBlock` or `SDEBlock` makes a network with an equation in it of any
 right-hand side.
-and series: `Dynamics` (neural ODE), `NeuralSDE`, `LatentODE`, `GRUSeries`. Long sequences, ``batch time channel``:
-`LSSL`, `S4D`, `S5`, `RecurrentNetwork`, `CausalCNN`. Classes: `ResNet`, `ODENet`, `SDENet`.
-Densities: `RealNVP`, `Flow` (continuous). Courses in time: `TimeNetwork`, `HyperNetwork`, `Pulse`. An `ODEBlock` or
-`SDEBlock` makes a network with an equation in it of any right-hand side.
 """
 
 from sciml.models._branches import CNNBranch as CNNBranch
@@ -80,10 +77,6 @@ from sciml.models._stacked_mlp import StackedMLP as StackedMLP
 from sciml.models._state_space import LSSL as LSSL
 from sciml.models._state_space import S4D as S4D
 from sciml.models._state_space import S5 as S5
-from sciml.models._state_space import Normalisation as Normalisation
-from sciml.models._state_space import StateSpaceBlock as StateSpaceBlock
-from sciml.models._state_space import StateSpaceNetwork as StateSpaceNetwork
-from sciml.models._state_space import Streamed as Streamed
 from sciml.models._time_courses import HyperNetwork as HyperNetwork
 from sciml.models._time_courses import Pulse as Pulse
 from sciml.models._time_courses import TimeNetwork as TimeNetwork
@@ -126,7 +119,6 @@ __all__ = [
     "MLPRegressor",
     "ModifiedMLP",
     "NeuralSDE",
-    "Normalisation",
     "ODEBlock",
     "ODENet",
     "PODDeepONet",
@@ -146,10 +138,7 @@ __all__ = [
     "StackedJet",
     "StackedMLP",
     "StateField",
-    "StateSpaceBlock",
-    "StateSpaceNetwork",
     "Strategy",
-    "Streamed",
     "TimeNetwork",
     "UNet",
     "Vanishing",

@@ -7,10 +7,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from sciml.core.errors import UserError
-from sciml.nn import Units
+from sciml.nn import Network, Units
 
 
-class RecurrentNetwork(nn.Module):
+class RecurrentNetwork(Network):
     """A stack of LSTM or GRU layers and an affine head on the state of every time, or of the last one.
 
     The network reads the values and, as a further channel, the logarithm of the time step in units of that of the
@@ -67,7 +67,7 @@ class RecurrentNetwork(nn.Module):
         return torch.gru(values, start, weights, *settings)[0]
 
 
-class CausalCNN(nn.Module):
+class CausalCNN(Network):
     """Dilated causal convolutions with residual connections, z + W σ(conv(z)); the dilation doubles with every layer.
 
     The answer at a time depends on the (kernel - 1) (2^depth - 1) + 1 values up to it. The time step is read as in

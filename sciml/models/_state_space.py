@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from sciml.core.errors import UserError
-from sciml.nn import Units
+from sciml.nn import Network, Units
 from sciml.nn.ssm import (
     Carried,
     DiagonalStart,
@@ -86,7 +86,7 @@ class StateSpaceBlock(nn.Module):
         return self.after(z, self.layer(self.before(z), dt_scale))
 
 
-class StateSpaceNetwork(nn.Module):
+class StateSpaceNetwork(Network):
     """Encoder, a stack of blocks, and a head on the features of every time or on their mean over time.
 
     All but the state-space layers acts on each time alone, so that what holds for them holds for the network: it sees

@@ -17,8 +17,12 @@ from sciml import models
 from sciml.core.errors import CheckpointError, UserError
 from sciml.models import (
     FNO,
+    LSSL,
     MLP,
+    S4D,
+    S5,
     BoostedTreesMap,
+    CausalCNN,
     CNNBranch,
     Coupling,
     DeepONet,
@@ -41,6 +45,7 @@ from sciml.models import (
     PODDeepONet,
     Processes,
     RealNVP,
+    RecurrentNetwork,
     RegulariseConfig,
     SDEBlock,
     SDENet,
@@ -58,6 +63,7 @@ FIELDS = torch.randn(2, 2, 8, 12, generator=torch.Generator().manual_seed(0))
 TIME = torch.zeros(5)
 ROWS = torch.randn(9, 2, generator=torch.Generator().manual_seed(5))
 PLANE = {"in_channels": 2, "out_channels": 1, "padding": ("zeros", "circular")}
+SIGNALS = torch.randn(3, 9, 2, generator=torch.Generator().manual_seed(4))
 UNITS = Units.plain(2)
 UNITS.field_mean += 3.0
 
@@ -87,6 +93,10 @@ def grown(network):
 
 def noisy(network):
     return network(POINTS, torch.linspace(0, 1, 3), seed=0)
+
+
+def sequence(network):
+    return network(SIGNALS, 1.5)
 
 
 MORE = {
@@ -153,6 +163,12 @@ MORE = {
     "units of couplings": (lambda: RealNVP(2, couplings=2, width=4, units=UNITS), CASES["realnvp"][1]),
     "moments": (lambda: Dynamics(2, width=4, units=UNITS), CASES["dynamics"][1]),
     "means": (lambda: Flow(2, width=4, mean=torch.ones(2), std=torch.full((2,), 3.0)), CASES["flow"][1]),
+    "lssl": (lambda: LSSL(2, 3, features=4, state=4, depth=1, dt_range=(0.01, 0.1), pooled=True), sequence),
+    "lssl in units": (lambda: LSSL(2, 3, features=4, state=4, depth=1, learn="dt", inputs=UNITS), sequence),
+    "s4d": (lambda: S4D(2, 3, features=4, state=4, depth=1), sequence),
+    "s5": (lambda: S5(2, 3, features=4, state=4, depth=1, norm="none"), sequence),
+    "recurrent": (lambda: RecurrentNetwork(2, 3, cell="gru", hidden=4), sequence),
+    "causal cnn": (lambda: CausalCNN(2, 3, width=4, depth=2), sequence),
     "settings": (
         lambda: ODENet(
             (8, 8), 3, width=4, mean=0.5, std=torch.tensor(2.0), integrate=IntegrateConfig(method="dopri5"),

@@ -16,12 +16,12 @@ from sciml.core.types import Prediction
 from sciml.study import evaluate_run, export_run
 from sciml.tasks.sequences import (
     SEQUENCES,
-    Monitored,
     SequenceModel,
     SequencesConfig,
     SequencesContext,
     SequencesSolver,
     Signals,
+    StateSpaces,
     step_of,
     uniform_step,
 )
@@ -182,7 +182,7 @@ def test_a_network_of_state_space_layers_is_watched(benches):
         solver = find_solver(key)
         module = solver.build(bench.problem, solver.recipe("tiny").model, bench.context)
         assert isinstance(module, SequenceModel)
-        assert isinstance(module.network, Monitored) is watched
+        assert isinstance(module.network, StateSpaces) is watched
         values = bench.watch(solver, module)
         assert set(values) == ({"spectral_radius"} if watched else set())
         assert all(0 < value < 1 for value in values.values())

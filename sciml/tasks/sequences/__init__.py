@@ -7,8 +7,8 @@ from sciml.tasks.sequences._data import SequencesContext as SequencesContext
 from sciml.tasks.sequences._data import Signals as Signals
 from sciml.tasks.sequences._data import step_of as step_of
 from sciml.tasks.sequences._data import uniform_step as uniform_step
-from sciml.tasks.sequences._module import Monitored as Monitored
 from sciml.tasks.sequences._module import SequenceModel as SequenceModel
+from sciml.tasks.sequences._module import StateSpaces as StateSpaces
 from sciml.tasks.sequences._module import units_of as units_of
 from sciml.tasks.sequences._solver import SequenceNetworkSolver as SequenceNetworkSolver
 from sciml.tasks.sequences._solver import SequencesSolver as SequencesSolver
@@ -23,7 +23,6 @@ TASKS = (SEQUENCES,)
 __all__ = [
     "SEQUENCES",
     "TASKS",
-    "Monitored",
     "SequenceBatch",
     "SequenceModel",
     "SequenceNetworkSolver",
@@ -34,6 +33,7 @@ __all__ = [
     "SequencesSolver",
     "SequencesTask",
     "Signals",
+    "StateSpaces",
     "sequence_splits",
     "sequence_times",
     "step_of",

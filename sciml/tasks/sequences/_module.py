@@ -11,15 +11,23 @@ from torch.nn.functional import cross_entropy
 from sciml.core.capabilities import HasSequences
 from sciml.core.status import Status
 from sciml.core.types import Prediction
-from sciml.models import StateSpaceNetwork
 from sciml.nn import Units
 from sciml.nn.ssm import TimeScale
 from sciml.tasks.sequences._data import SequenceBatch, SequencesContext, Signals, step_of
 
 
 @runtime_checkable
-class Monitored(Protocol):
-    """A network that can tell how near it is to not forgetting."""
+class StateSpaces(Protocol):
+    """A network of state-space layers, such as those of `sciml.models`."""
+
+    @property
+    def irregular(self) -> bool:
+        """Whether every time may have a step of its own."""
+        ...
+
+    def fixed(self, length: int, dt_scale: float = 1.0) -> nn.Module:
+        """The network for signals of one length and step, as plain convolutions."""
+        ...
 
     def spectral_radius(self, dt_scale: float = 1.0) -> float:
         """Largest magnitude of an eigenvalue of its steps; training is in danger from 1 on."""
@@ -57,14 +65,14 @@ class SequenceModel(nn.Module):
 
         Raises: UserError for times that are not equidistant, where they must be.
         """
-        if isinstance(self.network, StateSpaceNetwork) and self.network.irregular:
+        if isinstance(self.network, StateSpaces) and self.network.irregular:
             steps = inputs.times.double().diff() / self.dt.to(inputs.times.device)
             return self(inputs.signals, torch.cat((torch.ones_like(steps[:1]), steps)))
         return self(inputs.signals, step_of(inputs, float(self.dt)))
 
     def program(self, *arguments: Tensor) -> nn.Module:
         """The same answers to signals of one length: networks of state-space layers with constant filters."""
-        if not isinstance(self.network, StateSpaceNetwork):
+        if not isinstance(self.network, StateSpaces):
             return self
         twin = copy.deepcopy(self)
         twin.network = self.network.fixed(arguments[0].shape[1])

@@ -36,7 +36,7 @@ from sciml.tasks.sequences._data import (
     read_signals,
 )
 from sciml.tasks.sequences._metrics import METRICS
-from sciml.tasks.sequences._module import Monitored, SequenceModel
+from sciml.tasks.sequences._module import SequenceModel, StateSpaces
 from sciml.tasks.sequences._splits import sequence_splits, sequence_times, signal_statistics, target_statistics
 from sciml.tasks.sequences.view import VIEW
 from sciml.train import AnySolver, Bench, Examination, Task
@@ -137,7 +137,7 @@ class SequencesBench(Bench[HasSequences, SequencesConfig, SequencesContext, Sequ
     def watch(self, solver: AnySolver, module: nn.Module) -> dict[str, float]:
         """The spectral radius of a network of state-space layers: from 1 on it does not forget."""
         network = module.network if isinstance(module, SequenceModel) else module
-        return {"spectral_radius": network.spectral_radius()} if isinstance(network, Monitored) else {}
+        return {"spectral_radius": network.spectral_radius()} if isinstance(network, StateSpaces) else {}
 
     def examine(self, solver: AnySolver, module: nn.Module) -> Examination:
         """The metrics of the task and the answers to all test signals."""
