@@ -38,7 +38,7 @@ class CausalCNNConfig(Config):
 
 
 _TRAIN = {
-    "tiny": TrainConfig(steps=300, batch_size=32, learning_rate=1e-2, weight_decay=0.0, evaluate_every=50),
+    "tiny": TrainConfig(steps=300, batch_size=32, learning_rate=2e-2, weight_decay=0.0, evaluate_every=50),
     "small": TrainConfig(steps=1500, batch_size=32, learning_rate=4e-3, weight_decay=0.0),
     "paper": TrainConfig(
         steps=200_000, batch_size=50, learning_rate=1e-3, weight_decay=0.0, evaluate_every=1000, checkpoint_every=1000
