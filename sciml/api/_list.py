@@ -13,6 +13,9 @@ from sciml.core.text import Described, table
 from sciml.tools import registered_tools
 from sciml.train import registered_solvers, registered_tasks
 
+_WIDTH = 80
+"""Of a terminal."""
+
 
 def list() -> Described:
     """Problems, solvers, tasks and tools, which solver applies to which problem, and what does not work.
@@ -50,11 +53,12 @@ def _render(content: Mapping[str, Any]) -> str:  # Any: JSON
     text = table("Problems", ["name", "title", "capabilities"], problems)
     text += table("Solvers", ["key", "title", "task"], [(s["key"], s["title"], s["task"]) for s in content["solvers"]])
     text += table("Tasks", ["key", "title"], [(t["key"], t["title"]) for t in content["tasks"]])
-    rows = []
+    rows, room = [], _WIDTH - 8  # what three columns are framed by
+    room -= max(len(p["name"]) for p in content["problems"]) + max(len(p["solver"]) for p in content["problems"])
     for problem in content["problems"]:
         support = content["support"][problem["name"]]
         also = ", ".join(key for key, answer in support.items() if answer["ok"] and key != problem["solver"])
-        rows.append((problem["name"], problem["solver"], textwrap.fill(also, 35)))
+        rows.append((problem["name"], problem["solver"], textwrap.fill(also, room)))
     text += table("Support", ["problem", "by default", "also"], rows)
     tools = [(t["key"], t["title"], _refused(content["tool_support"][t["key"]])) for t in content["tools"]]
     text += table("Tools", ["key", "title", "not for runs of"], tools)

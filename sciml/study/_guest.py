@@ -1,6 +1,8 @@
 """A guest in somebody's program: what a run sets of the process, it puts back."""
 
+import os
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
@@ -17,18 +19,20 @@ it gives alone."""
 def as_guest(threads: int | None = None) -> Iterator[None]:
     """Work in float32 on the CPU by default, with gradients, without autocast, and leave the process as it was found.
 
-    Put back are the global generators, number of torch threads, default dtype, default device, grad mode and autocast.
+    Put back are the global generators, number of torch threads, default dtype, default device, grad mode, autocast,
+    and what libraries do to filters of warnings and to the environment when they are first imported.
 
     Arguments:
         threads: torch threads while it lasts; None for as many as there are.
     """
     with _TURN:
         generators, before = rng.state(), torch.get_num_threads()
-        dtype = torch.get_default_dtype()
+        dtype, environment = torch.get_default_dtype(), dict(os.environ)
         torch.set_num_threads(threads or before)
         torch.set_default_dtype(torch.float32)
         try:
             with ExitStack() as stack:
+                stack.enter_context(warnings.catch_warnings())
                 stack.enter_context(torch.inference_mode(False))
                 stack.enter_context(torch.enable_grad())
                 for device in ("cpu", "cuda"):
@@ -41,3 +45,11 @@ def as_guest(threads: int | None = None) -> Iterator[None]:
             torch.set_default_dtype(dtype)
             torch.set_num_threads(before)
             rng.restore(generators)
+            _restore(environment)
+
+
+def _restore(environment: dict[str, str]) -> None:
+    """The variables of before; torch keeps the names of its caches, which it sets once."""
+    for name in [name for name in os.environ if name not in environment and not name.startswith("TORCHINDUCTOR_")]:
+        del os.environ[name]
+    os.environ.update({name: value for name, value in environment.items() if os.environ.get(name) != value})
