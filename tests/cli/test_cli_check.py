@@ -19,6 +19,9 @@ CAPABILITIES = {
     "classes": "Classifies",
     "density": "HasDensity",
     "paths": "Diffuses",
+    "operator": "AppliesOperator",
+    "formula": "HasFormula",
+    "sequences": "HasSequences",
 }
 RUNS = {
     "evolves": ("run", "--set", "train.steps=5", "--set", "model.waves=1", "--set", "model.width=6"),
@@ -28,8 +31,11 @@ RUNS = {
     "classes": ("run", "--set", "train.steps=5"),
     "density": ("run",),
     "paths": ("run", "--set", "train.steps=2", "--set", "train.batch_size=4", "--set", "task.examined=8"),
+    "operator": ("run", "--set", "train.steps=10"),
+    "formula": ("run",),
+    "sequences": ("run", "--set", "train.steps=3"),
 }
-QUICK = {"residual", "density"}
+QUICK = {"residual", "density", "formula"}
 every_kind = pytest.mark.parametrize(
     "kind", [pytest.param(kind, marks=() if kind in QUICK else (pytest.mark.slow,)) for kind in sorted(CAPABILITIES)]
 )
