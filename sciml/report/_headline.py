@@ -12,6 +12,7 @@ from sciml.report._tasks import metrics_of, view_of
 from sciml.train import RunView
 
 _VOWELS = ("a", "e", "i", "RMSE", "ROC")
+_TOO_MUCH_TO_SAY = 1000
 
 
 def headline_metrics(view: RunView) -> list[Metric]:
@@ -50,11 +51,11 @@ def _comparison(metric: Metric, solver: str, value: float, baseline: str, refere
     better = metric.loss(value) < metric.loss(reference)
     if format_number(value) == format_number(reference):
         return f"{solver} matches {baseline} in {metric.words}: {format_number(value)}"
-    if metric.better != "lower" or metric.signed:
+    factor = reference / max(value, 1e-12)
+    if metric.better != "lower" or metric.signed or factor >= _TOO_MUCH_TO_SAY:
         return f"{solver} {'beats' if better else 'trails'} {baseline} in {metric.words}: {numbers}"
     if not better:
         return f"{solver} does not beat {baseline}: {metric.words} {numbers}"
-    factor = reference / max(value, 1e-12)
     if factor > 6:
         return f"{solver} has a {format_count(factor)}x lower {metric.words} than {baseline}: {numbers}"
     return f"{solver} {_reduction(value / reference, f'the {metric.words} of {baseline}')}: {numbers}"

@@ -41,6 +41,7 @@ def test_a_headline_knows_which_way_is_better(task, key, values, sentence):
         ((0.1, 0.2), "SineNet halves the one-step error of U-Net: 0.100 vs 0.200"),
         ((0.05, 0.2), "SineNet cuts the one-step error of U-Net to a quarter: 0.0500 vs 0.200"),
         ((0.15, 0.2), "SineNet lowers the one-step error of U-Net by 25 %: 0.150 vs 0.200"),
+        ((0.00002, 0.2), "SineNet beats U-Net in one-step error: 2.00·10⁻⁵ vs 0.200"),
         ((0.002, 0.2), "SineNet has a 100x lower one-step error than U-Net: 0.00200 vs 0.200"),
         ((0.3, 0.2), "SineNet does not beat U-Net: one-step error 0.300 vs 0.200"),
         ((0.2, 0.2), "SineNet matches U-Net in one-step error: 0.200"),
