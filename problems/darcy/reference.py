@@ -14,7 +14,8 @@ REFINEMENT = 2
 FINEST = 65
 """Most nodes per axis of a lattice that is not one of the queries'."""
 
-FIELD = CosineSpace(SQUARE, size=24, inverse_length=INVERSE_LENGTH, exponent=EXPONENT)
+FIELD = CosineSpace(SQUARE, size=24, inverse_length=INVERSE_LENGTH, exponent=EXPONENT, mean=False)
+"""Without its mean, as in the published data: every draw has both materials."""
 SPACES = {
     "two_materials": lambda g: torch.where(g > 0, HIGH, LOW),
     "log_normal": lambda g: torch.exp(8.0 * g),

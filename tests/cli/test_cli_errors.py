@@ -70,7 +70,7 @@ def test_usage_errors_exit_2_too(sciml, arguments):
 
 VERBS = {
     "evaluate": (["evaluate", "nowhere"], "nowhere is not a finished run: it has no record.json"),
-    "evaluate a file": (["evaluate", "file"], "file is not a finished run"),
+    "evaluate a file": (["evaluate", "file"], "file is neither a run folder nor a packed run"),
     "predict": (["predict", "nowhere", "-i", "x.nc"], "nowhere is not a run folder: it has no config.json"),
     "export": (["export", "nowhere"], "nowhere is not a run folder"),
     "export format": (
