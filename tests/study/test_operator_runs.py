@@ -63,7 +63,7 @@ def test_own_pairs_give_an_operator_that_is_right_on_new_functions(tmp_path, arr
     assert (finished.folder / "report.html").stat().st_size > 10_000
 
 
-@pytest.mark.parametrize(("solver", "steps"), [("mionet", 3000), ("deeponet", 800)])
+@pytest.mark.parametrize(("solver", "steps"), [pytest.param("mionet", 3000, marks=pytest.mark.slow), ("deeponet", 800)])
 def test_two_functions_side_by_side_give_an_operator(tmp_path, solver, steps):
     finished = api.run(data=two(), choices={"functions": ("u", "v")}, solver=solver,
                        settings=["baselines=[]", f"train.steps={steps}"], out=tmp_path / "runs")  # fmt: skip
