@@ -227,7 +227,14 @@ def _job(
     )
     assert finished is not None
     for use in variant.tools:
-        finished = apply_tool(use.tool, finished.folder, settings=use.settings, resume=True, problem=place)
+        finished = apply_tool(
+            use.tool,
+            finished.folder,
+            settings=use.settings,
+            resume=True,
+            problem=place,
+            out=runs / variant.name / budget / finished.folder.parent.name,
+        )
     return _line(variant, budget, finished)
 
 

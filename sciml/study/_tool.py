@@ -54,6 +54,7 @@ def apply_tool(
     settings: Sequence[str] = (),
     resume: bool = False,
     problem: str | Path | None = None,
+    out: Path | None = None,
     progress: Progress | None = None,
 ) -> Run:
     """Apply a tool to a finished run and write the child run beside it.
@@ -64,6 +65,7 @@ def apply_tool(
         settings: ``key=value`` changes to the tool's settings.
         resume: go on with the newest child of this name; one that is finished is returned as it is.
         problem: as for `load_run`.
+        out: the folder under which the child is made; None for the one that the run is in.
         progress: where to report.
 
     Returns: the child, in ``<run>-<tool>``, complete without its parent.
@@ -88,7 +90,7 @@ def apply_tool(
         "tool": key,
         "settings": asked.model_dump(mode="json"),
     }
-    with as_guest(1), _Home(place.beside, f"{parent.name}-{key}", resume) as home:
+    with as_guest(1), _Home(paths.make_folder(out or place.beside), f"{parent.name}-{key}", resume) as home:
         started = None if home.stopped is None else _started(home.stopped, asked)
         if home.stopped is not None and (home.stopped / RECORD).exists():
             return Run(home.stopped, Record.read(home.stopped))

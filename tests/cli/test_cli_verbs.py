@@ -338,7 +338,8 @@ tools = [{ tool = "low_rank", settings = ["flops=0.55"] }, { tool = "cost", sett
 
 
 def test_a_study_compares_what_tools_make_of_runs(sciml, study_file, tmp_path):
-    study_file.write_text(study_file.read_text().replace("seeds = [0, 1]", "seeds = [0]") + TOOLS)
+    other = TOOLS.replace('"less"', '"least"').replace("flops=0.55", "flops=0.4")
+    study_file.write_text(study_file.read_text().replace("seeds = [0, 1]", "seeds = [0]") + TOOLS + other)
     assert sciml("study", study_file, "--problem", ADVECTION).code == 0
     folder = tmp_path / "reports" / "waves"
     lines = {
@@ -348,8 +349,12 @@ def test_a_study_compares_what_tools_make_of_runs(sciml, study_file, tmp_path):
     assert lines["less"]["train_seconds"] > lines["two"]["train_seconds"]
     assert lines["less"]["cost"]["flops"] > 0
     assert lines["less"]["metrics"]["rollout/relative_l2"] != lines["two"]["metrics"]["rollout/relative_l2"]
-    runs = sorted(path.parent.name for path in (folder / "runs" / "two").rglob("record.json"))
-    assert runs == ["sinenet-tiny-s0", "sinenet-tiny-s0-low_rank", "sinenet-tiny-s0-low_rank-cost"]
+    assert lines["least"]["flops"] < lines["less"]["flops"]
+    runs = [path.parent for path in (folder / "runs").rglob("record.json") if "still" not in path.parts]
+    made = [f"sinenet-tiny-s0-low_rank{end}" for end in ("", "-cost")]
+    assert sorted((run.parents[2].name, run.name) for run in runs) == [
+        *(("least", name) for name in made), *(("less", name) for name in made), ("two", "sinenet-tiny-s0"),
+    ]  # fmt: skip
     page = (folder / "report.html").read_text()
     assert "half of the FLOPs" in page
     assert "FLOPs of one prediction" in page
