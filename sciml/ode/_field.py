@@ -21,12 +21,13 @@ class FlatField:
 
     Attributes:
         watched: raise `UsesLaterParameters` when an answer has a gradient although nothing it was given has one.
-        makes_leaves: f makes tensors with gradient for itself, to differentiate by them.
+        own_leaves: tensors with gradient that f made for itself when it was last looked at, to differentiate by them.
     """
 
     def __init__(self, f: Callable[..., Tensor], shape: tuple[int, ...], sign: int, dtype: torch.dtype) -> None:
         self.f, self.shape, self.sign, self.dtype = f, shape, sign, dtype
-        self.watched = self.makes_leaves = False
+        self.watched = False
+        self.own_leaves: list[Tensor] | None = None
         self._differentiates = False  # whether f takes gradients itself, which needs the mode of gradients
 
     def __call__(self, time: Tensor, state: Tensor, *args: Tensor) -> Tensor:

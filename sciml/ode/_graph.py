@@ -53,7 +53,7 @@ def grad(values: Sequence[Tensor], inputs: Sequence[Tensor], weights: Sequence[T
 
 
 def complain_if_missed(
-    f: Any,  # Any: the right-hand side, which remembers whether it makes leaves of its own
+    f: Any,  # Any: the right-hand side, which remembers the leaves of its own
     value: Tensor,
     known: Sequence[Tensor],
     time: Float[Tensor, " row"],
@@ -61,15 +61,18 @@ def complain_if_missed(
 ) -> None:
     """UserError if `value` was computed from tensors with gradient that are not among those looked for.
 
-    Those that `f` makes for itself in every call, to differentiate by them, do not come back when it is called `again`.
+    Those that `f` makes for itself in every call, to differentiate by them, do not come back when it is called `again`,
+    nor in the next look.
     """
-    if getattr(f, "makes_leaves", False) or not (missed := leaves_of(value, known)):
+    if not (missed := leaves_of(value, known)):
         return
-    with torch.enable_grad():
-        repeated = {id(leaf) for leaf in leaves_of(again(), known)}
-    missed = [leaf for leaf in missed if id(leaf) in repeated]
+    before = getattr(f, "own_leaves", None)
+    if before is None:
+        with torch.enable_grad():
+            before = leaves_of(again(), known)
+    f.own_leaves = missed  # kept alive, so that no new tensor has the identity of an old one
+    missed = [leaf for leaf in missed if any(leaf is old for old in before)]
     if not missed:
-        f.makes_leaves = True
         return
     raise UserError(
         "the right-hand side uses a tensor with gradient that it did not use at the first time, so its gradient "

@@ -20,7 +20,7 @@ def as_guest(threads: int | None = None) -> Iterator[None]:
     """Work in float32 on the CPU by default, with gradients, without autocast, and leave the process as it was found.
 
     Put back are the global generators, number of torch threads, default dtype, default device, grad mode, autocast,
-    and what libraries do to filters of warnings and to the environment when they are first imported.
+    and what libraries do to filters of warnings and to OpenMP's variables when they are first imported.
 
     Arguments:
         threads: torch threads while it lasts; None for as many as there are.
@@ -49,7 +49,6 @@ def as_guest(threads: int | None = None) -> Iterator[None]:
 
 
 def _restore(environment: dict[str, str]) -> None:
-    """The variables of before; torch keeps the names of its caches, which it sets once."""
-    for name in [name for name in os.environ if name not in environment and not name.startswith("TORCHINDUCTOR_")]:
+    """Take back the settings of OpenMP that scikit-learn leaves; other variables may be another thread's."""
+    for name in [name for name in os.environ if name.startswith("KMP_") and name not in environment]:
         del os.environ[name]
-    os.environ.update({name: value for name, value in environment.items() if os.environ.get(name) != value})

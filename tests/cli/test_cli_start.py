@@ -1,6 +1,7 @@
 """How the command line starts: fast, completable, as a module, into a pipe."""
 
 import os
+import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -19,14 +20,14 @@ def run(*arguments, **environment):
 
 
 def test_help_answers_before_one_wonders():
-    """In processor time; the least of five, since whatever else runs here only adds to it."""
+    """In processor time, which is the wall time of an idle machine and does not depend on what else runs here."""
     taken = []
-    for _ in range(5):
+    for _ in range(3):
         before = os.times()
         assert run("--help").returncode == 0
         after = os.times()
         taken.append(after.children_user + after.children_system - before.children_user - before.children_system)
-    assert min(taken) < 0.5
+    assert statistics.median(taken) < 0.5
 
 
 def test_completion_knows_the_verbs_and_the_groups():

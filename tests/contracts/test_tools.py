@@ -165,7 +165,10 @@ def test_a_rewrite_is_rebuilt_from_its_plan_alone(tool, solver, opened, tmp_path
     except UserError as refusal:  # at this size there may be little to gain, or nothing at all
         if "no layer of this module can be factored" in str(refusal):
             pytest.skip(str(refusal))
-        plan = tool.plan(subject, reduced(config, {"flops": 0.998}))
+        try:
+            plan = tool.plan(subject, reduced(config, {"flops": 0.95}))
+        except UserError:  # of a state-space network, where less than a hundredth can be factored
+            plan = tool.plan(subject, reduced(config, {"flops": 0.998}))
     changed = tool.transfer(copy.deepcopy(subject.module), plan).eval()
     assert all(torch.equal(before[key], value) for key, value in subject.module.state_dict().items())
     check_findings(tool.findings(plan))

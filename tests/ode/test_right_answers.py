@@ -299,3 +299,18 @@ def test_a_right_hand_side_may_take_gradients_itself(gradient):
         assert float(by_k) == pytest.approx(-math.sin(2) / 4, abs=1e-5)
     with torch.no_grad():
         assert ode.solve(careless, y0, SPAN).states[0, -1, 0].item() == pytest.approx(math.cos(2), abs=1e-4)
+
+
+@pytest.mark.parametrize("gradient", ["stacked", "checkpointed", "budget", "adjoint"])
+def test_leaves_of_its_own_do_not_hide_a_parameter_that_shows_up_late(gradient):
+    early, late = (torch.tensor(value, dtype=DOUBLE, requires_grad=True) for value in (0.4, 0.3))
+
+    def slope(t, y):
+        own = torch.ones_like(y, requires_grad=True)
+        rate = early * own if bool((t < 0.5).all()) else torch.where(t[:, None] < 0.5, early, late) * own
+        return -rate * y
+
+    times = torch.linspace(0, 1, 5, dtype=DOUBLE)
+    solved = ode.solve(slope, ones(1, 1), times, method="rk4", step=0.02, gradient=GRADIENTS[gradient])
+    with pytest.raises(UserError, match="uses a tensor with gradient that it did not use at the first time"):
+        solved.states.sum().backward()
