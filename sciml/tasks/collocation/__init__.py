@@ -1,5 +1,6 @@
 """Differential equations solved from their statement."""
 
+from sciml.tasks.collocation._bench import CollocationBench as CollocationBench
 from sciml.tasks.collocation._card import CollocationCard as CollocationCard
 from sciml.tasks.collocation._conclude import Found as Found
 from sciml.tasks.collocation._data import CollocationBatch as CollocationBatch
@@ -14,7 +15,6 @@ from sciml.tasks.collocation._table import observed_table as observed_table
 from sciml.tasks.collocation._table import read_observed as read_observed
 from sciml.tasks.collocation._task import COLLOCATION as COLLOCATION
 from sciml.tasks.collocation._task import Collocation as Collocation
-from sciml.tasks.collocation._task import CollocationBench as CollocationBench
 from sciml.tasks.collocation._task import CollocationSolver as CollocationSolver
 from sciml.tasks.collocation._unit_points import PointSet as PointSet
 from sciml.tasks.collocation._unit_points import unit_points as unit_points
