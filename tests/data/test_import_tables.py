@@ -309,14 +309,14 @@ def test_answers_are_written_as_tables_and_read_back(tmp_path):
 
 
 def test_many_rows_are_read_in_seconds(tmp_path):
-    """A quarter of a million rows; reading them costs a few microseconds per cell."""
-    frame = pd.DataFrame({"case": np.repeat(np.arange(500), 500), "t": np.tile(np.arange(500) / 500, 500)})
+    """A hundred thousand rows; reading them costs a few microseconds per cell."""
+    frame = pd.DataFrame({"case": np.repeat(np.arange(500), 200), "t": np.tile(np.arange(200) / 200, 500)})
     frame["k"] = (1 + frame["case"] / 500).round(4)
     frame["u"] = np.exp(-frame["k"] * frame["t"])
     frame.to_csv(tmp_path / "many.csv", index=False)
     before = time.process_time()
     lines = told(tmp_path / "many.csv")
-    assert time.process_time() - before < 20
+    assert time.process_time() - before < 8
     assert "samples: 500 (400 train, 50 valid, 50 test)" in lines
 
 
