@@ -22,8 +22,11 @@ from sciml.reference._ordinary import closed_form as closed_form
 from sciml.reference._ordinary import integrate_rows as integrate_rows
 from sciml.reference._ordinary import no_axes as no_axes
 from sciml.reference._random_fields import band_limited_field as band_limited_field
+from sciml.reference._semi_lagrangian import SemiLagrangianSmoke as SemiLagrangianSmoke
 from sciml.reference._spectral import Fourier as Fourier
 from sciml.reference._spectral import resample as resample
+from sciml.reference._staggered import StaggeredBox as StaggeredBox
+from sciml.reference._staggered import limited_slope as limited_slope
 from sciml.reference._stepping import ORDERS as ORDERS
 from sciml.reference._stepping import Tendency as Tendency
 from sciml.reference._stepping import in_chunks as in_chunks
@@ -58,7 +61,9 @@ __all__ = [
     "Nozzle",
     "Orifice",
     "PowerSpace",
+    "SemiLagrangianSmoke",
     "Slope",
+    "StaggeredBox",
     "StirredReactor",
     "Tendency",
     "Zones",
@@ -71,6 +76,7 @@ __all__ = [
     "interpolate",
     "ito_paths",
     "ito_step",
+    "limited_slope",
     "no_axes",
     "resample",
     "rk4",

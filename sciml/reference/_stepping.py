@@ -4,7 +4,8 @@ The step of a row is chosen from that row alone and rows that need fewer steps w
 influence each other.
 """
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 
 import torch
@@ -57,6 +58,7 @@ def integrate(
     observe: Callable[[Tensor], Shaped[Tensor, "batch ..."]] = torch.Tensor.clone,
     method: Callable[[Tendency, Tensor, Tensor], Tensor] = rk4,
     max_steps: int = 10_000,
+    longest: float = math.inf,
 ) -> Trajectory:
     """States of ``dy/dt = tendency(y)`` at `times`.
 
@@ -69,7 +71,9 @@ def integrate(
         is_admissible: which rows are still physical; asked at every output time.
         observe: what is kept of a state (for example its physical values on a coarser grid).
         method: one-step method.
-        max_steps: step budget of a row between two output times.
+        max_steps: step budget of a row between two times at which the step is chosen.
+        longest: time after which the step is chosen anew where output times lie further apart, for states whose bound
+            changes much between them (a flow that starts from rest).
 
     Returns:
         A `Trajectory`: ``observe`` of the states with time as second axis; DIVERGED for a row that became
@@ -86,7 +90,7 @@ def integrate(
     total = torch.zeros(len(initial), dtype=torch.int64, device=initial.device)
     status = torch.where(is_admissible(state), 0, int(Status.DIVERGED)).to(torch.int8)
     kept = [_blank(observe(state), status)]
-    for early, late in pairwise(times):
+    for early, late, is_output in _pieces(times, longest):
         wanted = torch.ceil((late - early) / largest_step(state)).nan_to_num(nan=0.0, posinf=max_steps + 1.0)
         status[(status == Status.OK) & (wanted > max_steps)] = Status.MAX_STEPS
         steps = torch.where(status == Status.OK, wanted.clamp(min=1), 0).long()
@@ -95,8 +99,18 @@ def integrate(
             state = method(tendency, state, torch.where(step < steps, dt, 0.0).reshape(one))
         total += steps
         status[(status == Status.OK) & ~is_admissible(state)] = Status.DIVERGED
-        kept.append(_blank(observe(state), status))
+        if is_output:
+            kept.append(_blank(observe(state), status))
     return Trajectory(torch.stack(kept, dim=1), status, {"steps": total})
+
+
+def _pieces(times: Sequence[float], longest: float) -> Iterator[tuple[float, float, bool]]:
+    """Begin and end of the intervals between outputs, cut where they are too long, and whether output follows."""
+    for early, late in pairwise(times):
+        count = max(1, math.ceil((late - early) / longest * (1 - 1e-12)))
+        ends = [early + (late - early) * i / count for i in range(count)] + [late]
+        for i in range(count):
+            yield ends[i], ends[i + 1], i == count - 1
 
 
 def in_chunks(solve: Callable[[slice], Trajectory], batch: int, chunk: int) -> Trajectory:
