@@ -61,9 +61,9 @@ def test_labels_are_values_or_values_with_a_status():
     functions = problem.draw_functions("both", 2, rng.generator(1))
     images = problem.apply(functions, queries)
     assert images.status.tolist() == [Status.OK] * 2
-    torch.testing.assert_close(images.values[..., 0], product(*functions, queries))
+    torch.testing.assert_close(images.values[..., 0], product(*functions, queries=queries))
     own = Images(torch.zeros(2, 12, 1), torch.full((2,), int(Status.DIVERGED), dtype=torch.int8))
-    assert operator(labels=lambda u, p, q: own).apply(functions, queries).status.tolist() == [Status.DIVERGED] * 2
+    assert operator(labels=lambda *functions, queries: own).apply(functions, queries).status.tolist() == [Status.DIVERGED] * 2
 
 
 def test_a_function_whose_values_are_not_finite_has_diverged():

@@ -17,7 +17,7 @@ Source = FunctionSpace | MappedSpace
 Draw = Callable[[int, torch.Generator], tuple[Functions, ...]]
 """Draws of all inputs together, where they depend on each other."""
 Labels = Callable[..., Images | Tensor]
-"""``labels(*functions, queries)``: values, ``function query`` or ``function query field``, or `Images`."""
+"""``labels(*functions, queries=...)``: values, ``function query`` or ``function query field``, or `Images`."""
 Scatter = Callable[[int, torch.Generator], Tensor]
 """``scatter(count, generator)``: random queries, ``query dim``."""
 
@@ -87,7 +87,7 @@ class DeclaredOperator(AppliesOperator):
         """
         self._check_functions(functions)
         self._check_queries(queries)
-        made = self.labels(*functions, queries)
+        made = self.labels(*functions, queries=queries)
         if isinstance(made, Images):
             return made
         values = made[..., None] if made.ndim == 2 else made
