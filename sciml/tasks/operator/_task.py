@@ -1,5 +1,6 @@
 """Operator learning: examples, validation and examination of solvers that map functions to functions."""
 
+import math
 from pathlib import Path
 
 import torch
@@ -248,6 +249,7 @@ class OperatorBench(Bench[MapsFunctions, OperatorConfig, OperatorContext, PairBa
         if test.query is not None:
             return []
         lines = [column.unique() for column in test.queries.unbind(1)]
+        if math.prod(map(len, lines)) != len(test.queries):
+            return []
         lattice: Float[Tensor, "query dim"] = torch.cartesian_prod(*lines).reshape(-1, len(lines))
-        same = lattice.shape == test.queries.shape and bool(torch.equal(lattice, test.queries))
-        return [len(line) for line in lines] if same else []
+        return [len(line) for line in lines] if torch.equal(lattice, test.queries) else []
