@@ -175,27 +175,32 @@ class CosineSpace(FunctionSpace):
 
 
 class FourierSpace(FunctionSpace):
-    """A periodic Gaussian field on an interval of length L, u ~ N(0, σ² (-Δ + τ²)^(-α)), without its mean.
+    """A periodic Gaussian field on a box of lengths L, u ~ N(0, σ² (-Δ + τ²)^(-α)), without its mean.
 
-        u(x) = Σ_{n=1}^N √(2 λ_n / L) (a_n cos k_n x + b_n sin k_n x),   λ_n = σ² (k_n² + τ²)^(-α),   k_n = 2π n / L
+        u(x) = Σ_n √(2 λ_n / Π L) (a_n cos k_n·x + b_n sin k_n·x),   λ_n = σ² (|k_n|² + τ²)^(-α),   k_n = 2π n / L
+
+    over one n of every pair ±n with components up to N.
 
     Arguments:
-        domain: one axis.
+        domain: one to three axes.
         size: N.
         inverse_length, exponent, amplitude: τ, α, σ.
 
-    Reference: the initial states of Burgers' equation in Li et al., arXiv:2010.08895, appendix A.3.1.
+    Reference: the initial states of Burgers' equation and of the vorticity in Li et al., arXiv:2010.08895, appendix A.3.
     """
 
     def __init__(
         self, domain: Domain, *, size: int = 64, inverse_length: float = 5.0, exponent: float = 2.0,
         amplitude: float = 25.0,
     ) -> None:  # fmt: skip
-        one_axis(domain)
-        self.domain = domain
-        self._waves = 2 * math.pi * torch.arange(1, size + 1, dtype=torch.float64) / float(domain.extent)
-        variances = amplitude**2 * (self._waves.square() + inverse_length**2) ** -exponent
-        self._roots = (2 * variances / float(domain.extent)).sqrt()
+        self.domain, dims = domain, len(domain.axes)
+        if not 1 <= dims <= 3:
+            raise UnsupportedError("a periodic field has one to three axes", got=domain.names)
+        numbers = torch.cartesian_prod(*[torch.arange(-size, size + 1, dtype=torch.float64)] * dims).reshape(-1, dims)
+        numbers = numbers[len(numbers) // 2 + 1 :]  # the second half: of n and -n the one with the first sign positive
+        self._waves = 2 * math.pi * numbers / domain.extent
+        variances = amplitude**2 * (self._waves.square().sum(1) + inverse_length**2) ** -exponent
+        self._roots = (2 * variances / float(domain.extent.prod())).sqrt()
 
     def coefficients(self, count: int, generator: torch.Generator) -> Float[Tensor, "function mode"]:
         """Standard normal numbers."""
@@ -203,14 +208,20 @@ class FourierSpace(FunctionSpace):
 
     def modes(self, points: Float[Tensor, "point dim"]) -> Float[Tensor, "point mode"]:
         """Cosines, then sines, each times its standard deviation."""
-        phase = (points.double() - self.domain.lower) * self._waves
+        phase = self._phase(points)
         return torch.cat((phase.cos() * self._roots, phase.sin() * self._roots), dim=1)
 
     def integrals(self, points: Float[Tensor, "point 1"]) -> Float[Tensor, "point mode"]:
-        """In closed form."""
-        phase = (points.double() - self.domain.lower) * self._waves
-        scale = self._roots / self._waves
+        """In closed form, on one axis."""
+        if len(self.domain.axes) > 1:
+            return super().integrals(points)
+        phase, scale = self._phase(points), self._roots / self._waves[:, 0]
         return torch.cat((phase.sin() * scale, (1 - phase.cos()) * scale), dim=1)
+
+    def _phase(self, points: Float[Tensor, "point dim"]) -> Float[Tensor, "point wave"]:
+        shifted = points.double() - self.domain.lower
+        parts = [column[:, None] * wave for column, wave in zip(shifted.unbind(1), self._waves.unbind(1), strict=True)]
+        return torch.stack(parts).sum(0)
 
 
 def wasserstein2(first: Float[Tensor, "point point"], second: Float[Tensor, "point point"]) -> float:

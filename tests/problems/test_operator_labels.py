@@ -251,3 +251,37 @@ def test_a_velocity_that_changes_sign_is_refused():
     steep = given(problem, lambda p: -12.0 * torch.ones(len(p)).double())
     with pytest.raises(UserError, match="velocity is not positive.*-0.1999"):
         problem.apply((steep,), problem.queries((3, 3)))
+
+
+# --- flow
+
+
+def test_vortices_of_one_wavenumber_only_decay():
+    """u·∇ω = 0 for an eigenfunction of the Laplacian: ω decays as exp(-ν k² t), here at points of no lattice."""
+    problem = registry.problem("vorticity_operator")
+    two_pi = 2 * math.pi
+
+    def vortices(p):
+        y, x = p.unbind(1)
+        return 3 * torch.cos(two_pi * x) * torch.sin(two_pi * y) + torch.cos(two_pi * (x + y) + 0.4)
+
+    queries = torch.rand(40, 2, generator=rng.generator(0), dtype=torch.float64)
+    values = problem.apply((given(problem, vortices),), queries).values[0, :, 0]
+    decay = math.exp(-0.002 * 2 * two_pi**2 * 2.0)
+    torch.testing.assert_close(values, decay * vortices(queries), atol=1e-10, rtol=0)
+
+
+def test_the_vorticity_later_is_tight_and_of_order_four():
+    problem = registry.problem("vorticity_operator")
+    (drawn,), later = problem.draw_functions("grf", 2, rng.generator(0)), reference_of("vorticity_operator").later
+    queries = problem.queries((16, 16))
+    fine = later(drawn, queries, points=96, steps=200)
+    standard = later(drawn, queries)
+    assert (standard - fine).norm() / fine.norm() < 1e-5
+    exact = later(drawn, queries, points=32, steps=400)
+    errors = [float((later(drawn, queries, points=32, steps=n) - exact).norm()) for n in (50, 100)]
+    assert math.log2(errors[0] / errors[1]) > 3.5
+    whole = later(drawn.rows(slice(0, 1)), problem.queries((64, 64)), steps=10)
+    assert whole.mean(1).abs().max() < 1e-12, "the mean of the vorticity stays zero"
+    lattice_and_more = later(drawn, torch.cat((queries, queries[:3] * 0.9)))
+    torch.testing.assert_close(lattice_and_more[:, :256], standard, atol=1e-12, rtol=0)

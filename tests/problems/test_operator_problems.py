@@ -19,7 +19,7 @@ from sciml.tasks.operator import OperatorCard
 
 NAMES = ["advection", "advection_diffusion", "advection_operator", "antiderivative", "burgers_operator", "darcy",
          "diffusion_reaction", "fractional_caputo", "legendre_transform", "nonlinear_ode", "pendulum",
-         "stochastic_elliptic", "stochastic_ode", "stochastic_ode_mean"]  # fmt: skip
+         "stochastic_elliptic", "stochastic_ode", "stochastic_ode_mean", "vorticity_operator"]  # fmt: skip
 
 
 def reference_of(name):
