@@ -1,7 +1,8 @@
 """Advection in four settings: one function as initial state, behind an inflow, or as the velocity.
 
-What to expect: the first two fields are linear in v and move its shape unchanged; the last two have v in the velocity, which
-bends the characteristics by at most a few tenths. The second has a front where the inflow begins, which waves fit badly.
+What to expect: the first two fields are linear in v and move its shape unchanged; the last two have v in the
+velocity, which bends the characteristics by at most a few tenths. The second has a front where the inflow begins,
+which waves fit badly.
 """
 
 from sciml.core.capabilities import DeclaredOperator, InputFunction

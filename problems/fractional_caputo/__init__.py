@@ -1,7 +1,7 @@
 """Caputo's fractional derivative in one dimension, of every order at once.
 
-What to expect: linear, and harder the higher the order: D^α u goes from u - u(0) to u′, and what is asked for is rougher
-than what is given. All orders of one function share its sensors.
+What to expect: linear, and harder the higher the order: D^α u goes from u - u(0) to u′, and what is asked for is
+rougher than what is given. All orders of one function share its sensors.
 """
 
 from sciml.core.capabilities import DeclaredOperator, InputFunction

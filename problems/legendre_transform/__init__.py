@@ -1,7 +1,7 @@
 """The Legendre transform of a function: an operator whose images are sequences.
 
-What to expect: linear, and ten or so coefficients of a smooth f hold nearly all of it, so that the later ones are small
-and hard to get right relative to their own size. The query is a whole number.
+What to expect: linear, and ten or so coefficients of a smooth f hold nearly all of it, so that the later ones are
+small and hard to get right relative to their own size. The query is a whole number.
 """
 
 from sciml.core.capabilities import DeclaredOperator, InputFunction

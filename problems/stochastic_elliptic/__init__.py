@@ -1,7 +1,7 @@
 """Diffusion through a random medium in one dimension: from the process to every one of its solutions.
 
-What to expect: the solution is a ratio of integrals of exp(-b), and b is a sum of eight inputs times eight random numbers
-of the query. Where b is small the solution is large: few queries rule the error.
+What to expect: the solution is a ratio of integrals of exp(-b), and b is a sum of eight inputs times eight random
+numbers of the query. Where b is small the solution is large: few queries rule the error.
 """
 
 from sciml.core.capabilities import DeclaredOperator, InputFunction

@@ -1,8 +1,8 @@
 """A population with a random growth rate: the operator from the process to every one of its paths.
 
-What to expect: the solution is the exponential of a linear functional of the inputs times the random numbers, so it varies
-over two orders of magnitude, and the largest paths rule the error. The network must learn a product of what the branches
-and the trunk know.
+What to expect: the solution is the exponential of a linear functional of the inputs times the random numbers, so it
+varies over two orders of magnitude, and the largest paths rule the error. The network must learn a product of what
+the branches and the trunk know.
 """
 
 from sciml.core.capabilities import DeclaredOperator, InputFunction

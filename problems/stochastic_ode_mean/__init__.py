@@ -1,7 +1,7 @@
 """A population with a random growth rate: the operator from the process to the mean of the solution.
 
-What to expect: the mean is the exponential of a sum of squares of integrals of the inputs, smooth and between 1 and 1.6, so
-that a mean over training functions is already off by only a few per cent.
+What to expect: the mean is the exponential of a sum of squares of integrals of the inputs, smooth and between 1 and
+1.6, so that a mean over training functions is already off by only a few per cent.
 """
 
 from sciml.core.capabilities import DeclaredOperator, InputFunction

@@ -25,8 +25,8 @@ SPACES: dict[str, FunctionSpace] = {
 def later(w: Functions, queries: Tensor, *, points: int = POINTS, steps: int = STEPS) -> Tensor:
     """ω(x, y, 2) at queries (y, x), ``function query``; NaN where it is not finite.
 
-    With q̂ = exp(ν k² t) ω̂ the stiff term is gone: q̂′ = -exp(ν k² t) (u·∇ω)^, in Runge-Kutta steps of order 4, the factor
-    taken anew in every step.
+    With q̂ = exp(ν k² t) ω̂ the stiff term is gone: q̂′ = -exp(ν k² t) (u·∇ω)^, in Runge-Kutta steps of order 4, the
+    factor taken anew in every step.
     """
     transform = Fourier(Grid(tuple(Axis(axis.name, points, 0.0, 1.0, "periodic") for axis in SQUARE.axes)))
     ik_y, ik_x = transform.ik
@@ -51,7 +51,7 @@ def later(w: Functions, queries: Tensor, *, points: int = POINTS, steps: int = S
 
 
 def _series(w_hat: Tensor, queries: Tensor) -> Tensor:
-    """A Fourier series at any points: along y for every column of modes, then along x, whose negative modes are conjugate."""
+    """A Fourier series at any points: along y, then along x, whose negative modes are conjugate and not stored."""
     size = w_hat.shape[1]
     n_y = torch.fft.fftfreq(size, 1 / size, dtype=torch.float64)
     n_x = torch.arange(w_hat.shape[2], dtype=torch.float64)

@@ -116,9 +116,7 @@ def _sweep(folder: Path) -> None:
             stale.unlink(missing_ok=True)
 
 
-def _outcomes(
-    shards: ShardSet, pieces: list[Piece], workers: int, executor: Executor | None
-) -> Generator[list[int]]:
+def _outcomes(shards: ShardSet, pieces: list[Piece], workers: int, executor: Executor | None) -> Generator[list[int]]:
     """Make the shards, yielding the status codes of each as it is finished."""
     if executor is not None:
         yield from _submit(executor, shards, pieces)

@@ -21,9 +21,7 @@ from sciml.data._stored_pairs import read_pairs
 _SILENT = SilentProgress()
 
 
-def pair_set(
-    problem: MapsFunctions, card: PairsCard, *, workers: int = 1, progress: Progress = _SILENT
-) -> PairSet:
+def pair_set(problem: MapsFunctions, card: PairsCard, *, workers: int = 1, progress: Progress = _SILENT) -> PairSet:
     """The pairs of a problem: imported, or made by its reference and kept in the cache folder.
 
     Arguments:

@@ -25,8 +25,8 @@ def caputo(
         D^α u(x) = 1 / Γ(1 - α) ∫_a^x (x - τ)^(-α) u'(τ) dτ,   0 < α < 1
 
     Poly-fractonomials are differentiated power by power, D^α ξ^p = Γ(p+1)/Γ(p+1-α) ξ^(p-α). For other functions u' is
-    that of a Legendre series of 56 terms and the integral Gauss-Jacobi quadrature: 1e-9 for polynomials of lower degree,
-    1e-8 for Gaussian fields of an RBF kernel longer than a tenth of the interval.
+    that of a Legendre series of 56 terms and the integral Gauss-Jacobi quadrature: 1e-9 for polynomials of lower
+    degree, 1e-8 for Gaussian fields of an RBF kernel longer than a tenth of the interval.
 
     Raises: UserError for an order outside of (0, 1), or functions with a pointwise map.
 

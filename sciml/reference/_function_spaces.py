@@ -186,7 +186,7 @@ class FourierSpace(FunctionSpace):
         size: N.
         inverse_length, exponent, amplitude: τ, α, σ.
 
-    Reference: the initial states of Burgers' equation and of the vorticity in Li et al., arXiv:2010.08895, appendix A.3.
+    Reference: the initial states of Burgers' equation and of the flow in Li et al., arXiv:2010.08895, appendix A.3.
     """
 
     def __init__(

@@ -46,7 +46,9 @@ def karhunen_loeve(
     elif kernel == "rbf":
         series = legendre_series(_eigenvectors(Kernel("rbf", 1.0), lengths.double(), modes, size))
     else:
-        raise UnsupportedError("modes of this kernel are not known to rounding", got=kernel, expected="exponential, rbf")
+        raise UnsupportedError(
+            "modes of this kernel are not known to rounding", got=kernel, expected="exponential, rbf"
+        )
     signs = 1.0 - 2.0 * (torch.arange(size, dtype=torch.float64) % 2)
     lower_end = (series * signs).sum(2, keepdim=True)
     return torch.where(lower_end < 0, -series, series)
@@ -83,9 +85,7 @@ class RandomProcess:
         return tuple(Functions(space, mode) for mode in series.unbind(1))
 
 
-def truncated_normal(
-    shape: tuple[int, ...], reach: float, generator: torch.Generator
-) -> Float[Tensor, "*shape"]:
+def truncated_normal(shape: tuple[int, ...], reach: float, generator: torch.Generator) -> Float[Tensor, "*shape"]:
     """Standard normal numbers, cut at ±`reach`, by the inverse of their distribution function; float64."""
     low = float(torch.special.ndtr(torch.tensor(-reach, dtype=torch.float64)))
     unit = torch.rand(shape, generator=generator, dtype=torch.float64)

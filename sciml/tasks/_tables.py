@@ -4,7 +4,18 @@ from typing import Any
 
 from sciml.core.errors import ConfigError
 from sciml.core.problem import Problem
-from sciml.data import CardTable, Check, DescribedCard, InMemoryCard, PresetCard, info, open_dataset, read_card, samples_digest, verify
+from sciml.data import (
+    CardTable,
+    Check,
+    DescribedCard,
+    InMemoryCard,
+    PresetCard,
+    info,
+    open_dataset,
+    read_card,
+    samples_digest,
+    verify,
+)
 from sciml.train import registered_tasks
 
 

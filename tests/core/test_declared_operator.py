@@ -63,7 +63,10 @@ def test_labels_are_values_or_values_with_a_status():
     assert images.status.tolist() == [Status.OK] * 2
     torch.testing.assert_close(images.values[..., 0], product(*functions, queries=queries))
     own = Images(torch.zeros(2, 12, 1), torch.full((2,), int(Status.DIVERGED), dtype=torch.int8))
-    assert operator(labels=lambda *functions, queries: own).apply(functions, queries).status.tolist() == [Status.DIVERGED] * 2
+    assert (
+        operator(labels=lambda *functions, queries: own).apply(functions, queries).status.tolist()
+        == [Status.DIVERGED] * 2
+    )
 
 
 def test_a_function_whose_values_are_not_finite_has_diverged():
@@ -112,14 +115,14 @@ def test_queries_that_do_not_fit_are_refused(queries, match):
 def test_functions_that_do_not_fit_are_refused():
     problem, queries = operator(), PLANE.lattice((3, 4))
     u, p = problem.draw_functions("both", 3, rng.generator(0))
-    with pytest.raises(UserError, match="as many functions of every input.*3 and 2.*u, p"):
+    with pytest.raises(UserError, match=r"as many functions of every input.*3 and 2.*u, p"):
         problem.apply((u, p.rows(slice(0, 2))), queries)
     with pytest.raises(UserError, match="every input"):
         problem.apply((u,), queries)
     with pytest.raises(UserError, match="'u' of 'parts' live on another domain"):
         problem.apply((p, u), queries)
     u.coefficients[2, 0] = torch.nan
-    with pytest.raises(UserError, match="'u' of 'parts' are not finite.*function 2"):
+    with pytest.raises(UserError, match=r"'u' of 'parts' are not finite.*function 2"):
         problem.apply((u, p), queries)
     with pytest.raises(UnknownNameError, match="Did you mean 'both'"):
         problem.draw_functions("botn", 1, rng.generator(0))
@@ -127,5 +130,5 @@ def test_functions_that_do_not_fit_are_refused():
 
 def test_a_lattice_of_whole_numbers_has_no_points_between_them():
     assert PLANE.lattice((2, 4))[:4, 1].tolist() == [0, 1, 2, 3]
-    with pytest.raises(UserError, match="'n' takes whole numbers only.*3 points.*such as 4"):
+    with pytest.raises(UserError, match=r"'n' takes whole numbers only.*3 points.*such as 4"):
         PLANE.lattice((2, 3))

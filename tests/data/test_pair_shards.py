@@ -256,6 +256,8 @@ def test_a_reference_that_fails_leaves_statuses_and_what_it_calls_fine_must_be_f
     monkeypatch.setattr(type(two), "apply", lambda self, f, q: broken(self, f, q, int(Status.OK)))
     with pytest.raises(UserError, match="calls values that are not finite fine"):
         pair_set(two, card(seed=1))
-    monkeypatch.setattr(type(two), "apply", lambda self, f, q: original(self, f, q)._replace(values=torch.zeros(2, 3, 1)))
+    monkeypatch.setattr(
+        type(two), "apply", lambda self, f, q: original(self, f, q)._replace(values=torch.zeros(2, 3, 1))
+    )
     with pytest.raises(UserError, match=r"wrong shape.*\(2, 3, 1\).*\(12, 30, 2\)"):
         pair_set(two, card(seed=2))

@@ -55,7 +55,9 @@ def test_a_series_is_the_function_it_was_made_of():
     series = legendre_series(torch.stack((torch.exp(z), torch.sin(3 * z))))
     points = torch.stack((column(-1, 1, 9)[:, 0], column(-0.5, 0.3, 9)[:, 0]))
     values = evaluate_series(series, points)
-    torch.testing.assert_close(values, torch.stack((torch.exp(points[0]), torch.sin(3 * points[1]))), atol=1e-11, rtol=0)
+    torch.testing.assert_close(
+        values, torch.stack((torch.exp(points[0]), torch.sin(3 * points[1]))), atol=1e-11, rtol=0
+    )
 
 
 @pytest.mark.parametrize("space", [LegendreSpace(LONG, size=6), FractonomialSpace(LONG, order=0.7, size=6)])
@@ -125,7 +127,7 @@ def test_the_fractional_derivative_of_a_smooth_field_is_that_of_its_exponential(
 
 def test_orders_of_derivatives_are_checked():
     functions = ChebyshevSpace(LINE, size=3).draw(1, rng.generator(0))
-    with pytest.raises(UserError, match="not between 0 and 1.*got 1"):
+    with pytest.raises(UserError, match=r"not between 0 and 1.*got 1"):
         caputo(functions, column(0, 1, 2), float64([0.5, 1.0]))
     with pytest.raises(UserError, match="pointwise map"):
         caputo(functions.mapped(torch.exp), column(0, 1, 2), torch.full((2,), 0.5, dtype=torch.float64))
@@ -149,7 +151,9 @@ def test_karhunen_loeve_modes_solve_their_integral_equation(kernel):
     assert (variances.diff(dim=1) < 0).all()
     for i, length in enumerate(lengths.tolist()):
         applied = (Kernel(kernel, length)(unit[:, None] - unit) * weights) @ at[i].T
-        torch.testing.assert_close(applied, at[i].T * variances[i], atol=2e-5 if kernel == "exponential" else 1e-9, rtol=0)
+        torch.testing.assert_close(
+            applied, at[i].T * variances[i], atol=2e-5 if kernel == "exponential" else 1e-9, rtol=0
+        )
     assert (modes_on(series, torch.zeros(1, 1).double()) > 0).all()
 
 

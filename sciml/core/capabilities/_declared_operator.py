@@ -27,7 +27,8 @@ class DeclaredOperator(AppliesOperator):
     """An operator that needs no class of its own: ``PROBLEM = DeclaredOperator(name=..., inputs=..., ...)``.
 
     What is handed to the labels was checked: every input is there, all have as many functions, and the queries are
-    finite and lie in the domain. A function with values that are not finite has DIVERGED unless the labels say a status.
+    finite and lie in the domain. A function with values that are not finite has DIVERGED, unless the labels say a
+    status of their own.
 
     Arguments:
         inputs: the functions it acts on.

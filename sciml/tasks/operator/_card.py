@@ -103,11 +103,11 @@ def _file_checks(shards: PairShards) -> list[Check]:
     more, every = len(present) - len(needed) + len(missing), len(shards.all_pieces()) - len(needed)
     words = f"{len(needed) - len(missing)} of {len(needed)} shards, and {more} of {every} in other spaces"
     faults = [fault for piece in present if (fault := data.flaw(shards, piece))]
+    content = f"header and SHA-256 of {len(present)} shards (digest {shards.digest[:12]})"
     return [
         Check("files", not missing, f"{words}, in {shards.folder}" + (f"; {shards.remedy}" if missing else "")),
-        Check("content", not faults,
-              str(faults[0]) if faults else f"header and SHA-256 of {len(present)} shards (digest {shards.digest[:12]})"),
-    ]  # fmt: skip
+        Check("content", not faults, str(faults[0]) if faults else content),
+    ]
 
 
 def _reproduce(shards: PairShards) -> Check:
