@@ -69,7 +69,7 @@ def _times(velocity: Tensor, x: Tensor) -> Tensor:
 
 
 def _places(velocity: Tensor, times: Tensor) -> Tensor:
-    """x where τ(x) is a time, ``function point``: inverted at Gauss's nodes by Newton's method, a series between them."""
+    """x where τ(x) is a time, ``function point``: inverted at nodes by Newton's method, a series between."""
     slowness = legendre_series(1 / velocity)
     period = slowness[:, :1]  # the mean of P_k is zero for all but the first
     wanted = period * (gauss(NODES)[0] + 1) / 2

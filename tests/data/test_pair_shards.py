@@ -13,10 +13,11 @@ import torch
 import xarray
 
 from sciml.core import registry
+from sciml.core.capabilities import AppliesOperator
 from sciml.core.errors import ConfigError, DataError, UserError
 from sciml.core.progress import SilentProgress
 from sciml.core.status import Status
-from sciml.data import PairShards, generate_pairs, pair_set, probe_pairs
+from sciml.data import PairShards, generate_pairs, pair_set, probe_pairs, read_card
 from sciml.tasks import check_data, describe_data
 from sciml.tasks.operator import OPERATOR, OperatorCard, OperatorConfig
 from sciml.testing import PROBLEMS
@@ -235,8 +236,6 @@ def test_info_and_verify_know_the_files(two):
 
 
 def registry_card(problem):
-    from sciml.data import read_card
-
     return read_card(problem).presets["tiny"]["operator"]
 
 
@@ -261,3 +260,21 @@ def test_a_reference_that_fails_leaves_statuses_and_what_it_calls_fine_must_be_f
     )
     with pytest.raises(UserError, match=r"wrong shape.*\(2, 3, 1\).*\(12, 30, 2\)"):
         pair_set(two, card(seed=2))
+
+
+OPERATORS = [name for name in registry.problem_folders() if isinstance(registry.find_problem(name), AppliesOperator)]
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+def test_registered_operators_are_made_and_in_order(name):
+    """The tiny preset of every operator: cut to a few functions where it has many, so that it is made in no time."""
+    problem = registry.find_problem(name)
+    card = read_card(problem)
+    assert set(problem.presets) <= set(card.presets)
+    table = card.table("tiny", OperatorCard)
+    few = {"functions": {"train": 6, "valid": 3, "test": 4}, "probes": 4, "shard_size": 4}
+    table = OperatorCard(**{**table.model_dump(), **few})
+    table.generate(problem, workers=1, executor=None, progress=SilentProgress())
+    checks = table.checks(problem)
+    assert all(check.ok for check in checks), checks
+    assert table.summary(problem, card.time_units)["shards"] == "{0} of {0}".format(3 + len(problem.spaces))
