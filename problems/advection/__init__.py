@@ -1,46 +1,24 @@
-"""Advection of a periodic state: an operator with exact images."""
+"""Advection of a periodic state: an operator with exact images.
 
-from dataclasses import dataclass
+A state moves by one period in one unit of time, unchanged.
 
-import torch
-from torch import Tensor
+What to expect: linear in v, but no few functions of (x, t) span the moving shapes well, so networks of a fixed
+basis need many terms.
+"""
 
-from sciml.core.capabilities import AppliesOperator, Images, InputFunction
-from sciml.core.domain import Domain
-from sciml.core.errors import UnknownNameError
-from sciml.core.functions import Functions
+from sciml.core.capabilities import DeclaredOperator, InputFunction
 from sciml.core.problem import Field
 
 from . import equations, reference
 
-
-@dataclass(frozen=True, kw_only=True)
-class Advection(AppliesOperator):
-    """A state moves by one period in one unit of time, unchanged.
-
-    What to expect: linear in v, but no few functions of (x, t) span the moving shapes well, so networks of a fixed
-    basis need many terms.
-    """
-
-    inputs: tuple[InputFunction, ...] = (InputFunction("v", "v", "1", "initial shape", equations.LINE),)
-    domain: Domain = equations.PLANE
-    spaces: tuple[str, ...] = tuple(reference.SPACES)
-
-    def draw_functions(self, space: str, count: int, generator: torch.Generator) -> tuple[Functions, ...]:
-        """Shapes of one space."""
-        if space not in reference.SPACES:
-            raise UnknownNameError("function space", space, reference.SPACES)
-        return (reference.SPACES[space].draw(count, generator),)
-
-    def apply(self, functions: tuple[Functions, ...], queries: Tensor) -> Images:
-        """Exact, along characteristics."""
-        return reference.fields(functions[0], queries)
-
-
-PROBLEM = Advection(
+PROBLEM = DeclaredOperator(
     name="advection",
     title="Advection",
     equation=equations.EQUATION,
+    inputs=(InputFunction("v", "v", "1", "initial shape", equations.LINE),),
+    domain=equations.PLANE,
+    drawn_from=reference.SPACES,
+    labels=reference.fields,
     fields=(Field("s", "s", "1", "advected quantity"),),
     boundary={},
     metrics=("relative_l2", "mse"),

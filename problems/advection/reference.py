@@ -5,7 +5,6 @@ import math
 import torch
 from torch import Tensor
 
-from sciml.core.capabilities import Images
 from sciml.core.functions import Functions, FunctionSpace
 from sciml.reference import ChebyshevSpace, GaussianSpace, Kernel
 
@@ -18,8 +17,7 @@ SPACES: dict[str, FunctionSpace] = {
 }
 
 
-def fields(functions: Functions, queries: Tensor) -> Images:
-    """v(sin² π(x - t)) at queries (t, x), ``function query 1``."""
+def fields(v: Functions, queries: Tensor) -> Tensor:
+    """v(sin² π(x - t)) at queries (t, x), ``function query``."""
     t, x = queries.unbind(1)
-    values = functions(torch.sin(math.pi * (x - t)).square()[:, None])
-    return Images(values[..., None], torch.zeros(len(values), dtype=torch.int8))
+    return v(torch.sin(math.pi * (x - t)).square()[:, None])

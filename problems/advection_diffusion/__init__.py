@@ -1,45 +1,23 @@
-"""Advection and diffusion of a periodic state: an operator with exact images."""
+"""Advection and diffusion of a periodic state: an operator with exact images.
 
-from dataclasses import dataclass
+A state moves by one period in one unit of time and is smoothed on its way.
 
-import torch
-from torch import Tensor
+What to expect: linear in v, and after a short time one wave and the mean are left: what is hard lies near t = 0.
+"""
 
-from sciml.core.capabilities import AppliesOperator, Images, InputFunction
-from sciml.core.domain import Domain
-from sciml.core.errors import UnknownNameError
-from sciml.core.functions import Functions
+from sciml.core.capabilities import DeclaredOperator, InputFunction
 from sciml.core.problem import Field
 
 from . import equations, reference
 
-
-@dataclass(frozen=True, kw_only=True)
-class AdvectionDiffusion(AppliesOperator):
-    """A state moves by one period in one unit of time and is smoothed on its way.
-
-    What to expect: linear in v, and after a short time one wave and the mean are left: what is hard lies near t = 0.
-    """
-
-    inputs: tuple[InputFunction, ...] = (InputFunction("v", "v", "1", "initial shape", equations.LINE),)
-    domain: Domain = equations.PLANE
-    spaces: tuple[str, ...] = tuple(reference.SPACES)
-
-    def draw_functions(self, space: str, count: int, generator: torch.Generator) -> tuple[Functions, ...]:
-        """Shapes of one space."""
-        if space not in reference.SPACES:
-            raise UnknownNameError("function space", space, reference.SPACES)
-        return (reference.SPACES[space].draw(count, generator),)
-
-    def apply(self, functions: tuple[Functions, ...], queries: Tensor) -> Images:
-        """By Fourier series, exact to rounding."""
-        return reference.fields(functions[0], queries)
-
-
-PROBLEM = AdvectionDiffusion(
+PROBLEM = DeclaredOperator(
     name="advection_diffusion",
     title="Advection and diffusion",
     equation=equations.EQUATION,
+    inputs=(InputFunction("v", "v", "1", "initial shape", equations.LINE),),
+    domain=equations.PLANE,
+    drawn_from=reference.SPACES,
+    labels=reference.fields,
     fields=(Field("s", "s", "1", "advected quantity"),),
     boundary={},
     metrics=("relative_l2", "mse"),

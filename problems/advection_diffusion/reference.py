@@ -5,7 +5,6 @@ import math
 import torch
 from torch import Tensor
 
-from sciml.core.capabilities import Images
 from sciml.core.functions import Functions, FunctionSpace
 from sciml.reference import ChebyshevSpace, GaussianSpace, Kernel
 
@@ -20,11 +19,11 @@ SPACES: dict[str, FunctionSpace] = {
 }
 
 
-def fields(functions: Functions, queries: Tensor) -> Images:
-    """s at queries (t, x), ``function query 1``: every wave moves with velocity one and decays as exp(-D k² t)."""
+def fields(v: Functions, queries: Tensor) -> Tensor:
+    """s at queries (t, x), ``function query``: every wave moves with velocity one and decays as exp(-D k² t)."""
     grid = torch.arange(POINTS, dtype=torch.float64) / POINTS
-    initial = functions(torch.sin(math.pi * grid).square()[:, None])
-    return Images(propagated(initial, queries)[..., None], torch.zeros(len(initial), dtype=torch.int8))
+    initial = v(torch.sin(math.pi * grid).square()[:, None])
+    return propagated(initial, queries)
 
 
 def propagated(initial: Tensor, queries: Tensor) -> Tensor:

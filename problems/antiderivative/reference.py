@@ -5,7 +5,6 @@ import math
 import torch
 from torch import Tensor
 
-from sciml.core.capabilities import Images
 from sciml.core.functions import Functions, FunctionSpace
 from sciml.reference import ChebyshevSpace, GaussianSpace, GivenSpace, Kernel, PowerSpace
 
@@ -38,7 +37,6 @@ SPACES: dict[str, FunctionSpace] = {
 """Gaussian fields of three lengths, rough ones, polynomials, and the functions that the paper's code probes with."""
 
 
-def antiderivatives(functions: Functions, queries: Tensor) -> Images:
-    """∫₀ˣ u, ``function query 1``."""
-    values = functions.integral(queries)[..., None]
-    return Images(values, torch.zeros(len(values), dtype=torch.int8))
+def antiderivatives(u: Functions, queries: Tensor) -> Tensor:
+    """∫₀ˣ u, ``function query``."""
+    return u.integral(queries)

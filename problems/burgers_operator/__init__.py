@@ -1,46 +1,24 @@
-"""Burgers' equation as an operator: from the velocity now to the velocity later."""
+"""Burgers' equation as an operator: from the velocity now to the velocity later.
 
-from dataclasses import dataclass
+A periodic velocity one unit of time later.
 
-import torch
-from torch import Tensor
+What to expect: smooth states steepen into fronts some 0.05 wide, and waves catch up with one another; a linear
+operator cannot, and is wrong by far more than networks of fields.
+"""
 
-from sciml.core.capabilities import AppliesOperator, Images, InputFunction
-from sciml.core.domain import Domain
-from sciml.core.errors import UnknownNameError
-from sciml.core.functions import Functions
+from sciml.core.capabilities import DeclaredOperator, InputFunction
 from sciml.core.problem import Field
 
 from . import equations, reference
 
-
-@dataclass(frozen=True, kw_only=True)
-class BurgersOperator(AppliesOperator):
-    """A periodic velocity one unit of time later.
-
-    What to expect: smooth states steepen into fronts some 0.05 wide, and waves catch up with one another; a linear
-    operator cannot, and is wrong by far more than networks of fields.
-    """
-
-    inputs: tuple[InputFunction, ...] = (InputFunction("u", "u₀", "1", "initial velocity", equations.CIRCLE),)
-    domain: Domain = equations.CIRCLE
-    spaces: tuple[str, ...] = tuple(reference.SPACES)
-
-    def draw_functions(self, space: str, count: int, generator: torch.Generator) -> tuple[Functions, ...]:
-        """Velocities of one space."""
-        if space not in reference.SPACES:
-            raise UnknownNameError("function space", space, reference.SPACES)
-        return (reference.SPACES[space].draw(count, generator),)
-
-    def apply(self, functions: tuple[Functions, ...], queries: Tensor) -> Images:
-        """By a pseudospectral method on 256 points."""
-        return reference.later(functions[0], queries)
-
-
-PROBLEM = BurgersOperator(
+PROBLEM = DeclaredOperator(
     name="burgers_operator",
     title="Burgers' equation as an operator",
     equation=equations.EQUATION,
+    inputs=(InputFunction("u", "u₀", "1", "initial velocity", equations.CIRCLE),),
+    domain=equations.CIRCLE,
+    drawn_from=reference.SPACES,
+    labels=reference.later,
     fields=(Field("later", "u", "1", "velocity at t = 1"),),
     boundary={},
     metrics=("relative_l2", "mse"),

@@ -1,46 +1,24 @@
-"""Reaction and diffusion under a source: from the source to the field in space and time."""
+"""Reaction and diffusion under a source: from the source to the field in space and time.
 
-from dataclasses import dataclass
+A field that grows from zero under a source u(x), with weak diffusion and reaction.
 
-import torch
-from torch import Tensor
+What to expect: s is near t u(x) but for layers of width √(D t) at the ends, where it must vanish; those layers are
+what networks and polynomials have trouble with.
+"""
 
-from sciml.core.capabilities import AppliesOperator, Images, InputFunction
-from sciml.core.domain import Domain
-from sciml.core.errors import UnknownNameError
-from sciml.core.functions import Functions
+from sciml.core.capabilities import DeclaredOperator, InputFunction
 from sciml.core.problem import Field
 
 from . import equations, reference
 
-
-@dataclass(frozen=True, kw_only=True)
-class DiffusionReaction(AppliesOperator):
-    """A field that grows from zero under a source u(x), with weak diffusion and reaction.
-
-    What to expect: s is near t u(x) but for layers of width √(D t) at the ends, where it must vanish; those layers are
-    what networks and polynomials have trouble with.
-    """
-
-    inputs: tuple[InputFunction, ...] = (InputFunction("u", "u", "1", "source", equations.LINE),)
-    domain: Domain = equations.PLANE
-    spaces: tuple[str, ...] = tuple(reference.SPACES)
-
-    def draw_functions(self, space: str, count: int, generator: torch.Generator) -> tuple[Functions, ...]:
-        """Sources of one space."""
-        if space not in reference.SPACES:
-            raise UnknownNameError("function space", space, reference.SPACES)
-        return (reference.SPACES[space].draw(count, generator),)
-
-    def apply(self, functions: tuple[Functions, ...], queries: Tensor) -> Images:
-        """By central differences on 200 cells."""
-        return reference.fields(functions[0], queries)
-
-
-PROBLEM = DiffusionReaction(
+PROBLEM = DeclaredOperator(
     name="diffusion_reaction",
     title="Diffusion and reaction under a source",
     equation=equations.EQUATION,
+    inputs=(InputFunction("u", "u", "1", "source", equations.LINE),),
+    domain=equations.PLANE,
+    drawn_from=reference.SPACES,
+    labels=reference.fields,
     fields=(Field("s", "s", "1", "concentration"),),
     boundary={},
     metrics=("relative_l2", "mse"),

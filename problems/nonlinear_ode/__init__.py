@@ -1,46 +1,24 @@
-"""A Riccati equation driven by a function."""
+"""A Riccati equation driven by a function.
 
-from dataclasses import dataclass
+s′ = -s² + u from rest, u a Gaussian field of length 0.2.
 
-import torch
-from torch import Tensor
+What to expect: close to the antiderivative where u is small, damped where it is positive; a very negative u makes
+s blow up within the interval, and such functions are left out.
+"""
 
-from sciml.core.capabilities import AppliesOperator, Images, InputFunction
-from sciml.core.domain import Domain
-from sciml.core.errors import UnknownNameError
-from sciml.core.functions import Functions
+from sciml.core.capabilities import DeclaredOperator, InputFunction
 from sciml.core.problem import Field
 
 from . import equations, reference
 
-
-@dataclass(frozen=True, kw_only=True)
-class NonlinearODE(AppliesOperator):
-    """s′ = -s² + u from rest, u a Gaussian field of length 0.2.
-
-    What to expect: close to the antiderivative where u is small, damped where it is positive; a very negative u makes
-    s blow up within the interval, and such functions are left out.
-    """
-
-    inputs: tuple[InputFunction, ...] = (InputFunction("u", "u", "1", "forcing", equations.LINE),)
-    domain: Domain = equations.LINE
-    spaces: tuple[str, ...] = tuple(reference.SPACES)
-
-    def draw_functions(self, space: str, count: int, generator: torch.Generator) -> tuple[Functions, ...]:
-        """Forcings of one space."""
-        if space not in reference.SPACES:
-            raise UnknownNameError("function space", space, reference.SPACES)
-        return (reference.SPACES[space].draw(count, generator),)
-
-    def apply(self, functions: tuple[Functions, ...], queries: Tensor) -> Images:
-        """By Runge-Kutta steps of 0.002."""
-        return reference.solutions(functions[0], queries)
-
-
-PROBLEM = NonlinearODE(
+PROBLEM = DeclaredOperator(
     name="nonlinear_ode",
     title="Riccati equation with a forcing",
     equation=equations.EQUATION,
+    inputs=(InputFunction("u", "u", "1", "forcing", equations.LINE),),
+    domain=equations.LINE,
+    drawn_from=reference.SPACES,
+    labels=reference.solutions,
     fields=(Field("s", "s", "1", "solution"),),
     boundary={},
     metrics=("relative_l2", "mse"),

@@ -37,12 +37,17 @@ def generate(
 
     subject = registry.find_problem(problem)
     tables = card_tables(subject, preset)
+    stored = [table for table in tables.values() if isinstance(table, layer.StoredCard)]
     if isinstance(subject, Imported):
         if not json:
             typer.echo(f"Nothing to generate: the data of {subject.name} was imported.")
-    elif layer.PresetCard.key in tables:
+    elif stored or layer.PresetCard.key in tables:
         with executor(scheduler) as pool:
-            layer.generate(subject, preset, workers=workers, executor=pool, progress=make_progress(quiet=json))
+            progress = make_progress(quiet=json)
+            if layer.PresetCard.key in tables:
+                layer.generate(subject, preset, workers=workers, executor=pool, progress=progress)
+            for table in stored:
+                table.generate(subject, workers=workers, executor=pool, progress=progress)
     elif not json:
         typer.echo(f"Nothing to generate: the data of {subject.name} is made in memory where it is used.")
     _describe(describe_data(subject, preset), json)

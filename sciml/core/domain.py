@@ -29,6 +29,7 @@ class Coordinate:
         lower, upper: its ends.
         periodic: whether the solution goes on at the lower end where it leaves at the upper one, with all derivatives.
         units, long_name: for pictures and files.
+        whole: whether it takes whole numbers only, such as the number of a coefficient.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Coordinate:
     periodic: bool = False
     units: str = "1"
     long_name: str = ""
+    whole: bool = False
 
     def __post_init__(self) -> None:
         if len(self.name) != 1 or not self.name.isalpha():
@@ -119,14 +121,26 @@ class Domain:
     def contains(self, points: Float[Tensor, "point dim"]) -> Bool[Tensor, " point"]:
         """Which points lie in the closed box, up to rounding."""
         unit = (points - self.lower.to(points)) / self.extent.to(points)
-        return ((unit >= -1e-12) & (unit <= 1 + 1e-12)).all(1)
+        inside = ((unit >= -1e-12) & (unit <= 1 + 1e-12)).all(1)
+        for column, axis in zip(points.unbind(1), self.axes, strict=True):
+            if axis.whole:
+                inside &= (column - column.round()).abs() < 1e-9
+        return inside
 
     def lattice(self, size: Sequence[int]) -> Float[Tensor, "point dim"]:
-        """Points of a regular grid with its ends (a periodic axis without its upper one), the last axis fastest."""
+        """Points of a regular grid with its ends (a periodic axis without its upper one), the last axis fastest.
+
+        Raises: UserError if an axis of whole numbers would have points between them.
+        """
         lines = [
             torch.linspace(axis.lower, axis.upper, count + axis.periodic, dtype=torch.float64)[:count]
             for axis, count in zip(self.axes, size, strict=True)
         ]
+        for axis, line in zip(self.axes, lines, strict=True):
+            if axis.whole and bool((line - line.round()).abs().max() > 1e-9):
+                every = int(axis.extent) + 1
+                raise UserError(f"axis {axis.name!r} takes whole numbers only", got=f"{len(line)} points",
+                                expected=f"a number of points that meets them, such as {every}")  # fmt: skip
         return torch.stack([axis.flatten() for axis in torch.meshgrid(*lines, indexing="ij")], dim=1)
 
 

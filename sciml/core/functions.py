@@ -78,3 +78,25 @@ class Functions:
         if self.transform is not None:
             raise UserError("these functions have a pointwise map already")
         return replace(self, transform=transform)
+
+
+@dataclass(frozen=True)
+class MappedSpace:
+    """Functions of a space with a pointwise map after them: ``MappedSpace(field, torch.exp)`` is log-normal.
+
+    Fields:
+        space: where they are drawn from.
+        transform: of their values.
+    """
+
+    space: FunctionSpace
+    transform: Callable[[Tensor], Tensor]
+
+    @property
+    def domain(self) -> Domain:
+        """Where the functions live."""
+        return self.space.domain
+
+    def draw(self, count: int, generator: torch.Generator) -> Functions:
+        """`count` independent functions."""
+        return self.space.draw(count, generator).mapped(self.transform)

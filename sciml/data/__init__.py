@@ -5,10 +5,12 @@ from sciml.data._card import (
     Card,
     CardTable,
     Count,
+    DescribedCard,
     InMemoryCard,
     PresetCard,
     SamplesCard,
     Splits,
+    StoredCard,
     TrajectorySplits,
     read_card,
 )
@@ -17,9 +19,12 @@ from sciml.data._dataset import Dataset, Split, open_dataset
 from sciml.data._export import export
 from sciml.data._generate import generate, make_remotely
 from sciml.data._info import info
-from sciml.data._layout import BEYOND, card_digest, make_layout
+from sciml.data._layout import BEYOND, SPLITS, card_digest, make_layout
+from sciml.data._making import ShardSet, flaw
 from sciml.data._netcdf import netcdf_bytes
-from sciml.data._pairs import Pairs, PairsCard, PairSet, pair_set, probe_pairs
+from sciml.data._pair_set import generate_pairs, pair_set, probe_pairs
+from sciml.data._pair_shards import PairShards
+from sciml.data._pairs import Pairs, PairsCard, PairSet
 from sciml.data._rows import Rows, RowsCard, row_splits, row_statistics
 from sciml.data._samples import (
     LabelledSplit,
@@ -52,6 +57,7 @@ __all__ = [
     "BEYOND",
     "FORMATS",
     "MASK_WORDS",
+    "SPLITS",
     "AnyPlan",
     "Arrays",
     "Batch",
@@ -60,11 +66,13 @@ __all__ = [
     "Check",
     "Count",
     "Dataset",
+    "DescribedCard",
     "ImportChoices",
     "InMemoryCard",
     "LabelledSplit",
     "Moments",
     "PairSet",
+    "PairShards",
     "Pairs",
     "PairsCard",
     "Plan",
@@ -74,9 +82,11 @@ __all__ = [
     "RowsPlan",
     "SamplesCard",
     "Shard",
+    "ShardSet",
     "Split",
     "Splits",
     "Statistics",
+    "StoredCard",
     "TrajectorySplits",
     "WindowBatch",
     "Windows",
@@ -88,7 +98,9 @@ __all__ = [
     "density_splits",
     "export",
     "field_statistics",
+    "flaw",
     "generate",
+    "generate_pairs",
     "import_arrays",
     "import_files",
     "info",

@@ -1,6 +1,7 @@
 """The dataset card: what to make for each preset and task, read from TOML and checked key by key."""
 
 from abc import abstractmethod
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, TypeVar
@@ -10,6 +11,7 @@ import pydantic
 from sciml.core.config import Config, parse, read_toml
 from sciml.core.errors import ConfigError, UnknownNameError
 from sciml.core.problem import Problem
+from sciml.core.progress import Progress
 from sciml.core.registry import card_path
 from sciml.data._check import Check
 
@@ -44,9 +46,17 @@ class CardTable(Config):
     cost: str = ""
     """What making the data costs, in words."""
 
+    def content(self) -> dict[str, Any]:  # Any: JSON
+        """What the data depends on, as plain data."""
+        return self.model_dump(mode="json", exclude={"cost"})
 
-class InMemoryCard(CardTable):
-    """A table of data that is made in memory where it is used; it is always the same for the same table."""
+
+class DescribedCard(CardTable):
+    """A table of data that describes and checks itself; it is always the same for the same table."""
+
+    @abstractmethod
+    def place(self, problem: Problem) -> str:
+        """Where the data is stored, in words."""
 
     @abstractmethod
     def summary(self, problem: Problem, time_units: str) -> dict[str, Any]:  # Any: JSON
@@ -55,6 +65,22 @@ class InMemoryCard(CardTable):
     @abstractmethod
     def checks(self, problem: Problem) -> list[Check]:
         """Checks of contents and splits, and that making it again gives the same bits; faults are failed checks."""
+
+
+class InMemoryCard(DescribedCard):
+    """A table of data that is made in memory where it is used."""
+
+    def place(self, problem: Problem) -> str:
+        """Nowhere."""
+        return "nowhere: it is made in memory where it is used"
+
+
+class StoredCard(DescribedCard):
+    """A table of data that a reference makes and that is stored in shards, like trajectories."""
+
+    @abstractmethod
+    def generate(self, problem: Problem, *, workers: int, executor: Executor | None, progress: Progress) -> None:
+        """Make what is missing; arguments and errors as `sciml.data.generate`."""
 
 
 class PresetCard(CardTable):

@@ -5,33 +5,29 @@ is one batch of the reference solver, on one thread. A file that has its final n
 writes into a dataset's folder (a file lock); another that wants the same data waits and then finds it there.
 """
 
-import time
-from collections.abc import Generator
-from concurrent.futures import CancelledError, Executor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing
+from collections.abc import Callable
+from concurrent.futures import Executor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, final
 
 import torch
 
 from sciml.core import registry
-from sciml.core.errors import ConfigError, DataError, UnsupportedError, UserError
-from sciml.core.paths import locked, storage_errors
+from sciml.core.errors import DataError, UnsupportedError, UserError
+from sciml.core.paths import locked
 from sciml.core.problem import Problem
-from sciml.core.processes import interrupts_held, processes, usable_cores
 from sciml.core.progress import Progress, SilentProgress
 from sciml.core.recorded import Recorded
 from sciml.core.rng import generator
-from sciml.core.status import Status, count
+from sciml.core.status import Status
 from sciml.core.types import Params, Trajectory
-from sciml.data._dataset import Dataset, lock_path, open_dataset
+from sciml.data._dataset import Dataset, open_dataset
 from sciml.data._layout import BEYOND, Layout, Piece, make_layout
+from sciml.data._making import PATIENCE, ShardSet, check_workers, flaw, make_missing
 from sciml.data._statistics import compute_statistics, load_statistics, save_statistics
 from sciml.data._store import Shard, load_shard, save_shard
 
-_POOL_PAYS = 4.0  # seconds of work below which starting processes, which takes two to five, is not worth it
-_PATIENCE = 7 * 24 * 3600.0
 _SILENT = SilentProgress()
 
 
@@ -57,16 +53,15 @@ def generate(
     Raises ConfigError, UnknownNameError and UnsupportedError for what cannot be made, StorageError for a disk that is
     full or read-only. Whatever was finished before an error or an interrupt is kept, and the next call goes on from it.
     """
-    if workers < 0:
-        raise ConfigError("too few workers", got=workers, expected="at least 1, or 0 for as many as there are cores")
+    check_workers(workers)
     problem = registry.as_problem(problem)
     if isinstance(problem, Recorded):
         return open_dataset(problem, preset)
     layout = make_layout(problem, preset)
-    if any(_flaw(layout, piece) for piece in layout.all_pieces()) or load_statistics(layout) is None:
-        with locked(lock_path(layout), f"generating {problem.name} {preset}", timeout=_PATIENCE):
-            missing = _tidy(layout, progress)
-            _make_all(layout, missing, workers, executor, progress)
+    shards, pieces = TrajectoryShards(layout), layout.all_pieces()
+    if any(flaw(shards, piece) for piece in pieces) or load_statistics(layout) is None:
+        with locked(shards.lock, f"generating {shards.label}", timeout=PATIENCE):
+            make_missing(shards, pieces, workers, executor, progress)
             save_statistics(layout, compute_statistics(layout))
     return open_dataset(problem, preset)
 
@@ -110,99 +105,25 @@ def _simulate(layout: Layout, piece: Piece) -> tuple[Params, Trajectory]:
     return parameters, trajectory
 
 
-def _flaw(layout: Layout, piece: Piece) -> DataError | None:
-    try:
-        load_shard(layout, piece)
-    except DataError as error:
-        return error
-    return None
+@final
+class TrajectoryShards(ShardSet):
+    """The shards of a dataset of trajectories."""
 
+    def __init__(self, layout: Layout) -> None:
+        self.layout, self.folder, self.label = layout, layout.folder, f"{layout.problem.name} {layout.preset}"
 
-def _tidy(layout: Layout, progress: Progress) -> list[Piece]:
-    """Remove temporaries of killed runs, set damaged shards aside, and return what is to be made."""
-    _sweep(layout.folder)
-    missing = []
-    for piece in layout.all_pieces():
-        flaw, path = _flaw(layout, piece), layout.path(piece)
-        if flaw and path.exists():
-            spare = next(
-                name for n in range(1_000_000) if not (name := path.with_name(f"{path.name}.bad-{n}")).exists()
-            )
-            with storage_errors(path):
-                path.rename(spare)
-            progress.log(f"{flaw.what}; it was set aside as {spare.name} and is made again")
-        if flaw:
-            missing.append(piece)
-    return missing
+    def check(self, piece: Piece) -> None:
+        load_shard(self.layout, piece)
 
+    def make(self, piece: Piece) -> list[int]:
+        shard = simulate_piece(self.layout, piece)
+        save_shard(self.layout, piece, shard)
+        return shard.status.tolist()
 
-def _sweep(folder: Path) -> None:
-    with storage_errors(folder):
-        for stale in folder.glob(".tmp-*"):
-            stale.unlink(missing_ok=True)
-
-
-def _make_all(layout: Layout, pieces: list[Piece], workers: int, executor: Executor | None, progress: Progress) -> None:
-    total = sum(piece.count for piece in layout.all_pieces())
-    done, outcomes = total - sum(piece.count for piece in pieces), []
-    label = f"{layout.problem.name} {layout.preset}"
-    with (
-        progress.task(label, total, done) as advance,
-        closing(_outcomes(layout, pieces, workers, executor)) as finished,
-    ):
-        for status in finished:
-            outcomes += status
-            failed = sum(code != Status.OK for code in outcomes)
-            advance(len(status), f"{failed} failed" if failed else "")
-    if any(outcomes):
-        progress.log(f"{label}: outcomes of the reference solver: {count(outcomes)}")
-
-
-def _outcomes(layout: Layout, pieces: list[Piece], workers: int, executor: Executor | None) -> Generator[list[int]]:
-    """Make the shards, yielding the status codes of each as it is finished."""
-    if executor is not None:
-        yield from _submit(executor, layout, pieces)
-        return
-    while workers == 0 and pieces:
-        started = time.perf_counter()
-        yield _make(layout, pieces[0])
-        pieces = pieces[1:]
-        if (time.perf_counter() - started) * len(pieces) > _POOL_PAYS:
-            workers = usable_cores()
-    if min(workers, len(pieces)) > 1:
-        try:
-            with processes(min(workers, len(pieces))) as pool:
-                yield from _submit(pool, layout, pieces)
-        finally:
-            _sweep(layout.folder)  # what interrupted workers left
-    else:
-        for piece in pieces:
-            yield _make(layout, piece)
-
-
-def _make(layout: Layout, piece: Piece) -> list[int]:
-    shard = simulate_piece(layout, piece)
-    save_shard(layout, piece, shard)
-    return shard.status.tolist()
-
-
-def _submit(executor: Executor, layout: Layout, pieces: list[Piece]) -> Generator[list[int]]:
-    source = str(registry.folder_of(layout.problem))
-    common = (source, layout.preset, layout.digest, str(layout.folder))
-    with interrupts_held():  # a worker that is still starting must not answer Ctrl-C with a traceback
-        futures = [executor.submit(make_remotely, *common, piece) for piece in pieces]
-    try:
-        for future in as_completed(futures):
-            yield future.result()
-    except (BrokenProcessPool, CancelledError) as error:
-        raise DataError(
-            f"a worker process ended while it generated {layout.problem.name} {layout.preset}",
-            fix="It may have been killed for want of memory: use fewer workers. What was finished is kept and the same "
-            "command resumes.",
-        ) from error
-    finally:
-        for future in futures:
-            future.cancel()
+    def remote(self) -> tuple[Callable[..., list[int]], tuple[Any, ...]]:  # Any: as in the base
+        layout = self.layout
+        source = str(registry.folder_of(layout.problem))
+        return make_remotely, (source, layout.preset, layout.digest, str(layout.folder))
 
 
 def make_remotely(source: str, preset: str, digest: str, folder: str, piece: Piece) -> list[int]:
@@ -215,4 +136,4 @@ def make_remotely(source: str, preset: str, digest: str, folder: str, piece: Pie
             expected=digest[:12],
             fix="Install the same code on every machine.",
         )
-    return _make(replace(layout, folder=Path(folder)), piece)
+    return TrajectoryShards(replace(layout, folder=Path(folder))).make(piece)

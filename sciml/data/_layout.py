@@ -179,7 +179,7 @@ def make_layout(problem: Problem, preset: str) -> Layout:
 
 def card_digest(problem: Problem, about: Card, card: PresetCard, grid: Grid) -> str:
     """The hash that names a dataset: of all that its numbers depend on, in hexadecimal digits."""
-    table = card.model_dump(mode="json", exclude={"cost"})
+    table = card.content()
     if card.trajectories.beyond is None:
         del table["trajectories"]["beyond"]
     content = {

@@ -142,7 +142,7 @@ def samples_digest(problem: Problem, card: CardTable, **more: str) -> str:
         "version": problem.version,
         "fields": [(field.name, field.units) for field in problem.fields],
         "parameters": [(entry.name, entry.units, entry.low, entry.high, entry.scale) for entry in problem.parameters],
-        "card": card.model_dump(mode="json", exclude={"cost"}),
+        "card": card.content(),
     } | more
     if isinstance(problem, Imported):  # the numbers are those of the files, whatever they are called here
         content["problem"], content["content"] = "", problem.recording.content

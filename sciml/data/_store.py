@@ -70,7 +70,7 @@ def save_shard(layout: Layout, piece: Piece, shard: Shard) -> None:
     """Write a shard whole or not at all. Raises StorageError when there is no room or no permission."""
     dataset = to_xarray(layout, shard, piece.first, piece.split)
     arrays = {name: variable.to_numpy() for name, variable in dataset.data_vars.items()}
-    dataset.attrs |= {**header(layout, piece), "sha256": _payload(arrays)}
+    dataset.attrs |= {**header(layout, piece), "sha256": payload(arrays)}
     plain: Mapping[Any, Any] = {name: {"_FillValue": fill_value(layout, str(name))} for name in dataset.variables}
     content = netcdf_bytes(dataset, plain)
     with atomic_write(layout.path(piece)) as temporary:
@@ -86,7 +86,7 @@ def load_shard(layout: Layout, piece: Piece) -> Shard:
     with open_shard(layout, piece) as file:
         arrays = {name: values(file, name) for name in _variables(layout, piece)}
         recorded = str(file.attrs.get("sha256"))
-    actual = _payload(arrays)
+    actual = payload(arrays)
     if recorded != actual:
         raise _fault(layout, path, "does not hold the numbers it was written with", f"SHA-256 {actual}", recorded)
     states = torch.empty(layout.state_shape(piece.count), dtype=torch.float32)
@@ -208,7 +208,8 @@ def _variables(layout: Layout, piece: Piece) -> dict[str, tuple[tuple[int, ...],
     }
 
 
-def _payload(arrays: Mapping[Any, np.ndarray]) -> str:
+def payload(arrays: Mapping[Any, np.ndarray]) -> str:
+    """SHA-256 of named arrays, their types and shapes, in their order."""
     digest = hashlib.sha256()
     for name, array in arrays.items():
         digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())

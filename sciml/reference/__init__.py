@@ -5,22 +5,34 @@ from sciml.reference._elliptic import interpolate as interpolate
 from sciml.reference._elliptic import steady_diffusion as steady_diffusion
 from sciml.reference._forced import ForcedSlope as ForcedSlope
 from sciml.reference._forced import integrate_forced as integrate_forced
-from sciml.reference._function_spaces import ChebyshevSpace as ChebyshevSpace
+from sciml.reference._fractional import caputo as caputo
 from sciml.reference._function_spaces import CosineSpace as CosineSpace
 from sciml.reference._function_spaces import FourierSpace as FourierSpace
 from sciml.reference._function_spaces import GaussianSpace as GaussianSpace
 from sciml.reference._function_spaces import GivenSpace as GivenSpace
-from sciml.reference._function_spaces import PowerSpace as PowerSpace
 from sciml.reference._function_spaces import wasserstein2 as wasserstein2
 from sciml.reference._gas import Gas as Gas
+from sciml.reference._karhunen_loeve import RandomProcess as RandomProcess
+from sciml.reference._karhunen_loeve import karhunen_loeve as karhunen_loeve
+from sciml.reference._karhunen_loeve import truncated_normal as truncated_normal
 from sciml.reference._kernels import Kernel as Kernel
 from sciml.reference._kernels import KernelName as KernelName
+from sciml.reference._legendre import evaluate_series as evaluate_series
+from sciml.reference._legendre import gauss as gauss
+from sciml.reference._legendre import legendre as legendre
+from sciml.reference._legendre import legendre_integrals as legendre_integrals
+from sciml.reference._legendre import legendre_series as legendre_series
+from sciml.reference._legendre import legendre_slopes as legendre_slopes
 from sciml.reference._mechanism import GAS_CONSTANT as GAS_CONSTANT
 from sciml.reference._mechanism import Mechanism as Mechanism
 from sciml.reference._ordinary import Slope as Slope
 from sciml.reference._ordinary import closed_form as closed_form
 from sciml.reference._ordinary import integrate_rows as integrate_rows
 from sciml.reference._ordinary import no_axes as no_axes
+from sciml.reference._polynomial_spaces import ChebyshevSpace as ChebyshevSpace
+from sciml.reference._polynomial_spaces import FractonomialSpace as FractonomialSpace
+from sciml.reference._polynomial_spaces import LegendreSpace as LegendreSpace
+from sciml.reference._polynomial_spaces import PowerSpace as PowerSpace
 from sciml.reference._random_fields import band_limited_field as band_limited_field
 from sciml.reference._semi_lagrangian import SemiLagrangianSmoke as SemiLagrangianSmoke
 from sciml.reference._spectral import Fourier as Fourier
@@ -51,16 +63,19 @@ __all__ = [
     "ForcedSlope",
     "Fourier",
     "FourierSpace",
+    "FractonomialSpace",
     "Gas",
     "GaussianSpace",
     "GivenSpace",
     "Inflow",
     "Kernel",
     "KernelName",
+    "LegendreSpace",
     "Mechanism",
     "Nozzle",
     "Orifice",
     "PowerSpace",
+    "RandomProcess",
     "SemiLagrangianSmoke",
     "Slope",
     "StaggeredBox",
@@ -68,7 +83,10 @@ __all__ = [
     "Tendency",
     "Zones",
     "band_limited_field",
+    "caputo",
     "closed_form",
+    "evaluate_series",
+    "gauss",
     "in_chunks",
     "integrate",
     "integrate_forced",
@@ -76,6 +94,11 @@ __all__ = [
     "interpolate",
     "ito_paths",
     "ito_step",
+    "karhunen_loeve",
+    "legendre",
+    "legendre_integrals",
+    "legendre_series",
+    "legendre_slopes",
     "limited_slope",
     "no_axes",
     "resample",
@@ -83,5 +106,6 @@ __all__ = [
     "solve_zones",
     "ssp_rk3",
     "steady_diffusion",
+    "truncated_normal",
     "wasserstein2",
 ]

@@ -1,4 +1,4 @@
-"""Spaces of functions that inputs of operators are drawn from: Gaussian fields, polynomials, and given functions."""
+"""Spaces of functions that inputs of operators are drawn from: Gaussian fields, and given functions."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -13,6 +13,7 @@ from sciml.core.domain import Domain
 from sciml.core.errors import UnsupportedError, UserError
 from sciml.core.functions import FunctionSpace
 from sciml.reference._kernels import Kernel
+from sciml.reference._legendre import one_axis, unit_points
 
 RELATIVE_VARIANCE = 1e-13
 """Modes with less than this share of the total variance are left out of a Gaussian field. It stands in for the jitter
@@ -44,7 +45,7 @@ class GaussianSpace(FunctionSpace):
     def __init__(
         self, domain: Domain, kernel: Kernel, *, nodes: int = 200, modes: int | None = None, variance: float = 1.0
     ) -> None:
-        _one_axis(domain)
+        one_axis(domain)
         if variance <= 0:
             raise UserError("the variance of a Gaussian field is not positive", got=variance)
         self.domain, self.kernel, self.variance = domain, kernel, variance
@@ -88,58 +89,6 @@ class GaussianSpace(FunctionSpace):
         kept = values.flip(0) > RELATIVE_VARIANCE * values.sum()
         values, vectors = values.flip(0)[kept][: self._most], vectors.flip(1)[:, kept][:, : self._most]
         return nodes, math.sqrt(self.variance) * root[:, None] * vectors / values.sqrt()
-
-
-class ChebyshevSpace(FunctionSpace):
-    """u(x) = Σ_{k<N} a_k T_k(2 ξ - 1) with ξ = (x - lower) / extent and a_k ~ U[-M, M].
-
-    Arguments:
-        domain: one axis.
-        size: N.
-        bound: M.
-    """
-
-    def __init__(self, domain: Domain, *, size: int = 20, bound: float = 1.0) -> None:
-        _one_axis(domain)
-        self.domain, self.size, self.bound = domain, size, bound
-
-    def coefficients(self, count: int, generator: torch.Generator) -> Float[Tensor, "function mode"]:
-        """Uniform numbers."""
-        return _uniform(count, self.size, self.bound, generator)
-
-    def modes(self, points: Float[Tensor, "point dim"]) -> Float[Tensor, "point mode"]:
-        """T_k = cos(k arccos z)."""
-        return _chebyshev(2 * _unit(self.domain, points) - 1, self.size)
-
-    def integrals(self, points: Float[Tensor, "point 1"]) -> Float[Tensor, "point mode"]:
-        """∫ T_k = T_{k+1} / 2(k+1) - T_{k-1} / 2(k-1), and z and z²/2 for the first two."""
-        z = 2 * _unit(self.domain, points) - 1
-        scale = float(self.domain.extent) / 2
-        return scale * (_chebyshev_integrals(z, self.size) - _chebyshev_integrals(-torch.ones_like(z[:1]), self.size))
-
-
-class PowerSpace(FunctionSpace):
-    """u(x) = Σ_{k<N} a_k ξ^k with ξ = (x - lower) / extent and a_k ~ U[-M, M].
-
-    Arguments as `ChebyshevSpace`.
-    """
-
-    def __init__(self, domain: Domain, *, size: int = 100, bound: float = 1.0) -> None:
-        _one_axis(domain)
-        self.domain, self.size, self.bound = domain, size, bound
-
-    def coefficients(self, count: int, generator: torch.Generator) -> Float[Tensor, "function mode"]:
-        """Uniform numbers."""
-        return _uniform(count, self.size, self.bound, generator)
-
-    def modes(self, points: Float[Tensor, "point dim"]) -> Float[Tensor, "point mode"]:
-        """Powers."""
-        return _unit(self.domain, points) ** torch.arange(self.size, dtype=torch.float64)
-
-    def integrals(self, points: Float[Tensor, "point 1"]) -> Float[Tensor, "point mode"]:
-        """ξ^(k+1) / (k+1), times the extent."""
-        powers = torch.arange(1, self.size + 1, dtype=torch.float64)
-        return float(self.domain.extent) * _unit(self.domain, points) ** powers / powers
 
 
 Curve = Callable[[Tensor], Tensor]
@@ -218,7 +167,7 @@ class CosineSpace(FunctionSpace):
 
     def modes(self, points: Float[Tensor, "point dim"]) -> Float[Tensor, "point mode"]:
         """√λ times the normalised cosines."""
-        unit = _unit(self.domain, points)
+        unit = unit_points(self.domain, points)
         product = torch.ones(len(points), len(self._roots), dtype=torch.float64)
         for axis in range(unit.shape[1]):
             product *= torch.cos(math.pi * unit[:, axis, None] * self._numbers[:, axis])
@@ -226,27 +175,32 @@ class CosineSpace(FunctionSpace):
 
 
 class FourierSpace(FunctionSpace):
-    """A periodic Gaussian field on an interval of length L, u ~ N(0, σ² (-Δ + τ²)^(-α)), without its mean.
+    """A periodic Gaussian field on a box of lengths L, u ~ N(0, σ² (-Δ + τ²)^(-α)), without its mean.
 
-        u(x) = Σ_{n=1}^N √(2 λ_n / L) (a_n cos k_n x + b_n sin k_n x),   λ_n = σ² (k_n² + τ²)^(-α),   k_n = 2π n / L
+        u(x) = Σ_n √(2 λ_n / Π L) (a_n cos k_n·x + b_n sin k_n·x),   λ_n = σ² (|k_n|² + τ²)^(-α),   k_n = 2π n / L
+
+    over one n of every pair ±n with components up to N.
 
     Arguments:
-        domain: one axis.
+        domain: one to three axes.
         size: N.
         inverse_length, exponent, amplitude: τ, α, σ.
 
-    Reference: the initial states of Burgers' equation in Li et al., arXiv:2010.08895, appendix A.3.1.
+    Reference: the initial states of Burgers' equation and of the flow in Li et al., arXiv:2010.08895, appendix A.3.
     """
 
     def __init__(
         self, domain: Domain, *, size: int = 64, inverse_length: float = 5.0, exponent: float = 2.0,
         amplitude: float = 25.0,
     ) -> None:  # fmt: skip
-        _one_axis(domain)
-        self.domain = domain
-        self._waves = 2 * math.pi * torch.arange(1, size + 1, dtype=torch.float64) / float(domain.extent)
-        variances = amplitude**2 * (self._waves.square() + inverse_length**2) ** -exponent
-        self._roots = (2 * variances / float(domain.extent)).sqrt()
+        self.domain, dims = domain, len(domain.axes)
+        if not 1 <= dims <= 3:
+            raise UnsupportedError("a periodic field has one to three axes", got=domain.names)
+        numbers = torch.cartesian_prod(*[torch.arange(-size, size + 1, dtype=torch.float64)] * dims).reshape(-1, dims)
+        numbers = numbers[len(numbers) // 2 + 1 :]  # the second half: of n and -n the one with the first sign positive
+        self._waves = 2 * math.pi * numbers / domain.extent
+        variances = amplitude**2 * (self._waves.square().sum(1) + inverse_length**2) ** -exponent
+        self._roots = (2 * variances / float(domain.extent.prod())).sqrt()
 
     def coefficients(self, count: int, generator: torch.Generator) -> Float[Tensor, "function mode"]:
         """Standard normal numbers."""
@@ -254,14 +208,20 @@ class FourierSpace(FunctionSpace):
 
     def modes(self, points: Float[Tensor, "point dim"]) -> Float[Tensor, "point mode"]:
         """Cosines, then sines, each times its standard deviation."""
-        phase = (points.double() - self.domain.lower) * self._waves
+        phase = self._phase(points)
         return torch.cat((phase.cos() * self._roots, phase.sin() * self._roots), dim=1)
 
     def integrals(self, points: Float[Tensor, "point 1"]) -> Float[Tensor, "point mode"]:
-        """In closed form."""
-        phase = (points.double() - self.domain.lower) * self._waves
-        scale = self._roots / self._waves
+        """In closed form, on one axis."""
+        if len(self.domain.axes) > 1:
+            return super().integrals(points)
+        phase, scale = self._phase(points), self._roots / self._waves[:, 0]
         return torch.cat((phase.sin() * scale, (1 - phase.cos()) * scale), dim=1)
+
+    def _phase(self, points: Float[Tensor, "point dim"]) -> Float[Tensor, "point wave"]:
+        shifted = points.double() - self.domain.lower
+        parts = [column[:, None] * wave for column, wave in zip(shifted.unbind(1), self._waves.unbind(1), strict=True)]
+        return torch.stack(parts).sum(0)
 
 
 def wasserstein2(first: Float[Tensor, "point point"], second: Float[Tensor, "point point"]) -> float:
@@ -286,28 +246,3 @@ def wasserstein2(first: Float[Tensor, "point point"], second: Float[Tensor, "poi
 def _root(matrix: Float[Tensor, "point point"]) -> Float[Tensor, "point point"]:
     values, vectors = torch.linalg.eigh(matrix)
     return (vectors * values.clamp_min(0).sqrt()) @ vectors.T
-
-
-def _one_axis(domain: Domain) -> None:
-    if len(domain.axes) != 1:
-        raise UserError("this function space is on an interval", got=f"axes {', '.join(domain.names)}")
-
-
-def _unit(domain: Domain, points: Tensor) -> Tensor:
-    return (points.double() - domain.lower) / domain.extent
-
-
-def _uniform(count: int, size: int, bound: float, generator: torch.Generator) -> Tensor:
-    return bound * (2 * torch.rand(count, size, generator=generator, dtype=torch.float64) - 1)
-
-
-def _chebyshev(z: Float[Tensor, "point 1"], size: int) -> Float[Tensor, "point mode"]:
-    return torch.cos(torch.arange(size, dtype=torch.float64) * torch.arccos(z.clamp(-1, 1)))
-
-
-def _chebyshev_integrals(z: Float[Tensor, "point 1"], size: int) -> Float[Tensor, "point mode"]:
-    """Antiderivatives by z, up to a constant."""
-    values = _chebyshev(z, size + 1)
-    columns = [values[:, 1], values[:, 1].square() / 2]
-    columns += [values[:, k + 1] / (2 * (k + 1)) - values[:, k - 1] / (2 * (k - 1)) for k in range(2, size)]
-    return torch.stack(columns[:size], dim=1)

@@ -4,7 +4,18 @@ from typing import Any
 
 from sciml.core.errors import ConfigError
 from sciml.core.problem import Problem
-from sciml.data import CardTable, Check, InMemoryCard, PresetCard, info, open_dataset, read_card, samples_digest, verify
+from sciml.data import (
+    CardTable,
+    Check,
+    DescribedCard,
+    InMemoryCard,
+    PresetCard,
+    info,
+    open_dataset,
+    read_card,
+    samples_digest,
+    verify,
+)
 from sciml.train import registered_tasks
 
 
@@ -37,11 +48,11 @@ def describe_data(problem: Problem, preset: str) -> dict[str, dict[str, Any]]:  
             "licence": card.licence,
             "citation": card.citation,
             "digest": samples_digest(problem, table),
-            "stored": "nowhere: it is made in memory where it is used",
+            "stored": table.place(problem),
             **table.summary(problem, card.time_units),
         }
         for key, table in tables.items()
-        if isinstance(table, InMemoryCard)
+        if isinstance(table, DescribedCard)
     }
     return {key: {**stored, **made}[key] for key in tables}
 
@@ -56,6 +67,8 @@ def check_data(problem: Problem, preset: str) -> dict[str, list[Check]]:
         if isinstance(table, InMemoryCard):
             in_memory = Check("files", True, "none, the data is made in memory where it is used")
             checks[key] = [in_memory, *table.checks(problem)]
+        elif isinstance(table, DescribedCard):
+            checks[key] = table.checks(problem)
         else:
             checks[key] = verify(problem, preset)
     return checks

@@ -7,7 +7,7 @@ import torch
 
 from sciml.core import rng
 from sciml.core.domain import Coordinate, Domain
-from sciml.core.errors import UnknownNameError, UserError
+from sciml.core.errors import UnknownNameError, UnsupportedError, UserError
 from sciml.reference import (
     ChebyshevSpace,
     CosineSpace,
@@ -131,6 +131,24 @@ def test_a_periodic_field_is_periodic_and_has_its_variance():
     torch.testing.assert_close(ends[0], ends[1])
     k = 2 * math.pi * torch.arange(1, 33, dtype=torch.float64)
     torch.testing.assert_close(ends[0].square().sum(), (2 * 625 * (k**2 + 25) ** -2).sum())
+
+
+def test_a_periodic_field_on_a_square_is_isotropic_and_has_one_wave_of_every_pair():
+    square = Domain((Coordinate("y", 0.0, 1.0, periodic=True), Coordinate("x", 0.0, 1.0, periodic=True)))
+    space = FourierSpace(square, size=2, inverse_length=3.0, exponent=2.0, amplitude=5.0)
+    points = torch.cartesian_prod(*[torch.arange(8, dtype=torch.float64) / 8] * 2)
+    modes = space.modes(points)
+    assert modes.shape[1] == 2 * 12, "half of the 24 waves that are not constant, a cosine and a sine each"
+    gram = modes.T @ modes / len(points)
+    torch.testing.assert_close(gram, gram.diag().diag(), atol=1e-12, rtol=0)
+    numbers = torch.arange(-2, 3, dtype=torch.float64)
+    squares = (2 * math.pi) ** 2 * (numbers[:, None] ** 2 + numbers**2).flatten()
+    variances = 25 * (squares[squares > 0] + 9) ** -2.0
+    torch.testing.assert_close(modes.square().sum(1), variances.sum().expand(64))
+    ordered = gram.diag().sort().values
+    torch.testing.assert_close(ordered, variances.sort().values, msg="a pair ±n is a cosine and a sine of its variance")
+    with pytest.raises(UnsupportedError, match="no closed form"):
+        space.integrals(points)
 
 
 def test_the_distance_of_gaussian_fields_is_that_of_closed_forms():

@@ -170,3 +170,18 @@ def test_large_offsets_of_coordinates_cost_nothing():
                               statistics=OperatorStatistics(0 * ones, ones, 0 * ones, ones))  # fmt: skip
     unit = OperatorScales(context, far).unit(torch.tensor([[1e6 + 0.125], [1e6 + 0.625]]).double())
     np.testing.assert_allclose(unit[:, 0], [0.125, 0.625], atol=1e-7)
+
+
+def test_the_linear_map_of_many_axes_keeps_products_of_low_degree():
+    """Six axes: 28 products up to degree two, of which it fits every one exactly."""
+    from sciml.solvers.maps import BasisOperator
+
+    module = BasisOperator(sensors=3, periodic=(False,) * 6, fields=1, rank=2).double()
+    assert module.weights.shape == (3, 28, 1)
+    assert BasisOperator(sensors=3, periodic=(False,) * 4, fields=1, rank=2).weights.shape[1] == 3**4
+    generator = torch.Generator().manual_seed(0)
+    functions = torch.randn(60, 3, generator=generator, dtype=torch.float64)
+    queries = torch.rand(60, 40, 6, generator=generator, dtype=torch.float64)
+    values = 1 + 2 * queries[..., 0] * queries[..., 5] - queries[..., 3] ** 2 + queries.sum(-1)
+    module.fit(functions, queries, values[..., None])
+    torch.testing.assert_close(module(functions, queries)[..., 0], values, atol=1e-5, rtol=0)

@@ -7,7 +7,7 @@ import xarray
 
 from sciml.core import registry, rng
 from sciml.core.errors import ConfigError, DataError, InputWarning, UnknownNameError, UserError
-from sciml.data import netcdf_bytes, pair_set
+from sciml.data import generate_pairs, netcdf_bytes, pair_set
 from sciml.study import RunRequest, example_inputs, predict_run, run
 from sciml.tasks.operator import OPERATOR, OperatorCard, OperatorConfig, Questions, pair_errors
 from sciml.testing import PROBLEMS
@@ -78,9 +78,10 @@ def test_pairs_are_the_operator_s(two):
 
 
 def test_the_same_card_gives_the_same_bits_and_no_function_is_in_two_splits(two):
+    generate_pairs(two, card(points=3))
     checks = {check.name: check for check in card(points=3).checks(two)}
     assert all(check.ok for check in checks.values()), checks
-    assert set(checks) == {"values", "functions", "reproduced"}
+    assert set(checks) == {"files", "content", "values", "functions", "reproduced"}
     summary = card(points=3).summary(two, "1")
     assert summary["functions"] == {"train": 12, "valid": 3, "test": 4}
     assert summary["sensors"] == {"u": 7, "p": 5}

@@ -5,6 +5,7 @@ with ``isinstance`` for a capability, never for a name. A new capability is a ne
 """
 
 from sciml.core.capabilities._classifies import Classifies as Classifies
+from sciml.core.capabilities._declared_operator import DeclaredOperator as DeclaredOperator
 from sciml.core.capabilities._diffuses import Diffuses as Diffuses
 from sciml.core.capabilities._evolves import Evolves as Evolves
 from sciml.core.capabilities._has_constraints import HasConstraints as HasConstraints
@@ -37,6 +38,7 @@ from sciml.core.problem import Problem
 __all__ = [
     "AppliesOperator",
     "Classifies",
+    "DeclaredOperator",
     "Diffuses",
     "Evolves",
     "HasConstraints",

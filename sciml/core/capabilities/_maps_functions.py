@@ -80,6 +80,10 @@ class AppliesOperator(MapsFunctions):
         """Points that the fields are known at, `size` of them per axis: a lattice with its ends."""
         return self.domain.lattice(size)
 
+    def scatter(self, count: int, generator: torch.Generator) -> Float[Tensor, "query dim"]:
+        """`count` random points that the fields are known at, where a lattice has too many axes: uniform in the box."""
+        return self.domain.place(torch.rand(count, len(self.domain.axes), generator=generator, dtype=torch.float64))
+
 
 def named_input(problem: MapsFunctions, name: str) -> InputFunction:
     """An input function by name; an unknown name lists the valid ones."""

@@ -24,6 +24,9 @@ from sciml.train import Examples, Recipe, TrainConfig, recipe_of
 
 _TERMS = {1: 16, 2: 10, 3: 6}
 """Basis functions per axis of queries, by their number; more axes have three each."""
+_FULL = 4
+"""Most axes whose basis functions are multiplied in all ways; of more, products up to the degree of one axis are kept:
+3^9 terms would be a matrix of 20,000 rows, and 55 are not."""
 _ROWS_PER_UNKNOWN = 3
 _CHUNK = 4096
 _CUT = 1e-10
@@ -57,7 +60,9 @@ class BasisOperator(nn.Module):
         rank = min(rank, sensors)
         self.register_buffer("centre", torch.zeros(sensors))
         self.register_buffer("components", torch.zeros(sensors, rank))
-        self.register_buffer("weights", torch.zeros(1 + rank, self.terms ** len(periodic), fields))
+        self._kept = _kept_products(len(periodic), self.terms)
+        width = len(self._kept[-1]) if self._kept else self.terms ** len(periodic)
+        self.register_buffer("weights", torch.zeros(1 + rank, width, fields))
 
     def scores(self, functions: Float[Tensor, "batch sensor"]) -> Float[Tensor, "batch component"]:
         """1 and the principal components, of unit variance."""
@@ -67,9 +72,11 @@ class BasisOperator(nn.Module):
     def basis(self, queries: Float[Tensor, "*point dim"]) -> Float[Tensor, "*point term"]:
         """ψ_k at queries in the unit box: products over the axes."""
         product = torch.ones_like(queries[..., :1])
-        for flag, column in zip(self.periodic, queries.unbind(-1), strict=True):
+        for axis, (flag, column) in enumerate(zip(self.periodic, queries.unbind(-1), strict=True)):
             values = _waves(column, self.terms) if flag else _legendre(2 * column - 1, self.terms)
             product = (product[..., :, None] * values[..., None, :]).flatten(-2)
+            if self._kept:
+                product = product[..., self._kept[axis]]
         return product
 
     def forward(
@@ -129,6 +136,18 @@ class BasisOperator(nn.Module):
             moment += design.T @ fields[rows].flatten(0, 1)
         gram += 1e-9 * gram.diag().mean() * torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
         return torch.linalg.solve(gram, moment).view(size, terms, -1)
+
+
+def _kept_products(axes: int, terms: int) -> list[list[int]]:
+    """After every axis, which products of kept ones and its basis functions are of a degree below `terms`."""
+    if axes <= _FULL:
+        return []
+    kept, degrees = [], [0]
+    for _ in range(axes):
+        products = [degree + more for degree in degrees for more in range(terms)]
+        kept.append([i for i, degree in enumerate(products) if degree < terms])
+        degrees = [products[i] for i in kept[-1]]
+    return kept
 
 
 def _legendre(z: Float[Tensor, "*point"], terms: int) -> Float[Tensor, "*point term"]:

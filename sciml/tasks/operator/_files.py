@@ -164,6 +164,14 @@ def _check_inside(path: Path, domain: Domain, queries: Tensor) -> None:
                 + (f" and {int(outside.sum()) - 1} more" if outside.sum() > 1 else ""),
                 expected=f"{axis.name} in [{axis.lower:g}, {axis.upper:g}]{units}",
             )
+        between = (flat[:, i] - flat[:, i].round()).abs() > TOLERANCE
+        if axis.whole and between.any():
+            first = int(between.nonzero()[0])
+            raise DataError(
+                f"{path} asks for fields between the whole numbers of {axis.name}",
+                got=f"{axis.name} = {float(flat[first, i]):.6g} in query {first % queries.shape[-2]}",
+                expected=f"whole numbers from {axis.lower:g} to {axis.upper:g}",
+            )
 
 
 def _matched(

@@ -1,5 +1,6 @@
 """Operator learning: examples, validation and examination of solvers that map functions to functions."""
 
+import math
 from pathlib import Path
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 from sciml import data
 from sciml.core.capabilities import AppliesOperator, MapsFunctions
 from sciml.core.errors import UnknownNameError
-from sciml.core.progress import Progress
+from sciml.core.progress import Progress, SilentProgress
 from sciml.core.status import count
 from sciml.core.types import Prediction
 from sciml.data import Pairs
@@ -36,6 +37,9 @@ KEPT = 64
 """Most test functions whose predictions are stored."""
 TRAINED = 1000
 """Most training rows that the errors on the training split are measured on."""
+
+
+_SILENT = SilentProgress()
 
 
 class Operator(Task[MapsFunctions, OperatorConfig, OperatorContext, PairBatch, Questions]):
@@ -72,8 +76,9 @@ class Operator(Task[MapsFunctions, OperatorConfig, OperatorContext, PairBatch, Q
         progress: Progress | None = None,
         workers: int = 1,
     ) -> "OperatorBench":
-        """Make or read the pairs of the card."""
-        return OperatorBench(problem, card_for(problem, preset, MapsFunctions, OperatorCard), settings)
+        """Read the pairs of the card, made before if need be."""
+        card = card_for(problem, preset, MapsFunctions, OperatorCard)
+        return OperatorBench(problem, card, settings, workers=workers, progress=progress or _SILENT)
 
     def inputs(self, batch: PairBatch) -> Questions:
         """The functions and where their images are known."""
@@ -129,18 +134,26 @@ OPERATOR = Operator()
 class OperatorBench(Bench[MapsFunctions, OperatorConfig, OperatorContext, PairBatch, Questions]):
     """The pairs of a problem, in three splits."""
 
-    def __init__(self, problem: MapsFunctions, card: OperatorCard, settings: OperatorConfig) -> None:
-        self.problem, self.settings = problem, settings
+    def __init__(
+        self,
+        problem: MapsFunctions,
+        card: OperatorCard,
+        settings: OperatorConfig,
+        *,
+        workers: int = 1,
+        progress: Progress = _SILENT,
+    ) -> None:
+        self.problem, self.settings, self._progress = problem, settings, progress
         self.card = settings.on(card)
         if isinstance(problem, AppliesOperator) and not self.card.space:
             self.card = self.card.model_copy(update={"space": problem.spaces[0]})
         self._spaces = self._other_spaces()
-        pairs = data.pair_set(problem, self.card)
+        pairs = data.pair_set(problem, self.card, workers=workers, progress=progress)
         self.splits = pairs.splits
         self.context = OperatorContext(
             sensors=pairs.sensors,
             queries=pairs.queries,
-            aligned=pairs.splits["train"].query is None,
+            aligned=pairs.aligned,
             lattice=pairs.lattice,
             statistics=statistics_of(pairs.splits["train"], pairs.sensors),
         )
@@ -215,7 +228,7 @@ class OperatorBench(Bench[MapsFunctions, OperatorConfig, OperatorContext, PairBa
 
     def _on_space(self, solver: AnySolver, module: nn.Module, space: str) -> float:
         assert isinstance(self.problem, AppliesOperator)
-        pairs = data.probe_pairs(self.problem, self.card, space)
+        pairs = data.probe_pairs(self.problem, self.card, space, progress=self._progress)
         return pair_errors(self._predicted(solver, module, pairs).mean, pairs.values, aligned=True)["relative_l2"]
 
     def _other_spaces(self) -> tuple[str, ...]:
@@ -236,6 +249,7 @@ class OperatorBench(Bench[MapsFunctions, OperatorConfig, OperatorContext, PairBa
         if test.query is not None:
             return []
         lines = [column.unique() for column in test.queries.unbind(1)]
+        if math.prod(map(len, lines)) != len(test.queries):
+            return []
         lattice: Float[Tensor, "query dim"] = torch.cartesian_prod(*lines).reshape(-1, len(lines))
-        same = lattice.shape == test.queries.shape and bool(torch.equal(lattice, test.queries))
-        return [len(line) for line in lines] if same else []
+        return [len(line) for line in lines] if torch.equal(lattice, test.queries) else []
