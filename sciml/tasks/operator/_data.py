@@ -30,6 +30,10 @@ class OperatorConfig(Config):
     probes: tuple[str, ...] | None = None
     """Other function spaces that the operator is examined on; None for all that the problem has."""
 
+    finer: bool = False
+    """Whether the operator is also asked on a lattice twice as fine, and for functions known half a cell beside its
+    sensors and interpolated to them."""
+
     def on(self, card: data.PairsCard) -> data.PairsCard:
         """The card with these settings."""
         update: dict[str, object] = {"sensors": {**card.sensors, **self.sensors}}
