@@ -157,7 +157,7 @@ def test_judge_of_a_tolerance():
 
 
 def test_judge_of_a_factor():
-    """Errors that differ by orders of magnitude are judged on their logarithms, whose interval becomes one of factors."""
+    """Errors that differ by orders of magnitude are judged on logarithms; the interval becomes one of factors."""
     best, far = {0: 1.0, 1: 1.0, 2: 1.0}, {0: 50.0, 1: 200.0, 2: 100.0}
     verdict = judge(best, far, 0.0, factor=10.0, metric=ERROR)
     low, high = stats.t.interval(0.95, 2, loc=np.log(100), scale=stats.sem(np.log([50, 200, 100])))
