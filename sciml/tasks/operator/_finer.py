@@ -16,7 +16,6 @@ from sciml.core.capabilities import AppliesOperator, MapsFunctions
 from sciml.core.domain import Domain
 from sciml.core.errors import UnsupportedError
 from sciml.tasks._cost import predict_on
-from sciml.tasks.operator._card import OperatorCard
 from sciml.tasks.operator._data import OperatorContext, Questions
 from sciml.tasks.operator._metrics import FINER, SHIFTED, pair_errors
 from sciml.tasks.operator._module import FixedOperator, Gridded, OperatorScales
@@ -33,7 +32,7 @@ class FinerLattice:
     Raises: UnsupportedError for a problem without a reference, or whose sensors are no lattice.
     """
 
-    def __init__(self, problem: MapsFunctions, card: OperatorCard) -> None:
+    def __init__(self, problem: MapsFunctions, card: data.PairsCard) -> None:
         if not isinstance(problem, AppliesOperator):
             raise UnsupportedError("a finer lattice needs a reference that says the truth there",
                                    got=f"problem {problem.name!r}, whose pairs were imported",
