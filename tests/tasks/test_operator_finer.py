@@ -2,14 +2,17 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
+import sciml
 from sciml import data
 from sciml.core import registry
 from sciml.core.config import override
 from sciml.core.domain import Coordinate, Domain
+from sciml.core.errors import UnsupportedError
 from sciml.core.types import Prediction
 from sciml.tasks.operator import OPERATOR, FixedOperator, Gridded, OperatorConfig, OperatorScales, OperatorStatistics
 from sciml.tasks.operator._finer import FinerLattice, _moved, refined
@@ -67,3 +70,11 @@ def test_who_answers_on_a_finer_lattice(key, answers):
     assert math.isfinite(metrics["sensors/shifted"])
     assert ("lattice/finer" in metrics) is answers
     assert "lattice/finer" not in _bench(BURGERS).examine(solver, module).metrics
+
+
+def test_what_has_no_finer_lattice_is_refused_before_the_training():
+    with pytest.raises(UnsupportedError, match="no lattice whose cells can be halved"):
+        _bench(BURGERS, finer=True, sensors={"u": (2,)})
+    pairs = sciml.dataset((np.ones((9, 4)), np.linspace(0, 1, 5)[:, None], np.ones((9, 5))), name="own_pairs")
+    with pytest.raises(UnsupportedError, match="needs a reference"):
+        FinerLattice(pairs, _bench(BURGERS).card)

@@ -41,13 +41,14 @@ class FinerLattice:
         for entry in problem.inputs:
             size = card.sensors[entry.name]
             sensors[entry.name] = refined(entry.domain, size)
-            points = problem.sensors(entry.name, sensors[entry.name]).unflatten(0, sensors[entry.name])
-            every_second = points[(slice(None, None, 2),) * len(size)].flatten(0, -2)
-            ours = problem.sensors(entry.name, size)
-            if every_second.shape != ours.shape or bool(((every_second - ours).abs() > 1e-9).any()):
-                raise UnsupportedError(f"the sensors of {entry.name!r} are no lattice that can be halved",
+            finer = problem.sensors(entry.name, sensors[entry.name])
+            if not _halved(problem.sensors(entry.name, size), finer, sensors[entry.name]):
+                raise UnsupportedError(f"the sensors of {entry.name!r} are no lattice whose cells can be halved",
+                                       got=f"{size} sensors",
+                                       expected="three or more on every axis, evenly spaced",
                                        fix="Leave out task.finer.")  # fmt: skip
         self.fine = card.model_copy(update={"sensors": sensors, "queries": refined(problem.domain, card.queries)})
+        problem.queries(self.fine.queries)  # refused here rather than after the training
 
     def scores(self, solver: AnySolver, module: nn.Module, context: OperatorContext) -> dict[str, float]:
         """The relative errors on the finer lattice, where the solver can answer there, and with shifted sensors."""
@@ -82,6 +83,14 @@ class FinerLattice:
         entries = [(entry.domain, self.fine.sensors[entry.name]) for entry in self.problem.inputs]
         parts = functions.split([math.prod(size) for _, size in entries], dim=1)
         return torch.cat([_moved(part, *entry) for part, entry in zip(parts, entries, strict=True)], dim=1)
+
+
+def _halved(ours: Float[Tensor, "sensor dim"], finer: Float[Tensor, "fine dim"], fine_size: tuple[int, ...]) -> bool:
+    """Whether our sensors are every second one of the finer lattice, three or more on every axis."""
+    if len(finer) != math.prod(fine_size) or min(fine_size) < 5:
+        return False
+    every_second = finer.unflatten(0, fine_size)[(slice(None, None, 2),) * len(fine_size)].flatten(0, -2)
+    return every_second.shape == ours.shape and bool(((every_second - ours).abs() < 1e-9).all())
 
 
 def refined(domain: Domain, size: tuple[int, ...]) -> tuple[int, ...]:
