@@ -123,10 +123,10 @@ def verdict_words(claim: Claim, metric: Metric, verdict: Verdict) -> str:
 def _claimed(claim: Claim) -> str:
     if claim.tolerance is not None:
         return f"at most {format_number(claim.tolerance)} worse"
-    if claim.factor is not None:
-        return (
-            f"more than {_times(claim.factor)}" if claim.factor >= 1 else f"less than {_times(1 / claim.factor)} worse"
-        )
+    if claim.factor is not None and claim.factor > 1:
+        return f"more than {_times(claim.factor)}"
+    if claim.factor is not None and claim.factor < 1:
+        return f"less than {_times(1 / claim.factor)} worse"
     if claim.margin < 0:
         return f"less than {_percent(-claim.margin)} worse"
     return f"more than {_percent(claim.margin)}" if claim.margin else "better at all"
