@@ -148,7 +148,7 @@ def scale_axis(axis: Axis, *, log: bool = False, limit: float = math.inf) -> Non
         getattr(axis.axes, f"set_{name}lim")(low if log else low - 0.05 * (high - low), high)
     if log and low > 0 and high / low > 4:
         getattr(axis.axes, f"set_{name}scale")("log")
-        wide = high / low > 1e3
+        wide = high / low > (1e2 if name == "x" else 1e3)  # labels stand side by side there
         axis.set_major_locator(LogLocator(subs=(1.0,) if wide else (1.0, 2.0, 5.0), numticks=6 if wide else 12))
         axis.set_minor_formatter(NullFormatter())
     else:

@@ -96,19 +96,23 @@ def judge_claim(study: Study, claim: Claim, metric: Metric, lines: Sequence[Line
             return undecided(f"the runs of {labels.get(name, name)} have no {metric.words}")
         sides.append(values)
     better, worse = sides
-    return judge(better, worse, claim.margin, metric=metric, tolerance=claim.tolerance)
+    return judge(better, worse, claim.margin, metric=metric, tolerance=claim.tolerance, factor=claim.factor)
 
 
 def verdict_words(claim: Claim, metric: Metric, verdict: Verdict) -> str:
     """The measured improvement of a claim as a sentence."""
     if not math.isfinite(verdict.gain):
         return verdict.reason[:1].upper() + verdict.reason[1:] + "."
-    up = (verdict.gain > 0) == (metric.better == "higher")
+    none = 0.0 if claim.factor is None else 1.0
+    up = (verdict.gain > none) == (metric.better == "higher")
     direction = "higher" if up else "lower"
     if metric.target is not None:
-        direction = f"{'closer to' if verdict.gain > 0 else 'farther from'} {format_number(metric.target)}"
-    amount = _percent if claim.tolerance is None else _signed
-    measured = f"Measured: {amount(abs(verdict.gain))} {direction}"
+        direction = f"{'closer to' if verdict.gain > none else 'farther from'} {format_number(metric.target)}"
+    if claim.factor is not None:
+        amount, size = _times, max(verdict.gain, 1 / verdict.gain)
+    else:
+        amount, size = _percent if claim.tolerance is None else _signed, abs(verdict.gain)
+    measured = f"Measured: {amount(size)} {direction}"
     if math.isfinite(verdict.low):
         measured += f", 95 % interval of the improvement {amount(verdict.low)} to {amount(verdict.high)}"
     claimed = f"claimed: {_claimed(claim)}"
@@ -119,6 +123,10 @@ def verdict_words(claim: Claim, metric: Metric, verdict: Verdict) -> str:
 def _claimed(claim: Claim) -> str:
     if claim.tolerance is not None:
         return f"at most {format_number(claim.tolerance)} worse"
+    if claim.factor is not None and claim.factor > 1:
+        return f"more than {_times(claim.factor)}"
+    if claim.factor is not None and claim.factor < 1:
+        return f"less than {_times(1 / claim.factor)} worse"
     if claim.margin < 0:
         return f"less than {_percent(-claim.margin)} worse"
     return f"more than {_percent(claim.margin)}" if claim.margin else "better at all"
@@ -126,6 +134,10 @@ def _claimed(claim: Claim) -> str:
 
 def _percent(share: float) -> str:
     return f"{100 * share:.1f} %".replace("-", "−")
+
+
+def _times(factor: float) -> str:
+    return f"{factor:.3g} times"
 
 
 def _signed(value: float) -> str:

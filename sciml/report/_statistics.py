@@ -40,7 +40,8 @@ class Verdict:
     Arguments:
         sign: ``holds`` if the whole interval lies above what is claimed, ``does not hold`` if it lies below it,
             ``undecided`` otherwise.
-        gain: mean over seeds of the improvement: the share of the metric, or its difference if a tolerance is claimed.
+        gain: mean over seeds of the improvement: the share of the metric, or its difference if a tolerance is claimed,
+            or the geometric mean of the factors if one is.
         low, high: its 95 % Student t interval; NaN below two seeds.
         seeds: seeds that both variants have.
         reason: what the numbers do not say.
@@ -70,6 +71,7 @@ def judge(
     *,
     metric: Metric,
     tolerance: float | None = None,
+    factor: float | None = None,
 ) -> Verdict:
     """Judge "`better` improves on `worse` by a share of more than `margin`", seed by seed.
 
@@ -85,6 +87,8 @@ def judge(
         margin: the claimed share; 0 claims an improvement of any size, a negative one that it is not much worse.
         metric: which way is better.
         tolerance: in the metric's units; None for a claim about a share.
+        factor: judge "`better` is lower by a factor of more than this" instead, by the logarithms of the ratios; None
+            for a claim about a share.
     """
     if metric.better == "none":
         return undecided(f"nothing says whether a higher or a lower {metric.words} is better")
@@ -107,6 +111,8 @@ def judge(
         if metric.target is not None:
             sign = "exactly on target"
         return undecided(f"the metric it is compared with is {sign}", len(seeds))
+    if factor is not None:
+        return _judge_factor(better, worse, seeds, factor, larger)
     gains = _shares(better, worse, seeds, larger) if tolerance is None else _differences(better, worse, seeds, larger)
     if len(gains) < 2:
         gain = float(gains[0]) if len(gains) else math.nan
@@ -122,6 +128,24 @@ def judge(
         )
         holds, fails = low >= -tolerance - slack, high < -tolerance - slack
     return Verdict("holds" if holds else "does not hold" if fails else "undecided", gain, low, high, len(gains))
+
+
+def _judge_factor(
+    better: Mapping[int, float], worse: Mapping[int, float], seeds: list[int], factor: float, larger: bool
+) -> Verdict:
+    """By the mean of the logarithms of the factors and its interval, both given back as factors."""
+    if any(not math.isfinite(worse[seed]) or better[seed] <= 0 for seed in seeds):
+        return undecided("a factor of a metric that is zero, negative or not finite means nothing", len(seeds))
+    ratios = [better[seed] / worse[seed] if larger else worse[seed] / better[seed] for seed in seeds]
+    if len(seeds) < 2:
+        gain = ratios[0] if ratios else math.nan
+        return Verdict("undecided", gain, math.nan, math.nan, len(seeds), "fewer than two seeds in common")
+    logs = np.log(ratios)
+    half = _half_width(logs)
+    assert half is not None
+    gain, low, high = (float(np.exp(logs.mean() + shift)) for shift in (0.0, -half, half))
+    sign = "holds" if low > factor else "does not hold" if high <= factor else "undecided"
+    return Verdict(sign, gain, low, high, len(seeds))
 
 
 def undecided(reason: str, seeds: int = 0) -> Verdict:

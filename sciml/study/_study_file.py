@@ -22,7 +22,8 @@ A study file is TOML::
     metric = "rollout/relative_l2"
     better = "sinenet_2"
     worse = "sinenet_2_zeros"
-    margin = 0.25                    # or tolerance = 0.01: at most that much worse, in the metric's units
+    margin = 0.25                    # or tolerance = 0.01: at most that much worse, in the metric's units;
+                                     # or factor = 10: at most a tenth of it
 
 A variant may be what tools make of another one, whose runs it starts from::
 
@@ -87,7 +88,8 @@ class Claim(Config):
     """A statement the study decides, seed by seed.
 
     `better` has a metric lower than `worse` (higher, where that is better) by a share of more than `margin`; or, if a
-    `tolerance` is given, a metric of at most that of `worse` plus the tolerance.
+    `tolerance` is given, a metric of at most that of `worse` plus the tolerance; or, if a `factor` is given, one that
+    is lower by more than this factor, judged on the logarithms.
     """
 
     text: str
@@ -98,12 +100,15 @@ class Claim(Config):
     """Share of the metric of `worse`; a negative one allows to be worse (-0.05: by less than 5 %)."""
     tolerance: float | None = pydantic.Field(default=None, ge=0)
     """Used instead of `margin` where given, in the metric's own units: 0.01 of an accuracy is one point."""
+    factor: float | None = pydantic.Field(default=None, gt=0)
+    """Used instead of `margin` where given: for errors that differ by orders of magnitude. One below 1 allows to be
+    worse (0.5: by less than twice)."""
     budget: str = "steps"
 
     @pydantic.model_validator(mode="after")
     def _one_measure(self) -> "Claim":
-        if self.tolerance is not None and self.margin:
-            raise ValueError("a claim has a margin (a share) or a tolerance (absolute), not both")
+        if (self.tolerance is not None) + (self.factor is not None) + bool(self.margin) > 1:
+            raise ValueError("a claim has one of margin (a share), tolerance (absolute) and factor")
         return self
 
 

@@ -40,13 +40,28 @@ class GradientRule(StepRule[Any]):  # Any: it slices batches of every type
         self._device = next(module.parameters()).device
         self._objective = wrap(Objective(module, loss), self._group)
         self._optimiser = _optimiser(module, config)
+        self._weights = list(module.parameters())
         self._peaks = [group["lr"] for group in self._optimiser.param_groups]
         self._taken = 0
         self._schedule()
 
     def step(self, batch: Any, along: float) -> Tensor:  # Any: a batch of the task
         """The mean loss over the batch of all processes. BrokenStep where it or the gradient is not finite."""
-        self._optimiser.zero_grad(set_to_none=True)
+        for weight in self._weights:
+            weight.grad = None
+        mean = self._accumulated(batch, along)
+        norm = nn.utils.get_total_norm([weight.grad for weight in self._weights if weight.grad is not None])
+        if self.config.clip is not None:
+            nn.utils.clip_grads_with_norm_(self._weights, self.config.clip, norm)
+        if self._group.any(not bool(torch.isfinite(mean) & torch.isfinite(norm))):
+            raise BrokenStep(batch, "Lower train.learning_rate or train.clip, or use train.precision=fp32.")
+        self._optimiser.step()
+        self._taken += 1
+        self._schedule()
+        return self._group.mean(mean)
+
+    def _accumulated(self, batch: Any, along: float) -> Tensor:  # Any: as in `step`
+        """The mean loss over the slices of a batch, whose gradients add up to that of the whole."""
         slices = [batch.rows(rows) for rows in slices_of(len(batch), self.config.accumulate)]
         mean = torch.zeros((), device=self._device)
         for index, rows in enumerate(slices):
@@ -54,13 +69,7 @@ class GradientRule(StepRule[Any]):  # Any: it slices batches of every type
                 loss = self._objective(rows, along) * (len(rows) / len(batch))
             loss.backward()
             mean += loss.detach()
-        norm = nn.utils.clip_grad_norm_(self.module.parameters(), self.config.clip or math.inf)
-        if self._group.any(not bool(torch.isfinite(mean) & torch.isfinite(norm))):
-            raise BrokenStep(batch, "Lower train.learning_rate or train.clip, or use train.precision=fp32.")
-        self._optimiser.step()
-        self._taken += 1
-        self._schedule()
-        return self._group.mean(mean)
+        return mean
 
     def skip(self, along: float) -> None:
         """The schedule goes on."""

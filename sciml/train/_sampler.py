@@ -30,15 +30,22 @@ class ShuffleSampler(Sampler):
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
+        self._drawn: tuple[int, int, Tensor] | None = None
 
     def indices(self, step: int, count: int, batch_size: int) -> Int[Tensor, " sample"]:
         """The next piece; it may end one epoch and begin another."""
-        positions = torch.arange(step * batch_size, (step + 1) * batch_size)
-        return torch.cat([self._order(int(epoch), count)[positions[positions // count == epoch] % count]
-                          for epoch in (positions // count).unique()])  # fmt: skip
+        start, stop = step * batch_size, (step + 1) * batch_size
+        pieces = []
+        for epoch in range(start // count, (stop - 1) // count + 1):
+            begun = epoch * count
+            pieces.append(self._order(epoch, count)[max(0, start - begun) : min(count, stop - begun)])
+        return pieces[0] if len(pieces) == 1 else torch.cat(pieces)
 
     def _order(self, epoch: int, count: int) -> Tensor:
-        return torch.randperm(count, generator=rng.generator(self.seed, "order", epoch))
+        """The shuffle of an epoch; the last one is kept, since its batches are asked for one after the other."""
+        if self._drawn is None or self._drawn[:2] != (epoch, count):
+            self._drawn = epoch, count, torch.randperm(count, generator=rng.generator(self.seed, "order", epoch))
+        return self._drawn[2]
 
 
 class PoissonSampler(Sampler):

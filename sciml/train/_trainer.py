@@ -114,6 +114,7 @@ class Trainer:
         self.average = Average(module, config.ema) if config.ema else None
         self._step, self._before, self._best, self._saved = 0, 0.0, [math.inf, -1], 0
         self._stop = threading.Event()
+        self._examined = True  # so that a step asks for the mode of training, which costs a walk through all modules
 
     @property
     def steps_taken(self) -> int:
@@ -162,7 +163,9 @@ class Trainer:
 
     def _take_step(self) -> Tensor | None:
         """The loss before the step; None where the sampler drew nothing."""
-        self.module.train()
+        if self._examined or not self.module.training:
+            self.module.train()
+            self._examined = False
         along = min(1.0, self._step / self.config.steps) if self.config.steps else 1.0
         drawn = self._draw()
         if drawn is None:
@@ -204,6 +207,7 @@ class Trainer:
 
     def _score(self, loss: Tensor | None) -> None:
         score = self._group.broadcast(self.validate(self.module) if self._group.leads else math.nan)
+        self._examined = True
         if score < self._best[0] or self._best[1] < 0:
             self._best = [score, self._step]
             if self._group.leads:

@@ -2,6 +2,7 @@ import json
 import math
 import re
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -155,6 +156,25 @@ def test_judge_of_a_tolerance():
     assert judge({0: 0.1}, {0: 0.1}, 0.0, tolerance=1.0, metric=ERROR).sign == "undecided"
 
 
+def test_judge_of_a_factor():
+    """Errors that differ by orders of magnitude are judged on logarithms; the interval becomes one of factors."""
+    best, far = {0: 1.0, 1: 1.0, 2: 1.0}, {0: 50.0, 1: 200.0, 2: 100.0}
+    verdict = judge(best, far, 0.0, factor=10.0, metric=ERROR)
+    low, high = stats.t.interval(0.95, 2, loc=np.log(100), scale=stats.sem(np.log([50, 200, 100])))
+    assert verdict.sign == "holds"
+    assert (verdict.gain, verdict.low, verdict.high) == pytest.approx((100, np.exp(low), np.exp(high)))
+    assert judge(best, far, 0.0, factor=60.0, metric=ERROR).sign == "undecided"
+    assert judge(best, far, 0.0, factor=1000.0, metric=ERROR).sign == "does not hold"
+    assert judge(far, best, 0.0, factor=10.0, metric=ACCURACY).gain == pytest.approx(100)
+    near = {0: 1.5, 1: 1.6, 2: 1.4}
+    assert judge(near, best, 0.0, factor=0.5, metric=ERROR).sign == "holds"
+    assert judge(near, best, 0.0, factor=0.8, metric=ERROR).sign == "does not hold"
+    assert judge({0: 1.0}, far, 0.0, factor=10.0, metric=ERROR).sign == "undecided"
+    assert judge({**best, 1: math.nan}, far, 0.0, factor=10.0, metric=ERROR).sign == "does not hold"
+    for side in ((best, {**far, 1: math.inf}), ({**best, 1: 0.0}, far)):
+        assert "means nothing" in judge(*side, 0.0, factor=10.0, metric=ERROR).reason
+
+
 def test_a_share_of_a_negative_metric_decides_nothing_but_a_tolerance_does():
     better, worse = {0: -2.0, 1: -2.1, 2: -2.05}, {0: -1.0, 1: -1.1, 2: -1.0}
     verdict = judge(better, worse, 0.0, metric=ERROR)
@@ -172,16 +192,21 @@ def test_a_page_says_what_was_claimed(tmp_path):
         {"text": "level", **common, "tolerance": 0.3},
         {"text": "not far", **common, "margin": -0.8},
         {"text": "close", **common, "tolerance": 0.01},
+        {"text": "far", **common, "factor": 10.0},
+        {"text": "within twice", **common, "factor": 0.5},
     ]
     (folder / "study.json").write_text(json.dumps(study))
     text = _read(write_study(folder)).text
-    assert "Of 3 claims: 2 hold, 1 does not hold" in text
+    assert "Of 5 claims: 3 hold, 2 do not hold" in text
+    assert "1.54 times higher, 95 % interval of the improvement 0.572 times to 0.732 times" in text
+    assert "claimed: more than 10 times" in text
+    assert "claimed: less than 2 times worse" in text
     assert "claimed: at most 0.300 worse" in text
     assert "claimed: less than 80.0 % worse" in text
     assert "higher, 95 % interval of the improvement -0.1" in text.replace("−", "-")
     study["claims"] = [{"text": "both", **common, "tolerance": 0.3, "margin": 0.1}]
     (folder / "study.json").write_text(json.dumps(study))
-    with pytest.raises(UserError, match=r"margin .* or a tolerance .* not both"):
+    with pytest.raises(UserError, match="one of margin"):
         write_study(folder)
     study["claims"] = [{"text": "negative", **common, "tolerance": -0.3}]
     (folder / "study.json").write_text(json.dumps(study))

@@ -187,6 +187,18 @@ def test_shuffles_are_those_of_before():
     assert torch.equal(sampler.indices(3, count, size), drawn[24:32])
 
 
+def test_the_shuffle_that_is_kept_changes_no_batch():
+    """A batch is a function of seed and step, whatever was asked for before; larger ones span several epochs."""
+    sampler = ShuffleSampler(3)
+    steps = [0, 1, 2, 5, 4, 0, 9, 2]
+    for size in (8, 50):
+        asked = [sampler.indices(step, 20, size) for step in steps]
+        fresh = [ShuffleSampler(3).indices(step, 20, size) for step in steps]
+        assert all(torch.equal(a, b) for a, b in zip(asked, fresh, strict=True))
+    assert len(set(sampler.indices(0, 7, 7).tolist())) == 7
+    assert sampler.indices(1, 7, 21).bincount().tolist() == [3] * 7
+
+
 def test_poisson_batches_have_the_rate_and_know_their_step():
     sampler = PoissonSampler(0)
     batches = [sampler.indices(step, 50, 5) for step in range(2000)]

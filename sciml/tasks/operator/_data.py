@@ -30,6 +30,10 @@ class OperatorConfig(Config):
     probes: tuple[str, ...] | None = None
     """Other function spaces that the operator is examined on; None for all that the problem has."""
 
+    finer: bool = False
+    """Whether the operator is also asked on a lattice twice as fine, and for functions known half a cell beside its
+    sensors and interpolated to them."""
+
     def on(self, card: data.PairsCard) -> data.PairsCard:
         """The card with these settings."""
         update: dict[str, object] = {"sensors": {**card.sensors, **self.sensors}}
@@ -125,7 +129,8 @@ class PairExamples:
     def batch(self, indices: Tensor, generator: torch.Generator) -> PairBatch:
         """The rows at `indices`."""
         pairs = self.pairs
-        return PairBatch(pairs.functions[pairs.row[indices]], pairs.points(indices), pairs.values[indices])
+        functions = pairs.functions.index_select(0, pairs.row[indices])  # four times as fast as an index in brackets
+        return PairBatch(functions, pairs.points(indices), pairs.values.index_select(0, indices))
 
 
 def statistics_of(pairs: Pairs, sensors: tuple[Tensor, ...]) -> OperatorStatistics:

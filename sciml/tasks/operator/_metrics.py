@@ -13,6 +13,10 @@ WORST = 1e-3
 """Share of the values that the trimmed error leaves out, the worst ones."""
 
 
+FINER, SHIFTED = "lattice/finer", "sensors/shifted"
+"""On new functions, where `OperatorConfig.finer` asks for it."""
+
+
 def _spaces(problem: Problem) -> tuple[str, ...]:
     return problem.spaces if isinstance(problem, AppliesOperator) else ()
 
@@ -28,6 +32,8 @@ METRICS = (
     Metric("train/mse", "mean squared error, training functions", units=""),
     Metric("gap", "test over training mean squared error", better="none"),
     Metric("space/*", "relative L2 error on functions of {0}", names=_spaces),
+    Metric(FINER, "relative L2 error on a lattice twice as fine"),
+    Metric(SHIFTED, "relative L2 error, functions known half a cell beside the sensors"),
     *COSTS,
 )
 

@@ -29,6 +29,7 @@ from sciml.tasks.operator._data import (
     statistics_of,
 )
 from sciml.tasks.operator._files import labelled_fields, labelled_inputs, labelled_queries, read_questions
+from sciml.tasks.operator._finer import FinerLattice
 from sciml.tasks.operator._metrics import METRICS, pair_errors, relative_errors
 from sciml.tasks.operator.view import VIEW
 from sciml.train import AnySolver, Bench, Examination, Task
@@ -55,6 +56,8 @@ class Operator(Task[MapsFunctions, OperatorConfig, OperatorContext, PairBatch, Q
         field/<name>: the relative error of one field, where there are several.
         train/relative_l2, train/mse, gap: the same on training pairs, and the ratio of the mean squared errors.
         space/<name>: relative_l2 on functions of another space, where the problem has any.
+        lattice/finer, sensors/shifted: relative_l2 of new functions on a lattice twice as fine, and of functions known
+            half a cell beside the sensors, where `OperatorConfig.finer` asks for them.
         prediction/seconds: median wall time of predicting the whole test split.
     """
 
@@ -148,6 +151,7 @@ class OperatorBench(Bench[MapsFunctions, OperatorConfig, OperatorContext, PairBa
         if isinstance(problem, AppliesOperator) and not self.card.space:
             self.card = self.card.model_copy(update={"space": problem.spaces[0]})
         self._spaces = self._other_spaces()
+        self._finer = FinerLattice(problem, self.card) if settings.finer else None
         pairs = data.pair_set(problem, self.card, workers=workers, progress=progress)
         self.splits = pairs.splits
         self.context = OperatorContext(
@@ -181,6 +185,8 @@ class OperatorBench(Bench[MapsFunctions, OperatorConfig, OperatorContext, PairBa
         scores |= {"train/relative_l2": seen["relative_l2"], "train/mse": seen["mse"]}
         scores["gap"] = scores["mse"] / seen["mse"] if seen["mse"] > 0 else float("nan")
         scores |= {f"space/{space}": self._on_space(solver, module, space) for space in self._spaces}
+        if self._finer is not None:
+            scores |= self._finer.scores(solver, module, self.context)
         seconds = prediction_seconds(solver, module, self._questions(test))
         scores |= {**cost_of(prediction), "prediction/seconds": seconds}
         kept = prediction._replace(
