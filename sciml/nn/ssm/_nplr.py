@@ -91,9 +91,17 @@ def diagonal_kernel(
         length: L.
     """
     steps = dt[..., None] * eigenvalues
-    gain = output * (torch.expm1(steps) / eigenvalues)
+    gain = 2 * output * (torch.expm1(steps) / eigenvalues)
     stride = 1 << (max(0, length - 1).bit_length() + 1) // 2  # e^{(is + j) z} = e^{isz} e^{jz}: √L exponentials each
-    near = torch.exp(steps[..., None] * torch.arange(stride, device=dt.device))
     leaps = stride * torch.arange(-(-length // stride), device=dt.device)
-    far = gain[..., None] * torch.exp(steps[..., None] * leaps)
-    return 2 * (far.transpose(-1, -2) @ near).real.flatten(-2)[..., :length]
+    near, far = _powers(steps, torch.arange(stride, device=dt.device)), _powers(steps, leaps)
+    # the real part of C z^l w^l in real numbers: complex exponentials and products cost several times as much
+    weighted = torch.cat((gain.real[..., None] * far[0] - gain.imag[..., None] * far[1],
+                          -gain.real[..., None] * far[1] - gain.imag[..., None] * far[0]), dim=-2)  # fmt: skip
+    return (weighted.transpose(-1, -2) @ torch.cat(near, dim=-2)).flatten(-2)[..., :length]
+
+
+def _powers(steps: Complex[Tensor, "*batch state"], times: Tensor) -> tuple[Tensor, Tensor]:
+    """Real and imaginary part of e^{steps times}, times last."""
+    size, angle = (steps.real[..., None] * times).exp(), steps.imag[..., None] * times
+    return size * angle.cos(), size * angle.sin()
