@@ -118,6 +118,8 @@ def verdict_words(claim: Claim, metric: Metric, verdict: Verdict) -> str:
 
 def _claimed(claim: Claim) -> str:
     if claim.tolerance is not None:
+        if claim.tolerance < 0:
+            return f"at least {format_number(-claim.tolerance)} better"
         return f"at most {format_number(claim.tolerance)} worse"
     if claim.margin < 0:
         return f"less than {_percent(-claim.margin)} worse"

@@ -80,7 +80,11 @@ def causal_convolution(
     dtype = signal.dtype
     precise = torch.float64 if torch.float64 in (signal.dtype, kernel.dtype) else torch.float32
     with torch.autocast(signal.device.type, enabled=False):
-        answer = _Convolution.apply(signal.to(precise), kernel.to(precise))
+        signal, kernel = signal.to(precise), kernel.to(precise)
+        if torch.compiler.is_compiling() or torch.compiler.is_exporting():  # a graph holds no gradients of our own
+            answer = _inverse(_spectrum(signal) * _spectrum(kernel), signal.shape[-1])
+        else:
+            answer = _Convolution.apply(signal, kernel)
     return answer.to(dtype)
 
 
@@ -102,7 +106,7 @@ class _Convolution(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None]:
         signal, kernel = ctx.saved_tensors
         length, (of_signals, of_kernels) = signal.shape[-1], ctx.needs_input_grad
-        adjoint = _spectrum(kernel).conj_physical()
+        adjoint = _spectrum(kernel).conj()
         pulled, total = [], torch.zeros_like(adjoint)
         for part, gradient in zip(_parts(signal, kernel), _parts(gradients[0], kernel), strict=True):
             arriving = _spectrum(gradient.contiguous())
@@ -110,7 +114,7 @@ class _Convolution(torch.autograd.Function):
                 summed = (arriving * adjoint).sum_to_size(*part.shape[:-1], adjoint.shape[-1])
                 pulled.append(_inverse(summed, length))
             if of_kernels:
-                total = total + (arriving * _spectrum(part).conj_physical()).sum_to_size(adjoint.shape)
+                total = total + (arriving * _spectrum(part).conj()).sum_to_size(adjoint.shape)
         return torch.cat(pulled) if of_signals else None, _inverse(total, length) if of_kernels else None
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import Annotated, ClassVar, NamedTuple
 
 import numpy as np
 import pydantic
@@ -30,6 +30,10 @@ class SequencesConfig(Config):
     time."""
     strides: tuple[int, ...] = (2,)
     """The test signals are examined again at every n-th time only: another sampling rate than that of the training."""
+
+    losses: tuple[Annotated[float, pydantic.Field(gt=0, lt=1)], ...] = ()
+    """The test signals are examined again with these shares of their times lost. Solvers of irregular times see the
+    rest, others straight lines over the gaps."""
 
     @pydantic.field_validator("strides")
     @classmethod

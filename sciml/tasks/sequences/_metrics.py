@@ -13,5 +13,9 @@ METRICS = (
     Metric("nll", "negative log-likelihood", units="nat", headline=True, signed=True),
     Metric(f"{_STRIDE}/nrmse", "RMSE in standard deviations at every {0}th time", sweep=True),
     Metric(f"{_STRIDE}/error", "error rate at every {0}th time", sweep=True),
+    Metric(f"{_STRIDE}/unscaled_nrmse", "RMSE at every {0}th time, as if sampled as in training", sweep=True),
+    Metric(f"{_STRIDE}/unscaled_error", "error rate at every {0}th time, as if sampled as in training", sweep=True),
+    Metric("lost_*/nrmse", "RMSE in standard deviations with {0} % of the times lost", sweep=True),
+    Metric("lost_*/error", "error rate with {0} % of the times lost", sweep=True),
     *COSTS,
 )
