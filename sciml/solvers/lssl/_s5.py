@@ -48,6 +48,7 @@ class S5Solver(SequenceNetworkSolver[S5Config]):
     """Sequences by diagonal systems with a time step per sample: irregular times are read as they are."""
 
     key = "s5"
+    irregular = True
     title = "S5"
     citation = (
         "Smith, Warrington, Linderman, Simplified State Space Layers for Sequence Modeling, ICLR 2023, arXiv:2208.04933"

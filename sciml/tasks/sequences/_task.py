@@ -38,7 +38,7 @@ from sciml.tasks.sequences._data import (
 from sciml.tasks.sequences._metrics import METRICS
 from sciml.tasks.sequences._module import SequenceModel, StateSpaces
 from sciml.tasks.sequences._sampling import Resampled, reads_irregular, strided, with_losses
-from sciml.tasks.sequences._splits import sequence_splits, sequence_times, signal_statistics, target_statistics
+from sciml.tasks.sequences._splits import sequence_splits, signal_statistics, target_statistics, times_of
 from sciml.tasks.sequences.view import VIEW
 from sciml.train import AnySolver, Bench, Examination, Task
 
@@ -117,7 +117,7 @@ class SequencesBench(Bench[HasSequences, SequencesConfig, SequencesContext, Sequ
         if settings.strides and card.length <= settings.strides[-1]:
             raise ConfigError("a stride leaves one time of a sequence", got=f"task.strides={settings.strides}",
                               expected=f"less than the {card.length} times of the card")  # fmt: skip
-        self.splits, self.times = sequence_splits(problem, card), sequence_times(card)
+        self.splits, self.times = sequence_splits(problem, card), times_of(problem, card)
         train = self.splits["train"]
         self.context = SequencesContext(
             length=card.length,
