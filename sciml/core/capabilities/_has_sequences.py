@@ -45,6 +45,13 @@ class HasSequences(Problem):
     uneven: bool = False
     """Whether the times are not equidistant, which few solvers can read."""
 
+    def collection(self, times: Float[Tensor, " time"]) -> Sequences | None:
+        """All sequences there are, where these are a fixed set, always in the same order; else None.
+
+        Splits are then cut from it, so that none is in two of them.
+        """
+        return None
+
     @abstractmethod
     def sequences(self, count: int, times: Float[Tensor, " time"], generator: torch.Generator) -> Sequences:
         """`count` independent sequences, float64, at equidistant `times` from zero on.

@@ -242,9 +242,10 @@ def _classes(labels: Sequence[np.ndarray], samples: Sequence[Sample], label: str
     names = sorted(
         set(column), key=lambda text: (not text.lstrip("-").isdigit(), len(text) if text.isdigit() else 0, text)
     )
-    if not 2 <= len(names) <= _MOST_CLASSES:
-        raise DataError(f"{label} has {'a single class' if len(names) == 1 else 'too many classes'}", got=len(names),
-                        expected=f"2 to {_MOST_CLASSES}")  # fmt: skip
+    if not 2 <= len(names) <= min(_MOST_CLASSES, len(column) // 2):
+        raise DataError(f"the classes of {label} are no classes", got=f"{len(names)} in {len(column)} sequences",
+                        expected="two at least, and several sequences of each",
+                        fix="Take a number per sequence as --target.")  # fmt: skip
     return tuple(names), np.array([names.index(text) for text in column])
 
 

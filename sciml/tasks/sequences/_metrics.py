@@ -8,6 +8,7 @@ _STRIDE = "stride_*"
 METRICS = (
     Metric("nrmse", "RMSE in standard deviations", headline=True),
     Metric("r2", "coefficient of determination R²", better="higher", signed=True),
+    Metric("skill", "share by which a forecast is closer than the last value", better="higher", signed=True),
     Metric("accuracy", "accuracy", better="higher", headline=True),
     Metric("error", "error rate"),
     Metric("nll", "negative log-likelihood", units="nat", headline=True, signed=True),

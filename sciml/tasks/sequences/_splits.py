@@ -41,16 +41,30 @@ def sequence_splits(problem: HasSequences, card: SequencesTable) -> dict[str, Se
     """
     if isinstance(problem, RecordedSequences):
         return _recorded(problem, card)
-    splits = {}
+    splits, fixed = {}, _cut(problem, card)
     for name in SPLITS:
         count, generator = getattr(card.samples, name), rng.generator(card.seed, problem.name, name)
-        drawn = problem.sequences(count, sequence_times(card), generator)
+        drawn = fixed[name] if fixed else problem.sequences(count, sequence_times(card), generator)
         if fault := _fault(problem, drawn, count, card.length):
             raise UserError(f"the sequences of problem {problem.name!r} are not in order", got=fault,
                             expected="finite signals and targets in the shapes of `HasSequences`")  # fmt: skip
         targets = drawn.targets if problem.target == "class" else drawn.targets.float()
         splits[name] = Sequences(drawn.signals.float(), targets)
     return splits
+
+
+def _cut(problem: HasSequences, card: SequencesTable) -> dict[str, Sequences]:
+    """A fixed collection in three disjoint parts; empty where there is none."""
+    every = problem.collection(sequence_times(card))
+    if every is None:
+        return {}
+    counts = [getattr(card.samples, name) for name in SPLITS]
+    if sum(counts) > len(every.signals):
+        raise ConfigError(f"the card of {problem.name!r} asks for more sequences than there are", got=sum(counts),
+                          expected=f"at most {len(every.signals)}")  # fmt: skip
+    order = torch.randperm(len(every.signals), generator=rng.generator(card.seed, problem.name, "split"))
+    parts = order[: sum(counts)].split(counts)
+    return {name: Sequences(every.signals[part], every.targets[part]) for name, part in zip(SPLITS, parts, strict=True)}
 
 
 def _recorded(problem: RecordedSequences, card: SequencesTable) -> dict[str, Sequences]:

@@ -50,6 +50,7 @@ class SequencesTask(Task[HasSequences, SequencesConfig, SequencesContext, Sequen
         nrmse, r2: for signals and values, root mean squared error over samples, times and fields, each in standard
             deviations of the training targets; and 1 less the squared error in units of the variance of the test
             targets, mean over fields.
+        skill: of forecasts, 1 - nrmse / nrmse of holding the last value of the signal.
         accuracy, error, nll: for classes, as in the task of classification.
         stride_2/nrmse, stride_2/error, …: the same, given every second time of the test signals only, with their times.
         stride_2/unscaled_nrmse, …: the same, with the times of the training in their place: what a solver loses that
@@ -150,6 +151,7 @@ class SequencesBench(Bench[HasSequences, SequencesConfig, SequencesContext, Sequ
         prediction = predict_on(solver, module, inputs)
         scores = self._scores(prediction, split)
         scores |= self._resampled(solver, module)
+        scores |= self._skill(scores)
         seconds = prediction_seconds(solver, module, inputs)
         scores |= {**cost_of(prediction), "prediction/seconds": seconds}
         arrays = _answers(self.problem, prediction, self.times, self.context)
@@ -218,6 +220,15 @@ class SequencesBench(Bench[HasSequences, SequencesConfig, SequencesContext, Sequ
                 prediction = prediction._replace(mean=prediction.mean[:, rows])
             scores[key] = self._scores(prediction, Sequences(inputs.signals, targets))[score]
         return scores
+
+    def _skill(self, scores: dict[str, float]) -> dict[str, float]:
+        """1 - the error of a forecast in units of that of holding the last value."""
+        if not self.problem.forecasts:
+            return {}
+        split, names = self.splits["test"], [field.name for field in self.problem.signals]
+        held = split.signals[..., [names.index(name) for name in self.problem.forecasts]]
+        persistence = float(self._squares(Prediction(held, None, None), split.targets).mean().sqrt())
+        return {"skill": 1 - scores["nrmse"] / persistence}
 
     def _squares(self, prediction: Prediction, targets: Tensor) -> Tensor:
         """Squared errors in variances of each target, float64."""
