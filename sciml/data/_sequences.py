@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
@@ -41,7 +41,7 @@ def save_sequences(folder: Path, problem: RecordedSequences, stored: StoredSeque
     """Write the file of imported sequences."""
     signals = torch.cat([stored.splits[name].signals for name in SPLITS])
     targets = torch.cat([stored.splits[name].targets for name in SPLITS])
-    arrays = {
+    arrays: dict[str, Any] = {  # Any: xarray's
         _SIGNAL + field.name: (("sample", "time"), signals[:, :, i].numpy(), {"units": field.units})
         for i, field in enumerate(problem.signals)
     }

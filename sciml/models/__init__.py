@@ -55,6 +55,7 @@ from sciml.models._ode_block import IntegrateConfig as IntegrateConfig
 from sciml.models._ode_block import ODEBlock as ODEBlock
 from sciml.models._ode_net import ODENet as ODENet
 from sciml.models._pod_deeponet import PODDeepONet as PODDeepONet
+from sciml.models._pod_state_space import PODStateSpace as PODStateSpace
 from sciml.models._realnvp import Coupling as Coupling
 from sciml.models._realnvp import RealNVP as RealNVP
 from sciml.models._regularise import PUBLISHED_COEFFICIENTS as PUBLISHED_COEFFICIENTS
@@ -125,6 +126,7 @@ __all__ = [
     "ODEBlock",
     "ODENet",
     "PODDeepONet",
+    "PODStateSpace",
     "PeriodicFeatures",
     "PirateNet",
     "PlanarVelocity",

@@ -44,6 +44,7 @@ from sciml.models import (
     PeriodicFeatures,
     PlanarVelocity,
     PODDeepONet,
+    PODStateSpace,
     Processes,
     RealNVP,
     RecurrentNetwork,
@@ -168,6 +169,10 @@ MORE = {
     "lssl": (lambda: LSSL(2, 3, features=4, state=4, depth=1, dt_range=(0.01, 0.1), pooled=True), sequence),
     "lssl in units": (lambda: LSSL(2, 3, features=4, state=4, depth=1, learn="dt", inputs=UNITS), sequence),
     "s4": (lambda: S4(2, 3, features=4, state=4, depth=1), sequence),
+    "pod state space": (
+        lambda: PODStateSpace((4,), fields=2, history=1, modes=3, features=4, state=4, depth=1),
+        lambda m: m(torch.ones(2, 2, 4)),
+    ),
     "transformer": (lambda: SequenceTransformer(2, 3, head_size=2, heads=2, depth=1), sequence),
     "s4d": (lambda: S4D(2, 3, features=4, state=4, depth=1), sequence),
     "s5": (lambda: S5(2, 3, features=4, state=4, depth=1, norm="none"), sequence),

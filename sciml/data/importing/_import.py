@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -55,7 +55,11 @@ Arrays = (
 """What stands for a file in Python."""
 AnyPlan = Plan | RowsPlan | PairsPlan | SequencesPlan
 """What will be imported."""
-_HOLDS = {RowsPlan: "rows", PairsPlan: "pairs", SequencesPlan: "sequences"}
+_HOLDS: dict[type, Literal["rows", "pairs", "sequences"]] = {
+    RowsPlan: "rows",
+    PairsPlan: "pairs",
+    SequencesPlan: "sequences",
+}
 
 
 def import_files(

@@ -277,7 +277,7 @@ def _scalar(roles: Sequence[Roles], samples: Sequence[Sample], name: str) -> np.
 
 def _check_finite(columns: Mapping[str, np.ndarray], label: str) -> None:
     for name, values in columns.items():
-        broken = ~np.isfinite(values).all(axis=1)
+        broken = np.atleast_1d(~np.isfinite(values).all(axis=1))
         if broken.any():
             raise DataError(
                 f"{name!r} in {label} has gaps",

@@ -52,7 +52,7 @@ class NormalLowRankMatrix(StateMatrix):
         """A and B of all modes in the basis that makes A normal but for one rank."""
         eigenvalues = torch.complex(-self.log_decay.exp(), self.frequency)
         size = 2 * len(eigenvalues)
-        return NPLR(*map(paired, (eigenvalues, joined(self.low_rank), joined(drive))), self._basis(size))
+        return NPLR(paired(eigenvalues), paired(joined(self.low_rank)), paired(joined(drive)), self._basis(size))
 
     def _basis(self, size: int) -> Complex[Tensor, "state state"]:
         """From modes to real and imaginary parts: s = Re + i Im, and its conjugate."""
