@@ -2,6 +2,7 @@
 
 from functools import lru_cache
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -18,9 +19,9 @@ def digits() -> tuple[Float[Tensor, "sample point"], Int[Tensor, " sample"]]:
     """Values in [0, 1], float64, and labels. Raises DataError where the installed scikit-learn has others."""
     from sklearn.datasets import load_digits  # imported here: it takes a second, and other problems need none of it
 
-    stored = load_digits()
-    if stored.data.shape != (COUNT, POINTS) or stored.data.max() != LEVELS:
+    values, labels = map(np.asarray, load_digits(return_X_y=True))
+    if values.shape != (COUNT, POINTS) or values.max() != LEVELS:
         raise DataError("the digits in the installed scikit-learn differ from those of this problem",
-                        got=f"shape {stored.data.shape}", expected=f"({COUNT}, {POINTS})",
+                        got=f"shape {values.shape}", expected=f"({COUNT}, {POINTS})",
                         fix="Reinstall scikit-learn.")  # fmt: skip
-    return torch.from_numpy(stored.data).double() / LEVELS, torch.from_numpy(stored.target).long()
+    return torch.from_numpy(values).double() / LEVELS, torch.from_numpy(labels).long()
