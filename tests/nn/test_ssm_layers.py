@@ -311,3 +311,15 @@ def test_impossible_requests_are_refused(call, words, monkeypatch):
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # as users have it; else annotations refuse first
     with pytest.raises(UserError, match=words):
         call()
+
+
+def test_no_decay_reaches_the_systems_of_s4():
+    layer = low_rank()
+    apart = {
+        name
+        for name, p in layer.named_parameters()
+        if any(p is q for g in layer.parameter_groups() for q in g.parameters)
+    }
+    assert apart == {"log_dt", "drive", "matrix.log_decay", "matrix.frequency", "matrix.low_rank"}
+    groups = optimiser_groups(nn.Sequential(layer), 1e-2, 0.1)
+    assert [(group["weight_decay"], len(group["params"])) for group in groups] == [(0.1, 2), (0.0, 4), (0.0, 1)]
