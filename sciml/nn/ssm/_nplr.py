@@ -44,7 +44,7 @@ def nplr(size: int) -> NPLR:
 
 
 def nplr_kernel(
-    form: NPLR, output: Complex[Tensor, "*batch state"], dt: Float[Tensor, "*batch"], length: int
+    form: NPLR, output: Complex[Tensor, "*batch state"], dt: Float[Tensor, "*#batch"], length: int
 ) -> Float[Tensor, "*batch {length}"]:
     """The kernel of the bilinear transform, without a power of Ā: its transform at the roots of unity, inverted.
 
