@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks import Row, difference, paired, version
-from sciml.models import LSSL, S4D, RecurrentNetwork
+from sciml.models import LSSL, S4, S4D, RecurrentNetwork
 from sciml.nn.ssm import discretise, hippo, krylov, nplr, nplr_kernel, recurrence
 from sciml.train import count_parameters
 
@@ -28,6 +28,7 @@ def race(quick: bool) -> Iterable[Row]:
         networks = {
             "LSSL": (LSSL(1, 1, learn="dt", **sizes), HIDDEN["lssl"]),
             "LSSL-f": (LSSL(1, 1, learn="none", **sizes), HIDDEN["lssl"]),
+            "S4": (S4(1, 1, **sizes), HIDDEN["lssl"]),
             "S4D": (S4D(1, 1, **sizes), HIDDEN["s4d"]),
         }
         for name, (network, hidden) in networks.items():

@@ -84,6 +84,9 @@ def import_data(
     separator: str = options.SEPARATOR,
     sheet: str = options.SHEET,
     functions: list[str] = options.FUNCTIONS,
+    targets: list[str] = options.TARGETS,
+    label: str = options.LABEL,
+    ahead: int = options.AHEAD,
     json: bool = JSON,
 ) -> None:
     """Import trajectories on a grid from files of your own; every verb takes the result like a problem."""
@@ -114,6 +117,9 @@ def import_data(
         separator=separator,
         sheet=sheet,
         functions=functions,
+        targets=targets,
+        label=label,
+        ahead=ahead,
     )
     about = {"name": name or None, "title": title, "licence": licence, "citation": citation}
     choices = parse(layer.ImportChoices, stated | about, "these options")

@@ -50,6 +50,14 @@ FUNCTIONS = typer.Option(
     help="Input function of pairs: NAME, NAME=UNITS or NAME:SENSORS; repeatable.",
     rich_help_panel=_PANEL,
 )
+TARGETS = typer.Option(
+    [],
+    "--target",
+    help="What signals are answered with, a signal or a number per case: makes the data sequences; repeatable.",
+    rich_help_panel=_PANEL,
+)
+LABEL = typer.Option("", "--label", help="Column of the class of every sequence.", rich_help_panel=_PANEL)
+AHEAD = typer.Option(0, "--ahead", min=0, help="Forecast signals so many times ahead.", rich_help_panel=_PANEL)
 SHEET = typer.Option("", help="Sheet of a workbook.", rich_help_panel=_PANEL)
 
 
@@ -77,6 +85,9 @@ def choices_of(
     separator: str,
     sheet: str,
     functions: list[str],
+    targets: list[str],
+    label: str,
+    ahead: int,
 ) -> dict[str, Any]:  # Any: the fields of ImportChoices
     """The options as `sciml.data.ImportChoices` has them; what was not given is left out."""
     from sciml.data.importing import pairs
@@ -104,6 +115,9 @@ def choices_of(
         "separator": {"tab": "\t", "\\t": "\t"}.get(separator, separator),
         "sheet": sheet,
         "functions": tuple(functions),
+        "targets": tuple(targets),
+        "label": label,
+        "ahead": ahead or None,
     }
     return {name: value for name, value in found.items() if value}
 

@@ -66,6 +66,9 @@ def run(
     separator: str = options.SEPARATOR,
     sheet: str = options.SHEET,
     functions: list[str] = options.FUNCTIONS,
+    targets: list[str] = options.TARGETS,
+    label: str = options.LABEL,
+    ahead: int = options.AHEAD,
     json: bool = JSON,
 ) -> None:
     """Make data, train a solver and its baselines, compare them, write a page with pictures."""
@@ -96,6 +99,9 @@ def run(
         separator=separator,
         sheet=sheet,
         functions=functions,
+        targets=targets,
+        label=label,
+        ahead=ahead,
     )
     finished = api.run(
         problem or None,

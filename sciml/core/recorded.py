@@ -12,10 +12,18 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import pydantic
-from jaxtyping import Bool
-from torch import Tensor
+from jaxtyping import Bool, Float
+from torch import Generator, Tensor
 
-from sciml.core.capabilities import HasTrajectories, InputFunction, MapsFunctions, MapsParameters
+from sciml.core.capabilities import (
+    HasSequences,
+    HasTrajectories,
+    InputFunction,
+    MapsFunctions,
+    MapsParameters,
+    Sequences,
+    SequenceTarget,
+)
 from sciml.core.config import Config, parse, read_json
 from sciml.core.domain import Coordinate, Domain
 from sciml.core.errors import DataError, UserError
@@ -105,14 +113,26 @@ class Recording(Config):
     citation: str = ""
     solver: str
     """Key of the solver that runs take when none is named."""
-    holds: Literal["trajectories", "rows", "pairs"] = "trajectories"
-    """What a sample is: fields over time, one value of every parameter and target, or functions with their images."""
+    holds: Literal["trajectories", "rows", "pairs", "sequences"] = "trajectories"
+    """What a sample is: fields over time, one value of every parameter and target, functions with their images, or
+    signals with what they are answered with."""
     inputs: tuple[RecordedFunction, ...] = ()
     """Input functions of pairs."""
     queries: tuple[RecordedCoordinate, ...] = ()
     """Axes of the queries of pairs."""
     lattice: tuple[int, ...] | None = None
     """Points per axis, where functions and images of pairs lie on one lattice."""
+
+    signals: tuple[RecordedField, ...] = ()
+    """Signals of sequences."""
+    target: SequenceTarget = "signal"
+    """What is asked of sequences."""
+    classes: tuple[str, ...] = ()
+    """Of sequences that are told apart."""
+    forecasts: tuple[str, ...] = ()
+    """In a forecast the signal that each field is."""
+    uneven: bool = False
+    """Whether the times of sequences are not equidistant."""
 
     @pydantic.model_validator(mode="after")
     def _mask_fits(self) -> "Recording":
@@ -125,7 +145,9 @@ class Recording(Config):
 
     def problem(self, folder: Path | None = None) -> "Imported":
         """The problem; without a folder it has no data, which predicting and exporting do not need."""
-        kind = {"trajectories": Recorded, "rows": RecordedRows, "pairs": RecordedPairs}[self.holds]
+        kind = {"trajectories": Recorded, "rows": RecordedRows, "pairs": RecordedPairs, "sequences": RecordedSequences}[
+            self.holds
+        ]
         return kind(recording=self, folder=folder, **self.description())
 
     def description(self) -> dict[str, Any]:  # Any: the arguments of Problem
@@ -178,6 +200,40 @@ class RecordedPairs(Imported, MapsFunctions):
     def domain(self) -> Domain:  # pyright: ignore[reportIncompatibleVariableOverride]
         """Where the queries lie."""
         return _domain(self.recording.queries)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordedSequences(Imported, HasSequences):
+    """Signals that were imported, with what they are answered with."""
+
+    @property
+    def signals(self) -> tuple[Field, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """What is given at every time."""
+        return tuple(Field(f.name, f.name, f.units, f.long_name or f.name) for f in self.recording.signals)
+
+    @property
+    def target(self) -> SequenceTarget:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """What is asked for."""
+        return self.recording.target
+
+    @property
+    def classes(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Names of the classes."""
+        return self.recording.classes
+
+    @property
+    def forecasts(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """In a forecast the signal that each field is."""
+        return self.recording.forecasts
+
+    @property
+    def uneven(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Whether the times are not equidistant."""
+        return self.recording.uneven
+
+    def sequences(self, count: int, times: Float[Tensor, " time"], generator: Generator) -> Sequences:
+        """Raises UserError: nothing makes more of what was measured."""
+        raise UserError(f"the sequences of {self.name!r} were imported", got="a request for others")
 
 
 def _domain(axes: Sequence[RecordedCoordinate]) -> Domain:
@@ -235,7 +291,7 @@ def is_recorded(folder: Path) -> bool:
 
 def has_code(problem: Imported) -> bool:
     """Whether a problem on imported data has code of its own, without which its description is not the problem."""
-    return type(problem) not in (Recorded, RecordedRows, RecordedPairs)
+    return type(problem) not in (Recorded, RecordedRows, RecordedPairs, RecordedSequences)
 
 
 def read_recorded(folder: Path) -> Imported:

@@ -36,6 +36,7 @@ from sciml.data._samples import (
     sample_statistics,
     samples_digest,
 )
+from sciml.data._sequences import StoredSequences, read_sequences, save_sequences
 from sciml.data._statistics import Moments, Statistics, compute_statistics, load_statistics, save_statistics
 from sciml.data._store import MASK_WORDS, Shard, load_shard, save_shard
 from sciml.data._table_file import table_bytes
@@ -87,6 +88,7 @@ __all__ = [
     "Splits",
     "Statistics",
     "StoredCard",
+    "StoredSequences",
     "TrajectorySplits",
     "WindowBatch",
     "Windows",
@@ -115,11 +117,13 @@ __all__ = [
     "probe_pairs",
     "read",
     "read_card",
+    "read_sequences",
     "reproduced",
     "row_splits",
     "row_statistics",
     "sample_statistics",
     "samples_digest",
+    "save_sequences",
     "save_shard",
     "save_statistics",
     "table_bytes",

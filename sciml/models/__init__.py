@@ -7,12 +7,12 @@
     models.save(network, "fno.safetensors")  # models.load gives it back
 
 Fields (`FNO`, `UNet`, `SineNet`, `DilResNet`) are ``batch channel *space`` on one to three axes, with an optional
-condition, ``batch scalar``. Coordinates: `MLP`, `CoordinateMLP`, `ModifiedMLP`, `PirateNet`, `StackedMLP`. Trajectories
-and series: `Dynamics` (neural ODE), `NeuralSDE`, `LatentODE`, `GRUSeries`. Long sequences, ``batch time channel``:
-`LSSL`, `S4D`, `S5`, `RecurrentNetwork`, `CausalCNN`. Classes: `ResNet`, `ODENet`, `SDENet`.
-Tables: `KernelRidgeRegressor`, `GaussianProcessRegressor`, `BoostedTreesRegressor` and `MLPRegressor` are estimators in
-the manner of scikit-learn, around `KernelRidgeMap`, `Processes`, `BoostedTreesMap` and `MLP`.
-Operators: `DeepONet`, `PODDeepONet`, `MIONet`. Densities: `RealNVP`, `Flow` (continuous). Courses in time:
+condition, ``batch scalar``. Coordinates: `MLP`, `CoordinateMLP`, `ModifiedMLP`, `PirateNet`, `StackedMLP`.
+Trajectories and series: `Dynamics` (neural ODE), `NeuralSDE`, `LatentODE`, `GRUSeries`. Long sequences, ``batch time
+channel``: `LSSL`, `S4`, `S4D`, `S5`, `RecurrentNetwork`, `CausalCNN`, `SequenceTransformer`. Classes: `ResNet`,
+`ODENet`, `SDENet`. Tables: `KernelRidgeRegressor`, `GaussianProcessRegressor`, `BoostedTreesRegressor` and
+`MLPRegressor` are estimators in the manner of scikit-learn, around `KernelRidgeMap`, `Processes`, `BoostedTreesMap`
+and `MLP`. Operators: `DeepONet`, `PODDeepONet`, `MIONet`. Densities: `RealNVP`, `Flow` (continuous). Courses in time:
 `TimeNetwork`, `HyperNetwork`, `Pulse`. An `ODEBlock` or `SDEBlock` makes a network with an equation in it of any
 right-hand side.
 """
@@ -55,6 +55,7 @@ from sciml.models._ode_block import IntegrateConfig as IntegrateConfig
 from sciml.models._ode_block import ODEBlock as ODEBlock
 from sciml.models._ode_net import ODENet as ODENet
 from sciml.models._pod_deeponet import PODDeepONet as PODDeepONet
+from sciml.models._pod_state_space import PODStateSpace as PODStateSpace
 from sciml.models._realnvp import Coupling as Coupling
 from sciml.models._realnvp import RealNVP as RealNVP
 from sciml.models._regularise import PUBLISHED_COEFFICIENTS as PUBLISHED_COEFFICIENTS
@@ -69,14 +70,16 @@ from sciml.models._sde_block import SDEBlock as SDEBlock
 from sciml.models._sde_net import SDENet as SDENet
 from sciml.models._sequence_nets import CausalCNN as CausalCNN
 from sciml.models._sequence_nets import RecurrentNetwork as RecurrentNetwork
+from sciml.models._sequence_transformer import SequenceTransformer as SequenceTransformer
 from sciml.models._sinenet import SineNet as SineNet
 from sciml.models._sinenet import Wave as Wave
 from sciml.models._sinenet import wave_channels as wave_channels
 from sciml.models._stacked_mlp import StackedJet as StackedJet
 from sciml.models._stacked_mlp import StackedMLP as StackedMLP
-from sciml.models._state_space import LSSL as LSSL
-from sciml.models._state_space import S4D as S4D
-from sciml.models._state_space import S5 as S5
+from sciml.models._state_space_nets import LSSL as LSSL
+from sciml.models._state_space_nets import S4 as S4
+from sciml.models._state_space_nets import S4D as S4D
+from sciml.models._state_space_nets import S5 as S5
 from sciml.models._time_courses import HyperNetwork as HyperNetwork
 from sciml.models._time_courses import Pulse as Pulse
 from sciml.models._time_courses import TimeNetwork as TimeNetwork
@@ -90,6 +93,7 @@ __all__ = [
     "LSSL",
     "MLP",
     "PUBLISHED_COEFFICIENTS",
+    "S4",
     "S4D",
     "S5",
     "BoostedTreesMap",
@@ -122,6 +126,7 @@ __all__ = [
     "ODEBlock",
     "ODENet",
     "PODDeepONet",
+    "PODStateSpace",
     "PeriodicFeatures",
     "PirateNet",
     "PlanarVelocity",
@@ -133,6 +138,7 @@ __all__ = [
     "ResNet",
     "SDEBlock",
     "SDENet",
+    "SequenceTransformer",
     "SineNet",
     "StackedBranch",
     "StackedJet",

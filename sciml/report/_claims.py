@@ -122,6 +122,8 @@ def verdict_words(claim: Claim, metric: Metric, verdict: Verdict) -> str:
 
 def _claimed(claim: Claim) -> str:
     if claim.tolerance is not None:
+        if claim.tolerance < 0:
+            return f"at least {format_number(-claim.tolerance)} better"
         return f"at most {format_number(claim.tolerance)} worse"
     if claim.factor is not None and claim.factor > 1:
         return f"more than {_times(claim.factor)}"

@@ -98,8 +98,9 @@ class Claim(Config):
     worse: str
     margin: float = 0.0
     """Share of the metric of `worse`; a negative one allows to be worse (-0.05: by less than 5 %)."""
-    tolerance: float | None = pydantic.Field(default=None, ge=0)
-    """Used instead of `margin` where given, in the metric's own units: 0.01 of an accuracy is one point."""
+    tolerance: float | None = None
+    """Used instead of `margin` where given, in the metric's own units: 0.01 of an accuracy is one point.
+    With a negative one `better` must be better by as much."""
     factor: float | None = pydantic.Field(default=None, gt=0)
     """Used instead of `margin` where given: for errors that differ by orders of magnitude. One below 1 allows to be
     worse (0.5: by less than twice)."""

@@ -14,6 +14,7 @@ from sciml.data import Statistics
 from sciml.models import (
     LSSL,
     MLP,
+    S4,
     S4D,
     S5,
     CausalCNN,
@@ -23,6 +24,7 @@ from sciml.models import (
     RealNVP,
     RecurrentNetwork,
     ResNet,
+    SequenceTransformer,
 )
 from sciml.nn import Units
 from sciml.solvers.baselines import (
@@ -192,10 +194,13 @@ MODELS = {
     "mlp_rows": lambda: rows("mlp"),
     "lssl": lambda: state_space(LSSL),
     "lssl means post": lambda: state_space(LSSL, mean_inputs=True, norm="post", pooled=True, matrix="legt"),
+    "s4": lambda: state_space(S4),
     "s4d": lambda: state_space(S4D),
     "s5": lambda: state_space(S5, start="lin"),
     "lstm": lambda: sequence_peer(RecurrentNetwork, hidden=4),
     "causal_cnn": lambda: sequence_peer(CausalCNN, width=4, depth=2),
+    "sequence_gru": lambda: sequence_peer(RecurrentNetwork, cell="gru", hidden=4),
+    "transformer": lambda: sequence_peer(SequenceTransformer, head_size=2, heads=2, depth=1),
     "lagged_ridge": lagged_ridge,
     "log_spectrum": log_spectrum,
 }

@@ -7,7 +7,7 @@ import torch
 from sciml.core import rng
 from sciml.core.errors import UserError
 from sciml.data import Statistics
-from sciml.models import LSSL, S4D, S5, CausalCNN, RecurrentNetwork
+from sciml.models import LSSL, S4, S4D, S5, CausalCNN, RecurrentNetwork, SequenceTransformer
 from sciml.nn import Units
 from sciml.nn.ssm import LinearStateSpace, causal_convolution, discretise, krylov
 from sciml.train import count_parameters
@@ -19,12 +19,14 @@ KINDS = {
     "lssl post, units": lambda **c: LSSL(2, 3, norm="post", inputs=UNITS, learn="dt", **SMALL, **c),
     "lssl linear means": lambda **c: LSSL(2, 3, norm="none", linear=True, mean_inputs=True, **SMALL, **c),
     "lssl fixed": lambda **c: LSSL(2, 3, learn="none", matrix="legt", **SMALL, **c),
+    "s4": lambda **c: S4(2, 3, mean_inputs=True, **SMALL, **c),
     "s4d": lambda **c: S4D(2, 3, start="legs", **SMALL, **c),
     "s5": lambda **c: S5(2, 3, features=6, state=8, depth=2, mean_inputs=True, dt_range=(1e-2, 0.3), **c),
 }
 PEERS = {
     "lstm": lambda **c: RecurrentNetwork(2, 3, hidden=5, depth=2, dropout=0.1, **c).eval(),
     "gru": lambda **c: RecurrentNetwork(2, 3, hidden=5, cell="gru", inputs=UNITS, **c),
+    "transformer": lambda **c: SequenceTransformer(2, 3, head_size=3, heads=2, **c),
     "cnn": lambda **c: CausalCNN(2, 3, width=4, depth=3, kernel=3, inputs=UNITS, **c),
 }
 

@@ -13,6 +13,7 @@ from sciml.nn import GroupsParameters, ParameterGroup, optimiser_groups
 from sciml.nn.ssm import (
     DiagonalStateSpace,
     LinearStateSpace,
+    NormalLowRankStateSpace,
     ScannedStateSpace,
     StateSpaceLayer,
     causal_convolution,
@@ -26,6 +27,10 @@ LENGTH = 48
 
 def dense(**changes):
     return LinearStateSpace(3, **{"state": 8, "channels": 2, **changes})
+
+
+def low_rank(**changes):
+    return NormalLowRankStateSpace(3, **{"state": 8, "channels": 2, **changes})
 
 
 def diagonal(**changes):
@@ -46,6 +51,8 @@ LAYERS = {
     "zero-order hold": lambda **c: dense(method="zoh", learn="dt", **c),
     "means": lambda **c: dense(mean_inputs=True, learn="matrix", **c),
     "diagonal lin": diagonal,
+    "normal plus low rank": low_rank,
+    "normal plus low rank, means": lambda **c: low_rank(mean_inputs=True, learn="dt", **c),
     "diagonal inv": lambda **c: diagonal(start="inv", **c),
     "diagonal legs, means": lambda **c: diagonal(start="legs", mean_inputs=True, **c),
 }
@@ -115,7 +122,7 @@ def test_features_and_samples_do_not_mix(layer, signal):
 
 def test_gradients_of_all_weights(signal):
     """Structured A, B, C, D, log dt, and modes, by finite differences."""
-    for make in (dense, diagonal, scanned):
+    for make in (dense, low_rank, diagonal, scanned):
         rng.seed_everything(3)
         layer = make(state=4, dt_range=(0.05, 0.2)).double()
         names = [name for name, _ in layer.named_parameters()]
@@ -304,3 +311,15 @@ def test_impossible_requests_are_refused(call, words, monkeypatch):
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # as users have it; else annotations refuse first
     with pytest.raises(UserError, match=words):
         call()
+
+
+def test_no_decay_reaches_the_systems_of_s4():
+    layer = low_rank()
+    apart = {
+        name
+        for name, p in layer.named_parameters()
+        if any(p is q for g in layer.parameter_groups() for q in g.parameters)
+    }
+    assert apart == {"log_dt", "drive", "matrix.log_decay", "matrix.frequency", "matrix.low_rank"}
+    groups = optimiser_groups(nn.Sequential(layer), 1e-2, 0.1)
+    assert [(group["weight_decay"], len(group["params"])) for group in groups] == [(0.1, 2), (0.0, 4), (0.0, 1)]

@@ -12,6 +12,7 @@ from scipy.special import eval_legendre
 from sciml.core.errors import UserError
 from sciml.nn.ssm import (
     Discrete,
+    NormalLowRankStateSpace,
     StructuredMatrix,
     causal_convolution,
     diagonal_kernel,
@@ -295,3 +296,56 @@ def test_impossible_requests_are_refused(call, words, monkeypatch):
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # as users have it; else annotations refuse first
     with pytest.raises(UserError, match=words):
         call()
+
+
+@pytest.mark.parametrize("shapes", [((3, 2, 1, 7), (2, 4, 7)), ((7,), (3, 7)), ((5, 8), (8,)), ((2, 6), (2, 6))])
+def test_the_gradient_of_the_convolution_is_written_right(shapes):
+    """First and second derivatives by finite differences, over batches and outputs; sample by sample under vmap."""
+    generator = torch.Generator().manual_seed(5)
+    signal, kernel = (torch.randn(s, generator=generator, dtype=DOUBLE, requires_grad=True) for s in shapes)
+    assert torch.autograd.gradcheck(causal_convolution, (signal, kernel))
+    assert torch.autograd.gradgradcheck(causal_convolution, (signal, kernel))
+
+
+def test_the_gradient_of_the_convolution_for_every_sample():
+    generator = torch.Generator().manual_seed(6)
+    signals = torch.randn(4, 2, 30, generator=generator, dtype=DOUBLE)
+    kernel = torch.randn(2, 30, generator=generator, dtype=DOUBLE)
+
+    def energy(taps, signal):
+        return causal_convolution(signal, taps).square().sum()
+
+    single = torch.func.grad(energy)
+    every = torch.func.vmap(single, (None, 0))(kernel, signals)
+    torch.testing.assert_close(every, torch.stack([single(kernel, signal) for signal in signals]))
+
+
+@pytest.mark.parametrize("length", [1, 2, 255, 256])
+@pytest.mark.parametrize("dt_scale", [1.0, 1.7])
+def test_the_layer_of_s4_is_the_dense_system(length, dt_scale):
+    """Its kernel by Cauchy sums, that of the doubling of its dense matrix, and LegS itself in another basis."""
+    torch.manual_seed(0)
+    layer = NormalLowRankStateSpace(3, state=16, channels=2, dt_range=(1e-3, 1e-1)).double()
+    form, (matrix, drive) = nplr(16), hippo("legs", 16)
+    chosen = form.eigenvalues.imag.argsort()[8:]
+    with torch.no_grad():  # the layer keeps single precision; here the numbers themselves
+        layer.matrix.frequency.copy_(form.eigenvalues.imag[chosen])
+        layer.matrix.log_decay.copy_((-form.eigenvalues.real[chosen]).log())
+        layer.matrix.low_rank.copy_(torch.cat((form.low_rank[chosen].real, form.low_rank[chosen].imag)))
+        layer.drive.copy_(torch.cat((form.drive[chosen].real, form.drive[chosen].imag)))
+    basis = form.basis[:, chosen]  # LegS state = 2 Re(V s), s = Re + i Im
+    real = torch.cat((2 * basis.real, -2 * basis.imag), 1)
+    torch.testing.assert_close(real @ layer.matrix.dense(), matrix @ real, rtol=1e-11, atol=1e-10)
+    torch.testing.assert_close(real @ layer.drive, drive, rtol=1e-11, atol=1e-11)
+    with torch.no_grad():
+        kernel, dense = layer.kernel(length, dt_scale), layer.output @ krylov(layer.system(dt_scale), length)
+    assert float((kernel - dense).norm() / dense.norm()) < 1e-12
+
+
+def test_s4_is_stable_whatever_it_learned():
+    torch.manual_seed(1)
+    layer = NormalLowRankStateSpace(4, state=12, dt_range=(1e-3, 10.0)).double()
+    with torch.no_grad():
+        for parameter in layer.parameters():
+            parameter.copy_(3 * torch.randn_like(parameter))
+    assert layer.spectral_radius().max() < 1

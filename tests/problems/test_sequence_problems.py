@@ -16,7 +16,7 @@ from sciml.core.errors import ConfigError
 from sciml.data import read_card
 from sciml.tasks.sequences import SEQUENCES, SequencesCard, SequencesConfig, sequence_splits, sequence_times
 
-NAMES = ["damped_mode_classification", "delay_memory", "heat_rod_probe", "mass_spring_identification"]
+NAMES = ["damped_mode_classification", "delay_memory", "heat_rod_probe", "mass_spring_identification", "pde_probe"]
 
 
 def problem_of(name):
@@ -198,3 +198,49 @@ def test_faulty_sequences_and_strides_are_refused(monkeypatch):
     failed = short("delay_memory").checks(problem)
     assert [check.ok for check in failed] == [False]
     assert "targets of shape" in failed[0].detail
+
+
+def test_the_film_is_integrated_with_its_order_and_is_the_equation():
+    """Convergence of the probes, and u_t + u u_x + u_xx + u_xxxx = 0 by central differences in time.
+
+    The stiff modes cost part of an order: slopes are 3.5 to 3.6 from a quarter to 1/32, rising.
+    """
+    film = reference("pde_probe")
+    state = film.on_attractor(3, rng.generator(1))
+    finest = film.probes(state, 1.0, 5, 1 / 64)
+    error = [float((film.probes(state, 1.0, 5, 1 / parts) - finest).norm()) for parts in (8, 16)]
+    assert 3.3 < math.log2(error[0] / error[1]) < 4.2
+    fine = film.probes(state, 0.5, 20, 1 / 64)
+    assert float((film.probes(state, 0.5, 20) - fine).norm() / fine.norm()) < 1e-3
+    h = 1e-3
+    step = film.stepper(h)
+    middle = step.step(state)
+    after = step.step(middle)
+    k = 2j * math.pi / film.LENGTH * torch.arange(film.POINTS // 2 + 1)
+    fields = [torch.fft.irfft(k**n * middle, n=film.POINTS) for n in (0, 1, 2, 4)]
+    rate = torch.fft.irfft((after - state) / (2 * h), n=film.POINTS)
+    residual = rate + fields[0] * fields[1] + fields[2] + fields[3]
+    assert float(residual.norm() / rate.norm()) < 2e-3
+    assert 1.0 < float(torch.fft.irfft(state, n=film.POINTS).std()) < 1.6
+
+
+def test_the_forecast_is_the_first_probe_later():
+    problem, film = problem_of("pde_probe"), reference("pde_probe")
+    drawn = problem.sequences(2, sequence_times(short("pde_probe", 20)), rng.generator(0))
+    shift = round(film.AHEAD / 0.5)
+    torch.testing.assert_close(drawn.targets[:, :-shift, 0], drawn.signals[:, shift:, 0])
+
+
+def test_no_digit_is_in_two_splits_and_they_are_those_of_the_pictures():
+    problem, card = problem_of("sequential_digits"), short("sequential_digits", 64, train=900, valid=300, test=597)
+    splits = sequence_splits(problem, card)
+    assert all(check.ok for check in card.checks(problem)), card.checks(problem)
+    labels, pictures = problem_of("digits").samples()[::-1]
+    every = torch.cat([split.signals[..., 0] for split in splits.values()])
+    assert sorted(map(tuple, every.tolist())) == sorted(map(tuple, pictures.flatten(1).tolist()))
+    with pytest.raises(ConfigError, match="more sequences than there are"):
+        sequence_splits(problem, short("sequential_digits", 64, train=1000, valid=300, test=598))
+    seen = {tuple(row): label for row, label in zip(pictures.flatten(1).tolist(), labels.tolist(), strict=True)}
+    test = splits["test"]
+    assert all(seen[tuple(row)] == label for row, label in zip(test.signals[..., 0].tolist(), test.targets.tolist(),
+                                                               strict=True))  # fmt: skip

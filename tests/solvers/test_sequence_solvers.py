@@ -85,7 +85,7 @@ def trained(bench, key, folder, *settings):
     return bench.examine(solver, module).metrics
 
 
-@pytest.mark.parametrize("key", ["lssl", "s4d", "s5"])
+@pytest.mark.parametrize("key", ["lssl", "s4", "s4d", "s5"])
 def test_state_space_layers_learn_a_response_and_keep_it_at_half_the_rate(decay, key, tmp_path):
     scores = trained(decay, key, tmp_path, "train.steps=250", "model.features=8", "model.depth=1")
     assert scores["nrmse"] < 0.2
@@ -120,7 +120,7 @@ def test_networks_follow_from_problem_and_data(decay):
 def test_peers_are_sized_like_the_network_they_are_compared_with(decay):
     solver = find_solver("lssl")
     size = count_parameters(solver.build(decay.problem, solver.recipe("small").model, decay.context))
-    for key in ("lstm", "causal_cnn", "s4d", "s5"):
+    for key in ("lstm", "sequence_gru", "causal_cnn", "transformer", "s4", "s4d", "s5"):
         peer = find_solver(key)
         model = match_parameters(peer, decay.problem, peer.recipe("small").model, decay.context, size)
         assert count_parameters(peer.build(decay.problem, model, decay.context)) == pytest.approx(size, rel=0.1)

@@ -136,9 +136,9 @@ def test_strides_keep_the_last_time_and_their_times(benches):
         return torch.zeros(8, len(inputs.times), 1)
 
     prepared("driven_decay", strides=(2, 3)).examine(Answers(answer), nn.Identity())
-    assert [len(times) for times in asked[:3]] == [40, 20, 14]
+    assert [len(times) for times in asked[:5]] == [40, 20, 20, 14, 14]  # told and not told
     torch.testing.assert_close(asked[1], 0.1 * torch.arange(1, 40, 2).double())
-    torch.testing.assert_close(asked[2], 0.1 * torch.arange(0, 40, 3).double())
+    torch.testing.assert_close(asked[3], 0.1 * torch.arange(0, 40, 3).double())
 
 
 def test_time_steps(benches):
@@ -152,7 +152,9 @@ def test_time_steps(benches):
         step_of(Signals(torch.zeros(1, 6, 1), times), 0.1)
 
 
-@pytest.mark.parametrize("key", ["lssl", "s4d", "lstm", "causal_cnn", "log_spectrum"])
+@pytest.mark.parametrize(
+    "key", ["lssl", "s4", "s4d", "lstm", "sequence_gru", "transformer", "causal_cnn", "log_spectrum"]
+)
 def test_uniform_solvers_refuse_irregular_times(benches, key):
     solver = find_solver(key)
     bench = benches["two_tones"]
@@ -274,3 +276,48 @@ def test_a_run_has_a_page_answers_files_and_can_be_exported(name, tmp_path):
 def test_every_solver_of_the_task_is_a_solver_of_sequences():
     keys = {key for key, solver in registered_solvers().items() if solver.task is SEQUENCES}
     assert {"lssl", "s4d", "s5", "lstm", "causal_cnn", "lagged_ridge", "log_spectrum"} <= keys
+
+
+def test_an_untold_rate_is_scored_against_the_same_targets(benches):
+    """The truth at times told is exact; answers that go by the number of a time are not."""
+    bench = benches["driven_decay"]
+    split = bench.splits["test"]
+    asked = []
+
+    def answer(inputs):
+        asked.append(inputs.times)
+        return split.targets[:, 1::2] if len(inputs.times) == 20 else split.targets
+
+    scores = bench.examine(Answers(answer), nn.Identity()).metrics
+    assert scores["stride_2/nrmse"] == scores["stride_2/unscaled_nrmse"] == 0
+    torch.testing.assert_close(asked[1], bench.times[1::2])
+    torch.testing.assert_close(asked[2], bench.times[:20])
+
+
+def test_lost_times_are_bridged_or_left_out(benches):
+    """30 % of 40 times: solvers of irregular times see 29, others straight lines, and both are scored at the 29."""
+    bench = prepared("driven_decay", strides=(), losses=(0.3,))
+    split, asked = bench.splits["test"], []
+
+    def answer(inputs):
+        asked.append(inputs)
+        rows = torch.stack([(bench.times - time).abs().argmin() for time in inputs.times])
+        return split.targets[:, rows]
+
+    solver = find_solver("s5")
+    module = solver.build(bench.problem, solver.recipe("tiny").model, bench.context)
+    assert bench.examine(Answers(answer), module).metrics["lost_30/nrmse"] == 0
+    irregular = asked[1]
+    assert len(irregular.times) == 29 and float(irregular.times[-1]) == float(bench.times[-1])
+    asked.clear()
+    assert bench.examine(Answers(answer), nn.Identity()).metrics["lost_30/nrmse"] == 0
+    bridged = asked[1]
+    kept = torch.isin(bench.times, irregular.times)
+    assert torch.equal(bridged.times, bench.times)
+    torch.testing.assert_close(bridged.signals[:, kept], split.signals[:, kept])
+    gap = int((~kept).nonzero()[0, 0])
+    before, after = (i for i in (gap - 1, int(kept[gap:].nonzero()[0, 0]) + gap))
+    share = (gap - before) / (after - before)
+    torch.testing.assert_close(
+        bridged.signals[:, gap], torch.lerp(split.signals[:, before], split.signals[:, after], share)
+    )

@@ -39,11 +39,23 @@ class HasSequences(Problem):
     """What is asked for."""
     classes: tuple[str, ...] = ()
     """Names of the classes; a label is an index into them. Empty unless they are the target."""
+    forecasts: tuple[str, ...] = ()
+    """In a forecast the signal that each field is, some time ahead; empty for other targets. The last value of that
+    signal is what a forecast is compared with."""
+    uneven: bool = False
+    """Whether the times are not equidistant, which few solvers can read."""
+
+    def collection(self, times: Float[Tensor, " time"]) -> Sequences | None:
+        """All sequences there are, where these are a fixed set, always in the same order; else None.
+
+        Splits are then cut from it, so that none is in two of them.
+        """
+        return None
 
     @abstractmethod
     def sequences(self, count: int, times: Float[Tensor, " time"], generator: torch.Generator) -> Sequences:
         """`count` independent sequences, float64, at equidistant `times` from zero on.
 
         The number and distance of the times are the card's. Classes should be about equally frequent. A forecast is a
-        `signal` target that is the signal itself, some time ahead.
+        `signal` target that is the signal itself, some time ahead; `forecasts` says so.
         """

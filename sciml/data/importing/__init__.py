@@ -12,6 +12,7 @@ from sciml.data.importing._pairs_plan import PairsPlan
 from sciml.data.importing._plan import Plan, make_plan
 from sciml.data.importing._read import read
 from sciml.data.importing._rows_plan import RowsPlan
+from sciml.data.importing._sequences_plan import SequencesPlan
 from sciml.data.importing._source import Source, Variable
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "PairsPlan",
     "Plan",
     "RowsPlan",
+    "SequencesPlan",
     "Source",
     "Variable",
     "import_arrays",

@@ -12,6 +12,7 @@ from sciml.data._rows import RowsCard
 from sciml.data.importing._pairs_plan import PairsPlan
 from sciml.data.importing._plan import Plan
 from sciml.data.importing._rows_plan import RowsPlan
+from sciml.data.importing._sequences_plan import SequencesPlan
 
 PRESETS = ("tiny", "small", "paper")
 """All of them have the same data; they differ in the recipes of the solvers."""
@@ -20,10 +21,12 @@ _SHARD_BYTES, _LARGEST_SHARD = 2**22, 2**27
 _SHARDS = 1000
 
 
-def write_card(folder: Path, plan: Plan | RowsPlan | PairsPlan, recording: Recording) -> None:
+def write_card(folder: Path, plan: Plan | RowsPlan | PairsPlan | SequencesPlan, recording: Recording) -> None:
     """Write ``dataset.toml``."""
     if isinstance(plan, PairsPlan):
         key, table = PairsCard.key, plan.table()
+    elif isinstance(plan, SequencesPlan):
+        key, table = "sequences", plan.table()
     else:
         key, table = _rows_table(plan) if isinstance(plan, RowsPlan) else _trajectories_table(plan)
     notes = "\n".join(plan.notes)
@@ -33,7 +36,7 @@ def write_card(folder: Path, plan: Plan | RowsPlan | PairsPlan, recording: Recor
         "licence": plan.about.get("licence", "not stated"),
         "citation": recording.citation or "not stated",
         "not_modelled": f"Not known: the data was imported.\n{notes}".rstrip(),
-        "time_units": plan.time_units if isinstance(plan, Plan) else "1",
+        "time_units": plan.time_units if isinstance(plan, Plan | SequencesPlan) else "1",
     }
     table = [*table, "seed = 0", 'cost = "none: the data was imported"']
     lines = ["# Written by the import; every preset has the same data."]

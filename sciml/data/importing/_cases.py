@@ -25,8 +25,10 @@ from sciml.data.importing._columns_of_cases import (
     chosen_columns,
     file_column,
     kind_of_columns,
+    label_column,
     time_column,
     wide_groups,
+    with_labels,
 )
 from sciml.data.importing._source import Source, Variable, variable
 from sciml.data.importing._table_times import Times, at_times, common_times, times_of_column
@@ -93,7 +95,8 @@ def _long(table: Table, choices: ImportChoices) -> Source:
                         expected="a column called t or time", fix="Say which one it is with --time NAME.")  # fmt: skip
     times = times_of_column(table, when, choices)
     cases, notes = case_column(table, when, times.values, choices)
-    others = chosen_columns(table, (when, *notes.columns), choices)
+    label = label_column(table, choices)
+    others = chosen_columns(table, (when, *notes.columns, *label), choices)
     columns = {name: table.numbers(name, gaps=True) for name in others}
     kinds = kind_of_columns(table, cases, columns, choices)
     values = {name: columns[name] for name, kind in kinds.items() if kind == "field"}
@@ -108,9 +111,9 @@ def _long(table: Table, choices: ImportChoices) -> Source:
     }
     fields = {name: (table.columns[name].units, stacked[name]) for name in values}
     lines = [table.at(rows[0]) for rows in cases.values()]
-    return _source(
-        table, fields, parameters, times._replace(values=grid), lines, (*notes.words, *times.notes, *more), choices
-    )
+    said = (*notes.words, *times.notes, *more)
+    source = _source(table, fields, parameters, times._replace(values=grid), lines, said, choices)
+    return with_labels(source, table, label, list(cases.values()))
 
 
 def _wide(table: Table, choices: ImportChoices) -> Source:
@@ -124,10 +127,12 @@ def _wide(table: Table, choices: ImportChoices) -> Source:
         name: (table.columns[columns[0]].units, np.stack([table.numbers(c, gaps=True) for c in columns], axis=1))
         for name, columns in groups.columns.items()
     }
-    used = {column for columns in groups.columns.values() for column in columns}
+    label = label_column(table, choices)
+    used = {*(column for columns in groups.columns.values() for column in columns), *label}
     parameters, said = _parameters_of_rows(table, used, choices)
     lines = [table.at(row) for row in range(len(table))]
-    return _source(table, fields, parameters, Times(grid, units, ()), lines, (*notes, *said), choices)
+    source = _source(table, fields, parameters, Times(grid, units, ()), lines, (*notes, *said), choices)
+    return with_labels(source, table, label, [[row] for row in range(len(table))])
 
 
 def _index(table: Table, folder: Path | None, choices: ImportChoices) -> Source:
@@ -168,10 +173,12 @@ def _index(table: Table, folder: Path | None, choices: ImportChoices) -> Source:
         column: (first.columns[column].units, np.stack([entry[column] for entry in trajectories]))
         for column in trajectories[0]
     }
-    parameters, said = _parameters_of_rows(table, {name}, choices)
+    label = label_column(table, choices)
+    parameters, said = _parameters_of_rows(table, {name, *label}, choices)
     lines = [table.at(row) for row in range(len(table))]
     notes = (f"one file for each of {len(read)} cases, named in {name!r}", *first.notes, *times.notes, *said)
-    return _source(table, fields, parameters, times, lines, notes, choices)
+    source = _source(table, fields, parameters, times, lines, notes, choices)
+    return with_labels(source, table, label, [[row] for row in range(len(table))])
 
 
 def _rows(table: Table, choices: ImportChoices) -> Source:

@@ -65,6 +65,13 @@ class ImportChoices(Config):
     functions: tuple[str, ...] = ()
     """Input functions of pairs in their order, each ``name``, ``name=units`` or ``name:sensors``; several of them take
     apart functions that stand side by side in one array."""
+    targets: tuple[str, ...] = ()
+    """What signals over time are answered with, by name: other signals, or numbers per sample. Makes the data sequences
+    instead of trajectories."""
+    label: str = ""
+    """Name of the class of every sample; makes the data sequences, too."""
+    ahead: int | None = pydantic.Field(default=None, ge=1)
+    """Forecast: the targets are signals (all, unless `targets` names some) so many times later."""
     title: str = ""
     licence: str = ""
     citation: str = ""
@@ -75,6 +82,17 @@ class ImportChoices(Config):
         if any(not one < two for one, two in pairwise(times)):
             raise ValueError("times must increase")
         return times
+
+    @pydantic.model_validator(mode="after")
+    def _one_question(self) -> "ImportChoices":
+        if self.label and (self.targets or self.ahead):
+            raise ValueError("sequences are answered with classes (--label) or with --target, not with both")
+        return self
+
+    @property
+    def are_sequences(self) -> bool:
+        """Whether the user asks for sequences."""
+        return bool(self.targets or self.label or self.ahead)
 
     @property
     def mask_variable(self) -> str | None:

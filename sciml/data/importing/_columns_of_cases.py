@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
 from sciml.core.errors import DataError
 from sciml.data.importing._choices import ImportChoices
+from sciml.data.importing._source import Source, variable
 from sciml.data.importing._table_times import check_even
 from sciml.data.tables import MISSING, TABLE_ENDINGS, TIME_NAMES, Table, split_header, to_number
 
@@ -270,3 +272,29 @@ def check_distinct(table: Table, fields: Named, parameters: Named, lines: Sequen
     if not repeated:
         return []
     return [f"{repeated} cases repeat the parameters of another with other values: what differs cannot be learned"]
+
+
+def label_column(table: Table, choices: ImportChoices) -> tuple[str, ...]:
+    """The column of classes that the user names, or none."""
+    return (table.find(choices.label, "--label"),) if choices.label else ()
+
+
+def with_labels(source: Source, table: Table, label: Sequence[str], cases: Sequence[Sequence[int]]) -> Source:
+    """The source with the class of every case as text.
+
+    Raises: DataError, naming the line, for a case without a class or with several.
+    """
+    if not label:
+        return source
+    cells = table.columns[label[0]].cells
+    for rows in cases:
+        if cells[rows[0]].lower() in MISSING:
+            raise DataError(f"{table.label}, {table.at(rows[0])}: the class is missing", fix="Leave the case out.")
+        if odd := [row for row in rows if cells[row] != cells[rows[0]]]:
+            raise DataError(
+                f"{table.label}, {table.at(odd[0])}: the class changes within a case",
+                got=f"{cells[odd[0]]!r}, {cells[rows[0]]!r} before",
+                expected="one class in all rows of a case",
+            )
+    classes = variable(np.array([cells[rows[0]] for rows in cases]), ("sample",))
+    return replace(source, variables={**source.variables, label[0]: classes})

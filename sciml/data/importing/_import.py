@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -35,12 +35,14 @@ from sciml.data.importing._labelled import source_of
 from sciml.data.importing._pairs_plan import PairsPlan, make_pairs_plan
 from sciml.data.importing._plan import Plan, make_plan
 from sciml.data.importing._rows_plan import RowsPlan, make_rows_plan
+from sciml.data.importing._sequences_plan import SequencesPlan, make_sequences_plan
 from sciml.data.importing._source import Source
 
 _VERSION = 2
 """Of how files are read; raised when the same files would give other numbers."""
 _BLOCK = 2**22
 _SILENT = SilentProgress()
+_OF_SEQUENCES = ("signals", "target", "classes", "forecasts", "uneven")
 
 Arrays = (
     np.ndarray
@@ -51,8 +53,13 @@ Arrays = (
     | Mapping[str, np.ndarray | torch.Tensor]
 )
 """What stands for a file in Python."""
-AnyPlan = Plan | RowsPlan | PairsPlan
+AnyPlan = Plan | RowsPlan | PairsPlan | SequencesPlan
 """What will be imported."""
+_HOLDS: dict[type, Literal["rows", "pairs", "sequences"]] = {
+    RowsPlan: "rows",
+    PairsPlan: "pairs",
+    SequencesPlan: "sequences",
+}
 
 
 def import_files(
@@ -164,9 +171,11 @@ def _finish(
 
 
 def plan_of(sources: Sequence[Source], choices: ImportChoices) -> AnyPlan:
-    """What will be imported: trajectories, rows of tables without time, or pairs. Raises UserError as `make_plan`."""
+    """What will be imported: trajectories, rows without time, pairs or sequences. Raises UserError as `make_plan`."""
     if any(source.pairs is not None for source in sources):
         return make_pairs_plan(sources, choices)
+    if choices.are_sequences:
+        return make_sequences_plan(sources, choices)
     without_time = [source for source in sources if source.targets]
     if not without_time:
         return make_plan(sources, choices)
@@ -182,7 +191,7 @@ def _write(plan: AnyPlan, folder: Path, name: str, content: str, sources: tuple[
         name=name,
         title=plan.about.get("title") or name.replace("_", " "),
         fields=plan.fields,
-        parameters=() if isinstance(plan, PairsPlan) else plan.parameters,
+        parameters=() if isinstance(plan, PairsPlan | SequencesPlan) else plan.parameters,
         forcings=plan.forcings if isinstance(plan, Plan) else (),
         time_step=plan.time_step if isinstance(plan, Plan) else None,
         axes=plan.axes if isinstance(plan, Plan) else (),
@@ -191,16 +200,17 @@ def _write(plan: AnyPlan, folder: Path, name: str, content: str, sources: tuple[
         sources=sources,
         citation=plan.about.get("citation", ""),
         solver=_solver(plan),
-        holds="rows" if isinstance(plan, RowsPlan) else "pairs" if isinstance(plan, PairsPlan) else "trajectories",
+        holds=_HOLDS.get(type(plan), "trajectories"),
         **(
             {"inputs": plan.inputs, "queries": plan.axes, "lattice": plan.lattice}
             if isinstance(plan, PairsPlan)
             else {}
         ),
+        **({name: getattr(plan, name) for name in _OF_SEQUENCES} if isinstance(plan, SequencesPlan) else {}),
     )
     write_text(folder / RECORDING, recording.model_dump_json(indent=2) + "\n")
     write_card(folder, plan, recording)
-    if isinstance(plan, RowsPlan | PairsPlan):
+    if isinstance(plan, RowsPlan | PairsPlan | SequencesPlan):
         plan.write(folder, recording)
     else:
         _write_shards(plan, make_layout(recording.problem(folder), "tiny"), name, progress)
@@ -260,7 +270,7 @@ def _solver(plan: AnyPlan) -> str:
     """
     if isinstance(plan, RowsPlan):
         return "gaussian_process_rows"
-    if isinstance(plan, PairsPlan):
+    if isinstance(plan, PairsPlan | SequencesPlan):
         return plan.solver
     sizes = [axis.size for axis in plan.axes]
     if not sizes:

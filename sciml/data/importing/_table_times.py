@@ -92,7 +92,11 @@ def check_even(label: str, grid: np.ndarray, choices: ImportChoices) -> None:
         raise DataError(f"{label} has a single time per case", got=f"{grid[0]:g}" if len(grid) else "none",
                         expected="at least two", fix="Without times: --layout rows --fields TARGET.")  # fmt: skip
     steps = np.diff(grid)
-    if choices.dt is None and np.abs(steps - steps.mean()).max() > _UNEVEN * abs(steps.mean()):
+    if (
+        choices.dt is None
+        and not choices.are_sequences
+        and np.abs(steps - steps.mean()).max() > _UNEVEN * abs(steps.mean())
+    ):
         raise DataError(
             f"the times of {label} are not evenly spaced",
             got=f"distances from {steps.min():g} to {steps.max():g}",

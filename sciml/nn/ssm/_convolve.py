@@ -1,6 +1,7 @@
 """The convolutional view: kernels by doubling, causal convolution by FFT, and the recurrence they equal."""
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -73,15 +74,64 @@ def causal_convolution(
     """y_k = Σ_{j≤k} K_j u_{k-j}, over the last axis; the axes before it broadcast.
 
     By FFT over twice the length, so that nothing comes around from the end. In at least single precision, also under
-    autocast: half precision loses a long kernel.
+    autocast: half precision loses a long kernel. The gradient is written by hand, since autograd transforms back in
+    complex numbers and once per sample, where the sum over samples will do.
     """
-    length, dtype = signal.shape[-1], signal.dtype
-    double = torch.float64 in (signal.dtype, kernel.dtype)
-    points = _fast_length(2 * length - 1)
+    dtype = signal.dtype
+    precise = torch.float64 if torch.float64 in (signal.dtype, kernel.dtype) else torch.float32
     with torch.autocast(signal.device.type, enabled=False):
-        precise = torch.float64 if double else torch.float32
-        spectrum = torch.fft.rfft(signal.to(precise), n=points) * torch.fft.rfft(kernel.to(precise), n=points)
-        return torch.fft.irfft(spectrum, n=points)[..., :length].to(dtype)
+        signal, kernel = signal.to(precise), kernel.to(precise)
+        if torch.compiler.is_compiling() or torch.compiler.is_exporting():  # a graph holds no gradients of our own
+            answer = _inverse(_spectrum(signal) * _spectrum(kernel), signal.shape[-1])
+        else:
+            answer = _Convolution.apply(signal, kernel)
+    return answer.to(dtype)
+
+
+class _Convolution(torch.autograd.Function):
+    """A few samples after another: their spectra stay in the cache, and those of all need not be kept."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(signal: Tensor, kernel: Tensor) -> Tensor:
+        of_kernel, parts = _spectrum(kernel), _parts(signal, kernel)
+        return torch.cat([_inverse(_spectrum(part) * of_kernel, signal.shape[-1]) for part in parts])
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:  # Any: torch's context
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        signal, kernel = ctx.saved_tensors
+        length, (of_signals, of_kernels) = signal.shape[-1], ctx.needs_input_grad
+        adjoint = _spectrum(kernel).conj()
+        pulled, total = [], torch.zeros_like(adjoint)
+        for part, gradient in zip(_parts(signal, kernel), _parts(gradients[0], kernel), strict=True):
+            arriving = _spectrum(gradient.contiguous())
+            if of_signals:
+                summed = (arriving * adjoint).sum_to_size(*part.shape[:-1], adjoint.shape[-1])
+                pulled.append(_inverse(summed, length))
+            if of_kernels:
+                total = total + (arriving * _spectrum(part).conj()).sum_to_size(adjoint.shape)
+        return torch.cat(pulled) if of_signals else None, _inverse(total, length) if of_kernels else None
+
+
+def _parts(signal: Tensor, kernel: Tensor) -> Sequence[Tensor]:
+    """Samples in groups of about a quarter of a million numbers; all at once if kernels differ between them."""
+    if signal.ndim <= kernel.ndim:
+        return (signal,)
+    return signal.split(max(1, (1 << 17) // max(1, signal[0].numel(), kernel.numel())))
+
+
+def _spectrum(signal: Tensor) -> Tensor:
+    return torch.fft.rfft(signal, n=_fast_length(2 * signal.shape[-1] - 1))
+
+
+def _inverse(spectrum: Tensor, length: int) -> Tensor:
+    """The first `length` values."""
+    return torch.fft.irfft(spectrum, n=_fast_length(2 * length - 1))[..., :length]
 
 
 def interval_means(

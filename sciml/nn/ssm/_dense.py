@@ -1,6 +1,5 @@
 """The linear state-space layer with a dense or quasi-separable state matrix."""
 
-from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -8,34 +7,15 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from sciml.core.errors import UserError
-from sciml.nn._parameter_groups import ParameterGroup
-from sciml.nn.ssm._convolve import (
-    KrylovFactors,
-    causal_convolution,
-    interval_means,
-    krylov,
-    krylov_factors,
-    krylov_kernel,
-)
-from sciml.nn.ssm._discretise import Discrete, Method, discretise, log_uniform, spectral_radius
+from sciml.nn.ssm._convolve import KrylovFactors, krylov_factors, krylov_kernel
+from sciml.nn.ssm._discretise import Method
 from sciml.nn.ssm._hippo import Hippo, hippo
-from sciml.nn.ssm._layer import (
-    MATRIX_RATE,
-    STEP_RATE,
-    Carried,
-    FixedKernel,
-    Memo,
-    StateSpaceLayer,
-    TimeScale,
-    uniform_scale,
-)
+from sciml.nn.ssm._layer import Memo, StateMatrix
+from sciml.nn.ssm._shared import Learned, SharedStateSpace, trains_matrix
 from sciml.nn.ssm._structured import StructuredMatrix
 
-Learned = Literal["all", "matrix", "dt", "none"]
-"""What is trained beside C and D: the state matrix with B, the time steps, both, or nothing (LSSL-f)."""
 
-
-class DenseMatrix(nn.Module):
+class DenseMatrix(StateMatrix):
     """A state matrix without structure: R / √N - I with Gaussian R, whose spectrum fills the unit disc around -1.
 
     What a HiPPO matrix is compared with; it knows nothing of memory.
@@ -56,7 +36,7 @@ class DenseMatrix(nn.Module):
         return self.values
 
 
-class LinearStateSpace(StateSpaceLayer):
+class LinearStateSpace(SharedStateSpace):
     """The layer of LSSL: H features, each with M outputs, its own dt, C and D, and one pair (A, B) for all.
 
         x_h' = A x_h + B u_h,   y_hm = C_hm x_h + D_hm u_h        (a step of feature h lasts dt_h)
@@ -79,9 +59,6 @@ class LinearStateSpace(StateSpaceLayer):
         Linear State-Space Layers", NeurIPS 2021, arXiv:2110.13985.
     """
 
-    drive: Tensor
-    log_dt: Tensor
-
     def __init__(
         self,
         features: int,
@@ -94,46 +71,26 @@ class LinearStateSpace(StateSpaceLayer):
         dt_range: tuple[float, float] = (1e-3, 1e-1),
         mean_inputs: bool = False,
     ) -> None:
-        super().__init__()
-        if min(features, state, channels) < 1:
-            raise UserError("a state-space layer needs sizes of at least one",
-                            got=f"features {features}, state {state}, channels {channels}")  # fmt: skip
-        self.method: Method = method
-        self.mean_inputs = mean_inputs
-        trains_matrix, trains_steps = learn in ("all", "matrix"), learn in ("all", "dt")
+        if state < 1:
+            raise UserError("a state-space layer needs sizes of at least one", got=f"state {state}")
+        made: StateMatrix
         if matrix == "random":
-            self.matrix = DenseMatrix(state, trainable=trains_matrix)
+            made = DenseMatrix(state, trainable=trains_matrix(learn))
             drive = torch.randn(state)
         else:
-            self.matrix = StructuredMatrix.hippo(matrix, state, trainable=trains_matrix)
+            made = StructuredMatrix.hippo(matrix, state, trainable=trains_matrix(learn))
             drive = hippo(matrix, state)[1].to(torch.get_default_dtype())
-        log_dt = log_uniform(features, *dt_range)
-        if trains_matrix:
-            self.drive = nn.Parameter(drive)
-        else:
-            self.register_buffer("drive", drive)
-        if trains_steps:
-            self.log_dt = nn.Parameter(log_dt)
-        else:
-            self.register_buffer("log_dt", log_dt)
-        self.output = nn.Parameter(torch.randn(features, channels, state))
-        self.direct = nn.Parameter(torch.randn(features, channels))
-        self._systems, self._factors = Memo(), Memo()
-
-    def system(self, dt_scale: float = 1.0) -> Discrete:
-        """Ā and B̄ of every feature; the time step is scaled in both, else the kernel has the wrong size."""
-        dt_scale = uniform_scale(dt_scale)
-        sources = self._sources()
-        kept = self._systems.recall(sources, (dt_scale,))
-        if kept is None:
-            made = discretise(self.matrix.dense(), self.drive, dt_scale * self.log_dt.exp(), self.method)
-            kept = (made.matrix, made.drive)
-            self._systems.keep(sources, (dt_scale,), kept)
-        return Discrete(*kept)
-
-    def response(self, length: int, dt_scale: float = 1.0) -> Float[Tensor, "feature state {length}"]:
-        """Impulse response of the state, the Krylov matrix."""
-        return krylov(self.system(dt_scale), length)
+        super().__init__(
+            features,
+            channels,
+            made,
+            drive,
+            learn=learn,
+            method=method,
+            dt_range=dt_range,
+            mean_inputs=mean_inputs,
+        )
+        self._factors = Memo()
 
     def kernel(self, length: int, dt_scale: float = 1.0) -> Float[Tensor, "feature channel {length}"]:
         """(C B̄, C Ā B̄, …); the direct part D is apart."""
@@ -143,74 +100,3 @@ class LinearStateSpace(StateSpaceLayer):
             factors = krylov_factors(self.system(dt_scale), length)
             self._factors.keep(sources, (length, dt_scale), factors)
         return krylov_kernel(KrylovFactors(*factors), self.output, length)
-
-    def impulse_response(self, length: int, dt_scale: float = 1.0) -> Float[Tensor, "feature channel {length}"]:
-        """The kernel with the direct part and the means over steps."""
-        kernel = self.kernel(length, dt_scale)
-        kernel = interval_means(kernel) if self.mean_inputs else kernel
-        return kernel + nn.functional.pad(self.direct[..., None], (0, length - 1))
-
-    def fixed(self, length: int, dt_scale: float = 1.0) -> FixedKernel:
-        """Filters of every feature alone."""
-        response = self.impulse_response(length, dt_scale)
-        return FixedKernel(response.flatten(0, 1)[:, None], groups=response.shape[0])
-
-    def forward(
-        self, signal: Float[Tensor, "batch time feature"], dt_scale: TimeScale = 1.0
-    ) -> Float[Tensor, "batch time output"]:
-        """The response to a signal, from rest."""
-        dt_scale = uniform_scale(dt_scale)
-        driving = interval_means(signal.transpose(1, 2)) if self.mean_inputs else signal.transpose(1, 2)
-        answer = causal_convolution(driving[:, :, None], self.kernel(signal.shape[1], dt_scale))
-        return self._with_direct(answer.flatten(1, 2).transpose(1, 2), signal)
-
-    def initial(self, batch: int) -> Carried:
-        """Rest."""
-        features, _, size = self.output.shape
-        return Carried(self.output.new_zeros(batch, features, size), self.output.new_zeros(batch, features))
-
-    def step(
-        self, signal: Float[Tensor, "batch feature"], carried: Carried, dt_scale: TimeScale = 1.0
-    ) -> tuple[Float[Tensor, "batch output"], Carried]:
-        """The response to one more value."""
-        dt_scale = uniform_scale(dt_scale)
-        system = self.system(dt_scale)
-        driving = (signal + carried.before) / 2 if self.mean_inputs else signal
-        state = torch.einsum("hij,bhj->bhi", system.matrix, carried.state) + system.drive * driving[..., None]
-        answer = torch.einsum("hmn,bhn->bhm", self.output, state).flatten(1)
-        return self._with_direct(answer, signal), Carried(state, signal)
-
-    def carry(
-        self, signal: Float[Tensor, "batch time feature"], carried: Carried, dt_scale: TimeScale = 1.0
-    ) -> tuple[Float[Tensor, "batch time output"], Carried]:
-        """The response to one more piece of a signal, and what to go on from."""
-        dt_scale = uniform_scale(dt_scale)
-        length, system, response = signal.shape[1], self.system(dt_scale), self.response(signal.shape[1], dt_scale)
-        driving = signal.transpose(1, 2)
-        if self.mean_inputs:
-            driving = interval_means(driving, carried.before)
-        answer = causal_convolution(driving[:, :, None], self.kernel(length, dt_scale))
-        observing = Discrete(system.matrix.transpose(1, 2)[:, None], self.output @ system.matrix)
-        answer = answer + torch.einsum("hmnl,bhn->bhml", krylov(observing, length), carried.state)
-        old = torch.einsum("hij,bhj->bhi", torch.linalg.matrix_power(system.matrix, length), carried.state)
-        state = old + torch.einsum("hnl,bhl->bhn", response.flip(-1), driving)
-        return self._with_direct(answer.flatten(1, 2).transpose(1, 2), signal), Carried(state, signal[:, -1])
-
-    def spectral_radius(self, dt_scale: float = 1.0) -> Float[Tensor, " feature"]:
-        """Of the discretised state matrices."""
-        return spectral_radius(self.system(dt_scale).matrix)
-
-    def parameter_groups(self) -> Sequence[ParameterGroup]:
-        """A and B at `MATRIX_RATE` at most, the time steps at `STEP_RATE`."""
-        matrix = [entry for entry in (*self.matrix.parameters(), self.drive) if isinstance(entry, nn.Parameter)]
-        steps = [self.log_dt] if isinstance(self.log_dt, nn.Parameter) else []
-        return (
-            ParameterGroup(matrix, max_learning_rate=MATRIX_RATE),
-            ParameterGroup(steps, max_learning_rate=STEP_RATE),
-        )
-
-    def _with_direct(self, answer: Tensor, signal: Tensor) -> Tensor:
-        return answer + (signal[..., None] * self.direct).flatten(-2)
-
-    def _sources(self) -> list[Tensor]:
-        return [*self.matrix.state_dict(keep_vars=True).values(), self.drive, self.log_dt]

@@ -80,6 +80,14 @@ class StateSpaceLayer(nn.Module, ABC):
         """State matrix and time steps: never decayed, and slow."""
 
 
+class StateMatrix(nn.Module, ABC):
+    """A, however its numbers are kept."""
+
+    @abstractmethod
+    def dense(self) -> Float[Tensor, "state state"]:
+        """A itself."""
+
+
 class FixedKernel(nn.Module):
     """A layer as it is for one length and one time step: a causal convolution with constant filters.
 

@@ -44,36 +44,34 @@ def nplr(size: int) -> NPLR:
 
 
 def nplr_kernel(
-    form: NPLR, output: Complex[Tensor, "*batch state"], dt: Float[Tensor, "*batch"], length: int
+    form: NPLR, output: Complex[Tensor, "*batch state"], dt: Float[Tensor, "*#batch"], length: int
 ) -> Float[Tensor, "*batch {length}"]:
     """The kernel of the bilinear transform, without a power of Ā: its transform at the roots of unity, inverted.
 
-        K̂(z) = 2 / (1 + z) (k_CB - k_CP k_PB / (1 + k_PP)),   k_XY = Σ_n X_n Y_n / (g - λ_n),
-        g = 2 (1 - z) / (dt (1 + z))
+        K̂(z) = 2 (k_CB - (1 + z) k_CP k_PB / (1 + (1 + z) k_PP)),
+        k_XY = Σ_n X_n Y_n / (2 (1 - z)/dt - (1 + z) λ_n)
 
-    At z = -1 (even lengths), where g is infinite, K̂ = dt/2 C̃ B.
+    These are the sums over 1/(g - λ) with g = 2 (1 - z)/(dt (1 + z)), less a factor 1 + z, so that nothing is infinite
+    at z = -1. Takes memory for L/2 N complex numbers per time step. A, B and C must be those of a real system.
 
     Arguments:
         form: of A and B.
         output: C̃ = C (I - Ā^L) V, which makes the kernel end after L values.
-        dt: time steps.
+        dt: time steps; broadcast with `output`.
         length: L.
     """
     lam, low, drive, _ = form
-    j = torch.arange(length, device=dt.device)
-    angle = -2 * math.pi * j.to(lam.real.dtype) / length
+    angle = -2 * math.pi * torch.arange(length // 2 + 1, device=dt.device).to(lam.real.dtype) / length
     z = torch.polar(torch.ones_like(angle), angle)
-    pole = 2 * j == length
-    z = torch.where(pole, torch.ones_like(z), z)  # any other value; what it gives is not used
-    g = 2 / dt[..., None] * (1 - z) / (1 + z)
-    cauchy = 1 / (g[..., None] - lam)  # *batch frequency state
+    cauchy = 1 / ((2 / dt[..., None] * (1 - z))[..., None] - (1 + z)[:, None] * lam)  # *batch frequency state
 
     def sums(first: Tensor, second: Tensor) -> Tensor:
-        return (cauchy * (first * second)[..., None, :]).sum(-1)
+        return (cauchy @ (first * second)[..., None])[..., 0]
 
-    inner = sums(output, drive) - sums(output, low) * sums(low.conj(), drive) / (1 + sums(low.conj(), low))
-    limit = dt[..., None] / 2 * (output * drive).sum(-1, keepdim=True)
-    return torch.fft.ifft(torch.where(pole, limit, 2 / (1 + z) * inner)).real
+    near = 1 + z
+    left, right, middle = sums(output, low), sums(low.conj(), drive), sums(low.conj(), low)
+    inner = sums(output, drive) - near * left * right / (1 + near * middle)
+    return torch.fft.irfft(2 * inner, n=length)
 
 
 def diagonal_kernel(
@@ -91,9 +89,17 @@ def diagonal_kernel(
         length: L.
     """
     steps = dt[..., None] * eigenvalues
-    gain = output * (torch.expm1(steps) / eigenvalues)
+    gain = 2 * output * (torch.expm1(steps) / eigenvalues)
     stride = 1 << (max(0, length - 1).bit_length() + 1) // 2  # e^{(is + j) z} = e^{isz} e^{jz}: √L exponentials each
-    near = torch.exp(steps[..., None] * torch.arange(stride, device=dt.device))
     leaps = stride * torch.arange(-(-length // stride), device=dt.device)
-    far = gain[..., None] * torch.exp(steps[..., None] * leaps)
-    return 2 * (far.transpose(-1, -2) @ near).real.flatten(-2)[..., :length]
+    near, far = _powers(steps, torch.arange(stride, device=dt.device)), _powers(steps, leaps)
+    # the real part of C z^l w^l in real numbers: complex exponentials and products cost several times as much
+    weighted = torch.cat((gain.real[..., None] * far[0] - gain.imag[..., None] * far[1],
+                          -gain.real[..., None] * far[1] - gain.imag[..., None] * far[0]), dim=-2)  # fmt: skip
+    return (weighted.transpose(-1, -2) @ torch.cat(near, dim=-2)).flatten(-2)[..., :length]
+
+
+def _powers(steps: Complex[Tensor, "*batch state"], times: Tensor) -> tuple[Tensor, Tensor]:
+    """Real and imaginary part of e^{steps times}, times last."""
+    size, angle = (steps.real[..., None] * times).exp(), steps.imag[..., None] * times
+    return size * angle.cos(), size * angle.sin()

@@ -7,9 +7,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from sciml.nn.ssm._hippo import Bands, Hippo, hippo_bands
+from sciml.nn.ssm._layer import StateMatrix
 
 
-class StructuredMatrix(nn.Module):
+class StructuredMatrix(StateMatrix):
     """A = -P (G + T⁻¹) Q: P, G and Q diagonal, T tridiagonal; 6 N - 2 numbers, all HiPPO matrices among them.
 
     Nothing keeps a trained A stable; watch the spectral radius of what is made of it.

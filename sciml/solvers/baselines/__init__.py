@@ -54,8 +54,11 @@ from sciml.solvers.baselines._rows import MLPRowsSolver as MLPRowsSolver
 from sciml.solvers.baselines._rows import RowModule as RowModule
 from sciml.solvers.baselines._sequence_networks import CausalCNNConfig as CausalCNNConfig
 from sciml.solvers.baselines._sequence_networks import CausalCNNSolver as CausalCNNSolver
+from sciml.solvers.baselines._sequence_networks import GRUSequenceSolver as GRUSequenceSolver
 from sciml.solvers.baselines._sequence_networks import RecurrentConfig as RecurrentConfig
 from sciml.solvers.baselines._sequence_networks import RecurrentSolver as RecurrentSolver
+from sciml.solvers.baselines._sequence_transformer import TransformerConfig as TransformerConfig
+from sciml.solvers.baselines._sequence_transformer import TransformerSolver as TransformerSolver
 from sciml.solvers.baselines._unet import UNetConfig as UNetConfig
 from sciml.solvers.baselines._unet import UNetSolver as UNetSolver
 
@@ -80,7 +83,9 @@ SOLVERS = (
     MLPRowsSolver(),
     BoostedTreesRowsSolver(),
     RecurrentSolver(),
+    GRUSequenceSolver(),
     CausalCNNSolver(),
+    TransformerSolver(),
     LaggedRidgeSolver(),
     LogSpectrumSolver(),
 )
@@ -100,6 +105,7 @@ __all__ = [
     "FNOConfig",
     "FNOSolver",
     "GRUConfig",
+    "GRUSequenceSolver",
     "GRUSolver",
     "GaussianProcess",
     "GaussianProcessConfig",
@@ -143,6 +149,8 @@ __all__ = [
     "ResNetConfig",
     "ResNetSolver",
     "RowModule",
+    "TransformerConfig",
+    "TransformerSolver",
     "UNetConfig",
     "UNetSolver",
 ]

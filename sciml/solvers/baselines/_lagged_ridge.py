@@ -133,6 +133,7 @@ class LaggedRidgeSolver(SequencesSolver[LaggedRidgeConfig, LaggedRidge]):
     """Signals by the best linear filter of finite length: how much of the system is linear and soon forgotten."""
 
     key = "lagged_ridge"
+    irregular = True
     title = "Linear filter (ridge)"
     citation = "Ljung, System Identification: Theory for the User, 2nd ed., Prentice Hall (1999): FIR model, ridge"
     claim = ""

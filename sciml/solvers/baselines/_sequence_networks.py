@@ -49,6 +49,11 @@ _RECURRENT = {
     "small": RecurrentConfig(hidden=56),
     "paper": RecurrentConfig(hidden=220),
 }
+_GRU = {
+    "tiny": RecurrentConfig(cell="gru", hidden=27),
+    "small": RecurrentConfig(cell="gru", hidden=64),
+    "paper": RecurrentConfig(cell="gru", hidden=254),
+}
 _CONVOLUTIONAL = {
     "tiny": CausalCNNConfig(),
     "small": CausalCNNConfig(width=20, depth=8),
@@ -72,18 +77,43 @@ class RecurrentSolver(SequenceNetworkSolver[RecurrentConfig]):
 
     def network(self, problem: HasSequences, model: RecurrentConfig, context: SequencesContext) -> RecurrentNetwork:
         """A network for the problem's signals and targets."""
-        inputs, outputs = units_of(context)
-        return RecurrentNetwork(
-            len(problem.signals),
-            len(problem.classes) if problem.target == "class" else len(problem.fields),
-            cell=model.cell,
-            hidden=model.hidden,
-            depth=model.depth,
-            dropout=model.dropout,
-            pooled=problem.target != "signal",
-            inputs=inputs,
-            outputs=outputs,
-        )
+        return _recurrent(problem, model, context)
+
+
+class GRUSequenceSolver(SequenceNetworkSolver[RecurrentConfig]):
+    """Sequences by a GRU that is told the time step."""
+
+    key = "sequence_gru"
+    title = "GRU"
+    citation = (
+        "Cho et al., Learning Phrase Representations using RNN Encoder-Decoder for Statistical Machine Translation, "
+        "EMNLP 2014, arXiv:1406.1078"
+    )
+    claim = ""
+    knob = Knob("hidden", 1, 4096)
+
+    def recipe(self, preset: str) -> Recipe[RecurrentConfig, SequencesConfig]:
+        """About as many parameters as LSSL has in the same preset."""
+        return recipe_of(_GRU_RECIPES, preset)
+
+    def network(self, problem: HasSequences, model: RecurrentConfig, context: SequencesContext) -> RecurrentNetwork:
+        """A network for the problem's signals and targets."""
+        return _recurrent(problem, model, context)
+
+
+def _recurrent(problem: HasSequences, model: RecurrentConfig, context: SequencesContext) -> RecurrentNetwork:
+    inputs, outputs = units_of(context)
+    return RecurrentNetwork(
+        len(problem.signals),
+        len(problem.classes) if problem.target == "class" else len(problem.fields),
+        cell=model.cell,
+        hidden=model.hidden,
+        depth=model.depth,
+        dropout=model.dropout,
+        pooled=problem.target != "signal",
+        inputs=inputs,
+        outputs=outputs,
+    )
 
 
 class CausalCNNSolver(SequenceNetworkSolver[CausalCNNConfig]):
@@ -120,6 +150,10 @@ class CausalCNNSolver(SequenceNetworkSolver[CausalCNNConfig]):
 
 _RECURRENT_RECIPES = {
     preset: Recipe[RecurrentConfig, SequencesConfig](model=_RECURRENT[preset], task=_TASK[preset], train=train)
+    for preset, train in _TRAIN.items()
+}
+_GRU_RECIPES = {
+    preset: Recipe[RecurrentConfig, SequencesConfig](model=_GRU[preset], task=_TASK[preset], train=train)
     for preset, train in _TRAIN.items()
 }
 _CONVOLUTIONAL_RECIPES = {

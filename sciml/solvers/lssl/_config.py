@@ -1,4 +1,4 @@
-"""What the two solvers of state-space layers share: their size, and what follows from the data."""
+"""What the solvers of state-space layers share: their size, and what follows from the data."""
 
 from typing import Any, Literal
 
@@ -11,6 +11,10 @@ from sciml.tasks.sequences import SequencesContext, units_of
 _DECADES = 100.0
 """Time steps are drawn from 1 / L to 100 / L, L being the length: memories from a hundredth of a sequence to all of it.
 At a thousand times that is the range of the published code."""
+
+
+BASELINES = ("lstm", "sequence_gru", "causal_cnn", "transformer", "lagged_ridge", "log_spectrum")
+"""What every recipe of state-space layers is compared with."""
 
 
 class StateSpaceConfig(Config):
@@ -39,7 +43,7 @@ class StateSpaceConfig(Config):
 
 
 def arguments_of(problem: HasSequences, model: StateSpaceConfig, context: SequencesContext) -> dict[str, Any]:
-    """Keyword arguments that `LSSL` and `S4D` share. Any: they are of many types, and checked by both."""
+    """Keyword arguments that `LSSL`, `S4` and `S4D` share. Any: they are of many types, and checked by all."""
     inputs, outputs = units_of(context)
     classifies = problem.target == "class"
     return {

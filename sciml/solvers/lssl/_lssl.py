@@ -5,7 +5,7 @@ from typing import Literal
 from sciml.core.capabilities import HasSequences
 from sciml.models import LSSL
 from sciml.nn.ssm import Hippo, Learned, Method
-from sciml.solvers.lssl._config import StateSpaceConfig, arguments_of, num_answers
+from sciml.solvers.lssl._config import BASELINES, StateSpaceConfig, arguments_of, num_answers
 from sciml.tasks.sequences import SequenceNetworkSolver, SequencesConfig, SequencesContext
 from sciml.train import Knob, Recipe, TrainConfig, recipe_of
 
@@ -18,22 +18,25 @@ class LSSLConfig(StateSpaceConfig):
     learn: Learned = "all"
     """What is trained of the systems: the state matrix with B (``matrix``), the time steps (``dt``), both, or ``none``,
     which is LSSL-f."""
-    method: Method = "bilinear"
-    """Discretisation."""
+    method: Method | None = None
+    """Discretisation; None for the published bilinear transform, and for zero-order hold where signals are answered
+    with signals. With means over steps both are second order, but the bilinear transform maps modes that are fast
+    against a step to an oscillation between samples, which another sampling rate does not have: at half the rate the
+    error on validation draws of `mass_spring_identification` was 0.55 instead of 0.18."""
 
 
 _RECIPES = {
     "tiny": Recipe[LSSLConfig, SequencesConfig](
         model=LSSLConfig(features=12, state=32, depth=3, learn="dt"),
         task=SequencesConfig(),
-        train=TrainConfig(steps=300, batch_size=32, learning_rate=2e-2, weight_decay=0.0, evaluate_every=50),
-        baselines=("lstm", "causal_cnn", "lagged_ridge", "log_spectrum"),
+        train=TrainConfig(steps=300, batch_size=32, learning_rate=4e-2, weight_decay=0.0, evaluate_every=50),
+        baselines=BASELINES,
     ),
     "small": Recipe[LSSLConfig, SequencesConfig](
         model=LSSLConfig(features=32, state=64, depth=3),
         task=SequencesConfig(strides=(2, 4)),
         train=TrainConfig(steps=1500, batch_size=32, learning_rate=4e-3, weight_decay=0.0),
-        baselines=("lstm", "causal_cnn", "lagged_ridge", "log_spectrum"),
+        baselines=BASELINES,
     ),
     "paper": Recipe[LSSLConfig, SequencesConfig](
         model=LSSLConfig(features=128, state=128, depth=6, dropout=0.2, norm="pre"),
@@ -42,7 +45,7 @@ _RECIPES = {
             steps=200_000, batch_size=50, learning_rate=4e-3, weight_decay=0.0, clip=None, evaluate_every=1000,
             checkpoint_every=1000,
         ),
-        baselines=("lstm", "causal_cnn", "lagged_ridge", "log_spectrum"),
+        baselines=BASELINES,
     ),
 }  # fmt: skip
 
@@ -70,6 +73,6 @@ class LSSLSolver(SequenceNetworkSolver[LSSLConfig]):
             num_answers(problem),
             matrix=model.matrix,
             learn=model.learn,
-            method=model.method,
+            method=model.method or ("zoh" if problem.target == "signal" else "bilinear"),
             **arguments_of(problem, model, context),
         )

@@ -3,7 +3,7 @@
 from sciml.core.capabilities import HasSequences
 from sciml.models import S4D
 from sciml.nn.ssm import DiagonalStart
-from sciml.solvers.lssl._config import StateSpaceConfig, arguments_of, num_answers
+from sciml.solvers.lssl._config import BASELINES, StateSpaceConfig, arguments_of, num_answers
 from sciml.tasks.sequences import SequenceNetworkSolver, SequencesConfig, SequencesContext
 from sciml.train import Knob, Recipe, TrainConfig, recipe_of
 
@@ -20,13 +20,13 @@ _RECIPES = {
         model=S4DConfig(features=12, state=32, depth=3),
         task=SequencesConfig(),
         train=TrainConfig(steps=300, batch_size=32, learning_rate=2e-2, weight_decay=0.0, evaluate_every=50),
-        baselines=("lstm", "causal_cnn", "lagged_ridge", "log_spectrum"),
+        baselines=BASELINES,
     ),
     "small": Recipe[S4DConfig, SequencesConfig](
         model=S4DConfig(features=32, state=64, depth=3),
         task=SequencesConfig(strides=(2, 4)),
         train=TrainConfig(steps=1500, batch_size=32, learning_rate=4e-3, weight_decay=0.0),
-        baselines=("lstm", "causal_cnn", "lagged_ridge", "log_spectrum"),
+        baselines=BASELINES,
     ),
     "paper": Recipe[S4DConfig, SequencesConfig](
         model=S4DConfig(features=128, state=64, depth=6, dropout=0.2, norm="pre"),
@@ -35,7 +35,7 @@ _RECIPES = {
             steps=200_000, batch_size=50, learning_rate=4e-3, weight_decay=0.0, clip=None, evaluate_every=1000,
             checkpoint_every=1000,
         ),
-        baselines=("lstm", "causal_cnn", "lagged_ridge", "log_spectrum"),
+        baselines=BASELINES,
     ),
 }  # fmt: skip
 

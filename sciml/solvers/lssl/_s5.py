@@ -5,7 +5,7 @@ import pydantic
 from sciml.core.capabilities import HasSequences
 from sciml.models import S5
 from sciml.nn.ssm import DiagonalStart
-from sciml.solvers.lssl._config import StateSpaceConfig, arguments_of, num_answers
+from sciml.solvers.lssl._config import BASELINES, StateSpaceConfig, arguments_of, num_answers
 from sciml.tasks.sequences import SequenceNetworkSolver, SequencesConfig, SequencesContext
 from sciml.train import Knob, Recipe, TrainConfig, recipe_of
 
@@ -19,19 +19,18 @@ class S5Config(StateSpaceConfig):
     """Eigenvalues at the beginning."""
 
 
-_BASELINES = ("lstm", "causal_cnn", "lagged_ridge", "log_spectrum")
 _RECIPES = {
     "tiny": Recipe[S5Config, SequencesConfig](
         model=S5Config(features=12, state=32, depth=3),
         task=SequencesConfig(),
         train=TrainConfig(steps=300, batch_size=32, learning_rate=1e-2, weight_decay=0.0, evaluate_every=50),
-        baselines=_BASELINES,
+        baselines=BASELINES,
     ),
     "small": Recipe[S5Config, SequencesConfig](
         model=S5Config(features=32, state=64, depth=3),
         task=SequencesConfig(strides=(2, 4)),
         train=TrainConfig(steps=1500, batch_size=32, learning_rate=4e-3, weight_decay=0.0),
-        baselines=_BASELINES,
+        baselines=BASELINES,
     ),
     "paper": Recipe[S5Config, SequencesConfig](
         model=S5Config(features=128, state=128, depth=6, dropout=0.1, norm="pre"),
@@ -40,7 +39,7 @@ _RECIPES = {
             steps=200_000, batch_size=50, learning_rate=4e-3, weight_decay=0.0, clip=None, evaluate_every=1000,
             checkpoint_every=1000,
         ),
-        baselines=_BASELINES,
+        baselines=BASELINES,
     ),
 }  # fmt: skip
 
@@ -49,6 +48,7 @@ class S5Solver(SequenceNetworkSolver[S5Config]):
     """Sequences by diagonal systems with a time step per sample: irregular times are read as they are."""
 
     key = "s5"
+    irregular = True
     title = "S5"
     citation = (
         "Smith, Warrington, Linderman, Simplified State Space Layers for Sequence Modeling, ICLR 2023, arXiv:2208.04933"

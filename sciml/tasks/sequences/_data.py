@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import Annotated, ClassVar, NamedTuple
 
 import numpy as np
 import pydantic
 import torch
+import xarray
 from jaxtyping import Float
 from torch import Tensor
 
@@ -30,6 +31,10 @@ class SequencesConfig(Config):
     time."""
     strides: tuple[int, ...] = (2,)
     """The test signals are examined again at every n-th time only: another sampling rate than that of the training."""
+
+    losses: tuple[Annotated[float, pydantic.Field(gt=0, lt=1)], ...] = ()
+    """The test signals are examined again with these shares of their times lost. Solvers of irregular times see the
+    rest, others straight lines over the gaps."""
 
     @pydantic.field_validator("strides")
     @classmethod
@@ -147,7 +152,8 @@ def read_signals(path: Path, problem: HasSequences, context: SequencesContext) -
 
     Arguments:
         path: a file with one variable per signal on ``sample time`` (``sample`` may be missing for a single one) and
-            the coordinate ``time``. Times may begin anywhere; any length and any step will do.
+            the coordinate ``time``; or a table with a column ``time``, one per signal and, for several sequences below
+            each other, one called ``case``. Times may begin anywhere; any length and any step will do.
         problem: what the signals are called.
         context: the units of time.
 
@@ -158,6 +164,8 @@ def read_signals(path: Path, problem: HasSequences, context: SequencesContext) -
     source = open_inputs(
         path, problem, "signals over time", [*names, "time"], also={**units, "time": context.time_units}
     )
+    if source["time"].dims == ("sample",):
+        source = _stacked(path, source, names)
     if source["time"].dims == ("time",):
         source = source.sortby("time")
     times = _times(path, source["time"].values)
@@ -170,6 +178,27 @@ def read_signals(path: Path, problem: HasSequences, context: SequencesContext) -
         columns.append(numbers(path, array.transpose("sample", "time")))
         check_finite(path, name, columns[-1])
     return Signals(torch.stack(columns, dim=2), times)
+
+
+def _stacked(path: Path, source: xarray.Dataset, names: list[str]) -> xarray.Dataset:
+    """Rows of a table as sequences: those of each label, which must have the same times."""
+    count = source.sizes["sample"]
+    labels = source["sample"].to_numpy() if "sample" in source.coords else np.zeros(count, dtype=int)
+    rows = [np.flatnonzero(labels == label) for label in dict.fromkeys(labels.tolist())]
+    when = source["time"].to_numpy()
+    rows = [part[np.argsort(when[part], kind="stable")] for part in rows]
+    times = when[rows[0]]
+    for part in rows:
+        if len(part) != len(times) or not np.array_equal(when[part], times):
+            raise DataError(
+                f"case {labels[part[0]]} of {path} has other times than case {labels[rows[0][0]]}",
+                got=f"{len(part)} from {when[part[0]]:g} to {when[part[-1]]:g}",
+                expected=f"{len(times)} from {times[0]:g} to {times[-1]:g}",
+                fix="Predict cases with other times from files of their own.",
+            )
+    kept = {name: (("sample", "time"), np.stack([source[name].to_numpy()[part] for part in rows])) for name in names}
+    coords = {"sample": [labels[part[0]] for part in rows]} if "sample" in source.coords else {}
+    return xarray.Dataset(kept, {**coords, "time": ("time", times)})
 
 
 def _times(path: Path, values: np.ndarray) -> Float[Tensor, " time"]:

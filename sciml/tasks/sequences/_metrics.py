@@ -8,10 +8,15 @@ _STRIDE = "stride_*"
 METRICS = (
     Metric("nrmse", "RMSE in standard deviations", headline=True),
     Metric("r2", "coefficient of determination R²", better="higher", signed=True),
+    Metric("skill", "share by which a forecast is closer than the last value", better="higher", signed=True),
     Metric("accuracy", "accuracy", better="higher", headline=True),
     Metric("error", "error rate"),
     Metric("nll", "negative log-likelihood", units="nat", headline=True, signed=True),
     Metric(f"{_STRIDE}/nrmse", "RMSE in standard deviations at every {0}th time", sweep=True),
     Metric(f"{_STRIDE}/error", "error rate at every {0}th time", sweep=True),
+    Metric(f"{_STRIDE}/unscaled_nrmse", "RMSE at every {0}th time, as if sampled as in training", sweep=True),
+    Metric(f"{_STRIDE}/unscaled_error", "error rate at every {0}th time, as if sampled as in training", sweep=True),
+    Metric("lost_*/nrmse", "RMSE in standard deviations with {0} % of the times lost", sweep=True),
+    Metric("lost_*/error", "error rate with {0} % of the times lost", sweep=True),
     *COSTS,
 )

@@ -58,6 +58,11 @@ class SequenceModel(nn.Module):
         """Answers: ``batch time field``, ``batch field`` or logits ``batch class``."""
         return self.network(signals, dt_scale)
 
+    @property
+    def irregular(self) -> bool:
+        """Whether the network reads a step of its own for every time."""
+        return isinstance(self.network, StateSpaces) and self.network.irregular
+
     def ask(self, inputs: Signals) -> Tensor:
         """Answers at the step of the inputs, or for each of its steps if the network reads irregular times.
 
@@ -65,7 +70,7 @@ class SequenceModel(nn.Module):
 
         Raises: UserError for times that are not equidistant, where they must be.
         """
-        if isinstance(self.network, StateSpaces) and self.network.irregular:
+        if self.irregular:
             steps = inputs.times.double().diff() / self.dt.to(inputs.times.device)
             return self(inputs.signals, torch.cat((torch.ones_like(steps[:1]), steps)))
         return self(inputs.signals, step_of(inputs, float(self.dt)))

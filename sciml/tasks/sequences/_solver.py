@@ -1,7 +1,7 @@
 """The base of the solvers of sequences."""
 
 from abc import abstractmethod
-from typing import Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -25,12 +25,16 @@ class SequencesSolver(
     """Base of the solvers that answer signals with signals, values or probabilities of classes."""
 
     task = SEQUENCES
+    irregular: ClassVar[bool] = False
+    """Whether times that are not equidistant can be read."""
 
     def supports(self, problem: Problem) -> Support:
-        """A problem that `HasSequences`."""
-        if isinstance(problem, HasSequences):
-            return Support(True)
-        return Support(False, "it has no sequences")
+        """A problem that `HasSequences`, at equidistant times unless the solver is `irregular`."""
+        if not isinstance(problem, HasSequences):
+            return Support(False, "it has no sequences")
+        if problem.uneven and not self.irregular:
+            return Support(False, "its times are uneven, and this solver steps uniformly (s5 does not)")
+        return Support(True)
 
 
 class SequenceNetworkSolver(SequencesSolver[M, SequenceModel], Generic[M]):

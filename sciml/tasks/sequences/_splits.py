@@ -6,8 +6,9 @@ from torch import Tensor
 
 from sciml.core import rng
 from sciml.core.capabilities import HasSequences, Sequences
-from sciml.core.errors import UserError
-from sciml.data import SamplesCard, Statistics, sample_statistics
+from sciml.core.errors import ConfigError, UserError
+from sciml.core.recorded import RecordedSequences
+from sciml.data import SamplesCard, Statistics, read_sequences, sample_statistics
 
 SPLITS = ("train", "valid", "test")
 
@@ -28,21 +29,53 @@ def sequence_times(card: SequencesTable) -> Tensor:
     return card.dt * torch.arange(card.length, dtype=torch.float64)
 
 
-def sequence_splits(problem: HasSequences, card: SequencesTable) -> dict[str, Sequences]:
-    """Independent draws for every split, float32 (labels int64), each from its own seed.
+def times_of(problem: HasSequences, card: SequencesTable) -> Tensor:
+    """The times of all sequences: those of imported data, which may be uneven, else those of the card."""
+    return read_sequences(problem).times if isinstance(problem, RecordedSequences) else sequence_times(card)
 
-    Raises: UserError for sequences that are not in order.
+
+def sequence_splits(problem: HasSequences, card: SequencesTable) -> dict[str, Sequences]:
+    """What was imported, or independent draws for every split, each from its own seed; float32 (labels int64).
+
+    Raises: UserError for sequences that are not in order; DataError and ConfigError for those that are not there.
     """
-    splits = {}
+    if isinstance(problem, RecordedSequences):
+        return _recorded(problem, card)
+    splits, fixed = {}, _cut(problem, card)
     for name in SPLITS:
         count, generator = getattr(card.samples, name), rng.generator(card.seed, problem.name, name)
-        drawn = problem.sequences(count, sequence_times(card), generator)
+        drawn = fixed[name] if fixed else problem.sequences(count, sequence_times(card), generator)
         if fault := _fault(problem, drawn, count, card.length):
             raise UserError(f"the sequences of problem {problem.name!r} are not in order", got=fault,
                             expected="finite signals and targets in the shapes of `HasSequences`")  # fmt: skip
         targets = drawn.targets if problem.target == "class" else drawn.targets.float()
         splits[name] = Sequences(drawn.signals.float(), targets)
     return splits
+
+
+def _cut(problem: HasSequences, card: SequencesTable) -> dict[str, Sequences]:
+    """A fixed collection in three disjoint parts; empty where there is none."""
+    every = problem.collection(sequence_times(card))
+    if every is None:
+        return {}
+    counts = [getattr(card.samples, name) for name in SPLITS]
+    if sum(counts) > len(every.signals):
+        raise ConfigError(f"the card of {problem.name!r} asks for more sequences than there are", got=sum(counts),
+                          expected=f"at most {len(every.signals)}")  # fmt: skip
+    order = torch.randperm(len(every.signals), generator=rng.generator(card.seed, problem.name, "split"))
+    parts = order[: sum(counts)].split(counts)
+    return {name: Sequences(every.signals[part], every.targets[part]) for name, part in zip(SPLITS, parts, strict=True)}
+
+
+def _recorded(problem: RecordedSequences, card: SequencesTable) -> dict[str, Sequences]:
+    stored = read_sequences(problem)
+    wanted = [getattr(card.samples, name) for name in SPLITS]
+    there = [len(stored.splits[name].signals) for name in SPLITS]
+    if wanted != there or card.length != len(stored.times):
+        raise ConfigError(f"the card of {problem.name!r} does not fit what was imported",
+                          got=f"{wanted} sequences of {card.length} times",
+                          expected=f"{there} of {len(stored.times)}", fix="Import the files again.")  # fmt: skip
+    return dict(stored.splits)
 
 
 def _fault(problem: HasSequences, drawn: Sequences, count: int, length: int) -> str:

@@ -37,7 +37,8 @@ from sciml.tasks.sequences._data import (
 )
 from sciml.tasks.sequences._metrics import METRICS
 from sciml.tasks.sequences._module import SequenceModel, StateSpaces
-from sciml.tasks.sequences._splits import sequence_splits, sequence_times, signal_statistics, target_statistics
+from sciml.tasks.sequences._sampling import Resampled, reads_irregular, strided, with_losses
+from sciml.tasks.sequences._splits import sequence_splits, signal_statistics, target_statistics, times_of
 from sciml.tasks.sequences.view import VIEW
 from sciml.train import AnySolver, Bench, Examination, Task
 
@@ -49,8 +50,12 @@ class SequencesTask(Task[HasSequences, SequencesConfig, SequencesContext, Sequen
         nrmse, r2: for signals and values, root mean squared error over samples, times and fields, each in standard
             deviations of the training targets; and 1 less the squared error in units of the variance of the test
             targets, mean over fields.
+        skill: of forecasts, 1 - nrmse / nrmse of holding the last value of the signal.
         accuracy, error, nll: for classes, as in the task of classification.
         stride_2/nrmse, stride_2/error, …: the same, given every second time of the test signals only, with their times.
+        stride_2/unscaled_nrmse, …: the same, with the times of the training in their place: what a solver loses that
+            knows nothing of the other rate.
+        lost_30/nrmse, …: with 30 % of the times lost, see `SequencesConfig.losses`.
         prediction/seconds: median wall time of predicting the whole test split.
     """
 
@@ -113,7 +118,7 @@ class SequencesBench(Bench[HasSequences, SequencesConfig, SequencesContext, Sequ
         if settings.strides and card.length <= settings.strides[-1]:
             raise ConfigError("a stride leaves one time of a sequence", got=f"task.strides={settings.strides}",
                               expected=f"less than the {card.length} times of the card")  # fmt: skip
-        self.splits, self.times = sequence_splits(problem, card), sequence_times(card)
+        self.splits, self.times = sequence_splits(problem, card), times_of(problem, card)
         train = self.splits["train"]
         self.context = SequencesContext(
             length=card.length,
@@ -145,9 +150,8 @@ class SequencesBench(Bench[HasSequences, SequencesConfig, SequencesContext, Sequ
         inputs = Signals(split.signals, self.times)
         prediction = predict_on(solver, module, inputs)
         scores = self._scores(prediction, split)
-        for stride in self.settings.strides:
-            score = "error" if self.problem.target == "class" else "nrmse"
-            scores[f"stride_{stride}/{score}"] = self._at_stride(solver, module, stride)[score]
+        scores |= self._resampled(solver, module)
+        scores |= self._skill(scores)
         seconds = prediction_seconds(solver, module, inputs)
         scores |= {**cost_of(prediction), "prediction/seconds": seconds}
         arrays = _answers(self.problem, prediction, self.times, self.context)
@@ -198,15 +202,33 @@ class SequencesBench(Bench[HasSequences, SequencesConfig, SequencesContext, Sequ
             "r2": float((1 - error / variance).mean()),
         }
 
-    def _at_stride(self, solver: AnySolver, module: nn.Module, stride: int) -> dict[str, float]:
-        """Scores where every `stride`-th time is given, the first times dropped that do not fit.
+    def _resampled(self, solver: AnySolver, module: nn.Module) -> dict[str, float]:
+        """Scores at other rates, with the step told and not, and with times lost."""
+        split, times, signal = self.splits["test"], self.times, self.problem.target == "signal"
+        score = "error" if self.problem.target == "class" else "nrmse"
+        cases: dict[str, Resampled] = {}
+        for stride in self.settings.strides:
+            cases[f"stride_{stride}/{score}"] = strided(split, times, stride, signal=signal, told=True)
+            cases[f"stride_{stride}/unscaled_{score}"] = strided(split, times, stride, signal=signal, told=False)
+        for share in self.settings.losses:
+            case = with_losses(split, times, share, signal=signal, irregular=reads_irregular(module))
+            cases[f"lost_{100 * share:g}/{score}"] = case
+        scores = {}
+        for key, (inputs, rows, targets) in cases.items():
+            prediction = predict_on(solver, module, inputs)
+            if signal:
+                prediction = prediction._replace(mean=prediction.mean[:, rows])
+            scores[key] = self._scores(prediction, Sequences(inputs.signals, targets))[score]
+        return scores
 
-        The last time is always among them, so that a signal that ends in what matters keeps it.
-        """
-        split, first = self.splits["test"], (len(self.times) - 1) % stride
-        inputs = Signals(split.signals[:, first::stride], self.times[first::stride])
-        targets = split.targets[:, first::stride] if self.problem.target == "signal" else split.targets
-        return self._scores(predict_on(solver, module, inputs), Sequences(inputs.signals, targets))
+    def _skill(self, scores: dict[str, float]) -> dict[str, float]:
+        """1 - the error of a forecast in units of that of holding the last value."""
+        if not self.problem.forecasts:
+            return {}
+        split, names = self.splits["test"], [field.name for field in self.problem.signals]
+        held = split.signals[..., [names.index(name) for name in self.problem.forecasts]]
+        persistence = float(self._squares(Prediction(held, None, None), split.targets).mean().sqrt())
+        return {"skill": 1 - scores["nrmse"] / persistence}
 
     def _squares(self, prediction: Prediction, targets: Tensor) -> Tensor:
         """Squared errors in variances of each target, float64."""
