@@ -27,7 +27,7 @@ from sciml.discovery._equivalence import Match, compare
 from sciml.discovery._front import Entry, SymbolicFront
 from sciml.discovery._identify import Identifiability, identify
 from sciml.discovery._named import Component, MeasuredTerm, Named
-from sciml.discovery._parse import parse_formula
+from sciml.core.formulas import parse_formula
 from sciml.discovery._spec import SearchSpec, SymbolicProblem
 from sciml.discovery._steps import Steps
 from sciml.discovery._table_problem import TableProblem

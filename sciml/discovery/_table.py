@@ -15,7 +15,7 @@ from sciml.discovery._algebra import symbol_names
 from sciml.discovery._guess import guess_scalars
 from sciml.discovery._headers import RESERVED
 from sciml.discovery._known import known_part
-from sciml.discovery._parse import parse_equations, parse_formula
+from sciml.core.formulas import parse_equations, parse_formula
 from sciml.discovery._prior import HiddenPrior, check_prior
 from sciml.discovery._signal import Signal
 from sciml.discovery._table_problem import TableProblem
