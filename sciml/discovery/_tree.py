@@ -7,7 +7,7 @@ import operator
 from collections.abc import Callable, Mapping
 from functools import cache, lru_cache, reduce
 from operator import itemgetter
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import numpy as np
 import sympy as sp

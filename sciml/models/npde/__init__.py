@@ -30,6 +30,7 @@ from sciml.models.npde._regression import regression_rows as regression_rows
 from sciml.models.npde._regression import trainable_numbers as trainable_numbers
 from sciml.models.npde._report import StabilityReport as StabilityReport
 from sciml.models.npde._report import as_text as as_text
+from sciml.models.npde._report import equations_of as equations_of
 from sciml.models.npde._spec import NPDESpec as NPDESpec
 from sciml.models.npde._spec import Scheme as Scheme
 from sciml.models.npde._spec import SpecAxis as SpecAxis
@@ -47,5 +48,6 @@ __all__ = [
     "NPDE", "NPDEMLP", "NPDERNN", "Advection", "Boundary", "Coefficient", "Constant", "Diffusion", "FieldCoefficient",
     "FittedCoefficient", "Form", "Given", "Layer", "Mix", "NPDEConv", "NPDEFree", "NPDESpec", "NetCoefficient",
     "NonLocal", "Reaction", "Scheme", "Source", "SpecAxis", "StabilityReport", "StableNPDE", "Term", "Trainable",
-    "adjoint_rollout", "as_text", "generate", "library", "read_terms", "regression_rows", "trainable_numbers",
+    "adjoint_rollout", "as_text", "equations_of", "generate", "library", "read_terms", "regression_rows",
+    "trainable_numbers",
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Coefficients of a PDE as plain data: known, given with every sample, trainable, a field, or a network of the state."""
+"""Coefficients of a PDE as plain data: known, given, trainable, a field, or a network of the state."""
 
 from __future__ import annotations
 

@@ -14,23 +14,29 @@ _FORMS = "lap(u), u_xx, u_x, u*u_x, u*(1 - u): at most one derivative, of second
 _LAPLACIAN = re.compile(r"\blap\(\s*([^\W\d]\w*)\s*\)")
 
 
-def library(fields: Sequence[str], axes: Sequence[str]) -> tuple[str, ...]:
+def library(fields: Sequence[str], axes: Sequence[str], given: Sequence[str] = ()) -> tuple[str, ...]:
     """Terms of every rate that are usual in physics: the own Laplacian, first derivatives of all fields alone and times
-    each field, and products of fields up to the second degree."""
+    each field, and products of fields up to the second degree; the linear ones again times each number that is given."""
     derived = [f"{of}_{axis}" for of in fields for axis in axes]
     squares = [f"{a}*{b}" for i, a in enumerate(fields) for b in fields[i:]]
     shared = (*derived, *(f"{g}*{d}" for g in fields for d in derived), *fields, *squares)
-    return tuple(f"{target}: {term}" for target in fields for term in (f"lap({target})", *shared))
+    simple = [*derived, *fields]
+    found = []
+    for target in fields:
+        found += [f"{target}: {term}" for term in (f"lap({target})", *shared)]
+        found += [f"{target}: {name}*{term}" for name in given for term in (f"lap({target})", *simple)]
+    return tuple(found)
 
 
 def read_terms(
-    texts: Sequence[str], fields: Sequence[str], axes: Sequence[str]
+    texts: Sequence[str], fields: Sequence[str], axes: Sequence[str], given: Sequence[str] = ()
 ) -> tuple[tuple[Term, ...], tuple[Coefficient, ...]]:
     """Terms with a trainable coefficient each, from texts such as ``lap(u)``, ``v: u*u_x`` or ``u*(1 - u)``.
 
     Arguments:
         texts: one term each, of the rate of the field before the colon, else of all rates.
         fields, axes: what they may name; ``u_xx`` is a derivative of ``u``.
+        given: names of numbers that come with the samples, which may multiply a term.
 
     Returns: terms, and their coefficients, which start at 0; those of second derivatives stay positive. The names are
         the texts, made into names: ``c_u_lap_u``.
@@ -46,7 +52,7 @@ def read_terms(
                             expected=", ".join(fields))  # fmt: skip
         for one in targets:
             name = _name(one, body, {entry.name for entry in coefficients}, text)
-            term = _read(body.strip(), one, name, fields, axes)
+            term = _read(body.strip(), one, name, fields, axes, given)
             terms.append(term)
             own = isinstance(term, Diffusion) and term.of in ("", one)
             coefficients.append(Trainable(name=name, lower=0.0 if own else None))
@@ -61,7 +67,7 @@ def _name(target: str, body: str, taken: set[str], text: str) -> str:
     return name
 
 
-def _read(body: str, target: str, name: str, fields: Sequence[str], axes: Sequence[str]) -> Term:
+def _read(body: str, target: str, name: str, fields: Sequence[str], axes: Sequence[str], given: Sequence[str]) -> Term:
     import sympy
 
     from sciml.core.formulas import parse_formula
@@ -69,17 +75,19 @@ def _read(body: str, target: str, name: str, fields: Sequence[str], axes: Sequen
     common: dict[str, Any] = {"target": target, "coefficient": name}
     first = {f"{f}_{a}": (f, a) for f in fields for a in axes}
     second = {f"{f}_{a}{a}": (f, (a,)) for f in fields for a in axes} | {f"lap_{f}": (f, ()) for f in fields}
-    formula = parse_formula(_LAPLACIAN.sub(r"lap_\1", body), {*fields, *axes, "t", *first, *second})
+    formula = parse_formula(_LAPLACIAN.sub(r"lap_\1", body), {*fields, *axes, "t", *given, *first, *second})
     derived = [s for s in formula.free_symbols if s.name in first or s.name in second]
     if not derived:
         return Reaction(formula=body, **common)
     factor = sympy.expand(formula / derived[0])
     is_second = derived[0].name in second
-    if len(derived) > 1 or derived[0] in factor.free_symbols or (is_second and not factor.is_number):
+    numbers = {sympy.Symbol(entry) for entry in given}
+    if len(derived) > 1 or derived[0] in factor.free_symbols or (is_second and factor.free_symbols - numbers):
         raise UserError(f"the term {body!r} has no place in a network", expected=_FORMS)
     if is_second:
         of, along = second[derived[0].name]
-        return Diffusion(of=of, axes=along, scale=float(factor), **common)
+        number, rest = factor.as_coeff_Mul()
+        return Diffusion(of=of, axes=along, scale=float(number), factor="" if rest == 1 else str(rest), **common)
     of, axis = first[derived[0].name]
     number, velocity = factor.as_coeff_Mul()
     text = "" if velocity == 1 else str(velocity).replace("Abs(", "abs(")

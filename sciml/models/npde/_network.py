@@ -13,10 +13,10 @@ from torch.nn import functional
 
 from sciml.core.errors import UserError
 from sciml.core.types import Params
-from sciml.models.npde._coefficients import Constant, FieldCoefficient, Trainable, limits
+from sciml.models.npde._coefficients import Constant, FieldCoefficient, Given, Trainable, limits
 from sciml.models.npde._modes import Modes
 from sciml.models.npde._rates import Moment, Number, Rates, State
-from sciml.models.npde._report import StabilityReport, as_equations, report_of, units_of
+from sciml.models.npde._report import StabilityReport, equations_of, report_of, units_of
 from sciml.models.npde._schemes import Equation, advance, check_scheme
 from sciml.models.npde._spec import NPDESpec
 from sciml.models.npde._stability import bounded
@@ -85,7 +85,7 @@ class NPDE(Network, Equation):
         state = self.checked(state, inputs)
         for part in range(self.spec.substeps):
             time = layer * self.spec.dt + part * self.spec.substep
-            state = self.advance(state, Moment(time, layer, inputs), parameters)
+            state = self.advance(state, self.moment(time, layer, inputs, parameters), parameters)
         return state
 
     step = forward
@@ -104,6 +104,19 @@ class NPDE(Network, Equation):
             state = self(state, layer, parameters=parameters, inputs=None if inputs is None else inputs[:, layer])
             states.append(state)
         return torch.stack(states, 1)
+
+    def moment(self, time: float, layer: int, inputs: Tensor | None, parameters: Params | None) -> Moment:
+        """What rates depend on beside the state. Raises UserError for a number that is missing from the samples."""
+        given = [entry.name for entry in self.spec.coefficients if isinstance(entry, Given)]
+        if not given:
+            return Moment(time, layer, inputs)
+        if missing := [name for name in given if name not in (parameters or {})]:
+            raise UserError(f"the coefficient {missing[0]!r} comes with every sample, and was not given",
+                            expected=f"parameters={{{missing[0]!r}: one number per sample}}")  # fmt: skip
+        assert parameters is not None
+        like = self.rates.get_buffer(f"points_{self.spec.axis_names[0]}")
+        shape = [1] * (len(self.spec.axes) + 1)
+        return Moment(time, layer, inputs, {n: parameters[n].to(like).reshape(-1, *shape) for n in given})
 
     def checked(self, state: State, inputs: Tensor | None) -> State:
         """The state in the precision of the coefficients. Raises UserError for one that is none of this equation."""
@@ -162,7 +175,7 @@ class NPDE(Network, Equation):
 
     def to_sympy(self) -> dict[str, Any]:  # Any: sympy, which is imported when it is needed
         """One equation ``Eq(∂u/∂t, …)`` per field, with the values of the coefficients."""
-        return as_equations(self.spec, {name: entry.value for name, entry in self.coefficients().items()})
+        return equations_of(self.spec, {name: entry.value for name, entry in self.coefficients().items()})
 
 
 class NPDEConv(NPDE):
@@ -234,7 +247,7 @@ def is_stencil(spec: NPDESpec, term: Term) -> bool:
         return False
     if isinstance(term, Advection):
         return term.scheme != "upwind" and not term.velocity
-    return isinstance(term, Diffusion | Mix)
+    return isinstance(term, Mix) or (isinstance(term, Diffusion) and not term.factor)
 
 
 def assembled(

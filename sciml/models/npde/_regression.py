@@ -85,7 +85,8 @@ def _equation(
     forward = spec.substeps == 1 and spec.scheme == "explicit"
     total: Tensor | None = None
     for i, weight in enumerate(_NEWTON_COTES[length]):
-        at = Moment((begin + i) * spec.dt, begin + i, None if inputs is None else inputs[:, begin + i])
+        driven = None if inputs is None else inputs[:, begin + i]
+        at = network.moment((begin + i) * spec.dt, begin + i, driven, parameters)
         if implicit or forward:
             if forward and i:
                 continue

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sciml.core.units import product_of_units
-from sciml.models.npde._coefficients import Coefficient, limits
+from sciml.models.npde._coefficients import Coefficient, Given, limits
 from sciml.models.npde._spec import NPDESpec, formulas
 from sciml.models.npde._stability import growth, largest_step, rate_of, transports, waves
 from sciml.models.npde._terms import Advection, Diffusion, Mix, NonLocal, Reaction, Source, Term, acts_on
@@ -102,7 +102,9 @@ def _field_units(spec: NPDESpec, field: str) -> str:
 def _body_units(spec: NPDESpec, term: Term) -> str:
     own = _field_units(spec, acts_on(term))
     if isinstance(term, Diffusion):
-        return product_of_units([(own, 1), (spec.axes[spec.axes_of(term)[0]].units, -2)])
+        factor = _formula_units(spec, term.factor)
+        axis = spec.axes[spec.axes_of(term)[0]]
+        return product_of_units([(own, 1), (axis.units, -2), (factor, 1)]) if factor else ""
     if isinstance(term, Mix | NonLocal):
         return own
     formula = _formula_units(spec, formulas(spec, term))
@@ -122,6 +124,7 @@ def _formula_units(spec: NPDESpec, text: str) -> str:
         return "1"
     units = dict(zip(spec.fields, spec.field_units or ("1",) * len(spec.fields), strict=True))
     units |= {axis.name: axis.units for axis in spec.axes} | {"t": spec.time_units}
+    units |= {entry.name: entry.units or "1" for entry in spec.coefficients if isinstance(entry, Given)}
     formula: Any = sympy.expand(parse_formula(text))
     if all(units[s.name] == "1" for s in formula.free_symbols):
         return "1"
@@ -135,7 +138,7 @@ def _formula_units(spec: NPDESpec, text: str) -> str:
     return summands.pop() if len(summands) == 1 else ""
 
 
-def as_equations(spec: NPDESpec, values: Mapping[str, Float[Tensor, "..."]]) -> dict[str, Any]:  # Any: sympy
+def equations_of(spec: NPDESpec, values: Mapping[str, Float[Tensor, "..."]]) -> dict[str, Any]:  # Any: sympy
     """One sympy equation per field; coefficients that are no single number stay symbols."""
     import sympy
 
@@ -153,7 +156,7 @@ def as_equations(spec: NPDESpec, values: Mapping[str, Float[Tensor, "..."]]) -> 
         value = values.get(term.coefficient)
         number = sympy.Symbol(term.coefficient) if term.coefficient else sympy.Integer(1)
         if value is not None and value.numel() == 1:
-            number = sympy.Float(float(value))
+            number = sympy.Float(float(value)) if float(value) != 1 else sympy.Integer(1)
         factor = number * (sympy.Float(term.scale) if term.scale not in (1.0, -1.0) else int(term.scale))
         factor = factor * sympy.I if term.imaginary else factor
         of = fields[acts_on(term)]

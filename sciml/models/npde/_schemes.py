@@ -211,7 +211,8 @@ def _turned(e: Equation, u: State, dt: float, at: Moment, p: Params | None) -> S
             continue
         i = e.spec.fields.index(term.target)
         axes = {name: getattr(e.rates, f"points_{name}") for name in e.spec.axis_names}
-        known = axes | {"t": at.time} | dict(zip(e.spec.fields, fields, strict=True))
+        given = {} if at.given is None else {name: number[:, 0] for name, number in at.given.items()}
+        known = axes | given | {"t": at.time} | dict(zip(e.spec.fields, fields, strict=True))
         value = e.coefficient(term.coefficient, u, at, p)
         exponent = _factor(e.spec, term).numbers(known)[0] * value * term.scale * dt
         exponent = torch.as_tensor(exponent, dtype=u.dtype, device=u.device)
@@ -232,7 +233,8 @@ def _factor(spec: NPDESpec, term: Term) -> Evaluator:
     if ratio is None or own in ratio.free_symbols:
         raise UserError("split_step turns the phase of a field by a factor that does not depend on it",
                         got=getattr(term, "formula", term.kind),
-                        expected=f"a product with {term.target}, such as abs({term.target})**2*{term.target}")  # fmt: skip
+                        expected=f"a product with {term.target}, such as abs({term.target})**2*{term.target}",
+                        )  # fmt: skip
     return Evaluator([ratio.subs(sympy.Symbol("_size"), sympy.Abs(own))])
 
 
@@ -242,10 +244,10 @@ def _in_modes(e: Equation, u: State, function: Callable[[Tensor], Tensor], at: M
     fields = []
     for i, field in enumerate(e.spec.fields):
         exponent: Tensor | None = None
-        for term in e.spec.terms:
+        for index, term in enumerate(e.spec.terms):
             if in_modes(term) and term.target == field:
                 assert isinstance(term, Diffusion)
-                value = term.scale * e.coefficient(term.coefficient, u, at, p)
+                value = term.scale * e.coefficient(term.coefficient, u, at, p) * e.rates.factor(index, u, at)
                 part = value * e.modes.eigenvalues(e.spec.axes_of(term)) * (1j if term.imaginary else 1.0)
                 exponent = part if exponent is None else exponent + part
         fields.append(u[:, i] if exponent is None else e.modes.scaled(u[:, i], function(exponent)))

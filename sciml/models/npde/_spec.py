@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import pydantic
 
 from sciml.core.config import Config
 from sciml.core.errors import UnknownNameError, UserError
 from sciml.core.types import Grid
-from sciml.models.npde._coefficients import Coefficient, Constant, limits
+from sciml.models.npde._coefficients import Coefficient, Constant, Given, limits
 from sciml.models.npde._stencils import Boundary
 from sciml.models.npde._terms import Advection, Diffusion, NonLocal, Reaction, Source, Term, acts_on
 
@@ -46,8 +46,8 @@ class SpecAxis(Config):
 class NPDESpec(Config):
     """∂u/∂t = the sum of `terms` on a grid, and how a step of it is taken.
 
-    Raises: UserError where a term names what does not exist, diffusion is negative, a complex equation has a scheme that
-        cannot hold its norm, or an explicit step is too long (naming the longest stable one).
+    Raises: UserError where a term names what does not exist, diffusion is negative, or a complex equation has a scheme
+        that cannot hold its norm. Whether the step is stable is checked when a network is generated.
     """
 
     axes: tuple[SpecAxis, ...] = pydantic.Field(min_length=1, max_length=3)
@@ -65,9 +65,10 @@ class NPDESpec(Config):
     substeps: int = pydantic.Field(default=1, ge=1)
     """Equal parts a step is taken in."""
     scheme: Scheme = "explicit"
-    """``explicit``: Euler's, u + dt f(u), a residual block. ``rk4``: the classical Runge-Kutta scheme. ``imex``: diffusion
-    implicit, the rest explicit. ``strang``: half a step of the rest, diffusion exactly, half a step; second order.
-    ``crank_nicolson``: linear equations, unitary where they are. ``split_step``: iψ' = -Dψ'' + Vψ by exact rotations."""
+    """``explicit``: Euler's, u + dt f(u), a residual block. ``rk4``: the classical Runge-Kutta scheme. ``imex``:
+    diffusion implicit, the rest explicit. ``strang``: half a step of the rest, diffusion exactly, half a step; second
+    order. ``crank_nicolson``: linear equations, unitary where they are. ``split_step``: iψ' = -Dψ'' + Vψ by exact
+    rotations."""
     accuracy: Literal[2, 4, 6, 8] = 2
     """Order of the stencils of central differences."""
     sharing: Literal["tied", "per_step"] = "tied"
@@ -188,17 +189,22 @@ def formulas(spec: NPDESpec, term: Term) -> str:
     """The formula of a term, checked; empty for one that has none."""
     from sciml.core.formulas import parse_formula
 
-    if isinstance(term, Reaction):
-        parse_formula(term.formula, {*spec.fields, *spec.axis_names, "t"})
-        return term.formula
-    if isinstance(term, Source):
-        parse_formula(term.formula, {*spec.axis_names, "t"})
-        return term.formula
-    if isinstance(term, Advection) and term.velocity:
-        allowed = {acts_on(term)} if term.scheme == "flux" else {*spec.fields, *spec.axis_names, "t"}
-        parse_formula(term.velocity, allowed)
-        return term.velocity
-    return ""
+    given = {entry.name for entry in spec.coefficients if isinstance(entry, Given)}
+    everywhere = {*spec.axis_names, "t", *given}
+    if isinstance(term, Diffusion):
+        text, allowed = term.factor, given
+    elif isinstance(term, Advection):
+        is_flux = term.scheme == "flux"
+        text, allowed = term.velocity, {acts_on(term)} if is_flux else {*spec.fields, *everywhere}
+    elif isinstance(term, Reaction):
+        text, allowed = term.formula, {*spec.fields, *everywhere}
+    elif isinstance(term, Source):
+        text, allowed = term.formula, everywhere
+    else:
+        return ""
+    if text:
+        parse_formula(text, allowed)
+    return text
 
 
 def _check_diffusion(spec: NPDESpec) -> None:
@@ -230,8 +236,8 @@ def _check_complex(spec: NPDESpec) -> None:
                             fix="Take strang or imex, or dtype='complex'.")  # fmt: skip
     elif not unitary:
         raise UserError(
-            f"the scheme {spec.scheme} cannot hold the norm of complex fields: |1 + i a| is above 1 for every a, so that "
-            "no step is stable",
+            f"the scheme {spec.scheme} cannot hold the norm of complex fields: |1 + i a| is above 1 for every a, so "
+            "that no step is stable",
             got=spec.scheme,
             expected="crank_nicolson or split_step",
         )
@@ -239,3 +245,10 @@ def _check_complex(spec: NPDESpec) -> None:
     if spec.scheme == "split_step" and explicit_only:
         raise UserError("split_step has no place for this term", got=explicit_only[0],
                         expected="diffusion and reactions that are a real number times the field")  # fmt: skip
+
+
+def parsed(text: str) -> Any:  # Any: a sympy expression, of a library that is imported when it is needed
+    """The formula of a text that was checked."""
+    from sciml.core.formulas import parse_formula
+
+    return parse_formula(text)

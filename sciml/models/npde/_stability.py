@@ -1,7 +1,8 @@
-"""Which steps are stable: growth factors of all waves the grid can hold, and the bounds that follow for coefficients."""
+"""Which steps are stable: growth factors of all waves of the grid, and the bounds that follow."""
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 
@@ -10,8 +11,9 @@ from jaxtyping import Complex, Float
 from torch import Tensor
 
 from sciml.core.errors import UserError
-from sciml.models.npde._coefficients import Coefficient, Constant, limits
-from sciml.models.npde._spec import NPDESpec
+from sciml.core.expressions import Evaluator
+from sciml.models.npde._coefficients import Coefficient, Constant, Given, limits
+from sciml.models.npde._spec import NPDESpec, parsed
 from sciml.models.npde._stencils import stencil
 from sciml.models.npde._terms import Advection, Diffusion, Term, acts_on
 
@@ -43,10 +45,25 @@ def rate_of(spec: NPDESpec, term: Diffusion | Advection) -> float:
         half = (
             sum((-1) ** (i - accuracy // 2) * w for i, w in enumerate(stencil(2, accuracy))) / 2
         )  # at the shortest wave
-        return abs(term.scale) * sum(abs(half) / spec.axes[i].spacing ** 2 for i in spec.axes_of(term))
+        return (
+            abs(term.scale)
+            * _largest_factor(spec, term)
+            * sum(abs(half) / spec.axes[i].spacing ** 2 for i in spec.axes_of(term))
+        )
     axis = next(axis for axis in spec.axes if axis.name == term.axis)
     speed = 1.0 if not term.velocity else term.speed or 0.0
     return abs(term.scale) * speed / axis.spacing
+
+
+def _largest_factor(spec: NPDESpec, term: Diffusion) -> float:
+    """The largest value of a diffusion's formula between the ends of what is given."""
+    if not term.factor:
+        return 1.0
+    given = [entry for entry in spec.coefficients if isinstance(entry, Given)]
+    formula = Evaluator([parsed(term.factor)])
+    corners = itertools.product(*((entry.lower, (entry.lower + entry.upper) / 2, entry.upper) for entry in given))
+    names = [entry.name for entry in given]
+    return max(abs(float(formula.numbers(dict(zip(names, corner, strict=True)))[0])) for corner in corners)
 
 
 def bounded(spec: NPDESpec) -> NPDESpec:
@@ -149,10 +166,13 @@ def waves(
     spec: NPDESpec, values: Mapping[str, float], terms: Sequence[Diffusion | Advection]
 ) -> Complex[Tensor, " wave"]:
     """The rate of every wave exp(ikx) the grid can hold, under transport with constant coefficients; complex128."""
-    phases = torch.linspace(0, math.pi, _WAVES if len(spec.axes) < 3 else 17, dtype=torch.float64)
+    count = _WAVES if len(spec.axes) < 3 else 17
+    phases = torch.linspace(
+        0, math.pi, count, dtype=torch.float64, device="cpu"
+    )  # also while a network is built on meta
     phases = torch.cat((-phases[1:].flip(0), phases))
     shape = [1] * len(spec.axes)
-    rates = torch.zeros([len(phases)] * len(spec.axes), dtype=torch.complex128)
+    rates = torch.zeros([len(phases)] * len(spec.axes), dtype=torch.complex128, device="cpu")
     for term in terms:
         value = term.scale * (values[term.coefficient] if term.coefficient else 1.0)
         for i in spec.axes_of(term) if isinstance(term, Diffusion) else (spec.axis_names.index(term.axis),):
@@ -171,7 +191,7 @@ def _symbol(
         return sum(waves, torch.zeros_like(phases, dtype=torch.complex128)) / spacing**order
 
     if isinstance(term, Diffusion):
-        return value * of(2, spec.accuracy)
+        return value * _largest_factor(spec, term) * of(2, spec.accuracy)
     assert isinstance(term, Advection)
     speed = value * (1.0 if not term.velocity else term.speed or 0.0)
     if term.scheme == "upwind":

@@ -57,8 +57,11 @@ class StableNPDE(Network):
         if spec.dtype == "complex":
             raise UserError("the form stable is a real network", got="dtype='complex'", expected="dtype='real'")
         if width < least or (block != "parabolic" and width % 2) or kernel_size % 2 == 0:
-            raise UserError(f"a {block} block cannot have these sizes", got=f"width {width}, kernel_size {kernel_size}",
-                            expected=f"a width of at least {least}, even unless parabolic, and an odd kernel")  # fmt: skip
+            raise UserError(
+                f"a {block} block cannot have these sizes",
+                got=f"width {width}, kernel_size {kernel_size}",
+                expected=f"a width of at least {least}, even unless parabolic, and an odd kernel",
+            )
         self.spec, self.block, self.width = spec, block, width
         depth = spec.substeps * (spec.steps if spec.sharing == "per_step" else 1)
         inner = width if block == "parabolic" else width // 2

@@ -108,7 +108,8 @@ def _rates(statement: Statement) -> dict[str, Expression]:
 
     wanted = [sympy.Symbol(field_symbol(name, statement.domain.time)) for name in statement.fields]
     if any(statement.domain.time in order and order != statement.domain.time for _, order in statement.needs):
-        raise UserError("the equation is not of first order in time", got=", ".join(f"{f}_{o}" for f, o in statement.needs),
+        raise UserError("the equation is not of first order in time",
+                        got=", ".join(f"{field}_{order}" for field, order in statement.needs),
                         fix="Write it as a system of first order.")  # fmt: skip
     solved = sympy.solve([sympy.expand(e) for e in statement.plain_equations], wanted, dict=True)
     if len(solved) != 1 or set(solved[0]) != set(wanted):

@@ -10,8 +10,8 @@ from jaxtyping import Float, Inexact
 from torch import Tensor
 
 Boundary = Literal["periodic", "neumann", "dirichlet", "zero"]
-"""Beyond the edge: the other end; the mirror image (no flux through the wall); the mirror image with the other sign (0 at
-the wall); zeros (0 at the first point outside, the padding of convolutions)."""
+"""Beyond the edge: the other end; the mirror image (no flux through the wall); the mirror image with the other sign (0
+at the wall); zeros (0 at the first point outside, the padding of convolutions)."""
 
 _FIRST = {
     2: (1 / 2,),

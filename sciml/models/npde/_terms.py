@@ -28,6 +28,8 @@ class Diffusion(_Term):
     """The field v; empty for the target."""
     axes: tuple[str, ...] = ()
     """Axes of the derivatives; empty for all."""
+    factor: str = ""
+    """A formula in numbers given with the samples that multiplies D; empty for 1."""
 
 
 class Advection(_Term):
@@ -43,14 +45,14 @@ class Advection(_Term):
     of: str = ""
     """The field v; empty for the target."""
     velocity: str = ""
-    """The formula g in the fields; empty for 1."""
+    """The formula g in the fields, the axes, ``t`` and numbers given with the samples; empty for 1."""
     scheme: Literal["central", "upwind", "flux"] = "central"
     speed: float | None = pydantic.Field(default=None, gt=0)
     """The largest |g| to be expected, for bounds on the step; None where nobody knows."""
 
 
 class Reaction(_Term):
-    """c f, a formula in the fields at the same point, the axes and the time ``t``."""
+    """c f, a formula in the fields at the same point, the axes, the time ``t`` and numbers given with the samples."""
 
     kind: Literal["reaction"] = "reaction"
     formula: str

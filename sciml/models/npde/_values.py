@@ -9,7 +9,7 @@ from jaxtyping import Float, Inexact
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from sciml.core.errors import UnknownNameError, UserError
+from sciml.core.errors import UnknownNameError
 from sciml.core.types import Params
 from sciml.models.npde._coefficients import (
     Coefficient,
@@ -24,12 +24,15 @@ from sciml.models.npde._spec import NPDESpec
 _EDGE = 1e-6
 """The share of an interval that an assigned value keeps from its ends, where the parametrisation is flat."""
 
+_FIRST_EDGE = 1e-2
+"""The same for a start at an end: nearer to it nothing would be learned from a gradient."""
+
 
 class Values(nn.Module):
     """Values of all coefficients.
 
     With bounds [a, b] a value is a + (b - a) σ(θ), with a alone a + s softplus(θ), with b alone b - s softplus(θ),
-    without bounds s θ; s, a buffer, is the typical size.
+    without bounds s θ; s, a buffer, is the typical size. A start at a bound is moved a hundredth of the way inside.
 
     Arguments:
         spec: the specification, with its bounds.
@@ -48,7 +51,8 @@ class Values(nn.Module):
                 start = torch.full(shape, entry.start, dtype=torch.float64)
                 scale = _scale(entry)
                 self.register_buffer(f"scale_{name}", torch.tensor(scale, dtype=torch.float64))
-                self.free[name] = nn.Parameter(_inverse(entry, start, scale))
+                edge = _FIRST_EDGE if entry.start in (entry.lower, entry.upper) else _EDGE
+                self.free[name] = nn.Parameter(_inverse(entry, start, scale, edge=edge))
             elif isinstance(entry, NetCoefficient):
                 self.networks[name] = _pointwise(len(spec.fields), entry, generator)
         self.layered = bool(layers)
@@ -60,20 +64,15 @@ class Values(nn.Module):
         state: Inexact[Tensor, "batch channel *space"],
         parameters: Params | None,
     ) -> Tensor | float:
-        """One coefficient: a number, one per sample (``batch 1 …``), per cell (``*space``), or both.
-
-        Raises: UserError for a coefficient that is given with the samples and was not.
-        """
+        """One coefficient: a number, one per sample (``batch 1 …``), per cell (``*space``), or both."""
         if not name:
             return 1.0
         entry = self.entries[name]
         if isinstance(entry, Constant):
             return entry.value
         if isinstance(entry, Given):
-            if parameters is None or name not in parameters:
-                raise UserError(f"the coefficient {name!r} comes with every sample, and was not given",
-                                expected=f"parameters={{{name!r}: one number per sample}}")  # fmt: skip
-            return parameters[name].to(state.device).reshape(-1, *[1] * (state.ndim - 2))
+            assert parameters is not None  # checked where the step begins
+            return shaped(parameters[name], state)
         if isinstance(entry, NetCoefficient):
             raw = self.networks[name](state.movedim(1, -1))[..., 0]
             return _forward(entry, raw, _scale(entry))
@@ -112,6 +111,11 @@ class Values(nn.Module):
         return tuple(outside)
 
 
+def shaped(values: Tensor, state: Tensor) -> Tensor:
+    """One number per sample as ``batch 1 …``, to multiply fields ``batch *space``."""
+    return values.to(state.device).reshape(-1, *[1] * (state.ndim - 2))
+
+
 def _scale(entry: Trainable | FieldCoefficient | NetCoefficient) -> float:
     ends = [end for end in (entry.lower, entry.upper) if end is not None]
     return (abs(entry.start - ends[0]) or 1.0) if len(ends) == 1 else abs(entry.start) or 1.0
@@ -131,14 +135,14 @@ def _forward(entry: Trainable | FieldCoefficient | NetCoefficient, raw: Tensor, 
     return high - scale * softplus(raw) if high is not None else scale * raw
 
 
-def _inverse(entry: Trainable | FieldCoefficient, value: Tensor, scale: float) -> Tensor:
+def _inverse(entry: Trainable | FieldCoefficient, value: Tensor, scale: float, *, edge: float = _EDGE) -> Tensor:
     low, high = entry.lower, entry.upper
     if low is not None and high is not None:
-        return ((value - low) / (high - low)).clamp(_EDGE, 1 - _EDGE).logit()
+        return ((value - low) / (high - low)).clamp(edge, 1 - edge).logit()
     if low is None and high is None:
         return value / scale
     gap = (value - low if low is not None else (high or 0.0) - value) / scale
-    gap = gap.clamp_min(_EDGE)
+    gap = gap.clamp_min(edge)
     return gap + torch.log(-torch.expm1(-gap))
 
 
