@@ -131,7 +131,7 @@ def base_powers(units: str) -> dict[str, int] | None:
 
 
 def product_of_units(parts: Sequence[tuple[str, int]]) -> str:
-    """Units to integer powers multiplied, ``[("km", 2), ("s", -1)]`` to ``km2 s-1``; symbols stay as they are.
+    """Units to integer powers multiplied, ``[("s", -1), ("km", 2)]`` to ``km2 s-1``; symbols stay as they are.
 
     Empty where one of them is no product of symbols with powers.
     """
@@ -142,7 +142,8 @@ def product_of_units(parts: Sequence[tuple[str, int]]) -> str:
             return ""
         for name, exponent in factors:
             total[name] = total.get(name, 0) + exponent * power
-    return " ".join(f"{name}{power if power != 1 else ''}" for name, power in total.items() if power) or "1"
+    ordered = sorted(total.items(), key=lambda entry: entry[1] < 0)
+    return " ".join(f"{name}{power if power != 1 else ''}" for name, power in ordered if power) or "1"
 
 
 def _read(units: str) -> _Unit | None:

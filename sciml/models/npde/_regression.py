@@ -38,6 +38,7 @@ def regression_rows(
     inputs: Float[Tensor, "batch time input"] | None = None,
     smoothing: int = 0,
     weights: Float[Tensor, " channel"] | None = None,
+    margin: int = 0,
 ) -> Float[Tensor, "row column"]:
     """One row (φ_1 … φ_p, y) per cell, field and time of the equation y = Σ c_i φ_i, in float64.
 
@@ -50,6 +51,7 @@ def regression_rows(
         parameters, inputs: as in a rollout.
         smoothing: how often rows are averaged with (1, 2, 1)/4 along every axis: a weak form, against noise.
         weights: the size of the rows of each field; None for 1.
+        margin: cells that are left out at both ends of axes that are not periodic, where nobody knows what is beyond.
 
     Raises: UserError where nothing can be found so.
     """
@@ -69,6 +71,7 @@ def regression_rows(
         begin += length
     table = torch.cat(rows)  # batch*pieces column channel *space
     table = _smoothed(table, spec.axes, smoothing)
+    table = inner(table, spec.axes, margin)
     if weights is not None:
         table = table * weights.to(table).view(-1, *[1] * len(spec.axes))
     flat = table.movedim(1, -1).flatten(0, -2)
@@ -113,6 +116,14 @@ def _columns(
     )
     zeros = torch.zeros_like(state)
     return torch.stack([*(columns.get(name, zeros) for name in trainable_numbers(network)), known], 1)
+
+
+def inner(values: Inexact[Tensor, "*shape"], axes: tuple[SpecAxis, ...], margin: int) -> Inexact[Tensor, "*part"]:
+    """Fields without the cells next to the ends of axes that are not periodic; a half of every axis stays at least."""
+    for i, axis in enumerate(axes):
+        cut = 0 if axis.boundary == "periodic" else min(margin, axis.size // 4)
+        values = values.narrow(values.ndim - len(axes) + i, cut, axis.size - 2 * cut)
+    return values
 
 
 def _smoothed(table: Tensor, axes: tuple[SpecAxis, ...], times: int) -> Tensor:

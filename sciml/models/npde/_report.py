@@ -12,7 +12,7 @@ from torch import Tensor
 from sciml.core.units import product_of_units
 from sciml.models.npde._coefficients import Coefficient, Given, limits
 from sciml.models.npde._spec import NPDESpec, formulas
-from sciml.models.npde._stability import growth, largest_step, rate_of, transports, waves
+from sciml.models.npde._stability import growth, implicit_terms, largest_step, moving, rate_of, transports, waves
 from sciml.models.npde._terms import Advection, Diffusion, Mix, NonLocal, Reaction, Source, Term, acts_on
 
 
@@ -70,12 +70,10 @@ def report_of(spec: NPDESpec, fitted: Mapping[str, Any]) -> StabilityReport:  # 
     unknown = tuple(f"{t.velocity} in the rate of {t.target}" for t in terms
                     if isinstance(t, Advection) and t.velocity and t.speed is None)  # fmt: skip
     longest = largest_step(spec, values)
-    diffusive = [t for t in spec.terms if isinstance(t, Diffusion) and acts_on(t) == t.target and not t.imaginary]
-    explicit = spec.scheme in ("explicit", "rk4", "imex")
     factor = 1.0
-    if explicit:
-        implicit = waves(spec, values, diffusive if spec.scheme == "imex" else [])
-        factor = growth(spec.scheme, waves(spec, values, terms), implicit, spec.substep)
+    if spec.scheme in ("explicit", "rk4", "imex"):
+        implicit = waves(spec, values, implicit_terms(spec))
+        factor = growth(spec.scheme, waves(spec, values, moving(spec)), implicit, spec.substep)
     return StabilityReport(spec.scheme, spec.substep, numbers, factor, longest, unknown)
 
 

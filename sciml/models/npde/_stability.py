@@ -18,7 +18,6 @@ from sciml.models.npde._stencils import stencil
 from sciml.models.npde._terms import Advection, Diffusion, Term, acts_on
 
 _SLACK = 1 + 1e-9
-_WAVES = 65  # wave numbers per axis between 0 and the shortest wave
 _REACH = {"explicit": 1.0, "rk4": 2.785 / 2, "imex": 1.0}
 """The share of the monotone limit of Euler's step that a scheme allows on the negative axis."""
 
@@ -149,36 +148,37 @@ def _check(spec: NPDESpec) -> None:
     largest = {name: _largest(entry) for name, entry in entries.items()}
     shortest = min(largest_step(spec, starts), largest_step(spec, largest))
     if spec.substep > shortest * _SLACK:
-        central = any(isinstance(term, Advection) and term.scheme != "upwind" for term in terms)
-        hint = "" if shortest else (
-            "Central differences of advection need diffusion: take scheme='upwind', rk4, or a lower bound of the "
-            "diffusivity." if central else ""
-        )  # fmt: skip
+        if shortest:
+            fix = f"Raise substeps to {math.ceil(spec.dt / shortest)}, lower dt or an upper bound, or take imex."
+        elif any(isinstance(term, Advection) and term.scheme != "upwind" for term in transports(spec)):
+            fix = "Central differences of advection need diffusion here: take scheme='upwind' in the term, or rk4."
+        else:
+            fix = "Take rk4, or crank_nicolson, which is a rotation for such an equation."
         raise UserError(
             f"the step of the scheme {spec.scheme} is not stable",
             got=f"dt {spec.substep:.6g}" + (f" ({spec.substeps} substeps)" if spec.substeps > 1 else ""),
             expected=f"at most {shortest:.6g}, the largest stable dt for these coefficients",
-            fix=hint or f"Raise substeps to {math.ceil(spec.dt / shortest)}, lower dt or an upper bound, or take imex.",
+            fix=fix,
         )
 
 
 def waves(
     spec: NPDESpec, values: Mapping[str, float], terms: Sequence[Diffusion | Advection]
-) -> Complex[Tensor, " wave"]:
-    """The rate of every wave exp(ikx) the grid can hold, under transport with constant coefficients; complex128."""
-    count = _WAVES if len(spec.axes) < 3 else 17
-    phases = torch.linspace(
-        0, math.pi, count, dtype=torch.float64, device="cpu"
-    )  # also while a network is built on meta
+) -> Complex[Tensor, "wave channel channel"]:
+    """How every wave exp(ikx) of the grid changes under transport with constant coefficients; complex128."""
+    count = (65, 17, 9)[len(spec.axes) - 1]  # wave numbers per axis from 0 to the shortest wave
+    phases = torch.linspace(0, math.pi, count, dtype=torch.float64, device="cpu")  # also while a network is on meta
     phases = torch.cat((-phases[1:].flip(0), phases))
-    shape = [1] * len(spec.axes)
-    rates = torch.zeros([len(phases)] * len(spec.axes), dtype=torch.complex128, device="cpu")
+    fields, shape = spec.fields, [1] * len(spec.axes)
+    sizes = [len(phases)] * len(spec.axes)
+    rates = torch.zeros([*sizes, len(fields), len(fields)], dtype=torch.complex128, device="cpu")
     for term in terms:
         value = term.scale * (values[term.coefficient] if term.coefficient else 1.0)
         for i in spec.axes_of(term) if isinstance(term, Diffusion) else (spec.axis_names.index(term.axis),):
             symbol = _symbol(spec, term, phases, value, spec.axes[i].spacing)
-            rates = rates + symbol.view([*shape[:i], -1, *shape[i + 1 :]])
-    return rates.flatten()
+            place = (..., fields.index(term.target), fields.index(acts_on(term)))
+            rates[place] = rates[place] + symbol.view([*shape[:i], -1, *shape[i + 1 :]])
+    return rates.flatten(0, len(spec.axes) - 1)
 
 
 def _symbol(
@@ -199,12 +199,27 @@ def _symbol(
     return -speed * of(1, spec.accuracy)
 
 
-def growth(scheme: str, rates: Complex[Tensor, " wave"], implicit: Complex[Tensor, " wave"], dt: float) -> float:
+def growth(
+    scheme: str,
+    rates: Complex[Tensor, "wave channel channel"],
+    implicit: Complex[Tensor, "wave channel channel"],
+    dt: float,
+) -> float:
     """The largest factor by which a step multiplies a wave; `implicit` rates are those that imex takes at its end."""
-    z = rates * dt
-    if scheme == "rk4":
-        return float((1 + z * (1 + z / 2 * (1 + z / 3 * (1 + z / 4)))).abs().max())
-    return float(((1 + z) / (1 - implicit * dt)).abs().max())
+    if scheme == "imex":
+        eye = torch.eye(rates.shape[-1], dtype=rates.dtype, device="cpu")
+        return float(_eigenvalues(torch.linalg.solve(eye - dt * implicit, eye + dt * rates)).abs().max())
+    return _growth(scheme, _eigenvalues(rates), dt)
+
+
+def _growth(scheme: str, eigenvalues: Complex[Tensor, " value"], dt: float) -> float:
+    z = eigenvalues * dt
+    factor = 1 + z if scheme == "explicit" else 1 + z * (1 + z / 2 * (1 + z / 3 * (1 + z / 4)))
+    return float(factor.abs().max())
+
+
+def _eigenvalues(matrices: Complex[Tensor, "wave channel channel"]) -> Complex[Tensor, " value"]:
+    return matrices.flatten() if matrices.shape[-1] == 1 else torch.linalg.eigvals(matrices).flatten()
 
 
 def largest_step(spec: NPDESpec, values: Mapping[str, float]) -> float:
@@ -216,18 +231,39 @@ def largest_step(spec: NPDESpec, values: Mapping[str, float]) -> float:
     """
     if spec.scheme not in ("explicit", "rk4", "imex"):
         return math.inf
-    rates = waves(spec, values, transports(spec))
-    diffusive = [t for t in spec.terms if isinstance(t, Diffusion) and acts_on(t) == t.target]
-    implicit = waves(spec, values, diffusive if spec.scheme == "imex" else [])
-    fastest = float(rates.abs().max())
+    rates, implicit = waves(spec, values, moving(spec)), waves(spec, values, implicit_terms(spec))
+    eigenvalues = _eigenvalues(rates)
+    fastest = float(eigenvalues.abs().max())
     if fastest == 0:
         return math.inf
+
+    def is_stable(dt: float) -> bool:
+        found = growth("imex", rates, implicit, dt) if spec.scheme == "imex" else _growth(spec.scheme, eigenvalues, dt)
+        return found <= 1 + 1e-12
+
     high = (3.0 if spec.scheme != "imex" else 1e3) / fastest
     low = 1e-6 / fastest
-    if growth(spec.scheme, rates, implicit, low) > 1 + 1e-12:
+    if not is_stable(1e-4 / fastest):  # at shorter steps growth would drown in rounding
         return 0.0
-    for _ in range(60):
+    for _ in range(50):
         middle = (low + high) / 2
-        fine = growth(spec.scheme, rates, implicit, middle) <= 1 + 1e-12
-        low, high = (middle, high) if fine else (low, middle)
+        low, high = (middle, high) if is_stable(middle) else (low, middle)
     return low
+
+
+def moving(spec: NPDESpec) -> list[Diffusion | Advection]:
+    """The terms of `transports`, and those between fields with constant coefficients."""
+    own = transports(spec)
+    return own + [
+        term
+        for term in spec.terms
+        if acts_on(term) != term.target
+        and (isinstance(term, Diffusion) or (isinstance(term, Advection) and not term.velocity))
+    ]
+
+
+def implicit_terms(spec: NPDESpec) -> list[Diffusion]:
+    """The diffusion that imex takes at the end of a step."""
+    if spec.scheme != "imex":
+        return []
+    return [term for term in spec.terms if isinstance(term, Diffusion) and acts_on(term) == term.target]

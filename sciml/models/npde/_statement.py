@@ -48,17 +48,14 @@ def spec_of(
     rates = _rates(statement)
     symbols = {sympy.Symbol(name) for name in (*starts, *given)}
     names = statement.fields
-    is_complex = any(rate.has(sympy.I) for rate in rates.values())
     for target, rate in rates.items():
         plain = sympy.expand(rate.subs({sympy.Symbol(name): value for name, value in known.items()}))
-        for (name, imaginary), part in _by_coefficient(plain, symbols).items():
-            terms += _terms_of(
-                part, target, name, imaginary, fields=names, axes=[a.name for a in space], advection=advection
-            )
+        for name, part in _by_coefficient(plain, symbols).items():
+            terms += _terms_of(part, target, name, fields=names, axes=[a.name for a in space], advection=advection)
     return NPDESpec(
         axes=tuple(_axis(statement, axis, count) for axis, count in zip(space, size, strict=True)),
         fields=names, terms=tuple(terms), coefficients=tuple(_signed(coefficients, terms)), dt=dt, steps=steps,
-        substeps=substeps, scheme=scheme, accuracy=accuracy, dtype="complex" if is_complex else "real",
+        substeps=substeps, scheme=scheme, accuracy=accuracy,
         time_units=statement.domain.axis(time).units,
     )  # fmt: skip
 
@@ -77,7 +74,7 @@ def _given(statement: Statement, name: str) -> Given:
 
 def _signed(coefficients: Sequence[Coefficient], terms: Sequence[Term]) -> list[Coefficient]:
     """A diffusivity stays positive, whatever is learned."""
-    diffusive = {t.coefficient for t in terms if isinstance(t, Diffusion) and t.scale > 0 and not t.imaginary}
+    diffusive = {t.coefficient for t in terms if isinstance(t, Diffusion) and t.scale > 0}
     return [
         entry.model_copy(update={"lower": 0.0})
         if isinstance(entry, Trainable) and entry.name in diffusive and entry.start >= 0
@@ -118,14 +115,13 @@ def _rates(statement: Statement) -> dict[str, Expression]:
     return {name: solved[0][symbol] for name, symbol in zip(statement.fields, wanted, strict=True)}
 
 
-def _by_coefficient(rate: Expression, symbols: set[Any]) -> dict[tuple[str, bool], Expression]:
-    """The parts of an expanded rate by the coefficient they are proportional to, and whether that is imaginary."""
+def _by_coefficient(rate: Expression, symbols: set[Any]) -> dict[str, Expression]:
+    """The parts of an expanded rate by the coefficient they are proportional to."""
     import sympy
 
-    parts: dict[tuple[str, bool], Expression] = {}
+    parts: dict[str, Expression] = {}
     for piece in sympy.Add.make_args(rate):
-        imaginary = piece.has(sympy.I)
-        rest = sympy.expand(piece / sympy.I) if imaginary else piece
+        rest = piece
         found = sorted(rest.free_symbols & symbols, key=str)
         name = ""
         if found:
@@ -134,18 +130,18 @@ def _by_coefficient(rate: Expression, symbols: set[Any]) -> dict[tuple[str, bool
                 raise UserError("a term is not proportional to one coefficient", got=piece,
                                 expected="coefficients that enter linearly, one per term",
                                 fix="Give the combination a name of its own.")  # fmt: skip
-        parts[name, imaginary] = parts.get((name, imaginary), sympy.Integer(0)) + rest
+        parts[name] = parts.get(name, sympy.Integer(0)) + rest
     return parts
 
 
 def _terms_of(
-    part: Expression, target: str, coefficient: str, imaginary: bool, *, fields: Sequence[str], axes: Sequence[str],
+    part: Expression, target: str, coefficient: str, *, fields: Sequence[str], axes: Sequence[str],
     advection: AdvectionScheme,
 ) -> list[Term]:  # fmt: skip
     """What multiplies one coefficient, as terms: derivatives one by one, everything else as one reaction."""
     import sympy
 
-    common: dict[str, Any] = {"target": target, "coefficient": coefficient, "imaginary": imaginary}
+    common: dict[str, Any] = {"target": target, "coefficient": coefficient}
     plain = {sympy.Symbol(field_symbol(name, "")): sympy.Symbol(name) for name in fields}
     first = {sympy.Symbol(field_symbol(n, a)): (n, a) for n in fields for a in axes}
     second = {sympy.Symbol(field_symbol(n, a + a)): (n, a) for n in fields for a in axes}

@@ -71,7 +71,7 @@ def rows_of(module: Stepper[Forecaster], config: NPDEConfig, batch: WindowBatch)
     device = module.field_mean.device
     return regression_rows(
         forecaster.equation, frames_of(batch).to(device), parameters=forecaster.given(batch.parameters.to(device)),
-        smoothing=config.smoothing, weights=forecaster.weights(),
+        smoothing=config.smoothing, weights=forecaster.weights(), margin=config.accuracy // 2 + config.smoothing,
     )  # fmt: skip
 
 
@@ -85,10 +85,11 @@ def trajectory_fit(module: Stepper[Forecaster], config: NPDEConfig, examples: Ex
     """The fit of the chosen windows."""
     forecaster, device = module.network, module.field_mean.device
     batch = chosen_windows(examples, config.windows)
+    reach = config.accuracy // 2
     return TrajectoryFit(
         forecaster.equation, frames_of(batch).to(device), forecaster.field_std,
         parameters=forecaster.given(batch.parameters.to(device)), free_start=config.free_start,
-        gradient=config.gradient,
+        gradient=config.gradient, margin=reach * (batch.inputs.shape[1] + 1),
     )  # fmt: skip
 
 

@@ -33,14 +33,14 @@ _FEW = 40  # coefficients up to which refits by L-BFGS pay
 
 _RECIPES = {
     "tiny": Recipe[NPDEConfig, ForecastConfig](
-        model=NPDEConfig(windows=8, iterations=5, substeps=1),
-        task=ForecastConfig(history=2),
+        model=NPDEConfig(windows=8, iterations=10, substeps=1),
+        task=ForecastConfig(history=4),
         train=TrainConfig(steps=3, batch_size=64, learning_rate=2e-2, weight_decay=0.0, evaluate_every=1),
         baselines=("persistence", "linear"),
     ),
     "small": Recipe[NPDEConfig, ForecastConfig](
         model=NPDEConfig(windows=16),
-        task=ForecastConfig(history=4),
+        task=ForecastConfig(history=8),
         train=TrainConfig(steps=6, batch_size=64, learning_rate=1e-2, weight_decay=0.0, evaluate_every=1),
         baselines=("persistence", "linear"),
     ),
@@ -126,13 +126,16 @@ class NPDESolver(StepperSolver[NPDEConfig, Forecaster], FindsEquation):
                 name, _term(network, name), value, entry.units, ends.low if ends else None,
                 ends.high if ends else None, at_bound,
             ))  # fmt: skip
-        report = network.stability_report()
+        notes = [str(network.stability_report())]
+        if ends := [axis.name for axis in network.spec.axes if axis.boundary != "periodic"]:
+            notes.append(f"Beyond the ends of {', '.join(ends)} stands what model.wall={settings.wall} says, in forecasts "
+                         "too; cells near them are left out of the fit.")  # fmt: skip
         return FoundEquation(
             equations=as_text(network.to_sympy()),
             coefficients=tuple(rows),
             intervals=f"Jackknife over {GROUPS} groups of training windows at most; a bias by missing terms or coarse "
             "grids is not part of it." if intervals else "",
-            notes=(str(report),),
+            notes=tuple(notes),
         )  # fmt: skip
 
     def _intervals(self, module: Stepper[Forecaster], examples: Examples[WindowBatch]) -> dict[str, Interval]:
