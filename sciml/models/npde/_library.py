@@ -16,7 +16,7 @@ _LAPLACIAN = re.compile(r"\blap\(\s*([^\W\d]\w*)\s*\)")
 
 def library(fields: Sequence[str], axes: Sequence[str], given: Sequence[str] = ()) -> tuple[str, ...]:
     """Terms of every rate that are usual in physics: the own Laplacian, first derivatives of all fields alone and times
-    each field, and products of fields up to the second degree; the linear ones again times each number that is given."""
+    each field, and products of two fields; the linear ones again times each number that is given."""
     derived = [f"{of}_{axis}" for of in fields for axis in axes]
     squares = [f"{a}*{b}" for i, a in enumerate(fields) for b in fields[i:]]
     shared = (*derived, *(f"{g}*{d}" for g in fields for d in derived), *fields, *squares)

@@ -142,7 +142,6 @@ def _check(spec: NPDESpec) -> None:
     """
     if spec.scheme not in ("explicit", "rk4", "imex"):
         return
-    terms = transports(spec)  # diffusion counts too where it is implicit, for it damps what advection amplifies
     entries = {term.coefficient: spec.coefficient(term.coefficient) for term in spec.terms}
     starts = {name: _start(entry) for name, entry in entries.items()}
     largest = {name: _largest(entry) for name, entry in entries.items()}

@@ -1,6 +1,8 @@
 """NPDE: forecasts by a network that is a PDE, whose weights are physical coefficients."""
 
 from sciml.solvers.npde._config import NPDEConfig as NPDEConfig
+from sciml.solvers.npde._fit import Fit as Fit
+from sciml.solvers.npde._fit import fit as fit
 from sciml.solvers.npde._forecaster import Forecaster as Forecaster
 from sciml.solvers.npde._intervals import Interval as Interval
 from sciml.solvers.npde._intervals import jackknife as jackknife
@@ -12,6 +14,15 @@ from sciml.solvers.npde._trajectory_fit import TrajectoryFit as TrajectoryFit
 SOLVERS = (NPDESolver(),)
 
 __all__ = [
-    "SOLVERS", "Forecaster", "Interval", "NPDEConfig", "NPDERule", "NPDESolver", "TrajectoryFit", "TrajectoryRule",
+    "SOLVERS",
+    "Fit",
+    "Forecaster",
+    "Interval",
+    "NPDEConfig",
+    "NPDERule",
+    "NPDESolver",
+    "TrajectoryFit",
+    "TrajectoryRule",
+    "fit",
     "jackknife",
-]  # fmt: skip
+]

@@ -16,6 +16,7 @@ from sciml.models.npde import NPDEConv, as_text, equations_of, trainable_numbers
 from sciml.nn import Stepper
 from sciml.solvers.npde._config import NPDEConfig
 from sciml.solvers.npde._forecaster import Forecaster
+from sciml.solvers.npde._fit import jackknifed
 from sciml.solvers.npde._intervals import GROUPS, Interval, jackknife
 from sciml.solvers.npde._rules import NPDERule, chosen_windows, frames_of, rows_of, rule_for, trajectory_fit
 from sciml.solvers.npde._terms import parameter_names, specification
@@ -128,8 +129,10 @@ class NPDESolver(StepperSolver[NPDEConfig, Forecaster], FindsEquation):
             ))  # fmt: skip
         notes = [str(network.stability_report())]
         if ends := [axis.name for axis in network.spec.axes if axis.boundary != "periodic"]:
-            notes.append(f"Beyond the ends of {', '.join(ends)} stands what model.wall={settings.wall} says, in forecasts "
-                         "too; cells near them are left out of the fit.")  # fmt: skip
+            notes.append(
+                f"Beyond the ends of {', '.join(ends)} stands what model.wall={settings.wall} says, in forecasts too; "
+                "cells near them are left out of the fit."
+            )
         return FoundEquation(
             equations=as_text(network.to_sympy()),
             coefficients=tuple(rows),
@@ -155,14 +158,7 @@ class NPDESolver(StepperSolver[NPDEConfig, Forecaster], FindsEquation):
         copied = copy.deepcopy(module)
         fit = trajectory_fit(copied, settings, examples)
         fit.round(settings.iterations)
-
-        def refit(kept: Tensor) -> dict[str, float]:
-            part = fit.without(kept)
-            part.round(settings.iterations)
-            return {name: float(part.network.coefficients()[name].value) for name in names}
-
-        whole = {name: float(equation.coefficients()[name].value) for name in names}
-        return jackknife(whole, refit, len(fit.frames))
+        return jackknifed(equation, fit, settings.iterations)
 
 
 def _is_at(value: float, low: float | None, high: float | None) -> str:
