@@ -63,11 +63,12 @@ def test_the_pseudo_inverse_is_exact_and_needs_one_step():
 def test_started_from_it_lbfgs_is_within_one_per_cent_at_one_per_cent_noise():
     frames = measured(0.01)
     alone = errors(fit(network(STARTS), frames, method="pil"))
-    polished = errors(fit(network(STARTS), frames))
+    polished = errors(fit(network(STARTS), frames, rounds=2))
     assert max(polished.values()) < 0.01
     assert alone["D"] > 5 * polished["D"], "differences of noise are no diffusion"
-    adjoint = errors(fit(network(STARTS), frames, gradient="adjoint"))
-    assert adjoint == pytest.approx(polished, abs=1e-4)
+    assert errors(fit(network(STARTS), frames[:, :11], rounds=1, iterations=4, gradient="adjoint")) == pytest.approx(
+        errors(fit(network(STARTS), frames[:, :11], rounds=1, iterations=4)), rel=1e-6
+    )
 
 
 def test_fixed_first_frames_cost_accuracy():
@@ -182,20 +183,19 @@ def test_a_file_of_one_s_own_gives_coefficients_with_intervals_on_the_page(own_f
     details = done.record.conclusion.details
     rows = {row["name"]: row for row in details["coefficients"]}
     for name, value, units in (("c_u_u_xx", 0.02, "m2 s-1"), ("c_u_u_x", -0.5, "m s-1"), ("c_u_u", 0.0, "s-1")):
-        assert rows[name]["value"] == pytest.approx(value, abs=1e-4)
+        assert rows[name]["value"] == pytest.approx(value, abs=2e-3)
         assert rows[name]["units"] == units
         assert rows[name]["low"] <= rows[name]["value"] <= rows[name]["high"]
-    assert done.metrics["rollout/relative_l2"] < 1e-3
+    assert done.metrics["rollout/relative_l2"] < 5e-3
     page = (done.folder / "report.html").read_text(encoding="utf-8")
     assert "The fitted equation" in page
     assert "m2 s-1" in page
     assert any(line.startswith("c_u_u_xx = 0.02") for line in done.record.conclusion.words)
     loaded = load_run(done.folder)
-    assert float(loaded.module.network.equation.coefficients()["c_u_u_x"].value) == pytest.approx(-0.5, abs=1e-4)
+    assert float(loaded.module.network.equation.coefficients()["c_u_u_x"].value) == pytest.approx(-0.5, abs=2e-3)
 
 
 def test_terms_that_are_none_are_refused_before_any_work(own_file, tmp_path):
     for terms, words in (("['u*u_xx']", "no place"), ("['v_x']", "v_x"), ("['u', 'u']", "twice")):
         with pytest.raises(UserError, match=words):
-            sciml.run(data=own_file, choices={"boundary": {"x": "periodic"}}, solver="npde", settings=[f"model.terms={terms}"],
-                      out=tmp_path / "runs")  # fmt: skip
+            sciml.run(data=own_file, solver="npde", settings=[f"model.terms={terms}"], out=tmp_path / "runs")

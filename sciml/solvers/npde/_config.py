@@ -30,8 +30,8 @@ class NPDEConfig(Config):
     """Largest number of training windows that L-BFGS and the intervals use, spread evenly over all of them."""
     iterations: int = pydantic.Field(default=20, ge=1)
     """Iterations of L-BFGS in one step of ``train.steps``."""
-    scheme: Literal["rk4", "explicit", "imex", "strang"] = "rk4"
-    """Time integration."""
+    scheme: Literal["strang", "rk4", "explicit", "imex"] = "strang"
+    """Time integration; ``strang`` solves diffusion exactly, so that it may be as large as it is."""
     substeps: int = pydantic.Field(default=4, ge=1)
     """Steps between two frames; more allow larger coefficients."""
     accuracy: Literal[2, 4, 6, 8] = 6

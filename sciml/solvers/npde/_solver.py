@@ -34,7 +34,7 @@ _FEW = 40  # coefficients up to which refits by L-BFGS pay
 
 _RECIPES = {
     "tiny": Recipe[NPDEConfig, ForecastConfig](
-        model=NPDEConfig(windows=8, iterations=10, substeps=1),
+        model=NPDEConfig(windows=8, iterations=10, substeps=2),
         task=ForecastConfig(history=4),
         train=TrainConfig(steps=3, batch_size=64, learning_rate=2e-2, weight_decay=0.0, evaluate_every=1),
         baselines=("persistence", "linear"),
