@@ -127,9 +127,7 @@ def fit(
     )  # fmt: skip
 
     def rows(batch: Courses) -> Tensor:
-        return regression_rows(
-            network, batch.frames, parameters=batch.given, smoothing=smoothing, weights=1 / scale
-        )
+        return regression_rows(network, batch.frames, parameters=batch.given, smoothing=smoothing, weights=1 / scale)
 
     def assign(solution: Tensor) -> None:
         network.values.assign(dict(zip(trainable_numbers(network), solution, strict=True)))
