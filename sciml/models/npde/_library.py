@@ -8,6 +8,7 @@ from typing import Any
 
 from sciml.core.errors import UserError
 from sciml.models.npde._coefficients import Coefficient, Trainable
+from sciml.models.npde._spec import symbols_in
 from sciml.models.npde._terms import Advection, Diffusion, Reaction, Term
 
 _FORMS = "lap(u), u_xx, u_x, u*u_x, u*(1 - u): at most one derivative, of second order only with a number before it"
@@ -76,10 +77,10 @@ def _read(body: str, target: str, name: str, fields: Sequence[str], axes: Sequen
     first = {f"{f}_{a}": (f, a) for f in fields for a in axes}
     second = {f"{f}_{a}{a}": (f, (a,)) for f in fields for a in axes} | {f"lap_{f}": (f, ()) for f in fields}
     formula = parse_formula(_LAPLACIAN.sub(r"lap_\1", body), {*fields, *axes, "t", *given, *first, *second})
-    derived = [s for s in formula.free_symbols if s.name in first or s.name in second]
+    derived = [s for s in symbols_in(formula) if s.name in first or s.name in second]
     if not derived:
         return Reaction(formula=body, **common)
-    factor = sympy.expand(formula / derived[0])
+    factor: Any = sympy.expand(formula / derived[0])
     is_second = derived[0].name in second
     numbers = {sympy.Symbol(entry) for entry in given}
     if len(derived) > 1 or derived[0] in factor.free_symbols or (is_second and factor.free_symbols - numbers):

@@ -128,8 +128,8 @@ def _formula_units(spec: NPDESpec, text: str) -> str:
         return "1"
     summands = set()
     for piece in sympy.Add.make_args(formula):
-        powers = piece.as_powers_dict()
-        bases = {base: power for base, power in powers.items() if not base.is_number}
+        found: Any = piece.as_powers_dict()
+        bases: dict[Any, Any] = {base: power for base, power in found.items() if not base.is_number}
         if not all(base.is_Symbol and power.is_Integer for base, power in bases.items()):
             return ""
         summands.add(product_of_units([(units[base.name], int(power)) for base, power in bases.items()]))

@@ -247,6 +247,11 @@ def _check_complex(spec: NPDESpec) -> None:
                         expected="diffusion and reactions that are a real number times the field")  # fmt: skip
 
 
+def symbols_in(expression: Any) -> list[Any]:  # Any: sympy, whose stubs lose that these are symbols
+    """The symbols of an expression by name."""
+    return sorted(expression.free_symbols, key=str)
+
+
 def parsed(text: str) -> Any:  # Any: a sympy expression, of a library that is imported when it is needed
     """The formula of a text that was checked."""
     from sciml.core.formulas import parse_formula

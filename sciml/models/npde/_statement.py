@@ -9,7 +9,7 @@ from sciml.core.domain import Coordinate, Expression
 from sciml.core.errors import UserError
 from sciml.core.statement import Statement, field_symbol
 from sciml.models.npde._coefficients import Coefficient, Given, Trainable
-from sciml.models.npde._spec import NPDESpec, Scheme, SpecAxis
+from sciml.models.npde._spec import NPDESpec, Scheme, SpecAxis, symbols_in
 from sciml.models.npde._stencils import Boundary
 from sciml.models.npde._terms import Advection, Diffusion, Reaction, Term
 
@@ -121,8 +121,8 @@ def _by_coefficient(rate: Expression, symbols: set[Any]) -> dict[str, Expression
 
     parts: dict[str, Expression] = {}
     for piece in sympy.Add.make_args(rate):
-        rest = piece
-        found = sorted(rest.free_symbols & symbols, key=str)
+        rest: Expression = piece
+        found = [symbol for symbol in symbols_in(rest) if symbol in symbols]
         name = ""
         if found:
             rest, name = rest / found[0], found[0].name
@@ -145,14 +145,15 @@ def _terms_of(
     plain = {sympy.Symbol(field_symbol(name, "")): sympy.Symbol(name) for name in fields}
     first = {sympy.Symbol(field_symbol(n, a)): (n, a) for n in fields for a in axes}
     second = {sympy.Symbol(field_symbol(n, a + a)): (n, a) for n in fields for a in axes}
-    reaction, terms, diffusions = sympy.Integer(0), list[Term](), dict[tuple[str, float], list[str]]()
+    terms, diffusions = list[Term](), dict[tuple[str, float], list[str]]()
+    reaction: Expression = sympy.Integer(0)
     for piece in sympy.Add.make_args(sympy.expand(part)):
-        derived = [s for s in piece.free_symbols if "∂" in s.name and s not in plain]
+        derived = [s for s in symbols_in(piece) if "∂" in s.name and s not in plain]
         if not derived:
             reaction += piece
             continue
-        factor = (piece / derived[0]).xreplace(plain)
-        if len(derived) > 1 or any("∂" in s.name for s in factor.free_symbols):
+        factor: Expression = (piece / derived[0]).xreplace(plain)
+        if len(derived) > 1 or any("∂" in s.name for s in symbols_in(factor)):
             raise UserError("a term has no place in a specification: it is not linear in one derivative", got=piece)
         if derived[0] in second and factor.is_number:
             of, axis = second[derived[0]]
@@ -161,7 +162,7 @@ def _terms_of(
             of, axis = first[derived[0]]
             number, velocity = factor.as_coeff_Mul()
             text = "" if velocity == 1 else _text(velocity)
-            own = of == target and velocity.free_symbols <= {sympy.Symbol(of)}
+            own = of == target and set(symbols_in(velocity)) <= {sympy.Symbol(of)}
             scheme: AdvectionScheme = advection if advection != "flux" or own else "central"
             terms.append(Advection(axis=axis, of=of, velocity=text, scale=-float(number), scheme=scheme, **common))
         else:

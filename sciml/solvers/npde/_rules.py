@@ -18,7 +18,7 @@ from sciml.solvers.npde._trajectory_fit import TrajectoryFit
 from sciml.train import BrokenStep, Examples, GradientRule, LeastSquaresRule, Phases, StepRule, TrainConfig
 
 
-class TrajectoryRule(StepRule[WindowBatch]):
+class TrajectoryRule(StepRule[Any]):  # Any: the windows are in the fit, whatever batches are
     """One step is one round of L-BFGS on the rollouts of all chosen windows, first frames included.
 
     Arguments:
@@ -29,7 +29,7 @@ class TrajectoryRule(StepRule[WindowBatch]):
     def __init__(self, fit: TrajectoryFit, iterations: int) -> None:
         self.fit, self._iterations = fit, iterations
 
-    def step(self, batch: WindowBatch, along: float) -> Tensor:
+    def step(self, batch: Any, along: float) -> Tensor:  # Any: as above
         """The loss before the round. BrokenStep where no rollout is finite, however small the coefficients."""
         loss = self.fit.round(self._iterations)
         if not bool(loss.isfinite()):

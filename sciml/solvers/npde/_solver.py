@@ -15,8 +15,8 @@ from sciml.data import WindowBatch
 from sciml.models.npde import NPDEConv, as_text, equations_of, trainable_numbers
 from sciml.nn import Stepper
 from sciml.solvers.npde._config import NPDEConfig
-from sciml.solvers.npde._forecaster import Forecaster
 from sciml.solvers.npde._fit import jackknifed
+from sciml.solvers.npde._forecaster import Forecaster
 from sciml.solvers.npde._intervals import GROUPS, Interval, jackknife
 from sciml.solvers.npde._rules import NPDERule, chosen_windows, frames_of, rows_of, rule_for, trajectory_fit
 from sciml.solvers.npde._terms import parameter_names, specification

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -49,7 +50,8 @@ class TrajectoryFit:
     ) -> None:
         self.network, self.frames, self.parameters = network, frames.double(), parameters
         self._scale = scale.double().view(-1, *[1] * (frames.ndim - 3))
-        self._free, self._gradient, self._margin = free_start, gradient, margin
+        self._free, self._margin = free_start, margin
+        self._gradient: Gradient = gradient
         self.offsets = torch.zeros_like(self.frames[:, 0])
 
     def residuals(self) -> tuple[Tensor, Tensor]:
@@ -116,7 +118,7 @@ class TrajectoryFit:
         return self.frames.new_tensor(losses[0])
 
     @torch.no_grad()
-    def _whitening(self, weights: list[Tensor], origin: Tensor) -> Tensor:
+    def _whitening(self, weights: Sequence[Tensor], origin: Tensor) -> Tensor:
         """Columns that span the weights, each of which changes the residuals by a unit; the unit matrix for many."""
         eye = torch.eye(len(origin), dtype=torch.float64, device=origin.device)
         if len(origin) > _FEW:
@@ -157,7 +159,7 @@ class TrajectoryFit:
 
 
 @torch.no_grad()
-def assign_flat(weights: list[Tensor], values: Float[Tensor, " weight"]) -> None:
+def assign_flat(weights: Sequence[Tensor], values: Float[Tensor, " weight"]) -> None:
     """Write all weights from one vector."""
     for weight, part in zip(weights, values.split([weight.numel() for weight in weights]), strict=True):
         weight.copy_(part.view_as(weight))

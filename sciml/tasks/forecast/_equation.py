@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import xarray
-from torch import nn
 
 from sciml import data
 from sciml.train import Conclusion, Examples
@@ -56,8 +55,11 @@ class FindsEquation(ABC):
     """A forecasting solver whose module holds an equation."""
 
     @abstractmethod
-    def equation(self, module: nn.Module, examples: Examples[data.WindowBatch]) -> FoundEquation | None:
-        """The fitted equation, with intervals from the training windows; None where it holds none."""
+    def equation(self, module: Any, examples: Examples[data.WindowBatch]) -> FoundEquation | None:
+        """The fitted equation, with intervals from the training windows; None where it holds none.
+
+        The module is that of the solver. Any: of a type of its own.
+        """
 
 
 def conclusion(found: FoundEquation) -> Conclusion:
