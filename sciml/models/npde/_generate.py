@@ -24,7 +24,7 @@ def generate(spec: NPDESpec, form: Literal["conv", "mlp", "rnn", "free"] = ..., 
              generator: torch.Generator | None = ...) -> NPDE: ...  # fmt: skip
 def generate(
     spec: NPDESpec,
-    form: Form = "conv",
+    form: str = "conv",
     *,
     activation: Activation = "flow",
     block: Block = "parabolic",
