@@ -5,6 +5,7 @@ A text is a product of symbols with integer powers: ``m s-1``, ``m/s``, ``J/(mol
 
 import math
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from sciml.core.errors import UserError
@@ -127,6 +128,22 @@ def base_powers(units: str) -> dict[str, int] | None:
         unit = _symbol(name)
         _multiply(total, {name: 1} if unit is None else unit.powers, power)
     return {name: power for name, power in total.items() if power}
+
+
+def product_of_units(parts: Sequence[tuple[str, int]]) -> str:
+    """Units to integer powers multiplied, ``[("s", -1), ("km", 2)]`` to ``km2 s-1``; symbols stay as they are.
+
+    Empty where one of them is no product of symbols with powers.
+    """
+    total: _Powers = {}
+    for units, power in parts:
+        factors = _factors(units)
+        if factors is None:
+            return ""
+        for name, exponent in factors:
+            total[name] = total.get(name, 0) + exponent * power
+    ordered = sorted(total.items(), key=lambda entry: entry[1] < 0)
+    return " ".join(f"{name}{power if power != 1 else ''}" for name, power in ordered if power) or "1"
 
 
 def _read(units: str) -> _Unit | None:

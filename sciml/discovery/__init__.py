@@ -1,5 +1,8 @@
 """Naming hidden terms: symbolic regression, identifiability, formulas confirmed by observations; usable alone."""
 
+from sciml.core.formulas import FormulaError as FormulaError
+from sciml.core.formulas import parse_equations as parse_equations
+from sciml.core.formulas import parse_formula as parse_formula
 from sciml.discovery._complete import full_equations as full_equations
 from sciml.discovery._complete import try_formulas as try_formulas
 from sciml.discovery._complete import unknown_scalars as unknown_scalars
@@ -35,9 +38,6 @@ from sciml.discovery._naming import NamingConfig as NamingConfig
 from sciml.discovery._naming import formula_units as formula_units
 from sciml.discovery._naming import name_term as name_term
 from sciml.discovery._naming import require_engine as require_engine
-from sciml.discovery._parse import FormulaError as FormulaError
-from sciml.discovery._parse import parse_equations as parse_equations
-from sciml.discovery._parse import parse_formula as parse_formula
 from sciml.discovery._postprocess import Candidate as Candidate
 from sciml.discovery._postprocess import alike as alike
 from sciml.discovery._postprocess import process as process

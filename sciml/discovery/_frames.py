@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from sciml.core.errors import DataError
+from sciml.core.formulas import parse_equations
 from sciml.data.tables import RawTable, as_name, text_rows
-from sciml.discovery._parse import parse_equations
 
 TIME, TRAJECTORY = "t", "trajectory"
 

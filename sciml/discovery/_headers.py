@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sciml.core.errors import DataError, nearest
+from sciml.core.formulas import NAMES
 from sciml.data.tables import TIME_NAMES, TIME_UNITS, as_name, split_header
 from sciml.discovery._dimensions import dimension
-from sciml.discovery._parse import NAMES
 
 RESERVED = frozenset({"t", "time", "trajectory", "sample", "status", "spread", *NAMES})
 """What cannot be the name of a column: functions of formulas, and names in the files of a run."""

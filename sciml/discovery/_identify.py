@@ -13,7 +13,7 @@ import numpy as np
 import sympy as sp
 from jaxtyping import Float
 
-from sciml.discovery._parse import parse_formula
+from sciml.core.formulas import parse_formula
 from sciml.discovery._sparse import library_values
 
 COLLINEAR = 0.98

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import sympy as sp
 
+from sciml.core.formulas import FormulaError, parse_equations
 from sciml.discovery._algebra import replaced, symbol_names
-from sciml.discovery._parse import FormulaError, parse_equations
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from sciml.core.capabilities import HasHiddenTerm, Observations
 from sciml.core.config import Config
+from sciml.core.formulas import parse_formula
 from sciml.discovery._algebra import symbol_names
 from sciml.discovery._complete import try_formulas
 from sciml.discovery._confirm import CANDIDATES, Confirmed, confirm, exact_starts, first_scalars, scalars_at
@@ -27,7 +28,6 @@ from sciml.discovery._equivalence import Match, compare
 from sciml.discovery._front import Entry, SymbolicFront
 from sciml.discovery._identify import Identifiability, identify
 from sciml.discovery._named import Component, MeasuredTerm, Named
-from sciml.discovery._parse import parse_formula
 from sciml.discovery._spec import SearchSpec, SymbolicProblem
 from sciml.discovery._steps import Steps
 from sciml.discovery._table_problem import TableProblem

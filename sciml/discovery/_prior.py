@@ -7,7 +7,7 @@ import pydantic
 
 from sciml.core.config import Config
 from sciml.core.errors import UnknownNameError
-from sciml.discovery._parse import FormulaError
+from sciml.core.formulas import FormulaError
 from sciml.discovery._spec import BINARY, UNARY
 
 

@@ -18,10 +18,10 @@ import numpy as np
 import sympy as sp
 
 from sciml.core.errors import NumericsError
+from sciml.core.formulas import FormulaError, parse_formula
 from sciml.core.types import Support
 from sciml.discovery._algebra import replaced
 from sciml.discovery._engine import EngineUnavailable, SymbolicEngine
-from sciml.discovery._parse import FormulaError, parse_formula
 from sciml.discovery._postprocess import Candidate
 from sciml.discovery._spec import BINARY, UNARY, SearchSpec, SymbolicProblem
 

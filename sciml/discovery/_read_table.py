@@ -15,6 +15,7 @@ from torch import Tensor
 
 from sciml.core.config import Config
 from sciml.core.errors import DataError
+from sciml.core.formulas import FormulaError
 from sciml.data.tables import (
     MISSING,
     SECONDS,
@@ -27,7 +28,6 @@ from sciml.data.tables import (
     to_number,
 )
 from sciml.discovery._headers import Roles, header_of, roles_of, without_role
-from sciml.discovery._parse import FormulaError
 from sciml.discovery._prior import HiddenPrior, parse_noise
 from sciml.discovery._table import FEWEST, TableData
 from sciml.discovery._table_problem import TableProblem

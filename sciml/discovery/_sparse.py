@@ -13,9 +13,9 @@ import sympy as sp
 from jaxtyping import Bool, Float
 
 from sciml.core.errors import DataError
+from sciml.core.formulas import parse_formula
 from sciml.core.types import Support
 from sciml.discovery._engine import SymbolicEngine
-from sciml.discovery._parse import parse_formula
 from sciml.discovery._postprocess import Candidate
 from sciml.discovery._spec import BINARY, SearchSpec, SymbolicProblem
 from sciml.discovery._tree import evaluate

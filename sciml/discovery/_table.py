@@ -9,13 +9,13 @@ import torch
 from sciml.core.capabilities import HiddenSpec, ObservationPlan, Observations
 from sciml.core.config import Config
 from sciml.core.errors import UnknownNameError, UnsupportedError, UserError
+from sciml.core.formulas import parse_equations, parse_formula
 from sciml.core.problem import Field
 from sciml.core.tensors import TensorField
 from sciml.discovery._algebra import symbol_names
 from sciml.discovery._guess import guess_scalars
 from sciml.discovery._headers import RESERVED
 from sciml.discovery._known import known_part
-from sciml.discovery._parse import parse_equations, parse_formula
 from sciml.discovery._prior import HiddenPrior, check_prior
 from sciml.discovery._signal import Signal
 from sciml.discovery._table_problem import TableProblem

@@ -7,12 +7,13 @@ import operator
 from collections.abc import Callable, Mapping
 from functools import cache, lru_cache, reduce
 from operator import itemgetter
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import numpy as np
 import sympy as sp
 
 from sciml.core.errors import DataError
+from sciml.core.formulas import realised
 from sciml.discovery._algebra import parts
 
 _NODES = {
@@ -22,16 +23,6 @@ _NODES = {
 }  # fmt: skip
 _NAMES = {kind: name for name, kind in _NODES.items()}
 _DEEPEST = 200
-
-
-def realised(expr: Any) -> Any:  # Any: a sympy node; its stubs lose the type of what is replaced
-    """The formula for real variables: sympy's real and imaginary parts of them, which |exp(x)| brings, undone."""
-    if not expr.has(sp.re, sp.im, sp.conjugate):
-        return expr
-    rules = ((sp.re, lambda part: part), (sp.im, lambda part: sp.Integer(0)), (sp.conjugate, lambda part: part))
-    for kind, rule in rules:
-        expr = cast(sp.Expr, expr.replace(kind, rule))
-    return expr
 
 
 def to_tree(expr: sp.Expr) -> Any:  # Any: JSON

@@ -14,7 +14,8 @@ channel``: `LSSL`, `S4`, `S4D`, `S5`, `RecurrentNetwork`, `CausalCNN`, `Sequence
 `MLPRegressor` are estimators in the manner of scikit-learn, around `KernelRidgeMap`, `Processes`, `BoostedTreesMap`
 and `MLP`. Operators: `DeepONet`, `PODDeepONet`, `MIONet`. Densities: `RealNVP`, `Flow` (continuous). Courses in time:
 `TimeNetwork`, `HyperNetwork`, `Pulse`. An `ODEBlock` or `SDEBlock` makes a network with an equation in it of any
-right-hand side.
+right-hand side. `sciml.models.npde` generates networks from a PDE: `NPDEConv`, `NPDEMLP`, `NPDERNN`, `StableNPDE`,
+`NPDEFree`.
 """
 
 from sciml.models._branches import CNNBranch as CNNBranch
@@ -85,6 +86,12 @@ from sciml.models._time_courses import Pulse as Pulse
 from sciml.models._time_courses import TimeNetwork as TimeNetwork
 from sciml.models._trees import BoostedTreesMap as BoostedTreesMap
 from sciml.models._unet import UNet as UNet
+from sciml.models.npde import NPDEMLP as NPDEMLP
+from sciml.models.npde import NPDERNN as NPDERNN
+from sciml.models.npde import NPDEConv as NPDEConv
+from sciml.models.npde import NPDEFree as NPDEFree
+from sciml.models.npde import NPDESpec as NPDESpec
+from sciml.models.npde import StableNPDE as StableNPDE
 from sciml.nn import MLP as MLP
 
 __all__ = [
@@ -92,6 +99,8 @@ __all__ = [
     "FNO",
     "LSSL",
     "MLP",
+    "NPDEMLP",
+    "NPDERNN",
     "PUBLISHED_COEFFICIENTS",
     "S4",
     "S4D",
@@ -122,6 +131,9 @@ __all__ = [
     "MIONet",
     "MLPRegressor",
     "ModifiedMLP",
+    "NPDEConv",
+    "NPDEFree",
+    "NPDESpec",
     "NeuralSDE",
     "ODEBlock",
     "ODENet",
@@ -140,6 +152,7 @@ __all__ = [
     "SDENet",
     "SequenceTransformer",
     "SineNet",
+    "StableNPDE",
     "StackedBranch",
     "StackedJet",
     "StackedMLP",

@@ -9,6 +9,8 @@ from sciml.train._distributed import Group as Group
 from sciml.train._distributed import process_group as process_group
 from sciml.train._examples import Examples as Examples
 from sciml.train._gradient_rule import GradientRule as GradientRule
+from sciml.train._least_squares_rule import LeastSquaresRule as LeastSquaresRule
+from sciml.train._least_squares_rule import solve_columns as solve_columns
 from sciml.train._match import count_parameters as count_parameters
 from sciml.train._match import match_parameters as match_parameters
 from sciml.train._polish_rule import PolishRule as PolishRule
@@ -63,6 +65,7 @@ __all__ = [
     "GradientRule",
     "Group",
     "Knob",
+    "LeastSquaresRule",
     "Phases",
     "PoissonSampler",
     "PolishRule",
@@ -93,5 +96,6 @@ __all__ = [
     "registered_tasks",
     "save_weights",
     "show_training",
+    "solve_columns",
     "solver_for",
 ]

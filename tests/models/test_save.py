@@ -19,6 +19,8 @@ from sciml.models import (
     FNO,
     LSSL,
     MLP,
+    NPDEMLP,
+    NPDERNN,
     S4,
     S4D,
     S5,
@@ -39,6 +41,9 @@ from sciml.models import (
     KernelRidgeMap,
     LatentField,
     MIONet,
+    NPDEConv,
+    NPDEFree,
+    NPDESpec,
     ODEBlock,
     ODENet,
     PeriodicFeatures,
@@ -53,6 +58,7 @@ from sciml.models import (
     SDENet,
     SequenceTransformer,
     SineNet,
+    StableNPDE,
     StackedBranch,
     StateField,
     UNet,
@@ -60,6 +66,7 @@ from sciml.models import (
     Wave,
     WithIntegral,
 )
+from sciml.models.npde import Constant, Diffusion, Reaction, SpecAxis, Trainable
 from sciml.nn import Network, Units
 
 FIELDS = torch.randn(2, 2, 8, 12, generator=torch.Generator().manual_seed(0))
@@ -69,6 +76,18 @@ PLANE = {"in_channels": 2, "out_channels": 1, "padding": ("zeros", "circular")}
 SIGNALS = torch.randn(3, 9, 2, generator=torch.Generator().manual_seed(4))
 UNITS = Units.plain(2)
 UNITS.field_mean += 3.0
+
+
+FISHER = NPDESpec(
+    axes=(SpecAxis(name="x", size=8),),
+    dt=1e-3,
+    coefficients=(Trainable(name="D", start=0.1), Constant(name="r", value=2.0)),
+    terms=(Diffusion(target="u", coefficient="D"), Reaction(target="u", formula="u*(1 - u)", coefficient="r")),
+)
+
+
+def evolved(network):
+    return network(FIELDS[:, :1, 0, :8])
 
 
 def fields(network):
@@ -178,6 +197,11 @@ MORE = {
     "s5": (lambda: S5(2, 3, features=4, state=4, depth=1, norm="none"), sequence),
     "recurrent": (lambda: RecurrentNetwork(2, 3, cell="gru", hidden=4), sequence),
     "causal cnn": (lambda: CausalCNN(2, 3, width=4, depth=2), sequence),
+    "npde": (lambda: NPDEConv(FISHER), evolved),
+    "npde mlp": (lambda: NPDEMLP(FISHER), evolved),
+    "npde rnn": (lambda: NPDERNN(FISHER), evolved),
+    "npde free": (lambda: NPDEFree(FISHER), evolved),
+    "npde stable": (lambda: StableNPDE(FISHER, width=4), evolved),
     "settings": (
         lambda: ODENet(
             (8, 8), 3, width=4, mean=0.5, std=torch.tensor(2.0), integrate=IntegrateConfig(method="dopri5"),

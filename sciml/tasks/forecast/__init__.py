@@ -3,10 +3,24 @@
 from sciml.tasks.forecast._data import ForecastConfig as ForecastConfig
 from sciml.tasks.forecast._data import ForecastContext as ForecastContext
 from sciml.tasks.forecast._data import Window as Window
+from sciml.tasks.forecast._equation import FindsEquation as FindsEquation
+from sciml.tasks.forecast._equation import FoundCoefficient as FoundCoefficient
+from sciml.tasks.forecast._equation import FoundEquation as FoundEquation
 from sciml.tasks.forecast._solver import StepperSolver as StepperSolver
 from sciml.tasks.forecast._task import FORECAST as FORECAST
 from sciml.tasks.forecast._task import Forecast as Forecast
 
 TASKS = (FORECAST,)
 
-__all__ = ["FORECAST", "TASKS", "Forecast", "ForecastConfig", "ForecastContext", "StepperSolver", "Window"]
+__all__ = [
+    "FORECAST",
+    "TASKS",
+    "FindsEquation",
+    "Forecast",
+    "ForecastConfig",
+    "ForecastContext",
+    "FoundCoefficient",
+    "FoundEquation",
+    "StepperSolver",
+    "Window",
+]

@@ -19,13 +19,14 @@ from sciml.core.status import Status, count
 from sciml.core.types import Prediction
 from sciml.tasks._labels import labelled_forcings, labelled_parameters
 from sciml.tasks.forecast._data import ForecastConfig, ForecastContext, ForecastExamples, Window
+from sciml.tasks.forecast._equation import FindsEquation, conclusion
 from sciml.tasks.forecast._label import label_axes, label_fields, label_times, time_step
 from sciml.tasks.forecast._measure import FRAMES, UNMEASURED, inside, measure
 from sciml.tasks.forecast._metrics import METRICS
 from sciml.tasks.forecast._read import read_window
 from sciml.tasks.forecast._resample import resample
 from sciml.tasks.forecast.view import VIEW
-from sciml.train import AnySolver, Bench, Examination, Task
+from sciml.train import AnySolver, Bench, Conclusion, Examination, Task
 
 VALID_THRESHOLD = 0.5
 """VRMSE at which a forecast stops counting as valid: half the error of predicting the mean."""
@@ -198,6 +199,13 @@ class ForecastBench(Bench[HasTrajectories, ForecastConfig, ForecastContext, data
         arrays = self._arrays(predicted, curves)
         arrays["status"] = ("sample", status.to(torch.int8).numpy())
         return Examination(scores, arrays, statistics.median(seconds), count(status.tolist()))
+
+    def conclude(self, solver: AnySolver, module: nn.Module, folder: Path, progress: Progress) -> Conclusion | None:
+        """The equation with its coefficients, from a solver that fits one."""
+        if not isinstance(solver, FindsEquation):
+            return None
+        found = solver.equation(module, self.examples)
+        return None if found is None else conclusion(found)
 
     def truth(self) -> xarray.Dataset:
         """The test trajectories themselves, context included, with parameters and units."""

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from sciml import draw, metrics
+from sciml.core.errors import DataError
 from sciml.core.recorded import ACTIVE
 from sciml.draw import Figure, Forecasts, Panels, Picture, Strip
 from sciml.tasks._forecasts import conserved, read_forecasts, spectra
@@ -30,12 +31,42 @@ def show(view: RunView) -> Shown:
     values = {
         "pictures": pictures,
         "plots": plots,
+        "equation": _equation(view),
         "by_field": _by_field(forecasts) if forecasts else None,
         "masked": _masked(view),
         "unmeasured": list(dict.fromkeys(UNMEASURED.values())),
     }
     figures = [figure for group in plots.values() for figure in group]
     return Shown(values, [*figures, *_files(pictures)])
+
+
+def _equation(view: RunView) -> dict[str, Any] | None:
+    """The fitted equation with its coefficients, numbers in words; None for a solver that fits none."""
+    found = view.solver.conclusion
+    if found is None:
+        return None
+    try:
+        rows = [
+            {
+                "name": str(entry["name"]),
+                "term": str(entry["term"]),
+                "units": str(entry["units"]),
+                "value": f"{float(entry['value']):.5g}",
+                "interval": "" if entry["low"] is None
+                else f"{float(entry['low']):.5g} to {float(entry['high']):.5g}",
+                "note": str(entry["note"]),
+            }
+            for entry in found["coefficients"]
+        ]  # fmt: skip
+        return {
+            "lines": [str(line) for line in found["equations"]],
+            "rows": rows,
+            "intervals": str(found["intervals"]),
+            "notes": [str(note) for note in found["notes"]],
+        }
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError("the conclusion of the record is not that of a fitted equation",
+                        got=f"{type(error).__name__}: {error}", fix="Run it again.") from None  # fmt: skip
 
 
 def _masked(view: RunView) -> str:

@@ -8,11 +8,11 @@ import keyword
 import re
 import unicodedata
 from collections.abc import Iterable
+from typing import Any, cast
 
 import sympy as sp
 
 from sciml.core.errors import UserError, nearest
-from sciml.discovery._tree import realised
 
 LONGEST = 2000
 """Most characters of a formula."""
@@ -22,6 +22,16 @@ LARGEST_POWER = 64
 
 class FormulaError(UserError):
     """A formula that cannot be read."""
+
+
+def realised(expr: Any) -> Any:  # Any: a sympy node; its stubs lose the type of what is replaced
+    """The formula for real variables: sympy's real and imaginary parts of them, which |exp(x)| brings, undone."""
+    if not expr.has(sp.re, sp.im, sp.conjugate):
+        return expr
+    rules = ((sp.re, lambda part: part), (sp.im, lambda part: sp.Integer(0)), (sp.conjugate, lambda part: part))
+    for kind, rule in rules:
+        expr = cast(sp.Expr, expr.replace(kind, rule))
+    return expr
 
 
 def _aq(a: sp.Expr, b: sp.Expr) -> sp.Expr:
