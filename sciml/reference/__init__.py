@@ -3,6 +3,9 @@
 from sciml.reference._dense import DenseTrajectories as DenseTrajectories
 from sciml.reference._elliptic import interpolate as interpolate
 from sciml.reference._elliptic import steady_diffusion as steady_diffusion
+from sciml.reference._exponential import ETDRK4 as ETDRK4
+from sciml.reference._exponential import IFRK4 as IFRK4
+from sciml.reference._exponential import ExponentialMethod as ExponentialMethod
 from sciml.reference._forced import ForcedSlope as ForcedSlope
 from sciml.reference._forced import integrate_forced as integrate_forced
 from sciml.reference._function_spaces import ChebyshevSpace as ChebyshevSpace
@@ -13,6 +16,8 @@ from sciml.reference._function_spaces import GivenSpace as GivenSpace
 from sciml.reference._function_spaces import PowerSpace as PowerSpace
 from sciml.reference._function_spaces import wasserstein2 as wasserstein2
 from sciml.reference._gas import Gas as Gas
+from sciml.reference._grids import finer_grid as finer_grid
+from sciml.reference._grids import periodic_grid as periodic_grid
 from sciml.reference._kernels import Kernel as Kernel
 from sciml.reference._kernels import KernelName as KernelName
 from sciml.reference._mechanism import GAS_CONSTANT as GAS_CONSTANT
@@ -22,6 +27,9 @@ from sciml.reference._ordinary import closed_form as closed_form
 from sciml.reference._ordinary import integrate_rows as integrate_rows
 from sciml.reference._ordinary import no_axes as no_axes
 from sciml.reference._random_fields import band_limited_field as band_limited_field
+from sciml.reference._semilinear import Semilinear as Semilinear
+from sciml.reference._semilinear import evolve_semilinear as evolve_semilinear
+from sciml.reference._semilinear import over_space as over_space
 from sciml.reference._spectral import Fourier as Fourier
 from sciml.reference._spectral import resample as resample
 from sciml.reference._stepping import ORDERS as ORDERS
@@ -35,16 +43,22 @@ from sciml.reference._stirred import Nozzle as Nozzle
 from sciml.reference._stirred import StirredReactor as StirredReactor
 from sciml.reference._stochastic import ito_paths as ito_paths
 from sciml.reference._stochastic import ito_step as ito_step
+from sciml.reference._vorticity import Vorticity as Vorticity
+from sciml.reference._vorticity import evolve_vorticity as evolve_vorticity
+from sciml.reference._vorticity import velocity_of as velocity_of
 from sciml.reference._zones import Orifice as Orifice
 from sciml.reference._zones import Zones as Zones
 from sciml.reference._zones import solve_zones as solve_zones
 
 __all__ = [
+    "ETDRK4",
     "GAS_CONSTANT",
+    "IFRK4",
     "ORDERS",
     "ChebyshevSpace",
     "CosineSpace",
     "DenseTrajectories",
+    "ExponentialMethod",
     "ForcedSlope",
     "Fourier",
     "FourierSpace",
@@ -58,12 +72,17 @@ __all__ = [
     "Nozzle",
     "Orifice",
     "PowerSpace",
+    "Semilinear",
     "Slope",
     "StirredReactor",
     "Tendency",
+    "Vorticity",
     "Zones",
     "band_limited_field",
     "closed_form",
+    "evolve_semilinear",
+    "evolve_vorticity",
+    "finer_grid",
     "in_chunks",
     "integrate",
     "integrate_forced",
@@ -72,10 +91,13 @@ __all__ = [
     "ito_paths",
     "ito_step",
     "no_axes",
+    "over_space",
+    "periodic_grid",
     "resample",
     "rk4",
     "solve_zones",
     "ssp_rk3",
     "steady_diffusion",
+    "velocity_of",
     "wasserstein2",
 ]
