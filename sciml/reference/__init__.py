@@ -1,5 +1,6 @@
 """Classical numerics for reference solvers: batched torch, float64, no problem by name."""
 
+from sciml.reference._bumps import periodic_bump as periodic_bump
 from sciml.reference._dense import DenseTrajectories as DenseTrajectories
 from sciml.reference._elliptic import interpolate as interpolate
 from sciml.reference._elliptic import steady_diffusion as steady_diffusion
@@ -32,6 +33,7 @@ from sciml.reference._semilinear import evolve_semilinear as evolve_semilinear
 from sciml.reference._semilinear import over_space as over_space
 from sciml.reference._spectral import Fourier as Fourier
 from sciml.reference._spectral import resample as resample
+from sciml.reference._split_step import split_step as split_step
 from sciml.reference._stepping import ORDERS as ORDERS
 from sciml.reference._stepping import Tendency as Tendency
 from sciml.reference._stepping import in_chunks as in_chunks
@@ -43,6 +45,9 @@ from sciml.reference._stirred import Nozzle as Nozzle
 from sciml.reference._stirred import StirredReactor as StirredReactor
 from sciml.reference._stochastic import ito_paths as ito_paths
 from sciml.reference._stochastic import ito_step as ito_step
+from sciml.reference._velocity import Velocity as Velocity
+from sciml.reference._velocity import curl as curl
+from sciml.reference._velocity import solenoidal as solenoidal
 from sciml.reference._vorticity import Vorticity as Vorticity
 from sciml.reference._vorticity import evolve_vorticity as evolve_vorticity
 from sciml.reference._vorticity import velocity_of as velocity_of
@@ -76,10 +81,12 @@ __all__ = [
     "Slope",
     "StirredReactor",
     "Tendency",
+    "Velocity",
     "Vorticity",
     "Zones",
     "band_limited_field",
     "closed_form",
+    "curl",
     "evolve_semilinear",
     "evolve_vorticity",
     "finer_grid",
@@ -92,10 +99,13 @@ __all__ = [
     "ito_step",
     "no_axes",
     "over_space",
+    "periodic_bump",
     "periodic_grid",
     "resample",
     "rk4",
     "solve_zones",
+    "solenoidal",
+    "split_step",
     "ssp_rk3",
     "steady_diffusion",
     "velocity_of",
