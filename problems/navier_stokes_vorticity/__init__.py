@@ -49,9 +49,7 @@ PROBLEM = NavierStokesVorticity(
         Parameter("drag", "α", "1", "linear drag", 0.0, 0.1, least=0.0),
     ),
     boundary={"y": "periodic", "x": "periodic"},
-    invariants=(
-        Invariant("circulation", "one plus mean over initial rms vorticity", equations.circulation, 1e-5),
-    ),
+    invariants=(Invariant("circulation", "one plus mean over initial rms vorticity", equations.circulation, 1e-5),),
     citation="Z. Li et al., Fourier Neural Operator for Parametric Partial Differential Equations, ICLR 2021, "
     "arXiv:2010.08895 (decaying and steadily forced vorticity); G. J. Chandler and R. R. Kerswell, Invariant recurrent "
     "solutions embedded in a turbulent two-dimensional Kolmogorov flow, J. Fluid Mech. 722 (2013) 554-595, "

@@ -47,5 +47,6 @@ PROBLEM = ReactionDiffusion(
     boundary={"x": "periodic"},
     invariants=(Invariant("bounds", "one plus largest excess beyond [0, 1]", equations.bounds, 1e-5),),
     citation="R. A. Fisher, The wave of advance of advantageous genes, Annals of Eugenics 7 (1937) 355-369, "
-    "doi:10.1111/j.1469-1809.1937.tb02153.x; A. Kolmogorov, I. Petrovsky, N. Piskunov, Bull. Univ. Moscow 1 (1937) 1-25",
+    "doi:10.1111/j.1469-1809.1937.tb02153.x; A. Kolmogorov, I. Petrovsky, N. Piskunov, Bull. Univ. Moscow 1 (1937) "
+    "1-25",
 )

@@ -22,9 +22,9 @@ SHARE = 0.8
 
 
 def initial_state(grid: Grid, generator: torch.Generator) -> Tensor:
-    """A sum of packets ``a b(x − c) exp(i (n (x − c) + φ))`` of random height, place, velocity and phase, with ⟨|ψ|²⟩ = 1.
+    """A sum of packets ``a b(x − c) exp(i (n (x − c) + φ))`` of random height, place, velocity and phase.
 
-    The mean over the points is the mean over the ring, as the grid resolves the density.
+    Scaled to ⟨|ψ|²⟩ = 1; the mean over the points is the mean over the ring, as the grid resolves the density.
     """
     (axis,), device = grid.axes, generator.device
     psi = torch.zeros(grid.size, dtype=torch.complex128, device=device)

@@ -26,8 +26,8 @@ class FNO(FieldNetwork):
     Arguments:
         in_channels, out_channels: fields in and out.
         dims: axes of the grid.
-        modes: non-negative wavenumbers kept, one number for all axes or one per axis (z, y, x); every axis needs at least
-            twice as many points.
+        modes: non-negative wavenumbers kept, one number for all axes or one per axis (z, y, x); every axis needs
+            at least twice as many points.
         width: channels of the layers; lifting and projection have twice as many hidden ones.
         layers: Fourier layers.
         padding: ``circular`` for periodic axes, ``zeros`` for others, or one of them per axis.

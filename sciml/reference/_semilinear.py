@@ -61,7 +61,6 @@ def evolve_semilinear(
     internal: Grid | None = None,
     method: ExponentialMethod | None = None,
     step_factor: float = 1.0,
-    compile: bool = False,
 ) -> Trajectory:
     """States at `times` of a batch of rows that do not influence each other; float64, on the device of `initial`.
 
@@ -77,7 +76,6 @@ def evolve_semilinear(
         internal: where they are computed, a finer grid on the same box; `grid` if left out.
         method: `IFRK4` or `ETDRK4`; the equation's own if left out.
         step_factor: multiplies the equation's time step.
-        compile: compile N by ``torch.compile``; pays for runs of minutes, mostly on a GPU.
 
     Returns: DIVERGED for a row with a value that is not finite, NaN from there on; ``stats["steps"]`` per row.
     """
@@ -95,7 +93,7 @@ def evolve_semilinear(
             return (changes if source is None else changes + source) * fourier.resolved
 
         solved = integrate(
-            torch.compile(tendency, dynamic=False) if compile else tendency,
+            tendency,
             fourier.forward(resample(initial[rows], fourier.size)) * fourier.resolved,
             asked,
             largest_step=lambda state: step_factor * equation.largest_step(fourier.inverse(state), fourier, own),

@@ -74,9 +74,7 @@ def split_step(
         kept.append(psi)
     states = torch.stack(kept, 1)
     broken = ~torch.view_as_real(states).isfinite().flatten(1).all(1)
-    parts = torch.where(
-        broken.reshape(-1, *[1] * (states.ndim)), torch.nan, torch.stack([states.real, states.imag], 2)
-    )
+    parts = torch.where(broken.reshape(-1, *[1] * (states.ndim)), torch.nan, torch.stack([states.real, states.imag], 2))
     status = torch.where(broken, int(Status.DIVERGED), int(Status.OK)).to(torch.int8)
     return Trajectory(parts, status, {"steps": torch.full_like(status, total, dtype=torch.int64)})
 

@@ -63,5 +63,8 @@ def test_keeps_the_precision_it_is_given(dtype):
 
 
 def test_refuses_a_grid_that_does_not_resolve_its_modes():
-    with pytest.raises(UserError, match=r"got 16 x 6 points and modes=4; expected at least 8 x 8.*model.modes=3 or less, or model.modes=\[4, 3\]"):
+    with pytest.raises(
+        UserError,
+        match=r"got 16 x 6 points and modes=4; expected at least 8 x 8.*model.modes=3 or less, or model.modes=\[4, 3\]",
+    ):
         SpectralConv(1, 1, modes=4)(torch.zeros(1, 1, 16, 6))

@@ -198,7 +198,7 @@ CUBE = periodic_grid((12, 16, 10), (TAU, TAU, TAU), smallest=1)
 Z, Y, X = torch.meshgrid(*(axis.points() for axis in CUBE.axes), indexing="ij")
 
 
-@pytest.mark.parametrize("flow, rate", [("beltrami", 1.0), ("plane", 2.0)])
+@pytest.mark.parametrize(("flow", "rate"), [("beltrami", 1.0), ("plane", 2.0)])
 def test_exact_flows_in_a_cube_decay_exactly(flow, rate):
     """Arnold-Beltrami-Childress flow is its own curl, so u × ω vanishes; plane vortices do not see the third axis."""
     if flow == "beltrami":

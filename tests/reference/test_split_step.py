@@ -59,7 +59,13 @@ def run(step, interaction=True):
     strength = double(1.0, 0.5) if interaction else None
     return psi_of(
         split_step(
-            psi, double(0, 0.3, 1), RING, dispersion=double(0.5, 0.5), potential=potential, interaction=strength, step=step
+            psi,
+            double(0, 0.3, 1),
+            RING,
+            dispersion=double(0.5, 0.5),
+            potential=potential,
+            interaction=strength,
+            step=step,
         )
     )
 

@@ -80,10 +80,8 @@ def test_fourier_modes_may_differ_between_axes():
     solver, grid = find_solver("fno"), GRIDS["box"]
     recipe = override(solver.recipe("tiny"), ["model.width=4", "model.modes=[4, 2, 3]", "model.layers=1"])
     _, reference, shape = make("fno", grid)
-    context = ForecastContext(
-        grid=shape, statistics=Statistics(torch.zeros(1), torch.ones(1), torch.zeros(2), torch.ones(2)), history=2, dt=1.0,
-        steps=2,
-    )  # fmt: skip
+    statistics = Statistics(torch.zeros(1), torch.ones(1), torch.zeros(2), torch.ones(2))
+    context = ForecastContext(grid=shape, statistics=statistics, history=2, dt=1.0, steps=2)
     network = solver.build(PROBLEM, recipe.model, context).network
     assert network.spectral[0].weight.shape[0] == 8 * 4 * 3
     assert reference.network.spectral[0].weight.shape[0] == 6 * 6 * 3
@@ -92,7 +90,7 @@ def test_fourier_modes_may_differ_between_axes():
 
 
 @pytest.mark.parametrize(
-    "key, problem, settings, words",
+    ("key", "problem", "settings", "words"),
     [
         ("sinenet", "reaction_diffusion", ["model.levels=7"], "cannot be halved 7 times"),
         ("unet", "navier_stokes_taylor_green_3d", ["model.levels=5"], "axis z of the grid cannot be halved"),
@@ -111,7 +109,9 @@ def test_what_does_not_fit_is_said_before_data_is_made(key, problem, settings, w
 
 
 @pytest.mark.parametrize("key", KEYS)
-@pytest.mark.parametrize("problem", ["kuramoto_sivashinsky_1d", "navier_stokes_vorticity", "navier_stokes_taylor_green_3d"])
+@pytest.mark.parametrize(
+    "problem", ["kuramoto_sivashinsky_1d", "navier_stokes_vorticity", "navier_stokes_taylor_green_3d"]
+)
 def test_the_recipes_fit_every_preset(key, problem):
     solver, content = find_solver(key), registry.problem(problem)
     for preset in ("tiny", "small"):

@@ -20,8 +20,8 @@ class FNOConfig(Config):
     width: int = pydantic.Field(default=32, ge=1)
     """Channels of the layers; lifting and projection have twice as many hidden ones."""
     modes: Modes | tuple[Modes, ...] = 12
-    """Non-negative wavenumbers kept, one number for all axes or one per axis (z, y, x); every axis needs at least twice as
-    many points."""
+    """Non-negative wavenumbers kept, one number for all axes or one per axis (z, y, x); every axis needs at least
+    twice as many points."""
     layers: int = pydantic.Field(default=4, ge=1)
     """Fourier layers."""
     condition: ConditionChoice = "auto"
