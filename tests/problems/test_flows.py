@@ -83,7 +83,7 @@ def test_a_uniform_population_grows_logistically():
 
 
 def test_fronts_run_at_the_speed_of_fisher():
-    """The exact front of Ablowitz and Zeppetella, ``(1 + e^s)⁻²`` with speed 5/√6 √(r D), once to the right, once left."""
+    """The exact front of Ablowitz and Zeppetella, ``(1 + e^s)⁻²`` with speed 5/√6 √(r D), once each way."""
     problem, equations = registry.problem("reaction_diffusion"), module("reaction_diffusion", "equations")
     grid, diffusion, rate = problem.grid((256,)), 0.002, 1.0
     x, speed = grid.axes[0].points(), 5 / math.sqrt(6) * math.sqrt(rate * diffusion)
