@@ -1,11 +1,11 @@
-"""SineNet `tiny` on every problem with a spectral reference, against persistence; margins are half of what was measured."""
+"""SineNet `tiny` on every problem with a spectral reference, against persistence."""
 
 import pytest
 
 import sciml
 
 STEPS = {"navier_stokes_taylor_green_3d": 300}
-"""As of the recipe where 120 steps, which do for the others, are too few: after 60 the factor is 1.5 for one step."""
+"""As of the recipe, where 120 steps are too few."""
 
 
 @pytest.mark.slow
