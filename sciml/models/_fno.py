@@ -26,7 +26,8 @@ class FNO(FieldNetwork):
     Arguments:
         in_channels, out_channels: fields in and out.
         dims: axes of the grid.
-        modes: non-negative wavenumbers kept per axis; every axis needs at least twice as many points.
+        modes: non-negative wavenumbers kept, one number for all axes or one per axis (z, y, x); every axis needs
+            at least twice as many points.
         width: channels of the layers; lifting and projection have twice as many hidden ones.
         layers: Fourier layers.
         padding: ``circular`` for periodic axes, ``zeros`` for others, or one of them per axis.
@@ -47,7 +48,7 @@ class FNO(FieldNetwork):
         in_channels: int,
         out_channels: int,
         dims: int = 2,
-        modes: int = 12,
+        modes: int | tuple[int, ...] = 12,
         width: int = 32,
         layers: int = 4,
         padding: Padding = "circular",

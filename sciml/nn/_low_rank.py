@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from sciml.core.errors import UserError
-from sciml.nn._spectral import complex_weight, mix_modes
+from sciml.nn._spectral import axis_counts, complex_weight, mix_modes, num_kept
 
 PaddingMode = Literal["zeros", "reflect", "replicate", "circular"]
 """What torch's convolutions see beyond the edge."""
@@ -129,7 +129,7 @@ class LowRankSpectralConv(nn.Module):
 
     Arguments:
         channels_in, channels_out: features.
-        modes: m, the number of non-negative wavenumbers kept per axis.
+        modes: m, the number of non-negative wavenumbers kept, the same for two axes or one per axis.
         rank: r.
 
     Raises:
@@ -137,16 +137,16 @@ class LowRankSpectralConv(nn.Module):
             the modes.
     """
 
-    def __init__(self, channels_in: int, channels_out: int, *, modes: int, rank: int) -> None:
+    def __init__(self, channels_in: int, channels_out: int, *, modes: int | tuple[int, ...], rank: int) -> None:
         super().__init__()
         check_rank(rank, channels_out, channels_in)
-        self.modes = modes
-        self.first = nn.Parameter(torch.empty(2 * modes * modes, channels_in, rank, 2))
-        self.second = nn.Parameter(torch.empty(2 * modes * modes, rank, channels_out, 2))
+        self.modes = axis_counts(modes, 2) if isinstance(modes, int) else modes
+        self.first = nn.Parameter(torch.empty(num_kept(self.modes), channels_in, rank, 2))
+        self.second = nn.Parameter(torch.empty(num_kept(self.modes), rank, channels_out, 2))
         nn.init.normal_(self.first, std=1 / math.sqrt(2 * channels_in))
         nn.init.normal_(self.second, std=0.1 / math.sqrt(2 * rank))
 
-    def forward(self, x: Float[Tensor, "batch channel_in y x"]) -> Float[Tensor, "batch channel_out y x"]:
+    def forward(self, x: Float[Tensor, "batch channel_in *space"]) -> Float[Tensor, "batch channel_out *space"]:
         """The convolved field on the same grid."""
         return mix_modes(
             x, self.modes, lambda low: low @ complex_weight(self.first, low) @ complex_weight(self.second, low)

@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from jaxtyping import Float
@@ -12,7 +12,7 @@ from sciml.core.errors import UserError
 
 
 class SpectralConv(nn.Module):
-    """v̂(k) = R(k) û(k) for the wavenumbers 0 ≤ k < m of the last axis and -m ≤ k < m of the others, and 0 beyond.
+    """v̂(k) = R(k) û(k) for the wavenumbers 0 ≤ k_j < m_j of the last axis and -m_j ≤ k_j < m_j of the others, 0 beyond.
 
     Coefficients are means over the grid (``norm="forward"``), so a band-limited field gives the same v on every grid
     that resolves it. R is kept as real pairs, mode by mode, so that it is one batched matrix product and a plain
@@ -21,15 +21,17 @@ class SpectralConv(nn.Module):
 
     Arguments:
         channels_in, channels_out: features.
-        modes: m, the number of non-negative wavenumbers kept per axis.
+        modes: m, the number of non-negative wavenumbers kept, the same for all axes or one per axis.
         dims: axes of the grid, all of them periodic to this layer.
+
+    Raises:
+        UserError: there are not as many modes as axes; in `forward`, the grid does not resolve them.
     """
 
-    def __init__(self, channels_in: int, channels_out: int, *, modes: int, dims: int = 2) -> None:
+    def __init__(self, channels_in: int, channels_out: int, *, modes: int | tuple[int, ...], dims: int = 2) -> None:
         super().__init__()
-        self.modes, self.dims = modes, dims
-        self.kept = (2 * modes,) * (dims - 1) + (modes,)
-        self.weight = nn.Parameter(torch.empty(math.prod(self.kept), channels_in, channels_out, 2))
+        self.modes = axis_counts(modes, dims)
+        self.weight = nn.Parameter(torch.empty(num_kept(self.modes), channels_in, channels_out, 2))
         nn.init.normal_(self.weight, std=0.1 / math.sqrt(2 * channels_in))
 
     def forward(self, x: Float[Tensor, "batch channel_in *space"]) -> Float[Tensor, "batch channel_out *space"]:
@@ -44,39 +46,63 @@ class SpectralConv(nn.Module):
 # as ``torch.compiler.disable``, which would load the compiler on import: seconds
 @torch._disable_dynamo  # pyright: ignore[reportPrivateImportUsage]
 def mix_modes(
-    x: Float[Tensor, "batch channel_in *space"], modes: int, mix: Callable[[Tensor], Tensor]
+    x: Float[Tensor, "batch channel_in *space"], modes: tuple[int, ...], mix: Callable[[Tensor], Tensor]
 ) -> Float[Tensor, "batch channel_out *space"]:
     """The field whose lowest Fourier modes are `mix` of those of `x`, and whose other modes are zero.
 
     Arguments:
         x: a real field on a periodic box of any number of axes.
-        modes: m; kept are the wavenumbers 0 ≤ k < m along the last axis and -m ≤ k < m along the others.
+        modes: m per axis; kept are the wavenumbers 0 ≤ k < m along the last one and -m ≤ k < m along the others.
         mix: a linear map of complex coefficients ``mode batch channel_in`` to ``mode batch channel_out``.
 
     Raises:
         UserError: the grid does not resolve the modes.
     """
-    m, (batch, _, *size) = modes, x.shape  # `len` would fix the batch of an exported program
-    if 2 * m > min(size):
-        raise UserError(
-            "the grid does not resolve the Fourier modes",
-            got=f"{' x '.join(map(str, size))} points and modes={m}",
-            expected=f"at least {2 * m} points per axis",
-            fix=f"Set model.modes={min(size) // 2} or less.",
-        )
+    batch, _, *size = x.shape  # `len` would fix the batch of an exported program
+    check_modes(modes, size)
     d = len(size)
-    dtype, axes, kept = x.dtype, tuple(range(-d, 0)), (2 * m,) * (d - 1) + (m,)
-    with torch.autocast(x.device.type, enabled=False):
+    dtype, axes, kept = x.dtype, tuple(range(-d, 0)), (*(2 * m for m in modes[:-1]), modes[-1])
+    with torch.autocast("cpu" if x.is_meta else x.device.type, enabled=False):
         x_hat = torch.fft.rfftn(x if dtype == torch.float64 else x.float(), dim=axes, norm="forward")
-        low = x_hat[..., :m]
-        for axis in axes[:-1]:
+        low = x_hat[..., : modes[-1]]
+        for axis, m in zip(axes[:-1], modes, strict=False):
             low = torch.cat((low.narrow(axis, 0, m), low.narrow(axis, low.shape[axis] - m, m)), dim=axis)
         low = mix(low.movedim((0, 1), (d, d + 1)).reshape(math.prod(kept), batch, -1))
         low = low.reshape(*kept, batch, -1).movedim((d, d + 1), (0, 1))
         v_hat = low.new_zeros(*low.shape[:2], *x_hat.shape[2:])
-        for corner in itertools.product((slice(m), slice(-m, None)), repeat=d - 1):
-            v_hat[(..., *corner, slice(m))] = low[(..., *corner, slice(None))]
+        for corner in itertools.product(*((slice(m), slice(-m, None)) for m in modes[:-1])):
+            v_hat[(..., *corner, slice(modes[-1]))] = low[(..., *corner, slice(None))]
         return torch.fft.irfftn(v_hat, s=size, dim=axes, norm="forward").to(dtype)
+
+
+def axis_counts(modes: int | tuple[int, ...], dims: int) -> tuple[int, ...]:
+    """Modes kept along every axis. Raises UserError for another number of them than there are axes, or none kept."""
+    counts = (modes,) * dims if isinstance(modes, int) else tuple(modes)
+    if len(counts) != dims or min(counts) < 1:
+        raise UserError(
+            f"these Fourier modes do not fit {dims} axes",
+            got=f"modes={modes}",
+            expected=f"one positive number, or {dims} of them",
+        )
+    return counts
+
+
+def check_modes(modes: tuple[int, ...], size: Sequence[int]) -> None:
+    """Refuse a grid with fewer than twice as many points as modes along an axis, naming modes that would fit."""
+    if any(2 * m > n for m, n in zip(modes, size, strict=True)):
+        alike = len(set(modes)) == 1
+        most = [min(m, n // 2) for m, n in zip(modes, size, strict=True)]
+        raise UserError(
+            "the grid does not resolve the Fourier modes",
+            got=f"{' x '.join(map(str, size))} points and modes={modes[0] if alike else list(modes)}",
+            expected=f"at least {' x '.join(str(2 * m) for m in modes)} points",
+            fix=f"Set model.modes={min(most)} or less" + (f", or model.modes={most}." if len(modes) > 1 else "."),
+        )
+
+
+def num_kept(modes: tuple[int, ...]) -> int:
+    """Number of coefficients with a matrix of their own."""
+    return math.prod(modes) * 2 ** (len(modes) - 1)
 
 
 def complex_weight(pairs: Float[Tensor, "*shape 2"], like: Tensor) -> Tensor:

@@ -1,8 +1,12 @@
 """Classical numerics for reference solvers: batched torch, float64, no problem by name."""
 
+from sciml.reference._bumps import periodic_bump as periodic_bump
 from sciml.reference._dense import DenseTrajectories as DenseTrajectories
 from sciml.reference._elliptic import interpolate as interpolate
 from sciml.reference._elliptic import steady_diffusion as steady_diffusion
+from sciml.reference._exponential import ETDRK4 as ETDRK4
+from sciml.reference._exponential import IFRK4 as IFRK4
+from sciml.reference._exponential import ExponentialMethod as ExponentialMethod
 from sciml.reference._forced import ForcedSlope as ForcedSlope
 from sciml.reference._forced import integrate_forced as integrate_forced
 from sciml.reference._fractional import caputo as caputo
@@ -12,6 +16,8 @@ from sciml.reference._function_spaces import GaussianSpace as GaussianSpace
 from sciml.reference._function_spaces import GivenSpace as GivenSpace
 from sciml.reference._function_spaces import wasserstein2 as wasserstein2
 from sciml.reference._gas import Gas as Gas
+from sciml.reference._grids import finer_grid as finer_grid
+from sciml.reference._grids import periodic_grid as periodic_grid
 from sciml.reference._karhunen_loeve import RandomProcess as RandomProcess
 from sciml.reference._karhunen_loeve import karhunen_loeve as karhunen_loeve
 from sciml.reference._karhunen_loeve import truncated_normal as truncated_normal
@@ -35,8 +41,12 @@ from sciml.reference._polynomial_spaces import LegendreSpace as LegendreSpace
 from sciml.reference._polynomial_spaces import PowerSpace as PowerSpace
 from sciml.reference._random_fields import band_limited_field as band_limited_field
 from sciml.reference._semi_lagrangian import SemiLagrangianSmoke as SemiLagrangianSmoke
+from sciml.reference._semilinear import Semilinear as Semilinear
+from sciml.reference._semilinear import evolve_semilinear as evolve_semilinear
+from sciml.reference._semilinear import over_space as over_space
 from sciml.reference._spectral import Fourier as Fourier
 from sciml.reference._spectral import resample as resample
+from sciml.reference._split_step import split_step as split_step
 from sciml.reference._staggered import StaggeredBox as StaggeredBox
 from sciml.reference._staggered import limited_slope as limited_slope
 from sciml.reference._stepping import ORDERS as ORDERS
@@ -50,16 +60,25 @@ from sciml.reference._stirred import Nozzle as Nozzle
 from sciml.reference._stirred import StirredReactor as StirredReactor
 from sciml.reference._stochastic import ito_paths as ito_paths
 from sciml.reference._stochastic import ito_step as ito_step
+from sciml.reference._velocity import Velocity as Velocity
+from sciml.reference._velocity import curl as curl
+from sciml.reference._velocity import solenoidal as solenoidal
+from sciml.reference._vorticity import Vorticity as Vorticity
+from sciml.reference._vorticity import evolve_vorticity as evolve_vorticity
+from sciml.reference._vorticity import velocity_of as velocity_of
 from sciml.reference._zones import Orifice as Orifice
 from sciml.reference._zones import Zones as Zones
 from sciml.reference._zones import solve_zones as solve_zones
 
 __all__ = [
+    "ETDRK4",
     "GAS_CONSTANT",
+    "IFRK4",
     "ORDERS",
     "ChebyshevSpace",
     "CosineSpace",
     "DenseTrajectories",
+    "ExponentialMethod",
     "ForcedSlope",
     "Fourier",
     "FourierSpace",
@@ -77,15 +96,22 @@ __all__ = [
     "PowerSpace",
     "RandomProcess",
     "SemiLagrangianSmoke",
+    "Semilinear",
     "Slope",
     "StaggeredBox",
     "StirredReactor",
     "Tendency",
+    "Velocity",
+    "Vorticity",
     "Zones",
     "band_limited_field",
     "caputo",
     "closed_form",
+    "curl",
     "evaluate_series",
+    "evolve_semilinear",
+    "evolve_vorticity",
+    "finer_grid",
     "gauss",
     "in_chunks",
     "integrate",
@@ -101,11 +127,17 @@ __all__ = [
     "legendre_slopes",
     "limited_slope",
     "no_axes",
+    "over_space",
+    "periodic_bump",
+    "periodic_grid",
     "resample",
     "rk4",
+    "solenoidal",
     "solve_zones",
+    "split_step",
     "ssp_rk3",
     "steady_diffusion",
     "truncated_normal",
+    "velocity_of",
     "wasserstein2",
 ]

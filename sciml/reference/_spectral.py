@@ -25,13 +25,15 @@ class Fourier:
         device: where the wavenumbers live.
         truncate: keep only the columns of the spectrum (modes of the last axis) up to the last that is resolved. The
             transforms then lose what lies beyond, and a solver whose states hold resolved modes only saves a third.
+        degree: of the polynomials of fields whose products are taken.
 
     Attributes:
         ik: ``i k_j`` per axis (y before x), broadcastable over a spectrum; zero on the Nyquist mode of an even axis,
             whose odd derivatives are not representable.
         k_squared: ``|k|²``.
-        resolved: the 2/3 rule, ``Σ_j (k_j / k_j,Nyquist)² < (2/3)²``: a product of two fields that hold these modes
-            only is free of aliasing on these modes. The set is an ellipse, so the truncation is isotropic.
+        resolved: ``Σ_j (k_j / k_j,Nyquist)² < (2/(degree + 1))²``, for two factors the 2/3 rule: a product of `degree`
+            fields that hold these modes only is free of aliasing on these modes. The set is an ellipse, so the
+            truncation is isotropic.
         k_max: the largest ``|k|`` resolved.
     """
 
@@ -40,7 +42,9 @@ class Fourier:
     resolved: Bool[Tensor, "*mode"]
     k_max: float
 
-    def __init__(self, grid: Grid, device: torch.device | str = "cpu", *, truncate: bool = False) -> None:
+    def __init__(
+        self, grid: Grid, device: torch.device | str = "cpu", *, truncate: bool = False, degree: int = 2
+    ) -> None:
         if not grid.axes or not all(grid.periodic):
             raise UserError(
                 "a Fourier transform needs a grid that is periodic along every axis",
@@ -56,7 +60,7 @@ class Fourier:
             k_squared = k_squared + k**2
             radius = radius + (2 * mode / axis.size) ** 2
             ik.append((1j * k.masked_fill(2 * mode.abs() == axis.size, 0)).to(device))
-        resolved = radius < (2 / 3) ** 2 - 1e-12
+        resolved = radius < (2 / (degree + 1)) ** 2 - 1e-12
         self._columns = int(resolved.reshape(-1, resolved.shape[-1]).any(0).sum()) if truncate else resolved.shape[-1]
         self.ik = (*ik[:-1], ik[-1][..., : self._columns].contiguous())
         self.k_squared = k_squared[..., : self._columns].contiguous().to(device)

@@ -1,5 +1,7 @@
 """The Fourier neural operator as a forecaster."""
 
+from typing import Annotated
+
 import pydantic
 
 from sciml.core.capabilities import HasTrajectories
@@ -9,14 +11,17 @@ from sciml.nn import ConditionChoice, condition_of, padding_modes
 from sciml.tasks.forecast import ForecastConfig, ForecastContext, StepperSolver
 from sciml.train import Knob, Recipe, TrainConfig, recipe_of
 
+Modes = Annotated[int, pydantic.Field(ge=1)]
+
 
 class FNOConfig(Config):
     """Layers of truncated Fourier convolutions."""
 
     width: int = pydantic.Field(default=32, ge=1)
     """Channels of the layers; lifting and projection have twice as many hidden ones."""
-    modes: int = pydantic.Field(default=12, ge=1)
-    """Non-negative wavenumbers kept per axis; every axis needs at least twice as many points."""
+    modes: Modes | tuple[Modes, ...] = 12
+    """Non-negative wavenumbers kept, one number for all axes or one per axis (z, y, x); every axis needs at least
+    twice as many points."""
     layers: int = pydantic.Field(default=4, ge=1)
     """Fourier layers."""
     condition: ConditionChoice = "auto"

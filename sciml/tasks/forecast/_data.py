@@ -10,6 +10,7 @@ from torch import Tensor
 
 from sciml import data
 from sciml.core.config import Config
+from sciml.core.errors import ConfigError
 from sciml.core.problem import Problem
 from sciml.core.tensors import TensorField
 from sciml.core.types import Grid
@@ -61,6 +62,18 @@ class ForecastContext(Context):
     def num_scalars(self, problem: Problem) -> int:
         """Numbers that condition a network beside the stride: parameters, and forcings at both ends of a step."""
         return len(problem.parameters) + 2 * len(problem.forcings)
+
+
+def check_length(settings: ForecastConfig, frames: int) -> None:
+    """Refuse trajectories that are shorter than one example. Raises: ConfigError."""
+    longest = settings.history * max(settings.strides) + 1
+    if longest > frames:
+        raise ConfigError(
+            "the trajectories are too short for this history and stride",
+            got=f"history {settings.history}, strides {settings.strides}, {frames} frames",
+            expected=f"at least {longest} frames",
+            fix="Lower task.history or task.strides, or raise `frames` in the dataset card.",
+        )
 
 
 class Window(NamedTuple):

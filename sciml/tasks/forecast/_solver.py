@@ -7,16 +7,16 @@ import torch
 from torch import Tensor, nn
 
 from sciml import data, metrics
-from sciml.core.capabilities import HasTrajectories
+from sciml.core.capabilities import Evolves, HasTrajectories
 from sciml.core.config import Config
 from sciml.core.errors import ConfigError
 from sciml.core.problem import Problem
 from sciml.core.status import Status
 from sciml.core.types import Prediction, Support
 from sciml.nn import Stepper
-from sciml.tasks.forecast._data import ForecastConfig, ForecastContext, Window
+from sciml.tasks.forecast._data import ForecastConfig, ForecastContext, Window, check_length
 from sciml.tasks.forecast._task import FORECAST
-from sciml.train import Solver
+from sciml.train import Recipe, Solver
 
 M = TypeVar("M", bound=Config)
 K = TypeVar("K", bound=nn.Module)
@@ -54,6 +54,20 @@ class StepperSolver(
         if problem.time_step is not None and not self.timeless and "parameters" in self.unread:
             return Support(False, "its time step differs between trajectories, and this solver cannot be told it")
         return Support(True)
+
+    def check_data(self, problem: HasTrajectories, preset: str, recipe: Recipe[M, ForecastConfig]) -> None:
+        """Let a network without values, and so without cost, answer on the grid of the preset."""
+        if not isinstance(problem, Evolves):
+            return  # its data is there
+        card, task = data.read_card(problem).table(preset, data.PresetCard), recipe.task
+        check_length(task, card.frames)
+        with torch.device("meta"):
+            context = _blank_context(problem, card, task)
+            stepper = self.build(problem, recipe.model, context)
+            fields, size = len(problem.fields), context.grid.size
+            forcing = torch.zeros(1, 2, len(problem.forcings)) if problem.forcings else None
+            states, parameters = torch.zeros(1, task.history, fields, *size), torch.zeros(1, len(problem.parameters))
+            stepper(states, parameters, torch.ones(1), forcing)
 
     def build(self, problem: HasTrajectories, model: M, context: ForecastContext) -> Stepper[K]:
         """The network wrapped with the dataset's constants.
@@ -101,3 +115,17 @@ class StepperSolver(
         inside = mean if module.active is None else mean[..., module.active]
         finite = inside.isfinite().flatten(1).all(1)
         return Prediction(mean, None, torch.where(finite, int(Status.OK), int(Status.DIVERGED)))
+
+
+def _blank_context(problem: Evolves, card: data.PresetCard, task: ForecastConfig) -> ForecastContext:
+    """The context of data that is not made yet, its statistics without values."""
+    fields, parameters, forcings = len(problem.fields), len(problem.parameters), len(problem.forcings)
+    numbers = [torch.ones(n) for n in (fields, fields, parameters, parameters, forcings, forcings)]
+    return ForecastContext(
+        grid=problem.grid(card.grid),
+        statistics=data.Statistics(*numbers),
+        history=task.history,
+        dt=card.dt,
+        steps=card.frames - task.history,
+        strides=task.strides,
+    )

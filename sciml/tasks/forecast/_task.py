@@ -12,13 +12,13 @@ from torch import Tensor, nn
 
 from sciml import data, metrics
 from sciml.core.capabilities import HasTrajectories
-from sciml.core.errors import ConfigError, UnsupportedError
+from sciml.core.errors import UnsupportedError
 from sciml.core.progress import Progress, SilentProgress
 from sciml.core.recorded import FORCING_TIME
 from sciml.core.status import Status, count
 from sciml.core.types import Prediction
 from sciml.tasks._labels import labelled_forcings, labelled_parameters
-from sciml.tasks.forecast._data import ForecastConfig, ForecastContext, ForecastExamples, Window
+from sciml.tasks.forecast._data import ForecastConfig, ForecastContext, ForecastExamples, Window, check_length
 from sciml.tasks.forecast._equation import FindsEquation, conclusion
 from sciml.tasks.forecast._label import label_axes, label_fields, label_times, time_step
 from sciml.tasks.forecast._measure import FRAMES, UNMEASURED, inside, measure
@@ -130,14 +130,7 @@ class ForecastBench(Bench[HasTrajectories, ForecastConfig, ForecastContext, data
         if dataset.active is not None:
             self.dataset["unmeasured"] = dict(UNMEASURED)
         frames = dataset.card.frames
-        longest = settings.history * max(settings.strides) + 1
-        if longest > frames:
-            raise ConfigError(
-                "the trajectories are too short for this history and stride",
-                got=f"history {settings.history}, strides {settings.strides}, {frames} frames",
-                expected=f"at least {longest} frames",
-                fix="Lower task.history or task.strides, or raise `frames` in the dataset card.",
-            )
+        check_length(settings, frames)
         self.context = ForecastContext(
             grid=dataset.grid,
             statistics=dataset.statistics,
