@@ -8,9 +8,11 @@ from sciml.ode._brownian import Increment as Increment
 from sciml.ode._control import PID as PID
 from sciml.ode._control import Tolerance as Tolerance
 from sciml.ode._control import first_step as first_step
+from sciml.ode._dense import Dense as Dense
 from sciml.ode._dirk import DiagonallyImplicit as DiagonallyImplicit
 from sciml.ode._events import Event as Event
 from sciml.ode._explicit import Explicit as Explicit
+from sciml.ode._forcing import Forcing as Forcing
 from sciml.ode._gradient import Checkpointed as Checkpointed
 from sciml.ode._gradient import Discrete as Discrete
 from sciml.ode._method import Method as Method
@@ -27,6 +29,7 @@ from sciml.ode._sde import SDE_METHODS as SDE_METHODS
 from sciml.ode._sde import find_sde_method as find_sde_method
 from sciml.ode._sde import solve_sde as solve_sde
 from sciml.ode._solution import Hit as Hit
+from sciml.ode._solution import Marks as Marks
 from sciml.ode._solution import Solution as Solution
 from sciml.ode._solution import Stats as Stats
 from sciml.ode._solution import Steps as Steps
@@ -51,13 +54,16 @@ __all__ = [
     "Backsolve",
     "Brownian",
     "Checkpointed",
+    "Dense",
     "DiagonallyImplicit",
     "Discrete",
     "Event",
     "Explicit",
+    "Forcing",
     "Hit",
     "Increment",
     "Jacobian",
+    "Marks",
     "Method",
     "Newton",
     "Rosenbrock",

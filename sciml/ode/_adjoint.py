@@ -16,10 +16,10 @@ from sciml.ode._dirk import DiagonallyImplicit
 from sciml.ode._explicit import Explicit
 from sciml.ode._forward import Trail, forward
 from sciml.ode._graph import complain_if_missed, first_order
-from sciml.ode._loop import Move, Walk
 from sciml.ode._method import Method, pick
 from sciml.ode._plan import Plan
 from sciml.ode._solution import Stats
+from sciml.ode._walk import Move, Walk
 from sciml.ode._weights import constants
 
 DRIFT = 1000.0

@@ -40,8 +40,8 @@ def check_state(y0: Tensor) -> None:
         )
 
 
-def check_times(times: Tensor, y0: Tensor) -> Float[Tensor, "batch time"]:
-    """Times as one row per sample in float64."""
+def check_times(times: Tensor, y0: Tensor, endless: bool = False) -> Float[Tensor, "batch time"]:
+    """Times as one row per sample in float64; the last may be infinite where something else ends the sample."""
     fits = isinstance(times, Tensor) and (times.ndim == 1 or (times.ndim == 2 and len(times) == len(y0)))
     if not fits or times.shape[-1] < 2 or times.is_complex():
         raise UserError(
@@ -49,8 +49,13 @@ def check_times(times: Tensor, y0: Tensor) -> Float[Tensor, "batch time"]:
             got=f"shape {tuple(times.shape)}, {times.dtype}" if isinstance(times, Tensor) else type(times).__name__,
             expected=f"(time,) or ({len(y0)}, time) with at least two times",
         )
-    if not bool(times.isfinite().all()):
-        raise UserError("the requested times must be finite", got=times.detach().flatten()[:5].tolist())
+    finite = times[..., :-1].isfinite() if endless else times.isfinite()
+    if not bool(finite.all()) or bool(times.isnan().any()):
+        raise UserError(
+            "the requested times must be finite",
+            got=times.detach().flatten()[:5].tolist(),
+            fix="" if endless else "Only with an event that ends the sample may the last one be infinite.",
+        )
     rows = times.double().expand(len(y0), -1)
     gaps = rows.detach().diff(dim=1)
     if not (bool((gaps >= 0).all()) or bool((gaps <= 0).all())):

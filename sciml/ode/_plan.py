@@ -14,6 +14,8 @@ from sciml.ode._events import Events
 from sciml.ode._method import Field, Method
 
 _STEPS, _MOST_FIXED = 10_000, 10**9
+FARTHEST = 1e300
+"""What an infinite time is taken for."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class Plan:
         slope: f at the start, if it is known already; counted as an evaluation all the same.
         sign: -1 where the user's time runs the other way.
         graph: whether autograd follows all moves, each from the one before, as one graph.
+        dense: whether the accepted steps are kept with their dense output.
     """
 
     f: Callable[..., Tensor]
@@ -51,6 +54,7 @@ class Plan:
     slope: Float[Tensor, "batch dim"] | None = None
     sign: int = 1
     graph: bool = False
+    dense: bool = False
 
     @property
     def lands(self) -> bool:
@@ -120,7 +124,7 @@ def step_budget(times: Float[Tensor, "batch time"], step: float | int | None, ma
 
     Raises: ConfigError where these are more than `max_steps`.
     """
-    if step is None:
+    if step is None or bool(times.isinf().any()):
         return _STEPS if max_steps is None else max_steps
     count = int(parts_of(times.diff(dim=1).abs(), float(step)).sum(1).max())
     most = _MOST_FIXED if max_steps is None else max_steps
