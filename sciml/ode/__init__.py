@@ -8,6 +8,7 @@ from sciml.ode._brownian import Increment as Increment
 from sciml.ode._control import PID as PID
 from sciml.ode._control import Tolerance as Tolerance
 from sciml.ode._control import first_step as first_step
+from sciml.ode._coupled import Coupled as Coupled
 from sciml.ode._dense import Dense as Dense
 from sciml.ode._dirk import DiagonallyImplicit as DiagonallyImplicit
 from sciml.ode._events import Event as Event
@@ -54,6 +55,7 @@ __all__ = [
     "Backsolve",
     "Brownian",
     "Checkpointed",
+    "Coupled",
     "Dense",
     "DiagonallyImplicit",
     "Discrete",

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sciml.core.errors import UnknownNameError, UnsupportedError
-from sciml.ode import _dirk, _explicit, _rosenbrock
+from sciml.ode import _coupled, _dirk, _explicit, _rosenbrock
 from sciml.ode._adjoint import Adjoint
 from sciml.ode._checks import (
     check_args,
@@ -31,7 +31,7 @@ from sciml.ode._solution import Solution
 _DISCRETE, _CONTROL = Discrete(), PID()
 
 METHODS: dict[str, Method] = {
-    method.name: method for method in (*_explicit.METHODS, *_dirk.METHODS, *_rosenbrock.METHODS)
+    method.name: method for method in (*_explicit.METHODS, *_dirk.METHODS, *_rosenbrock.METHODS, *_coupled.METHODS)
 }
 
 
