@@ -5,6 +5,7 @@ from sciml.ode._adjoint import AdjointDriftWarning as AdjointDriftWarning
 from sciml.ode._adjoint import Backsolve as Backsolve
 from sciml.ode._brownian import Brownian as Brownian
 from sciml.ode._brownian import Increment as Increment
+from sciml.ode._call import FIXED_METHODS as FIXED_METHODS
 from sciml.ode._control import PID as PID
 from sciml.ode._control import Tolerance as Tolerance
 from sciml.ode._control import first_step as first_step
@@ -21,7 +22,6 @@ from sciml.ode._method import Step as Step
 from sciml.ode._newton import Jacobian as Jacobian
 from sciml.ode._newton import Newton as Newton
 from sciml.ode._newton import jacobian as jacobian
-from sciml.ode._odeint import FIXED_METHODS as FIXED_METHODS
 from sciml.ode._odeint import odeint as odeint
 from sciml.ode._odeint import odeint_adjoint as odeint_adjoint
 from sciml.ode._odeint import odeint_event as odeint_event

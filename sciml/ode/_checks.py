@@ -17,8 +17,8 @@ from sciml.ode._method import Method
 
 def check_backend(backend: Any) -> bool:
     """Whether it is ours."""
-    if backend not in ("sciml", "torchdiffeq"):
-        raise UnknownNameError("backend", str(backend), ("sciml", "torchdiffeq"))
+    if backend not in ("sciml", "scipy", "torchdiffeq"):
+        raise UnknownNameError("backend", str(backend), ("sciml", "scipy", "torchdiffeq"))
     return backend == "sciml"
 
 
@@ -125,15 +125,11 @@ def check_settings(
         raise ConfigError("max_steps must be at least 1", got=max_steps)
 
 
-def check_gradient(gradient: Any, event: Any) -> None:
-    """One of the three kinds, and one that events have."""
+def check_gradient(gradient: Any) -> None:
+    """One of the three kinds."""
     if not isinstance(gradient, (Discrete, Checkpointed, Adjoint)):
         raise ConfigError(
             "unknown kind of gradient",
             got=repr(gradient),
             expected="Discrete(), Checkpointed(budget) or Adjoint()",
-        )
-    if isinstance(gradient, Adjoint) and event is not None:
-        raise UnsupportedError(
-            "events have no gradient by the continuous adjoint", fix="Take gradient=Discrete() or Checkpointed()."
         )

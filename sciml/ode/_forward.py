@@ -79,6 +79,8 @@ def forward(
     while left is not None:
         move, left = advance(plan, left, taped=False)
         calls += move.step.evaluations
+        if plan.watch is not None:
+            plan.watch(move)
         pending.append(move)
         if len(pending) == _PENDING or left is None:
             outputs.pass_by(pending)

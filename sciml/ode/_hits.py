@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from sciml.ode._events import Events
 from sciml.ode._field import FlatField
 from sciml.ode._forward import Trail
 from sciml.ode._plan import Plan
@@ -14,11 +15,12 @@ from sciml.ode._solution import Hit, Marks
 
 def hit_of(plan: Plan, flat: FlatField, place: Float[Tensor, "batch dim"], trail: Trail, args: Sequence[Tensor]) -> Hit:
     """Where every sample ended; `place` is the state there as the steps have it, with their gradient."""
+    assert plan.events is not None
     time = plan.sign * trail.event_time
     kept = (trail.index >= 0).nonzero().flatten()
     if torch.is_grad_enabled() and len(kept):
         mine = [a[kept] for a in args]
-        t, y = _implicit(plan, flat, trail.index[kept], time[kept], place[kept], mine)
+        t, y = implicit(plan.events, flat, trail.index[kept], time[kept], place[kept], mine)
         time, place = time.index_put((kept,), t), place.index_put((kept,), y)
     return Hit(time, place.reshape(len(place), *flat.shape), trail.index)
 
@@ -40,7 +42,7 @@ def marks_of(plan: Plan, flat: FlatField, trail: Trail) -> Marks:
 
 
 def attached_marks(
-    plan: Plan,
+    events: Events,
     flat: FlatField,
     marks: Marks,
     start: Float[Tensor, "batch 1"],
@@ -57,19 +59,21 @@ def attached_marks(
     if not bool(there.any()):
         return marks
     times = torch.cat([start.double(), marks.time.double()], dim=1)
-    known = torch.where(there, plan.sign * times[:, 1:], -torch.inf).detach()
-    last = torch.maximum(known.cummax(1).values, plan.sign * times[:, :1].detach())  # rows end by repeating their last
-    states = solve_to(torch.cat([times[:, :1], plan.sign * last], dim=1))[:, 1:]
+    known = torch.where(there, events.sign * times[:, 1:], -torch.inf).detach()
+    last = torch.maximum(
+        known.cummax(1).values, events.sign * times[:, :1].detach()
+    )
+    states = solve_to(torch.cat([times[:, :1], events.sign * last], dim=1))[:, 1:]
     row, place = there.nonzero().unbind(1)
-    t, y = _implicit(
-        plan, flat, marks.index[row, place], marks.time[row, place], states[row, place], [a[row] for a in args]
+    t, y = implicit(
+        events, flat, marks.index[row, place], marks.time[row, place], states[row, place], [a[row] for a in args]
     )
     flat_states = marks.state.flatten(2).index_put((row, place), y)
     return Marks(marks.time.index_put((row, place), t), flat_states.reshape(marks.state.shape), marks.index)
 
 
-def _implicit(
-    plan: Plan,
+def implicit(
+    events: Events,
     flat: FlatField,
     index: Int[Tensor, " item"],
     time: Float[Tensor, " item"],
@@ -77,15 +81,14 @@ def _implicit(
     args: Sequence[Tensor],
 ) -> tuple[Float[Tensor, " item"], Float[Tensor, "item dim"]]:
     """Time and state with dt = -(∂g/∂y dy + dg) / (∂g/∂t + ∂g/∂y f), dg being the change of g by its own parameters."""
-    assert plan.events is not None
     moment, there = time.detach().to(state.dtype), state.detach()
     with torch.enable_grad():
         moved, near = moment.clone().requires_grad_(), there.clone().requires_grad_()
-        value = plan.events.values(plan.sign * moved, near).gather(1, index[:, None])[:, 0]
+        value = events.values(events.sign * moved, near).gather(1, index[:, None])[:, 0]
         by_time, by_state = (None, None)
         if value.requires_grad:
             by_time, by_state = torch.autograd.grad(value.sum(), (moved, near), allow_unused=True, retain_graph=True)
-        owned = plan.events.values(plan.sign * moment, there).gather(1, index[:, None])[:, 0]
+        owned = events.values(events.sign * moment, there).gather(1, index[:, None])[:, 0]
     if not (state.requires_grad or owned.requires_grad) or (by_time is None and by_state is None):
         return time, state  # nothing depends on anything, or a truth value: where it changes cannot be differentiated
     by_time = torch.zeros_like(moved) if by_time is None else by_time

@@ -19,10 +19,11 @@ from sciml.ode._field import FlatField, UsesLaterParameters
 from sciml.ode._forward import Trail, forward
 from sciml.ode._gradient import Checkpointed, Discrete, Integrate
 from sciml.ode._graph import is_older, leaves_of, now
-from sciml.ode._hits import attached_marks, hit_of, marks_of
+from sciml.ode._hits import attached_marks, hit_of, implicit, marks_of
 from sciml.ode._method import Method
 from sciml.ode._plan import FARTHEST, Plan, step_budget
-from sciml.ode._solution import Solution, Stats, Steps
+from sciml.ode._solution import Hit, Marks, Solution, Stats, Steps
+from sciml.ode._walk import Move
 
 _RANDOM = (nn.modules.dropout._DropoutNd, nn.modules.batchnorm._BatchNorm)
 
@@ -34,7 +35,8 @@ class Order:
     Arguments:
         f, controller, step, max_steps, gradient, record, dense: as in `solve`.
         method, tolerance, events: what it made of them.
-        peer: method of torchdiffeq that does the work, if one does.
+        peer, backend: method and name of the program that does the work, if it is not this one.
+        watch: called with every move of the forward solve.
     """
 
     f: Callable[..., Tensor]
@@ -48,6 +50,8 @@ class Order:
     record: bool
     dense: bool
     peer: str | None
+    backend: str = "sciml"
+    watch: Callable[[Move], None] | None = None
 
 
 def integrate(
@@ -65,6 +69,8 @@ def integrate(
         within: bounds of the times that the right-hand side is asked for, if it jumps there.
         first: the step to begin with; None finds one.
     """
+    if isinstance(order.gradient, Adjoint) and order.events and torch.is_grad_enabled():
+        return _events_of_the_flow(order, y0, times, args, within, first)
     shape, gradient = tuple(y0.shape[1:]), order.gradient
     rows = times.double().expand(len(y0), -1)
     sign = -1 if bool((rows[:, -1] < rows[:, 0]).any()) else 1
@@ -85,6 +91,7 @@ def integrate(
         first=first,
         sign=sign,
         dense=order.dense,
+        watch=order.watch,
     )
     state = y0.reshape(len(y0), -1)
     attached = _is_graph(gradient, state)
@@ -93,20 +100,73 @@ def integrate(
         state = flat.moved(begin, state, begin.detach() - begin, args, attached)
     if order.peer is None:
         outputs, errors, stiffness, trail = _run(plan, state, gradient, order.f)
+    elif order.backend == "scipy":
+        outputs, errors, stiffness, trail = _run_scipy(plan, state, gradient, order.f, order.peer)
     else:
         outputs, errors, stiffness, trail = _run_torchdiffeq(plan, state, gradient, order.f, order.peer)
     solution = _assemble(plan, flat, (outputs, errors, stiffness), trail, times, rows, args, attached)
     if solution.marks is not None and torch.is_grad_enabled():
-        again = replace(order, events=(), record=False, dense=False)
-
-        def solve_to(times: Tensor) -> Tensor:
-            return integrate(again, y0, times, args, within, first)[0].states.flatten(2)
-
-        solution = replace(
-            solution,
-            marks=attached_marks(plan, flat, solution.marks, times[..., :1].expand(len(y0), 1), args, solve_to),
-        )
+        assert plan.events is not None
+        marks = _attached(order, plan.events, flat, solution.marks, y0, times, args, within, first)
+        solution = replace(solution, marks=marks)
     return solution, trail.following
+
+
+def _attached(
+    order: Order,
+    events: Events,
+    flat: FlatField,
+    marks: Marks,
+    y0: Tensor,
+    times: Tensor,
+    args: tuple[Tensor, ...],
+    within: tuple[float, float] | None,
+    first: Tensor | None,
+) -> Marks:
+    """Marks with their gradient, by a second solve."""
+    again = replace(order, events=(), record=False, dense=False, watch=None)
+
+    def solve_to(times: Tensor) -> Tensor:
+        return integrate(again, y0, times, args, within, first)[0].states.flatten(2)
+
+    return attached_marks(events, flat, marks, times[..., :1].expand(len(y0), 1), args, solve_to)
+
+
+def _events_of_the_flow(
+    order: Order,
+    y0: Tensor,
+    times: Tensor,
+    args: tuple[Tensor, ...],
+    within: tuple[float, float] | None,
+    first: Tensor | None,
+) -> tuple[Solution, Tensor]:
+    """Events under the continuous adjoint: found without gradient, then solved to as if their times were asked for."""
+    with torch.no_grad():
+        found, following = integrate(order, y0, times, args, within, first)
+    rows = times.double().expand(len(y0), -1)
+    sign = -1 if bool((rows[:, -1] < rows[:, 0]).any()) else 1
+    shape = tuple(y0.shape[1:])
+    events = Events(order.events, shape, sign)
+    flat = FlatField(order.f, shape, sign, y0.dtype, within)
+    last = torch.where(rows.isfinite(), sign * rows, -torch.inf).amax(1).detach()
+    met = found.event.index >= 0 if found.event is not None else torch.zeros_like(last, dtype=torch.bool)
+    limit = last if found.event is None else torch.where(met, sign * found.event.time, last)
+    asked = torch.where(sign * rows.detach() <= limit[:, None], rows, sign * limit[:, None])
+    again = replace(order, events=(), record=False, dense=False, watch=None)
+    asked = torch.cat([asked, sign * limit[:, None]], dim=1)
+    states = integrate(again, y0, asked, args, within, first)[0].states
+    kept = torch.where(found.states.isfinite(), states[:, :-1], found.states)
+    hit = found.event
+    if hit is not None and bool(met.any()):
+        item = met.nonzero().flatten()
+        place = states[item, -1].flatten(1)
+        time, there = implicit(events, flat, hit.index[item], hit.time[item], place, [a[item] for a in args])
+        state = hit.state.index_put((item,), there.reshape(-1, *shape))
+        hit = Hit(hit.time.index_put((item,), time), state, hit.index)
+    marks = found.marks
+    if marks is not None:
+        marks = _attached(order, events, flat, marks, y0, times, args, within, first)
+    return replace(found, states=kept, event=hit, marks=marks), following
 
 
 def _is_graph(gradient: Discrete | Checkpointed | Adjoint, state: Tensor) -> bool:
@@ -182,6 +242,22 @@ def _run_torchdiffeq(
     return trail.outputs, trail.errors, trail.stiffness, trail
 
 
+def _run_scipy(
+    plan: Plan, state: Tensor, gradient: Discrete | Checkpointed | Adjoint, f: Any, name: str
+) -> tuple[Tensor, Tensor, Tensor, Trail]:
+    from sciml.ode import _scipy
+
+    _scipy.check(plan, name)
+    if not torch.is_grad_enabled():
+        return _outcome(_scipy.integrate(plan, name, state))
+    leaves = _look(plan, state, f).leaves
+    if isinstance(gradient, Adjoint):
+        return gradient.run(plan, state, leaves, lambda plan, state: _scipy.integrate(plan, name, state))
+    trail = _scipy.integrate(plan, name, state)
+    anchors = [t for t in (state, *plan.args, *leaves) if t.requires_grad]
+    return (_scipy.Value.apply(trail.outputs, *anchors) if anchors else trail.outputs, *_outcome(trail)[1:])
+
+
 class _Start(NamedTuple):
     """What the right-hand side was at the start.
 
@@ -225,6 +301,8 @@ def _assemble(
     if times.requires_grad:  # the first takes back what moved the initial state: y(t0) is y0 at any t0
         columns = [
             flat.moved(rows[:, i].detach(), states[:, i], rows[:, i] - rows[:, i].detach(), args, attached)
+            if bool(rows[:, i].isfinite().all())
+            else states[:, i]
             for i in range(count)
         ]
         states = torch.stack(columns, 1)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -36,6 +36,7 @@ class Plan:
         sign: -1 where the user's time runs the other way.
         graph: whether autograd follows all moves, each from the one before, as one graph.
         dense: whether the accepted steps are kept with their dense output.
+        watch: called with every move.
     """
 
     f: Callable[..., Tensor]
@@ -55,6 +56,7 @@ class Plan:
     sign: int = 1
     graph: bool = False
     dense: bool = False
+    watch: Callable[[Any], None] | None = None  # Any: a `Move`, which knows plans
 
     @property
     def lands(self) -> bool:
