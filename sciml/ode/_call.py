@@ -104,8 +104,6 @@ class Call:
         self._check_options()
         self.controller = self._controller()
         self.max_steps = int(self.options.get("max_num_steps", UNLIMITED if event_fn is None else PATIENCE))
-        if event_fn is None or not forward:
-            self.max_steps = int(self.options.get("max_num_steps", UNLIMITED))
         if forward:
             self._check_callbacks()
 

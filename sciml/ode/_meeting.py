@@ -52,8 +52,8 @@ def cut(plan: Plan, walk: Walk, step: Step, size: Tensor, hit: Hit, taped: bool)
     """The steps of rows that met an event again, up to there: where the dense output is not good enough."""
     kept = hit.rows.nonzero().flatten()
     short = size[kept] * hit.along[kept]
-    mine = gather(walk, kept)
     with torch.set_grad_enabled(taped or plan.graph):
+        mine = gather(walk, kept)
         again = plan.method.step(
             plan.bind(mine.args),
             mine.time.to(size.dtype),

@@ -110,7 +110,7 @@ def odeint_adjoint(
         None,
         forward=False,
     )
-    if back.max_steps != call.max_steps:
+    if back.options.get("max_num_steps") != call.options.get("max_num_steps"):
         raise ConfigError("max_num_steps counts for the solve and its backward solve", got="two different ones")
     gradient = Adjoint(
         rtol=back.rtol,

@@ -86,11 +86,14 @@ def in_pieces(
         within = _bounds(low, high, sign, y0.dtype)
         wanted, asked = _asked(times, rows, ahead, kept, begin, end, low, high, sign)
         room = None if order.step is not None else max(1, budget - int(parts.attempts.max()))
-        start = None if first is None else torch.minimum(first[kept], end[kept] - begin[kept])
+        start = None
+        if first is not None:
+            span = (end - begin)[kept]  # who starts here starts carefully
+            start = torch.where(first[kept] > 0, torch.minimum(first[kept], span), span * 1e-3)
         here = replace(order, max_steps=room)
         solution, following = integrate(here, state[kept], asked, tuple(a[kept] for a in args), within, start)
         first = torch.zeros_like(ahead[:, 0]) if first is None else first
-        first[kept] = torch.where(following > 0, following, (end - begin)[kept] * 1e-3)
+        first[kept] = following
         parts.add(kept, solution)
         position, column, local = wanted
         pieces.append((kept[position], column, solution.states[position, local]))
