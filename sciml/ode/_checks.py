@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch._C._functorch import is_batchedtensor
 from torch.autograd import forward_ad
 
 from sciml.core.errors import ConfigError, UnknownNameError, UnsupportedError, UserError
@@ -31,12 +32,17 @@ def check_state(y0: Tensor) -> None:
             expected="batch *shape, at least one sample",
             fix="For a single sample write y0[None].",
         )
+    if is_batchedtensor(y0):
+        raise UnsupportedError(
+            "a solve cannot be mapped over by torch.vmap: every sample takes steps of its own",
+            fix="Give solve the whole batch, one row per sample; it calls the right-hand side for all of them.",
+        )
     if not y0.is_floating_point():
         raise UserError(
             "the initial state must hold real floating-point numbers",
             got=y0.dtype,
             expected="float32 or float64",
-            fix="Convert it, for example y0.double(); split complex states into real and imaginary parts.",
+            fix="Convert it, for example y0.double(); split complex states with torch.view_as_real, or take odeint.",
         )
 
 

@@ -60,9 +60,7 @@ def attached_marks(
         return marks
     times = torch.cat([start.double(), marks.time.double()], dim=1)
     known = torch.where(there, events.sign * times[:, 1:], -torch.inf).detach()
-    last = torch.maximum(
-        known.cummax(1).values, events.sign * times[:, :1].detach()
-    )
+    last = torch.maximum(known.cummax(1).values, events.sign * times[:, :1].detach())
     states = solve_to(torch.cat([times[:, :1], events.sign * last], dim=1))[:, 1:]
     row, place = there.nonzero().unbind(1)
     t, y = implicit(

@@ -265,10 +265,13 @@ def _why(plan: Plan, walk: Walk, step: Step, broken: Bool[Tensor, " dim"], row: 
     if bad:
         shown = ", ".join(map(str, bad[:5])) + (", ..." if len(bad) > 5 else "")
         return f"f is not finite near {moment}, in component {shown}"
+    if plan.step is not None and step.failed is not None and bool(step.failed[row]):
+        length = float(size[row])
+        return f"the equations of an implicit step of {length:.2g} were not solved at {moment}; take a shorter one"
     worst = int(step.error[row].detach().abs().argmax()) if step.error is not None else 0
     return (
         f"the step shrank to {float(size[row]):.2g} at {moment}; the error is largest in component {worst} "
-        "(where a problem is stiff, an implicit method such as kvaerno5 may go on)"
+        "(where a problem is stiff, an implicit method such as radauIIA5 may go on)"
     )
 
 
