@@ -110,7 +110,7 @@ class Call:
     @property
     def backward_method(self) -> Method:
         """What the backward solve of the adjoint takes."""
-        stiff = self.scipy and self.options.get("solver", "LSODA") in ("Radau", "BDF", "LSODA")
+        stiff = self.scipy and self.options.get("solver", "LSODA") in ("Radau", "BDF")
         return METHODS["radauIIA5"] if stiff else self.method
 
     def step(self, t: Tensor) -> float | None:

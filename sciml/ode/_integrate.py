@@ -192,7 +192,8 @@ def _run(
     start = _look(plan, state, f)
     plan = replace(plan, slope=start.slope)
     tensors = (state, *plan.args, *start.leaves)
-    if not any(t.requires_grad for t in tensors):
+    named = (gradient.parameters or ()) if isinstance(gradient, Adjoint) else ()  # they have gradients, if zero ones
+    if not any(t.requires_grad for t in (*tensors, *named)):
         return _outcome(_watched(plan, state, f))
     if may_follow and start.captures:
         return _outcome(_followed(replace(plan, slope=None), state, f))

@@ -140,7 +140,7 @@ def solve_watched(
 ) -> Solution:
     """`solve`, calling `watch` with every move and measuring scaled errors ``row dim -> row`` by `measure`."""
     ours = check_backend(backend)
-    stiff = backend == "scipy" and method in ("Radau", "BDF", "LSODA")
+    stiff = backend == "scipy" and method in ("Radau", "BDF")
     chosen = find_method(method if ours else "radauIIA5" if stiff else "dopri5")
     events = () if event is None else (event,) if isinstance(event, Event) else tuple(event)
     check_state(y0)
