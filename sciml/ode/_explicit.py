@@ -167,7 +167,7 @@ METHODS: tuple[Method, ...] = (
         name="fehlberg2",
         order=2,
         error_order=2,
-        stability=2.0,
+        stability=2.0078,
         tableau=tableaus.FEHLBERG2,
         citation="Fehlberg, Low-order classical Runge-Kutta formulas with step-size control, NASA TR R-315 (1969)",
     ),
