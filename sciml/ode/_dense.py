@@ -86,9 +86,9 @@ class Dense:
         if not pieces:
             raise UserError("there is no step to look into", fix="Check the solution's status: no sample started.")
         *columns, powers = zip(*pieces, strict=True)
-        whole = Piece(*(torch.cat(column) for column in columns), torch.cat(powers, dim=1))
+        whole = Piece(*[torch.cat(column) for column in columns], powers=torch.cat(powers, dim=1))
         order = whole.rows.argsort(stable=True)
-        whole = Piece(*(column[order] for column in whole[:-1]), whole.powers[:, order])
+        whole = Piece(*[column[order] for column in whole[:-1]], powers=whole.powers[:, order])
         counts = torch.bincount(whole.rows, minlength=batch)
         starts = counts.cumsum(0) - counts
         most = int(counts.max())

@@ -66,7 +66,7 @@ def attached_marks(
     t, y = implicit(
         events, flat, marks.index[row, place], marks.time[row, place], states[row, place], [a[row] for a in args]
     )
-    flat_states = marks.state.flatten(2).index_put((row, place), y)
+    flat_states = marks.state.reshape(*marks.index.shape, -1).index_put((row, place), y)
     return Marks(marks.time.index_put((row, place), t), flat_states.reshape(marks.state.shape), marks.index)
 
 

@@ -127,7 +127,8 @@ def _attached(
     again = replace(order, events=(), record=False, dense=False, watch=None)
 
     def solve_to(times: Tensor) -> Tensor:
-        return integrate(again, y0, times, args, within, first)[0].states.flatten(2)
+        states = integrate(again, y0, times, args, within, first)[0].states
+        return states.reshape(*states.shape[:2], -1)
 
     return attached_marks(events, flat, marks, times[..., :1].expand(len(y0), 1), args, solve_to)
 
@@ -159,7 +160,7 @@ def _events_of_the_flow(
     hit = found.event
     if hit is not None and bool(met.any()):
         item = met.nonzero().flatten()
-        place = states[item, -1].flatten(1)
+        place = states[item, -1].reshape(len(item), -1)
         time, there = implicit(events, flat, hit.index[item], hit.time[item], place, [a[item] for a in args])
         state = hit.state.index_put((item,), there.reshape(-1, *shape))
         hit = Hit(hit.time.index_put((item,), time), state, hit.index)

@@ -21,7 +21,7 @@ class Form:
         ):
             raise UserError("the initial state must be a tensor or a tuple of tensors", got=type(y0).__name__)
         self.single = isinstance(y0, Tensor)
-        pieces = (y0,) if self.single else y0
+        pieces: tuple[Tensor, ...] = (y0,) if isinstance(y0, Tensor) else y0
         self.shapes = [piece.shape for piece in pieces]
         self.complex = [piece.is_complex() for piece in pieces]
         self.plain = self.single and not self.complex[0]
