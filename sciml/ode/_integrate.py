@@ -21,7 +21,7 @@ from sciml.ode._gradient import Checkpointed, Discrete, Integrate
 from sciml.ode._graph import is_older, leaves_of, now
 from sciml.ode._hits import attached_marks, hit_of, implicit, marks_of
 from sciml.ode._method import Method
-from sciml.ode._plan import FARTHEST, Plan, step_budget
+from sciml.ode._plan import Plan, farthest, step_budget
 from sciml.ode._solution import Hit, Marks, Solution, Stats, Steps
 from sciml.ode._walk import Move
 
@@ -78,7 +78,7 @@ def integrate(
     plan = Plan(
         f=flat,
         args=args,
-        wanted=(sign * rows.detach()).clamp_max(FARTHEST).contiguous(),
+        wanted=(sign * rows.detach()).clamp_max(farthest(y0.dtype)).contiguous(),
         method=order.method,
         tolerance=order.tolerance,
         controller=order.controller,
@@ -87,7 +87,7 @@ def integrate(
         record=order.record,
         repeatable=isinstance(gradient, Checkpointed),
         events=Events(order.events, shape, sign) if order.events else None,
-        shared=(sign * times.detach().double()).clamp_max(FARTHEST).contiguous() if times.ndim == 1 else None,
+        shared=(sign * times.detach().double()).clamp_max(farthest(y0.dtype)).contiguous() if times.ndim == 1 else None,
         first=first,
         sign=sign,
         dense=order.dense,

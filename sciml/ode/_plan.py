@@ -14,8 +14,6 @@ from sciml.ode._events import Events
 from sciml.ode._method import Field, Method
 
 _STEPS, _MOST_FIXED = 10_000, 10**9
-FARTHEST = 1e300
-"""What an infinite time is taken for."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +112,11 @@ def places(
     away, whole = (plan.wanted[rows[position], target] - time[position]).to(size.dtype), size[position]
     along = away / torch.where(whole == 0, 1.0, whole)  # a step between repeated times has no length
     return Places(position, target, along.clamp(0, 1))
+
+
+def farthest(dtype: torch.dtype) -> float:
+    """What an infinite time is taken for: far, and still a number where steps are of this type."""
+    return torch.finfo(dtype).max ** 0.9
 
 
 def parts_of(gap: Float[Tensor, "*row"], longest: float) -> Float[Tensor, "*row"]:

@@ -12,7 +12,7 @@ from sciml.core.status import Status
 from sciml.ode._control import PID
 from sciml.ode._forward import Trail
 from sciml.ode._newton import jacobian
-from sciml.ode._plan import FARTHEST, Plan
+from sciml.ode._plan import Plan
 
 SCIPY_METHODS = ("RK45", "RK23", "DOP853", "Radau", "BDF", "LSODA")
 """Methods of SciPy that are offered with ``backend="scipy"``."""
@@ -78,7 +78,7 @@ def _one(plan: Plan, method: str, state: Tensor, row: int) -> tuple[Tensor, Tens
     from scipy.integrate import solve_ivp
 
     f = plan.bind(tuple(a[row : row + 1].detach() for a in plan.args))
-    times = plan.wanted[row].clamp_max(FARTHEST).cpu().numpy()
+    times = plan.wanted[row].cpu().numpy()
     spent = 0
 
     def tensors(time: float, y: Any) -> tuple[Tensor, Tensor]:
