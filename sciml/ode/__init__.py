@@ -5,12 +5,16 @@ from sciml.ode._adjoint import AdjointDriftWarning as AdjointDriftWarning
 from sciml.ode._adjoint import Backsolve as Backsolve
 from sciml.ode._brownian import Brownian as Brownian
 from sciml.ode._brownian import Increment as Increment
+from sciml.ode._call import FIXED_METHODS as FIXED_METHODS
 from sciml.ode._control import PID as PID
 from sciml.ode._control import Tolerance as Tolerance
 from sciml.ode._control import first_step as first_step
+from sciml.ode._coupled import Coupled as Coupled
+from sciml.ode._dense import Dense as Dense
 from sciml.ode._dirk import DiagonallyImplicit as DiagonallyImplicit
 from sciml.ode._events import Event as Event
 from sciml.ode._explicit import Explicit as Explicit
+from sciml.ode._forcing import Forcing as Forcing
 from sciml.ode._gradient import Checkpointed as Checkpointed
 from sciml.ode._gradient import Discrete as Discrete
 from sciml.ode._method import Method as Method
@@ -18,7 +22,6 @@ from sciml.ode._method import Step as Step
 from sciml.ode._newton import Jacobian as Jacobian
 from sciml.ode._newton import Newton as Newton
 from sciml.ode._newton import jacobian as jacobian
-from sciml.ode._odeint import FIXED_METHODS as FIXED_METHODS
 from sciml.ode._odeint import odeint as odeint
 from sciml.ode._odeint import odeint_adjoint as odeint_adjoint
 from sciml.ode._odeint import odeint_event as odeint_event
@@ -27,6 +30,7 @@ from sciml.ode._sde import SDE_METHODS as SDE_METHODS
 from sciml.ode._sde import find_sde_method as find_sde_method
 from sciml.ode._sde import solve_sde as solve_sde
 from sciml.ode._solution import Hit as Hit
+from sciml.ode._solution import Marks as Marks
 from sciml.ode._solution import Solution as Solution
 from sciml.ode._solution import Stats as Stats
 from sciml.ode._solution import Steps as Steps
@@ -51,13 +55,17 @@ __all__ = [
     "Backsolve",
     "Brownian",
     "Checkpointed",
+    "Coupled",
+    "Dense",
     "DiagonallyImplicit",
     "Discrete",
     "Event",
     "Explicit",
+    "Forcing",
     "Hit",
     "Increment",
     "Jacobian",
+    "Marks",
     "Method",
     "Newton",
     "Rosenbrock",

@@ -16,10 +16,10 @@ from sciml.ode._dirk import DiagonallyImplicit
 from sciml.ode._explicit import Explicit
 from sciml.ode._forward import Trail, forward
 from sciml.ode._graph import complain_if_missed, first_order
-from sciml.ode._loop import Move, Walk
 from sciml.ode._method import Method, pick
 from sciml.ode._plan import Plan
 from sciml.ode._solution import Stats
+from sciml.ode._walk import Move, Walk
 from sciml.ode._weights import constants
 
 DRIFT = 1000.0
@@ -62,7 +62,7 @@ class Adjoint:
     Memory does not grow with the number of steps. The price: the gradient is that of the exact flow, equal to the one
     of the steps taken up to about the tolerance; where f contracts, y is not recovered backward and the gradient is
     wrong. E_j and S_j are properties of the steps, which this forgets: ``record=True`` returns them without gradient.
-    Events are not possible.
+    Events are found first and then solved to.
 
     Arguments:
         rtol, atol: of the backward solve; None takes those of the forward one.
@@ -72,6 +72,9 @@ class Adjoint:
         parameters: tensors whose gradient is wanted; None finds all those that `f` uses.
         warn: warn when the state is off by more than a thousand times the tolerance.
         report: called with a `Backsolve` after every backward pass.
+        measure: the size of scaled components of (y, a), ``row dim -> row``; None for the root mean square, or for the
+            larger of what the tolerance of the forward solve measures of y and of a.
+        watch: called with every `Move` of the backward solve.
 
     Raises: NumericsError from ``backward()`` when the backward integration of a sample fails.
 
@@ -87,18 +90,27 @@ class Adjoint:
     parameters: Sequence[Tensor] | None = None
     warn: bool = True
     report: Callable[[Backsolve], None] | None = None
+    measure: Callable[[Tensor], Tensor] | None = None
+    watch: Callable[[Move], None] | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.step, (float, int)) and not self.step > 0:
             raise ConfigError("a fixed step must be positive", got=self.step)
 
     def run(
-        self, plan: Plan, state: Float[Tensor, "batch dim"], leaves: Sequence[Tensor]
+        self,
+        plan: Plan,
+        state: Float[Tensor, "batch dim"],
+        leaves: Sequence[Tensor],
+        drive: Callable[[Plan, Tensor], Trail] = forward,
     ) -> tuple[Tensor, Tensor, Tensor, Trail]:
-        """States at the requested times with the gradient of the adjoint equation; errors and stiffness without one."""
+        """States at the requested times with the gradient of the adjoint equation; errors and stiffness without one.
+
+        `drive` makes the forward solve.
+        """
         wanted = leaves if self.parameters is None else [p for p in self.parameters if p.requires_grad]
         box: list[Trail] = []
-        outputs, errors, stiffness = _Continuous.apply(plan, self, box, state, *plan.args, *wanted)
+        outputs, errors, stiffness = _Continuous.apply(plan, self, drive, box, state, *plan.args, *wanted)
         return outputs, errors, stiffness, box[0]
 
     def backward_plan(self, plan: Plan, like: Tensor) -> Plan:
@@ -112,7 +124,12 @@ class Adjoint:
             args=(),
             wanted=plan.wanted[:, :2],
             method=self.method or plan.method,
-            tolerance=Tolerance(relative, absolute if isinstance(absolute, Tensor) else float(absolute)),
+            tolerance=Tolerance(
+                relative,
+                absolute if isinstance(absolute, Tensor) else float(absolute),
+                self.measure or _larger(plan.tolerance.measure),
+            ),
+            watch=self.watch,
             controller=self.controller or plan.controller,
             step=plan.step if self.step == "same" else None if self.step is None else float(self.step),
             max_steps=plan.max_steps,
@@ -125,6 +142,13 @@ class Adjoint:
                 fix="Give Adjoint a fixed step, or an adaptive method such as dopri5.",
             )
         return chosen
+
+
+def _larger(measure: Callable[[Tensor], Tensor] | None) -> Callable[[Tensor], Tensor] | None:
+    """The larger of what is measured of both halves."""
+    if measure is None:
+        return None
+    return lambda both: torch.maximum(*(measure(half) for half in both.chunk(2, 1)))
 
 
 class _Augmented:
@@ -153,11 +177,13 @@ class _Continuous(torch.autograd.Function):
     """The solve as one node, whose backward is the adjoint equation."""
 
     @staticmethod
-    def forward(ctx: Any, plan: Plan, mode: Adjoint, box: list[Trail], *tensors: Tensor) -> Any:
+    def forward(
+        ctx: Any, plan: Plan, mode: Adjoint, drive: Callable[[Plan, Tensor], Trail], box: list[Trail], *tensors: Tensor
+    ) -> Any:
         """``tensors`` are the initial state, the arguments and the parameters; the trail is left in `box`."""
         plan = replace(plan, args=tuple(t.detach() for t in tensors[1 : 1 + len(plan.args)]))
         backward = mode.backward_plan(plan, tensors[0])
-        trail = forward(plan, tensors[0].detach())
+        trail = drive(plan, tensors[0].detach())
         box.append(trail)
         ctx.plan, ctx.mode, ctx.backward_plan = plan, mode, backward
         ctx.save_for_backward(trail.outputs, *tensors)
@@ -169,7 +195,7 @@ class _Continuous(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> Any:
         """Gradients of the initial state, the arguments and the parameters."""
         outputs, _, *tensors = ctx.saved_tensors
-        needs = ctx.needs_input_grad[4:]
+        needs = ctx.needs_input_grad[5:]
         count = len(ctx.plan.args)
         solve = _Backward(ctx.plan, ctx.mode, ctx.backward_plan, outputs, tensors[count:], needs[:count])
         costate = solve.run(grads[0])
@@ -179,7 +205,7 @@ class _Continuous(torch.autograd.Function):
         if ctx.mode.warn:
             solve.warn()
         args = (g if need else None for g, need in zip(solve.args, needs, strict=False))
-        return (None, None, None, costate, *args, *solve.leaves)
+        return (None, None, None, None, costate, *args, *solve.leaves)
 
 
 class _Backward:

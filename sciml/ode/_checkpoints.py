@@ -6,9 +6,10 @@ from sciml.ode._costs import Costs, Gradients, with_hits
 from sciml.ode._explicit import Explicit
 from sciml.ode._forward import dense
 from sciml.ode._graph import complain_if_missed, grad
-from sciml.ode._loop import Hit, Move, Walk, gather, leaves, march
+from sciml.ode._loop import march
 from sciml.ode._plan import Plan, places
 from sciml.ode._repeated import complain_if_changed, complain_of_change
+from sciml.ode._walk import Hit, Move, Walk, gather, leaves
 
 _TAPE = 8  # steps whose graphs a checkpointed solve holds at once
 

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch._C._functorch import is_batchedtensor
 from torch.autograd import forward_ad
 
 from sciml.core.errors import ConfigError, UnknownNameError, UnsupportedError, UserError
@@ -17,8 +18,8 @@ from sciml.ode._method import Method
 
 def check_backend(backend: Any) -> bool:
     """Whether it is ours."""
-    if backend not in ("sciml", "torchdiffeq"):
-        raise UnknownNameError("backend", str(backend), ("sciml", "torchdiffeq"))
+    if backend not in ("sciml", "scipy", "torchdiffeq"):
+        raise UnknownNameError("backend", str(backend), ("sciml", "scipy", "torchdiffeq"))
     return backend == "sciml"
 
 
@@ -31,17 +32,22 @@ def check_state(y0: Tensor) -> None:
             expected="batch *shape, at least one sample",
             fix="For a single sample write y0[None].",
         )
+    if is_batchedtensor(y0):
+        raise UnsupportedError(
+            "a solve cannot be mapped over by torch.vmap: every sample takes steps of its own",
+            fix="Give solve the whole batch, one row per sample; it calls the right-hand side for all of them.",
+        )
     if not y0.is_floating_point():
         raise UserError(
             "the initial state must hold real floating-point numbers",
             got=y0.dtype,
             expected="float32 or float64",
-            fix="Convert it, for example y0.double(); split complex states into real and imaginary parts.",
+            fix="Convert it, for example y0.double(); split complex states with torch.view_as_real, or take odeint.",
         )
 
 
-def check_times(times: Tensor, y0: Tensor) -> Float[Tensor, "batch time"]:
-    """Times as one row per sample in float64."""
+def check_times(times: Tensor, y0: Tensor, endless: bool = False) -> Float[Tensor, "batch time"]:
+    """Times as one row per sample in float64; the last may be infinite where something else ends the sample."""
     fits = isinstance(times, Tensor) and (times.ndim == 1 or (times.ndim == 2 and len(times) == len(y0)))
     if not fits or times.shape[-1] < 2 or times.is_complex():
         raise UserError(
@@ -49,8 +55,13 @@ def check_times(times: Tensor, y0: Tensor) -> Float[Tensor, "batch time"]:
             got=f"shape {tuple(times.shape)}, {times.dtype}" if isinstance(times, Tensor) else type(times).__name__,
             expected=f"(time,) or ({len(y0)}, time) with at least two times",
         )
-    if not bool(times.isfinite().all()):
-        raise UserError("the requested times must be finite", got=times.detach().flatten()[:5].tolist())
+    finite = times[..., :-1].isfinite() if endless else times.isfinite()
+    if not bool(finite.all()) or bool(times.isnan().any()):
+        raise UserError(
+            "the requested times must be finite",
+            got=times.detach().flatten()[:5].tolist(),
+            fix="" if endless else "Only with an event that ends the sample may the last one be infinite.",
+        )
     rows = times.double().expand(len(y0), -1)
     gaps = rows.detach().diff(dim=1)
     if not (bool((gaps >= 0).all()) or bool((gaps <= 0).all())):
@@ -120,15 +131,11 @@ def check_settings(
         raise ConfigError("max_steps must be at least 1", got=max_steps)
 
 
-def check_gradient(gradient: Any, event: Any) -> None:
-    """One of the three kinds, and one that events have."""
+def check_gradient(gradient: Any) -> None:
+    """One of the three kinds."""
     if not isinstance(gradient, (Discrete, Checkpointed, Adjoint)):
         raise ConfigError(
             "unknown kind of gradient",
             got=repr(gradient),
             expected="Discrete(), Checkpointed(budget) or Adjoint()",
-        )
-    if isinstance(gradient, Adjoint) and event is not None:
-        raise UnsupportedError(
-            "events have no gradient by the continuous adjoint", fix="Take gradient=Discrete() or Checkpointed()."
         )

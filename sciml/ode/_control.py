@@ -1,6 +1,7 @@
 """Step-size control: the error measured against the tolerance, the first step, and the step after."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -13,21 +14,27 @@ from sciml.ode._method import Field
 
 @dataclass(frozen=True)
 class Tolerance:
-    """atol + rtol · |y|, component by component."""
+    """atol + rtol · |y|, component by component.
+
+    Arguments:
+        relative, absolute: rtol and atol.
+        measure: the size of scaled components, ``row dim -> row``; None for their root mean square.
+    """
 
     relative: float
     absolute: float | Float[Tensor, " dim"]
+    measure: Callable[[Tensor], Tensor] | None = None
 
     def ratio(
         self, error: Float[Tensor, "row dim"], before: Float[Tensor, "row dim"], after: Float[Tensor, "row dim"]
     ) -> Float[Tensor, " row"]:
         """E = RMS over components of error / (atol + rtol max(|y0|, |y1|)), one number per row; E <= 1 is accepted."""
         scale = torch.maximum(before.abs(), after.abs()).mul(self.relative).add(self.absolute)
-        return rms(self._scaled(error, scale))
+        return (self.measure or rms)(self._scaled(error, scale))
 
     def norm(self, values: Float[Tensor, "row dim"], state: Float[Tensor, "row dim"]) -> Float[Tensor, " row"]:
         """RMS over components of values / (atol + rtol |y|)."""
-        return rms(self._scaled(values, state.abs() * self.relative + self.absolute))
+        return (self.measure or rms)(self._scaled(values, state.abs() * self.relative + self.absolute))
 
     def _scaled(self, values: Tensor, scale: Tensor) -> Tensor:
         """Their ratio; zero where both vanish, as they may without an absolute tolerance."""

@@ -14,6 +14,8 @@ from sciml.ode._weights import blended, constants
 
 DORMAND_PRINCE = "Dormand, Prince, A family of embedded Runge-Kutta formulae, J. Comput. Appl. Math. 6 (1980)"
 
+KUTTA = "Kutta, Beitrag zur näherungsweisen Integration totaler Differentialgleichungen, Z. Math. Phys. 46 (1901)"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Explicit(Method):
@@ -162,13 +164,22 @@ METHODS: tuple[Method, ...] = (
         "(1900)",
     ),
     Explicit(
+        name="fehlberg2",
+        order=2,
+        error_order=2,
+        stability=2.0078,
+        tableau=tableaus.FEHLBERG2,
+        citation="Fehlberg, Low-order classical Runge-Kutta formulas with step-size control, NASA TR R-315 (1969)",
+    ),
+    Explicit(name="heun3", order=3, error_order=None, stability=2.5127, tableau=tableaus.HEUN3, citation=KUTTA),
+    Explicit(name="rk38", order=4, error_order=None, stability=2.7853, tableau=tableaus.RK38, citation=KUTTA),
+    Explicit(
         name="rk4",
         order=4,
         error_order=None,
         stability=2.7853,
         tableau=tableaus.RK4,
-        citation="Kutta, Beitrag zur näherungsweisen Integration totaler Differentialgleichungen, Z. Math. Phys. 46 "
-        "(1901)",
+        citation=KUTTA,
     ),
     Explicit(
         name="midpoint",

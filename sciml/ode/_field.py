@@ -21,11 +21,19 @@ class FlatField:
 
     Attributes:
         watched: raise `UsesLaterParameters` when an answer has a gradient although nothing it was given has one.
+        within: bounds of the times f is asked for; what is beyond belongs to another piece of f.
         own_leaves: tensors with gradient that f made for itself when it was last looked at, to differentiate by them.
     """
 
-    def __init__(self, f: Callable[..., Tensor], shape: tuple[int, ...], sign: int, dtype: torch.dtype) -> None:
-        self.f, self.shape, self.sign, self.dtype = f, shape, sign, dtype
+    def __init__(
+        self,
+        f: Callable[..., Tensor],
+        shape: tuple[int, ...],
+        sign: int,
+        dtype: torch.dtype,
+        within: tuple[float, float] | None = None,
+    ) -> None:
+        self.f, self.shape, self.sign, self.dtype, self.within = f, shape, sign, dtype, within
         self.watched = False
         self.own_leaves: list[Tensor] | None = None
         self._differentiates = False  # whether f takes gradients itself, which needs the mode of gradients
@@ -38,6 +46,8 @@ class FlatField:
     def evaluate(self, time: Tensor, state: Tensor, *args: Tensor) -> Tensor:
         """f at the user's times."""
         rows = len(state)
+        if self.within is not None:
+            time = time.clamp(*self.within)
         shaped = state if len(self.shape) == 1 else state.view(rows, *self.shape)
         slope = self._call(time, shaped, *args)
         if not isinstance(slope, Tensor) or slope.shape != shaped.shape or slope.dtype != self.dtype:

@@ -8,9 +8,11 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from sciml.core.status import Status
-from sciml.ode._loop import Move, Walk, advance, gather, start
+from sciml.ode._dense import Piece, piece_of
+from sciml.ode._loop import advance, start
 from sciml.ode._method import block_of
 from sciml.ode._plan import Places, Plan, places
+from sciml.ode._walk import Marks, Move, Walk, gather
 
 _PENDING = 16  # moves whose dense output is computed together
 
@@ -27,6 +29,9 @@ class Trail(NamedTuple):
         calls: of the right-hand side, whatever the number of rows.
         errors, stiffness, times, sizes: per sample and accepted step, if recorded.
         words: why samples failed.
+        following: the step that each sample would have tried next.
+        marks: rows, events, times and states of events that ended nothing.
+        pieces: the accepted steps with their dense output, if the plan asks for them.
     """
 
     outputs: Float[Tensor, "batch time dim"]
@@ -42,6 +47,9 @@ class Trail(NamedTuple):
     times: Float[Tensor, "batch step"]
     sizes: Float[Tensor, "batch step"]
     words: dict[int, str]
+    following: Float[Tensor, " batch"]
+    marks: tuple[Tensor, Tensor, Tensor, Tensor]
+    pieces: Sequence[Piece] = ()
 
 
 def forward(
@@ -59,6 +67,9 @@ def forward(
     words: dict[int, str] = {}
     steps: list[tuple[Tensor, ...]] = []
     pending: list[Move] = []
+    marks: list[Marks] = []
+    pieces: list[Piece] = []
+    following = torch.zeros_like(plan.wanted[:, 0])
     walk, calls = start(plan, state)
     evaluations = torch.full_like(status, calls)
     left: Walk | None = walk
@@ -68,6 +79,8 @@ def forward(
     while left is not None:
         move, left = advance(plan, left, taped=False)
         calls += move.step.evaluations
+        if plan.watch is not None:
+            plan.watch(move)
         pending.append(move)
         if len(pending) == _PENDING or left is None:
             outputs.pass_by(pending)
@@ -78,9 +91,14 @@ def forward(
             along = move.hit.along[position]
             event_time[rows] = move.walk.time[position] + along.double() * move.size[position].double()
             outputs.add(rows, torch.full_like(rows, wanted), dense(plan, move, Places(position, position, along)))
+        if move.marks is not None:
+            marks.append(move.marks)
+        if plan.dense and (move.everyone or bool(move.accept.any())):
+            pieces.append(piece_of(plan.method, move))
         if move.ended is not None:
             position, how, which = move.ended
             rows = move.walk.rows[position]
+            following[rows] = move.walk.size[position]
             status[rows], index[rows] = how, which
             accepted[rows] = (move.walk.accepted + move.accept)[position]
             attempts[rows] = move.walk.attempts + 1
@@ -91,7 +109,17 @@ def forward(
         if see is not None:
             see(move, left)
     columns = _columns(steps, batch, state)
-    return Trail(outputs.table(), event_time, status, accepted, attempts, index, evaluations, calls, *columns, words)
+    counters = (status, accepted, attempts, index, evaluations, calls)
+    noted = _noted(marks, state)
+    return Trail(outputs.table(), event_time, *counters, *columns, words, following, noted, pieces)
+
+
+def _noted(marks: Sequence[Marks], state: Float[Tensor, "batch dim"]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    if not marks:
+        none = torch.zeros(0, dtype=torch.long, device=state.device)
+        return none, none, none.double(), state.detach()[:0]
+    rows, event, time, place = (torch.cat(column) for column in zip(*marks, strict=True))
+    return rows, event, time, place
 
 
 class _Outputs:

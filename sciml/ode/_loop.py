@@ -8,72 +8,17 @@ integration around.
 
 import itertools
 from collections.abc import Iterator
-from typing import Any, NamedTuple
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from sciml.core.status import Status
 from sciml.ode._control import first_step
-from sciml.ode._events import Events, locate
-from sciml.ode._method import Method, Step, pick
+from sciml.ode._meeting import cut, meet
+from sciml.ode._method import Step
 from sciml.ode._plan import Plan, parts_of
-
-
-class Walk(NamedTuple):
-    """Where the rows under way are.
-
-    Fields:
-        rows: their numbers in the batch.
-        time, size, end: t, the step to try and the last requested time, float64 whatever the dtype of the state.
-        state, slope: y and f(t, y).
-        earlier: errors of the accepted steps before, as many as the controller remembers.
-        accepted: steps accepted so far.
-        attempts: steps tried so far; the same for all rows under way, since all started at once.
-        target: index of the next requested time.
-        args: the rows of the right-hand side's arguments.
-        sides: values of the event functions at (t, y); no columns without events.
-    """
-
-    rows: Int[Tensor, " row"]
-    time: Float[Tensor, " row"]
-    size: Float[Tensor, " row"]
-    end: Float[Tensor, " row"]
-    state: Float[Tensor, "row dim"]
-    slope: Float[Tensor, "row dim"]
-    earlier: tuple[Float[Tensor, " row"], ...]
-    accepted: Int[Tensor, " row"]
-    attempts: int
-    target: Int[Tensor, " row"]
-    args: tuple[Tensor, ...]
-    sides: Float[Tensor, "row event"]
-
-
-class Move(NamedTuple):
-    """One attempt of all rows under way.
-
-    Fields:
-        walk: where it started (with leaves for gradients if it was taped).
-        size: the step tried, in the dtype of the state.
-        accept: which rows accepted it; `everyone` if all.
-        step, error: what the method returned, and E.
-        target: index of the next requested time after the move.
-        hit: rows that met an event, and where in the step; None for none.
-        ended: rows that are done, with their status, and the event they hit (-1 for none).
-        words: by row number in the batch, why it failed.
-    """
-
-    walk: Walk
-    size: Float[Tensor, " row"]
-    accept: Bool[Tensor, " row"]
-    everyone: bool
-    step: Step
-    error: Float[Tensor, " row"] | None
-    target: Int[Tensor, " row"]
-    hit: "Hit | None"
-    ended: tuple[Int[Tensor, " ended"], Int[Tensor, " ended"], Int[Tensor, " ended"]] | None
-    words: dict[int, str]
+from sciml.ode._walk import Hit, Move, Walk, gather, leaves
 
 
 def start(plan: Plan, state: Float[Tensor, "batch dim"]) -> tuple[Walk, int]:
@@ -167,16 +112,18 @@ def advance(plan: Plan, walk: Walk, taped: bool) -> tuple[Move, Walk | None]:
     if plan.graph and not everyone:
         step = _without_rejected(plan, walk, size, step, accept)
     after = _after(plan, walk, step, error, accept, everyone, taken, torch.where(reaches, stop, walk.time + taken))
-    hit = None
+    hit = marks = None
     if plan.events is not None:
-        after, hit = _meet(plan.events, plan.method, walk, after, step, size, accept)
+        after, hit, marks = meet(plan, plan.events, walk, after, step, size, accept)
+    if hit is not None and plan.method.lands:
+        step, size, hit = cut(plan, walk, step, size, hit, taped)
     if plan.lands:
         after = _new_interval(plan, walk, after, accept & reaches, hit)
     else:
         after = after._replace(target=plan.next_target(walk.rows, after.time))
     stuck = _stuck(plan, walk, after, accept, everyone, reaches)
     ended, words = _ended(plan, walk, after, step, accept & reaches, hit, stuck, size)
-    move = Move(walk, size, accept, everyone, step, scaled, after.target, hit, ended, words)
+    move = Move(walk, size, accept, everyone, step, scaled, after.target, hit, marks, ended, words)
     return move, after if ended is None else _leave(after, ended[0])
 
 
@@ -250,34 +197,6 @@ def _after(
     )
 
 
-class Hit(NamedTuple):
-    """Rows that met an event in this step: which rows, which event, where in the step."""
-
-    rows: Bool[Tensor, " row"]
-    index: Int[Tensor, " row"]  # pyright: ignore[reportIncompatibleMethodOverride] (hides tuple.index)
-    along: Float[Tensor, " row"]
-
-
-def _meet(
-    events: Events, method: Method, walk: Walk, after: Walk, step: Step, size: Tensor, accept: Tensor
-) -> tuple[Walk, Hit | None]:
-    """Whether an event function changed its sign in an accepted step, and where; the walk then stops there."""
-    sides = events.values(after.time, after.state.detach())
-    met = events.crossed(walk.sides, sides) & accept[:, None]
-    after = after._replace(sides=sides)
-    if not bool(met.any()):
-        return after, None
-    rows = met.any(1)
-    kept = rows.nonzero().flatten()
-    index, along = locate(
-        events, method, pick(step, kept), walk.time[kept], walk.state[kept].detach(), size[kept], met[kept]
-    )
-    full_index, full_along = torch.full_like(walk.rows, -1), torch.ones_like(size)
-    full_index[kept], full_along[kept] = index, along
-    time = torch.where(rows, walk.time + size.double() * full_along.double(), after.time)
-    return after._replace(time=time), Hit(rows, full_index, full_along)
-
-
 def _ended(
     plan: Plan,
     walk: Walk,
@@ -296,7 +215,9 @@ def _ended(
     leaving = done if stuck is None else done | stuck
     if not over and not bool(leaving.any()):
         return None, {}
-    status = torch.full_like(walk.rows, int(Status.OK if plan.events is None else Status.NO_EVENT))
+    status = torch.full_like(
+        walk.rows, int(Status.NO_EVENT if plan.events is not None and any(plan.events.terminal) else Status.OK)
+    )
     index = torch.full_like(walk.rows, -1)
     if hit is not None:
         status[hit.rows], index = int(Status.OK), hit.index
@@ -332,7 +253,7 @@ def _stuck(
     frozen = accept & ~reaches & (after.time <= walk.time)
     if everyone:
         return frozen if bool(frozen.any()) else None
-    smallest = torch.maximum(walk.time.abs() * 1e-15, (walk.end - walk.time) * 1e-20)
+    smallest = torch.maximum(walk.time.abs() * 1e-15, (walk.end - walk.time).clamp_max(1.0) * 1e-20)
     shrinks = (after.size > smallest) & (walk.size > plan.controller.shortest)  # a size that is no number does neither
     return frozen | (~accept & ~shrinks)
 
@@ -344,10 +265,13 @@ def _why(plan: Plan, walk: Walk, step: Step, broken: Bool[Tensor, " dim"], row: 
     if bad:
         shown = ", ".join(map(str, bad[:5])) + (", ..." if len(bad) > 5 else "")
         return f"f is not finite near {moment}, in component {shown}"
+    if plan.step is not None and step.failed is not None and bool(step.failed[row]):
+        length = float(size[row])
+        return f"the equations of an implicit step of {length:.2g} were not solved at {moment}; take a shorter one"
     worst = int(step.error[row].detach().abs().argmax()) if step.error is not None else 0
     return (
         f"the step shrank to {float(size[row]):.2g} at {moment}; the error is largest in component {worst} "
-        "(where a problem is stiff, an implicit method such as kvaerno5 may go on)"
+        "(where a problem is stiff, an implicit method such as radauIIA5 may go on)"
     )
 
 
@@ -364,15 +288,6 @@ def _equal_parts(gap: Float[Tensor, " row"], longest: float) -> Float[Tensor, " 
     return gap / parts_of(gap, longest)
 
 
-def leaves(walk: Walk) -> Walk:
-    """The walk with states, slopes and arguments that gradients are asked for."""
-    return walk._replace(
-        state=walk.state.detach().requires_grad_(),
-        slope=walk.slope.detach().requires_grad_(),
-        args=tuple(a.detach().requires_grad_(a.is_floating_point()) for a in walk.args),
-    )
-
-
 def _leave(walk: Walk, positions: Tensor) -> Walk | None:
     """The walk without the rows that are done."""
     stay = torch.ones(len(walk.rows), dtype=torch.bool, device=walk.rows.device)
@@ -381,14 +296,3 @@ def _leave(walk: Walk, positions: Tensor) -> Walk | None:
     if not len(kept):
         return None
     return gather(walk, kept)
-
-
-def gather(walk: Walk, kept: Int[Tensor, " kept"]) -> Walk:
-    """Some rows of a walk."""
-
-    def rows_of(value: Any) -> Any:
-        if isinstance(value, tuple):
-            return tuple(v[kept] for v in value)
-        return value[kept] if isinstance(value, Tensor) else value
-
-    return Walk(*(rows_of(value) for value in walk))

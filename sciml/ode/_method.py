@@ -104,7 +104,7 @@ class Method(ABC):
         along: Float[Tensor, " row"],
     ) -> Float[Tensor, "row dim"]:
         """The dense output y(t + along · h), along in [0, 1]; `state` and `size` are those the step started with."""
-        return _evaluate(self.polynomial(step, size), state, step.state, along)
+        return evaluate(self.polynomial(step, size), state, step.state, along)
 
     def interpolate_at(
         self,
@@ -117,7 +117,7 @@ class Method(ABC):
         """The same at any number of places, `position` being the row of each; polynomials first if that is less."""
         if len(position) > len(state):
             polynomial = self.polynomial(step, size).index_select(1, position)
-            return _evaluate(polynomial, state[position], step.state[position], along)
+            return evaluate(polynomial, state[position], step.state[position], along)
         return self.interpolate(pick(step, position), state[position], size[position], along)
 
 
@@ -131,7 +131,7 @@ def block_of(step: Step) -> Float[Tensor, "stage row dim"]:
     return step.stages if isinstance(step.stages, Tensor) else torch.stack(list(step.stages))
 
 
-def _evaluate(
+def evaluate(
     polynomial: Float[Tensor, "power row dim"],
     before: Float[Tensor, "row dim"],
     after: Float[Tensor, "row dim"],

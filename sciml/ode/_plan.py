@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -33,6 +33,8 @@ class Plan:
         slope: f at the start, if it is known already; counted as an evaluation all the same.
         sign: -1 where the user's time runs the other way.
         graph: whether autograd follows all moves, each from the one before, as one graph.
+        dense: whether the accepted steps are kept with their dense output.
+        watch: called with every move.
     """
 
     f: Callable[..., Tensor]
@@ -51,6 +53,8 @@ class Plan:
     slope: Float[Tensor, "batch dim"] | None = None
     sign: int = 1
     graph: bool = False
+    dense: bool = False
+    watch: Callable[[Any], None] | None = None  # Any: a `Move`, which knows plans
 
     @property
     def lands(self) -> bool:
@@ -110,6 +114,11 @@ def places(
     return Places(position, target, along.clamp(0, 1))
 
 
+def farthest(dtype: torch.dtype) -> float:
+    """What an infinite time is taken for: far, and still a number where steps are of this type."""
+    return torch.finfo(dtype).max ** 0.9
+
+
 def parts_of(gap: Float[Tensor, "*row"], longest: float) -> Float[Tensor, "*row"]:
     """Into how many equal steps a gap is cut; rounding of the times, in single precision too, makes no step more."""
     return torch.ceil(gap / longest * (1 - 1e-6)).clamp_min(1)
@@ -120,7 +129,7 @@ def step_budget(times: Float[Tensor, "batch time"], step: float | int | None, ma
 
     Raises: ConfigError where these are more than `max_steps`.
     """
-    if step is None:
+    if step is None or bool(times.isinf().any()):
         return _STEPS if max_steps is None else max_steps
     count = int(parts_of(times.diff(dim=1).abs(), float(step)).sum(1).max())
     most = _MOST_FIXED if max_steps is None else max_steps

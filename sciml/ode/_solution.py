@@ -10,6 +10,7 @@ from torch import Tensor
 
 from sciml.core.errors import NumericsError
 from sciml.core.status import Status
+from sciml.ode._dense import Dense
 
 
 class Stats(NamedTuple):
@@ -59,6 +60,20 @@ class Hit(NamedTuple):
     index: Int[Tensor, " batch"]  # pyright: ignore[reportIncompatibleMethodOverride] (hides tuple.index)
 
 
+class Marks(NamedTuple):
+    """Events that ended nothing, in the order in which they happened; rows of samples with fewer end with NaN.
+
+    Fields:
+        time: when. Carries gradient.
+        state: at that time. Carries gradient.
+        index: which of the event functions it was; -1 for none.
+    """
+
+    time: Float[Tensor, "batch mark"]
+    state: Float[Tensor, "batch mark ..."]
+    index: Int[Tensor, "batch mark"]  # pyright: ignore[reportIncompatibleMethodOverride] (hides tuple.index)
+
+
 @dataclass(frozen=True)
 class Solution:
     """The result of `sciml.ode.solve`.
@@ -69,8 +84,10 @@ class Solution:
         status: a `Status` code per sample.
         stats: counters per sample.
         steps: the accepted steps, if ``record=True`` asked for them.
-        event: where the event happened, if one was given.
+        event: where the event happened, if one was given that ends samples.
         failures: for each failed sample, words naming t, step and component.
+        marks: the events that end nothing, if any were given.
+        dense: the states anywhere, if ``dense=True`` asked for them.
     """
 
     states: Float[Tensor, "batch time ..."]
@@ -80,6 +97,8 @@ class Solution:
     steps: Steps | None = None
     event: Hit | None = None
     failures: Mapping[int, str] = field(default_factory=dict)
+    marks: Marks | None = None
+    dense: Dense | None = None
 
     @property
     def ok(self) -> Bool[Tensor, " batch"]:

@@ -10,10 +10,10 @@ from torch import Tensor
 from sciml.ode._costs import Costs, Gradients, with_hits
 from sciml.ode._explicit import Explicit
 from sciml.ode._graph import complain_if_missed, grad
-from sciml.ode._loop import Move, Walk
 from sciml.ode._method import Step
 from sciml.ode._plan import Plan, places
 from sciml.ode._repeated import complain_if_changed
+from sciml.ode._walk import Move, Walk
 
 _CHUNK = 2048  # rows repeated at once: what stays in the cache
 _KEEP = 65536  # rows up to which the graphs of all chunks are kept; beyond, they are made twice

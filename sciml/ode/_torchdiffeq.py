@@ -165,6 +165,8 @@ def _trail(plan: Plan, watched: _Watched, outputs: Tensor, status: Status, words
         clock,
         clock,
         failures,
+        torch.zeros_like(plan.wanted[:, 0]),
+        (nothing[:0], nothing[:0], clock.new_zeros(0), outputs.detach()[:0, 0]),
     )
 
 

@@ -27,6 +27,7 @@ DENSE_ORDER = {
     "rk4": 3,
     "rk38": 3,
     "heun3": 3,
+    "fehlberg2": 2,
     "heun": 2,
     "midpoint": 2,
     "euler": 1,

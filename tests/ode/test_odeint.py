@@ -10,7 +10,7 @@ import torchdiffeq
 from torch import nn
 
 from sciml import ode
-from sciml.core.errors import ConfigError, NumericsError, UnknownNameError, UserError
+from sciml.core.errors import ConfigError, NumericsError, UnknownNameError, UnsupportedError, UserError
 
 DOUBLE = torch.float64
 FIXED = ("euler", "midpoint", "heun2", "heun3", "rk4")
@@ -242,10 +242,12 @@ def test_a_failure_raises():
 @pytest.mark.parametrize(
     ("how", "error", "words"),
     [
-        ({"method": "fehlberg2"}, UnknownNameError, "adaptive_heun.*Adams"),
-        ({"method": "explicit_adams"}, UnknownNameError, "expected one of"),
+        ({"method": "scipy_solver", "options": {"norm": torch.norm}}, UnknownNameError, "solver"),
+        ({"method": "scipy_solver", "options": {"solver": "radau"}}, UnknownNameError, "Did you mean 'Radau'"),
+        ({"method": "rk4", "options": {"interp": "quintic"}}, UnknownNameError, "cubic, linear"),
+        ({"method": "explicit_adams"}, UnknownNameError, "adaptive_heun.*Adams"),
         ({"method": "dorpi5"}, UnknownNameError, "'dopri5'"),
-        ({"options": {"norm": torch.norm}}, UnknownNameError, "first_step.*max_num_steps"),
+        ({"options": {"perturb": True}}, UnknownNameError, "first_step.*max_num_steps"),
         ({"method": "rk4", "options": {"first_step": 0.1}}, UnknownNameError, "step_size"),
         ({"method": "dopri5", "options": {"step_size": 0.1}}, UnknownNameError, "first_step"),
         ({"options": {"fist_step": 0.1}}, UnknownNameError, "Did you mean 'first_step'"),
@@ -267,17 +269,134 @@ def test_what_it_refuses(how, error, words):
         inspect.unwrap(ode.odeint)(func, y0, t, **how)  # the annotations refuse some where types are checked
 
 
-def test_callbacks_are_refused_rather_than_forgotten():
+@pytest.mark.parametrize(("method", "options"), [("rk4", {"step_size": 0.25}), ("dopri5", {})])
+def test_callbacks_are_called_in_both_passes(method, options):
+    field, y0, seen = Field(), initial(), []
+
+    def note(name):
+        return lambda t, y, dt: seen.append((name, float(t), y, float(dt)))
+
+    names = ("callback_step", "callback_accept_step", "callback_reject_step")
+    for name in names if method == "dopri5" else names[:1]:
+        setattr(field, name, note(name))
+        setattr(field, name + "_adjoint", note(name + "_adjoint"))
+    states = ode.odeint_adjoint(field, y0, TIMES[:3], method=method, options=options, rtol=1e-5, atol=1e-6)
+    count = [sum(entry[0] == name for entry in seen) for name in names]
+    assert all(entry[2].shape == (4, 3) for entry in seen)
+    if method == "rk4":
+        assert [entry[1] for entry in seen] == [0, 0.25, 0.5, 0.75] and {entry[3] for entry in seen} == {0.25}
+    else:
+        assert count[0] == count[1] + count[2] > 0
+    states.sum().backward()
+    back = [sum(entry[0] == name + "_adjoint" for entry in seen) for name in names]
+    assert back[0] == 4 if method == "rk4" else back[0] == back[1] + back[2] > 0
+    assert all(len(entry[2]) == 2 for entry in seen if entry[0].endswith("adjoint"))
+
+
+def test_callbacks_that_are_never_called_are_told():
     field = Field()
-    field.callback_step = lambda t, y, dt: None
-    with pytest.raises(UserError, match=r"callback_step.*record=True"):
-        ode.odeint(field, initial(), TIMES)
+    field.callback_accept_step = lambda t, y, dt: None
+    with pytest.warns(UserWarning, match="callback_accept_step, which this method never calls"):
+        ode.odeint(field, initial(), TIMES, method="rk4")
+
+
+def test_a_norm_of_the_caller_decides_about_steps():
+    def calls(**options):
+        field, shapes = Field(), []
+
+        def norm(y):
+            shapes.append(y.shape)
+            return options["scale"] * y.abs().max()
+
+        with torch.no_grad():
+            ode.odeint(field, initial(), TIMES, rtol=1e-5, options={"norm": norm} if options else None)
+        return field.calls, shapes
+
+    easy, hard = calls(scale=1.0), calls(scale=1e3)
+    assert set(easy[1]) == {(4, 3)} and hard[0] > 1.5 * easy[0]
+    seen = []
+    states = ode.odeint_adjoint(
+        lambda t, y: (-y[0], y[0].sum()), (torch.ones(2, requires_grad=True), torch.zeros(())), torch.tensor([0.0, 1]),
+        rtol=1e-4, atol=1e-5, options={"norm": lambda y: seen.append(len(y)) or y[0].abs().max()}, adjoint_params=(),
+        method="dopri5", adjoint_options={"norm": lambda y: seen.append(len(y)) or y[1].abs().max()},
+    )  # fmt: skip
+    states[1][-1].backward()
+    assert set(seen) == {2, 5}  # (time, y, y, adjoint of y, adjoint of y)
+
+
+@pytest.mark.parametrize("name", ["odeint", "odeint_adjoint"])
+def test_grids_and_perturbed_ends(name):
+    asked = []
+
+    def euler(t, y):
+        asked.append(float(t))
+        return y
+
+    y0 = torch.tensor(1.0, dtype=DOUBLE, requires_grad=True)
+    grid = torch.linspace(0, 1, 11, dtype=DOUBLE)
+    more = {"adjoint_params": (), "adjoint_options": {"step_size": 0.1}} if name == "odeint_adjoint" else {}
+    options = {"grid_constructor": lambda f, y, t: grid}
+    states = getattr(ode, name)(euler, y0, TIMES[[0, 1, 2]], method="euler", options=options, **more)
+    assert states.tolist() == pytest.approx([1, 1.1**5, 1.1**10], rel=1e-12)
+    (slope,) = torch.autograd.grad(states[-1], y0)
+    assert float(slope) == pytest.approx(1.1**10, rel=1e-7)
+    for perturb in (True, False):
+        asked.clear()
+        ode.odeint(euler, y0, TIMES[[0, 2]], method="rk4", options={"step_size": 0.5, "perturb": perturb})
+        assert ({0.0, 0.5, 1.0} & set(asked) == set()) is perturb
+    with pytest.raises(ConfigError, match="exclude"):
+        ode.odeint(euler, y0, TIMES, method="euler", options={**options, "step_size": 0.1})
+    with pytest.raises(UserError, match="begin and end"):
+        ode.odeint(euler, y0, TIMES, method="euler", options=options)
+
+
+@pytest.mark.parametrize("name", ["odeint", "odeint_adjoint"])
+def test_complex_states(name):
+    """y' = -i w y: y(pi) = exp(-i pi w), and d Re y / dw = -pi sin(pi w)."""
+    w = torch.tensor(0.25, dtype=DOUBLE, requires_grad=True)
+    y0 = torch.tensor([1 + 0j], dtype=torch.complex128, requires_grad=True)
+    times = torch.tensor([0.0, math.pi], dtype=DOUBLE)
+    states = getattr(ode, name)(lambda t, y: -1j * w * y, y0, times, rtol=1e-9, atol=1e-10)
+    exact = complex(math.cos(math.pi / 4), -math.sin(math.pi / 4))
+    assert states.dtype == torch.complex128 and states[-1].item() == pytest.approx(exact, abs=1e-7)
+    by_w, by_y0 = torch.autograd.grad(states[-1].real.sum(), (w, y0))
+    assert float(by_w) == pytest.approx(-math.pi * math.sin(math.pi / 4), abs=1e-6)
+    assert by_y0.item() == pytest.approx(exact.conjugate(), abs=1e-6)  # the conjugate, as torch has it
+    both = ode.odeint(lambda t, s: (-1j * s[0], -s[1]), (y0, torch.ones(2, dtype=DOUBLE)), times)
+    assert both[0].is_complex() and not both[1].is_complex()
+    with pytest.raises(UserError, match="shape of the state"):
+        ode.odeint(lambda t, y: y.real, y0, times)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script.*:DeprecationWarning")
+def test_transforms_work_or_are_refused():
+    def end(y):
+        return ode.odeint(lambda t, y: -(y**2), y, TIMES)[-1].sum()
+
+    assert torch.func.grad(end)(torch.ones(2, dtype=DOUBLE)).tolist() == pytest.approx([1 / 9, 1 / 9], rel=1e-6)
+    with pytest.raises(UnsupportedError, match=r"torch\.vmap.*one row per sample"):
+        torch.func.vmap(end)(torch.ones(3, 2, dtype=DOUBLE))
+
+
+def test_scipy_solver_is_there():
+    y0 = torch.ones(2, dtype=DOUBLE, requires_grad=True)
+    for solver in ("Radau", "DOP853"):
+        states = ode.odeint_adjoint(
+            lambda t, y: -y, y0, TIMES, method="scipy_solver", options={"solver": solver}, rtol=1e-8, adjoint_params=()
+        )
+        assert states[:, 0].tolist() == pytest.approx(torch.exp(-TIMES).tolist(), rel=1e-6)
+        (slope,) = torch.autograd.grad(states[-1].sum(), y0)
+        assert slope.tolist() == pytest.approx([math.exp(-2)] * 2, rel=1e-5)
+
+
+def test_events_under_the_adjoint():
+    theirs, ours = (drop(lib, lambda lib: lib.odeint_adjoint, rtol=1e-8, atol=1e-10) for lib in LIBRARIES)
+    for a, b in zip(ours, theirs, strict=True):
+        assert far(a, b) < 1e-6
 
 
 def test_what_the_adjoint_refuses():
     field, y0 = Field(), initial()
-    with pytest.raises(ConfigError, match="events"):
-        ode.odeint_adjoint(field, y0, TIMES, event_fn=lambda t, y: y[0])
     with pytest.raises(ConfigError, match="adjoint_options"):
         ode.odeint_adjoint(field, y0, TIMES, method="rk4", options={"step_size": 0.1}, adjoint_method="dopri5")
     with pytest.raises(ConfigError, match="max_num_steps"):
