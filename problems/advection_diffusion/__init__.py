@@ -5,17 +5,18 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sciml.core.capabilities import AppliesOperator, Images, InputFunction
+from sciml.core.capabilities import AppliesOperator, HasOperatorResidual, Images, InputFunction
 from sciml.core.domain import Domain
 from sciml.core.errors import UnknownNameError
 from sciml.core.functions import Functions
 from sciml.core.problem import Field
+from sciml.core.statement import Statement
 
 from . import equations, reference
 
 
 @dataclass(frozen=True, kw_only=True)
-class AdvectionDiffusion(AppliesOperator):
+class AdvectionDiffusion(AppliesOperator, HasOperatorResidual):
     """A state moves by one period in one unit of time and is smoothed on its way.
 
     What to expect: linear in v, and after a short time one wave and the mean are left: what is hard lies near t = 0.
@@ -34,6 +35,10 @@ class AdvectionDiffusion(AppliesOperator):
     def apply(self, functions: tuple[Functions, ...], queries: Tensor) -> Images:
         """By Fourier series, exact to rounding."""
         return reference.fields(functions[0], queries)
+
+    def operator_statement(self) -> Statement:
+        """The equation for any input."""
+        return equations.statement()
 
 
 PROBLEM = AdvectionDiffusion(

@@ -5,17 +5,18 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sciml.core.capabilities import AppliesOperator, Images, InputFunction
+from sciml.core.capabilities import AppliesOperator, HasOperatorResidual, Images, InputFunction
 from sciml.core.domain import Domain
 from sciml.core.errors import UnknownNameError
 from sciml.core.functions import Functions
 from sciml.core.problem import Field
+from sciml.core.statement import Statement
 
 from . import equations, reference
 
 
 @dataclass(frozen=True, kw_only=True)
-class Antiderivative(AppliesOperator):
+class Antiderivative(AppliesOperator, HasOperatorResidual):
     """s(x) = ∫₀ˣ u on [0, 1], u from a Gaussian field of length 0.2.
 
     What to expect: the operator is linear, and ten sensors hold what is to be known of u; with three the error is
@@ -36,6 +37,10 @@ class Antiderivative(AppliesOperator):
     def apply(self, functions: tuple[Functions, ...], queries: Tensor) -> Images:
         """Exact integrals, in closed form."""
         return reference.antiderivatives(functions[0], queries)
+
+    def operator_statement(self) -> Statement:
+        """The equation for any input."""
+        return equations.statement()
 
 
 PROBLEM = Antiderivative(

@@ -5,17 +5,18 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sciml.core.capabilities import AppliesOperator, Images, InputFunction
+from sciml.core.capabilities import AppliesOperator, HasOperatorResidual, Images, InputFunction
 from sciml.core.domain import Domain
 from sciml.core.errors import UnknownNameError
 from sciml.core.functions import Functions
 from sciml.core.problem import Field
+from sciml.core.statement import Statement
 
 from . import equations, reference
 
 
 @dataclass(frozen=True, kw_only=True)
-class DiffusionReaction(AppliesOperator):
+class DiffusionReaction(AppliesOperator, HasOperatorResidual):
     """A field that grows from zero under a source u(x), with weak diffusion and reaction.
 
     What to expect: s is near t u(x) but for layers of width √(D t) at the ends, where it must vanish; those layers are
@@ -35,6 +36,10 @@ class DiffusionReaction(AppliesOperator):
     def apply(self, functions: tuple[Functions, ...], queries: Tensor) -> Images:
         """By central differences on 200 cells."""
         return reference.fields(functions[0], queries)
+
+    def operator_statement(self) -> Statement:
+        """The equation for any input."""
+        return equations.statement()
 
 
 PROBLEM = DiffusionReaction(

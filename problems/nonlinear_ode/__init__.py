@@ -5,17 +5,18 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sciml.core.capabilities import AppliesOperator, Images, InputFunction
+from sciml.core.capabilities import AppliesOperator, HasOperatorResidual, Images, InputFunction
 from sciml.core.domain import Domain
 from sciml.core.errors import UnknownNameError
 from sciml.core.functions import Functions
 from sciml.core.problem import Field
+from sciml.core.statement import Statement
 
 from . import equations, reference
 
 
 @dataclass(frozen=True, kw_only=True)
-class NonlinearODE(AppliesOperator):
+class NonlinearODE(AppliesOperator, HasOperatorResidual):
     """s′ = -s² + u from rest, u a Gaussian field of length 0.2.
 
     What to expect: close to the antiderivative where u is small, damped where it is positive; a very negative u makes
@@ -35,6 +36,10 @@ class NonlinearODE(AppliesOperator):
     def apply(self, functions: tuple[Functions, ...], queries: Tensor) -> Images:
         """By Runge-Kutta steps of 0.002."""
         return reference.solutions(functions[0], queries)
+
+    def operator_statement(self) -> Statement:
+        """The equation for any input."""
+        return equations.statement()
 
 
 PROBLEM = NonlinearODE(

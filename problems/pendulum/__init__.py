@@ -5,17 +5,18 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sciml.core.capabilities import AppliesOperator, Images, InputFunction
+from sciml.core.capabilities import AppliesOperator, HasOperatorResidual, Images, InputFunction
 from sciml.core.domain import Domain
 from sciml.core.errors import UnknownNameError
 from sciml.core.functions import Functions
 from sciml.core.problem import Field
+from sciml.core.statement import Statement
 
 from . import equations, reference
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pendulum(AppliesOperator):
+class Pendulum(AppliesOperator, HasOperatorResidual):
     """The angle of a pendulum that a torque drives from rest, for one unit of time.
 
     What to expect: the angle integrates the torque twice, so it is smooth and a few components of the torque hold it;
@@ -35,6 +36,10 @@ class Pendulum(AppliesOperator):
     def apply(self, functions: tuple[Functions, ...], queries: Tensor) -> Images:
         """By Runge-Kutta steps of 0.005."""
         return reference.angles(functions[0], queries)
+
+    def operator_statement(self) -> Statement:
+        """The equation for any input."""
+        return equations.statement()
 
 
 PROBLEM = Pendulum(

@@ -1,6 +1,7 @@
 """Deep operator networks."""
 
-from typing import Literal, get_args
+from collections.abc import Callable
+from typing import Literal, cast, get_args
 
 import torch
 from jaxtyping import Float
@@ -8,7 +9,7 @@ from torch import Tensor, nn
 
 from sciml.core.errors import UnknownNameError, UserError
 from sciml.models._branches import GlorotMLP, StackedBranch
-from sciml.nn import Activation, Network
+from sciml.nn import Activation, Cosine, Jet, Network, Signal, Sine, join, pointwise
 
 Strategy = Literal["independent", "split_both", "split_branch", "split_trunk"]
 """How several fields come out: networks of their own; both nets split into groups; one net split, the other shared."""
@@ -109,10 +110,23 @@ class DeepONet(Network):
         if queries.shape[-1] != self.dims:
             raise UserError("the queries have another number of coordinates", got=tuple(queries.shape),
                             expected=f"(…, {self.dims})")  # fmt: skip
+        return cast(Tensor, self._basis(queries))
+
+    def basis_jet(self, queries: Jet) -> Jet:
+        """t_k with derivatives, ``point group mode``: all that derivatives of the operator by the query need.
+
+        ∂G(u)(y) = Σ_k b_k(u) ∂t_k(y): the trunk is differentiated once for all functions.
+
+        Raises: UnsupportedError for an activation without a rule, such as ReLU.
+        """
+        return cast(Jet, self._basis(queries))
+
+    def _basis(self, queries: Signal) -> Signal:
         features = queries if self.features is None else self.features(queries)
+        groups = [net(features) for net in self.trunks]
         if self.strategy == "independent":
-            return torch.stack([net(features) for net in self.trunks], dim=-2)
-        return self.trunks[0](features).unflatten(-1, (self.trunk_groups, self.modes))
+            return _each(lambda *parts: torch.stack(parts, dim=-2), *groups)
+        return _each(lambda part: part.unflatten(-1, (self.trunk_groups, self.modes)), groups[0])
 
     def forward(
         self,
@@ -120,7 +134,7 @@ class DeepONet(Network):
         queries: Float[Tensor, "query dim"] | Float[Tensor, "batch query dim"],
     ) -> Float[Tensor, "batch query field"]:
         """The fields: of every function at the same queries (all pairs), or at queries of its own."""
-        return finish(combine(self.coefficients(functions), self.basis(queries)), self.offset, self.constraint, queries)
+        return finish(contract(self.coefficients(functions), self.basis(queries)), self.offset, self.constraint, queries)
 
 
 class MIONet(Network):
@@ -183,10 +197,10 @@ class MIONet(Network):
         queries: Float[Tensor, "query dim"] | Float[Tensor, "batch query dim"],
     ) -> Float[Tensor, "batch query field"]:
         """As `DeepONet.forward`; the values of all functions side by side."""
-        return finish(combine(self.coefficients(functions), self.basis(queries)), self.offset, self.constraint, queries)
+        return finish(contract(self.coefficients(functions), self.basis(queries)), self.offset, self.constraint, queries)
 
 
-def combine(
+def contract(
     coefficients: Float[Tensor, "batch group mode"], basis: Float[Tensor, "*point other mode"]
 ) -> Float[Tensor, "batch query field"]:
     """Σ_k b_k t_k by field: for all pairs of functions and queries, or for queries of each function.
@@ -200,6 +214,15 @@ def combine(
     if basis.ndim == 3:
         return torch.einsum("bfk,qfk->bqf", coefficients, basis.expand(-1, fields, -1))
     return torch.einsum("bfk,bqfk->bqf", coefficients, basis.expand(-1, -1, fields, -1))
+
+
+def _each(change: Callable[..., Tensor], *signals: Signal) -> Signal:
+    """The same change of values, or of every part of jets that have the same parts."""
+    first = signals[0]
+    if not isinstance(first, Jet):
+        return change(*signals)
+    jets = cast(tuple[Jet, ...], signals)
+    return first.with_parts({name: change(*(jet.parts[name] for jet in jets)) for name in first.parts})
 
 
 def finish(
@@ -221,15 +244,19 @@ class PeriodicFeatures(Network):
     def __init__(self, periodic: tuple[bool, ...], harmonics: int = 1) -> None:
         super().__init__()
         self.periodic, self.harmonics = periodic, harmonics
+        self.sine, self.cosine = Sine(), Cosine()
         self.out_channels = sum(2 * harmonics if flag else 1 for flag in periodic)
 
-    def forward(self, x: Float[Tensor, "*point dim"]) -> Float[Tensor, "*point feature"]:
-        """The features, coordinate by coordinate."""
-        waves = 2 * torch.pi * torch.arange(1, self.harmonics + 1, dtype=x.dtype, device=x.device)
-        parts = []
-        for flag, column in zip(self.periodic, x.split(1, dim=-1), strict=True):
-            parts += [torch.cos(column * waves), torch.sin(column * waves)] if flag else [column]
-        return torch.cat(parts, dim=-1)
+    def forward(self, x: Float[Tensor, "*point dim"] | Jet) -> Float[Tensor, "*point feature"] | Jet:
+        """The features, coordinate by coordinate; of a jet of coordinates, with the same derivatives."""
+        like = x.value if isinstance(x, Jet) else x
+        waves = 2 * torch.pi * torch.arange(1, self.harmonics + 1, dtype=like.dtype, device=like.device)
+        parts: list[Signal] = []
+        for i, flag in enumerate(self.periodic):
+            column = x.columns([i]) if isinstance(x, Jet) else x[..., i : i + 1]
+            angles = column * waves
+            parts += [pointwise(self.cosine, angles), pointwise(self.sine, angles)] if flag else [column]
+        return join(*parts) if isinstance(x, Jet) else torch.cat(cast(list[Tensor], parts), dim=-1)
 
 
 class Vanishing(Network):

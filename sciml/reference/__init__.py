@@ -24,6 +24,7 @@ from sciml.reference._ordinary import no_axes as no_axes
 from sciml.reference._random_fields import band_limited_field as band_limited_field
 from sciml.reference._spectral import Fourier as Fourier
 from sciml.reference._spectral import resample as resample
+from sciml.reference._spline import spline_matrix as spline_matrix
 from sciml.reference._stepping import ORDERS as ORDERS
 from sciml.reference._stepping import Tendency as Tendency
 from sciml.reference._stepping import in_chunks as in_chunks
@@ -75,6 +76,7 @@ __all__ = [
     "resample",
     "rk4",
     "solve_zones",
+    "spline_matrix",
     "ssp_rk3",
     "steady_diffusion",
     "wasserstein2",

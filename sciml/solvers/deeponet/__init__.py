@@ -4,17 +4,25 @@ from sciml.solvers.deeponet._deeponet import DeepONetConfig as DeepONetConfig
 from sciml.solvers.deeponet._deeponet import DeepONetSolver as DeepONetSolver
 from sciml.solvers.deeponet._mionet import MIONetConfig as MIONetConfig
 from sciml.solvers.deeponet._mionet import MIONetSolver as MIONetSolver
+from sciml.solvers.deeponet._informed import InformedOperator as InformedOperator
+from sciml.solvers.deeponet._informed import Physics as Physics
+from sciml.solvers.deeponet._pi_deeponet import PIDeepONetConfig as PIDeepONetConfig
+from sciml.solvers.deeponet._pi_deeponet import PIDeepONetSolver as PIDeepONetSolver
 from sciml.solvers.deeponet._pod import PODDeepONetConfig as PODDeepONetConfig
 from sciml.solvers.deeponet._pod import PODDeepONetSolver as PODDeepONetSolver
 
-SOLVERS = (DeepONetSolver(), PODDeepONetSolver(), MIONetSolver())
+SOLVERS = (DeepONetSolver(), PODDeepONetSolver(), MIONetSolver(), PIDeepONetSolver())
 
 __all__ = [
     "SOLVERS",
     "DeepONetConfig",
     "DeepONetSolver",
+    "InformedOperator",
     "MIONetConfig",
     "MIONetSolver",
+    "PIDeepONetConfig",
+    "PIDeepONetSolver",
     "PODDeepONetConfig",
     "PODDeepONetSolver",
+    "Physics",
 ]

@@ -59,7 +59,7 @@ class MIONetSolver(OperatorSolver[MIONetConfig, FreeOperator[MIONet]]):
             trunk_layers=model.trunk_layers,
             nonlinearity=model.nonlinearity,
             bias=model.bias,
-            features=features_for(problem, model),
+            features=features_for(problem, model.harmonics),
             constraint=constraint_for(problem, model),
         )
         return FreeOperator(network, OperatorScales(context, problem.domain), centred=not model.vanish)

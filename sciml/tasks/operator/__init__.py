@@ -14,6 +14,7 @@ from sciml.tasks.operator._module import Gridded as Gridded
 from sciml.tasks.operator._module import OperatorScales as OperatorScales
 from sciml.tasks.operator._module import relative_error as relative_error
 from sciml.tasks.operator._module import squared_error as squared_error
+from sciml.tasks.operator._score import ScoresItself as ScoresItself
 from sciml.tasks.operator._solver import OperatorSolver as OperatorSolver
 from sciml.tasks.operator._task import OPERATOR as OPERATOR
 from sciml.tasks.operator._task import Operator as Operator
@@ -38,6 +39,7 @@ __all__ = [
     "PairBatch",
     "PairExamples",
     "Questions",
+    "ScoresItself",
     "pair_errors",
     "relative_error",
     "squared_error",

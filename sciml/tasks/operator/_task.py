@@ -1,5 +1,6 @@
 """Operator learning: examples, validation and examination of solvers that map functions to functions."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -8,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from sciml import data
+from sciml.core import rng
 from sciml.core.capabilities import AppliesOperator, MapsFunctions
 from sciml.core.errors import UnknownNameError
 from sciml.core.progress import Progress
@@ -29,6 +31,7 @@ from sciml.tasks.operator._data import (
 )
 from sciml.tasks.operator._files import labelled_fields, labelled_inputs, labelled_queries, read_questions
 from sciml.tasks.operator._metrics import METRICS, pair_errors, relative_errors
+from sciml.tasks.operator._score import ScoresItself
 from sciml.tasks.operator.view import VIEW
 from sciml.train import AnySolver, Bench, Examination, Task
 
@@ -149,11 +152,29 @@ class OperatorBench(Bench[MapsFunctions, OperatorConfig, OperatorContext, PairBa
         self.example = self._questions(pairs.splits["test"].first(1))
 
     def validate(self, solver: AnySolver, module: nn.Module) -> float:
-        """The relative error on the validation split; infinite if it is not finite."""
+        """The relative error on the validation split, or the solver's own score; infinite if it is not finite."""
+        score = self._own_score(solver, module)
+        if score is None:
+            score = self._valid_error(solver, module)
+        return score if score < float("inf") else float("inf")
+
+    def watch(self, solver: AnySolver, module: nn.Module) -> Mapping[str, float]:
+        """The error on the validation split of a solver that scores itself, which decides nothing."""
+        if self._own_score(solver, module) is None:
+            return {}
+        return {"error": self._valid_error(solver, module)}
+
+    def _own_score(self, solver: AnySolver, module: nn.Module) -> float | None:
+        if not isinstance(solver, ScoresItself):
+            return None
+        pairs = PairExamples(self.splits["valid"])
+        batch = pairs.batch(torch.arange(len(pairs)), rng.generator(0))
+        return solver.score(module, batch.to(next(module.parameters()).device))
+
+    def _valid_error(self, solver: AnySolver, module: nn.Module) -> float:
         valid = self.splits["valid"]
         error = pair_errors(self._predicted(solver, module, valid).mean, valid.values, aligned=valid.query is None)
-        score = error["relative_l2"]
-        return score if score < float("inf") else float("inf")
+        return error["relative_l2"]
 
     def examine(self, solver: AnySolver, module: nn.Module) -> Examination:
         """The metrics of the task, and the fields of some test functions."""
