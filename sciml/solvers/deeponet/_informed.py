@@ -6,20 +6,21 @@ evaluations of a network, as without derivatives. Input functions are known at t
 taken from cubic splines.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from sciml.core import rng
-from sciml.core.ansatz import Ansatz
+from sciml.core.ansatz import Ansatz, constant_parts
 from sciml.core.capabilities import HasOperatorResidual
-from sciml.core.derivatives import closure
+from sciml.core.derivatives import Derivatives, closure
 from sciml.core.domain import Domain
 from sciml.core.statement import Statement
+from sciml.core.types import Params
 from sciml.models import DeepONet, contract
-from sciml.nn import Jet, coordinates
+from sciml.nn import coordinates
 from sciml.reference import spline_matrix
 from sciml.tasks.collocation import unit_points
 from sciml.tasks.operator import FreeOperator, OperatorScales
@@ -51,15 +52,15 @@ class BuiltIn(nn.Module):
         return lift / scales.field_std + cut * values
 
 
-class Sites(nn.Module):
+class Sites:
     """Points that stay, with everything there that depends on no weight: g, φ, and the splines of the inputs.
 
     Arguments:
         ansatz: of the statement.
         points: where, ``point dim``, physical units, float64.
         wanted: the derivatives that are asked for there.
-        sensors: coordinates of every input's sensors, by name.
-        periods: of periodic inputs.
+        sensors: coordinates of every input's sensors and its period, if it has one, by name.
+        like: a tensor of the dtype and device of the network.
     """
 
     def __init__(
@@ -67,29 +68,22 @@ class Sites(nn.Module):
         ansatz: Ansatz,
         points: Float[Tensor, "point dim"],
         wanted: Sequence[str],
-        sensors: dict[str, Float[Tensor, " sensor"]],
-        periods: dict[str, float | None],
+        sensors: Mapping[str, tuple[Float[Tensor, " sensor"], float | None]],
+        like: Tensor,
     ) -> None:
-        super().__init__()
         statement = ansatz.statement
-        self.names, self.wanted, self.fields = statement.names, tuple(wanted), statement.fields
-        domain = statement.domain
-        self._keep("points", points)
-        self._keep("unit", (points - domain.lower) / domain.extent)
-        self._keep("rates", 1 / domain.extent)
-        for name, nodes in sensors.items():
-            where = statement.arguments(name, points)[:, 0]
-            self._keep(f"spline_{name}", spline_matrix(nodes, where, period=periods[name]))
-        self.orders = closure(self.wanted)
-        lift, cut = ansatz.parts(points, self.orders)
-        for name in self.orders:
-            self._keep(f"lift_{name}", lift[name])
-        self.cuts = [] if ansatz.free else [name for name in self.orders if bool(cut[name].any())]
-        for name in self.cuts:
-            self._keep(f"cut_{name}", cut[name])
-
-    def _keep(self, name: str, values: Tensor) -> None:
-        self.register_buffer(name, values.to(torch.get_default_dtype()), persistent=False)
+        domain, self.wanted = statement.domain, tuple(wanted)
+        self.points = points.to(like)
+        start = coordinates(((points - domain.lower) / domain.extent).to(like), statement.names, self.wanted)
+        rates = dict(zip(statement.names, (1 / domain.extent).tolist(), strict=True))
+        self.start = start.with_parts({name: part * rates.get(name, 1.0) for name, part in start.parts.items()})
+        self.splines = {
+            name: spline_matrix(nodes, statement.arguments(name, points)[:, 0], period=period).T.to(like)
+            for name, (nodes, period) in sensors.items()
+        }
+        lift, cut = ansatz.parts(points, closure(self.wanted))
+        self.lift = {name: part.to(like) for name, part in lift.items() if bool(part.any())}
+        self.cut = None if ansatz.free else start.with_parts({k: v.to(like) for k, v in constant_parts(cut).items()})
 
     def fields_of(
         self, network: DeepONet, coefficients: Float[Tensor, "batch group mode"], units: Float[Tensor, " field"]
@@ -100,34 +94,30 @@ class Sites(nn.Module):
             network: an operator whose answers are in `units`.
             coefficients: of the functions.
         """
-        start = coordinates(self.get_buffer("unit"), self.names, self.wanted)
-        rates = dict(zip(self.names, self.get_buffer("rates"), strict=True))
-        start = start.with_parts({name: part * rates[name] if name else part for name, part in start.parts.items()})
-        basis, one = network.basis_jet(start), start.with_parts({"": torch.ones_like(units)[None]})
-        if self.cuts:
-            one = start.with_parts({name: self.get_buffer(f"cut_{name}") for name in self.cuts})
-            basis = one.with_parts({name: part[..., None] for name, part in one.parts.items()}) * basis
+        basis = network.basis_jet(self.start)
+        constant = {"": torch.ones_like(units)[None]}
+        if self.cut is not None:
+            constant = self.cut.parts
+            basis = self.cut.with_parts({name: part[..., None] for name, part in constant.items()}) * basis
         values: Values = {}
         for name in self.wanted:
-            part = basis.parts.get(name)
-            if part is None:  # vanishes for every basis function
-                part = torch.zeros_like(basis.value)
-            scaled = contract(coefficients, part.expand(len(basis.value), -1, -1))
-            if network.offset is not None and name in one.parts:
-                scaled = scaled + network.offset * one.parts[name]
-            values[name] = self.get_buffer(f"lift_{name}") + units * scaled
+            part = basis.parts.get(name, torch.zeros_like(basis.value))  # without an entry it vanishes identically
+            value = contract(coefficients, part.expand(len(basis.value), -1, -1))
+            if network.offset is not None and name in constant:
+                value = value + network.offset * constant[name]
+            values[name] = units * value + self.lift[name] if name in self.lift else units * value
         return values
 
-    def inputs_of(self, functions: dict[str, Float[Tensor, "batch sensor"]]) -> dict[str, Float[Tensor, " row"]]:
+    def inputs_of(self, functions: Mapping[str, Float[Tensor, "batch sensor"]]) -> dict[str, Float[Tensor, " row"]]:
         """The input functions for every function at every point, after one another."""
-        return {name: (values @ self.get_buffer(f"spline_{name}").T).flatten() for name, values in functions.items()}
+        return {name: (values @ self.splines[name]).flatten() for name, values in functions.items()}
 
     def rows(self, count: int) -> Float[Tensor, "row dim"]:
         """The points for `count` functions after one another."""
-        return self.get_buffer("points").repeat(count, 1)
+        return self.points.repeat(count, 1)
 
 
-class Physics(nn.Module):
+class Physics:
     """Equations inside of the domain and soft conditions on its faces, at scattered points that stay.
 
     Arguments:
@@ -146,61 +136,58 @@ class Physics(nn.Module):
         points: int,
         face_points: int,
     ) -> None:
-        super().__init__()
         self.statement = problem.operator_statement()
         self.ansatz = Ansatz(self.statement, hard=hard)
-        self.inputs = {entry.name: len(nodes) for entry, nodes in zip(problem.inputs, sensors, strict=True)}
-        nodes = {entry.name: places[:, 0] for entry, places in zip(problem.inputs, sensors, strict=True)}
-        periods = {entry.name: _period(entry.domain) for entry in problem.inputs}
-        domain, dim = self.statement.domain, len(self.statement.names)
-        inside = domain.place(unit_points("sobol", points, dim, rng.generator(0, "collocation")))
-        self.equation = Sites(self.ansatz, inside, self.statement.orders, nodes, periods)
-        self.faces = nn.ModuleList()
-        for index in self.ansatz.soft:
-            condition = self.statement.conditions[index]
-            unit = unit_points("sobol", face_points, dim, rng.generator(0, "face", index))
-            on_face = domain.face(unit, condition.axis, condition.side)
-            self.faces.append(Sites(self.ansatz, on_face, self.statement.condition_orders(index), nodes, periods))
+        self.points, self.face_points = points, face_points
+        self.sensors = {
+            entry.name: (places[:, 0], _period(entry.domain))
+            for entry, places in zip(problem.inputs, sensors, strict=True)
+        }
+        self._sites: dict[tuple[torch.device, torch.dtype], tuple[Sites, dict[int, Sites]]] = {}
+
+    def sites(self, like: Tensor) -> tuple[Sites, dict[int, Sites]]:
+        """The points of the equations and those of every soft condition by its number, as `like`; made once."""
+        key = (like.device, like.dtype)
+        if key not in self._sites:
+            domain, dim = self.statement.domain, len(self.statement.names)
+            unit = unit_points("sobol", self.points, dim, rng.generator(0, "collocation"))
+            inside = Sites(self.ansatz, domain.place(unit), self.statement.orders, self.sensors, like)
+            faces = {}
+            for index in self.ansatz.soft:
+                condition = self.statement.conditions[index]
+                unit = unit_points("sobol", self.face_points, dim, rng.generator(0, "face", index))
+                on_face = domain.face(unit, condition.axis, condition.side)
+                orders = self.statement.condition_orders(index)
+                faces[index] = Sites(self.ansatz, on_face, orders, self.sensors, like)
+            self._sites[key] = inside, faces
+        return self._sites[key]
 
     def residual(
         self, operator: FreeOperator[DeepONet], functions: Float[Tensor, "batch sensor"]
     ) -> Float[Tensor, "row equation"]:
         """Left-hand sides of the equations, for all points of the first function, then of the second, ..."""
-        values, coefficients = self._split(functions), self._coefficients(operator, functions)
-        fields = self.equation.fields_of(operator.network, coefficients, operator.scales.field_std)
-        return self.statement.residual(
-            self.equation.rows(len(functions)),
-            lambda field, order: fields[order][..., self.statement.fields.index(field)].flatten(),
-            self.equation.inputs_of(values),
-        )
+        sites = self.sites(operator.scales.field_std)[0]
+        return self.statement.residual(*self._arguments(sites, operator, functions))
 
     def faults(
         self, operator: FreeOperator[DeepONet], functions: Float[Tensor, "batch sensor"]
     ) -> list[Float[Tensor, " row"]]:
         """How far every soft condition is missed."""
-        values, coefficients = self._split(functions), self._coefficients(operator, functions)
-        faults = []
-        for index, sites in zip(self.ansatz.soft, self.faces.children(), strict=True):
-            assert isinstance(sites, Sites)
-            fields = sites.fields_of(operator.network, coefficients, operator.scales.field_std)
-            faults.append(
-                self.statement.fault(
-                    index,
-                    sites.rows(len(functions)),
-                    lambda field, order, fields=fields: fields[order][
-                        ..., self.statement.fields.index(field)
-                    ].flatten(),
-                    sites.inputs_of(values),
-                )
-            )
-        return faults
+        faces = self.sites(operator.scales.field_std)[1]
+        return [
+            self.statement.fault(index, *self._arguments(sites, operator, functions)) for index, sites in faces.items()
+        ]
 
-    def _split(self, functions: Tensor) -> dict[str, Tensor]:
-        return dict(zip(self.inputs, functions.split(list(self.inputs.values()), dim=1), strict=True))
-
-    @staticmethod
-    def _coefficients(operator: FreeOperator[DeepONet], functions: Tensor) -> Tensor:
-        return operator.network.coefficients(operator.scales.standardise(functions))
+    def _arguments(
+        self, sites: Sites, operator: FreeOperator[DeepONet], functions: Tensor
+    ) -> tuple[Tensor, Derivatives, Params]:
+        """Points, derivatives of the fields and values of the inputs there, for every function."""
+        coefficients = operator.network.coefficients(operator.scales.standardise(functions))
+        fields = sites.fields_of(operator.network, coefficients, operator.scales.field_std)
+        parts = functions.split([len(nodes) for nodes, _ in self.sensors.values()], dim=1)
+        inputs = sites.inputs_of(dict(zip(self.sensors, parts, strict=True)))
+        names = self.statement.fields
+        return sites.rows(len(functions)), lambda name, order: fields[order][..., names.index(name)].flatten(), inputs
 
 
 class InformedOperator(nn.Module):
