@@ -7,6 +7,10 @@ from sciml.tasks.operator._data import OperatorStatistics as OperatorStatistics
 from sciml.tasks.operator._data import PairBatch as PairBatch
 from sciml.tasks.operator._data import PairExamples as PairExamples
 from sciml.tasks.operator._data import Questions as Questions
+from sciml.tasks.operator._ensemble import Ensemble as Ensemble
+from sciml.tasks.operator._ensemble import held_out as held_out
+from sciml.tasks.operator._ensemble_solver import EnsembleSettings as EnsembleSettings
+from sciml.tasks.operator._ensemble_solver import EnsembleSolver as EnsembleSolver
 from sciml.tasks.operator._metrics import pair_errors as pair_errors
 from sciml.tasks.operator._module import FixedOperator as FixedOperator
 from sciml.tasks.operator._module import FreeOperator as FreeOperator
@@ -25,6 +29,9 @@ TASKS = (OPERATOR,)
 __all__ = [
     "OPERATOR",
     "TASKS",
+    "Ensemble",
+    "EnsembleSettings",
+    "EnsembleSolver",
     "FixedOperator",
     "FreeOperator",
     "Gridded",
@@ -40,6 +47,7 @@ __all__ = [
     "PairExamples",
     "Questions",
     "ScoresItself",
+    "held_out",
     "pair_errors",
     "relative_error",
     "squared_error",

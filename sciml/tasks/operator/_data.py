@@ -5,7 +5,7 @@ from typing import ClassVar, NamedTuple
 
 import pydantic
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from pydantic_core import CoreSchema
 from torch import Tensor
 
@@ -106,6 +106,11 @@ class PairBatch(data.Batch):
     targets: Float[Tensor, "batch query field"]
 
     shared: ClassVar[frozenset[str]] = frozenset({"queries"})
+
+    def chosen(self, rows: Bool[Tensor, " batch"]) -> "PairBatch":
+        """Some functions of a batch, with their queries."""
+        queries = self.queries[rows] if self.queries.ndim == 3 else self.queries
+        return PairBatch(self.functions[rows], queries, self.targets[rows])
 
     def _part(self, rows: slice) -> dict[str, object]:
         """Queries of each function are cut with them."""

@@ -30,7 +30,7 @@ from sciml.tasks.operator._data import (
     statistics_of,
 )
 from sciml.tasks.operator._files import labelled_fields, labelled_inputs, labelled_queries, read_questions
-from sciml.tasks.operator._metrics import METRICS, pair_errors, relative_errors
+from sciml.tasks.operator._metrics import METRICS, coverage, pair_errors, relative_errors
 from sciml.tasks.operator._score import ScoresItself
 from sciml.tasks.operator.view import VIEW
 from sciml.train import AnySolver, Bench, Examination, Task
@@ -52,6 +52,7 @@ class Operator(Task[MapsFunctions, OperatorConfig, OperatorContext, PairBatch, Q
             median and worst; for data with queries of their own the norms are over the whole split.
         mse, mse/trimmed: mean squared error of all values, and without the worst 0.1 % of them.
         field/<name>: the relative error of one field, where there are several.
+        covered/<name>: share of a field's values within two stated standard deviations, where there is a spread.
         train/relative_l2, train/mse, gap: the same on training pairs, and the ratio of the mean squared errors.
         space/<name>: relative_l2 on functions of another space, where the problem has any.
         prediction/seconds: median wall time of predicting the whole test split.
@@ -97,7 +98,7 @@ class Operator(Task[MapsFunctions, OperatorConfig, OperatorContext, PairBatch, Q
     ) -> xarray.Dataset:
         """The fields at the queries, and the outcome."""
         answer = prediction._replace(mean=prediction.mean.cpu())
-        arrays = labelled_fields(problem, answer.mean) | labelled_outcome(answer)
+        arrays = labelled_fields(problem, answer.mean, answer.spread) | labelled_outcome(answer)
         return xarray.Dataset(arrays, labelled_queries(problem, inputs.queries))
 
     def shorten(self, inputs: Questions) -> tuple[Questions, slice] | None:
@@ -185,6 +186,8 @@ class OperatorBench(Bench[MapsFunctions, OperatorConfig, OperatorContext, PairBa
             for i, field in enumerate(self.problem.fields):
                 one = pair_errors(prediction.mean[..., [i]], test.values[..., [i]], aligned=test.query is None)
                 scores[f"field/{field.name}"] = one["relative_l2"]
+        if prediction.spread is not None:
+            scores |= coverage(self.problem, prediction.mean, prediction.spread, test.values)
         seen = pair_errors(self._predicted(solver, module, train).mean, train.values, aligned=train.query is None)
         scores |= {"train/relative_l2": seen["relative_l2"], "train/mse": seen["mse"]}
         scores["gap"] = scores["mse"] / seen["mse"] if seen["mse"] > 0 else float("nan")
@@ -192,9 +195,11 @@ class OperatorBench(Bench[MapsFunctions, OperatorConfig, OperatorContext, PairBa
         seconds = prediction_seconds(solver, module, self._questions(test))
         scores |= {**cost_of(prediction), "prediction/seconds": seconds}
         kept = prediction._replace(
-            mean=prediction.mean[:KEPT], status=None if prediction.status is None else prediction.status[:KEPT]
+            mean=prediction.mean[:KEPT],
+            spread=None if prediction.spread is None else prediction.spread[:KEPT],
+            status=None if prediction.status is None else prediction.status[:KEPT],
         )
-        arrays = labelled_fields(self.problem, kept.mean) | labelled_outcome(kept)
+        arrays = labelled_fields(self.problem, kept.mean, kept.spread) | labelled_outcome(kept)
         if test.query is None:
             errors = relative_errors(kept.mean, test.values[:KEPT]).float()
             arrays["relative_l2"] = ("sample", errors.numpy(), {"units": "1", "long_name": "relative L2 error"})
