@@ -4,8 +4,9 @@ from collections.abc import Callable
 from typing import Literal, cast, get_args
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.nn.functional import embedding
 
 from sciml.core.errors import UnknownNameError, UserError
 from sciml.models._branches import GlorotMLP, StackedBranch
@@ -15,7 +16,50 @@ Strategy = Literal["independent", "split_both", "split_branch", "split_trunk"]
 """How several fields come out: networks of their own; both nets split into groups; one net split, the other shared."""
 
 
-class DeepONet(Network):
+class BranchAndTrunk(Network):
+    """Base of operators Σ_k b_k(u) t_k(y) + b_0: a subclass says what b and t are, and sets `offset` and `constraint`.
+
+    Attributes:
+        offset: b_0 of every field; None for none.
+        constraint: what is done to the answer at the end; None for nothing.
+    """
+
+    offset: nn.Parameter | None
+    constraint: nn.Module | None
+
+    def coefficients(self, functions: Float[Tensor, "batch sensor"]) -> Float[Tensor, "batch group mode"]:
+        """b_k of every function."""
+        raise NotImplementedError
+
+    def basis(self, queries: Float[Tensor, "*point dim"]) -> Float[Tensor, "*point group mode"]:
+        """t_k at every query."""
+        raise NotImplementedError
+
+    def forward(
+        self,
+        functions: Float[Tensor, "batch sensor"],
+        queries: Float[Tensor, "query dim"] | Float[Tensor, "batch query dim"],
+    ) -> Float[Tensor, "batch query field"]:
+        """The fields: of every function at the same queries (all pairs), or at queries of its own."""
+        return finish(contract(self.coefficients(functions), self.basis(queries)), self.offset, self.constraint, queries)
+
+    def gathered(
+        self,
+        functions: Float[Tensor, "batch sensor"],
+        points: Float[Tensor, "point dim"],
+        index: Int[Tensor, "batch query"],
+    ) -> Float[Tensor, "batch query field"]:
+        """The same at queries of each function's own that are some of a few points, ``queries = points[index]``.
+
+        The trunk is evaluated once per point, however often it is asked for.
+        """
+        basis = self.basis(points)
+        chosen = embedding(index, basis.flatten(1)).unflatten(-1, basis.shape[1:])  # its gradient is a dense sum
+        queries = points if self.constraint is None else points[index]
+        return finish(contract(self.coefficients(functions), chosen), self.offset, self.constraint, queries)
+
+
+class DeepONet(BranchAndTrunk):
     """G(u)(y) = Σ_{k≤p} b_k(u(x_1), …, u(x_m)) t_k(y) + b_0.
 
     The branch b sees the values of one function (or several side by side) at fixed sensors, the trunk t the
@@ -128,16 +172,8 @@ class DeepONet(Network):
             return _each(lambda *parts: torch.stack(parts, dim=-2), *groups)
         return _each(lambda part: part.unflatten(-1, (self.trunk_groups, self.modes)), groups[0])
 
-    def forward(
-        self,
-        functions: Float[Tensor, "batch sensor"],
-        queries: Float[Tensor, "query dim"] | Float[Tensor, "batch query dim"],
-    ) -> Float[Tensor, "batch query field"]:
-        """The fields: of every function at the same queries (all pairs), or at queries of its own."""
-        return finish(contract(self.coefficients(functions), self.basis(queries)), self.offset, self.constraint, queries)
 
-
-class MIONet(Network):
+class MIONet(BranchAndTrunk):
     """G(u_1, …, u_n)(y) = Σ_k b_k^(1)(u_1) ⋯ b_k^(n)(u_n) t_k(y) + b_0: one branch per input function.
 
     Arguments:
@@ -191,14 +227,6 @@ class MIONet(Network):
         features = queries if self.features is None else self.features(queries)
         return self.trunk(features).unflatten(-1, (self.fields, self.modes))
 
-    def forward(
-        self,
-        functions: Float[Tensor, "batch sensor"],
-        queries: Float[Tensor, "query dim"] | Float[Tensor, "batch query dim"],
-    ) -> Float[Tensor, "batch query field"]:
-        """As `DeepONet.forward`; the values of all functions side by side."""
-        return finish(contract(self.coefficients(functions), self.basis(queries)), self.offset, self.constraint, queries)
-
 
 def contract(
     coefficients: Float[Tensor, "batch group mode"], basis: Float[Tensor, "*point other mode"]
@@ -210,9 +238,13 @@ def contract(
         basis: at queries, ``query group mode`` or ``batch query group mode``.
     """
     fields = max(coefficients.shape[1], basis.shape[-2])
-    coefficients = coefficients.expand(-1, fields, -1)
     if basis.ndim == 3:
-        return torch.einsum("bfk,qfk->bqf", coefficients, basis.expand(-1, fields, -1))
+        if fields == 1:  # one matrix product, without the permutations of einsum
+            return (coefficients[:, 0] @ basis[:, 0].T)[..., None]
+        return torch.einsum("bfk,qfk->bqf", coefficients.expand(-1, fields, -1), basis.expand(-1, fields, -1))
+    if not torch.compiler.is_compiling() and basis.shape[1] == 1:  # else a product of tiny matrices per function
+        return (coefficients[:, None] * basis).sum(-1)
+    coefficients = coefficients.expand(-1, fields, -1)
     return torch.einsum("bfk,bqfk->bqf", coefficients, basis.expand(-1, -1, fields, -1))
 
 

@@ -3,7 +3,7 @@
 import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, ClassVar
 
 import torch
@@ -40,22 +40,25 @@ class GradientRule(StepRule[Any]):  # Any: it slices batches of every type
         self._device = next(module.parameters()).device
         self._objective = wrap(Objective(module, loss), self._group)
         self._optimiser = _optimiser(module, config)
+        self._weights = list(module.parameters())
         self._peaks = [group["lr"] for group in self._optimiser.param_groups]
         self._taken = 0
         self._schedule()
 
     def step(self, batch: Any, along: float) -> Tensor:  # Any: a batch of the task
         """The mean loss over the batch of all processes. BrokenStep where it or the gradient is not finite."""
-        self._optimiser.zero_grad(set_to_none=True)
-        slices = [batch.rows(rows) for rows in slices_of(len(batch), self.config.accumulate)]
+        for weight in self._weights:  # as the optimiser's zero_grad, which takes longer than a small layer
+            weight.grad = None
+        slices = [batch] if self.config.accumulate == 1 else self._slices(batch)
         mean = torch.zeros((), device=self._device)
         for index, rows in enumerate(slices):
             with self._synchronised(index == len(slices) - 1), self._precision():
-                loss = self._objective(rows, along) * (len(rows) / len(batch))
+                loss = self._objective(rows, along)
+                loss = loss if rows is batch else loss * (len(rows) / len(batch))
             loss.backward()
-            mean += loss.detach()
-        norm = nn.utils.clip_grad_norm_(self.module.parameters(), self.config.clip or math.inf)
-        if self._group.any(not bool(torch.isfinite(mean) & torch.isfinite(norm))):
+            mean = mean + loss.detach()
+        norm = self._clipped()
+        if self._group.any(not math.isfinite(float(mean + norm))):
             raise BrokenStep(batch, "Lower train.learning_rate or train.clip, or use train.precision=fp32.")
         self._optimiser.step()
         self._taken += 1
@@ -81,11 +84,26 @@ class GradientRule(StepRule[Any]):  # Any: it slices batches of every type
         self._taken = state["taken"]
         self._schedule()
 
+    def _slices(self, batch: Any) -> list[Any]:  # Any: a batch of the task
+        return [batch.rows(rows) for rows in slices_of(len(batch), self.config.accumulate)]
+
+    def _clipped(self) -> Tensor:
+        """A norm of the gradient, which is clipped if the settings say so; only whether it is finite is asked."""
+        if self.config.clip:
+            return nn.utils.clip_grad_norm_(self._weights, self.config.clip)
+        gradients = [weight.grad for weight in self._weights if weight.grad is not None]
+        if not gradients:
+            return torch.zeros((), device=self._device)
+        norms = torch._foreach_norm(gradients)  # pyright: ignore[reportPrivateImportUsage] (torch means users to call it)
+        return torch.stack([norm.double() for norm in norms]).sum()
+
     def _schedule(self) -> None:
         for group, peak in zip(self._optimiser.param_groups, self._peaks, strict=True):
             group["lr"] = peak * _factor(self.config, self._taken)
 
-    def _precision(self) -> torch.autocast:
+    def _precision(self) -> AbstractContextManager[object]:
+        if self.config.precision != "bf16" and not torch.is_autocast_enabled(self._device.type):
+            return nullcontext()  # entering autocast costs as much as a small layer
         return torch.autocast(self._device.type, torch.bfloat16, enabled=self.config.precision == "bf16")
 
     @contextmanager

@@ -26,13 +26,18 @@ class Sampler(Protocol):
 
 
 class ShuffleSampler(Sampler):
-    """Consecutive pieces of one shuffle per epoch: every sample once per epoch, every batch of the same size."""
+    """Consecutive pieces of one shuffle per epoch: every sample once per epoch, every batch of the same size.
+
+    A batch of all samples has them in their order: shuffled, they would make the same step.
+    """
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
 
     def indices(self, step: int, count: int, batch_size: int) -> Int[Tensor, " sample"]:
         """The next piece; it may end one epoch and begin another."""
+        if batch_size == count:
+            return torch.arange(count)
         positions = torch.arange(step * batch_size, (step + 1) * batch_size)
         return torch.cat([self._order(int(epoch), count)[positions[positions // count == epoch] % count]
                           for epoch in (positions // count).unique()])  # fmt: skip

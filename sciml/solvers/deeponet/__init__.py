@@ -4,6 +4,8 @@ from sciml.solvers.deeponet._deeponet import DeepONetConfig as DeepONetConfig
 from sciml.solvers.deeponet._deeponet import DeepONetSolver as DeepONetSolver
 from sciml.solvers.deeponet._mionet import MIONetConfig as MIONetConfig
 from sciml.solvers.deeponet._mionet import MIONetSolver as MIONetSolver
+from sciml.solvers.deeponet._deepxde import copy_weights as copy_deepxde_weights
+from sciml.solvers.deeponet._deepxde import make_deepxde_operator as make_deepxde_operator
 from sciml.solvers.deeponet._ensemble import DeepONetEnsembleConfig as DeepONetEnsembleConfig
 from sciml.solvers.deeponet._ensemble import DeepONetEnsembleSolver as DeepONetEnsembleSolver
 from sciml.solvers.deeponet._informed import InformedOperator as InformedOperator
@@ -29,4 +31,6 @@ __all__ = [
     "PODDeepONetConfig",
     "PODDeepONetSolver",
     "Physics",
+    "copy_deepxde_weights",
+    "make_deepxde_operator",
 ]

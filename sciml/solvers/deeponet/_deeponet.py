@@ -102,7 +102,7 @@ class DeepONetSolver(OperatorSolver[DeepONetConfig, FreeOperator[DeepONet]]):
 
     def loss(self, module: FreeOperator[DeepONet], batch: PairBatch, along: float = 1.0) -> Tensor:
         """Mean squared error of standardised fields."""
-        return squared_error(module, batch.functions, batch.queries, batch.targets)
+        return squared_error(module, batch)
 
 
 def _cnn(model: DeepONetConfig, context: OperatorContext, fields: int) -> nn.Module:

@@ -66,7 +66,7 @@ class MIONetSolver(OperatorSolver[MIONetConfig, FreeOperator[MIONet]]):
 
     def loss(self, module: FreeOperator[MIONet], batch: PairBatch, along: float = 1.0) -> Tensor:
         """Mean squared error of standardised fields."""
-        return squared_error(module, batch.functions, batch.queries, batch.targets)
+        return squared_error(module, batch)
 
 
 _RECIPES = {

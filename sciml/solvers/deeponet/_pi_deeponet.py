@@ -112,7 +112,7 @@ class PIDeepONetSolver(OperatorSolver[PIDeepONetConfig, InformedOperator], Score
         """Mean squares of residuals and soft conditions, and the mean squared error of the pairs, weighted."""
         total = module.violation(batch.functions)
         if module.data:
-            total = total + module.data * squared_error(module, batch.functions, batch.queries, batch.targets)
+            total = total + module.data * squared_error(module.operator, batch)
         return total
 
     @torch.no_grad()
