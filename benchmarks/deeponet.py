@@ -28,7 +28,9 @@ from sciml.train import GradientRule, TrainConfig
 SOLVER = DeepONetSolver()
 TARGETS = (0.2, 0.1, 0.05)
 BUDGET = 30.0
-CONSTANT = TrainConfig(steps=10**6, learning_rate=1e-3, final_learning_rate=1e-3, warmup=0.0, weight_decay=0.0, clip=None)
+CONSTANT = TrainConfig(
+    steps=10**6, learning_rate=1e-3, final_learning_rate=1e-3, warmup=0.0, weight_decay=0.0, clip=None
+)
 BEST = TrainConfig(steps=6000, learning_rate=3e-3, final_learning_rate=1e-5, warmup=0.02, weight_decay=0.0, clip=None)
 
 

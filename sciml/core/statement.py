@@ -328,7 +328,9 @@ class Statement:
                 raise UserError(f"the scale of {name!r} is not a positive number", got=repr(value))
         names = [*self.names, *self.fields, *self.parameters, *(u.name for u in self.unknowns), *self.inputs]
         if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise UserError("axes, fields, parameters, unknown numbers and input functions need distinct names", got=_list(twice))
+            raise UserError(
+                "axes, fields, parameters, unknown numbers and input functions need distinct names", got=_list(twice)
+            )
         for name, value in {**self.parameters, **{u.name: u.start for u in self.unknowns}}.items():
             if not isinstance(value, Real) or not math.isfinite(value):
                 raise UserError(f"the value of {name!r} is not a finite number", got=repr(value))

@@ -39,9 +39,7 @@ class GlorotMLP(Network):
         for layer in self.layers.children():
             glorot(layer)
 
-    def forward(
-        self, x: Float[Tensor, "*batch in_feature"] | Jet
-    ) -> Float[Tensor, "*batch out_feature"] | Jet:
+    def forward(self, x: Float[Tensor, "*batch in_feature"] | Jet) -> Float[Tensor, "*batch out_feature"] | Jet:
         """The network's output; of a jet of inputs, with the same derivatives."""
         for i, layer in enumerate(self.layers):
             x = linear(layer, x)

@@ -41,7 +41,9 @@ class BranchAndTrunk(Network):
         queries: Float[Tensor, "query dim"] | Float[Tensor, "batch query dim"],
     ) -> Float[Tensor, "batch query field"]:
         """The fields: of every function at the same queries (all pairs), or at queries of its own."""
-        return finish(contract(self.coefficients(functions), self.basis(queries)), self.offset, self.constraint, queries)
+        return finish(
+            contract(self.coefficients(functions), self.basis(queries)), self.offset, self.constraint, queries
+        )
 
     def gathered(
         self,

@@ -41,7 +41,7 @@ class PIDeepONetConfig(Config):
     """Whether a number is added at the end."""
     strategy: Strategy = "split_both"
     """How several fields come out."""
-    harmonics: int = pydantic.Field(default=3, ge=0)
+    harmonics: int = pydantic.Field(default=2, ge=0)
     """Waves that a periodic axis is seen by; 0 to see its coordinate, and then nothing makes it periodic."""
     hard: bool = True
     """Whether conditions are built in, as far as they can be: those that hold an input function are not."""
@@ -49,7 +49,7 @@ class PIDeepONetConfig(Config):
     """Points inside of the domain at which the equation is to hold, the same for all functions."""
     face_points: int = pydantic.Field(default=100, ge=1)
     """Points of the face of every condition that is not built in."""
-    soft: float = pydantic.Field(default=10.0, gt=0)
+    soft: float = pydantic.Field(default=100.0, gt=0)
     """Weight of the conditions that are not built in, beside 1 for the equations."""
     data: float = pydantic.Field(default=0.0, ge=0)
     """Weight of the pairs; 0 to learn without their outputs."""
@@ -64,7 +64,7 @@ class PIDeepONetSolver(OperatorSolver[PIDeepONetConfig, InformedOperator], Score
         "S. Wang, H. Wang, P. Perdikaris, Learning the solution operator of parametric partial differential equations "
         "with physics-informed DeepONets, Science Advances 7 (2021) eabi8605, arXiv:2103.10974"
     )
-    claim = "Learns the antiderivative, a reaction-diffusion equation and advection-diffusion without any outputs"
+    claim = "Learns the antiderivative, a pendulum and a reaction-diffusion equation without any outputs"
     knob = Knob("width", 1, 4096)
 
     def supports(self, problem: Problem) -> Support:
@@ -89,9 +89,7 @@ class PIDeepONetSolver(OperatorSolver[PIDeepONetConfig, InformedOperator], Score
         scales = OperatorScales(context, problem.domain)
         if model.data == 0:
             scales.field_std.fill_(1.0)
-        physics = Physics(
-            problem, context.sensors, hard=model.hard, points=model.points, face_points=model.face_points
-        )
+        physics = Physics(problem, context.sensors, hard=model.hard, points=model.points, face_points=model.face_points)
         network = DeepONet(
             sensors=sum(context.sizes),
             dims=len(problem.domain.axes),

@@ -47,7 +47,9 @@ class OperatorScales(nn.Module):
 
     def standardise(self, functions: Float[Tensor, "batch sensor"]) -> Float[Tensor, "batch sensor"]:
         """Inputs of mean 0 and standard deviation 1."""
-        return torch.addcmul(-self.input_mean / self.input_std, functions, 1 / self.input_std)  # one pass over all values
+        return torch.addcmul(
+            -self.input_mean / self.input_std, functions, 1 / self.input_std
+        )  # one pass over all values
 
     def unit(self, queries: Float[Tensor, "*point dim"]) -> Float[Tensor, "*point dim"]:
         """Queries in the unit box, in the precision of the network; the offset is taken away before."""
