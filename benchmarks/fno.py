@@ -1,9 +1,9 @@
 """The Fourier neural operator: ours against `neuraloperator`'s with the same weights, per pass and over a training.
 
-Ours has one weight per mode and no bias of the spectral layer, so the peer is told to have the same: no channel networks
-between the layers, no grid as an input, and the bias of our pointwise path as that of its spectral layer. Without channel
-networks version 2.0 applies its non-linearity twice in a row; here it is applied once, as in the paper. The answers then
-agree to rounding. Where `neuraloperator` is not installed, only our seconds are printed.
+Ours has one weight per mode and no bias of the spectral layer, so the peer is told to have the same: no channel
+networks between the layers, no grid as an input, and the bias of our pointwise path as that of its spectral layer.
+Without channel networks version 2.0 applies its non-linearity twice in a row; here it is applied once, as in the paper.
+The answers then agree to rounding. Where `neuraloperator` is not installed, only our seconds are printed.
 """
 
 import importlib
@@ -15,7 +15,10 @@ from torch import Tensor, nn
 from torch.nn.functional import gelu
 
 from benchmarks import Row, difference, paired, version
+from sciml.core import registry
+from sciml.core.capabilities import MapsFunctions
 from sciml.models import FNO
+from sciml.tasks.operator import OPERATOR, OperatorConfig
 
 CASES = (
     ("1 axis, 128 points, width 32, 16 modes, batch 16", (128,), 32, 16, 16),
@@ -55,10 +58,11 @@ def twin(ours: FNO, modes: int, width: int) -> nn.Module | None:
         use_channel_mlp=False,
         fno_skip="linear",
     )
-    peer.fno_blocks.non_linearity = _EveryOther()
+    blocks: Any = peer.fno_blocks
+    blocks.non_linearity = _EveryOther()
     with torch.no_grad():
         for i, spectral in enumerate(ours.spectral.children()):
-            convolution = peer.fno_blocks.convs[i]
+            convolution = blocks.convs[i]
             shape = (*(2 * modes,) * (dims - 1), modes, width, width)
             weight = torch.view_as_complex(spectral.get_parameter("weight").detach()).view(shape)
             for axis in range(dims - 1):  # the peer's begin at wavenumber -m
@@ -66,7 +70,7 @@ def twin(ours: FNO, modes: int, width: int) -> nn.Module | None:
             convolution.weight.tensor.copy_(weight.movedim((-2, -1), (0, 1)))
             path = ours.skip[i]
             convolution.bias.copy_(path.get_parameter("bias").view_as(convolution.bias))
-            peer.fno_blocks.fno_skips[i].conv.weight.copy_(path.get_parameter("weight").flatten(2)[..., :1])
+            blocks.fno_skips[i].conv.weight.copy_(path.get_parameter("weight").flatten(2)[..., :1])
         for mine, theirs in ((ours.lift, peer.lifting), (ours.project, peer.projection)):
             for source, target in zip((mine[0], mine[2]), theirs.fcs, strict=True):
                 target.weight.copy_(source.weight.flatten(2)[..., :1].view_as(target.weight))
@@ -126,10 +130,9 @@ def _row(
 
 def _training() -> Row:
     """Burgers' equation to a later time, from the same weights by the same optimiser; `differ` compares the errors."""
-    from sciml.core import registry
-    from sciml.tasks.operator import OPERATOR, OperatorConfig
-
-    bench = OPERATOR.prepare(registry.problem("burgers_operator"), "tiny", OperatorConfig(probes=()))
+    problem = registry.problem("burgers_operator")
+    assert isinstance(problem, MapsFunctions)
+    bench = OPERATOR.prepare(problem, "tiny", OperatorConfig(probes=()))
     train, test = bench.splits["train"], bench.splits["test"]
     u, v = train.functions[train.row][:, None], train.values.transpose(1, 2)
     torch.manual_seed(0)

@@ -225,7 +225,7 @@ class InformedOperator(nn.Module):
 
 
 def refusal(statement: Statement, problem: HasOperatorResidual) -> str:
-    """Why a statement is not that of the problem's operator, or its inputs cannot be interpolated; empty if all fits."""
+    """Why a statement is not that of the problem's operator, or cannot be learned from; empty if it can."""
     names = tuple(field.name for field in problem.fields)
     if statement.fields != names or statement.domain != problem.domain:
         return "its statement has other fields or another domain than its answers"

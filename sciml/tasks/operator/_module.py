@@ -56,7 +56,7 @@ class OperatorScales(nn.Module):
         return ((queries - self.lower) / self.extent).to(self.field_mean.dtype)
 
     def scale(self, fields: Float[Tensor, "batch query field"]) -> Float[Tensor, "batch query field"]:
-        """Fields of mean 0 and standard deviation 1."""
+        """Fields of mean 0 and standard deviation 1, in one pass over all values."""
         return torch.addcmul(-self.field_mean / self.field_std, fields, 1 / self.field_std)
 
     def restore(self, fields: Float[Tensor, "batch query field"]) -> Float[Tensor, "batch query field"]:
