@@ -24,7 +24,7 @@ from sciml.core.capabilities import MapsFunctions
 from sciml.core.guests import deepxde
 from sciml.solvers.deeponet import DeepONetConfig, DeepONetSolver, make_deepxde_operator
 from sciml.tasks.operator import OPERATOR, OperatorBench, OperatorConfig, PairBatch, pair_errors
-from sciml.train import GradientRule, TrainConfig
+from sciml.train import GradientRule, ShuffleSampler, TrainConfig
 
 SOLVER = DeepONetSolver()
 TARGETS = (0.2, 0.1, 0.05)
@@ -66,7 +66,7 @@ class Side:
         self.bench, self.size = bench, batch_size or len(bench.examples)
         self.module = SOLVER.build(bench.problem, DeepONetConfig(), bench.context).train()
         self.rule = GradientRule(self.module, lambda _, batch, along: SOLVER.loss(self.module, batch, along), config)
-        self.taken = 0
+        self.sampler, self.taken = ShuffleSampler(seed), 0
 
     def whole(self) -> PairBatch:
         """All pairs."""
@@ -74,8 +74,7 @@ class Side:
 
     def step(self) -> float:
         """Draw, and take a step; its loss."""
-        count = len(self.bench.examples)
-        drawn = torch.arange(count) if self.size == count else torch.randperm(count)[: self.size]
+        drawn = self.sampler.indices(self.taken, len(self.bench.examples), self.size)
         self.taken += 1
         return float(self.rule.step(self.bench.examples.batch(drawn, rng.generator(0)), 0.0))
 

@@ -20,10 +20,12 @@ class BranchAndTrunk(Network):
     """Base of operators Σ_k b_k(u) t_k(y) + b_0: a subclass says what b and t are, and sets `offset` and `constraint`.
 
     Attributes:
+        fields: that come out.
         offset: b_0 of every field; None for none.
         constraint: what is done to the answer at the end; None for nothing.
     """
 
+    fields: int
     offset: nn.Parameter | None
     constraint: nn.Module | None
 

@@ -33,17 +33,25 @@ class ShuffleSampler(Sampler):
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
+        self._last: tuple[int, int, Tensor] | None = None
 
     def indices(self, step: int, count: int, batch_size: int) -> Int[Tensor, " sample"]:
         """The next piece; it may end one epoch and begin another."""
         if batch_size == count:
             return torch.arange(count)
+        first, start = divmod(step * batch_size, count)
+        if start + batch_size <= count:
+            return self._order(first, count)[start : start + batch_size]
         positions = torch.arange(step * batch_size, (step + 1) * batch_size)
         return torch.cat([self._order(int(epoch), count)[positions[positions // count == epoch] % count]
                           for epoch in (positions // count).unique()])  # fmt: skip
 
     def _order(self, epoch: int, count: int) -> Tensor:
-        return torch.randperm(count, generator=rng.generator(self.seed, "order", epoch))
+        """The shuffle of an epoch; the last one is kept."""
+        if self._last is None or self._last[:2] != (epoch, count):
+            order = torch.randperm(count, generator=rng.generator(self.seed, "order", epoch))
+            self._last = (epoch, count, order)
+        return self._last[2]
 
 
 class PoissonSampler(Sampler):
