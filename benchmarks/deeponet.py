@@ -27,8 +27,8 @@ from sciml.tasks.operator import OPERATOR, OperatorBench, OperatorConfig, PairBa
 from sciml.train import GradientRule, ShuffleSampler, TrainConfig
 
 SOLVER = DeepONetSolver()
-TARGETS = (0.2, 0.1, 0.05)
-BUDGET = 30.0
+TARGETS = (0.2, 0.1)
+BUDGET = 8.0
 CONSTANT = TrainConfig(
     steps=10**6, learning_rate=1e-3, final_learning_rate=1e-3, warmup=0.0, weight_decay=0.0, clip=None
 )
