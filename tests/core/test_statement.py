@@ -248,7 +248,7 @@ def test_input_functions_come_with_every_question():
                           inputs={"u": (x,), "v": (1 - x,)})  # fmt: skip
     points = torch.tensor([[0.25, 0.5], [0.75, 1.0]]).double()
     values, inputs = torch.tensor([2.0, 3.0]).double(), {"u": torch.tensor([10.0, 20.0]).double()}
-    derivatives = lambda name, order: values if not order else values + 1  # noqa: E731
+    derivatives = lambda name, order: values if not order else values + 1
     expected = values + 1 - inputs["u"] * values
     torch.testing.assert_close(statement.residual(points, derivatives, inputs)[:, 0], expected)
     torch.testing.assert_close(statement.arguments("v", points), torch.tensor([[0.75], [0.25]]).double())

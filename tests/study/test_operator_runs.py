@@ -122,12 +122,13 @@ def test_two_functions_at_irregular_sensors_go_through_file_run_predict_and_expo
     assert len(sensors) == (2 if solver == "mionet" else 10)
     np.testing.assert_allclose(next(v for n, v in sensors.items() if n.endswith("sensors_0")), x_u)
     np.testing.assert_allclose(next(v for n, v in sensors.items() if n.endswith("sensors_1")), x_v)
-    functions = torch.from_numpy(np.concatenate((np.cos(1.7 * x_u), np.sin(1.7 * x_v)))).float().expand(2, -1)
-    expected = load_run(finished.folder).example().queries  # a program has the number of queries of the example
-    again = program.module()(functions.contiguous(), expected.expand(2, -1, 1).contiguous())[0, :, 0].detach()
-    np.testing.assert_allclose(np.interp(QUERIES, expected[:, 0], again.numpy()), answer, atol=2e-2)
-    module = load_run(finished.folder).module
-    torch.testing.assert_close(again, module(functions[:1], expected)[0, :, 0].detach(), rtol=1e-5, atol=1e-6)
+    functions = torch.from_numpy(np.concatenate((np.cos(1.7 * x_u), np.sin(1.7 * x_v)))).float()[None]
+    loaded = load_run(finished.folder)
+    whole = loaded.module(functions, torch.from_numpy(QUERIES)[:, None])[0, :, 0].detach()
+    np.testing.assert_allclose(answer, whole.numpy(), rtol=1e-5, atol=1e-6)
+    asked = loaded.example().queries  # a program answers at as many queries as the example of the run has
+    again = program.module()(functions.expand(2, -1).contiguous(), asked.expand(2, -1, 1).contiguous())
+    torch.testing.assert_close(again[:1], loaded.module(functions, asked), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.slow
