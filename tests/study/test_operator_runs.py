@@ -103,7 +103,7 @@ def test_an_exported_operator_answers_alike_and_has_its_sensors_in_it(tmp_path):
     torch.testing.assert_close(program.module()(functions, queries), loaded.module(functions, queries))
 
 
-@pytest.mark.parametrize("solver", ["mionet", "deeponet_ensemble"])
+@pytest.mark.parametrize("solver", ["mionet", pytest.param("deeponet_ensemble", marks=pytest.mark.slow)])
 def test_two_functions_at_irregular_sensors_go_through_file_run_predict_and_export(tmp_path, solver):
     """u at 9 uneven sensors, v at 6 others: what the run answers to its own file is what its program answers."""
     k, draw = np.linspace(1, 3, 30)[:, None], np.random.default_rng(0)
