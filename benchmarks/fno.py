@@ -58,6 +58,7 @@ def twin(ours: FNO, modes: int, width: int) -> nn.Module | None:
         fno_skip="linear",
     )
     blocks: Any = peer.fno_blocks
+    skips = list(ours.skip.children())
     blocks.non_linearity = _EveryOther()
     with torch.no_grad():
         for i, spectral in enumerate(ours.spectral.children()):
@@ -67,11 +68,12 @@ def twin(ours: FNO, modes: int, width: int) -> nn.Module | None:
             for axis in range(dims - 1):  # the peer's begin at wavenumber -m
                 weight = weight.roll(modes, axis)
             convolution.weight.tensor.copy_(weight.movedim((-2, -1), (0, 1)))
-            path = ours.skip[i]
+            path = skips[i]
             convolution.bias.copy_(path.get_parameter("bias").view_as(convolution.bias))
             blocks.fno_skips[i].conv.weight.copy_(path.get_parameter("weight").flatten(2)[..., :1])
         for mine, theirs in ((ours.lift, peer.lifting), (ours.project, peer.projection)):
-            for source, target in zip((mine[0], mine[2]), theirs.fcs, strict=True):
+            layers = [layer for layer in mine.children() if not isinstance(layer, nn.GELU)]
+            for source, target in zip(layers, theirs.fcs, strict=True):
                 target.weight.copy_(source.weight.flatten(2)[..., :1].view_as(target.weight))
                 target.bias.copy_(source.bias)
     return peer
