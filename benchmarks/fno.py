@@ -74,8 +74,8 @@ def twin(ours: FNO, modes: int, width: int) -> nn.Module | None:
         for mine, theirs in ((ours.lift, peer.lifting), (ours.project, peer.projection)):
             layers = [layer for layer in mine.children() if not isinstance(layer, nn.GELU)]
             for source, target in zip(layers, theirs.fcs, strict=True):
-                target.weight.copy_(source.weight.flatten(2)[..., :1].view_as(target.weight))
-                target.bias.copy_(source.bias)
+                target.weight.copy_(source.get_parameter("weight").flatten(2)[..., :1].view_as(target.weight))
+                target.bias.copy_(source.get_parameter("bias"))
     return peer
 
 
