@@ -6,12 +6,22 @@ What to expect: linear in v, but no few functions of (x, t) span the moving shap
 basis need many terms.
 """
 
-from sciml.core.capabilities import DeclaredOperator, InputFunction
+from sciml.core.capabilities import DeclaredOperator, HasOperatorResidual, InputFunction
 from sciml.core.problem import Field
+from sciml.core.statement import Statement
 
 from . import equations, reference
 
-PROBLEM = DeclaredOperator(
+
+class Advection(DeclaredOperator, HasOperatorResidual):
+    """With the equation that binds its solutions."""
+
+    def operator_statement(self) -> Statement:
+        """The equation for any input."""
+        return equations.statement()
+
+
+PROBLEM = Advection(
     name="advection",
     title="Advection",
     equation=equations.EQUATION,

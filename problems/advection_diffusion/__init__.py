@@ -5,12 +5,22 @@ A state moves by one period in one unit of time and is smoothed on its way.
 What to expect: linear in v, and after a short time one wave and the mean are left: what is hard lies near t = 0.
 """
 
-from sciml.core.capabilities import DeclaredOperator, InputFunction
+from sciml.core.capabilities import DeclaredOperator, HasOperatorResidual, InputFunction
 from sciml.core.problem import Field
+from sciml.core.statement import Statement
 
 from . import equations, reference
 
-PROBLEM = DeclaredOperator(
+
+class AdvectionDiffusion(DeclaredOperator, HasOperatorResidual):
+    """With the equation that binds its solutions."""
+
+    def operator_statement(self) -> Statement:
+        """The equation for any input."""
+        return equations.statement()
+
+
+PROBLEM = AdvectionDiffusion(
     name="advection_diffusion",
     title="Advection and diffusion",
     equation=equations.EQUATION,

@@ -7,12 +7,22 @@ hundreds of times larger. Functions of other spaces (rough ones, high polynomial
 network goes beyond the space it was trained on.
 """
 
-from sciml.core.capabilities import DeclaredOperator, InputFunction
+from sciml.core.capabilities import DeclaredOperator, HasOperatorResidual, InputFunction
 from sciml.core.problem import Field
+from sciml.core.statement import Statement
 
 from . import equations, reference
 
-PROBLEM = DeclaredOperator(
+
+class Antiderivative(DeclaredOperator, HasOperatorResidual):
+    """With the equation that binds its solutions."""
+
+    def operator_statement(self) -> Statement:
+        """The equation for any input."""
+        return equations.statement()
+
+
+PROBLEM = Antiderivative(
     name="antiderivative",
     title="Antiderivative",
     equation=equations.EQUATION,

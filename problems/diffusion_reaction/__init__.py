@@ -6,12 +6,22 @@ What to expect: s is near t u(x) but for layers of width √(D t) at the ends, w
 what networks and polynomials have trouble with.
 """
 
-from sciml.core.capabilities import DeclaredOperator, InputFunction
+from sciml.core.capabilities import DeclaredOperator, HasOperatorResidual, InputFunction
 from sciml.core.problem import Field
+from sciml.core.statement import Statement
 
 from . import equations, reference
 
-PROBLEM = DeclaredOperator(
+
+class DiffusionReaction(DeclaredOperator, HasOperatorResidual):
+    """With the equation that binds its solutions."""
+
+    def operator_statement(self) -> Statement:
+        """The equation for any input."""
+        return equations.statement()
+
+
+PROBLEM = DiffusionReaction(
     name="diffusion_reaction",
     title="Diffusion and reaction under a source",
     equation=equations.EQUATION,

@@ -6,12 +6,22 @@ What to expect: close to the antiderivative where u is small, damped where it is
 s blow up within the interval, and such functions are left out.
 """
 
-from sciml.core.capabilities import DeclaredOperator, InputFunction
+from sciml.core.capabilities import DeclaredOperator, HasOperatorResidual, InputFunction
 from sciml.core.problem import Field
+from sciml.core.statement import Statement
 
 from . import equations, reference
 
-PROBLEM = DeclaredOperator(
+
+class NonlinearODE(DeclaredOperator, HasOperatorResidual):
+    """With the equation that binds its solutions."""
+
+    def operator_statement(self) -> Statement:
+        """The equation for any input."""
+        return equations.statement()
+
+
+PROBLEM = NonlinearODE(
     name="nonlinear_ode",
     title="Riccati equation with a forcing",
     equation=equations.EQUATION,

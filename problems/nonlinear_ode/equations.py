@@ -1,6 +1,9 @@
 """Where the functions live, and the equation."""
 
-from sciml.core.domain import Coordinate, Domain
+from functools import lru_cache
+
+from sciml.core.domain import Condition, Coordinate, Domain
+from sciml.core.statement import Statement
 
 EQUATION = "s′(x) = -s(x)² + u(x),  s(0) = 0"
 LINE = Domain((Coordinate("x", 0.0, 1.0),))
@@ -10,3 +13,19 @@ BOUND = 1e3
 """A solution beyond this has blown up."""
 STEP = 2e-3
 """Largest step of the reference."""
+
+
+@lru_cache
+def statement() -> Statement:
+    """The equation for any u."""
+    import sympy as sp
+
+    x = sp.Symbol("x")
+    s = sp.Function("s")(x)
+    return Statement(
+        domain=LINE,
+        fields=("s",),
+        equations=(s.diff(x) + s**2 - sp.Symbol("u"),),
+        conditions=(Condition("s", "x", "lower"),),
+        inputs={"u": (x,)},
+    )

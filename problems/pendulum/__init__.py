@@ -6,12 +6,22 @@ What to expect: the angle integrates the torque twice, so it is smooth and a few
 within one unit of time the sine is nearly linear.
 """
 
-from sciml.core.capabilities import DeclaredOperator, InputFunction
+from sciml.core.capabilities import DeclaredOperator, HasOperatorResidual, InputFunction
 from sciml.core.problem import Field
+from sciml.core.statement import Statement
 
 from . import equations, reference
 
-PROBLEM = DeclaredOperator(
+
+class Pendulum(DeclaredOperator, HasOperatorResidual):
+    """With the equation that binds its solutions."""
+
+    def operator_statement(self) -> Statement:
+        """The equation for any input."""
+        return equations.statement()
+
+
+PROBLEM = Pendulum(
     name="pendulum",
     title="Driven pendulum",
     equation=equations.EQUATION,

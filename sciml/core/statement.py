@@ -56,6 +56,9 @@ class Statement:
         parameters: values of the symbols that are known.
         solution: the exact solution by field, where it is known in closed form.
         unknowns: numbers to be found, which equations and conditions may hold.
+        inputs: functions that come with every question, such as the source that an operator acts on, by name with the
+            coordinates they are taken at, ``{"u": (x,)}``; equations and conditions hold their names as symbols. Their
+            values at points are handed to `residual` and `fault` like numbers.
         observed: the fields that are observed at points, for problems with unknown numbers or fields.
         scales: typical magnitudes of fields; of the others they are guessed from observations and conditions.
         judged: the fields compared with the reference; all if empty.
@@ -73,6 +76,7 @@ class Statement:
     parameters: Mapping[str, float] = field(default_factory=dict)
     solution: Mapping[str, Expression] = field(default_factory=dict)
     unknowns: tuple[Unknown, ...] = ()
+    inputs: Mapping[str, tuple[Expression, ...]] = field(default_factory=dict)
     observed: tuple[str, ...] = ()
     scales: Mapping[str, float] = field(default_factory=dict)
     judged: tuple[str, ...] = ()
@@ -96,6 +100,9 @@ class Statement:
         prescribed = [self._check_condition(condition) for condition in self.conditions]
         object.__setattr__(self, "plain_values", tuple(prescribed))
         object.__setattr__(self, "_values", [Evaluator([value]) for value in prescribed])
+        for name, arguments in self.inputs.items():
+            for argument in arguments:
+                self._check_symbols(argument, f"a coordinate of the input function {name!r}", set(), inputs=False)
         object.__setattr__(self, "_exact", Evaluator([self.solution[name] for name in self.solution]))
         for name in (*self.observed, *self.judged, *self.solution, *self.scales):
             if name not in self.fields:
@@ -223,17 +230,23 @@ class Statement:
 
         return self._evaluate(self._values[index], points, refused, params)[:, 0]
 
+    def arguments(self, name: str, points: Float[Tensor, "point dim"]) -> Float[Tensor, "point coordinate"]:
+        """Where the input function `name` is taken at points. Raises UnknownNameError for another name."""
+        if name not in self.inputs:
+            raise UnknownNameError("input function", name, self.inputs)
+        return Evaluator(self.inputs[name])({**columns(points, self.names), **self.numbers()}, points[:, 0])
+
     def is_mixed(self, index: int) -> bool:
         """Whether condition number `index` relates derivatives to the fields themselves, as Robin's does."""
         return any(self._pair(symbol) for symbol in self._values[index].symbols)
 
     def has_unknown(self, index: int) -> bool:
-        """Whether condition number `index` holds a number that is to be found."""
-        return bool(self._values[index].symbols & {u.name for u in self.unknowns})
+        """Whether condition number `index` holds a number that is to be found, or an input function."""
+        return bool(self._values[index].symbols & {*(u.name for u in self.unknowns), *self.inputs})
 
     def _is_open(self, index: int) -> bool:
-        """Whether what a condition prescribes depends on a number whose true value nobody knows."""
-        return bool(self._values[index].symbols & {u.name for u in self.unknowns if u.truth is None})
+        """Whether what a condition prescribes depends on a number whose true value nobody knows, or on an input."""
+        return bool(self._values[index].symbols & {*(u.name for u in self.unknowns if u.truth is None), *self.inputs})
 
     def condition_orders(self, index: int) -> tuple[str, ...]:
         """The derivatives that condition number `index` needs of any field."""
@@ -296,10 +309,11 @@ class Statement:
         # xreplace meets a derivative before the function inside it
         return equation.xreplace(swap), {symbol.name for symbol in swap.values()}
 
-    def _check_symbols(self, expression: Expression, where: str, allowed: set[str]) -> None:
+    def _check_symbols(self, expression: Expression, where: str, allowed: set[str], *, inputs: bool = True) -> None:
         import sympy
 
         known = {*self.names, *self.parameters, *(u.name for u in self.unknowns), *allowed}
+        known |= set(self.inputs) if inputs else set()
         foreign = sorted({s.name for s in sympy.sympify(expression).free_symbols} - known)
         if foreign:
             raise UserError(
@@ -312,9 +326,11 @@ class Statement:
         for name, value in {**self.scales, **{u.name: u.scale for u in self.unknowns if u.scale is not None}}.items():
             if not isinstance(value, Real) or not 0 < value < math.inf:
                 raise UserError(f"the scale of {name!r} is not a positive number", got=repr(value))
-        names = [*self.names, *self.fields, *self.parameters, *(u.name for u in self.unknowns)]
+        names = [*self.names, *self.fields, *self.parameters, *(u.name for u in self.unknowns), *self.inputs]
         if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise UserError("axes, fields, parameters and unknown numbers need distinct names", got=_list(twice))
+            raise UserError(
+                "axes, fields, parameters, unknown numbers and input functions need distinct names", got=_list(twice)
+            )
         for name, value in {**self.parameters, **{u.name: u.start for u in self.unknowns}}.items():
             if not isinstance(value, Real) or not math.isfinite(value):
                 raise UserError(f"the value of {name!r} is not a finite number", got=repr(value))

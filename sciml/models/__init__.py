@@ -25,11 +25,13 @@ from sciml.models._coordinate_nets import ARCHITECTURES as ARCHITECTURES
 from sciml.models._coordinate_nets import CoordinateMLP as CoordinateMLP
 from sciml.models._coordinate_nets import ModifiedMLP as ModifiedMLP
 from sciml.models._coordinate_nets import PirateNet as PirateNet
+from sciml.models._deeponet import BranchAndTrunk as BranchAndTrunk
 from sciml.models._deeponet import DeepONet as DeepONet
 from sciml.models._deeponet import MIONet as MIONet
 from sciml.models._deeponet import PeriodicFeatures as PeriodicFeatures
 from sciml.models._deeponet import Strategy as Strategy
 from sciml.models._deeponet import Vanishing as Vanishing
+from sciml.models._deeponet import contract as contract
 from sciml.models._dilresnet import DilatedBlock as DilatedBlock
 from sciml.models._dilresnet import DilResNet as DilResNet
 from sciml.models._dynamics import Dynamics as Dynamics
@@ -107,6 +109,7 @@ __all__ = [
     "S5",
     "BoostedTreesMap",
     "BoostedTreesRegressor",
+    "BranchAndTrunk",
     "CNNBranch",
     "CausalCNN",
     "CoordinateMLP",
@@ -163,6 +166,7 @@ __all__ = [
     "Vanishing",
     "Wave",
     "WithIntegral",
+    "contract",
     "divergence",
     "jittered_times",
     "load",

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from sciml.core.errors import UserError
-from sciml.nn import Activation, Network, activation, convolution
+from sciml.nn import Activation, Jet, Network, activation, convolution, linear, pointwise
 
 
 class GlorotMLP(Network):
@@ -39,12 +39,12 @@ class GlorotMLP(Network):
         for layer in self.layers.children():
             glorot(layer)
 
-    def forward(self, x: Float[Tensor, "*batch in_feature"]) -> Float[Tensor, "*batch out_feature"]:
-        """The network's output."""
+    def forward(self, x: Float[Tensor, "*batch in_feature"] | Jet) -> Float[Tensor, "*batch out_feature"] | Jet:
+        """The network's output; of a jet of inputs, with the same derivatives."""
         for i, layer in enumerate(self.layers):
-            x = layer(x)
+            x = linear(layer, x)
             if self.activate_last or i < len(self.layers) - 1:
-                x = self.nonlinearity(x)
+                x = pointwise(self.nonlinearity, x)
         return x
 
 

@@ -1,20 +1,69 @@
 """Deep operator networks."""
 
-from typing import Literal, get_args
+from collections.abc import Callable
+from typing import Literal, cast, get_args
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.nn.functional import embedding
 
 from sciml.core.errors import UnknownNameError, UserError
 from sciml.models._branches import GlorotMLP, StackedBranch
-from sciml.nn import Activation, Network
+from sciml.nn import Activation, Cosine, Jet, Network, Signal, Sine, join, pointwise
 
 Strategy = Literal["independent", "split_both", "split_branch", "split_trunk"]
 """How several fields come out: networks of their own; both nets split into groups; one net split, the other shared."""
 
 
-class DeepONet(Network):
+class BranchAndTrunk(Network):
+    """Base of operators Σ_k b_k(u) t_k(y) + b_0: a subclass says what b and t are, and sets `offset` and `constraint`.
+
+    Attributes:
+        fields: that come out.
+        offset: b_0 of every field; None for none.
+        constraint: what is done to the answer at the end; None for nothing.
+    """
+
+    fields: int
+    offset: nn.Parameter | None
+    constraint: nn.Module | None
+
+    def coefficients(self, functions: Float[Tensor, "batch sensor"]) -> Float[Tensor, "batch group mode"]:
+        """b_k of every function."""
+        raise NotImplementedError
+
+    def basis(self, queries: Float[Tensor, "*point dim"]) -> Float[Tensor, "*point group mode"]:
+        """t_k at every query."""
+        raise NotImplementedError
+
+    def forward(
+        self,
+        functions: Float[Tensor, "batch sensor"],
+        queries: Float[Tensor, "query dim"] | Float[Tensor, "batch query dim"],
+    ) -> Float[Tensor, "batch query field"]:
+        """The fields: of every function at the same queries (all pairs), or at queries of its own."""
+        return finish(
+            contract(self.coefficients(functions), self.basis(queries)), self.offset, self.constraint, queries
+        )
+
+    def gathered(
+        self,
+        functions: Float[Tensor, "batch sensor"],
+        points: Float[Tensor, "point dim"],
+        index: Int[Tensor, "batch query"],
+    ) -> Float[Tensor, "batch query field"]:
+        """The same at queries of each function's own that are some of a few points, ``queries = points[index]``.
+
+        The trunk is evaluated once per point, however often it is asked for.
+        """
+        basis = self.basis(points)
+        chosen = embedding(index, basis.flatten(1)).unflatten(-1, basis.shape[1:])  # its gradient is a dense sum
+        queries = points if self.constraint is None else points[index]
+        return finish(contract(self.coefficients(functions), chosen), self.offset, self.constraint, queries)
+
+
+class DeepONet(BranchAndTrunk):
     """G(u)(y) = Σ_{k≤p} b_k(u(x_1), …, u(x_m)) t_k(y) + b_0.
 
     The branch b sees the values of one function (or several side by side) at fixed sensors, the trunk t the
@@ -109,21 +158,26 @@ class DeepONet(Network):
         if queries.shape[-1] != self.dims:
             raise UserError("the queries have another number of coordinates", got=tuple(queries.shape),
                             expected=f"(…, {self.dims})")  # fmt: skip
+        return cast(Tensor, self._basis(queries))
+
+    def basis_jet(self, queries: Jet) -> Jet:
+        """t_k with derivatives, ``point group mode``: all that derivatives of the operator by the query need.
+
+        ∂G(u)(y) = Σ_k b_k(u) ∂t_k(y): the trunk is differentiated once for all functions.
+
+        Raises: UnsupportedError for an activation without a rule, such as ReLU.
+        """
+        return cast(Jet, self._basis(queries))
+
+    def _basis(self, queries: Signal) -> Signal:
         features = queries if self.features is None else self.features(queries)
+        groups = [net(features) for net in self.trunks]
         if self.strategy == "independent":
-            return torch.stack([net(features) for net in self.trunks], dim=-2)
-        return self.trunks[0](features).unflatten(-1, (self.trunk_groups, self.modes))
-
-    def forward(
-        self,
-        functions: Float[Tensor, "batch sensor"],
-        queries: Float[Tensor, "query dim"] | Float[Tensor, "batch query dim"],
-    ) -> Float[Tensor, "batch query field"]:
-        """The fields: of every function at the same queries (all pairs), or at queries of its own."""
-        return finish(combine(self.coefficients(functions), self.basis(queries)), self.offset, self.constraint, queries)
+            return _each(lambda *parts: torch.stack(parts, dim=-2), *groups)
+        return _each(lambda part: part.unflatten(-1, (self.trunk_groups, self.modes)), groups[0])
 
 
-class MIONet(Network):
+class MIONet(BranchAndTrunk):
     """G(u_1, …, u_n)(y) = Σ_k b_k^(1)(u_1) ⋯ b_k^(n)(u_n) t_k(y) + b_0: one branch per input function.
 
     Arguments:
@@ -177,16 +231,8 @@ class MIONet(Network):
         features = queries if self.features is None else self.features(queries)
         return self.trunk(features).unflatten(-1, (self.fields, self.modes))
 
-    def forward(
-        self,
-        functions: Float[Tensor, "batch sensor"],
-        queries: Float[Tensor, "query dim"] | Float[Tensor, "batch query dim"],
-    ) -> Float[Tensor, "batch query field"]:
-        """As `DeepONet.forward`; the values of all functions side by side."""
-        return finish(combine(self.coefficients(functions), self.basis(queries)), self.offset, self.constraint, queries)
 
-
-def combine(
+def contract(
     coefficients: Float[Tensor, "batch group mode"], basis: Float[Tensor, "*point other mode"]
 ) -> Float[Tensor, "batch query field"]:
     """Σ_k b_k t_k by field: for all pairs of functions and queries, or for queries of each function.
@@ -196,10 +242,23 @@ def combine(
         basis: at queries, ``query group mode`` or ``batch query group mode``.
     """
     fields = max(coefficients.shape[1], basis.shape[-2])
-    coefficients = coefficients.expand(-1, fields, -1)
     if basis.ndim == 3:
-        return torch.einsum("bfk,qfk->bqf", coefficients, basis.expand(-1, fields, -1))
+        if fields == 1:  # one matrix product, without the permutations of einsum
+            return (coefficients[:, 0] @ basis[:, 0].T)[..., None]
+        return torch.einsum("bfk,qfk->bqf", coefficients.expand(-1, fields, -1), basis.expand(-1, fields, -1))
+    if not torch.compiler.is_compiling() and basis.shape[1] == 1:  # else a product of tiny matrices per function
+        return (coefficients[:, None] * basis).sum(-1)
+    coefficients = coefficients.expand(-1, fields, -1)
     return torch.einsum("bfk,bqfk->bqf", coefficients, basis.expand(-1, -1, fields, -1))
+
+
+def _each(change: Callable[..., Tensor], *signals: Signal) -> Signal:
+    """The same change of values, or of every part of jets that have the same parts."""
+    first = signals[0]
+    if not isinstance(first, Jet):
+        return change(*signals)
+    jets = cast(tuple[Jet, ...], signals)
+    return first.with_parts({name: change(*(jet.parts[name] for jet in jets)) for name in first.parts})
 
 
 def finish(
@@ -221,15 +280,19 @@ class PeriodicFeatures(Network):
     def __init__(self, periodic: tuple[bool, ...], harmonics: int = 1) -> None:
         super().__init__()
         self.periodic, self.harmonics = periodic, harmonics
+        self.sine, self.cosine = Sine(), Cosine()
         self.out_channels = sum(2 * harmonics if flag else 1 for flag in periodic)
 
-    def forward(self, x: Float[Tensor, "*point dim"]) -> Float[Tensor, "*point feature"]:
-        """The features, coordinate by coordinate."""
-        waves = 2 * torch.pi * torch.arange(1, self.harmonics + 1, dtype=x.dtype, device=x.device)
-        parts = []
-        for flag, column in zip(self.periodic, x.split(1, dim=-1), strict=True):
-            parts += [torch.cos(column * waves), torch.sin(column * waves)] if flag else [column]
-        return torch.cat(parts, dim=-1)
+    def forward(self, x: Float[Tensor, "*point dim"] | Jet) -> Float[Tensor, "*point feature"] | Jet:
+        """The features, coordinate by coordinate; of a jet of coordinates, with the same derivatives."""
+        like = x.value if isinstance(x, Jet) else x
+        waves = 2 * torch.pi * torch.arange(1, self.harmonics + 1, dtype=like.dtype, device=like.device)
+        parts: list[Signal] = []
+        for i, flag in enumerate(self.periodic):
+            column = x.columns([i]) if isinstance(x, Jet) else x[..., i : i + 1]
+            angles = column * waves
+            parts += [pointwise(self.cosine, angles), pointwise(self.sine, angles)] if flag else [column]
+        return join(*parts) if isinstance(x, Jet) else torch.cat(cast(list[Tensor], parts), dim=-1)
 
 
 class Vanishing(Network):

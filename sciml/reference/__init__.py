@@ -46,6 +46,7 @@ from sciml.reference._semilinear import evolve_semilinear as evolve_semilinear
 from sciml.reference._semilinear import over_space as over_space
 from sciml.reference._spectral import Fourier as Fourier
 from sciml.reference._spectral import resample as resample
+from sciml.reference._spline import spline_matrix as spline_matrix
 from sciml.reference._split_step import split_step as split_step
 from sciml.reference._staggered import StaggeredBox as StaggeredBox
 from sciml.reference._staggered import limited_slope as limited_slope
@@ -134,6 +135,7 @@ __all__ = [
     "rk4",
     "solenoidal",
     "solve_zones",
+    "spline_matrix",
     "split_step",
     "ssp_rk3",
     "steady_diffusion",

@@ -3,7 +3,7 @@
 import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, ClassVar
 
 import torch
@@ -47,13 +47,13 @@ class GradientRule(StepRule[Any]):  # Any: it slices batches of every type
 
     def step(self, batch: Any, along: float) -> Tensor:  # Any: a batch of the task
         """The mean loss over the batch of all processes. BrokenStep where it or the gradient is not finite."""
-        for weight in self._weights:
+        for weight in self._weights:  # as the optimiser's zero_grad, which takes longer than a small layer
             weight.grad = None
         mean = self._accumulated(batch, along)
         norm = nn.utils.get_total_norm([weight.grad for weight in self._weights if weight.grad is not None])
         if self.config.clip is not None:
             nn.utils.clip_grads_with_norm_(self._weights, self.config.clip, norm)
-        if self._group.any(not bool(torch.isfinite(mean) & torch.isfinite(norm))):
+        if self._group.any(not math.isfinite(float(mean + norm))):
             raise BrokenStep(batch, "Lower train.learning_rate or train.clip, or use train.precision=fp32.")
         self._optimiser.step()
         self._taken += 1
@@ -62,13 +62,15 @@ class GradientRule(StepRule[Any]):  # Any: it slices batches of every type
 
     def _accumulated(self, batch: Any, along: float) -> Tensor:  # Any: as in `step`
         """The mean loss over the slices of a batch, whose gradients add up to that of the whole."""
-        slices = [batch.rows(rows) for rows in slices_of(len(batch), self.config.accumulate)]
+        parts = self.config.accumulate
+        slices = [batch] if parts == 1 else [batch.rows(rows) for rows in slices_of(len(batch), parts)]
         mean = torch.zeros((), device=self._device)
         for index, rows in enumerate(slices):
             with self._synchronised(index == len(slices) - 1), self._precision():
-                loss = self._objective(rows, along) * (len(rows) / len(batch))
+                loss = self._objective(rows, along)
+                loss = loss if rows is batch else loss * (len(rows) / len(batch))
             loss.backward()
-            mean += loss.detach()
+            mean = mean + loss.detach()
         return mean
 
     def skip(self, along: float) -> None:
@@ -94,7 +96,9 @@ class GradientRule(StepRule[Any]):  # Any: it slices batches of every type
         for group, peak in zip(self._optimiser.param_groups, self._peaks, strict=True):
             group["lr"] = peak * _factor(self.config, self._taken)
 
-    def _precision(self) -> torch.autocast:
+    def _precision(self) -> AbstractContextManager[object]:
+        if self.config.precision != "bf16" and not torch.is_autocast_enabled(self._device.type):
+            return nullcontext()  # entering autocast costs as much as a small layer
         return torch.autocast(self._device.type, torch.bfloat16, enabled=self.config.precision == "bf16")
 
     @contextmanager

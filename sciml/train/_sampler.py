@@ -26,14 +26,19 @@ class Sampler(Protocol):
 
 
 class ShuffleSampler(Sampler):
-    """Consecutive pieces of one shuffle per epoch: every sample once per epoch, every batch of the same size."""
+    """Consecutive pieces of one shuffle per epoch: every sample once per epoch, every batch of the same size.
+
+    A batch of all samples has them in their order: shuffled, they would make the same step.
+    """
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
         self._drawn: tuple[int, int, Tensor] | None = None
 
     def indices(self, step: int, count: int, batch_size: int) -> Int[Tensor, " sample"]:
-        """The next piece; it may end one epoch and begin another."""
+        """The next piece; it may end one epoch and begin another. All samples at once come in their own order."""
+        if batch_size == count:
+            return torch.arange(count)
         start, stop = step * batch_size, (step + 1) * batch_size
         pieces = []
         for epoch in range(start // count, (stop - 1) // count + 1):

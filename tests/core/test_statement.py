@@ -238,3 +238,27 @@ def test_evaluators_keep_the_gradient():
     )
     x, t = p.detach().unbind(1)
     torch.testing.assert_close(found[:, 0].detach(), (-(x**2)).exp() * t.tanh() + (t + 1).sqrt() + 2**x + math.pi)
+
+
+def test_input_functions_come_with_every_question():
+    x, t, u, v = sp.symbols("x t u v")
+    s = sp.Function("s")(x, t)
+    plane = Domain((Coordinate("x", 0.0, 1.0), Coordinate("t", 0.0, 1.0)), time="t")
+    statement = Statement(domain=plane, fields=("s",), equations=(s.diff(t) - u * s,), conditions=initial("s", v),
+                          inputs={"u": (x,), "v": (1 - x,)})  # fmt: skip
+    points = torch.tensor([[0.25, 0.5], [0.75, 1.0]]).double()
+    values, inputs = torch.tensor([2.0, 3.0]).double(), {"u": torch.tensor([10.0, 20.0]).double()}
+    derivatives = lambda name, order: values if not order else values + 1
+    expected = values + 1 - inputs["u"] * values
+    torch.testing.assert_close(statement.residual(points, derivatives, inputs)[:, 0], expected)
+    torch.testing.assert_close(statement.arguments("v", points), torch.tensor([[0.75], [0.25]]).double())
+    assert statement.has_unknown(0), "what is prescribed is no number that anybody could build in"
+    torch.testing.assert_close(statement.fault(0, points, derivatives, {"v": values / 2}), values / 2)
+    with pytest.raises(UserError, match="nobody knows the value of u"):
+        statement.residual(points, derivatives)
+    with pytest.raises(UnknownNameError, match="input function"):
+        statement.arguments("w", points)
+    with pytest.raises(UserError, match=r"coordinate of the input function 'u'.*\bv\b"):
+        Statement(domain=plane, fields=("s",), equations=(s.diff(t) - u * s,), inputs={"u": (v,)})
+    with pytest.raises(UserError, match="distinct names"):
+        Statement(domain=plane, fields=("s",), equations=(s.diff(t),), inputs={"s": (x,)})

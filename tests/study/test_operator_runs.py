@@ -103,6 +103,34 @@ def test_an_exported_operator_answers_alike_and_has_its_sensors_in_it(tmp_path):
     torch.testing.assert_close(program.module()(functions, queries), loaded.module(functions, queries))
 
 
+@pytest.mark.parametrize("solver", ["mionet", pytest.param("deeponet_ensemble", marks=pytest.mark.slow)])
+def test_two_functions_at_irregular_sensors_go_through_file_run_predict_and_export(tmp_path, solver):
+    """u at 9 uneven sensors, v at 6 others: what the run answers to its own file is what its program answers."""
+    k, draw = np.linspace(1, 3, 30)[:, None], np.random.default_rng(0)
+    x_u, x_v = np.linspace(0, 1, 9) ** 2, np.sort(draw.uniform(0, 1, 6))
+    np.savez(tmp_path / "pairs.npz", branch_u=np.cos(k * x_u), branch_v=np.sin(k * x_v), trunk=X[:, None],
+             y=np.cos(k * X) * np.sin(k * X), sensors_u=x_u, sensors_v=x_v)  # fmt: skip
+    finished = api.run(data=tmp_path / "pairs.npz", choices={"ranges": {"x": (0, 1)}}, solver=solver,
+                       settings=["baselines=[]", "train.steps=3"], out=tmp_path / "runs")  # fmt: skip
+    rows = ["x,u,v", *(f"{x},{np.cos(1.7 * x)}," for x in x_u[::-1]), *(f"{x},,{np.sin(1.7 * x)}" for x in x_v)]
+    (tmp_path / "new.csv").write_text("\n".join([*rows, *(f"{x},," for x in QUERIES)]) + "\n")
+    answer = api.predict(finished.folder, tmp_path / "new.csv")["s"].values[0]
+    exported = api.export(finished.folder, ["torch"])[0]
+    assert exported.state == "ok", exported.detail
+    program = torch.export.load(exported.path)
+    sensors = {name: value[:, 0].numpy() for name, value in program.state_dict.items() if ".sensors_" in name}
+    assert len(sensors) == (2 if solver == "mionet" else 10)
+    np.testing.assert_allclose(next(v for n, v in sensors.items() if n.endswith("sensors_0")), x_u)
+    np.testing.assert_allclose(next(v for n, v in sensors.items() if n.endswith("sensors_1")), x_v)
+    functions = torch.from_numpy(np.concatenate((np.cos(1.7 * x_u), np.sin(1.7 * x_v)))).float()[None]
+    loaded = load_run(finished.folder)
+    whole = loaded.module(functions, torch.from_numpy(QUERIES)[:, None])[0, :, 0].detach()
+    np.testing.assert_allclose(answer, whole.numpy(), rtol=1e-5, atol=1e-6)
+    asked = loaded.example().queries  # a program answers at as many queries as the example of the run has
+    again = program.module()(functions.expand(2, -1).contiguous(), asked.expand(2, -1, 1).contiguous())
+    torch.testing.assert_close(again[:1], loaded.module(functions, asked), rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.slow
 def test_deeponet_beats_a_plain_network_on_the_antiderivative(tmp_path):
     """10,000 functions with one value each, 20,000 steps: below 2e-5, and a tenth of a plain network 2.8x its size."""

@@ -14,6 +14,7 @@ from sciml.core.capabilities._has_derived_quantities import HasDerivedQuantities
 from sciml.core.capabilities._has_dynamics import HasDynamics as HasDynamics
 from sciml.core.capabilities._has_hidden_term import HasHiddenTerm as HasHiddenTerm
 from sciml.core.capabilities._has_hidden_term import HiddenSpec as HiddenSpec
+from sciml.core.capabilities._has_operator_residual import HasOperatorResidual as HasOperatorResidual
 from sciml.core.capabilities._has_outcome import HasOutcome as HasOutcome
 from sciml.core.capabilities._has_reduced_model import HasReducedModel as HasReducedModel
 from sciml.core.capabilities._has_reduced_model import Uncertain as Uncertain
@@ -47,6 +48,7 @@ __all__ = [
     "HasDynamics",
     "HasFormula",
     "HasHiddenTerm",
+    "HasOperatorResidual",
     "HasOutcome",
     "HasReducedModel",
     "HasResidual",

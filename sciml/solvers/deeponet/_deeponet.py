@@ -95,14 +95,14 @@ class DeepONetSolver(OperatorSolver[DeepONetConfig, FreeOperator[DeepONet]]):
             bias=model.bias,
             strategy=model.strategy,
             branch=_cnn(model, context, fields) if model.branch == "cnn" else None,
-            features=features_for(problem, model),
+            features=features_for(problem, model.harmonics),
             constraint=constraint_for(problem, model),
         )
         return FreeOperator(network, OperatorScales(context, problem.domain), centred=not model.vanish)
 
     def loss(self, module: FreeOperator[DeepONet], batch: PairBatch, along: float = 1.0) -> Tensor:
         """Mean squared error of standardised fields."""
-        return squared_error(module, batch.functions, batch.queries, batch.targets)
+        return squared_error(module, batch)
 
 
 def _cnn(model: DeepONetConfig, context: OperatorContext, fields: int) -> nn.Module:
@@ -121,10 +121,10 @@ def _cnn(model: DeepONetConfig, context: OperatorContext, fields: int) -> nn.Mod
     )
 
 
-def features_for(problem: MapsFunctions, model: TrunkConfig) -> nn.Module | None:
+def features_for(problem: MapsFunctions, harmonics: int) -> nn.Module | None:
     """Waves for the periodic axes of the queries; None where there are none."""
     periodic = tuple(axis.periodic for axis in problem.domain.axes)
-    return PeriodicFeatures(periodic, model.harmonics) if any(periodic) and model.harmonics else None
+    return PeriodicFeatures(periodic, harmonics) if any(periodic) and harmonics else None
 
 
 def constraint_for(problem: MapsFunctions, model: TrunkConfig) -> nn.Module | None:

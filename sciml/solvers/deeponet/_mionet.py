@@ -59,14 +59,14 @@ class MIONetSolver(OperatorSolver[MIONetConfig, FreeOperator[MIONet]]):
             trunk_layers=model.trunk_layers,
             nonlinearity=model.nonlinearity,
             bias=model.bias,
-            features=features_for(problem, model),
+            features=features_for(problem, model.harmonics),
             constraint=constraint_for(problem, model),
         )
         return FreeOperator(network, OperatorScales(context, problem.domain), centred=not model.vanish)
 
     def loss(self, module: FreeOperator[MIONet], batch: PairBatch, along: float = 1.0) -> Tensor:
         """Mean squared error of standardised fields."""
-        return squared_error(module, batch.functions, batch.queries, batch.targets)
+        return squared_error(module, batch)
 
 
 _RECIPES = {

@@ -84,7 +84,7 @@ class PODDeepONetSolver(OperatorSolver[PODDeepONetConfig, FixedOperator[PODDeepO
 
     def loss(self, module: FixedOperator[PODDeepONet], batch: PairBatch, along: float = 1.0) -> Tensor:
         """Mean squared error of standardised fields."""
-        return squared_error(module, batch.functions, batch.queries, batch.targets)
+        return squared_error(module, batch)
 
 
 def whole(examples: PairExamples) -> PairBatch:

@@ -97,9 +97,9 @@ class FNNSolver(OperatorSolver[FNNConfig, FreeOperator[PlainNetwork]]):
         """Mean squared error of standardised fields, at queries drawn anew where there are too many for all of them."""
         most = max(1, _ROWS // len(batch))
         if batch.queries.ndim == 3 or len(batch.queries) <= most:
-            return squared_error(module, batch.functions, batch.queries, batch.targets)
+            return squared_error(module, batch)
         chosen = torch.randperm(len(batch.queries))[:most].to(batch.queries.device)
-        return squared_error(module, batch.functions, batch.queries[chosen], batch.targets[:, chosen])
+        return squared_error(module, PairBatch(batch.functions, batch.queries[chosen], batch.targets[:, chosen]))
 
 
 _RECIPES = {

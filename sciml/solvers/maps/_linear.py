@@ -194,7 +194,7 @@ class LinearMapSolver(OperatorSolver[LinearMapConfig, FreeOperator[BasisOperator
 
     def loss(self, module: FreeOperator[BasisOperator], batch: PairBatch, along: float = 1.0) -> Tensor:
         """Mean squared error of standardised fields, which the fit minimises."""
-        return squared_error(module, batch.functions, batch.queries, batch.targets)
+        return squared_error(module, batch)
 
     def solve_closed_form(self, module: FreeOperator[BasisOperator], examples: Examples[PairBatch]) -> bool:
         """Least squares over all training pairs."""
@@ -224,7 +224,7 @@ class MeanMapSolver(OperatorSolver[LinearMapConfig, FreeOperator[BasisOperator]]
 
     def loss(self, module: FreeOperator[BasisOperator], batch: PairBatch, along: float = 1.0) -> Tensor:
         """Mean squared error of standardised fields, which the fit minimises."""
-        return squared_error(module, batch.functions, batch.queries, batch.targets)
+        return squared_error(module, batch)
 
     def solve_closed_form(self, module: FreeOperator[BasisOperator], examples: Examples[PairBatch]) -> bool:
         """Least squares over all training pairs."""

@@ -1,5 +1,6 @@
 """Physics-informed networks: equations on boxes solved by networks of the coordinates."""
 
+from sciml.core.guests import deepxde as deepxde
 from sciml.solvers.pinn._adapt import adapted as adapted
 from sciml.solvers.pinn._adapt import density as density
 from sciml.solvers.pinn._config import AdaptConfig as AdaptConfig
@@ -8,7 +9,6 @@ from sciml.solvers.pinn._config import OptimiseConfig as OptimiseConfig
 from sciml.solvers.pinn._config import PINNConfig as PINNConfig
 from sciml.solvers.pinn._config import WeighConfig as WeighConfig
 from sciml.solvers.pinn._deepxde import DeepXDEConfig as DeepXDEConfig
-from sciml.solvers.pinn._deepxde import deepxde as deepxde
 from sciml.solvers.pinn._deepxde import import_geometry as import_geometry
 from sciml.solvers.pinn._deepxde import make_model as make_deepxde_model
 from sciml.solvers.pinn._deepxde import train as train_deepxde

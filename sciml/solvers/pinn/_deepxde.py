@@ -1,17 +1,8 @@
-"""DeepXDE as a second backend: the same statement as its data and model, and its geometries as domains.
-
-Importing DeepXDE may move torch's default device to a GPU, set default dtypes and seeds, print, and write a file in the
-home directory. `deepxde` is the only place where it is imported; the backend is chosen before, and afterwards device,
-dtype, random generators and the environment are what they were.
-"""
+"""DeepXDE as a second backend: the same statement as its data and model, and its geometries as domains."""
 
 import contextlib
-import importlib
 import io
-import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from types import ModuleType
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,16 +10,12 @@ import pydantic
 import torch
 from torch import Tensor
 
-from sciml.core import rng
 from sciml.core.ansatz import Ansatz
 from sciml.core.config import Config
 from sciml.core.derivatives import Derivatives
 from sciml.core.domain import Coordinate, Domain
 from sciml.core.errors import UnsupportedError
 from sciml.core.statement import Statement
-
-_BACKEND = "DDE_BACKEND"
-_chosen_device: list[torch.device] = []  # what DeepXDE made torch's default when it was imported
 
 
 class DeepXDEConfig(Config):
@@ -49,35 +36,6 @@ class DeepXDEConfig(Config):
     """Largest number of iterations of L-BFGS after it; 0 for none."""
     hard: bool = False
     """Whether conditions are built in by an output transform, as far as they can be."""
-
-
-@contextmanager
-def deepxde() -> Iterator[Any]:  # Any: the package, which has no types
-    """The package, for use inside the ``with`` block only; what it changes in the process is put back after it."""
-    device, dtype, generators = torch.get_default_device(), torch.get_default_dtype(), rng.state()
-    variable = os.environ.get(_BACKEND)
-    os.environ[_BACKEND] = "pytorch"
-    package: ModuleType | None = None
-    precision = ""
-    try:
-        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            package = importlib.import_module("deepxde")
-        if not _chosen_device:
-            _chosen_device.append(torch.get_default_device())
-        torch.set_default_device(_chosen_device[0])
-        precision = package.config.default_float()
-        yield package
-    finally:
-        if package is not None and package.config.default_float() != precision:
-            with contextlib.redirect_stdout(io.StringIO()):
-                package.config.set_default_float(precision)
-        torch.set_default_device(device)
-        torch.set_default_dtype(dtype)
-        rng.restore(generators)
-        if variable is None:
-            os.environ.pop(_BACKEND, None)
-        else:
-            os.environ[_BACKEND] = variable
 
 
 def make_model(

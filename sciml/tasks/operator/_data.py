@@ -1,11 +1,12 @@
 """What operator learning trains on and asks."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import ClassVar, NamedTuple
 
 import pydantic
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from pydantic_core import CoreSchema
 from torch import Tensor
 
@@ -103,13 +104,24 @@ class PairBatch(data.Batch):
     Fields:
         functions, queries: as `Questions`.
         targets: the fields there.
+        points, index: where queries of each function's own are some of a few points, these points and which of them;
+            both None otherwise.
     """
 
     functions: Float[Tensor, "batch sensor"]
     queries: Float[Tensor, "query dim"] | Float[Tensor, "batch query dim"]
     targets: Float[Tensor, "batch query field"]
 
-    shared: ClassVar[frozenset[str]] = frozenset({"queries"})
+    points: Float[Tensor, "point dim"] | None = None
+    index: Int[Tensor, "batch query"] | None = None
+
+    shared: ClassVar[frozenset[str]] = frozenset({"queries", "points"})
+
+    def chosen(self, rows: Bool[Tensor, " batch"]) -> "PairBatch":
+        """Some functions of a batch, with their queries."""
+        queries = self.queries[rows] if self.queries.ndim == 3 else self.queries
+        index = None if self.index is None else self.index[rows]
+        return PairBatch(self.functions[rows], queries, self.targets[rows], self.points, index)
 
     def _part(self, rows: slice) -> dict[str, object]:
         """Queries of each function are cut with them."""
@@ -126,11 +138,23 @@ class PairExamples:
     def __len__(self) -> int:
         return len(self.pairs)
 
+    @cached_property
+    def _all(self) -> PairBatch:
+        return self._rows(torch.arange(len(self.pairs)))
+
     def batch(self, indices: Tensor, generator: torch.Generator) -> PairBatch:
-        """The rows at `indices`."""
+        """The rows at `indices`; all of them in their order are the same batch every time."""
+        if len(indices) == len(self.pairs) and torch.equal(indices, torch.arange(len(self.pairs))):
+            return self._all
+        return self._rows(indices)
+
+    def _rows(self, indices: Tensor) -> PairBatch:
         pairs = self.pairs
         functions = pairs.functions.index_select(0, pairs.row[indices])  # four times as fast as an index in brackets
-        return PairBatch(functions, pairs.points(indices), pairs.values.index_select(0, indices))
+        batch = PairBatch(functions, pairs.points(indices), pairs.values.index_select(0, indices))
+        if pairs.query is None or len(pairs.queries) >= len(indices) * pairs.query.shape[1]:
+            return batch
+        return replace(batch, points=pairs.queries, index=pairs.query[indices])
 
 
 def statistics_of(pairs: Pairs, sensors: tuple[Tensor, ...]) -> OperatorStatistics:

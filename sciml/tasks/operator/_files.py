@@ -63,16 +63,20 @@ def labelled_queries(
     }
 
 
-def labelled_fields(problem: MapsFunctions, values: Float[Tensor, "sample query field"]) -> Labelled:
-    """One variable ``sample query`` per field."""
-    return {
-        field.name: (
-            ("sample", "query"),
-            values[..., i].cpu().numpy(),
-            {"units": field.units, "long_name": field.long_name},
-        )
-        for i, field in enumerate(problem.fields)
-    }
+def labelled_fields(
+    problem: MapsFunctions,
+    values: Float[Tensor, "sample query field"],
+    spread: Float[Tensor, "sample query field"] | None = None,
+) -> Labelled:
+    """One variable ``sample query`` per field, and its stated standard deviation as ``sigma_<field>``."""
+    arrays: Labelled = {}
+    for i, field in enumerate(problem.fields):
+        words = {"units": field.units, "long_name": field.long_name}
+        arrays[field.name] = (("sample", "query"), values[..., i].cpu().numpy(), words)
+        if spread is not None:
+            words = words | {"long_name": f"stated standard deviation of {field.long_name}"}
+            arrays[f"sigma_{field.name}"] = (("sample", "query"), spread[..., i].cpu().numpy(), words)
+    return arrays
 
 
 def read_questions(path: Path, problem: MapsFunctions, context: OperatorContext) -> Questions:

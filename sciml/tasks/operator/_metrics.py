@@ -3,7 +3,7 @@
 from jaxtyping import Float
 from torch import Tensor
 
-from sciml.core.capabilities import AppliesOperator
+from sciml.core.capabilities import AppliesOperator, MapsFunctions
 from sciml.core.problem import Problem
 from sciml.metrics import Metric
 from sciml.tasks._cost import COSTS
@@ -34,8 +34,10 @@ METRICS = (
     Metric("space/*", "relative L2 error on functions of {0}", names=_spaces),
     Metric(FINER, "relative L2 error on a lattice twice as fine"),
     Metric(SHIFTED, "relative L2 error, functions known half a cell beside the sensors"),
+    Metric("covered/*", "share of {0} within two stated standard deviations", better="target", target=0.954,
+           names=field_names),
     *COSTS,
-)
+)  # fmt: skip
 
 
 def pair_errors(
@@ -58,6 +60,17 @@ def pair_errors(
         "relative_l2/median": float(relative.median()),
         "relative_l2/worst": float(relative.max()),
     }
+
+
+def coverage(
+    problem: MapsFunctions,
+    predicted: Float[Tensor, "row query field"],
+    spread: Float[Tensor, "row query field"],
+    true: Float[Tensor, "row query field"],
+) -> dict[str, float]:
+    """``covered/<field>``: the share of values that are within two stated standard deviations."""
+    within = ((predicted.double() - true).abs() <= 2 * spread.double()).double().flatten(0, 1).mean(0)
+    return {f"covered/{field.name}": float(share) for field, share in zip(problem.fields, within, strict=True)}
 
 
 def relative_errors(

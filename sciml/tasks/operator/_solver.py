@@ -11,6 +11,7 @@ from sciml.core.problem import Problem
 from sciml.core.status import Status
 from sciml.core.types import Prediction, Support
 from sciml.tasks.operator._data import OperatorConfig, OperatorContext, PairBatch, Questions
+from sciml.tasks.operator._ensemble import Ensemble
 from sciml.tasks.operator._module import FixedOperator
 from sciml.tasks.operator._task import OPERATOR
 from sciml.train import Solver
@@ -22,7 +23,7 @@ N = TypeVar("N", bound=nn.Module)
 class OperatorSolver(Solver[MapsFunctions, M, OperatorConfig, OperatorContext, PairBatch, Questions, N], Generic[M, N]):
     """Base of the solvers whose predictions are fields at queries, ``batch query field``.
 
-    Their module is a `FreeOperator` or a `FixedOperator`.
+    Their module is a `FreeOperator`, a `FixedOperator`, or an `Ensemble` of them.
     """
 
     task = OPERATOR
@@ -35,12 +36,17 @@ class OperatorSolver(Solver[MapsFunctions, M, OperatorConfig, OperatorContext, P
 
     @torch.no_grad()
     def predict(self, module: N, inputs: Questions) -> Prediction:
-        """The fields at the queries, in physical units.
+        """The fields at the queries, in physical units, with the spread of an ensemble.
 
         Raises: UserError for queries that a solver with fixed points cannot answer at.
         """
-        if isinstance(module, FixedOperator):
+        if isinstance(module, FixedOperator | Ensemble):
             module.check(inputs.queries, self.title)
-        values = module(inputs.functions, inputs.queries)
+        spread = None
+        if isinstance(module, Ensemble):
+            answers = module.answers(inputs.functions, inputs.queries)
+            values, spread = answers.mean(0), module.spread(answers)
+        else:
+            values = module(inputs.functions, inputs.queries)
         fine = values.isfinite().flatten(1).all(1)
-        return Prediction(values, None, torch.where(fine, int(Status.OK), int(Status.DIVERGED)))
+        return Prediction(values, spread, torch.where(fine, int(Status.OK), int(Status.DIVERGED)))

@@ -1,6 +1,7 @@
 """Operator learning: examples, validation and examination of solvers that map functions to functions."""
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -9,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from sciml import data
+from sciml.core import rng
 from sciml.core.capabilities import AppliesOperator, MapsFunctions
 from sciml.core.errors import UnknownNameError
 from sciml.core.progress import Progress, SilentProgress
@@ -30,7 +32,8 @@ from sciml.tasks.operator._data import (
 )
 from sciml.tasks.operator._files import labelled_fields, labelled_inputs, labelled_queries, read_questions
 from sciml.tasks.operator._finer import FinerLattice
-from sciml.tasks.operator._metrics import METRICS, pair_errors, relative_errors
+from sciml.tasks.operator._metrics import METRICS, coverage, pair_errors, relative_errors
+from sciml.tasks.operator._score import ScoresItself
 from sciml.tasks.operator.view import VIEW
 from sciml.train import AnySolver, Bench, Examination, Task
 
@@ -54,6 +57,7 @@ class Operator(Task[MapsFunctions, OperatorConfig, OperatorContext, PairBatch, Q
             median and worst; for data with queries of their own the norms are over the whole split.
         mse, mse/trimmed: mean squared error of all values, and without the worst 0.1 % of them.
         field/<name>: the relative error of one field, where there are several.
+        covered/<name>: share of a field's values within two stated standard deviations, where there is a spread.
         train/relative_l2, train/mse, gap: the same on training pairs, and the ratio of the mean squared errors.
         space/<name>: relative_l2 on functions of another space, where the problem has any.
         lattice/finer, sensors/shifted: relative_l2 of new functions on a lattice twice as fine, and of functions known
@@ -102,7 +106,7 @@ class Operator(Task[MapsFunctions, OperatorConfig, OperatorContext, PairBatch, Q
     ) -> xarray.Dataset:
         """The fields at the queries, and the outcome."""
         answer = prediction._replace(mean=prediction.mean.cpu())
-        arrays = labelled_fields(problem, answer.mean) | labelled_outcome(answer)
+        arrays = labelled_fields(problem, answer.mean, answer.spread) | labelled_outcome(answer)
         return xarray.Dataset(arrays, labelled_queries(problem, inputs.queries))
 
     def shorten(self, inputs: Questions) -> tuple[Questions, slice] | None:
@@ -166,11 +170,29 @@ class OperatorBench(Bench[MapsFunctions, OperatorConfig, OperatorContext, PairBa
         self.example = self._questions(pairs.splits["test"].first(1))
 
     def validate(self, solver: AnySolver, module: nn.Module) -> float:
-        """The relative error on the validation split; infinite if it is not finite."""
+        """The relative error on the validation split, or the solver's own score; infinite if it is not finite."""
+        score = self._own_score(solver, module)
+        if score is None:
+            score = self._valid_error(solver, module)
+        return score if score < float("inf") else float("inf")
+
+    def watch(self, solver: AnySolver, module: nn.Module) -> Mapping[str, float]:
+        """The error on the validation split of a solver that scores itself, which decides nothing."""
+        if self._own_score(solver, module) is None:
+            return {}
+        return {"error": self._valid_error(solver, module)}
+
+    def _own_score(self, solver: AnySolver, module: nn.Module) -> float | None:
+        if not isinstance(solver, ScoresItself):
+            return None
+        pairs = PairExamples(self.splits["valid"])
+        batch = pairs.batch(torch.arange(len(pairs)), rng.generator(0))
+        return solver.score(module, batch.to(next(module.parameters()).device))
+
+    def _valid_error(self, solver: AnySolver, module: nn.Module) -> float:
         valid = self.splits["valid"]
         error = pair_errors(self._predicted(solver, module, valid).mean, valid.values, aligned=valid.query is None)
-        score = error["relative_l2"]
-        return score if score < float("inf") else float("inf")
+        return error["relative_l2"]
 
     def examine(self, solver: AnySolver, module: nn.Module) -> Examination:
         """The metrics of the task, and the fields of some test functions."""
@@ -181,6 +203,8 @@ class OperatorBench(Bench[MapsFunctions, OperatorConfig, OperatorContext, PairBa
             for i, field in enumerate(self.problem.fields):
                 one = pair_errors(prediction.mean[..., [i]], test.values[..., [i]], aligned=test.query is None)
                 scores[f"field/{field.name}"] = one["relative_l2"]
+        if prediction.spread is not None:
+            scores |= coverage(self.problem, prediction.mean, prediction.spread, test.values)
         seen = pair_errors(self._predicted(solver, module, train).mean, train.values, aligned=train.query is None)
         scores |= {"train/relative_l2": seen["relative_l2"], "train/mse": seen["mse"]}
         scores["gap"] = scores["mse"] / seen["mse"] if seen["mse"] > 0 else float("nan")
@@ -190,9 +214,11 @@ class OperatorBench(Bench[MapsFunctions, OperatorConfig, OperatorContext, PairBa
         seconds = prediction_seconds(solver, module, self._questions(test))
         scores |= {**cost_of(prediction), "prediction/seconds": seconds}
         kept = prediction._replace(
-            mean=prediction.mean[:KEPT], status=None if prediction.status is None else prediction.status[:KEPT]
+            mean=prediction.mean[:KEPT],
+            spread=None if prediction.spread is None else prediction.spread[:KEPT],
+            status=None if prediction.status is None else prediction.status[:KEPT],
         )
-        arrays = labelled_fields(self.problem, kept.mean) | labelled_outcome(kept)
+        arrays = labelled_fields(self.problem, kept.mean, kept.spread) | labelled_outcome(kept)
         if test.query is None:
             errors = relative_errors(kept.mean, test.values[:KEPT]).float()
             arrays["relative_l2"] = ("sample", errors.numpy(), {"units": "1", "long_name": "relative L2 error"})
