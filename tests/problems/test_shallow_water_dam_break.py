@@ -53,7 +53,7 @@ def test_the_broken_dam_keeps_its_mass_and_its_symmetry():
 
 
 def test_the_front_is_round():
-    """Depths along the axis and along the diagonal, at equal distance from the middle, differ little."""
+    """Depths along the axis and along the diagonal, at equal distance from the middle, differ by little (0.03; a pixelated circle or split axes give more)."""
     grid = PROBLEM.grid((64, 64))
     solved = PROBLEM.simulate(params(), start(grid, params()), TIMES[:2], grid).states[:, -1, 0]
     y, x = (axis.points() for axis in grid.axes)
@@ -61,17 +61,15 @@ def test_the_front_is_round():
     for depth in solved:
         for low in torch.arange(0.3, 2.0, 0.2).tolist():
             ring = depth[(distance > low) & (distance < low + 0.02)]
-            assert len(ring) == 0 or float(ring.max() - ring.min()) < 0.15
+            assert len(ring) == 0 or float(ring.max() - ring.min()) < 0.05
 
 
 def test_finer_cells_converge():
     ends = []
-    for factor in (2, 4, 8):
-        grid = PROBLEM.grid((16, 16))
+    for factor in (1, 2, 4):
         fine = PROBLEM.grid((16 * factor, 16 * factor))
-        solved = reference.simulate(start(fine, params()), TIMES, fine, factor=1)
+        solved = reference.simulate(start(fine, params())[:1], TIMES[:2], fine, factor=2)
         ends.append(block_means(solved.states[:, -1, :1], factor))
-        assert ends[-1].shape[-1] == grid.size[0]
     gaps = [float((a - b).abs().mean()) for a, b in pairwise(ends)]
     assert gaps[1] < gaps[0] / 1.6
 
