@@ -1,6 +1,8 @@
 """Classical numerics for reference solvers: batched torch, float64, no problem by name."""
 
 from sciml.reference._bumps import periodic_bump as periodic_bump
+from sciml.reference._compressible import CompressibleFlow as CompressibleFlow
+from sciml.reference._compressible import evolve_compressible as evolve_compressible
 from sciml.reference._dense import DenseTrajectories as DenseTrajectories
 from sciml.reference._elliptic import interpolate as interpolate
 from sciml.reference._elliptic import steady_diffusion as steady_diffusion
@@ -83,6 +85,7 @@ __all__ = [
     "IFRK4",
     "ORDERS",
     "ChebyshevSpace",
+    "CompressibleFlow",
     "CosineSpace",
     "DenseTrajectories",
     "ExponentialMethod",
@@ -118,6 +121,7 @@ __all__ = [
     "closed_form",
     "curl",
     "evaluate_series",
+    "evolve_compressible",
     "evolve_semilinear",
     "evolve_shallow_water",
     "evolve_vorticity",

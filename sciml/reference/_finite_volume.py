@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
+from sciml.core.errors import UserError
 from sciml.core.types import Grid
 
 Limiter = Callable[[Tensor, Tensor], Tensor]
@@ -100,3 +101,23 @@ def _cut_axes(cells: Cells, grid: Grid, factor: int, order: Sequence[int]) -> Ce
         slope = monotonised_central(steps.narrow(dim, 1, count), steps.narrow(dim, 2, count))
         cells = torch.stack([cells + place * slope for place in places], dim=dim).flatten(dim - 1, dim)
     return cells
+
+
+def refuse_below_zero(values: Float[Tensor, "batch *space"], name: str, *, is_zero_fine: bool) -> None:
+    """Raise UserError where an initial field has a value that cannot be; what is not finite is left to the status.
+
+    Arguments:
+        values: the field, one row per sample.
+        name: what it is called.
+        is_zero_fine: whether it may vanish, as a depth may and a density may not.
+    """
+    impossible = (values < 0 if is_zero_fine else values <= 0).flatten(1)
+    if bool(impossible.any()):
+        row = int(impossible.any(1).nonzero()[0])
+        least = float(values[row].nan_to_num(nan=torch.inf).min())
+        raise UserError(
+            f"the initial {name} is {'negative' if is_zero_fine else 'not positive'} somewhere",
+            got=f"a least value of {least:.6g} in row {row}",
+            expected="zero or more everywhere" if is_zero_fine else "positive values everywhere",
+            fix=f"Correct the field of the {name}; it is not cut off for you.",
+        )

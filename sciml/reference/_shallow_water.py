@@ -16,7 +16,7 @@ from torch import Tensor
 
 from sciml.core.errors import UserError
 from sciml.core.types import Grid, Trajectory
-from sciml.reference._finite_volume import face_states, monotonised_central
+from sciml.reference._finite_volume import face_states, monotonised_central, refuse_below_zero
 from sciml.reference._stepping import integrate, ssp_rk2
 
 State = Float[Tensor, "batch channel *space"]
@@ -147,7 +147,7 @@ def evolve_shallow_water(
     Returns: a `Trajectory`; DIVERGED for rows that become negative or not finite.
     Raises: UserError for a negative depth.
     """
-    refuse_negative(initial[:, 0], "depth", least="zero")
+    refuse_below_zero(initial[:, 0], "depth", is_zero_fine=True)
     return integrate(
         flow.tendency,
         initial,
@@ -158,22 +158,3 @@ def evolve_shallow_water(
         method=ssp_rk2,
         longest=longest,
     )
-
-
-def refuse_negative(values: Float[Tensor, "batch *space"], name: str, *, least: str) -> None:
-    """Raise UserError where an initial field has a value that cannot be; values that are not finite are left to status.
-
-    Arguments:
-        values: the field.
-        name: what it is called.
-        least: ``zero`` where that is allowed, ``positive`` where it is not.
-    """
-    bad = (values < 0 if least == "zero" else values <= 0).flatten(1)
-    if bool(bad.any()):
-        row = int(bad.any(1).nonzero()[0])
-        raise UserError(
-            f"the initial {name} is {'negative' if least == 'zero' else 'not positive'} somewhere",
-            got=f"a least value of {float(values[row].nan_to_num(nan=torch.inf).min()):.6g} in row {row}",
-            expected="values of zero or more" if least == "zero" else "positive values",
-            fix=f"Correct the initial field {name}; the solver does not cut it off for you.",
-        )
