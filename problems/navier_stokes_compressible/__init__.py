@@ -51,7 +51,7 @@ PROBLEM = NavierStokesCompressible(
     ),
     parameters=(
         Parameter("mach", "M", "1", "rms Mach number of the initial random flow", 0.1, 1.0, least=0.0),
-        Parameter("viscosity", "η", "1", "shear and bulk viscosity, η = ζ", 1e-5, 1e-2, "log", least=0.0),
+        Parameter("viscosity", "η", "1", "shear and bulk viscosity, η = ζ", 1e-5, 5e-3, "log", least=0.0),
     ),
     boundary={"y": "periodic", "x": "periodic"},
     invariants=(

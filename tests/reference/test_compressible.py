@@ -126,18 +126,18 @@ def test_an_isentropic_vortex_moves_with_second_order():
 
 
 def test_an_entropy_wave_is_carried_with_second_order():
-    """Density a sine, velocity and pressure the same everywhere, once around; they stay the same."""
+    """Density a sine, velocity and pressure the same everywhere, half around; they stay the same."""
     errors = []
-    for points in (16, 32, 64):
+    for points in (32, 64, 128):
         grid = line(points)
         wave = 1 + 0.2 * torch.sin(2 * math.pi * centres(grid.axes[0]))
         start = torch.stack([wave, torch.ones_like(wave), torch.ones_like(wave)])[None]
-        end = final(start, 1.0, CompressibleFlow(grid), pieces=1)
+        end = final(start, 0.5, CompressibleFlow(grid), pieces=1)
         torch.testing.assert_close(end[:, 1:], start[:, 1:], rtol=0, atol=1e-12)
-        errors.append(float((end - start)[0, 0].abs().mean()))
+        errors.append(float((end[:, 0] - start[:, 0].roll(points // 2, -1)).abs().mean()))
     orders = [math.log2(early / late) for early, late in pairwise(errors)]
     assert min(orders) > 1.8
-    assert errors[0] < 0.02
+    assert errors[0] < 0.01
 
 
 def rough(grid, seed=0, rows=2):
