@@ -33,8 +33,8 @@ CHUNK_CELLS = 2 * 64**2
 def initial_state(params: Params, grid: Grid, generator: torch.Generator) -> Tensor:
     """Random (ρ, u, v, p) about ρ = 1, p = 1/γ and rest, so that sound has speed one; ``4 y x``.
 
-    Velocities have rms speed `mach`; logarithms of density and pressure have rms amplitudes from 0.01 to 0.2. In half of
-    the draws a window, smooth inside and with edges of width 0.01, keeps gas beyond it uniform and at rest.
+    Velocities have rms speed `mach`; logarithms of density and pressure have rms amplitudes from 0.01 to 0.2. In half
+    of the draws a window with edges of width 0.01 keeps the gas beyond it uniform and at rest.
     """
     density, u, v, pressure = (band_limited_field(grid, lambda k: 1 / k, BAND, generator) for _ in range(4))
     draws = torch.rand(7, generator=generator, dtype=torch.float64)
@@ -62,8 +62,8 @@ def _window(grid: Grid, draws: Tensor) -> Tensor:
 def simulate(params: Params, initial: Tensor, times: Tensor, grid: Grid, *, factor: int) -> Trajectory:
     """States on `grid` at `times`, computed on cells `factor` times smaller.
 
-    Means over blocks of the conserved quantities are stored, as (ρ, u, v, p) of equal mass, momentum and energy. A row is
-    DIVERGED when a density or pressure is not positive, or a value not finite.
+    Means over blocks of the conserved quantities are stored, as (ρ, u, v, p) of equal mass, momentum and energy. A row
+    is DIVERGED when a density or pressure is not positive, or a value not finite.
     """
     internal = finer_grid(grid, factor=factor)
 

@@ -67,9 +67,7 @@ def simulate(params: Params, initial: Tensor, times: Tensor, grid: Grid, *, inte
     return in_chunks(solve, len(initial), max(1, CHUNK_CELLS // internal**2))
 
 
-def _solve(
-    params: Params, initial: Tensor, times: Tensor, grid: Grid, box: StaggeredBox, factor: int
-) -> Trajectory:
+def _solve(params: Params, initial: Tensor, times: Tensor, grid: Grid, box: StaggeredBox, factor: int) -> Trajectory:
     fine = refine_cells(initial, grid, factor)  # smoke stays positive
     start = torch.cat([fine[:, :1], box.on_faces(fine[:, 1:])], dim=1)
     narrowest = min(box.spacing)

@@ -4,8 +4,8 @@
     ∂(ρ u)/∂t + ∇·(ρ u u) + ∇p = ∇·σ,      σ = η (∇u + ∇uᵀ) + (ζ − 2η/3) (∇·u) 1
     ∂E/∂t + ∇·((E + p) u) = ∇·(σ u),       E = p/(γ − 1) + ρ |u|²/2
 
-A primitive state has channels (ρ, u, …, p), a conserved one (ρ, ρ u, …, E), velocities in the order x, y, z; all are means
-per cell.
+A primitive state has channels (ρ, u, …, p), a conserved one (ρ, ρ u, …, E), velocities in the order x, y, z; all are
+means per cell.
 """
 
 import math
@@ -57,7 +57,9 @@ class CompressibleFlow:
     ) -> None:
         if len(grid.axes) not in (1, 2, 3):
             raise UserError(
-                "a gas flows along one to three axes", got=[axis.name for axis in grid.axes], expected="x; y, x; z, y, x"
+                "a gas flows along one to three axes",
+                got=[axis.name for axis in grid.axes],
+                expected="x; y, x; z, y, x",
             )
         if not 1 < gamma < math.inf:
             raise UserError("the ratio of specific heats must exceed one", got=gamma, expected="for example 5/3 or 1.4")

@@ -46,7 +46,9 @@ class ShallowWaterFlow:
     def __init__(self, grid: Grid, *, gravity: float = 1.0, bed: Float[Tensor, "*space"] | None = None) -> None:
         if len(grid.axes) not in (1, 2):
             raise UserError(
-                "shallow water flows along one or two axes", got=[axis.name for axis in grid.axes], expected="x, or y, x"
+                "shallow water flows along one or two axes",
+                got=[axis.name for axis in grid.axes],
+                expected="x, or y, x",
             )
         if bed is not None and tuple(bed.shape) != grid.size:
             raise UserError("the bed must have one height per cell", got=tuple(bed.shape), expected=grid.size)

@@ -189,7 +189,9 @@ def test_strong_jumps_stay_positive():
 def test_uniform_flow_and_a_resting_contact_stay_as_they_are():
     grid = plane(8, 12)
     flow = CompressibleFlow(grid, viscosity=torch.full((2,), 0.01))
-    start = torch.tensor([[1.3, 0.7, -0.4, 2.0], [1.0, 0.0, 0.0, 1.0]], dtype=DOUBLE)[..., None, None].repeat(1, 1, 8, 12)
+    start = torch.tensor([[1.3, 0.7, -0.4, 2.0], [1.0, 0.0, 0.0, 1.0]], dtype=DOUBLE)[..., None, None].repeat(
+        1, 1, 8, 12
+    )
     start[1, 0, :, 3:7] = 5.0
     torch.testing.assert_close(final(start, 0.5, flow), start, rtol=0, atol=1e-13)
 
