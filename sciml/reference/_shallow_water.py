@@ -24,6 +24,8 @@ PerFace = Float[Tensor, "batch *faces"]
 
 DRY = 1e-8
 """Depth below which water is taken to stand still; its velocity would be a quotient of rounding errors."""
+ROUNDING = 1e-12
+"""How far below zero a depth may fall before its row counts as diverged."""
 COURANT = 0.4
 """Share of a cell that the fastest waves of all axes cross together in a step; depths stay positive up to one half."""
 
@@ -75,7 +77,7 @@ class ShallowWaterFlow:
         sill = torch.maximum(before[:, 1] - before[:, 0], behind[:, 1] - behind[:, 0])
         left, right = ((side[:, 1] - sill).clamp(min=0) for side in (before, behind))
         u_left, u_right = before[:, normal + 1], behind[:, normal + 1]
-        mass, push_left, push_right = hll_shallow(left, u_left, right, u_right, self.gravity)
+        mass, push_left, push_right = _hll(left, u_left, right, u_right, self.gravity)
         upper, lower = before.narrow(dim, 1, count), behind.narrow(dim, 0, count)
         weight = self.gravity / 2 * (upper[:, 0] + lower[:, 0]) * (upper[:, 1] - lower[:, 1])
         leaving = [mass.diff(dim=dim)]
@@ -103,10 +105,10 @@ class ShallowWaterFlow:
 
     def is_admissible(self, state: State) -> Bool[Tensor, " batch"]:
         """Whether every value is finite and no depth negative, but for rounding."""
-        return state.isfinite().flatten(1).all(1) & (state[:, 0] > -DRY).flatten(1).all(1)
+        return state.isfinite().flatten(1).all(1) & (state[:, 0] > -ROUNDING).flatten(1).all(1)
 
 
-def hll_shallow(
+def _hll(
     h_left: PerFace, u_left: PerFace, h_right: PerFace, u_right: PerFace, gravity: float
 ) -> tuple[PerFace, PerFace, PerFace]:
     """Fluxes between two states: of mass, and of momentum less the hydrostatic pressure of either side.
