@@ -5,7 +5,6 @@ from sciml.ode._adjoint import AdjointDriftWarning as AdjointDriftWarning
 from sciml.ode._adjoint import Backsolve as Backsolve
 from sciml.ode._brownian import Brownian as Brownian
 from sciml.ode._brownian import Increment as Increment
-from sciml.ode._call import FIXED_METHODS as FIXED_METHODS
 from sciml.ode._control import PID as PID
 from sciml.ode._control import Tolerance as Tolerance
 from sciml.ode._control import first_step as first_step
@@ -25,6 +24,7 @@ from sciml.ode._newton import jacobian as jacobian
 from sciml.ode._odeint import odeint as odeint
 from sciml.ode._odeint import odeint_adjoint as odeint_adjoint
 from sciml.ode._odeint import odeint_event as odeint_event
+from sciml.ode._options import FIXED_METHODS as FIXED_METHODS
 from sciml.ode._rosenbrock import Rosenbrock as Rosenbrock
 from sciml.ode._sde import SDE_METHODS as SDE_METHODS
 from sciml.ode._sde import find_sde_method as find_sde_method

@@ -110,14 +110,14 @@ def odeint_adjoint(
         None,
         forward=False,
     )
-    if back.options.get("max_num_steps") != call.options.get("max_num_steps"):
+    if back.options.given.get("max_num_steps") != call.options.given.get("max_num_steps"):
         raise ConfigError("max_num_steps counts for the solve and its backward solve", got="two different ones")
     gradient = Adjoint(
         rtol=back.rtol,
         atol=back.atol,
-        method=back.backward_method,
-        step=back.step(t),
-        controller=back.controller,
+        method=back.options.backward_method,
+        step=back.options.step(t),
+        controller=back.options.controller,
         parameters=parameters,
         measure=None if norm is None or norm == "seminorm" else call.adjoint_measure(norm, parameters),
         watch=call.callbacks("_adjoint"),
