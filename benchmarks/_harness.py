@@ -23,6 +23,7 @@ class Row:
         equal: largest relative difference of the two answers; None when they are not meant to agree.
         note: anything a reader of the ratio must know (parameters, units of work).
         trails: for races to an error, the pairs of seconds and error that every run of either side came through.
+        evaluations: for integrators, the evaluations of the right-hand side and the error of every solve of a side.
     """
 
     case: str
@@ -33,6 +34,7 @@ class Row:
     equal: float | None = None
     note: str = ""
     trails: dict[str, list[list[tuple[float, float]]]] = field(default_factory=dict)
+    evaluations: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
 
     @property
     def ratio(self) -> float | None:
