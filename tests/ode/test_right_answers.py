@@ -180,7 +180,7 @@ def test_a_buffer_that_is_filled_again_is_copied(method, memory):
     if not isinstance(ode.METHODS[method], type(ode.METHODS["dopri5"])):
         filled = fresh if memory == "array" else filled  # these need the Jacobian, which an array has not
     with torch.no_grad() if memory != "array" else torch.enable_grad():
-        pair = [ode.solve(f, y0, times, method=method, step=step, rtol=1e-6).states for f in (filled, fresh)]
+        pair = [ode.solve(f, y0, times, method=method, step=step, rtol=1e-4).states for f in (filled, fresh)]
     assert torch.equal(*pair)
 
 
@@ -189,18 +189,18 @@ TIMES = torch.tensor([[0.1, 0.2, 0.3], [0.0, 0.5, 0.5]], dtype=DOUBLE)
 
 @pytest.mark.parametrize("method", sorted(ode.METHODS))
 def test_times_may_be_repeated(method):
-    y0 = ones(2, 1, requires_grad=True)
-    step = None if ode.METHODS[method].adaptive else 0.01
+    y0, expected = ones(2, 1, requires_grad=True), torch.exp(-(TIMES - TIMES[:, :1]))[..., None]
+    step = None if ode.METHODS[method].adaptive else 0.04
+    rtol = 1e-7 if ode.METHODS[method].order > 3 else 1e-5
     for sign in (1, -1):
         for gradient in (ode.Discrete(), ode.Discrete(schedule="graph"), ode.Checkpointed(), ode.Adjoint()):
             solved = ode.solve(
-                lambda t, y, s=sign: -s * y, y0, sign * TIMES, method=method, step=step, gradient=gradient, rtol=1e-7
+                lambda t, y, s=sign: -s * y, y0, sign * TIMES, method=method, step=step, gradient=gradient, rtol=rtol
             ).check()
-            expected = torch.exp(-(TIMES - TIMES[:, :1]))[..., None]
-            torch.testing.assert_close(solved.states, expected, rtol=2e-2 if step else 1e-5, atol=0)
+            torch.testing.assert_close(solved.states, expected, rtol=2e-2 if step else 100 * rtol, atol=0)
             assert torch.equal(solved.states[1, 1], solved.states[1, 2])
             (slope,) = torch.autograd.grad(solved.states.sum(), y0)
-            torch.testing.assert_close(slope, expected.sum(1), rtol=2e-2 if step else 1e-4, atol=0)
+            torch.testing.assert_close(slope, expected.sum(1), rtol=2e-2 if step else 1000 * rtol, atol=0)
 
 
 @pytest.mark.parametrize("method", ["dopri5", "kvaerno5", "rodas4", "rk4"])
