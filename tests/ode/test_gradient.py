@@ -490,8 +490,6 @@ def test_an_adjoint_that_cannot_go_back_says_so():
 
 def test_what_the_adjoint_refuses():
     f, y0, times = (lambda t, y: -y), torch.ones(1, 1), torch.tensor([0.0, 1.0])
-    with pytest.raises(UnsupportedError, match="events"):
-        ode.solve(f, y0, times, gradient=ode.Adjoint(), event=ode.Event(lambda t, y: y[:, 0]))
     with pytest.raises(ConfigError, match="fixed step"):
         ode.solve(
             f, y0.requires_grad_(), times, gradient=ode.Adjoint(method=ode.METHODS["rk4"], step=None), method="dopri5"
