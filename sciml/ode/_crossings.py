@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from sciml.ode._events import Events
-from sciml.ode._method import Field, Method, Step
+from sciml.ode._method import Field, Method, Step, evaluate, pick
 
 _GOLDEN = 0.6180339887498949
 
@@ -53,6 +53,12 @@ class Curve:
     def states(self, row: Int[Tensor, " item"], along: Float[Tensor, " item"]) -> Float[Tensor, "item dim"]:
         """By the dense output."""
         return self.method.interpolate_at(self.step, self.state, self.size, row, along)
+
+    def along(self, row: Int[Tensor, " item"]) -> Callable[[Float[Tensor, " item"]], Float[Tensor, "item dim"]]:
+        """The same of the same rows at many places, one after the other."""
+        powers, before = self.method.polynomial(pick(self.step, row), self.size[row]), self.state[row]
+        after = self.step.state[row]
+        return lambda along: evaluate(powers, before, after, along)
 
     def again(self, row: Int[Tensor, " item"], along: Float[Tensor, " item"]) -> Step:
         """Shorter steps from the same start: as good as the method, where its dense output is not."""
@@ -99,7 +105,8 @@ def crossings(
         through = value * sides[middle + 1, row, event] <= 0
         for low, high in ((places[middle], bottom), (bottom, places[middle + 2])):
             item = torch.arange(len(row), device=row.device)
-            pair = [_pick(events, curve, row, event, edge) for edge in (low, high)]
+            value_at = _picker(events, curve, row, event)
+            pair = [value_at(edge) for edge in (low, high)]
             wide = torch.zeros(len(row), before.shape[1], dtype=before.dtype, device=row.device)
             ends = [wide.index_put((item, event), v) for v in pair]
             kept = through & events.crossed(*ends)[item, event]
@@ -125,10 +132,12 @@ def _looks(
     return places, torch.cat([before[None], seen.unflatten(0, (len(inside), rows)), after[None]])
 
 
-def _pick(events: Events, curve: Curve, row: Tensor, event: Tensor, along: Tensor, best: bool = False) -> Tensor:
-    """One event function per item."""
-    states = curve.best(row, along) if best else curve.states(row, along)
-    return events.values(curve.times(row, along), states).gather(1, event[:, None])[:, 0]
+def _picker(
+    events: Events, curve: Curve, row: Tensor, event: Tensor, best: bool = False
+) -> Callable[[Float[Tensor, " item"]], Float[Tensor, " item"]]:
+    """One event function per item, of places along its step; polynomials are made once."""
+    states = (lambda along: curve.best(row, along)) if best else curve.along(row)
+    return lambda along: events.values(curve.times(row, along), states(along)).gather(1, event[:, None])[:, 0]
 
 
 def _extremum(
@@ -138,16 +147,17 @@ def _extremum(
 
     An item ends as soon as its function is beyond zero.
     """
-    side = _pick(events, curve, row, event, low).sign()
+    value_at = _picker(events, curve, row, event)
+    side = value_at(low).sign()
     left, right = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
-    at_left, at_right = (side * _pick(events, curve, row, event, place) for place in (left, right))
+    at_left, at_right = (side * value_at(place) for place in (left, right))
     for _ in range(times):
         if bool((torch.minimum(at_left, at_right) <= 0).all()):
             break
         lower = at_left < at_right
         low, high = torch.where(lower, low, left), torch.where(lower, right, high)
         place = torch.where(lower, high - _GOLDEN * (high - low), low + _GOLDEN * (high - low))
-        value = side * _pick(events, curve, row, event, place)
+        value = side * value_at(place)
         left, right = torch.where(lower, place, right), torch.where(lower, left, place)
         at_left, at_right = torch.where(lower, value, at_right), torch.where(lower, at_left, value)
     lower = at_left < at_right
@@ -159,14 +169,15 @@ def _root(
 ) -> Float[Tensor, " item"]:
     """Roots between places of opposite signs, by the Illinois rule with a bisection every third time."""
     best = curve.method.lands
-    at_low, at_high = (_pick(events, curve, row, event, place, best) for place in (low, high))
+    value_at = _picker(events, curve, row, event, best)
+    at_low, at_high = (value_at(place) for place in (low, high))
     if best:  # the better curve may cross a little outside of the bracket that its dense output gave
         gap = high - low
         astray = at_low.sign() == at_high.sign()
         low = torch.where(astray, (low - 0.5 * gap).clamp_min(0), low)
         high = torch.where(astray, (high + 0.5 * gap).clamp_max(1), high)
         if bool(astray.any()):
-            at_low, at_high = (_pick(events, curve, row, event, place, best) for place in (low, high))
+            at_low, at_high = (value_at(place) for place in (low, high))
     side = at_low.sign()
     truth = (at_low.abs() == 1) & (at_high.abs() == 1)
     small = 4 * torch.finfo(low.dtype).eps
@@ -178,7 +189,7 @@ def _root(
         falls = weight_high - weight_low
         share = weight_high / torch.where(falls == 0, 1.0, falls)
         middle = high - gap * torch.where((falls == 0) | truth | (count % 3 == 2), 0.5, share).clamp(0, 1)
-        value = _pick(events, curve, row, event, middle, best)
+        value = value_at(middle)
         same = value.sign() == side
         low, at_low = torch.where(same, middle, low), torch.where(same, value, at_low)
         high, at_high = torch.where(same, high, middle), torch.where(same, at_high, value)
