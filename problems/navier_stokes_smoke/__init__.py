@@ -69,4 +69,5 @@ PROBLEM = Smoke(
     invariants=(Invariant("mass", "mean smoke density", equations.mass, 1e-6),),
     citation="J. K. Gupta, J. Brandstetter, Towards multi-spatiotemporal-scale generalized PDE modeling, "
     "arXiv:2209.15616 (setting of NavierStokes2D)",
+    version=2,
 )

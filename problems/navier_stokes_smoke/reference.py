@@ -7,7 +7,16 @@ from torch import Tensor
 
 from sciml.core.status import Status
 from sciml.core.types import Axis, Grid, Params, Trajectory
-from sciml.reference import SemiLagrangianSmoke, StaggeredBox, Tendency, in_chunks, integrate, limited_slope, ssp_rk3
+from sciml.reference import (
+    SemiLagrangianSmoke,
+    StaggeredBox,
+    Tendency,
+    block_means,
+    in_chunks,
+    integrate,
+    refine_cells,
+    ssp_rk3,
+)
 
 from .equations import EXTENT, split, tendency
 
@@ -52,14 +61,14 @@ def simulate(params: Params, initial: Tensor, times: Tensor, grid: Grid, *, inte
 
     def solve(rows: slice) -> Trajectory:
         return _solve(
-            {name: value[rows].to(initial) for name, value in params.items()}, initial[rows], times, box, factor
+            {name: value[rows].to(initial) for name, value in params.items()}, initial[rows], times, grid, box, factor
         )
 
     return in_chunks(solve, len(initial), max(1, CHUNK_CELLS // internal**2))
 
 
-def _solve(params: Params, initial: Tensor, times: Tensor, box: StaggeredBox, factor: int) -> Trajectory:
-    fine = refine(initial, factor)
+def _solve(params: Params, initial: Tensor, times: Tensor, grid: Grid, box: StaggeredBox, factor: int) -> Trajectory:
+    fine = refine_cells(initial, grid, factor)  # smoke stays positive
     start = torch.cat([fine[:, :1], box.on_faces(fine[:, 1:])], dim=1)
     narrowest = min(box.spacing)
 
@@ -74,7 +83,7 @@ def _solve(params: Params, initial: Tensor, times: Tensor, box: StaggeredBox, fa
 
     def observe(state: Tensor) -> Tensor:
         smoke, flow = split(state)
-        return coarsen(torch.cat([smoke[:, None], box.at_centres(flow)], dim=1), factor)
+        return block_means(torch.cat([smoke[:, None], box.at_centres(flow)], dim=1), factor)
 
     return integrate(
         lambda state: tendency(state, params, box),
@@ -105,20 +114,3 @@ def simulate_like_published(params: Params, initial: Tensor, times: Tensor, grid
     is_good = states.isfinite().flatten(1).all(1)
     status = torch.where(is_good, int(Status.OK), int(Status.DIVERGED)).to(torch.int8)
     return Trajectory(states, status, {"steps": torch.full((len(initial),), steps)})
-
-
-def coarsen(fields: Tensor, factor: int) -> Tensor:
-    """Means over blocks of cells."""
-    return torch.nn.functional.avg_pool2d(fields, factor) if factor > 1 else fields
-
-
-def refine(fields: Tensor, factor: int) -> Tensor:
-    """Cells cut into `factor` per axis along a straight line through each, so that the mean of a block is its cell."""
-    if factor == 1:
-        return fields
-    places = (torch.arange(factor, dtype=fields.dtype, device=fields.device) + 0.5) / factor - 0.5
-    for dim in (-1, -2):
-        slope = limited_slope(fields, dim)  # smoke stays positive
-        fine = torch.stack([fields + place * slope for place in places], dim=dim)
-        fields = fine.flatten(dim - 1, dim)
-    return fields

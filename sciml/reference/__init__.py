@@ -1,12 +1,18 @@
 """Classical numerics for reference solvers: batched torch, float64, no problem by name."""
 
 from sciml.reference._bumps import periodic_bump as periodic_bump
+from sciml.reference._compressible import CompressibleFlow as CompressibleFlow
+from sciml.reference._compressible import evolve_compressible as evolve_compressible
 from sciml.reference._dense import DenseTrajectories as DenseTrajectories
 from sciml.reference._elliptic import interpolate as interpolate
 from sciml.reference._elliptic import steady_diffusion as steady_diffusion
 from sciml.reference._exponential import ETDRK4 as ETDRK4
 from sciml.reference._exponential import IFRK4 as IFRK4
 from sciml.reference._exponential import ExponentialMethod as ExponentialMethod
+from sciml.reference._finite_volume import block_means as block_means
+from sciml.reference._finite_volume import monotonised_central as monotonised_central
+from sciml.reference._finite_volume import refine_cells as refine_cells
+from sciml.reference._finite_volume import van_leer as van_leer
 from sciml.reference._forced import ForcedSlope as ForcedSlope
 from sciml.reference._forced import integrate_forced as integrate_forced
 from sciml.reference._fractional import caputo as caputo
@@ -44,17 +50,19 @@ from sciml.reference._semi_lagrangian import SemiLagrangianSmoke as SemiLagrangi
 from sciml.reference._semilinear import Semilinear as Semilinear
 from sciml.reference._semilinear import evolve_semilinear as evolve_semilinear
 from sciml.reference._semilinear import over_space as over_space
+from sciml.reference._shallow_water import ShallowWaterFlow as ShallowWaterFlow
+from sciml.reference._shallow_water import evolve_shallow_water as evolve_shallow_water
 from sciml.reference._spectral import Fourier as Fourier
 from sciml.reference._spectral import resample as resample
 from sciml.reference._spline import spline_matrix as spline_matrix
 from sciml.reference._split_step import split_step as split_step
 from sciml.reference._staggered import StaggeredBox as StaggeredBox
-from sciml.reference._staggered import limited_slope as limited_slope
 from sciml.reference._stepping import ORDERS as ORDERS
 from sciml.reference._stepping import Tendency as Tendency
 from sciml.reference._stepping import in_chunks as in_chunks
 from sciml.reference._stepping import integrate as integrate
 from sciml.reference._stepping import rk4 as rk4
+from sciml.reference._stepping import ssp_rk2 as ssp_rk2
 from sciml.reference._stepping import ssp_rk3 as ssp_rk3
 from sciml.reference._stirred import Inflow as Inflow
 from sciml.reference._stirred import Nozzle as Nozzle
@@ -77,6 +85,7 @@ __all__ = [
     "IFRK4",
     "ORDERS",
     "ChebyshevSpace",
+    "CompressibleFlow",
     "CosineSpace",
     "DenseTrajectories",
     "ExponentialMethod",
@@ -98,6 +107,7 @@ __all__ = [
     "RandomProcess",
     "SemiLagrangianSmoke",
     "Semilinear",
+    "ShallowWaterFlow",
     "Slope",
     "StaggeredBox",
     "StirredReactor",
@@ -106,11 +116,14 @@ __all__ = [
     "Vorticity",
     "Zones",
     "band_limited_field",
+    "block_means",
     "caputo",
     "closed_form",
     "curl",
     "evaluate_series",
+    "evolve_compressible",
     "evolve_semilinear",
+    "evolve_shallow_water",
     "evolve_vorticity",
     "finer_grid",
     "gauss",
@@ -126,20 +139,23 @@ __all__ = [
     "legendre_integrals",
     "legendre_series",
     "legendre_slopes",
-    "limited_slope",
+    "monotonised_central",
     "no_axes",
     "over_space",
     "periodic_bump",
     "periodic_grid",
+    "refine_cells",
     "resample",
     "rk4",
     "solenoidal",
     "solve_zones",
     "spline_matrix",
     "split_step",
+    "ssp_rk2",
     "ssp_rk3",
     "steady_diffusion",
     "truncated_normal",
+    "van_leer",
     "velocity_of",
     "wasserstein2",
 ]

@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from sciml.core.errors import UserError
 from sciml.core.types import Grid
+from sciml.reference._finite_volume import monotonised_central
 
 Flow = Float[Tensor, "batch 2 y x"]
 Scalar = Float[Tensor, "batch y x"]
@@ -160,5 +161,4 @@ def limited_slope(scalar: Float[Tensor, "*batch y x"], axis: int) -> Float[Tenso
     steps = _with_ends(scalar.diff(dim=axis), axis)
     count = scalar.shape[axis]
     back, ahead = steps.narrow(axis, 0, count), steps.narrow(axis, 1, count)
-    size = torch.minimum((back + ahead).abs() / 2, 2 * torch.minimum(back.abs(), ahead.abs()))
-    return torch.where(back * ahead > 0, torch.copysign(size, ahead), 0.0)
+    return monotonised_central(back, ahead)
