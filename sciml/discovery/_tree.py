@@ -61,7 +61,7 @@ def from_tree(tree: Any, depth: int = 0) -> sp.Expr:  # Any: JSON, not checked y
         case [str(kind), *parts] if kind in _NODES and parts:
             inner = [from_tree(part, depth + 1) for part in parts]
             if kind == "pow" and all(part.is_number for part in inner):
-                inner = [sp.Float(part) for part in inner]
+                inner = [part.evalf() for part in inner]  # or powers of large integers would be worked out
             try:
                 return _NODES[kind](*inner)
             except (TypeError, ValueError) as error:

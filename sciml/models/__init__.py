@@ -25,7 +25,6 @@ from sciml.models._coordinate_nets import ARCHITECTURES as ARCHITECTURES
 from sciml.models._coordinate_nets import CoordinateMLP as CoordinateMLP
 from sciml.models._coordinate_nets import ModifiedMLP as ModifiedMLP
 from sciml.models._coordinate_nets import PirateNet as PirateNet
-from sciml.models._deeponet import BranchAndTrunk as BranchAndTrunk
 from sciml.models._deeponet import DeepONet as DeepONet
 from sciml.models._deeponet import MIONet as MIONet
 from sciml.models._deeponet import PeriodicFeatures as PeriodicFeatures
@@ -109,7 +108,6 @@ __all__ = [
     "S5",
     "BoostedTreesMap",
     "BoostedTreesRegressor",
-    "BranchAndTrunk",
     "CNNBranch",
     "CausalCNN",
     "CoordinateMLP",

@@ -83,7 +83,7 @@ def run(request: RunRequest, *, progress: Progress | None = None) -> Run | None:
     device = _device(request.device)
     with as_guest(request.threads), process_group(device) as group:
         check_training(solver, recipe.train, group.size)
-        solver.check_data(problem, request.preset, recipe)
+        solver.check_preset(problem, request.preset, recipe.model, recipe.task)
         bench = solver.task.prepare(problem, request.preset, recipe.task, progress=progress, workers=request.workers)
         if request.parameters is not None:
             recipe = resized(solver, recipe, bench, request.parameters)

@@ -108,7 +108,7 @@ class Solver(ABC, Generic[P, M, T, C, B, Q, N]):
     def supports(self, problem: Problem) -> Support:
         """Whether the method applies to `problem`, with the reason where it does not."""
 
-    def check_data(self, problem: P, preset: str, recipe: Recipe[M, T]) -> None:
+    def check_preset(self, problem: P, preset: str, model: M, task: T) -> None:
         """Refuse what cannot be built on the data of a preset, before that is made; nothing by default.
 
         Raises: UserError saying what does not fit.

@@ -156,6 +156,14 @@ def test_judge_of_a_tolerance():
     assert judge({0: 0.1}, {0: 0.1}, 0.0, tolerance=1.0, metric=ERROR).sign == "undecided"
 
 
+def test_a_negative_tolerance_asks_to_be_better_by_as_much():
+    better, worse = {0: 0.60, 1: 0.62, 2: 0.61}, {0: 0.80, 1: 0.81, 2: 0.82}
+    assert judge(better, worse, 0.0, tolerance=-0.1, metric=ERROR).sign == "holds"
+    assert judge(better, worse, 0.0, tolerance=-0.3, metric=ERROR).sign == "does not hold"
+    assert judge(worse, better, 0.0, tolerance=-0.1, metric=ACCURACY).sign == "holds"
+    assert judge(better, worse, 0.0, tolerance=-0.1, metric=ACCURACY).sign == "does not hold"
+
+
 def test_judge_of_a_factor():
     """Errors that differ by orders of magnitude are judged on logarithms; the interval becomes one of factors."""
     best, far = {0: 1.0, 1: 1.0, 2: 1.0}, {0: 50.0, 1: 200.0, 2: 100.0}
@@ -208,10 +216,9 @@ def test_a_page_says_what_was_claimed(tmp_path):
     (folder / "study.json").write_text(json.dumps(study))
     with pytest.raises(UserError, match="one of margin"):
         write_study(folder)
-    study["claims"] = [{"text": "negative", **common, "tolerance": -0.3}]
+    study["claims"] = [{"text": "by much", **common, "tolerance": -0.3}]
     (folder / "study.json").write_text(json.dumps(study))
-    with pytest.raises(UserError, match="tolerance"):
-        write_study(folder)
+    assert "claimed: at least 0.300 better" in _read(write_study(folder)).text
 
 
 @given(st.lists(st.floats(0.1, 10.0), min_size=2, max_size=6), st.floats(0.01, 100.0))

@@ -115,4 +115,5 @@ def test_what_does_not_fit_is_said_before_data_is_made(key, problem, settings, w
 def test_the_recipes_fit_every_preset(key, problem):
     solver, content = find_solver(key), registry.problem(problem)
     for preset in ("tiny", "small"):
-        solver.check_data(content, preset, solver.recipe(preset))
+        recipe = solver.recipe(preset)
+        solver.check_preset(content, preset, recipe.model, recipe.task)

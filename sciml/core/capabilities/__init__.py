@@ -5,7 +5,6 @@ with ``isinstance`` for a capability, never for a name. A new capability is a ne
 """
 
 from sciml.core.capabilities._classifies import Classifies as Classifies
-from sciml.core.capabilities._declared_operator import DeclaredOperator as DeclaredOperator
 from sciml.core.capabilities._diffuses import Diffuses as Diffuses
 from sciml.core.capabilities._evolves import Evolves as Evolves
 from sciml.core.capabilities._has_constraints import HasConstraints as HasConstraints
@@ -30,6 +29,7 @@ from sciml.core.capabilities._maps_functions import MapsFunctions as MapsFunctio
 from sciml.core.capabilities._maps_functions import named_input as named_input
 from sciml.core.capabilities._maps_parameters import HasFormula as HasFormula
 from sciml.core.capabilities._maps_parameters import MapsParameters as MapsParameters
+from sciml.core.declared_operator import DeclaredOperator as DeclaredOperator
 from sciml.core.observations import HeldOut as HeldOut
 from sciml.core.observations import Levels as Levels
 from sciml.core.observations import ObservationPlan as ObservationPlan

@@ -16,7 +16,7 @@ from sciml.core.types import Prediction, Support
 from sciml.nn import Stepper
 from sciml.tasks.forecast._data import ForecastConfig, ForecastContext, Window, check_length
 from sciml.tasks.forecast._task import FORECAST
-from sciml.train import Recipe, Solver
+from sciml.train import Solver
 
 M = TypeVar("M", bound=Config)
 K = TypeVar("K", bound=nn.Module)
@@ -55,15 +55,15 @@ class StepperSolver(
             return Support(False, "its time step differs between trajectories, and this solver cannot be told it")
         return Support(True)
 
-    def check_data(self, problem: HasTrajectories, preset: str, recipe: Recipe[M, ForecastConfig]) -> None:
+    def check_preset(self, problem: HasTrajectories, preset: str, model: M, task: ForecastConfig) -> None:
         """Let a network without values, and so without cost, answer on the grid of the preset."""
         if not isinstance(problem, Evolves):
             return  # its data is there
-        card, task = data.read_card(problem).table(preset, data.PresetCard), recipe.task
+        card = data.read_card(problem).table(preset, data.PresetCard)
         check_length(task, card.frames)
         with torch.device("meta"):
             context = _blank_context(problem, card, task)
-            stepper = self.build(problem, recipe.model, context)
+            stepper = self.build(problem, model, context)
             fields, size = len(problem.fields), context.grid.size
             forcing = torch.zeros(1, 2, len(problem.forcings)) if problem.forcings else None
             states, parameters = torch.zeros(1, task.history, fields, *size), torch.zeros(1, len(problem.parameters))

@@ -9,7 +9,7 @@ from torch.nn.functional import mse_loss
 
 from sciml.core.domain import Domain
 from sciml.core.errors import UserError
-from sciml.models import BranchAndTrunk
+from sciml.models import DeepONet, MIONet
 from sciml.tasks.operator._data import OperatorContext, PairBatch
 
 N = TypeVar("N", bound=nn.Module)
@@ -92,7 +92,7 @@ class FreeOperator(nn.Module, Generic[N]):
         """The fields of training pairs with mean 0 and standard deviation 1, as the network answers."""
         scales = self.scales
         functions = scales.standardise(batch.functions)
-        if batch.points is not None and batch.index is not None and isinstance(self.network, BranchAndTrunk):
+        if batch.points is not None and batch.index is not None and isinstance(self.network, DeepONet | MIONet):
             return self.network.gathered(functions, scales.unit(batch.points), batch.index)
         return self.network(functions, scales.unit(batch.queries))
 

@@ -1,4 +1,7 @@
-"""Operators that are said by their parts: input functions, spaces to draw them from, and what makes the labels."""
+"""Operators that are said by their parts: input functions, spaces to draw them from, and what makes the labels.
+
+No capability: it gives the methods that `AppliesOperator` asks for.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
