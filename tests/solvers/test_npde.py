@@ -199,14 +199,21 @@ def test_a_file_of_one_s_own_gives_coefficients_with_intervals_on_the_page(own_f
 
 def test_a_diffusion_that_nothing_shows_is_marked(own_file, tmp_path):
     """Of a field that stands still, beside one that moves."""
-    settings = ["model.terms=['u: u_xx', 'u: u_x', 'r: r_xx']", "baselines=[]", "train.steps=1", "model.intervals=false"]
+    settings = [
+        "model.terms=['u: u_xx', 'u: u_x', 'r: r_xx']",
+        "baselines=[]",
+        "train.steps=1",
+        "model.intervals=false",
+    ]
     with xr.open_dataset(own_file, engine="h5netcdf") as data:
         still = data.u.isel(time=0, drop=True).expand_dims(time=data.time, axis=1)
         both = data.assign(r=still).load()
     both["r"].attrs["units"] = "K"
     both.to_netcdf(tmp_path / "both.nc", engine="h5netcdf")
     choices = {"boundary": {"x": "periodic"}}
-    done = sciml.run(data=tmp_path / "both.nc", choices=choices, solver="npde", settings=settings, out=tmp_path / "runs")
+    done = sciml.run(
+        data=tmp_path / "both.nc", choices=choices, solver="npde", settings=settings, out=tmp_path / "runs"
+    )
     notes = {row["name"]: row["note"] for row in done.record.conclusion.details["coefficients"]}
     assert notes == {"c_u_u_xx": "", "c_u_u_x": "", "c_r_r_xx": "at its lower bound"}
 
