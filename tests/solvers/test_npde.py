@@ -222,7 +222,8 @@ def test_a_diffusion_that_nothing_shows_is_marked(own_file, tmp_path):
 @pytest.mark.parametrize("scheme", ["strang", "explicit"])
 def test_it_is_checked_before_data_is_made(name, scheme):
     solver, problem = find_solver("npde"), registry.problem(name)
-    solver.check_data(problem, "tiny", override(solver.recipe("tiny"), [f"model.scheme={scheme}"]))
+    recipe = override(solver.recipe("tiny"), [f"model.scheme={scheme}"])
+    solver.check_preset(problem, "tiny", recipe.model, recipe.task)
 
 
 def test_terms_that_are_none_are_refused_before_any_work(own_file, tmp_path):
