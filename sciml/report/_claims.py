@@ -46,7 +46,7 @@ def claims_of(folder: Path) -> list[ClaimRow]:
             continue  # the index names it and says why
         declared = metrics_of_study(study)
         for claim in study.claims:
-            metric = find_metric(declared, claim.metric)
+            metric = claim.judged(find_metric(declared, claim.metric))
             verdict = judge_claim(study, claim, metric, lines)
             words = verdict_words(claim, metric, verdict)
             rows.append(ClaimRow(study.title, path.parent.name, claim.text, verdict.sign, words))

@@ -44,7 +44,7 @@ def write_study(folder: Path) -> Path:
     sweeps = tolerance_figures(study, lines)
     along = [figure for table in tables for figure in line_figures(study, table, columns)]
     declared = metrics_of_study(study)
-    claims = [(claim, find_metric(declared, claim.metric)) for claim in study.claims]
+    claims = [(claim, claim.judged(find_metric(declared, claim.metric))) for claim in study.claims]
     verdicts = [judge_claim(study, claim, metric, lines) for claim, metric in claims]
     values = {
         "title": study.title,

@@ -143,11 +143,16 @@ def _check_metrics(study: Study, problem: Problem) -> None:
             metric = check_metric(
                 declared[name], claim.metric, problem, fix=f"It is the metric of a claim on {name!r}."
             )
-            if metric.better == "none":
+            if claim.judged(metric).better == "none":
                 raise ConfigError(
                     f"a claim cannot be judged by {claim.metric!r}: neither more nor less of it is better",
                     got=claim.text,
-                    fix="Name a metric of the solvers, not of the test.",
+                    fix="Name a metric of the solvers, not of the test, or the `target` that it should have.",
+                )
+            if claim.target is not None and metric.better not in ("none", "target"):
+                raise ConfigError(
+                    f"the metric {claim.metric!r} has a better side, {metric.better}, and no target",
+                    got=f"target={claim.target:g} in {claim.text!r}",
                 )
 
 

@@ -34,6 +34,7 @@ A variant may be what tools make of another one, whose runs it starts from::
     tools = [{ tool = "low_rank", settings = ["flops=0.5"] }]
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -42,6 +43,7 @@ import pydantic
 from sciml.core import paths
 from sciml.core.config import Config, parse, read_toml
 from sciml.core.errors import UserError
+from sciml.metrics import Metric
 
 
 class ToolUse(Config):
@@ -89,7 +91,7 @@ class Claim(Config):
 
     `better` has a metric lower than `worse` (higher, where that is better) by a share of more than `margin`; or, if a
     `tolerance` is given, a metric of at most that of `worse` plus the tolerance; or, if a `factor` is given, one that
-    is lower by more than this factor, judged on the logarithms.
+    is lower by more than this factor, judged on the logarithms. With a `target`, distances from it are compared.
     """
 
     text: str
@@ -104,7 +106,13 @@ class Claim(Config):
     factor: float | None = pydantic.Field(default=None, gt=0)
     """Used instead of `margin` where given: for errors that differ by orders of magnitude. One below 1 allows to be
     worse (0.5: by less than twice)."""
+    target: float | None = None
+    """The value that a metric should have which is neither better high nor low, such as a coefficient that is known."""
     budget: str = "steps"
+
+    def judged(self, metric: Metric) -> Metric:
+        """The metric as this claim judges it."""
+        return metric if self.target is None else replace(metric, better="target", target=self.target)
 
     @pydantic.model_validator(mode="after")
     def _one_measure(self) -> "Claim":

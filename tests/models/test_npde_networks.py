@@ -28,6 +28,7 @@ from sciml.models.npde import (
     Trainable,
     adjoint_rollout,
     as_text,
+    equations_of,
     generate,
     library,
     read_terms,
@@ -587,6 +588,14 @@ def test_terms_are_read_from_text():
         read_terms(["u", "u"], ("u",), ("x",))
     (line,) = as_text(generate(spec()).to_sympy())
     assert line == "u_t = 3.0*u*(1 - u) - 0.5*u_x + 0.02*u_xx"
+
+
+def test_what_multiplies_a_laplacian_stands_in_the_equation():
+    terms, coefficients = read_terms(["lap(u)", "nu*lap(u)"], ("u",), ("x",), ("nu",))
+    given = Given(name="nu", lower=0.1, upper=0.2)
+    values = {"c_u_lap_u": torch.tensor(0.5), "c_u_nu_lap_u": torch.tensor(2.0)}
+    built = spec(terms, (*coefficients, given), scheme="strang")
+    assert as_text(equations_of(built, values)) == ("u_t = 2.0*nu*u_xx + 0.5*u_xx",)
 
 
 @pytest.mark.parametrize(

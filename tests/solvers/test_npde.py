@@ -8,6 +8,8 @@ import torch
 import xarray as xr
 
 import sciml
+from sciml.core import registry
+from sciml.core.config import override
 from sciml.core.errors import UserError
 from sciml.models.npde import (
     Advection,
@@ -22,7 +24,7 @@ from sciml.models.npde import (
 )
 from sciml.solvers.npde import fit, jackknife
 from sciml.study import load_run
-from sciml.train import solve_columns
+from sciml.train import find_solver, solve_columns
 
 SIZE = 24
 TRUE = {"D": 0.02, "c": 0.5, "r": 3.0}
@@ -193,6 +195,35 @@ def test_a_file_of_one_s_own_gives_coefficients_with_intervals_on_the_page(own_f
     assert any(line.startswith("c_u_u_xx = 0.02") for line in done.record.conclusion.words)
     loaded = load_run(done.folder)
     assert float(loaded.module.network.equation.coefficients()["c_u_u_x"].value) == pytest.approx(-0.5, abs=2e-3)
+
+
+def test_a_diffusion_that_nothing_shows_is_marked(own_file, tmp_path):
+    """Of a field that stands still, beside one that moves."""
+    settings = [
+        "model.terms=['u: u_xx', 'u: u_x', 'r: r_xx']",
+        "baselines=[]",
+        "train.steps=1",
+        "model.intervals=false",
+    ]
+    with xr.open_dataset(own_file, engine="h5netcdf") as data:
+        still = data.u.isel(time=0, drop=True).expand_dims(time=data.time, axis=1)
+        both = data.assign(r=still).load()
+    both["r"].attrs["units"] = "K"
+    both.to_netcdf(tmp_path / "both.nc", engine="h5netcdf")
+    choices = {"boundary": {"x": "periodic"}}
+    done = sciml.run(
+        data=tmp_path / "both.nc", choices=choices, solver="npde", settings=settings, out=tmp_path / "runs"
+    )
+    notes = {row["name"]: row["note"] for row in done.record.conclusion.details["coefficients"]}
+    assert notes == {"c_u_u_xx": "", "c_u_u_x": "", "c_r_r_xx": "at its lower bound"}
+
+
+@pytest.mark.parametrize("name", ["reaction_diffusion", "gray_scott", "navier_stokes_vorticity"])
+@pytest.mark.parametrize("scheme", ["strang", "explicit"])
+def test_it_is_checked_before_data_is_made(name, scheme):
+    solver, problem = find_solver("npde"), registry.problem(name)
+    recipe = override(solver.recipe("tiny"), [f"model.scheme={scheme}"])
+    solver.check_preset(problem, "tiny", recipe.model, recipe.task)
 
 
 def test_terms_that_are_none_are_refused_before_any_work(own_file, tmp_path):

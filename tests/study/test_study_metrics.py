@@ -3,7 +3,10 @@
 import pytest
 
 from sciml.core.errors import ConfigError, UnknownNameError
-from sciml.study import run_study
+from sciml.metrics import find_metric
+from sciml.report import judge
+from sciml.study import read_study, run_study
+from sciml.train import find_solver
 
 STUDY = """
 title = "t"
@@ -35,6 +38,22 @@ def test_a_misspelt_metric_is_refused_with_the_nearest_name(metric, claim, neare
     with pytest.raises(UnknownNameError, match=f"Did you mean '{nearest}'"):
         run_study(path, out=tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_coefficient_is_judged_by_the_target_that_the_claim_names(tmp_path):
+    path = tmp_path / "study.toml"
+    text = STUDY.format(metric="rollout/relative_l2", claim="coefficient/c_u")
+    text = text.replace("spiral", "reaction_diffusion").replace("neural_ode", "npde").replace("linear_ode", "npde")
+    path.write_text(text)
+    with pytest.raises(ConfigError, match="neither more nor less"):
+        run_study(path, out=tmp_path / "out")
+    path.write_text(text + "target = 1.0\n")
+    (claim,) = read_study(path).claims
+    judged = claim.judged(find_metric(find_solver("npde").task.metrics, claim.metric))
+    assert judge({0: 1.1, 1: 0.9}, {0: 1.5, 1: 0.5}, 0.5, metric=judged).sign == "holds"
+    path.write_text(text.replace("coefficient/c_u", "rollout/relative_l2") + "target = 1.0\n")
+    with pytest.raises(ConfigError, match="has a better side, lower, and no target"):
+        run_study(path, out=tmp_path / "out")
 
 
 def test_a_claim_on_a_number_of_the_test_is_refused(tmp_path):

@@ -1,5 +1,8 @@
 """The forecasting task: what it trains on, and that it judges honestly."""
 
+import re
+import shutil
+
 import pytest
 import torch
 from torch import nn
@@ -103,6 +106,21 @@ def test_metrics_are_the_mean_over_samples_and_steps(bench):
     )
     one = metrics.relative_l2(states[:, 1:-1].flatten(0, 1), states[:, 2:].flatten(0, 1), dims="sample channel y x")
     assert examination.metrics["one_step/relative_l2"] == pytest.approx(float(one.mean()))
+
+
+def test_rollouts_beyond_the_ranges_are_examined_where_there_are_some(advection, tmp_path):
+    folder = shutil.copytree(advection, tmp_path / "periodic_advection")
+    card = folder / "dataset.toml"
+    card.write_text(re.sub(r"test = (\d+) }", r"test = \1, beyond = 4 }", card.read_text()))
+    bench = FORECAST.prepare(registry.find_problem(folder), "tiny", ForecastConfig(history=2))
+    states = bench.source.split("beyond").states
+    still = states[:, 1:2].expand_as(states[:, 2:])
+    scores = bench.examine(Stub(persist), NONE).metrics
+    assert scores["beyond/relative_l2"] == pytest.approx(
+        float(metrics.relative_l2(still, states[:, 2:], dims=FRAMES).mean())
+    )
+    assert scores["beyond/relative_l2"] != scores["rollout/relative_l2"]
+    assert {"beyond/vrmse", "beyond/valid_steps"} <= set(scores)
 
 
 def test_the_validation_score_is_the_error_of_whole_rollouts(bench):

@@ -13,19 +13,11 @@ from sciml.core import registry
 from sciml.core.config import override
 from sciml.core.domain import Coordinate, Domain
 from sciml.core.errors import UnsupportedError
-from sciml.core.types import Prediction
 from sciml.tasks.operator import OPERATOR, FixedOperator, Gridded, OperatorConfig, OperatorScales, OperatorStatistics
 from sciml.tasks.operator._finer import FinerLattice, _moved, refined
 from sciml.train import find_solver
 
 BURGERS = registry.problem("burgers_operator")
-
-
-class _Asked:
-    """A solver that predicts what its module says."""
-
-    def predict(self, module, inputs):
-        return Prediction(module(*inputs), None, torch.zeros(len(inputs.functions), dtype=torch.int8))
 
 
 def _bench(problem, **settings):
@@ -54,7 +46,7 @@ def test_a_network_of_fields_is_asked_on_the_finer_lattice_itself():
     module = FixedOperator(
         Gridded(nn.Identity(), context.lattice), OperatorScales(context, BURGERS.domain), context.queries
     )
-    scores = FinerLattice(BURGERS, bench.card).scores(_Asked(), module, context)
+    scores = FinerLattice(BURGERS, bench.card).scores(find_solver("fno_map"), module, context)
     card = bench.card.model_copy(update={"sensors": {"u": (128,)}, "queries": (128,)})
     pairs = data.probe_pairs(BURGERS, card, bench.card.space)
     before, after = pairs.functions, pairs.values[..., 0]

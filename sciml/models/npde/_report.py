@@ -159,7 +159,7 @@ def equations_of(spec: NPDESpec, values: Mapping[str, Float[Tensor, "..."]]) -> 
         factor = factor * sympy.I if term.imaginary else factor
         of = fields[acts_on(term)]
         if isinstance(term, Diffusion):
-            body = sum(of.diff(axes[spec.axes[i].name], 2) for i in spec.axes_of(term))
+            body = formula(term.factor) * sum(of.diff(axes[spec.axes[i].name], 2) for i in spec.axes_of(term))
         elif isinstance(term, Advection):
             body = -formula(term.velocity) * of.diff(axes[term.axis])
         elif isinstance(term, Reaction):

@@ -12,7 +12,7 @@ from sciml.core.errors import ConfigError
 from sciml.core.problem import Problem
 from sciml.core.types import Support
 from sciml.data import WindowBatch
-from sciml.models.npde import NPDEConv, as_text, equations_of, trainable_numbers
+from sciml.models.npde import Diffusion, NPDEConv, as_text, equations_of, trainable_numbers
 from sciml.nn import Stepper
 from sciml.solvers.npde._config import NPDEConfig
 from sciml.solvers.npde._fit import jackknifed
@@ -30,6 +30,7 @@ from sciml.tasks.forecast import (
 )
 from sciml.train import Examples, Recipe, TrainConfig, recipe_of, solve_columns
 
+_UNSEEN = 1e-3  # share by which a diffusion that matters changes the shortest wave from frame to frame
 _FEW = 40  # coefficients up to which refits by L-BFGS pay
 
 _RECIPES = {
@@ -122,7 +123,7 @@ class NPDESolver(StepperSolver[NPDEConfig, Forecaster], FindsEquation):
             entry = fitted[name]
             value = float(entry.value)
             ends = intervals.get(name)
-            at_bound = _is_at(value, entry.lower, entry.upper)
+            at_bound = _is_at(value, entry.lower, entry.upper) or _is_unseen(network, name, value)
             rows.append(FoundCoefficient(
                 name, _term(network, name), value, entry.units, ends.low if ends else None,
                 ends.high if ends else None, at_bound,
@@ -168,6 +169,14 @@ def _is_at(value: float, low: float | None, high: float | None) -> str:
     if low is not None and high is not None and value < low + 1e-5 * (high - low):
         return "at its lower bound" + ("" if low == 0 else ": raise model.substeps")
     return ""
+
+
+def _is_unseen(network: NPDEConv, name: str, value: float) -> str:
+    """Whether a diffusion, which cannot be negative, is too small to change any wave of the grid in a frame."""
+    spec = network.spec
+    terms = [term for term in spec.terms if term.coefficient == name and isinstance(term, Diffusion)]
+    fastest = max((4 / spec.axes[i].spacing ** 2 for term in terms for i in spec.axes_of(term)), default=0.0)
+    return "at its lower bound" if terms and abs(value) * spec.dt * fastest < _UNSEEN else ""
 
 
 def _term(network: NPDEConv, name: str) -> str:

@@ -73,6 +73,8 @@ def _with_speed(
     scheme = "upwind" if config.upwind else "central"
     if not term.velocity:
         return term.model_copy(update={"scheme": scheme})
+    if context.statistics.field_mean.is_meta:  # the data is not made yet, and nobody knows how fast it is
+        return term.model_copy(update={"scheme": scheme})
     from sciml.core.formulas import parse_formula
 
     formula = Evaluator([parse_formula(term.velocity)])

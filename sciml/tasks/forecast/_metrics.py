@@ -25,6 +25,8 @@ METRICS = (
     VRMSE.within("rollout", "rollout", headline=True),
     PEARSON.within("rollout", "rollout", headline=True),
     Metric("rollout/final_relative_l2", "relative L2 error at the last step, rollout"),
+    *(metric.within("beyond", "rollout, parameters out of range") for metric in (RELATIVE_L2, VRMSE, VALID_STEPS)),
+    Metric("coefficient/*", "coefficient {0}", units="", better="none"),
     *(metric.within("one_step", "one step ahead") for metric in (VRMSE, PEARSON, *_OTHERS)),
     *(metric.within("rollout", "rollout") for metric in (*_OTHERS, DRIFT)),
 )

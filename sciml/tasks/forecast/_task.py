@@ -165,7 +165,11 @@ class ForecastBench(Bench[HasTrajectories, ForecastConfig, ForecastContext, data
         return float(torch.cat(errors).nan_to_num(nan=float("inf")).mean())
 
     def examine(self, solver: AnySolver, module: nn.Module) -> Examination:
-        """Errors of every single step and of rollouts from frame 0 on the test split, by every metric."""
+        """Errors of every single step and of rollouts from frame 0 on the test split, by every metric.
+
+        Where the dataset has trajectories with parameters outside of their ranges, ``beyond/relative_l2``,
+        ``beyond/vrmse`` and ``beyond/valid_steps`` are those of rollouts there.
+        """
         active = self.context.active
         one_step = [measure(p, t, active) for p, t in self._single_steps(solver, module)]
         rollouts, seconds = [], []
@@ -189,6 +193,7 @@ class ForecastBench(Bench[HasTrajectories, ForecastConfig, ForecastContext, data
         scores["rollout/valid_steps"] = _mean([metrics.valid_steps(vrmse, VALID_THRESHOLD, dims="sample time")])
         drifts = self._drifts(window, predicted, parameters)
         scores |= {f"rollout/{name}_drift": _mean([drift]) for name, drift in drifts.items()}
+        scores |= self._beyond(solver, module)
         arrays = self._arrays(predicted, curves)
         arrays["status"] = ("sample", status.to(torch.int8).numpy())
         return Examination(scores, arrays, statistics.median(seconds), count(status.tolist()))
@@ -245,6 +250,17 @@ class ForecastBench(Bench[HasTrajectories, ForecastConfig, ForecastContext, data
                 forcing=split.forcing(rows, last, one, steps + 1),
             )
             yield window, self._predict(solver, module, window), states[:, history:]
+
+    def _beyond(self, solver: AnySolver, module: nn.Module) -> dict[str, float]:
+        if data.BEYOND not in self.source.layout.splits:
+            return {}
+        rollouts = [(predicted, true) for _, predicted, true in self._rollouts(solver, module, data.BEYOND)]
+        predicted, true = (torch.cat(parts) for parts in zip(*rollouts, strict=True))
+        curves = measure(predicted, true, self.context.active)
+        valid = metrics.valid_steps(curves["vrmse"].mean(2), VALID_THRESHOLD, dims="sample time")
+        return {f"beyond/{name}": _mean([curves[name]]) for name in ("relative_l2", "vrmse")} | {
+            "beyond/valid_steps": _mean([valid])
+        }
 
     @staticmethod
     def _predict(solver: AnySolver, module: nn.Module, window: Window) -> Tensor:
