@@ -21,6 +21,7 @@ STEPS = {"navier_stokes_taylor_green_3d": 300, "navier_stokes_compressible": 300
         "navier_stokes_taylor_green_3d",
         "shallow_water_dam_break",
         "navier_stokes_compressible",
+        "navier_stokes_smoke",
     ],
 )
 def test_sinenet_halves_the_error_of_persistence(problem, tmp_path):
