@@ -95,7 +95,8 @@ def save_weights(module: nn.Module, path: Path) -> None:
 def load_weights(module: nn.Module, path: Path) -> None:
     """Read weights into `module`; raises CheckpointError for a damaged file or one of another module."""
     try:
-        missing, unexpected = safetensors.torch.load_model(module, str(path), strict=False)
+        weights = safetensors.torch.load_file(str(path))  # load_model refuses the joint storage of cuDNN's LSTM
+        missing, unexpected = module.load_state_dict(weights, strict=False)
     except FileNotFoundError:
         raise CheckpointError(f"there are no weights at {path}", fix="Finish the run with --resume first.") from None
     except safetensors.SafetensorError as error:

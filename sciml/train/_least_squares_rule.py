@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from sciml.core import rng
+from sciml.core.least_squares import least_squares
 from sciml.train._config import TrainConfig
 from sciml.train._examples import Examples
 from sciml.train._gradient_rule import slices_of
@@ -117,5 +118,5 @@ def _solved(
         eye = math.sqrt(ridge) * torch.eye(kept.shape[1]).to(kept)
         left = torch.cat((kept, eye)) if ridge else kept
         right = torch.cat((wanted, torch.zeros_like(eye[0]))) if ridge else wanted
-        solution[usable] = torch.linalg.lstsq(left.cpu(), right.cpu()[:, None], driver="gelsd").solution[:, 0].to(kept)
+        solution[usable] = least_squares(left, right[:, None])[:, 0]
     return solution

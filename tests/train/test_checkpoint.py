@@ -92,3 +92,18 @@ def test_a_file_that_is_no_safetensors_is_reported(tmp_path, content):
         load_weights(nn.Linear(2, 3), tmp_path / "w.safetensors")
     with pytest.raises(CheckpointError, match="no weights at"):
         load_weights(nn.Linear(2, 3), tmp_path / "none.safetensors")
+
+
+def test_weights_that_share_one_storage_come_back(tmp_path):
+    """As those of an LSTM on a GPU, where cuDNN wants them side by side."""
+
+    def side_by_side():
+        module, flat = torch.nn.Linear(2, 3), torch.randn(9)
+        module.weight, module.bias = torch.nn.Parameter(flat[:6].view(3, 2)), torch.nn.Parameter(flat[6:])
+        return module
+
+    a, b = side_by_side(), side_by_side()
+    save_weights(a, tmp_path / "w.safetensors")
+    load_weights(b, tmp_path / "w.safetensors")
+    assert torch.equal(a.weight, b.weight)
+    assert torch.equal(a.bias, b.bias)

@@ -11,6 +11,7 @@ from torch.nn.functional import pad
 from sciml.core import rng
 from sciml.core.capabilities import HasTrajectories
 from sciml.core.config import Config
+from sciml.core.least_squares import least_squares
 from sciml.core.types import Grid
 from sciml.data import WindowBatch
 from sciml.nn import Conv, FieldNetwork, PaddingChoice, Stepper, channels_last, padding_modes
@@ -79,7 +80,7 @@ class LinearStencil(FieldNetwork):
         """Set the stencil to argmin ‖X a - y‖² + λ n ‖a‖² given XᵀX and Xᵀy; the constant is not penalised."""
         penalty = self.ridge * gram[-1, -1] * torch.ones_like(gram[0])
         penalty[-1] = 0
-        solution = torch.linalg.lstsq(gram + penalty.diag(), moment, driver="gelsd").solution.T
+        solution = least_squares(gram + penalty.diag(), moment).T
         weight, bias = self.stencil.conv.parameters()
         weight.copy_(solution[:, :-1].reshape(weight.shape))
         bias.copy_(solution[:, -1])

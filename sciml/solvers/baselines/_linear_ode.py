@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from sciml.core import rng
 from sciml.core.capabilities import HasTrajectories
 from sciml.core.config import Config
+from sciml.core.least_squares import least_squares
 from sciml.core.status import Status
 from sciml.core.types import Prediction
 from sciml.nn import Units
@@ -110,7 +111,7 @@ class LinearODE(nn.Module):
 
 
 def _least_squares(known: Float[Tensor, "row n"], wanted: Float[Tensor, "row m"]) -> Float[Tensor, "m n"]:
-    return torch.linalg.lstsq(known, wanted, driver="gelsd").solution.T
+    return least_squares(known, wanted).T
 
 
 def _real_logarithm(matrix: Float[Tensor, "n n"]) -> Float[Tensor, "n n"] | None:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from sciml.core import rng
 from sciml.core.capabilities import MapsFunctions
 from sciml.core.config import Config
+from sciml.core.least_squares import least_squares
 from sciml.tasks.operator import (
     FreeOperator,
     OperatorConfig,
@@ -101,9 +102,9 @@ class BasisOperator(nn.Module):
         scores = self.scores(functions).double()[:, : 1 + kept]
         if queries.ndim == 2:
             basis = self.basis(queries.double())
-            by_term = torch.linalg.lstsq(basis, fields.double().transpose(0, 1).flatten(1), driver="gelsd").solution
+            by_term = least_squares(basis, fields.double().transpose(0, 1).flatten(1))
             by_function = by_term.view(-1, *fields.shape[::2]).transpose(0, 1).flatten(1)  # batch, term field
-            solution = torch.linalg.lstsq(scores, by_function, driver="gelsd").solution
+            solution = least_squares(scores, by_function)
             solution = solution.view(1 + kept, -1, fields.shape[2])
         else:
             solution = self._pointwise(scores, queries.double(), fields.double())

@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from sciml.core.least_squares import least_squares
 from sciml.core.scales import Scales
 from sciml.solvers.pinn._gauss_newton import DENSE
 from sciml.solvers.pinn._jacobian import jacobian, uncovered
@@ -78,7 +79,7 @@ def _information(
     """A_pᵀ (1 - P_w) A_p."""
     scale = weights.norm(dim=0)
     used = weights[:, scale > 0] / scale[scale > 0]
-    solved = torch.linalg.lstsq(used, numbers, rcond=_RANK, driver="gelsd").solution
+    solved = least_squares(used, numbers, _RANK)
     rest = numbers - used @ solved
     return rest.T @ rest
 
