@@ -62,6 +62,7 @@ def test_the_pseudo_inverse_is_exact_and_needs_one_step():
     assert found.loss < 1e-24
 
 
+@pytest.mark.slow
 def test_started_from_it_lbfgs_is_within_one_per_cent_at_one_per_cent_noise():
     frames = measured(0.01)
     alone = errors(fit(network(STARTS), frames, method="pil"))
@@ -178,6 +179,7 @@ def own_file(tmp_path):
     return path
 
 
+@pytest.mark.slow
 def test_a_file_of_one_s_own_gives_coefficients_with_intervals_on_the_page(own_file, tmp_path):
     settings = ["model.terms=['u_xx', 'u_x', 'u']", "baselines=[]", "train.steps=2"]
     choices = {"boundary": {"x": "periodic"}}

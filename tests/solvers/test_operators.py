@@ -77,7 +77,9 @@ def test_the_default_solver_has_the_network_of_the_paper():
     assert count_parameters(solver.build(problem, solver.recipe("small").model, bench.context)) == 7401
 
 
-@pytest.mark.parametrize(("key", "steps"), [("deeponet", 500), ("fnn", 500), ("mionet", 1000)])
+@pytest.mark.parametrize(
+    ("key", "steps"), [("deeponet", 500), ("fnn", 500), pytest.param("mionet", 1000, marks=pytest.mark.slow)]
+)
 def test_networks_learn(key, steps, tmp_path):
     """The error falls well below that of the mean in a few hundred steps."""
     request = RunRequest(problem=PROBLEMS / "two_sources", solver=key, out=tmp_path,
