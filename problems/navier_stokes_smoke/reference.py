@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor
 
+from sciml.core.errors import UserError
 from sciml.core.status import Status
 from sciml.core.types import Axis, Grid, Params, Trajectory
 from sciml.reference import (
@@ -101,6 +102,15 @@ def simulate_like_published(params: Params, initial: Tensor, times: Tensor, grid
     """The semi-Lagrangian splitting on `grid` itself, with equal steps of at most 1.5 between the times."""
     values = {name: value.to(initial) for name, value in params.items()}
     box = StaggeredBox(grid, device=initial.device)
+    step = min(PUBLISHED_STEP, float(times.diff().max()))
+    number = float(values["viscosity"].max()) * step * sum(1 / h**2 for h in box.spacing)
+    if number > 0.5:
+        raise UserError(
+            "the explicit viscosity of the published scheme is unstable on this grid",
+            got=f"ν dt (1/h² + 1/h²) = {number:.3g} with steps of {step:g}",
+            expected="at most 0.5",
+            fix='Take coarser cells, frames closer to each other, a smaller viscosity, or scheme="conservative".',
+        )
     smoke, flow = initial[:, 0], box.on_faces(initial[:, 1:])
     kept, steps = [initial], 0
     for gap in times.diff().tolist():
