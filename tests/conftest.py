@@ -1,6 +1,7 @@
-"""What every test gets: one torch thread, its own cache folder, no network."""
+"""What every test gets: one torch thread, its own cache folder, the same loaded problems, no network."""
 
 import socket
+import sys
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,22 @@ def _one_thread():
 def _own_cache(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("SCIML_HOME", str(tmp_path_factory.mktemp("home")))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")  # for the processes a test starts
+
+
+@pytest.fixture(autouse=True)
+def _same_problems():
+    """Put problem modules back that a test replaced by a copy of their folder: fixtures of a session hold instances."""
+
+    def loaded():
+        return {name: module for name, module in sys.modules.items() if name.startswith("sciml_problems.")}
+
+    before = loaded()
+    yield
+    replaced = {name.split(".")[1] for name, module in loaded().items() if before.get(name, module) is not module}
+    for name in loaded():
+        if name.split(".")[1] in replaced:
+            del sys.modules[name]
+    sys.modules.update({name: module for name, module in before.items() if name.split(".")[1] in replaced})
 
 
 @pytest.fixture(autouse=True)
