@@ -4,10 +4,15 @@ import socket
 import sys
 from pathlib import Path
 
+import hypothesis
 import pytest
 import torch
 
 from sciml.testing import PROBLEMS
+
+
+hypothesis.settings.register_profile("unhurried", deadline=None)  # a busy machine is no fault of a function
+hypothesis.settings.load_profile("unhurried")
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -1,4 +1,4 @@
-"""Poisson's equation on a line and on a square, with manufactured solutions."""
+"""Poisson's equation on a line, a square and a plate with a hole, with manufactured solutions."""
 
 from dataclasses import dataclass
 
@@ -13,10 +13,10 @@ from . import equations
 
 @dataclass(frozen=True, kw_only=True)
 class Poisson(HasResidual):
-    """Δu = f with values given all round.
+    """Δu = f with values given all round, or slopes on the edge of a hole.
 
     What to expect: ``line`` is one smooth arch up and one down, ``waves`` adds six fast ones, ``square`` has two cells
-    on a slope. All are smooth: an error of 1e-5 is nothing special.
+    on a slope, ``plate`` has a hole. All are smooth: an error of 1e-5 is nothing special.
     """
 
     cases: tuple[str, ...] = equations.CASES

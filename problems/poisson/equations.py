@@ -2,16 +2,20 @@
 
 from functools import lru_cache
 
-from sciml.core.domain import Condition, Coordinate, Domain, dirichlet
+from sciml.core.domain import Condition, Coordinate, Domain, EdgeCondition, dirichlet
 from sciml.core.errors import UnknownNameError
+from sciml.core.shapes import disc, rectangle
 from sciml.core.statement import Statement, forced
 
 EQUATION = """\
 line:   u'' = f on [-1, 1],         u = sin πx
 waves:  u'' = f on [-1, 1],         u = sin πx + ¼ sin 6πx
 square: u_xx + u_yy = f on [0, 1]², u = sin πx · sin 2πy + eˣ y
-values of u given all round"""
-CASES = ("line", "waves", "square")
+values of u given all round
+plate:  u_xx + u_yy = f on [-1, 1]² without the disc r < 0.4, u = cos ½πx · eʸ
+values of u given outside, its slope along the normal on the hole"""
+CASES = ("line", "waves", "square", "plate")
+_HOLE = 0.4
 
 
 @lru_cache
@@ -34,6 +38,23 @@ def statement(case: str) -> Statement:
                 Condition("u", "x", "upper", exact.subs(x, 1)),
                 Condition("u", "y", "lower", exact.subs(y, 0)),
                 Condition("u", "y", "upper", exact.subs(y, 1)),
+            ),
+            solution={"u": exact},
+        )
+    if case == "plate":
+        u = sp.Function("u")(x, y)
+        exact = sp.cos(sp.pi * x / 2) * sp.exp(y)
+        outwards = -(x * exact.diff(x) + y * exact.diff(y)) / _HOLE  # the normal points into the hole
+        return Statement(
+            domain=Domain(
+                (Coordinate("x", -1.0, 1.0), Coordinate("y", -1.0, 1.0)),
+                shape=rectangle((-1, -1), (1, 1), edge="outside") - disc((0, 0), _HOLE, edge="hole"),
+            ),
+            fields=("u",),
+            equations=(forced(u.diff(x, 2) + u.diff(y, 2), {"u": exact}),),
+            conditions=(
+                EdgeCondition("u", exact, edge="outside"),
+                EdgeCondition("u", outwards, order=1, edge="hole"),
             ),
             solution={"u": exact},
         )

@@ -1,4 +1,4 @@
-"""Conditions that hold by construction on boxes: u = g + φ N.
+"""Conditions that hold by construction on boxes and shapes: u = g + φ N.
 
 g fulfils every condition and φ vanishes on the faces, as often as there are conditions on each, so that u fulfils them
 whatever N is. g is the Boolean sum of one interpolation per axis,
@@ -9,26 +9,33 @@ where F_c is a value or derivative on a face, h_c what it must be, and L_c the p
 F_c L_d = δ_cd. It preserves what the axes before it fulfil exactly if conditions agree where faces meet, which a
 `Statement` checks.
 
+On the edges of a shape g is what they prescribe, between edges weighed by the inverse of their functions ω, and φ is
+the ω of the shape, or of those edges alone that prescribe a value. Faces of the box come after it.
+
 What cannot be had so stays for the loss: everything where corners are meant to contradict each other, what depends on a
 number that is to be found or on the fields themselves (Robin), and a derivative on a face whose value is free
 (Neumann). For that, N itself would have to have no slope there; a network of an even coordinate has none, but it has no
 third derivative either, which only some solutions lack.
 
 Reference: W. J. Gordon, C. A. Hall, Transfinite element methods, Numer. Math. 21 (1973) 109-129 (Boolean sums);
-I. E. Lagaris, A. Likas, D. I. Fotiadis, IEEE Trans. Neural Networks 9 (1998) 987-1000, doi:10.1109/72.712178 (g + φ N).
+I. E. Lagaris, A. Likas, D. I. Fotiadis, IEEE Trans. Neural Networks 9 (1998) 987-1000, doi:10.1109/72.712178 (g + φ N); V. L. Rvachev, T. I. Sheiko, G. Shapiro, Computers and Mathematics with Applications
+38 (1999) 195-211 (g between edges).
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import reduce
+from operator import mul
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sciml.core.derivatives import LAPLACIAN
-from sciml.core.domain import Condition
+from sciml.core.derivatives import LAPLACIAN, autograd_derivatives
+from sciml.core.domain import Condition, EdgeCondition
 from sciml.core.expressions import Evaluator, columns
+from sciml.core.shapes import Shape
 from sciml.core.statement import Statement
 
 
@@ -50,10 +57,10 @@ class Ansatz:
         self.statement = statement
         self.exact = sorted(i for field in statement.fields for i in _exact(statement, field)) if hard else []
         self.soft = [i for i in range(len(statement.conditions)) if i not in self.exact]
-        chosen = [statement.conditions[i] for i in self.exact]
         self._symbols = _symbols(statement)
+        self._on_edges = any(isinstance(statement.conditions[i], EdgeCondition) for i in self.exact)
         pairs = [
-            _build(statement, [c for c in chosen if c.field == field], self._symbols, pace)
+            _build(statement, [i for i in self.exact if statement.conditions[i].field == field], self._symbols, pace)
             for field in statement.fields
         ]
         self._lift, self._cut = [g for g, _ in pairs], [phi for _, phi in pairs]
@@ -68,12 +75,30 @@ class Ansatz:
         self, points: Float[Tensor, "point dim"], wanted: Sequence[str]
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Derivatives of g and of φ at points, ``point field`` each, by name."""
-        known = {**columns(points, self.statement.names), **self.statement.parameters}
         lift, cut = {}, {}
+        derived = self._by_autograd(points) if self._on_edges and any(wanted) else None
         for name in wanted:
-            both = self._evaluator(name)(known, points[:, 0])
+            both = derived(name) if derived and name else self._values(name, points)
             lift[name], cut[name] = both.chunk(2, dim=1)
         return lift, cut
+
+    def _values(self, name: str, points: Tensor) -> Float[Tensor, "point part"]:
+        known = {**columns(points, self.statement.names), **self.statement.parameters}
+        return self._evaluator(name)(known, points[:, 0])
+
+    def _by_autograd(self, points: Tensor) -> Callable[[str], Float[Tensor, "point part"]]:
+        """Derivatives of all parts by name: expressions of those of a polygon would have a hundred thousand terms."""
+        names = self.statement.names
+        parts = [str(i) for i in range(2 * len(self.statement.fields))]
+        with torch.enable_grad():
+            slope = autograd_derivatives(lambda p: self._values("", p), points, parts, names)
+
+        def derived(name: str) -> Tensor:
+            orders = [axis * 2 for axis in names] if name == LAPLACIAN else [name]
+            with torch.enable_grad():
+                return sum(torch.stack([slope(part, order).detach() for part in parts], dim=1) for order in orders)
+
+        return derived
 
     def _evaluator(self, name: str) -> Evaluator:
         if name not in self._made:
@@ -85,25 +110,85 @@ def _exact(statement: Statement, field: str) -> list[int]:
     """Numbers of the conditions on a field that can be built in: on each face those of order 0, 1, … without a gap."""
     if statement.singular_corners:
         return []
-    by_face = {
-        (c.axis, c.side, c.order): i
+    plain = [
+        i
         for i, c in enumerate(statement.conditions)
         if c.field == field and not statement.has_unknown(i) and not statement.is_mixed(i)
+    ]
+    by_face = {
+        (c.axis, c.side, c.order): i for i in plain if isinstance(c := statement.conditions[i], Condition)
     }
-    built_in = []
+    built_in = _exact_on_edges(statement, [i for i in plain if isinstance(statement.conditions[i], EdgeCondition)])
     for (axis, side, order), number in by_face.items():
         if all((axis, side, lower) in by_face for lower in range(order)):
             built_in.append(number)
     return built_in
 
 
-def _build(
-    statement: Statement, conditions: Sequence[Condition], symbols: dict[str, Any], pace: float
-) -> tuple[Any, Any]:
-    """g and φ of one field."""
+def _exact_on_edges(statement: Statement, numbers: Sequence[int]) -> list[int]:
+    """Of conditions on edges those that prescribe the field, if their edges can be told apart where they are built in.
+
+    Not where a function of one of the edges vanishes inside too, and where edges with different values touch.
+    """
+    valued = [i for i in numbers if not statement.conditions[i].order]
+    shape, domain = statement.domain.shape, statement.domain
+    if shape is None or not valued:
+        return []
+    if _covers(statement, valued, shape):
+        return valued
+    edges = [name for i in valued for name in statement.edges_of(i)]
+    with torch.device("cpu"):  # a module may be built without memory, but where edges are must be looked at
+        lower, extent = (corner[[domain.index(a) for a in shape.axes]] for corner in (domain.lower, domain.extent))
+        apart = not any(shape.cuts(name, lower, extent) for name in edges)
+        return valued if apart and not _touch(shape, edges, lower, extent) else []
+
+
+def _touch(shape: Shape, edges: Sequence[str], lower: Float[Tensor, " dim"], extent: Float[Tensor, " dim"]) -> bool:
+    """Whether some of the edges come close to each other."""
+    generator = torch.Generator().manual_seed(0)
+
+    def draw(count: int, dim: int) -> Tensor:
+        return torch.rand(count, dim, generator=generator, dtype=torch.float64)
+
+    for name in edges if len(edges) > 1 else ():
+        points = shape.on(name, 200, draw, lower, extent)
+        others = Evaluator([shape.edge(other).level for other in edges if other != name])
+        if bool((others(columns(points, shape.axes), points[:, 0]).abs() < 0.02 * float(extent.max())).any()):
+            return True
+    return False
+
+
+def _covers(statement: Statement, valued: Sequence[int], shape: Shape) -> bool:
+    """Whether the conditions prescribe one expression on the whole boundary."""
+    edges = {name for i in valued for name in statement.edges_of(i)}
+    return edges == set(shape.names) and len({str(statement.conditions[i].value) for i in valued}) == 1
+
+
+def _on_shape(statement: Statement, numbers: Sequence[int], symbols: dict[str, Any]) -> tuple[Any, Any]:
+    """g and φ of the conditions on the edges of a shape."""
+    shape = statement.domain.shape
+    if shape is None or not numbers:
+        return _number(0.0), _number(1.0)
+    values = [_named(statement.conditions[i].value, symbols) for i in numbers]
+    if _covers(statement, numbers, shape):
+        return values[0], _named(shape.level, symbols) / _number(statement.domain.size / 4)
+    pieces = [
+        (value, _named(shape.edge(name).level, symbols))
+        for i, value in zip(numbers, values, strict=True)
+        for name in statement.edges_of(i)
+    ]
+    shares = [reduce(mul, [level for j, (_, level) in enumerate(pieces) if j != i], 1) for i in range(len(pieces))]
+    g = sum(value * share for (value, _), share in zip(pieces, shares, strict=True)) / sum(shares)
+    return g, reduce(mul, [level / _number(statement.domain.size / 4) for _, level in pieces])
+
+
+def _build(statement: Statement, numbers: Sequence[int], symbols: dict[str, Any], pace: float) -> tuple[Any, Any]:
+    """g and φ of one field, from the numbers of its conditions that are built in."""
     import sympy
 
-    g, phi = sympy.Integer(0), sympy.Integer(1)
+    conditions = [c for i in numbers if isinstance(c := statement.conditions[i], Condition)]
+    on_edges = [i for i in numbers if isinstance(statement.conditions[i], EdgeCondition)]
+    g, phi = _on_shape(statement, on_edges, symbols)
     for axis in statement.domain.axes:
         on_axis = [c for c in conditions if c.axis == axis.name]
         if not on_axis:

@@ -1,4 +1,4 @@
-"""Boxes with named axes, and conditions on their faces: where a differential equation is posed.
+"""Boxes with named axes, shapes in them, and conditions on faces and edges: where a differential equation is posed.
 
 An axis has one letter, so that ``xxt`` names a derivative: twice along x, once along t.
 """
@@ -6,7 +6,8 @@ An axis has one letter, so that ``xxt`` names a derivative: twice along x, once 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from functools import cached_property
+from typing import Literal, get_args
 
 import torch
 from jaxtyping import Bool, Float
@@ -14,10 +15,10 @@ from torch import Tensor
 
 from sciml.core.derivatives import HIGHEST
 from sciml.core.errors import UnknownNameError, UserError
+from sciml.core.expressions import Expression
+from sciml.core.shapes import Draw, Shape
 
 Side = Literal["lower", "upper"]
-Expression = Any
-"""A sympy expression or a number. Any: sympy is imported only where it is used, which its types would not allow."""
 
 
 @dataclass(frozen=True)
@@ -60,15 +61,21 @@ class Coordinate:
 
 @dataclass(frozen=True)
 class Domain:
-    """A box of space, or of space and time.
+    """A box of space, or of space and time, or a shape in such a box.
 
     Arguments:
         axes: in the order of the columns of points.
         time: name of the axis that is time; empty for a steady problem.
+        shape: the part of the box that belongs to the domain, at all values of the axes that it is not in; None for
+            all of it.
+
+    Raises: UserError for a shape in axes that do not exist, or that are periodic or time, and for one that reaches out
+        of the box.
     """
 
     axes: tuple[Coordinate, ...]
     time: str = ""
+    shape: Shape | None = None
 
     def __post_init__(self) -> None:
         if not self.axes or len(set(self.names)) != len(self.names):
@@ -82,6 +89,35 @@ class Domain:
                 fix=f"For a solution that returns after one period leave out time={self.time!r} and keep "
                 f"Coordinate({self.time!r}, {ends}, periodic=True), without conditions on it.",
             )
+
+        if self.shape is not None:
+            self._check_shape(self.shape)
+
+    def _check_shape(self, shape: Shape) -> None:
+        for name in shape.axes:
+            if self.axis(name).periodic or name == self.time:
+                raise UserError(f"the shape is in the axis {name!r}, which is periodic or time",
+                                expected="axes of space with two ends")  # fmt: skip
+        for name in shape.axes:
+            for side in get_args(Side):
+                face = self.face(_scattered(2000, len(self.axes)), name, side)[:, self._within]
+                if (shape.depth(face) > 1e-6 * self.size).any():
+                    raise UserError(f"the shape reaches out of the box at the {side} end of {name}",
+                                    fix=f"Move that end of Coordinate({name!r}, …), or cut the shape.")  # fmt: skip
+
+    @cached_property
+    def _within(self) -> list[int]:
+        """The columns of the shape's coordinates."""
+        return [self.index(name) for name in self.shape.axes] if self.shape is not None else []
+
+    def __str__(self) -> str:
+        box = ", ".join(f"{axis.name} in [{axis.lower:g}, {axis.upper:g}]" for axis in self.axes)
+        return box if self.shape is None else f"the shape with the edges {', '.join(self.shape.names)} in {box}"
+
+    @property
+    def size(self) -> float:
+        """The largest extent of the shape's axes; of all axes of space where there is no shape."""
+        return max(axis.extent for axis in self.axes if axis.name in (self.shape.axes if self.shape else self.names))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -125,7 +161,33 @@ class Domain:
         for column, axis in zip(points.unbind(1), self.axes, strict=True):
             if axis.whole:
                 inside &= (column - column.round()).abs() < 1e-9
+        if self.shape is not None:
+            inside &= self.shape.contains(points[:, self._within], self.size)
         return inside
+
+    def fill(self, count: int, draw: Draw) -> Float[Tensor, "point dim"]:
+        """At most `count` points of the domain: those of a box that `draw` makes, without what is not in the shape."""
+        dim = len(self.axes)
+        if self.shape is None:
+            return self.place(draw(count, dim))
+        points = self.place(draw(math.ceil(1.15 * count / self._share) + 32, dim))
+        points = points[self.contains(points)]
+        few = min(count, len(points))
+        return points[torch.linspace(0, len(points) - 1, few, dtype=torch.float64).round().long()]
+
+    @cached_property
+    def _share(self) -> float:
+        """Of the box that the shape fills."""
+        return max(float(self.contains(self.place(_scattered(4096, len(self.axes)))).double().mean()), 1e-3)
+
+    def edge(self, name: str, count: int, draw: Draw) -> Float[Tensor, "point dim"]:
+        """At most `count` points of an edge of the shape, at scattered values of the other axes."""
+        assert self.shape is not None
+        lower, extent = self.lower[self._within], self.extent[self._within]
+        on_edge = self.shape.on(name, count, draw, lower, extent)
+        points = self.place(draw(len(on_edge), len(self.axes)))
+        points[:, self._within] = on_edge
+        return points
 
     def lattice(self, size: Sequence[int]) -> Float[Tensor, "point dim"]:
         """Points of a regular grid with its ends (a periodic axis without its upper one), the last axis fastest.
@@ -184,6 +246,37 @@ class Condition:
         return self.axis * self.order
 
 
+@dataclass(frozen=True)
+class EdgeCondition:
+    """u = value, or ∂u/∂n = value with the outer normal n, on the boundary of a shape.
+
+    With the unknown functions in the value it is Robin's: convection is ``EdgeCondition("u", -h * u, 1)``.
+
+    Arguments:
+        field: which unknown.
+        value: a number, or a sympy expression in the axes, the parameters, the unknown numbers, and the unknown
+            functions with their derivatives.
+        order: 0 for the value, 1 for the derivative along the normal.
+        edge: name of a part of the boundary; empty for all parts that no other condition on the field names.
+
+    Raises: UserError for another order.
+    """
+
+    field: str
+    value: Expression = 0
+    order: int = 0
+    edge: str = ""
+
+    def __post_init__(self) -> None:
+        if self.order not in (0, 1):
+            raise UserError(f"the condition on {self} has a bad order", got=self.order,
+                            expected="0 (the field itself) or 1 (its derivative along the outer normal)")  # fmt: skip
+
+    def __str__(self) -> str:
+        where = f"the edge {self.edge}" if self.edge else "the boundary"
+        return f"{'the normal derivative of ' * self.order}{self.field} on {where}"
+
+
 def dirichlet(field: str, axis: str, value: Expression = 0) -> tuple[Condition, Condition]:
     """``field = value`` on both faces of an axis."""
     return Condition(field, axis, "lower", value), Condition(field, axis, "upper", value)
@@ -197,3 +290,8 @@ def neumann(field: str, axis: str, value: Expression = 0) -> tuple[Condition, Co
 def initial(field: str, *values: Expression, time: str = "t") -> tuple[Condition, ...]:
     """The field at the first time, then its derivatives in time of order 1, 2, ..."""
     return tuple(Condition(field, time, "lower", value, order) for order, value in enumerate(values))
+
+
+def _scattered(count: int, dim: int) -> Float[Tensor, "point dim"]:
+    """The same random points of the unit cube for everybody."""
+    return torch.rand(count, dim, generator=torch.Generator().manual_seed(0), dtype=torch.float64)

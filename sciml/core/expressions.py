@@ -13,8 +13,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sciml.core.domain import Expression
 from sciml.core.errors import UnknownNameError, UserError
+
+Expression = Any
+"""A sympy expression or a number. Any: sympy is imported only where it is used, which its types would not allow."""
 
 Environment = Mapping[str, Any]
 """Values of the symbols by name: tensors of one value per point, or single numbers. Any: operators work on both."""

@@ -6,7 +6,7 @@ The mark is a sympy function around the term, so that a statement with marks is 
 and references read through it, discovery takes the equation apart along it.
 """
 
-from sciml.core.domain import Expression
+from sciml.core.expressions import Expression
 
 _MARK = "hidden term"  # with a space, so that it cannot be the name of a field
 

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sciml.core.derivative_columns import differentiate
-from sciml.core.domain import Expression
+from sciml.core.expressions import Expression
 from sciml.core.errors import UserError
 from sciml.core.expressions import Evaluator
 from sciml.core.marks import marked_terms
@@ -162,7 +162,7 @@ class RateEquation:
         if not column.order:
             return values
         axis, field = self._axes[column.axis], self.statement.fields[column.channel]
-        walls = {c.side: c for c in self.statement.conditions if c.field == field and c.axis == axis.name}
+        walls = {c.side: c for c in self.statement.face_conditions if c.field == field and c.axis == axis.name}
         return differentiate(values, column.order, column.axis, axis, walls)
 
     def _pair(self, name: str) -> tuple[str, str]:

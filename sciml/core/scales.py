@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from sciml.core.config import Config
-from sciml.core.domain import Domain, Expression
-from sciml.core.expressions import Evaluator, columns
+from sciml.core.domain import Condition, Domain
+from sciml.core.expressions import Evaluator, Expression, columns
 from sciml.core.statement import Statement, field_symbol
 
 _SAMPLE = 32  # points at which coefficients that depend on the place are looked at
@@ -42,7 +42,7 @@ class Scales(Config):
     def of_condition(self, statement: Statement, index: int) -> float:
         """The scale of what condition number `index` prescribes."""
         condition = statement.conditions[index]
-        length = statement.domain.axis(condition.axis).extent if self.fields or self.equations else 1.0
+        length = statement.length_of(index) if self.fields or self.equations else 1.0
         return self.fields.get(condition.field, 1.0) / length**condition.order
 
 
@@ -68,7 +68,7 @@ def typical_scales(statement: Statement, observed: Mapping[str, float]) -> Scale
             steps += _step(equation, name, magnitude, known)
     for index, value in enumerate(statement.plain_values):
         condition = statement.conditions[index]
-        magnitude = fields[condition.field] / statement.domain.axis(condition.axis).extent ** condition.order
+        magnitude = fields[condition.field] / statement.length_of(index) ** condition.order
         for name, steps in slopes.items():
             steps += _step(value, name, magnitude, known)
     unknowns = {u.name: u.scale or min(slopes[u.name], default=abs(u.start) or 1.0) for u in statement.unknowns}
@@ -88,10 +88,18 @@ def needed_scales(statement: Statement, typical: Scales, *, is_observed: bool) -
 def _fields(statement: Statement, observed: Mapping[str, float]) -> dict[str, float]:
     """The largest value that is given of a field anywhere; 1 for a field of which nothing is."""
     unit, found = _unit(len(statement.names)), dict.fromkeys(statement.fields, 0.0)
+    generator = torch.Generator().manual_seed(0)
+
+    def draw(count: int, dim: int) -> Tensor:
+        return torch.rand(count, dim, generator=generator, dtype=torch.float64)
+
     for index, condition in enumerate(statement.conditions):
         if not statement.is_mixed(index) and not statement.has_unknown(index):
-            points = statement.domain.face(unit, condition.axis, condition.side)
-            length = statement.domain.axis(condition.axis).extent ** condition.order
+            if isinstance(condition, Condition):
+                points = statement.domain.face(unit, condition.axis, condition.side)
+            else:
+                points = statement.place_of(index, len(unit), draw)
+            length = statement.length_of(index) ** condition.order
             largest = float(statement.value(index, points).abs().max()) * length
             found[condition.field] = max(found[condition.field], largest)
     found = {name: max(value, observed.get(name, 0.0)) for name, value in found.items()}

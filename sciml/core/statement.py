@@ -13,10 +13,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sciml.core.derivatives import Derivatives, canonical
-from sciml.core.domain import Condition, Domain, Expression
+from sciml.core.domain import Condition, Domain, EdgeCondition
 from sciml.core.errors import UnknownNameError, UserError
-from sciml.core.expressions import Evaluator, columns
+from sciml.core.expressions import Evaluator, Expression, columns
 from sciml.core.marks import has_unnamed_term, without_marks
+from sciml.core.shapes import Draw, Shape
 from sciml.core.types import Params
 
 _AGREE = 1e-9  # how far two conditions may differ where they meet, relative to 1 + their size
@@ -41,7 +42,7 @@ class Unknown:
 
 @dataclass(frozen=True, kw_only=True)
 class Statement:
-    """A differential equation on a box with its conditions, written once.
+    """A differential equation on a box, or a shape in it, with its conditions, written once.
 
     The unknown functions are sympy functions of all axes, ``Function("u")(x, t)``; an equation is an expression that
     vanishes, ``u.diff(t) - nu * u.diff(x, 2)``, or a sympy ``Eq`` of two sides. A right-hand side that makes a chosen
@@ -49,10 +50,10 @@ class Statement:
     ``hidden(u * u.diff(x))`` (see `sciml.core.marks`); everything here reads them as if they were not.
 
     Arguments:
-        domain: the box.
+        domain: the box or shape.
         fields: names of the unknown functions.
         equations: left-hand sides, of the functions, the axes, the parameters and the unknown numbers.
-        conditions: on faces; a periodic axis has none.
+        conditions: on faces of the box and edges of the shape; a periodic axis has none.
         parameters: values of the symbols that are known.
         solution: the exact solution by field, where it is known in closed form.
         unknowns: numbers to be found, which equations and conditions may hold.
@@ -72,7 +73,7 @@ class Statement:
     domain: Domain
     fields: tuple[str, ...]
     equations: tuple[Expression, ...]
-    conditions: tuple[Condition, ...] = ()
+    conditions: tuple[Condition | EdgeCondition, ...] = ()
     parameters: Mapping[str, float] = field(default_factory=dict)
     solution: Mapping[str, Expression] = field(default_factory=dict)
     unknowns: tuple[Unknown, ...] = ()
@@ -97,7 +98,7 @@ class Statement:
         unnamed = any(has_unnamed_term(equation) for equation in self.equations)
         object.__setattr__(self, "_residual", None if unnamed else Evaluator(replaced))
         object.__setattr__(self, "plain_equations", tuple(replaced))
-        prescribed = [self._check_condition(condition) for condition in self.conditions]
+        prescribed = [self._check_prescribed(condition) for condition in self.conditions]
         object.__setattr__(self, "plain_values", tuple(prescribed))
         object.__setattr__(self, "_values", [Evaluator([value]) for value in prescribed])
         for name, arguments in self.inputs.items():
@@ -108,9 +109,9 @@ class Statement:
             if name not in self.fields:
                 raise UnknownNameError("field", name, self.fields)
         if not self.singular_corners:
-            plain = [c for i, c in enumerate(self.conditions) if not (self.is_mixed(i) or self._is_open(i))]
+            plain = [i for i in range(len(self.conditions)) if not (self.is_mixed(i) or self._is_open(i))]
             for first, second in combinations(plain, 2):
-                self._check_corner(first, second)
+                self._check_meeting(first, second)
 
     needs: tuple[tuple[str, str], ...] = field(init=False, repr=False, compare=False)
     """The derivatives that the equations name, ``("u", "xx")``."""
@@ -215,7 +216,71 @@ class Statement:
         """How far condition number `index` is missed at points of its face."""
         condition = self.conditions[index]
         prescribed = self._evaluate(self._values[index], points, derivatives, params)[:, 0]
-        return derivatives(condition.field, condition.derivative) - prescribed
+        if isinstance(condition, Condition):
+            return derivatives(condition.field, condition.derivative) - prescribed
+        if not condition.order:
+            return derivatives(condition.field, "") - prescribed
+        parts = self.normal(index, points)
+        along = sum(n * derivatives(condition.field, axis) for axis, n in parts.items())
+        return along - prescribed
+
+    def normal(self, index: int, points: Float[Tensor, "point dim"]) -> dict[str, Float[Tensor, " point"]]:
+        """The outer normal at points of the edges of condition number `index`, its components by axis."""
+        shape, where = self._shape_of(index), columns(points, self.names)
+        depths, normals = [], []
+        for edge in self.edges_of(index):
+            values = self._edges[edge](where, points[:, 0])
+            depths.append(values[:, 0].abs())
+            normals.append(values[:, 1:])
+        nearest = torch.stack(depths).argmin(0)
+        chosen = torch.stack(normals)[nearest, torch.arange(len(points), device=points.device)]
+        return dict(zip(shape.axes, chosen.unbind(1), strict=True))
+
+    @cached_property
+    def _edges(self) -> dict[str, Evaluator]:
+        """By edge of the shape: its function and the components of the outer normal."""
+        shape = self.domain.shape
+        return {e.name: Evaluator([e.level, *shape.normal(e.name)]) for e in shape.edges} if shape else {}
+
+    @property
+    def face_conditions(self) -> tuple[Condition, ...]:
+        """Those on faces of the box."""
+        return tuple(c for c in self.conditions if isinstance(c, Condition))
+
+    def edges_of(self, index: int) -> tuple[str, ...]:
+        """The edges of the shape that condition number `index` holds on."""
+        condition = self.conditions[index]
+        assert isinstance(condition, EdgeCondition)
+        if condition.edge:
+            return (condition.edge,)
+        named = {c.edge for c in self.conditions if isinstance(c, EdgeCondition) and c.field == condition.field}
+        return tuple(name for name in self._shape_of(index).names if name not in named)
+
+    def place_of(self, index: int, count: int, draw: Draw) -> Float[Tensor, "point dim"]:
+        """At most `count` points at which condition number `index` holds, from a source of points of unit cubes.
+
+        A single one where it holds at a point.
+        """
+        condition, dim = self.conditions[index], len(self.names)
+        if isinstance(condition, EdgeCondition):
+            edges = self.edges_of(index)
+            return torch.cat([self.domain.edge(name, -(-count // len(edges)), draw) for name in edges])
+        free = draw(count if dim > 1 else 1, max(1, dim - 1))
+        column = self.domain.index(condition.axis)
+        unit = torch.cat([free[:, :column], torch.zeros(len(free), 1).to(free), free[:, column:]], dim=1)[:, :dim]
+        points = self.domain.face(unit, condition.axis, condition.side)
+        return points if self.domain.shape is None else points[self.domain.contains(points)]
+
+    def length_of(self, index: int) -> float:
+        """The length along which condition number `index` takes its derivative."""
+        condition = self.conditions[index]
+        return self.domain.axis(condition.axis).extent if isinstance(condition, Condition) else self.domain.size
+
+    def _shape_of(self, index: int) -> Shape:
+        if self.domain.shape is None:
+            raise UserError(f"the condition on {self.conditions[index]} needs a shape, and the domain is a box",
+                            expected="a Condition on a face, such as dirichlet(field, axis)")  # fmt: skip
+        return self.domain.shape
 
     def value(
         self, index: int, points: Float[Tensor, "point dim"], params: Params | None = None
@@ -251,7 +316,12 @@ class Statement:
     def condition_orders(self, index: int) -> tuple[str, ...]:
         """The derivatives that condition number `index` needs of any field."""
         pairs = [self._pair(symbol) for symbol in self._values[index].symbols]
-        orders = {pair[1] for pair in pairs if pair} | {self.conditions[index].derivative}
+        condition = self.conditions[index]
+        if isinstance(condition, Condition):
+            own = {condition.derivative}
+        else:
+            own = set(self._shape_of(index).axes) if condition.order else {""}
+        orders = {pair[1] for pair in pairs if pair} | own
         return tuple(sorted(orders, key=lambda name: (len(name), name)))
 
     @property
@@ -335,14 +405,38 @@ class Statement:
             if not isinstance(value, Real) or not math.isfinite(value):
                 raise UserError(f"the value of {name!r} is not a finite number", got=repr(value))
 
-    def _check_condition(self, condition: Condition) -> Expression:
+    def _check_prescribed(self, condition: Condition | EdgeCondition) -> Expression:
         """What it prescribes, with a symbol such as ``u∂x`` in place of every derivative and function."""
         if condition.field not in self.fields:
             raise UnknownNameError("field of a condition", condition.field, self.fields)
+        return (self._check_condition if isinstance(condition, Condition) else self._check_edge)(condition)
+
+    def _check_edge(self, condition: EdgeCondition) -> Expression:
+        index = self.conditions.index(condition)
+        shape = self._shape_of(index)
+        if condition.edge:
+            shape.edge(condition.edge)
+        elif not self.edges_of(index):
+            raise UserError(f"the condition on {condition} holds nowhere",
+                            got="every edge is named by another condition on that field")  # fmt: skip
+        same = [c for c in self.conditions if isinstance(c, EdgeCondition)]
+        if sum((c.field, c.edge) == (condition.field, condition.edge) for c in same) > 1:
+            raise UserError(f"there are two conditions on {condition}", fix="Keep one of them.")
+        value, symbols = self.plain(condition.value, f"the condition on {condition}")
+        self._check_symbols(value, f"the condition on {condition}", symbols)
+        if not condition.order and field_symbol(condition.field, "") in symbols:
+            raise UserError(f"the condition on {condition} holds on both sides what it prescribes", got=condition.value,
+                            fix="Solve it for the field, or for its normal derivative.")  # fmt: skip
+        return value
+
+    def _check_condition(self, condition: Condition) -> Expression:
+        if condition.axis in (self.domain.shape.axes if self.domain.shape else ()):
+            raise UserError(f"there is a condition on {condition}, which is no face: the shape is in that axis",
+                            expected="an EdgeCondition on its boundary")  # fmt: skip
         if self.domain.axis(condition.axis).periodic:
             raise UserError(f"there is a condition on {condition}, but that axis is periodic",
                             fix="Drop the condition, or the periodicity.")  # fmt: skip
-        same = [c for c in self.conditions if (c.field, c.axis, c.side, c.order) == _key(condition)]
+        same = [c for c in self.conditions if isinstance(c, Condition) and _key(c) == _key(condition)]
         if len(same) > 1:
             raise UserError(f"there are two conditions on {condition}", got=_list(str(c.value) for c in same))
         value, symbols = self.plain(condition.value, f"the condition on {condition}")
@@ -354,6 +448,44 @@ class Statement:
                             fix="Solve it for the derivative it is about.")  # fmt: skip
         return value
 
+    def _check_meeting(self, first: int, second: int) -> None:
+        """That two conditions agree where they meet, as far as both prescribe a value there."""
+        one, other = self.conditions[first], self.conditions[second]
+        if isinstance(one, Condition) and isinstance(other, Condition):
+            self._check_corner(one, other)
+        elif isinstance(one, EdgeCondition) != isinstance(other, EdgeCondition):
+            self._check_rim(*((first, second) if isinstance(one, EdgeCondition) else (second, first)))
+
+    def _check_rim(self, on_edge: int, on_face: int) -> None:
+        """Where an edge meets a face, ∂ᵖ of what is prescribed along the edge is what the face prescribes."""
+        edge, face = self.conditions[on_edge], self.conditions[on_face]
+        assert isinstance(edge, EdgeCondition) and isinstance(face, Condition)
+        if edge.order or edge.field != face.field:
+            return
+        generator = torch.Generator().manual_seed(0)
+
+        def draw(count: int, dim: int) -> Tensor:
+            return torch.rand(count, dim, generator=generator, dtype=torch.float64)
+
+        points = self.place_of(on_edge, 20, draw)
+        points[:, self.domain.index(face.axis)] = self.domain.axis(face.axis).end(face.side)
+        along = self._restricted(edge.value, face.axis, face.order, face.side)
+        known = {**columns(points, self.names), **self.numbers()}
+        self._check_agreement(edge, face, Evaluator([along, face.value])(known, points[:, 0]))
+
+    def _check_agreement(
+        self, first: Condition | EdgeCondition, second: Condition | EdgeCondition, values: Float[Tensor, "point 2"]
+    ) -> None:
+        gap = (values[:, 0] - values[:, 1]).abs()
+        if (gap > _AGREE * (1 + values.abs().amax(1))).any():
+            worst = int(gap.argmax())
+            raise UserError(
+                f"the conditions on {first} and on {second} contradict each other where they meet",
+                got=f"{float(values[worst, 0]):.6g} from the first, {float(values[worst, 1]):.6g} from the second",
+                expected="equal values",
+                fix="Mend one, or say singular_corners=True if the jump is meant; such conditions cannot be exact.",
+            )
+
     def _check_corner(self, first: Condition, second: Condition) -> None:
         """Where their faces meet, ∂₁ᵃ of what the second prescribes must be ∂₂ᵇ of what the first does."""
         if first.field != second.field or first.axis == second.axis:
@@ -362,16 +494,8 @@ class Statement:
         sample = self.domain.place(
             torch.linspace(0.13, 0.91, 5, dtype=torch.float64)[:, None].expand(-1, len(self.names))
         )
-        found = Evaluator([one, other])({**columns(sample, self.names), **self.numbers()}, sample[:, 0])
-        gap = (found[:, 0] - found[:, 1]).abs()
-        if (gap > _AGREE * (1 + found.abs().amax(1))).any():
-            worst = int(gap.argmax())
-            raise UserError(
-                f"the conditions on {first} and on {second} contradict each other where they meet",
-                got=f"{float(found[worst, 0]):.6g} from the first, {float(found[worst, 1]):.6g} from the second",
-                expected="equal values",
-                fix="Mend one, or say singular_corners=True if the jump is meant; such conditions cannot be exact.",
-            )
+        values = Evaluator([one, other])({**columns(sample, self.names), **self.numbers()}, sample[:, 0])
+        self._check_agreement(first, second, values)
 
     def _restricted(self, value: Expression, axis: str, order: int, side: Any) -> Expression:
         """∂^order value / ∂axis^order on a face of that axis."""

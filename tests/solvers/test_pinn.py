@@ -10,6 +10,7 @@ from sciml.core import registry, rng
 from sciml.core.config import override
 from sciml.core.domain import Coordinate, Domain
 from sciml.core.errors import UnsupportedError
+from sciml.core.shapes import ball
 from sciml.solvers.pinn import PINNSolver, deepxde, import_geometry
 from sciml.tasks.collocation import COLLOCATION
 
@@ -227,19 +228,36 @@ def test_a_geometry_of_a_user_becomes_a_domain():
         geometry, timedomain = Interval(), TimeDomain()
 
     class Disk:
-        pass
+        center, radius, bbox = [0.0, 0.0], 1.0, ([-1.0, -1.0], [1.0, 1.0])
+
+    class PointCloud:
+        bbox = ([0.0, 0.0], [1.0, 1.0])
 
     expected = Domain((Coordinate("x", -1.0, 1.0), Coordinate("t", 0.0, 2.0)), time="t")
     assert import_geometry(GeometryXTime()) == expected
-    with pytest.raises(UnsupportedError, match="kind Disk is not a box"):
-        import_geometry(Disk())
+    disk = import_geometry(Disk())
+    assert disk.shape == ball((0, 0), 1, edge="disk 1")
+    with pytest.raises(UnsupportedError, match="kind PointCloud has no shape here"):
+        import_geometry(PointCloud())
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:Arrays of 2-dimensional vectors:DeprecationWarning")  # of NumPy, in DeepXDE's polygon
 def test_geometries_of_deepxde_become_domains():
     with deepxde() as dde:
         box = import_geometry(dde.geometry.Rectangle([0, 1], [2, 3]))
+        g = dde.geometry
+        parts = (g.Disk([0, 0], 0.3), g.Ellipse([1, 0.6], 0.4, 0.2, 0.5), g.Polygon([[1, -0.9], [1.9, -0.9], [1.9, -0.5], [1.3, -0.7]]))
+        shape = g.CSGUnion(g.Rectangle([-1, -1], [2, 1]), g.Triangle([1.5, 0.5], [3, 1], [1.5, 1]))
+        for part in parts:
+            shape = g.CSGDifference(shape, part)
         rod = import_geometry(dde.geometry.GeometryXTime(dde.geometry.Interval(0, 1), dde.geometry.TimeDomain(0, 5)))
     assert [(a.name, a.lower, a.upper) for a in box.axes] == [("x", 0.0, 2.0), ("y", 1.0, 3.0)]
     assert rod.time == "t"
+    plate = import_geometry(shape)
+    there = torch.from_numpy(shape.random_points(500)).double()
+    assert bool(plate.contains(there).all())
+    anywhere = plate.place(torch.rand(2000, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0)))
+    assert plate.contains(anywhere).tolist() == shape.inside(anywhere.numpy()).tolist()
+    assert plate.shape.names == ("rectangle 1", "triangle 2", "disk 3", "ellipse 4", "polygon 5")
     assert torch.get_default_dtype() == torch.float32

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from sciml.core.domain import Coordinate, Expression
+from sciml.core.domain import Coordinate
+from sciml.core.expressions import Expression
 from sciml.core.errors import UserError
 from sciml.core.statement import Statement, field_symbol
 from sciml.models.npde._coefficients import Coefficient, Given, Trainable
@@ -85,7 +86,7 @@ def _signed(coefficients: Sequence[Coefficient], terms: Sequence[Term]) -> list[
 
 def _axis(statement: Statement, axis: Coordinate, size: int) -> SpecAxis:
     kinds: set[Boundary] = {"periodic"} if axis.periodic else set()
-    for condition in statement.conditions:
+    for condition in statement.face_conditions:
         if condition.axis == axis.name:
             if condition.value != 0 or condition.order > 1:
                 raise UserError(f"the condition on {condition} has no counterpart in a padding", got=condition.value,

@@ -7,6 +7,7 @@ taken from cubic splines.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import torch
 from jaxtyping import Float
@@ -154,9 +155,8 @@ class Physics:
             inside = Sites(self.ansatz, domain.place(unit), self.statement.orders, self.sensors, like)
             faces = {}
             for index in self.ansatz.soft:
-                condition = self.statement.conditions[index]
-                unit = unit_points("sobol", self.face_points, dim, rng.generator(0, "face", index))
-                on_face = domain.face(unit, condition.axis, condition.side)
+                draw = partial(unit_points, "sobol", generator=rng.generator(0, "face", index))
+                on_face = self.statement.place_of(index, self.face_points, draw)
                 orders = self.statement.condition_orders(index)
                 faces[index] = Sites(self.ansatz, on_face, orders, self.sensors, like)
             self._sites[key] = inside, faces

@@ -24,10 +24,13 @@ from sciml.solvers.pinn._objective import equation_term, evaluate
 def adapted(
     module: PINN, points: Float[Tensor, "point dim"], config: AdaptConfig, generator: torch.Generator
 ) -> Float[Tensor, "more dim"]:
-    """New points for the present state of the module, in the box of its statement."""
+    """New points for the present state of the module, in the domain of its statement."""
     statement = module.statement
-    unit = torch.rand(config.pool, len(statement.names), generator=generator, dtype=torch.float64)
-    candidates = statement.domain.place(unit).to(points)
+
+    def draw(count: int, dim: int) -> Tensor:
+        return torch.rand(count, dim, generator=generator, dtype=torch.float64)
+
+    candidates = statement.domain.fill(config.pool, draw).to(points)
     with torch.no_grad():
         residual = evaluate(module, equation_term(module, candidates))
     if config.kind == "rar_g":

@@ -13,9 +13,10 @@ from torch import Tensor
 from sciml.core.ansatz import Ansatz
 from sciml.core.config import Config
 from sciml.core.derivatives import Derivatives
-from sciml.core.domain import Coordinate, Domain
+from sciml.core.domain import Condition, Coordinate, Domain, EdgeCondition
 from sciml.core.errors import UnsupportedError
 from sciml.core.statement import Statement
+from sciml.solvers.pinn._deepxde_shapes import bounds_of, exported_shape, imported_shape, on_edges
 
 
 class DeepXDEConfig(Config):
@@ -112,26 +113,31 @@ def train(
 def import_geometry(
     geometry: Any, *, names: Sequence[str] = "xyz"
 ) -> Domain:  # Any: of a user's own, looked at by name
-    """The domain of a user's DeepXDE geometry: interval, rectangle, cuboid or hypercube, with time or without.
+    """The domain of a user's DeepXDE geometry, with time or without.
 
-    Raises: UnsupportedError for a geometry that is not a box; its kind is named.
+    Boxes (interval, rectangle, cuboid, hypercube) become boxes; disks, spheres, ellipses, triangles, polygons and the
+    unions, differences and intersections of all of these become shapes, with edges named after their kind and number.
+
+    Raises: UnsupportedError for another geometry; its kind is named.
     """
     space, time = getattr(geometry, "geometry", geometry), getattr(geometry, "timedomain", None)
+    box = _corners(space)
+    lower, upper = box if box else bounds_of(space)
+    axes = [Coordinate(name, float(a), float(b)) for name, a, b in zip(names, lower, upper, strict=False)]
+    shape = None if box else imported_shape(space, names[: len(axes)])
+    if time is None:
+        return Domain(tuple(axes), shape=shape)
+    return Domain((*axes, Coordinate("t", float(time.t0), float(time.t1))), time="t", shape=shape)
+
+
+def _corners(space: Any) -> tuple[np.ndarray, np.ndarray] | None:
+    """The corners of a box; None for another geometry."""
     kind = type(space).__name__
     if kind == "Interval":
-        lower, upper = np.array([space.l]).ravel(), np.array([space.r]).ravel()
-    elif kind in ("Rectangle", "Cuboid", "Hypercube"):
-        lower, upper = np.asarray(space.xmin).ravel(), np.asarray(space.xmax).ravel()
-    else:
-        raise UnsupportedError(
-            f"a DeepXDE geometry of kind {kind} is not a box",
-            expected="Interval, Rectangle, Cuboid or Hypercube, alone or in a GeometryXTime",
-            fix="Other shapes can be solved by DeepXDE itself.",
-        )
-    axes = [Coordinate(name, float(a), float(b)) for name, a, b in zip(names, lower, upper, strict=False)]
-    if time is None:
-        return Domain(tuple(axes))
-    return Domain((*axes, Coordinate("t", float(time.t0), float(time.t1))), time="t")
+        return np.array([space.l]).ravel(), np.array([space.r]).ravel()
+    if kind in ("Rectangle", "Cuboid", "Hypercube"):
+        return np.asarray(space.xmin).ravel(), np.asarray(space.xmax).ravel()
+    return None
 
 
 def _geometry(dde: Any, domain: Domain) -> Any:
@@ -143,6 +149,8 @@ def _geometry(dde: Any, domain: Domain) -> Any:
         space = dde.geometry.Interval(lower[0], upper[0])
     else:
         space = (dde.geometry.Rectangle if len(axes) == 2 else dde.geometry.Cuboid)(lower, upper)
+    if domain.shape is not None:
+        space = exported_shape(dde, domain)
     if not domain.time:
         return space
     time = domain.axis(domain.time)
@@ -181,8 +189,11 @@ def _alike(statement: Statement, numbers: Sequence[int]) -> list[list[int]]:
     groups: dict[tuple[Any, ...], list[int]] = {}
     for i in numbers:
         c = statement.conditions[i]
-        kind = c.axis == statement.domain.time, c.derivative
-        groups.setdefault((c.field, kind, str(c.value)), []).append(i)
+        if isinstance(c, Condition):
+            kind = c.axis == statement.domain.time, c.derivative
+            groups.setdefault((c.field, kind, str(c.value)), []).append(i)
+        else:
+            groups[i,] = [i]
     return list(groups.values())
 
 
@@ -195,7 +206,7 @@ def _condition(dde: Any, statement: Statement, same: Sequence[int], geometry: An
     def prescribed(x: np.ndarray) -> np.ndarray:
         return statement.value(index, torch.from_numpy(np.asarray(x, dtype=np.float64)))[:, None].numpy()
 
-    if condition.order or statement.is_mixed(index) or statement.has_unknown(index):
+    if isinstance(condition, EdgeCondition) or condition.order or statement.is_mixed(index) or statement.has_unknown(index):
 
         def fault(x: Tensor, y: Tensor, _: Any) -> Tensor:
             return statement.fault(index, x, _derivatives(dde, statement, x, y), unknowns)[:, None]
@@ -207,8 +218,10 @@ def _condition(dde: Any, statement: Statement, same: Sequence[int], geometry: An
 
 
 def _on(statement: Statement, same: Sequence[int]) -> Callable[[np.ndarray, bool], bool]:
-    """Whether a point lies on a face of one of the conditions."""
-    chosen = [statement.conditions[i] for i in same]
+    """Whether a point lies on a face or an edge of one of the conditions."""
+    if isinstance(statement.conditions[same[0]], EdgeCondition):
+        return on_edges(statement, same[0])
+    chosen = [c for i in same if isinstance(c := statement.conditions[i], Condition)]
     faces = [(statement.domain.index(c.axis), statement.domain.axis(c.axis).end(c.side)) for c in chosen]
     return lambda x, on_boundary: any(bool(np.isclose(x[column], end)) for column, end in faces)
 

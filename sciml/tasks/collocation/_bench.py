@@ -1,6 +1,7 @@
 """A statement on the bench: points to train on and to choose weights by, and an examination that trusts no loss."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from sciml.tasks.collocation._data import (
 )
 from sciml.tasks.collocation._observed import Observed, made_up, observed_in
 from sciml.tasks.collocation._table import ObservedTable
+from sciml.tasks.collocation._unit_points import unit_points
 from sciml.train import AnySolver, Bench, Conclusion, Examination
 
 _FACE = 200  # points per face on which conditions are examined
@@ -66,12 +68,13 @@ class CollocationBench(Bench[HasResidual, CollocationConfig, CollocationContext,
         self.examples = CollocationExamples(
             statement, config, randomness("points"), self.observed, self.values, sigma, names
         )
-        self.pool = statement.domain.place(
-            torch.rand(card.pool, len(statement.names), generator=randomness("pool"), dtype=torch.float64)
-        )
+        draw = partial(unit_points, "uniform", generator=randomness("pool"))
+        self.pool = statement.domain.fill(card.pool, draw)
         self.faces = face_points(statement, _FACE, "uniform", randomness("faces"))
         self.size = [card.grid] * len(statement.names)
-        self.lattice = statement.domain.lattice(self.size)
+        lattice = statement.domain.lattice(self.size)
+        self.within = statement.domain.contains(lattice)
+        self.lattice = lattice[self.within]
         self.reference = problem.reference(self.lattice, self.case)
         self.judged = [statement.fields.index(name) for name in statement.judged or statement.fields]
         self.example = Locations(self.pool[:1])
@@ -227,12 +230,17 @@ class CollocationBench(Bench[HasResidual, CollocationConfig, CollocationContext,
         }
 
     def _map(self, values: Float[Tensor, "point row"]) -> Any:
+        """Values at the points of the lattice as one array per row, NaN outside of the domain."""
+        if not self.within.all():
+            whole = values.new_full((len(self.within), values.shape[1]), torch.nan)
+            whole[self.within] = values
+            values = whole
         return values.T.reshape(-1, *self.size).float().numpy()
 
     def _labelled(self, values: Float[Tensor, "point field"]) -> dict[str, Any]:
         """One variable per field on the lattice."""
         words = {field.name: {"units": field.units, "long_name": field.long_name} for field in self.problem.fields}
         return {
-            name: (self.statement.names, values[:, i].reshape(self.size).float().numpy(), words[name])
-            for i, name in enumerate(self.statement.fields)
+            name: (self.statement.names, array, words[name])
+            for name, array in zip(self.statement.fields, self._map(values), strict=True)
         }

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import pydantic
 import torch
+from torch import Tensor
 
 from sciml import data
 from sciml.core.capabilities import HasResidual
@@ -81,17 +82,22 @@ class CollocationCard(data.InMemoryCard):
 
 def _reference(problem: HasResidual, case: str) -> list[Check]:
     statement = problem.statement(case)
-    unit = torch.rand(64, len(statement.names), generator=generator(0, "verify"), dtype=torch.float64)
-    values = problem.reference(statement.domain.place(unit), case)
+    chance = generator(0, "verify")
+
+    def draw(count: int, dim: int) -> Tensor:
+        return torch.rand(count, dim, generator=chance, dtype=torch.float64)
+
+    inside = statement.domain.fill(64, draw)
+    values = problem.reference(inside, case)
     if values is None:
         return [Check(f"{case}: reference", True, "none: nobody knows the solution")]
-    good = values.shape == (64, len(statement.fields)) and values.dtype == torch.float64
+    good = values.shape == (len(inside), len(statement.fields)) and values.dtype == torch.float64
     checks = [Check(f"{case}: reference", good and bool(values.isfinite().all()), "finite, one column per field")]
     for i, condition in enumerate(statement.conditions):
         open_value = statement.is_mixed(i) or statement.has_unknown(i)
         if condition.order or statement.singular_corners or open_value or not good:
             continue
-        points = statement.domain.face(unit, condition.axis, condition.side)
+        points = statement.place_of(i, 64, draw)
         there = problem.reference(points, case)
         assert there is not None
         worst = float((there[:, statement.fields.index(condition.field)] - statement.value(i, points)).abs().max())

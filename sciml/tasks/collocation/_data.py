@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, ClassVar, Literal, NamedTuple
 
 import pydantic
@@ -24,7 +25,7 @@ class CollocationConfig(Config):
     case: str = ""
     """Name of one of the problem's cases; empty for the first."""
     points: int | None = pydantic.Field(default=None, ge=1)
-    """Points inside the box; None for 100 in one dimension, 1000 in two and 4000 in more."""
+    """Points inside the domain; None for 100 in one dimension, 1000 in two and 4000 in more."""
     face_points: int = pydantic.Field(default=100, ge=1)
     """Points of the face of every condition, where conditions are not built into the solver."""
     sampler: PointSet = "sobol"
@@ -64,8 +65,8 @@ class CollocationBatch(Batch):
     """Points of one step.
 
     Fields:
-        points: inside the box, what the batch counts.
-        faces: by number of a condition, points of its face.
+        points: inside the domain, what the batch counts.
+        faces: by number of a condition, points of its face or edge.
         observed: where fields were observed; None if none were.
         values: what was observed there, one column per observed field; NaN where it was not.
         sigma: standard deviations of the values, by which they are weighed against the equations; None for no such
@@ -132,19 +133,12 @@ class CollocationExamples:
         return CollocationBatch(points, self.faces, self.observed, self.values, self.sigma, self.seen)
 
     def _inside(self, count: int, generator: torch.Generator) -> Tensor:
-        domain = self.statement.domain
-        return domain.place(unit_points(self.config.sampler, count, len(domain.axes), generator))
+        return self.statement.domain.fill(count, partial(unit_points, self.config.sampler, generator=generator))
 
 
 def face_points(
     statement: Statement, count: int, sampler: PointSet, generator: torch.Generator
 ) -> dict[int, Float[Tensor, "face dim"]]:
-    """Points of the face of every condition, by its number; a single one where the face is a point."""
-    domain, found = statement.domain, {}
-    for i, condition in enumerate(statement.conditions):
-        dim = len(domain.axes)
-        free = unit_points(sampler, count if dim > 1 else 1, max(1, dim - 1), generator)
-        column = domain.index(condition.axis)
-        unit = torch.cat([free[:, :column], torch.zeros(len(free), 1).double(), free[:, column:]], dim=1)[:, :dim]
-        found[i] = domain.face(unit, condition.axis, condition.side)
-    return found
+    """Points of the face or edge of every condition, by its number; a single one where the face is a point."""
+    draw = partial(unit_points, sampler, generator=generator)
+    return {i: statement.place_of(i, count, draw) for i in range(len(statement.conditions))}

@@ -1,6 +1,7 @@
 """What was observed of the fields of a statement, from a table or made up from the reference."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -12,6 +13,7 @@ from sciml.core.errors import ConfigError, DataError
 from sciml.core.statement import Statement
 from sciml.tasks._inputs import same_units
 from sciml.tasks.collocation._table import ObservedTable
+from sciml.tasks.collocation._unit_points import unit_points
 
 _SIGMA = "sigma"
 
@@ -65,8 +67,7 @@ def observed_in(table: ObservedTable, statement: Statement, units: Mapping[str, 
     if not inside.all():
         row = int((~inside).nonzero()[0])
         place = ", ".join(f"{n} = {value:g}" for n, value in zip(statement.names, points[row].tolist(), strict=True))
-        box = ", ".join(f"{axis.name} in [{axis.lower:g}, {axis.upper:g}]" for axis in statement.domain.axes)
-        raise DataError(f"{table.place(row)} lies outside of the domain", got=place, expected=box)
+        raise DataError(f"{table.place(row)} lies outside of the domain", got=place, expected=str(statement.domain))
     values = torch.stack([table.column(name) for name in names], dim=1)
     if not (~values.isnan()).any(0).all():
         empty = names[int(values.isnan().all(0).nonzero()[0])]
@@ -80,8 +81,7 @@ def made_up(problem: HasResidual, case: str, count: int, noise: float, generator
     Raises: ConfigError for a problem without a reference.
     """
     statement = problem.statement(case)
-    unit = torch.rand(count, len(statement.names), generator=generator, dtype=torch.float64)
-    points = statement.domain.place(unit)
+    points = statement.domain.fill(count, partial(unit_points, "uniform", generator=generator))
     reference = problem.reference(points, case)
     if reference is None:
         raise ConfigError(

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from sciml.core.capabilities import HasResidual
 from sciml.core.config import Config
+from sciml.core.errors import DataError
 from sciml.core.progress import Progress
 from sciml.core.types import Prediction
 from sciml.tasks._in_memory import card_for, column, refuse_steps
@@ -85,10 +86,18 @@ class Collocation(Task[HasResidual, CollocationConfig, CollocationContext, Collo
     ) -> Locations:
         """Points from a user's NetCDF file, one variable per axis on ``sample``."""
         refuse_steps(path, steps)
-        axes = problem.statement(context.case).domain.axes
-        names = [axis.name for axis in axes]
-        source = open_inputs(path, problem, "points", names, also={axis.name: axis.units for axis in axes})
-        return Locations(torch.stack([column(path, source[name], dtype="float64") for name in names], dim=1))
+        domain = problem.statement(context.case).domain
+        names = [axis.name for axis in domain.axes]
+        source = open_inputs(path, problem, "points", names, also={axis.name: axis.units for axis in domain.axes})
+        points = torch.stack([column(path, source[name], dtype="float64") for name in names], dim=1)
+        if not (inside := domain.contains(points)).all():
+            place = points[~inside][0].tolist()
+            raise DataError(
+                f"{path} asks for {int((~inside).sum())} of {len(points)} points outside of the domain",
+                got=", ".join(f"{name} = {value:g}" for name, value in zip(names, place, strict=True)),
+                expected=str(domain), fix="Leave them out: nothing was solved there.",
+            )  # fmt: skip
+        return Locations(points)
 
     def write_inputs(self, inputs: Locations, problem: HasResidual, context: CollocationContext) -> xarray.Dataset:
         """One variable per axis."""
