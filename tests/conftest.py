@@ -10,7 +10,6 @@ import torch
 
 from sciml.testing import PROBLEMS
 
-
 hypothesis.settings.register_profile("unhurried", deadline=None)  # a busy machine is no fault of a function
 hypothesis.settings.load_profile("unhurried")
 

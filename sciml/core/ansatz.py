@@ -18,8 +18,8 @@ number that is to be found or on the fields themselves (Robin), and a derivative
 third derivative either, which only some solutions lack.
 
 Reference: W. J. Gordon, C. A. Hall, Transfinite element methods, Numer. Math. 21 (1973) 109-129 (Boolean sums);
-I. E. Lagaris, A. Likas, D. I. Fotiadis, IEEE Trans. Neural Networks 9 (1998) 987-1000, doi:10.1109/72.712178 (g + φ N); V. L. Rvachev, T. I. Sheiko, G. Shapiro, Computers and Mathematics with Applications
-38 (1999) 195-211 (g between edges).
+I. E. Lagaris, A. Likas, D. I. Fotiadis, IEEE Trans. Neural Networks 9 (1998) 987-1000, doi:10.1109/72.712178 (g + φ N);
+V. L. Rvachev, T. I. Sheiko, Appl. Mech. Rev. 48 (1995) 151-188 (g between edges).
 """
 
 import math
@@ -96,7 +96,8 @@ class Ansatz:
         def derived(name: str) -> Tensor:
             orders = [axis * 2 for axis in names] if name == LAPLACIAN else [name]
             with torch.enable_grad():
-                return sum(torch.stack([slope(part, order).detach() for part in parts], dim=1) for order in orders)
+                each = [torch.stack([slope(part, order).detach() for part in parts], dim=1) for order in orders]
+            return torch.stack(each).sum(0)
 
         return derived
 
@@ -115,9 +116,7 @@ def _exact(statement: Statement, field: str) -> list[int]:
         for i, c in enumerate(statement.conditions)
         if c.field == field and not statement.has_unknown(i) and not statement.is_mixed(i)
     ]
-    by_face = {
-        (c.axis, c.side, c.order): i for i in plain if isinstance(c := statement.conditions[i], Condition)
-    }
+    by_face = {(c.axis, c.side, c.order): i for i in plain if isinstance(c := statement.conditions[i], Condition)}
     built_in = _exact_on_edges(statement, [i for i in plain if isinstance(statement.conditions[i], EdgeCondition)])
     for (axis, side, order), number in by_face.items():
         if all((axis, side, lower) in by_face for lower in range(order)):

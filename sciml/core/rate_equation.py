@@ -12,9 +12,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sciml.core.derivative_columns import differentiate
-from sciml.core.expressions import Expression
 from sciml.core.errors import UserError
-from sciml.core.expressions import Evaluator
+from sciml.core.expressions import Evaluator, Expression
 from sciml.core.marks import marked_terms
 from sciml.core.observations import time_first
 from sciml.core.statement import Statement

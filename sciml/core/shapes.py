@@ -6,7 +6,7 @@ two shapes,
     a ∧ b = a + b - √(a² + b²),    a ∨ b = a + b + √(a² + b²),
 
 are positive where both, or one of them, are; they keep the slope 1 on every edge and are smooth but for the corners.
-The same ω tells inside from outside, gives the normal, and is what a network is multiplied by to vanish on the boundary.
+The same ω tells inside from outside, gives the normal, and is what a network is multiplied by to vanish on the edges.
 
     plate = rectangle((-1, -1), (1, 1)) - disc((0, 0), 0.3, edge="hole")
 
@@ -33,7 +33,10 @@ from sciml.core.expressions import Evaluator, Expression, columns
 Draw = Callable[[int, int], Tensor]
 """``(count, dim) -> points of the unit cube``."""
 
-_ON, _PROBE = 1e-9, 1e-6  # relative to the size of the box: what counts as on the boundary, and how far around is looked
+_ON, _PROBE = (
+    1e-9,
+    1e-6,
+)  # relative to the size of the box: what counts as on the boundary, and how far around is looked
 _BAND = 0.05  # half the width of the band around an edge from which points are moved onto it, relative to the box
 _ROUNDS, _NEWTON = 40, 30  # of drawing points until an edge has enough; steps towards it
 

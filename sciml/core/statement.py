@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from sciml.core.agreement import check_agreement
 from sciml.core.derivatives import Derivatives, canonical
 from sciml.core.domain import Condition, Domain, EdgeCondition
 from sciml.core.errors import UnknownNameError, UserError
@@ -19,8 +20,6 @@ from sciml.core.expressions import Evaluator, Expression, columns
 from sciml.core.marks import has_unnamed_term, without_marks
 from sciml.core.shapes import Draw, Shape
 from sciml.core.types import Params
-
-_AGREE = 1e-9  # how far two conditions may differ where they meet, relative to 1 + their size
 
 
 @dataclass(frozen=True)
@@ -111,7 +110,7 @@ class Statement:
         if not self.singular_corners:
             plain = [i for i in range(len(self.conditions)) if not (self.is_mixed(i) or self._is_open(i))]
             for first, second in combinations(plain, 2):
-                self._check_meeting(first, second)
+                check_agreement(self, first, second)
 
     needs: tuple[tuple[str, str], ...] = field(init=False, repr=False, compare=False)
     """The derivatives that the equations name, ``("u", "xx")``."""
@@ -409,7 +408,7 @@ class Statement:
         """What it prescribes, with a symbol such as ``u∂x`` in place of every derivative and function."""
         if condition.field not in self.fields:
             raise UnknownNameError("field of a condition", condition.field, self.fields)
-        return (self._check_condition if isinstance(condition, Condition) else self._check_edge)(condition)
+        return self._check_condition(condition) if isinstance(condition, Condition) else self._check_edge(condition)
 
     def _check_edge(self, condition: EdgeCondition) -> Expression:
         index = self.conditions.index(condition)
@@ -447,62 +446,6 @@ class Statement:
             raise UserError(f"the condition on {condition} holds on both sides what it prescribes", got=condition.value,
                             fix="Solve it for the derivative it is about.")  # fmt: skip
         return value
-
-    def _check_meeting(self, first: int, second: int) -> None:
-        """That two conditions agree where they meet, as far as both prescribe a value there."""
-        one, other = self.conditions[first], self.conditions[second]
-        if isinstance(one, Condition) and isinstance(other, Condition):
-            self._check_corner(one, other)
-        elif isinstance(one, EdgeCondition) != isinstance(other, EdgeCondition):
-            self._check_rim(*((first, second) if isinstance(one, EdgeCondition) else (second, first)))
-
-    def _check_rim(self, on_edge: int, on_face: int) -> None:
-        """Where an edge meets a face, ∂ᵖ of what is prescribed along the edge is what the face prescribes."""
-        edge, face = self.conditions[on_edge], self.conditions[on_face]
-        assert isinstance(edge, EdgeCondition) and isinstance(face, Condition)
-        if edge.order or edge.field != face.field:
-            return
-        generator = torch.Generator().manual_seed(0)
-
-        def draw(count: int, dim: int) -> Tensor:
-            return torch.rand(count, dim, generator=generator, dtype=torch.float64)
-
-        points = self.place_of(on_edge, 20, draw)
-        points[:, self.domain.index(face.axis)] = self.domain.axis(face.axis).end(face.side)
-        along = self._restricted(edge.value, face.axis, face.order, face.side)
-        known = {**columns(points, self.names), **self.numbers()}
-        self._check_agreement(edge, face, Evaluator([along, face.value])(known, points[:, 0]))
-
-    def _check_agreement(
-        self, first: Condition | EdgeCondition, second: Condition | EdgeCondition, values: Float[Tensor, "point 2"]
-    ) -> None:
-        gap = (values[:, 0] - values[:, 1]).abs()
-        if (gap > _AGREE * (1 + values.abs().amax(1))).any():
-            worst = int(gap.argmax())
-            raise UserError(
-                f"the conditions on {first} and on {second} contradict each other where they meet",
-                got=f"{float(values[worst, 0]):.6g} from the first, {float(values[worst, 1]):.6g} from the second",
-                expected="equal values",
-                fix="Mend one, or say singular_corners=True if the jump is meant; such conditions cannot be exact.",
-            )
-
-    def _check_corner(self, first: Condition, second: Condition) -> None:
-        """Where their faces meet, ∂₁ᵃ of what the second prescribes must be ∂₂ᵇ of what the first does."""
-        if first.field != second.field or first.axis == second.axis:
-            return
-        one, other = (self._restricted(a.value, b.axis, b.order, b.side) for a, b in ((first, second), (second, first)))
-        sample = self.domain.place(
-            torch.linspace(0.13, 0.91, 5, dtype=torch.float64)[:, None].expand(-1, len(self.names))
-        )
-        values = Evaluator([one, other])({**columns(sample, self.names), **self.numbers()}, sample[:, 0])
-        self._check_agreement(first, second, values)
-
-    def _restricted(self, value: Expression, axis: str, order: int, side: Any) -> Expression:
-        """∂^order value / ∂axis^order on a face of that axis."""
-        symbol = next((s for s in _expression(value).free_symbols if s.name == axis), None)
-        if symbol is None:
-            return _expression(value) if order == 0 else _expression(0)
-        return _expression(value).diff(symbol, order).subs(symbol, _expression(self.domain.axis(axis).end(side)))
 
     def _pair(self, symbol: str) -> tuple[str, str] | None:
         """The field and derivative behind a symbol of a replaced equation."""

@@ -107,8 +107,8 @@ class Solved:
         points = torch.from_numpy(np.stack([column.ravel() for column in columns], axis=1))
         if not (inside := self.statement.domain.contains(points)).all():
             outside = points[int((~inside).nonzero()[0])].tolist()
-            box = ", ".join(f"{a.name} in [{a.lower:g}, {a.upper:g}]" for a in self.statement.domain.axes)
-            raise UserError("a solution is not known outside of its domain", got=outside, expected=box)
+            expected = str(self.statement.domain)
+            raise UserError("a solution is not known outside of its domain", got=outside, expected=expected)
         with torch.no_grad():
             values = self.solver.fields(self.module, points).double()
         return {name: values[:, i].reshape(columns[0].shape).numpy() for i, name in enumerate(self.statement.fields)}

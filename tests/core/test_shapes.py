@@ -71,13 +71,18 @@ def test_normals_point_outwards():
         places = statement.place_of(index, 20, draw)
         normal = torch.stack(list(statement.normal(index, places).values()), dim=1)
         torch.testing.assert_close(normal, sign * places / places.norm(dim=1, keepdim=True))
-    missed = statement.fault(1, places, autograd_derivatives(lambda p: p.norm(dim=1, keepdim=True), places, ("u",), "xy"))
+    missed = statement.fault(
+        1, places, autograd_derivatives(lambda p: p.norm(dim=1, keepdim=True), places, ("u",), "xy")
+    )
     torch.testing.assert_close(missed.detach(), torch.full((20,), -4.0).double())
 
 
 def test_points_of_a_polygon_s_edge_are_evenly_spread_over_its_sides():
     there = Domain(SQUARE, shape=ELL).edge("polygon", 4000, draw)
-    share = [((there[:, 1] + 1).abs() < 1e-9).double().mean(), ((there[:, 1].abs() < 1e-9) & (there[:, 0] > 0)).double().mean()]
+    share = [
+        ((there[:, 1] + 1).abs() < 1e-9).double().mean(),
+        ((there[:, 1].abs() < 1e-9) & (there[:, 0] > 0)).double().mean(),
+    ]
     assert float(share[0]) == pytest.approx(2 / 8, abs=0.03)
     assert float(share[1]) == pytest.approx(1 / 8, abs=0.03)
 

@@ -3,14 +3,18 @@
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+import sympy as sp
 import torch
 
+from sciml import solve
 from sciml.core import registry, rng
 from sciml.core.config import override
-from sciml.core.domain import Coordinate, Domain
+from sciml.core.domain import Coordinate, Domain, EdgeCondition
 from sciml.core.errors import UnsupportedError
-from sciml.core.shapes import ball
+from sciml.core.shapes import ball, disc
+from sciml.core.statement import Statement
 from sciml.solvers.pinn import PINNSolver, deepxde, import_geometry
 from sciml.tasks.collocation import COLLOCATION
 
@@ -217,6 +221,22 @@ def test_periodic_axes_observations_and_mixed_conditions_reach_deepxde():
     ]
 
 
+def test_a_disc_is_solved_with_exact_values_on_its_edge():
+    """-Δu = 1 with u = 0 on the unit circle: u = (1 - r²)/4."""
+    x, y = sp.symbols("x y")
+    u = sp.Function("u")(x, y)
+    statement = Statement(
+        domain=Domain((Coordinate("x", -1.0, 1.0), Coordinate("y", -1.0, 1.0)), shape=disc((0, 0), 1)),
+        fields=("u",),
+        equations=(u.diff(x, 2) + u.diff(y, 2) + 1,),
+        conditions=(EdgeCondition("u"),),
+    )
+    solution = solve(statement, settings=["train.steps=12", "task.points=200", "model.width=8"])
+    at = {"x": [0.0, 0.6, 0.6], "y": [0.0, 0.0, 0.8]}
+    assert solution(**at)["u"] == pytest.approx([0.25, 0.16, 0.0], abs=1e-5)
+    assert np.isnan(solution.arrays["u"].to_numpy()[0, 0])
+
+
 def test_a_geometry_of_a_user_becomes_a_domain():
     class Interval:
         l, r = -1, 1  # noqa: E741
@@ -242,12 +262,18 @@ def test_a_geometry_of_a_user_becomes_a_domain():
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:Arrays of 2-dimensional vectors:DeprecationWarning")  # of NumPy, in DeepXDE's polygon
+@pytest.mark.filterwarnings(
+    "ignore:Arrays of 2-dimensional vectors:DeprecationWarning"
+)  # of NumPy, in DeepXDE's polygon
 def test_geometries_of_deepxde_become_domains():
     with deepxde() as dde:
         box = import_geometry(dde.geometry.Rectangle([0, 1], [2, 3]))
         g = dde.geometry
-        parts = (g.Disk([0, 0], 0.3), g.Ellipse([1, 0.6], 0.4, 0.2, 0.5), g.Polygon([[1, -0.9], [1.9, -0.9], [1.9, -0.5], [1.3, -0.7]]))
+        parts = (
+            g.Disk([0, 0], 0.3),
+            g.Ellipse([1, 0.6], 0.4, 0.2, 0.5),
+            g.Polygon([[1, -0.9], [1.9, -0.9], [1.9, -0.5], [1.3, -0.7]]),
+        )
         shape = g.CSGUnion(g.Rectangle([-1, -1], [2, 1]), g.Triangle([1.5, 0.5], [3, 1], [1.5, 1]))
         for part in parts:
             shape = g.CSGDifference(shape, part)

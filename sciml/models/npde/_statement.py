@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from sciml.core.domain import Coordinate
-from sciml.core.expressions import Expression
 from sciml.core.errors import UserError
+from sciml.core.expressions import Expression
 from sciml.core.statement import Statement, field_symbol
 from sciml.models.npde._coefficients import Coefficient, Given, Trainable
 from sciml.models.npde._spec import NPDESpec, Scheme, SpecAxis, symbols_in

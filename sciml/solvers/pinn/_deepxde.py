@@ -206,7 +206,12 @@ def _condition(dde: Any, statement: Statement, same: Sequence[int], geometry: An
     def prescribed(x: np.ndarray) -> np.ndarray:
         return statement.value(index, torch.from_numpy(np.asarray(x, dtype=np.float64)))[:, None].numpy()
 
-    if isinstance(condition, EdgeCondition) or condition.order or statement.is_mixed(index) or statement.has_unknown(index):
+    if (
+        isinstance(condition, EdgeCondition)
+        or condition.order
+        or statement.is_mixed(index)
+        or statement.has_unknown(index)
+    ):
 
         def fault(x: Tensor, y: Tensor, _: Any) -> Tensor:
             return statement.fault(index, x, _derivatives(dde, statement, x, y), unknowns)[:, None]

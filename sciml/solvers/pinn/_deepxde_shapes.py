@@ -14,7 +14,9 @@ from sciml.core.expressions import Evaluator, columns
 from sciml.core.shapes import Shape, ball, implicit, polygon, rectangle
 from sciml.core.statement import Statement
 
-_KNOWN = "Disk, Sphere, Ellipse, Rectangle, Cuboid, Triangle, Polygon, and CSGUnion, CSGDifference, CSGIntersection of them"
+_KNOWN = (
+    "Disk, Sphere, Ellipse, Rectangle, Cuboid, Triangle, Polygon, and CSGUnion, CSGDifference, CSGIntersection of them"
+)
 _NEAR = 1e-6  # of the size of the domain: how far from an edge a single-precision point on it may be
 
 
