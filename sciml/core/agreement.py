@@ -1,4 +1,4 @@
-"""Conditions that contradict each other where faces and edges meet."""
+"""Conditions that contradict each other where faces and edges meet, or themselves where a periodic axis closes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sciml.core.domain import Condition, EdgeCondition
+from sciml.core.domain import Condition, EdgeCondition, Side
 from sciml.core.errors import UserError
 from sciml.core.expressions import Evaluator, Expression, columns
 
@@ -35,6 +35,45 @@ def check_agreement(statement: Statement, first: int, second: int) -> None:
         _check_rim(statement, first, other)
     elif isinstance(one, Condition):
         _check_rim(statement, second, one)
+
+
+def check_periodicity(statement: Statement, index: int) -> None:
+    """Refuse a condition whose value jumps where a periodic axis closes.
+
+    Raises: UserError with the values at both ends.
+    """
+    for axis in statement.domain.axes:
+        if axis.periodic and (ends := _ends(statement, index, axis.name, 0)) is not None:
+            condition = statement.conditions[index]
+            raise UserError(
+                f"the condition on {condition} is not periodic along {axis.name}, which is a periodic axis",
+                got=f"{ends[0]:.6g} at {axis.name} = {axis.lower:g}, {ends[1]:.6g} at {axis.upper:g}",
+                expected="equal values",
+                fix=f"Mend it, or leave out periodic=True and state what holds at both ends of {axis.name}; "
+                "singular_corners=True says that the jump is meant.",
+            )
+
+
+def is_seamless(statement: Statement, index: int) -> bool:
+    """Whether what a condition prescribes goes on smoothly, up to second derivatives, where periodic axes close."""
+    periodic = [axis.name for axis in statement.domain.axes if axis.periodic]
+    return all(_ends(statement, index, name, order) is None for name in periodic for order in (0, 1, 2))
+
+
+def _ends(statement: Statement, index: int, axis: str, order: int) -> tuple[float, float] | None:
+    """A derivative of what a condition prescribes at both ends of an axis, where they differ; None where they agree."""
+    coordinate, condition = statement.domain.axis(axis), statement.conditions[index]
+    sides: tuple[Side, Side] = ("lower", "upper")
+    prescribed = [_restricted(statement, condition.value, Condition(condition.field, axis, s, 0, order)) for s in sides]
+    line = torch.linspace(0.13, 0.91, 5, dtype=torch.float64)
+    points = statement.domain.place(line[:, None].repeat(1, len(statement.names)))
+    values = Evaluator(prescribed)({**columns(points, statement.names), **statement.numbers()}, points[:, 0])
+    gap = (values[:, 0] - values[:, 1]).abs()
+    size = 1 + values.abs().amax(1)
+    if bool((gap * coordinate.extent**order > _AGREE * size * max(1.0, coordinate.extent**order)).any()):
+        worst = int(gap.argmax())
+        return float(values[worst, 0]), float(values[worst, 1])
+    return None
 
 
 def _check_faces(statement: Statement, first: Condition, second: Condition) -> None:

@@ -13,7 +13,8 @@ On the edges of a shape g is what they prescribe, between edges weighed by the i
 the ω of the shape, or of those edges alone that prescribe a value. Faces of the box come after it.
 
 What cannot be had so stays for the loss: everything where corners are meant to contradict each other, what depends on a
-number that is to be found or on the fields themselves (Robin), and a derivative on a face whose value is free
+number that is to be found or on the fields themselves (Robin), what has kinks or jumps, or slopes that differ where a
+periodic axis closes (g would keep them for all times), and a derivative on a face whose value is free
 (Neumann). For that, N itself would have to have no slope there; a network of an even coordinate has none, but it has no
 third derivative either, which only some solutions lack.
 
@@ -32,9 +33,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from sciml.core.agreement import is_seamless
 from sciml.core.derivatives import LAPLACIAN, autograd_derivatives
 from sciml.core.domain import Condition, EdgeCondition
-from sciml.core.expressions import Evaluator, columns
+from sciml.core.expressions import Evaluator, columns, is_rough
 from sciml.core.shapes import Shape
 from sciml.core.statement import Statement
 
@@ -115,6 +117,7 @@ def _exact(statement: Statement, field: str) -> list[int]:
         i
         for i, c in enumerate(statement.conditions)
         if c.field == field and not statement.has_unknown(i) and not statement.is_mixed(i)
+        if not is_rough(c.value) and is_seamless(statement, i)
     ]
     by_face = {(c.axis, c.side, c.order): i for i in plain if isinstance(c := statement.conditions[i], Condition)}
     built_in = _exact_on_edges(statement, [i for i in plain if isinstance(statement.conditions[i], EdgeCondition)])

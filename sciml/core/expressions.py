@@ -6,7 +6,7 @@ Whatever is computed here can be differentiated by autograd, traced and moved to
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
-from operator import add, mul
+from operator import add, and_, ge, gt, le, lt, mul, or_
 from typing import Any
 
 import torch
@@ -28,6 +28,8 @@ _PLAIN: dict[str, Callable[[float], float]] = {
     },
     "Abs": abs,
     "sign": lambda value: math.copysign(1.0, value) if value else 0.0,
+    "Heaviside": lambda value: 0.5 * (1 + (math.copysign(1.0, value) if value else 0.0)),
+    "DiracDelta": lambda value: 0.0,  # what differentiating a kink leaves at a point, which no sample meets
 }
 """The same functions of one plain number, for SciPy's integrators, which call with one state at a time."""
 
@@ -46,7 +48,19 @@ _FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "erf": torch.erf,
     "Abs": torch.abs,
     "sign": torch.sign,
+    "Heaviside": lambda value: 0.5 * (1 + torch.sign(value)),
+    "DiracDelta": torch.zeros_like,
 }
+
+_RELATIONS: dict[str, Callable[[Any, Any], Any]] = {
+    "StrictLessThan": lt,
+    "LessThan": le,
+    "StrictGreaterThan": gt,
+    "GreaterThan": ge,
+}
+
+ROUGH = ("Abs", "sign", "Heaviside", "DiracDelta", "Max", "Min", "Piecewise")
+"""Functions with a kink or a jump."""
 
 
 _EXTREMES: dict[str, Callable[[Any, Any], Any]] = {
@@ -106,17 +120,70 @@ def _built(expression: Expression) -> Callable[[Environment], Any]:
         return lambda known: number
     if expression.is_Pow:
         return _power(*expression.args)
-    parts = [_built(operand) for operand in expression.args]
+    kind = type(expression).__name__
+    if kind == "Piecewise":
+        return _piecewise(expression)
+    if kind in ("Heaviside", "DiracDelta"):  # sympy gives them a second argument, the value at zero or an order
+        expression = expression.func(expression.args[0])
+        parts = [_built(expression.args[0])]
+    else:
+        parts = [_built(operand) for operand in expression.args]
     if expression.is_Add or expression.is_Mul:
         operation = add if expression.is_Add else mul
         return lambda known: reduce(operation, [operand(known) for operand in parts])
-    kind = type(expression).__name__
+    if kind in _RELATIONS:
+        return lambda known: _RELATIONS[kind](*[operand(known) for operand in parts])
     if kind in _EXTREMES:
         return lambda known: reduce(_EXTREMES[kind], [operand(known) for operand in parts])
     if kind not in _FUNCTIONS or len(parts) != 1:
-        raise UnknownNameError("function in an expression", kind, _FUNCTIONS)
+        raise UnknownNameError("function in an expression", kind, {*_FUNCTIONS, *_EXTREMES, "Piecewise"})
     function, argument = _applied(_FUNCTIONS[kind], _PLAIN[kind]), parts[0]
     return lambda known: function(argument(known))
+
+
+def is_rough(expression: Expression) -> bool:
+    """Whether an expression has kinks or jumps."""
+    import sympy
+
+    return any(type(part).__name__ in ROUGH for part in sympy.preorder_traversal(sympy.sympify(expression)))
+
+
+def _piecewise(expression: Expression) -> Callable[[Environment], Any]:
+    """The first piece whose condition holds; NaN where none does."""
+    pieces = [(_built(value), _condition(condition)) for value, condition in expression.args]
+
+    def chosen(known: Environment) -> Any:
+        result: Any = math.nan
+        for value, condition in reversed(pieces):
+            holds, here = condition(known), value(known)
+            if isinstance(holds, Tensor):
+                here, result = (
+                    torch.as_tensor(v, dtype=_dtype(here, result), device=holds.device) for v in (here, result)
+                )
+                result = torch.where(holds, here, result)
+            else:
+                result = here if holds else result
+        return result
+
+    return chosen
+
+
+def _condition(condition: Expression) -> Callable[[Environment], Any]:
+    """A relation, or what ``and``, ``or`` and ``not`` make of several."""
+    kind = type(condition).__name__
+    if kind in ("BooleanTrue", "BooleanFalse"):
+        return lambda known: bool(condition)
+    parts = [_condition(part) for part in condition.args] if kind in ("And", "Or", "Not") else []
+    if kind == "Not":
+        return lambda known: ~value if isinstance(value := parts[0](known), Tensor) else not value
+    if parts:
+        join = and_ if kind == "And" else or_
+        return lambda known: reduce(join, [part(known) for part in parts])
+    return _built(condition)
+
+
+def _dtype(*values: Any) -> torch.dtype:
+    return next((value.dtype for value in values if isinstance(value, Tensor)), torch.float64)
 
 
 def _any_tensor(a: Any, b: Any) -> bool:

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sciml.core.agreement import check_agreement
+from sciml.core.agreement import check_agreement, check_periodicity
 from sciml.core.derivatives import Derivatives, canonical
 from sciml.core.domain import Condition, Domain, EdgeCondition
 from sciml.core.errors import UnknownNameError, UserError
@@ -109,6 +109,8 @@ class Statement:
                 raise UnknownNameError("field", name, self.fields)
         if not self.singular_corners:
             plain = [i for i in range(len(self.conditions)) if not (self.is_mixed(i) or self._is_open(i))]
+            for index in plain:
+                check_periodicity(self, index)
             for first, second in combinations(plain, 2):
                 check_agreement(self, first, second)
 
@@ -312,6 +314,14 @@ class Statement:
         """Whether what a condition prescribes depends on a number whose true value nobody knows, or on an input."""
         return bool(self._values[index].symbols & {*(u.name for u in self.unknowns if u.truth is None), *self.inputs})
 
+    def mentions(self, index: int, name: str) -> bool:
+        """Whether what condition number `index` prescribes holds a symbol."""
+        return name in self._values[index].symbols
+
+    def condition_pairs(self, index: int) -> set[tuple[str, str]]:
+        """The fields and derivatives that what condition number `index` prescribes holds."""
+        return {pair for symbol in self._values[index].symbols if (pair := self._pair(symbol))}
+
     def condition_orders(self, index: int) -> tuple[str, ...]:
         """The derivatives that condition number `index` needs of any field."""
         pairs = [self._pair(symbol) for symbol in self._values[index].symbols]
@@ -453,17 +463,21 @@ class Statement:
         return (name, order) if mark else None
 
 
-def forced(equation: Expression, solution: Mapping[str, Expression]) -> Expression:
+def forced(
+    equation: Expression, solution: Mapping[str, Expression], values: Mapping[str, float] | None = None
+) -> Expression:
     """The equation with a source subtracted that makes `solution` exact: the method of manufactured solutions.
 
     Arguments:
         equation: an expression of sympy functions.
         solution: an expression in the axes for the name of every function in it.
+        values: true values of unknown numbers in the equation, which go into the source only.
     """
     from sympy.core.function import AppliedUndef
 
     swap = {f: solution[f.func.__name__] for f in equation.atoms(AppliedUndef)}
-    return equation - equation.subs(swap).doit()
+    true = {s: values[s.name] for s in equation.free_symbols if s.name in (values or {})} if values else {}
+    return equation - equation.subs(swap).doit().subs(true)
 
 
 def _key(condition: Condition) -> tuple[str, str, str, int]:

@@ -17,6 +17,7 @@ from sciml.core.errors import ConfigError
 from sciml.core.progress import Progress
 from sciml.core.scales import Scales, needed_scales, typical_scales
 from sciml.core.status import count
+from sciml.core.well_posed import check_determined
 from sciml.tasks._cost import cost_of, device_of, predict_on, prediction_seconds
 from sciml.tasks._no_space import status_of
 from sciml.tasks.collocation._answer import Answer
@@ -58,6 +59,7 @@ class CollocationBench(Bench[HasResidual, CollocationConfig, CollocationContext,
             return rng.generator(card.seed, problem.name, self.case, what)
 
         self.seen = seen = self._observe(card, table, randomness("observations"))
+        check_determined(statement, () if seen is None else seen.names)
         self.typical = typical_scales(statement, {} if seen is None else seen.largest())
         scales = needed_scales(statement, self.typical, is_observed=seen is not None)
         self.scales = scales if config.scale == "auto" else Scales()
@@ -99,7 +101,7 @@ class CollocationBench(Bench[HasResidual, CollocationConfig, CollocationContext,
 
     def watch(self, solver: AnySolver, module: nn.Module) -> Mapping[str, float]:
         """The error against the reference if there is one, logged and never used to choose."""
-        if self.reference is None:
+        if self.reference is None or not self.reference[:, self.judged].any():
             return {}
         mean = predict_on(solver, module, Locations(self.lattice)).mean
         return {"error": float(self._error(mean, self.reference)[0])}
@@ -123,7 +125,7 @@ class CollocationBench(Bench[HasResidual, CollocationConfig, CollocationContext,
                 if unknown.truth is None:
                     continue
                 gap_of_it = abs(float(found[unknown.name].detach().mean()) - unknown.truth)
-                scores[f"unknown/{unknown.name}"] = gap_of_it / abs(unknown.truth)
+                scores[f"unknown/{unknown.name}"] = gap_of_it / (abs(unknown.truth) or 1.0)
         seconds = prediction_seconds(solver, module, Locations(self.lattice), repeats=5)
         scores |= {**cost_of(prediction), "prediction/seconds": seconds}
         arrays = self._labelled(prediction.mean) | {
@@ -158,7 +160,7 @@ class CollocationBench(Bench[HasResidual, CollocationConfig, CollocationContext,
             ).to(device_of(module))
             covariance = answer.solver.covariance(module, evidence, self.typical)
         known = self.seen is not None and self.seen.sigma is not None
-        return conclude(numbers, covariance, checks, is_sigma_known=known)
+        return conclude(numbers, covariance, checks, is_sigma_known=known, is_observed=self.seen is not None)
 
     def truth(self) -> xarray.Dataset:
         """The reference on the lattice if there is one, and what was observed where."""
@@ -196,18 +198,20 @@ class CollocationBench(Bench[HasResidual, CollocationConfig, CollocationContext,
         return made_up(self.problem, self.case, card.observations, card.noise, generator)
 
     def _error(self, mean: Tensor, reference: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Relative errors of all judged fields together and of each; a field that is zero has none of its own."""
         gap, true = (mean.double() - reference)[:, self.judged], reference[:, self.judged]
         each = gap.norm(dim=0) / true.norm(dim=0)
         names = [self.statement.fields[i] for i in self.judged]
-        return gap.norm() / true.norm(), dict(zip(names, each, strict=True))
+        return gap.norm() / true.norm(), {n: e for n, e in zip(names, each, strict=True) if e.isfinite() or e.isnan()}
 
     def _errors(self, mean: Tensor) -> tuple[dict[str, float], dict[str, float]]:
         """Errors against the reference over all judged fields, and of each where there are several; none without it."""
-        if self.reference is None:
+        if self.reference is None or not self.reference[:, self.judged].any():
             return {}, {}
         whole, each = self._error(mean, self.reference)
         gap = (mean.double() - self.reference)[:, self.judged].abs()
-        largest = float((gap.amax(0) / self.reference[:, self.judged].abs().amax(0)).max())
+        sizes = self.reference[:, self.judged].abs().amax(0)
+        largest = float((gap.amax(0) / sizes)[sizes > 0].max())
         named = {f"error/{name}": float(value) for name, value in each.items()} if len(each) > 1 else {}
         return {"error/relative_l2": float(whole), "error/max": largest}, named
 

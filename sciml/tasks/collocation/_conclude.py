@@ -82,7 +82,8 @@ def check_data(
     for i in range(values.shape[1]):
         seen, missed = values[present[:, i], i], misfit[present[:, i], i]
         spread = (seen - seen.mean()).norm()
-        shares.append(float(missed.norm() / (spread if spread > 0 else seen.norm()).clamp(min=1e-300)))
+        size = next((float(s) for s in (spread, seen.norm()) if s > 0), 1.0)
+        shares.append(float(missed.norm()) / size)
     return Check("data", max(shares), _FOLLOWED, "of their spread")
 
 
@@ -125,6 +126,7 @@ def conclude(
     checks: Sequence[Check],
     *,
     is_sigma_known: bool,
+    is_observed: bool = True,
 ) -> Conclusion:
     """Numbers and verdict in words, as metrics, and as plain data.
 
@@ -133,14 +135,17 @@ def conclude(
         covariance: of them, in their order; None where it cannot be said, or something is not met.
         checks: of data, equation and conditions, as far as there are any.
         is_sigma_known: whether the errors of the data were given.
+        is_observed: whether there are observations at all.
     """
     sigmas = [None] * len(numbers) if covariance is None else covariance.diagonal().sqrt().tolist()
     numbered = {name: Found(value, sigma) for (name, value), sigma in zip(numbers.items(), sigmas, strict=True)}
     metrics = {f"found/{name}": entry.value for name, entry in numbered.items()}
     metrics |= {f"found_sigma/{name}": entry.sigma for name, entry in numbered.items() if entry.sigma is not None}
     metrics |= {_KEYS[check.what]: check.value for check in checks}
-    trusted = all(check.met for check in checks)
+    trusted = all(check.met for check in checks) and is_observed
     verdict = verdict_words(checks, has_numbers=bool(numbers))
+    if numbers and not is_observed:
+        verdict += " Nothing was observed: whether the conditions alone determine the numbers was not examined."
     source = "" if covariance is None else _SOURCES[is_sigma_known]
     details: dict[str, Any] = {  # Any: JSON
         "numbers": {name: {"value": f.value, "sigma": f.sigma, "words": str(f)} for name, f in numbered.items()},

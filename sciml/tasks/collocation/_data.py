@@ -37,6 +37,13 @@ class CollocationConfig(Config):
     deviations (``sigma_u``). A run keeps what was in it."""
     sigma: float | None = pydantic.Field(default=None, gt=0)
     """Standard deviation of the observations where their table has none; None for the card's."""
+
+    @pydantic.field_validator("case", mode="before")
+    @classmethod
+    def _in_words(cls, case: object) -> object:
+        """A case that is called by a number, which TOML reads as one."""
+        return str(case) if isinstance(case, int | float) and not isinstance(case, bool) else case
+
     scale: Literal["auto", "none"] = "auto"
     """Whether fields, equations and unknown numbers far from 1 are scaled by their typical magnitudes."""
 

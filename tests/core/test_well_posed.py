@@ -1,0 +1,118 @@
+"""Statements that leave something open are refused, and what is rough is not built in."""
+
+import pytest
+import sympy as sp
+import torch
+
+from sciml import solve
+from sciml.core.ansatz import Ansatz
+from sciml.core.domain import Coordinate, Domain, dirichlet, initial, neumann
+from sciml.core.errors import UserError
+from sciml.core.expressions import Evaluator
+from sciml.core.statement import Statement, Unknown, forced
+from sciml.core.well_posed import check_determined
+
+X, T, C = sp.symbols("x t C")
+U, V = sp.Function("u")(X), sp.Function("u")(X, T)
+LINE = Domain((Coordinate("x", 0.0, 1.0),))
+RING = Domain((Coordinate("x", -1.0, 1.0, periodic=True), Coordinate("t", 0.0, 1.0)), time="t")
+BAR = Domain((Coordinate("x", -1.0, 1.0), Coordinate("t", 0.0, 1.0)), time="t")
+
+
+def on_line(*equations, conditions=(), **more):
+    return Statement(domain=LINE, fields=("u",), equations=equations, conditions=conditions, **more)
+
+
+def heat(domain, *conditions):
+    return Statement(domain=domain, fields=("u",), equations=(V.diff(T) - V.diff(X, 2) / 10,), conditions=conditions)
+
+
+@pytest.mark.parametrize(
+    ("statement", "observed", "words"),
+    [
+        (on_line(U.diff(X, 2) - 1), (), "nothing determines the solution"),
+        (on_line(U.diff(X, 2) - sp.cos(sp.pi * X), conditions=neumann("u", "x")), (), "nothing pins u"),
+        (on_line(U.diff(X, 2) - U, conditions=neumann("u", "x", 1)), (), ""),
+        (on_line(U.diff(X, 2) - 1, conditions=dirichlet("u", "x")), (), ""),
+        (on_line(U.diff(X, 2) - 1, conditions=neumann("u", "x", U)), (), ""),
+        (on_line(U.diff(X, 2) - 1), ("u",), ""),
+        (Statement(domain=Domain((Coordinate("x", 0.0, 1.0, periodic=True),)), fields=("u",),
+                   equations=(U.diff(X, 2) + 4 * U - 1,)), (), ""),
+    ],
+)  # fmt: skip
+def test_what_nothing_determines_is_refused(statement, observed, words):
+    if not words:
+        return check_determined(statement, observed)
+    with pytest.raises(UserError, match=words):
+        check_determined(statement, observed)
+
+
+def test_a_number_that_its_own_source_cancels_is_refused():
+    exact = sp.sin(sp.pi * X)
+
+    def stated(values):
+        equation = forced(U.diff(X, 2) - C * U, {"u": exact}, values)
+        unknowns = (Unknown("C", 1.0, 2.5),)
+        return on_line(equation, conditions=dirichlet("u", "x"), unknowns=unknowns, solution={"u": exact})
+
+    with pytest.raises(UserError, match="the exact solution holds whatever C is"):
+        check_determined(stated(None), ("u",))
+    check_determined(stated({"C": 2.5}), ("u",))
+    points = torch.tensor([[0.3]], dtype=torch.float64)
+    derivatives = {"": exact, "xx": exact.diff(X, 2)}
+    residual = stated({"C": 2.5}).residual(
+        points, lambda _, order: torch.tensor([float(derivatives[order].subs(X, 0.3))], dtype=torch.float64)
+    )
+    assert abs(float(residual)) < 1e-12
+
+
+def test_a_start_must_close_where_the_axis_does():
+    with pytest.raises(UserError, match=r"not periodic along x.*got -1 at x = -1, 1 at 1"):
+        heat(RING, *initial("u", X))
+    assert Ansatz(heat(RING, *initial("u", sp.cosh(X)))).soft == [0]
+    assert Ansatz(heat(RING, *initial("u", sp.cos(sp.pi * X)))).soft == []
+
+
+@pytest.mark.parametrize("start", [1 - sp.Abs(X), sp.Piecewise((1 + X, X < 0), (1 - X, True)), sp.Max(0, 1 - X**2)])
+def test_a_start_with_kinks_is_no_part_of_the_ansatz(start):
+    """Built in, its kink would stay for all times, and u_xx would not see it."""
+    statement = heat(BAR, *dirichlet("u", "x"), *initial("u", start))
+    assert Ansatz(statement).soft == [2]
+    solution = solve(statement, settings=["train.steps=2", "task.points=40", "task.face_points=20", "model.width=4"])
+    assert solution.metrics["condition/rms"] > 0
+
+
+def test_functions_with_jumps_are_evaluated():
+    line = torch.tensor([-1.0, -0.25, 0.0, 0.5], dtype=torch.float64)
+    pieces = sp.Piecewise((0, X < -0.5), (X**2, X <= 0), (7, True))
+    rows = Evaluator([sp.Heaviside(X), pieces, sp.Piecewise((1, sp.And(X > -0.5, X < 0.3)), (0, True))])(
+        {"x": line}, line
+    )
+    assert rows.T.tolist() == [[0, 0, 0.5, 1], [0, 0.0625, 0, 7], [0, 1, 1, 0]]
+
+
+def test_a_true_value_of_zero_and_a_field_that_is_zero_have_no_relative_error():
+    w = sp.Function("w")(X)
+    zero = on_line(
+        U.diff(X, 2) - C, conditions=dirichlet("u", "x"), unknowns=(Unknown("C", 1.0, 0.0),), observed=("u",)
+    )
+    seen = {"x": [0.2, 0.5], "u": [0.0, 0.0]}
+    metrics = solve(zero, observations=seen, settings=["train.steps=3", "model.width=4"]).metrics
+    assert metrics["unknown/C"] == pytest.approx(abs(metrics["found/C"]))
+    assert metrics["data/misfit"] < 10
+    both = Statement(
+        domain=LINE,
+        fields=("u", "w"),
+        equations=(U.diff(X, 2), w.diff(X, 2) - 2),
+        conditions=(*dirichlet("u", "x"), *dirichlet("w", "x")),
+        solution={"u": sp.Integer(0), "w": X * (X - 1)},
+    )
+    metrics = solve(both, settings=["train.steps=3", "model.width=4"]).metrics
+    assert 0 < metrics["error/max"] < 1
+    assert "error/u" not in metrics
+
+
+def test_numbers_that_only_conditions_could_determine_are_not_trusted():
+    statement = on_line(U.diff(X, 2) - C, conditions=dirichlet("u", "x"), unknowns=(Unknown("C", 1.0),))
+    solution = solve(statement, settings=["train.steps=2", "model.width=4"])
+    assert "Nothing was observed" in " ".join(solution.words)
