@@ -21,6 +21,7 @@ from sciml.core.statement import Statement, field_symbol
 
 _SAMPLE = 32  # points at which coefficients that depend on the place are looked at
 _FIELD, _NUMBER, _EQUATION = 30.0, 100.0, 30.0  # how far from 1 a magnitude may be with nothing to gain from scaling
+_GUESSED = 1000.0  # and one that is no more than a guess
 
 
 class Scales(Config):
@@ -103,8 +104,42 @@ def _fields(statement: Statement, observed: Mapping[str, float]) -> dict[str, fl
             largest = float(statement.value(index, points).abs().max()) * length
             found[condition.field] = max(found[condition.field], largest)
     found = {name: max(value, observed.get(name, 0.0)) for name, value in found.items()}
-    usable = {name: value if 0 < value < math.inf else 1.0 for name, value in found.items()}
+    usable = {name: value if 0 < value < math.inf else _from_sources(statement, name) for name, value in found.items()}
     return usable | dict(statement.scales)
+
+
+def _from_sources(statement: Statement, name: str) -> float:
+    """The magnitude at which a field's own terms balance the sources of an equation, if it is far from 1; else 1."""
+    import sympy
+
+    numbers = {**statement.parameters, **{unknown.name: unknown.start for unknown in statement.unknowns}}
+    lengths = {
+        field_symbol(name, order): 1 / math.prod(statement.domain.axis(axis).extent for axis in order)
+        for field, order in statement.needs
+        if field == name
+    }
+    known = columns(_sample(statement.domain), statement.names)
+    known |= {key: torch.tensor(value, dtype=torch.float64) for key, value in {**numbers, **lengths}.items()}
+    marks = {field_symbol(*pair) for pair in statement.needs}
+    for equation in statement.plain_equations:
+        own, sources = [], []
+        for term in sympy.Add.make_args(sympy.expand(equation)):
+            held = {symbol.name for symbol in term.free_symbols} & marks
+            if not held:
+                sources.append(term)
+            elif held <= set(lengths) and _is_linear(term, held):
+                own.append(term)
+        size, source = max(_sizes(own, known), default=0.0), max(_sizes(sources, known), default=0.0)
+        if size > 0 and source > 0:
+            return source / size if _is_far([source / size], _GUESSED) else 1.0
+    return 1.0
+
+
+def _is_linear(term: Expression, names: Iterable[str]) -> bool:
+    import sympy
+
+    symbols = [sympy.Symbol(name) for name in names]
+    return term.is_polynomial(*symbols) and sympy.Poly(term, *symbols).total_degree() == 1
 
 
 def _magnitude(equation: Expression, known: Mapping[str, Tensor]) -> float:

@@ -5,6 +5,7 @@ import math
 import pytest
 import sympy as sp
 
+from sciml import solve
 from sciml.core import registry
 from sciml.core.capabilities import HasResidual
 from sciml.core.domain import Condition, Coordinate, Domain
@@ -75,3 +76,30 @@ def test_problems_of_order_one_are_not_scaled():
             typical = typical_scales(statement, dict.fromkeys(statement.observed, 1.5))
             assert all(math.isfinite(scale) for scale in (*typical.fields.values(), *typical.equations))
             assert needed_scales(statement, typical, is_observed=bool(statement.observed)) == Scales()
+
+
+@pytest.mark.parametrize(("length", "expected"), [(1e4, 1e8), (2.0, 1.0)])
+def test_a_source_says_how_large_a_field_is_where_nothing_else_does(length, expected):
+    """u'' = -sin(πx/L) is of the order L²; guesses near 1 are left alone."""
+    x = sp.Symbol("x")
+    u = sp.Function("u")(x)
+    statement = Statement(
+        domain=Domain((Coordinate("x", 0.0, length),)),
+        fields=("u",),
+        equations=(u.diff(x, 2) + sp.sin(sp.pi * x / length),),
+        conditions=(Condition("u", "x", "lower"), Condition("u", "x", "upper")),
+    )
+    assert typical_scales(statement, {}).fields["u"] == pytest.approx(expected, rel=0.02)
+
+
+def test_a_long_axis_costs_no_accuracy():
+    length, x = 1e4, sp.Symbol("x")
+    u = sp.Function("u")(x)
+    statement = Statement(
+        domain=Domain((Coordinate("x", 0.0, length),)),
+        fields=("u",),
+        equations=(u.diff(x, 2) + sp.sin(sp.pi * x / length),),
+        conditions=(Condition("u", "x", "lower"), Condition("u", "x", "upper")),
+        solution={"u": sp.sin(sp.pi * x / length) * (length / sp.pi) ** 2},
+    )
+    assert solve(statement, settings=["train.steps=25", "model.width=8"]).metrics["error/relative_l2"] < 1e-4
