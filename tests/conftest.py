@@ -1,5 +1,6 @@
 """What every test gets: one torch thread, its own cache folder, the same loaded problems, no network."""
 
+import gc
 import socket
 import sys
 from pathlib import Path
@@ -8,6 +9,14 @@ import pytest
 import torch
 
 from sciml.testing import PROBLEMS
+
+
+gc.disable()  # while a million objects are imported and collected that all stay
+
+
+def pytest_collection_finish():
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -21,20 +30,36 @@ def _own_cache(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")  # for the processes a test starts
 
 
+class _Problems:
+    """The modules of loaded problems; all modules are looked through only when their number has changed."""
+
+    def __init__(self):
+        self.known, self.count = {}, 0
+
+    def learn(self):
+        if len(sys.modules) != self.count:
+            self.known = {name: module for name, module in sys.modules.items() if name.startswith("sciml_problems.")}
+            self.count = len(sys.modules)
+
+    def put_back(self):
+        replaced = {
+            name.split(".")[1]
+            for name, module in self.known.items()
+            if sys.modules.get(name, module) is not module
+        }
+        if replaced:
+            for name in [name for name in sys.modules if name.split(".")[:1] == ["sciml_problems"]]:
+                if name.split(".")[1:2] and name.split(".")[1] in replaced:
+                    del sys.modules[name]
+            sys.modules.update({name: module for name, module in self.known.items() if name.split(".")[1] in replaced})
+
+
 @pytest.fixture(autouse=True)
-def _same_problems():
+def _same_problems(_problems=_Problems()):
     """Put problem modules back that a test replaced by a copy of their folder: fixtures of a session hold instances."""
-
-    def loaded():
-        return {name: module for name, module in sys.modules.items() if name.startswith("sciml_problems.")}
-
-    before = loaded()
+    _problems.learn()
     yield
-    replaced = {name.split(".")[1] for name, module in loaded().items() if before.get(name, module) is not module}
-    for name in loaded():
-        if name.split(".")[1] in replaced:
-            del sys.modules[name]
-    sys.modules.update({name: module for name, module in before.items() if name.split(".")[1] in replaced})
+    _problems.put_back()
 
 
 @pytest.fixture(autouse=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 
 import typer
@@ -11,8 +12,13 @@ from sciml.cli._app import app
 from sciml.core.errors import SciMLError
 
 
+_COLLECT = (50_000, 20, 20)
+"""Python's garbage collector looks less often: importing libraries makes a million objects that all stay."""
+
+
 def main() -> None:
     """Run the command line; the exit code is 0 fine, 1 our bug, 2 user, 3 numerics, 130 interrupted."""
+    gc.set_threshold(*_COLLECT)
     try:
         app(prog_name="sciml")
     except SciMLError as error:
