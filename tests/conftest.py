@@ -28,6 +28,7 @@ def _one_thread():
 def _own_cache(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("SCIML_HOME", str(tmp_path_factory.mktemp("home")))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")  # for the processes a test starts
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)  # they share what the first of them compiles
 
 
 class _Problems:
