@@ -1,5 +1,6 @@
 """What every test gets: one torch thread, its own cache folder, the same loaded problems, no network."""
 
+import gc
 import socket
 import sys
 from pathlib import Path
@@ -14,6 +15,14 @@ hypothesis.settings.register_profile("unhurried", deadline=None)  # a busy machi
 hypothesis.settings.load_profile("unhurried")
 
 
+gc.disable()  # while a million objects are imported and collected that all stay
+
+
+def pytest_collection_finish():
+    gc.freeze()
+    gc.enable()
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _one_thread():
     torch.set_num_threads(1)
@@ -23,22 +32,39 @@ def _one_thread():
 def _own_cache(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("SCIML_HOME", str(tmp_path_factory.mktemp("home")))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")  # for the processes a test starts
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)  # they share what the first of them compiles
+
+
+class _Problems:
+    """The modules of loaded problems; all modules are looked through only when their number has changed."""
+
+    def __init__(self):
+        self.known, self.count = {}, 0
+
+    def learn(self):
+        if len(sys.modules) != self.count:
+            self.known = {name: module for name, module in sys.modules.items() if name.startswith("sciml_problems.")}
+            self.count = len(sys.modules)
+
+    def put_back(self):
+        replaced = {
+            name.split(".")[1]
+            for name, module in self.known.items()
+            if sys.modules.get(name, module) is not module
+        }
+        if replaced:
+            for name in [name for name in sys.modules if name.split(".")[:1] == ["sciml_problems"]]:
+                if name.split(".")[1:2] and name.split(".")[1] in replaced:
+                    del sys.modules[name]
+            sys.modules.update({name: module for name, module in self.known.items() if name.split(".")[1] in replaced})
 
 
 @pytest.fixture(autouse=True)
-def _same_problems():
+def _same_problems(_problems=_Problems()):
     """Put problem modules back that a test replaced by a copy of their folder: fixtures of a session hold instances."""
-
-    def loaded():
-        return {name: module for name, module in sys.modules.items() if name.startswith("sciml_problems.")}
-
-    before = loaded()
+    _problems.learn()
     yield
-    replaced = {name.split(".")[1] for name, module in loaded().items() if before.get(name, module) is not module}
-    for name in loaded():
-        if name.split(".")[1] in replaced:
-            del sys.modules[name]
-    sys.modules.update({name: module for name, module in before.items() if name.split(".")[1] in replaced})
+    _problems.put_back()
 
 
 @pytest.fixture(autouse=True)

@@ -154,7 +154,7 @@ def _solver(solver: AnySolver) -> dict[str, Any]:
 
 
 def _tool(tool: Tool[Any], solvers: Mapping[str, AnySolver]) -> dict[str, Any]:
-    fields = tool.config.model_fields
+    meanings = tool.config.meanings()
     defaults = tool.config().model_dump(mode="json")
     answers = {key: tool.supports(solver) for key, solver in solvers.items()}
     return {
@@ -165,8 +165,8 @@ def _tool(tool: Tool[Any], solvers: Mapping[str, AnySolver]) -> dict[str, Any]:
         "supports": [key for key, answer in answers.items() if answer.ok],
         "refuses": {key: answer.reason for key, answer in answers.items() if not answer.ok},
         "settings": [
-            {"setting": name, "default": defaults[name], "meaning": " ".join((field.description or "").split())}
-            for name, field in fields.items()
+            {"setting": name, "default": defaults[name], "meaning": " ".join(meanings.get(name, "").split())}
+            for name in tool.config.model_fields
         ],
     }
 

@@ -9,10 +9,12 @@ import typer
 from sciml.cli import _data, _discover, _inspect, _new, _runs, _tool  # noqa: F401 (importing them adds their verbs)
 from sciml.cli._app import app
 from sciml.core.errors import SciMLError
+from sciml.core.processes import collect_rarely
 
 
 def main() -> None:
     """Run the command line; the exit code is 0 fine, 1 our bug, 2 user, 3 numerics, 130 interrupted."""
+    collect_rarely()
     try:
         app(prog_name="sciml")
     except SciMLError as error:

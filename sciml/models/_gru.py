@@ -4,11 +4,12 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from sciml.models._stepping import Moments, moments_of
 from sciml.nn import MLP, Network, Units
 
 
 class GRUSeries(Network):
-    """One pass over the requested times t_k, in standardised units.
+    """One pass along a series, in standardised units.
 
         x_k = u_k where observed, else û_{k-1},   h_k = GRU((x_k, m_k, t_k - t_{k-1}), h_{k-1}),   û_k = D(h_k)
 
@@ -16,12 +17,16 @@ class GRUSeries(Network):
     observed the network goes on from its own answers, so that extrapolation needs nothing special. Physical parameters
     are not used: what differs between series must show in the observations.
 
+    The t_k are those of the network, `step` apart from the first time on, and the observations. At any other time the
+    answer is that of a step which nothing follows, so that it does not depend on what else is asked.
+
     Arguments:
         channels: of the series u.
         hidden: size of the state h.
         width: neurons of the hidden layer of D.
         look_ahead: whether another unit first reads the observations from the last to the first, so that what is filled
             in knows of later observations too.
+        step: time between two t_k; None: the given times are the t_k, and an answer depends on which these are.
         units: what standardises values; none if left out.
 
     Reference:
@@ -38,10 +43,11 @@ class GRUSeries(Network):
         hidden: int = 25,
         width: int = 20,
         look_ahead: bool = True,
+        step: float | None = None,
         units: Units | None = None,
     ) -> None:
         super().__init__()
-        self.units, self.hidden = units or Units.plain(channels), hidden
+        self.units, self.hidden, self.step = units or Units.plain(channels), hidden, step
         self.cell = nn.GRUCell(channels + 2, hidden)
         self.reader = nn.GRUCell(channels + 2, hidden) if look_ahead else None
         self.decoder = MLP(hidden, channels, width=width, nonlinearity="relu")
@@ -60,24 +66,29 @@ class GRUSeries(Network):
             values: what was observed, anything where nothing was.
             mask: whether a time of a series was observed, all its channels at once.
         """
-        observed = mask[:, :, None]
-        values = torch.where(observed, self.units.standardise(values), 0.0)
-        gaps = times.diff(prepend=times[:1]).to(values) / self.time_unit
-        context = torch.cat((observed.to(values), gaps.view(1, -1, 1).expand(*values.shape[:2], 1)), dim=2)
-        state = self._read(values, context, mask)
-        guess, guesses = torch.zeros_like(values[:, 0]), []
-        for k in range(values.shape[1]):
-            seen = torch.where(observed[:, k], values[:, k], guess)
-            state = self.cell(torch.cat((seen, context[:, k]), dim=1), state)
-            guess = self.decoder(state)
-            guesses.append(guess)
-        return torch.stack(guesses, dim=1)
+        moments = moments_of(times, values, mask, self.step)
+        observed = moments.mask[:, :, None]
+        seen = torch.where(observed, self.units.standardise(moments.values), 0.0)
+        context = torch.cat((observed.to(seen), moments.gaps[:, :, None].to(seen) / self.time_unit), dim=2)
+        state = self._read(seen, context, moments)
+        guess, guesses = torch.zeros_like(seen[:, 0]), []
+        common = moments.steps.all(0).tolist()
+        for k, steps in enumerate(moments.steps.unbind(1)):
+            now = torch.where(observed[:, k], seen[:, k], guess)
+            following = self.cell(torch.cat((now, context[:, k]), dim=1), state)
+            answer = self.decoder(following)
+            if common[k]:
+                state, guess = following, answer
+            else:
+                state, guess = (torch.where(steps[:, None], *pair) for pair in ((following, state), (answer, guess)))
+            guesses.append(answer)
+        return torch.stack(guesses, dim=1)[:, moments.asked]
 
-    def _read(self, values: Tensor, context: Tensor, mask: Tensor) -> Float[Tensor, "batch state"]:
+    def _read(self, values: Tensor, context: Tensor, moments: Moments) -> Float[Tensor, "batch state"]:
         """The first hidden state: zero, or what the reader remembers, from the last observation back to t_0."""
         state = values.new_zeros(len(values), self.hidden)
         if self.reader is not None:
-            begun = mask.flip(1).cumsum(1).flip(1) > 0
+            begun = (moments.mask.flip(1).cumsum(1).flip(1) > 0) & moments.steps
             for k in begun.any(0).nonzero()[:, 0].flip(0).tolist():
                 update = self.reader(torch.cat((values[:, k], context[:, k]), dim=1), state)
                 state = torch.where(begun[:, k, None], update, state)

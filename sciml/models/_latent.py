@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from sciml import ode
 from sciml.models._ode_block import IntegrateConfig, ODEBlock
 from sciml.models._regularise import RegulariseConfig
+from sciml.models._stepping import moments_of
 from sciml.nn import MLP, GatedUnit, Network
 
 
@@ -53,7 +54,8 @@ class LatentODE(Network):
         units, blocks: of the dynamics, blocks latent -> units -> latent one after another.
         bounded: whether the last block too ends with tanh, so that no component is faster than the rate.
         rate: factor on the dynamics, one over a time; None leaves it to be measured (`measure`), and 1 until then.
-        reads: where the unit steps: at every time from the last observation back, or at the observations only.
+        reads: where the unit steps: at times and observations from the last one back, or at the observations only.
+        step: between these times, from the first on; None: they are those given, and the code depends on which.
         recognition: means (and as many spreads) that the unit carries.
         gates: hidden neurons of its gates.
         posterior: hidden neurons between its last state and mean and log-variance of z(t_0).
@@ -83,6 +85,7 @@ class LatentODE(Network):
         bounded: bool = False,
         rate: float | None = None,
         reads: Literal["times", "observations"] = "times",
+        step: float | None = None,
         recognition: int = 32,
         gates: int = 32,
         posterior: int = 32,
@@ -96,7 +99,7 @@ class LatentODE(Network):
         regularise: RegulariseConfig | None = None,
     ) -> None:
         super().__init__()
-        self.reads, self.rate_given = reads, rate is not None
+        self.reads, self.step, self.rate_given = reads, step, rate is not None
         self.sigma, self.kl_delay, self.kl_rate = sigma, kl_delay, kl_rate
         self.register_buffer("mean", torch.zeros(channels) if mean is None else mean.clone())
         self.register_buffer("std", torch.ones(channels) if std is None else std.clone())
@@ -130,8 +133,12 @@ class LatentODE(Network):
         mask: Bool[Tensor, "batch time"],
     ) -> tuple[Float[Tensor, "batch latent"], Float[Tensor, "batch latent"]]:
         """Mean and log-variance of the latent state at the first time, given what was observed."""
+        if self.reads == "times":
+            times, values, mask, steps, *_ = moments_of(times, values, mask, self.step)
+            read = (mask.flip(1).cumsum(1).flip(1) > 0) & steps
+        else:
+            read = mask
         seen = torch.where(mask[:, :, None], self.standardise(values), 0.0)
-        read = mask if self.reads == "observations" else mask.flip(1).cumsum(1).flip(1) > 0
         state = self.recognise.start(seen[:, 0])
         after = torch.full_like(seen[:, 0, 0], torch.nan)
         for i in read.any(0).nonzero().flatten().flip(0).tolist():

@@ -19,6 +19,7 @@ from sciml.core import paths, registry, rng
 from sciml.core.config import differences, override, parse, read_json
 from sciml.core.errors import ConfigError, UnsupportedError
 from sciml.core.problem import Problem
+from sciml.core.processes import collect_rarely
 from sciml.core.progress import Progress, SilentProgress
 from sciml.metrics import check_metric
 from sciml.study._fit import resized
@@ -195,7 +196,7 @@ def _execute_at_once(jobs: list[dict[str, Any]], workers: int, executor: Executo
         return
     if not jobs:
         return
-    pool = executor or ProcessPoolExecutor(workers, get_context("spawn"))
+    pool = executor or ProcessPoolExecutor(workers, get_context("spawn"), collect_rarely)
     futures: list[Future[dict[str, Any]]] = [pool.submit(_job, **job) for job in jobs]
     try:
         for future in as_completed(futures):

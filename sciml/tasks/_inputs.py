@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -253,8 +253,23 @@ def shape_words(array: xarray.DataArray) -> str:
     return ", ".join(f"{name} {size}" for name, size in array.sizes.items()) or "a single value"
 
 
-def read_times(path: Path, source: xarray.Dataset) -> Float[Tensor, " time"] | None:
-    """The coordinate (or variable) ``time`` of a file, checked; None if there is none."""
+class Times(NamedTuple):
+    """Times of a file in single precision.
+
+    Fields:
+        values: counted from the origin.
+        origin: by the clock of the file; zero where single precision holds the distances of its times anyhow.
+    """
+
+    values: Float[Tensor, " time"]
+    origin: float = 0.0
+
+
+def read_times(path: Path, source: xarray.Dataset) -> Times | None:
+    """The coordinate (or variable) ``time`` of a file, checked; None if there is none.
+
+    Times far from zero are counted from the first one, which is taken away in double precision.
+    """
     if "time" not in source.variables:
         return None
     array = source["time"]
@@ -262,22 +277,22 @@ def read_times(path: Path, source: xarray.Dataset) -> Float[Tensor, " time"] | N
         array = array.isel(sample=0)
     values = array.values
     sound = values.ndim == 1 and len(values) >= 2 and values.dtype.kind in "fiu"
-    times = values.astype("float32") if sound else np.zeros(1)
-    if not sound or not np.isfinite(times).all() or not (np.diff(times) > 0).all():
+    exact = values.astype(np.float64) if sound else np.zeros(1)
+    origin = 0.0 if _holds_steps(exact) else float(exact[0])
+    times = (exact - origin).astype("float32")
+    if not sound or not np.isfinite(times).all() or not _holds_steps(exact - origin):
         raise DataError(
             f"the times of {path} cannot be used",
             got=f"{shape_words(array)} of type {values.dtype}" if not sound else ", ".join(map(str, values[:6])),
             expected="at least two numbers on the dimension time, finite and strictly increasing in single precision",
         )
-    steps, kept = np.diff(values.astype(np.float64)), np.diff(times.astype(np.float64))
-    if (np.abs(kept - steps) > _SLACK * steps).any():  # solvers compute in single precision
-        raise DataError(
-            f"the times of {path} are too far from zero for their distances",
-            got=f"times from {values[0]:.12g}, {steps.min():g} apart",
-            expected="distances that single precision holds",
-            fix="Count the times from an origin near the first one.",
-        )
-    return torch.from_numpy(times)
+    return Times(torch.from_numpy(times), origin)
+
+
+def _holds_steps(times: np.ndarray) -> bool:
+    """Whether times rise, and keep their distances in single precision, in which solvers compute."""
+    steps, kept = np.diff(times), np.diff(times.astype("float32").astype(np.float64))
+    return bool((kept > 0).all() and (np.abs(kept - steps) <= _SLACK * steps).all())
 
 
 def keep_sample_labels(path: Path, answer: xarray.Dataset) -> xarray.Dataset:

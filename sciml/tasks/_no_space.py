@@ -101,9 +101,16 @@ def bad_fields(problem: Problem, states: Float[Tensor, "batch time channel"]) ->
     return ", ".join(field.name for field, is_bad in zip(problem.fields, bad.tolist(), strict=True) if is_bad)
 
 
-def time_coordinate(times: Float[Tensor, " time"], units: str) -> tuple[str, np.ndarray, dict[str, str]]:
-    """Times as a labelled coordinate, float64."""
-    return "time", times.double().cpu().numpy(), {"units": units, "long_name": "time"}
+def time_coordinate(
+    times: Float[Tensor, " time"], units: str, origin: float = 0.0
+) -> tuple[str, np.ndarray, dict[str, str]]:
+    """Times, counted from an origin, as a labelled coordinate by the clock, float64."""
+    return "time", origin + times.double().cpu().numpy(), {"units": units, "long_name": "time"}
+
+
+def by_the_clock(times: Float[Tensor, " time"], origin: float) -> Float[Tensor, " time"]:
+    """Times counted from an origin, as they are by the clock: in double precision where the origin is not zero."""
+    return times.double() + origin if origin else times
 
 
 def labelled_fields(problem: Problem, states: Float[Tensor, "sample time channel"]) -> Labelled:

@@ -5,29 +5,17 @@ An entry is a strict expected failure: a test that passes again fails until its 
 
 import pytest
 
-_STEPS = "C1: the encoder steps at every time that is asked for"
-_SINGLE = "C6: times are read in single precision; an offset is refused where it should be subtracted"
 _POINTS = "C6: points are cast to single precision before their offset is taken away"
 _PLACE = "the reduced model of the warm tank does not know the parameter place, and nobody tells its user"
-_START = "B6: a start other than that of the training is neither read nor refused"
 
 _BATCHES = "rounding in a smaller batch moves adaptive steps; answers differ by 5e-5, half the integration's tolerance"
 
 KNOWN: dict[tuple[str, str], str] = {
     ("test_a_prediction_does_not_depend_on_the_other_rows[split]", "latent_ode"): _BATCHES,
-    ("test_more_questions_do_not_change_an_answer", "gru"): _STEPS,
-    ("test_more_questions_do_not_change_an_answer", "latent_ode"): _STEPS,
-    ("test_large_times_keep_their_differences", "trajectories"): _SINGLE,
-    ("test_large_times_keep_their_differences", "series"): _SINGLE,
-    ("test_large_times_keep_their_differences", "paths"): _SINGLE,
     ("test_large_coordinates_cost_rounding_only", "cnf"): _POINTS,
     ("test_large_coordinates_cost_rounding_only", "kde"): _POINTS,
     ("test_large_coordinates_cost_rounding_only", "realnvp"): _POINTS,
     ("test_every_input_is_read_or_refused", "reduced_model"): _PLACE,
-    ("test_every_input_is_read_or_refused", "kernel_ridge"): _START,
-    ("test_every_input_is_read_or_refused", "gaussian_process"): _START,
-    ("test_every_input_is_read_or_refused", "mlp_regression"): _START,
-    ("test_every_input_is_read_or_refused", "boosted_trees"): _START,
 }
 """Reasons by name of a test (with the id of a case in brackets, where it is that case alone) and key that is tried."""
 

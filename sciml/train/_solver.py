@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
-import pydantic
 from torch import Tensor, nn
 
 from sciml.core.config import Config
@@ -49,8 +48,6 @@ class Recipe(Config, Generic[M, T]):
     """Steps, batch, optimiser."""
     baselines: tuple[str, ...] = ()
     """Solvers it is compared with in the same run, by key."""
-
-    model_config = pydantic.ConfigDict(use_attribute_docstrings=False)  # read anew per solver, they take seconds
 
 
 def recipe_of(recipes: Mapping[str, Recipe[M, T]], preset: str) -> Recipe[M, T]:

@@ -120,7 +120,7 @@ def test_it_says_what_it_is(tool):
     defaults = tool.config()
     assert type(defaults).model_validate_json(defaults.model_dump_json()) == defaults
     assert override(defaults, []) == defaults
-    undescribed = [name for name, field in tool.config.model_fields.items() if not field.description]
+    undescribed = tool.config.model_fields.keys() - tool.config.meanings().keys()
     assert not undescribed, "`sciml show` has nothing to say of these settings"
 
 

@@ -128,7 +128,7 @@ def boosted_trees():
     trees.feature.copy_(torch.arange(21).view(1, 3, 7) % 3)
     trees.below[..., :3] = torch.tensor([[1, 3, 5], [2, 4, 6]])[:, None, None]
     parameters = wave((6, 3), 0.5)
-    return torch.cat((module.chance(parameters), module(parameters, parameters).flatten()))
+    return torch.cat((module.chance(parameters, parameters), module(parameters, parameters).flatten()))
 
 
 def mlp_regression():

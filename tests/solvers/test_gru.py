@@ -39,7 +39,8 @@ def build(batch, **model):
     torch.manual_seed(0)
     flat = batch.targets.flatten(0, 1)
     statistics = Statistics(flat.mean(0), flat.std(0), torch.zeros(0), torch.ones(0))
-    module = SOLVER.build(PROBLEM, GRUConfig(**model), SeriesContext(statistics=statistics, times=batch.times, dt=0.5))
+    context = SeriesContext(statistics=statistics, times=batch.times, dt=float(batch.times[1]))
+    module = SOLVER.build(PROBLEM, GRUConfig(**model), context)
 
     class Examples:
         def batch(self, indices, generator):
@@ -126,7 +127,7 @@ def test_gradients_are_finite(look_ahead):
 def test_its_knob_sets_its_size():
     batch = waves(count=2)
     statistics = Statistics(torch.zeros(2), torch.ones(2), torch.zeros(0), torch.ones(0))
-    context = SeriesContext(statistics=statistics, times=batch.times, dt=0.5)
+    X
     model = match_parameters(SOLVER, PROBLEM, GRUConfig(), context, 60_000)
     assert abs(count_parameters(build(batch, **model.model_dump())) - 60_000) < 2000
 

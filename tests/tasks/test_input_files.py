@@ -5,10 +5,11 @@ import pytest
 import torch
 import xarray
 
-from sciml.core.errors import DataError, InputWarning
+from sciml.core.errors import DataError, InputWarning, UserError
 from sciml.data import netcdf_bytes
+from sciml.solvers.baselines import KernelRidgeSolver
 from sciml.tasks import keep_sample_labels
-from sciml.testing import answer_file, trial_of
+from sciml.testing import answer_file, small_problem, trial_of
 
 
 @pytest.fixture(scope="module")
@@ -104,12 +105,43 @@ def test_a_variable_that_nothing_reads_is_refused_with_the_nearest_name(forecast
         answer(forecaster, frames.assign(sped=1.0), tmp_path)
 
 
-def test_times_that_single_precision_cannot_hold_are_refused(tmp_path):
-    trial = trial_of("linear_ode")
+@pytest.mark.parametrize("solver", ["linear_ode", "neural_ode", "gru", "neural_sde"])
+def test_times_far_from_zero_are_counted_from_the_first_one(solver, tmp_path):
+    """What does not depend on the clock answers as it does near zero, and the answer has the times of the question."""
+    trial = trial_of(solver)
     source = trial.task.write_inputs(trial.asked, trial.bench.problem, trial.bench.context)
-    times = 1.5e6 + 0.3 * np.arange(source.sizes["time"])
-    with pytest.raises(DataError, match="too far from zero for their distances"):
-        answer(trial, source.assign_coords(time=("time", times)), tmp_path)
+    step = float(source["time"][1] - source["time"][0])
+    near, far = (origin + step * np.arange(source.sizes["time"]) for origin in (0.0, 1.5e6))
+    there, here = (answer(trial, source.assign_coords(time=("time", times)), tmp_path) for times in (far, near))
+    np.testing.assert_allclose(there["time"].values, far, rtol=0, atol=1e-6 * step + 1e-9)
+    for name in here.data_vars:
+        np.testing.assert_allclose(there[name].values, here[name].values, rtol=1e-4, atol=1e-5)
+
+
+def test_a_regression_on_parameters_refuses_another_start_and_another_clock(tmp_path):
+    """Its trajectories begin as those of the training did: with the state that follows from the parameters."""
+    solver, problem = KernelRidgeSolver(), small_problem("warm_tank")
+    recipe = solver.recipe("tiny")
+    bench = solver.task.prepare(problem, "tiny", recipe.task)
+    module = solver.build(problem, recipe.model, bench.context)
+    assert solver.solve_closed_form(module, bench.examples)
+    asked = solver.task.inputs(bench.examples.batch(torch.arange(4), torch.Generator()))
+    assert (solver.predict(module, asked).status == 0).all()
+    other = asked.state.clone()
+    other[2, 1] = 0.75
+    with pytest.raises(UserError, match=r"fuel = 0.75 in sample 2; expected 0.8 for its parameters"):
+        solver.predict(module, asked._replace(state=other))
+    for later in (asked._replace(times=asked.times + 3), asked._replace(origin=1.5e6)):
+        with pytest.raises(UserError, match="a first state at time .*; expected a first state at time 0"):
+            solver.predict(module, later)
+
+
+def test_a_regression_that_reads_the_start_answers_alike_whenever_it_begins(tmp_path):
+    trial = trial_of("kernel_ridge")
+    later = trial.predict(trial.asked._replace(times=trial.asked.times + 3)).mean
+    torch.testing.assert_close(later, trial.answered.mean)
+    moved = trial.predict(trial.asked._replace(state=trial.asked.state.flip(1))).mean
+    assert not torch.allclose(moved[:, -1], trial.answered.mean[:, -1], rtol=1e-2)
 
 
 def test_labels_of_samples_are_kept(forecaster, frames, tmp_path):

@@ -11,9 +11,21 @@ from sciml.core.problem import Problem
 from sciml.core.types import Prediction, Support
 from sciml.models import BoostedTreesMap
 from sciml.nn import Units
-from sciml.solvers.baselines._frames import Frames, FramesProgram, Modes, chosen, finished, supports_frames, whole
+from sciml.solvers.baselines._frames import (
+    Frames,
+    FramesProgram,
+    Modes,
+    chosen,
+    features_of,
+    finished,
+    reads_start,
+    supports_frames,
+    training_times,
+    whole,
+)
 from sciml.tasks.trajectories import (
     Start,
+    StartRule,
     TrajectoriesConfig,
     TrajectoriesContext,
     TrajectoriesSolver,
@@ -48,6 +60,9 @@ class BoostedTreesConfig(Config):
     """Parts of the cross-validation."""
     modes: int = pydantic.Field(default=8, ge=1)
     """Proper orthogonal modes that are kept of trajectories without an outcome."""
+    use_start: bool | None = None
+    """Whether the first state is a feature beside the parameters; without, it must be a function of them, and another
+    one is refused. None: where that of the training data is no such function."""
 
     @pydantic.field_validator("depths")
     @classmethod
@@ -69,6 +84,7 @@ class BoostedTrees(nn.Module):
     """
 
     means: Tensor
+    starts: StartRule | None = None  # what first states its answers are for, where it does not read them
 
     def __init__(self, config: BoostedTreesConfig, units: Units, problem: HasOutcome) -> None:
         super().__init__()
@@ -77,9 +93,12 @@ class BoostedTrees(nn.Module):
         self.map = _map(config, 1)
         self.register_buffer("means", torch.zeros(2, config.frames, units.channels, dtype=torch.float64))
 
-    def chance(self, parameters: Float[Tensor, "batch parameter"]) -> Float[Tensor, " batch"]:
+    def chance(
+        self, state: Float[Tensor, "batch channel"], parameters: Float[Tensor, "batch parameter"]
+    ) -> Float[Tensor, " batch"]:
         """The chance of the outcome."""
-        return torch.sigmoid(self.map(self.frames.units.known(parameters))[:, 0])
+        features = features_of(self.frames.units, state, parameters, bool(self.config.use_start))
+        return torch.sigmoid(self.map(features)[:, 0])
 
     def forward(
         self,
@@ -89,7 +108,7 @@ class BoostedTrees(nn.Module):
     ) -> Float[Tensor, "batch frame channel"]:
         """Standardised frames, or the first `count`: the mean trajectory of the outcome that is likelier."""
         frames = int(self.frames.count) if count is None else count
-        return self.means[(self.chance(parameters) > 0.5).long(), :frames]
+        return self.means[(self.chance(state, parameters) > 0.5).long(), :frames]
 
     @torch.no_grad()
     def learn(self, batch: TrajectoryBatch) -> None:
@@ -101,7 +120,8 @@ class BoostedTrees(nn.Module):
         y = units.standardise(batch.states).double()
         for i, of in enumerate((~happened, happened)):
             self.means[i, : y.shape[1]] = y[of if of.any() else ~of].mean(0)
-        self.map.fit_labels(0, units.known(batch.parameters), happened.long(), depths=c.depths, folds=c.folds)
+        x = features_of(units, batch.states[:, 0], batch.parameters, bool(c.use_start))
+        self.map.fit_labels(0, x, happened.long(), depths=c.depths, folds=c.folds)
 
 
 class BoostedTreesOfModes(nn.Module):
@@ -113,6 +133,8 @@ class BoostedTreesOfModes(nn.Module):
         config: hyper-parameters.
         units: what standardises fields and parameters.
     """
+
+    starts: StartRule | None = None  # what first states its answers are for, where it does not read them
 
     def __init__(self, config: BoostedTreesConfig, units: Units) -> None:
         super().__init__()
@@ -128,14 +150,15 @@ class BoostedTreesOfModes(nn.Module):
     ) -> Float[Tensor, "batch frame channel"]:
         """Standardised frames at the training times, or at the first `count`."""
         frames = int(self.frames.count) if count is None else count
-        return self.modes.compose(self.map(self.frames.units.known(parameters)), frames)
+        features = features_of(self.frames.units, state, parameters, bool(self.config.use_start))
+        return self.modes.compose(self.map(features), frames)
 
     @torch.no_grad()
     def learn(self, batch: TrajectoryBatch) -> None:
         """Modes by a singular value decomposition; depth and number of trees by the cross-validated squared error."""
         units, c = self.frames.units, self.config
         self.frames.learn(batch.times)
-        x = units.known(batch.parameters)
+        x = features_of(units, batch.states[:, 0], batch.parameters, bool(c.use_start))
         for i, wanted in enumerate(self.modes.learn(units.standardise(batch.states).double()).unbind(1)):
             self.map.fit_values(i, x, wanted, depths=c.depths, folds=c.folds)
 
@@ -180,11 +203,13 @@ class BoostedTreesSolver(TrajectoriesSolver[HasTrajectories, BoostedTreesConfig,
     def build(self, problem: HasTrajectories, model: BoostedTreesConfig, context: TrajectoriesContext) -> Trees:
         """A classifier of the outcome if there is one, else a regression; without trees."""
         units = Units(context.statistics)
-        return (
-            BoostedTrees(model, units, problem)
-            if isinstance(problem, HasOutcome)
-            else BoostedTreesOfModes(model, units)
-        )
+        model = model.model_copy(update={"use_start": reads_start(model.use_start, context)})
+        if isinstance(problem, HasOutcome):
+            module: Trees = BoostedTrees(model, units, problem)
+        else:
+            module = BoostedTreesOfModes(model, units)
+        module.starts = context.starts
+        return module
 
     def loss(self, module: Trees, batch: TrajectoryBatch, along: float = 1.0) -> Tensor:
         """Mean squared error of the standardised frames; nothing here has a gradient."""
@@ -195,10 +220,11 @@ class BoostedTreesSolver(TrajectoriesSolver[HasTrajectories, BoostedTreesConfig,
     def predict(self, module: Trees, inputs: Start) -> Prediction:
         """States at ``inputs.times``; with an outcome the mean trajectory of the likelier one, and its chance among the
         statistics."""
-        frames = module.frames.at(module(inputs.state, inputs.parameters), inputs.times)
+        times = training_times(module.starts, module.config.use_start, inputs, module.frames.times[0])
+        frames = module.frames.at(module(inputs.state, inputs.parameters), times)
         prediction = finished(inputs, module.frames.units.restore(frames))
         if isinstance(module, BoostedTrees):
-            return prediction._replace(stats={"chance": module.chance(inputs.parameters)})
+            return prediction._replace(stats={"chance": module.chance(inputs.state, inputs.parameters)})
         return prediction
 
     def program(self, module: Trees) -> FramesProgram:

@@ -11,7 +11,7 @@ from sciml.core.status import Status
 from sciml.core.types import Prediction, Support
 from sciml.nn import Units
 from sciml.tasks import supports_points
-from sciml.tasks.trajectories import Start, TrajectoryBatch
+from sciml.tasks.trajectories import Start, StartRule, TrajectoriesContext, TrajectoryBatch
 from sciml.train import Examples
 
 
@@ -29,6 +29,35 @@ def features_of(
     """Standardised parameters and, if asked for, the standardised first state."""
     known = units.known(parameters)
     return torch.cat((known, units.standardise(state)), dim=1) if use_start else known
+
+
+def reads_start(use_start: bool | None, context: TrajectoriesContext) -> bool:
+    """Whether the first state is a feature: as the settings say, or where it does not follow from the parameters."""
+    return context.free_starts if use_start is None else use_start
+
+
+def training_times(
+    starts: StartRule | None, use_start: bool | None, inputs: Start, first: Tensor
+) -> Float[Tensor, " time"]:
+    """The times asked for as those of a trajectory that begins when the training ones do.
+
+    Where first states are read they may be those of any time. Where they are not, only those are accepted that the
+    training trajectories have.
+
+    Arguments:
+        starts: what these are; None where it is not known.
+        use_start: whether they are read.
+        inputs: what is asked.
+        first: when the training trajectories begin.
+
+    Raises: UserError for a start that would be ignored.
+    """
+    if not use_start and starts is None:
+        return inputs.clock.to(first)
+    if starts is not None and not use_start:
+        starts.check(inputs.state, inputs.parameters, inputs.clock)
+    begun = inputs.times[0]
+    return inputs.times if begun == first else inputs.times - begun + first
 
 
 class Frames(nn.Module):

@@ -18,11 +18,14 @@ from sciml.solvers.baselines._frames import (
     chosen,
     features_of,
     finished,
+    reads_start,
     supports_frames,
+    training_times,
     whole,
 )
 from sciml.tasks.trajectories import (
     Start,
+    StartRule,
     TrajectoriesConfig,
     TrajectoriesContext,
     TrajectoriesSolver,
@@ -43,8 +46,9 @@ class GaussianProcessConfig(Config):
     """Proper orthogonal modes that are kept."""
     restarts: int = pydantic.Field(default=1, ge=0)
     """Further starting points of the search for a kernel's scales."""
-    use_start: bool = False
-    """Whether the first state is a feature beside the parameters; without, it must be a function of them."""
+    use_start: bool | None = None
+    """Whether the first state is a feature beside the parameters; without, it must be a function of them, and another
+    one is refused. None: where that of the training data is no such function."""
 
 
 class GaussianProcess(nn.Module):
@@ -61,11 +65,12 @@ class GaussianProcess(nn.Module):
     """
 
     summary_mean: Tensor  # of the derived quantities; stored weights have this name
+    starts: StartRule | None = None  # what first states its answers are for, where it does not read them
 
     def __init__(self, config: GaussianProcessConfig, units: Units, problem: Problem) -> None:
         super().__init__()
         self.config, self.frames, self.problem = config, Frames(units, config.frames), problem
-        features = units.num_parameters + units.channels * config.use_start
+        features = units.num_parameters + units.channels * bool(config.use_start)
         self.derived_names = (
             tuple(entry.name for entry in problem.derived_quantities)
             if isinstance(problem, HasDerivedQuantities)
@@ -80,7 +85,7 @@ class GaussianProcess(nn.Module):
         self, state: Float[Tensor, "batch channel"], parameters: Float[Tensor, "batch parameter"]
     ) -> Float[Tensor, "batch feature"]:
         """Standardised features in float64."""
-        return features_of(self.frames.units, state, parameters, self.config.use_start).double()
+        return features_of(self.frames.units, state, parameters, bool(self.config.use_start)).double()
 
     def forward(
         self,
@@ -98,7 +103,7 @@ class GaussianProcess(nn.Module):
         if not isinstance(self.problem, HasDerivedQuantities):
             return {}
         params = named_parameters(self.problem, inputs.parameters)
-        exists = self.problem.derived_values(inputs.times.double(), mean.double(), params)
+        exists = self.problem.derived_values(inputs.clock.double(), mean.double(), params)
         means = self.quantities(self.features(inputs.state, inputs.parameters))[0] + self.summary_mean
         return {
             f"summary/{name}": torch.where(exists[name].isnan(), torch.nan, means[:, i])
@@ -160,7 +165,10 @@ class GaussianProcessSolver(TrajectoriesSolver[HasTrajectories, GaussianProcessC
         self, problem: HasTrajectories, model: GaussianProcessConfig, context: TrajectoriesContext
     ) -> GaussianProcess:
         """A regression without training points."""
-        return GaussianProcess(model, Units(context.statistics), problem)
+        model = model.model_copy(update={"use_start": reads_start(model.use_start, context)})
+        module = GaussianProcess(model, Units(context.statistics), problem)
+        module.starts = context.starts
+        return module
 
     def loss(self, module: GaussianProcess, batch: TrajectoryBatch, along: float = 1.0) -> Tensor:
         """Mean squared error of the standardised frames; nothing here has a gradient."""
@@ -170,9 +178,10 @@ class GaussianProcessSolver(TrajectoriesSolver[HasTrajectories, GaussianProcessC
     @torch.no_grad()
     def predict(self, module: GaussianProcess, inputs: Start) -> Prediction:
         """States at ``inputs.times``, interpolated between the training times, with the standard deviation claimed."""
+        times = training_times(module.starts, module.config.use_start, inputs, module.frames.times[0])
         mean, variance = module(inputs.state, inputs.parameters)
-        prediction = finished(inputs, module.frames.units.restore(module.frames.at(mean, inputs.times)))
-        spread = module.frames.at(variance, inputs.times).sqrt() * module.frames.units.field_std
+        prediction = finished(inputs, module.frames.units.restore(module.frames.at(mean, times)))
+        spread = module.frames.at(variance, times).sqrt() * module.frames.units.field_std
         spread[:, 0] = 0.0
         stats = {**prediction.stats, **module.derived_values(inputs, prediction.mean)}
         return prediction._replace(spread=spread.to(prediction.mean.dtype), stats=stats)

@@ -74,7 +74,12 @@ class GRUSolver(SeriesSolver[GRUConfig, GRUSeries]):
         """A network for the problem's fields."""
         config, units = model, Units(context.statistics)
         return GRUSeries(
-            units.channels, hidden=config.hidden, width=config.width, look_ahead=config.look_ahead, units=units
+            units.channels,
+            hidden=config.hidden,
+            width=config.width,
+            look_ahead=config.look_ahead,
+            step=context.dt,
+            units=units,
         )
 
     def loss(self, module: GRUSeries, batch: SeriesBatch, along: float = 1.0) -> Tensor:

@@ -11,9 +11,20 @@ from sciml.core.problem import Problem
 from sciml.core.types import Prediction, Support
 from sciml.models import KernelRidgeMap
 from sciml.nn import Units
-from sciml.solvers.baselines._frames import Frames, FramesProgram, chosen, features_of, finished, supports_frames, whole
+from sciml.solvers.baselines._frames import (
+    Frames,
+    FramesProgram,
+    chosen,
+    features_of,
+    finished,
+    reads_start,
+    supports_frames,
+    training_times,
+    whole,
+)
 from sciml.tasks.trajectories import (
     Start,
+    StartRule,
     TrajectoriesConfig,
     TrajectoriesContext,
     TrajectoriesSolver,
@@ -37,8 +48,9 @@ class KernelRidgeConfig(Config):
     """Penalties tried."""
     folds: int = pydantic.Field(default=5, ge=2)
     """Parts of the cross-validation."""
-    use_start: bool = False
-    """Whether the first state is a feature beside the parameters; without, it must be a function of them."""
+    use_start: bool | None = None
+    """Whether the first state is a feature beside the parameters; without, it must be a function of them, and another
+    one is refused. None: where that of the training data is no such function."""
 
 
 class KernelRidge(nn.Module):
@@ -51,10 +63,12 @@ class KernelRidge(nn.Module):
         units: what standardises fields and parameters.
     """
 
+    starts: StartRule | None = None  # what first states its answers are for, where it does not read them
+
     def __init__(self, config: KernelRidgeConfig, units: Units) -> None:
         super().__init__()
         self.config, self.frames = config, Frames(units, config.frames)
-        features = units.num_parameters + units.channels * config.use_start
+        features = units.num_parameters + units.channels * bool(config.use_start)
         outputs = config.frames * units.channels
         self.map = KernelRidgeMap(features, outputs, samples=config.samples, degree=config.degree)
 
@@ -62,7 +76,7 @@ class KernelRidge(nn.Module):
         self, state: Float[Tensor, "batch channel"], parameters: Float[Tensor, "batch parameter"]
     ) -> Float[Tensor, "batch feature"]:
         """Standardised features in float64."""
-        return features_of(self.frames.units, state, parameters, self.config.use_start).double()
+        return features_of(self.frames.units, state, parameters, bool(self.config.use_start)).double()
 
     def forward(
         self,
@@ -112,7 +126,10 @@ class KernelRidgeSolver(TrajectoriesSolver[HasTrajectories, KernelRidgeConfig, K
 
     def build(self, problem: HasTrajectories, model: KernelRidgeConfig, context: TrajectoriesContext) -> KernelRidge:
         """A regression without training points."""
-        return KernelRidge(model, Units(context.statistics))
+        model = model.model_copy(update={"use_start": reads_start(model.use_start, context)})
+        module = KernelRidge(model, Units(context.statistics))
+        module.starts = context.starts
+        return module
 
     def loss(self, module: KernelRidge, batch: TrajectoryBatch, along: float = 1.0) -> Tensor:
         """Mean squared error of the standardised frames; nothing here has a gradient."""
@@ -122,7 +139,8 @@ class KernelRidgeSolver(TrajectoriesSolver[HasTrajectories, KernelRidgeConfig, K
     @torch.no_grad()
     def predict(self, module: KernelRidge, inputs: Start) -> Prediction:
         """States at ``inputs.times``, interpolated between the training times; the first one is the given one."""
-        frames = module.frames.at(module(inputs.state, inputs.parameters), inputs.times)
+        times = training_times(module.starts, module.config.use_start, inputs, module.frames.times[0])
+        frames = module.frames.at(module(inputs.state, inputs.parameters), times)
         return finished(inputs, module.frames.units.restore(frames))
 
     def program(self, module: KernelRidge) -> FramesProgram:

@@ -11,9 +11,10 @@ from sciml.core.config import Config
 from sciml.core.problem import Problem
 from sciml.core.types import Prediction, Support
 from sciml.nn import MLP, Activation, Units
-from sciml.solvers.baselines._frames import features_of, finished, supports_frames
+from sciml.solvers.baselines._frames import features_of, finished, reads_start, supports_frames, training_times
 from sciml.tasks.trajectories import (
     Start,
+    StartRule,
     TrajectoriesConfig,
     TrajectoriesContext,
     TrajectoriesSolver,
@@ -31,8 +32,9 @@ class MLPRegressionConfig(Config):
     """Hidden layers."""
     nonlinearity: Activation = "tanh"
     """Between the layers."""
-    use_start: bool = False
-    """Whether the first state is a feature beside the parameters; without, it must be a function of them."""
+    use_start: bool | None = None
+    """Whether the first state is a feature beside the parameters; without, it must be a function of them, and another
+    one is refused. None: where that of the training data is no such function."""
 
 
 class MLPRegression(nn.Module):
@@ -47,11 +49,12 @@ class MLPRegression(nn.Module):
 
     span: Tensor
     count: Tensor
+    starts: StartRule | None = None  # what first states its answers are for, where it does not read them
 
     def __init__(self, config: MLPRegressionConfig, units: Units) -> None:
         super().__init__()
         self.config, self.units = config, units
-        features = units.num_parameters + units.channels * config.use_start
+        features = units.num_parameters + units.channels * bool(config.use_start)
         self.network = MLP(
             features + 1, units.channels, width=config.width, layers=config.layers, nonlinearity=config.nonlinearity
         )
@@ -65,7 +68,7 @@ class MLPRegression(nn.Module):
         times: Float[Tensor, " time"],
     ) -> Float[Tensor, "batch time channel"]:
         """Standardised states at `times`."""
-        known = features_of(self.units, state, parameters, self.config.use_start)
+        known = features_of(self.units, state, parameters, bool(self.config.use_start))
         moments = 2 * (times - self.span[0]) / (self.span[1] - self.span[0]) - 1
         rows = known[:, None].expand(-1, len(times), -1)
         return self.network(torch.cat((rows, moments[None, :, None].expand(rows.shape[0], -1, 1).to(rows)), dim=2))
@@ -130,7 +133,10 @@ class MLPRegressionSolver(TrajectoriesSolver[HasTrajectories, MLPRegressionConfi
         self, problem: HasTrajectories, model: MLPRegressionConfig, context: TrajectoriesContext
     ) -> MLPRegression:
         """The network with the dataset's constants."""
-        return MLPRegression(model, Units(context.statistics))
+        model = model.model_copy(update={"use_start": reads_start(model.use_start, context)})
+        module = MLPRegression(model, Units(context.statistics))
+        module.starts = context.starts
+        return module
 
     def loss(self, module: MLPRegression, batch: TrajectoryBatch, along: float = 1.0) -> Tensor:
         """Mean squared error of the standardised states."""
@@ -141,7 +147,8 @@ class MLPRegressionSolver(TrajectoriesSolver[HasTrajectories, MLPRegressionConfi
     def predict(self, module: MLPRegression, inputs: Start) -> Prediction:
         """States in physical units at ``inputs.times``; the first one is the given one."""
         module.eval()
-        return finished(inputs, module.units.restore(module(inputs.state, inputs.parameters, inputs.times)))
+        times = training_times(module.starts, module.config.use_start, inputs, module.span[0])
+        return finished(inputs, module.units.restore(module(inputs.state, inputs.parameters, times)))
 
     def program(self, module: MLPRegression) -> "MLPProgram":
         """Start and parameters to the states at as many even times as the training trajectories have, start first."""

@@ -29,7 +29,8 @@ class LatentConfig(Config):
     rate: float | None = pydantic.Field(default=None, gt=0)
     """Factor on the dynamics, one over a time in the problem's units; None measures how fast series change."""
     reads: Literal["times", "observations"] = "times"
-    """Where the recurrent unit steps: at every time from the last observation back, or at the observations only."""
+    """Where the recurrent unit steps: at the times of the data and the observations from the last one back, or at the
+    observations only."""
     recognition: int = pydantic.Field(default=32, ge=1)
     """Means (and as many spreads) that the recurrent unit carries."""
     gates: int = pydantic.Field(default=32, ge=1)
@@ -129,6 +130,7 @@ class LatentODESolver(SeriesSolver[LatentConfig, LatentODE]):
             bounded=config.bounded,
             rate=config.rate,
             reads=config.reads,
+            step=context.dt,
             recognition=config.recognition,
             gates=config.gates,
             posterior=config.posterior,

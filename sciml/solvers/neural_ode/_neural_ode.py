@@ -6,6 +6,7 @@ from torch import Tensor
 
 from sciml.core.capabilities import HasReducedModel, HasTrajectories
 from sciml.core.config import Config
+from sciml.core.errors import UserError
 from sciml.core.types import Prediction
 from sciml.models import Dynamics, Features, IntegrateConfig, RegulariseConfig
 from sciml.nn import Activation
@@ -137,6 +138,13 @@ class NeuralODESolver(TrajectoriesSolver[HasTrajectories, DynamicsConfig, Dynami
     def predict(self, module: Dynamics, inputs: Start) -> Prediction:
         """States in physical units at ``inputs.times``, the first of which is that of the given state."""
         module.eval()
+        if module.clock and inputs.origin:
+            raise UserError(
+                "this equation depends on the time by the clock, and was learned from times near zero",
+                got=f"times from {float(inputs.clock[0]):g}",
+                expected=f"times up to {float(module.block.field.end):g}",
+                fix="Count the times as those of the training data are counted.",
+            )
         states, solution = module(inputs.state, inputs.parameters, inputs.times, tolerance=inputs.tolerance)
         stats = {"evaluations": solution.stats.evaluations, "calls": solution.stats.calls}
         return Prediction(module.restore(states), None, solution.status, stats)

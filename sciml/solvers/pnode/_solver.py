@@ -73,7 +73,7 @@ def _supports(problem: Problem) -> Support:
 def _predict(module: PNODE, inputs: Start) -> Prediction:
     """Fields in physical units at ``inputs.times``; the chance of the outcome among the statistics if there is one."""
     module.eval()
-    fields, solution = module(inputs.state, inputs.parameters, inputs.times, tolerance=inputs.tolerance)
+    fields, solution = module(inputs.state, inputs.parameters, inputs.clock, tolerance=inputs.tolerance)
     stats = {"evaluations": solution.stats.evaluations, "calls": solution.stats.calls}
     if isinstance(module.problem, HasOutcome):
         stats["chance"] = module.problem.chance(fields, module.named(inputs.parameters.double()))

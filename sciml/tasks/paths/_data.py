@@ -19,7 +19,7 @@ from sciml.core.errors import DataError, UnsupportedError, UserError
 from sciml.core.problem import Problem
 from sciml.core.tensors import TensorField
 from sciml.tasks._in_memory import column
-from sciml.tasks._inputs import open_inputs, read_times
+from sciml.tasks._inputs import Times, open_inputs, read_times
 from sciml.tasks.paths._card import PathsCard
 from sciml.train import Context
 
@@ -53,15 +53,17 @@ class PathInputs(NamedTuple):
 
     Fields:
         start: the state at ``times[0]``, one path for each row, in physical units.
-        times: when states are asked for, strictly increasing, the start included.
+        times: when states are asked for, strictly increasing, the start included; counted from `origin`.
         seed: of the noise; the same one gives the same paths.
         tolerance: of an adaptive integration; None for the solver's own.
+        origin: of `times`, by the clock; not zero where single precision does not hold their distances by the clock.
     """
 
     start: Float[Tensor, "batch channel"]
     times: Float[Tensor, " time"]
     seed: int = 0
     tolerance: float | None = None
+    origin: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -206,12 +208,12 @@ def read_path_inputs(path: Path, problem: Problem, context: PathsContext, steps:
     names, also = [field.name for field in problem.fields], {"time": context.time_units}
     source = open_inputs(path, problem, "starts of paths", names, also=also)
     start = torch.stack([column(path, source[field.name]) for field in problem.fields], dim=1)
-    times = read_times(path, source)
-    times = context.times if times is None else times
+    times, origin = read_times(path, source) or Times(context.times)
     if steps is not None and len(times) <= steps:
         raise DataError(f"{path} has fewer times than steps asked for", got=f"{len(times)} times and {steps} steps",
                         fix="Ask for fewer steps, or give a coordinate `time` with more.")  # fmt: skip
-    return PathInputs(start, times if steps is None else times[: steps + 1], _seed(path, source, context))
+    seed = _seed(path, source, context)
+    return PathInputs(start, times if steps is None else times[: steps + 1], seed, origin=origin)
 
 
 def _seed(path: Path, source: xarray.Dataset, context: PathsContext) -> int:

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
 import torch
 import xarray
 from torch import Tensor, nn
@@ -17,7 +16,7 @@ from sciml.tasks._cost import cost_of, predict_on, prediction_seconds
 from sciml.tasks._in_memory import card_for, labelled_table
 from sciml.tasks._inputs import halved
 from sciml.tasks._labels import Labelled
-from sciml.tasks._no_space import bad_fields, finite_mean, labelled_fields, labelled_outcome, status_of
+from sciml.tasks._no_space import bad_fields, finite_mean, labelled_fields, labelled_outcome, status_of, time_coordinate
 from sciml.tasks.paths._card import PathsCard
 from sciml.tasks.paths._data import (
     SEED,
@@ -84,14 +83,14 @@ class Paths(Task[Diffuses, PathsConfig, PathsContext, PathBatch, PathInputs]):
     def write_inputs(self, inputs: PathInputs, problem: Diffuses, context: PathsContext) -> xarray.Dataset:
         """Starts, times and the seed."""
         arrays = labelled_table(problem, inputs.start.cpu())
-        return xarray.Dataset(arrays, {"time": _time(inputs.times, context)}, {SEED: inputs.seed})
+        return xarray.Dataset(arrays, {"time": time_coordinate(inputs.times, context.time_units, inputs.origin)}, {SEED: inputs.seed})
 
     def describe(
         self, inputs: PathInputs, prediction: Prediction, problem: Diffuses, context: PathsContext
     ) -> xarray.Dataset:
         """The paths as named fields with units at the times asked for, the start included."""
         arrays = labelled_fields(problem, prediction.mean.cpu()) | labelled_outcome(prediction)
-        return xarray.Dataset(arrays, {"time": _time(inputs.times, context)})
+        return xarray.Dataset(arrays, {"time": time_coordinate(inputs.times, context.time_units, inputs.origin)})
 
     def refine(self, inputs: PathInputs) -> tuple[PathInputs, slice] | None:
         """A time between any two, along the same noise."""
@@ -172,11 +171,7 @@ class PathsBench(Bench[Diffuses, PathsConfig, PathsContext, PathBatch, PathInput
                 arrays[f"{field.name}_{name}"] = ("time", values[:, i].numpy(), words)
             words = {"units": field.units, "long_name": field.long_name}
             arrays[field.name] = (("path", "time"), moments.paths[:SHOWN, :, i].numpy(), words)
-        return xarray.Dataset(arrays, {"time": _time(self.reference.times, self.context)})
-
-
-def _time(times: Tensor, context: PathsContext) -> tuple[str, np.ndarray, dict[str, str]]:
-    return "time", times.cpu().double().numpy(), {"units": context.time_units, "long_name": "time"}
+        return xarray.Dataset(arrays, {"time": time_coordinate(self.reference.times, self.context.time_units)})
 
 
 def _squares(predicted: Moments, true: Moments) -> tuple[Tensor, Tensor]:

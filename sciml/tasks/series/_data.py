@@ -15,7 +15,7 @@ from sciml.core.config import Config
 from sciml.core.errors import ConfigError, DataError
 from sciml.core.problem import Problem
 from sciml.core.tensors import TensorField
-from sciml.tasks._inputs import numbers, open_inputs, parameter_columns, read_times, shape_words
+from sciml.tasks._inputs import Times, numbers, open_inputs, parameter_columns, read_times, shape_words
 from sciml.tasks._no_space import good_parameters, good_states, stored_times
 from sciml.train import Context
 
@@ -48,11 +48,13 @@ class Observed(NamedTuple):
     """What a solver of the task `Series` predicts from, in physical units.
 
     Fields:
-        times: when values are asked for, strictly increasing; observations are at some of them.
+        times: when values are asked for, strictly increasing, counted from `origin`; observations are at some of them,
+            and a series begins at the first.
         values: what was observed, ``batch time channel``, zero where nothing was.
         mask: whether a time of a series was observed (all its channels at once).
         parameters: physical parameters in declaration order.
         tolerance: relative tolerance of an integration; None for the solver's own.
+        origin: of `times`, by the clock; not zero where single precision does not hold their distances by the clock.
     """
 
     times: Float[Tensor, " time"]
@@ -60,6 +62,7 @@ class Observed(NamedTuple):
     mask: Bool[Tensor, "batch time"]
     parameters: Float[Tensor, "batch parameter"]
     tolerance: float | None = None
+    origin: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -150,18 +153,18 @@ def read_observed(path: Path, problem: Problem, context: SeriesContext, steps: i
             )
         columns.append(numbers(path, array.transpose("sample", "time")))
     values = torch.stack(columns, dim=2)
-    times, stored = read_times(path, source), context.times
-    if times is None and values.shape[1] != len(stored):
+    given, stored = read_times(path, source), context.times
+    if given is None and values.shape[1] != len(stored):
         raise DataError(f"{path} does not say when its values were observed", got=f"{values.shape[1]} values in time",
                         expected=f"a coordinate time, or {len(stored)} values at the stored times")  # fmt: skip
-    times = stored if times is None else times
+    times, origin = given or Times(stored)
     parameters = parameter_columns(path, source, problem, len(values))
     mask = _seen(path, problem, values)
     if steps:
         times = torch.cat([times, times[-1] + context.dt * torch.arange(1, steps + 1)])
         values = torch.cat([values, values.new_full((len(values), steps, values.shape[2]), torch.nan)], dim=1)
         mask = torch.cat([mask, mask.new_zeros(len(mask), steps)], dim=1)
-    return Observed(times, torch.where(mask[:, :, None], values, 0.0), mask, parameters)
+    return Observed(times, torch.where(mask[:, :, None], values, 0.0), mask, parameters, origin=origin)
 
 
 def _seen(path: Path, problem: Problem, values: Float[Tensor, "sample time channel"]) -> Bool[Tensor, "sample time"]:

@@ -85,14 +85,14 @@ class Series(Task[HasTrajectories, SeriesConfig, SeriesContext, SeriesBatch, Obs
         """The observed values, NaN where nothing was observed, the parameters, and the times asked for."""
         seen = torch.where(inputs.mask[:, :, None], inputs.values, torch.nan).cpu()
         arrays = labelled_fields(problem, seen) | labelled_parameters(problem, inputs.parameters.cpu())
-        return xarray.Dataset(arrays, {"time": time_coordinate(inputs.times, context.time_units)})
+        return xarray.Dataset(arrays, {"time": time_coordinate(inputs.times, context.time_units, inputs.origin)})
 
     def describe(
         self, inputs: Observed, prediction: Prediction, problem: HasTrajectories, context: SeriesContext
     ) -> xarray.Dataset:
         """A prediction as named fields with units at the times asked for."""
         arrays = labelled_fields(problem, prediction.mean.cpu()) | labelled_outcome(prediction)
-        return xarray.Dataset(arrays, {"time": time_coordinate(inputs.times, context.time_units)})
+        return xarray.Dataset(arrays, {"time": time_coordinate(inputs.times, context.time_units, inputs.origin)})
 
     def refine(self, inputs: Observed) -> tuple[Observed, slice] | None:
         """A time between any two, at which nothing was observed."""

@@ -14,8 +14,9 @@ from sciml.core import rng
 from sciml.core.config import Config
 from sciml.core.errors import ConfigError, DataError
 from sciml.core.problem import Problem
-from sciml.tasks._inputs import check_finite, numbers, open_inputs, parameter_columns, read_times, shape_words
-from sciml.tasks._no_space import good_parameters, good_states, random_subset, stored_times
+from sciml.tasks._inputs import Times, check_finite, numbers, open_inputs, parameter_columns, read_times, shape_words
+from sciml.tasks._no_space import by_the_clock, good_parameters, good_states, random_subset, stored_times
+from sciml.tasks.trajectories._starts import StartRule
 from sciml.train import Context
 
 
@@ -47,6 +48,10 @@ class TrajectoriesContext(Context):
     """Stored frames of a trajectory, the usual length of a prediction."""
     time_units: str = "1"
     """Units of `dt`."""
+    starts: StartRule | None = None
+    """How first states follow from the parameters; None where they do not, or where it is not known."""
+    free_starts: bool = False
+    """Whether they are known not to follow."""
 
 
 class Start(NamedTuple):
@@ -55,14 +60,21 @@ class Start(NamedTuple):
     Fields:
         state: the state at ``times[0]``, in physical units.
         parameters: physical parameters in declaration order.
-        times: when the state is asked for, strictly increasing, the start included.
+        times: when the state is asked for, strictly increasing, the start included; counted from `origin`.
         tolerance: relative tolerance of the integration; None for the solver's own.
+        origin: of `times`, by the clock; not zero where single precision does not hold their distances by the clock.
     """
 
     state: Float[Tensor, "batch channel"]
     parameters: Float[Tensor, "batch parameter"]
     times: Float[Tensor, " time"]
     tolerance: float | None = None
+    origin: float = 0.0
+
+    @property
+    def clock(self) -> Float[Tensor, " time"]:
+        """The times by the clock, for what depends on it."""
+        return by_the_clock(self.times, self.origin)
 
 
 @dataclass(frozen=True)
@@ -157,10 +169,8 @@ def read_start(path: Path, problem: Problem, context: TrajectoriesContext, steps
         check_finite(path, field.name, columns[-1])
     state = torch.stack(columns, dim=1)
     parameters = parameter_columns(path, source, problem, len(state))
-    times = read_times(path, source)
-    if times is None:
-        times = context.dt * torch.arange((steps or context.frames - 1) + 1)
+    times, origin = read_times(path, source) or Times(context.dt * torch.arange((steps or context.frames - 1) + 1))
     if steps is not None and len(times) <= steps:
         raise DataError(f"{path} has fewer times than steps asked for", got=f"{len(times)} times and {steps} steps",
                         fix="Ask for fewer steps, or leave out the coordinate `time`.")  # fmt: skip
-    return Start(state, parameters, times if steps is None else times[: steps + 1])
+    return Start(state, parameters, times if steps is None else times[: steps + 1], origin=origin)

@@ -50,6 +50,7 @@ from sciml.tasks.trajectories._outcome import (
     named_parameters,
     outcome_scores,
 )
+from sciml.tasks.trajectories._starts import StartRule, start_rule
 from sciml.tasks.trajectories.view import VIEW
 from sciml.train import AnySolver, Bench, Examination, Task
 
@@ -118,7 +119,7 @@ class Trajectories(Task[HasTrajectories, TrajectoriesConfig, TrajectoriesContext
             for field, values in zip(problem.fields, inputs.state.unbind(1), strict=True)
         }
         arrays |= labelled_parameters(problem, inputs.parameters.cpu())
-        return xarray.Dataset(arrays, {"time": time_coordinate(inputs.times, context.time_units)})
+        return xarray.Dataset(arrays, {"time": time_coordinate(inputs.times, context.time_units, inputs.origin)})
 
     def describe(
         self, inputs: Start, prediction: Prediction, problem: HasTrajectories, context: TrajectoriesContext
@@ -126,7 +127,7 @@ class Trajectories(Task[HasTrajectories, TrajectoriesConfig, TrajectoriesContext
         """A prediction as named fields with units at the times asked for, the start included."""
         arrays = labelled_fields(problem, prediction.mean.cpu()) | labelled_outcome(prediction)
         arrays |= _in_own_terms(problem, inputs, prediction)
-        return xarray.Dataset(arrays, {"time": time_coordinate(inputs.times, context.time_units)})
+        return xarray.Dataset(arrays, {"time": time_coordinate(inputs.times, context.time_units, inputs.origin)})
 
     def shorten(self, inputs: Start) -> tuple[Start, slice] | None:
         """The first step alone."""
@@ -150,7 +151,10 @@ class TrajectoriesBench(Bench[HasTrajectories, TrajectoriesConfig, TrajectoriesC
     def __init__(self, problem: HasTrajectories, dataset: data.Dataset, settings: TrajectoriesConfig) -> None:
         self.problem, self.settings, self.source = problem, settings, dataset
         self.dataset = {"hash": dataset.digest, "card": dataset.card.model_dump(mode="json")}
+        starts = self._start_rule()
         self.context = TrajectoriesContext(
+            starts=starts,
+            free_starts=starts is None,
             statistics=dataset.statistics,
             dt=dataset.card.dt,
             frames=dataset.card.frames,
@@ -225,6 +229,11 @@ class TrajectoriesBench(Bench[HasTrajectories, TrajectoriesConfig, TrajectoriesC
             return f"prediction of field {names}"
         return "the loss or its gradient (but no field)"
 
+    def _start_rule(self) -> StartRule | None:
+        names, first = tuple(field.name for field in self.problem.fields), float(self.source.layout.times[0])
+        states, parameters = good_states(self.source, "train")[:, 0], good_parameters(self.source, "train")
+        return start_rule(names, states, parameters, self.source.statistics, first)
+
     def _starts(self, name: str) -> Start:
         states = good_states(self.source, name)
         return Start(states[:, 0], good_parameters(self.source, name), stored_times(self.source))
@@ -280,7 +289,7 @@ def _in_own_terms(problem: HasTrajectories, inputs: Start, prediction: Predictio
     params = named_parameters(problem, inputs.parameters)
     return {
         **labelled_chance(problem, prediction, params),
-        **labelled_derived(problem, derived_of(problem, inputs.times, prediction, params)),
+        **labelled_derived(problem, derived_of(problem, inputs.clock, prediction, params)),
     }
 
 
