@@ -64,6 +64,15 @@ def test_who_answers_on_a_finer_lattice(key, answers):
     assert "lattice/finer" not in _bench(BURGERS).examine(solver, module).metrics
 
 
+def test_a_network_that_refuses_the_finer_lattice_is_examined_without_it():
+    """The U-Net of the recipe halves 32 points per axis twice, and cannot halve the 63 of the finer lattice."""
+    solver, darcy = find_solver("unet_map"), registry.problem("darcy")
+    bench = _bench(darcy, finer=True)
+    metrics = bench.examine(solver, solver.build(darcy, solver.recipe("tiny").model, bench.context)).metrics
+    assert math.isfinite(metrics["sensors/shifted"])
+    assert "lattice/finer" not in metrics
+
+
 def test_what_has_no_finer_lattice_is_refused_before_the_training():
     with pytest.raises(UnsupportedError, match="no lattice whose cells can be halved"):
         _bench(BURGERS, finer=True, sensors={"u": (2,)})
