@@ -114,7 +114,7 @@ class Vessel:
         if start is not None:
             gas.TPY = start
         self.reactor = ct.IdealGasReactor(gas, volume=volume, clone=True)
-        self._devices = []
+        self._devices: list[Any] = []  # Any: Cantera is imported where it is used
         if inflow > 0:
 
             def outflow(time: float) -> float:
@@ -124,7 +124,7 @@ class Vessel:
 
             nozzle = ct.MassFlowController(self.reactor, self._drain)
             nozzle.mass_flow_rate = outflow
-            self._devices = [nozzle, ct.MassFlowController(self._source, self.reactor, mdot=inflow)]
+            self._devices += [nozzle, ct.MassFlowController(self._source, self.reactor, mdot=inflow)]
         self._heating = heating
         if heating is not None:
             self._devices.append(ct.Wall(self._source, self.reactor, A=1.0, Q=heating.power))

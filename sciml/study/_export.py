@@ -63,13 +63,12 @@ class _Traced(NamedTuple):
     free: Axes
     words: str
 
-    def shapes(self) -> tuple[dict[int, object], ...]:
+    def shapes(self) -> tuple[Mapping[int, object], ...]:
         """The free axes, for torch's exporters."""
         batch = torch.export.Dim("batch", min=1)
-        return tuple(
-            {0: batch} | {axis: torch.export.Dim(name, min=1) for axis, name in self.free.get(i, {}).items()}
-            for i in range(len(self.inputs))
-        )
+        named = [{axis: torch.export.Dim(name, min=1) for axis, name in self.free.get(i, {}).items()}
+                 for i in range(len(self.inputs))]  # fmt: skip
+        return tuple({0: batch, **axes} for axes in named)
 
     def other_sizes(self) -> tuple[Tensor, ...]:
         """Arguments of sizes that it was not traced with: their first entry comes once more along free axes."""
@@ -120,12 +119,10 @@ def export_run(
     program = module.program(*single) if isinstance(module, HasProgram) else module
     exported, free = [], loaded.task.free
     for name in formats:
-        for axes in (free, {}) if free else ({},):  # what answers at fixed points cannot leave their number free
-            traced = _Traced(program, module, inputs, axes, _words(loaded, inputs, axes))
-            written = writers[name](traced, home)
-            if written.state != "failed":
-                break
-        free = axes
+        written = writers[name](_Traced(program, module, inputs, free, _words(loaded, inputs, free)), home)
+        if written.state == "failed" and free:  # what answers at fixed points may not leave their number free
+            free = {}
+            written = writers[name](_Traced(program, module, inputs, free, _words(loaded, inputs, free)), home)
         exported.append(written)
     paths.write_text(home / ABOUT, _words(loaded, inputs, free) + "\n")
     return exported
