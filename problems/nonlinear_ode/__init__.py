@@ -3,7 +3,7 @@
 s′ = -s² + u from rest, u a Gaussian field of length 0.2.
 
 What to expect: close to the antiderivative where u is small, damped where it is positive; a very negative u makes
-s blow up within the interval, and such functions are left out.
+s blow up within the interval, and functions that come near to that are left out.
 """
 
 from sciml.core.capabilities import DeclaredOperator, HasOperatorResidual, InputFunction

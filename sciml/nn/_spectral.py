@@ -3,12 +3,18 @@
 import itertools
 import math
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from sciml.core.errors import UserError
+
+_FEW = 3.0
+"""Modes over log2 of the points of a line up to which matrix products replace fast Fourier transforms: with
+64 to 1024 points they take 0.4 to 0.75 of the time, forwards and backwards."""
 
 
 class SpectralConv(nn.Module):
@@ -60,6 +66,8 @@ def mix_modes(
     """
     batch, _, *size = x.shape  # `len` would fix the batch of an exported program
     check_modes(modes, size)
+    if len(size) == 1 and modes[0] <= _FEW * math.log2(size[0]):
+        return _mix_few(x, modes[0], mix)
     d = len(size)
     dtype, axes, kept = x.dtype, tuple(range(-d, 0)), (*(2 * m for m in modes[:-1]), modes[-1])
     with torch.autocast("cpu" if x.is_meta else x.device.type, enabled=False):
@@ -73,6 +81,31 @@ def mix_modes(
         for corner in itertools.product(*((slice(m), slice(-m, None)) for m in modes[:-1])):
             v_hat[(..., *corner, slice(modes[-1]))] = low[(..., *corner, slice(None))]
         return torch.fft.irfftn(v_hat, s=size, dim=axes, norm="forward").to(dtype)
+
+
+def _mix_few(x: Tensor, modes: int, mix: Callable[[Tensor], Tensor]) -> Tensor:
+    """`mix_modes` on one axis by matrix products with the few waves that are kept."""
+    dtype, working = x.dtype, torch.float64 if x.dtype == torch.float64 else torch.float32
+    analysis, synthesis = (
+        torch.from_numpy(table).to(device=x.device, dtype=working) for table in _waves(x.shape[-1], modes)
+    )
+    with torch.autocast("cpu" if x.is_meta else x.device.type, enabled=False):
+        low = torch.view_as_complex((x.to(working) @ analysis).unflatten(-1, (modes, 2)))
+        low = mix(low.movedim(-1, 0))
+        pairs = torch.view_as_real(low.movedim(0, -1).contiguous()).flatten(-2)
+        return (pairs @ synthesis).to(dtype)
+
+
+@lru_cache(maxsize=32)
+def _waves(points: int, modes: int) -> tuple[np.ndarray, np.ndarray]:
+    """What takes values to pairs (Re, Im) of coefficients, ``point pair``, and back, ``pair point``.
+
+    NumPy arrays, since a tensor that is made while a program is traced must not be kept.
+    """
+    angle = 2 * np.pi * np.outer(np.arange(points), np.arange(modes)) / points
+    pairs = np.stack([np.cos(angle), -np.sin(angle)], axis=-1)
+    twice = np.where(np.arange(modes) > 0, 2.0, 1.0)[:, None]  # a real field has the conjugate modes as well
+    return pairs.reshape(points, -1) / points, (pairs * twice).reshape(points, -1).T.copy()
 
 
 def axis_counts(modes: int | tuple[int, ...], dims: int) -> tuple[int, ...]:

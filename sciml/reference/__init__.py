@@ -72,6 +72,11 @@ from sciml.reference._stochastic import ito_step as ito_step
 from sciml.reference._velocity import Velocity as Velocity
 from sciml.reference._velocity import curl as curl
 from sciml.reference._velocity import solenoidal as solenoidal
+from sciml.reference._vessel import Feed as Feed
+from sciml.reference._vessel import Heating as Heating
+from sciml.reference._vessel import Vessel as Vessel
+from sciml.reference._vessel import methane_oxygen as methane_oxygen
+from sciml.reference._vessel import open_mechanism as open_mechanism
 from sciml.reference._vorticity import Vorticity as Vorticity
 from sciml.reference._vorticity import evolve_vorticity as evolve_vorticity
 from sciml.reference._vorticity import velocity_of as velocity_of
@@ -89,6 +94,7 @@ __all__ = [
     "CosineSpace",
     "DenseTrajectories",
     "ExponentialMethod",
+    "Feed",
     "ForcedSlope",
     "Fourier",
     "FourierSpace",
@@ -96,6 +102,7 @@ __all__ = [
     "Gas",
     "GaussianSpace",
     "GivenSpace",
+    "Heating",
     "Inflow",
     "Kernel",
     "KernelName",
@@ -113,6 +120,7 @@ __all__ = [
     "StirredReactor",
     "Tendency",
     "Velocity",
+    "Vessel",
     "Vorticity",
     "Zones",
     "band_limited_field",
@@ -139,8 +147,10 @@ __all__ = [
     "legendre_integrals",
     "legendre_series",
     "legendre_slopes",
+    "methane_oxygen",
     "monotonised_central",
     "no_axes",
+    "open_mechanism",
     "over_space",
     "periodic_bump",
     "periodic_grid",

@@ -6,7 +6,7 @@ import logging
 import math
 import re
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -42,7 +42,45 @@ class Exported(NamedTuple):
     detail: str
 
 
-_Writer = Callable[[nn.Module, nn.Module, tuple[Tensor, ...], Path, str], Exported]
+Axes = Mapping[int, Mapping[int, str]]
+"""Axes of arguments that a program leaves free beside the batch: by argument and axis, with a name."""
+
+
+class _Traced(NamedTuple):
+    """What a program is made from.
+
+    Fields:
+        program: what is traced; it answers as `module` does.
+        module: what its answers are compared with.
+        inputs: that it is traced with.
+        free: axes beside the batch that are not taken as constant.
+        words: what lies in the file beside the program, JSON.
+    """
+
+    program: nn.Module
+    module: nn.Module
+    inputs: tuple[Tensor, ...]
+    free: Axes
+    words: str
+
+    def shapes(self) -> tuple[Mapping[int, object], ...]:
+        """The free axes, for torch's exporters."""
+        batch = torch.export.Dim("batch", min=1)
+        named = [{axis: torch.export.Dim(name, min=1) for axis, name in self.free.get(i, {}).items()}
+                 for i in range(len(self.inputs))]  # fmt: skip
+        return tuple({0: batch, **axes} for axes in named)
+
+    def other_sizes(self) -> tuple[Tensor, ...]:
+        """Arguments of sizes that it was not traced with: their first entry comes once more along free axes."""
+        grown = []
+        for i, value in enumerate(self.inputs):
+            for axis in (0, *self.free.get(i, {})):
+                value = torch.cat([value, value.narrow(axis, 0, 1)], dim=axis)
+            grown.append(value)
+        return tuple(grown)
+
+
+_Writer = Callable[[_Traced, Path], Exported]
 
 
 def export_run(
@@ -50,10 +88,10 @@ def export_run(
 ) -> list[Exported]:
     """Write a run's module, in physical units, as ``export/model.pt2`` and ``export/model.onnx``.
 
-    The batch size stays free. Each file is read back, run on a test sample and compared with the module. What the run
-    is about (names, units, order of channels and parameters, grid, time step, statistics, citation, licence) and what
-    the program's arguments are lies beside them in ``about.json``, and in them: an extra file of that name, a property
-    ``about`` of the ONNX model.
+    The batch size stays free, and so does the number of queries of an operator. Each file is read back, run on test
+    samples and compared with the module. What the run is about (names, units, order of channels and parameters, grid,
+    time step, statistics, citation, licence) and what the program's arguments are lies beside them in ``about.json``,
+    and in them: an extra file of that name, a property ``about`` of the ONNX model.
 
     Arguments:
         folder, problem: as for `load_run`.
@@ -78,18 +116,28 @@ def export_run(
         )
     inputs = tuple(torch.cat([value, value]) for value in single)  # two rows: the batch is not to be taken as constant
     home = paths.make_folder(place_of(folder).exports)
-    words = _words(loaded, inputs)
-    paths.write_text(home / ABOUT, words + "\n")
     program = module.program(*single) if isinstance(module, HasProgram) else module
-    return [writers[name](program, module, inputs, home, words) for name in formats]
+    exported, free = [], loaded.task.free
+    for name in formats:
+        written = writers[name](_Traced(program, module, inputs, free, _words(loaded, inputs, free)), home)
+        if written.state == "failed" and free:  # what answers at fixed points may not leave their number free
+            free = {}
+            written = writers[name](_Traced(program, module, inputs, free, _words(loaded, inputs, free)), home)
+        exported.append(written)
+    paths.write_text(home / ABOUT, _words(loaded, inputs, free) + "\n")
+    return exported
 
 
-def _words(loaded: Loaded, inputs: tuple[Tensor, ...]) -> str:
+def _words(loaded: Loaded, inputs: tuple[Tensor, ...], free: Axes) -> str:
     """What a program needs to be used alone, as JSON: all of ``about.json``, and its arguments in order."""
     names = list(inspect.signature(loaded.module.forward).parameters)
     arguments = [
-        {"name": name, "shape": ["batch", *value.shape[1:]], "dtype": str(value.dtype).removeprefix("torch.")}
-        for name, value in zip(names, inputs, strict=False)
+        {
+            "name": name,
+            "shape": ["batch", *(free.get(i, {}).get(axis, size) for axis, size in enumerate(value.shape) if axis)],
+            "dtype": str(value.dtype).removeprefix("torch."),
+        }
+        for i, (name, value) in enumerate(zip(names, inputs, strict=False))
     ]
     return json.dumps(loaded.about().model_dump(mode="json") | {"arguments": arguments}, indent=2, ensure_ascii=False)
 
@@ -103,23 +151,23 @@ def maps_tensors(module: nn.Module, arguments: tuple[Tensor, ...]) -> bool:
         return False
 
 
-def _torch(plain: nn.Module, module: nn.Module, inputs: tuple[Tensor, ...], home: Path, words: str) -> Exported:
+def _torch(traced: _Traced, home: Path) -> Exported:
     from torch._dynamo.exc import TorchDynamoException  # slow to import, needed here only
 
     path = home / "model.pt2"
     try:
         with _quiet():
-            program = torch.export.export(plain, inputs, dynamic_shapes=_free_batch(inputs))
+            program = torch.export.export(traced.program, traced.inputs, dynamic_shapes=traced.shapes())
             with paths.atomic_write(path) as temporary:
-                torch.export.save(program, temporary.with_suffix(".pt2"), extra_files={ABOUT: words})
+                torch.export.save(program, temporary.with_suffix(".pt2"), extra_files={ABOUT: traced.words})
                 temporary.with_suffix(".pt2").replace(temporary)
             again = torch.export.load(path).module()
     except (RuntimeError, ValueError, TorchDynamoException) as error:
         return Exported("torch", "failed", None, None, _reason(error))
-    return _compare("torch", path, module, inputs, lambda values: again(*values))
+    return _compare("torch", path, traced, lambda values: again(*values))
 
 
-def _onnx(plain: nn.Module, module: nn.Module, inputs: tuple[Tensor, ...], home: Path, words: str) -> Exported:
+def _onnx(traced: _Traced, home: Path) -> Exported:
     try:
         import onnx
         import onnxscript  # noqa: F401 (torch needs it to translate)
@@ -129,12 +177,14 @@ def _onnx(plain: nn.Module, module: nn.Module, inputs: tuple[Tensor, ...], home:
     path = home / "model.onnx"
     try:
         with _quiet():
-            program = torch.onnx.export(plain, inputs, dynamo=True, dynamic_shapes=_free_batch(inputs), verbose=False)
+            program = torch.onnx.export(
+                traced.program, traced.inputs, dynamo=True, dynamic_shapes=traced.shapes(), verbose=False
+            )
             assert program is not None
             with paths.atomic_write(path) as temporary:
                 program.save(temporary)
                 described = onnx.load(temporary)
-                onnx.helper.set_model_props(described, {ABOUT.removesuffix(".json"): words})
+                onnx.helper.set_model_props(described, {ABOUT.removesuffix(".json"): traced.words})
                 onnx.save(described, temporary)
     except (RuntimeError, torch.onnx.errors.OnnxExporterError) as error:
         return Exported("onnx", "failed", None, None, _reason(error))
@@ -145,20 +195,13 @@ def _onnx(plain: nn.Module, module: nn.Module, inputs: tuple[Tensor, ...], home:
         answers = evaluator.run(None, {name: value.numpy() for name, value in named.items()})
         return torch.from_numpy(answers[0])  # pyright: ignore[reportArgumentType] (a list, in spite of its annotation)
 
-    return _compare("onnx", path, module, inputs, answer)
+    return _compare("onnx", path, traced, answer)
 
 
-def _compare(
-    format: str,
-    path: Path,
-    module: nn.Module,
-    inputs: tuple[Tensor, ...],
-    answer: Callable[[tuple[Tensor, ...]], Tensor],
-) -> Exported:
-    three = tuple(torch.cat([value, value[:1]]) for value in inputs)  # a batch size it was not traced with
+def _compare(format: str, path: Path, traced: _Traced, answer: Callable[[tuple[Tensor, ...]], Tensor]) -> Exported:
+    others = traced.other_sizes()
     with torch.no_grad():
-        expected = module(*three)
-        got = answer(three)
+        expected, got = traced.module(*others), answer(others)
     blank = expected.isnan()  # cells of a masked grid that are not active; the program must leave out the same
     difference = math.inf
     if torch.equal(got.isnan(), blank):
@@ -166,11 +209,6 @@ def _compare(
     good = difference <= _TOLERANCE
     detail = "answers agree" if good else f"answers differ by more than {_TOLERANCE:g}"
     return Exported(format, "ok" if good else "failed", path, difference, detail)
-
-
-def _free_batch(inputs: tuple[Tensor, ...]) -> tuple[dict[int, object], ...]:
-    batch = torch.export.Dim("batch", min=1)
-    return tuple({0: batch} for _ in inputs)
 
 
 def _reason(error: BaseException) -> str:

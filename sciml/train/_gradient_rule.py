@@ -63,12 +63,16 @@ class GradientRule(StepRule[Any]):  # Any: it slices batches of every type
     def _accumulated(self, batch: Any, along: float) -> Tensor:  # Any: as in `step`
         """The mean loss over the slices of a batch, whose gradients add up to that of the whole."""
         parts = self.config.accumulate
-        slices = [batch] if parts == 1 else [batch.rows(rows) for rows in slices_of(len(batch), parts)]
+        if parts == 1:
+            with self._precision():
+                loss = self._objective(batch, along)
+            loss.backward()
+            return loss.detach()
+        slices = [batch.rows(rows) for rows in slices_of(len(batch), parts)]
         mean = torch.zeros((), device=self._device)
         for index, rows in enumerate(slices):
             with self._synchronised(index == len(slices) - 1), self._precision():
-                loss = self._objective(rows, along)
-                loss = loss if rows is batch else loss * (len(rows) / len(batch))
+                loss = self._objective(rows, along) * (len(rows) / len(batch))
             loss.backward()
             mean = mean + loss.detach()
         return mean

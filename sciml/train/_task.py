@@ -124,6 +124,9 @@ class Task(ABC, Generic[P, T, C, B, Q]):
     card: type[CardTable]
     config: type[T]
     context: type[C]
+    free: ClassVar[Mapping[int, Mapping[int, str]]] = {}
+    """Axes of `arguments`, beside that of samples, whose length an exported program leaves free where it can: by number
+    of the argument and of its axis, with a name."""
     metrics: ClassVar[tuple[Metric, ...]] = ()
     """What an examination measures, the most important first."""
     view: ClassVar[View] = View()

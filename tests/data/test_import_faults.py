@@ -1,6 +1,7 @@
 """What cannot be imported is named, with the remedy, before anything is written."""
 
 import pickle
+from pathlib import Path
 
 import foreign_files
 import h5py
@@ -94,6 +95,8 @@ def test_pickles_are_never_loaded(refused, tmp_path):
     (tmp_path / "raw.pt").write_bytes(pickle.dumps({"u": 1}))
     for name in ("objects.npz", "objects.npy", "objects.pt", "raw.pt"):
         refused(tmp_path / name, match="Python objects|does not hold a tensor")
+    torch.save({"branch": Path("x"), "y": torch.zeros(3)}, tmp_path / "foreign.pt")
+    refused(tmp_path / "foreign.pt", match=r"Python objects.*got a file of torch with more than tensors; expected")
 
 
 def test_files_that_point_outside_of_themselves(refused, tmp_path):

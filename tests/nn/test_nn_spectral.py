@@ -70,3 +70,19 @@ def test_refuses_a_grid_that_does_not_resolve_its_modes():
         match=r"got 16 x 6 points and modes=4; expected at least 8 x 8.*model.modes=3 or less, or model.modes=\[4, 3\]",
     ):
         SpectralConv(1, 1, modes=4)(torch.zeros(1, 1, 16, 6))
+
+
+@pytest.mark.parametrize(("points", "modes"), [(64, 5), (17, 8), (8, 4)])
+def test_few_modes_of_a_line_are_those_of_the_fourier_transform(points, modes, monkeypatch):
+    """Matrix products instead of transforms: the same field and the same gradients, to rounding in float64."""
+    answers = []
+    for few in (0.0, 3.0):
+        monkeypatch.setattr("sciml.nn._spectral._FEW", few)
+        torch.manual_seed(0)
+        layer = SpectralConv(3, 2, modes=modes, dims=1).double()
+        x = torch.randn(4, 3, points, dtype=torch.float64, requires_grad=True)
+        y = layer(x)
+        y.square().sum().backward()
+        answers.append((y.detach(), x.grad, layer.weight.grad))
+    for transformed, multiplied in zip(*answers, strict=True):
+        torch.testing.assert_close(multiplied, transformed, rtol=1e-12, atol=1e-13)

@@ -18,8 +18,8 @@ from sciml.reference import GivenSpace, integrate_forced, interpolate, steady_di
 from sciml.tasks.operator import OperatorCard
 
 NAMES = ["advection", "advection_diffusion", "advection_operator", "antiderivative", "burgers_operator", "darcy",
-         "diffusion_reaction", "fractional_caputo", "legendre_transform", "nonlinear_ode", "pendulum",
-         "stochastic_elliptic", "stochastic_ode", "stochastic_ode_mean", "vorticity_operator"]  # fmt: skip
+         "diffusion_reaction", "fractional_caputo", "ignition_operator", "legendre_transform", "nonlinear_ode",
+         "pendulum", "stochastic_elliptic", "stochastic_ode", "stochastic_ode_mean", "vorticity_operator"]  # fmt: skip
 
 
 def reference_of(name):
@@ -263,3 +263,48 @@ def test_interpolation_is_exact_for_multilinear_functions():
     values = interpolate((1 + 2 * y - x + 3 * x * y)[None], points)
     v, u = points.unbind(1)
     torch.testing.assert_close(values[0], 1 + 2 * v - u + 3 * u * v)
+
+
+def test_shots_hold_their_energy_and_equal_pulses_have_a_flat_top():
+    problem = registry.problem("ignition_operator")
+    times = line(0, 4e-3, 8001)
+    for space in problem.spaces:
+        power = problem.draw_functions(space, 3, rng.generator(0))[0]
+        energy = power.coefficients.sum(1)
+        assert ((energy >= 0.17) & (energy <= 0.42)).all()
+        assert (power(times) >= 0).all()
+        deposited = torch.cumulative_trapezoid(power(times), times[:, 0], dim=1)
+        torch.testing.assert_close(power.integral(times)[:, 1:], deposited, rtol=0, atol=3e-7)  # h² P′/12 of the rule
+        torch.testing.assert_close(deposited[:, -1], energy)
+    top = power(line(3e-4, 1.7e-3, 9))
+    torch.testing.assert_close(top, top[:, :1].expand_as(top))
+
+
+def test_the_shape_of_a_shot_decides_whether_it_ignites():
+    """0.3 J at once light the reactor, over two residence times they do not; without a shot it rests."""
+    problem = registry.problem("ignition_operator")
+    space = reference_of("ignition_operator").SPACES["uneven"]
+    energies = torch.zeros(3, 8, dtype=torch.float64)
+    energies[0, 3], energies[1] = 0.3, 0.3 / 8
+    images = problem.apply((Functions(space, energies),), line(0, 4e-3, 41))
+    at_once, spread, cold = images.values[..., 0]
+    assert at_once[-1] > 3000 and 320 < spread.max() < 1500
+    assert spread[-1] < 350  # two residence times after the last pulse
+    torch.testing.assert_close(cold, torch.full_like(cold, 300.0), rtol=1e-6, atol=0)
+
+
+def test_a_laser_that_takes_heat_away_is_a_status():
+    problem = registry.problem("ignition_operator")
+    powers = given(problem, lambda t: 50 * torch.cos(2000 * t[:, 0]), lambda t: 50 + 0 * t[:, 0])
+    images = problem.apply((powers,), line(0, 4e-3, 5))
+    assert images.status.tolist() == [Status.DIVERGED, Status.OK]
+    assert images.values[0].isnan().all() and images.values[1].isfinite().all()
+
+
+def test_temperatures_of_shots_have_converged():
+    ref = reference_of("ignition_operator")
+    drawn = registry.problem("ignition_operator").draw_functions("uneven", 2, rng.generator(3))[0]
+    times = line(0, 4e-3, 101)
+    exact = ref.temperatures(drawn, times, knots=4001, tolerances=((1e-9, 1e-15),)).values
+    errors = (ref.temperatures(drawn, times).values - exact).flatten(1).norm(dim=1) / exact.flatten(1).norm(dim=1)
+    assert errors.max() < 5e-5

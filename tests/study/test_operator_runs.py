@@ -1,5 +1,7 @@
 """Whole runs on pairs of functions: own files, predictions that stand alone, the paper's comparison."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -126,9 +128,11 @@ def test_two_functions_at_irregular_sensors_go_through_file_run_predict_and_expo
     loaded = load_run(finished.folder)
     whole = loaded.module(functions, torch.from_numpy(QUERIES)[:, None])[0, :, 0].detach()
     np.testing.assert_allclose(answer, whole.numpy(), rtol=1e-5, atol=1e-6)
-    asked = loaded.example().queries  # a program answers at as many queries as the example of the run has
-    again = program.module()(functions.expand(2, -1).contiguous(), asked.expand(2, -1, 1).contiguous())
-    torch.testing.assert_close(again[:1], loaded.module(functions, asked), rtol=1e-5, atol=1e-6)
+    for asked in (loaded.example().queries, torch.from_numpy(QUERIES)[:, None]):  # as many as are asked for
+        again = program.module()(functions.expand(2, -1).contiguous(), asked.expand(2, -1, 1).contiguous())
+        torch.testing.assert_close(again[:1], loaded.module(functions, asked), rtol=1e-5, atol=1e-6)
+    arguments = json.loads((exported.path.parent / "about.json").read_text(encoding="utf-8"))["arguments"]
+    assert [entry["shape"] for entry in arguments] == [["batch", 15], ["batch", "query", 1]]
 
 
 @pytest.mark.slow

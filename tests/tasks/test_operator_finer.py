@@ -15,6 +15,7 @@ from sciml.core.domain import Coordinate, Domain
 from sciml.core.errors import UnsupportedError
 from sciml.tasks.operator import OPERATOR, FixedOperator, Gridded, OperatorConfig, OperatorScales, OperatorStatistics
 from sciml.tasks.operator._finer import FinerLattice, _moved, refined
+from sciml.testing import small_problem
 from sciml.train import find_solver
 
 BURGERS = registry.problem("burgers_operator")
@@ -62,6 +63,15 @@ def test_who_answers_on_a_finer_lattice(key, answers):
     assert math.isfinite(metrics["sensors/shifted"])
     assert ("lattice/finer" in metrics) is answers
     assert "lattice/finer" not in _bench(BURGERS).examine(solver, module).metrics
+
+
+def test_a_network_that_refuses_the_finer_lattice_is_examined_without_it():
+    """The U-Net of the recipe halves 16 x 12 points twice, and cannot halve the 31 x 23 of the finer lattice."""
+    solver, blur = find_solver("unet_map"), small_problem("plane_blur")
+    bench = _bench(blur, finer=True)
+    metrics = bench.examine(solver, solver.build(blur, solver.recipe("tiny").model, bench.context)).metrics
+    assert math.isfinite(metrics["sensors/shifted"])
+    assert "lattice/finer" not in metrics
 
 
 def test_what_has_no_finer_lattice_is_refused_before_the_training():

@@ -4,6 +4,7 @@ The dimensions are the user's (``--dims``), or follow from one-dimensional array
 one way only. What could be read in two ways is asked, not guessed.
 """
 
+import pickle
 import zipfile
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -117,7 +118,14 @@ def _stem(path: Path) -> str:
 
 def _unreadable(path: Path, what: str, error: Exception) -> DataError:
     detail = (str(error).splitlines() or [type(error).__name__])[0]
-    if "pickle" in str(error).lower() or "allow_pickle" in str(error) or "WeightsUnpickler" in str(error):
+    if isinstance(error, pickle.UnpicklingError) and zipfile.is_zipfile(path):  # torch advises to load it all the same
+        detail = "a file of torch with more than tensors"
+    if (
+        isinstance(error, pickle.UnpicklingError)
+        or "pickle" in str(error).lower()
+        or "allow_pickle" in str(error)
+        or "WeightsUnpickler" in str(error)
+    ):
         return DataError(
             f"{path} holds Python objects (a pickle), which are never loaded",
             got=detail[:200],

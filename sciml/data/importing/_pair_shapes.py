@@ -112,7 +112,7 @@ def _check_finite(part: PairArrays, label: str) -> None:
         if bad.any():
             rows = np.unique(np.nonzero(bad)[0])
             raise DataError(
-                f"the {role} of {label} hold values that are not finite",
+                f"the {role} of {label}: some numbers are not finite",
                 got=f"in {len(rows)} of {len(values)} rows, the first of them {int(rows[0])}",
                 fix="Drop these rows before importing.",
             )

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from sciml import data
 from sciml.core.capabilities import AppliesOperator, MapsFunctions
 from sciml.core.domain import Domain
-from sciml.core.errors import UnsupportedError
+from sciml.core.errors import UnsupportedError, UserError
 from sciml.tasks._cost import predict_on
 from sciml.tasks.operator._data import OperatorContext, Questions
 from sciml.tasks.operator._metrics import FINER, SHIFTED, pair_errors
@@ -58,10 +58,13 @@ class FinerLattice:
         answer = predict_on(solver, module, shifted).mean
         scores = {SHIFTED: pair_errors(answer, known.values, aligned=True)["relative_l2"]}
         asked = self._on_fine(module, context, known, fine)
-        if asked is not None:
+        if asked is None:
+            return scores
+        try:
             answer = predict_on(solver, *asked).mean
-            scores[FINER] = pair_errors(answer, fine.values, aligned=True)["relative_l2"]
-        return scores
+        except UserError:  # a network of fields may refuse the lattice: a U-Net cannot halve 63 points
+            return scores
+        return scores | {FINER: pair_errors(answer, fine.values, aligned=True)["relative_l2"]}
 
     def _on_fine(
         self, module: nn.Module, context: OperatorContext, known: data.Pairs, fine: data.Pairs

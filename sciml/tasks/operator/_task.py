@@ -71,6 +71,7 @@ class Operator(Task[MapsFunctions, OperatorConfig, OperatorContext, PairBatch, Q
     card = OperatorCard
     config = OperatorConfig
     context = OperatorContext
+    free = {1: {1: "query"}}
     metrics = METRICS
     view = VIEW
 
