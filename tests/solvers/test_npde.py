@@ -24,6 +24,8 @@ from sciml.models.npde import (
 )
 from sciml.solvers.npde import fit, jackknife
 from sciml.study import load_run
+from sciml.study._study import Variant, _line
+from sciml.tasks.forecast import ForecastConfig
 from sciml.train import find_solver, solve_columns
 
 SIZE = 24
@@ -218,6 +220,21 @@ def test_a_diffusion_that_nothing_shows_is_marked(own_file, tmp_path):
     )
     notes = {row["name"]: row["note"] for row in done.record.conclusion.details["coefficients"]}
     assert notes == {"c_u_u_xx": "", "c_u_u_x": "", "c_r_r_xx": "at its lower bound"}
+    line = _line(Variant(name="own", label="own", solver="npde"), "steps", done)
+    assert line["metrics"]["coefficient/c_u_u_x"] == done.record.conclusion.metrics["coefficient/c_u_u_x"]
+    assert "rollout/relative_l2" in line["metrics"]
+
+
+def test_the_seed_of_a_run_is_that_of_the_noise_in_its_rule():
+    problem, solver = registry.problem("reaction_diffusion"), find_solver("npde")
+    bench = solver.task.prepare(problem, "tiny", ForecastConfig(history=4, noise=0.1))
+    recipe = override(solver.recipe("tiny"), ["model.method=lbfgs"])
+    module = solver.build(problem, recipe.model, bench.context)
+    frames = [
+        solver.step_rule(module, bench.examples, recipe.train, seed).phases[0][0].fit.frames for seed in (0, 0, 1)
+    ]
+    assert torch.equal(frames[0], frames[1])
+    assert not torch.equal(frames[0], frames[2])
 
 
 @pytest.mark.parametrize("name", ["reaction_diffusion", "gray_scott", "navier_stokes_vorticity"])

@@ -35,9 +35,9 @@ _FEW = 40  # coefficients up to which refits by L-BFGS pay
 
 _RECIPES = {
     "tiny": Recipe[NPDEConfig, ForecastConfig](
-        model=NPDEConfig(windows=8, iterations=10, substeps=2),
+        model=NPDEConfig(windows=8, substeps=2),
         task=ForecastConfig(history=4),
-        train=TrainConfig(steps=3, batch_size=64, learning_rate=2e-2, weight_decay=0.0, evaluate_every=1),
+        train=TrainConfig(steps=4, batch_size=64, learning_rate=2e-2, weight_decay=0.0, evaluate_every=1),
         baselines=("persistence", "linear"),
     ),
     "small": Recipe[NPDEConfig, ForecastConfig](
@@ -108,10 +108,10 @@ class NPDESolver(StepperSolver[NPDEConfig, Forecaster], FindsEquation):
         return ((predicted - frames[:, 1:]) / scale).square().mean().float() + forecaster.equation.roughness().float()
 
     def step_rule(
-        self, module: Stepper[Forecaster], examples: Examples[WindowBatch], config: TrainConfig
+        self, module: Stepper[Forecaster], examples: Examples[WindowBatch], config: TrainConfig, seed: int = 0
     ) -> NPDERule | None:
         """The rule of ``model.method``."""
-        return rule_for(module, module.network.settings, examples, config)
+        return rule_for(module, module.network.settings, examples, config, seed)
 
     def equation(self, module: Stepper[Forecaster], examples: Examples[WindowBatch]) -> FoundEquation:
         """Coefficients with their terms, units and intervals."""
