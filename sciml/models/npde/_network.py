@@ -256,7 +256,7 @@ def is_stencil(spec: NPDESpec, term: Term) -> bool:
         return False
     if isinstance(term, Advection):
         return term.scheme != "upwind" and not term.velocity
-    return isinstance(term, Mix) or (isinstance(term, Diffusion) and not term.factor)
+    return isinstance(term, Mix) or (isinstance(term, Diffusion) and term.order == 2 and not term.factor)
 
 
 def assembled(

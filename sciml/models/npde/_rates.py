@@ -203,13 +203,21 @@ class Rates(nn.Module):
             axis, dim = self.spec.axes[i], i + 1
             if not varies:
                 total = total + self._derivative(self.spec.fields.index(acts_on(term)), v, i, 2, cache)
-                continue
+                continue  # varies: of second order, see `check_scheme`
             wide = padded(v, dim, 1, axis.boundary)
             coefficient = torch.as_tensor(value).to(v).expand_as(v)
             beyond = "periodic" if axis.boundary == "periodic" else "neumann"
             faces = applied(padded(coefficient, dim, 1, beyond), dim, (0.5, 0.5))
             flux = faces * applied(wide, dim, (-1.0, 1.0))
             total = total + applied(flux, dim, (-1.0, 1.0)) / axis.spacing**2
+        if term.order == 4:
+            again = torch.zeros_like(v)
+            for i in self.spec.axes_of(term):
+                axis = self.spec.axes[i]
+                again = again + derivative(
+                    total, i + 1, 2, spacing=axis.spacing, accuracy=self.spec.accuracy, boundary=axis.boundary
+                )
+            total = again
         return total if varies else value * total
 
     def _derivative(self, field: int, v: Tensor, axis: int, order: int, cache: Cache) -> Tensor:

@@ -175,7 +175,10 @@ def _is_unseen(network: NPDEConv, name: str, value: float) -> str:
     """Whether a diffusion, which cannot be negative, is too small to change any wave of the grid in a frame."""
     spec = network.spec
     terms = [term for term in spec.terms if term.coefficient == name and isinstance(term, Diffusion)]
-    fastest = max((4 / spec.axes[i].spacing ** 2 for term in terms for i in spec.axes_of(term)), default=0.0)
+    fastest = max(
+        ((4 / spec.axes[i].spacing ** 2) ** (term.order // 2) for term in terms for i in spec.axes_of(term)),
+        default=0.0,
+    )
     return "at its lower bound" if terms and abs(value) * spec.dt * fastest < _UNSEEN else ""
 
 
