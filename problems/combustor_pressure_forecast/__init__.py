@@ -7,8 +7,11 @@ from torch import Tensor
 
 from sciml.core import registry
 from sciml.core.capabilities import HasSequences, Sequences, SequenceTarget
+from sciml.core.errors import DataError
 from sciml.core.problem import Field
 
+SOURCE = "combustor_pressure"
+"""The problem whose records these are."""
 AHEAD = 4.5e-4
 """How far ahead the pressure is asked for, s."""
 
@@ -27,14 +30,22 @@ class CombustorPressureForecast(HasSequences):
 
     def collection(self, times: Tensor, count: int) -> Sequences:
         """Records, and the same `AHEAD` later."""
-        records = registry.problem("combustor_pressure").collection
-        return Sequences(records(times, count).signals, records(times + AHEAD, count).signals)
+        return Sequences(_records(times, count), _records(times + AHEAD, count))
 
     def sequences(self, count: int, times: Tensor, generator: torch.Generator) -> Sequences:
         """Some of them, none twice."""
         every = self.collection(times, count)
         rows = torch.randperm(len(every.signals), generator=generator)[:count]
         return Sequences(every.signals[rows], every.targets[rows])
+
+
+def _records(times: Tensor, count: int) -> Tensor:
+    source = registry.problem(SOURCE)
+    found = source.collection(times, count) if isinstance(source, HasSequences) else None
+    if found is None:
+        raise DataError(f"there are no records of {SOURCE!r}", got=type(source).__name__,
+                        expected="the problem of that name of this program")  # fmt: skip
+    return found.signals
 
 
 PROBLEM = CombustorPressureForecast(

@@ -9,7 +9,7 @@ from typing import Any
 from sciml.core.errors import UserError
 from sciml.models.npde._coefficients import Coefficient, Trainable
 from sciml.models.npde._spec import symbols_in
-from sciml.models.npde._terms import Advection, Diffusion, Reaction, Term
+from sciml.models.npde._terms import Advection, Diffusion, Order, Reaction, Term
 
 _FORMS = (
     "lap(u), u_xx, u_xxxx, u_x, u*u_x, u*(1 - u): one derivative at most, of even order only with a number before it"
@@ -79,8 +79,9 @@ def _read(body: str, target: str, name: str, fields: Sequence[str], axes: Sequen
 
     common: dict[str, Any] = {"target": target, "coefficient": name}
     first = {f"{f}_{a}": (f, a) for f in fields for a in axes}
-    even = {f"{f}_{a * order}": (f, (a,), order) for f in fields for a in axes for order in (2, 4)}
-    even |= {f"lap_{f}": (f, (), 2) for f in fields}
+    orders: tuple[Order, ...] = (2, 4)
+    even: dict[str, tuple[str, tuple[str, ...], Order]] = {f"lap_{f}": (f, (), 2) for f in fields}
+    even |= {f"{f}_{a * order}": (f, (a,), order) for f in fields for a in axes for order in orders}
     formula = parse_formula(_LAPLACIAN.sub(r"lap_\1", body), {*fields, *axes, "t", *given, *first, *even})
     derived = [s for s in symbols_in(formula) if s.name in first or s.name in even]
     if not derived:

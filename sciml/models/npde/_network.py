@@ -144,16 +144,21 @@ class NPDE(Network, Equation):
         return self.values.value(name, moment.layer, state, parameters)
 
     def rate(
+        self, state: State, moment: Moment, parameters: Params | None, only: Callable[[Term], bool] = lambda term: True
+    ) -> State:
+        """∂u/∂t, or the part of it that some terms make up."""
+        return self._without(frozenset(), state, moment, parameters, only)
+
+    def _without(
         self,
+        positions: frozenset[int],
         state: State,
         moment: Moment,
         parameters: Params | None,
-        only: Callable[[Term], bool] = lambda term: True,
-        without: frozenset[int] = frozenset(),
+        only: Callable[[Term], bool],
     ) -> State:
-        """∂u/∂t, or the part of it that some terms make up; `without` are positions of terms that do not count."""
         return self.rates.total(
-            state, lambda n: self.coefficient(n, state, moment, parameters), moment, only=only, without=without
+            state, lambda n: self.coefficient(n, state, moment, parameters), moment, only=only, without=positions
         )
 
     @torch.no_grad()
@@ -203,7 +208,7 @@ class NPDEConv(NPDE):
         """∂u/∂t with the convolution for what it can do."""
         if state.is_complex() or not any(only(self.spec.terms[i]) for i in self.stencils):
             return NPDE.rate(self, state, moment, parameters, only)
-        rest = NPDE.rate(self, state, moment, parameters, only, self.stencils)
+        rest = self._without(self.stencils, state, moment, parameters, only)
         return rest + convolved(self.spec, state, self.kernel(moment.layer, only=only))
 
     def kernel(
@@ -246,7 +251,7 @@ class NPDEFree(NPDE):
         self, state: State, moment: Moment, parameters: Params | None, only: Callable[[Term], bool] = lambda term: True
     ) -> State:
         """The released convolution, and the terms that are none."""
-        rest = NPDE.rate(self, state, moment, parameters, only, self.stencils)
+        rest = self._without(self.stencils, state, moment, parameters, only)
         return rest + convolved(self.spec, state, self.kernels[moment.layer % len(self.kernels)])
 
 

@@ -160,8 +160,10 @@ def equations_of(spec: NPDESpec, values: Mapping[str, Float[Tensor, "..."]]) -> 
         of = fields[acts_on(term)]
         if isinstance(term, Diffusion):
             along = [axes[spec.axes[i].name] for i in spec.axes_of(term)]
-            body = sum(of.diff(axis, 2) for axis in along)
-            body = formula(term.factor) * (body if term.order == 2 else sum(body.diff(axis, 2) for axis in along))
+            body = of
+            for _ in range(term.order // 2):
+                body = sympy.Add(*(body.diff(axis, 2) for axis in along))
+            body = formula(term.factor) * body
         elif isinstance(term, Advection):
             body = -formula(term.velocity) * of.diff(axes[term.axis])
         elif isinstance(term, Reaction):

@@ -11,7 +11,7 @@ from sciml.core.statement import Statement, field_symbol
 from sciml.models.npde._coefficients import Coefficient, Given, Trainable
 from sciml.models.npde._spec import NPDESpec, Scheme, SpecAxis, symbols_in
 from sciml.models.npde._stencils import Boundary
-from sciml.models.npde._terms import Advection, Diffusion, Reaction, Term, damping
+from sciml.models.npde._terms import Advection, Diffusion, Order, Reaction, Term, damping
 
 AdvectionScheme = Literal["central", "upwind", "flux"]
 
@@ -144,8 +144,11 @@ def _terms_of(
     common: dict[str, Any] = {"target": target, "coefficient": coefficient}
     plain = {sympy.Symbol(field_symbol(name, "")): sympy.Symbol(name) for name in fields}
     first = {sympy.Symbol(field_symbol(n, a)): (n, a) for n in fields for a in axes}
-    even = {sympy.Symbol(field_symbol(n, a * k)): (n, a, k) for n in fields for a in axes for k in (2, 4)}
-    terms, diffusions = list[Term](), dict[tuple[str, float, int], list[str]]()
+    orders: tuple[Order, ...] = (2, 4)
+    even: dict[Any, tuple[str, str, Order]] = {
+        sympy.Symbol(field_symbol(n, a * k)): (n, a, k) for n in fields for a in axes for k in orders
+    }
+    terms, diffusions = list[Term](), dict[tuple[str, float, Order], list[str]]()
     reaction: Expression = sympy.Integer(0)
     for piece in sympy.Add.make_args(sympy.expand(part)):
         derived = [s for s in symbols_in(piece) if "∂" in s.name and s not in plain]

@@ -8,6 +8,9 @@ import pydantic
 
 from sciml.core.config import Config
 
+Order = Literal[2, 4]
+"""Of the derivatives of a diffusion."""
+
 
 class _Term(Config):
     target: str
@@ -28,7 +31,7 @@ class Diffusion(_Term):
     """The field v; empty for the target."""
     axes: tuple[str, ...] = ()
     """Axes of the derivatives; empty for all."""
-    order: Literal[2, 4] = 2
+    order: Order = 2
     """Of the derivatives."""
     factor: str = ""
     """A formula in numbers given with the samples that multiplies D; empty for 1."""
