@@ -26,7 +26,7 @@ class SequentialDigits(HasSequences):
     target: SequenceTarget = "class"
     classes: tuple[str, ...] = tuple("0123456789")
 
-    def collection(self, times: Tensor) -> Sequences:
+    def collection(self, times: Tensor, count: int) -> Sequences:
         """All of them, each value held for one unit of time."""
         values, labels = reference.digits()
         place = times.floor().long().clamp(0, values.shape[1] - 1)
@@ -34,7 +34,7 @@ class SequentialDigits(HasSequences):
 
     def sequences(self, count: int, times: Tensor, generator: torch.Generator) -> Sequences:
         """Some of them, none twice."""
-        every = self.collection(times)
+        every = self.collection(times, count)
         rows = torch.randperm(len(every.signals), generator=generator)[:count]
         return Sequences(every.signals[rows], every.targets[rows])
 

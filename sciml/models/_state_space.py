@@ -1,13 +1,14 @@
 """What deep networks of linear state-space layers share: blocks, views, head."""
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from sciml.core.errors import UserError
 from sciml.nn import Network, Units
 from sciml.nn.ssm import Carried, StateSpaceLayer, TimeScale
 
@@ -74,6 +75,23 @@ class StateSpaceBlock(nn.Module):
         return self.after(z, self.layer(self.before(z), dt_scale))
 
 
+class Surroundings(NamedTuple):
+    """What stands around the layers of a network.
+
+    Fields:
+        pooled: one answer for a whole sequence, from the mean over time; else one at every time.
+        dropout, norm, linear: as for `StateSpaceBlock`.
+        inputs, outputs: what standardises signals and restores answers; none if left out.
+    """
+
+    pooled: bool
+    dropout: float
+    norm: Normalisation
+    linear: bool
+    inputs: Units | None
+    outputs: Units | None
+
+
 class StateSpaceNetwork(Network):
     """Encoder, a stack of blocks, and a head on the features of every time or on their mean over time.
 
@@ -81,37 +99,39 @@ class StateSpaceNetwork(Network):
     no future, and `step` and `carry` give what `forward` gives. The mean over time is then the one so far.
 
     Arguments:
-        layers: the layers, each from `features` to `features` times `channels`.
+        layer: makes one layer, from `features` to `features` times `channels`.
         in_channels, out_channels: of signals and of answers.
+        depth: layers.
         features: H.
         channels: M, outputs of a layer per feature.
-        pooled: one answer for a whole sequence, from the mean over time; else one at every time.
-        dropout, norm, linear: as for `StateSpaceBlock`.
-        inputs, outputs: what standardises signals and restores answers; none if left out.
+        around: what stands around the layers.
+
+    Raises: UserError for a network without channels or layers.
     """
 
     def __init__(
         self,
-        layers: Sequence[StateSpaceLayer],
+        layer: Callable[[], StateSpaceLayer],
         in_channels: int,
         out_channels: int,
         *,
+        depth: int,
         features: int,
         channels: int = 1,
-        pooled: bool = False,
-        dropout: float = 0.0,
-        norm: Normalisation = "pre",
-        linear: bool = False,
-        inputs: Units | None = None,
-        outputs: Units | None = None,
+        around: Surroundings,
     ) -> None:
+        if min(in_channels, out_channels, depth) < 1:
+            raise UserError("a network of sequences needs channels and layers",
+                            got=f"in_channels {in_channels}, out_channels {out_channels}, depth {depth}")  # fmt: skip
         super().__init__()
+        layers = [layer() for _ in range(depth)]
+        pooled, dropout, norm, linear, inputs, outputs = around
         self.inputs, self.outputs = inputs or Units.plain(in_channels), outputs or Units.plain(out_channels)
         self.pooled = pooled
         self.encoder, self.head = nn.Linear(in_channels, features), nn.Linear(features, out_channels)
         self.blocks = nn.ModuleList(
-            StateSpaceBlock(layer, features, features * channels, dropout=dropout, norm=norm, linear=linear)
-            for layer in layers
+            StateSpaceBlock(made, features, features * channels, dropout=dropout, norm=norm, linear=linear)
+            for made in layers
         )
         self.norm = nn.LayerNorm(features) if norm == "pre" else nn.Identity()
 

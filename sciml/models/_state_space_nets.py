@@ -2,8 +2,7 @@
 
 from typing import Literal
 
-from sciml.core.errors import UserError
-from sciml.models._state_space import Normalisation, StateSpaceNetwork
+from sciml.models._state_space import Normalisation, StateSpaceNetwork, Surroundings
 from sciml.nn import Units
 from sciml.nn.ssm import (
     DiagonalStart,
@@ -33,7 +32,7 @@ class LSSL(StateSpaceNetwork):
         method: discretisation.
         dt_range: range of the time steps at the beginning; its inverse brackets the length of what is remembered.
         mean_inputs: drive the systems by means over steps, so that another sampling rate means nearly the same system.
-        pooled, dropout, norm, linear, inputs, outputs: as for `StateSpaceNetwork`.
+        pooled, dropout, norm, linear, inputs, outputs: as for `Surroundings`.
 
     Reference:
         Gu, Johnson, Goel, Saab, Dao, Rudra, Re, "Combining Recurrent, Convolutional, and Continuous-time Models with
@@ -61,9 +60,8 @@ class LSSL(StateSpaceNetwork):
         inputs: Units | None = None,
         outputs: Units | None = None,
     ) -> None:
-        _check(in_channels, out_channels, depth)
-        layers = [
-            LinearStateSpace(
+        super().__init__(
+            lambda: LinearStateSpace(
                 features,
                 state=state,
                 channels=channels,
@@ -72,21 +70,13 @@ class LSSL(StateSpaceNetwork):
                 method=method,
                 dt_range=dt_range,
                 mean_inputs=mean_inputs,
-            )
-            for _ in range(depth)
-        ]
-        super().__init__(
-            layers,
+            ),
             in_channels,
             out_channels,
+            depth=depth,
             features=features,
             channels=channels,
-            pooled=pooled,
-            dropout=dropout,
-            norm=norm,
-            linear=linear,
-            inputs=inputs,
-            outputs=outputs,
+            around=Surroundings(pooled, dropout, norm, linear, inputs, outputs),
         )
 
 
@@ -121,25 +111,16 @@ class S4(StateSpaceNetwork):
         inputs: Units | None = None,
         outputs: Units | None = None,
     ) -> None:
-        _check(in_channels, out_channels, depth)
-        layers = [
-            NormalLowRankStateSpace(
-                features, state=state, channels=channels, learn=learn, dt_range=dt_range, mean_inputs=mean_inputs
-            )
-            for _ in range(depth)
-        ]
         super().__init__(
-            layers,
+            lambda: NormalLowRankStateSpace(
+                features, state=state, channels=channels, learn=learn, dt_range=dt_range, mean_inputs=mean_inputs
+            ),
             in_channels,
             out_channels,
+            depth=depth,
             features=features,
             channels=channels,
-            pooled=pooled,
-            dropout=dropout,
-            norm=norm,
-            linear=linear,
-            inputs=inputs,
-            outputs=outputs,
+            around=Surroundings(pooled, dropout, norm, linear, inputs, outputs),
         )
 
 
@@ -173,25 +154,16 @@ class S4D(StateSpaceNetwork):
         inputs: Units | None = None,
         outputs: Units | None = None,
     ) -> None:
-        _check(in_channels, out_channels, depth)
-        layers = [
-            DiagonalStateSpace(
-                features, state=state, channels=channels, start=start, dt_range=dt_range, mean_inputs=mean_inputs
-            )
-            for _ in range(depth)
-        ]
         super().__init__(
-            layers,
+            lambda: DiagonalStateSpace(
+                features, state=state, channels=channels, start=start, dt_range=dt_range, mean_inputs=mean_inputs
+            ),
             in_channels,
             out_channels,
+            depth=depth,
             features=features,
             channels=channels,
-            pooled=pooled,
-            dropout=dropout,
-            norm=norm,
-            linear=linear,
-            inputs=inputs,
-            outputs=outputs,
+            around=Surroundings(pooled, dropout, norm, linear, inputs, outputs),
         )
 
 
@@ -224,26 +196,11 @@ class S5(StateSpaceNetwork):
         inputs: Units | None = None,
         outputs: Units | None = None,
     ) -> None:
-        _check(in_channels, out_channels, depth)
-        layers = [
-            ScannedStateSpace(features, state=state, start=start, dt_range=dt_range, mean_inputs=mean_inputs)
-            for _ in range(depth)
-        ]
         super().__init__(
-            layers,
+            lambda: ScannedStateSpace(features, state=state, start=start, dt_range=dt_range, mean_inputs=mean_inputs),
             in_channels,
             out_channels,
+            depth=depth,
             features=features,
-            pooled=pooled,
-            dropout=dropout,
-            norm=norm,
-            linear=linear,
-            inputs=inputs,
-            outputs=outputs,
+            around=Surroundings(pooled, dropout, norm, linear, inputs, outputs),
         )
-
-
-def _check(in_channels: int, out_channels: int, depth: int) -> None:
-    if min(in_channels, out_channels, depth) < 1:
-        raise UserError("a network of sequences needs channels and layers",
-                        got=f"in_channels {in_channels}, out_channels {out_channels}, depth {depth}")  # fmt: skip

@@ -61,7 +61,7 @@ def fit(
     if solver.solve_closed_form(module, bench.examples):
         return Fitted(solver, recipe, module, None, time.perf_counter() - started)
     solver.initialise(module, bench.examples)
-    rule = solver.step_rule(module, bench.examples, recipe.train)
+    rule = solver.step_rule(module, bench.examples, recipe.train, rng.derive(seed, "rule", solver.key))
     prepared = time.perf_counter() - started
     progress.log(f"{solver.title}: {count_parameters(module):,} parameters, {recipe.train.steps} steps")
     result = Trainer(

@@ -267,7 +267,7 @@ def _line(variant: Variant, budget: str, finished: Run) -> dict[str, Any]:
         "validation": record.train.best_validation,
         "train_seconds": sum(row.train_seconds for row in record.lineage) or record.train.seconds,
         "predict_seconds": record.predict.seconds,
-        "metrics": record.metrics["test"],
+        "metrics": record.metrics["test"] | (record.conclusion.metrics if record.conclusion else {}),
         **({"course": course} if course else {}),
         **({"cost": record.lineage[-1].cost.model_dump(mode="json")} if record.lineage else {}),
         "model": record.model,

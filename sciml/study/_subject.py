@@ -177,7 +177,7 @@ class OpenedRun:
         if rule is None:
             self._refuse_ignored(config)
             rng.seed_everything(rng.derive(self.seed, "tool", solver.key))
-            rule = solver.step_rule(module, bench.examples, config)
+            rule = solver.step_rule(module, bench.examples, config, rng.derive(self.seed, "rule", solver.key))
         else:
             rng.seed_everything(rng.derive(self.seed, "tool", solver.key))
         result = Trainer(

@@ -147,8 +147,11 @@ class Solver(ABC, Generic[P, M, T, C, B, Q, N]):
         """Fit without steps; False (the default) where the trainer has to take some."""
         return False
 
-    def step_rule(self, module: N, examples: Examples[B], config: TrainConfig) -> StepRule[B] | None:
-        """What takes the steps of the training, of the kind `rule`; None for the optimiser of `TrainConfig`."""
+    def step_rule(self, module: N, examples: Examples[B], config: TrainConfig, seed: int = 0) -> StepRule[B] | None:
+        """What takes the steps of the training, of the kind `rule`; None for the optimiser of `TrainConfig`.
+
+        `seed` is that of whatever the rule draws besides the batches it is given.
+        """
         return None
 
 

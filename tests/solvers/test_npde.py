@@ -21,9 +21,15 @@ from sciml.models.npde import (
     SpecAxis,
     Trainable,
     generate,
+    library,
+    read_terms,
 )
-from sciml.solvers.npde import fit, jackknife
+from sciml.models.npde._rates import Moment
+from sciml.solvers.npde import TrajectoryFit, fit, jackknife
+from sciml.solvers.npde._trajectory_fit import assign_flat
 from sciml.study import load_run
+from sciml.study._study import Variant, _line
+from sciml.tasks.forecast import ForecastConfig
 from sciml.train import find_solver, solve_columns
 
 SIZE = 24
@@ -218,6 +224,62 @@ def test_a_diffusion_that_nothing_shows_is_marked(own_file, tmp_path):
     )
     notes = {row["name"]: row["note"] for row in done.record.conclusion.details["coefficients"]}
     assert notes == {"c_u_u_xx": "", "c_u_u_x": "", "c_r_r_xx": "at its lower bound"}
+    line = _line(Variant(name="own", label="own", solver="npde"), "steps", done)
+    assert line["metrics"]["coefficient/c_u_u_x"] == done.record.conclusion.metrics["coefficient/c_u_u_x"]
+    assert "rollout/relative_l2" in line["metrics"]
+
+
+def many_terms():
+    """The default library on two fields, 24 terms, with small coefficients."""
+    terms, coefficients = read_terms(library(("u", "v"), ("x",)), ("u", "v"), ("x",))
+    model = generate(NPDESpec(
+        axes=(SpecAxis(name="x", size=16, upper=2 * math.pi),), fields=("u", "v"), terms=terms,
+        coefficients=coefficients, dt=0.05, scheme="strang",
+    ))  # fmt: skip
+    g = torch.Generator().manual_seed(0)
+    values = 0.1 * torch.rand(len(coefficients), generator=g, dtype=torch.float64) + 0.02
+    model.values.assign({entry.name: value for entry, value in zip(coefficients, values, strict=True)})
+    start = 0.5 + torch.rand(6, 2, 16, generator=g, dtype=torch.float64)
+    return model, torch.cat((start[:, None], model.rollout(start, 5)), 1).detach()
+
+
+@torch.no_grad()
+def test_many_terms_together_are_the_sum_of_each():
+    model, frames = many_terms()
+    state, at = frames[:, 0], Moment()
+    columns, known = model.rates.columns(state, lambda name: model.coefficient(name, state, at, None), at)
+    values = model.coefficients()
+    apart = known + sum(float(values[name].value) * column for name, column in columns.items())
+    torch.testing.assert_close(model.rate(state, at, None), apart, rtol=1e-12, atol=1e-12)
+
+
+def test_the_curvature_of_many_coefficients_is_that_of_their_rollouts():
+    """In the coordinates of the search the Hessian of Gauss and Newton by differences of rollouts is near one."""
+    model, frames = many_terms()
+    found = TrajectoryFit(model, frames, torch.ones(2))
+    weights = list(model.parameters())
+    origin = torch.cat([weight.detach().flatten() for weight in weights])
+    spread = found._whitening(weights, origin)
+    middle, columns = found.residuals()[0].detach().flatten(), []
+    for i in range(len(origin)):
+        assign_flat(weights, origin + 1e-6 * torch.eye(len(origin), dtype=torch.float64)[i])
+        columns.append((found.residuals()[0].detach().flatten() - middle) / 1e-6)
+    curvature = torch.stack(columns, 1) @ spread
+    stretches = torch.linalg.svdvals(2**0.5 * curvature)
+    assert 0.1 < float(stretches.median()) < 2
+    assert float(stretches.max()) < 10
+
+
+def test_the_seed_of_a_run_is_that_of_the_noise_in_its_rule():
+    problem, solver = registry.problem("reaction_diffusion"), find_solver("npde")
+    bench = solver.task.prepare(problem, "tiny", ForecastConfig(history=4, noise=0.1))
+    recipe = override(solver.recipe("tiny"), ["model.method=lbfgs"])
+    module = solver.build(problem, recipe.model, bench.context)
+    frames = [
+        solver.step_rule(module, bench.examples, recipe.train, seed).phases[0][0].fit.frames for seed in (0, 0, 1)
+    ]
+    assert torch.equal(frames[0], frames[1])
+    assert not torch.equal(frames[0], frames[2])
 
 
 @pytest.mark.parametrize("name", ["reaction_diffusion", "gray_scott", "navier_stokes_vorticity"])

@@ -178,6 +178,19 @@ def test_noise_is_a_function_of_its_seed_and_of_the_field_s_spread(problem):
     assert torch.equal(plain.inputs, clean.examples.batch(rows, rng.generator(1)).inputs)
 
 
+def test_noise_of_the_data_is_the_same_in_every_window_and_batch(problem):
+    bench, other = (FORECAST.prepare(problem, "tiny", ForecastConfig(data_noise=0.1, draw=draw)) for draw in (0, 1))
+    clean = FORECAST.prepare(problem, "tiny", ForecastConfig())
+    rows = torch.arange(len(clean.examples))
+    noisy, again, plain = (b.examples.batch(rows, rng.generator(k)) for k, b in enumerate((bench, bench, clean)))
+    assert torch.equal(noisy.inputs, again.inputs)
+    assert torch.equal(noisy.inputs[1, 1], noisy.targets[0, 0]), "one frame, in two windows"
+    assert not torch.equal(noisy.inputs, other.examples.batch(rows, rng.generator(0)).inputs)
+    for part, truth in ((noisy.inputs, plain.inputs), (noisy.targets, plain.targets)):
+        spread = (part - truth).transpose(0, 2).flatten(1).std(1)
+        torch.testing.assert_close(spread, 0.1 * bench.context.statistics.field_std, rtol=0.1, atol=0)
+
+
 def test_windows_of_two_strides_carry_their_stride(problem):
     bench = FORECAST.prepare(problem, "tiny", ForecastConfig(history=2, strides=(1, 2)))
     single = [len(Windows(bench.source.split("train"), 2, 1, (stride,))) for stride in (1, 2)]

@@ -45,10 +45,11 @@ class HasSequences(Problem):
     uneven: bool = False
     """Whether the times are not equidistant, which few solvers can read."""
 
-    def collection(self, times: Float[Tensor, " time"]) -> Sequences | None:
+    def collection(self, times: Float[Tensor, " time"], count: int) -> Sequences | None:
         """All sequences there are, where these are a fixed set, always in the same order; else None.
 
-        Splits are then cut from it, so that none is in two of them.
+        Splits are then cut from it, so that none is in two of them. `count` is how many the card asks for: a problem
+        that has sets of several sizes takes the smallest one that holds so many.
         """
         return None
 

@@ -9,9 +9,11 @@ from typing import Any
 from sciml.core.errors import UserError
 from sciml.models.npde._coefficients import Coefficient, Trainable
 from sciml.models.npde._spec import symbols_in
-from sciml.models.npde._terms import Advection, Diffusion, Reaction, Term
+from sciml.models.npde._terms import Advection, Diffusion, Order, Reaction, Term
 
-_FORMS = "lap(u), u_xx, u_x, u*u_x, u*(1 - u): at most one derivative, of second order only with a number before it"
+_FORMS = (
+    "lap(u), u_xx, u_xxxx, u_x, u*u_x, u*(1 - u): one derivative at most, of even order only with a number before it"
+)
 _LAPLACIAN = re.compile(r"\blap\(\s*([^\W\d]\w*)\s*\)")
 
 
@@ -36,11 +38,11 @@ def read_terms(
 
     Arguments:
         texts: one term each, of the rate of the field before the colon, else of all rates.
-        fields, axes: what they may name; ``u_xx`` is a derivative of ``u``.
+        fields, axes: what they may name; ``u_xx`` and ``u_xxxx`` are derivatives of ``u``.
         given: names of numbers that come with the samples, which may multiply a term.
 
-    Returns: terms, and their coefficients, which start at 0; those of second derivatives stay positive. The names are
-        the texts, made into names: ``c_u_lap_u``.
+    Returns: terms, and their coefficients, which start at 0; those of second derivatives stay positive, those of fourth
+        ones negative (positive after a minus). The names are the texts, made into names: ``c_u_lap_u``.
 
     Raises: UserError for a text that is no such term or stands there twice.
     """
@@ -56,7 +58,9 @@ def read_terms(
             term = _read(body.strip(), one, name, fields, axes, given)
             terms.append(term)
             own = isinstance(term, Diffusion) and term.of in ("", one)
-            coefficients.append(Trainable(name=name, lower=0.0 if own else None))
+            amplifies = isinstance(term, Diffusion) and own and term.order == 4 and term.scale > 0
+            low, high = (None, 0.0) if amplifies else (0.0 if own else None, None)
+            coefficients.append(Trainable(name=name, lower=low, upper=high))
     return tuple(terms), tuple(coefficients)
 
 
@@ -75,20 +79,23 @@ def _read(body: str, target: str, name: str, fields: Sequence[str], axes: Sequen
 
     common: dict[str, Any] = {"target": target, "coefficient": name}
     first = {f"{f}_{a}": (f, a) for f in fields for a in axes}
-    second = {f"{f}_{a}{a}": (f, (a,)) for f in fields for a in axes} | {f"lap_{f}": (f, ()) for f in fields}
-    formula = parse_formula(_LAPLACIAN.sub(r"lap_\1", body), {*fields, *axes, "t", *given, *first, *second})
-    derived = [s for s in symbols_in(formula) if s.name in first or s.name in second]
+    orders: tuple[Order, ...] = (2, 4)
+    even: dict[str, tuple[str, tuple[str, ...], Order]] = {f"lap_{f}": (f, (), 2) for f in fields}
+    even |= {f"{f}_{a * order}": (f, (a,), order) for f in fields for a in axes for order in orders}
+    formula = parse_formula(_LAPLACIAN.sub(r"lap_\1", body), {*fields, *axes, "t", *given, *first, *even})
+    derived = [s for s in symbols_in(formula) if s.name in first or s.name in even]
     if not derived:
         return Reaction(formula=body, **common)
     factor: Any = sympy.expand(formula / derived[0])
-    is_second = derived[0].name in second
+    is_even = derived[0].name in even
     numbers = {sympy.Symbol(entry) for entry in given}
-    if len(derived) > 1 or derived[0] in factor.free_symbols or (is_second and factor.free_symbols - numbers):
+    if len(derived) > 1 or derived[0] in factor.free_symbols or (is_even and factor.free_symbols - numbers):
         raise UserError(f"the term {body!r} has no place in a network", expected=_FORMS)
-    if is_second:
-        of, along = second[derived[0].name]
+    if is_even:
+        of, along, order = even[derived[0].name]
         number, rest = factor.as_coeff_Mul()
-        return Diffusion(of=of, axes=along, scale=float(number), factor="" if rest == 1 else str(rest), **common)
+        text = "" if rest == 1 else str(rest)
+        return Diffusion(of=of, axes=along, order=order, scale=float(number), factor=text, **common)
     of, axis = first[derived[0].name]
     number, velocity = factor.as_coeff_Mul()
     text = "" if velocity == 1 else str(velocity).replace("Abs(", "abs(")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -58,6 +58,7 @@ class NPDE(Network, Equation):
         check_scheme(spec)
         self.spec = bounded(spec)
         self.values, self.rates = Values(self.spec, generator), Rates(self.spec)
+        self.stencils = frozenset(i for i, term in enumerate(self.spec.terms) if is_stencil(self.spec, term))
         self.modes = Modes(spec) if spec.scheme in ("imex", "strang", "crank_nicolson", "split_step") else None
 
     @abstractmethod
@@ -146,7 +147,19 @@ class NPDE(Network, Equation):
         self, state: State, moment: Moment, parameters: Params | None, only: Callable[[Term], bool] = lambda term: True
     ) -> State:
         """∂u/∂t, or the part of it that some terms make up."""
-        return self.rates.total(state, lambda n: self.coefficient(n, state, moment, parameters), moment, only=only)
+        return self._without(frozenset(), state, moment, parameters, only)
+
+    def _without(
+        self,
+        positions: frozenset[int],
+        state: State,
+        moment: Moment,
+        parameters: Params | None,
+        only: Callable[[Term], bool],
+    ) -> State:
+        return self.rates.total(
+            state, lambda n: self.coefficient(n, state, moment, parameters), moment, only=only, without=positions
+        )
 
     @torch.no_grad()
     def coefficients(self) -> dict[str, FittedCoefficient]:
@@ -193,17 +206,17 @@ class NPDEConv(NPDE):
         self, state: State, moment: Moment, parameters: Params | None, only: Callable[[Term], bool] = lambda term: True
     ) -> State:
         """∂u/∂t with the convolution for what it can do."""
-        merged = [term for term in self.spec.terms if only(term) and is_stencil(self.spec, term)]
-        if not merged or state.is_complex():
+        if state.is_complex() or not any(only(self.spec.terms[i]) for i in self.stencils):
             return NPDE.rate(self, state, moment, parameters, only)
-        rest = NPDE.rate(self, state, moment, parameters, lambda t: only(t) and not is_stencil(self.spec, t))
+        rest = self._without(self.stencils, state, moment, parameters, only)
         return rest + convolved(self.spec, state, self.kernel(moment.layer, only=only))
 
     def kernel(
         self, layer: int = 0, *, only: Callable[[Term], bool] = lambda term: True
     ) -> Float[Tensor, "out_channel in_channel *kernel"]:
         """The weights of the convolution, in 1/time: of diffusion, central advection and mixing."""
-        return assembled(self.spec, lambda name: self.values.value(name, layer, self._nothing(), None), only)
+        terms = [self.spec.terms[i] for i in sorted(self.stencils) if only(self.spec.terms[i])]
+        return assembled(self.spec, lambda name: self.values.value(name, layer, self._nothing(), None), terms)
 
     def _nothing(self) -> Tensor:
         return self.rates.get_buffer(f"points_{self.spec.axis_names[0]}").new_zeros(1, 1)
@@ -222,9 +235,10 @@ class NPDEFree(NPDE):
                             expected="the scheme explicit or rk4, and dtype real")  # fmt: skip
         layers = spec.steps if spec.sharing == "per_step" else 1
         nothing = self.rates.get_buffer(f"points_{spec.axis_names[0]}").new_zeros(1, 1)
+        merged = [self.spec.terms[i] for i in sorted(self.stencils)]
         with torch.no_grad():
             kernels = [
-                assembled(self.spec, lambda n, k=k: self.values.value(n, k, nothing, None), lambda term: True)
+                assembled(self.spec, lambda n, k=k: self.values.value(n, k, nothing, None), merged)
                 for k in range(layers)
             ]
         self.kernels = nn.Parameter(torch.stack(kernels))
@@ -237,7 +251,7 @@ class NPDEFree(NPDE):
         self, state: State, moment: Moment, parameters: Params | None, only: Callable[[Term], bool] = lambda term: True
     ) -> State:
         """The released convolution, and the terms that are none."""
-        rest = NPDE.rate(self, state, moment, parameters, lambda t: only(t) and not is_stencil(self.spec, t))
+        rest = self._without(self.stencils, state, moment, parameters, only)
         return rest + convolved(self.spec, state, self.kernels[moment.layer % len(self.kernels)])
 
 
@@ -247,20 +261,18 @@ def is_stencil(spec: NPDESpec, term: Term) -> bool:
         return False
     if isinstance(term, Advection):
         return term.scheme != "upwind" and not term.velocity
-    return isinstance(term, Mix) or (isinstance(term, Diffusion) and not term.factor)
+    return isinstance(term, Mix) or (isinstance(term, Diffusion) and term.order == 2 and not term.factor)
 
 
 def assembled(
-    spec: NPDESpec, value_of: Callable[[str], Number], only: Callable[[Term], bool]
+    spec: NPDESpec, value_of: Callable[[str], Number], terms: Sequence[Term]
 ) -> Float[Tensor, "out_channel in_channel *kernel"]:
-    """The convolution of all stencil terms together."""
+    """The convolution of some terms together, each of which `is_stencil`."""
     reach = spec.accuracy // 2
     width = 2 * reach + 1
     shape = (len(spec.fields), len(spec.fields), *(width for _ in spec.axes))
     total = torch.zeros(shape, dtype=torch.float64)
-    for term in spec.terms:
-        if not (only(term) and is_stencil(spec, term)):
-            continue
+    for term in terms:
         value = value_of(term.coefficient)
         unit = torch.zeros(shape, dtype=torch.float64)
         channels = (spec.fields.index(term.target), spec.fields.index(acts_on(term)))

@@ -16,6 +16,7 @@ from sciml.models.npde._stencils import applied, derivative, kernel_matrix, padd
 from sciml.models.npde._terms import Advection, Diffusion, Mix, NonLocal, Reaction, Source, Term, acts_on
 
 State = Inexact[Tensor, "batch channel *space"]
+_FEW = 8  # terms up to which each is worked out for itself
 Number = Tensor | float
 """A coefficient: see `Values.value`."""
 
@@ -36,6 +37,19 @@ class Moment(NamedTuple):
     given: Mapping[str, Tensor] | None = None
 
 
+class Cache:
+    """What terms share at one state and moment.
+
+    Attributes:
+        derivatives: of a field along an axis, by (field, axis, order).
+        known: values of the names in formulas; empty until one needs them.
+    """
+
+    def __init__(self) -> None:
+        self.derivatives: dict[tuple[int, int, int], Tensor] = {}
+        self.known: dict[str, Any] = {}  # Any: tensors and numbers
+
+
 class Rates(nn.Module):
     """Bodies of all terms: linear in their coefficients, but for the direction that an upwind difference looks.
 
@@ -46,6 +60,7 @@ class Rates(nn.Module):
     def __init__(self, spec: NPDESpec) -> None:
         super().__init__()
         self.spec = spec
+        self._shared = _bodies(spec) if len(spec.terms) > _FEW else {}
         self._formulas: dict[int, Evaluator] = {}
         for index, term in enumerate(spec.terms):
             if text := formulas(spec, term):
@@ -65,11 +80,11 @@ class Rates(nn.Module):
             self.register_buffer(f"points_{axis.name}", points.view(shape), persistent=False)
 
     def body(
-        self, index: int, state: State, value: Number, moment: Moment, cache: dict[tuple[int, int, int], Tensor]
+        self, index: int, state: State, value: Number, moment: Moment, cache: Cache
     ) -> Inexact[Tensor, "batch *space"]:
         """What one term adds to the rate of its target, with the value of its coefficient.
 
-        `cache` holds the derivatives of the state that other terms have taken.
+        `cache` holds what other terms have worked out of the same state at the same moment.
         """
         term = self.spec.terms[index]
         v = state[:, self.spec.fields.index(acts_on(term))]
@@ -82,7 +97,7 @@ class Rates(nn.Module):
         elif isinstance(term, Mix):
             part = value * v
         else:
-            part = value * self._formula(index, state, moment)
+            part = value * self._formula(index, state, moment, cache)
             if isinstance(term, Source) and term.channel is not None:
                 assert moment.inputs is not None
                 part = part * moment.inputs[:, term.channel].reshape(-1, *[1] * (state.ndim - 2))
@@ -96,14 +111,34 @@ class Rates(nn.Module):
         moment: Moment,
         *,
         only: Callable[[Term], bool] = lambda term: True,
+        without: frozenset[int] = frozenset(),
     ) -> State:
-        """∂u/∂t, or the part of it that some terms make up."""
-        cache: dict[tuple[int, int, int], Tensor] = {}
+        """∂u/∂t, or the part of it that some terms make up; `without` are positions of terms that do not count.
+
+        Where there are many terms, those that are alike but for target and coefficient are worked out once, and all of
+        them are added in one product: a library of terms is several times as fast so.
+        """
+        cache = Cache()
         rates = [torch.zeros_like(state[:, 0]) for _ in self.spec.fields]
+        bodies: dict[tuple[object, ...], Tensor] = {}
+        numbers: list[dict[tuple[object, ...], Tensor]] = [{} for _ in self.spec.fields]
         for index in indices(self.spec, only):
+            if index in without:
+                continue
             term = self.spec.terms[index]
-            target = self.spec.fields.index(term.target)
-            rates[target] = rates[target] + self.body(index, state, value_of(term.coefficient), moment, cache)
+            target, value = self.spec.fields.index(term.target), value_of(term.coefficient)
+            key = self._shared.get(index)
+            if key is None or (isinstance(value, Tensor) and value.ndim):
+                rates[target] = rates[target] + self.body(index, state, value, moment, cache)
+                continue
+            if key not in bodies:
+                bodies[key] = self.body(index, state, 1.0, moment, cache)
+            number = torch.as_tensor(value).to(state)
+            numbers[target][key] = numbers[target][key] + number if key in numbers[target] else number
+        for target, chosen in enumerate(numbers):
+            if chosen:
+                columns = torch.stack([bodies[key] for key in chosen])
+                rates[target] = rates[target] + torch.tensordot(torch.stack(list(chosen.values())), columns, 1)
         return torch.stack(rates, 1)
 
     def columns(
@@ -123,7 +158,7 @@ class Rates(nn.Module):
 
         Returns: a column for every trainable number, and the known part.
         """
-        zeros, cache = torch.zeros_like(state), dict[tuple[int, int, int], Tensor]()
+        zeros, cache = torch.zeros_like(state), Cache()
         found: dict[str, Tensor] = {}
         known = zeros
         for index in indices(self.spec, only):
@@ -147,40 +182,52 @@ class Rates(nn.Module):
         """What multiplies the coefficient of a diffusion beside its scale."""
         return self._formula(index, state, moment) if index in self._formulas else 1.0
 
-    def _formula(self, index: int, state: State, moment: Moment) -> Any:  # a tensor, or a number
-        return self._formulas[index].numbers(self._known(state, moment))[0]
+    def _formula(
+        self, index: int, state: State, moment: Moment, cache: Cache | None = None
+    ) -> Any:  # a tensor or number
+        if cache is None:
+            return self._formulas[index].numbers(self._known(state, moment))[0]
+        if not cache.known:
+            cache.known.update(self._known(state, moment))
+        return self._formulas[index].numbers(cache.known)[0]
 
     def _known(self, state: State, moment: Moment) -> dict[str, Any]:  # Any: tensors and numbers
         axes = {name: getattr(self, f"points_{name}") for name in self.spec.axis_names}
         given = {} if moment.given is None else {n: v[:, 0] for n, v in moment.given.items()}  # without channels
         return axes | given | {"t": moment.time} | dict(zip(self.spec.fields, state.unbind(1), strict=True))
 
-    def _diffused(self, term: Diffusion, v: Tensor, value: Number, cache: dict[tuple[int, int, int], Tensor]) -> Tensor:
+    def _diffused(self, term: Diffusion, v: Tensor, value: Number, cache: Cache) -> Tensor:
         varies = isinstance(self.spec.coefficient(term.coefficient), FieldCoefficient | NetCoefficient)
         total = torch.zeros_like(v)
         for i in self.spec.axes_of(term):
             axis, dim = self.spec.axes[i], i + 1
             if not varies:
                 total = total + self._derivative(self.spec.fields.index(acts_on(term)), v, i, 2, cache)
-                continue
+                continue  # varies: of second order, see `check_scheme`
             wide = padded(v, dim, 1, axis.boundary)
             coefficient = torch.as_tensor(value).to(v).expand_as(v)
             beyond = "periodic" if axis.boundary == "periodic" else "neumann"
             faces = applied(padded(coefficient, dim, 1, beyond), dim, (0.5, 0.5))
             flux = faces * applied(wide, dim, (-1.0, 1.0))
             total = total + applied(flux, dim, (-1.0, 1.0)) / axis.spacing**2
+        if term.order == 4:
+            again = torch.zeros_like(v)
+            for i in self.spec.axes_of(term):
+                axis = self.spec.axes[i]
+                again = again + derivative(
+                    total, i + 1, 2, spacing=axis.spacing, accuracy=self.spec.accuracy, boundary=axis.boundary
+                )
+            total = again
         return total if varies else value * total
 
-    def _derivative(
-        self, field: int, v: Tensor, axis: int, order: int, cache: dict[tuple[int, int, int], Tensor]
-    ) -> Tensor:
+    def _derivative(self, field: int, v: Tensor, axis: int, order: int, cache: Cache) -> Tensor:
         key = (field, axis, order)
-        if key not in cache:
+        if key not in cache.derivatives:
             about = self.spec.axes[axis]
-            cache[key] = derivative(
+            cache.derivatives[key] = derivative(
                 v, axis + 1, order, spacing=about.spacing, accuracy=self.spec.accuracy, boundary=about.boundary
             )
-        return cache[key]
+        return cache.derivatives[key]
 
     def _carried(
         self,
@@ -189,7 +236,7 @@ class Rates(nn.Module):
         state: State,
         value: Number,
         moment: Moment,
-        cache: dict[tuple[int, int, int], Tensor],
+        cache: Cache,
     ) -> Tensor:
         position = self.spec.axis_names.index(term.axis)
         axis, dim = self.spec.axes[position], position + 1
@@ -199,7 +246,7 @@ class Rates(nn.Module):
             wide = padded(v, dim, len(weights) // 2, axis.boundary)
             flux = self._formulas[index].numbers({acts_on(term): wide})[0]
             return -value * applied(flux, dim, weights)
-        velocity = self._formula(index, state, moment) if term.velocity else 1.0
+        velocity = self._formula(index, state, moment, cache) if term.velocity else 1.0
         if term.scheme != "upwind":
             slope = self._derivative(self.spec.fields.index(acts_on(term)), v, position, 1, cache)
             return -value * velocity * slope
@@ -213,6 +260,15 @@ class Rates(nn.Module):
             matrix: Tensor = getattr(self, f"kernel_{index}_{i}")
             v = (v.movedim(i + 1, -1) @ matrix.T.to(v)).movedim(-1, i + 1)
         return v
+
+
+def _bodies(spec: NPDESpec) -> dict[int, tuple[object, ...]]:
+    """Positions of terms that are a number times something that does not depend on it, and what that is."""
+    return {
+        index: (term.kind, formulas(spec, term), acts_on(term), getattr(term, "axis", ""), term.scale, term.imaginary)
+        for index, term in enumerate(spec.terms)
+        if isinstance(term, Reaction) or (isinstance(term, Advection) and term.scheme == "central")
+    }
 
 
 def is_linear(spec: NPDESpec, term: Term) -> bool:

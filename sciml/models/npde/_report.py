@@ -102,7 +102,7 @@ def _body_units(spec: NPDESpec, term: Term) -> str:
     if isinstance(term, Diffusion):
         factor = _formula_units(spec, term.factor)
         axis = spec.axes[spec.axes_of(term)[0]]
-        return product_of_units([(own, 1), (axis.units, -2), (factor, 1)]) if factor else ""
+        return product_of_units([(own, 1), (axis.units, -term.order), (factor, 1)]) if factor else ""
     if isinstance(term, Mix | NonLocal):
         return own
     formula = _formula_units(spec, formulas(spec, term))
@@ -159,7 +159,11 @@ def equations_of(spec: NPDESpec, values: Mapping[str, Float[Tensor, "..."]]) -> 
         factor = factor * sympy.I if term.imaginary else factor
         of = fields[acts_on(term)]
         if isinstance(term, Diffusion):
-            body = formula(term.factor) * sum(of.diff(axes[spec.axes[i].name], 2) for i in spec.axes_of(term))
+            along = [axes[spec.axes[i].name] for i in spec.axes_of(term)]
+            body = of
+            for _ in range(term.order // 2):
+                body = sympy.Add(*(body.diff(axis, 2) for axis in along))
+            body = formula(term.factor) * body
         elif isinstance(term, Advection):
             body = -formula(term.velocity) * of.diff(axes[term.axis])
         elif isinstance(term, Reaction):

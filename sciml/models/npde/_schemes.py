@@ -51,6 +51,10 @@ def advance(equation: Equation, state: State, dt: float, moment: Moment, paramet
 def check_scheme(spec: NPDESpec) -> None:
     """Refuse terms that a scheme has no place for. Raises UserError naming term and scheme."""
     varying = (FieldCoefficient, NetCoefficient)
+    for term in spec.terms:
+        if isinstance(term, Diffusion) and term.order == 4 and isinstance(spec.coefficient(term.coefficient), varying):
+            raise UserError("a fourth derivative has one coefficient for all cells", got=f"{term.coefficient!r} varies",
+                            expected="a number, trained or given")  # fmt: skip
     if spec.scheme in ("imex", "strang", "split_step"):
         for term in spec.terms:
             if in_modes(term) and isinstance(spec.coefficient(term.coefficient), varying):
@@ -248,7 +252,8 @@ def _in_modes(e: Equation, u: State, function: Callable[[Tensor], Tensor], at: M
             if in_modes(term) and term.target == field:
                 assert isinstance(term, Diffusion)
                 value = term.scale * e.coefficient(term.coefficient, u, at, p) * e.rates.factor(index, u, at)
-                part = value * e.modes.eigenvalues(e.spec.axes_of(term)) * (1j if term.imaginary else 1.0)
+                modes = e.modes.eigenvalues(e.spec.axes_of(term)) ** (term.order // 2)
+                part = value * modes * (1j if term.imaginary else 1.0)
                 exponent = part if exponent is None else exponent + part
         fields.append(u[:, i] if exponent is None else e.modes.scaled(u[:, i], function(exponent)))
     return torch.stack(fields, 1)

@@ -12,7 +12,7 @@ from sciml.core.errors import UnknownNameError, UserError
 from sciml.core.types import Grid
 from sciml.models.npde._coefficients import Coefficient, Constant, Given, limits
 from sciml.models.npde._stencils import Boundary
-from sciml.models.npde._terms import Advection, Diffusion, NonLocal, Reaction, Source, Term, acts_on
+from sciml.models.npde._terms import Advection, Diffusion, NonLocal, Reaction, Source, Term, acts_on, damping
 
 if TYPE_CHECKING:
     from sciml.core.statement import Statement
@@ -208,14 +208,17 @@ def formulas(spec: NPDESpec, term: Term) -> str:
 
 
 def _check_diffusion(spec: NPDESpec) -> None:
-    """A field that diffuses backwards grows without limit, the faster the finer the grid."""
-    for term in spec.terms:
-        if not isinstance(term, Diffusion) or term.imaginary or acts_on(term) != term.target:
+    """A field that diffuses backwards grows without limit, the faster the finer the grid, unless a fourth derivative
+    damps the finest scales, as in the Kuramoto-Sivashinsky equation."""
+    own = [t for t in spec.terms if isinstance(t, Diffusion) and not t.imaginary and acts_on(t) == t.target]
+    held = {term.target for term in own if term.order == 4}  # their fourth derivatives damp, or are refused themselves
+    for term in own:
+        if term.order == 2 and term.target in held:
             continue
         entry = spec.coefficient(term.coefficient)
         low, high = limits(entry)
         start = getattr(entry, "start", low)
-        values = [term.scale * value for value in (low, high, start) if value is not None]
+        values = [damping(term) * value for value in (low, high, start) if value is not None]
         if min(values) < 0:
             raise UserError(
                 f"the diffusion of {term.target!r} is negative, so that every step amplifies the finest scales",

@@ -35,7 +35,8 @@ def transports(spec: NPDESpec) -> list[Diffusion | Advection]:
 
 
 def rate_of(spec: NPDESpec, term: Diffusion | Advection) -> float:
-    """Σ 2/dx² of a diffusion with coefficient 1, speed/dx of an advection: what dt times the coefficient stays below.
+    """Σ 2/dx² of a diffusion with coefficient 1 (of fourth order (Σ 4/dx²)²/2), speed/dx of an advection: what dt times
+    the coefficient stays below.
 
     0 for an advection whose speed nobody knows.
     """
@@ -44,11 +45,8 @@ def rate_of(spec: NPDESpec, term: Diffusion | Advection) -> float:
         half = (
             sum((-1) ** (i - accuracy // 2) * w for i, w in enumerate(stencil(2, accuracy))) / 2
         )  # at the shortest wave
-        return (
-            abs(term.scale)
-            * _largest_factor(spec, term)
-            * sum(abs(half) / spec.axes[i].spacing ** 2 for i in spec.axes_of(term))
-        )
+        rate = sum(abs(half) / spec.axes[i].spacing ** 2 for i in spec.axes_of(term))
+        return abs(term.scale) * _largest_factor(spec, term) * (rate if term.order == 2 else 2 * rate**2)
     axis = next(axis for axis in spec.axes if axis.name == term.axis)
     speed = 1.0 if not term.velocity else term.speed or 0.0
     return abs(term.scale) * speed / axis.spacing
@@ -100,7 +98,9 @@ def bounded(spec: NPDESpec) -> NPDESpec:
 
 
 def _with_lower(spec: NPDESpec, highest: Mapping[str, float]) -> NPDESpec:
-    signed = {t.coefficient: t.scale for t in spec.terms if isinstance(t, Diffusion) and acts_on(t) == t.target}
+    diffusive = [t for t in spec.terms if isinstance(t, Diffusion) and acts_on(t) == t.target]
+    signed = {t.coefficient for t in diffusive if t.order == 2 or t.scale < 0}
+    turned = {t.coefficient for t in diffusive if t.order == 4 and t.scale > 0}
     changed = []
     for entry in spec.coefficients:
         update: dict[str, float] = {}
@@ -117,6 +117,8 @@ def _with_lower(spec: NPDESpec, highest: Mapping[str, float]) -> NPDESpec:
                         fix=f"Raise substeps to {needed}.",
                     )
                 update["upper"] = high
+            if entry.upper is None and entry.name in turned:
+                update["upper"] = 0.0
             if entry.lower is None and entry.name in signed:
                 update["lower"] = 0.0
             elif entry.lower is None and high is not None:
@@ -173,16 +175,22 @@ def waves(
     rates = torch.zeros([*sizes, len(fields), len(fields)], dtype=torch.complex128, device="cpu")
     for term in terms:
         value = term.scale * (values[term.coefficient] if term.coefficient else 1.0)
+        place = (..., fields.index(term.target), fields.index(acts_on(term)))
+        total = torch.zeros(sizes, dtype=torch.complex128, device="cpu")
         for i in spec.axes_of(term) if isinstance(term, Diffusion) else (spec.axis_names.index(term.axis),):
             symbol = _symbol(spec, term, phases, value, spec.axes[i].spacing)
-            place = (..., fields.index(term.target), fields.index(acts_on(term)))
-            rates[place] = rates[place] + symbol.view([*shape[:i], -1, *shape[i + 1 :]])
+            total = total + symbol.view([*shape[:i], -1, *shape[i + 1 :]])
+        if isinstance(term, Diffusion):
+            total = value * _largest_factor(spec, term) * total ** (term.order // 2)
+        rates[place] = rates[place] + total
     return rates.flatten(0, len(spec.axes) - 1)
 
 
 def _symbol(
     spec: NPDESpec, term: Term, phases: Float[Tensor, " wave"], value: float, spacing: float
 ) -> Complex[Tensor, " wave"]:
+    """What an advection multiplies waves along its axis with; of a diffusion the second derivative alone."""
+
     def of(order: int, accuracy: int) -> Tensor:
         weights = stencil(order, accuracy)
         reach = len(weights) // 2
@@ -190,7 +198,7 @@ def _symbol(
         return sum(waves, torch.zeros_like(phases, dtype=torch.complex128)) / spacing**order
 
     if isinstance(term, Diffusion):
-        return value * _largest_factor(spec, term) * of(2, spec.accuracy)
+        return of(2, spec.accuracy)
     assert isinstance(term, Advection)
     speed = value * (1.0 if not term.velocity else term.speed or 0.0)
     if term.scheme == "upwind":

@@ -101,7 +101,7 @@ class StableNPDE(Network):
         return torch.stack(states, 1)
 
     def _block(self, index: int, u: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-        h = self.step_sizes()[index]
+        h = self._sizes(slice(index, index + 1))[0]  # of all blocks it would cost the square of the depth
         if self.block == "parabolic":
             return u - h * self._force(index, u), v
         if self.block == "leapfrog":
@@ -124,7 +124,10 @@ class StableNPDE(Network):
 
     def norms(self) -> Float[Tensor, " block"]:
         """Upper bounds of ‖K‖² of every block."""
-        size = self.kernels.abs()
+        return self._bounds(slice(None))
+
+    def _bounds(self, blocks: slice) -> Float[Tensor, " block"]:
+        size = self.kernels[blocks].abs()
         space = tuple(range(3, size.ndim))
         rows = size.sum((2, *space)).amax(1)
         columns = size.sum((1, *space)).amax(1)
@@ -132,7 +135,10 @@ class StableNPDE(Network):
 
     def step_sizes(self) -> Float[Tensor, " block"]:
         """h of every block, below its limit whatever the weights are; h² for leapfrog."""
-        return _SLOPE[self.block] * self.raw_steps.sigmoid() / self.norms().clamp_min(1e-12)
+        return self._sizes(slice(None))
+
+    def _sizes(self, blocks: slice) -> Float[Tensor, " block"]:
+        return _SLOPE[self.block] * self.raw_steps[blocks].sigmoid() / self._bounds(blocks).clamp_min(1e-12)
 
     @torch.no_grad()
     def coefficients(self) -> dict[str, FittedCoefficient]:

@@ -12,7 +12,7 @@ from sciml.core.statement import Statement, field_symbol
 from sciml.models.npde._coefficients import Coefficient, Given, Trainable
 from sciml.models.npde._spec import NPDESpec, Scheme, SpecAxis, symbols_in
 from sciml.models.npde._stencils import Boundary
-from sciml.models.npde._terms import Advection, Diffusion, Reaction, Term
+from sciml.models.npde._terms import Advection, Diffusion, Order, Reaction, Term, damping
 
 AdvectionScheme = Literal["central", "upwind", "flux"]
 
@@ -75,7 +75,7 @@ def _given(statement: Statement, name: str) -> Given:
 
 def _signed(coefficients: Sequence[Coefficient], terms: Sequence[Term]) -> list[Coefficient]:
     """A diffusivity stays positive, whatever is learned."""
-    diffusive = {t.coefficient for t in terms if isinstance(t, Diffusion) and t.scale > 0}
+    diffusive = {t.coefficient for t in terms if isinstance(t, Diffusion) and damping(t) > 0}
     return [
         entry.model_copy(update={"lower": 0.0})
         if isinstance(entry, Trainable) and entry.name in diffusive and entry.start >= 0
@@ -145,8 +145,11 @@ def _terms_of(
     common: dict[str, Any] = {"target": target, "coefficient": coefficient}
     plain = {sympy.Symbol(field_symbol(name, "")): sympy.Symbol(name) for name in fields}
     first = {sympy.Symbol(field_symbol(n, a)): (n, a) for n in fields for a in axes}
-    second = {sympy.Symbol(field_symbol(n, a + a)): (n, a) for n in fields for a in axes}
-    terms, diffusions = list[Term](), dict[tuple[str, float], list[str]]()
+    orders: tuple[Order, ...] = (2, 4)
+    even: dict[Any, tuple[str, str, Order]] = {
+        sympy.Symbol(field_symbol(n, a * k)): (n, a, k) for n in fields for a in axes for k in orders
+    }
+    terms, diffusions = list[Term](), dict[tuple[str, float, Order], list[str]]()
     reaction: Expression = sympy.Integer(0)
     for piece in sympy.Add.make_args(sympy.expand(part)):
         derived = [s for s in symbols_in(piece) if "∂" in s.name and s not in plain]
@@ -156,9 +159,9 @@ def _terms_of(
         factor: Expression = (piece / derived[0]).xreplace(plain)
         if len(derived) > 1 or any("∂" in s.name for s in symbols_in(factor)):
             raise UserError("a term has no place in a specification: it is not linear in one derivative", got=piece)
-        if derived[0] in second and factor.is_number:
-            of, axis = second[derived[0]]
-            diffusions.setdefault((of, float(factor)), []).append(axis)
+        if derived[0] in even and factor.is_number:
+            of, axis, order = even[derived[0]]
+            diffusions.setdefault((of, float(factor), order), []).append(axis)
         elif derived[0] in first:
             of, axis = first[derived[0]]
             number, velocity = factor.as_coeff_Mul()
@@ -168,10 +171,13 @@ def _terms_of(
             terms.append(Advection(axis=axis, of=of, velocity=text, scale=-float(number), scheme=scheme, **common))
         else:
             raise UserError("a term has no place in a specification", got=piece,
-                            expected="first derivatives, and second ones with constant coefficients")  # fmt: skip
-    for (of, number), along in diffusions.items():
+                            expected="first derivatives, second and fourth ones with constant factors")  # fmt: skip
+    for (of, number, order), along in diffusions.items():
         chosen = () if set(along) == set(axes) else tuple(along)
-        terms.append(Diffusion(of=of, axes=chosen, scale=number, **common))
+        if order == 2 or len(along) == 1:
+            terms.append(Diffusion(of=of, axes=chosen, scale=number, order=order, **common))
+        else:  # u_xxxx + u_yyyy has no mixed derivative, which ∇²∇² has
+            terms += [Diffusion(of=of, axes=(axis,), scale=number, order=order, **common) for axis in along]
     if reaction != 0:
         number, formula = sympy.factor_terms(reaction.xreplace(plain)).as_coeff_Mul()
         terms.append(Reaction(formula=_text(formula), scale=float(number), **common))

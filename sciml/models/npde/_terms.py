@@ -8,6 +8,9 @@ import pydantic
 
 from sciml.core.config import Config
 
+Order = Literal[2, 4]
+"""Of the derivatives of a diffusion."""
+
 
 class _Term(Config):
     target: str
@@ -21,13 +24,15 @@ class _Term(Config):
 
 
 class Diffusion(_Term):
-    """∇·(D ∇v); with one coefficient for all cells D ∇²v."""
+    """∇·(D ∇v), with one coefficient for all cells D ∇²v; with `order` 4 D ∇²∇²v, which damps where D is negative."""
 
     kind: Literal["diffusion"] = "diffusion"
     of: str = ""
     """The field v; empty for the target."""
     axes: tuple[str, ...] = ()
     """Axes of the derivatives; empty for all."""
+    order: Order = 2
+    """Of the derivatives."""
     factor: str = ""
     """A formula in numbers given with the samples that multiplies D; empty for 1."""
 
@@ -91,6 +96,11 @@ class Mix(_Term):
 
 Term = Annotated[Diffusion | Advection | Reaction | Source | NonLocal | Mix, pydantic.Field(discriminator="kind")]
 """Any of them."""
+
+
+def damping(term: Diffusion) -> float:
+    """The sign, with the size of `scale`, by which the coefficient smooths: of a fourth derivative the other one."""
+    return term.scale if term.order == 2 else -term.scale
 
 
 def acts_on(term: Term) -> str:

@@ -200,7 +200,7 @@ class UniversalODESolver(DiscoverySolver[UniversalODEConfig, UniversalODE]):
         return UniversalODE(problem, config, seen, seed)
 
     def step_rule(
-        self, module: UniversalODE, examples: Examples[ObservationBatch], config: TrainConfig
+        self, module: UniversalODE, examples: Examples[ObservationBatch], config: TrainConfig, seed: int = 0
     ) -> Phases[ObservationBatch]:
         """Adam on slopes, then Adam and L-BFGS through the integrator, on all observations at every step."""
         model, whole = module.config, ObservationExamples(module.seen).whole

@@ -47,7 +47,7 @@ class UPINNSolver(DiscoverySolver[UPINNConfig, UPINN]):
         return UPINN(problem, config, seen, seed)
 
     def step_rule(
-        self, module: UPINN, examples: Examples[ObservationBatch], config: TrainConfig
+        self, module: UPINN, examples: Examples[ObservationBatch], config: TrainConfig, seed: int = 0
     ) -> Phases[ObservationBatch]:
         """Adam, then L-BFGS, on all observations of all members at every step."""
         return steps_of(module, config.steps)

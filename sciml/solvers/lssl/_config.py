@@ -1,20 +1,22 @@
 """What the solvers of state-space layers share: their size, and what follows from the data."""
 
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import pydantic
 
 from sciml.core.capabilities import HasSequences
 from sciml.core.config import Config
-from sciml.tasks.sequences import SequencesContext, units_of
+from sciml.tasks.sequences import SequencesConfig, SequencesContext, units_of
+from sciml.train import Knob, Recipe, TrainConfig
 
 _DECADES = 100.0
 """Time steps are drawn from 1 / L to 100 / L, L being the length: memories from a hundredth of a sequence to all of it.
 At a thousand times that is the range of the published code."""
 
-
 BASELINES = ("lstm", "sequence_gru", "causal_cnn", "transformer", "lagged_ridge", "log_spectrum")
 """What every recipe of state-space layers is compared with."""
+KNOB = Knob("features", 1, 4096)
+"""What changes the size of a network of state-space layers."""
 
 
 class StateSpaceConfig(Config):
@@ -40,6 +42,36 @@ class StateSpaceConfig(Config):
     """Whether nonlinearities are left out."""
     dropout: float = pydantic.Field(default=0.0, ge=0, lt=1)
     """Share of features that are dropped in training."""
+
+
+M = TypeVar("M", bound=StateSpaceConfig)
+
+
+def recipes(
+    kind: type[Recipe[M, SequencesConfig]], *, tiny: M, small: M, paper: M, rate: float
+) -> dict[str, Recipe[M, SequencesConfig]]:
+    """The recipes of one kind of layers.
+
+    Larger presets are deeper and train longer, and are examined at a quarter of the sampling rate too; ``paper`` trains
+    as the published networks of sequential MNIST.
+
+    Arguments:
+        kind: ``Recipe`` of the solver's configuration.
+        tiny, small, paper: sizes.
+        rate: of learning, of ``tiny``.
+    """
+    short = TrainConfig(steps=300, batch_size=32, learning_rate=rate, weight_decay=0.0, evaluate_every=50)
+    long = TrainConfig(steps=1500, batch_size=32, learning_rate=4e-3, weight_decay=0.0)
+    published = TrainConfig(
+        steps=200_000, batch_size=50, learning_rate=4e-3, weight_decay=0.0, clip=None, evaluate_every=1000,
+        checkpoint_every=1000,
+    )  # fmt: skip
+    slower = SequencesConfig(strides=(2, 4))
+    return {
+        "tiny": kind(model=tiny, task=SequencesConfig(), train=short, baselines=BASELINES),
+        "small": kind(model=small, task=slower, train=long, baselines=BASELINES),
+        "paper": kind(model=paper, task=slower, train=published, baselines=BASELINES),
+    }
 
 
 def arguments_of(problem: HasSequences, model: StateSpaceConfig, context: SequencesContext) -> dict[str, Any]:

@@ -5,9 +5,9 @@ from typing import Literal
 from sciml.core.capabilities import HasSequences
 from sciml.models import LSSL
 from sciml.nn.ssm import Hippo, Learned, Method
-from sciml.solvers.lssl._config import BASELINES, StateSpaceConfig, arguments_of, num_answers
+from sciml.solvers.lssl._config import KNOB, StateSpaceConfig, arguments_of, num_answers, recipes
 from sciml.tasks.sequences import SequenceNetworkSolver, SequencesConfig, SequencesContext
-from sciml.train import Knob, Recipe, TrainConfig, recipe_of
+from sciml.train import Recipe, recipe_of
 
 
 class LSSLConfig(StateSpaceConfig):
@@ -25,29 +25,13 @@ class LSSLConfig(StateSpaceConfig):
     error on validation draws of `mass_spring_identification` was 0.55 instead of 0.18."""
 
 
-_RECIPES = {
-    "tiny": Recipe[LSSLConfig, SequencesConfig](
-        model=LSSLConfig(features=12, state=32, depth=3, learn="dt"),
-        task=SequencesConfig(),
-        train=TrainConfig(steps=300, batch_size=32, learning_rate=4e-2, weight_decay=0.0, evaluate_every=50),
-        baselines=BASELINES,
-    ),
-    "small": Recipe[LSSLConfig, SequencesConfig](
-        model=LSSLConfig(features=32, state=64, depth=3),
-        task=SequencesConfig(strides=(2, 4)),
-        train=TrainConfig(steps=1500, batch_size=32, learning_rate=4e-3, weight_decay=0.0),
-        baselines=BASELINES,
-    ),
-    "paper": Recipe[LSSLConfig, SequencesConfig](
-        model=LSSLConfig(features=128, state=128, depth=6, dropout=0.2, norm="pre"),
-        task=SequencesConfig(strides=(2, 4)),
-        train=TrainConfig(
-            steps=200_000, batch_size=50, learning_rate=4e-3, weight_decay=0.0, clip=None, evaluate_every=1000,
-            checkpoint_every=1000,
-        ),
-        baselines=BASELINES,
-    ),
-}  # fmt: skip
+_RECIPES = recipes(
+    Recipe[LSSLConfig, SequencesConfig],
+    tiny=LSSLConfig(features=12, state=32, depth=3, learn="dt"),
+    small=LSSLConfig(features=32, state=64, depth=3),
+    paper=LSSLConfig(features=128, state=128, depth=6, dropout=0.2, norm="pre"),
+    rate=4e-2,
+)
 
 
 class LSSLSolver(SequenceNetworkSolver[LSSLConfig]):
@@ -60,7 +44,7 @@ class LSSLSolver(SequenceNetworkSolver[LSSLConfig]):
         "Linear State-Space Layers, NeurIPS 2021, arXiv:2110.13985"
     )
     claim = "long sequences are told apart better than by an LSTM of the same size, also at another sampling rate"
-    knob = Knob("features", 1, 4096)
+    knob = KNOB
 
     def recipe(self, preset: str) -> Recipe[LSSLConfig, SequencesConfig]:
         """Larger presets are deeper and train longer; ``paper`` has the published sizes of sequential MNIST."""

@@ -5,9 +5,9 @@ import pydantic
 from sciml.core.capabilities import HasSequences
 from sciml.models import S5
 from sciml.nn.ssm import DiagonalStart
-from sciml.solvers.lssl._config import BASELINES, StateSpaceConfig, arguments_of, num_answers
+from sciml.solvers.lssl._config import KNOB, StateSpaceConfig, arguments_of, num_answers, recipes
 from sciml.tasks.sequences import SequenceNetworkSolver, SequencesConfig, SequencesContext
-from sciml.train import Knob, Recipe, TrainConfig, recipe_of
+from sciml.train import Recipe, recipe_of
 
 
 class S5Config(StateSpaceConfig):
@@ -19,29 +19,13 @@ class S5Config(StateSpaceConfig):
     """Eigenvalues at the beginning."""
 
 
-_RECIPES = {
-    "tiny": Recipe[S5Config, SequencesConfig](
-        model=S5Config(features=12, state=32, depth=3),
-        task=SequencesConfig(),
-        train=TrainConfig(steps=300, batch_size=32, learning_rate=1e-2, weight_decay=0.0, evaluate_every=50),
-        baselines=BASELINES,
-    ),
-    "small": Recipe[S5Config, SequencesConfig](
-        model=S5Config(features=32, state=64, depth=3),
-        task=SequencesConfig(strides=(2, 4)),
-        train=TrainConfig(steps=1500, batch_size=32, learning_rate=4e-3, weight_decay=0.0),
-        baselines=BASELINES,
-    ),
-    "paper": Recipe[S5Config, SequencesConfig](
-        model=S5Config(features=128, state=128, depth=6, dropout=0.1, norm="pre"),
-        task=SequencesConfig(strides=(2, 4)),
-        train=TrainConfig(
-            steps=200_000, batch_size=50, learning_rate=4e-3, weight_decay=0.0, clip=None, evaluate_every=1000,
-            checkpoint_every=1000,
-        ),
-        baselines=BASELINES,
-    ),
-}  # fmt: skip
+_RECIPES = recipes(
+    Recipe[S5Config, SequencesConfig],
+    tiny=S5Config(features=12, state=32, depth=3),
+    small=S5Config(features=32, state=64, depth=3),
+    paper=S5Config(features=128, state=128, depth=6, dropout=0.1, norm="pre"),
+    rate=1e-2,
+)
 
 
 class S5Solver(SequenceNetworkSolver[S5Config]):
@@ -54,7 +38,7 @@ class S5Solver(SequenceNetworkSolver[S5Config]):
         "Smith, Warrington, Linderman, Simplified State Space Layers for Sequence Modeling, ICLR 2023, arXiv:2208.04933"
     )
     claim = ""
-    knob = Knob("features", 1, 4096)
+    knob = KNOB
 
     def recipe(self, preset: str) -> Recipe[S5Config, SequencesConfig]:
         """As those of `LSSLSolver`."""

@@ -35,9 +35,9 @@ _FEW = 40  # coefficients up to which refits by L-BFGS pay
 
 _RECIPES = {
     "tiny": Recipe[NPDEConfig, ForecastConfig](
-        model=NPDEConfig(windows=8, iterations=10, substeps=2),
+        model=NPDEConfig(windows=8, substeps=2),
         task=ForecastConfig(history=4),
-        train=TrainConfig(steps=3, batch_size=64, learning_rate=2e-2, weight_decay=0.0, evaluate_every=1),
+        train=TrainConfig(steps=4, batch_size=64, learning_rate=2e-2, weight_decay=0.0, evaluate_every=1),
         baselines=("persistence", "linear"),
     ),
     "small": Recipe[NPDEConfig, ForecastConfig](
@@ -108,10 +108,10 @@ class NPDESolver(StepperSolver[NPDEConfig, Forecaster], FindsEquation):
         return ((predicted - frames[:, 1:]) / scale).square().mean().float() + forecaster.equation.roughness().float()
 
     def step_rule(
-        self, module: Stepper[Forecaster], examples: Examples[WindowBatch], config: TrainConfig
+        self, module: Stepper[Forecaster], examples: Examples[WindowBatch], config: TrainConfig, seed: int = 0
     ) -> NPDERule | None:
         """The rule of ``model.method``."""
-        return rule_for(module, module.network.settings, examples, config)
+        return rule_for(module, module.network.settings, examples, config, seed)
 
     def equation(self, module: Stepper[Forecaster], examples: Examples[WindowBatch]) -> FoundEquation:
         """Coefficients with their terms, units and intervals."""
@@ -175,7 +175,10 @@ def _is_unseen(network: NPDEConv, name: str, value: float) -> str:
     """Whether a diffusion, which cannot be negative, is too small to change any wave of the grid in a frame."""
     spec = network.spec
     terms = [term for term in spec.terms if term.coefficient == name and isinstance(term, Diffusion)]
-    fastest = max((4 / spec.axes[i].spacing ** 2 for term in terms for i in spec.axes_of(term)), default=0.0)
+    fastest = max(
+        ((4 / spec.axes[i].spacing ** 2) ** (term.order // 2) for term in terms for i in spec.axes_of(term)),
+        default=0.0,
+    )
     return "at its lower bound" if terms and abs(value) * spec.dt * fastest < _UNSEEN else ""
 
 

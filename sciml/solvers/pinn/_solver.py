@@ -88,7 +88,9 @@ class PINNSolver(CollocationSolver[PINNConfig, PINN]):
         rows = scaled([evaluate(module, term) for term in terms], initial_weights(module.config, terms))
         return torch.stack([row.square().sum() for row in rows]).sum()
 
-    def step_rule(self, module: PINN, examples: Examples[CollocationBatch], config: TrainConfig) -> PINNRule:
+    def step_rule(
+        self, module: PINN, examples: Examples[CollocationBatch], config: TrainConfig, seed: int = 0
+    ) -> PINNRule:
         """The method of `OptimiseConfig`."""
         return PINNRule(module, examples, config.steps)
 

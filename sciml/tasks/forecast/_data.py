@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sciml import data
+from sciml.core import rng
 from sciml.core.config import Config
 from sciml.core.errors import ConfigError
 from sciml.core.problem import Problem
@@ -25,7 +26,13 @@ class ForecastConfig(Config):
     strides: tuple[int, ...] = pydantic.Field(default=(1,), min_length=1)
     """Stored frames per step; several values train one network for several time steps."""
     noise: float = pydantic.Field(default=0.0, ge=0)
-    """Standard deviation of Gaussian noise on the inputs, in standard deviations of the field."""
+    """Standard deviation of Gaussian noise on the inputs, in standard deviations of the field; drawn anew for every
+    batch, against growth of errors in rollouts."""
+    data_noise: float = pydantic.Field(default=0.0, ge=0)
+    """Standard deviation of Gaussian noise on the frames of the training split, as an instrument leaves it, in standard
+    deviations of the field: a frame is the same in every window and batch. Validation and test stay clean."""
+    draw: int = pydantic.Field(default=0, ge=0)
+    """Which draw of `data_noise`."""
 
     @pydantic.field_validator("strides")
     @classmethod
@@ -92,11 +99,12 @@ class Window(NamedTuple):
 
 
 class ForecastExamples:
-    """The training windows, with noise on their inputs if the task asks for it."""
+    """The training windows, with noise on their inputs or in their frames if the task asks for it."""
 
     def __init__(self, dataset: data.Dataset, config: ForecastConfig) -> None:
         self.windows = data.Windows(dataset.split("train"), config.history, 1, config.strides)
-        self._scale = config.noise * dataset.statistics.field_std
+        spread = dataset.statistics.field_std
+        self._fresh, self._fixed, self._draw = config.noise * spread, config.data_noise * spread, config.draw
 
     def __len__(self) -> int:
         return len(self.windows)
@@ -104,7 +112,26 @@ class ForecastExamples:
     def batch(self, indices: Tensor, generator: torch.Generator) -> data.WindowBatch:
         """The windows at `indices`."""
         batch = self.windows.batch(indices)
-        if not self._scale.any():
+        if self._fixed.any():
+            batch = self._measured(batch, indices)
+        if not self._fresh.any():
             return batch
         noise = torch.randn(batch.inputs.shape, generator=generator)
-        return replace(batch, inputs=batch.inputs + noise * self._scale.view(-1, *[1] * (noise.ndim - 3)))
+        return replace(batch, inputs=batch.inputs + noise * _per_channel(self._fresh, noise))
+
+    def _measured(self, batch: data.WindowBatch, indices: Tensor) -> data.WindowBatch:
+        frames = torch.cat((batch.inputs, batch.targets), 1)
+        noise = torch.empty_like(frames)
+        for row, (sample, start, stride) in enumerate(
+            zip(*map(Tensor.tolist, self.windows.locate(indices)), strict=True)
+        ):
+            for i in range(frames.shape[1]):
+                generator = rng.generator(self._draw, "data noise", sample, start + i * stride)
+                noise[row, i] = torch.randn(frames.shape[2:], generator=generator)
+        frames = frames + noise * _per_channel(self._fixed, noise)
+        history = batch.inputs.shape[1]
+        return replace(batch, inputs=frames[:, :history], targets=frames[:, history:])
+
+
+def _per_channel(scale: Float[Tensor, " channel"], frames: Tensor) -> Tensor:
+    return scale.view(-1, *[1] * (frames.ndim - 3))

@@ -55,10 +55,10 @@ def sequence_splits(problem: HasSequences, card: SequencesTable) -> dict[str, Se
 
 def _cut(problem: HasSequences, card: SequencesTable) -> dict[str, Sequences]:
     """A fixed collection in three disjoint parts; empty where there is none."""
-    every = problem.collection(sequence_times(card))
+    counts = [getattr(card.samples, name) for name in SPLITS]
+    every = problem.collection(sequence_times(card), sum(counts))
     if every is None:
         return {}
-    counts = [getattr(card.samples, name) for name in SPLITS]
     if sum(counts) > len(every.signals):
         raise ConfigError(f"the card of {problem.name!r} asks for more sequences than there are", got=sum(counts),
                           expected=f"at most {len(every.signals)}")  # fmt: skip

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import xarray
 
 from sciml import draw
 from sciml.draw import INK, Figure
@@ -80,14 +81,14 @@ def _examples(view: RunView, answers: Answers) -> list[Figure]:
     with view.predictions.reading():
         name = next(str(key) for key in truth if str(key).startswith("signal_"))
         signals, times = truth[name].transpose("sample", "time").to_numpy(), truth["time"].to_numpy()
-    words = str(truth[name].attrs.get("long_name", name))
+        words, clock = (_in_units(truth[key], key) for key in (name, "time"))
     shown = [(label, int(np.flatnonzero(answers.labels == label)[0])) for label in np.unique(answers.labels)[:4]]
     figures = []
     for label, row in shown:
 
         def paint(axes: Any, row: int = row) -> None:  # Any: matplotlib is imported when it draws
             axes.plot(times, signals[row], color=INK, linewidth=0.8)
-            axes.set(xlabel="time", ylabel=words)
+            axes.set(xlabel=clock, ylabel=words)
 
         title = answers.classes[label]
         predicted = int(answers.predicted[row])
@@ -96,6 +97,12 @@ def _examples(view: RunView, answers: Answers) -> list[Figure]:
         alt = f"{words} over time of a sample of class {title}."
         figures.append(draw.plot(f"given-{label}", paint, title=title, caption=caption, alt=alt))
     return figures
+
+
+def _in_units(values: xarray.DataArray, name: str) -> str:
+    """The name of an axis of a figure, with units where there are any."""
+    words, units = str(values.attrs.get("long_name", name)), str(values.attrs.get("units", "1"))
+    return words if units == "1" else f"{words} [{units}]"
 
 
 def _scatter(view: RunView) -> list[Figure]:
