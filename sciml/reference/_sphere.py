@@ -38,6 +38,8 @@ EARTH_GRAVITY = 9.80616
 HYPERDIFFUSION_POWER = 4
 COURANT = 1.8
 """``ω dt`` of the fastest advected harmonic and of the part of the gravity waves that is not linear."""
+INERTIAL = 0.6
+"""``f dt`` of the greatest Coriolis parameter: rotation couples gravity waves that are otherwise carried exactly."""
 
 
 @final
@@ -101,7 +103,11 @@ class SphereFlow:
         """L per row, ``batch 3 degree 1``."""
 
     def to_modes(self, fields: Fields, harmonics: SphericalHarmonics | None = None) -> State:
-        """Depth [m] and velocity (eastward, northward) [m/s] on a grid, the solver's where None, as a state."""
+        """Depth [m] and velocity (eastward, northward) [m/s] on a grid, the solver's where None, as a state.
+
+        Raises: UserError for a depth that is not positive.
+        """
+        refuse_below_zero(fields[:, 0], "depth", is_zero_fine=False)
         on, top = self.harmonics if harmonics is None else harmonics, self.harmonics.truncation
         modes = (*on.forward_vector(fields[:, 1:]), on.forward(fields[:, 0]))
         curl, divergence, depth = (with_truncation(part, top) for part in modes)
@@ -166,11 +172,13 @@ class SphereFlow:
         return level - (0 if self.bed is None else self.bed - on.mean(self.bed))
 
     def largest_step(self, state: State) -> PerRow:
-        """Bound of the time step by advection and by gravity waves on what differs from the mean depth."""
+        """Bound of the time step by advection, by gravity waves on what differs from the mean depth, and by rotation."""
         depth, *velocity = self.to_fields(state).unbind(1)
         speed = torch.stack(velocity, 1).square().sum(1).sqrt().flatten(1).amax(1)
         waves = (self.gravity * depth.clamp(min=0)).sqrt() - (self.gravity * self.depth[:, None, None]).sqrt()
-        return COURANT * self.radius / (self.harmonics.truncation * (speed + waves.abs().flatten(1).amax(1)))
+        fastest = self.harmonics.truncation / self.radius * (speed + waves.abs().flatten(1).amax(1))
+        turning = self.coriolis.abs().expand(len(state), -1, -1).flatten(1).amax(1)
+        return 1 / (fastest / COURANT + turning / INERTIAL)
 
     def is_admissible(self, state: State) -> Bool[Tensor, " batch"]:
         """Whether every value is finite and the depth positive everywhere."""
@@ -199,10 +207,8 @@ def evolve_sphere(
         step_factor: multiplies the time step.
         longest: time after which the step is chosen anew, see `integrate`.
 
-    Returns: a `Trajectory`; DIVERGED for rows whose depth becomes negative or not finite.
-    Raises: UserError for a negative depth at the start.
+    Returns: a `Trajectory`; DIVERGED for rows whose depth is not positive everywhere, or not finite.
     """
-    refuse_below_zero(flow.to_fields(initial)[:, 0], "depth", is_zero_fine=False)
     return integrate(
         flow.nonlinear,
         initial,
