@@ -77,6 +77,8 @@ from sciml.reference._stirred import Nozzle as Nozzle
 from sciml.reference._stirred import StirredReactor as StirredReactor
 from sciml.reference._stochastic import ito_paths as ito_paths
 from sciml.reference._stochastic import ito_step as ito_step
+from sciml.reference._super_time_stepping import SplitDiffusion as SplitDiffusion
+from sciml.reference._super_time_stepping import rkl2 as rkl2
 from sciml.reference._velocity import Velocity as Velocity
 from sciml.reference._velocity import curl as curl
 from sciml.reference._velocity import solenoidal as solenoidal
@@ -123,6 +125,7 @@ __all__ = [
     "Slope",
     "SphereFlow",
     "SphericalHarmonics",
+    "SplitDiffusion",
     "StaggeredBox",
     "StirredReactor",
     "Tendency",
@@ -162,6 +165,7 @@ __all__ = [
     "refine_cells",
     "resample",
     "rk4",
+    "rkl2",
     "solenoidal",
     "solve_zones",
     "sphere_grid",
