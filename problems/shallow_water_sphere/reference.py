@@ -9,7 +9,7 @@ from torch import Tensor
 from sciml.core.types import Grid, Params, Trajectory
 from sciml.reference import SphereFlow, SphericalHarmonics, evolve_sphere, in_chunks
 
-from .equations import HOUR, RADIUS, rotation, truncation_of, uniform
+from .equations import HOUR, rotation, uniform
 
 BAND = 31
 """Largest degree of initial states; they are made on the grid of this truncation and are one function on every grid."""
@@ -94,9 +94,7 @@ def simulate(params: Params, initial: Tensor, times: Tensor, grid: Grid, *, trun
         depth = stored.mean(initial[rows, 0])
         flow = SphereFlow(on, depth=depth, rotation=rotation(own), damping_time=HOUR * DAMPING_TIME)
         start = flow.to_modes(initial[rows], stored)
-        return evolve_sphere(
-            start, (HOUR * times).tolist(), flow, observe=lambda state: flow.to_fields(state, stored)
-        )
+        return evolve_sphere(start, (HOUR * times).tolist(), flow, observe=lambda state: flow.to_fields(state, stored))
 
     chunk = len(initial) if initial.is_cuda else max(1, CHUNK_POINTS // math.prod(on.size))
     return in_chunks(solve, len(initial), chunk)

@@ -2,8 +2,8 @@
 
     f(λ, φ) = Σ_{|m|≤l≤L} f_lm P_lm(sin φ) exp(i m λ),      ½ ∫ P_lm² d(sin φ) = 1
 
-Fields are real, so coefficients ``degree order`` of m >= 0 are kept; those with l < m are zero. f_00 is the mean over the
-sphere, and the mean of f² is Σ |f_lm|² over all m of both signs.
+Fields are real, so coefficients ``degree order`` of m >= 0 are kept; those with l < m are zero. f_00 is the mean over
+the sphere, and the mean of f² is Σ |f_lm|² over m of both signs.
 """
 
 import math
@@ -78,7 +78,7 @@ class SphericalHarmonics:
             raise UserError(
                 "this grid does not hold the harmonics of the truncation",
                 got=f"degrees up to {truncation} on {latitudes} latitudes and {longitudes} longitudes",
-                expected=f"more than {truncation} latitudes and more than {2 * truncation} longitudes, degrees from 1 on",
+                expected=f"more than {truncation} latitudes and {2 * truncation} longitudes, degrees from 1 on",
             )
         self.truncation, self.size = truncation, (latitudes, longitudes)
         sines, weights = gauss(latitudes) if nodes == "gauss" else _uniform(latitudes)
@@ -174,7 +174,7 @@ def _legendre_functions(
             sector = math.sqrt((2 * n + 1) / (2 * n)) * (1 - sines**2).sqrt() * sector
         if n <= truncation:
             functions[n, n] = sector
-    lower = torch.cat([torch.zeros_like(functions[:, :1]), functions[:, : truncation]], dim=1)
+    lower = torch.cat([torch.zeros_like(functions[:, :1]), functions[:, :truncation]], dim=1)
     inner = degree[: truncation + 1, None]
     slopes = (inner + 1) * epsilon[:, : truncation + 1, None] * lower
     slopes = slopes - inner * epsilon[:, 1 : truncation + 2, None] * functions[:, 1 : truncation + 2]

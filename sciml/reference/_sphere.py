@@ -172,7 +172,7 @@ class SphereFlow:
         return level - (0 if self.bed is None else self.bed - on.mean(self.bed))
 
     def largest_step(self, state: State) -> PerRow:
-        """Bound of the time step by advection, by gravity waves on what differs from the mean depth, and by rotation."""
+        """Bound of the time step by advection, gravity waves on what differs from the mean depth, and rotation."""
         depth, *velocity = self.to_fields(state).unbind(1)
         speed = torch.stack(velocity, 1).square().sum(1).sqrt().flatten(1).amax(1)
         waves = (self.gravity * depth.clamp(min=0)).sqrt() - (self.gravity * self.depth[:, None, None]).sqrt()

@@ -275,7 +275,9 @@ def test_strong_viscosity_takes_the_steps_of_waves_with_second_order():
     totals = flow.to_conserved(solved.states[:, -1]).mean((2, 3))
     torch.testing.assert_close(totals, flow.to_conserved(start).mean((2, 3)), rtol=1e-13, atol=1e-14)
     alone = CompressibleFlow(grid, viscosity=eta[:1], bulk_viscosity=eta[:1])
-    assert torch.equal(evolve_compressible(start[:1], [0.0, 0.04], alone, longest=0.04 / 16).states[0], solved.states[0])
+    assert torch.equal(
+        evolve_compressible(start[:1], [0.0, 0.04], alone, longest=0.04 / 16).states[0], solved.states[0]
+    )
 
 
 @pytest.mark.parametrize("rate", [3.0, 300.0])

@@ -52,7 +52,9 @@ def rossby_haurwitz(on, w=7.848e-6, r=4, level=8e3):
     first = first + w**2 / 4 * c ** (2 * r) * ((r + 1) * c**2 + (2 * r**2 - r - 2) - 2 * r**2 / c**2)
     second = 2 * (OMEGA + w) * w / ((r + 1) * (r + 2)) * c**r * ((r**2 + 2 * r + 2) - (r + 1) ** 2 * c**2)
     third = w**2 / 4 * c ** (2 * r) * ((r + 1) * c**2 - (r + 2))
-    return torch.stack([level + A**2 / G * (first + second * torch.cos(r * lam) + third * torch.cos(2 * r * lam)), u, v])
+    return torch.stack(
+        [level + A**2 / G * (first + second * torch.cos(r * lam) + third * torch.cos(2 * r * lam)), u, v]
+    )
 
 
 def mountain(on):
@@ -220,7 +222,9 @@ def test_rows_with_depths_and_rotations_of_their_own_do_not_influence_each_other
     together = run(SphereFlow(on, depth=depth, rotation=rotation), fields, times).states
     for row in range(2):
         own = SphereFlow(on, depth=depth[row : row + 1], rotation=rotation[row : row + 1])
-        torch.testing.assert_close(run(own, fields[row : row + 1], times).states[0], together[row], rtol=1e-12, atol=1e-9)
+        torch.testing.assert_close(
+            run(own, fields[row : row + 1], times).states[0], together[row], rtol=1e-12, atol=1e-9
+        )
 
 
 def test_what_cannot_be_solved_is_refused_and_a_lost_row_reported():
