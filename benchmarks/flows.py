@@ -1,8 +1,9 @@
 """Reference solvers of flows against PhiFlow, PyClaw, exponax and torch-harmonics: seconds per trajectory.
 
 Ours solve a batch and the seconds are divided by it; a peer that has no batch solves one trajectory. Where schemes
-differ, both sides take the coarsest setting that keeps to the error in the note, against a finer solution; `differ`
-compares the answers of one trajectory. Compilation of the peer is not counted. Peers that are not installed are left out.
+differ, one side takes the coarsest setting whose error, against a finer solution, is no larger than the other's (both
+are in the note); `differ` compares the answers of one trajectory. Compilation of the peer is not counted. A peer that
+is not installed is left out.
 """
 
 import math
@@ -94,7 +95,9 @@ def _smoke(sizes: Iterable[int]) -> Iterator[Row]:
         scheme = SemiLagrangianSmoke(grid, dt)
         rows = (torch.full((batch,), buoyancy, dtype=DOUBLE), torch.full((batch,), viscosity, dtype=DOUBLE))
 
-        def ours(start: Tensor = start, scheme: SemiLagrangianSmoke = scheme) -> Tensor:
+        def ours(
+            start: Tensor = start, scheme: SemiLagrangianSmoke = scheme, rows: tuple[Tensor, Tensor] = rows
+        ) -> Tensor:
             smoke, flow = start, torch.zeros(batch, 2, *start.shape[1:], dtype=DOUBLE)
             for _ in range(steps):
                 smoke, flow = scheme.step(smoke, flow, *rows)
@@ -110,7 +113,7 @@ def _smoke(sizes: Iterable[int]) -> Iterator[Row]:
 
 
 def _dam(sizes: Iterable[int]) -> Iterator[Row]:
-    """PyClaw on n² cells, ours on the fewest cells whose error is no larger: mean |h − h_fine| over mean |h_fine − 1|."""
+    """PyClaw on n² cells, ours on the fewest whose error is no larger: mean |h − h_fine| over mean |h_fine − 1|."""
     batch = 8
     fine = torch.from_numpy(np.load(FINE_DAM)["depth"][1]).double()
     for points in sizes:
@@ -158,10 +161,7 @@ def _vorticity(sizes: Iterable[int]) -> Iterator[Row]:
     for points in sizes:
         grid = periodic_grid((points, points), (2 * math.pi, 2 * math.pi), smallest=16)
         start = torch.stack(
-            [
-                band_limited_field(grid, lambda k: 1 / k, 5, torch.Generator().manual_seed(seed))
-                for seed in range(batch)
-            ]
+            [band_limited_field(grid, lambda k: 1 / k, 5, torch.Generator().manual_seed(seed)) for seed in range(batch)]
         )
         start = start / start.flatten(1).std(1)[:, None, None]
 
@@ -179,7 +179,8 @@ def _vorticity(sizes: Iterable[int]) -> Iterator[Row]:
                     break
             note += f", peer {peer_error:.1e} with dt = {dt}"
         yield _row(
-            f"vorticity {points} x {points} to t = {end:g}, batch {batch}", batch, lambda start=start: solve(start, 1.0),
+            f"vorticity {points} x {points} to t = {end:g}, batch {batch}", batch,
+            lambda start=start: solve(start, 1.0),
             "exponax", "exponax", theirs, of_batch=batch, note=note,
         )  # fmt: skip
 

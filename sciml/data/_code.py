@@ -12,12 +12,13 @@ from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
-import sciml.reference
 from sciml.core.problem import Problem
 from sciml.core.recorded import Recorded
 from sciml.core.registry import folder_of
 
 _REFERENCE = "sciml.reference"
+_FOLDER = Path(__file__).parents[1] / "reference"
+"""Its files, which are read and not imported."""
 _PROSE = {"title", "equation", "presets", "invariants", "metrics", "citation", "solver"}
 _BY_VALUE = {"name", "version", "fields", "parameters", "forcings", "time_step", "boundary"}
 """Arguments of ``PROBLEM = …`` that no number of the data depends on, and those that other digests hold by value."""
@@ -31,13 +32,13 @@ def code_digest(problem: Problem) -> str:
     if isinstance(problem, Recorded):
         return ""
     folder = folder_of(problem)
-    files = [*folder.rglob("*.py"), *Path(sciml.reference.__path__[0]).glob("*.py")]
+    files = [*folder.rglob("*.py"), *_FOLDER.glob("*.py")]
     return _digest(folder, tuple((path, path.stat().st_mtime_ns) for path in sorted(files)))
 
 
 @lru_cache(maxsize=256)
 def _digest(folder: Path, files: tuple[tuple[Path, int], ...]) -> str:
-    code = _Code(folder)
+    code = _Code()
     start = code.module(folder / "__init__.py")
     waiting: list[Place] = [(start.path, name) for name in start.definitions] if start else []
     reached: set[Place] = set()
@@ -83,8 +84,7 @@ class _Module:
 class _Code:
     """The modules of a problem's folder and of `sciml.reference`, read as they are needed."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder, self._reference = folder, Path(sciml.reference.__path__[0])
+    def __init__(self) -> None:
         self._modules: dict[Path, _Module | None] = {}
 
     def module(self, path: Path) -> _Module | None:
@@ -123,7 +123,7 @@ class _Code:
             if inside.startswith("."):
                 return None  # beyond the problem's folder
         elif source == _REFERENCE or source.startswith(f"{_REFERENCE}."):
-            base, inside = self._reference, source[len(_REFERENCE) + 1 :]
+            base, inside = _FOLDER, source[len(_REFERENCE) + 1 :]
         else:
             return None
         parts = [part for part in inside.split(".") if part]

@@ -19,7 +19,7 @@ def moved(tmp_path, monkeypatch):
     engine = Path(shutil.copytree(REFERENCE, tmp_path / "engine"))
     folder = Path(shutil.copytree(registry.folder_of(registry.problem(FLOW)), tmp_path / FLOW))
     shutil.copy(registry.card_path(registry.problem(FLOW)), folder / "dataset.toml")
-    monkeypatch.setattr(sciml.reference, "__path__", [str(engine)])
+    monkeypatch.setattr("sciml.data._code._FOLDER", engine)
     problem = registry.find_problem(folder)
 
     def edit(name, old, new, *, inside=engine):

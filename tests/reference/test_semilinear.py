@@ -122,7 +122,7 @@ def test_plane_taylor_green_vortices_decay_exactly(method):
 
 @pytest.mark.parametrize("flow", ["decaying", "driven"])
 def test_two_units_of_time_are_those_of_exponax(flow):
-    """Kolmogorov's force with drag, or none; exponax drops other modes of products, which decides how close they are."""
+    """Kolmogorov's force with drag, or none; exponax drops other modes of products, which is what differs."""
     stored = np.load(Path(__file__).parent / "fixtures" / "exponax_vorticity.npz")
     begin, theirs = torch.from_numpy(stored["initial"]), torch.from_numpy(stored[flow])
     grid = periodic_grid((64, 64), (TAU, TAU), smallest=1)
