@@ -22,7 +22,7 @@ from sciml.core.types import Trajectory
 from sciml.reference._exponential import ETDRK4, ExponentialMethod
 from sciml.reference._finite_volume import refuse_below_zero
 from sciml.reference._harmonics import SphericalHarmonics, with_truncation
-from sciml.reference._stepping import integrate
+from sciml.reference._stepping import check_step_factor, integrate
 
 State = Complex[Tensor, "batch three degree order"]
 Fields = Float[Tensor, "batch three latitude longitude"]
@@ -38,6 +38,7 @@ EARTH_GRAVITY = 9.80616
 HYPERDIFFUSION_POWER = 4
 COURANT = 1.8
 """``ω dt`` of the fastest advected harmonic and of the part of the gravity waves that is not linear."""
+LARGEST_FACTOR = 1.5
 INERTIAL = 0.6
 """``f dt`` of the greatest Coriolis parameter: rotation couples gravity waves that are otherwise carried exactly."""
 
@@ -204,11 +205,13 @@ def evolve_sphere(
         flow: the equations on their grid.
         observe: what is kept of a state; depth and velocity on the solver's grid where None.
         method: `ETDRK4`, `IFRK4` or `SemiImplicitRK3`.
-        step_factor: multiplies the time step.
+        step_factor: multiplies the time step; at most 1.5, where advection becomes unstable.
         longest: time after which the step is chosen anew, see `integrate`.
 
     Returns: a `Trajectory`; DIVERGED for rows whose depth is not positive everywhere, or not finite.
+    Raises: UserError for a step factor that cannot be.
     """
+    check_step_factor(step_factor, LARGEST_FACTOR)
     return integrate(
         flow.nonlinear,
         initial,

@@ -194,6 +194,13 @@ def test_rows_with_steps_of_their_own_do_not_influence_each_other():
         torch.testing.assert_close(all_rows.states[2], alone.states[0], rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("factor", [0.0, -1.0, 5.0, math.inf])
+def test_factors_that_break_the_bound_of_the_step_are_refused(factor):
+    grid = periodic_grid((16, 16), (TAU, TAU), smallest=1)
+    with pytest.raises(UserError, match="unstable or none"):
+        evolve_vorticity(torch.zeros(1, 16, 16).double(), double(0, 1), grid, viscosity=0.1, step_factor=factor)
+
+
 def test_flows_that_make_no_sense_are_refused():
     grid = periodic_grid((16, 16), (TAU, TAU), smallest=1)
     initial = random_vorticity(grid)

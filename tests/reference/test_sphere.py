@@ -231,6 +231,9 @@ def test_what_cannot_be_solved_is_refused_and_a_lost_row_reported():
     on = transform(10)
     with pytest.raises(UserError, match="aliased"):
         SphereFlow(SphericalHarmonics(10, 12, 24), depth=torch.ones(1).double())
+    for factor in (0.0, 3.0, float("nan")):
+        with pytest.raises(UserError, match="unstable or none"):
+            evolve_sphere(torch.zeros(1), [0.0, 1.0], SphereFlow(on, depth=torch.ones(1).double()), step_factor=factor)
     with pytest.raises(UserError, match="mean depth must be positive"):
         SphereFlow(on, depth=torch.tensor([1.0, 0.0]).double())
     fields = torch.stack([solid_rotation(on)[0], solid_rotation(on)[0]])
