@@ -51,7 +51,7 @@ PROBLEM = NavierStokesCompressible(
     ),
     parameters=(
         Parameter("mach", "M", "1", "rms Mach number of the initial random flow", 0.1, 1.0, least=0.0),
-        Parameter("viscosity", "η", "1", "shear and bulk viscosity, η = ζ", 1e-5, 5e-3, "log", least=0.0),
+        Parameter("viscosity", "η", "1", "shear and bulk viscosity, η = ζ", 1e-5, 0.1, "log", least=0.0),
     ),
     boundary={"y": "periodic", "x": "periodic"},
     invariants=(
@@ -59,6 +59,7 @@ PROBLEM = NavierStokesCompressible(
         Invariant("momentum", "one plus mean momentum, both components", equations.momentum, 1e-6),
         Invariant("energy", "mean energy", equations.energy, 1e-6),
     ),
+    version=2,
     citation="M. Takamoto et al., PDEBench: An Extensive Benchmark for Scientific Machine Learning, NeurIPS 2022, "
     "arXiv:2210.07182 (setting of 2D compressible Navier-Stokes)",
 )

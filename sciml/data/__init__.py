@@ -15,6 +15,7 @@ from sciml.data._card import (
     read_card,
 )
 from sciml.data._check import Check, checked, reproduced
+from sciml.data._code import code_digest
 from sciml.data._dataset import Dataset, Split, open_dataset
 from sciml.data._export import export
 from sciml.data._generate import generate, make_remotely
@@ -96,6 +97,7 @@ __all__ = [
     "card_digest",
     "checked",
     "checked_samples",
+    "code_digest",
     "compute_statistics",
     "density_splits",
     "export",

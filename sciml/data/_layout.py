@@ -17,6 +17,7 @@ from sciml.core.recorded import Recorded
 from sciml.core.registry import card_path, folder_of
 from sciml.core.types import Grid
 from sciml.data._card import Card, PresetCard, read_card
+from sciml.data._code import code_digest
 
 FORMAT = 1
 """Version of the files; raised when their layout or the way seeds are derived changes."""
@@ -195,6 +196,8 @@ def card_digest(problem: Problem, about: Card, card: PresetCard, grid: Grid) -> 
     }
     if isinstance(problem, Recorded):  # the numbers are those of the files, whatever they are called here
         content["problem"], content["content"] = "", problem.recording.content
+    elif code := code_digest(problem):
+        content["code"] = code
     if problem.forcings:
         content["forcings"] = [(entry.name, entry.units, entry.low, entry.high) for entry in problem.forcings]
     if problem.time_step is not None:

@@ -1,8 +1,5 @@
 """What a card of pairs says, made into points: sensors, queries, and which of them are known of a function."""
 
-import hashlib
-from pathlib import Path
-
 import torch
 from jaxtyping import Int
 from torch import Tensor
@@ -20,14 +17,6 @@ def settled(problem: AppliesOperator, card: PairsCard) -> PairsCard:
     if space not in problem.spaces:
         raise UnknownNameError("function space", space, problem.spaces)
     return card.model_copy(update={"space": space})
-
-
-def code_hash(folder: Path) -> str:
-    """Hash of the code of a problem: pairs are made again when it changes, whatever its version says."""
-    digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*.py")):
-        digest.update(path.relative_to(folder).as_posix().encode() + path.read_bytes())
-    return digest.hexdigest()
 
 
 def choose_queries(total: int, size: int, points: int, generator: torch.Generator) -> Int[Tensor, "function point"]:

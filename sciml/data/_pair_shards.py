@@ -26,11 +26,12 @@ from sciml.core.functions import Functions
 from sciml.core.paths import atomic_write, home
 from sciml.core.registry import card_path, folder_of
 from sciml.core.status import Status
+from sciml.data._code import code_digest
 from sciml.data._hdf5 import values as numbers_of
 from sciml.data._layout import FORMAT, SPLITS, Piece
 from sciml.data._making import ShardSet
 from sciml.data._netcdf import netcdf_bytes
-from sciml.data._pair_points import choose_queries, code_hash, queries_of, sensors_of, settled
+from sciml.data._pair_points import choose_queries, queries_of, sensors_of, settled
 from sciml.data._pairs import PairsCard
 from sciml.data._samples import samples_digest
 from sciml.data._store import payload
@@ -64,7 +65,7 @@ class PairShards(ShardSet):
     Fields:
         problem, card: what they are pairs of; the card names its function space.
         sensors: of every input, float64.
-        digest: hash of all that the numbers depend on, the code of the problem's folder included.
+        digest: hash of all that the numbers depend on, the code that computes them included.
 
     Raises: ConfigError and UnknownNameError for a card that does not fit the problem.
     """
@@ -76,7 +77,7 @@ class PairShards(ShardSet):
         if card.points is not None and card.points > len(self._training):
             raise ConfigError(f"{card_path(problem)} asks for more points than there are queries",
                               got=card.points, expected=len(self._training))  # fmt: skip
-        content = samples_digest(problem, self.card) + code_hash(folder_of(problem))
+        content = samples_digest(problem, self.card) + code_digest(problem)
         self.digest = hashlib.sha256(content.encode()).hexdigest()
         self.folder = folder or home() / "datasets" / problem.name / f"{card.key}-{self.digest[:12]}"
         self.label = f"{problem.name} pairs"

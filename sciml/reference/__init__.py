@@ -24,6 +24,8 @@ from sciml.reference._function_spaces import wasserstein2 as wasserstein2
 from sciml.reference._gas import Gas as Gas
 from sciml.reference._grids import finer_grid as finer_grid
 from sciml.reference._grids import periodic_grid as periodic_grid
+from sciml.reference._harmonics import SphericalHarmonics as SphericalHarmonics
+from sciml.reference._harmonics import sphere_grid as sphere_grid
 from sciml.reference._karhunen_loeve import RandomProcess as RandomProcess
 from sciml.reference._karhunen_loeve import karhunen_loeve as karhunen_loeve
 from sciml.reference._karhunen_loeve import truncated_normal as truncated_normal
@@ -46,6 +48,7 @@ from sciml.reference._polynomial_spaces import FractonomialSpace as Fractonomial
 from sciml.reference._polynomial_spaces import LegendreSpace as LegendreSpace
 from sciml.reference._polynomial_spaces import PowerSpace as PowerSpace
 from sciml.reference._random_fields import band_limited_field as band_limited_field
+from sciml.reference._semi_implicit import SemiImplicitRK3 as SemiImplicitRK3
 from sciml.reference._semi_lagrangian import SemiLagrangianSmoke as SemiLagrangianSmoke
 from sciml.reference._semilinear import Semilinear as Semilinear
 from sciml.reference._semilinear import evolve_semilinear as evolve_semilinear
@@ -54,6 +57,11 @@ from sciml.reference._shallow_water import ShallowWaterFlow as ShallowWaterFlow
 from sciml.reference._shallow_water import evolve_shallow_water as evolve_shallow_water
 from sciml.reference._spectral import Fourier as Fourier
 from sciml.reference._spectral import resample as resample
+from sciml.reference._sphere import EARTH_GRAVITY as EARTH_GRAVITY
+from sciml.reference._sphere import EARTH_RADIUS as EARTH_RADIUS
+from sciml.reference._sphere import EARTH_ROTATION as EARTH_ROTATION
+from sciml.reference._sphere import SphereFlow as SphereFlow
+from sciml.reference._sphere import evolve_sphere as evolve_sphere
 from sciml.reference._spline import spline_matrix as spline_matrix
 from sciml.reference._split_step import split_step as split_step
 from sciml.reference._staggered import StaggeredBox as StaggeredBox
@@ -69,6 +77,8 @@ from sciml.reference._stirred import Nozzle as Nozzle
 from sciml.reference._stirred import StirredReactor as StirredReactor
 from sciml.reference._stochastic import ito_paths as ito_paths
 from sciml.reference._stochastic import ito_step as ito_step
+from sciml.reference._super_time_stepping import SplitDiffusion as SplitDiffusion
+from sciml.reference._super_time_stepping import rkl2 as rkl2
 from sciml.reference._velocity import Velocity as Velocity
 from sciml.reference._velocity import curl as curl
 from sciml.reference._velocity import solenoidal as solenoidal
@@ -85,6 +95,9 @@ from sciml.reference._zones import Zones as Zones
 from sciml.reference._zones import solve_zones as solve_zones
 
 __all__ = [
+    "EARTH_GRAVITY",
+    "EARTH_RADIUS",
+    "EARTH_ROTATION",
     "ETDRK4",
     "GAS_CONSTANT",
     "IFRK4",
@@ -112,10 +125,14 @@ __all__ = [
     "Orifice",
     "PowerSpace",
     "RandomProcess",
+    "SemiImplicitRK3",
     "SemiLagrangianSmoke",
     "Semilinear",
     "ShallowWaterFlow",
     "Slope",
+    "SphereFlow",
+    "SphericalHarmonics",
+    "SplitDiffusion",
     "StaggeredBox",
     "StirredReactor",
     "Tendency",
@@ -132,6 +149,7 @@ __all__ = [
     "evolve_compressible",
     "evolve_semilinear",
     "evolve_shallow_water",
+    "evolve_sphere",
     "evolve_vorticity",
     "finer_grid",
     "gauss",
@@ -157,8 +175,10 @@ __all__ = [
     "refine_cells",
     "resample",
     "rk4",
+    "rkl2",
     "solenoidal",
     "solve_zones",
+    "sphere_grid",
     "spline_matrix",
     "split_step",
     "ssp_rk2",

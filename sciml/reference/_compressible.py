@@ -20,6 +20,7 @@ from sciml.core.errors import UserError
 from sciml.core.types import Grid, Trajectory
 from sciml.reference._finite_volume import GHOSTS, face_states, refuse_below_zero, van_leer, with_ghosts
 from sciml.reference._stepping import integrate, ssp_rk2
+from sciml.reference._super_time_stepping import SplitDiffusion
 
 State = Float[Tensor, "batch channel *space"]
 PerRow = Float[Tensor, " batch"]
@@ -28,6 +29,8 @@ COURANT = 0.4
 """Share of a cell that the fastest waves of all axes cross together in a step."""
 DIFFUSION = 2.5
 """A step takes at most 1/2.5 of ρ/(η₄ Σ 1/h²), η₄ = 4η/3 + ζ; the method is stable up to one half of it."""
+STIFF = 2.0
+"""Rate of viscosity over that of waves beyond which a row's viscosity is split off and super-time-stepped."""
 
 
 @final
@@ -97,6 +100,13 @@ class CompressibleFlow:
             rate -= flux.diff(dim=dim) / axis.spacing
         return rate
 
+    def viscous_tendency(self, state: State) -> State:
+        """What viscous stresses alone do to momentum and energy."""
+        primitive, rate = self.to_primitive(state), torch.zeros_like(state)
+        for dim, normal, axis in self.axes:
+            rate += self._viscous_flux(primitive, dim, normal).diff(dim=dim) / axis.spacing
+        return rate
+
     def _hllc(self, left: State, right: State, normal: int) -> State:
         """The flux of three waves between two states: that of the upwind side of the contact, corrected beyond it."""
         slowest, fastest = self._signal_speeds(left, right, normal)
@@ -162,13 +172,32 @@ class CompressibleFlow:
 
     def largest_rate(self, state: State) -> PerRow:
         """Inverse of the longest step: what waves of all axes and viscosity need together, per unit of time."""
+        return self.wave_rate(state) + DIFFUSION * self._spread(state)
+
+    def wave_rate(self, state: State) -> PerRow:
+        """What waves of all axes need, per unit of time."""
         primitive = self.to_primitive(state)
         density = primitive[:, 0].flatten(1)
         sound = (self.gamma * primitive[:, -1].flatten(1) / density).sqrt()
         rate = torch.stack([(primitive[:, c].flatten(1).abs() + sound) / a.spacing for _, c, a in self.axes]).sum(0)
+        return rate.amax(1) / COURANT
+
+    def viscous_rate(self, state: State) -> PerRow:
+        """Inverse of the longest stable Euler step of the viscous stresses."""
+        return 2 * self._spread(state)
+
+    def _spread(self, state: State) -> PerRow:
         stiffness = 4 / 3 * self._per_row(self.viscosity, state) + self._per_row(self.bulk_viscosity, state)
-        spread = DIFFUSION * stiffness * sum(axis.spacing**-2 for axis in self.grid.axes) / density.amin(1)
-        return rate.amax(1) / COURANT + spread
+        return stiffness * sum(axis.spacing**-2 for axis in self.grid.axes) / state[:, 0].flatten(1).amin(1)
+
+    def split(self, rows: Bool[Tensor, " batch"], state: State) -> tuple["CompressibleFlow", "CompressibleFlow"]:
+        """The flow without the viscosity of some rows, and the flow with the viscosity of these rows alone."""
+        parts = []
+        for kept in (~rows, rows):
+            eta, zeta = (self._per_row(v, state) * kept for v in (self.viscosity, self.bulk_viscosity))
+            used = eta if bool(kept.any()) else None  # without any, no stress is computed
+            parts.append(CompressibleFlow(self.grid, gamma=self.gamma, viscosity=used, bulk_viscosity=zeta))
+        return parts[0], parts[1]
 
     def is_admissible(self, state: State) -> Bool[Tensor, " batch"]:
         """Whether every value is finite, and every density and pressure positive."""
@@ -189,8 +218,12 @@ def evolve_compressible(
     *,
     observe: Callable[[Tensor], Tensor] | None = None,
     longest: float = math.inf,
+    compiled: bool = False,
 ) -> Trajectory:
     """Primitive states at `times` by steps of the strong-stability-preserving Runge-Kutta method of order 2.
+
+    Where viscosity would shorten the steps of a row to a third or less, its stresses take Runge-Kutta-Legendre steps
+    of their own before and after (`SplitDiffusion`), and waves alone bound the step.
 
     Arguments:
         initial: primitive, float64, with positive densities and pressures.
@@ -198,20 +231,28 @@ def evolve_compressible(
         flow: the scheme on its grid.
         observe: what is kept of a conserved state; the primitive one where None.
         longest: time after which the step is chosen anew, see `integrate`.
+        compiled: whether the right-hand side is compiled by `torch.compile`, which takes a minute at first; results
+            differ by rounding.
 
     Returns: a `Trajectory`; DIVERGED for rows whose density or pressure becomes negative or not finite.
     Raises: UserError for a density or pressure that is not positive.
     """
     refuse_below_zero(initial[:, 0], "density", is_zero_fine=False)
     refuse_below_zero(initial[:, -1], "pressure", is_zero_fine=False)
+    start = flow.to_conserved(initial)
+    stiff = DIFFUSION * flow.viscous_rate(start) > 2 * STIFF * flow.wave_rate(start)
+    explicit, method = flow, ssp_rk2
+    if bool(stiff.any()):
+        explicit, diffusing = flow.split(stiff, start)
+        method = SplitDiffusion(diffusing.viscous_tendency, diffusing.viscous_rate, stiff)
     return integrate(
-        flow.tendency,
-        flow.to_conserved(initial),
+        torch.compile(explicit.tendency, dynamic=False) if compiled else explicit.tendency,
+        start,
         times,
-        largest_step=lambda state: 1 / flow.largest_rate(state),
+        largest_step=lambda state: 1 / explicit.largest_rate(state),
         is_admissible=flow.is_admissible,
         observe=observe or flow.to_primitive,
-        method=ssp_rk2,
+        method=method,
         longest=longest,
         max_steps=100_000,
     )

@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Complex, Inexact
 from torch import Tensor
 
+from sciml.reference._semi_implicit import SemiImplicitRK3
 from sciml.reference._stepping import Tendency
 
 _POINTS = 32
@@ -85,7 +86,7 @@ class ETDRK4:
         return torch.where(dt > 0, full * y + f1 * at_y + 2 * f2 * (at_a + at_b) + f3 * at_c, y)
 
 
-ExponentialMethod = type[IFRK4] | type[ETDRK4]
+ExponentialMethod = type[IFRK4] | type[ETDRK4] | type[SemiImplicitRK3]
 """A method as `evolve_semilinear` takes it: made of L, called with N."""
 
 

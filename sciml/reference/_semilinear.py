@@ -12,10 +12,13 @@ from torch import Tensor
 from sciml.core.types import Grid, Params, Trajectory
 from sciml.reference._exponential import ETDRK4, ExponentialMethod
 from sciml.reference._spectral import Fourier, resample
-from sciml.reference._stepping import in_chunks, integrate
+from sciml.reference._stepping import check_step_factor, in_chunks, integrate
 
 CHUNK_POINTS = 8 * 64**2
 """Grid points of the rows solved at a time on a CPU; the work arrays of more leave its cache."""
+
+LARGEST_FACTOR = 2.8
+"""Of a step that takes a Courant number of one, where methods of four stages become unstable."""
 
 
 class Semilinear(ABC):
@@ -75,10 +78,12 @@ def evolve_semilinear(
         grid: where states are stored, periodic.
         internal: where they are computed, a finer grid on the same box; `grid` if left out.
         method: `IFRK4` or `ETDRK4`; the equation's own if left out.
-        step_factor: multiplies the equation's time step.
+        step_factor: multiplies the equation's time step; at most 2.8, the limit of four stages for waves.
 
+    Raises: UserError for a step factor that cannot be.
     Returns: DIVERGED for a row with a value that is not finite, NaN from there on; ``stats["steps"]`` per row.
     """
+    check_step_factor(step_factor, LARGEST_FACTOR)
     internal = grid if internal is None else internal
     fourier = Fourier(internal, initial.device, truncate=True, degree=equation.degree)
     scheme = equation.method if method is None else method

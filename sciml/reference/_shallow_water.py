@@ -138,6 +138,7 @@ def evolve_shallow_water(
     *,
     observe: Callable[[Tensor], Tensor] = torch.Tensor.clone,
     longest: float = math.inf,
+    compiled: bool = False,
 ) -> Trajectory:
     """States ``(h, h u, …)`` at `times` by steps of the strong-stability-preserving Runge-Kutta method of order 2.
 
@@ -147,13 +148,15 @@ def evolve_shallow_water(
         flow: the scheme on its grid.
         observe: what is kept of a state.
         longest: time after which the step is chosen anew, see `integrate`; a dam that breaks speeds up at once.
+        compiled: whether the right-hand side is compiled by `torch.compile`, which takes a minute at first; results
+            differ by rounding.
 
     Returns: a `Trajectory`; DIVERGED for rows that become negative or not finite.
     Raises: UserError for a negative depth.
     """
     refuse_below_zero(initial[:, 0], "depth", is_zero_fine=True)
     return integrate(
-        flow.tendency,
+        torch.compile(flow.tendency, dynamic=False) if compiled else flow.tendency,
         initial,
         times,
         largest_step=lambda state: COURANT / flow.largest_rate(state).clamp(min=1e-9),

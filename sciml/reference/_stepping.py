@@ -61,6 +61,17 @@ ORDERS: dict[Callable[..., Tensor], int] = {rk4: 4, ssp_rk2: 2, ssp_rk3: 3}
 """The order each method claims; a test measures it."""
 
 
+def check_step_factor(factor: float, largest: float) -> None:
+    """Raise UserError for a factor of the time step that is not positive, or breaks the bound of stability (CFL)."""
+    if not 0 < factor <= largest:
+        raise UserError(
+            "this factor makes time steps that are unstable or none",
+            got=factor,
+            expected=f"above 0 and at most {largest:g}",
+            fix="Leave it at 1; smaller factors make smaller errors in time.",
+        )
+
+
 def integrate(
     tendency: Tendency,
     initial: Inexact[Tensor, "batch *rest"],

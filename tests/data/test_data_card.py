@@ -4,7 +4,7 @@ import pytest
 
 from sciml.core.errors import ConfigError, UnknownNameError, UnsupportedError, UserError
 from sciml.core.problem import Field, Problem
-from sciml.data import PresetCard, card_digest, generate, make_layout, open_dataset, read_card
+from sciml.data import PresetCard, card_digest, code_digest, generate, make_layout, open_dataset, read_card
 
 
 def test_a_card_is_read_with_its_presets(toy):
@@ -66,10 +66,11 @@ def test_names_that_collide_with_dimensions_are_refused(variant):
         make_layout(problem, "tiny")
 
 
-def test_the_digest_follows_the_physics_and_not_the_prose(variant):
+def test_the_digest_follows_the_physics_and_not_the_prose(variant, monkeypatch):
     def digest(name, changes):
         problem = variant(name, changes)
         layout = make_layout(problem, "tiny")
+        monkeypatch.setattr("sciml.data._layout.code_digest", lambda _: code_digest(problem))  # by its own name
         return card_digest(dataclasses.replace(problem, name="same"), layout.about, layout.card, layout.grid)
 
     base = digest("base", {})

@@ -109,3 +109,17 @@ def test_an_impossible_initial_field_is_refused(channel, name):
 def test_other_grids_are_refused(size):
     with pytest.raises(UserError, match="holds its initial states"):
         PROBLEM.grid(size)
+
+
+def test_strong_viscosity_is_solved_with_the_steps_of_waves():
+    """The greatest of the range, where explicit stresses would need ten times as many; energy and mass stay."""
+    values = params(mach=(1.0, 1.0), viscosity=(0.1, 1e-4))
+    solved = PROBLEM.simulate(values, starts(GRID, values), torch.tensor([0.0, 0.05], dtype=torch.float64), GRID)
+    assert (solved.status == Status.OK).all()
+    steps = solved.stats["steps"]
+    assert int(steps[0]) < 2 * int(steps[1])
+    totals = equations.conserved(solved.states).mean((-2, -1))
+    torch.testing.assert_close(totals[:, 1], totals[:, 0], rtol=1e-12, atol=1e-13)
+    motion = solved.states[:, :, 1:3].square().sum(2).mean((-2, -1))
+    decay = (motion[:, 0] / motion[:, 1]).log()
+    assert float(decay[0]) > 4 * float(decay[1])

@@ -11,7 +11,7 @@ from scipy.optimize import brentq
 from sciml.core.errors import UserError
 from sciml.core.status import Status
 from sciml.core.types import Axis, Grid
-from sciml.reference import CompressibleFlow, evolve_compressible
+from sciml.reference import CompressibleFlow, evolve_compressible, integrate, rkl2, ssp_rk2
 
 DOUBLE = torch.float64
 
@@ -238,6 +238,78 @@ def test_sound_is_damped_by_both_viscosities():
     left = (end[:, 1] * wave).sum(1) / wave.square().sum()
     exact = torch.exp(-(4 / 3 * eta + zeta) / 2 * (2 * math.pi) ** 2 * 2.0)
     torch.testing.assert_close(left, exact, rtol=0.03, atol=0)
+
+
+def smooth(grid):
+    """Waves of density, velocity and pressure along and across the axes."""
+    x, y = (2 * math.pi * centres(axis) for axis in reversed(grid.axes))
+    y = y[:, None]
+    density, pressure = 1 + 0.2 * torch.sin(x + y), 0.6 + 0.1 * torch.cos(x - 2 * y)
+    u, v = 0.5 * torch.sin(y) + 0 * x, 0.5 * torch.cos(x) + 0.3 * torch.sin(2 * x) + 0 * y
+    return torch.stack([density, u, v, pressure])
+
+
+def test_strong_viscosity_takes_the_steps_of_waves_with_second_order():
+    """A row that is split off beside one that is not; against explicit steps, of which it would need many more."""
+    grid = plane(16, 16)
+    start, eta = smooth(grid).expand(2, -1, -1, -1), torch.tensor([1e-3, 0.2], dtype=DOUBLE)
+    flow = CompressibleFlow(grid, viscosity=eta, bulk_viscosity=eta)
+    exact = integrate(
+        flow.tendency,
+        flow.to_conserved(start),
+        [0.0, 0.04],
+        largest_step=lambda state: 1 / flow.largest_rate(state) / 2,
+        is_admissible=flow.is_admissible,
+        observe=flow.to_primitive,
+        method=ssp_rk2,
+    )
+    errors = []
+    for pieces in (8, 16):
+        solved = evolve_compressible(start, [0.0, 0.04], flow, longest=0.04 / pieces)
+        assert solved.stats["steps"].tolist() == [pieces, pieces]
+        errors.append((solved.states[:, -1] - exact.states[:, -1]).flatten(1).norm(dim=1))
+    assert int(exact.stats["steps"][1]) > 60
+    relative = errors[0] / exact.states[:, -1].flatten(1).norm(dim=1)
+    assert float(relative.max()) < 5e-4
+    assert float((errors[0] / errors[1])[1]) > 3
+    totals = flow.to_conserved(solved.states[:, -1]).mean((2, 3))
+    torch.testing.assert_close(totals, flow.to_conserved(start).mean((2, 3)), rtol=1e-13, atol=1e-14)
+    alone = CompressibleFlow(grid, viscosity=eta[:1], bulk_viscosity=eta[:1])
+    assert torch.equal(
+        evolve_compressible(start[:1], [0.0, 0.04], alone, longest=0.04 / 16).states[0], solved.states[0]
+    )
+
+
+@pytest.mark.parametrize("rate", [3.0, 300.0])
+def test_super_time_steps_have_order_two_for_diffusion_of_any_strength(rate):
+    """Decay of a cosine with ``exp(−rate t)`` of its grid's exact discrete eigenvalue."""
+    x = 2 * math.pi * torch.arange(64, dtype=DOUBLE) / 64
+    wave, spacing = torch.cos(x)[None, None], 2 * math.pi / 64
+
+    def diffusion(u):
+        return rate * (u.roll(1, -1) - 2 * u + u.roll(-1, -1)) / spacing**2
+
+    exact = math.exp(-rate * (2 - 2 * math.cos(spacing)) / spacing**2 * 2 / rate)
+    errors = []
+    for count in (8, 16):
+        step = torch.full((1, 1, 1), 2 / rate / count, dtype=DOUBLE)
+        stages = torch.tensor([int(math.sqrt(4 * float(step) * 2 * rate / spacing**2)) // 2 * 2 + 3])
+        u = wave
+        for _ in range(count):
+            u = rkl2(diffusion, u, step, stages)
+        errors.append(abs(float(u[0, 0, 0]) - exact))
+        assert float(u.abs().max()) <= 1
+    assert errors[0] < 2e-3
+    assert math.log2(errors[0] / errors[1]) > 1.8
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch's own compiler
+def test_a_compiled_right_hand_side_gives_the_same_answer():
+    grid = plane(8, 8)
+    flow, start = CompressibleFlow(grid, viscosity=torch.full((2,), 1e-3, dtype=DOUBLE)), rough(grid)
+    plain, compiled = (evolve_compressible(start, [0.0, 0.05], flow, compiled=choice) for choice in (False, True))
+    torch.testing.assert_close(compiled.states, plain.states, rtol=1e-12, atol=1e-13)
 
 
 @pytest.mark.parametrize(("channel", "name"), [(0, "density"), (-1, "pressure")])

@@ -1,7 +1,9 @@
 """Exponential Runge-Kutta methods and the pseudo-spectral solvers made of them: exactness, order, conservation."""
 
 import math
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -12,6 +14,7 @@ from sciml.reference import (
     ETDRK4,
     IFRK4,
     Fourier,
+    SemiImplicitRK3,
     Semilinear,
     Velocity,
     band_limited_field,
@@ -80,7 +83,7 @@ def test_heat_and_advection_are_exact_where_they_are_linear(method):
     assert advect(periodic_grid((24,), (TAU,), smallest=1), split=False, method=method) < 1e-13
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", [*METHODS, SemiImplicitRK3])
 def test_the_order_in_time_is_the_one_claimed(method):
     errors = [advect(periodic_grid((24,), (TAU,), smallest=1), True, method, factor) for factor in (1.0, 0.5, 0.25)]
     slopes = double(*errors).log().diff() / -math.log(2)
@@ -115,6 +118,22 @@ def test_plane_taylor_green_vortices_decay_exactly(method):
     solved = evolve_vorticity(initial, double(0, 2), grid, viscosity=double(0.05, 0.2), drag=0.1, method=method)
     decay = torch.exp(-2 * (2 * double(0.05, 0.2) + 0.1))
     assert relative(solved.states[:, -1, 0], decay[:, None, None] * initial) < 1e-12
+
+
+@pytest.mark.parametrize("flow", ["decaying", "driven"])
+def test_two_units_of_time_are_those_of_exponax(flow):
+    """Kolmogorov's force with drag, or none; exponax drops other modes of products, which is what differs."""
+    stored = np.load(Path(__file__).parent / "fixtures" / "exponax_vorticity.npz")
+    begin, theirs = torch.from_numpy(stored["initial"]), torch.from_numpy(stored[flow])
+    grid = periodic_grid((64, 64), (TAU, TAU), smallest=1)
+    force = (-4 * torch.cos(4 * grid.axes[1].points())).expand(64, 64) if flow == "driven" else None
+    solved = evolve_vorticity(
+        begin[None], double(0, 2), grid, viscosity=0.05, drag=0.1 if flow == "driven" else 0.0, forcing=force,
+        step_factor=0.5,
+    )  # fmt: skip
+    ours = solved.states[0, -1, 0]
+    assert float((ours - theirs).norm() / theirs.norm()) < {"decaying": 2e-7, "driven": 3e-6}[flow]
+    assert float((begin - theirs).norm() / theirs.norm()) > 0.5
 
 
 def test_vorticity_has_order_four_in_time():
@@ -173,6 +192,13 @@ def test_rows_with_steps_of_their_own_do_not_influence_each_other():
         assert all_rows.status.tolist() == [Status.OK, Status.DIVERGED, Status.OK]
         assert all_rows.stats["steps"][0] < all_rows.stats["steps"][2] == alone.stats["steps"][0]
         torch.testing.assert_close(all_rows.states[2], alone.states[0], rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("factor", [0.0, -1.0, 5.0, math.inf])
+def test_factors_that_break_the_bound_of_the_step_are_refused(factor):
+    grid = periodic_grid((16, 16), (TAU, TAU), smallest=1)
+    with pytest.raises(UserError, match="unstable or none"):
+        evolve_vorticity(torch.zeros(1, 16, 16).double(), double(0, 1), grid, viscosity=0.1, step_factor=factor)
 
 
 def test_flows_that_make_no_sense_are_refused():
