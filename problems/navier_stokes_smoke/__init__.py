@@ -57,9 +57,9 @@ PROBLEM = Smoke(
     title="Buoyant smoke in a closed box (incompressible Navier–Stokes)",
     equation=equations.EQUATION,
     fields=(
-        Field("s", "s", "1", "smoke density"),
-        Field("u", "u", "1", "velocity along x"),
-        Field("v", "v", "1", "velocity along y"),
+        Field("s", "s", "1", "smoke density", odd=()),
+        Field("u", "u", "1", "velocity along x", odd=("x",)),
+        Field("v", "v", "1", "velocity along y", odd=("y",)),
     ),
     parameters=(
         Parameter("viscosity", "ν", "1", "kinematic viscosity", 0.005, 0.02, "log", least=0.0),

@@ -12,6 +12,7 @@ from sciml.nn import (
     Modes,
     Network,
     Norm,
+    Odd,
     Padding,
     axis_modes,
     channels_last,
@@ -31,16 +32,18 @@ class DilResNet(FieldNetwork):
 
     Arguments:
         in_channels, out_channels: fields in and out.
-        dims: axes of the grid; a periodic one needs at least 8 points.
+        dims: axes of the grid; a periodic or mirrored one needs at least 8 points.
         width: channels throughout.
         blocks: residual blocks of seven convolutions each.
-        padding: ``circular``, ``zeros``, or one of them per axis.
+        padding: ``circular``, ``zeros``, ``mirror`` or ``replicate``, or one of them per axis.
+        odd: by axis, the channels in that change their sign in its mirror (a velocity normal to a wall); features
+            inside the network are even. Empty for none.
         condition_channels: scalar inputs per sample; 0 for none.
         conditioning: how they enter, ``add`` or ``adagn``.
 
     Raises:
-        UserError: `dims` or `padding` are none; in `forward`, shapes do not fit or a periodic axis is shorter than the
-            largest dilation.
+        UserError: `dims`, `padding` or `odd` are none; in `forward`, shapes do not fit or a periodic or mirrored axis is
+            shorter than the largest dilation.
 
     Reference:
         Stachenfeld et al., "Learned Coarse Models for Efficient Turbulence Simulation", ICLR 2022, arXiv:2112.15275.
@@ -55,6 +58,7 @@ class DilResNet(FieldNetwork):
         width: int = 128,
         blocks: int = 4,
         padding: Padding = "circular",
+        odd: Odd = (),
         condition_channels: int = 0,
         conditioning: Conditioning = "adagn",
     ) -> None:
@@ -64,7 +68,7 @@ class DilResNet(FieldNetwork):
         )
         mode = conditioning if condition_channels else "none"
         self.embedding = Embedding(condition_channels, width) if condition_channels else None
-        self.encoder = Conv(in_channels, width, modes=modes)
+        self.encoder = Conv(in_channels, width, modes=modes, odd=odd)
         self.blocks = nn.ModuleList(DilatedBlock(width, modes=modes, condition=mode) for _ in range(blocks))
         self.decoder = Conv(width, out_channels, modes=modes)
 

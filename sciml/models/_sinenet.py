@@ -15,6 +15,7 @@ from sciml.nn import (
     FieldNetwork,
     Modes,
     Network,
+    Odd,
     Padding,
     Upsample,
     axis_modes,
@@ -49,13 +50,15 @@ class SineNet(FieldNetwork):
         disentangle: whether every level also sees the wave's input, pooled but not processed (the parallel path).
         wave_residual: whether a wave adds to its input (z + V(z)) or replaces it (V(z)).
         block_residual: whether every block has a pointwise shortcut beside it.
-        padding: ``circular``, ``zeros``, or one of them per axis.
+        padding: ``circular``, ``zeros``, ``mirror`` or ``replicate``, or one of them per axis.
+        odd: by axis, the channels in that change their sign in its mirror (a velocity normal to a wall); features
+            inside the network are even. Empty for none.
         condition_channels: scalar inputs per sample; 0 for none.
         conditioning: how they enter, ``add`` or ``adagn``.
         size: points of the grid that refinement is prepared for; others work and cost a little more.
 
     Raises:
-        UserError: `dims` or `padding` are none, the grid is not divisible by 2^L; in `forward`, shapes do not fit.
+        UserError: `dims`, `padding` or `odd` are none, the grid is not divisible by 2^L; in `forward`, shapes do not fit.
 
     Reference:
         Zhang, Helwig, Lin, Xie, Fu, Wojtowytsch, Ji, "SineNet: Learning Temporal Dynamics in Time-Dependent Partial
@@ -76,6 +79,7 @@ class SineNet(FieldNetwork):
         wave_residual: bool = True,
         block_residual: bool = True,
         padding: Padding = "circular",
+        odd: Odd = (),
         condition_channels: int = 0,
         conditioning: Conditioning = "adagn",
         size: tuple[int, ...] | None = None,
@@ -87,7 +91,7 @@ class SineNet(FieldNetwork):
         super().__init__(dims=dims, in_channels=in_channels, out_channels=out_channels, condition_channels=embedded)
         self.levels, self.wave_residual = levels, wave_residual
         self.embedding = Embedding(embedded, width) if embedded else None
-        self.encoder = Conv(in_channels, width, modes=modes)
+        self.encoder = Conv(in_channels, width, modes=modes, odd=odd)
         self.waves = nn.ModuleList(
             Wave(
                 wave_channels(width, multiplier, levels),

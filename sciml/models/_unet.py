@@ -12,6 +12,7 @@ from sciml.nn import (
     ConvBlock,
     Embedding,
     FieldNetwork,
+    Odd,
     Padding,
     Upsample,
     axis_modes,
@@ -38,13 +39,16 @@ class UNet(FieldNetwork):
         width: channels of the finest level; level l has ⌊width 2^l⌋, so fractions set the size finely.
         levels: halvings of the grid; every axis must be divisible by 2^levels.
         residual: whether every block has a pointwise shortcut; without, amplitudes must pass the normalisations.
-        padding: ``circular``, ``zeros``, or one of them per axis.
+        padding: ``circular``, ``zeros``, ``mirror`` or ``replicate``, or one of them per axis.
+        odd: by axis, the channels in that change their sign in its mirror (a velocity normal to a wall); features
+            inside the network are even. Empty for none.
         condition_channels: scalar inputs per sample; 0 for none.
         conditioning: how they enter, ``add`` or ``adagn``.
         size: points of the grid that refinement is prepared for; others work and cost a little more.
 
     Raises:
-        UserError: `dims` or `padding` are none, the grid is not divisible by 2^levels; in `forward`, shapes do not fit.
+        UserError: `dims`, `padding` or `odd` are none, the grid is not divisible by 2^levels; in `forward`, shapes do
+            not fit.
 
     Reference:
         Ronneberger, Fischer, Brox, "U-Net: Convolutional Networks for Biomedical Image Segmentation", MICCAI 2015,
@@ -61,6 +65,7 @@ class UNet(FieldNetwork):
         levels: int = 4,
         residual: bool = True,
         padding: Padding = "circular",
+        odd: Odd = (),
         condition_channels: int = 0,
         conditioning: Conditioning = "adagn",
         size: tuple[int, ...] | None = None,
@@ -75,13 +80,13 @@ class UNet(FieldNetwork):
         c = [int(width * 2**level) for level in range(levels + 1)]
         self.embedding = Embedding(condition_channels, c[0]) if condition_channels else None
 
-        def block(channels_in: int, channels_out: int) -> ConvBlock:
+        def block(channels_in: int, channels_out: int, odd: Odd = ()) -> ConvBlock:
             mode = conditioning if condition_channels else "none"
             return ConvBlock(
-                channels_in, channels_out, modes=modes, condition=mode, embedding=4 * c[0], shortcut=residual
+                channels_in, channels_out, modes=modes, condition=mode, embedding=4 * c[0], shortcut=residual, odd=odd
             )
 
-        self.enter = block(in_channels, c[0])
+        self.enter = block(in_channels, c[0], odd)
         self.down = nn.ModuleList(block(fine, coarse) for fine, coarse in pairwise(c))
         self.refine, self.up = nn.ModuleList(), nn.ModuleList()
         for level in reversed(range(levels)):

@@ -7,7 +7,7 @@ import pydantic
 from sciml.core.capabilities import HasTrajectories
 from sciml.core.config import Config
 from sciml.models import FNO
-from sciml.nn import ConditionChoice, condition_of, padding_modes
+from sciml.nn import ConditionChoice, condition_of
 from sciml.tasks.forecast import ForecastConfig, ForecastContext, StepperSolver
 from sciml.train import Knob, Recipe, TrainConfig, recipe_of
 
@@ -73,6 +73,7 @@ class FNOSolver(StepperSolver[FNOConfig, FNO]):
         scalars, conditioning = condition_of(
             config.condition, context.num_scalars(problem), several_steps=len(context.strides) > 1
         )
+        modes, odd = context.padding("auto")
         return FNO(
             in_channels=context.channels_in(problem),
             out_channels=len(problem.fields),
@@ -80,7 +81,8 @@ class FNOSolver(StepperSolver[FNOConfig, FNO]):
             modes=config.modes,
             width=config.width,
             layers=config.layers,
-            padding=padding_modes("auto", context.grid),
+            padding=modes,
+            odd=odd,
             condition_channels=scalars,
             conditioning=conditioning,
         )

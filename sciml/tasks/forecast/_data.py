@@ -14,6 +14,7 @@ from sciml.core.errors import ConfigError
 from sciml.core.problem import Problem
 from sciml.core.tensors import TensorField
 from sciml.core.types import Grid
+from sciml.nn import Modes, Odd, PaddingChoice, odd_channels, padding_modes
 from sciml.train import Context
 
 
@@ -52,12 +53,23 @@ class ForecastContext(Context):
     """Units of `dt`."""
     strides: tuple[int, ...] = (1,)
     """Stored frames per step that are trained on."""
+    parity: tuple[tuple[str, ...] | None, ...] | None = None
+    """By field, the axes at whose walls it is odd, None where that is not known; None for a run of before there were
+    parities, whose networks see zeros beyond walls and open ends."""
     active: TensorField | None = None
     """Which cells are part of the domain, ``*space``; None for all of them. Fields are NaN at the others."""
 
     def channels_in(self, problem: Problem) -> int:
         """Channels of a network that takes the mask, if there is one, beside the frames of the history."""
         return self.history * len(problem.fields) + (self.active is not None)
+
+    def padding(self, choice: PaddingChoice) -> tuple[Modes, Odd]:
+        """How a network sees beyond the grid, and which of its channels are odd in the mirrors of walls.
+
+        Raises: UserError for a mirror along an axis without walls or of fields without a parity.
+        """
+        modes = padding_modes(choice, self.grid, self.parity)
+        return modes, odd_channels(modes, self.grid, self.parity, self.history)
 
     def num_scalars(self, problem: Problem) -> int:
         """Numbers that condition a network beside the stride: parameters, and forcings at both ends of a step."""

@@ -78,7 +78,7 @@ class StepperSolver(
         forced = bool(problem.forcings) and "forcings" not in self.unread
         stepper = Stepper(
             network,
-            field_mean=s.field_mean,
+            field_mean=_means(context),
             field_std=s.field_std,
             parameter_mean=s.parameter_mean,
             parameter_std=s.parameter_std,
@@ -117,6 +117,12 @@ class StepperSolver(
         return Prediction(mean, None, torch.where(finite, int(Status.OK), int(Status.DIVERGED)))
 
 
+def _means(context: ForecastContext) -> Tensor:
+    """What is subtracted of the fields: nothing of odd ones, whose 0 at the wall must stay 0."""
+    means = context.statistics.field_mean
+    return means if context.parity is None else means * torch.tensor([not odd for odd in context.parity])
+
+
 def _blank_context(problem: Evolves, card: data.PresetCard, task: ForecastConfig) -> ForecastContext:
     """The context of data that is not made yet, its statistics without values."""
     fields, parameters, forcings = len(problem.fields), len(problem.parameters), len(problem.forcings)
@@ -128,4 +134,5 @@ def _blank_context(problem: Evolves, card: data.PresetCard, task: ForecastConfig
         dt=card.dt,
         steps=card.frames - task.history,
         strides=task.strides,
+        parity=tuple(entry.odd for entry in problem.fields),
     )

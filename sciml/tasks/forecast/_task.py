@@ -139,6 +139,7 @@ class ForecastBench(Bench[HasTrajectories, ForecastConfig, ForecastContext, data
             steps=frames - settings.history,
             time_units=dataset.layout.about.time_units,
             strides=settings.strides,
+            parity=tuple(entry.odd for entry in problem.fields),
             active=dataset.active,
         )
         self.examples = ForecastExamples(dataset, settings)
