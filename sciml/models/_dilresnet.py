@@ -4,8 +4,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from sciml.nn import (
-    Conditioning,
     ConditionMode,
+    Conditioning,
     Conv,
     Embedding,
     FieldNetwork,
@@ -17,6 +17,8 @@ from sciml.nn import (
     axis_modes,
     channels_last,
     modulation,
+    num_mirrors,
+    with_walls,
 )
 
 DILATIONS = (1, 2, 4, 8, 4, 2, 1)
@@ -37,7 +39,8 @@ class DilResNet(FieldNetwork):
         blocks: residual blocks of seven convolutions each.
         padding: ``circular``, ``zeros``, ``mirror`` or ``replicate``, or one of them per axis.
         odd: by axis, the channels in that change their sign in its mirror (a velocity normal to a wall); features
-            inside the network are even. Empty for none.
+            inside the network are even, and nearness to the walls of every mirrored axis is one more channel in. Empty
+            for none.
         condition_channels: scalar inputs per sample; 0 for none.
         conditioning: how they enter, ``add`` or ``adagn``.
 
@@ -68,7 +71,8 @@ class DilResNet(FieldNetwork):
         )
         mode = conditioning if condition_channels else "none"
         self.embedding = Embedding(condition_channels, width) if condition_channels else None
-        self.encoder = Conv(in_channels, width, modes=modes, odd=odd)
+        self.modes = modes
+        self.encoder = Conv(in_channels + num_mirrors(modes), width, modes=modes, odd=odd)
         self.blocks = nn.ModuleList(DilatedBlock(width, modes=modes, condition=mode) for _ in range(blocks))
         self.decoder = Conv(width, out_channels, modes=modes)
 
@@ -78,7 +82,7 @@ class DilResNet(FieldNetwork):
         """The fields that come out, on the grid of those that go in."""
         self.check(x, condition)
         embedding = None if self.embedding is None else self.embedding(condition)
-        z = self.encoder(channels_last(x))
+        z = self.encoder(channels_last(with_walls(x, self.modes)))
         for block in self.blocks:
             z = z + block(z, embedding)
         return self.decoder(z).contiguous()

@@ -17,6 +17,8 @@ from sciml.nn import (
     check_odd,
     convolution,
     mirrored,
+    num_mirrors,
+    with_walls,
 )
 
 _EXTENSION = 4  # an axis that is not periodic is extended by a quarter of its points
@@ -30,7 +32,7 @@ class FNO(FieldNetwork):
     K_l is a `SpectralConv`, W_l acts pointwise, P and Q are pointwise two-layer networks, σ is GELU (left out after
     the last layer). Conditioning modulates K v + W v + b before σ. A periodic axis needs nothing. An axis between walls is
     doubled by the mirror image of the input, which makes it periodic, and cropped after the layers; a mode of it is
-    half a wave long. Another axis is extended by a quarter with zeros, or with its ends repeated, so that these do not
+    half a wave long; nearness to its walls is an extra input. Another axis is extended by a quarter with zeros, or with its ends repeated, so that these do not
     meet, and its coordinate in [-1, 1] is an extra input; without such axes there are no coordinates, and where all
     axes are periodic the network commutes with every shift.
 
@@ -80,7 +82,7 @@ class FNO(FieldNetwork):
             return nn.Sequential(conv(channels_in, hidden, 1), nn.GELU(), conv(hidden, channels_out, 1))
 
         self.embedding = Embedding(condition_channels, width) if condition_channels else None
-        self.lift = pointwise(in_channels + sum(self.bounded), 2 * width, width)
+        self.lift = pointwise(in_channels + num_mirrors(axes) + sum(self.bounded), 2 * width, width)
         self.spectral = nn.ModuleList(SpectralConv(width, width, modes=modes, dims=dims) for _ in range(layers))
         self.skip = nn.ModuleList(conv(width, width, 1) for _ in range(layers))
         self.modulate = nn.ModuleList(
@@ -96,7 +98,7 @@ class FNO(FieldNetwork):
         self.check(x, condition)
         embedding = None if self.embedding is None else self.embedding(condition)
         size = x.shape[2:]
-        x = torch.cat((x, *self._coordinates(x)), dim=1)
+        x = torch.cat((with_walls(x, self.modes), *self._coordinates(x)), dim=1)
         for axis, mode in enumerate(self.modes):
             if mode == "mirror":
                 x = mirrored(x, axis - len(size), 0, size[axis], self.odd[axis])

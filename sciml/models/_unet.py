@@ -19,6 +19,8 @@ from sciml.nn import (
     channels_last,
     check_halvings,
     halve,
+    num_mirrors,
+    with_walls,
 )
 
 
@@ -41,7 +43,8 @@ class UNet(FieldNetwork):
         residual: whether every block has a pointwise shortcut; without, amplitudes must pass the normalisations.
         padding: ``circular``, ``zeros``, ``mirror`` or ``replicate``, or one of them per axis.
         odd: by axis, the channels in that change their sign in its mirror (a velocity normal to a wall); features
-            inside the network are even. Empty for none.
+            inside the network are even, and nearness to the walls of every mirrored axis is one more channel in. Empty
+            for none.
         condition_channels: scalar inputs per sample; 0 for none.
         conditioning: how they enter, ``add`` or ``adagn``.
         size: points of the grid that refinement is prepared for; others work and cost a little more.
@@ -76,7 +79,7 @@ class UNet(FieldNetwork):
         super().__init__(
             dims=dims, in_channels=in_channels, out_channels=out_channels, condition_channels=condition_channels
         )
-        self.levels = levels
+        self.levels, self.modes = levels, modes
         c = [int(width * 2**level) for level in range(levels + 1)]
         self.embedding = Embedding(condition_channels, c[0]) if condition_channels else None
 
@@ -86,7 +89,7 @@ class UNet(FieldNetwork):
                 channels_in, channels_out, modes=modes, condition=mode, embedding=4 * c[0], shortcut=residual, odd=odd
             )
 
-        self.enter = block(in_channels, c[0], odd)
+        self.enter = block(in_channels + num_mirrors(modes), c[0], odd)
         self.down = nn.ModuleList(block(fine, coarse) for fine, coarse in pairwise(c))
         self.refine, self.up = nn.ModuleList(), nn.ModuleList()
         for level in reversed(range(levels)):
@@ -102,7 +105,7 @@ class UNet(FieldNetwork):
         self.check(x, condition)
         check_halvings(x.shape[2:], self.levels)
         embedding = None if self.embedding is None else self.embedding(condition)
-        h = self.enter(channels_last(x), embedding)
+        h = self.enter(channels_last(with_walls(x, self.modes)), embedding)
         skips = []
         for block in self.down:
             skips.append(h)

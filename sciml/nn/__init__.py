@@ -58,7 +58,9 @@ from sciml.nn._mlp import activation as activation
 from sciml.nn._network import Network as Network
 from sciml.nn._norm import Norm as Norm
 from sciml.nn._pad import mirrored as mirrored
+from sciml.nn._pad import num_mirrors as num_mirrors
 from sciml.nn._pad import pad_field as pad_field
+from sciml.nn._pad import with_walls as with_walls
 from sciml.nn._parameter_groups import GroupsParameters as GroupsParameters
 from sciml.nn._parameter_groups import ParameterGroup as ParameterGroup
 from sciml.nn._parameter_groups import optimiser_groups as optimiser_groups

@@ -9,6 +9,9 @@ from sciml.nn._boundary import Modes, Odd
 from sciml.nn._circular import circular_pad
 
 
+_REACH = 2.0  # cells over which the nearness of a wall fades
+
+
 def pad_field(
     x: Float[Tensor, "batch channel *space"], reach: tuple[int, ...], modes: Modes, odd: Odd = ()
 ) -> Float[Tensor, "batch channel *padded"]:
@@ -64,6 +67,27 @@ def mirrored(
         signs[list(odd)] = -1.0
         sides = [side * signs.view(-1, *[1] * (x.ndim - 2)) for side in sides]
     return torch.cat((sides[0], x, sides[1]), dim=axis)
+
+
+def num_mirrors(modes: Modes) -> int:
+    """How many axes are mirrored: the channels that `with_walls` adds."""
+    return sum(mode == "mirror" for mode in modes)
+
+
+def with_walls(x: Float[Tensor, "batch channel *space"], modes: Modes) -> Float[Tensor, "batch more *space"]:
+    """The fields and, for every mirrored axis, a channel that says how near its walls are: e^(-d/2), d in cells.
+
+    A mirror alone does not tell a wall from the middle of a symmetric flow, and zeros do, in every layer. The channel is
+    even, so that what is exact with mirrors stays exact.
+    """
+    size, channels = x.shape[2:], []
+    for axis, mode in enumerate(modes):
+        if mode == "mirror":
+            place = torch.arange(size[axis], device=x.device, dtype=x.dtype) + 0.5
+            near = torch.exp(-torch.minimum(place, size[axis] - place) / _REACH)
+            near = near.view(-1, *[1] * (len(size) - 1 - axis))
+            channels.append(near.expand(x.shape[0], 1, *size))
+    return torch.cat((x, *channels), dim=1) if channels else x
 
 
 def _replicated(x: Tensor, axis: int, points: int) -> Tensor:

@@ -5,7 +5,7 @@ import torch
 
 from sciml.core.errors import UserError
 from sciml.models import FNO, DilResNet, SineNet, UNet
-from sciml.nn import Conv, convolution
+from sciml.nn import Conv, convolution, with_walls
 
 ODD = ((2,), (1,))  # of the fields (scalar, u, v): v along y, u along x
 NETWORKS = {
@@ -17,9 +17,9 @@ NETWORKS = {
 SIZE = (8, 16)
 
 
-def network(key, **kwargs):
+def network(key, channels=3, **kwargs):
     torch.manual_seed(0)
-    return NETWORKS[key](in_channels=3, out_channels=3, **kwargs).double()
+    return NETWORKS[key](in_channels=channels, out_channels=3, **kwargs).double()
 
 
 def fields():
@@ -28,12 +28,14 @@ def fields():
 
 def mirror(x, axis, odd=ODD):
     """The fields of the mirrored box: -1 for x, -2 for y."""
-    signs = torch.ones(3, 1, 1, dtype=x.dtype)
+    signs = torch.ones(x.shape[1], 1, 1, dtype=x.dtype)
     signs[list(odd[axis])] = -1
     return x.flip(axis) * signs
 
 
 def doubled(x):
+    """The fields and the nearness of walls in the periodic box of the mirror images."""
+    x = with_walls(x, ("mirror", "mirror"))
     for axis in (-2, -1):
         x = torch.cat((x, mirror(x, axis)), dim=axis)
     return x
@@ -61,14 +63,25 @@ def made_symmetric(net):
 @pytest.mark.parametrize("key", ["sinenet", "unet", "dilresnet"])
 def test_a_box_with_walls_is_a_quarter_of_the_periodic_box_of_its_mirror_images(key):
     walled = made_symmetric(network(key, padding="mirror", odd=ODD))
-    around = network(key, padding="circular")
+    around = network(key, 5, padding="circular")
     around.load_state_dict(walled.state_dict())
     x = fields()
     assert torch.allclose(walled(x), around(doubled(x))[..., : SIZE[0], : SIZE[1]], rtol=0, atol=1e-12)
-    for other in ({"padding": "zeros"}, {"padding": "replicate"}, {"padding": "mirror"}):  # the last: wrong parity
-        wrong = network(key, **other)
+    for other in ("zeros", "replicate"):
+        wrong = network(key, 5, padding=other)
         wrong.load_state_dict(walled.state_dict())
-        assert (wrong(x) - walled(x)).abs().max() > 1e-3
+        assert (wrong(with_walls(x, ("mirror", "mirror"))) - walled(x)).abs().max() > 1e-3
+    wrong = network(key, padding="mirror")  # all fields even
+    wrong.load_state_dict(walled.state_dict())
+    assert (wrong(x) - walled(x)).abs().max() > 1e-3
+
+
+def test_the_nearness_of_walls_is_one_channel_per_mirrored_axis():
+    walls = with_walls(fields(), ("mirror", "circular"))
+    assert walls.shape[1] == 4
+    near = walls[0, 3, :, 0]
+    assert torch.equal(near, near.flip(0))
+    assert near[:4].tolist() == pytest.approx([2.718281828 ** (-d / 2) for d in (0.5, 1.5, 2.5, 3.5)])
 
 
 @pytest.mark.parametrize("key", ["sinenet", "unet", "dilresnet"])
@@ -80,7 +93,7 @@ def test_what_happens_in_the_mirror_is_the_mirror_image_of_what_happens(key, axi
 
 
 def test_a_fourier_operator_between_walls_is_that_of_the_mirror_images():
-    walled, around = network("fno", padding="mirror", odd=ODD), network("fno", padding="circular")
+    walled, around = network("fno", padding="mirror", odd=ODD), network("fno", 5, padding="circular")
     around.load_state_dict(walled.state_dict())
     x = fields()
     assert torch.allclose(walled(x), around(doubled(x))[..., : SIZE[0], : SIZE[1]], rtol=0, atol=1e-12)

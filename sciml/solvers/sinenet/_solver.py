@@ -72,6 +72,7 @@ class SineNetSolver(StepperSolver[SineNetConfig, SineNet]):
             levels=config.levels,
             width=config.width,
             multiplier=config.multiplier,
+            blocks=config.blocks,
             disentangle=config.disentangle,
             wave_residual=config.wave_residual,
             block_residual=config.block_residual,

@@ -1,5 +1,6 @@
 """What forecasting trains on and asks: its settings, its examples, its inputs."""
 
+import math
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ from sciml.core.problem import Problem
 from sciml.core.tensors import TensorField
 from sciml.core.types import Grid
 from sciml.nn import Modes, Odd, PaddingChoice, odd_channels, padding_modes
+from sciml.tasks.forecast._bands import least_held_out
 from sciml.train import Context
 
 
@@ -27,6 +29,21 @@ class ForecastConfig(Config):
     """Stored frames per step; several values train one network for several time steps."""
     noise: float = pydantic.Field(default=0.0, ge=0)
     """Standard deviation of Gaussian noise on the inputs, in standard deviations of the field."""
+    pushforward: int = pydantic.Field(default=0, ge=0)
+    """Largest number of steps that training takes on the network's own answers, without a gradient, before the one that
+    is scored; every batch draws it anew, from 0 to this."""
+    unroll: int = pydantic.Field(default=1, ge=1)
+    """Steps that are scored in training, each from the answer of the one before, with the gradient through them all."""
+    held_out: float = pydantic.Field(default=0.0, ge=0, le=0.5)
+    """Share of the training trajectories that are kept away from training and calibrate bands around rollouts; 0 for no
+    bands."""
+    coverage: float = pydantic.Field(default=0.9, gt=0, lt=1)
+    """Share of the values that a band is to hold, in the mean over trajectories."""
+
+    @property
+    def horizon(self) -> int:
+        """Frames of a training window after the history."""
+        return self.pushforward + self.unroll
 
     @pydantic.field_validator("strides")
     @classmethod
@@ -53,6 +70,8 @@ class ForecastContext(Context):
     """Units of `dt`."""
     strides: tuple[int, ...] = (1,)
     """Stored frames per step that are trained on."""
+    coverage: float | None = None
+    """Share of the values that the bands around rollouts hold; None without bands."""
     parity: tuple[tuple[str, ...] | None, ...] | None = None
     """By field, the axes at whose walls it is odd, None where that is not known; None for a run of before there were
     parities, whose networks see zeros beyond walls and open ends."""
@@ -78,14 +97,34 @@ class ForecastContext(Context):
 
 def check_length(settings: ForecastConfig, frames: int) -> None:
     """Refuse trajectories that are shorter than one example. Raises: ConfigError."""
-    longest = settings.history * max(settings.strides) + 1
+    longest = (settings.history + settings.horizon - 1) * max(settings.strides) + 1
     if longest > frames:
+        ahead = f", {settings.horizon} steps of training" if settings.horizon > 1 else ""
         raise ConfigError(
-            "the trajectories are too short for this history and stride",
-            got=f"history {settings.history}, strides {settings.strides}, {frames} frames",
+            "the trajectories are too short for this history and stride" + (" and so many steps" if ahead else ""),
+            got=f"history {settings.history}, strides {settings.strides}{ahead}, {frames} frames",
             expected=f"at least {longest} frames",
-            fix="Lower task.history or task.strides, or raise `frames` in the dataset card.",
+            fix=f"Lower task.history{', task.strides, task.pushforward or task.unroll' if ahead else ' or task.strides'}, "
+            "or raise `frames` in the dataset card.",
         )
+
+
+def num_held_out(settings: ForecastConfig, trajectories: int) -> int:
+    """How many training trajectories calibrate bands.
+
+    Raises: ConfigError for too few to promise the coverage, or for none that are left to train on.
+    """
+    if not settings.held_out:
+        return 0
+    count, needed = math.ceil(settings.held_out * trajectories), least_held_out(settings.coverage)
+    if count < needed or count >= trajectories:
+        raise ConfigError(
+            f"too few training trajectories are held out to calibrate bands that hold {settings.coverage:.0%}",
+            got=f"{count} of {trajectories} (task.held_out={settings.held_out:g})",
+            expected=f"at least {needed}, and some to train on",
+            fix="Raise task.held_out, lower task.coverage, or take a preset with more trajectories.",
+        )
+    return count
 
 
 class Window(NamedTuple):
@@ -104,11 +143,16 @@ class Window(NamedTuple):
 
 
 class ForecastExamples:
-    """The training windows, with noise on their inputs if the task asks for it."""
+    """The training windows, with noise on their inputs and steps without gradient if the task asks for them."""
 
     def __init__(self, dataset: data.Dataset, config: ForecastConfig) -> None:
-        self.windows = data.Windows(dataset.split("train"), config.history, 1, config.strides)
-        self._scale = config.noise * dataset.statistics.field_std
+        split = dataset.split("train")
+        count = num_held_out(config, len(split.good))
+        self.held_out = split.good[len(split.good) - count :]
+        self.windows = data.Windows(
+            split, config.history, config.horizon, config.strides, rows=split.good[: len(split.good) - count]
+        )
+        self._scale, self._config = config.noise * dataset.statistics.field_std, config
 
     def __len__(self) -> int:
         return len(self.windows)
@@ -116,7 +160,12 @@ class ForecastExamples:
     def batch(self, indices: Tensor, generator: torch.Generator) -> data.WindowBatch:
         """The windows at `indices`."""
         batch = self.windows.batch(indices)
-        if not self._scale.any():
+        if self._scale.any():
+            noise = torch.randn(batch.inputs.shape, generator=generator)
+            batch = replace(batch, inputs=batch.inputs + noise * self._scale.view(-1, *[1] * (noise.ndim - 3)))
+        if not self._config.pushforward:
             return batch
-        noise = torch.randn(batch.inputs.shape, generator=generator)
-        return replace(batch, inputs=batch.inputs + noise * self._scale.view(-1, *[1] * (noise.ndim - 3)))
+        free = int(torch.randint(self._config.pushforward + 1, (), generator=generator))
+        ahead = free + self._config.unroll
+        forcing = None if batch.forcing is None else batch.forcing[:, : ahead + 1]
+        return replace(batch, targets=batch.targets[:, :ahead], forcing=forcing, free=free)

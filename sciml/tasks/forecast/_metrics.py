@@ -26,6 +26,8 @@ METRICS = (
     PEARSON.within("rollout", "rollout", headline=True),
     Metric("rollout/final_relative_l2", "relative L2 error at the last step, rollout"),
     *(metric.within("beyond", "rollout, parameters out of range") for metric in (RELATIVE_L2, VRMSE, VALID_STEPS)),
+    Metric("covered/*", "share of {0} within its band, rollout", better="none"),
+    Metric("band/*", "half-width of the band of {0}, rollout, in its standard deviations"),
     Metric("coefficient/*", "coefficient {0}", units="", better="none"),
     *(metric.within("one_step", "one step ahead") for metric in (VRMSE, PEARSON, *_OTHERS)),
     *(metric.within("rollout", "rollout") for metric in (*_OTHERS, DRIFT)),

@@ -33,6 +33,7 @@ def show(view: RunView) -> Shown:
         "plots": plots,
         "equation": _equation(view),
         "by_field": _by_field(forecasts) if forecasts else None,
+        "bands": _bands(view),
         "masked": _masked(view),
         "unmeasured": list(dict.fromkeys(UNMEASURED.values())),
     }
@@ -67,6 +68,27 @@ def _equation(view: RunView) -> dict[str, Any] | None:
     except (KeyError, TypeError, ValueError) as error:
         raise DataError("the conclusion of the record is not that of a fitted equation",
                         got=f"{type(error).__name__}: {error}", fix="Run it again.") from None  # fmt: skip
+
+
+def _bands(view: RunView) -> dict[str, Any] | None:
+    """The share of the test values that lie in their bands, by field and step, for every solver that has some."""
+    if view.predictions is None:
+        return None
+    rows, promised, heads = [], 0.0, []
+    with view.predictions.reading():
+        for entry in view.competitors:
+            stored = view.predictions.solvers.get(entry.key)
+            if stored is None or "covered" not in stored:
+                continue
+            covered, promised = stored["covered"], float(stored["covered"].attrs["promised"])
+            steps = covered.sizes["time"]
+            columns = sorted({0, steps // 2, steps - 1})
+            heads = ["all steps", *(f"step {k + 1}" for k in columns)]
+            for i, name in enumerate(stored["field"].to_numpy()):
+                share, width = covered.to_numpy()[..., i], stored["band"].to_numpy()[..., i]
+                cells = [f"{float(values.mean()):.1%}" for values in (share, *(share[:, k] for k in columns))]
+                rows.append((entry.title, str(name), cells, f"{float(width.mean()):.3g}"))
+    return {"heads": heads, "rows": rows, "promised": f"{promised:.0%}"} if rows else None
 
 
 def _masked(view: RunView) -> str:
