@@ -1,7 +1,7 @@
 """Rotating shallow water on a doubly periodic f-plane: eddies in balance, gravity waves around them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -25,7 +25,12 @@ class ShallowWater(Evolves):
 
     Random vortices near gradient-wind balance stir and merge for several turnover times while weak gravity waves
     cross the box. Good values: 32² or 64² points, dt about 3.5, 10 to 16 frames.
+
+    Arguments:
+        refined: whether the reference computes on finer points than are stored.
     """
+
+    refined: bool = True
 
     def grid(self, size: Sequence[int]) -> Grid:
         """The square ``[0, 4π)²`` on ``(n, n)`` points, n even and at least 32."""
@@ -44,8 +49,12 @@ class ShallowWater(Evolves):
 
     def simulate(self, params: Params, initial: Tensor, times: Tensor, grid: Grid) -> Trajectory:
         """Pseudo-spectral RK4 on at least 64² points, stored on `grid`; rows are independent."""
-        internal = _square(max(reference.INTERNAL_SIZE, grid.size[0]))
+        internal = _square(max(reference.INTERNAL_SIZE, grid.size[0]) if self.refined else grid.size[0])
         return reference.simulate(params, initial, times, grid, internal=internal)
+
+    def coarsest(self) -> Evolves | None:
+        """On the stored points."""
+        return replace(self, refined=False) if self.refined else None
 
 
 def _square(points: int) -> Grid:

@@ -11,17 +11,18 @@ import xarray
 from torch import Tensor, nn
 
 from sciml import data, metrics
-from sciml.core.capabilities import HasTrajectories
+from sciml.core.capabilities import Evolves, HasTrajectories
 from sciml.core.progress import Progress
 from sciml.core.status import Status, count
 from sciml.core.types import Prediction
-from sciml.tasks._cost import predict_on
+from sciml.tasks._cost import predict_on, prediction_seconds
 from sciml.tasks._labels import labelled_forcings, labelled_parameters
 from sciml.tasks.forecast._calibrates import Calibrates, Calibration
 from sciml.tasks.forecast._data import ForecastConfig, ForecastContext, ForecastExamples, Window, check_length
-from sciml.tasks.forecast._equation import FindsEquation, conclusion
+from sciml.tasks.forecast._equation import FindsEquation, conclusion, joined
 from sciml.tasks.forecast._label import label_axes, label_fields, label_times
 from sciml.tasks.forecast._measure import FRAMES, UNMEASURED, held, inside, measure
+from sciml.tasks.forecast._speed import SAMPLES, Rung, ladder, speed
 from sciml.train import AnySolver, Bench, Conclusion, Examination
 
 VALID_THRESHOLD = 0.5
@@ -58,6 +59,7 @@ class ForecastBench(Bench[HasTrajectories, ForecastConfig, ForecastContext, data
             coverage=settings.coverage if settings.held_out else None,
         )
         self.examples = ForecastExamples(dataset, settings)
+        self._ladder: tuple[Rung, ...] | None = None
         split = dataset.split("test")
         first = split.good[:1]
         states = _from_start(split, first, settings.history)
@@ -135,11 +137,27 @@ class ForecastBench(Bench[HasTrajectories, ForecastConfig, ForecastContext, data
         return Examination(scores, arrays, statistics.median(seconds), count(status.tolist()))
 
     def conclude(self, solver: AnySolver, module: nn.Module, folder: Path, progress: Progress) -> Conclusion | None:
-        """The equation with its coefficients, from a solver that fits one."""
-        if not isinstance(solver, FindsEquation):
+        """The equation with its coefficients, from a solver that fits one; the speed-up over the reference, where there
+        is one."""
+        found = solver.equation(module, self.examples) if isinstance(solver, FindsEquation) else None
+        parts = [None if found is None else conclusion(found), self._speed(solver, module)]
+        known = [part for part in parts if part is not None]
+        return joined(known) if known else None
+
+    def _speed(self, solver: AnySolver, module: nn.Module) -> Conclusion | None:
+        """None for imported data, forcings, or trajectories with time steps of their own."""
+        problem = self.problem
+        if not isinstance(problem, Evolves) or problem.forcings or problem.time_step is not None:
             return None
-        found = solver.equation(module, self.examples)
-        return None if found is None else conclusion(found)
+        window, true = next(self._questions("test", self.source.split("test").good[:SAMPLES]))
+        if self._ladder is None:
+            states = torch.cat([window.states, true], dim=1)
+            params = {p.name: window.parameters[:, i].double() for i, p in enumerate(problem.parameters)}
+            times = self.context.dt * torch.arange(states.shape[1], dtype=torch.float64)
+            self._ladder = ladder(problem, self.context.grid, states, params, times, self.settings.history)
+        error = metrics.relative_l2(self._predict(solver, module, window), true, dims=FRAMES).mean()
+        seconds = prediction_seconds(solver, module, window, repeats=3) / len(true)
+        return speed(self._ladder, seconds, float(error))
 
     def truth(self) -> xarray.Dataset:
         """The test trajectories themselves, context included, with parameters and units."""
