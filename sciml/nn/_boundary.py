@@ -12,8 +12,8 @@ Modes = tuple[Mode, ...]
 """Padding along every axis, in the order of the tensor's axes (z, y, x)."""
 Padding = Mode | Modes
 """What a network assumes at a boundary: one mode for all axes, or one per axis."""
-PaddingChoice = Literal["auto", "circular", "zeros", "mirror", "replicate"]
-"""``auto`` follows the grid; the others force one mode on all axes."""
+PaddingChoice = Literal["auto", "mirror", "circular", "zeros", "replicate"]
+"""``auto`` and ``mirror`` follow the grid and differ at walls; the others force one mode on all axes."""
 Odd = tuple[tuple[int, ...], ...]
 """By axis, the channels whose sign changes in the mirror there; empty where none does."""
 Parity = tuple[tuple[str, ...] | None, ...]
@@ -23,16 +23,17 @@ Parity = tuple[tuple[str, ...] | None, ...]
 def padding_modes(choice: PaddingChoice, grid: Grid, parity: Parity | None = None) -> Modes:
     """Padding modes (z, y, x) of a network of fields.
 
-    ``auto`` wraps periodic axes, mirrors the fields at walls where the parity of all of them is known, repeats the last
-    point at open ends, and pads other walls with zeros. Zeros are added to standardised fields, where 0 is the mean.
+    ``auto`` and ``mirror`` wrap periodic axes and repeat the last point at open ends. At walls, ``auto`` pads with zeros,
+    which in standardised fields are the mean, and ``mirror`` with the mirror images of the fields by their parity. Zeros
+    tell every layer where the wall is; mirrors keep what the walls' symmetry implies, exactly.
 
     Arguments:
         choice: of the user.
         grid: whose axes say where there are walls.
-        parity: of the fields; None (a run of before there were parities) for zeros at every wall and open end.
+        parity: of the fields; None (a run of before there were parities) for zeros at every open end too.
 
     Raises:
-        UserError: the grid does not have one to three axes, or a mirror is asked for at an axis without walls or of
+        UserError: the grid does not have one to three axes, or a mirror is asked for where there is no wall or of
             fields without a parity.
     """
     if len(grid.axes) not in (1, 2, 3):
@@ -41,32 +42,31 @@ def padding_modes(choice: PaddingChoice, grid: Grid, parity: Parity | None = Non
             got=f"a grid of {len(grid.axes)} axes {grid.dims}",
             fix="Choose a problem with space, or a solver without convolutions.",
         )
-    known = parity is not None and None not in parity
-    if choice == "mirror":
-        _check_mirror(grid, known)
-    if choice != "auto":
+    if choice not in ("auto", "mirror"):
         return (choice,) * len(grid.axes)
-    at_wall: Mode = "mirror" if known else "zeros"
+    if choice == "mirror":
+        _check_mirror(grid, parity)
+    at_wall: Mode = "mirror" if choice == "mirror" else "zeros"
     at_end: Mode = "zeros" if parity is None else "replicate"
     modes: dict[str, Mode] = {"periodic": "circular", "wall": at_wall, "open": at_end}
     return tuple(modes[axis.boundary] for axis in grid.axes)
 
 
-def _check_mirror(grid: Grid, known: bool) -> None:
-    if elsewhere := [axis for axis in grid.axes if axis.boundary != "wall"]:
+def _check_mirror(grid: Grid, parity: Parity | None) -> None:
+    if all(axis.boundary != "wall" for axis in grid.axes):
         raise UserError(
-            f"fields have no parity along axis {elsewhere[0].name}, so there is nothing to mirror them by",
-            got=f"padding 'mirror' and an axis that is {elsewhere[0].boundary}",
-            expected="walls along all axes",
-            fix="Take padding 'auto', which mirrors at walls and follows the grid elsewhere.",
+            "fields have no parity where there is no wall, so there is nothing to mirror them by",
+            got="padding 'mirror' and axes that are " + ", ".join(f"{a.name}: {a.boundary}" for a in grid.axes),
+            expected="an axis with walls",
+            fix="Take padding 'auto', which follows the grid.",
         )
-    if not known:
+    if parity is None or None in parity:
         raise UserError(
             "a field has no parity at the walls, so it is not known what its mirror image is",
             got="padding 'mirror'",
             expected="fields that declare at which walls they are odd",
             fix="Set `odd` of every field of the problem (a velocity is odd along its own axis, a density along none), "
-            "or take padding 'zeros'.",
+            "or take padding 'auto'.",
         )
 
 

@@ -135,10 +135,12 @@ def test_a_mirror_refuses_more_points_than_there_are():
         pad_field(field(1, 1, 8, 4), (1, 5), ("mirror", "mirror"))
 
 
-def test_fields_of_known_parity_are_mirrored_at_walls_and_repeated_at_open_ends():
-    assert padding_modes("auto", box("wall", "open", "periodic"), ((), ("z",))) == ("mirror", "replicate", "circular")
-    assert padding_modes("auto", box("wall", "open"), ((), None)) == ("zeros", "replicate")  # one field is not known
-    assert padding_modes("mirror", box("wall", "wall"), ((), ("x",))) == ("mirror", "mirror")
+def test_open_ends_are_repeated_and_walls_are_mirrors_where_that_is_asked_for():
+    grid = box("wall", "open", "periodic")
+    assert padding_modes("auto", grid, ((), ("z",))) == ("zeros", "replicate", "circular")
+    assert padding_modes("auto", grid, ((), None)) == ("zeros", "replicate", "circular")
+    assert padding_modes("mirror", grid, ((), ("z",))) == ("mirror", "replicate", "circular")
+    assert padding_modes("auto", grid) == ("zeros", "zeros", "circular"), "as networks of older runs see it"
 
 
 def test_odd_channels_of_every_frame():
@@ -151,8 +153,8 @@ def test_odd_channels_of_every_frame():
 def test_a_mirror_of_fields_without_a_parity_is_refused():
     with pytest.raises(UserError, match=r"a field has no parity at the walls"):
         padding_modes("mirror", box("wall", "wall"), ((), None))
-    with pytest.raises(UserError, match=r"no parity along axis y.*an axis that is periodic"):
-        padding_modes("mirror", box("periodic", "wall"), ((), ()))
+    with pytest.raises(UserError, match=r"no parity where there is no wall.*y: periodic, x: open"):
+        padding_modes("mirror", box("periodic", "open"), ((), ()))
     with pytest.raises(UserError, match=r"parities do not fit.*odd only along an axis whose padding is 'mirror'"):
         Conv(2, 2, modes=("zeros", "mirror"), odd=((1,), ()))
     with pytest.raises(UserError, match=r"parities do not fit"):
