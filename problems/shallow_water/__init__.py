@@ -8,12 +8,14 @@ from torch import Tensor
 
 from sciml.core.capabilities import Evolves
 from sciml.core.errors import UserError
-from sciml.core.problem import Field, Invariant, Parameter
+from sciml.core.problem import Field, Invariant, Parameter, Published
 from sciml.core.types import Axis, Grid, Params, Trajectory
 
 from . import equations, reference
 
 SMALLEST = 32
+WELL = "R. Ohana et al., The Well, NeurIPS 2024 (12 hours on one H100, history 4)"
+SINENET = "X. Zhang et al., SineNet, ICLR 2024, arXiv:2403.19507 (35 million parameters; quoted second-hand)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +82,24 @@ PROBLEM = ShallowWater(
         Invariant("mass", "mean layer thickness", equations.mass, 1e-6),
         Invariant("energy", "kinetic plus available potential energy", equations.energy, 0.1),
         Invariant("potential_enstrophy", "mean potential enstrophy", equations.potential_enstrophy, 0.3),
+    ),
+    published=(
+        *(
+            Published(method, "planetswe of The Well, on the sphere", metric, value, WELL)
+            for metric, values in (
+                ("one-step VRMSE, test", ("0.173", "0.085", "0.362", "0.372")),
+                ("rollout VRMSE, steps 6 to 12", ("0.81", "0.29", "1.18", "0.42")),
+            )
+            for method, value in zip(("FNO", "TFNO", "U-Net", "CNextU-Net"), values, strict=True)
+        ),
+        *(
+            Published(method, "ShallowWater2D of PDEArena, on the sphere", metric, value, SINENET)
+            for method, values in (
+                ("SineNet-8, circular padding", ("1.02 %", "1.78 %")),
+                ("SineNet-8, zero padding", ("1.50 %", "4.19 %")),
+            )
+            for metric, value in zip(("one-step scaled L2", "rollout scaled L2"), values, strict=True)
+        ),
     ),
     citation="G. K. Vallis, Atmospheric and Oceanic Fluid Dynamics, 2nd ed., Cambridge (2017), chapter 3. "
     "doi:10.1017/9781107588417",

@@ -95,6 +95,25 @@ class Parameter:
 
 
 @dataclass(frozen=True)
+class Published:
+    """A number that others published for a like problem, for orientation: their data, their networks, their budget.
+
+    Arguments:
+        method: as they call it.
+        data: on what.
+        metric: which number, in words.
+        value: of it; as they print it, so that digits are theirs.
+        source: where it is printed.
+    """
+
+    method: str
+    data: str
+    metric: str
+    value: str
+    source: str
+
+
+@dataclass(frozen=True)
 class Invariant:
     """A quantity the exact dynamics conserves (or nearly), watched in data and predictions.
 
@@ -128,6 +147,7 @@ class Problem(ABC):
         metrics: keys of the headline metrics, first one first.
         citation: where the problem comes from.
         solver: key of the solver that `sciml run` takes when none is named.
+        published: numbers of others for orientation, shown on pages as theirs.
         version: raised whenever the reference solver's output changes, so that cached data is generated again.
     """
 
@@ -144,6 +164,7 @@ class Problem(ABC):
     metrics: tuple[str, ...] = ("one_step/relative_l2", "rollout/relative_l2")
     citation: str
     solver: str = "sinenet"
+    published: tuple[Published, ...] = ()
     version: int = 1
 
     def __post_init__(self) -> None:

@@ -4,8 +4,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from sciml.nn import (
-    ConditionMode,
     Conditioning,
+    ConditionMode,
     Conv,
     Embedding,
     FieldNetwork,
@@ -45,8 +45,8 @@ class DilResNet(FieldNetwork):
         conditioning: how they enter, ``add`` or ``adagn``.
 
     Raises:
-        UserError: `dims`, `padding` or `odd` are none; in `forward`, shapes do not fit or a periodic or mirrored axis is
-            shorter than the largest dilation.
+        UserError: `dims`, `padding` or `odd` are none; in `forward`, shapes do not fit or a periodic or mirrored
+            axis is shorter than the largest dilation.
 
     Reference:
         Stachenfeld et al., "Learned Coarse Models for Efficient Turbulence Simulation", ICLR 2022, arXiv:2112.15275.

@@ -30,11 +30,11 @@ class FNO(FieldNetwork):
         v_0 = P(u, x),   v_{l+1} = σ(K_l v_l + W_l v_l + b_l),   u' = Q(v_L)
 
     K_l is a `SpectralConv`, W_l acts pointwise, P and Q are pointwise two-layer networks, σ is GELU (left out after
-    the last layer). Conditioning modulates K v + W v + b before σ. A periodic axis needs nothing. An axis between walls is
+    the last layer). Conditioning modulates K v + W v + b before σ. A periodic axis needs nothing. A mirrored axis is
     doubled by the mirror image of the input, which makes it periodic, and cropped after the layers; a mode of it is
-    half a wave long; nearness to its walls is an extra input. Another axis is extended by a quarter with zeros, or with its ends repeated, so that these do not
-    meet, and its coordinate in [-1, 1] is an extra input; without such axes there are no coordinates, and where all
-    axes are periodic the network commutes with every shift.
+    half a wave long, and nearness to its walls is an extra input. Another axis is extended by a quarter with zeros, or
+    with its ends repeated, so that these do not meet, and its coordinate in [-1, 1] is an extra input. Where all axes
+    are periodic there are no such inputs and the network commutes with every shift.
 
     Arguments:
         in_channels, out_channels: fields in and out.
@@ -44,12 +44,14 @@ class FNO(FieldNetwork):
         width: channels of the layers; lifting and projection have twice as many hidden ones.
         layers: Fourier layers.
         padding: ``circular`` for periodic axes, ``mirror``, ``zeros`` or ``replicate`` for others, or one per axis.
-        odd: by axis, the channels in that change their sign in its mirror (a velocity normal to a wall). Empty for none.
+        odd: by axis, the channels in that change their sign in its mirror (a velocity normal to a wall); empty for
+            none.
         condition_channels: scalar inputs per sample; 0 for none.
         conditioning: how they enter, ``add`` or ``adagn``.
 
     Raises:
-        UserError: `dims`, `padding` or `odd` are none; in `forward`, shapes do not fit or the grid does not resolve the modes.
+        UserError: `dims`, `padding` or `odd` are none; in `forward`, shapes do not fit or the grid does not resolve the
+            modes.
 
     Reference:
         Li, Kovachki, Azizzadenesheli, Liu, Bhattacharya, Stuart, Anandkumar, "Fourier Neural Operator for Parametric

@@ -43,8 +43,8 @@ def published_sinenet(
 
     Its size, its parallel path, its shortcuts and its conditioning follow from the weights; `padding` and
     `wave_residual` leave no trace in them. Frames are folded into channels as there, oldest first; a condition is the
-    time step in stored frames and, where the network was trained with one, the raw parameter. A checkpoint knows nothing
-    of the constants that fields were standardised with.
+    time step in stored frames and, where the network was trained with one, the raw parameter. A checkpoint knows
+    nothing of the constants that fields were standardised with.
 
     Arguments:
         weights: a checkpoint of Lightning, a file of a state dict (torch or safetensors), or a state dict.
@@ -72,7 +72,10 @@ def published_sinenet(
 
 
 def _described(
-    given: Mapping[str, Tensor], padding: Literal["circular", "zeros"], wave_residual: bool, size: tuple[int, int] | None
+    given: Mapping[str, Tensor],
+    padding: Literal["circular", "zeros"],
+    wave_residual: bool,
+    size: tuple[int, int] | None,
 ) -> SineNet:
     """A fresh network with the sizes of the weights."""
     places = [match for name in given if (match := _STAGE.fullmatch(name))]
@@ -159,7 +162,7 @@ def _read(path: Path) -> Mapping[str, object]:
         raise CheckpointError(
             f"{path} cannot be read as weights alone",
             got=str(error).splitlines()[0][:200] if str(error) else type(error).__name__,
-            expected="a file of tensors and plain values; one that holds objects of Python can run code when it is read",
+            expected="tensors and plain values; a file of objects of Python can run code when it is read",
             fix="Where you made the file: torch.save(torch.load(path)['state_dict'], 'weights.pt').",
         ) from None
     return read if isinstance(read, Mapping) else {"state_dict": read}

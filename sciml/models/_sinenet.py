@@ -7,8 +7,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from sciml.nn import (
-    ConditionMode,
     Conditioning,
+    ConditionMode,
     Conv,
     ConvBlock,
     Embedding,
@@ -63,7 +63,8 @@ class SineNet(FieldNetwork):
         size: points of the grid that refinement is prepared for; others work and cost a little more.
 
     Raises:
-        UserError: `dims`, `padding` or `odd` are none, the grid is not divisible by 2^L; in `forward`, shapes do not fit.
+        UserError: `dims`, `padding` or `odd` are none, the grid is not divisible by 2^L; in `forward`, shapes do
+            not fit.
 
     Reference:
         Zhang, Helwig, Lin, Xie, Fu, Wojtowytsch, Ji, "SineNet: Learning Temporal Dynamics in Time-Dependent Partial

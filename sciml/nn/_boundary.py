@@ -23,9 +23,9 @@ Parity = tuple[tuple[str, ...] | None, ...]
 def padding_modes(choice: PaddingChoice, grid: Grid, parity: Parity | None = None) -> Modes:
     """Padding modes (z, y, x) of a network of fields.
 
-    ``auto`` and ``mirror`` wrap periodic axes and repeat the last point at open ends. At walls, ``auto`` pads with zeros,
-    which in standardised fields are the mean, and ``mirror`` with the mirror images of the fields by their parity. Zeros
-    tell every layer where the wall is; mirrors keep what the walls' symmetry implies, exactly.
+    ``auto`` and ``mirror`` wrap periodic axes and repeat the last point at open ends. At walls, ``auto`` pads with
+    zeros, which in standardised fields are the mean, and ``mirror`` with the mirror images of the fields by their
+    parity. Zeros tell every layer where the wall is; mirrors keep what the walls' symmetry implies, exactly.
 
     Arguments:
         choice: of the user.

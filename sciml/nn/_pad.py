@@ -8,7 +8,6 @@ from sciml.core.errors import UserError
 from sciml.nn._boundary import Modes, Odd
 from sciml.nn._circular import circular_pad
 
-
 _REACH = 2.0  # cells over which the nearness of a wall fades
 
 
@@ -77,8 +76,8 @@ def num_mirrors(modes: Modes) -> int:
 def with_walls(x: Float[Tensor, "batch channel *space"], modes: Modes) -> Float[Tensor, "batch more *space"]:
     """The fields and, for every mirrored axis, a channel that says how near its walls are: e^(-d/2), d in cells.
 
-    A mirror alone does not tell a wall from the middle of a symmetric flow, and zeros do, in every layer. The channel is
-    even, so that what is exact with mirrors stays exact.
+    A mirror alone does not tell a wall from the middle of a symmetric flow, and zeros do, in every layer. The channel
+    is even, so that what is exact with mirrors stays exact.
     """
     size, channels = x.shape[2:], []
     for axis, mode in enumerate(modes):

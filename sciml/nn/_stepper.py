@@ -39,6 +39,7 @@ class Stepper(nn.Module, Generic[N]):
         active: which cells are part of the domain; None for all.
         mask_channel: whether the network takes the mask as a last channel, 1 where a cell is active.
         band_steps: steps of a rollout whose errors will be calibrated; 0 for none.
+        band_stride: stored frames per step that they are calibrated for.
 
     Attributes:
         band: by step and field, half the width of the band around a rollout, in physical units; NaN before it is
@@ -68,6 +69,7 @@ class Stepper(nn.Module, Generic[N]):
         active: Bool[Tensor, "*space"] | None = None,
         mask_channel: bool = False,
         band_steps: int = 0,
+        band_stride: int = 1,
     ) -> None:
         super().__init__()
         self.network = network
@@ -81,6 +83,7 @@ class Stepper(nn.Module, Generic[N]):
         self.register_buffer("active", None if active is None else active.clone())
         blank = torch.full((band_steps, len(field_mean)), torch.nan) if band_steps else None
         self.register_buffer("band", blank)
+        self.band_stride = band_stride
         self.mask_channel = mask_channel and active is not None
 
     def standardise(self, states: Float[Tensor, "batch time channel *space"]) -> Float[Tensor, "..."]:

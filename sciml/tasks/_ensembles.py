@@ -1,7 +1,7 @@
 """What ensembles of every task share: several modules of one solver that differ by their random start.
 
-Reference: B. Lakshminarayanan, A. Pritzel, C. Blundell, Simple and scalable predictive uncertainty estimation using deep
-    ensembles, NeurIPS 2017, arXiv:1612.01474.
+Reference: B. Lakshminarayanan, A. Pritzel, C. Blundell, Simple and scalable predictive uncertainty estimation using
+    deep ensembles, NeurIPS 2017, arXiv:1612.01474.
 """
 
 from collections.abc import Iterable

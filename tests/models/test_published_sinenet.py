@@ -51,7 +51,7 @@ def weights(waves=2, blocks=1, parallel=True, shortcuts=True, condition="", scal
 
 
 class Published:
-    """z₀ = P(X), z_k = z_{k-1} + V_k(z_{k-1}), u = Q(z_K), written with torch's functions from the paper's equations."""
+    """z₀ = P(X), z_k = z_{k-1} + V_k(z_{k-1}), u = Q(z_K), with torch's functions from the paper's equations."""
 
     def __init__(self, table, circular):
         self.table, self.circular = table, circular
@@ -74,7 +74,9 @@ class Published:
     def block(self, name, x, e):
         for i in (1, 2):
             norm = f"{name}.norm{i}"
-            x = gelu(group_norm(self.conv(f"{name}.conv{i}", x), 1, self.table[f"{norm}.weight"], self.table[f"{norm}.bias"]))
+            x = gelu(
+                group_norm(self.conv(f"{name}.conv{i}", x), 1, self.table[f"{norm}.weight"], self.table[f"{norm}.bias"])
+            )
             if i == 1 and e is not None:
                 change = linear(e, self.table[f"{name}.cond_emb.weight"], self.table[f"{name}.cond_emb.bias"])
                 change = change[..., None, None]
@@ -130,7 +132,9 @@ def test_outputs_are_those_of_the_published_equations(design, padding):
     table = weights(**design)
     network = published_sinenet(table, padding=padding)
     with torch.no_grad():
-        torch.testing.assert_close(network(fields()), Published(table, padding == "circular")(fields()), rtol=1e-9, atol=1e-9)
+        torch.testing.assert_close(
+            network(fields()), Published(table, padding == "circular")(fields()), rtol=1e-9, atol=1e-9
+        )
         other = published_sinenet(table, padding=padding, wave_residual=False)(fields())
         expected = Published(table, padding == "circular")(fields(), residual=False)
     torch.testing.assert_close(other, expected, rtol=1e-9, atol=1e-9)
@@ -141,9 +145,14 @@ def test_outputs_are_those_of_the_published_equations(design, padding):
 @pytest.mark.parametrize("scalars", [1, 2])
 def test_conditioned_outputs_are_those_of_the_published_equations(condition, scalars):
     table = weights(condition=condition, scalars=scalars)
-    network, told = published_sinenet(table, padding="zeros"), torch.tensor([[1.0, 0.3], [4.0, 0.5]])[:, :scalars].double()
+    network, told = (
+        published_sinenet(table, padding="zeros"),
+        torch.tensor([[1.0, 0.3], [4.0, 0.5]])[:, :scalars].double(),
+    )
     with torch.no_grad():
-        torch.testing.assert_close(network(fields(), told), Published(table, False)(fields(), told), rtol=1e-6, atol=1e-6)
+        torch.testing.assert_close(
+            network(fields(), told), Published(table, False)(fields(), told), rtol=1e-6, atol=1e-6
+        )
 
 
 def test_single_precision_agrees_to_the_fifth_digit():
@@ -157,7 +166,9 @@ def test_single_precision_agrees_to_the_fifth_digit():
 
 def test_every_way_it_may_be_stored(tmp_path):
     table = weights(waves=1)
-    torch.save({"state_dict": {f"model.module.{k}": v for k, v in table.items()}, "epoch": 3}, tmp_path / "lightning.ckpt")
+    torch.save(
+        {"state_dict": {f"model.module.{k}": v for k, v in table.items()}, "epoch": 3}, tmp_path / "lightning.ckpt"
+    )
     torch.save(table, tmp_path / "plain.pt")
     safetensors.torch.save_file(table, tmp_path / "weights.safetensors")
     answers = []

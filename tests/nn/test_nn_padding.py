@@ -110,7 +110,9 @@ def test_padding_of_a_line_and_of_a_box():
 
 
 def box(*boundary):
-    return Grid(tuple(Axis(name, 8, 0.0, 1.0, kind) for name, kind in zip("zyx"[-len(boundary) :], boundary, strict=True)))
+    return Grid(
+        tuple(Axis(name, 8, 0.0, 1.0, kind) for name, kind in zip("zyx"[-len(boundary) :], boundary, strict=True))
+    )
 
 
 @given(height=st.integers(1, 6), width=st.integers(1, 6), data=st.data(), layout=st.sampled_from(FORMATS))

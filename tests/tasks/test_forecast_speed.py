@@ -55,7 +55,12 @@ def test_cells_between_walls_are_averaged_and_interpolated_to_fourth_order():
     assert 12 < error(24) / error(48) < 20
 
 
-RUNGS = (Rung((64,), True, 8.0, 0.0), Rung((64,), False, 2.0, 0.01), Rung((32,), False, 0.5, 0.1), Rung((16,), False, 0.1, 0.6))  # fmt: skip
+RUNGS = (
+    Rung((64,), True, 8.0, 0.0),
+    Rung((64,), False, 2.0, 0.01),
+    Rung((32,), False, 0.5, 0.1),
+    Rung((16,), False, 0.1, 0.6),
+)
 
 
 @pytest.mark.parametrize(("error", "equal"), [(0.2, 0.5), (0.1, 0.5), (0.05, 2.0), (0.001, 8.0), (0.9, 0.1)])
@@ -87,7 +92,9 @@ def test_the_ladder_of_a_spectral_reference():
     assert all(rung.seconds > 0 for rung in rungs)
 
 
-@pytest.mark.parametrize("name", ["shallow_water", "shallow_water_dam_break", "navier_stokes_compressible", "navier_stokes_smoke"])
+@pytest.mark.parametrize(
+    "name", ["shallow_water", "shallow_water_dam_break", "navier_stokes_compressible", "navier_stokes_smoke"]
+)
 def test_the_coarsest_reference_computes_on_the_stored_cells(name):
     problem = registry.problem(name)
     coarse = problem.coarsest()

@@ -18,8 +18,8 @@ class DilResNetConfig(Config):
     blocks: int = pydantic.Field(default=4, ge=1)
     """Residual blocks of seven convolutions each."""
     padding: PaddingChoice = "auto"
-    """``auto`` wraps periodic axes, repeats open ends and pads walls with zeros; ``mirror`` has the fields' mirror images
-    at walls instead; the others force all axes."""
+    """``auto`` wraps periodic axes, repeats open ends and pads walls with zeros; ``mirror`` has the fields' mirror
+    images at walls instead; the others force all axes."""
     condition: ConditionChoice = "auto"
     """How stride and parameters enter; ``auto`` is adagn where the problem has parameters and none where not."""
 

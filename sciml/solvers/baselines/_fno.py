@@ -25,8 +25,8 @@ class FNOConfig(Config):
     layers: int = pydantic.Field(default=4, ge=1)
     """Fourier layers."""
     padding: PaddingChoice = "auto"
-    """``auto`` extends walled axes with zeros and open ones with their ends; ``mirror`` doubles walled axes by the fields'
-    mirror images; the others force all axes."""
+    """``auto`` extends walled axes with zeros and open ones with their ends; ``mirror`` doubles walled axes by the
+    fields' mirror images; the others force all axes."""
     condition: ConditionChoice = "auto"
     """How stride and parameters enter; ``auto`` is adagn where the problem has parameters and none where not."""
 

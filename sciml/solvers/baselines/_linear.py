@@ -31,8 +31,8 @@ class LinearConfig(Config):
     windows: int = pydantic.Field(default=1024, ge=1)
     """Largest number of training windows used, spread evenly over all of them."""
     padding: PaddingChoice = "auto"
-    """``auto`` wraps periodic axes, repeats open ends and pads walls with zeros; ``mirror`` has the fields' mirror images
-    at walls instead; the others force all axes."""
+    """``auto`` wraps periodic axes, repeats open ends and pads walls with zeros; ``mirror`` has the fields' mirror
+    images at walls instead; the others force all axes."""
 
 
 class LinearStencil(FieldNetwork):

@@ -30,8 +30,8 @@ class SineNetConfig(Config):
     block_residual: bool = True
     """Whether every block has a 1x1 shortcut beside it."""
     padding: PaddingChoice = "auto"
-    """``auto`` wraps periodic axes, repeats open ends and pads walls with zeros; ``mirror`` has the fields' mirror images
-    at walls instead; the others force all axes."""
+    """``auto`` wraps periodic axes, repeats open ends and pads walls with zeros; ``mirror`` has the fields' mirror
+    images at walls instead; the others force all axes."""
     condition: ConditionChoice = "auto"
     """How stride and parameters enter; ``auto`` is adagn where the problem has parameters and none where not."""
 

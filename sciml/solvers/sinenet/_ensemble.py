@@ -30,7 +30,9 @@ class SineNetEnsembleSolver(ForecastEnsembleSolver[SineNetEnsembleConfig]):
         return recipe_of(_RECIPES, preset)
 
 
-def _recipe(preset: str, members: int, held_out: float, coverage: float) -> Recipe[SineNetEnsembleConfig, ForecastConfig]:
+def _recipe(
+    preset: str, members: int, held_out: float, coverage: float
+) -> Recipe[SineNetEnsembleConfig, ForecastConfig]:
     one = _MEMBER.recipe(preset)
     return Recipe[SineNetEnsembleConfig, ForecastConfig](
         model=SineNetEnsembleConfig(**one.model.model_dump(), members=members),

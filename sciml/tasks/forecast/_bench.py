@@ -1,4 +1,4 @@
-"""A problem with its trajectories: examples, validation and examination of solvers that step a field forward in time."""
+"""A problem with its trajectories: examples, validation and examination of solvers that step fields forward."""
 
 import statistics
 import time
@@ -36,6 +36,7 @@ def question(batch: data.WindowBatch) -> Window:
     forcing = None if batch.forcing is None else batch.forcing[:, :2]
     return Window(batch.inputs, batch.parameters, batch.stride, forcing=forcing)
 
+
 class ForecastBench(Bench[HasTrajectories, ForecastConfig, ForecastContext, data.WindowBatch, Window]):
     """Trajectories of a dataset, cut into windows to train on, whole to be forecast."""
 
@@ -44,14 +45,14 @@ class ForecastBench(Bench[HasTrajectories, ForecastConfig, ForecastContext, data
         self.dataset = {"hash": dataset.digest, "card": dataset.card.model_dump(mode="json")}
         if dataset.active is not None:
             self.dataset["unmeasured"] = dict(UNMEASURED)
-        frames = dataset.card.frames
-        check_length(settings, frames)
+        check_length(settings, dataset.card.frames)
+        self.frames = settings.frames(dataset.card.frames)
         self.context = ForecastContext(
             grid=dataset.grid,
             statistics=dataset.statistics,
             history=settings.history,
             dt=dataset.card.dt,
-            steps=frames - settings.history,
+            steps=self.frames - settings.history,
             time_units=dataset.layout.about.time_units,
             strides=settings.strides,
             parity=tuple(entry.odd for entry in problem.fields),
@@ -60,18 +61,8 @@ class ForecastBench(Bench[HasTrajectories, ForecastConfig, ForecastContext, data
         )
         self.examples = ForecastExamples(dataset, settings)
         self._ladder: tuple[Rung, ...] | None = None
-        split = dataset.split("test")
-        first = split.good[:1]
-        states = _from_start(split, first, settings.history)
-        last, one = torch.full_like(first, settings.history - 1), torch.ones_like(first)
-        self.example = Window(
-            states,
-            split.parameters[first],
-            torch.ones(1),
-            1,
-            (settings.history - 1) * dataset.card.dt,
-            split.forcing(first, last, one, frames - settings.history + 1),
-        )
+        first, _ = next(self._questions("test", dataset.split("test").good[:1]))
+        self.example = first._replace(steps=1, time=(settings.history - 1) * settings.stride * dataset.card.dt)
 
     def validate(self, solver: AnySolver, module: nn.Module) -> float:
         """Mean relative L2 error of rollouts from the first frames of the validation trajectories."""
@@ -153,7 +144,7 @@ class ForecastBench(Bench[HasTrajectories, ForecastConfig, ForecastContext, data
         if self._ladder is None:
             states = torch.cat([window.states, true], dim=1)
             params = {p.name: window.parameters[:, i].double() for i, p in enumerate(problem.parameters)}
-            times = self.context.dt * torch.arange(states.shape[1], dtype=torch.float64)
+            times = self._dt * torch.arange(states.shape[1], dtype=torch.float64)
             self._ladder = ladder(problem, self.context.grid, states, params, times, self.settings.history)
         error = metrics.relative_l2(self._predict(solver, module, window), true, dims=FRAMES).mean()
         seconds = prediction_seconds(solver, module, window, repeats=3) / len(true)
@@ -163,12 +154,14 @@ class ForecastBench(Bench[HasTrajectories, ForecastConfig, ForecastContext, data
         """The test trajectories themselves, context included, with parameters and units."""
         split = self.source.split("test")
         kept = split.good
-        states = _from_start(split, kept, self.source.card.frames)
+        states = self._from_start(split, kept)
         arrays = label_fields(self.problem, self.context, states)
         arrays |= labelled_parameters(self.problem, split.parameters[kept])
         if self.problem.forcings:
-            arrays |= labelled_forcings(self.problem, split.forcings[kept], "time", {"role": "forcing"})
-        times = self.context.dt * np.arange(self.source.card.frames)
+            arrays |= labelled_forcings(
+                self.problem, split.forcings[kept][:, :: self.settings.stride], "time", {"role": "forcing"}
+            )
+        times = self._dt * np.arange(self.frames)
         coords = label_axes(self.context, times, self.problem.time_step)
         return xarray.Dataset(arrays, coords, {"history": self.settings.history, "problem": self.problem.name})
 
@@ -185,7 +178,7 @@ class ForecastBench(Bench[HasTrajectories, ForecastConfig, ForecastContext, data
         return "the loss or its gradient (but no field)"
 
     def _single_steps(self, solver: AnySolver, module: nn.Module) -> Iterator[tuple[Tensor, Tensor]]:
-        windows = data.Windows(self.source.split("test"), self.settings.history, 1)
+        windows = data.Windows(self.source.split("test"), self.settings.history, 1, (self.settings.stride,))
         for rows in torch.arange(len(windows)).split(_ROWS):
             batch = windows.batch(rows)
             yield self._predict(solver, module, question(batch)), batch.targets
@@ -195,18 +188,18 @@ class ForecastBench(Bench[HasTrajectories, ForecastConfig, ForecastContext, data
             yield window, self._predict(solver, module, window), true
 
     def _questions(self, name: str, chosen: Tensor | None = None) -> Iterator[tuple[Window, Tensor]]:
-        """Rollouts of trajectories of a split from their first frames, all good ones if none are chosen, and the truth."""
+        """Rollouts of a split's trajectories from their first frames, all good ones or the chosen, and the truth."""
         split, history = self.source.split(name), self.settings.history
         for rows in (split.good if chosen is None else chosen).split(_ROWS):
-            states = _from_start(split, rows, self.source.card.frames)
-            steps = states.shape[1] - history
-            last, one = torch.full_like(rows, history - 1), torch.ones_like(rows)
+            states = self._from_start(split, rows)
+            steps, stride = states.shape[1] - history, self.settings.stride
+            last, strides = torch.full_like(rows, (history - 1) * stride), torch.full_like(rows, stride)
             window = Window(
                 states[:, :history],
                 split.parameters[rows],
-                torch.ones(len(rows)),
+                strides.to(states.dtype),
                 steps,
-                forcing=split.forcing(rows, last, one, steps + 1),
+                forcing=split.forcing(rows, last, strides, steps + 1),
             )
             yield window, states[:, history:]
 
@@ -220,6 +213,14 @@ class ForecastBench(Bench[HasTrajectories, ForecastConfig, ForecastContext, data
         return {f"beyond/{name}": _mean([curves[name]]) for name in ("relative_l2", "vrmse")} | {
             "beyond/valid_steps": _mean([valid])
         }
+
+    @property
+    def _dt(self) -> float:
+        return self.context.dt * self.settings.stride
+
+    def _from_start(self, split: data.Split, rows: Tensor) -> Tensor:
+        stride = torch.full_like(rows, self.settings.stride)
+        return split.read(rows, torch.zeros_like(rows), stride, self.frames)
 
     @staticmethod
     def _answer(solver: AnySolver, module: nn.Module, window: Window) -> Prediction:
@@ -243,16 +244,12 @@ class ForecastBench(Bench[HasTrajectories, ForecastConfig, ForecastContext, data
         for name in ("relative_l2", "vrmse"):
             curve = curves[name]
             arrays[name] = (("sample", "time", "field")[: curve.ndim], curve.numpy())
-        times = self.context.dt * np.arange(self.settings.history, self.source.card.frames)
+        times = self._dt * np.arange(self.settings.history, self.frames)
         coords = {
             "time": label_times(self.context, times, self.problem.time_step),
             "field": ("field", [field.name for field in self.problem.fields]),
         }
         return xarray.Dataset(arrays, coords)
-
-
-def _from_start(split: data.Split, rows: Tensor, length: int) -> Tensor:
-    return split.read(rows, torch.zeros_like(rows), torch.ones_like(rows), length)
 
 
 def _mean(parts: list[Tensor]) -> float:

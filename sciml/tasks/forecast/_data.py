@@ -26,7 +26,7 @@ class ForecastConfig(Config):
     history: int = pydantic.Field(default=2, ge=1)
     """Frames it sees."""
     strides: tuple[int, ...] = pydantic.Field(default=(1,), min_length=1)
-    """Stored frames per step; several values train one network for several time steps."""
+    """Stored frames per step; several values train one network for several time steps. The smallest is examined."""
     noise: float = pydantic.Field(default=0.0, ge=0)
     """Standard deviation of Gaussian noise on the inputs, in standard deviations of the field."""
     pushforward: int = pydantic.Field(default=0, ge=0)
@@ -44,6 +44,15 @@ class ForecastConfig(Config):
     def horizon(self) -> int:
         """Frames of a training window after the history."""
         return self.pushforward + self.unroll
+
+    @property
+    def stride(self) -> int:
+        """Stored frames per step of validation and examination."""
+        return min(self.strides)
+
+    def frames(self, stored: int) -> int:
+        """Frames of a trajectory, a stride apart."""
+        return (stored - 1) // self.stride + 1
 
     @pydantic.field_validator("strides")
     @classmethod
@@ -65,7 +74,7 @@ class ForecastContext(Context):
     dt: float
     """Physical time between stored frames; 1 where a parameter of the problem is that time."""
     steps: int
-    """Frames of a stored trajectory after the context, the usual length of a rollout."""
+    """Frames of a trajectory after the context, the smallest stride apart: the usual length of a rollout."""
     time_units: str = "1"
     """Units of `dt`."""
     strides: tuple[int, ...] = (1,)
@@ -104,8 +113,11 @@ def check_length(settings: ForecastConfig, frames: int) -> None:
             "the trajectories are too short for this history and stride" + (" and so many steps" if ahead else ""),
             got=f"history {settings.history}, strides {settings.strides}{ahead}, {frames} frames",
             expected=f"at least {longest} frames",
-            fix=f"Lower task.history{', task.strides, task.pushforward or task.unroll' if ahead else ' or task.strides'}, "
-            "or raise `frames` in the dataset card.",
+            fix=(
+                "Lower task.history"
+                + (", task.strides, task.pushforward or task.unroll" if ahead else " or task.strides")
+            )
+            + ", or raise `frames` in the dataset card.",
         )
 
 

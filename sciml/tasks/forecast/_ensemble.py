@@ -120,8 +120,9 @@ class ForecastEnsembleSolver(
         status = status_of(mean, module.first.active)
         if module.factor is None or module.band is None:
             return Prediction(mean, None, status)
-        spread = rollouts.std(0) * around(mean, module.factor, inputs.stride)
-        band = (spread + self._floor(module, mean)) * around(mean, module.band, inputs.stride)
+        known = inputs.stride == module.first.band_stride
+        spread = rollouts.std(0) * around(mean, module.factor, known)
+        band = (spread + self._floor(module, mean)) * around(mean, module.band, known)
         return Prediction(mean, spread, status, band=band)
 
     def calibrate(self, module: ForecastEnsemble, rollouts: Sequence[Calibration], coverage: float) -> None:

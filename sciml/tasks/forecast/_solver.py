@@ -101,6 +101,7 @@ class StepperSolver(
             active=context.active,
             mask_channel=self.mask_channel,
             band_steps=context.steps if context.coverage else 0,
+            band_stride=min(context.strides),
         )
         several = len(context.strides) > 1 or problem.time_step is not None
         if not stepper.told and (forced or (several and not self.timeless)):
@@ -141,7 +142,7 @@ class StepperSolver(
         """A rollout of ``inputs.steps`` frames in physical units."""
         module.eval()
         mean = module.rollout(inputs.states, inputs.parameters, inputs.stride, inputs.steps, inputs.forcing)
-        band = None if module.band is None else around(mean, module.band, inputs.stride)
+        band = None if module.band is None else around(mean, module.band, inputs.stride == module.band_stride)
         return Prediction(mean, None, status_of(mean, module.active), band=band)
 
     def calibrate(self, module: Stepper[K], rollouts: Sequence[Calibration], coverage: float) -> None:
@@ -163,13 +164,13 @@ def status_of(
 def around(
     mean: Float[Tensor, "batch time channel *space"],
     widths: Float[Tensor, "time channel"],
-    stride: Float[Tensor, " batch"],
+    known_stride: Bool[Tensor, " batch"],
 ) -> Float[Tensor, "batch time channel *space"]:
-    """Calibrated numbers at the steps of a rollout; NaN beyond those they are known for and at other strides than 1."""
+    """Calibrated numbers at the steps of a rollout; NaN beyond those, and for samples of another stride than theirs."""
     known = min(mean.shape[1], len(widths))
     rows = widths.new_full((mean.shape[1], mean.shape[2]), torch.nan)
     rows[:known] = widths[:known]
-    rows = torch.where(stride.view(-1, 1, 1) == 1, rows, torch.nan)
+    rows = torch.where(known_stride.view(-1, 1, 1), rows, torch.nan)
     return rows.view(*rows.shape, *[1] * (mean.ndim - 3)).expand_as(mean).to(mean)
 
 
@@ -195,7 +196,7 @@ def _blank_context(problem: Evolves, card: data.PresetCard, task: ForecastConfig
         statistics=data.Statistics(*numbers),
         history=task.history,
         dt=card.dt,
-        steps=card.frames - task.history,
+        steps=task.frames(card.frames) - task.history,
         strides=task.strides,
         parity=tuple(entry.odd for entry in problem.fields),
         coverage=task.coverage if task.held_out else None,

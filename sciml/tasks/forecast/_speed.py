@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -77,7 +78,7 @@ def ladder(
         if not own:
             ahead = regrid(simulated[:, history:], target, grid)
             error = float(metrics.relative_l2(ahead.float(), states[:, history:], dims=_FRAMES).mean())
-        if error == error and error < float("inf"):
+        if math.isfinite(error):
             rungs.append(Rung(target.size, own, seconds * share, error))
     return tuple(rungs)
 
@@ -116,7 +117,7 @@ def speed(rungs: Sequence[Rung], seconds: float, error: float) -> Conclusion | N
     At equal error means: over the cheapest reference that errs no more. None without a reference that could be timed.
     """
     own = next((rung for rung in rungs if rung.own), None)
-    if own is None or not error == error:
+    if own is None or math.isnan(error):
         return None
     equal = min((rung for rung in rungs if rung.error <= error), key=lambda rung: rung.seconds, default=own)
     details: dict[str, Any] = {  # Any: JSON
@@ -130,7 +131,7 @@ def speed(rungs: Sequence[Rung], seconds: float, error: float) -> Conclusion | N
     numbers = {"speedup/finest": own.seconds / seconds, "speedup/equal_error": equal.seconds / seconds}
     words = (
         f"{numbers['speedup/finest']:.3g} times the speed of the reference that made the data, "
-        f"{numbers['speedup/equal_error']:.3g} times that of the cheapest reference with no larger error ({_name(equal)})"
+        f"{numbers['speedup/equal_error']:.3g} times that of the cheapest one with no larger error ({_name(equal)})"
     )
     return Conclusion(numbers, {"speed": details}, xarray.Dataset(), (words,))
 

@@ -35,6 +35,7 @@ def show(view: RunView) -> Shown:
         "by_field": _by_field(forecasts) if forecasts else None,
         "bands": _bands(view),
         "speed": _speed(view),
+        "published": list(view.problem.published) if view.problem else [],
         "masked": _masked(view),
         "unmeasured": list(dict.fromkeys(UNMEASURED.values())),
     }
