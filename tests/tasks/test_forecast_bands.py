@@ -34,15 +34,15 @@ def test_the_width_is_the_smallest_that_keeps_the_promise():
 
 
 def test_bands_hold_what_they_promise_for_new_trajectories():
-    """Errors with a scale of their own per trajectory, correlated in space; means over 2000 calibrations."""
+    """Errors with a scale of their own per trajectory, correlated in space; means over 600 calibrations."""
     generator, covered = rng.generator(3), []
-    for _ in range(2000):
+    for _ in range(600):
         sizes = torch.randn(13, 1, 1, 1, generator=generator).exp()
         errors = (sizes * torch.randn(13, 1, 1, 6, generator=generator)).abs()
         width = conformal_widths(errors[:12], torch.ones(12, 1, 1, 6), 0.75)
         covered.append((errors[12:] <= width[..., None]).double().mean())
     mean = float(torch.stack(covered).mean())
-    assert mean + 0.015 >= 0.75, "never less than promised, but for the noise of this test"
+    assert mean + 0.025 >= 0.75, "never less than promised, but for the noise of this test"
     assert mean <= 0.75 + 2 / 13, "and not much more"
 
 
@@ -120,7 +120,7 @@ def test_an_ensemble_states_coverage_and_writes_spread_and_band(ensemble_run):
     assert width.std() / width.mean() > 0.05, "wider where the members disagree"
     assert (predicted["sigma_a"].values >= 0).all()
     record = json.loads((ensemble_run.folder / "record.json").read_text())
-    assert "covered/a" in record["metrics"]["persistence"]
+    assert "covered/a" in record["baselines"]["persistence"]["metrics"]["test"]
 
 
 def test_the_page_shows_the_coverage(ensemble_run):

@@ -59,7 +59,8 @@ class ForecastBench(Bench[HasTrajectories, ForecastConfig, ForecastContext, data
             active=dataset.active,
             coverage=settings.coverage if settings.held_out else None,
         )
-        self.examples = ForecastExamples(dataset, settings)
+        examples = ForecastExamples(dataset, settings)
+        self.examples, self._held_out = examples, examples.held_out
         self._ladder: tuple[Rung, ...] | None = None
         first, _ = next(self._questions("test", dataset.split("test").good[:1]))
         self.example = first._replace(steps=1, time=(settings.history - 1) * settings.stride * dataset.card.dt)
@@ -75,11 +76,11 @@ class ForecastBench(Bench[HasTrajectories, ForecastConfig, ForecastContext, data
 
     def calibrate(self, solver: AnySolver, module: nn.Module) -> None:
         """Bands, from rollouts of the training trajectories that were held out; nothing where none are."""
-        if not len(self.examples.held_out) or not isinstance(solver, Calibrates):
+        if not len(self._held_out) or not isinstance(solver, Calibrates):
             return
         rollouts = [
             Calibration(self._answer(solver, module, window), true)
-            for window, true in self._questions("train", self.examples.held_out)
+            for window, true in self._questions("train", self._held_out)
         ]
         solver.calibrate(module, rollouts, self.settings.coverage)
 

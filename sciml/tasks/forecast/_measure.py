@@ -36,7 +36,8 @@ def held(
 ) -> tuple[Float[Tensor, "batch time channel"], Float[Tensor, "batch time channel"]]:
     """The share of the values that lie in their band, and the mean of its half-width."""
     within = ((predicted.double() - true).abs() <= band.double()).double()
-    return tuple(inside(values, active).flatten(3).mean(3) for values in (within, band.double()))
+    share, width = (inside(values, active).flatten(3).mean(3) for values in (within, band.double()))
+    return share, width
 
 
 def measure(

@@ -163,7 +163,7 @@ def status_of(
 
 def around(
     mean: Float[Tensor, "batch time channel *space"],
-    widths: Float[Tensor, "time channel"],
+    widths: Float[Tensor, "step channel"],
     known_stride: Bool[Tensor, " batch"],
 ) -> Float[Tensor, "batch time channel *space"]:
     """Calibrated numbers at the steps of a rollout; NaN beyond those, and for samples of another stride than theirs."""
