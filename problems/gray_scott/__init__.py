@@ -7,11 +7,13 @@ import torch
 from torch import Tensor
 
 from sciml.core.capabilities import Evolves
-from sciml.core.problem import Field, Invariant, Parameter
+from sciml.core.problem import Field, Invariant, Parameter, Published
 from sciml.core.types import Grid, Params, Trajectory
 from sciml.reference import periodic_grid
 
 from . import equations, reference
+
+WELL = "R. Ohana et al., The Well, NeurIPS 2024 (12 hours on one H100, history 4)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +52,10 @@ PROBLEM = GrayScott(
         Parameter("kill", "k", "1", "rate of decay of the autocatalyst beside the feed", 0.056, 0.061, least=0.0),
     ),
     boundary={"y": "periodic", "x": "periodic"},
+    published=tuple(
+        Published(method, "gray_scott_reaction_diffusion of The Well", "one-step VRMSE, test", value, WELL)
+        for method, value in (("FNO", "0.137"), ("TFNO", "0.363"), ("U-Net", "0.225"), ("CNextU-Net", "0.176"))
+    ),
     invariants=(Invariant("bounds", "one plus largest excess of u and v beyond [0, 1]", equations.bounds, 5e-3),),
     citation="J. E. Pearson, Complex patterns in a simple system, Science 261 (1993) 189-192, "
     "doi:10.1126/science.261.5118.189",

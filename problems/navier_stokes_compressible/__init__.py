@@ -1,7 +1,7 @@
 """Compressible flow of an ideal gas in a periodic box: sound, shocks and vortices at Mach numbers from 0.1 to 1."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -20,7 +20,12 @@ class NavierStokesCompressible(Evolves):
 
     Random fields steepen into shocks that cross each other; at small Mach numbers sound runs over slow vortices. Good
     values: 32² to 128² cells, frames 0.02 to 0.05 apart, times up to 1.
+
+    Arguments:
+        refined: whether the reference computes on finer cells than are stored.
     """
+
+    refined: bool = True
 
     def grid(self, size: Sequence[int]) -> Grid:
         """The unit square on ``(n_y, n_x)`` cells, at least 16 per axis."""
@@ -35,8 +40,12 @@ class NavierStokesCompressible(Evolves):
 
         Raises: UserError for a density or pressure in `initial` that is not positive.
         """
-        factor = max(2, -(-reference.LEAST // min(grid.size)))
+        factor = max(2, -(-reference.LEAST // min(grid.size))) if self.refined else 1
         return reference.simulate(params, initial, times, grid, factor=factor)
+
+    def coarsest(self) -> Evolves | None:
+        """On the stored cells."""
+        return replace(self, refined=False) if self.refined else None
 
 
 PROBLEM = NavierStokesCompressible(

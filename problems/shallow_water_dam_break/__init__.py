@@ -1,7 +1,7 @@
 """A round dam that breaks: shallow water with a shock that runs outwards and a wave that collapses inwards."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -21,7 +21,12 @@ class DamBreak(Evolves):
     """Shallow water in the square [-2.5, 2.5]² with open ends and g = 1, at rest until a round dam vanishes at t = 0.
 
     Good values: 32² to 128² cells, frames 0.01 to 0.1 apart, up to t = 1, when the front nears the ends.
+
+    Arguments:
+        refined: whether the reference computes on finer cells than are stored.
     """
+
+    refined: bool = True
 
     def grid(self, size: Sequence[int]) -> Grid:
         """The square on ``(n, n)`` cells, at least 16."""
@@ -43,7 +48,12 @@ class DamBreak(Evolves):
 
         Raises: UserError for a negative depth in `initial`.
         """
-        return reference.simulate(initial, times, grid, factor=max(2, -(-reference.LEAST // grid.size[0])))
+        factor = max(2, -(-reference.LEAST // grid.size[0])) if self.refined else 1
+        return reference.simulate(initial, times, grid, factor=factor)
+
+    def coarsest(self) -> Evolves | None:
+        """On the stored cells."""
+        return replace(self, refined=False) if self.refined else None
 
 
 PROBLEM = DamBreak(

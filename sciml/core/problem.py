@@ -25,12 +25,19 @@ SHELL = (0.1, 0.2)
 
 @dataclass(frozen=True)
 class Field:
-    """One unknown of the equation: ``Field("h", "h", "m", "layer thickness")``."""
+    """One unknown of the equation: ``Field("h", "h", "m", "layer thickness")``.
+
+    Arguments:
+        name, symbol, units, long_name: key, Unicode symbol, physical units (``1`` for none), words.
+        odd: axes in whose walls' mirror the field changes its sign, ``("x",)`` for a velocity along x; the empty tuple
+            for a field that keeps it at every wall, such as a density. None where that is not known.
+    """
 
     name: str
     symbol: str
     units: str
     long_name: str
+    odd: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -88,6 +95,25 @@ class Parameter:
 
 
 @dataclass(frozen=True)
+class Published:
+    """A number that others published for a like problem, for orientation: their data, their networks, their budget.
+
+    Arguments:
+        method: as they call it.
+        data: on what.
+        metric: which number, in words.
+        value: of it; as they print it, so that digits are theirs.
+        source: where it is printed.
+    """
+
+    method: str
+    data: str
+    metric: str
+    value: str
+    source: str
+
+
+@dataclass(frozen=True)
 class Invariant:
     """A quantity the exact dynamics conserves (or nearly), watched in data and predictions.
 
@@ -121,6 +147,7 @@ class Problem(ABC):
         metrics: keys of the headline metrics, first one first.
         citation: where the problem comes from.
         solver: key of the solver that `sciml run` takes when none is named.
+        published: numbers of others for orientation, shown on pages as theirs.
         version: raised whenever the reference solver's output changes, so that cached data is generated again.
     """
 
@@ -137,6 +164,7 @@ class Problem(ABC):
     metrics: tuple[str, ...] = ("one_step/relative_l2", "rollout/relative_l2")
     citation: str
     solver: str = "sinenet"
+    published: tuple[Published, ...] = ()
     version: int = 1
 
     def __post_init__(self) -> None:
@@ -147,6 +175,14 @@ class Problem(ABC):
                 f"problem {self.name!r} needs at least one field and distinct names of fields and parameters",
                 got=names,
             )
+        for entry in self.fields:
+            if astray := [axis for axis in entry.odd or () if self.boundary.get(axis) != "wall"]:
+                raise UserError(
+                    f"field {entry.name!r} of problem {self.name!r} cannot be odd along {astray[0]!r}",
+                    got=self.boundary.get(astray[0], "no such axis"),
+                    expected=f"an axis with walls, of {dict(self.boundary)}",
+                    fix="Fields have a parity in the mirror of a wall and nowhere else.",
+                )
         if self.time_step is not None and self.time_step not in [entry.name for entry in self.parameters]:
             raise UserError(f"the time step of problem {self.name!r} is none of its parameters", got=self.time_step)
 

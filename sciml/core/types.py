@@ -109,17 +109,20 @@ class Prediction(NamedTuple):
 
     Fields:
         mean: the answer, laid out as the task asks.
-        spread: its uncertainty, where the solver has one.
+        spread: the standard deviation of its error, where the solver states one.
         status: one `sciml.core.status.Status` code per sample.
         stats: what it took, by name: ``evaluations`` (of a right-hand side, per sample) and ``calls`` (of the network,
             for the whole batch) where the solver integrates; and what it states of each sample beside `mean`:
             ``chance`` of the problem's outcome, ``summary/<name>``. What it does not state is computed from `mean`.
+        band: half the width of the interval around `mean` that was calibrated to hold a share of the values, where
+            the solver has one; NaN where it was not calibrated.
     """
 
     mean: Tensor
     spread: Tensor | None = None
     status: Int[Tensor, " batch"] | None = None
     stats: Mapping[str, Any] = {}  # Any: tensors or numbers
+    band: Tensor | None = None
 
 
 class Support(NamedTuple):

@@ -59,10 +59,14 @@ class WindowBatch(Batch):
         parameters: physical parameters in declaration order, ``batch parameter`` (zero columns if there are none).
         stride: stored frames between consecutive states of the window, ``batch``.
         forcing: at the last context frame and at every target, ``batch moment forcing``; None where there is none.
+        free: leading targets that the solver steps over on its own answers, without a gradient and without a score.
     """
+
+    shared: ClassVar[frozenset[str]] = frozenset({"free"})
 
     inputs: Float[Tensor, "batch history channel *space"]
     targets: Float[Tensor, "batch horizon channel *space"]
     parameters: Float[Tensor, "batch parameter"]
     stride: Float[Tensor, " batch"]
     forcing: Float[Tensor, "batch moment forcing"] | None = None
+    free: int = 0

@@ -22,11 +22,20 @@ class Windows:
         history: frames given.
         horizon: frames asked for.
         strides: distances between consecutive frames of a window, in stored frames.
+        rows: trajectories that are taken; None for all that succeeded.
 
     Raises ConfigError if a window is longer than a trajectory, DataError if no trajectory succeeded.
     """
 
-    def __init__(self, split: Split, history: int, horizon: int, strides: Sequence[int] = (1,)) -> None:
+    def __init__(
+        self,
+        split: Split,
+        history: int,
+        horizon: int,
+        strides: Sequence[int] = (1,),
+        *,
+        rows: Int[Tensor, " row"] | None = None,
+    ) -> None:
         if history < 1 or horizon < 1 or not strides or min(strides) < 1 or len(set(strides)) != len(strides):
             raise ConfigError(
                 "a window is not a window",
@@ -46,9 +55,10 @@ class Windows:
                 f"no trajectory of split {split.name!r} succeeded", got=split.counts, expected="one at least"
             )
         self.split, self.history, self.horizon = split, history, horizon
+        self._rows = split.good if rows is None else rows
         self._strides = torch.tensor(list(strides))
         self._starts = split.num_frames - (history + horizon - 1) * self._strides  # admissible starts per stride
-        self._ends = torch.cumsum(self._starts * len(split.good), 0)  # numbers at which each stride's windows end
+        self._ends = torch.cumsum(self._starts * len(self._rows), 0)  # numbers at which each stride's windows end
 
     def __len__(self) -> int:
         return int(self._ends[-1])
@@ -61,8 +71,8 @@ class Windows:
             raise IndexError(f"window indices must lie in [0, {len(self)})")
         which = torch.bucketize(indices, self._ends, right=True)
         starts = self._starts[which]
-        within = indices - self._ends[which] + starts * len(self.split.good)
-        return self.split.good[within // starts], within % starts, self._strides[which]
+        within = indices - self._ends[which] + starts * len(self._rows)
+        return self._rows[within // starts], within % starts, self._strides[which]
 
     def batch(self, indices: Int[Tensor, " batch"]) -> WindowBatch:
         """The windows at `indices`, gathered in one go, in physical units."""

@@ -58,6 +58,7 @@ from sciml.models._ode_block import ODEBlock as ODEBlock
 from sciml.models._ode_net import ODENet as ODENet
 from sciml.models._pod_deeponet import PODDeepONet as PODDeepONet
 from sciml.models._pod_state_space import PODStateSpace as PODStateSpace
+from sciml.models._published_sinenet import published_sinenet as published_sinenet
 from sciml.models._realnvp import Coupling as Coupling
 from sciml.models._realnvp import RealNVP as RealNVP
 from sciml.models._regularise import PUBLISHED_COEFFICIENTS as PUBLISHED_COEFFICIENTS
@@ -169,6 +170,7 @@ __all__ = [
     "jittered_times",
     "load",
     "local_error",
+    "published_sinenet",
     "save",
     "steps_penalty",
     "wave_channels",

@@ -12,10 +12,13 @@ from sciml.nn import (
     Modes,
     Network,
     Norm,
+    Odd,
     Padding,
     axis_modes,
     channels_last,
     modulation,
+    num_mirrors,
+    with_walls,
 )
 
 DILATIONS = (1, 2, 4, 8, 4, 2, 1)
@@ -31,16 +34,19 @@ class DilResNet(FieldNetwork):
 
     Arguments:
         in_channels, out_channels: fields in and out.
-        dims: axes of the grid; a periodic one needs at least 8 points.
+        dims: axes of the grid; a periodic or mirrored one needs at least 8 points.
         width: channels throughout.
         blocks: residual blocks of seven convolutions each.
-        padding: ``circular``, ``zeros``, or one of them per axis.
+        padding: ``circular``, ``zeros``, ``mirror`` or ``replicate``, or one of them per axis.
+        odd: by axis, the channels in that change their sign in its mirror (a velocity normal to a wall); features
+            inside the network are even, and nearness to the walls of every mirrored axis is one more channel in. Empty
+            for none.
         condition_channels: scalar inputs per sample; 0 for none.
         conditioning: how they enter, ``add`` or ``adagn``.
 
     Raises:
-        UserError: `dims` or `padding` are none; in `forward`, shapes do not fit or a periodic axis is shorter than the
-            largest dilation.
+        UserError: `dims`, `padding` or `odd` are none; in `forward`, shapes do not fit or a periodic or mirrored
+            axis is shorter than the largest dilation.
 
     Reference:
         Stachenfeld et al., "Learned Coarse Models for Efficient Turbulence Simulation", ICLR 2022, arXiv:2112.15275.
@@ -55,6 +61,7 @@ class DilResNet(FieldNetwork):
         width: int = 128,
         blocks: int = 4,
         padding: Padding = "circular",
+        odd: Odd = (),
         condition_channels: int = 0,
         conditioning: Conditioning = "adagn",
     ) -> None:
@@ -64,7 +71,8 @@ class DilResNet(FieldNetwork):
         )
         mode = conditioning if condition_channels else "none"
         self.embedding = Embedding(condition_channels, width) if condition_channels else None
-        self.encoder = Conv(in_channels, width, modes=modes)
+        self.modes = modes
+        self.encoder = Conv(in_channels + num_mirrors(modes), width, modes=modes, odd=odd)
         self.blocks = nn.ModuleList(DilatedBlock(width, modes=modes, condition=mode) for _ in range(blocks))
         self.decoder = Conv(width, out_channels, modes=modes)
 
@@ -74,7 +82,7 @@ class DilResNet(FieldNetwork):
         """The fields that come out, on the grid of those that go in."""
         self.check(x, condition)
         embedding = None if self.embedding is None else self.embedding(condition)
-        z = self.encoder(channels_last(x))
+        z = self.encoder(channels_last(with_walls(x, self.modes)))
         for block in self.blocks:
             z = z + block(z, embedding)
         return self.decoder(z).contiguous()

@@ -1,13 +1,25 @@
 """The Fourier neural operator."""
 
-from itertools import chain
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import gelu, pad
 
-from sciml.nn import Conditioning, Embedding, FieldNetwork, Modulation, Padding, SpectralConv, axis_modes, convolution
+from sciml.nn import (
+    Conditioning,
+    Embedding,
+    FieldNetwork,
+    Modulation,
+    Odd,
+    Padding,
+    SpectralConv,
+    axis_modes,
+    check_odd,
+    convolution,
+    mirrored,
+    num_mirrors,
+    with_walls,
+)
 
 _EXTENSION = 4  # an axis that is not periodic is extended by a quarter of its points
 
@@ -18,10 +30,11 @@ class FNO(FieldNetwork):
         v_0 = P(u, x),   v_{l+1} = σ(K_l v_l + W_l v_l + b_l),   u' = Q(v_L)
 
     K_l is a `SpectralConv`, W_l acts pointwise, P and Q are pointwise two-layer networks, σ is GELU (left out after
-    the last layer). Conditioning modulates K v + W v + b before σ. A periodic axis needs nothing. An axis that is not
-    periodic is extended by a quarter with zeros before the layers and cropped after them, so that its ends do not
-    meet, and its coordinate in [-1, 1] is an extra input; where all axes are periodic there are no coordinates and the
-    network commutes with every shift.
+    the last layer). Conditioning modulates K v + W v + b before σ. A periodic axis needs nothing. A mirrored axis is
+    doubled by the mirror image of the input, which makes it periodic, and cropped after the layers; a mode of it is
+    half a wave long, and nearness to its walls is an extra input. Another axis is extended by a quarter with zeros, or
+    with its ends repeated, so that these do not meet, and its coordinate in [-1, 1] is an extra input. Where all axes
+    are periodic there are no such inputs and the network commutes with every shift.
 
     Arguments:
         in_channels, out_channels: fields in and out.
@@ -30,12 +43,15 @@ class FNO(FieldNetwork):
             at least twice as many points.
         width: channels of the layers; lifting and projection have twice as many hidden ones.
         layers: Fourier layers.
-        padding: ``circular`` for periodic axes, ``zeros`` for others, or one of them per axis.
+        padding: ``circular`` for periodic axes, ``mirror``, ``zeros`` or ``replicate`` for others, or one per axis.
+        odd: by axis, the channels in that change their sign in its mirror (a velocity normal to a wall); empty for
+            none.
         condition_channels: scalar inputs per sample; 0 for none.
         conditioning: how they enter, ``add`` or ``adagn``.
 
     Raises:
-        UserError: `dims` or `padding` are none; in `forward`, shapes do not fit or the grid does not resolve the modes.
+        UserError: `dims`, `padding` or `odd` are none; in `forward`, shapes do not fit or the grid does not resolve the
+            modes.
 
     Reference:
         Li, Kovachki, Azizzadenesheli, Liu, Bhattacharya, Stuart, Anandkumar, "Fourier Neural Operator for Parametric
@@ -52,6 +68,7 @@ class FNO(FieldNetwork):
         width: int = 32,
         layers: int = 4,
         padding: Padding = "circular",
+        odd: Odd = (),
         condition_channels: int = 0,
         conditioning: Conditioning = "adagn",
     ) -> None:
@@ -59,14 +76,15 @@ class FNO(FieldNetwork):
         super().__init__(
             dims=dims, in_channels=in_channels, out_channels=out_channels, condition_channels=condition_channels
         )
-        self.bounded = [mode == "zeros" for mode in axes]
+        self.modes, self.odd = axes, check_odd(odd, axes, in_channels)
+        self.bounded = [mode in ("zeros", "replicate") for mode in axes]
         conv = convolution(dims)
 
         def pointwise(channels_in: int, hidden: int, channels_out: int) -> nn.Sequential:
             return nn.Sequential(conv(channels_in, hidden, 1), nn.GELU(), conv(hidden, channels_out, 1))
 
         self.embedding = Embedding(condition_channels, width) if condition_channels else None
-        self.lift = pointwise(in_channels + sum(self.bounded), 2 * width, width)
+        self.lift = pointwise(in_channels + num_mirrors(axes) + sum(self.bounded), 2 * width, width)
         self.spectral = nn.ModuleList(SpectralConv(width, width, modes=modes, dims=dims) for _ in range(layers))
         self.skip = nn.ModuleList(conv(width, width, 1) for _ in range(layers))
         self.modulate = nn.ModuleList(
@@ -82,10 +100,11 @@ class FNO(FieldNetwork):
         self.check(x, condition)
         embedding = None if self.embedding is None else self.embedding(condition)
         size = x.shape[2:]
-        v = self.lift(torch.cat((x, *self._coordinates(x)), dim=1))
-        extra = [n // _EXTENSION if end else 0 for n, end in zip(size, self.bounded, strict=True)]
-        if any(extra):
-            v = pad(v, list(chain.from_iterable((0, n) for n in reversed(extra))))
+        x = torch.cat((with_walls(x, self.modes), *self._coordinates(x)), dim=1)
+        for axis, mode in enumerate(self.modes):
+            if mode == "mirror":
+                x = mirrored(x, axis - len(size), 0, size[axis], self.odd[axis])
+        v = self._extended(self.lift(x))
         for i, (spectral, skip, modulate) in enumerate(zip(self.spectral, self.skip, self.modulate, strict=True)):
             v = spectral(v) + skip(v)
             if embedding is not None:
@@ -93,6 +112,20 @@ class FNO(FieldNetwork):
             if i < len(self.spectral) - 1:
                 v = gelu(v)
         return self.project(v[(..., *(slice(n) for n in size))]).contiguous()
+
+    def _extended(self, v: Tensor) -> Tensor:
+        """Features with a quarter more points along bounded axes: zeros, or the last point and then the first one."""
+        for axis, mode in enumerate(self.modes):
+            extra, place = v.shape[axis + 2] // _EXTENSION, axis + 2
+            if mode == "zeros":
+                v = pad(v, [0, 0] * (v.ndim - place - 1) + [0, extra])
+            elif mode == "replicate":
+                counts, last = [1] * v.ndim, v.shape[place] - 1
+                counts[place] = extra - extra // 2
+                after = v.narrow(place, last, 1).repeat(counts)
+                counts[place] = extra // 2
+                v = torch.cat((v, after, v.narrow(place, 0, 1).repeat(counts)), dim=place)
+        return v
 
     def _coordinates(self, x: Tensor) -> list[Tensor]:
         """Cell centres in [-1, 1] along every axis that is not periodic."""

@@ -15,6 +15,7 @@ from sciml.nn import (
     FieldNetwork,
     Modes,
     Network,
+    Odd,
     Padding,
     Upsample,
     axis_modes,
@@ -22,6 +23,8 @@ from sciml.nn import (
     check_halvings,
     convolution,
     halve,
+    num_mirrors,
+    with_walls,
 )
 
 
@@ -46,16 +49,22 @@ class SineNet(FieldNetwork):
         levels: halvings L of the grid within a wave; every axis must be divisible by 2^L.
         width: channels c_0 between the waves.
         multiplier: growth m of the channels per level, c_l = max(1, ⌊c_0 m^l⌋).
+        blocks: convolution blocks per level and direction; several in a single wave are the deeper U-Net that the paper
+            compares with.
         disentangle: whether every level also sees the wave's input, pooled but not processed (the parallel path).
         wave_residual: whether a wave adds to its input (z + V(z)) or replaces it (V(z)).
         block_residual: whether every block has a pointwise shortcut beside it.
-        padding: ``circular``, ``zeros``, or one of them per axis.
+        padding: ``circular``, ``zeros``, ``mirror`` or ``replicate``, or one of them per axis.
+        odd: by axis, the channels in that change their sign in its mirror (a velocity normal to a wall); features
+            inside the network are even, and nearness to the walls of every mirrored axis is one more channel in. Empty
+            for none.
         condition_channels: scalar inputs per sample; 0 for none.
         conditioning: how they enter, ``add`` or ``adagn``.
         size: points of the grid that refinement is prepared for; others work and cost a little more.
 
     Raises:
-        UserError: `dims` or `padding` are none, the grid is not divisible by 2^L; in `forward`, shapes do not fit.
+        UserError: `dims`, `padding` or `odd` are none, the grid is not divisible by 2^L; in `forward`, shapes do
+            not fit.
 
     Reference:
         Zhang, Helwig, Lin, Xie, Fu, Wojtowytsch, Ji, "SineNet: Learning Temporal Dynamics in Time-Dependent Partial
@@ -72,10 +81,12 @@ class SineNet(FieldNetwork):
         levels: int = 4,
         width: int = 64,
         multiplier: float = 1.425,
+        blocks: int = 1,
         disentangle: bool = True,
         wave_residual: bool = True,
         block_residual: bool = True,
         padding: Padding = "circular",
+        odd: Odd = (),
         condition_channels: int = 0,
         conditioning: Conditioning = "adagn",
         size: tuple[int, ...] | None = None,
@@ -87,12 +98,14 @@ class SineNet(FieldNetwork):
         super().__init__(dims=dims, in_channels=in_channels, out_channels=out_channels, condition_channels=embedded)
         self.levels, self.wave_residual = levels, wave_residual
         self.embedding = Embedding(embedded, width) if embedded else None
-        self.encoder = Conv(in_channels, width, modes=modes)
+        self.modes = modes
+        self.encoder = Conv(in_channels + num_mirrors(modes), width, modes=modes, odd=odd)
         self.waves = nn.ModuleList(
             Wave(
                 wave_channels(width, multiplier, levels),
                 modes=modes,
                 size=size,
+                blocks=blocks,
                 disentangle=disentangle,
                 residual=block_residual,
                 condition=conditioning if embedded else "none",
@@ -108,7 +121,7 @@ class SineNet(FieldNetwork):
         self.check(x, condition)
         check_halvings(x.shape[2:], self.levels)
         embedding = None if self.embedding is None else self.embedding(condition)
-        z = self.encoder(channels_last(x))
+        z = self.encoder(channels_last(with_walls(x, self.modes)))
         for wave in self.waves:
             z = z + wave(z, embedding) if self.wave_residual else wave(z, embedding)
         return self.decoder(z).contiguous()
@@ -126,6 +139,7 @@ class Wave(Network):
         channels: c_0 ... c_L.
         modes: padding along every axis.
         size: points of the finest level, or None.
+        blocks: per level and direction.
         disentangle: whether there is the path p.
         residual: whether there are S and S'.
         condition: how the embedding (4 c_0 entries) enters the blocks.
@@ -137,6 +151,7 @@ class Wave(Network):
         *,
         modes: Modes,
         size: tuple[int, ...] | None,
+        blocks: int,
         disentangle: bool,
         residual: bool,
         condition: ConditionMode,
@@ -153,6 +168,7 @@ class Wave(Network):
                 modes=modes,
                 condition=condition,
                 embedding=4 * base,
+                blocks=blocks,
                 residual=residual,
                 skip_first=skip_first,
             )
@@ -186,8 +202,11 @@ class Wave(Network):
 class Stage(nn.Module):
     """A block on the main features g and side features s, with a pointwise shortcut from g: F[g, s] + S g.
 
+    Further blocks follow, each added to its own input where there is a shortcut: h + F' h.
+
     Arguments:
         main, side, channels_out: features of g, of s, and of the result.
+        blocks: how many there are.
         skip_first: whether s comes before g in the block's input.
         residual: whether there is a shortcut.
         modes, condition, embedding: as in `ConvBlock`.
@@ -202,12 +221,17 @@ class Stage(nn.Module):
         modes: Modes,
         condition: ConditionMode,
         embedding: int,
+        blocks: int,
         residual: bool,
         skip_first: bool = False,
     ) -> None:
         super().__init__()
         self.skip_first = skip_first
         self.block = ConvBlock(main + side, channels_out, modes=modes, condition=condition, embedding=embedding)
+        self.more = nn.ModuleList(
+            ConvBlock(channels_out, channels_out, modes=modes, condition=condition, embedding=embedding)
+            for _ in range(blocks - 1)
+        )
         self.shortcut = convolution(len(modes))(main, channels_out, 1) if residual else None
 
     def forward(
@@ -219,4 +243,7 @@ class Stage(nn.Module):
         """The processed features on the same grid."""
         x = main if side is None else torch.cat((side, main) if self.skip_first else (main, side), dim=1)
         h = self.block(x, embedding)
-        return h if self.shortcut is None else h + self.shortcut(main)
+        h = h if self.shortcut is None else h + self.shortcut(main)
+        for block in self.more:
+            h = block(h, embedding) if self.shortcut is None else h + block(h, embedding)
+        return h

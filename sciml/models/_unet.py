@@ -12,12 +12,15 @@ from sciml.nn import (
     ConvBlock,
     Embedding,
     FieldNetwork,
+    Odd,
     Padding,
     Upsample,
     axis_modes,
     channels_last,
     check_halvings,
     halve,
+    num_mirrors,
+    with_walls,
 )
 
 
@@ -38,13 +41,17 @@ class UNet(FieldNetwork):
         width: channels of the finest level; level l has ⌊width 2^l⌋, so fractions set the size finely.
         levels: halvings of the grid; every axis must be divisible by 2^levels.
         residual: whether every block has a pointwise shortcut; without, amplitudes must pass the normalisations.
-        padding: ``circular``, ``zeros``, or one of them per axis.
+        padding: ``circular``, ``zeros``, ``mirror`` or ``replicate``, or one of them per axis.
+        odd: by axis, the channels in that change their sign in its mirror (a velocity normal to a wall); features
+            inside the network are even, and nearness to the walls of every mirrored axis is one more channel in. Empty
+            for none.
         condition_channels: scalar inputs per sample; 0 for none.
         conditioning: how they enter, ``add`` or ``adagn``.
         size: points of the grid that refinement is prepared for; others work and cost a little more.
 
     Raises:
-        UserError: `dims` or `padding` are none, the grid is not divisible by 2^levels; in `forward`, shapes do not fit.
+        UserError: `dims`, `padding` or `odd` are none, the grid is not divisible by 2^levels; in `forward`, shapes do
+            not fit.
 
     Reference:
         Ronneberger, Fischer, Brox, "U-Net: Convolutional Networks for Biomedical Image Segmentation", MICCAI 2015,
@@ -61,6 +68,7 @@ class UNet(FieldNetwork):
         levels: int = 4,
         residual: bool = True,
         padding: Padding = "circular",
+        odd: Odd = (),
         condition_channels: int = 0,
         conditioning: Conditioning = "adagn",
         size: tuple[int, ...] | None = None,
@@ -71,17 +79,17 @@ class UNet(FieldNetwork):
         super().__init__(
             dims=dims, in_channels=in_channels, out_channels=out_channels, condition_channels=condition_channels
         )
-        self.levels = levels
+        self.levels, self.modes = levels, modes
         c = [int(width * 2**level) for level in range(levels + 1)]
         self.embedding = Embedding(condition_channels, c[0]) if condition_channels else None
 
-        def block(channels_in: int, channels_out: int) -> ConvBlock:
+        def block(channels_in: int, channels_out: int, odd: Odd = ()) -> ConvBlock:
             mode = conditioning if condition_channels else "none"
             return ConvBlock(
-                channels_in, channels_out, modes=modes, condition=mode, embedding=4 * c[0], shortcut=residual
+                channels_in, channels_out, modes=modes, condition=mode, embedding=4 * c[0], shortcut=residual, odd=odd
             )
 
-        self.enter = block(in_channels, c[0])
+        self.enter = block(in_channels + num_mirrors(modes), c[0], odd)
         self.down = nn.ModuleList(block(fine, coarse) for fine, coarse in pairwise(c))
         self.refine, self.up = nn.ModuleList(), nn.ModuleList()
         for level in reversed(range(levels)):
@@ -97,7 +105,7 @@ class UNet(FieldNetwork):
         self.check(x, condition)
         check_halvings(x.shape[2:], self.levels)
         embedding = None if self.embedding is None else self.embedding(condition)
-        h = self.enter(channels_last(x), embedding)
+        h = self.enter(channels_last(with_walls(x, self.modes)), embedding)
         skips = []
         for block in self.down:
             skips.append(h)

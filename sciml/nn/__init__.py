@@ -4,9 +4,13 @@ from sciml.core.derivatives import LAPLACIAN as LAPLACIAN
 from sciml.nn._block import ConvBlock as ConvBlock
 from sciml.nn._boundary import Mode as Mode
 from sciml.nn._boundary import Modes as Modes
+from sciml.nn._boundary import Odd as Odd
 from sciml.nn._boundary import Padding as Padding
 from sciml.nn._boundary import PaddingChoice as PaddingChoice
+from sciml.nn._boundary import Parity as Parity
 from sciml.nn._boundary import axis_modes as axis_modes
+from sciml.nn._boundary import check_odd as check_odd
+from sciml.nn._boundary import odd_channels as odd_channels
 from sciml.nn._boundary import padding_modes as padding_modes
 from sciml.nn._circular import circular_pad as circular_pad
 from sciml.nn._condition import ConditionChoice as ConditionChoice
@@ -53,6 +57,10 @@ from sciml.nn._mlp import TimeMLP as TimeMLP
 from sciml.nn._mlp import activation as activation
 from sciml.nn._network import Network as Network
 from sciml.nn._norm import Norm as Norm
+from sciml.nn._pad import mirrored as mirrored
+from sciml.nn._pad import num_mirrors as num_mirrors
+from sciml.nn._pad import pad_field as pad_field
+from sciml.nn._pad import with_walls as with_walls
 from sciml.nn._parameter_groups import GroupsParameters as GroupsParameters
 from sciml.nn._parameter_groups import ParameterGroup as ParameterGroup
 from sciml.nn._parameter_groups import optimiser_groups as optimiser_groups

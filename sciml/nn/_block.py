@@ -3,7 +3,7 @@
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from sciml.nn._boundary import Modes
+from sciml.nn._boundary import Modes, Odd
 from sciml.nn._condition import ConditionMode, modulation
 from sciml.nn._conv import Conv, convolution
 from sciml.nn._norm import Norm
@@ -21,6 +21,7 @@ class ConvBlock(nn.Module):
         condition: how the embedding enters.
         embedding: entries of the embedding; 0 without conditioning.
         shortcut: whether a pointwise convolution of the input is added to the result.
+        odd: by axis, the channels in that change their sign in the mirror; empty for none.
     """
 
     def __init__(
@@ -32,9 +33,10 @@ class ConvBlock(nn.Module):
         condition: ConditionMode = "none",
         embedding: int = 0,
         shortcut: bool = False,
+        odd: Odd = (),
     ) -> None:
         super().__init__()
-        self.first = Conv(channels_in, channels_out, modes=modes)
+        self.first = Conv(channels_in, channels_out, modes=modes, odd=odd)
         self.first_norm = Norm(channels_out)
         self.modulation = modulation(condition, size=embedding, channels=channels_out)
         self.second = Conv(channels_out, channels_out, modes=modes)

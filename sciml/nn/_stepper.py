@@ -38,6 +38,12 @@ class Stepper(nn.Module, Generic[N]):
         forcing_mean, forcing_std: per forcing; None for none.
         active: which cells are part of the domain; None for all.
         mask_channel: whether the network takes the mask as a last channel, 1 where a cell is active.
+        band_steps: steps of a rollout whose errors will be calibrated; 0 for none.
+        band_stride: stored frames per step that they are calibrated for.
+
+    Attributes:
+        band: by step and field, half the width of the band around a rollout, in physical units; NaN before it is
+            calibrated. None without `band_steps`.
     """
 
     network: N
@@ -48,6 +54,7 @@ class Stepper(nn.Module, Generic[N]):
     forcing_mean: Tensor | None
     forcing_std: Tensor | None
     active: Tensor | None
+    band: Tensor | None
 
     def __init__(
         self,
@@ -61,6 +68,8 @@ class Stepper(nn.Module, Generic[N]):
         forcing_std: Float[Tensor, " forcing"] | None = None,
         active: Bool[Tensor, "*space"] | None = None,
         mask_channel: bool = False,
+        band_steps: int = 0,
+        band_stride: int = 1,
     ) -> None:
         super().__init__()
         self.network = network
@@ -72,6 +81,9 @@ class Stepper(nn.Module, Generic[N]):
         self.register_buffer("forcing_mean", None if forcing_mean is None else forcing_mean.clone())
         self.register_buffer("forcing_std", None if forcing_std is None else forcing_std.clone())
         self.register_buffer("active", None if active is None else active.clone())
+        blank = torch.full((band_steps, len(field_mean)), torch.nan) if band_steps else None
+        self.register_buffer("band", blank)
+        self.band_stride = band_stride
         self.mask_channel = mask_channel and active is not None
 
     def standardise(self, states: Float[Tensor, "batch time channel *space"]) -> Float[Tensor, "..."]:

@@ -18,7 +18,8 @@ def refinement(size: int, mode: Mode) -> Float[Tensor, "fine coarse"]:
     """The matrix (float64) that refines one axis by two.
 
     A fine point lies a quarter of a coarse cell left or right of a coarse point and takes the four nearest with the
-    cubic convolution weights; points beyond the edge wrap on a circular axis and repeat the last one otherwise.
+    cubic convolution weights; points beyond the edge wrap on a circular axis, are mirror images on a mirrored one and
+    repeat the last one otherwise.
     """
     return torch.tensor(_refinement(size, mode), dtype=torch.float64)
 
@@ -29,7 +30,12 @@ def _refinement(size: int, mode: Mode) -> np.ndarray:
     for tap, weight in zip(range(-2, 2), _TAPS, strict=True):
         for fine, offset in ((2 * points, tap), (2 * points + 1, -tap)):
             source = points + offset
-            source = source % size if mode == "circular" else source.clip(0, size - 1)
+            if mode == "circular":
+                source = source % size
+            elif mode == "mirror":  # of an even field, about the edge: -1, -2 -> 0, 1
+                source = source % (2 * size)
+                source = np.minimum(source, 2 * size - 1 - source)
+            source = source.clip(0, size - 1)
             np.add.at(matrix, (fine, source), weight)
     return matrix
 

@@ -59,6 +59,7 @@ def fit(
     module = solver.build(bench.problem, recipe.model, bench.context).to(device)
     started = time.perf_counter()
     if solver.solve_closed_form(module, bench.examples):
+        bench.calibrate(solver, module)
         return Fitted(solver, recipe, module, None, time.perf_counter() - started)
     solver.initialise(module, bench.examples)
     rule = solver.step_rule(module, bench.examples, recipe.train, rng.derive(seed, "rule", solver.key))
@@ -78,4 +79,5 @@ def fit(
         rule=rule,
         watch=lambda candidate: bench.watch(solver, candidate),
     ).fit(resume=resume)
+    bench.calibrate(solver, module)
     return Fitted(solver, recipe, module, result, prepared + result.seconds)

@@ -53,7 +53,7 @@ def run_study(
         path: the study file.
         out: the study's folder.
         runs: where the run folders go; by default ``runs`` inside `out`.
-        preset: another preset than the file's (the same study at another size).
+        preset: another preset than the file's (the same study at another size; ``[presets.NAME]`` says what changes).
         problem: the folder of the file's problem, needed if that is not registered: a path in a file is not imported.
         workers: runs at a time, one thread each; ignored with an `executor`.
         executor: any ``concurrent.futures`` executor, for a cluster.
@@ -64,7 +64,7 @@ def run_study(
     progress = progress or SilentProgress()
     study = read_study(path)
     if preset is not None:
-        study = study.model_copy(update={"preset": preset})
+        study = study.at(preset)
     subject = problem_of(study.problem, path, problem)
     _check_metrics(study, subject)
     for variant in study.variants:

@@ -121,6 +121,19 @@ class Claim(Config):
         return self
 
 
+class AtPreset(Config):
+    """What another preset than the file's changes, the table ``[presets.NAME]``: sizes fit one amount of data."""
+
+    parameters: int | None = pydantic.Field(default=None, gt=0)
+    """In place of the file's; left out, variants keep the sizes of their recipes."""
+    seeds: tuple[int, ...] | None = pydantic.Field(default=None, min_length=1)
+    """In place of the file's; left out, those."""
+    settings: tuple[str, ...] = ()
+    """In place of the file's."""
+    setup: str = ""
+    """In place of the file's."""
+
+
 class Study(Config):
     """The study file."""
 
@@ -144,6 +157,17 @@ class Study(Config):
     metrics: tuple[str, ...] = ("one_step/relative_l2", "rollout/relative_l2")
     variants: tuple[Variant, ...] = pydantic.Field(min_length=1)
     claims: tuple[Claim, ...] = ()
+    presets: dict[str, AtPreset] = {}
+    """The study at other presets; one without a table is run with the file's sizes and settings."""
+
+    def at(self, preset: str) -> "Study":
+        """The same study on the data of another preset."""
+        changes: dict[str, object] = {"preset": preset}
+        if preset != self.preset and preset in self.presets:
+            other = self.presets[preset]
+            changes |= {"parameters": other.parameters, "settings": other.settings, "setup": other.setup or self.setup,
+                        "seeds": other.seeds or self.seeds}  # fmt: skip
+        return self.model_copy(update=changes)
 
     @pydantic.model_validator(mode="after")
     def _names(self) -> "Study":

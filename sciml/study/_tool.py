@@ -153,6 +153,8 @@ class _Child(NamedTuple):
     def write(self, parent: Path, before: Record) -> None:
         """Write the files, complete without the parent's; the record last, which makes it a finished run."""
         subject, folder, loaded = self.subject, self.folder, self.subject.loaded
+        if not isinstance(self.tool, Probe):  # what a tool changed errs otherwise than before
+            subject.bench().calibrate(loaded.solver, self.module)
         save_weights(self.module, folder / WEIGHTS)
         findings = {self.tool.key: _entry(self.findings)}
         if isinstance(self.tool, Probe):  # the module is the parent's, and so are its numbers

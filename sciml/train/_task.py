@@ -83,6 +83,12 @@ class Bench(ABC, Generic[P, T, C, B, Q]):
         """What is logged beside that score and decides nothing."""
         return {}
 
+    def calibrate(self, solver: "TaskSolver[P, T, C, B, Q]", module: nn.Module) -> None:
+        """What is set in a trained module by data that nothing was fitted to, before it is examined and saved.
+
+        Nothing by default, and nothing where the settings ask for nothing.
+        """
+
     @abstractmethod
     def examine(self, solver: "TaskSolver[P, T, C, B, Q]", module: nn.Module) -> Examination:
         """Everything that is reported of a trained module, on the test split."""

@@ -115,3 +115,14 @@ def test_axis_points():
 def test_impossible_axes_are_refused(axis):
     with pytest.raises(UserError):
         Axis(*axis)
+
+
+def test_a_parity_where_there_is_no_wall_is_refused(advection):
+    problem = registry.find_problem(advection)
+    field = dataclasses.replace(problem.fields[0], odd=("x",))
+    with pytest.raises(UserError, match=r"field 'a'.* cannot be odd along 'x'.*got periodic.*an axis with walls"):
+        dataclasses.replace(problem, fields=(field, *problem.fields[1:]))
+    with pytest.raises(UserError, match=r"cannot be odd along 'z'.*no such axis"):
+        dataclasses.replace(problem, fields=(replace(field, odd=("z",)), *problem.fields[1:]))
+    walled = dataclasses.replace(problem, fields=(field, *problem.fields[1:]), boundary={"y": "periodic", "x": "wall"})
+    assert walled.fields[0].odd == ("x",)

@@ -1,5 +1,6 @@
 """Circular padding, convolution per axis, and the choice of modes from a grid."""
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -8,7 +9,7 @@ from torch.nn.functional import conv2d, pad
 
 from sciml.core.errors import UserError
 from sciml.core.types import Axis, Grid
-from sciml.nn import Conv, circular_pad, padding_modes
+from sciml.nn import Conv, circular_pad, odd_channels, pad_field, padding_modes
 
 FORMATS = (torch.contiguous_format, torch.channels_last)
 
@@ -106,6 +107,60 @@ def test_padding_of_a_line_and_of_a_box():
     assert padding_modes("auto", Grid((x,))) == ("circular",)
     assert padding_modes("auto", Grid((z, y, x))) == ("zeros", "zeros", "circular")
     assert padding_modes("circular", Grid((z, y, x))) == ("circular",) * 3
+
+
+def box(*boundary):
+    return Grid(
+        tuple(Axis(name, 8, 0.0, 1.0, kind) for name, kind in zip("zyx"[-len(boundary) :], boundary, strict=True))
+    )
+
+
+@given(height=st.integers(1, 6), width=st.integers(1, 6), data=st.data(), layout=st.sampled_from(FORMATS))
+def test_mirrored_and_repeated_ends_equal_those_of_numpy(height, width, data, layout):
+    y, x = data.draw(st.integers(0, height)), data.draw(st.integers(0, width))
+    u = field(2, 3, height, width, layout=layout)
+    ours = pad_field(u, (y, x), ("mirror", "replicate"), ((2,), ()))
+    expected = np.pad(u.numpy(), ((0, 0), (0, 0), (0, 0), (x, x)), mode="edge")
+    expected = np.pad(expected, ((0, 0), (0, 0), (y, y), (0, 0)), mode="symmetric")
+    expected[:, 2, :y] *= -1
+    expected[:, 2, y + height :] *= -1
+    assert np.array_equal(ours.numpy(), expected)
+
+
+def test_mirrored_convolution_gradients():
+    conv = Conv(2, 2, modes=("mirror", "replicate"), odd=((1,), ())).double()
+    assert torch.autograd.gradcheck(conv, (field(1, 2, 4, 3).requires_grad_(),))
+
+
+def test_a_mirror_refuses_more_points_than_there_are():
+    with pytest.raises(UserError, match=r"axis x is too short for its mirror.*got 4 points; expected at least 5"):
+        pad_field(field(1, 1, 8, 4), (1, 5), ("mirror", "mirror"))
+
+
+def test_open_ends_are_repeated_and_walls_are_mirrors_where_that_is_asked_for():
+    grid = box("wall", "open", "periodic")
+    assert padding_modes("auto", grid, ((), ("z",))) == ("zeros", "replicate", "circular")
+    assert padding_modes("auto", grid, ((), None)) == ("zeros", "replicate", "circular")
+    assert padding_modes("mirror", grid, ((), ("z",))) == ("mirror", "replicate", "circular")
+    assert padding_modes("auto", grid) == ("zeros", "zeros", "circular"), "as networks of older runs see it"
+
+
+def test_odd_channels_of_every_frame():
+    grid = box("wall", "wall")
+    odd = odd_channels(("mirror", "mirror"), grid, ((), ("x",), ("y",)), history=2)
+    assert odd == ((2, 5), (1, 4))
+    assert odd_channels(("mirror", "zeros"), grid, ((), ("x",), ("y",)), history=1) == ((2,), ())
+
+
+def test_a_mirror_of_fields_without_a_parity_is_refused():
+    with pytest.raises(UserError, match=r"a field has no parity at the walls"):
+        padding_modes("mirror", box("wall", "wall"), ((), None))
+    with pytest.raises(UserError, match=r"no parity where there is no wall.*y: periodic, x: open"):
+        padding_modes("mirror", box("periodic", "open"), ((), ()))
+    with pytest.raises(UserError, match=r"parities do not fit.*odd only along an axis whose padding is 'mirror'"):
+        Conv(2, 2, modes=("zeros", "mirror"), odd=((1,), ()))
+    with pytest.raises(UserError, match=r"parities do not fit"):
+        Conv(2, 2, modes=("mirror", "mirror"), odd=((), (2,)))
 
 
 def test_padding_refuses_a_point():

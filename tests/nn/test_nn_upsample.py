@@ -48,7 +48,15 @@ def test_a_shift_of_the_coarse_grid_is_a_double_shift_of_the_fine_one(shift, axi
     assert torch.allclose(upsample(x.roll(shift, axis)), upsample(x).roll(2 * shift, axis), rtol=0, atol=1e-14)
 
 
-@pytest.mark.parametrize("mode", ["circular", "zeros"])
+@given(size=st.integers(1, 9))
+def test_a_mirrored_axis_is_refined_like_half_of_a_periodic_one(size):
+    x = field(size)
+    doubled = torch.cat((x, x.flip(0)))
+    assert torch.allclose(refinement(size, "mirror") @ x, (refinement(2 * size, "circular") @ doubled)[: 2 * size],
+                          rtol=0, atol=1e-14)  # fmt: skip
+
+
+@pytest.mark.parametrize("mode", ["circular", "zeros", "mirror", "replicate"])
 @pytest.mark.parametrize("size", [1, 2, 3, 8])
 def test_constants_are_preserved(size, mode):
     assert torch.equal(refinement(size, mode).sum(1), torch.ones(2 * size, dtype=torch.float64))

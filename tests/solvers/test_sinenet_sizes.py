@@ -47,6 +47,8 @@ def test_published_controls():
     wide = SineNetConfig(waves=1, width=128, multiplier=2.0)
     assert count_parameters(wide, **SMOKE) == 135_094_659
     assert count_parameters(SineNetConfig(disentangle=False), **SMOKE) == 32_831_403
+    deeper = SineNetConfig(waves=1, blocks=8)
+    assert count_parameters(deeper, **SMOKE) == 28_628_084
 
 
 @settings(deadline=None, max_examples=30)
@@ -57,6 +59,7 @@ def test_published_controls():
     multiplier=st.floats(0.3, 2.5),
     disentangle=st.booleans(),
     block_residual=st.booleans(),
+    blocks=st.integers(1, 3),
     condition=st.sampled_from(("auto", "none", "add", "adagn")),
     num_parameters=st.integers(0, 2),
     fields=st.integers(1, 3),
@@ -65,7 +68,7 @@ def test_published_controls():
 def test_closed_form_equals_the_count_of_the_built_network(num_parameters, fields, history, **values):
     config = SineNetConfig(**values)
     scalars, conditioning = condition_of(config.condition, num_parameters)
-    names = ("waves", "levels", "width", "multiplier", "disentangle", "block_residual")
+    names = ("waves", "levels", "width", "multiplier", "blocks", "disentangle", "block_residual")
     with torch.device("meta"):
         network = SineNet(
             in_channels=history * fields,

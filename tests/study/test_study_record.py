@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 
 from sciml.core.errors import DataError
-from sciml.study import RECORD, Record, schema
+from sciml.study import RECORD, Record, read_study, schema
 from sciml.testing import PROBLEMS
 
 ROOT = Path(__file__).parents[2]
@@ -142,3 +142,22 @@ def test_a_folder_in_place_of_the_record_is_refused(tmp_path):
     (tmp_path / RECORD).mkdir()
     with pytest.raises(DataError):
         Record.read(tmp_path)
+
+
+def test_a_study_says_what_another_preset_changes(tmp_path):
+    path = tmp_path / "study.toml"
+    path.write_text(
+        'title = "t"\nquestion = "q"\nproblem = "heat"\npreset = "tiny"\n'
+        'parameters = 100\nsettings = ["train.steps=3"]\n'
+        '[presets.paper]\nparameters = 900\nseeds = [5]\n'
+        '[[variants]]\nname = "a"\nsolver = "pinn"\n', encoding="utf-8")  # fmt: skip
+    study = read_study(path)
+    assert study.at("tiny") == study
+    paper, small = study.at("paper"), study.at("small")
+    assert (paper.preset, paper.parameters, paper.seeds, paper.settings) == ("paper", 900, (5,), ())
+    assert (small.preset, small.parameters, small.seeds, small.settings) == (
+        "small",
+        100,
+        (0, 1, 2),
+        ("train.steps=3",),
+    )

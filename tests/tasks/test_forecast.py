@@ -204,6 +204,26 @@ def test_windows_of_two_strides_carry_their_stride(problem):
     torch.testing.assert_close(moved, batch.targets[:, 0, 0], rtol=1e-4, atol=1e-4)
 
 
+def test_a_solver_of_another_time_step_is_examined_on_it(problem):
+    bench = FORECAST.prepare(problem, "tiny", ForecastConfig(history=2, strides=(3,)))
+    assert bench.context.steps == 1
+    assert bench.example.stride.tolist() == [3.0]
+    dt, states = bench.source.card.dt, bench.source.split("test").states
+    torch.testing.assert_close(bench.example.states[0], states[0, [0, 3]], rtol=0, atol=0)
+    assert bench.example.time == pytest.approx(3 * dt)
+    assert bench.truth()["time"].values.tolist() == pytest.approx([0, 3 * dt, 6 * dt])
+    seen = []
+
+    def oracle(window):
+        seen.append(window)
+        return persist(window)
+
+    scores = bench.examine(Stub(oracle), NONE).metrics
+    assert {float(stride) for window in seen for stride in window.stride} == {3.0}
+    expected = metrics.relative_l2(states[:, 3:4], states[:, 6:7], dims=FRAMES).mean()
+    assert scores["rollout/relative_l2"] == pytest.approx(float(expected), rel=1e-5)
+
+
 def test_the_sample_is_a_window_of_one(bench):
     window = bench.example
     assert isinstance(window, Window)

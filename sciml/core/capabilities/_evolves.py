@@ -34,3 +34,11 @@ class Evolves(HasTrajectories):
 
         Rows must not influence each other. A sample that breaks down is reported by its status.
         """
+
+    def coarsest(self) -> "Evolves | None":
+        """The same problem with a reference that computes on the stored grid itself, where `simulate` refines it.
+
+        None, the default, where `simulate` computes on the grid it is given. The speed of a surrogate is compared with
+        it, and with it on coarser grids.
+        """
+        return None

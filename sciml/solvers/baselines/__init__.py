@@ -8,6 +8,7 @@ from sciml.solvers.baselines._dilresnet import DilResNetConfig as DilResNetConfi
 from sciml.solvers.baselines._dilresnet import DilResNetSolver as DilResNetSolver
 from sciml.solvers.baselines._fno import FNOConfig as FNOConfig
 from sciml.solvers.baselines._fno import FNOSolver as FNOSolver
+from sciml.solvers.baselines._fno_ensemble import FNOEnsembleSolver as FNOEnsembleSolver
 from sciml.solvers.baselines._gaussian_process import GaussianProcess as GaussianProcess
 from sciml.solvers.baselines._gaussian_process import GaussianProcessConfig as GaussianProcessConfig
 from sciml.solvers.baselines._gaussian_process import GaussianProcessSolver as GaussianProcessSolver
@@ -67,6 +68,7 @@ SOLVERS = (
     LinearSolver(),
     UNetSolver(),
     FNOSolver(),
+    FNOEnsembleSolver(),
     DilResNetSolver(),
     LinearODESolver(),
     GRUSolver(),
@@ -103,6 +105,7 @@ __all__ = [
     "DilResNetConfig",
     "DilResNetSolver",
     "FNOConfig",
+    "FNOEnsembleSolver",
     "FNOSolver",
     "GRUConfig",
     "GRUSequenceSolver",

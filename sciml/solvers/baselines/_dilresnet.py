@@ -5,7 +5,7 @@ import pydantic
 from sciml.core.capabilities import HasTrajectories
 from sciml.core.config import Config
 from sciml.models import DilResNet
-from sciml.nn import ConditionChoice, PaddingChoice, condition_of, padding_modes
+from sciml.nn import ConditionChoice, PaddingChoice, condition_of
 from sciml.tasks.forecast import ForecastConfig, ForecastContext, StepperSolver
 from sciml.train import Knob, Recipe, TrainConfig, recipe_of
 
@@ -18,7 +18,8 @@ class DilResNetConfig(Config):
     blocks: int = pydantic.Field(default=4, ge=1)
     """Residual blocks of seven convolutions each."""
     padding: PaddingChoice = "auto"
-    """``auto`` wraps periodic axes and pads the others with zeros; ``circular`` or ``zeros`` forces all axes."""
+    """``auto`` wraps periodic axes, repeats open ends and pads walls with zeros; ``mirror`` has the fields' mirror
+    images at walls instead; the others force all axes."""
     condition: ConditionChoice = "auto"
     """How stride and parameters enter; ``auto`` is adagn where the problem has parameters and none where not."""
 
@@ -70,13 +71,15 @@ class DilResNetSolver(StepperSolver[DilResNetConfig, DilResNet]):
         scalars, conditioning = condition_of(
             config.condition, context.num_scalars(problem), several_steps=len(context.strides) > 1
         )
+        modes, odd = context.padding(config.padding)
         return DilResNet(
             in_channels=context.channels_in(problem),
             out_channels=len(problem.fields),
             dims=len(context.grid.axes),
             width=config.width,
             blocks=config.blocks,
-            padding=padding_modes(config.padding, context.grid),
+            padding=modes,
+            odd=odd,
             condition_channels=scalars,
             conditioning=conditioning,
         )

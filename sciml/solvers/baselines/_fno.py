@@ -7,7 +7,7 @@ import pydantic
 from sciml.core.capabilities import HasTrajectories
 from sciml.core.config import Config
 from sciml.models import FNO
-from sciml.nn import ConditionChoice, condition_of, padding_modes
+from sciml.nn import ConditionChoice, PaddingChoice, condition_of
 from sciml.tasks.forecast import ForecastConfig, ForecastContext, StepperSolver
 from sciml.train import Knob, Recipe, TrainConfig, recipe_of
 
@@ -24,6 +24,9 @@ class FNOConfig(Config):
     twice as many points."""
     layers: int = pydantic.Field(default=4, ge=1)
     """Fourier layers."""
+    padding: PaddingChoice = "auto"
+    """``auto`` extends walled axes with zeros and open ones with their ends; ``mirror`` doubles walled axes by the
+    fields' mirror images; the others force all axes."""
     condition: ConditionChoice = "auto"
     """How stride and parameters enter; ``auto`` is adagn where the problem has parameters and none where not."""
 
@@ -73,6 +76,7 @@ class FNOSolver(StepperSolver[FNOConfig, FNO]):
         scalars, conditioning = condition_of(
             config.condition, context.num_scalars(problem), several_steps=len(context.strides) > 1
         )
+        modes, odd = context.padding(config.padding)
         return FNO(
             in_channels=context.channels_in(problem),
             out_channels=len(problem.fields),
@@ -80,7 +84,8 @@ class FNOSolver(StepperSolver[FNOConfig, FNO]):
             modes=config.modes,
             width=config.width,
             layers=config.layers,
-            padding=padding_modes("auto", context.grid),
+            padding=modes,
+            odd=odd,
             condition_channels=scalars,
             conditioning=conditioning,
         )

@@ -12,9 +12,8 @@ from sciml.core import rng
 from sciml.core.capabilities import HasTrajectories
 from sciml.core.config import Config
 from sciml.core.least_squares import least_squares
-from sciml.core.types import Grid
 from sciml.data import WindowBatch
-from sciml.nn import Conv, FieldNetwork, PaddingChoice, Stepper, channels_last, padding_modes
+from sciml.nn import Conv, FieldNetwork, PaddingChoice, Stepper, channels_last
 from sciml.tasks.forecast import ForecastConfig, ForecastContext, StepperSolver
 from sciml.train import Examples, Recipe, TrainConfig, recipe_of
 
@@ -32,7 +31,8 @@ class LinearConfig(Config):
     windows: int = pydantic.Field(default=1024, ge=1)
     """Largest number of training windows used, spread evenly over all of them."""
     padding: PaddingChoice = "auto"
-    """``auto`` wraps periodic axes and pads the others with zeros; ``circular`` or ``zeros`` forces all axes."""
+    """``auto`` wraps periodic axes, repeats open ends and pads walls with zeros; ``mirror`` has the fields' mirror
+    images at walls instead; the others force all axes."""
 
 
 class LinearStencil(FieldNetwork):
@@ -42,16 +42,16 @@ class LinearStencil(FieldNetwork):
 
     Arguments:
         config: hyper-parameters.
-        grid: the grid of the data.
+        context: of the data.
         fields: physical channels.
-        history: frames seen.
     """
 
-    def __init__(self, config: LinearConfig, *, grid: Grid, fields: int, history: int) -> None:
-        modes = padding_modes(config.padding, grid)
-        super().__init__(dims=len(modes), in_channels=history * fields, out_channels=fields)
-        self.ridge, self.windows, self.points = config.ridge, config.windows, math.prod(grid.size)
-        self.stencil = Conv(history * fields, fields, modes=modes, kernel_size=2 * config.radius + 1)
+    def __init__(self, config: LinearConfig, *, context: ForecastContext, fields: int) -> None:
+        modes, odd = context.padding(config.padding)
+        features = context.history * fields
+        super().__init__(dims=len(modes), in_channels=features, out_channels=fields)
+        self.ridge, self.windows, self.points = config.ridge, config.windows, math.prod(context.grid.size)
+        self.stencil = Conv(features, fields, modes=modes, kernel_size=2 * config.radius + 1, odd=odd)
         for parameter in self.stencil.conv.parameters():
             nn.init.zeros_(parameter)
         last = self.stencil.conv.weight.data[(slice(None), slice(-fields, None), *[config.radius] * len(modes))]
@@ -110,7 +110,7 @@ class LinearSolver(StepperSolver[LinearConfig, LinearStencil]):
 
     def network(self, problem: HasTrajectories, model: LinearConfig, context: ForecastContext) -> LinearStencil:
         """One convolution."""
-        return LinearStencil(model, grid=context.grid, fields=len(problem.fields), history=context.history)
+        return LinearStencil(model, context=context, fields=len(problem.fields))
 
     def solve_closed_form(self, module: Stepper[LinearStencil], examples: Examples[WindowBatch]) -> bool:
         """Normal equations in float64 over (at most ``model.windows``) training windows."""

@@ -5,7 +5,7 @@ import pydantic
 from sciml.core.capabilities import HasTrajectories
 from sciml.core.config import Config
 from sciml.models import UNet
-from sciml.nn import ConditionChoice, PaddingChoice, condition_of, padding_modes
+from sciml.nn import ConditionChoice, PaddingChoice, condition_of
 from sciml.tasks.forecast import ForecastConfig, ForecastContext, StepperSolver
 from sciml.train import Knob, Recipe, TrainConfig, recipe_of
 
@@ -20,7 +20,8 @@ class UNetConfig(Config):
     residual: bool = True
     """Whether every block has a 1x1 shortcut beside it; without them amplitudes must pass the normalisations."""
     padding: PaddingChoice = "auto"
-    """``auto`` wraps periodic axes and pads the others with zeros; ``circular`` or ``zeros`` forces all axes."""
+    """``auto`` wraps periodic axes, repeats open ends and pads walls with zeros; ``mirror`` has the fields' mirror
+    images at walls instead; the others force all axes."""
     condition: ConditionChoice = "auto"
     """How stride and parameters enter; ``auto`` is adagn where the problem has parameters and none where not."""
 
@@ -70,6 +71,7 @@ class UNetSolver(StepperSolver[UNetConfig, UNet]):
         scalars, conditioning = condition_of(
             config.condition, context.num_scalars(problem), several_steps=len(context.strides) > 1
         )
+        modes, odd = context.padding(config.padding)
         return UNet(
             in_channels=context.channels_in(problem),
             out_channels=len(problem.fields),
@@ -77,7 +79,8 @@ class UNetSolver(StepperSolver[UNetConfig, UNet]):
             width=config.width,
             levels=config.levels,
             residual=config.residual,
-            padding=padding_modes(config.padding, context.grid),
+            padding=modes,
+            odd=odd,
             condition_channels=scalars,
             conditioning=conditioning,
             size=context.grid.size,

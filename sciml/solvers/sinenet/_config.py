@@ -21,6 +21,8 @@ class SineNetConfig(Config):
     """Channels c_0 between the waves."""
     multiplier: float = pydantic.Field(default=1.425, gt=0)
     """Growth m of the channels per level, c_l = max(1, ⌊c_0 m^l⌋); what sets the size at given K."""
+    blocks: int = pydantic.Field(default=1, ge=1)
+    """Convolution blocks per level and direction; several in a single wave are the paper's deeper U-Net."""
     disentangle: bool = True
     """Whether every level also sees the wave's input, pooled but not processed (the parallel path)."""
     wave_residual: bool = True
@@ -28,7 +30,8 @@ class SineNetConfig(Config):
     block_residual: bool = True
     """Whether every block has a 1x1 shortcut beside it."""
     padding: PaddingChoice = "auto"
-    """``auto`` wraps periodic axes and pads the others with zeros; ``circular`` or ``zeros`` forces all axes."""
+    """``auto`` wraps periodic axes, repeats open ends and pads walls with zeros; ``mirror`` has the fields' mirror
+    images at walls instead; the others force all axes."""
     condition: ConditionChoice = "auto"
     """How stride and parameters enter; ``auto`` is adagn where the problem has parameters and none where not."""
 
@@ -44,9 +47,10 @@ def count_parameters(config: SineNetConfig, *, channels_in: int, channels_out: i
     With B(a, b) = 9ab + 9b² + 6b for a block and c_l the channels,
 
         wave  = Σ_l B(c_l + [l>0] c_0, c_{l+1}) + B(c_{l+1} + c_l, c_l) + (c_l + 1) c_{l+1} + (c_{l+1} + 1) c_l
+                    + (blocks - 1) (B(c_{l+1}, c_{l+1}) + B(c_l, c_l))
         total = 9 c_in c_0 + c_0 + 9 c_0 c_out + c_out + K wave
 
-    The [l>0] c_0 belongs to the disentangled path, the last two terms of a wave to the block residuals. With
+    The [l>0] c_0 belongs to the disentangled path, the two after it to the block residuals. With
     conditioning, each of the 1 + `num_parameters` scalars adds an embedding of 20 c_0² + 8 c_0 (for even c_0) and each
     block a linear map of the 4 c_0 entries to its b channels (add) or to 2 b (adagn).
 
@@ -69,6 +73,7 @@ def count_parameters(config: SineNetConfig, *, channels_in: int, channels_out: i
     for level, (fine, coarse) in enumerate(pairwise(c)):
         parallel = base if config.disentangle and level > 0 else 0
         wave += block(fine + parallel, coarse) + block(coarse + fine, fine)
+        wave += (config.blocks - 1) * (block(coarse, coarse) + block(fine, fine))
         wave += ((fine + 1) * coarse + (coarse + 1) * fine) * config.block_residual
     ends = 9 * channels_in * base + base + 9 * base * channels_out + channels_out
     return ends + config.waves * wave + (embedding if config.waves else 0)

@@ -2,7 +2,7 @@
 
 from sciml.core.capabilities import HasTrajectories
 from sciml.models import SineNet
-from sciml.nn import condition_of, padding_modes
+from sciml.nn import condition_of
 from sciml.solvers.sinenet._config import SineNetConfig
 from sciml.tasks.forecast import ForecastConfig, ForecastContext, StepperSolver
 from sciml.train import Knob, Recipe, TrainConfig, recipe_of
@@ -63,6 +63,7 @@ class SineNetSolver(StepperSolver[SineNetConfig, SineNet]):
         scalars, conditioning = condition_of(
             config.condition, context.num_scalars(problem), several_steps=len(context.strides) > 1
         )
+        modes, odd = context.padding(config.padding)
         return SineNet(
             in_channels=context.channels_in(problem),
             out_channels=len(problem.fields),
@@ -71,10 +72,12 @@ class SineNetSolver(StepperSolver[SineNetConfig, SineNet]):
             levels=config.levels,
             width=config.width,
             multiplier=config.multiplier,
+            blocks=config.blocks,
             disentangle=config.disentangle,
             wave_residual=config.wave_residual,
             block_residual=config.block_residual,
-            padding=padding_modes(config.padding, context.grid),
+            padding=modes,
+            odd=odd,
             condition_channels=scalars,
             conditioning=conditioning,
             size=context.grid.size,

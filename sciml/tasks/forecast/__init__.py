@@ -3,6 +3,9 @@
 from sciml.tasks.forecast._data import ForecastConfig as ForecastConfig
 from sciml.tasks.forecast._data import ForecastContext as ForecastContext
 from sciml.tasks.forecast._data import Window as Window
+from sciml.tasks.forecast._ensemble import ForecastEnsemble as ForecastEnsemble
+from sciml.tasks.forecast._ensemble import ForecastEnsembleSolver as ForecastEnsembleSolver
+from sciml.tasks.forecast._ensemble import Members as Members
 from sciml.tasks.forecast._equation import FindsEquation as FindsEquation
 from sciml.tasks.forecast._equation import FoundCoefficient as FoundCoefficient
 from sciml.tasks.forecast._equation import FoundEquation as FoundEquation
@@ -19,8 +22,11 @@ __all__ = [
     "Forecast",
     "ForecastConfig",
     "ForecastContext",
+    "ForecastEnsemble",
+    "ForecastEnsembleSolver",
     "FoundCoefficient",
     "FoundEquation",
+    "Members",
     "StepperSolver",
     "Window",
 ]

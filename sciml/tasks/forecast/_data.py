@@ -1,5 +1,6 @@
 """What forecasting trains on and asks: its settings, its examples, its inputs."""
 
+import math
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -15,6 +16,8 @@ from sciml.core.errors import ConfigError
 from sciml.core.problem import Problem
 from sciml.core.tensors import TensorField
 from sciml.core.types import Grid
+from sciml.nn import Modes, Odd, PaddingChoice, odd_channels, padding_modes
+from sciml.tasks.forecast._bands import least_held_out
 from sciml.train import Context
 
 
@@ -24,7 +27,7 @@ class ForecastConfig(Config):
     history: int = pydantic.Field(default=2, ge=1)
     """Frames it sees."""
     strides: tuple[int, ...] = pydantic.Field(default=(1,), min_length=1)
-    """Stored frames per step; several values train one network for several time steps."""
+    """Stored frames per step; several values train one network for several time steps. The smallest is examined."""
     noise: float = pydantic.Field(default=0.0, ge=0)
     """Standard deviation of Gaussian noise on the inputs, in standard deviations of the field; drawn anew for every
     batch, against growth of errors in rollouts."""
@@ -33,6 +36,30 @@ class ForecastConfig(Config):
     deviations of the field: a frame is the same in every window and batch. Validation and test stay clean."""
     draw: int = pydantic.Field(default=0, ge=0)
     """Which draw of `data_noise`."""
+    pushforward: int = pydantic.Field(default=0, ge=0)
+    """Largest number of steps that training takes on the network's own answers, without a gradient, before the one that
+    is scored; every batch draws it anew, from 0 to this."""
+    unroll: int = pydantic.Field(default=1, ge=1)
+    """Steps that are scored in training, each from the answer of the one before, with the gradient through them all."""
+    held_out: float = pydantic.Field(default=0.0, ge=0, le=0.5)
+    """Share of the training trajectories that are kept away from training and calibrate bands around rollouts; 0 for no
+    bands."""
+    coverage: float = pydantic.Field(default=0.9, gt=0, lt=1)
+    """Share of the values that a band is to hold, in the mean over trajectories."""
+
+    @property
+    def horizon(self) -> int:
+        """Frames of a training window after the history."""
+        return self.pushforward + self.unroll
+
+    @property
+    def stride(self) -> int:
+        """Stored frames per step of validation and examination."""
+        return min(self.strides)
+
+    def frames(self, stored: int) -> int:
+        """Frames of a trajectory, a stride apart."""
+        return (stored - 1) // self.stride + 1
 
     @pydantic.field_validator("strides")
     @classmethod
@@ -54,17 +81,30 @@ class ForecastContext(Context):
     dt: float
     """Physical time between stored frames; 1 where a parameter of the problem is that time."""
     steps: int
-    """Frames of a stored trajectory after the context, the usual length of a rollout."""
+    """Frames of a trajectory after the context, the smallest stride apart: the usual length of a rollout."""
     time_units: str = "1"
     """Units of `dt`."""
     strides: tuple[int, ...] = (1,)
     """Stored frames per step that are trained on."""
+    coverage: float | None = None
+    """Share of the values that the bands around rollouts hold; None without bands."""
+    parity: tuple[tuple[str, ...] | None, ...] | None = None
+    """By field, the axes at whose walls it is odd, None where that is not known; None for a run of before there were
+    parities, whose networks see zeros beyond walls and open ends."""
     active: TensorField | None = None
     """Which cells are part of the domain, ``*space``; None for all of them. Fields are NaN at the others."""
 
     def channels_in(self, problem: Problem) -> int:
         """Channels of a network that takes the mask, if there is one, beside the frames of the history."""
         return self.history * len(problem.fields) + (self.active is not None)
+
+    def padding(self, choice: PaddingChoice) -> tuple[Modes, Odd]:
+        """How a network sees beyond the grid, and which of its channels are odd in the mirrors of walls.
+
+        Raises: UserError for a mirror along an axis without walls or of fields without a parity.
+        """
+        modes = padding_modes(choice, self.grid, self.parity)
+        return modes, odd_channels(modes, self.grid, self.parity, self.history)
 
     def num_scalars(self, problem: Problem) -> int:
         """Numbers that condition a network beside the stride: parameters, and forcings at both ends of a step."""
@@ -73,14 +113,37 @@ class ForecastContext(Context):
 
 def check_length(settings: ForecastConfig, frames: int) -> None:
     """Refuse trajectories that are shorter than one example. Raises: ConfigError."""
-    longest = settings.history * max(settings.strides) + 1
+    longest = (settings.history + settings.horizon - 1) * max(settings.strides) + 1
     if longest > frames:
+        ahead = f", {settings.horizon} steps of training" if settings.horizon > 1 else ""
         raise ConfigError(
-            "the trajectories are too short for this history and stride",
-            got=f"history {settings.history}, strides {settings.strides}, {frames} frames",
+            "the trajectories are too short for this history and stride" + (" and so many steps" if ahead else ""),
+            got=f"history {settings.history}, strides {settings.strides}{ahead}, {frames} frames",
             expected=f"at least {longest} frames",
-            fix="Lower task.history or task.strides, or raise `frames` in the dataset card.",
+            fix=(
+                "Lower task.history"
+                + (", task.strides, task.pushforward or task.unroll" if ahead else " or task.strides")
+            )
+            + ", or raise `frames` in the dataset card.",
         )
+
+
+def num_held_out(settings: ForecastConfig, trajectories: int) -> int:
+    """How many training trajectories calibrate bands.
+
+    Raises: ConfigError for too few to promise the coverage, or for none that are left to train on.
+    """
+    if not settings.held_out:
+        return 0
+    count, needed = math.ceil(settings.held_out * trajectories), least_held_out(settings.coverage)
+    if count < needed or count >= trajectories:
+        raise ConfigError(
+            f"too few training trajectories are held out to calibrate bands that hold {settings.coverage:.0%}",
+            got=f"{count} of {trajectories} (task.held_out={settings.held_out:g})",
+            expected=f"at least {needed}, and some to train on",
+            fix="Raise task.held_out, lower task.coverage, or take a preset with more trajectories.",
+        )
+    return count
 
 
 class Window(NamedTuple):
@@ -99,12 +162,17 @@ class Window(NamedTuple):
 
 
 class ForecastExamples:
-    """The training windows, with noise on their inputs or in their frames if the task asks for it."""
+    """The training windows, with noise on inputs or frames and steps without gradient if the task asks for them."""
 
     def __init__(self, dataset: data.Dataset, config: ForecastConfig) -> None:
-        self.windows = data.Windows(dataset.split("train"), config.history, 1, config.strides)
+        split = dataset.split("train")
+        count = num_held_out(config, len(split.good))
+        self.held_out = split.good[len(split.good) - count :]
+        self.windows = data.Windows(
+            split, config.history, config.horizon, config.strides, rows=split.good[: len(split.good) - count]
+        )
         spread = dataset.statistics.field_std
-        self._fresh, self._fixed, self._draw = config.noise * spread, config.data_noise * spread, config.draw
+        self._fresh, self._fixed, self._config = config.noise * spread, config.data_noise * spread, config
 
     def __len__(self) -> int:
         return len(self.windows)
@@ -114,10 +182,15 @@ class ForecastExamples:
         batch = self.windows.batch(indices)
         if self._fixed.any():
             batch = self._measured(batch, indices)
-        if not self._fresh.any():
+        if self._fresh.any():
+            noise = torch.randn(batch.inputs.shape, generator=generator)
+            batch = replace(batch, inputs=batch.inputs + noise * _per_channel(self._fresh, noise))
+        if not self._config.pushforward:
             return batch
-        noise = torch.randn(batch.inputs.shape, generator=generator)
-        return replace(batch, inputs=batch.inputs + noise * _per_channel(self._fresh, noise))
+        free = int(torch.randint(self._config.pushforward + 1, (), generator=generator))
+        ahead = free + self._config.unroll
+        forcing = None if batch.forcing is None else batch.forcing[:, : ahead + 1]
+        return replace(batch, targets=batch.targets[:, :ahead], forcing=forcing, free=free)
 
     def _measured(self, batch: data.WindowBatch, indices: Tensor) -> data.WindowBatch:
         frames = torch.cat((batch.inputs, batch.targets), 1)
@@ -126,7 +199,7 @@ class ForecastExamples:
             zip(*map(Tensor.tolist, self.windows.locate(indices)), strict=True)
         ):
             for i in range(frames.shape[1]):
-                generator = rng.generator(self._draw, "data noise", sample, start + i * stride)
+                generator = rng.generator(self._config.draw, "data noise", sample, start + i * stride)
                 noise[row, i] = torch.randn(frames.shape[2:], generator=generator)
         frames = frames + noise * _per_channel(self._fixed, noise)
         history = batch.inputs.shape[1]

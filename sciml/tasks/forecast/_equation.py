@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -75,6 +76,14 @@ def conclusion(found: FoundEquation) -> Conclusion:
     few = found.coefficients if len(found.coefficients) <= _FEW else ()
     metrics = {f"coefficient/{entry.name}": entry.value for entry in few}
     return Conclusion(metrics, details, xarray.Dataset(), words)
+
+
+def joined(parts: Sequence[Conclusion]) -> Conclusion:
+    """Conclusions that speak of different things as one."""
+    numbers = {key: value for part in parts for key, value in part.metrics.items()}
+    details = {key: value for part in parts for key, value in part.details.items()}
+    words = tuple(line for part in parts for line in part.words)
+    return Conclusion(numbers, details, xarray.merge([part.arrays for part in parts]), words)
 
 
 def _line(entry: FoundCoefficient) -> str:

@@ -28,6 +28,18 @@ def inside(
     return states if active is None else states[..., active]
 
 
+def held(
+    predicted: Float[Tensor, "batch time channel *space"],
+    true: Float[Tensor, "batch time channel *space"],
+    band: Float[Tensor, "batch time channel *space"],
+    active: Bool[Tensor, "*space"] | None = None,
+) -> tuple[Float[Tensor, "batch time channel"], Float[Tensor, "batch time channel"]]:
+    """The share of the values that lie in their band, and the mean of its half-width."""
+    within = ((predicted.double() - true).abs() <= band.double()).double()
+    share, width = (inside(values, active).flatten(3).mean(3) for values in (within, band.double()))
+    return share, width
+
+
 def measure(
     predicted: Float[Tensor, "batch time channel *space"],
     true: Float[Tensor, "batch time channel *space"],

@@ -26,6 +26,12 @@ METRICS = (
     PEARSON.within("rollout", "rollout", headline=True),
     Metric("rollout/final_relative_l2", "relative L2 error at the last step, rollout"),
     *(metric.within("beyond", "rollout, parameters out of range") for metric in (RELATIVE_L2, VRMSE, VALID_STEPS)),
+    Metric(
+        "speedup/equal_error", "speed-up over the cheapest reference with no larger error", better="higher", cost=True
+    ),
+    Metric("speedup/finest", "speed-up over the reference that made the data", better="higher", cost=True),
+    Metric("covered/*", "share of {0} within its band, rollout", better="none"),
+    Metric("band/*", "half-width of the band of {0}, rollout, in its standard deviations"),
     Metric("coefficient/*", "coefficient {0}", units="", better="none"),
     *(metric.within("one_step", "one step ahead") for metric in (VRMSE, PEARSON, *_OTHERS)),
     *(metric.within("rollout", "rollout") for metric in (*_OTHERS, DRIFT)),

@@ -1,9 +1,12 @@
 """Solvers that step fields forward in time: everything but the network."""
 
 from abc import abstractmethod
+from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import ClassVar, Generic, TypeVar
 
 import torch
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from sciml import data, metrics
@@ -14,7 +17,9 @@ from sciml.core.problem import Problem
 from sciml.core.status import Status
 from sciml.core.types import Prediction, Support
 from sciml.nn import Stepper
-from sciml.tasks.forecast._data import ForecastConfig, ForecastContext, Window, check_length
+from sciml.tasks.forecast._bands import conformal_widths
+from sciml.tasks.forecast._calibrates import Calibrates, Calibration
+from sciml.tasks.forecast._data import ForecastConfig, ForecastContext, Window, check_length, num_held_out
 from sciml.tasks.forecast._task import FORECAST
 from sciml.train import Solver
 
@@ -23,7 +28,9 @@ K = TypeVar("K", bound=nn.Module)
 
 
 class StepperSolver(
-    Solver[HasTrajectories, M, ForecastConfig, ForecastContext, data.WindowBatch, Window, Stepper[K]], Generic[M, K]
+    Solver[HasTrajectories, M, ForecastConfig, ForecastContext, data.WindowBatch, Window, Stepper[K]],
+    Calibrates,
+    Generic[M, K],
 ):
     """Base of the solvers whose module is a `Stepper`; a leaf gives the network and its recipes."""
 
@@ -57,10 +64,17 @@ class StepperSolver(
 
     def check_preset(self, problem: HasTrajectories, preset: str, model: M, task: ForecastConfig) -> None:
         """Let a network without values, and so without cost, answer on the grid of the preset."""
+        if self.rule is None and task.horizon > 1:
+            raise ConfigError(
+                f"solver {self.key!r} takes no steps of training, so it cannot take several at a time",
+                got=f"task.pushforward={task.pushforward}, task.unroll={task.unroll}",
+                expected="task.pushforward=0 and task.unroll=1",
+            )
         if not isinstance(problem, Evolves):
             return  # its data is there
         card = data.read_card(problem).table(preset, data.PresetCard)
         check_length(task, card.frames)
+        num_held_out(task, card.trajectories.train)
         with torch.device("meta"):
             context = _blank_context(problem, card, task)
             stepper = self.build(problem, model, context)
@@ -78,7 +92,7 @@ class StepperSolver(
         forced = bool(problem.forcings) and "forcings" not in self.unread
         stepper = Stepper(
             network,
-            field_mean=s.field_mean,
+            field_mean=_means(context),
             field_std=s.field_std,
             parameter_mean=s.parameter_mean,
             parameter_std=s.parameter_std,
@@ -86,6 +100,8 @@ class StepperSolver(
             forcing_std=s.forcing_std if forced else None,
             active=context.active,
             mask_channel=self.mask_channel,
+            band_steps=context.steps if context.coverage else 0,
+            band_stride=min(context.strides),
         )
         several = len(context.strides) > 1 or problem.time_step is not None
         if not stepper.told and (forced or (several and not self.timeless)):
@@ -98,23 +114,77 @@ class StepperSolver(
         return stepper
 
     def loss(self, module: Stepper[K], batch: data.WindowBatch, along: float = 1.0) -> Tensor:
-        """Scaled L2 of the standardised next frame: mean over samples and channels of ‖e‖ / ‖u‖.
+        """Scaled L2 of standardised frames: mean over samples, scored steps and channels of ‖e‖ / ‖u‖.
+
+        The first `WindowBatch.free` steps go on from the network's own answers without a gradient and without a score
+        (push-forward); each of the others is scored and fed to the next one (unrolled training).
 
         Cells that are not active are zero in both and add to neither norm.
+
+        Reference: Brandstetter, Worrall, Welling, "Message Passing Neural PDE Solvers", ICLR 2022, arXiv:2202.03376
+            (push-forward).
         """
-        condition = module.condition(batch.parameters, batch.stride, batch.forcing)
-        predicted = module.advance(module.standardise(batch.inputs), condition)
-        targets = module.standardise(batch.targets)
-        return metrics.scaled_l2(predicted.float(), targets, dims="sample time channel *space").mean()
+        window, targets = module.standardise(batch.inputs), module.standardise(batch.targets)
+        predicted = []
+        for step in range(targets.shape[1]):
+            forcing = None if batch.forcing is None else batch.forcing[:, step : step + 2]
+            condition = module.condition(batch.parameters, batch.stride, forcing)
+            with torch.no_grad() if step < batch.free else nullcontext():
+                following = module.advance(window, condition)
+            if step >= batch.free:
+                predicted.append(following.float())
+            window = torch.cat([window[:, 1:], following], dim=1)
+        answers, scored = torch.cat(predicted, dim=1), targets[:, batch.free :]
+        return metrics.scaled_l2(answers, scored, dims="sample time channel *space").mean()
 
     @torch.no_grad()
     def predict(self, module: Stepper[K], inputs: Window) -> Prediction:
         """A rollout of ``inputs.steps`` frames in physical units."""
         module.eval()
         mean = module.rollout(inputs.states, inputs.parameters, inputs.stride, inputs.steps, inputs.forcing)
-        inside = mean if module.active is None else mean[..., module.active]
-        finite = inside.isfinite().flatten(1).all(1)
-        return Prediction(mean, None, torch.where(finite, int(Status.OK), int(Status.DIVERGED)))
+        band = None if module.band is None else around(mean, module.band, inputs.stride == module.band_stride)
+        return Prediction(mean, None, status_of(mean, module.active), band=band)
+
+    def calibrate(self, module: Stepper[K], rollouts: Sequence[Calibration], coverage: float) -> None:
+        """Half-widths by step and field, the same at all points and for all samples."""
+        assert module.band is not None
+        errors = torch.cat([(one.prediction.mean - one.true).abs() for one in rollouts])
+        widths = conformal_widths(errors, torch.ones_like(errors), coverage, cpu(module.active))
+        module.band.copy_(widths)
+
+
+def status_of(
+    states: Float[Tensor, "batch time channel *space"], active: Bool[Tensor, "*space"] | None
+) -> Int[Tensor, " batch"]:
+    """`OK` for samples that are finite at all active cells, `DIVERGED` for the others."""
+    inside = states if active is None else states[..., active]
+    return torch.where(inside.isfinite().flatten(1).all(1), int(Status.OK), int(Status.DIVERGED))
+
+
+def around(
+    mean: Float[Tensor, "batch time channel *space"],
+    widths: Float[Tensor, "step channel"],
+    known_stride: Bool[Tensor, " batch"],
+) -> Float[Tensor, "batch time channel *space"]:
+    """Calibrated numbers at the steps of a rollout; NaN beyond those, and for samples of another stride than theirs."""
+    known = min(mean.shape[1], len(widths))
+    rows = widths.new_full((mean.shape[1], mean.shape[2]), torch.nan)
+    rows[:known] = widths[:known]
+    rows = torch.where(known_stride.view(-1, 1, 1), rows, torch.nan)
+    return rows.view(*rows.shape, *[1] * (mean.ndim - 3)).expand_as(mean).to(mean)
+
+
+def cpu(values: Tensor | None) -> Tensor | None:
+    """A tensor where predictions are compared."""
+    return None if values is None else values.cpu()
+
+
+def _means(context: ForecastContext) -> Tensor:
+    """What is subtracted of the fields: nothing of odd ones, whose 0 at the wall must stay 0."""
+    means = context.statistics.field_mean
+    if context.parity is None:
+        return means
+    return means * torch.tensor([0.0 if odd else 1.0 for odd in context.parity], device=means.device)
 
 
 def _blank_context(problem: Evolves, card: data.PresetCard, task: ForecastConfig) -> ForecastContext:
@@ -126,6 +196,8 @@ def _blank_context(problem: Evolves, card: data.PresetCard, task: ForecastConfig
         statistics=data.Statistics(*numbers),
         history=task.history,
         dt=card.dt,
-        steps=card.frames - task.history,
+        steps=task.frames(card.frames) - task.history,
         strides=task.strides,
+        parity=tuple(entry.odd for entry in problem.fields),
+        coverage=task.coverage if task.held_out else None,
     )

@@ -21,11 +21,11 @@ def last_time(path: Path, source: xarray.Dataset, context: ForecastContext) -> t
     Raises: DataError for a time step that the run was not trained on.
     """
     if "time" not in source.variables:
-        return 0.0, 1
+        return 0.0, min(context.strides)
     times = source["time"].values[..., -context.history :]
     sound = times.ndim == 1 and times.dtype.kind in "fiu" and bool(np.isfinite(times).all())
     steps = np.diff(times.astype(np.float64)) if sound else np.zeros(0)
-    strides = sorted({1, *context.strides})
+    strides = sorted(set(context.strides))
     for stride in strides if sound else ():
         if (np.abs(steps - stride * context.dt) <= _SLACK * stride * context.dt).all():
             return float(times[-1]), stride

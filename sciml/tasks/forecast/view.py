@@ -33,6 +33,9 @@ def show(view: RunView) -> Shown:
         "plots": plots,
         "equation": _equation(view),
         "by_field": _by_field(forecasts) if forecasts else None,
+        "bands": _bands(view),
+        "speed": _speed(view),
+        "published": list(view.problem.published) if view.problem else [],
         "masked": _masked(view),
         "unmeasured": list(dict.fromkeys(UNMEASURED.values())),
     }
@@ -43,7 +46,7 @@ def show(view: RunView) -> Shown:
 def _equation(view: RunView) -> dict[str, Any] | None:
     """The fitted equation with its coefficients, numbers in words; None for a solver that fits none."""
     found = view.solver.conclusion
-    if found is None:
+    if found is None or "equations" not in found:
         return None
     try:
         rows = [
@@ -67,6 +70,51 @@ def _equation(view: RunView) -> dict[str, Any] | None:
     except (KeyError, TypeError, ValueError) as error:
         raise DataError("the conclusion of the record is not that of a fitted equation",
                         got=f"{type(error).__name__}: {error}", fix="Run it again.") from None  # fmt: skip
+
+
+def _speed(view: RunView) -> dict[str, Any] | None:
+    """The references on their grids, and every solver's speed-up at equal error; None where there is no reference."""
+    rows, rungs = [], []
+    for entry in view.competitors:
+        found = (entry.conclusion or {}).get("speed")
+        if found is None:
+            continue
+        try:
+            rungs = [
+                (" × ".join(str(int(n)) for n in r["points"]) + (" (made the data)" if r["own"] else ""),
+                 f"{float(r['seconds']):.3g} s", "0" if r["own"] else f"{float(r['error']):.3g}")
+                for r in found["rungs"]
+            ]  # fmt: skip
+            seconds, finest = float(found["seconds"]), next(r for r in found["rungs"] if r["own"])
+            equal = next(r for r in found["rungs"] if r["equal"])
+            place = found["rungs"].index(equal)
+            rows.append((entry.title, f"{seconds:.3g} s", f"{float(found['error']):.3g}", rungs[place][0],
+                         *(f"{float(r['seconds']) / seconds:.3g}×" for r in (equal, finest))))  # fmt: skip
+        except (KeyError, TypeError, ValueError, StopIteration) as error:
+            raise DataError("the conclusion of the record is not that of a speed-up",
+                            got=f"{type(error).__name__}: {error}", fix="Run it again.") from None  # fmt: skip
+    return {"rows": rows, "rungs": rungs} if rows else None
+
+
+def _bands(view: RunView) -> dict[str, Any] | None:
+    """The share of the test values that lie in their bands, by field and step, for every solver that has some."""
+    if view.predictions is None:
+        return None
+    rows, promised, heads = [], 0.0, []
+    with view.predictions.reading():
+        for entry in view.competitors:
+            stored = view.predictions.solvers.get(entry.key)
+            if stored is None or "covered" not in stored:
+                continue
+            covered, promised = stored["covered"], float(stored["covered"].attrs["promised"])
+            steps = covered.sizes["time"]
+            columns = sorted({0, steps // 2, steps - 1})
+            heads = ["all steps", *(f"step {k + 1}" for k in columns)]
+            for i, name in enumerate(stored["field"].to_numpy()):
+                share, width = covered.to_numpy()[..., i], stored["band"].to_numpy()[..., i]
+                cells = [f"{float(values.mean()):.1%}" for values in (share, *(share[:, k] for k in columns))]
+                rows.append((entry.title, str(name), cells, f"{float(width.mean()):.3g}"))
+    return {"heads": heads, "rows": rows, "promised": f"{promised:.0%}"} if rows else None
 
 
 def _masked(view: RunView) -> str:

@@ -7,20 +7,18 @@ import torch
 from torch import Tensor
 
 from sciml.core.capabilities import MapsFunctions
-from sciml.core.config import Config
 from sciml.core.problem import Problem
 from sciml.core.types import Support
+from sciml.tasks._ensembles import Members, built, initialise, mean_loss
 from sciml.tasks.operator._data import OperatorContext, PairBatch
 from sciml.tasks.operator._ensemble import Ensemble, held_out
 from sciml.tasks.operator._solver import OperatorSolver
 from sciml.train import Examples
 
 
-class EnsembleSettings(Config):
+class EnsembleSettings(Members):
     """What the configuration of an ensemble has beside that of its members."""
 
-    members: int = pydantic.Field(default=5, ge=2)
-    """Networks, each with a random start of its own."""
     held_out: float = pydantic.Field(default=0.1, gt=0, le=0.5)
     """Share of the training functions that no member is trained on; the spread is calibrated with them."""
 
@@ -47,13 +45,11 @@ class EnsembleSolver(OperatorSolver[E, Ensemble[Any]], Generic[E]):
 
     def build(self, problem: MapsFunctions, model: E, context: OperatorContext) -> Ensemble[Any]:
         """Members one after another, from torch's global generator."""
-        members = [self.member.build(problem, model, context) for _ in range(model.members)]
-        return Ensemble(members, share=model.held_out)
+        return Ensemble(built(self.member, problem, model, context), share=model.held_out)
 
     def initialise(self, module: Ensemble[Any], examples: Examples[PairBatch]) -> None:
         """Of every member."""
-        for member in module.members:
-            self.member.initialise(member, examples)
+        initialise(self.member, module.members, examples)
 
     def loss(self, module: Ensemble[Any], batch: PairBatch, along: float = 1.0) -> Tensor:
         """The mean of the members' losses; held-out functions count as zero, and calibrate the spread in training."""
@@ -65,5 +61,4 @@ class EnsembleSolver(OperatorSolver[E, Ensemble[Any]], Generic[E]):
         if bool(away.all()):
             return torch.stack([parameter.sum() for parameter in module.parameters()]).sum() * 0.0
         seen = batch.chosen(~away)
-        losses = [self.member.loss(member, seen, along) for member in module.members]
-        return torch.stack(losses).mean() * (len(seen) / len(batch))
+        return mean_loss(self.member, module.members, seen, along) * (len(seen) / len(batch))
