@@ -2,13 +2,15 @@
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from sciml.core.errors import UserError
+from sciml.nn._weight_marks import WeightMark
 
 
 class SpectralConv(nn.Module):
@@ -27,6 +29,8 @@ class SpectralConv(nn.Module):
     Raises:
         UserError: there are not as many modes as axes; in `forward`, the grid does not resolve them.
     """
+
+    weight_marks: ClassVar[Mapping[str, WeightMark]] = {"weight": "pairs"}
 
     def __init__(self, channels_in: int, channels_out: int, *, modes: int | tuple[int, ...], dims: int = 2) -> None:
         super().__init__()

@@ -20,6 +20,7 @@ from sciml.nn import HasProgram
 from sciml.study._about import ABOUT
 from sciml.study._pack import place_of
 from sciml.study._use import Loaded, load_run
+from sciml.tools import Rewrite, find_tool
 
 _TOLERANCE = 1e-4
 
@@ -80,7 +81,11 @@ def export_run(
     home = paths.make_folder(place_of(folder).exports)
     words = _words(loaded, inputs)
     paths.write_text(home / ABOUT, words + "\n")
-    program = module.program(*single) if isinstance(module, HasProgram) else module
+    plain = module
+    for step in loaded.config.lineage:
+        if isinstance(tool := find_tool(step.tool), Rewrite):
+            plain = tool.program(plain)
+    program = plain.program(*single) if isinstance(plain, HasProgram) else plain
     return [writers[name](program, module, inputs, home, words) for name in formats]
 
 
