@@ -11,13 +11,13 @@ from sciml.tools._contract import Subject
 from sciml.tools.prune._momentum_rule import SparseMomentumRule
 from sciml.train import BrokenStep, ShuffleSampler, TrainConfig
 
-LARGEST, FACTOR, TRIALS = 10.0, 2.0, 24
+LARGEST, FACTOR, TRIALS = 10.0, 2**0.5, 40
 """Trials of α / (1 - β), from the largest down by this factor."""
 STEPS = 60
 """Of a trial. Where the loss is driven up it is so within a few dozen steps."""
-RISE = 3.0
+RISE = 5.0
 """Multiple of the loss before a trial that it may reach: noise that goes again as the rate falls."""
-ROOM = 0.5
+ROOM = 0.8
 """Of the largest rate that a trial survived: later batches may be worse."""
 
 
