@@ -22,13 +22,14 @@ from sciml.core.errors import UserError
 _leaves: ContextVar[bool] = ContextVar("packed weights as leaves", default=False)
 
 
-class _Kept(NamedTuple):
-    """The full tensor made last, and of which state of the values."""
+class _Made(NamedTuple):
+    """A tensor that was made of values, and those values: fused optimisers change them without raising the version."""
 
-    version: int
-    pointer: int
     values: Tensor
-    dense: Tensor
+    tensor: Tensor
+
+    def is_of(self, values: Tensor) -> bool:
+        return self.values.dtype == values.dtype and torch.equal(self.values, values)
 
 
 class Packed(nn.Module):
@@ -44,8 +45,8 @@ class Packed(nn.Module):
         super().__init__()
         self.shape = tuple(kept.shape)
         self.register_buffer("index", kept.flatten().nonzero()[:, 0], persistent=False)
-        self._last: _Kept | None = None
-        self._rows: tuple[int, int, Tensor] | None = None
+        self._full: _Made | None = None
+        self._rows: _Made | None = None
 
     def forward(self, values: Shaped[Tensor, " entry"]) -> Shaped[Tensor, "*shape"]:
         """The full tensor. Without gradients it is made once for every state of the values."""
@@ -53,17 +54,15 @@ class Packed(nn.Module):
             return values
         if torch.is_grad_enabled() or not isinstance(values, nn.Parameter) or torch.compiler.is_compiling():
             return self._fill(values)
-        last = self._last
-        if last is None or last.values is not values or last[:2] != (values._version, values.data_ptr()):
-            last = self._last = _Kept(values._version, values.data_ptr(), values, self._fill(values))
-        return last.dense
+        if self._full is None or not self._full.is_of(values):
+            self._full = _Made(values.detach().clone(), self._fill(values))
+        return self._full.tensor
 
     def rows(self, values: nn.Parameter) -> Tensor:
         """The full matrix as compressed rows (CSR), made once for every state of the values."""
-        state = (values._version, values.data_ptr())
-        if self._rows is None or self._rows[:2] != state:
-            self._rows = (*state, compressed_rows(self._fill(values.detach())))
-        return self._rows[2]
+        if self._rows is None or not self._rows.is_of(values):
+            self._rows = _Made(values.detach().clone(), compressed_rows(self._fill(values.detach())))
+        return self._rows.tensor
 
     def _fill(self, values: Tensor) -> Tensor:
         size = 1
@@ -82,11 +81,11 @@ class Packed(nn.Module):
 
     def narrow(self, kept: Bool[Tensor, " entry"]) -> None:
         """Drop more entries: False where one goes."""
-        self.index, self._last, self._rows = self.index[kept], None, None
+        self.index, self._full, self._rows = self.index[kept], None, None
 
     def __getstate__(self) -> dict[str, Any]:  # Any: as torch's modules
         """A copy makes its own full tensor."""
-        return {**self.__dict__, "_last": None, "_rows": None}
+        return {**self.__dict__, "_full": None, "_rows": None}
 
 
 class CompressedLinear(nn.Linear):

@@ -81,9 +81,7 @@ def test_all_entries_is_plain_momentum_and_none_is_pure_decay(count):
     twin = copy.deepcopy(module)
     rule = rule_of(module, count)
     matrices, biases = [twin[0].weight, twin[2].weight], [twin[0].bias, twin[2].bias]
-    plain = torch.optim.SGD(
-        [{"params": matrices, "weight_decay": 0.01}, {"params": biases}], lr=0.05, momentum=0.9
-    )
+    plain = torch.optim.SGD([{"params": matrices, "weight_decay": 0.01}, {"params": biases}], lr=0.05, momentum=0.9)
     for _ in range(5):
         rule.step(batch, 0.0)
         plain.zero_grad()
@@ -129,7 +127,9 @@ def test_a_weight_decay_is_found_or_refused_before_training():
     eta = weight_decay_for(10.0, rates, 0.98)
     assert decay_of(rates, 0.98, eta) == pytest.approx(10.0, rel=1e-6)
     assert check_decay(rates, 0.98, eta) == pytest.approx(10.0)
-    with pytest.raises(UserError, match=r"too large to be cut off; got weight_decay=.*e-folds in 4000 steps.*Set weight"):
+    with pytest.raises(
+        UserError, match=r"too large to be cut off; got weight_decay=.*e-folds in 4000 steps.*Set weight"
+    ):
         check_decay(rates, 0.98, eta / 2)
     with pytest.raises(UserError, match=r"400 steps cannot decay.*Take about \d+ steps or more.*lower momentum"):
         weight_decay_for(10.0, rates[::10], 0.98)
