@@ -21,7 +21,8 @@ def headline_of(record: Record, first: Iterable[str]) -> list[Metric]:
 def after_tools(record: Record, first: Iterable[str] = ()) -> str:
     """What tools did to a run, as text: the table of before and after, and their remarks; nothing without tools."""
     remarks = [f"{key}: {line}\n" for key, entry in record.findings.items() for line in entry.words]
-    return "".join([_lineage(record, first), *remarks])
+    tables = [table(t.title, t.columns, t.rows) for entry in record.findings.values() for t in entry.tables]
+    return "".join([_lineage(record, first), *remarks, *tables])
 
 
 def _lineage(record: Record, first: Iterable[str]) -> str:

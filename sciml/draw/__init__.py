@@ -1,5 +1,6 @@
 """Figure primitives: arrays in, SVG and images out. They know no run, no record and no task."""
 
+from sciml.draw._bars import bars as bars
 from sciml.draw._curves import drift as drift
 from sciml.draw._curves import error_growth as error_growth
 from sciml.draw._curves import finite as finite
@@ -53,6 +54,7 @@ __all__ = [
     "Strip",
     "Sweep",
     "animation",
+    "bars",
     "best_of",
     "dots",
     "drift",

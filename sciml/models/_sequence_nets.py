@@ -59,7 +59,8 @@ class RecurrentNetwork(Network):
 
     def _states(self, values: Tensor) -> Float[Tensor, "batch time state"]:
         """What ``self.cells`` returns, by the function behind it: the module cannot be exported without a warning."""
-        cells, weights = self.cells, tuple[Tensor, ...](self.cells.parameters())
+        cells = self.cells
+        weights = tuple[Tensor, ...](getattr(cells, name) for name in cells._flat_weights_names)  # packed ones too
         start = values.new_zeros(cells.num_layers, values.shape[0], cells.hidden_size)
         settings = (True, cells.num_layers, cells.dropout, self.training, False, True)  # biases; one way; batch first
         if isinstance(cells, nn.LSTM):

@@ -57,12 +57,23 @@ from sciml.nn._mlp import TimeMLP as TimeMLP
 from sciml.nn._mlp import activation as activation
 from sciml.nn._network import Network as Network
 from sciml.nn._norm import Norm as Norm
+from sciml.nn._packed import CompressedLinear as CompressedLinear
+from sciml.nn._packed import Packed as Packed
+from sciml.nn._packed import compress as compress
+from sciml.nn._packed import compressed_rows as compressed_rows
+from sciml.nn._packed import is_packed as is_packed
+from sciml.nn._packed import owner_of as owner_of
+from sciml.nn._packed import pack as pack
+from sciml.nn._packed import packed_weight as packed_weight
+from sciml.nn._packed import packing_of as packing_of
+from sciml.nn._packed import unpack as unpack
 from sciml.nn._pad import mirrored as mirrored
 from sciml.nn._pad import num_mirrors as num_mirrors
 from sciml.nn._pad import pad_field as pad_field
 from sciml.nn._pad import with_walls as with_walls
 from sciml.nn._parameter_groups import GroupsParameters as GroupsParameters
 from sciml.nn._parameter_groups import ParameterGroup as ParameterGroup
+from sciml.nn._parameter_groups import declared_groups as declared_groups
 from sciml.nn._parameter_groups import optimiser_groups as optimiser_groups
 from sciml.nn._pictures import PictureHead as PictureHead
 from sciml.nn._pictures import PictureStem as PictureStem
@@ -76,11 +87,14 @@ from sciml.nn._units import Moments as Moments
 from sciml.nn._units import Units as Units
 from sciml.nn._upsample import Upsample as Upsample
 from sciml.nn._upsample import refinement as refinement
+from sciml.nn._weight_marks import MarksWeights as MarksWeights
+from sciml.nn._weight_marks import WeightMark as WeightMark
 
 __all__ = [
     "LAPLACIAN",
     "MLP",
     "Activation",
+    "CompressedLinear",
     "ConcatConv2d",
     "ConcatLinear",
     "ConcatSquash",
@@ -102,6 +116,7 @@ __all__ = [
     "LowRankConv",
     "LowRankLinear",
     "LowRankSpectralConv",
+    "MarksWeights",
     "Matrices",
     "Mode",
     "Modes",
@@ -109,6 +124,7 @@ __all__ = [
     "Moments",
     "Network",
     "Norm",
+    "Packed",
     "Padding",
     "PaddingChoice",
     "ParameterGroup",
@@ -122,18 +138,23 @@ __all__ = [
     "TimeMLP",
     "Units",
     "Upsample",
+    "WeightMark",
     "activation",
     "affine_layer",
     "axis_modes",
     "channels_last",
     "check_halvings",
     "circular_pad",
+    "compress",
+    "compressed_rows",
     "condition_mode",
     "condition_of",
     "convolution",
     "coordinates",
+    "declared_groups",
     "discarded_energy",
     "halve",
+    "is_packed",
     "join",
     "linear",
     "low_rank_like",
@@ -142,8 +163,13 @@ __all__ = [
     "matrices",
     "modulation",
     "optimiser_groups",
+    "owner_of",
+    "pack",
+    "packed_weight",
+    "packing_of",
     "padding_modes",
     "picture_norm",
     "pointwise",
     "refinement",
+    "unpack",
 ]

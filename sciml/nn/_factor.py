@@ -15,6 +15,7 @@ from torch.nn.utils import parametrize
 from sciml.core.errors import UserError
 from sciml.nn._coordinates import FactorisedLinear
 from sciml.nn._low_rank import LowRank, LowRankConv, LowRankLinear, LowRankSpectralConv, check_rank
+from sciml.nn._packed import is_packed
 from sciml.nn._spectral import SpectralConv
 
 Linear = nn.Linear | FactorisedLinear | LowRankLinear
@@ -52,6 +53,8 @@ class Matrices(NamedTuple):
 
 def low_rank_obstacle(layer: nn.Module) -> str:
     """Why a layer has no low-rank form; empty if it has one."""
+    if is_packed(layer):
+        return "it is pruned, and factors of its matrix would be full: factor first, then prune"
     if parametrize.is_parametrized(layer):
         return "its weight is computed by a parametrisation"
     if isinstance(layer, (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)):

@@ -4,8 +4,8 @@ With W of m x n entries and rank r, applying U V costs r (m + n) multiply-adds w
 """
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Literal
+from collections.abc import Callable, Mapping, Sequence
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Float
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from sciml.core.errors import UserError
 from sciml.nn._spectral import axis_counts, complex_weight, mix_modes, num_kept
+from sciml.nn._weight_marks import WeightMark
 
 PaddingMode = Literal["zeros", "reflect", "replicate", "circular"]
 """What torch's convolutions see beyond the edge."""
@@ -136,6 +137,8 @@ class LowRankSpectralConv(nn.Module):
         UserError: the rank is not between 1 and the smaller number of features; in `forward`, the grid does not resolve
             the modes.
     """
+
+    weight_marks: ClassVar[Mapping[str, WeightMark]] = {"first": "pairs", "second": "pairs"}
 
     def __init__(self, channels_in: int, channels_out: int, *, modes: int | tuple[int, ...], rank: int) -> None:
         super().__init__()

@@ -6,6 +6,8 @@ from typing import Any, Protocol, runtime_checkable
 
 from torch import nn
 
+from sciml.nn._packed import packed_as_leaves
+
 
 @dataclass(frozen=True)
 class ParameterGroup:
@@ -36,7 +38,7 @@ def optimiser_groups(module: nn.Module, learning_rate: float, weight_decay: floa
 
     Without a module that is a `GroupsParameters` that is one group of all parameters, in their order.
     """
-    groups = [group for inner in _grouping(module) for group in inner.parameter_groups()]
+    groups = declared_groups(module)
     apart = {id(parameter) for group in groups for parameter in group.parameters}
     ordinary = [parameter for parameter in module.parameters() if id(parameter) not in apart]
     result: list[dict[str, Any]] = [{"params": ordinary, "lr": learning_rate, "weight_decay": weight_decay}]
@@ -46,6 +48,12 @@ def optimiser_groups(module: nn.Module, learning_rate: float, weight_decay: floa
         alike.setdefault((rate, weight_decay if group.decays else 0.0), []).extend(group.parameters)
     result += [{"params": found, "lr": rate, "weight_decay": decay} for (rate, decay), found in alike.items() if found]
     return [group for group in result if group["params"]] or result[:1]
+
+
+def declared_groups(module: nn.Module) -> list[ParameterGroup]:
+    """The groups that the modules inside a network ask for; of a packed weight, its values."""
+    with packed_as_leaves():
+        return [group for inner in _grouping(module) for group in inner.parameter_groups()]
 
 
 def _grouping(module: nn.Module) -> Iterator[GroupsParameters]:

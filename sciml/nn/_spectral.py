@@ -2,8 +2,9 @@
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from sciml.core.errors import UserError
+from sciml.nn._weight_marks import WeightMark
 
 _FEW = 3.0
 """Modes over log2 of the points of a line up to which matrix products replace fast Fourier transforms: with
@@ -33,6 +35,8 @@ class SpectralConv(nn.Module):
     Raises:
         UserError: there are not as many modes as axes; in `forward`, the grid does not resolve them.
     """
+
+    weight_marks: ClassVar[Mapping[str, WeightMark]] = {"weight": "pairs"}
 
     def __init__(self, channels_in: int, channels_out: int, *, modes: int | tuple[int, ...], dims: int = 2) -> None:
         super().__init__()

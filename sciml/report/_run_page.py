@@ -12,7 +12,7 @@ import jinja2
 
 from sciml.core.errors import DataError, UserError
 from sciml.core.problem import Problem
-from sciml.draw import format_count, format_seconds
+from sciml.draw import Figure, bars, format_count, format_seconds
 from sciml.metrics import Metric, find_metric
 from sciml.report._headline import headline, headline_metrics
 from sciml.report._page import task_template, write_figures, write_page
@@ -51,7 +51,7 @@ def write_run(folder: Path, *, problem: Problem | None = None) -> Path:
     view, record = read_run(folder, problem), Record.read(folder)
     config = read_object(folder / "config.json") if (folder / "config.json").is_file() else {}
     task_view = view_of(view.task)
-    shown = task_view.show(view)
+    shown, drawn = task_view.show(view), _bars(record)
     values = {
         "title": headline(view),
         "view": view,
@@ -63,10 +63,11 @@ def write_run(folder: Path, *, problem: Problem | None = None) -> Path:
         "outcomes": {entry.title: entry.outcomes for entry in view.competitors if entry.outcomes},
         "command": _commands(record, config),
         "tools": _tools(record),
+        "bars": {figure.title: figure for figure in drawn},
         "words": task_view,
         **shown.values,
     }
-    write_figures(folder / FIGURES, shown.files)
+    write_figures(folder / FIGURES, (*shown.files, *drawn))
     try:
         return write_page(folder / PAGE, task_template(view.task), values)
     except jinja2.UndefinedError as error:
@@ -118,6 +119,19 @@ def _tools(record: Record) -> list[tuple[str, FindingsEntry]]:
     """Title and findings of every tool that reported something; a tool that is not here goes by its key."""
     here = registered_tools()
     return [(here[key].title if key in here else key, entry) for key, entry in record.findings.items()]
+
+
+def _bars(record: Record) -> list[Figure]:
+    """The tables of tools that are to be seen at a glance, as figures with the titles of the tables."""
+    figures = []
+    for key, entry in record.findings.items():
+        for number, table in enumerate(entry.tables):
+            if table.bars in table.columns and table.rows:
+                column = table.columns.index(table.bars)
+                labels, values = [str(row[0]) for row in table.rows], [float(row[column]) for row in table.rows]
+                name, what = f"{key}-{number + 1}", table.columns[0]
+                figures.append(bars(name, labels, values, title=table.title, quantity=table.bars, things=what))
+    return figures
 
 
 def _commands(record: Record, config: Mapping[str, Any]) -> str:

@@ -20,6 +20,7 @@ from sciml.nn import HasProgram
 from sciml.study._about import ABOUT
 from sciml.study._pack import place_of
 from sciml.study._use import Loaded, load_run
+from sciml.tools import Rewrite, find_tool
 
 _TOLERANCE = 1e-4
 
@@ -116,7 +117,11 @@ def export_run(
         )
     inputs = tuple(torch.cat([value, value]) for value in single)  # two rows: the batch is not to be taken as constant
     home = paths.make_folder(place_of(folder).exports)
-    program = module.program(*single) if isinstance(module, HasProgram) else module
+    plain = module
+    for step in loaded.config.lineage:
+        if isinstance(tool := find_tool(step.tool), Rewrite):
+            plain = tool.program(plain)
+    program = plain.program(*single) if isinstance(plain, HasProgram) else plain
     exported, free = [], loaded.task.free
     for name in formats:
         written = writers[name](_Traced(program, module, inputs, free, _words(loaded, inputs, free)), home)

@@ -91,11 +91,22 @@ class LineageEntry(Config):
     """What one prediction costs; of the last two rows measured side by side."""
 
 
+class TableEntry(Config):
+    """A table of what a tool found."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str | float, ...], ...]
+    bars: str = ""
+    """The column that the page draws as bars; empty for none."""
+
+
 class FindingsEntry(Config):
     """What a tool reported besides metrics of the run itself."""
 
     metrics: Metrics = {}
     words: tuple[str, ...] = ()
+    tables: tuple[TableEntry, ...] = ()
 
 
 class Record(SolverEntry):

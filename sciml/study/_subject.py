@@ -31,6 +31,8 @@ from sciml.train import (
 
 TRIALS = "trials"
 """Folder of the trials of a search, gone when the child is finished."""
+STAGES = "stages"
+"""Folder of the trainings before the last one, gone when the child is finished."""
 
 
 class OpenedRun:
@@ -61,6 +63,7 @@ class OpenedRun:
         self.loaded, self._home, self._identity = loaded, home, identity
         self._resume, self._progress = resume, progress or SilentProgress()
         self._bench: AnyBench | None = None
+        self._prepared: nn.Module | None = None
         self.trained: TrainResult | None = None
         self.seconds = 0.0
         self.cost: Cost | None = None
@@ -97,8 +100,12 @@ class OpenedRun:
 
     @property
     def module(self) -> nn.Module:
-        """With its weights."""
-        return self.loaded.module
+        """With its weights, or what a tool prepared of it."""
+        return self._prepared or self.loaded.module
+
+    def prepare(self, module: nn.Module | None) -> None:
+        """Put a module in the place of the run's own; None leaves that."""
+        self._prepared = None if module is None else module.eval()
 
     def copy(self) -> nn.Module:
         """The module once more, for a tool to change."""
@@ -144,17 +151,24 @@ class OpenedRun:
         """
         rng.seed_everything(rng.derive(self.seed, "init", self.solver.key))
         module = self.solver.build(self.problem, recipe.model, self.context)
+        self.solver.initialise(module, self.bench().examples)
         for step in self.loaded.config.lineage:
             if isinstance(tool := find_tool(step.tool), Rewrite):
                 module = tool.transfer(module, parse(tool.plan_type, step.plan, f"the plan of tool {tool.key!r}"))
-        self.solver.initialise(module, self.bench().examples)
         return module
 
     def train(
-        self, module: nn.Module, config: TrainConfig, *, rule: AnyRule | None = None, sampler: Sampler | None = None
+        self,
+        module: nn.Module,
+        config: TrainConfig,
+        *,
+        rule: AnyRule | None = None,
+        sampler: Sampler | None = None,
+        stage: str = "",
     ) -> TrainResult:
         """Train in place, with files in the child's folder."""
-        self.trained = self._fit(module, config, self._home(), self._resume, rule, sampler)
+        folder = paths.make_folder(self._home() / STAGES / stage) if stage else self._home()
+        self.trained = self._fit(module, config, folder, self._resume, rule, sampler)
         return self.trained
 
     def score(self, recipe: AnyRecipe) -> float:

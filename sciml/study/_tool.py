@@ -5,6 +5,7 @@ import shutil
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
@@ -35,10 +36,10 @@ from sciml.study._folder import (
 )
 from sciml.study._guest import as_guest
 from sciml.study._pack import place_of
-from sciml.study._record import RECORD, FindingsEntry, LineageEntry, Record, finite
+from sciml.study._record import RECORD, FindingsEntry, LineageEntry, Record, TableEntry, finite
 from sciml.study._results import make_record, write_predictions
 from sciml.study._run import Run
-from sciml.study._subject import TRIALS, OpenedRun
+from sciml.study._subject import STAGES, TRIALS, OpenedRun
 from sciml.study._use import load_run
 from sciml.tools import AnyTool, Findings, Policy, Probe, Rewrite, Search, find_tool
 from sciml.tools.cost import Cost, measure_costs
@@ -177,7 +178,8 @@ class _Child(NamedTuple):
                 grid=loaded.task.grid_of(loaded.context),
             )
         _add_arrays(folder / PREDICTIONS, self.tool.key, self.findings.arrays)
-        shutil.rmtree(folder / TRIALS, ignore_errors=True)
+        for scratch in (TRIALS, STAGES):
+            shutil.rmtree(folder / scratch, ignore_errors=True)
         record.model_copy(
             update={
                 "parent": parent.name,
@@ -207,14 +209,18 @@ def _act(tool: AnyTool, subject: OpenedRun, asked: Config, home: _Home, started:
         config = _begin(home, subject, tool, asked, recipe, plan)
         return _Child(tool, subject, config, home.folder(), recipe, module, findings, seconds)
     if isinstance(tool, Rewrite):
+        prepared = tool.prepare(subject, asked)
+        subject.prepare(None if prepared is None else prepared.module)
         decided = (
             tool.plan(subject, asked)
             if started is None
             else parse(tool.plan_type, started.plan, f"the plan in {home.folder() / CONFIG}")
         )
         plan, findings = decided.model_dump(mode="json"), tool.findings(decided)
-        module = tool.transfer(subject.copy(), decided)
-        seconds = time.perf_counter() - clock
+        if prepared is not None:
+            findings = replace(findings, metrics={**findings.metrics, **prepared.metrics})
+        module = tool.transfer(subject.fresh(recipe) if tool.restarts(asked) else subject.copy(), decided)
+        seconds = time.perf_counter() - clock - subject.seconds
         training = tool.training(asked, recipe.train)
         config = _begin(home, subject, tool, asked, recipe, plan)
         if training is not None:
@@ -297,7 +303,14 @@ def _rows_until(name: str, before: Record, cost: Cost) -> tuple[LineageEntry, ..
 
 
 def _entry(findings: Findings) -> FindingsEntry:
-    return FindingsEntry(metrics=finite(dict(findings.metrics)), words=findings.words)
+    return FindingsEntry(
+        metrics=finite(dict(findings.metrics)),
+        words=findings.words,
+        tables=tuple(
+            TableEntry(title=entry.title, columns=entry.columns, rows=entry.rows, bars=entry.bars)
+            for entry in findings.tables
+        ),
+    )
 
 
 def _add_arrays(path: Path, tool: str, arrays: xarray.Dataset) -> None:

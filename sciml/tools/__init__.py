@@ -5,7 +5,9 @@ from sciml.tools._contract import AnyRewrite as AnyRewrite
 from sciml.tools._contract import AnyRule as AnyRule
 from sciml.tools._contract import AnyTool as AnyTool
 from sciml.tools._contract import Findings as Findings
+from sciml.tools._contract import FindingsTable as FindingsTable
 from sciml.tools._contract import Policy as Policy
+from sciml.tools._contract import Prepared as Prepared
 from sciml.tools._contract import Probe as Probe
 from sciml.tools._contract import Rewrite as Rewrite
 from sciml.tools._contract import Search as Search
@@ -17,7 +19,9 @@ __all__ = [
     "AnyRule",
     "AnyTool",
     "Findings",
+    "FindingsTable",
     "Policy",
+    "Prepared",
     "Probe",
     "Rewrite",
     "Search",

@@ -8,7 +8,7 @@ a leaf is one of them, and tools of several shapes are applied one after another
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import xarray
 from torch import nn
@@ -93,7 +93,13 @@ class Subject(Protocol):
         ...
 
     def train(
-        self, module: nn.Module, config: TrainConfig, *, rule: AnyRule | None = None, sampler: Sampler | None = None
+        self,
+        module: nn.Module,
+        config: TrainConfig,
+        *,
+        rule: AnyRule | None = None,
+        sampler: Sampler | None = None,
+        stage: str = "",
     ) -> TrainResult:
         """Train a module in place by the one trainer, resumable in the child's folder.
 
@@ -102,6 +108,8 @@ class Subject(Protocol):
             config: steps, batch, optimiser.
             rule: what takes the steps; None for that of the solver.
             sampler: what draws the batches; None for a shuffle of every epoch.
+            stage: name of a training before the last one, which has a checkpoint of its own; one that was finished
+                before a stop gives its weights again at once.
         """
         ...
 
@@ -115,6 +123,23 @@ class Subject(Protocol):
 
 
 @dataclass(frozen=True)
+class FindingsTable:
+    """A table of what a tool found, for the page and ``sciml show``.
+
+    Arguments:
+        title: one line.
+        columns: names.
+        rows: cells, text or numbers; as many per row as there are columns.
+        bars: the column of numbers that the page draws as bars beside the table; empty for none.
+    """
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str | float, ...], ...]
+    bars: str = ""
+
+
+@dataclass(frozen=True)
 class Findings:
     """What a tool reports besides the child's own metrics.
 
@@ -122,11 +147,25 @@ class Findings:
         metrics: numbers by name, for ``record.json``.
         arrays: saved in ``predictions.h5`` under ``tools/<key>``.
         words: remarks for people, one sentence each.
+        tables: what is said row by row, such as of every layer.
     """
 
     metrics: Mapping[str, float] = field(default_factory=dict)
     arrays: xarray.Dataset = field(default_factory=xarray.Dataset)
     words: tuple[str, ...] = ()
+    tables: tuple[FindingsTable, ...] = ()
+
+
+class Prepared(NamedTuple):
+    """What a rewrite trained before it decides.
+
+    Fields:
+        module: takes the place of the subject's own.
+        metrics: of that training, beside those of the findings.
+    """
+
+    module: nn.Module
+    metrics: Mapping[str, float]
 
 
 class Tool(ABC, Generic[K]):
@@ -148,6 +187,14 @@ class Rewrite(Tool[K], Generic[K, L]):
 
     plan_type: type[L]
 
+    def prepare(self, subject: Subject, config: K) -> Prepared | None:
+        """Train before anything is decided: the module that `plan` and `transfer` are then given.
+
+        None (the default) for that of the subject as it is. Always the same one: where a stopped child is resumed it is
+        asked for again, so that it trains with ``subject.train(..., stage=...)``. What cannot succeed is refused here.
+        """
+        return None
+
     @abstractmethod
     def plan(self, subject: Subject, config: K) -> L:
         """Decide what to change. Raises UnsupportedError with the reason where nothing can be."""
@@ -160,6 +207,10 @@ class Rewrite(Tool[K], Generic[K, L]):
     def transfer(self, module: nn.Module, plan: L) -> nn.Module:
         """The same change to a trained module, whose weights are carried over; in place where it can."""
 
+    def restarts(self, config: K) -> bool:
+        """Whether the rewritten module gets the weights that the first run began with; False by default."""
+        return False
+
     def training(self, config: K, recipe: TrainConfig) -> TrainConfig | None:
         """How a rewritten module is fine-tuned, from how its solver was trained; None (the default): not at all."""
         return None
@@ -167,6 +218,13 @@ class Rewrite(Tool[K], Generic[K, L]):
     def rule(self, subject: Subject, module: nn.Module, train: TrainConfig, config: K) -> AnyRule | None:
         """What takes the steps of that; None (the default) for what the solver takes its own with."""
         return None
+
+    def program(self, module: nn.Module) -> nn.Module:
+        """The rewritten module as it is exported, with the same answers; the module itself by default.
+
+        Works on a copy where it changes anything.
+        """
+        return module
 
     def findings(self, plan: L) -> Findings:
         """What is worth telling of a plan."""

@@ -9,6 +9,8 @@ from sciml.train._distributed import Group as Group
 from sciml.train._distributed import process_group as process_group
 from sciml.train._examples import Examples as Examples
 from sciml.train._gradient_rule import GradientRule as GradientRule
+from sciml.train._gradient_rule import Loss as Loss
+from sciml.train._gradient_rule import learning_rates as learning_rates
 from sciml.train._least_squares_rule import LeastSquaresRule as LeastSquaresRule
 from sciml.train._least_squares_rule import solve_columns as solve_columns
 from sciml.train._match import count_parameters as count_parameters
@@ -66,6 +68,7 @@ __all__ = [
     "Group",
     "Knob",
     "LeastSquaresRule",
+    "Loss",
     "Phases",
     "PoissonSampler",
     "PolishRule",
@@ -88,6 +91,7 @@ __all__ = [
     "find_solver",
     "find_task",
     "layout_errors",
+    "learning_rates",
     "load_weights",
     "match_parameters",
     "process_group",

@@ -29,17 +29,27 @@ class GradientRule(StepRule[Any]):  # Any: it slices batches of every type
         module: what is trained, in place.
         loss: ``(module, batch, along) -> scalar``, a mean over the samples of the batch.
         config: the settings.
+        optimiser: takes the steps, in place of that of `config`; its groups have the peak learning rates.
+        amend: changes the gradients between clipping and the step, as masks and noise do.
     """
 
     reads: ClassVar[frozenset[str]] = frozenset(TrainConfig.model_fields)
     distributed: ClassVar[bool] = True
 
-    def __init__(self, module: nn.Module, loss: Loss, config: TrainConfig) -> None:
+    def __init__(
+        self,
+        module: nn.Module,
+        loss: Loss,
+        config: TrainConfig,
+        *,
+        optimiser: torch.optim.Optimizer | None = None,
+        amend: Callable[[], None] | None = None,
+    ) -> None:
         self.module, self.config = module, config
         self._group = current_group()
         self._device = next(module.parameters()).device
         self._objective = wrap(Objective(module, loss), self._group)
-        self._optimiser = _optimiser(module, config)
+        self._optimiser, self._amend = optimiser or _optimiser(module, config), amend
         self._weights = list(module.parameters())
         self._peaks = [group["lr"] for group in self._optimiser.param_groups]
         self._taken = 0
@@ -55,6 +65,8 @@ class GradientRule(StepRule[Any]):  # Any: it slices batches of every type
             nn.utils.clip_grads_with_norm_(self._weights, self.config.clip, norm)
         if self._group.any(not math.isfinite(float(mean + norm))):
             raise BrokenStep(batch, "Lower train.learning_rate or train.clip, or use train.precision=fp32.")
+        if self._amend is not None:
+            self._amend()
         self._optimiser.step()
         self._taken += 1
         self._schedule()
@@ -113,6 +125,11 @@ class GradientRule(StepRule[Any]):  # Any: it slices batches of every type
                 yield
         else:
             yield
+
+
+def learning_rates(config: TrainConfig) -> list[float]:
+    """The learning rate of every step of a training."""
+    return [config.learning_rate * _factor(config, step) for step in range(config.steps)]
 
 
 def slices_of(length: int, parts: int) -> list[slice]:

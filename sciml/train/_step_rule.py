@@ -44,6 +44,14 @@ class StepRule(Protocol[B_contra]):
         """Why there is nothing left to do; empty while there is. The trainer ends there, whatever steps are left."""
         return ""
 
+    @property
+    def candidate(self) -> bool:
+        """Whether validation may choose the weights as they are now; those after the last step it always may.
+
+        A rule that is on its way to something else than a low score, such as weights that can be cut, says no.
+        """
+        return True
+
     def step(self, batch: B_contra, along: float) -> Tensor:
         """Take one step and return the loss before it.
 
@@ -91,6 +99,11 @@ class Phases(StepRule[B]):
         if self._at < len(self.phases) - 1:
             return ""
         return rule.stopped or (self._ends if self._taken >= steps else "")
+
+    @property
+    def candidate(self) -> bool:
+        """As the rule whose turn it is says."""
+        return self.phases[self._at][0].candidate
 
     def step(self, batch: B, along: float) -> Tensor:
         """A step of the rule whose turn it is."""

@@ -148,7 +148,7 @@ class Trainer:
                 self._step += 1
                 last = self._step == total or bool(self.rule.stopped)
                 if last or self._step % self.config.evaluate_every == 0:
-                    self._evaluate(loss)
+                    self._evaluate(loss, last)
                 said = "no sample drawn" if loss is None else f"loss {float(loss):.4f}"
                 advance(1, f"{said}  best {self._best[0]:.4f}")
                 stopping = self._group.any(self._stop.is_set()) and not last
@@ -200,15 +200,15 @@ class Trainer:
             + advice
         )
 
-    def _evaluate(self, loss: Tensor | None) -> None:
-        """Score the (averaged) weights, keep them if they are the best, and log."""
+    def _evaluate(self, loss: Tensor | None, last: bool) -> None:
+        """Score the (averaged) weights, keep them if they are the best that may be chosen, and log."""
         with nullcontext() if self.average is None else self.average.applied():
-            self._score(loss)
+            self._score(loss, last or self.rule.candidate)
 
-    def _score(self, loss: Tensor | None) -> None:
+    def _score(self, loss: Tensor | None, candidate: bool) -> None:
         score = self._group.broadcast(self.validate(self.module) if self._group.leads else math.nan)
         self._examined = True
-        if score < self._best[0] or self._best[1] < 0:
+        if candidate and (score < self._best[0] or self._best[1] < 0):
             self._best = [score, self._step]
             if self._group.leads:
                 save_weights(self.module, self.folder / WEIGHTS)

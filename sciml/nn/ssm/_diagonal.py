@@ -1,8 +1,8 @@
 """The state-space layer with a diagonal state matrix."""
 
 import math
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Complex, Float
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from sciml.core.errors import UnknownNameError, UserError
 from sciml.nn._parameter_groups import ParameterGroup
+from sciml.nn._weight_marks import WeightMark
 from sciml.nn.ssm._convolve import causal_convolution, interval_means
 from sciml.nn.ssm._discretise import log_uniform
 from sciml.nn.ssm._layer import STEP_RATE, Carried, FixedKernel, StateSpaceLayer, TimeScale, uniform_scale
@@ -54,6 +55,8 @@ class DiagonalStateSpace(StateSpaceLayer):
         features, state, channels, dt_range, mean_inputs: as for `LinearStateSpace`.
         start: eigenvalues at the beginning.
     """
+
+    weight_marks: ClassVar[Mapping[str, WeightMark]] = {"output": "pairs"}
 
     def __init__(
         self,

@@ -1,6 +1,7 @@
 """One diagonal system for all features, advanced by a parallel scan: time steps may differ from one to the next."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import torch
 from jaxtyping import Complex, Float
@@ -8,6 +9,7 @@ from torch import Tensor, nn
 
 from sciml.core.errors import UserError
 from sciml.nn._parameter_groups import ParameterGroup
+from sciml.nn._weight_marks import WeightMark
 from sciml.nn.ssm._convolve import interval_means
 from sciml.nn.ssm._diagonal import DiagonalStart, diagonal_start
 from sciml.nn.ssm._discretise import log_uniform
@@ -48,6 +50,7 @@ class ScannedStateSpace(StateSpaceLayer):
     """
 
     irregular = True
+    weight_marks: ClassVar[Mapping[str, WeightMark]] = {"drive": "pairs", "output": "pairs", "direct": "vector"}
 
     def __init__(
         self,

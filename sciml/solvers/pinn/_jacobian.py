@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from sciml.nn import FactorisedLinear, Record
+from sciml.nn import FactorisedLinear, Record, packed_weight, packing_of
 from sciml.solvers.pinn._module import PINN
 from sciml.solvers.pinn._objective import Term
 
@@ -87,8 +87,19 @@ def _fill(
 def _add(matrix: Tensor, offsets: dict[int, slice], layer: nn.Module, slope: Float[Tensor, "point out in"]) -> None:
     """Add ∂r/∂W of a layer, passed on to its factors if it has them."""
     if not isinstance(layer, FactorisedLinear):
-        matrix[:, offsets[id(layer.weight)]] += slope.flatten(1)
+        _put(matrix, offsets, layer, "weight", slope)
         return
     with torch.no_grad():
-        matrix[:, offsets[id(layer.direction)]] += (slope * layer.scale.exp()[:, None]).flatten(1)
+        _put(matrix, offsets, layer, "direction", slope * layer.scale.exp()[:, None])
         matrix[:, offsets[id(layer.scale)]] += (slope * layer.weight).sum(2)
+
+
+def _put(
+    matrix: Tensor, offsets: dict[int, slice], layer: nn.Module, name: str, slope: Float[Tensor, "point out in"]
+) -> None:
+    """Add the derivatives by a weight; of a packed one those by the entries it has."""
+    packing, values = packing_of(layer, name), packed_weight(layer, name)
+    if packing is None or values is None:
+        matrix[:, offsets[id(getattr(layer, name))]] += slope.flatten(1)
+    else:
+        matrix[:, offsets[id(values)]] += slope.flatten(1)[:, packing.index]

@@ -16,6 +16,7 @@ from sciml.nn import (
     discarded_energy,
     low_rank_obstacle,
     matrices,
+    packing_of,
 )
 from sciml.tools._flops import flops_by_layer
 from sciml.tools.low_rank._config import LowRankConfig, LowRankPlan
@@ -198,7 +199,8 @@ def _candidates(module: nn.Module) -> tuple[list[str], dict[str, str]]:
         users = {user for parameter in layer.parameters() for user in owners[id(parameter)]}
         others = sorted(user for user in users if user != name and not user.startswith(f"{name}."))
         if obstacle:
-            if any(parameter.ndim > 1 for parameter in layer.parameters(recurse=False)):
+            pruned = any(packing_of(layer, short) for short in getattr(layer, "parametrizations", {}))
+            if pruned or any(parameter.ndim > 1 for parameter in layer.parameters(recurse=False)):
                 skipped[name] = obstacle
         elif others:
             skipped[name] = f"it shares its weight with {', '.join(others)}"
