@@ -164,7 +164,7 @@ def _structured(layer: StructuredAffine, x: Jet) -> Jet:
         raise UnsupportedError(
             "per-point gradients of structured layers are not available",
             got="a network with structured layers",
-            fix="Train it by first-order steps, such as AdamW; or use the tool low_rank, whose factors are plain layers.",
+            fix="Train it by first-order steps; or use the tool low_rank, whose factors are plain layers.",
         )
     parts = {name: layer.operator.matvec(part) for name, part in x.parts.items()}
     if layer.bias is not None:

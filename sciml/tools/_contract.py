@@ -164,9 +164,20 @@ class Rewrite(Tool[K], Generic[K, L]):
         """How a rewritten module is fine-tuned, from how its solver was trained; None (the default): not at all."""
         return None
 
+    def begins_fresh(self, config: K) -> bool:
+        """Whether it changes a module with fresh weights instead of the trained one (the default: no)."""
+        return False
+
     def rule(self, subject: Subject, module: nn.Module, train: TrainConfig, config: K) -> AnyRule | None:
         """What takes the steps of that; None (the default) for what the solver takes its own with."""
         return None
+
+    def finish(self, module: nn.Module, plan: L) -> tuple[nn.Module, L]:
+        """What is kept of a module after its training, and the plan that rebuilds it.
+
+        By default both as they are; a structure that was learned is decided only here.
+        """
+        return module, plan
 
     def findings(self, plan: L) -> Findings:
         """What is worth telling of a plan."""

@@ -44,6 +44,14 @@ class StepRule(Protocol[B_contra]):
         """Why there is nothing left to do; empty while there is. The trainer ends there, whatever steps are left."""
         return ""
 
+    @property
+    def settled(self) -> bool:
+        """Whether the module has the form that is kept; weights before that are scored and logged, and not kept.
+
+        True in the end, whatever steps there are. A rule that changes the structure on the way says False until then.
+        """
+        return True
+
     def step(self, batch: B_contra, along: float) -> Tensor:
         """Take one step and return the loss before it.
 
@@ -91,6 +99,11 @@ class Phases(StepRule[B]):
         if self._at < len(self.phases) - 1:
             return ""
         return rule.stopped or (self._ends if self._taken >= steps else "")
+
+    @property
+    def settled(self) -> bool:
+        """Of the rule whose turn it is."""
+        return self.phases[self._at][0].settled
 
     def step(self, batch: B, along: float) -> Tensor:
         """A step of the rule whose turn it is."""

@@ -208,7 +208,7 @@ class Trainer:
     def _score(self, loss: Tensor | None) -> None:
         score = self._group.broadcast(self.validate(self.module) if self._group.leads else math.nan)
         self._examined = True
-        if score < self._best[0] or self._best[1] < 0:
+        if self.rule.settled and (score < self._best[0] or self._best[1] < 0):
             self._best = [score, self._step]
             if self._group.leads:
                 save_weights(self.module, self.folder / WEIGHTS)

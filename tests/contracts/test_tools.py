@@ -19,7 +19,7 @@ FIXTURES = PROBLEMS
 TOOLS, SOLVERS = registered_tools(), registered_solvers()
 SIZES = {"levels": 2, "waves": 1, "modes": 4, "width": 8, "hidden": 8, "units": 8, "members": 1, "adam": 2}
 SPARING = {"shape": "gaussian", "cases": 4, "tolerances": []}
-PATIENT = {"patience": 0.0}
+PATIENT = {"patience": 0.0, "fit_steps": 2}
 """Settings of models, tasks and tools that make them small and quick, where they have them."""
 
 
@@ -167,12 +167,12 @@ def _plan_of_the_smallest_budget(tool, subject, config):
 
 @pytest.mark.parametrize(("tool", "solver"), pairs(Rewrite))
 def test_a_rewrite_is_rebuilt_from_its_plan_alone(tool, solver, opened, tmp_path):
-    subject, config = opened(solver), tool.config()
+    subject, config = opened(solver), reduced(tool.config(), PATIENT)
     before = copy.deepcopy(subject.module.state_dict())
     try:
         plan = tool.plan(subject, config)
     except UserError as refusal:  # at this size there may be little to gain, or nothing at all
-        if "no layer of this module can be factored" in str(refusal):
+        if "no layer of this module can be" in str(refusal):
             pytest.skip(str(refusal))
         plan = _plan_of_the_smallest_budget(tool, subject, config)
     changed = tool.transfer(copy.deepcopy(subject.module), plan).eval()

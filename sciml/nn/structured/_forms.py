@@ -1,5 +1,6 @@
 """Structures as data: enough to build an operator without its contents."""
 
+import math
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
@@ -57,10 +58,15 @@ class Gaudi(Config):
     """Where they begin."""
     cells: pydantic.PositiveInt
     """Parts of an axis that intervals are made of in the end."""
+    calls: float = pydantic.Field(default=1.0, gt=0)
+    """Vectors the matrix multiplies in one prediction."""
+    budget: float | None = pydantic.Field(default=None, ge=0)
+    """Multiplications in one prediction that it adds to the budget of all learned layers; None for no limit."""
 
     def operator(self, shape: Shape) -> StructuredLinear:
         """A matrix of this structure; raises UserError where the shape cannot have it."""
-        return GaudiMatrix(shape, self.components, cells=self.cells)
+        budget = math.inf if self.budget is None else self.budget
+        return GaudiMatrix(shape, self.components, cells=self.cells, calls=self.calls, budget=budget)
 
 
 Form = Annotated[Rectangles | Monarch | Blast | Gaudi, pydantic.Field(discriminator="kind")]

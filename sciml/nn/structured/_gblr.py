@@ -31,15 +31,27 @@ class GaudiMatrix(StructuredLinear):
         shape: of W.
         components: the blocks to begin with; all have the rank of the largest.
         cells: parts that sharp intervals are made of; those of an axis with fewer entries are single entries.
+        calls: vectors it multiplies where it is used, for a budget over several matrices.
+        budget: of multiplications in all its calls, which is what it brings to a budget over several matrices.
 
     Attributes:
         sigma: width of the smoothing filter in modes, as a share of N / 2; infinite for sharp masks.
+        length_rate: largest learning rate of lengths and starts.
     """
 
     sigma: Tensor
 
-    def __init__(self, shape: Shape, components: Sequence[Rectangle], *, cells: int = 8) -> None:
+    def __init__(
+        self,
+        shape: Shape,
+        components: Sequence[Rectangle],
+        *,
+        cells: int = 8,
+        calls: float = 1.0,
+        budget: float = math.inf,
+    ) -> None:
         super().__init__(shape)
+        self.calls, self.budget, self.length_rate = calls, budget, 2e-3
         self.rank = max((c.rank for c in components), default=1)
         self.cells = (min(cells, shape.rows), min(cells, shape.columns))
         count, pairs = len(components), 2 if shape.is_complex else 1
@@ -54,8 +66,8 @@ class GaudiMatrix(StructuredLinear):
         self.register_buffer("sigma", torch.tensor(math.inf))
 
     def parameter_groups(self) -> Sequence[ParameterGroup]:
-        """Lengths and starts do not decay."""
-        return (ParameterGroup((self.widths, self.starts)),)
+        """Lengths and starts do not decay, and have a rate of their own."""
+        return (ParameterGroup((self.widths, self.starts), max_learning_rate=self.length_rate),)
 
     def masks(self) -> tuple[Tensor, Tensor]:
         """Of rows and of columns, ``component entry``."""
@@ -177,9 +189,9 @@ class GaudiMatrix(StructuredLinear):
         """Contents on the sharp supports, by alternating exact steps."""
         groups = self._groups()
         parts = [
-            Rectangle(rows=r.rows, columns=r.columns, rank=min(len(ks) * self.rank, r.rows[1], r.columns[1] * self.shape.taps))
+            r.model_copy(update={"rank": min(len(ks) * self.rank, r.rows[1], r.columns[1] * self.shape.taps)})
             for r, ks in groups
-        ]  # fmt: skip
+        ]
         stack = len(dense)
         left = dense.new_zeros(stack, self.widths.shape[1] * self.rank, self.shape.rows)
         right = dense.new_zeros(stack, self.widths.shape[1] * self.rank, self.shape.width)

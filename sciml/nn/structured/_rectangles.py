@@ -1,4 +1,4 @@
-"""Sums of blocks of low rank on rectangles: low rank, block-diagonal, block-sparse, block low rank and GBLR in one form."""
+"""Sums of blocks of low rank on rectangles: low rank, block-diagonal, block-sparse, BLR and GBLR in one form."""
 
 from collections.abc import Sequence
 from itertools import combinations

@@ -147,9 +147,7 @@ class _Descent:
         self.starts.copy_(self.starts - self.starts.floor())
 
 
-def _settle(
-    dense: Tensor, shape: Shape, support: tuple[Tensor, Tensor], budget: int, cells: int
-) -> Found:
+def _settle(dense: Tensor, shape: Shape, support: tuple[Tensor, Tensor], budget: int, cells: int) -> Found:
     """Whole cells, ranks by singular values, contents by alternating steps."""
     places = list(dict.fromkeys(_intervals(shape, support, cells))) or [((0, shape.rows), (0, shape.columns))]
     start = [Rectangle(rows=rows, columns=columns, rank=1) for rows, columns in places]
