@@ -19,7 +19,7 @@ FIXTURES = PROBLEMS
 TOOLS, SOLVERS = registered_tools(), registered_solvers()
 SIZES = {"levels": 2, "waves": 1, "modes": 4, "width": 8, "hidden": 8, "units": 8, "members": 1, "adam": 2}
 SPARING = {"shape": "gaussian", "cases": 4, "tolerances": []}
-PATIENT = {"patience": 0.0, "fit_steps": 2}
+PATIENT = {"patience": 0.0, "fit_steps": 1, "families": ("block_diagonal", "monarch", "gblr")}
 """Settings of models, tasks and tools that make them small and quick, where they have them."""
 
 

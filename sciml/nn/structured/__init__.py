@@ -18,6 +18,9 @@ from sciml.nn.structured._layers import Structured as Structured
 from sciml.nn.structured._layers import StructuredAffine as StructuredAffine
 from sciml.nn.structured._layers import StructuredConv as StructuredConv
 from sciml.nn.structured._layers import StructuredSpectralConv as StructuredSpectralConv
+from sciml.nn.structured._merge import Merged as Merged
+from sciml.nn.structured._merge import merge_blocks as merge_blocks
+from sciml.nn.structured._merge import merge_rectangles as merge_rectangles
 from sciml.nn.structured._monarch import MonarchMatrix as MonarchMatrix
 from sciml.nn.structured._operator import Products as Products
 from sciml.nn.structured._operator import Shape as Shape
@@ -37,6 +40,7 @@ __all__ = [
     "Form",
     "Gaudi",
     "GaudiMatrix",
+    "Merged",
     "Monarch",
     "MonarchMatrix",
     "Products",
@@ -56,6 +60,8 @@ __all__ = [
     "gaudi_mask",
     "interval",
     "low_rank_form",
+    "merge_blocks",
+    "merge_rectangles",
     "rectangles_cost",
     "rounded",
     "tiled_form",

@@ -64,7 +64,7 @@ class Products(ABC):
 
 
 class Vectors(Products):
-    """Vectors ``*batch feature``, or ``stack *batch feature`` with one matrix for each.
+    """Vectors ``batch feature``, or ``stack batch feature`` with one matrix for each.
 
     Arguments:
         taps: features per input, beside each other.
@@ -90,7 +90,7 @@ class Vectors(Products):
     def mix(self, z: Tensor, weights: Tensor) -> Tensor:
         """Sums over j."""
         parts = z.unflatten(-1, weights.shape[-2:])
-        rule = "sijr,s...jr->s...ir" if self._stacked else "ijr,...jr->...ir"
+        rule = "sijr,sbjr->sbir" if self._stacked else "ijr,bjr->bir"
         return torch.einsum(rule, weights, parts).flatten(-2)
 
 
@@ -132,7 +132,10 @@ class StructuredLinear(nn.Module, ABC):
 
     def matvec(self, x: Tensor) -> Tensor:
         """W x of vectors ``*batch width``, or ``stack *batch width``."""
-        return self.apply_with(x, Vectors(self.shape.taps, self.shape.stack > 0))
+        stacked = self.shape.stack > 0
+        flat = x.flatten(1, -2) if stacked else x.reshape(-1, x.shape[-1])
+        y = self.apply_with(flat, Vectors(self.shape.taps, stacked))
+        return y if y.ndim == x.ndim else y.reshape(*x.shape[:-1], self.shape.rows)
 
     def forward(self, x: Tensor) -> Tensor:
         """As `matvec`."""

@@ -6,7 +6,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from sciml.core.errors import UserError
 from sciml.nn import discarded_energy
 from sciml.nn.structured import (
     Blast,
@@ -16,7 +15,6 @@ from sciml.nn.structured import (
     Rectangles,
     Shape,
     cuts,
-    low_rank_form,
     rectangles_cost,
 )
 from sciml.tools.structure._config import Family, LayerForm, LowRankFactors
@@ -212,6 +210,3 @@ def _cheapest(blocks: Sequence[Rectangle], shape: Shape) -> list[Rectangle]:
 
 def _cost(blocks: Sequence[Rectangle], shape: Shape) -> int:
     return rectangles_cost(_cheapest(blocks, shape), shape.taps)
-
-
-__all__ = ["Offer", "UserError", "Wanted", "low_rank_form", "offers_of"]

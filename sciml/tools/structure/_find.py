@@ -6,6 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from sciml.nn import discarded_energy
 from sciml.nn.structured import (
     Block,
     Rectangle,
@@ -13,7 +14,6 @@ from sciml.nn.structured import (
     fit_rectangles,
     gaudi_mask,
     interval,
-    rectangles_cost,
     rounded,
     truncated,
 )
@@ -22,7 +22,7 @@ MOST_COMPONENTS = 64
 """Blocks to begin with; those of larger matrices have a rank above 1, which leaves fewer masks and larger products."""
 _MOST_MATRICES = 8  # of a stack, those of the largest norm: they decide where the common blocks are
 _RATE, _LENGTH_RATE = 2e-2, 2e-2  # of contents (for entries of unit size) and of lengths and starts
-_REALLOCATIONS = 3
+_REALLOCATIONS, _SWEEPS = 3, 5
 
 
 class Found(NamedTuple):
@@ -46,7 +46,7 @@ def find_blocks(
     Fourier mode to all of them. A proximal step keeps the lengths within the budget, which tightens over the first
     half. Lengths are rounded to whole cells in the end, ranks are dealt out anew by singular values, and contents
     fitted by alternating exact steps. It begins twice, with long blocks everywhere and with a few long and many short
-    ones, and keeps what is closer.
+    ones, and keeps what is closest: one of these, or the one block that is all of the matrix.
 
     Arguments:
         dense: M, in double precision.
@@ -65,7 +65,7 @@ def find_blocks(
     found = []
     for i, budget in enumerate(budgets):
         tries = [_settle(dense, shape, support, budget, cells) for support in supports[2 * i : 2 * i + 2]]
-        found.append(min(tries, key=lambda one: one.error))
+        found.append(min([*tries, _whole(dense, shape, budget)], key=lambda one: one.error))
     return found
 
 
@@ -157,11 +157,18 @@ def _settle(dense: Tensor, shape: Shape, support: tuple[Tensor, Tensor], budget:
         rectangles = _dealt_ranks(dense, shape, start, blocks, rectangles, budget)
         if not rectangles:
             break
-        blocks = fit_rectangles(dense, shape, rectangles)
+        blocks = fit_rectangles(dense, shape, rectangles, sweeps=_SWEEPS)
         error = float(_residual(dense, shape, rectangles, blocks).abs().square().sum()) / total
         if error < best.error:
             best = Found(rectangles, error)
     return best
+
+
+def _whole(dense: Tensor, shape: Shape, budget: int) -> Found:
+    """The matrix as one block."""
+    rank = min(budget // (shape.rows + shape.width), shape.rows, shape.width)
+    place = Rectangle(rows=(0, shape.rows), columns=(0, shape.columns), rank=rank)
+    return Found([place], float(discarded_energy(dense)[rank])) if rank else Found([], float("inf"))
 
 
 def _intervals(
@@ -228,6 +235,3 @@ def _residual(dense: Tensor, shape: Shape, rectangles: Sequence[Rectangle], bloc
         rows, columns = interval(r.rows, shape.rows, 1), interval(r.columns, shape.columns, shape.taps)
         residual[:, rows[:, None], columns] -= block.dense()
     return residual
-
-
-__all__ = ["MOST_COMPONENTS", "Found", "find_blocks", "rectangles_cost"]

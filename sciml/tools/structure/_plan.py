@@ -15,6 +15,8 @@ from sciml.tools.structure._config import Family, LayerForm, StructureConfig, St
 from sciml.tools.structure._families import Wanted, offers_of
 from sciml.tools.structure._find import MOST_COMPONENTS
 
+_SMALLEST = 4  # rows and entries of a row; below that no structure is cheaper by more than a few products
+
 _Named = tuple[Family, LayerForm, int]
 """A family, its form of a layer, and the multiplications of that with one vector."""
 
@@ -58,6 +60,8 @@ def plan_structure(
 def _choices(layer: nn.Module, flops: int, config: StructureConfig, seed: int) -> tuple[str, list[Choice[_Named]]]:
     """Why a layer is left alone, or the structures that make it cheaper."""
     values, shape = dense_matrices(layer), shape_of(layer)
+    if min(shape.rows, shape.width) < _SMALLEST:
+        return f"a {shape.rows} x {shape.width} matrix is too small for blocks", []
     if not torch.isfinite(torch.view_as_real(values) if values.is_complex() else values).all():
         return "its weight holds values that are not finite", []
     now = _multiplications(layer)

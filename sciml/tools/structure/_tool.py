@@ -37,6 +37,8 @@ class StructureRewrite(Rewrite[StructureConfig, StructurePlan]):
             return Support(False, "it takes no training steps, so it has no network whose layers could be structured")
         if solver.knob is None:
             return Support(False, "its networks are not made of linear and convolution layers")
+        if not issubclass(solver.rule, GradientRule):
+            return Support(False, "its own kind of step differentiates plain layers only; low_rank keeps to those")
         return Support(True)
 
     def plan(self, subject: Subject, config: StructureConfig) -> StructurePlan:
