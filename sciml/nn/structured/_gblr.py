@@ -160,7 +160,7 @@ class GaudiMatrix(StructuredLinear):
                 columns = (0 if length == self.shape.columns else begin, length)
                 members.setdefault((rows, columns), []).append(k)
         groups = []
-        for (rows, columns), ks in sorted(members.items()):
+        for (rows, columns), ks in sorted(members.items(), key=lambda entry: (entry[0][1], entry[0][0])):
             rank, height, width = len(ks) * self.rank, rows[1], columns[1] * self.shape.taps
             full = rank * (height + width) >= height * width
             groups.append((Rectangle(rows=rows, columns=columns, rank=0 if full else rank), ks))

@@ -35,8 +35,7 @@ class StructuredAffine(nn.Module):
 
     def forward(self, x: Float[Tensor, "*batch channel_in"]) -> Float[Tensor, "*batch channel_out"]:
         """The features."""
-        y = self.operator.matvec(x)
-        return y if self.bias is None else y + self.bias
+        return self.operator.affine(x, self.bias)
 
 
 class _Fields(Products):

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 import pydantic
 import torch
+from torch import Tensor
 
 from sciml.core.config import Config
 from sciml.core.errors import UserError
 from sciml.nn.structured._operator import Shape
-from sciml.nn.structured._rectangles import Block, Rectangle, RectangleMatrix
+from sciml.nn.structured._rectangles import Block, Rectangle, RectangleMatrix, interval
 
 _Interval = tuple[int, int]
 
@@ -44,7 +45,7 @@ def merge_rectangles(rectangles: Sequence[Rectangle], shape: Shape, overhead: fl
         new = max(alive, default=-1) + len(rectangles)
         gains |= {(new, k): _gain(both, other, shape, overhead) for k, other in alive.items()}
         alive[new] = both
-    return list(alive.values())
+    return sorted(alive.values(), key=lambda one: (one.rectangle.columns, one.rectangle.rows))
 
 
 def merge_blocks(matrix: RectangleMatrix, merged: Sequence[Merged]) -> RectangleMatrix:
@@ -69,10 +70,8 @@ def merge_blocks(matrix: RectangleMatrix, merged: Sequence[Merged]) -> Rectangle
             inner, block = matrix.rectangles[k], blocks[k]
             left = torch.eye(inner.rows[1], dtype=block.right.dtype) if block.left is None else block.left
             right = block.right
-            top = _within(inner.rows, around.rows, shape.rows)
-            begin = _within(inner.columns, around.columns, shape.columns) * shape.taps
-            left = torch.nn.functional.pad(left, (top, height - top - inner.rows[1]))
-            right = torch.nn.functional.pad(right, (begin, width - begin - inner.columns[1] * shape.taps))
+            left = _spread(left, _within(inner.rows, around.rows, shape.rows, 1), height)
+            right = _spread(right, _within(inner.columns, around.columns, shape.columns, shape.taps), width)
             parts.append((left.expand(*right.shape[:-2], *left.shape[-2:]), right))
         if dense:
             total = sum((left.mT @ right for left, right in parts[1:]), parts[0][0].mT @ parts[0][1])
@@ -85,12 +84,19 @@ def merge_blocks(matrix: RectangleMatrix, merged: Sequence[Merged]) -> Rectangle
     return result
 
 
-def _within(inner: _Interval, outer: _Interval, size: int) -> int:
-    """Where an interval begins in one that holds it."""
-    begin = (inner[0] - outer[0]) % size
-    if begin + inner[1] > outer[1]:
+def _within(inner: _Interval, outer: _Interval, size: int, taps: int) -> Tensor:
+    """Indices of an interval in one that holds it."""
+    places = (interval(inner, size, 1) - outer[0]) % size
+    if int(places.max()) >= outer[1]:
         raise UserError("a block does not lie in the rectangle it is merged into", got=f"{inner} in {outer}")
-    return begin
+    return (places[:, None] * taps + torch.arange(taps)).flatten()
+
+
+def _spread(factor: Tensor, places: Tensor, length: int) -> Tensor:
+    """A factor on a longer side, zero elsewhere."""
+    longer = factor.new_zeros(*factor.shape[:-1], length)
+    longer[..., places] = factor
+    return longer
 
 
 def _gain(a: Merged, b: Merged, shape: Shape, overhead: float) -> float:

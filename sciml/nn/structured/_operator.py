@@ -130,12 +130,21 @@ class StructuredLinear(nn.Module, ABC):
         The closest of all where blocks do not overlap; else where alternating exact steps lead.
         """
 
-    def matvec(self, x: Tensor) -> Tensor:
-        """W x of vectors ``*batch width``, or ``stack *batch width``."""
+    def multiplied(self, x: Tensor) -> Tensor:
+        """W x of such vectors by `apply_with`."""
         stacked = self.shape.stack > 0
         flat = x.flatten(1, -2) if stacked else x.reshape(-1, x.shape[-1])
         y = self.apply_with(flat, Vectors(self.shape.taps, stacked))
         return y if y.ndim == x.ndim else y.reshape(*x.shape[:-1], self.shape.rows)
+
+    def affine(self, x: Tensor, bias: Tensor | None) -> Tensor:
+        """W x + b."""
+        y = self.multiplied(x)
+        return y if bias is None else y + bias
+
+    def matvec(self, x: Tensor) -> Tensor:
+        """W x of vectors ``*batch width``, or ``stack *batch width``."""
+        return self.affine(x, None)
 
     def forward(self, x: Tensor) -> Tensor:
         """As `matvec`."""

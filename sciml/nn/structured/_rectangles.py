@@ -1,7 +1,7 @@
 """Sums of blocks of low rank on rectangles: low rank, block-diagonal, block-sparse, BLR and GBLR in one form."""
 
 from collections.abc import Sequence
-from itertools import combinations
+from itertools import combinations, groupby
 from typing import NamedTuple
 
 import pydantic
@@ -70,6 +70,7 @@ class RectangleMatrix(StructuredLinear):
         taps = shape.taps
         self._left = [r.rank * r.rows[1] for r in rectangles]
         self._right = [(r.rank or r.rows[1]) * r.columns[1] * taps for r in rectangles]
+        self._views = _Views()
         self.left = self.empty(sum(self._left))
         self.right = self.empty(sum(self._right))
         self._start()
@@ -102,6 +103,23 @@ class RectangleMatrix(StructuredLinear):
         if lefts:
             self.store(self.left, torch.cat(lefts, dim=1))
         self.store(self.right, torch.cat([block.right.flatten(1) for block in blocks], dim=1))
+
+    def affine(self, x: Tensor, bias: Tensor | None) -> Tensor:
+        """W x + b; where no gradient is recorded, by products into slices of one answer and nothing else."""
+        traced = torch.compiler.is_compiling() or torch.compiler.is_exporting()
+        if torch.is_grad_enabled() or traced or self.shape.stack or self.shape.is_complex or type(x) is not Tensor:
+            return super().affine(x, bias)
+        flat = x.reshape(-1, x.shape[-1])
+        y = flat.new_zeros(len(flat), self.shape.rows) if bias is None else bias.repeat(len(flat), 1)
+        for columns, products in self._views.of(self):
+            z = None
+            for start, length, factor in columns:
+                part = flat.narrow(1, start, length)
+                z = part if factor is None else (part @ factor if z is None else z.addmm_(part, factor))
+            assert z is not None
+            for begin, rank, factor, place, count in products:
+                y.narrow(1, place, count).addmm_(z.narrow(1, begin, rank), factor)
+        return y if x.ndim == 2 else y.view(*x.shape[:-1], self.shape.rows)
 
     def apply_with(self, x: Tensor, products: Products) -> Tensor:
         """Block by block: few matrix products on slices, added where their rows are."""
@@ -145,6 +163,74 @@ class RectangleMatrix(StructuredLinear):
     def fit(self, dense: Tensor) -> None:
         """One exact step per block, its truncated singular value decomposition; sweeps where blocks overlap."""
         self.set_blocks(fit_rectangles(dense, self.shape, self.rectangles))
+
+
+class _Step(NamedTuple):
+    """Blocks of the same columns as slices of the parameters.
+
+    Fields:
+        columns: start and length in the vector, factor ``width rank`` of all these blocks; None for full blocks, which
+            multiply the vector itself.
+        products: for every block begin and length in what that gives, factor, place and length in the answer.
+    """
+
+    columns: list[tuple[int, int, Tensor | None]]
+    products: list[tuple[int, int, Tensor, int, int]]
+
+
+class _Views:
+    """Slices of a matrix's parameters for predicting; they are made again where the parameters have moved."""
+
+    def __init__(self) -> None:
+        self._kept: tuple[tuple[int, int], list[_Step]] | None = None
+
+    def __deepcopy__(self, memo: dict[int, object]) -> "_Views":
+        return _Views()  # of other parameters
+
+    def of(self, matrix: RectangleMatrix) -> list[_Step]:
+        """The slices now."""
+        key = (matrix.left.data_ptr(), matrix.right.data_ptr())
+        if self._kept is None or self._kept[0] != key:  # what is kept holds its storage, so no other gets its address
+            self._kept = (key, self._made(matrix))
+        return self._kept[1]
+
+    @staticmethod
+    def _made(matrix: RectangleMatrix) -> list[_Step]:
+        steps: list[_Step] = []
+        shape, at, blocks = matrix.shape, 0, matrix.blocks
+        flat = matrix.right.detach()
+        for (columns, ranked), group in groupby(matrix.rectangles, key=lambda r: (r.columns, r.rank > 0)):
+            alike = [*group]
+            start, length = (side * shape.taps for side in columns)
+            where = pieces(start, length, shape.width)
+            total = sum(r.rank or r.rows[1] for r in alike)
+            across = flat[at : at + total * length].view(total, length).mT  # blocks of equal columns lie side by side
+            at += total * length
+            if not ranked:
+                for b, place, n in where:
+                    top, products = 0, []
+                    for r in alike:
+                        rows = across.narrow(0, b, n).narrow(1, top, r.rows[1])
+                        products += [
+                            (0, n, rows.narrow(1, i, count), put, count)
+                            for i, put, count in pieces(*r.rows, shape.rows)
+                        ]
+                        top += r.rows[1]
+                    steps.append(_Step([(place, n, None)], products))
+                blocks = blocks[len(alike) :]
+                continue
+            begin, products = 0, []
+            for r, block in zip(alike, blocks, strict=False):
+                assert block.left is not None
+                left = block.left.detach()
+                products += [
+                    (begin, r.rank, left.narrow(1, i, count), put, count)
+                    for i, put, count in pieces(*r.rows, shape.rows)
+                ]
+                begin += r.rank
+            blocks = blocks[len(alike) :]
+            steps.append(_Step([(place, n, across.narrow(0, b, n)) for b, place, n in where], products))
+        return steps
 
 
 def fit_rectangles(

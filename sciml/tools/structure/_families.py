@@ -205,7 +205,7 @@ def _cheapest(blocks: Sequence[Rectangle], shape: Shape) -> list[Rectangle]:
         full = block.rank * (height + width) >= height * width
         return block.model_copy(update={"rank": 0}) if full else block
 
-    return [best(block) for block in blocks]
+    return sorted((best(block) for block in blocks), key=lambda r: (r.columns, r.rows))
 
 
 def _cost(blocks: Sequence[Rectangle], shape: Shape) -> int:

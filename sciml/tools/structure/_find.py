@@ -226,7 +226,7 @@ def _with_ranks(places: Sequence[Rectangle], ranks: Sequence[int], shape: Shape)
         if rank:
             full = rank * (height + width) >= height * width
             chosen.append(place.model_copy(update={"rank": 0 if full else rank}))
-    return chosen
+    return sorted(chosen, key=lambda r: (r.columns, r.rows))
 
 
 def _residual(dense: Tensor, shape: Shape, rectangles: Sequence[Rectangle], blocks: Sequence[Block]) -> Tensor:
