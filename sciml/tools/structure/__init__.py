@@ -7,12 +7,14 @@ from sciml.tools.structure._config import StructureConfig as StructureConfig
 from sciml.tools.structure._config import StructurePlan as StructurePlan
 from sciml.tools.structure._find import find_blocks as find_blocks
 from sciml.tools.structure._plan import plan_structure as plan_structure
+from sciml.tools.structure._rule import GaudiRule as GaudiRule
 from sciml.tools.structure._tool import StructureRewrite as StructureRewrite
 
 TOOLS = (StructureRewrite(),)
 
 __all__ = [
     "TOOLS",
+    "GaudiRule",
     "StructureConfig",
     "StructurePlan",
     "StructureRewrite",
