@@ -10,7 +10,7 @@ from sciml.core.types import Support
 from sciml.tools._budget import shortened
 from sciml.tools._contract import AnyRule, Findings, Rewrite, Subject
 from sciml.tools.structure._apply import apply_structure, compact_structure, fit_structure
-from sciml.tools.structure._config import StructureConfig, StructurePlan
+from sciml.tools.structure._config import FAMILIES, StructureConfig, StructurePlan
 from sciml.tools.structure._plan import plan_structure
 from sciml.tools.structure._rule import GaudiRule, learned_blocks
 from sciml.train import AnySolver, GradientRule, TrainConfig, default_rule
@@ -43,7 +43,7 @@ class StructureRewrite(Rewrite[StructureConfig, StructurePlan]):
 
     def plan(self, subject: Subject, config: StructureConfig) -> StructurePlan:
         """Structures that lose the least energy within the budget; from scratch, blocks to learn."""
-        if config.start == "scratch" and config.families != ("gblr",) and "families" in config.model_fields_set:
+        if config.start == "scratch" and config.families not in (("gblr",), FAMILIES):
             raise ConfigError("from scratch every layer learns its blocks", got=f"families={list(config.families)}",
                               expected="families=['gblr'], or the setting left out")  # fmt: skip
         if config.learn and "gblr" not in config.families:
