@@ -48,9 +48,7 @@ class _Problems:
 
     def put_back(self):
         replaced = {
-            name.split(".")[1]
-            for name, module in self.known.items()
-            if sys.modules.get(name, module) is not module
+            name.split(".")[1] for name, module in self.known.items() if sys.modules.get(name, module) is not module
         }
         if replaced:
             for name in [name for name in sys.modules if name.split(".")[:1] == ["sciml_problems"]]:

@@ -82,6 +82,13 @@ from sciml.nn._program import HasProgram as HasProgram
 from sciml.nn._recurrent import GatedUnit as GatedUnit
 from sciml.nn._spectral import SpectralConv as SpectralConv
 from sciml.nn._stepper import Stepper as Stepper
+from sciml.nn._structure import dense_matrices as dense_matrices
+from sciml.nn._structure import shape_of as shape_of
+from sciml.nn._structure import structured_like as structured_like
+from sciml.nn._structure import structured_of as structured_of
+from sciml.nn._structure import unstructured_like as unstructured_like
+from sciml.nn._structure import unstructured_of as unstructured_of
+from sciml.nn._structure import with_operator as with_operator
 from sciml.nn._time_conv import ConcatConv2d as ConcatConv2d
 from sciml.nn._units import Moments as Moments
 from sciml.nn._units import Units as Units
@@ -152,6 +159,7 @@ __all__ = [
     "convolution",
     "coordinates",
     "declared_groups",
+    "dense_matrices",
     "discarded_energy",
     "halve",
     "is_packed",
@@ -172,4 +180,10 @@ __all__ = [
     "pointwise",
     "refinement",
     "unpack",
+    "shape_of",
+    "structured_like",
+    "structured_of",
+    "unstructured_like",
+    "unstructured_of",
+    "with_operator",
 ]

@@ -17,12 +17,13 @@ from sciml.nn._coordinates import FactorisedLinear
 from sciml.nn._low_rank import LowRank, LowRankConv, LowRankLinear, LowRankSpectralConv, check_rank
 from sciml.nn._packed import is_packed
 from sciml.nn._spectral import SpectralConv
+from sciml.nn.structured._layers import StructuredAffine, StructuredConv, StructuredSpectralConv
 
-Linear = nn.Linear | FactorisedLinear | LowRankLinear
-Conv = nn.Conv1d | nn.Conv2d | nn.Conv3d | LowRankConv
-Spectral = SpectralConv | LowRankSpectralConv
+Linear = nn.Linear | FactorisedLinear | LowRankLinear | StructuredAffine
+Conv = nn.Conv1d | nn.Conv2d | nn.Conv3d | LowRankConv | StructuredConv
+Spectral = SpectralConv | LowRankSpectralConv | StructuredSpectralConv
 Factorable = Linear | Conv | Spectral
-"""Layers with a low-rank form; those of low rank have one of lower rank."""
+"""Layers with a low-rank form; those that have a structure already have one where it is cheaper."""
 
 _FACTORABLE = (
     nn.Linear,
@@ -34,6 +35,9 @@ _FACTORABLE = (
     LowRankConv,
     SpectralConv,
     LowRankSpectralConv,
+    StructuredAffine,
+    StructuredConv,
+    StructuredSpectralConv,
 )
 
 
@@ -73,9 +77,11 @@ def matrices(layer: nn.Module) -> Matrices:
     Raises:
         UserError: the layer has no low-rank form; `low_rank_obstacle` says why.
     """
-    layer = _factorable(layer)
+    layer = factorable(layer)
     if isinstance(layer, SpectralConv):
         values = torch.view_as_complex(layer.weight.detach().double())
+    elif isinstance(layer, StructuredSpectralConv):
+        values = layer.operator.to_dense().detach().to(torch.complex128).mT
     elif isinstance(layer, LowRankSpectralConv):
         first, second = (torch.view_as_complex(factor.detach().double()) for factor in (layer.first, layer.second))
         values = first @ second
@@ -86,6 +92,8 @@ def matrices(layer: nn.Module) -> Matrices:
         return Matrices(values, layer.first.shape[2], 1 / layer.first.shape[2])
     if isinstance(layer, (LowRankLinear, LowRankConv)):
         return Matrices(values, len(layer.first.weight), 1 / len(layer.first.weight))
+    if isinstance(layer, (StructuredAffine, StructuredConv, StructuredSpectralConv)):
+        return Matrices(values, min(rows, columns), (rows + columns) / layer.operator.multiplications)
     return Matrices(values, min(rows, columns), (rows + columns) / (rows * columns))
 
 
@@ -108,7 +116,7 @@ def low_rank_like(layer: nn.Module, rank: int) -> LowRank:
     Raises:
         UserError: the layer has no low-rank form, or not of this rank.
     """
-    layer = _factorable(layer)
+    layer = factorable(layer)
     check_rank(rank, *matrices(layer).values.shape[1:])
     like = next(layer.parameters())
     with torch.device("meta"):
@@ -132,7 +140,7 @@ def low_rank_of(layer: nn.Module, rank: int) -> LowRank:
         C. Eckart, G. Young, The approximation of one matrix by another of lower rank, Psychometrika 1 (1936),
         doi:10.1007/BF02288367.
     """
-    layer = _factorable(layer)
+    layer = factorable(layer)
     factored = low_rank_like(layer, rank)
     left, sigma, right = torch.linalg.svd(matrices(layer).values, full_matrices=False)
     root = sigma[:, :rank].sqrt()
@@ -144,7 +152,7 @@ def low_rank_of(layer: nn.Module, rank: int) -> LowRank:
             return factored
         factored.first.weight.copy_(right[0].view_as(factored.first.weight))
         factored.second.weight.copy_(left[0].view_as(factored.second.weight))
-        bias = None if isinstance(layer, (SpectralConv, LowRankSpectralConv)) else layer.bias
+        bias = None if isinstance(layer, Spectral) else layer.bias
         if bias is not None and factored.bias is not None:
             factored.bias.copy_(bias)
     return factored
@@ -152,19 +160,17 @@ def low_rank_of(layer: nn.Module, rank: int) -> LowRank:
 
 def _build(layer: Factorable, rank: int) -> LowRank:
     """A low-rank layer of the same inputs and outputs."""
-    if isinstance(layer, SpectralConv):
-        _, channels_in, channels_out, _ = layer.weight.shape
+    if isinstance(layer, Spectral):
+        _, channels_in, channels_out = matrices(layer).values.shape
         return LowRankSpectralConv(channels_in, channels_out, modes=layer.modes, rank=rank)
-    if isinstance(layer, LowRankSpectralConv):
-        channels_in, channels_out = layer.first.shape[1], layer.second.shape[2]
-        return LowRankSpectralConv(channels_in, channels_out, modes=layer.modes, rank=rank)
-    if isinstance(layer, (nn.Linear, FactorisedLinear, LowRankLinear)):
+    if isinstance(layer, Linear):
         channels_out, channels_in = layer.weight.shape
         return LowRankLinear(channels_in, channels_out, rank=rank, bias=layer.bias is not None)
     kernel = layer.first if isinstance(layer, LowRankConv) else layer
+    channels_out, channels_in = layer.weight.shape[:2]
     return LowRankConv(
-        kernel.in_channels,
-        layer.second.out_channels if isinstance(layer, LowRankConv) else layer.out_channels,
+        channels_in,
+        channels_out,
         kernel.kernel_size,
         rank=rank,
         stride=kernel.stride,
@@ -175,7 +181,8 @@ def _build(layer: Factorable, rank: int) -> LowRank:
     )
 
 
-def _factorable(layer: nn.Module) -> Factorable:
+def factorable(layer: nn.Module) -> Factorable:
+    """The layer itself. Raises UserError for one without a low-rank form."""
     obstacle = low_rank_obstacle(layer)
     if obstacle or not isinstance(layer, _FACTORABLE):
         raise UserError(f"a layer cannot be factored: {obstacle}", got=type(layer).__name__)

@@ -30,6 +30,7 @@ from torch.nn import functional
 from sciml.core.derivatives import LAPLACIAN, closure
 from sciml.core.errors import UnsupportedError
 from sciml.nn._low_rank import LowRankLinear
+from sciml.nn.structured._layers import StructuredAffine
 
 
 @dataclass(frozen=True)
@@ -142,6 +143,8 @@ def linear(layer: nn.Module, x: Signal) -> Signal:
         return layer(x)
     if isinstance(layer, LowRankLinear):  # one factor after the other, or jets would cost what the dense layer costs
         return linear(layer.second, linear(layer.first, x))
+    if isinstance(layer, StructuredAffine):
+        return _structured(layer, x)
     affine = cast(_Affine, layer)
     inputs = x.parts
     if x.tape is not None:  # per-point gradients need every part at every point
@@ -152,6 +155,20 @@ def linear(layer: nn.Module, x: Signal) -> Signal:
     }
     if x.tape is not None:
         x.tape.append(Record(layer, inputs, parts))
+    return x.with_parts(parts)
+
+
+def _structured(layer: StructuredAffine, x: Jet) -> Jet:
+    """W x + b of jets by the structured product; its blocks are no layers that a tape could note."""
+    if x.tape is not None:
+        raise UnsupportedError(
+            "per-point gradients of structured layers are not available",
+            got="a network with structured layers",
+            fix="Train it by first-order steps; or use the tool low_rank, whose factors are plain layers.",
+        )
+    parts = {name: layer.operator.matvec(part) for name, part in x.parts.items()}
+    if layer.bias is not None:
+        parts[""] = parts[""] + layer.bias
     return x.with_parts(parts)
 
 

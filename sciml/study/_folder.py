@@ -33,6 +33,8 @@ class Step(Config):
     """Its key."""
     plan: Plain
     """From which the structure is rebuilt; empty where it stays."""
+    plan_before: Plain | None = None
+    """The plan that training began with, where training changed it."""
     settings: Plain = {}
     """What the tool was asked for."""
     recipe_before: Plain | None = None

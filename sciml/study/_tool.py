@@ -214,17 +214,21 @@ def _act(tool: AnyTool, subject: OpenedRun, asked: Config, home: _Home, started:
         decided = (
             tool.plan(subject, asked)
             if started is None
-            else parse(tool.plan_type, started.plan, f"the plan in {home.folder() / CONFIG}")
+            else parse(tool.plan_type, started.plan_before or started.plan, f"the plan in {home.folder() / CONFIG}")
         )
-        plan, findings = decided.model_dump(mode="json"), tool.findings(decided)
-        if prepared is not None:
-            findings = replace(findings, metrics={**findings.metrics, **prepared.metrics})
+        plan = decided.model_dump(mode="json")
         module = tool.transfer(subject.fresh(recipe) if tool.restarts(asked) else subject.copy(), decided)
         seconds = time.perf_counter() - clock - subject.seconds
         training = tool.training(asked, recipe.train)
         config = _begin(home, subject, tool, asked, recipe, plan)
         if training is not None:
             subject.train(module, training, rule=tool.rule(subject, module, training, asked))
+        module, kept = tool.finish(module, decided)
+        findings = tool.findings(kept)
+        if prepared is not None:
+            findings = replace(findings, metrics={**findings.metrics, **prepared.metrics})
+        if kept != decided:
+            config = _begin(home, subject, tool, asked, recipe, kept.model_dump(mode="json"), plan)
     elif isinstance(tool, Policy):
         training = tool.training(asked, recipe.train)
         module, seconds = subject.fresh(recipe) if tool.fresh else subject.copy(), 0.0
@@ -244,13 +248,20 @@ def _act(tool: AnyTool, subject: OpenedRun, asked: Config, home: _Home, started:
 
 
 def _begin(
-    home: _Home, subject: OpenedRun, tool: AnyTool, asked: Config, recipe: AnyRecipe, plan: Mapping[str, Any]
+    home: _Home,
+    subject: OpenedRun,
+    tool: AnyTool,
+    asked: Config,
+    recipe: AnyRecipe,
+    plan: Mapping[str, Any],
+    plan_before: dict[str, Any] | None = None,
 ) -> RunConfig:
-    """Write down what the child is, before anything is trained."""
+    """Write down what the child is, before anything is trained; again where training changed the plan."""
     parent, before, after = subject.loaded, subject.recipe.model_dump(mode="json"), recipe.model_dump(mode="json")
     step = Step(
         tool=tool.key,
         plan=dict(plan),
+        plan_before=plan_before,
         settings=asked.model_dump(mode="json"),
         recipe_before=None if after == before else before,
     )

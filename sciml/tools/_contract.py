@@ -226,6 +226,13 @@ class Rewrite(Tool[K], Generic[K, L]):
         """
         return module
 
+    def finish(self, module: nn.Module, plan: L) -> tuple[nn.Module, L]:
+        """What is kept of a module after its training, and the plan that rebuilds it.
+
+        By default both as they are; a structure that was learned is decided only here.
+        """
+        return module, plan
+
     def findings(self, plan: L) -> Findings:
         """What is worth telling of a plan."""
         return Findings()

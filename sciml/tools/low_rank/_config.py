@@ -3,24 +3,11 @@
 import pydantic
 
 from sciml.core.config import Config
+from sciml.tools._budget import BudgetConfig
 
 
-class LowRankConfig(Config):
+class LowRankConfig(BudgetConfig):
     """How far linear and convolution layers are factored."""
-
-    flops: float = pydantic.Field(default=0.5, gt=0, le=1)
-    """FLOPs of the module's layers in one prediction, as a share of the parent's. What a solver computes beside its
-    network, such as physics and integration, does not count."""
-    keep: tuple[str, ...] = ()
-    """Layers left as they are, by their names in the module; a name stands for all layers inside it."""
-    keep_first: bool = False
-    """Whether the layer that is called first is left as it is."""
-    keep_last: bool = False
-    """Whether the layer that is called last is left as it is."""
-    finetune_steps: int = pydantic.Field(default=0, ge=0)
-    """Steps of training after the rewrite; 0 for none."""
-    learning_rate: float | None = pydantic.Field(default=None, gt=0)
-    """Learning rate of those steps; None for the one the solver was trained with."""
 
 
 class LowRankPlan(Config):

@@ -47,18 +47,8 @@ class LowRankRewrite(Rewrite[LowRankConfig, LowRankPlan]):
         return factor_low_rank(module, plan)
 
     def training(self, config: LowRankConfig, recipe: TrainConfig) -> TrainConfig | None:
-        """``finetune_steps`` of the solver's own training, without polishing, scored ten times on the way."""
-        steps = config.finetune_steps
-        if not steps:
-            return None
-        return recipe.model_copy(
-            update={
-                "steps": steps,
-                "polish": 0,
-                "evaluate_every": min(recipe.evaluate_every, max(1, steps // 10)),
-                "learning_rate": config.learning_rate or recipe.learning_rate,
-            }
-        )
+        """``finetune_steps`` of the solver's own training."""
+        return config.finetuning(recipe)
 
     def findings(self, plan: LowRankPlan) -> Findings:
         """How many layers were factored, what that discards, and what was left as it is."""
