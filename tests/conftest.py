@@ -10,7 +10,6 @@ import torch
 
 from sciml.testing import PROBLEMS
 
-
 gc.disable()  # while a million objects are imported and collected that all stay
 
 
@@ -44,9 +43,7 @@ class _Problems:
 
     def put_back(self):
         replaced = {
-            name.split(".")[1]
-            for name, module in self.known.items()
-            if sys.modules.get(name, module) is not module
+            name.split(".")[1] for name, module in self.known.items() if sys.modules.get(name, module) is not module
         }
         if replaced:
             for name in [name for name in sys.modules if name.split(".")[:1] == ["sciml_problems"]]:
@@ -55,8 +52,13 @@ class _Problems:
             sys.modules.update({name: module for name, module in self.known.items() if name.split(".")[1] in replaced})
 
 
+@pytest.fixture(scope="session")
+def _problems():
+    return _Problems()
+
+
 @pytest.fixture(autouse=True)
-def _same_problems(_problems=_Problems()):
+def _same_problems(_problems):
     """Put problem modules back that a test replaced by a copy of their folder: fixtures of a session hold instances."""
     _problems.learn()
     yield

@@ -86,9 +86,7 @@ def moments_of(
     return Moments(every, wide_values, wide_mask, steps, _gaps(every, steps), asked)
 
 
-def _gaps(
-    times: Float[Tensor, " moment"], steps: Bool[Tensor, "batch moment"]
-) -> Float[Tensor, "batch moment"]:
+def _gaps(times: Float[Tensor, " moment"], steps: Bool[Tensor, "batch moment"]) -> Float[Tensor, "batch moment"]:
     """Time since the last step before each moment; the first moment is one."""
     last = torch.where(steps, times, times[0]).cummax(1).values
     before = torch.cat((last[:, :1], last[:, :-1]), dim=1)

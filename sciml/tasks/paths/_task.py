@@ -83,7 +83,9 @@ class Paths(Task[Diffuses, PathsConfig, PathsContext, PathBatch, PathInputs]):
     def write_inputs(self, inputs: PathInputs, problem: Diffuses, context: PathsContext) -> xarray.Dataset:
         """Starts, times and the seed."""
         arrays = labelled_table(problem, inputs.start.cpu())
-        return xarray.Dataset(arrays, {"time": time_coordinate(inputs.times, context.time_units, inputs.origin)}, {SEED: inputs.seed})
+        return xarray.Dataset(
+            arrays, {"time": time_coordinate(inputs.times, context.time_units, inputs.origin)}, {SEED: inputs.seed}
+        )
 
     def describe(
         self, inputs: PathInputs, prediction: Prediction, problem: Diffuses, context: PathsContext

@@ -11,9 +11,9 @@ from sciml.tasks.trajectories._outcome import derived_scores as derived_scores
 from sciml.tasks.trajectories._outcome import map_inputs as map_inputs
 from sciml.tasks.trajectories._outcome import named_parameters as named_parameters
 from sciml.tasks.trajectories._outcome import outcome_scores as outcome_scores
+from sciml.tasks.trajectories._solver import TrajectoriesSolver as TrajectoriesSolver
 from sciml.tasks.trajectories._starts import StartRule as StartRule
 from sciml.tasks.trajectories._starts import start_rule as start_rule
-from sciml.tasks.trajectories._solver import TrajectoriesSolver as TrajectoriesSolver
 from sciml.tasks.trajectories._task import TRAJECTORIES as TRAJECTORIES
 from sciml.tasks.trajectories._task import Trajectories as Trajectories
 from sciml.tasks.trajectories._task import TrajectoriesBench as TrajectoriesBench
