@@ -174,7 +174,7 @@ def _points(group: str) -> tuple[EntryPoint, ...]:
     stamps = []
     for place in sys.path:
         try:
-            stamps.append((place, os.stat(place or ".").st_mtime_ns))
+            stamps.append((place, Path(place).stat().st_mtime_ns))
         except OSError:
             stamps.append((place, 0))
     return _read_points(importlib.metadata.entry_points, group, tuple(stamps))

@@ -157,7 +157,7 @@ def test_split_step_keeps_the_norm_and_is_of_second_order(boundary):
     axis = RING.model_copy(update={"boundary": boundary})
     nonlinear = Reaction(target="psi", formula="abs(psi)**2*psi", imaginary=True)
     ends = []
-    for parts in (10, 20, 40, 320):
+    for parts in (10, 20, 40, 160):
         settings = PSI | {"axes": (axis,), "scheme": "split_step", "dt": 0.2 / parts}
         rolled = generate(spec((KINETIC, WELL, nonlinear), **settings)).rollout(packet(), parts)
         assert (rolled.abs().square().sum((2, 3)) / packet().abs().square().sum() - 1).abs().max() < 1e-12
@@ -359,7 +359,7 @@ def test_the_predicted_largest_step_is_where_it_blows_up():
     for terms in ((TERMS[0],), (TERMS[0], Advection(target="u", axis="x", coefficient="c", scheme="upwind"))):
         limit = generate(spec(terms)).stability_report().largest_dt
         shape = torch.randn(1, 1, N, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-        below = generate(spec(terms, dt=0.98 * limit)).rollout(shape, 2000)
+        below = generate(spec(terms, dt=0.98 * limit)).rollout(shape, 600)
         assert below[:, -1].abs().max() <= shape.abs().max()
         report = generate(spec(terms, dt=0.98 * limit)).stability_report()
         assert report.is_stable
@@ -367,7 +367,7 @@ def test_the_predicted_largest_step_is_where_it_blows_up():
         step = 1.02 * limit
         kernel = generate(spec(terms))
         state = shape
-        for _ in range(2000):
+        for _ in range(600):  # 1.04**600 is 1e10
             state = state + step * kernel.rate(state, kernel.moment(0.0, 0, None, None), None)
         assert state.abs().max() > 1e6
 

@@ -53,8 +53,8 @@ class Draws(Protocol[N_contra]):
 class Density(Task[HasDensity, DensityConfig, DensityContext, PointBatch, Points]):
     """Learn a probability density from points; be judged by the density of points that were not seen.
 
-    Points are given and densities asked for in physical units; where points lie far from zero, a solver sees them counted
-    from an origin, for single precision would blur them. A solver gets mean and standard deviation of the
+    Points are given and densities asked for in physical units; where points lie far from zero, a solver sees them
+    counted from an origin, for single precision would blur them. A solver gets mean and standard deviation of the
     training points in the context to standardise them with, x̃ = (x - μ) / σ; its module then owes the Jacobian,
     log p(x) = log p̃(x̃) - Σ log σ, so that the densities of different solvers can be compared.
 
