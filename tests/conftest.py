@@ -57,8 +57,13 @@ class _Problems:
             sys.modules.update({name: module for name, module in self.known.items() if name.split(".")[1] in replaced})
 
 
+@pytest.fixture(scope="session")
+def _problems():
+    return _Problems()
+
+
 @pytest.fixture(autouse=True)
-def _same_problems(_problems=_Problems()):
+def _same_problems(_problems):
     """Put problem modules back that a test replaced by a copy of their folder: fixtures of a session hold instances."""
     _problems.learn()
     yield

@@ -24,8 +24,8 @@ C = TypeVar("C", bound="Config")
 class Config(pydantic.BaseModel):
     """Base of every configuration: immutable, keyword-only, no unknown keys, no silent coercion of NaN.
 
-    What a setting means says the docstring under it, which `meanings` reads when it is asked. Pydantic would read all of
-    them whenever a class is made, a fifth of what starting the program takes.
+    What a setting means says the docstring under it, which `meanings` reads when it is asked. Pydantic would read all
+    of them whenever a class is made, a fifth of what starting the program takes.
     """
 
     model_config = pydantic.ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)

@@ -17,6 +17,9 @@ import pkgutil
 import sys
 import traceback
 import types
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -151,7 +154,7 @@ def _collect(kind: str, base: type[E]) -> tuple[dict[str, E], dict[str, str]]:
         if not module.name.startswith("_"):
             for exported in getattr(importlib.import_module(f"sciml.{kind}.{module.name}"), kind.upper(), ()):
                 _add(working, exported.key, exported)
-    for point in importlib.metadata.entry_points(group=f"sciml.{kind}"):
+    for point in _points(f"sciml.{kind}"):
         try:
             loaded = point.load()
         except (Exception, SystemExit) as error:  # another's package may fail in any way, and must not take us along
@@ -166,6 +169,24 @@ def _collect(kind: str, base: type[E]) -> tuple[dict[str, E], dict[str, str]]:
     return working, broken
 
 
+def _points(group: str) -> tuple[EntryPoint, ...]:
+    """The entry points of a group; every package is read again only where a folder of the path has changed."""
+    stamps = []
+    for place in sys.path:
+        try:
+            stamps.append((place, Path(place).stat().st_mtime_ns))
+        except OSError:
+            stamps.append((place, 0))
+    return _read_points(importlib.metadata.entry_points, group, tuple(stamps))
+
+
+@lru_cache(maxsize=16)
+def _read_points(
+    read: Callable[..., Iterable[EntryPoint]], group: str, stamps: tuple[tuple[str, int], ...]
+) -> tuple[EntryPoint, ...]:
+    return tuple(read(group=group))
+
+
 def _locate() -> tuple[dict[str, Path], dict[str, str]]:
     """Folders of the registered problems, and why an entry point has none."""
     folders: dict[str, Path] = {}
@@ -174,7 +195,7 @@ def _locate() -> tuple[dict[str, Path], dict[str, str]]:
         for folder in sorted((root / "problems").iterdir()):
             if (folder / "__init__.py").is_file():
                 folders[check_name(folder.name, "problem")] = folder
-    for point in importlib.metadata.entry_points(group="sciml.problems"):
+    for point in _points("sciml.problems"):
         try:
             folder = _package_folder(point.value)
             check_name(point.name, "problem")

@@ -65,14 +65,14 @@ def labelled_splits(problem: Classifies, card: SamplesCard) -> dict[str, Labelle
 
 
 def density_splits(problem: HasDensity, shape: str, card: SamplesCard) -> dict[str, Float[Tensor, "sample dim"]]:
-    """Independent draws, float32, of a problem that `HasDensity`, a split's from a generator of its own.
+    """Independent draws, float64, of a problem that `HasDensity`, a split's from a generator of its own.
 
     Raises: UnknownNameError for an unknown density; UserError for draws that are not one column per field.
     """
     splits = {}
     for name in SPLITS:
         count = getattr(card.samples, name)
-        drawn = problem.sample(shape, count, generator(card.seed, problem.name, shape, name)).float()
+        drawn = problem.sample(shape, count, generator(card.seed, problem.name, shape, name)).double()
         if drawn.shape != (count, len(problem.fields)) or not drawn.isfinite().all():
             raise UserError(
                 f"problem {problem.name!r} draws wrong samples from its density {shape!r}",

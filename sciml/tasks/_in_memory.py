@@ -42,13 +42,13 @@ def refuse_steps(path: Path, steps: int | None) -> None:
                         fix="Leave out the number of steps.")  # fmt: skip
 
 
-def read_table(path: Path, problem: Problem, what: str) -> Float[Tensor, "sample channel"]:
+def read_table(path: Path, problem: Problem, what: str, dtype: str = "float32") -> Float[Tensor, "sample channel"]:
     """One column per field of the problem from a user's NetCDF file of variables on ``sample``.
 
     Raises: DataError for a file that cannot be read or does not fit.
     """
     source = open_inputs(path, problem, what, [field.name for field in problem.fields])
-    return torch.stack([column(path, source[field.name]) for field in problem.fields], dim=1)
+    return torch.stack([column(path, source[field.name], dtype) for field in problem.fields], dim=1)
 
 
 def labelled_table(

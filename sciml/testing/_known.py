@@ -5,17 +5,10 @@ An entry is a strict expected failure: a test that passes again fails until its 
 
 import pytest
 
-_POINTS = "C6: points are cast to single precision before their offset is taken away"
-_PLACE = "the reduced model of the warm tank does not know the parameter place, and nobody tells its user"
-
 _BATCHES = "rounding in a smaller batch moves adaptive steps; answers differ by 5e-5, half the integration's tolerance"
 
 KNOWN: dict[tuple[str, str], str] = {
     ("test_a_prediction_does_not_depend_on_the_other_rows[split]", "latent_ode"): _BATCHES,
-    ("test_large_coordinates_cost_rounding_only", "cnf"): _POINTS,
-    ("test_large_coordinates_cost_rounding_only", "kde"): _POINTS,
-    ("test_large_coordinates_cost_rounding_only", "realnvp"): _POINTS,
-    ("test_every_input_is_read_or_refused", "reduced_model"): _PLACE,
 }
 """Reasons by name of a test (with the id of a case in brackets, where it is that case alone) and key that is tried."""
 

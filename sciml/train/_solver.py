@@ -111,6 +111,10 @@ class Solver(ABC, Generic[P, M, T, C, B, Q, N]):
         Raises: UserError saying what does not fit.
         """
 
+    def unread_of(self, problem: P) -> Mapping[str, str]:
+        """`unread`, and what no prediction depends on for this problem alone."""
+        return self.unread
+
     @abstractmethod
     def recipe(self, preset: str) -> Recipe[M, T]:
         """The typed defaults of a preset (``tiny``, ``small``, ``paper``)."""

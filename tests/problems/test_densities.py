@@ -143,5 +143,5 @@ def test_unknown_densities_list_the_known_ones():
 def test_splits_are_drawn_apart(shape):
     splits = density_splits(PROBLEM, shape, read_card(PROBLEM).table("tiny", DensityCard))
     points = torch.cat(list(splits.values()))
-    assert points.dtype == torch.float32
+    assert points.dtype == torch.float64
     assert len(points.unique(dim=0)) == len(points) == 4000

@@ -127,7 +127,7 @@ def test_gradients_are_finite(look_ahead):
 def test_its_knob_sets_its_size():
     batch = waves(count=2)
     statistics = Statistics(torch.zeros(2), torch.ones(2), torch.zeros(0), torch.ones(0))
-    X
+    context = SeriesContext(statistics=statistics, times=batch.times, dt=0.5)
     model = match_parameters(SOLVER, PROBLEM, GRUConfig(), context, 60_000)
     assert abs(count_parameters(build(batch, **model.model_dump())) - 60_000) < 2000
 

@@ -132,7 +132,7 @@ def test_a_regression_on_parameters_refuses_another_start_and_another_clock(tmp_
     with pytest.raises(UserError, match=r"fuel = 0.75 in sample 2; expected 0.8 for its parameters"):
         solver.predict(module, asked._replace(state=other))
     for later in (asked._replace(times=asked.times + 3), asked._replace(origin=1.5e6)):
-        with pytest.raises(UserError, match="a first state at time .*; expected a first state at time 0"):
+        with pytest.raises(UserError, match=r"a first state at time .*; expected a first state at time 0"):
             solver.predict(module, later)
 
 

@@ -15,6 +15,7 @@ from sciml.core.types import Prediction, Support
 from sciml.solvers.pnode._calibrate import calibrate
 from sciml.solvers.pnode._config import CalibrationConfig, PNODEConfig, SourceConfig, StiffConfig
 from sciml.solvers.pnode._network import PNODE
+from sciml.solvers.pnode._unread import unread_parameters
 from sciml.tasks import supports_points
 from sciml.tasks.trajectories import (
     Start,
@@ -196,6 +197,10 @@ class ReducedModelSolver(TrajectoriesSolver[HasReducedModel, PNODEConfig, PNODE]
     def recipe(self, preset: str) -> Recipe[PNODEConfig, TrajectoriesConfig]:
         """Larger presets integrate more tightly."""
         return recipe_of(_UNTRAINED, preset)
+
+    def unread_of(self, problem: HasReducedModel) -> Mapping[str, str]:
+        """Parameters that neither the reduced model nor a guessed closure looks up."""
+        return dict.fromkeys(unread_parameters(problem), "the reduced model as it is guessed does not depend on it")
 
     def build(self, problem: HasReducedModel, model: PNODEConfig, context: TrajectoriesContext) -> PNODE:
         """The reduced model without networks."""

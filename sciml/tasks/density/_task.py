@@ -20,7 +20,17 @@ from sciml.tasks._in_memory import bad_channels, card_for, labelled_table, read_
 from sciml.tasks._labels import Labelled
 from sciml.tasks._no_space import finite_mean, labelled_outcome, status_of
 from sciml.tasks.density._card import DensityCard
-from sciml.tasks.density._data import DensityConfig, DensityContext, PointBatch, PointExamples, Points, plane_around
+from sciml.tasks.density._data import (
+    DensityConfig,
+    DensityContext,
+    PointBatch,
+    PointExamples,
+    Points,
+    counted,
+    origin_of,
+    placed,
+    plane_around,
+)
 from sciml.tasks.density._metrics import METRICS
 from sciml.tasks.density.view import VIEW
 from sciml.train import AnySolver, Bench, Examination, Task
@@ -43,7 +53,8 @@ class Draws(Protocol[N_contra]):
 class Density(Task[HasDensity, DensityConfig, DensityContext, PointBatch, Points]):
     """Learn a probability density from points; be judged by the density of points that were not seen.
 
-    Points are given and densities asked for in physical units. A solver gets mean and standard deviation of the
+    Points are given and densities asked for in physical units; where points lie far from zero, a solver sees them
+    counted from an origin, for single precision would blur them. A solver gets mean and standard deviation of the
     training points in the context to standardise them with, x̃ = (x - μ) / σ; its module then owes the Jacobian,
     log p(x) = log p̃(x̃) - Σ log σ, so that the densities of different solvers can be compared.
 
@@ -85,18 +96,19 @@ class Density(Task[HasDensity, DensityConfig, DensityContext, PointBatch, Points
     def read_inputs(self, path: Path, problem: HasDensity, context: DensityContext, steps: int | None) -> Points:
         """Points from a user's NetCDF file, one variable per field on ``sample``."""
         refuse_steps(path, steps)
-        return Points(read_table(path, problem, "points"))
+        return Points(counted(read_table(path, problem, "points", "float64"), context.origin))
 
     def write_inputs(self, inputs: Points, problem: HasDensity, context: DensityContext) -> xarray.Dataset:
         """One variable per field on ``sample``."""
-        return xarray.Dataset(labelled_table(problem, inputs.points.cpu()))
+        return xarray.Dataset(labelled_table(problem, placed(inputs.points.cpu(), context.origin)))
 
     def describe(
         self, inputs: Points, prediction: Prediction, problem: HasDensity, context: DensityContext
     ) -> xarray.Dataset:
         """The points, the log density at each and the outcome."""
         answer = prediction._replace(mean=prediction.mean.cpu())
-        arrays = labelled_table(problem, inputs.points.cpu()) | {"log_density": _logarithm(("sample",), answer.mean)}
+        points = placed(inputs.points.cpu(), context.origin)
+        arrays = labelled_table(problem, points) | {"log_density": _logarithm(("sample",), answer.mean)}
         return xarray.Dataset(arrays | labelled_outcome(answer))
 
 
@@ -108,8 +120,10 @@ class DensityBench(Bench[HasDensity, DensityConfig, DensityContext, PointBatch, 
 
     def __init__(self, problem: HasDensity, card: DensityCard, settings: DensityConfig) -> None:
         self.problem, self.settings = problem, settings
-        self.splits = data.density_splits(problem, settings.shape, card)
-        self.context = DensityContext(statistics=data.sample_statistics(self.splits["train"]))
+        drawn = data.density_splits(problem, settings.shape, card)
+        origin = origin_of(drawn["train"])
+        self.splits = {name: counted(points, origin) for name, points in drawn.items()}
+        self.context = DensityContext(statistics=data.sample_statistics(self.splits["train"]), origin=origin)
         self.dataset = {
             "hash": data.samples_digest(problem, card, shape=settings.shape),
             "card": card.model_dump(mode="json") | {"shape": settings.shape},
@@ -117,7 +131,7 @@ class DensityBench(Bench[HasDensity, DensityConfig, DensityContext, PointBatch, 
         self.examples = PointExamples(self.splits["train"])
         self.example = Points(self.splits["test"][:1])
         every = torch.cat(list(self.splits.values()))
-        self.plane = plane_around(every, problem, settings.grid) if every.shape[1] == 2 else None
+        self.plane = plane_around(every, problem, settings.grid, origin) if every.shape[1] == 2 else None
         self._seed = card.seed
 
     def validate(self, solver: AnySolver, module: nn.Module) -> float:
@@ -139,7 +153,7 @@ class DensityBench(Bench[HasDensity, DensityConfig, DensityContext, PointBatch, 
         if isinstance(solver, Draws):
             randomness = rng.generator(self._seed, "draws", self.problem.name, self.settings.shape)
             drawn = solver.sample(module, min(len(points), DRAWN), randomness).cpu()
-            arrays |= labelled_table(self.problem, drawn, "draw", "drawn_")
+            arrays |= labelled_table(self.problem, placed(drawn, self.context.origin), "draw", "drawn_")
         seconds = prediction_seconds(solver, module, Points(points))
         scores |= {**cost_of(prediction), "prediction/seconds": seconds}
         outcomes = count(status_of(prediction).tolist())
@@ -148,7 +162,7 @@ class DensityBench(Bench[HasDensity, DensityConfig, DensityContext, PointBatch, 
     def truth(self) -> xarray.Dataset:
         """The test points, their true log density and that on the grid where they are known."""
         points = self.splits["test"]
-        arrays = labelled_table(self.problem, points)
+        arrays = labelled_table(self.problem, placed(points, self.context.origin))
         if (true := self._true(points)) is not None:
             arrays["log_density"] = _logarithm(("sample",), true)
         if self.plane is not None and (true := self._true(self.plane.points)) is not None:
@@ -166,7 +180,7 @@ class DensityBench(Bench[HasDensity, DensityConfig, DensityContext, PointBatch, 
         return "the loss or its gradient (but no density)"
 
     def _true(self, points: Float[Tensor, "point dim"]) -> Float[Tensor, " point"] | None:
-        return self.problem.log_density(self.settings.shape, points.double())
+        return self.problem.log_density(self.settings.shape, placed(points, self.context.origin).double())
 
     @property
     def _coords(self) -> Labelled:
