@@ -9,6 +9,7 @@ much a difference of 1e-6 between two inputs has grown, as the median and the la
 import math
 import statistics
 from collections.abc import Callable, Iterable
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -17,6 +18,8 @@ from torch.nn import functional
 from benchmarks import Row, paired, version
 from sciml.models.npde import Diffusion, NPDESpec, SpecAxis, StableNPDE, generate
 
+Block = Literal["parabolic", "hamiltonian", "leapfrog"]
+BLOCKS: tuple[Block, ...] = ("parabolic", "hamiltonian", "leapfrog")
 SIZE, WIDTH = 64, 32
 SEEDS = range(5)
 
@@ -25,11 +28,11 @@ def race(quick: bool) -> Iterable[Row]:
     """Rows for every form at depths 50 and 400, at half of the limit and close to it."""
     for depth in (50,) if quick else (50, 400):
         for share in (0.5, 0.99):
-            for block in ("parabolic", "hamiltonian", "leapfrog"):
+            for block in BLOCKS:
                 yield _row(block, depth, share, 1 if quick else 3)
 
 
-def _row(block: str, depth: int, share: float, repeats: int) -> Row:
+def _row(block: Block, depth: int, share: float, repeats: int) -> Row:
     ours, theirs = [], []
     for seed in SEEDS:
         network, plain = _stable(block, depth, share, seed), _residual(depth, share, seed)
@@ -53,7 +56,7 @@ def _words(growths: list[tuple[float, float]]) -> str:
     )
 
 
-def _stable(block: str, depth: int, share: float, seed: int) -> StableNPDE:
+def _stable(block: Block, depth: int, share: float, seed: int) -> StableNPDE:
     spec = NPDESpec(
         axes=(SpecAxis(name="x", size=SIZE, upper=2 * math.pi),), terms=(Diffusion(target="u"),), dt=1e-3,
         scheme="strang", substeps=depth,

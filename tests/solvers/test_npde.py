@@ -239,8 +239,8 @@ def many_terms():
     g = torch.Generator().manual_seed(0)
     values = 0.1 * torch.rand(len(coefficients), generator=g, dtype=torch.float64) + 0.02
     model.values.assign({entry.name: value for entry, value in zip(coefficients, values, strict=True)})
-    start = 0.5 + torch.rand(6, 2, 16, generator=g, dtype=torch.float64)
-    return model, torch.cat((start[:, None], model.rollout(start, 5)), 1).detach()
+    start = 0.5 + torch.rand(4, 2, 16, generator=g, dtype=torch.float64)
+    return model, torch.cat((start[:, None], model.rollout(start, 3)), 1).detach()
 
 
 @torch.no_grad()
@@ -260,10 +260,11 @@ def test_the_curvature_of_many_coefficients_is_that_of_their_rollouts():
     weights = list(model.parameters())
     origin = torch.cat([weight.detach().flatten() for weight in weights])
     spread = found._whitening(weights, origin)
-    middle, columns = found.residuals()[0].detach().flatten(), []
-    for i in range(len(origin)):
-        assign_flat(weights, origin + 1e-6 * torch.eye(len(origin), dtype=torch.float64)[i])
-        columns.append((found.residuals()[0].detach().flatten() - middle) / 1e-6)
+    with torch.no_grad():
+        middle, columns = found.residuals()[0].flatten(), []
+        for i in range(len(origin)):
+            assign_flat(weights, origin + 1e-6 * torch.eye(len(origin), dtype=torch.float64)[i])
+            columns.append((found.residuals()[0].flatten() - middle) / 1e-6)
     curvature = torch.stack(columns, 1) @ spread
     stretches = torch.linalg.svdvals(2**0.5 * curvature)
     assert 0.1 < float(stretches.median()) < 2

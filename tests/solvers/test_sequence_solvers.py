@@ -5,7 +5,7 @@ import torch
 
 from sciml.core import registry, rng
 from sciml.core.config import override
-from sciml.core.errors import UserError
+from sciml.core.errors import ConfigError, UserError
 from sciml.data import Statistics
 from sciml.models import LSSL, S4D
 from sciml.nn import Units
@@ -124,3 +124,12 @@ def test_peers_are_sized_like_the_network_they_are_compared_with(decay):
         peer = find_solver(key)
         model = match_parameters(peer, decay.problem, peer.recipe("small").model, decay.context, size)
         assert count_parameters(peer.build(decay.problem, model, decay.context)) == pytest.approx(size, rel=0.1)
+
+
+def test_sequences_shorter_than_a_filter_are_refused():
+    solver = find_solver("causal_cnn")
+    recipe = solver.recipe("tiny")
+    bench = SEQUENCES.prepare(registry.problem("delay_memory"), "tiny", recipe.task)
+    short = bench.context.model_copy(update={"length": 3})
+    with pytest.raises(ConfigError, match=r"3 times, model\.kernel=5"):
+        solver.network(bench.problem, recipe.model, short)

@@ -6,6 +6,7 @@ import pydantic
 
 from sciml.core.capabilities import HasSequences
 from sciml.core.config import Config
+from sciml.core.errors import ConfigError
 from sciml.models import CausalCNN, RecurrentNetwork
 from sciml.tasks.sequences import SequenceNetworkSolver, SequencesConfig, SequencesContext, units_of
 from sciml.train import Knob, Recipe, TrainConfig, recipe_of
@@ -133,7 +134,12 @@ class CausalCNNSolver(SequenceNetworkSolver[CausalCNNConfig]):
         return recipe_of(_CONVOLUTIONAL_RECIPES, preset)
 
     def network(self, problem: HasSequences, model: CausalCNNConfig, context: SequencesContext) -> CausalCNN:
-        """A network for the problem's signals and targets."""
+        """A network for the problem's signals and targets. Raises ConfigError for sequences shorter than a filter."""
+        if context.length < model.kernel:
+            raise ConfigError("the sequences are shorter than a filter of the network",
+                              got=f"{context.length} times, model.kernel={model.kernel}",
+                              expected=f"model.kernel of at most {context.length}",
+                              fix="Lower model.kernel, or give longer sequences.")  # fmt: skip
         inputs, outputs = units_of(context)
         return CausalCNN(
             len(problem.signals),
