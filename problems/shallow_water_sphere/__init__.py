@@ -62,7 +62,7 @@ PROBLEM = ShallowWaterSphere(
         Field("v", "v", "m s-1", "northward velocity"),
     ),
     parameters=(
-        Parameter("depth", "H", "m", "mean depth", 5000.0, 10000.0, least=3000.0),
+        Parameter("depth", "H", "m", "mean depth", 5000.0, 10000.0, least=0.0),
         Parameter("speed", "U", "m s-1", "greatest speed of the initial flow", 20.0, 60.0, least=0.0),
         Parameter("rotation", "Ω", "1", "rate of rotation over that of the Earth", 0.5, 1.2),
     ),
