@@ -62,7 +62,7 @@ PROBLEM = ShallowWaterSphere(
         Field("v", "v", "m s-1", "northward velocity"),
     ),
     parameters=(
-        Parameter("depth", "H", "m", "mean depth", 5000.0, 10000.0, least=3000.0),
+        Parameter("depth", "H", "m", "mean depth", 5000.0, 10000.0, least=0.0),
         Parameter("speed", "U", "m s-1", "greatest speed of the initial flow", 20.0, 60.0, least=0.0),
         Parameter("rotation", "Ω", "1", "rate of rotation over that of the Earth", 0.5, 1.2),
     ),
@@ -72,6 +72,7 @@ PROBLEM = ShallowWaterSphere(
         Invariant("energy", "kinetic plus available potential energy", equations.energy, 0.05),
         Invariant("angular_momentum", "mean angular momentum", equations.angular_momentum, 1e-5),
     ),
+    metrics=("one_step/vrmse", "rollout/vrmse"),  # a norm of all fields is that of the depth
     citation="J. Galewsky, R. K. Scott and L. M. Polvani, An initial-value problem for testing numerical models of the "
     "global shallow-water equations, Tellus A 56 (2004) 429-440, doi:10.3402/tellusa.v56i5.14436; J. K. Gupta and J. "
     "Brandstetter, Towards Multi-spatiotemporal-scale Generalized PDE Modeling, TMLR 2023, arXiv:2209.15616 (setting)",

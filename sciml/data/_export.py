@@ -106,6 +106,12 @@ def _write_zarr(dataset: Dataset, split: str, path: Path) -> None:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def _grid_type(layout: Layout) -> str:
+    """The Well's word for the grid: ``equiangular`` for latitude and longitude."""
+    is_sphere = any(axis.units == "degrees_north" for axis in layout.grid.axes)
+    return "equiangular" if is_sphere else "cartesian"
+
+
 def _write_well(dataset: Dataset, split: str, path: Path) -> None:
     layout, rows = dataset.layout, dataset.split(split).good
     if not len(rows):
@@ -115,7 +121,7 @@ def _write_well(dataset: Dataset, split: str, path: Path) -> None:
         file.attrs.update(
             {
                 "dataset_name": layout.problem.name,
-                "grid_type": "cartesian",
+                "grid_type": _grid_type(layout),
                 "n_spatial_dims": len(layout.grid.axes),
                 "n_trajectories": len(rows),
                 "simulation_parameters": _names(()),

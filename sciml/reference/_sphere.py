@@ -85,7 +85,7 @@ class SphereFlow:
                 got=f"degrees up to {top} on {harmonics.size[0]} latitudes and {harmonics.size[1]} longitudes",
                 expected=f"at least {3 * top // 2 + 1} latitudes and {3 * top + 1} longitudes",
             )
-        if not bool((depth > 0).all()):
+        if bool((depth <= 0).any()):  # what is not finite is left to the status
             raise UserError("the mean depth must be positive", got=depth.tolist(), expected="above zero")
         self.harmonics, self.radius, self.gravity, self.depth = harmonics, radius, gravity, depth
         self.bed = bed

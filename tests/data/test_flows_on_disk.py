@@ -3,6 +3,7 @@
 import re
 import shutil
 
+import h5py
 import pytest
 import torch
 
@@ -38,6 +39,8 @@ def test_flows_are_verified_and_come_back_from_the_well(name, short, tmp_path):
     dataset = generate(problem, "tiny")
     assert [check for check in verify(problem, "tiny") if not check.ok] == []
     export(dataset, "well", tmp_path / "well")
+    with h5py.File(next((tmp_path / "well").rglob("*.hdf5"))) as file:
+        assert file.attrs["grid_type"] == ("equiangular" if name == "shallow_water_sphere" else "cartesian")
     imported = import_files([tmp_path / "well"], ImportChoices(name="back"), out=tmp_path / "back")
     again = open_dataset(imported, "tiny")
     assert [(entry.name, entry.units) for entry in imported.fields] == [(e.name, e.units) for e in problem.fields]
