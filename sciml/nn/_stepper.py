@@ -42,7 +42,7 @@ class Stepper(nn.Module, Generic[N]):
         band_stride: stored frames per step that they are calibrated for.
 
     Attributes:
-        band: by step and field, half the width of the band around a rollout, in physical units; NaN before it is
+        band: by step and field, half the width of the band around a rollout, in physical units; infinite before it is
             calibrated. None without `band_steps`.
     """
 
@@ -81,7 +81,7 @@ class Stepper(nn.Module, Generic[N]):
         self.register_buffer("forcing_mean", None if forcing_mean is None else forcing_mean.clone())
         self.register_buffer("forcing_std", None if forcing_std is None else forcing_std.clone())
         self.register_buffer("active", None if active is None else active.clone())
-        blank = torch.full((band_steps, len(field_mean)), torch.nan) if band_steps else None
+        blank = torch.full((band_steps, len(field_mean)), torch.inf) if band_steps else None
         self.register_buffer("band", blank)
         self.band_stride = band_stride
         self.mask_channel = mask_channel and active is not None

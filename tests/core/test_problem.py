@@ -123,6 +123,6 @@ def test_a_parity_where_there_is_no_wall_is_refused(advection):
     with pytest.raises(UserError, match=r"field 'a'.* cannot be odd along 'x'.*got periodic.*an axis with walls"):
         dataclasses.replace(problem, fields=(field, *problem.fields[1:]))
     with pytest.raises(UserError, match=r"cannot be odd along 'z'.*no such axis"):
-        dataclasses.replace(problem, fields=(replace(field, odd=("z",)), *problem.fields[1:]))
+        dataclasses.replace(problem, fields=(dataclasses.replace(field, odd=("z",)), *problem.fields[1:]))
     walled = dataclasses.replace(problem, fields=(field, *problem.fields[1:]), boundary={"y": "periodic", "x": "wall"})
     assert walled.fields[0].odd == ("x",)

@@ -14,7 +14,6 @@ STRIDES, OTHER_STRIDE = (1, 3), 2
 MODELS = {
     "sinenet": {"waves": 2, "levels": 2, "width": 10, "multiplier": 1.5},
     "unet": {"width": 10, "levels": 2},
-    "fno": {"width": 14, "modes": 5},
 }
 FRAMES, DT = 10, 2.0
 
@@ -104,9 +103,3 @@ def test_between_the_values_of_training_errors_are_those_of_training(key, smoke)
         assert known < beyond < still, "worse outside, and better than nothing"
     middle = error(module, groups["between"], OTHER_STRIDE)
     assert middle < 1.5 * max(error(module, groups["same"], stride) for stride in STRIDES), "a time step between two"
-
-
-@pytest.mark.slow
-def test_told_another_buoyancy_the_forecast_is_worse(smoke):
-    module, (states, buoyancy) = trained("sinenet", smoke, 500), smoke[2]["same"]
-    assert error(module, (states, buoyancy), 3) < 0.9 * error(module, (states, 0.7 - buoyancy), 3)

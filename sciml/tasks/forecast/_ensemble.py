@@ -34,7 +34,7 @@ class ForecastEnsemble(nn.Module):
 
     Attributes:
         factor: by step and field, what the members' standard deviation is multiplied by to have the size of the error.
-        band: by step and field, half the width of a band in calibrated standard deviations; NaN before calibration.
+        band: by step and field, half the width of a band in calibrated standard deviations; infinite before calibration.
     """
 
     factor: Tensor | None
@@ -45,7 +45,7 @@ class ForecastEnsemble(nn.Module):
         self.members = nn.ModuleList(members)
         size = (band_steps, len(members[0].field_mean))
         self.register_buffer("factor", torch.ones(size) if band_steps else None)
-        self.register_buffer("band", torch.full(size, torch.nan) if band_steps else None)
+        self.register_buffer("band", torch.full(size, torch.inf) if band_steps else None)
 
     @property
     def first(self) -> Stepper[Any]:
