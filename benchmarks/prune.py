@@ -53,7 +53,7 @@ def _step(name: str, width: int, layers: int) -> Row:
 
     entries = prunable(MLP(40, 40, width=width, layers=layers)).entries
     ours, peer = stepper(True), stepper(False)
-    times = measure_latencies({"ours": ours, "peer": peer}, patience=4.0)
+    times = measure_latencies({"ours": ours, "peer": peer}, repeats=150, patience=15.0)
     ours_s, peer_s = times["ours"].seconds, times["peer"].seconds
     return Row(case=f"step, {name}, {entries:,} entries, batch 64", ours_s=ours_s, peer="the same without a mask",
                peer_version=version("torch"), peer_s=peer_s,

@@ -89,7 +89,7 @@ class Modulation(nn.Module):
         self, h: Float[Tensor, "batch channel *space"], embedding: Float[Tensor, "batch embedding"]
     ) -> Float[Tensor, "batch channel *space"]:
         """The changed features."""
-        change = self.linear(embedding).unflatten(1, (-1, *[1] * (h.ndim - 2)))
+        change = self.linear(embedding)[(..., *[None] * (h.ndim - 2))]
         if self.mode == "add":
             return h + change
         scale, shift = change.chunk(2, dim=1)

@@ -187,7 +187,8 @@ def unpack(module: nn.Module) -> nn.Module:
             whole[name] = shared.setdefault(id(values), full)
         # not torch's remove_parametrizations: it takes the weight from a class that copies of the layer share
         del layer._modules["parametrizations"]
-        layer.__class__ = nn.Linear if isinstance(layer, CompressedLinear) else type(layer).__mro__[1]
+        plain: Any = nn.Linear if isinstance(layer, CompressedLinear) else type(layer).__mro__[1]
+        layer.__class__ = plain
         for name, weight in whole.items():
             layer.register_parameter(name, weight)
         if isinstance(layer, nn.RNNBase):

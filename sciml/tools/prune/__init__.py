@@ -14,6 +14,7 @@ from sciml.tools.prune._select import importance as importance
 from sciml.tools.prune._select import largest as largest
 from sciml.tools.prune._select import magnitudes as magnitudes
 from sciml.tools.prune._select import split as split
+from sciml.tools.prune._structured import apply_slices as apply_slices
 from sciml.tools.prune._tool import PruneRewrite as PruneRewrite
 from sciml.tools.prune._weights import Weight as Weight
 from sciml.tools.prune._weights import prunable as prunable
@@ -29,6 +30,7 @@ __all__ = [
     "SparseMomentumRule",
     "Weight",
     "apply_masks",
+    "apply_slices",
     "check_decay",
     "choose_compressed",
     "decay_of",

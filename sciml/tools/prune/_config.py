@@ -6,9 +6,9 @@ import pydantic
 
 from sciml.core.config import Config
 
-Method = Literal["gsm", "gradual", "magnitude", "random"]
+Method = Literal["gsm", "gradual", "magnitude", "random", "structured"]
 """``gsm``: global sparse momentum. ``gradual``: the smallest weights go little by little while the others train.
-``magnitude``: the smallest go at once. ``random``: any go."""
+``magnitude``: the smallest go at once. ``random``: any go. ``structured``: whole channels go at once."""
 
 LEAST_DECAY = 7.0
 """e-folds by which weights that are never selected must have decayed before the cut; at 4.6 it doubled an error."""
@@ -18,7 +18,8 @@ class PruneConfig(Config):
     """How many weights are left, and how they are found."""
 
     method: Method = "gsm"
-    """How the weights to keep are found: global sparse momentum, gradual magnitude, magnitude at once, or at random."""
+    """How the weights to keep are found: global sparse momentum, gradual magnitude, magnitude at once, or at random;
+    structured takes out whole channels, by torch-pruning."""
     ratio: float = pydantic.Field(default=10.0, gt=1)
     """Prunable entries before, as a multiple of those after."""
     entries: int | None = pydantic.Field(default=None, ge=1)
@@ -63,6 +64,15 @@ class Layer(Config):
     """Why, or why not."""
 
 
+class Slices(Config):
+    """What is left of a layer that lost channels."""
+
+    left: dict[str, dict[int, list[int]]]
+    """Indices by tensor and axis."""
+    sizes: dict[str, int | tuple[int, ...]] = {}
+    """Attributes that say how large the layer is."""
+
+
 class PrunePlan(Config):
     """Which entries are left; enough to rebuild the structure."""
 
@@ -70,7 +80,9 @@ class PrunePlan(Config):
     masks: dict[str, str]
     """By the weight's name in the module: one bit per number of the tensor, zlib, base64."""
     layers: dict[str, Layer]
-    """The same names."""
+    """By the name of the weight, pruned ones and those that lost channels."""
+    slices: dict[str, Slices] = {}
+    """By the name of the layer, where whole channels are gone."""
     skipped: dict[str, str] = {}
     """Weights that are left as they are, with the reason."""
     tail: float

@@ -10,6 +10,7 @@ _FOUND = {
     "gradual": "gradual magnitude pruning",
     "magnitude": "magnitude, at once",
     "random": "chance",
+    "structured": "norms of whole channels",
 }
 
 
@@ -40,6 +41,8 @@ def findings_of(plan: PrunePlan) -> Findings:
 
 def _speed(plan: PrunePlan) -> list[str]:
     """Whether zeros make a prediction faster, and why not."""
+    if plan.slices:
+        return ["What is left are smaller full layers: predictions need fewer operations, as the table of costs shows."]
     faster = [name for name, layer in plan.layers.items() if layer.compressed]
     if faster:
         return [

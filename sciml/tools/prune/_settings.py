@@ -18,6 +18,7 @@ _UNREAD = {
     "gradual": ("momentum", "decay", "weight_decay"),
     "magnitude": ("momentum", "decay", "weight_decay", "steps", "learning_rate"),
     "random": ("momentum", "decay", "weight_decay", "steps", "learning_rate"),
+    "structured": ("momentum", "decay", "weight_decay", "steps", "learning_rate", "entries", "include", "compressed"),
 }
 """Settings that mean nothing to a method."""
 

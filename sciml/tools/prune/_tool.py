@@ -7,7 +7,7 @@ from torch import nn
 
 from sciml.core import rng
 from sciml.core.types import Support
-from sciml.nn import unpack
+from sciml.nn import is_packed, unpack
 from sciml.tools._contract import Findings, Prepared, Rewrite, Subject
 from sciml.tools.prune._compressed import choose_compressed
 from sciml.tools.prune._config import Layer, PruneConfig, PrunePlan
@@ -17,6 +17,7 @@ from sciml.tools.prune._masks import apply_masks, encode
 from sciml.tools.prune._momentum_rule import SparseMomentumRule, tail_of
 from sciml.tools.prune._select import count_to_keep, largest, magnitudes, split
 from sciml.tools.prune._settings import momentum_training, refuse_unread
+from sciml.tools.prune._structured import apply_slices, plan_structured
 from sciml.tools.prune._weights import prunable
 from sciml.train import AnySolver, TrainConfig
 
@@ -71,6 +72,8 @@ class PruneRewrite(Rewrite[PruneConfig, PrunePlan]):
     def plan(self, subject: Subject, config: PruneConfig) -> PrunePlan:
         """The entries that are left."""
         refuse_unread(config)
+        if config.method == "structured":
+            return _without_channels(subject, config)
         module = subject.module
         chosen = prunable(module, include=config.include, keep=config.keep)
         count = count_to_keep(chosen.entries, config.ratio, config.entries)
@@ -93,12 +96,12 @@ class PruneRewrite(Rewrite[PruneConfig, PrunePlan]):
         return _compress(subject, module, masks, plan, config) if config.compressed else plan
 
     def apply(self, module: nn.Module, plan: PrunePlan) -> nn.Module:
-        """Packed weights in place of the full ones."""
-        return apply_masks(module, plan)
+        """Packed weights, or smaller layers, in place of the full ones."""
+        return apply_masks(apply_slices(module, plan.slices), plan)
 
     def transfer(self, module: nn.Module, plan: PrunePlan) -> nn.Module:
         """The same, with the values of the entries that are left."""
-        return apply_masks(module, plan)
+        return self.apply(module, plan)
 
     def restarts(self, config: PruneConfig) -> bool:
         """Where the weights are rewound."""
@@ -122,7 +125,7 @@ class PruneRewrite(Rewrite[PruneConfig, PrunePlan]):
 
     def program(self, module: nn.Module) -> nn.Module:
         """Full tensors with their zeros: neither torch.export nor ONNX knows compressed rows."""
-        return unpack(copy.deepcopy(module))
+        return unpack(copy.deepcopy(module)) if is_packed(module) else module
 
     def findings(self, plan: PrunePlan) -> Findings:
         """How much of every weight is left, and which layers predict faster."""
@@ -138,6 +141,18 @@ def _search_steps(recipe: TrainConfig, config: PruneConfig) -> TrainConfig:
             "polish": 0,
             "evaluate_every": min(recipe.evaluate_every, max(1, steps // 10)),
         }
+    )
+
+
+def _without_channels(subject: Subject, config: PruneConfig) -> PrunePlan:
+    """The plan of smaller layers."""
+    slices = plan_structured(subject, config)
+    before = prunable(subject.module)
+    smaller = apply_slices(copy.deepcopy(subject.module), slices)
+    left = {weight.name: weight.entries for weight in prunable(smaller).weights}
+    layers = {weight.name: Layer(kept=left[weight.name], entries=weight.entries) for weight in before.weights}
+    return PrunePlan(
+        method="structured", masks={}, layers=layers, slices=slices, tail=0.0, skipped=dict(before.skipped)
     )
 
 

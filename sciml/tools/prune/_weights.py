@@ -8,7 +8,7 @@ from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.utils import parametrize
 
 from sciml.core.errors import UnknownNameError, UnsupportedError
-from sciml.nn import MarksWeights, Packed, declared_groups, packed_weight
+from sciml.nn import MarksWeights, Packed, WeightMark, declared_groups, packed_weight
 
 _SCALES = (_NormBase, nn.GroupNorm, nn.LayerNorm, nn.LocalResponseNorm)
 
@@ -67,7 +67,7 @@ def prunable(module: nn.Module, *, include: Sequence[str] = (), keep: Sequence[s
         for short, tensor in _own(layer).items():
             name = f"{path}.{short}".lstrip(".")
             names.append(name)
-            marks = layer.weight_marks if isinstance(layer, MarksWeights) else {}
+            marks = _marks(layer)
             if id(tensor) in seen or not tensor.requires_grad:
                 continue
             seen.add(id(tensor))
@@ -90,6 +90,10 @@ def prunable(module: nn.Module, *, include: Sequence[str] = (), keep: Sequence[s
             expected="at least one matrix or convolution",
         )
     return Prunable(tuple(weights), skipped)
+
+
+def _marks(layer: nn.Module) -> Mapping[str, WeightMark]:
+    return layer.weight_marks if isinstance(layer, MarksWeights) else {}
 
 
 def _own(layer: nn.Module) -> dict[str, nn.Parameter]:
