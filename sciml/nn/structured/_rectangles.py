@@ -115,10 +115,11 @@ class RectangleMatrix(StructuredLinear):
             z = None
             for start, length, factor in columns:
                 part = flat.narrow(1, start, length)
-                z = part if factor is None else (part @ factor if z is None else z.addmm_(part, factor))
+                z = part if factor is None else (part @ factor if z is None else torch.addmm(z, part, factor))
             assert z is not None
             for begin, rank, factor, place, count in products:
-                y.narrow(1, place, count).addmm_(z.narrow(1, begin, rank), factor)
+                into = y.narrow(1, place, count)
+                torch.addmm(into, z.narrow(1, begin, rank), factor, out=into)  # counters of FLOPs know no `addmm_`
         return y if x.ndim == 2 else y.view(*x.shape[:-1], self.shape.rows)
 
     def apply_with(self, x: Tensor, products: Products) -> Tensor:
