@@ -8,16 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from sciml.nn._parameter_groups import ParameterGroup
+from sciml.nn.structured._fit import fit_rectangles
 from sciml.nn.structured._gaudi_mask import boxcar, gaudi_mask, rounded
 from sciml.nn.structured._operator import Products, Shape, StructuredLinear, draw
-from sciml.nn.structured._rectangles import (
-    Block,
-    Rectangle,
-    RectangleMatrix,
-    fit_rectangles,
-    interval,
-    rectangles_cost,
-)
+from sciml.nn.structured._rectangle import Block, Rectangle, interval, rectangles_cost
+from sciml.nn.structured._rectangles import RectangleMatrix
 
 
 class GaudiMatrix(StructuredLinear):

@@ -9,7 +9,8 @@ from torch import Tensor
 from sciml.core.config import Config
 from sciml.core.errors import UserError
 from sciml.nn.structured._operator import Shape
-from sciml.nn.structured._rectangles import Block, Rectangle, RectangleMatrix, interval
+from sciml.nn.structured._rectangle import Block, Rectangle, interval
+from sciml.nn.structured._rectangles import RectangleMatrix
 
 _Interval = tuple[int, int]
 
