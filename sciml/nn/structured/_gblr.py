@@ -35,6 +35,8 @@ class GaudiMatrix(StructuredLinear):
     """
 
     sigma: Tensor
+    widths: nn.Parameter
+    starts: nn.Parameter
 
     def __init__(
         self,
@@ -112,7 +114,7 @@ class GaudiMatrix(StructuredLinear):
         A component with one length of zero dies: the other length would spend the budget on nothing.
         """
         self.widths.copy_((self.widths - amount).clamp(0, 1))
-        self.widths *= (self.widths > 0).all(0)
+        self.widths.mul_((self.widths > 0).all(0))
         self.starts.copy_(self.starts - self.starts.floor())
 
     @torch.no_grad()

@@ -16,14 +16,14 @@ class Product(NamedTuple):
     Fields:
         begin, length: of what is multiplied.
         factor: by which, ``length count``.
-        place, count: of the slice.
+        place, rows: of the slice.
     """
 
     begin: int
     length: int
     factor: Tensor
     place: int
-    count: int
+    rows: int
 
 
 class Step(NamedTuple):
