@@ -72,14 +72,14 @@ def steps_of(shape: Shape, rectangles: Sequence[Rectangle], blocks: Sequence[Blo
         start, length = (side * shape.taps for side in columns)
         total = sum(r.rank or r.rows[1] for r in alike)
         across = flat[at : at + total * length].view(total, length).mT
-        where = pieces(start, length, shape.width)
+        intervals = pieces(start, length, shape.width)
         if factored:
             products = list(_second(shape, alike, blocks[done : done + len(alike)]))
-            steps.append(Step([(place, n, across.narrow(0, begin, n)) for begin, place, n in where], products))
+            steps.append(Step([(place, n, across.narrow(0, begin, n)) for begin, place, n in intervals], products))
         else:
             steps += [
                 Step([(place, n, None)], list(_only(shape, alike, across.narrow(0, begin, n))))
-                for begin, place, n in where
+                for begin, place, n in intervals
             ]
         at, done = at + total * length, done + len(alike)
     return steps
