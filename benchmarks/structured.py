@@ -26,7 +26,7 @@ KERNELS = ("band", "rough decay")
 def race(quick: bool) -> Iterable[Row]:
     """Rows by kernel, n and batch; one kernel and the first size if quick."""
     for kernel in KERNELS[:1] if quick else KERNELS:
-        blocks = found(kernel)
+        blocks = blocks_of(kernel)
         for n, batch in SIZES[:1] if quick else SIZES:
             torch.manual_seed(0)
             layer = structured_like(nn.Linear(n, n), Rectangles(blocks=enlarged(blocks, n // POINTS)))
@@ -36,14 +36,14 @@ def race(quick: bool) -> Iterable[Row]:
         yield row("low rank", low_rank_of(nn.Linear(n, n), round(SHARE * n / 2)), n, batch)
 
 
-def found(kernel: str) -> list[Rectangle]:
+def blocks_of(kernel: str) -> list[Rectangle]:
     """Blocks of a kernel at a quarter of its multiplications."""
     x = (torch.arange(POINTS, dtype=torch.float64) + 0.5) / POINTS
     distance = (x[:, None] - x).abs()
     rough = torch.randn(POINTS, POINTS, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     dense = torch.exp(-0.5 * (distance * POINTS / 4) ** 2) if kernel == "band" else torch.exp(-8 * distance) * rough
-    (blocks,) = find_blocks(dense[None], Shape(POINTS, POINTS), [round(SHARE * POINTS**2)], steps=100)
-    return blocks.rectangles
+    (layout,) = find_blocks(dense[None], Shape(POINTS, POINTS), [round(SHARE * POINTS**2)], steps=100)
+    return layout.rectangles
 
 
 def enlarged(blocks: Iterable[Rectangle], factor: int) -> tuple[Rectangle, ...]:

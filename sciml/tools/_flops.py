@@ -18,7 +18,6 @@ from torch.utils.module_tracker import ModuleTracker
 
 _aten = torch.ops.aten
 _PRODUCTS = (_aten.mm, _aten.addmm, _aten.bmm, _aten.baddbmm, _aten.convolution)
-_IN_PLACE = {_aten.addmm_: _aten.addmm}  # torch's registry has no rule for a product added to a slice
 _TRANSFORMS = (_aten._fft_r2c, _aten._fft_c2r, _aten._fft_c2c)
 
 
@@ -74,7 +73,6 @@ def flops_by_layer(module: nn.Module, call: Callable[[], object], names: Sequenc
 
 def _counter() -> FlopCounterMode:
     rules = {op: _product(flop_registry[op]) for op in _PRODUCTS} | dict.fromkeys(_TRANSFORMS, _transform)
-    rules |= {op: _product(flop_registry[like]) for op, like in _IN_PLACE.items()}
     for rule in rules.values():
         setattr(rule, "_get_raw", True)  # noqa: B010  # the counter's switch for rules that see tensors, not shapes
     counter = FlopCounterMode(display=False, custom_mapping=rules)

@@ -44,9 +44,9 @@ def test_blocks_of_a_block_diagonal_matrix_are_found():
     dense, budget = torch.block_diag(*blocks), 64 * 64 // 4
     energy = torch.linalg.svdvals(dense).square()
     low_rank = float(energy[budget // 128 :].sum() / energy.sum()) ** 0.5
-    (found,) = find_blocks(dense[None], Shape(64, 64), [budget], steps=60)
-    assert found.error**0.5 < 0.2 * low_rank
-    assert 0.9 * budget < rectangles_cost(found.rectangles) <= budget
+    (layout,) = find_blocks(dense[None], Shape(64, 64), [budget], steps=60)
+    assert layout.error**0.5 < 0.2 * low_rank
+    assert 0.9 * budget < rectangles_cost(layout.rectangles) <= budget
 
 
 @pytest.mark.parametrize("share", [0.25, 0.5])
@@ -57,10 +57,10 @@ def test_blocks_lose_no_more_than_low_rank(share):
     ):
         budget = int(share * dense.numel())
         energy = torch.linalg.svdvals(dense).square()
-        (found,) = find_blocks(dense[None], Shape(24, 32), [budget], steps=20)
-        assert found.error <= float(energy[budget // 56 :].sum() / energy.sum()) + 1e-12
-        blocks = fit_rectangles(dense[None], Shape(24, 32), found.rectangles)
-        assert len(blocks) == len(found.rectangles)
+        (layout,) = find_blocks(dense[None], Shape(24, 32), [budget], steps=20)
+        assert layout.error <= float(energy[budget // 56 :].sum() / energy.sum()) + 1e-12
+        blocks = fit_rectangles(dense[None], Shape(24, 32), layout.rectangles)
+        assert len(blocks) == len(layout.rectangles)
 
 
 @pytest.mark.parametrize("shape", [Shape(8, 6, taps=9), Shape(6, 8, stack=10, is_complex=True)])
@@ -68,18 +68,18 @@ def test_blocks_of_kernels_and_of_modes(shape):
     dense = torch.randn(
         max(1, shape.stack), shape.rows, shape.width, dtype=torch.complex128 if shape.is_complex else torch.float64
     )
-    (found,) = find_blocks(dense, shape, [shape.entries // 2], steps=5)
-    operator = Rectangles(blocks=tuple(found.rectangles)).operator(shape).double()
+    (layout,) = find_blocks(dense, shape, [shape.entries // 2], steps=5)
+    operator = Rectangles(blocks=tuple(layout.rectangles)).operator(shape).double()
     operator.fit(dense)
     assert operator.multiplications <= shape.entries // 2
     gap = operator.to_dense() - (dense if shape.stack else dense[0])
-    assert relative(gap.detach(), dense) == pytest.approx(found.error**0.5, rel=0.02)
+    assert relative(gap.detach(), dense) == pytest.approx(layout.error**0.5, rel=0.02)
 
 
 def test_a_matrix_of_zeros_needs_no_blocks():
-    (found,) = find_blocks(torch.zeros(1, 8, 8, dtype=torch.float64), Shape(8, 8), [16])
-    assert found.error == 0.0
-    assert rectangles_cost(found.rectangles) == 1
+    (layout,) = find_blocks(torch.zeros(1, 8, 8, dtype=torch.float64), Shape(8, 8), [16])
+    assert layout.error == 0.0
+    assert rectangles_cost(layout.rectangles) == 1
 
 
 class Spectral(nn.Module):

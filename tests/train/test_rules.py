@@ -266,6 +266,22 @@ def test_phases_follow_one_another_and_end_with_a_reason():
     assert Phases([(Count("a", most=0), 3)]).stopped == "a is done"
 
 
+def test_weights_are_kept_once_the_rule_has_settled(tmp_path):
+    class Late(GradientRule):
+        @property
+        def settled(self):
+            return self._taken > 3
+
+    module = make_module()
+    config = CONFIG.model_copy(update={"steps": 6, "evaluate_every": 1})
+    late = trainer(tmp_path, config, module=module, rule=Late(module, loss, config))
+    late.validate = lambda _: float(late.steps_taken)  # the first ones score best
+    result = late.fit()
+    assert (result.best, result.best_step) == (4.0, 4)
+    assert len((tmp_path / "log.jsonl").read_text().splitlines()) == 6
+    assert Phases([(late.rule, 1)]).settled
+
+
 def test_polish_is_of_the_gradient_rule_alone(tmp_path):
     config, module = CONFIG.model_copy(update={"polish": 2}), make_module()
     with pytest.raises(ConfigError, match="follows the steps of the gradient rule"):

@@ -1,6 +1,8 @@
 """Structured matrices under one contract, and layers around them."""
 
 from sciml.nn.structured._blast import BlastMatrix as BlastMatrix
+from sciml.nn.structured._fit import fit_rectangles as fit_rectangles
+from sciml.nn.structured._fit import truncated as truncated
 from sciml.nn.structured._forms import Blast as Blast
 from sciml.nn.structured._forms import Form as Form
 from sciml.nn.structured._forms import Gaudi as Gaudi
@@ -25,13 +27,11 @@ from sciml.nn.structured._monarch import MonarchMatrix as MonarchMatrix
 from sciml.nn.structured._operator import Products as Products
 from sciml.nn.structured._operator import Shape as Shape
 from sciml.nn.structured._operator import StructuredLinear as StructuredLinear
-from sciml.nn.structured._rectangles import Block as Block
-from sciml.nn.structured._rectangles import Rectangle as Rectangle
+from sciml.nn.structured._rectangle import Block as Block
+from sciml.nn.structured._rectangle import Rectangle as Rectangle
+from sciml.nn.structured._rectangle import interval as interval
+from sciml.nn.structured._rectangle import rectangles_cost as rectangles_cost
 from sciml.nn.structured._rectangles import RectangleMatrix as RectangleMatrix
-from sciml.nn.structured._rectangles import fit_rectangles as fit_rectangles
-from sciml.nn.structured._rectangles import interval as interval
-from sciml.nn.structured._rectangles import rectangles_cost as rectangles_cost
-from sciml.nn.structured._rectangles import truncated as truncated
 
 __all__ = [
     "Blast",

@@ -11,7 +11,8 @@ from sciml.nn.structured._blast import BlastMatrix
 from sciml.nn.structured._gblr import GaudiMatrix
 from sciml.nn.structured._monarch import MonarchMatrix
 from sciml.nn.structured._operator import Shape, StructuredLinear
-from sciml.nn.structured._rectangles import Rectangle, RectangleMatrix
+from sciml.nn.structured._rectangle import Rectangle
+from sciml.nn.structured._rectangles import RectangleMatrix
 
 
 class Rectangles(Config):

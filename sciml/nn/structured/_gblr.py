@@ -8,16 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from sciml.nn._parameter_groups import ParameterGroup
+from sciml.nn.structured._fit import fit_rectangles
 from sciml.nn.structured._gaudi_mask import boxcar, gaudi_mask, rounded
 from sciml.nn.structured._operator import Products, Shape, StructuredLinear, draw
-from sciml.nn.structured._rectangles import (
-    Block,
-    Rectangle,
-    RectangleMatrix,
-    fit_rectangles,
-    interval,
-    rectangles_cost,
-)
+from sciml.nn.structured._rectangle import Block, Rectangle, interval, rectangles_cost
+from sciml.nn.structured._rectangles import RectangleMatrix
 
 
 class GaudiMatrix(StructuredLinear):
@@ -40,6 +35,8 @@ class GaudiMatrix(StructuredLinear):
     """
 
     sigma: Tensor
+    widths: nn.Parameter
+    starts: nn.Parameter
 
     def __init__(
         self,
@@ -117,7 +114,7 @@ class GaudiMatrix(StructuredLinear):
         A component with one length of zero dies: the other length would spend the budget on nothing.
         """
         self.widths.copy_((self.widths - amount).clamp(0, 1))
-        self.widths *= (self.widths > 0).all(0)
+        self.widths.mul_((self.widths > 0).all(0))
         self.starts.copy_(self.starts - self.starts.floor())
 
     @torch.no_grad()

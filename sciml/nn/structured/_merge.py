@@ -9,7 +9,8 @@ from torch import Tensor
 from sciml.core.config import Config
 from sciml.core.errors import UserError
 from sciml.nn.structured._operator import Shape
-from sciml.nn.structured._rectangles import Block, Rectangle, RectangleMatrix, interval
+from sciml.nn.structured._rectangle import Block, Rectangle, interval
+from sciml.nn.structured._rectangles import RectangleMatrix
 
 _Interval = tuple[int, int]
 
@@ -74,7 +75,7 @@ def merge_blocks(matrix: RectangleMatrix, merged: Sequence[Merged]) -> Rectangle
             right = _spread(right, _within(inner.columns, around.columns, shape.columns, shape.taps), width)
             parts.append((left.expand(*right.shape[:-2], *left.shape[-2:]), right))
         if dense:
-            total = sum((left.mT @ right for left, right in parts[1:]), parts[0][0].mT @ parts[0][1])
+            total = torch.stack([left.mT @ right for left, right in parts]).sum(0)
             contents.append(Block(None, total if shape.stack else total[None]))
         else:
             left, right = (torch.cat([part[side] for part in parts], dim=-2) for side in (0, 1))

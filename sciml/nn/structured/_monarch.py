@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 
 from sciml.core.errors import UserError
+from sciml.nn.structured._fit import truncated
 from sciml.nn.structured._operator import Products, Shape, StructuredLinear, draw, with_width
-from sciml.nn.structured._rectangles import truncated
 
 
 class MonarchMatrix(StructuredLinear):

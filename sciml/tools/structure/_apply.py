@@ -5,7 +5,7 @@ from typing import assert_never
 from torch import nn
 
 from sciml.nn import low_rank_like, low_rank_of, structured_like, structured_of, with_operator
-from sciml.nn.structured import Blast, Gaudi, GaudiMatrix, Monarch, Rectangle, Rectangles, Structured
+from sciml.nn.structured import Blast, Gaudi, GaudiMatrix, Monarch, Rectangle, RectangleMatrix, Rectangles, Structured
 from sciml.tools._replace import replace_layers
 from sciml.tools.structure._config import LayerForm, LowRankFactors, StructurePlan
 
@@ -40,7 +40,7 @@ def compact_structure(module: nn.Module, plan: StructurePlan) -> StructurePlan:
         merged = layer.operator.compact()
         if merged is None:  # nothing is left of it; a structure has at least one block
             nothing = Rectangle(rows=(0, 1), columns=(0, 1), rank=0)
-            merged = Rectangles(blocks=(nothing,)).operator(layer.operator.shape)
+            merged = RectangleMatrix(layer.operator.shape, [nothing])
             for parameter in merged.parameters():
                 parameter.data.zero_()
         layers[name] = Rectangles(blocks=merged.rectangles)

@@ -82,14 +82,14 @@ def _low_rank(wanted: Wanted) -> Iterator[Offer]:
 def _block_diagonal(wanted: Wanted) -> Iterator[Offer]:
     for count in wanted.counts:
         blocks = [place for i, j, place in _tiles(wanted.shape, count) if i == j]
-        energy = sum(float(_part(wanted, place).abs().square().sum()) for place in blocks)
+        energy = sum(float(_entries(wanted, place).abs().square().sum()) for place in blocks)
         yield _rectangles(wanted, blocks, energy)
 
 
 def _block_sparse(wanted: Wanted) -> Iterator[Offer]:
     for count in wanted.counts[1:] or wanted.counts:
         energies = [
-            (float(_part(wanted, place).abs().square().sum()), place) for _, _, place in _tiles(wanted.shape, count)
+            (float(_entries(wanted, place).abs().square().sum()), place) for _, _, place in _tiles(wanted.shape, count)
         ]
         energies.sort(key=lambda one: -one[0] / one[1].multiplications(wanted.shape.taps))
         for budget in wanted.budgets:
@@ -106,7 +106,7 @@ def _block_low_rank(wanted: Wanted) -> Iterator[Offer]:
     for count in wanted.counts:
         places = [place for _, _, place in _tiles(wanted.shape, count)]
         prices = [place.rows[1] + place.columns[1] * taps for place in places]
-        values = [torch.linalg.svdvals(_part(wanted, place)).square().sum(0).tolist() for place in places]
+        values = [torch.linalg.svdvals(_entries(wanted, place)).square().sum(0).tolist() for place in places]
         steps = sorted(
             ((value / price, value, k) for k, price in enumerate(prices) for value in values[k] if value > 0),
             reverse=True,
@@ -151,13 +151,13 @@ def _blast(wanted: Wanted) -> Iterator[Offer]:
 def _gblr(wanted: Wanted) -> Iterator[Offer]:
     if not wanted.budgets:
         return
-    found = find_blocks(
+    layouts = find_blocks(
         wanted.values, wanted.shape, wanted.budgets, cells=wanted.cells, steps=wanted.steps, seed=wanted.seed
     )
-    for one in found:
-        if one.rectangles:
-            form = Rectangles(blocks=tuple(one.rectangles))
-            yield Offer(form, rectangles_cost(one.rectangles, wanted.shape.taps), one.error)
+    for layout in layouts:
+        if layout.rectangles:
+            form = Rectangles(blocks=tuple(layout.rectangles))
+            yield Offer(form, rectangles_cost(layout.rectangles, wanted.shape.taps), layout.error)
 
 
 _FAMILIES: dict[Family, Callable[[Wanted], Iterator[Offer]]] = {
@@ -184,7 +184,7 @@ def _tiles(shape: Shape, count: int) -> Iterator[tuple[int, int, Rectangle]]:
             )
 
 
-def _part(wanted: Wanted, place: Rectangle) -> Tensor:
+def _entries(wanted: Wanted, place: Rectangle) -> Tensor:
     """The entries of a tile, taps included."""
     (top, height), (start, width), taps = place.rows, place.columns, wanted.shape.taps
     return wanted.values[:, top : top + height, start * taps : (start + width) * taps]

@@ -25,7 +25,7 @@ _RATE, _LENGTH_RATE = 2e-2, 2e-2  # of contents (for entries of unit size) and o
 _REALLOCATIONS, _SWEEPS = 3, 5
 
 
-class Found(NamedTuple):
+class Layout(NamedTuple):
     """Blocks within a budget.
 
     Fields:
@@ -39,7 +39,7 @@ class Found(NamedTuple):
 
 def find_blocks(
     dense: Tensor, shape: Shape, budgets: Sequence[int], *, cells: int = 8, steps: int = 300, seed: int = 0
-) -> list[Found]:
+) -> list[Layout]:
     """Blocks for which Σ of them is close to ``matrix row width``, for each budget.
 
     Minimises ‖W - M‖² / ‖M‖² over contents, lengths and starts of masked blocks, whose smoothing filter widens from one
@@ -55,18 +55,20 @@ def find_blocks(
         cells: parts of an axis that blocks are made of.
         steps: of gradient descent.
         seed: of where short blocks begin.
+
+    Returns: a layout for each budget; one without blocks, and with an infinite error, where a budget holds none.
     """
     norms = dense.abs().square().sum((1, 2))
     if float(norms.sum()) == 0.0:
         whole = Rectangle(rows=(0, 1), columns=(0, 1), rank=0)
-        return [Found([whole], 0.0) for _ in budgets]
+        return [Layout([whole], 0.0) for _ in budgets]
     chosen = dense[norms.argsort(descending=True)[:_MOST_MATRICES]]
     supports = _Descent(chosen, shape, budgets, seed).run(steps)
-    found = []
+    layouts = []
     for i, budget in enumerate(budgets):
         tries = [_settle(dense, shape, support, budget, cells) for support in supports[2 * i : 2 * i + 2]]
-        found.append(min([*tries, _whole(dense, shape, budget)], key=lambda one: one.error))
-    return found
+        layouts.append(min([*tries, _whole(dense, shape, budget)], key=lambda one: one.error))
+    return layouts
 
 
 class _Descent:
@@ -147,11 +149,11 @@ class _Descent:
         self.starts.copy_(self.starts - self.starts.floor())
 
 
-def _settle(dense: Tensor, shape: Shape, support: tuple[Tensor, Tensor], budget: int, cells: int) -> Found:
+def _settle(dense: Tensor, shape: Shape, support: tuple[Tensor, Tensor], budget: int, cells: int) -> Layout:
     """Whole cells, ranks by singular values, contents by alternating steps."""
     places = list(dict.fromkeys(_intervals(shape, support, cells))) or [((0, shape.rows), (0, shape.columns))]
     start = [Rectangle(rows=rows, columns=columns, rank=1) for rows, columns in places]
-    best, blocks = Found([], float("inf")), []
+    best, blocks = Layout([], float("inf")), []
     rectangles, total = start, float(dense.abs().square().sum())
     for _ in range(_REALLOCATIONS):
         rectangles = _dealt_ranks(dense, shape, start, blocks, rectangles, budget)
@@ -160,15 +162,15 @@ def _settle(dense: Tensor, shape: Shape, support: tuple[Tensor, Tensor], budget:
         blocks = fit_rectangles(dense, shape, rectangles, sweeps=_SWEEPS)
         error = float(_residual(dense, shape, rectangles, blocks).abs().square().sum()) / total
         if error < best.error:
-            best = Found(rectangles, error)
+            best = Layout(rectangles, error)
     return best
 
 
-def _whole(dense: Tensor, shape: Shape, budget: int) -> Found:
+def _whole(dense: Tensor, shape: Shape, budget: int) -> Layout:
     """The matrix as one block."""
     rank = min(budget // (shape.rows + shape.width), shape.rows, shape.width)
     place = Rectangle(rows=(0, shape.rows), columns=(0, shape.columns), rank=rank)
-    return Found([place], float(discarded_energy(dense)[rank])) if rank else Found([], float("inf"))
+    return Layout([place], float(discarded_energy(dense)[rank])) if rank else Layout([], float("inf"))
 
 
 def _intervals(

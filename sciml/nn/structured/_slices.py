@@ -1,0 +1,104 @@
+"""What predicting with blocks on rectangles needs: slices of the parameters, made once."""
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
+from typing import NamedTuple
+
+from torch import Tensor
+
+from sciml.nn.structured._operator import Shape, pieces
+from sciml.nn.structured._rectangle import Block, Rectangle
+
+
+class Product(NamedTuple):
+    """One product that is added to a slice of the answer.
+
+    Fields:
+        begin, length: of what is multiplied.
+        factor: by which, ``length count``.
+        place, rows: of the slice.
+    """
+
+    begin: int
+    length: int
+    factor: Tensor
+    place: int
+    rows: int
+
+
+class Step(NamedTuple):
+    """Blocks of the same columns.
+
+    Fields:
+        columns: (start, length, factor ``length rank`` of all these blocks), one or two, whose products are added; no
+            factor for full blocks, which multiply the vector itself.
+        products: what is done with that.
+    """
+
+    columns: list[tuple[int, int, Tensor | None]]
+    products: list[Product]
+
+
+class Kept:
+    """The last steps that were made, for as long as the parameters stay where they are in memory."""
+
+    def __init__(self) -> None:
+        self._kept: tuple[tuple[int, ...], list[Step]] | None = None
+
+    def __deepcopy__(self, memo: dict[int, object]) -> "Kept":
+        return Kept()  # of other parameters
+
+    def steps(self, parameters: Sequence[Tensor], make: Callable[[], list[Step]]) -> list[Step]:
+        """The steps for these parameters. What is kept holds their memory, so that no others can get its address."""
+        key = tuple(parameter.data_ptr() for parameter in parameters)
+        if self._kept is None or self._kept[0] != key:
+            self._kept = (key, make())
+        return self._kept[1]
+
+
+def steps_of(shape: Shape, rectangles: Sequence[Rectangle], blocks: Sequence[Block], flat: Tensor) -> list[Step]:
+    """The products of all blocks; first factors of neighbours in the list with equal columns are one product.
+
+    Arguments:
+        shape: of the matrix, without a stack.
+        rectangles: where its blocks are.
+        blocks: their contents.
+        flat: all ``right`` contents, one after the other.
+    """
+    steps: list[Step] = []
+    at, done = 0, 0
+    for (columns, factored), group in groupby(rectangles, key=lambda r: (r.columns, r.rank > 0)):
+        alike = [*group]
+        start, length = (side * shape.taps for side in columns)
+        total = sum(r.rank or r.rows[1] for r in alike)
+        across = flat[at : at + total * length].view(total, length).mT
+        intervals = pieces(start, length, shape.width)
+        if factored:
+            products = list(_second(shape, alike, blocks[done : done + len(alike)]))
+            steps.append(Step([(place, n, across.narrow(0, begin, n)) for begin, place, n in intervals], products))
+        else:
+            steps += [
+                Step([(place, n, None)], list(_only(shape, alike, across.narrow(0, begin, n))))
+                for begin, place, n in intervals
+            ]
+        at, done = at + total * length, done + len(alike)
+    return steps
+
+
+def _second(shape: Shape, rectangles: Sequence[Rectangle], blocks: Sequence[Block]) -> Iterator[Product]:
+    """From the ranks of all these blocks, side by side, to their rows."""
+    begin = 0
+    for rectangle, block in zip(rectangles, blocks, strict=True):
+        assert block.left is not None
+        for inner, place, count in pieces(*rectangle.rows, shape.rows):
+            yield Product(begin, rectangle.rank, block.left.detach().narrow(1, inner, count), place, count)
+        begin += rectangle.rank
+
+
+def _only(shape: Shape, rectangles: Sequence[Rectangle], across: Tensor) -> Iterator[Product]:
+    """From some columns to the rows of full blocks, ``column row`` side by side."""
+    top = 0
+    for rectangle in rectangles:
+        for inner, place, count in pieces(*rectangle.rows, shape.rows):
+            yield Product(0, len(across), across.narrow(1, top + inner, count), place, count)
+        top += rectangle.rows[1]
