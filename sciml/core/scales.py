@@ -124,7 +124,7 @@ def _from_sources(statement: Statement, name: str) -> float:
     for equation in statement.plain_equations:
         own, sources = [], []
         for term in sympy.Add.make_args(sympy.expand(equation)):
-            held = {symbol.name for symbol in term.free_symbols} & marks
+            held = {str(symbol) for symbol in term.free_symbols} & marks
             if not held:
                 sources.append(term)
             elif held <= set(lengths) and _is_linear(term, held):
