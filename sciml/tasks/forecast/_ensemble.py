@@ -34,7 +34,8 @@ class ForecastEnsemble(nn.Module):
 
     Attributes:
         factor: by step and field, what the members' standard deviation is multiplied by to have the size of the error.
-        band: by step and field, half the width of a band in calibrated standard deviations; infinite before calibration.
+        band: by step and field, half the width of a band in calibrated standard deviations; infinite at
+            first.
     """
 
     factor: Tensor | None
