@@ -278,19 +278,21 @@ def read_times(path: Path, source: xarray.Dataset) -> Times | None:
     values = array.values
     sound = values.ndim == 1 and len(values) >= 2 and values.dtype.kind in "fiu"
     exact = values.astype(np.float64) if sound else np.zeros(1)
-    origin = 0.0 if _holds_steps(exact) else float(exact[0])
-    times = (exact - origin).astype("float32")
-    if not sound or not np.isfinite(times).all() or not _holds_steps(exact - origin):
+    sound = sound and bool(np.isfinite(exact).all())
+    origin = float(exact[0]) if sound and not _holds_steps(exact) else 0.0
+    if not sound or not _holds_steps(exact - origin):
         raise DataError(
             f"the times of {path} cannot be used",
-            got=f"{shape_words(array)} of type {values.dtype}" if not sound else ", ".join(map(str, values[:6])),
+            got=f"{shape_words(array)} of type {values.dtype}" if len(exact) < 2 else ", ".join(map(str, values[:6])),
             expected="at least two numbers on the dimension time, finite and strictly increasing in single precision",
         )
-    return Times(torch.from_numpy(times), origin)
+    return Times(torch.from_numpy((exact - origin).astype("float32")), origin)
 
 
 def _holds_steps(times: np.ndarray) -> bool:
     """Whether times rise, and keep their distances in single precision, in which solvers compute."""
+    if float(np.abs(times).max()) > float(np.finfo("float32").max):
+        return False
     steps, kept = np.diff(times), np.diff(times.astype("float32").astype(np.float64))
     return bool((kept > 0).all() and (np.abs(kept - steps) <= _SLACK * steps).all())
 

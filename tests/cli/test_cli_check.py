@@ -35,7 +35,7 @@ RUNS = {
     "formula": ("run",),
     "sequences": ("run", "--set", "train.steps=3"),
 }
-QUICK = {"residual", "density"}
+QUICK = {"density"}
 every_kind = pytest.mark.parametrize(
     "kind", [pytest.param(kind, marks=() if kind in QUICK else (pytest.mark.slow,)) for kind in sorted(CAPABILITIES)]
 )
