@@ -61,7 +61,7 @@ def enlarged(blocks: Iterable[Rectangle], factor: int) -> tuple[Rectangle, ...]:
 @torch.no_grad()
 def row(case: str, layer: nn.Module, n: int, batch: int) -> Row:
     """A layer in its fastest form against the dense one."""
-    x, dense = torch.randn(batch, n), unstructured_of(layer).eval()
+    x, dense = torch.randn(batch, n), nn.Sequential(unstructured_of(layer)).eval()
     tuning = tune_layer(layer.eval(), x, AutotuneConfig(patience=2.0))
     tuned = transfer_tuning(nn.Sequential(layer), TuningPlan(layers={"0": tuning}))
 

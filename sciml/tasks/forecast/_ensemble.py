@@ -28,15 +28,15 @@ E = TypeVar("E", bound=Members)
 class ForecastEnsemble(nn.Module):
     """Members that each roll out by themselves; the forecast is the mean of their rollouts.
 
-        Arguments:
-            members: steppers, two at least, for the same data.
-            band_steps: steps of a rollout whose errors will be calibrated; 0 for none, and then there is no spread.
+    Arguments:
+        members: steppers, two at least, for the same data.
+        band_steps: steps of a rollout whose errors will be calibrated; 0 for none, and then there is no spread.
 
-        Attributes:
-            factor: by step and field, what the members' standard deviation is multiplied by to have the size of the error.
-                band: by step and field, half the width of a band in calibrated standard deviations; infinite at
-                first.
-        """
+    Attributes:
+        factor: by step and field, what the members' standard deviation is multiplied by to have the size of the error.
+        band: by step and field, half the width of a band in calibrated standard deviations; infinite at
+            first.
+    """
 
     factor: Tensor | None
     band: Tensor | None

@@ -24,6 +24,7 @@ from sciml.tools.cost import measure_latencies
 
 _STARTS = (3e3, 2e4, 1e5, 4e5)
 """What starting a product may cost, in multiplications: a microsecond to twenty on the cores of today."""
+_MARGIN = 0.05  # by which a form must beat the dense one: repeats differ by as much
 _STRUCTURED = (*Structured.__args__, LowRankLinear, LowRankConv, LowRankSpectralConv)
 _KIND = "tuning"
 
@@ -94,6 +95,8 @@ def tune_layer(layer: nn.Module, x: Tensor, config: AutotuneConfig) -> LayerTuni
         )
     seconds = {name: latency.seconds for name, latency in latencies.items()}
     best = min(seconds, key=lambda name: seconds[name])
+    if seconds[best] > (1 - _MARGIN) * seconds["dense"]:
+        best = "dense"
     return LayerTuning(
         form="merged" if blocks[best] else ("dense" if best == "dense" else "unchanged"),
         blocks=blocks[best],
