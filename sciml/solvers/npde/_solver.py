@@ -85,7 +85,7 @@ class NPDESolver(StepperSolver[NPDEConfig, Forecaster], FindsEquation):
     def network(self, problem: HasTrajectories, model: NPDEConfig, context: ForecastContext) -> Forecaster:
         """The equation between standardised frames.
 
-        Raises: ConfigError for masked cells, several strides, or terms that cannot be read.
+        Raises: ConfigError for masked cells, axes in degrees, several strides, or terms that cannot be read.
         """
         if context.active is not None:
             raise ConfigError("solver 'npde' has no stencils at the edge of masked cells", got="data with a mask",
@@ -93,6 +93,9 @@ class NPDESolver(StepperSolver[NPDEConfig, Forecaster], FindsEquation):
         if context.strides != (1,):
             raise ConfigError("solver 'npde' takes one time step", got=f"task.strides={list(context.strides)}",
                               expected="task.strides=[1]")  # fmt: skip
+        if curved := [axis.name for axis in context.grid.axes if axis.units.startswith("degree")]:
+            raise ConfigError("solver 'npde' has stencils on straight axes", got=f"{', '.join(curved)} in degrees",
+                              fix="Take sinenet, unet or fno, which do not know what an axis means.")  # fmt: skip
         spec = specification(problem, model, context)
         names = parameter_names(spec)
         return Forecaster(
