@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 
-def gaudi_mask(width: Tensor, start: Tensor, size: int, sigma: float) -> Tensor:
+def gaudi_mask(width: Tensor, start: Tensor, size: int, sigma: float | int) -> Tensor:
     """Cyclic intervals of 0 … N - 1 as sums of the lowest Fourier modes, smoothed by a Gaussian of σ modes.
 
         m = N irfft(M),   M_k = w sinc(k w) e^(-iπkw) · e^(iπk/N - 2πikl) e^(-k²/(2σ²)) / sinc(k/N)

@@ -108,7 +108,7 @@ class GaudiMatrix(StructuredLinear):
         return rectangles_cost([rectangle for rectangle, _ in self._groups()], self.shape.taps)
 
     @torch.no_grad()
-    def shrink(self, amount: float) -> None:
+    def shrink(self, amount: float | int) -> None:
         """The proximal step of Σ w: lengths fall by `amount` and stay in [0, 1], starts stay in [0, 1).
 
         A component with one length of zero dies: the other length would spend the budget on nothing.

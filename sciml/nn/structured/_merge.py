@@ -23,7 +23,7 @@ class Merged(Config):
     """Places of these in the list of rectangles they come from; their blocks lie within."""
 
 
-def merge_rectangles(rectangles: Sequence[Rectangle], shape: Shape, overhead: float) -> list[Merged]:
+def merge_rectangles(rectangles: Sequence[Rectangle], shape: Shape, overhead: float | int) -> list[Merged]:
     """Rectangles merged two by two, as long as multiplications saved by fewer products outweigh zeros multiplied.
 
     A merged block has the smallest rectangle around its members and the sum of their ranks, or all its entries where
@@ -100,7 +100,7 @@ def _spread(factor: Tensor, places: Tensor, length: int) -> Tensor:
     return longer
 
 
-def _gain(a: Merged, b: Merged, shape: Shape, overhead: float) -> float:
+def _gain(a: Merged, b: Merged, shape: Shape, overhead: float | int) -> float:
     def price(r: Rectangle) -> float:
         return r.multiplications(shape.taps) + overhead * (2 if r.rank else 1)
 

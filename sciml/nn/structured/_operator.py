@@ -171,7 +171,7 @@ class StructuredLinear(nn.Module, ABC):
             parameter.copy_(torch.view_as_real(values.resolve_conj()) if self.shape.is_complex else values)
 
 
-def draw(parameter: Tensor, fan_in: float) -> None:
+def draw(parameter: Tensor, fan_in: float | int) -> None:
     """Numbers of variance 1 / fan_in; of complex pairs, both parts together."""
     with torch.no_grad():
         bound = math.sqrt(3 / fan_in)
