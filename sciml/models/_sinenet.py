@@ -151,7 +151,7 @@ class Wave(Network):
         *,
         modes: Modes,
         size: tuple[int, ...] | None,
-        blocks: int,
+        blocks: int = 1,
         disentangle: bool,
         residual: bool,
         condition: ConditionMode,

@@ -17,7 +17,7 @@ from sciml.train import default_rule, load_weights, registered_solvers, save_wei
 
 FIXTURES = PROBLEMS
 TOOLS, SOLVERS = registered_tools(), registered_solvers()
-SIZES = {"levels": 2, "waves": 1, "modes": 4, "width": 8, "hidden": 8, "units": 8, "members": 1, "adam": 2}
+SIZES = {"levels": 2, "waves": 1, "modes": 4, "width": 8, "hidden": 8, "units": 8, "members": 2, "adam": 2}
 SPARING = {"shape": "gaussian", "cases": 4, "tolerances": []}
 PATIENT = {"patience": 0.0, "fit_steps": 1, "families": ("block_diagonal", "monarch", "gblr")}
 KNOWN = {**PATIENT, "learning_rate": 1e-3, "decay": 7.0, "steps": 1000}

@@ -36,7 +36,13 @@ def failed(problem):
     return [check.name for checks in check_data(problem, "tiny").values() for check in checks if not check.ok]
 
 
-IN_MEMORY = [name for name in registry.problem_folders() if in_memory(registry.find_problem(name))]
+IN_MEMORY = [
+    pytest.param(
+        name, marks=[pytest.mark.slow] if name.startswith("combustor_pressure") else []
+    )  # makes the combustor's data
+    for name in registry.problem_folders()
+    if in_memory(registry.find_problem(name))
+]
 
 
 @pytest.fixture(scope="module")

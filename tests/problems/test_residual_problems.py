@@ -3,6 +3,7 @@
 import dataclasses
 import importlib
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from sciml.core.capabilities import HasResidual
 from sciml.core.derivatives import autograd_derivatives
 from sciml.core.errors import UnknownNameError
 from sciml.data import read_card
-from sciml.tasks.collocation import CollocationCard
+from sciml.tasks.collocation import CollocationCard, unit_points
 
 PROBLEMS = [problem for problem in registry.problems().values() if isinstance(problem, HasResidual)]
 CASES = [pytest.param(problem, case, id=f"{problem.name}-{case}") for problem in PROBLEMS for case in problem.cases]
@@ -21,8 +22,7 @@ SMOOTH = [entry for entry in CASES if entry.values[0].name not in ("allen_cahn",
 
 
 def inside(statement, count=200):
-    unit = torch.rand(count, len(statement.names), dtype=torch.float64, generator=torch.Generator().manual_seed(1))
-    return statement.domain.place(unit)
+    return statement.domain.fill(count, partial(unit_points, "uniform", generator=torch.Generator().manual_seed(1)))
 
 
 @pytest.mark.parametrize(("problem", "case"), SMOOTH)
@@ -37,8 +37,7 @@ def test_the_exact_solution_has_no_residual(problem, case):
 def test_the_exact_solution_meets_its_conditions(problem, case):
     statement = problem.statement(case)
     for i, condition in enumerate(statement.conditions):
-        unit = torch.rand(50, len(statement.names), dtype=torch.float64, generator=torch.Generator().manual_seed(i))
-        points = statement.domain.face(unit, condition.axis, condition.side)
+        points = statement.place_of(i, 50, partial(unit_points, "uniform", generator=torch.Generator().manual_seed(i)))
         derivatives = autograd_derivatives(
             lambda p: problem.reference(p, case), points, statement.fields, statement.names
         )

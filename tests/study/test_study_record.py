@@ -150,7 +150,7 @@ def test_a_study_says_what_another_preset_changes(tmp_path):
         'title = "t"\nquestion = "q"\nproblem = "heat"\npreset = "tiny"\n'
         'parameters = 100\nsettings = ["train.steps=3"]\n'
         '[presets.paper]\nparameters = 900\nseeds = [5]\n'
-        '[[variants]]\nname = "a"\nsolver = "pinn"\n', encoding="utf-8")  # fmt: skip
+        '[[variants]]\nname = "a"\nlabel = "A"\nsolver = "pinn"\n', encoding="utf-8")  # fmt: skip
     study = read_study(path)
     assert study.at("tiny") == study
     paper, small = study.at("paper"), study.at("small")

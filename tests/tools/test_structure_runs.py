@@ -25,6 +25,7 @@ def untimed(metrics):
     return {key: value for key, value in metrics.items() if "second" not in key}
 
 
+@pytest.mark.slow
 def test_structured_pruned_to_low_rank_and_tuned(copy, home, problem_of, tmp_path, monkeypatch):
     """A chain of three tools, then alone on a machine without data."""
     problem, parent = problem_of("neural_ode"), copy("neural_ode")

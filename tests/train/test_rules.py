@@ -266,10 +266,10 @@ def test_phases_follow_one_another_and_end_with_a_reason():
     assert Phases([(Count("a", most=0), 3)]).stopped == "a is done"
 
 
-def test_weights_are_kept_once_the_rule_has_settled(tmp_path):
+def test_weights_are_kept_once_the_rule_says_so(tmp_path):
     class Late(GradientRule):
         @property
-        def settled(self):
+        def candidate(self):
             return self._taken > 3
 
     module = make_module()
@@ -279,7 +279,7 @@ def test_weights_are_kept_once_the_rule_has_settled(tmp_path):
     result = late.fit()
     assert (result.best, result.best_step) == (4.0, 4)
     assert len((tmp_path / "log.jsonl").read_text().splitlines()) == 6
-    assert Phases([(late.rule, 1)]).settled
+    assert Phases([(late.rule, 1)]).candidate
 
 
 def test_polish_is_of_the_gradient_rule_alone(tmp_path):

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from sciml import data
 from sciml.core.capabilities import HasResidual
+from sciml.core.domain import Condition
 from sciml.core.errors import ConfigError
 from sciml.core.problem import Problem
 from sciml.core.registry import card_path
@@ -87,7 +88,8 @@ def _reference(problem: HasResidual, case: str) -> list[Check]:
     def draw(count: int, dim: int) -> Tensor:
         return torch.rand(count, dim, generator=chance, dtype=torch.float64)
 
-    inside = statement.domain.fill(64, draw)
+    unit = draw(64, len(statement.names))
+    inside = statement.domain.fill(64, lambda count, dim: unit if count == len(unit) else draw(count, dim))
     values = problem.reference(inside, case)
     if values is None:
         return [Check(f"{case}: reference", True, "none: nobody knows the solution")]
@@ -97,7 +99,10 @@ def _reference(problem: HasResidual, case: str) -> list[Check]:
         open_value = statement.is_mixed(i) or statement.has_unknown(i)
         if condition.order or statement.singular_corners or open_value or not good:
             continue
-        points = statement.place_of(i, 64, draw)
+        if isinstance(condition, Condition):
+            points = statement.domain.face(unit, condition.axis, condition.side)
+        else:
+            points = statement.place_of(i, 64, draw)
         there = problem.reference(points, case)
         assert there is not None
         worst = float((there[:, statement.fields.index(condition.field)] - statement.value(i, points)).abs().max())

@@ -14,7 +14,7 @@ class Autotune(Rewrite[AutotuneConfig, TuningPlan]):
     """Structured layers computed in the form that is fastest on this machine, with the same answers."""
 
     key = "autotune"
-    title = "Fastest form of structured layers on this machine"
+    title = "Fastest form of each layer"
     citation = (
         "Autotuning as in Whaley, Petitet, Dongarra, Parallel Computing 27 (2001), doi:10.1016/S0167-8191(00)00087-9"
     )
