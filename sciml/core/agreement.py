@@ -11,6 +11,7 @@ from torch import Tensor
 from sciml.core.domain import Condition, EdgeCondition, Side
 from sciml.core.errors import UserError
 from sciml.core.expressions import Evaluator, Expression, columns
+from sciml.core.shapes import uniform
 
 if TYPE_CHECKING:
     from sciml.core.statement import Statement
@@ -91,12 +92,7 @@ def _check_rim(statement: Statement, on_edge: int, face: Condition) -> None:
     edge = statement.conditions[on_edge]
     if edge.order:
         return
-    generator = torch.Generator().manual_seed(0)
-
-    def draw(count: int, dim: int) -> Tensor:
-        return torch.rand(count, dim, generator=generator, dtype=torch.float64)
-
-    points = statement.place_of(on_edge, 20, draw)
+    points = statement.place_of(on_edge, 20, uniform(torch.Generator().manual_seed(0)))
     points[:, statement.domain.index(face.axis)] = statement.domain.axis(face.axis).end(face.side)
     _compare(statement, edge, face, [_restricted(statement, edge.value, face), face.value], points)
 

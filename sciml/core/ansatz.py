@@ -37,7 +37,7 @@ from sciml.core.agreement import is_seamless
 from sciml.core.derivatives import LAPLACIAN, autograd_derivatives
 from sciml.core.domain import Condition, EdgeCondition
 from sciml.core.expressions import Evaluator, columns, is_rough
-from sciml.core.shapes import Shape
+from sciml.core.shapes import Shape, uniform
 from sciml.core.statement import Statement
 
 
@@ -147,11 +147,7 @@ def _exact_on_edges(statement: Statement, numbers: Sequence[int]) -> list[int]:
 
 def _touch(shape: Shape, edges: Sequence[str], lower: Float[Tensor, " dim"], extent: Float[Tensor, " dim"]) -> bool:
     """Whether some of the edges come close to each other."""
-    generator = torch.Generator().manual_seed(0)
-
-    def draw(count: int, dim: int) -> Tensor:
-        return torch.rand(count, dim, generator=generator, dtype=torch.float64)
-
+    draw = uniform(torch.Generator().manual_seed(0))
     for name in edges if len(edges) > 1 else ():
         points = shape.on(name, 200, draw, lower, extent)
         others = Evaluator([shape.edge(other).level for other in edges if other != name])

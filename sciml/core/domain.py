@@ -116,7 +116,7 @@ class Domain:
 
     @property
     def size(self) -> float:
-        """The largest extent of the shape's axes; of all axes of space where there is no shape."""
+        """The largest extent of the shape's axes; of all axes where there is no shape."""
         return max(axis.extent for axis in self.axes if axis.name in (self.shape.axes if self.shape else self.names))
 
     @property
@@ -154,24 +154,30 @@ class Domain:
         points[:, self.index(name)] = self.axis(name).end(side)
         return points
 
-    def contains(self, points: Float[Tensor, "point dim"]) -> Bool[Tensor, " point"]:
-        """Which points lie in the closed box, up to rounding."""
+    def contains(self, points: Float[Tensor, "point dim"], *, slack: float = 1e-12) -> Bool[Tensor, " point"]:
+        """Which points lie in the closed domain, up to rounding: `slack` times its extents."""
         unit = (points - self.lower.to(points)) / self.extent.to(points)
-        inside = ((unit >= -1e-12) & (unit <= 1 + 1e-12)).all(1)
+        inside = ((unit >= -slack) & (unit <= 1 + slack)).all(1)
         for column, axis in zip(points.unbind(1), self.axes, strict=True):
             if axis.whole:
                 inside &= (column - column.round()).abs() < 1e-9
         if self.shape is not None:
-            inside &= self.shape.contains(points[:, self._within], self.size)
+            inside &= self.shape.contains(points[:, self._within], self.size, slack=slack)
         return inside
 
     def fill(self, count: int, draw: Draw) -> Float[Tensor, "point dim"]:
-        """At most `count` points of the domain: those of a box that `draw` makes, without what is not in the shape."""
+        """At most `count` points of the domain: those of a box that `draw` makes, without what is not in the shape.
+
+        Raises: UserError for a shape that fills so little of its box that not half of them are found.
+        """
         dim = len(self.axes)
         if self.shape is None:
             return self.place(draw(count, dim))
         points = self.place(draw(math.ceil(1.15 * count / self._share) + 32, dim))
         points = points[self.contains(points)]
+        if 2 * len(points) < count:
+            raise UserError("the shape fills too little of its box", got=f"{len(points)} points in it of {count}",
+                            fix="Move the ends of the coordinates close to the shape.")  # fmt: skip
         few = min(count, len(points))
         return points[torch.linspace(0, len(points) - 1, few, dtype=torch.float64).round().long()]
 

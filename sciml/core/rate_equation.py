@@ -53,6 +53,9 @@ class RateEquation:
         import sympy
 
         self.statement = statement
+        if statement.domain.shape is not None:
+            raise UserError("rates are taken on the whole box, and the domain is a shape", got=statement.domain,
+                            expected="a Domain without a shape")  # fmt: skip
         order = time_first(statement.domain)
         self._axes = tuple(statement.domain.axes[i] for i in order)
         self.fields = statement.fields[: len(statement.fields) - len(drivers)]

@@ -17,6 +17,7 @@ from torch import Tensor
 from sciml.core.config import Config
 from sciml.core.domain import Condition, Domain
 from sciml.core.expressions import Evaluator, Expression, columns
+from sciml.core.shapes import uniform
 from sciml.core.statement import Statement, field_symbol
 
 _SAMPLE = 32  # points at which coefficients that depend on the place are looked at
@@ -89,11 +90,7 @@ def needed_scales(statement: Statement, typical: Scales, *, is_observed: bool) -
 def _fields(statement: Statement, observed: Mapping[str, float]) -> dict[str, float]:
     """The largest value that is given of a field anywhere; 1 for a field of which nothing is."""
     unit, found = _unit(len(statement.names)), dict.fromkeys(statement.fields, 0.0)
-    generator = torch.Generator().manual_seed(0)
-
-    def draw(count: int, dim: int) -> Tensor:
-        return torch.rand(count, dim, generator=generator, dtype=torch.float64)
-
+    draw = uniform(torch.Generator().manual_seed(0))
     for index, condition in enumerate(statement.conditions):
         if not statement.is_mixed(index) and not statement.has_unknown(index):
             if isinstance(condition, Condition):

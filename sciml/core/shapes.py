@@ -33,6 +33,12 @@ from sciml.core.expressions import Evaluator, Expression, columns
 Draw = Callable[[int, int], Tensor]
 """``(count, dim) -> points of the unit cube``."""
 
+
+def uniform(generator: torch.Generator) -> Draw:
+    """Independent points, float64."""
+    return lambda count, dim: torch.rand(count, dim, generator=generator, dtype=torch.float64)
+
+
 _ON, _PROBE = (
     1e-9,
     1e-6,
@@ -111,30 +117,33 @@ class Shape:
         """The function of one edge."""
         return Evaluator([self.edge(name).level])(columns(points, self.axes), points[:, 0])[:, 0]
 
-    def contains(self, points: Float[Tensor, "point dim"], size: float) -> Bool[Tensor, " point"]:
-        """Which points lie inside or on the boundary; `size` is a length that rounding is relative to.
+    def contains(
+        self, points: Float[Tensor, "point dim"], size: float, *, slack: float = 0.0
+    ) -> Bool[Tensor, " point"]:
+        """Which points lie inside or on the boundary, up to rounding or `slack`, both relative to the length `size`.
 
         A line that Boolean operations leave over, which no inside is next to, does not count.
         """
         depth = self.depth(points)
-        inside = depth > _ON * size
-        near = depth.abs() <= _ON * size
+        near_by = max(_ON, slack) * size
+        inside = depth > near_by
+        near = depth.abs() <= near_by
         if near.any():
-            inside[near] = (self._around(points[near], size) > 0).any(0)
+            inside[near] = (self._around(points[near], max(_PROBE * size, 3 * near_by)) > 0).any(0)
         return inside
 
     def bounds(self, points: Float[Tensor, "point dim"], size: float) -> Bool[Tensor, " point"]:
         """Which points lie on the boundary: the inside is on one side of them, the outside on another."""
         near = self.depth(points).abs() <= _ON * size
         if near.any():
-            around = self._around(points[near], size)
+            around = self._around(points[near], _PROBE * size)
             near[near.clone()] = (around > 0).any(0) & (around < 0).any(0)
         return near
 
-    def _around(self, points: Tensor, size: float) -> Tensor:
-        """ω a little beside every point, one row per direction."""
+    def _around(self, points: Tensor, step: float) -> Tensor:
+        """ω a step beside every point, one row per direction."""
         steps = [s for s in itertools.product((-1.0, 0.0, 1.0), repeat=len(self.axes)) if any(s)]
-        return torch.stack([self.depth(points + _PROBE * size * points.new_tensor(s)) for s in steps])
+        return torch.stack([self.depth(points + step * points.new_tensor(s)) for s in steps])
 
     def on(
         self, name: str, count: int, draw: Draw, lower: Float[Tensor, " dim"], extent: Float[Tensor, " dim"]

@@ -55,6 +55,7 @@ def test_a_line_that_boolean_operations_leave_over_is_not_inside():
     expected = [False, False, True, True, True, True]
     for shape in (ELL, SHAPES["corner cut"][0]):
         assert shape.contains(places, 2.0).tolist() == expected
+        assert shape.contains(places, 2.0, slack=1e-6).tolist() == expected
         assert shape.bounds(places, 2.0).tolist() == expected
 
 
@@ -157,3 +158,14 @@ def test_an_edge_that_was_cut_away_is_said():
     shape = disc((0, 0), 1) - disc((3, 0), 0.5, edge="far")
     with pytest.raises(UserError, match="no part of the shape's boundary is the edge 'far'"):
         Domain(SQUARE, shape=shape).edge("far", 10, draw)
+
+
+def test_a_shape_that_is_lost_in_its_box_is_refused():
+    with pytest.raises(UserError, match="fills too little of its box"):
+        Domain(SQUARE, shape=disc((0, 0), 1e-3)).fill(1000, draw)
+
+
+def test_points_of_single_precision_on_an_edge_belong_to_the_shape():
+    there = Domain(SQUARE, shape=RING).edge("hole", 50, draw).float().double()
+    assert Domain(SQUARE, shape=RING).contains(there, slack=1e-6).all()
+    assert not Domain(SQUARE, shape=RING).contains(0.999 * there, slack=1e-6).any()

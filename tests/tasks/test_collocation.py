@@ -207,6 +207,9 @@ def test_a_run_predicts_at_points_of_a_user(tmp_path, monkeypatch):
     assert inputs.points.dtype == torch.float64
     described = COLLOCATION.describe(inputs, SOLVER.predict(build(bench), inputs), bench.problem, bench.context)
     assert described["u"].dims == ("sample",)
+    rounded = table.assign(x=("sample", np.array([0.1, 1.0 + 5e-8])))  # the end of the rod in single precision
+    rounded.to_netcdf(tmp_path / "rounded.nc", engine="h5netcdf")
+    assert len(COLLOCATION.read_inputs(tmp_path / "rounded.nc", bench.problem, bench.context, None).points) == 2
     table.assign(t=("sample", [0.0, 7.5])).to_netcdf(tmp_path / "late.nc", engine="h5netcdf")
     with pytest.raises(DataError, match=r"1 of 2 points outside of the domain; got x = 0.5, t = 7.5"):
         COLLOCATION.read_inputs(tmp_path / "late.nc", bench.problem, bench.context, None)

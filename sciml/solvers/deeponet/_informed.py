@@ -229,6 +229,8 @@ def refusal(statement: Statement, problem: HasOperatorResidual) -> str:
     names = tuple(field.name for field in problem.fields)
     if statement.fields != names or statement.domain != problem.domain:
         return "its statement has other fields or another domain than its answers"
+    if statement.domain.shape is not None:
+        return "its domain is a shape, and residuals are taken in the whole box"
     if set(statement.inputs) != {entry.name for entry in problem.inputs}:
         return "its statement does not hold all of its input functions"
     if any(len(entry.domain.axes) != 1 for entry in problem.inputs):

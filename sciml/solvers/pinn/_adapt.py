@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from sciml.core.shapes import uniform
 from sciml.solvers.pinn._config import AdaptConfig
 from sciml.solvers.pinn._module import PINN
 from sciml.solvers.pinn._objective import equation_term, evaluate
@@ -26,11 +27,7 @@ def adapted(
 ) -> Float[Tensor, "more dim"]:
     """New points for the present state of the module, in the domain of its statement."""
     statement = module.statement
-
-    def draw(count: int, dim: int) -> Tensor:
-        return torch.rand(count, dim, generator=generator, dtype=torch.float64)
-
-    candidates = statement.domain.fill(config.pool, draw).to(points)
+    candidates = statement.domain.fill(config.pool, uniform(generator)).to(points)
     with torch.no_grad():
         residual = evaluate(module, equation_term(module, candidates))
     if config.kind == "rar_g":

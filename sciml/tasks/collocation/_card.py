@@ -5,7 +5,6 @@ from typing import Annotated, Any
 
 import pydantic
 import torch
-from torch import Tensor
 
 from sciml import data
 from sciml.core.capabilities import HasResidual
@@ -14,6 +13,7 @@ from sciml.core.errors import ConfigError
 from sciml.core.problem import Problem
 from sciml.core.registry import card_path
 from sciml.core.rng import generator
+from sciml.core.shapes import uniform
 from sciml.data import Check, Count, checked
 from sciml.tasks._in_memory import having
 from sciml.tasks.collocation._observed import observed_in
@@ -83,11 +83,7 @@ class CollocationCard(data.InMemoryCard):
 
 def _reference(problem: HasResidual, case: str) -> list[Check]:
     statement = problem.statement(case)
-    chance = generator(0, "verify")
-
-    def draw(count: int, dim: int) -> Tensor:
-        return torch.rand(count, dim, generator=chance, dtype=torch.float64)
-
+    draw = uniform(generator(0, "verify"))
     unit = draw(64, len(statement.names))
     inside = statement.domain.fill(64, lambda count, dim: unit if count == len(unit) else draw(count, dim))
     values = problem.reference(inside, case)

@@ -29,6 +29,8 @@ from sciml.tasks.collocation._metrics import METRICS
 from sciml.tasks.collocation.view import VIEW
 from sciml.train import Solver, Task
 
+_ROUNDING = 1e-6  # of an extent: points on a face may come from a file of single precision
+
 M = TypeVar("M", bound=Config)
 N = TypeVar("N", bound=nn.Module)
 
@@ -90,7 +92,7 @@ class Collocation(Task[HasResidual, CollocationConfig, CollocationContext, Collo
         names = [axis.name for axis in domain.axes]
         source = open_inputs(path, problem, "points", names, also={axis.name: axis.units for axis in domain.axes})
         points = torch.stack([column(path, source[name], dtype="float64") for name in names], dim=1)
-        if not (inside := domain.contains(points)).all():
+        if not (inside := domain.contains(points, slack=_ROUNDING)).all():
             place = points[~inside][0].tolist()
             raise DataError(
                 f"{path} asks for {int((~inside).sum())} of {len(points)} points outside of the domain",
