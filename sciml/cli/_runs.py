@@ -225,12 +225,14 @@ def study(
     problem: str = PROBLEM,
     workers: int = typer.Option(1, min=1, help="Runs at a time, one thread each."),
     scheduler: str = typer.Option("", help="Address of a Dask scheduler (tcp://…) to use instead of local processes."),
+    draft: bool = typer.Option(False, "--draft", help="Run it in a checkout with local changes."),
     json: bool = JSON,
 ) -> None:
     """Run many variants over seeds and write one page; a stopped study goes on where it was."""
     from sciml import api
     from sciml.cli._cluster import executor
     from sciml.core.progress import make_progress
+    from sciml.report import study_numbers
 
     with executor(scheduler) as pool:
         done = api.study(
@@ -241,9 +243,13 @@ def study(
             problem=problem or None,
             workers=workers,
             executor=pool,
+            draft=draft,
             progress=make_progress(quiet=json),
         )
-    as_json({"folder": str(done.folder), "page": str(done.page)}) if json else typer.echo(f"wrote {done.page}")
+    if json:
+        as_json({"folder": str(done.folder), "page": str(done.page), **study_numbers(done.folder)})
+    else:
+        typer.echo(f"wrote {done.page}")
 
 
 @app.command()

@@ -11,7 +11,9 @@ from sciml.report._run import read_run as read_run
 from sciml.report._run_page import write_run as write_run
 from sciml.report._statistics import Verdict as Verdict
 from sciml.report._statistics import judge as judge
+from sciml.report._statistics import judge_together as judge_together
 from sciml.report._statistics import mean_of as mean_of
+from sciml.report._study_page import study_numbers as study_numbers
 from sciml.report._study_page import write_study as write_study
 
 __all__ = [
@@ -21,9 +23,11 @@ __all__ = [
     "claims_of",
     "headline",
     "judge",
+    "judge_together",
     "mean_of",
     "model_card",
     "read_run",
+    "study_numbers",
     "write_index",
     "write_run",
     "write_study",

@@ -32,11 +32,11 @@ from sciml.study._run import Run as Run
 from sciml.study._run import run as run
 from sciml.study._solve import Solved as Solved
 from sciml.study._solve import solve as solve
-from sciml.study._study import read_results as read_results
 from sciml.study._study import run_study as run_study
 from sciml.study._study_file import Claim as Claim
 from sciml.study._study_file import Study as Study
 from sciml.study._study_file import read_study as read_study
+from sciml.study._study_lines import read_results as read_results
 from sciml.study._tool import apply_tool as apply_tool
 from sciml.study._use import Examined as Examined
 from sciml.study._use import Loaded as Loaded
