@@ -227,9 +227,8 @@ def _by_case(
 ) -> np.ndarray | None:
     """Improvements by seed and test case, whose means over the cases are `gains`; None without the same cases for all.
 
-    The logarithm of a ratio of two means over cases is linearised in every case (which takes errors that not a few cases
-    dominate), ``w / mean(w) - b / mean(b)``, so that
-    a case without any error has its place.
+    The logarithm of a ratio of two means over cases is linearised in every case, ``w / mean(w) - b / mean(b)``, so that
+    a case without any error has its place; this takes errors that are not dominated by a few cases.
     """
     if cases is None or not seeds or not all(seed in side for side in cases for seed in seeds):
         return None

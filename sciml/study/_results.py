@@ -107,8 +107,8 @@ def _with_cases(examination: Examination) -> xarray.Dataset:
 
 def read_cases(run: Path, solver: str) -> dict[str, list[float]]:
     """The metrics of every test case that a run stored of a solver, by key."""
-    with xarray.open_datatree(run / PREDICTIONS, engine="h5netcdf") as tree:
-        group = tree[f"/solvers/{solver}"]
-        if "cases" not in group:
+    with xarray.open_dataset(run / PREDICTIONS, group=f"/solvers/{solver}", engine="h5netcdf") as stored:
+        if "cases" not in stored:
             return {}
-        return {str(key): group["cases"].sel(metric=key).values.tolist() for key in group["metric"].values}
+        table = stored["cases"].to_numpy()
+        return {str(key): row.tolist() for key, row in zip(stored["metric"].to_numpy(), table, strict=True)}
