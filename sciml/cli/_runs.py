@@ -232,8 +232,8 @@ def study(
     """Run many variants over seeds and write one page; a stopped study goes on where it was."""
     from sciml import api
     from sciml.cli._cluster import executor
-    from sciml.core.progress import make_progress
     from sciml.core.errors import ConfigError
+    from sciml.core.progress import make_progress
     from sciml.report import study_numbers
 
     if check:

@@ -2,9 +2,9 @@
 
 A paragraph, a list item or a table row that links to ``reports/<study>/`` or ``benchmarks/results/<race>.json`` quotes
 from there: every number of two or more digits, or with a percent sign or a power of ten, must be one of the numbers of
-those results (a mean, the half-width of its interval, a single run, the ratio of two means, a verdict, a size, a number
-of the study's own file or the race's own code) to the digits shown. This finds figures that results have outgrown; a wrong figure that equals
-some other number of the same study is not found.
+those results to the digits shown (a mean, the half-width of its interval, a single run, the ratio of two means, a
+verdict, a size, a number of the study's own file or of the race's own code). This finds figures that results have
+outgrown; a wrong figure that equals some other number of the same study is not found.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ _SOURCE = re.compile(r"reports/(\w+)/|benchmarks/results/(\w+)\.json")
 _SILENT = re.compile(r"\]\([^)]*\)|`[^`]*`")
 """Targets of links, and code."""
 _NUMBER = re.compile(
-    r"(?<![\w.^])(\d+(?:,\d{3})*(?:\.\d+)?)(?:·10([⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+))?(\s?%|(?=(?:(?:,|,? and| to| or) \d+(?:\.\d+)?)+\s?%))?"
+    r"(?<![\w.^])(\d+(?:,\d{3})*(?:\.\d+)?)(?:·10([⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+))?"
+    r"(\s?%|(?=(?:(?:,|,? and| to| or) \d+(?:\.\d+)?)+\s?%))?"
 )
 """A number, its power of ten, and whether it is one of per cent: 3.6 %, or the first of "3.6, 4.0 and 5.1 %"."""
 _RAISED = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")

@@ -18,6 +18,7 @@ from sciml.study._pack import Place as Place
 from sciml.study._pack import is_packed as is_packed
 from sciml.study._pack import place_of as place_of
 from sciml.study._pack import write_pack as write_pack
+from sciml.study._provenance import commit as commit
 from sciml.study._record import RECORD as RECORD
 from sciml.study._record import FindingsEntry as FindingsEntry
 from sciml.study._record import LineageEntry as LineageEntry
@@ -67,6 +68,7 @@ __all__ = [
     "Study",
     "apply_tool",
     "check_training",
+    "commit",
     "evaluate_run",
     "example_inputs",
     "export_run",
