@@ -1,6 +1,7 @@
 """Whole networks for anybody's loop: plain modules with keyword hyper-parameters, without problem, run or settings.
 
-    from sciml import models
+    from sciml.models._published_sinenet import channel_multiplier as channel_multiplier
+from sciml import models
 
     network = models.FNO(in_channels=3, out_channels=3, modes=16, width=32)
     following = network(fields)
@@ -165,6 +166,7 @@ __all__ = [
     "Vanishing",
     "Wave",
     "WithIntegral",
+    "channel_multiplier",
     "contract",
     "divergence",
     "jittered_times",

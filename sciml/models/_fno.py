@@ -104,7 +104,7 @@ class FNO(FieldNetwork):
         for axis, mode in enumerate(self.modes):
             if mode == "mirror":
                 x = mirrored(x, axis - len(size), 0, size[axis], self.odd[axis])
-        v = self._extended(self.lift(x))
+        v = self.extended(self.lift(x))
         for i, (spectral, skip, modulate) in enumerate(zip(self.spectral, self.skip, self.modulate, strict=True)):
             v = spectral(v) + skip(v)
             if embedding is not None:
@@ -113,7 +113,7 @@ class FNO(FieldNetwork):
                 v = gelu(v)
         return self.project(v[(..., *(slice(n) for n in size))]).contiguous()
 
-    def _extended(self, v: Tensor) -> Tensor:
+    def extended(self, v: Tensor) -> Tensor:
         """Features with a quarter more points along bounded axes: zeros, or the last point and then the first one."""
         for axis, mode in enumerate(self.modes):
             extra, place = v.shape[axis + 2] // _EXTENSION, axis + 2

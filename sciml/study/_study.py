@@ -241,7 +241,7 @@ def _job(
             problem=place,
             out=runs / variant.name / budget / finished.folder.parent.name,
         )
-    return _line(variant, budget, finished)
+    return result_line(variant, budget, finished)
 
 
 def _course(folder: Path) -> list[list[float]]:
@@ -251,7 +251,8 @@ def _course(folder: Path) -> list[list[float]]:
     return [[line["seconds"], float(f"{line['error']:.4g}")] for line in lines if "error" in line]
 
 
-def _line(variant: Variant, budget: str, finished: Run) -> dict[str, Any]:
+def result_line(variant: Variant, budget: str, finished: Run) -> dict[str, Any]:  # Any: JSON
+    """What the results of a study keep of a run."""
     record = finished.record
     course = _course(finished.folder)
     return {

@@ -5,12 +5,10 @@ import pytest
 import torch
 
 from sciml.core import rng
-from sciml.core.capabilities import MapsFunctions
 from sciml.core.errors import DataError, UserError
 from sciml.data import netcdf_bytes
 from sciml.testing import answer_file, answer_or_refusal, by_label, small_problem, trial_of
 from sciml.testing._files import input_file
-from sciml.testing._known import known_faults
 from sciml.train import registered_solvers, registered_tasks
 
 TASKS, SOLVERS = registered_tasks(), registered_solvers()
@@ -19,7 +17,6 @@ TASKS, SOLVERS = registered_tasks(), registered_solvers()
 @pytest.fixture(params=sorted(TASKS))
 def trial(request):
     """Of a solver of the task, one with a network if there is any."""
-    known_faults(request, request.param)
     keys = [key for key, solver in SOLVERS.items() if solver.task.key == request.param]
     if not keys:
         pytest.skip(f"no solver has the task {request.param}")
@@ -28,7 +25,6 @@ def trial(request):
 
 @pytest.fixture(params=sorted(SOLVERS))
 def any_trial(request):
-    known_faults(request, request.param)
     return trial_of(request.param)
 
 
@@ -117,11 +113,7 @@ def test_every_input_is_read_or_refused(any_trial, tmp_path):
     trial, problem = any_trial, any_trial.bench.problem
     source = input_file(trial)
     expected = answer_file(trial, source, tmp_path)
-    groups = {"parameters": {entry.name for entry in problem.parameters}}
-    groups["functions"] = {entry.name for entry in problem.inputs} if isinstance(problem, MapsFunctions) else set()
-    reasons = trial.solver.unread_of(problem)
-    unread = set(reasons).union(*(names for key, names in groups.items() if key in reasons))
-    ignored = []
+    unread, ignored = trial.solver.unread_variables(problem), []
     for name, variable in source.variables.items():
         if name in unread:
             continue
@@ -179,9 +171,8 @@ def _applies(solver, name):
     [(key, twin) for key in sorted(SOLVERS) for twin in TWINS if _applies(SOLVERS[key], twin[0])],
     ids=lambda value: value if isinstance(value, str) else value[2],
 )
-def test_large_coordinates_cost_rounding_only(request, key, twin, tmp_path):
+def test_large_coordinates_cost_rounding_only(key, twin, tmp_path):
     """Points a million units away, and a solver built for data that lie there: the answer near the origin."""
-    known_faults(request, key)
     solver, answers, inputs, source = SOLVERS[key], [], None, None
     recipe = solver.recipe("tiny")
     for name, case in (twin[:2], twin[2:]):

@@ -144,7 +144,7 @@ class Trainer:
         total = self._total
         with self._signals(), self._progress.task("train", total, self._step) as advance:
             while self._step < total and not self.rule.stopped:
-                loss = self._take_step()
+                loss = self.take_step()
                 self._step += 1
                 last = self._step == total or bool(self.rule.stopped)
                 if last or self._step % self.config.evaluate_every == 0:
@@ -161,7 +161,7 @@ class Trainer:
             load_weights(self.module, self.folder / WEIGHTS)
         return TrainResult(self._step, self._seconds(), float(self._best[0]), int(self._best[1]), self.rule.stopped)
 
-    def _take_step(self) -> Tensor | None:
+    def take_step(self) -> Tensor | None:
         """The loss before the step; None where the sampler drew nothing."""
         if self._examined or not self.module.training:
             self.module.train()

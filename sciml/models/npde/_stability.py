@@ -15,7 +15,7 @@ from sciml.core.expressions import Evaluator
 from sciml.models.npde._coefficients import Coefficient, Constant, Given, limits
 from sciml.models.npde._spec import NPDESpec, parsed
 from sciml.models.npde._stencils import stencil
-from sciml.models.npde._terms import Advection, Diffusion, Term, acts_on
+from sciml.models.npde._terms import Advection, Diffusion, acts_on
 
 _SLACK = 1 + 1e-9
 _REACH = {"explicit": 1.0, "rk4": 2.785 / 2, "imex": 1.0, "strang": 2.0}
@@ -187,7 +187,7 @@ def waves(
 
 
 def _symbol(
-    spec: NPDESpec, term: Term, phases: Float[Tensor, " wave"], value: float, spacing: float
+    spec: NPDESpec, term: Diffusion | Advection, phases: Float[Tensor, " wave"], value: float, spacing: float
 ) -> Complex[Tensor, " wave"]:
     """What an advection multiplies waves along its axis with; of a diffusion the second derivative alone."""
 
@@ -199,7 +199,6 @@ def _symbol(
 
     if isinstance(term, Diffusion):
         return of(2, spec.accuracy)
-    assert isinstance(term, Advection)
     speed = value * (1.0 if not term.velocity else term.speed or 0.0)
     if term.scheme == "upwind":
         return -speed * of(1, 2) + abs(speed) * spacing / 2 * of(2, 2)
