@@ -9,7 +9,7 @@ import xarray
 from torch import nn
 
 from sciml.core.config import parse
-from sciml.core.errors import DataError, InputWarning, UnknownNameError, UserError
+from sciml.core.errors import DataError, UnknownNameError, UserError
 from sciml.core.problem import Problem
 from sciml.core.progress import Progress
 from sciml.data import netcdf_bytes
@@ -152,7 +152,7 @@ def predict_run(
 
     Returns: named arrays with units, a status per sample, and where they are from: program, run, hashes of data and
         weights, time, citation and licence as attributes. What the solver does not read of the file, such as the
-        parameters before a persistence forecast, is named in a warning and in the attribute ``ignored``.
+        parameters before a persistence forecast, is named in the attribute ``ignored``.
 
     Raises: DataError for inputs that do not fit the problem; UserError for a parameter outside of its range.
     """
@@ -167,7 +167,6 @@ def predict_run(
     answer = keep_sample_labels(Path(inputs), answer)
     answer.attrs |= origin(loaded.about(), loaded.folder, "predict")
     if ignored := _ignored(loaded, Path(inputs)):
-        warnings.warn(f"{inputs}: {ignored}", InputWarning, stacklevel=2)
         answer.attrs["ignored"] = ignored
     if outside:
         words = "; ".join(f"{error.what}: {error.got}, range {error.expected}" for error in outside)

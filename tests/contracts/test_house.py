@@ -1,6 +1,7 @@
 """Rules of the house that a tool can check."""
 
 import ast
+import json
 import re
 import tomllib
 from functools import cache
@@ -148,3 +149,19 @@ def test_versions_agree():
     citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
     assert project["version"] == sciml.__version__
     assert f"version: {sciml.__version__}" in citation
+
+
+def test_the_workflow_and_the_hooks_do_what_ci_does():
+    """Every Python that the classifiers name is tried; what a commit runs is what ``.ci/run`` runs."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    named = [entry.rsplit(" ", 1)[1] for entry in project["classifiers"] if re.search(r"Python :: 3\.\d+$", entry)]
+    workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
+    assert json.loads(re.search(r"python: (\[.*\])", workflow)[1]) == named
+    assert project["requires-python"] == f">={named[0]}"
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert "run: bash .ci/run" in workflow
+    hooks = re.findall(r"entry: (\S+)", (ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
+    assert hooks == ["ruff", "ruff", "lint-imports", "basedpyright"]
+    assert all(f"\n{hook}" in script for hook in hooks)
+    tools = {entry.partition(">")[0] for entry in project["optional-dependencies"]["dev"]}
+    assert {"ruff", "import-linter", "basedpyright", "pre-commit"} <= tools
