@@ -79,19 +79,15 @@ class FNO(FieldNetwork):
         self.modes, self.odd = axes, check_odd(odd, axes, in_channels)
         self.bounded = [mode in ("zeros", "replicate") for mode in axes]
         conv = convolution(dims)
-
-        def pointwise(channels_in: int, hidden: int, channels_out: int) -> nn.Sequential:
-            return nn.Sequential(conv(channels_in, hidden, 1), nn.GELU(), conv(hidden, channels_out, 1))
-
         self.embedding = Embedding(condition_channels, width) if condition_channels else None
-        self.lift = pointwise(in_channels + num_mirrors(axes) + sum(self.bounded), 2 * width, width)
+        self.lift = _pointwise(dims, in_channels + num_mirrors(axes) + sum(self.bounded), 2 * width, width)
         self.spectral = nn.ModuleList(SpectralConv(width, width, modes=modes, dims=dims) for _ in range(layers))
         self.skip = nn.ModuleList(conv(width, width, 1) for _ in range(layers))
         self.modulate = nn.ModuleList(
             Modulation(conditioning, size=4 * width, channels=width) if condition_channels else nn.Identity()
             for _ in range(layers)
         )
-        self.project = pointwise(width, 2 * width, out_channels)
+        self.project = _pointwise(dims, width, 2 * width, out_channels)
 
     def forward(
         self, x: Float[Tensor, "batch in_channel *space"], condition: Float[Tensor, "batch scalar"] | None = None
@@ -138,3 +134,9 @@ class FNO(FieldNetwork):
                 points = points.view(-1, *[1] * (len(size) - 1 - axis))
                 coordinates.append(points.expand(batch, 1, *size))
         return coordinates
+
+
+def _pointwise(dims: int, channels_in: int, hidden: int, channels_out: int) -> nn.Sequential:
+    """Two layers that act on every point for itself."""
+    conv = convolution(dims)
+    return nn.Sequential(conv(channels_in, hidden, 1), nn.GELU(), conv(hidden, channels_out, 1))

@@ -262,19 +262,18 @@ class Trainer:
     def _seconds(self) -> float:
         return self._before + time.perf_counter() - self._started
 
+    def _ask(self, number: int, frame: Any) -> None:
+        if self._stop.is_set() and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self._stop.set()
+
     @contextmanager
     def _signals(self) -> Iterator[None]:
         """While training, SIGINT and SIGTERM ask for an orderly stop; a second SIGINT stops at once."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-
-        def ask(number: int, frame: Any) -> None:
-            if self._stop.is_set() and number == signal.SIGINT:
-                raise KeyboardInterrupt
-            self._stop.set()
-
-        before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+        before = {number: signal.signal(number, self._ask) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield
         finally:
