@@ -255,9 +255,8 @@ def largest_step(spec: NPDESpec, values: Mapping[str, float]) -> float:
     )
     high = (3.0 if spec.scheme != "imex" else 1e3) / fastest
     low = 1e-6 / fastest
-    if (
-        not growth_at(1e-4 / fastest) <= _STABLE
-    ):  # NaN is no stability either; at shorter steps growth would drown in rounding
+    # NaN is not stable either; at shorter steps growth would drown in rounding
+    if not growth_at(1e-4 / fastest) <= _STABLE:
         return 0.0
     for _ in range(50):
         middle = (low + high) / 2
