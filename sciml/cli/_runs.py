@@ -174,8 +174,9 @@ def predict(
             extrapolate=extrapolate,
             resample=resample,
         )
-    for entry in cautions:
-        typer.echo(typer.style("warning: ", fg=typer.colors.YELLOW, bold=True) + str(entry.message), err=True)
+    ignored = predicted.attrs.get("ignored")
+    for words in [*(str(entry.message) for entry in cautions), *([f"{inputs}: {ignored}"] if ignored else [])]:
+        typer.echo(typer.style("warning: ", fg=typer.colors.YELLOW, bold=True) + words, err=True)
     _write(predicted, output or Path("prediction.nc"), json)
 
 

@@ -148,7 +148,7 @@ class Recording(Config):
         kind = {"trajectories": Recorded, "rows": RecordedRows, "pairs": RecordedPairs, "sequences": RecordedSequences}[
             self.holds
         ]
-        return kind(recording=self, folder=folder, **self.description())
+        return kind.of(self, folder)
 
     def description(self) -> dict[str, Any]:  # Any: the arguments of Problem
         """What `Problem` says of it."""
@@ -166,6 +166,10 @@ class Recording(Config):
         }
 
 
+K = TypeVar("K", bound="Imported")  # not Self, which the type checks of the tests cannot read
+R = TypeVar("R", bound="Recorded")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Imported(Problem):
     """Data that was imported; nothing can make more of it.
@@ -177,6 +181,11 @@ class Imported(Problem):
 
     recording: Recording
     folder: Path | None = None
+
+    @classmethod
+    def of(cls: type[K], recording: Recording, folder: Path | None = None) -> K:
+        """The problem that a recording describes; it has to be of this kind."""
+        return cls(recording=recording, folder=folder, **recording.description())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -238,9 +247,6 @@ class RecordedSequences(Imported, HasSequences):
 
 def _domain(axes: Sequence[RecordedCoordinate]) -> Domain:
     return Domain(tuple(Coordinate(**dict(axis)) for axis in axes))
-
-
-R = TypeVar("R", bound="Recorded")  # not Self, which the type checks of the tests cannot read
 
 
 @dataclass(frozen=True, kw_only=True)

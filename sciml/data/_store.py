@@ -208,7 +208,7 @@ def _variables(layout: Layout, piece: Piece) -> dict[str, tuple[tuple[int, ...],
     }
 
 
-def payload(arrays: Mapping[Any, np.ndarray]) -> str:
+def payload(arrays: Mapping[Any, np.ndarray]) -> str:  # Any: xarray's names of variables
     """SHA-256 of named arrays, their types and shapes, in their order."""
     digest = hashlib.sha256()
     for name, array in arrays.items():

@@ -44,6 +44,7 @@ from sciml.discovery._postprocess import process as process
 from sciml.discovery._prior import HiddenPrior as HiddenPrior
 from sciml.discovery._prior import parse_prior as parse_prior
 from sciml.discovery._prior import split_list as split_list
+from sciml.discovery._pysr import pysr_request as pysr_request
 from sciml.discovery._read_table import TableLayout as TableLayout
 from sciml.discovery._read_table import parse_values as parse_values
 from sciml.discovery._read_table import read_table as read_table
@@ -118,6 +119,7 @@ __all__ = [
     "parse_values",
     "pi_groups",
     "process",
+    "pysr_request",
     "read_table",
     "relative_error",
     "require_engine",

@@ -58,6 +58,7 @@ from sciml.models._ode_block import ODEBlock as ODEBlock
 from sciml.models._ode_net import ODENet as ODENet
 from sciml.models._pod_deeponet import PODDeepONet as PODDeepONet
 from sciml.models._pod_state_space import PODStateSpace as PODStateSpace
+from sciml.models._published_sinenet import channel_multiplier as channel_multiplier
 from sciml.models._published_sinenet import published_sinenet as published_sinenet
 from sciml.models._realnvp import Coupling as Coupling
 from sciml.models._realnvp import RealNVP as RealNVP
@@ -165,6 +166,7 @@ __all__ = [
     "Vanishing",
     "Wave",
     "WithIntegral",
+    "channel_multiplier",
     "contract",
     "divergence",
     "jittered_times",

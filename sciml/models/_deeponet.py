@@ -1,6 +1,7 @@
 """Deep operator networks."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Literal, cast, get_args
 
 import torch
@@ -128,14 +129,12 @@ class DeepONet(BranchAndTrunk):
         self.branch_groups = fields if strategy in ("split_both", "split_branch") else 1
         self.trunk_groups = fields if strategy in ("split_both", "split_trunk") else 1
         out, inner = modes * self.branch_groups, (width,) * (branch_layers - 1)
-
-        def make_branch() -> nn.Module:
-            if stacked:
-                return StackedBranch(sensors, out, width=width, nonlinearity=nonlinearity, last_bias=bias)
-            return GlorotMLP(
-                (sensors, *inner, out), nonlinearity=None if linear_branch else nonlinearity, last_bias=bias
-            )
-
+        make_branch = (
+            partial(StackedBranch, sensors, out, width=width, nonlinearity=nonlinearity, last_bias=bias)
+            if stacked
+            else partial(GlorotMLP, (sensors, *inner, out), nonlinearity=None if linear_branch else nonlinearity,
+                         last_bias=bias)
+        )  # fmt: skip
         coordinates = dims if features is None else int(features.out_channels)  # pyright: ignore[reportArgumentType] (a number, by its docstring)
         trunk_sizes = (coordinates, *(width,) * (trunk_layers - 1), modes * self.trunk_groups)
         self.branches = nn.ModuleList([branch] if branch is not None else [make_branch() for _ in range(nets)])

@@ -1,6 +1,7 @@
 """SineNet: a chain of thin U-Nets, each advancing the latent state by an equal share of the time step."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from jaxtyping import Float
@@ -159,20 +160,9 @@ class Wave(Network):
         super().__init__()
         base, levels = channels[0], len(channels) - 1
         self.disentangle = disentangle
-
-        def stage(main: int, side: int, channels_out: int, *, skip_first: bool = False) -> Stage:
-            return Stage(
-                main,
-                side,
-                channels_out,
-                modes=modes,
-                condition=condition,
-                embedding=4 * base,
-                blocks=blocks,
-                residual=residual,
-                skip_first=skip_first,
-            )
-
+        stage = partial(
+            Stage, modes=modes, condition=condition, embedding=4 * base, blocks=blocks, residual=residual
+        )  # (main, side, channels_out)
         self.down, self.up, self.refine = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
         for level in range(levels):
             fine, coarse = channels[level], channels[level + 1]

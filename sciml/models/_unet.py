@@ -1,5 +1,6 @@
 """A plain modern U-Net."""
 
+from functools import partial
 from itertools import pairwise
 
 import torch
@@ -82,14 +83,10 @@ class UNet(FieldNetwork):
         self.levels, self.modes = levels, modes
         c = [int(width * 2**level) for level in range(levels + 1)]
         self.embedding = Embedding(condition_channels, c[0]) if condition_channels else None
+        mode = conditioning if condition_channels else "none"
+        block = partial(ConvBlock, modes=modes, condition=mode, embedding=4 * c[0], shortcut=residual)
 
-        def block(channels_in: int, channels_out: int, odd: Odd = ()) -> ConvBlock:
-            mode = conditioning if condition_channels else "none"
-            return ConvBlock(
-                channels_in, channels_out, modes=modes, condition=mode, embedding=4 * c[0], shortcut=residual, odd=odd
-            )
-
-        self.enter = block(in_channels + num_mirrors(modes), c[0], odd)
+        self.enter = block(in_channels + num_mirrors(modes), c[0], odd=odd)
         self.down = nn.ModuleList(block(fine, coarse) for fine, coarse in pairwise(c))
         self.refine, self.up = nn.ModuleList(), nn.ModuleList()
         for level in reversed(range(levels)):

@@ -10,9 +10,11 @@ from sciml.reference._exponential import ETDRK4 as ETDRK4
 from sciml.reference._exponential import IFRK4 as IFRK4
 from sciml.reference._exponential import ExponentialMethod as ExponentialMethod
 from sciml.reference._finite_volume import block_means as block_means
+from sciml.reference._finite_volume import face_states as face_states
 from sciml.reference._finite_volume import monotonised_central as monotonised_central
 from sciml.reference._finite_volume import refine_cells as refine_cells
 from sciml.reference._finite_volume import van_leer as van_leer
+from sciml.reference._finite_volume import with_ghosts as with_ghosts
 from sciml.reference._forced import ForcedSlope as ForcedSlope
 from sciml.reference._forced import integrate_forced as integrate_forced
 from sciml.reference._fractional import caputo as caputo
@@ -151,6 +153,7 @@ __all__ = [
     "evolve_shallow_water",
     "evolve_sphere",
     "evolve_vorticity",
+    "face_states",
     "finer_grid",
     "gauss",
     "in_chunks",
@@ -188,4 +191,5 @@ __all__ = [
     "van_leer",
     "velocity_of",
     "wasserstein2",
+    "with_ghosts",
 ]

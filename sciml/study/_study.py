@@ -32,7 +32,7 @@ from sciml.study._study_lines import (
     broken_line,
     check_data,
     check_same,
-    finished_line,
+    result_line,
     mended,
     read_results,
     write_results,
@@ -255,4 +255,4 @@ def _job(
             )
     except NumericsError as error:
         return broken_line(study, variant, budget, seed, error)
-    return finished_line(study, variant, budget, finished)
+    return result_line(variant, budget, finished, {claim.metric for claim in study.claims})

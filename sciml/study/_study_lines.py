@@ -1,7 +1,7 @@
 """The results of a study, one line per run: what is written, what is read again, and what must not be mixed."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,11 +60,16 @@ def _entry(line: str) -> Line | None:
     return entry if isinstance(entry, dict) and {"variant", "budget", "seed"} <= entry.keys() else None
 
 
-def finished_line(study: Study, variant: Variant, budget: str, run: Run) -> Line:
-    """The line of a run that was examined."""
+def result_line(variant: Variant, budget: str, run: Run, judged: Collection[str] = ()) -> Line:
+    """The line of a run that was examined.
+
+    Arguments:
+        variant, budget: whose run it is.
+        run: the run.
+        judged: the metrics of claims, which are kept case by case where the run has stored them.
+    """
     record = run.record
     course = _course(run.folder)
-    judged = [claim.metric for claim in study.claims]
     stored = read_cases(run.folder, record.solver) if judged else {}
     cases = {key: [float(f"{value:.5g}") for value in values] for key, values in stored.items() if key in judged}
     return {

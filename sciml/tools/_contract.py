@@ -37,7 +37,7 @@ K = TypeVar("K", bound=Config)
 L = TypeVar("L", bound=Config)
 """The plan of a rewrite."""
 
-AnyRule = StepRule[Any]
+AnyRule = StepRule[Any]  # Any: batches of every task
 """A step rule of the batches of some task; see `sciml.train.AnySolver`."""
 
 
@@ -280,6 +280,6 @@ class Probe(Tool[K]):
         """Numbers, arrays and remarks."""
 
 
-AnyTool = Tool[Any]
+AnyTool = Tool[Any]  # Any: settings of its own
 """A tool out of the registry: what its settings are is its own affair."""
-AnyRewrite = Rewrite[Any, Any]
+AnyRewrite = Rewrite[Any, Any]  # Any: settings and plan of its own

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from torch import Tensor, nn
 
+from sciml.core.capabilities import MapsFunctions
 from sciml.core.config import Config
 from sciml.core.errors import UnknownNameError
 from sciml.core.problem import Problem
@@ -115,6 +116,19 @@ class Solver(ABC, Generic[P, M, T, C, B, Q, N]):
         """`unread`, and what no prediction depends on for this problem alone."""
         return self.unread
 
+    def unread_variables(self, problem: P) -> dict[str, str]:
+        """The same by the name of each variable of a file of inputs."""
+        groups = {
+            "parameters": problem.parameters,
+            "forcings": problem.forcings,
+            "functions": problem.inputs if isinstance(problem, MapsFunctions) else (),
+        }
+        return {
+            name: reason
+            for key, reason in self.unread_of(problem).items()
+            for name in ([entry.name for entry in groups[key]] if key in groups else [key])
+        }
+
     @abstractmethod
     def recipe(self, preset: str) -> Recipe[M, T]:
         """The typed defaults of a preset (``tiny``, ``small``, ``paper``)."""
@@ -159,7 +173,7 @@ class Solver(ABC, Generic[P, M, T, C, B, Q, N]):
         return None
 
 
-AnySolver = Solver[Any, Any, Any, Any, Any, Any, Any]
+AnySolver = Solver[Any, Any, Any, Any, Any, Any, Any]  # Any: types that its task knows
 """A solver out of the registry. What its types are is known to its task; code that serves all solvers erases them."""
 if TYPE_CHECKING:
     AnyRecipe = Recipe[Any, Any]

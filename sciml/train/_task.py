@@ -207,8 +207,8 @@ class Task(ABC, Generic[P, T, C, B, Q]):
         return inputs._replace(**parts)  # pyright: ignore[reportAttributeAccessIssue]
 
 
-TaskSolver = Solver[P, Any, T, C, B, Q, Any]
+TaskSolver = Solver[P, Any, T, C, B, Q, Any]  # Any: settings and module of its own
 """A solver of a task. Its hyper-parameters and module are its own affair."""
-AnyTask = Task[Any, Any, Any, Any, Any]
+AnyTask = Task[Any, Any, Any, Any, Any]  # Any: see `AnySolver`
 """A task out of the registry; see `AnySolver`."""
-AnyBench = Bench[Any, Any, Any, Any, Any]
+AnyBench = Bench[Any, Any, Any, Any, Any]  # Any: see `AnySolver`

@@ -10,6 +10,7 @@ from sciml.solvers.npde._rules import NPDERule as NPDERule
 from sciml.solvers.npde._rules import TrajectoryRule as TrajectoryRule
 from sciml.solvers.npde._solver import NPDESolver as NPDESolver
 from sciml.solvers.npde._trajectory_fit import TrajectoryFit as TrajectoryFit
+from sciml.solvers.npde._trajectory_fit import assign_flat as assign_flat
 
 SOLVERS = (NPDESolver(),)
 
@@ -23,6 +24,7 @@ __all__ = [
     "NPDESolver",
     "TrajectoryFit",
     "TrajectoryRule",
+    "assign_flat",
     "fit",
     "jackknife",
 ]

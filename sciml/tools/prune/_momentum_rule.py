@@ -91,7 +91,9 @@ class SparseMomentumRule(StepRule[Any]):  # Any: batches of every task
         self._inner.load_state_dict(state)
 
 
-def momentum_groups(module: nn.Module, weights: Sequence[Weight], config: TrainConfig) -> list[dict[str, Any]]:
+def momentum_groups(
+    module: nn.Module, weights: Sequence[Weight], config: TrainConfig
+) -> list[dict[str, Any]]:  # Any: torch's groups hold parameters and settings
     """What torch's SGD takes: weights decay, everything else does not; peak learning rates as the models ask for."""
     decaying = {id(weight.tensor) for weight in weights}
     groups: list[dict[str, Any]] = []
