@@ -66,4 +66,4 @@ def _logarithmic(problem: SymbolicProblem) -> SymbolicProblem:
                         got=f"{int((problem.y <= 0).sum())} of {len(problem.y)} at or below zero",
                         fix="Use target_transform='none'.")  # fmt: skip
     sigma = None if problem.sigma is None else np.asarray(problem.sigma) / problem.y
-    return replace(problem, y=np.log(problem.y), sigma=sigma)
+    return replace(problem, y=np.log(problem.y), sigma=sigma, weak=None)

@@ -18,7 +18,7 @@ from sciml.core.config import parse
 from sciml.core.errors import DataError, UnsupportedError, UserError
 from sciml.core.status import Status
 from sciml.discovery._complete import full_equations, hidden_function, unknown_scalars
-from sciml.discovery._confirm import scalars_at
+from sciml.discovery._shoot import scalars_at
 from sciml.discovery._engines import engine as find_engine
 from sciml.discovery._frames import TIME, ArrayError, is_frame, is_several, names_for, raw_of, width_of
 from sciml.discovery._naming import NamingConfig, name_term
@@ -26,7 +26,7 @@ from sciml.discovery._prior import HiddenPrior
 from sciml.discovery._read_table import TableLayout, table_of
 from sciml.discovery._signal import Signal
 from sciml.discovery._simulate import forecast
-from sciml.discovery._smooth import measure_by_splines
+from sciml.discovery._smooth import measure_by_curves
 from sciml.discovery._table_problem import TableProblem
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ class EquationFinder:
             raise ArrayError(error.what, got=error.got, expected=error.expected, fix=error.fix) from None
         config = parse(NamingConfig, {"engine": find_engine(self.engine).key, "anyway": self.anyway}, "EquationFinder")
         seen = self.problem_.tables
-        self.named_ = name_term(self.problem_, seen, measure_by_splines(self.problem_, seen), config)
+        self.named_ = name_term(self.problem_, seen, measure_by_curves(self.problem_, seen), config)
         self.identifiability_ = self.named_.identifiability
         self.equations_ = full_equations(self.problem_, self.named_.formulas)
         self.front_ = {component.field: component.front for component in self.named_.components}

@@ -22,6 +22,8 @@ from sciml.discovery._tree import evaluate
 
 THRESHOLDS = np.geomspace(1e-4, 1.0, 25)
 """In units of the largest coefficient of normalised columns."""
+LONGEST = 8
+"""Terms of the longest formula that is built up term by term."""
 
 
 def make_library(names: tuple[str, ...], spec: SearchSpec) -> tuple[sp.Expr, ...]:
@@ -89,8 +91,25 @@ def support_path(theta: Float[np.ndarray, "row term"], y: Float[np.ndarray, " ro
         losses = {i: _loss_without(scaled, y, kept, i) for i in np.flatnonzero(kept).tolist()}
         kept = kept.copy()
         kept[min(losses, key=losses.__getitem__)] = False
+    supports |= set(_forward(scaled, y, norms > 0))
     usable = [np.array(support) for support in supports if any(support)]
     return sorted(usable, key=lambda support: (-int(support.sum()), tuple(~support)))
+
+
+def _forward(theta: np.ndarray, y: np.ndarray, usable: np.ndarray) -> list[tuple[bool, ...]]:
+    """Supports that grow by the term that explains most of what is left (orthogonal matching pursuit).
+
+    Where terms depend on each other exactly, dropping them one by one may keep a long formula for a short one.
+    """
+    kept, paths = np.zeros(theta.shape[1], dtype=bool), []
+    rest = y
+    for _ in range(min(int(usable.sum()), LONGEST)):
+        gains = np.where(usable & ~kept, np.abs(theta.T @ rest), -1.0)
+        kept = kept.copy()
+        kept[int(np.argmax(gains))] = True
+        paths.append(tuple(kept.tolist()))
+        rest = y - theta[:, kept] @ np.linalg.lstsq(theta[:, kept], y, rcond=None)[0]
+    return paths
 
 
 def _loss_without(theta: np.ndarray, y: np.ndarray, kept: np.ndarray, term: int) -> float:
@@ -120,13 +139,12 @@ class SparseEngine(SymbolicEngine):
     def candidates(self, problem: SymbolicProblem, spec: SearchSpec) -> list[Candidate]:
         """A formula per support of the path."""
         library = make_library(problem.names, spec)
-        rows, _ = problem.split(spec.held_out)
-        theta = library_values(library, problem.X[rows], problem.names)
+        rows, _ = problem.split_equations(spec.held_out)
+        theta = library_values(library, problem.X, problem.names)
         broken = [str(term) for term, column in zip(library, theta.T, strict=True) if not np.isfinite(column).all()]
         if broken:
             raise DataError(f"the candidate term {broken[0]} has no finite value on the data")
-        weight = problem.weight[rows]
-        theta, y = theta * weight[:, None], problem.y[rows] * weight
+        theta, y = problem.seen_by(theta)[rows], problem.target[rows]
         candidates = []
         for support in support_path(theta, y):
             fitted = np.linalg.lstsq(theta[:, support], y, rcond=None)[0]

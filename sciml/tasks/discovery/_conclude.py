@@ -57,8 +57,8 @@ def conclude(
     with torch.no_grad():
         measured, table = module.measure(places), module.measure(dense)
     named = name_term(
-        problem, seen, MeasuredTerm(dense.trajectory, *table), config, scalars=module.found_scalars(),
-        steps=Steps(folder, progress.log), log=progress.log,
+        problem, seen, MeasuredTerm(dense.trajectory, *table, times=dense.coordinates[:, 0].double()), config,
+        scalars=module.found_scalars(), steps=Steps(folder, progress.log), log=progress.log,
     )  # fmt: skip
     equations = full_equations(problem, named.formulas)
     details, arrays = _details(problem, named, config, equations), _arrays(problem, named, measured)
