@@ -38,6 +38,7 @@ class Identifiability:
         curves: trajectories that were seen.
         notes: what else should be known.
         relations: sums of columns that are constant, in words.
+        different: how many terms say something of their own, given those.
     """
 
     identifiable: bool
@@ -49,6 +50,7 @@ class Identifiability:
     curves: int
     notes: tuple[str, ...] = ()
     relations: tuple[str, ...] = ()
+    different: int | None = None
 
     def to_dict(self) -> dict[str, Any]:  # Any: JSON
         """Plain data."""
@@ -57,7 +59,7 @@ class Identifiability:
     def words(self) -> str:
         """One paragraph for people."""
         head = "identifiable" if self.identifiable else "NOT identifiable: " + "; ".join(self.reasons)
-        tail = f"rank {self.rank} of {len(self.terms)} candidate terms, condition {self.condition:.3g}"
+        tail = f"rank {self.rank} of {self.different or len(self.terms)} candidate terms, condition {self.condition:.3g}"
         return "\n".join([f"{head} ({tail})", *self.notes])
 
 
@@ -109,7 +111,8 @@ def identify(
     notes = (*(f"{words} on all that was visited, so formulas that differ by multiples of it are the same there; the "
                "shortest is given" for words in relations), *notes)  # fmt: skip
     condition = float(singular[0] / singular[-1]) if singular[-1] > 0 else float("inf")
-    return Identifiability(not reasons, tuple(reasons), library, rank, condition, pairs, curves, notes, relations)
+    return Identifiability(not reasons, tuple(reasons), library, rank, condition, pairs, curves, notes, relations,
+                           len(kept))
 
 
 def _rank(

@@ -48,7 +48,7 @@ LEAST_ERROR = 0.005
 class NamingConfig(Config):
     """How a measured hidden term is named."""
 
-    engine: Literal["none", "operon", "sparse", "pysr"] = "none"
+    engine: Literal["none", "operon", "sparse", "auto", "pysr"] = "none"
     """What looks for formulas; ``none`` leaves it at measuring."""
     anyway: bool = False
     """Whether formulas are looked for even where the data do not determine them."""
@@ -131,9 +131,10 @@ def require_engine(key: str) -> None:
 
 def _usual_search(problem: HasHiddenTerm, engine: str, report: Identifiability) -> SearchSpec:
     """Sparse regression adds up the terms of its library, whatever they are made of."""
+    library = report.terms if report.identifiable else problem.hidden.library
     if engine == "sparse":
-        return SearchSpec(library=report.terms if report.identifiable else problem.hidden.library)
-    return SearchSpec(operators=problem.hidden.operators)
+        return SearchSpec(library=library)
+    return SearchSpec(operators=problem.hidden.operators, library=library if engine == "auto" else ())
 
 
 def _name(
@@ -154,7 +155,11 @@ def _name(
     columns = [every.index(entry) for entry in chosen]
     weak = None if noise is None else weak_form(problem, seen, table, index, noise)
     observations = sum(len(entry.values) for entry in seen)
-    asked = SymbolicProblem(inputs[:, columns], target, chosen, sigma=sigma, effective=observations, weak=weak)
+    units = input_units(problem, index)
+    asked = SymbolicProblem(
+        inputs[:, columns], target, chosen, sigma=sigma, effective=observations, weak=weak,
+        units=() if units is None else (*(units[0][entry] for entry in chosen), units[1]),
+    )  # fmt: skip
 
     def find() -> SymbolicFront:
         return find_engine(engine).fit(asked, search)
@@ -213,6 +218,12 @@ def _confirmed(
 
 def formula_units(problem: HasHiddenTerm, index: int, expr: sp.Expr) -> UnitsVerdict | None:
     """Whether a formula fits the units of the inputs and the rate; None where all are pure numbers."""
+    units = input_units(problem, index)
+    return None if units is None else check_units(expr, *units)
+
+
+def input_units(problem: HasHiddenTerm, index: int) -> tuple[dict[str, str], str] | None:
+    """Units of the inputs by name and of a field's rate; None where all are pure numbers."""
     equation = problem.rate_equation
     along = equation.coordinate_units
     fields = [entry.units for entry in (*problem.fields, *problem.hidden.drivers)]
@@ -222,7 +233,7 @@ def formula_units(problem: HasHiddenTerm, index: int, expr: sp.Expr) -> UnitsVer
     for name, column in zip(equation.inputs, equation.columns, strict=True):
         per = f" / ({along[equation.axes[column.axis]]})" * column.order
         units[name] = f"({fields[column.channel]}){per}"
-    return check_units(expr, units, f"({fields[index]}) / ({along[equation.axes[0]]})")
+    return units, f"({fields[index]}) / ({along[equation.axes[0]]})"
 
 
 def _leading(front: SymbolicFront) -> list[sp.Expr]:

@@ -12,6 +12,7 @@ import numpy as np
 import sympy as sp
 
 from sciml.discovery._algebra import replaced
+from sciml.discovery._canonical import canonical
 from sciml.discovery._front import Entry
 from sciml.discovery._spec import SearchSpec, SymbolicProblem
 from sciml.discovery._tree import evaluate
@@ -55,9 +56,12 @@ def terms_of(expr: sp.Expr) -> tuple[sp.Expr, ...]:
 
 
 def expanded(expr: sp.Expr) -> sp.Expr:
-    """Products multiplied out, functions left as they are; the formula itself where that makes too many terms."""
+    """Products multiplied out, functions left as they are, no constant that another one makes up for.
+
+    The formula is not multiplied out where that makes too many terms.
+    """
     result = sp.expand(expr, power_base=False, power_exp=False, log=False)
-    return result if len(terms_of(result)) <= _MOST_TERMS else expr
+    return canonical(result if len(terms_of(result)) <= _MOST_TERMS else expr)
 
 
 def structure(expr: sp.Expr) -> sp.Expr:
