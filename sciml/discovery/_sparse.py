@@ -22,8 +22,10 @@ from sciml.discovery._tree import evaluate
 
 THRESHOLDS = np.geomspace(1e-4, 1.0, 25)
 """In units of the largest coefficient of normalised columns."""
-LONGEST = 8
-"""Terms of the longest formula that is built up term by term."""
+LONGEST = 10
+"""Terms of the longest formula."""
+PER_SIZE = 3
+"""Formulas of as many terms that are looked at."""
 
 
 def make_library(names: tuple[str, ...], spec: SearchSpec) -> tuple[sp.Expr, ...]:
@@ -112,6 +114,19 @@ def _forward(theta: np.ndarray, y: np.ndarray, usable: np.ndarray) -> list[tuple
     return paths
 
 
+def _best_of_each_size(
+    theta: np.ndarray, y: np.ndarray, supports: list[Bool[np.ndarray, " term"]]
+) -> list[Bool[np.ndarray, " term"]]:
+    """The supports of least error among those with as many terms; none is longer than makes a formula."""
+    kept: list[Bool[np.ndarray, " term"]] = []
+    longest = max(LONGEST, min(int(support.sum()) for support in supports))
+    for size in sorted({int(support.sum()) for support in supports}, reverse=True):
+        same = [support for support in supports if int(support.sum()) == size <= longest]
+        losses = [np.sum((y - theta[:, s] @ np.linalg.lstsq(theta[:, s], y, rcond=None)[0]) ** 2) for s in same]
+        kept += [same[i] for i in np.argsort(losses, kind="stable")[:PER_SIZE]]
+    return kept
+
+
 def _loss_without(theta: np.ndarray, y: np.ndarray, kept: np.ndarray, term: int) -> float:
     rest = kept.copy()
     rest[term] = False
@@ -146,7 +161,7 @@ class SparseEngine(SymbolicEngine):
             raise DataError(f"the candidate term {broken[0]} has no finite value on the data")
         theta, y = problem.seen_by(theta)[rows], problem.target[rows]
         candidates = []
-        for support in support_path(theta, y):
+        for support in _best_of_each_size(theta, y, support_path(theta, y)):
             fitted = np.linalg.lstsq(theta[:, support], y, rcond=None)[0]
             chosen = [term for term, kept in zip(library, support, strict=True) if kept]
             expr = sp.Add(*(sp.Float(float(c)) * term for c, term in zip(fitted, chosen, strict=True)))

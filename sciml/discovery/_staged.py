@@ -45,11 +45,14 @@ class StagedEngine(SymbolicEngine):
 
 def settles(problem: SymbolicProblem, spec: SearchSpec, candidates: list[Candidate]) -> bool:
     """Whether the favourite among some formulas is short and leaves nothing but noise."""
-    entries = process(candidates, problem, spec, SparseEngine.key)
+    few = min(SHORT, len(make_library(problem.names, spec)) // SPARSE)
+    short = [one for one in candidates if one.engine_complexity <= few]
+    if not short:
+        return False
+    entries = process(short, problem, spec, SparseEngine.key)
     best = SymbolicFront.of(problem.names, entries, spec.selection).best()
     size, noise = float(np.mean(problem.target**2)), 1.0
     if problem.weak is None:
         noise = float(np.mean(np.square(problem.sigma))) if np.ndim(problem.sigma) == 0 and problem.sigma else 0.0
     left = max(best.loss_train, best.loss_heldout)
-    few = min(SHORT, len(make_library(problem.names, spec)) // SPARSE)
-    return best.constants <= few and left <= max(SETTLED * noise, EXACT * size)
+    return left <= max(SETTLED * noise, EXACT * size)
