@@ -20,7 +20,7 @@ import sympy as sp
 from benchmarks import Row, version
 from sciml.discovery import EquationFinder, HiddenPrior, parse_formula
 
-DRAWS, FEWER = 20, 6
+DRAWS, FEWER = 20, 3
 """Draws of the systems that intervals are judged by, and of the others."""
 THRESHOLDS = (0.02, 0.05, 0.1, 0.2, 0.4)
 JUDGED = ("Allee", "FitzHugh-Nagumo", "SIR")
