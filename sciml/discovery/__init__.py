@@ -54,6 +54,7 @@ from sciml.discovery._simulate import start_of as start_of
 from sciml.discovery._smooth import FEWEST as FEWEST_FOR_SPLINES
 from sciml.discovery._smooth import curves_of as curves_of
 from sciml.discovery._smooth import measure_by_curves as measure_by_curves
+from sciml.discovery._smooth import smooth as smooth
 from sciml.discovery._smooth import smoothing_spline as smoothing_spline
 from sciml.discovery._sparse import SparseEngine as SparseEngine
 from sciml.discovery._sparse import stlsq as stlsq
@@ -122,6 +123,7 @@ __all__ = [
     "relative_error",
     "require_engine",
     "rounded",
+    "smooth",
     "smoothing_spline",
     "spline_weights",
     "split_list",

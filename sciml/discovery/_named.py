@@ -92,6 +92,7 @@ class Named:
         scalars: unknown scalars of the known part, fitted to the observations where there are formulas.
         intervals: of those, then.
         seconds: wall time by stage.
+        advice: whether a surrogate that knows the equation would find more than smooth curves do.
     """
 
     identifiability: Identifiability
@@ -100,6 +101,7 @@ class Named:
     scalars: Mapping[str, float] = field(default_factory=dict)
     intervals: Mapping[str, Constant] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)
+    advice: str = ""
 
     @property
     def formulas(self) -> tuple[sp.Expr, ...]:
@@ -132,4 +134,5 @@ class Named:
             "scalars": dict(self.scalars),
             "intervals": {name: vars(number) for name, number in self.intervals.items()},
             "seconds": dict(self.seconds),
+            "advice": self.advice,
         }

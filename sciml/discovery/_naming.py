@@ -31,7 +31,7 @@ from sciml.discovery._gate import CLEAR, inputs_of, report_on, unexplained
 from sciml.discovery._identify import Identifiability
 from sciml.discovery._named import Component, MeasuredTerm, Named
 from sciml.discovery._shoot import exact_starts, first_scalars, scalars_at
-from sciml.discovery._smooth import smooth
+from sciml.discovery._smooth import Smoothed, smooth
 from sciml.discovery._spec import SearchSpec, SymbolicProblem
 from sciml.discovery._steps import Steps
 from sciml.discovery._table_problem import TableProblem
@@ -41,6 +41,10 @@ HOPELESS = 0.5
 """Share of the worst formula's error from which on a simpler one than the favourite is not tried on the observations."""
 NOTHING = 0.1
 """A hidden part below this share of the known one may be none: zero is tried on the observations too."""
+SPARSE = 0.5
+"""Spacing of observations, in lengths on which values are alike, from which on smooth curves are poor."""
+POOR = 3.0
+"""Misfit of the observations, in units of the noise, from which on a formula is not the law."""
 LEAST_ERROR = 0.005
 """Error assumed at least, as a share of a component's root mean square: networks that agree may be wrong together."""
 
@@ -82,7 +86,8 @@ def name_term(
     inputs = measured.inputs[:, problem.rate_equation.hidden_columns].numpy()
     first = first_scalars(problem, len(seen))
     numbers = first | {name: value for name, value in (scalars or {}).items() if name in first}
-    noise = _noise_of(problem, seen)
+    curves = _curves_of(problem, seen)
+    noise = None if curves is None else curves.noise
     report = report_on(problem, seen, measured, noise)
     log(report.words())
     if not report.identifiable and not config.anyway:
@@ -109,17 +114,36 @@ def name_term(
     numbers = {name: number.value for name, number in decided.scalars.items()}
     seconds["confirm"] = time.perf_counter() - started
     trial = try_formulas(problem, [c.expr for c in components], numbers)
-    return Named(report, components, trial, numbers, dict(decided.scalars), seconds)
+    advice = _advice(problem, curves, decided.misfit)
+    return Named(report, components, trial, numbers, dict(decided.scalars), seconds, advice)
 
 
-def _noise_of(problem: HasHiddenTerm, seen: Sequence[Observations]) -> Tensor | None:
-    """The noise of every field as the observations speak of it; None in space and for too few of them."""
+def _curves_of(problem: HasHiddenTerm, seen: Sequence[Observations]) -> Smoothed | None:
+    """Smooth curves through the observations, which say what their noise is; None in space and for too few of them."""
     if problem.boundary:
         return None
     try:
-        return smooth(problem, seen).noise
+        return smooth(problem, seen)
     except DataError:
         return None
+
+
+def _advice(problem: HasHiddenTerm, curves: Smoothed | None, misfit: float) -> str:
+    """Whether a surrogate would pay."""
+    if curves is None:
+        return ""
+    sparse, c = (float(value) for value in curves.spacings.max(0))
+    if sparse > SPARSE:
+        return (
+            f"there are {1 / sparse:.1f} points per length on which {problem.fields[int(c)].symbol} is alike, too few for "
+            "smooth curves: a surrogate that knows the equation (--solver upinn) would pay"
+        )
+    if misfit > POOR:
+        return (
+            f"the misfit is {misfit:.3g} times that of the noise, so the law is another one or not all of it: try other "
+            "--operators or --library, or a surrogate (--solver upinn)"
+        )
+    return "the points are dense and only noise is left: a surrogate (--solver upinn) would find the same"
 
 
 def require_engine(key: str) -> None:

@@ -31,7 +31,9 @@ from sciml.tasks.discovery._words import remarks, scalar_words
 from sciml.train import Conclusion
 
 ROWS = 61
-"""Points per trajectory that formulas are fitted to; in a plane of space and time as many as on a few curves."""
+"""Points per trajectory that formulas are fitted to, at least; in a plane of space and time as many as on a few curves.
+Curves have four per observation, up to `MOST_ROWS`."""
+MOST_ROWS = 401
 
 
 def conclude(
@@ -53,7 +55,8 @@ def conclude(
         folder: where finished searches are kept.
         progress: told what happens.
     """
-    dense = dense_places(tuple(seen), ROWS if not problem.boundary else 5 * ROWS // 3)
+    most = max(len(entry.values) for entry in seen)
+    dense = dense_places(tuple(seen), 5 * ROWS // 3 if problem.boundary else min(MOST_ROWS, max(ROWS, 4 * most + 1)))
     with torch.no_grad():
         measured, table = module.measure(places), module.measure(dense)
     named = name_term(
