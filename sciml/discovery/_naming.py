@@ -91,7 +91,7 @@ def name_term(
     report = report_on(problem, seen, measured, noise)
     log(report.words())
     if not report.identifiable and not config.anyway:
-        return Named(report, scalars=numbers)
+        return Named(report, scalars=numbers, advice=_advice(problem, curves))
     started = time.perf_counter()
     search = config.search or _usual_search(problem, config.engine, report)
     components = tuple(
@@ -104,7 +104,7 @@ def name_term(
     report = unexplained(report, components)
     if not report.identifiable and not config.anyway:
         log(report.words())
-        return Named(report, scalars=numbers, seconds=seconds)
+        return Named(report, scalars=numbers, seconds=seconds, advice=_advice(problem, curves))
     if problem.boundary and problem.held_out() is None:
         log("there is no grid to solve the equation on, so the observations do not decide between formulas")
         return Named(report, components, None, numbers, {}, seconds)
@@ -128,8 +128,8 @@ def _curves_of(problem: HasHiddenTerm, seen: Sequence[Observations]) -> Smoothed
         return None
 
 
-def _advice(problem: HasHiddenTerm, curves: Smoothed | None, misfit: float) -> str:
-    """Whether a surrogate would pay."""
+def _advice(problem: HasHiddenTerm, curves: Smoothed | None, misfit: float | None = None) -> str:
+    """Whether a surrogate would pay, given the misfit of the equation that was found, if one was."""
     if curves is None:
         return ""
     sparse, c = (float(value) for value in curves.spacings.max(0))
@@ -138,6 +138,8 @@ def _advice(problem: HasHiddenTerm, curves: Smoothed | None, misfit: float) -> s
             f"there are {1 / sparse:.1f} points per length on which {problem.fields[int(c)].symbol} is alike, too few for "
             "smooth curves: a surrogate that knows the equation (--solver upinn) would pay"
         )
+    if misfit is None:
+        return ""
     if misfit > POOR:
         return (
             f"the misfit is {misfit:.3g} times that of the noise, so the law is another one or not all of it: try other "

@@ -60,8 +60,16 @@ def expanded(expr: sp.Expr) -> sp.Expr:
 
     The formula is not multiplied out where that makes too many terms.
     """
-    result = sp.expand(expr, power_base=False, power_exp=False, log=False)
+    below = {
+        node: sp.Dummy() for node in expr.atoms(sp.Pow) if isinstance(node.base, sp.Add) and not _is_whole(node.exp)
+    }
+    result = sp.expand(replaced(expr, below), power_base=False, power_exp=False, log=False)
+    result = replaced(result, {dummy: node for node, dummy in below.items()})
     return canonical(result if len(terms_of(result)) <= _MOST_TERMS else expr)
+
+
+def _is_whole(exponent: sp.Expr) -> bool:
+    return isinstance(exponent, sp.Integer) and int(exponent) > 0
 
 
 def structure(expr: sp.Expr) -> sp.Expr:

@@ -98,6 +98,8 @@ def rate_of(
     equation, levels = problem.rate_equation, problem.levels
     columns = dict(zip(equation.hidden_inputs, equation.hidden_columns, strict=True))
     keys = list(first_scalars(problem, trajectories))
+    if not problem.boundary:
+        return _plain_rate(problem, formulas, largest, keys)
 
     def rate(time: Tensor, state: Tensor, constants: Tensor, which: Tensor) -> Tensor:
         count = constants.shape[1] - len(keys)
@@ -112,6 +114,28 @@ def rate_of(
         driven = problem.drivers_at(which, time.expand(len(state)))
         rates = equation.rates(time, unscaled(levels, state), hidden, scalars, driven)
         return torch.where(state.abs() < 1e3 * largest, rescaled(levels, rates), torch.nan)
+
+    return rate
+
+
+def _plain_rate(
+    problem: HasHiddenTerm, formulas: Sequence[sp.Expr], largest: float, keys: Sequence[str]
+) -> Callable[..., Tensor]:
+    """`rate_of` where there is no space: known and hidden part as one formula per field, which is walked once a call."""
+    equation, levels, limit = problem.rate_equation, problem.levels, 1e3 * largest
+    whole = [known + formula for known, formula in zip(equation.known_terms, formulas, strict=True)]
+    sources = [(name, column.channel) for name, column in zip(equation.inputs, equation.columns, strict=True)]
+
+    def rate(time: Tensor, state: Tensor, constants: Tensor, which: Tensor) -> Tensor:
+        numbers, times = constants.unbind(1), time.expand(len(state))
+        count = len(numbers) - len(keys)
+        channels = (*unscaled(levels, state).unbind(1), *problem.drivers_at(which, times).unbind(1))
+        values = {name: channels[channel] for name, channel in sources} | {"t": times}
+        values |= {f"_c{i}": numbers[i] for i in range(count)}
+        if keys:
+            values |= scalars_at(dict(zip(keys, numbers[count:], strict=True)), which)
+        rates = torch.stack([evaluate(expr, values, times) for expr in whole], dim=1)
+        return torch.where(state.abs() < limit, rescaled(levels, rates), torch.nan)
 
     return rate
 
