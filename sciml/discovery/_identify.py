@@ -14,12 +14,14 @@ import sympy as sp
 from jaxtyping import Float
 
 from sciml.core.formulas import parse_formula
+from sciml.discovery._algebra import symbol_names
 from sciml.discovery._sparse import library_values
 
 COLLINEAR = 0.98
 """Correlation of two terms on the visited states from which on they are named where terms are not independent."""
 NEGLIGIBLE = 1e-4
 """Singular values of columns of norm one below this never count for the rank: smooth curves have such errors."""
+SAME = " is constant"
 RELATION = 3.0
 """How many times the noise a sum of columns may vary and still count as constant."""
 
@@ -93,6 +95,9 @@ def identify(
     ]
     errors = max(noise, NEGLIGIBLE) * inputs.std(0) if errors is None else np.maximum(errors, NEGLIGIBLE * inputs.std(0))
     relations, spare = ((), ()) if constant or space else find_relations(inputs, names, errors)
+    twins = [words for words in relations if len(symbol_names(parse_formula(words.removesuffix(SAME)))) == 2]
+    if twins:  # a formula of the one would be as short as one of the other
+        spare = ()
     kept = [i for i, term in enumerate(terms) if not {s.name for s in term.free_symbols} & set(spare)]
     rank, singular, theta = _rank([terms[i] for i in kept], names, inputs, noise, points or len(inputs))
     pairs = _collinear(theta, tuple(library[i] for i in kept)) if rank < len(kept) else ()
@@ -108,8 +113,10 @@ def identify(
                        + (f"; on the visited states terms run parallel: {shown}" if shown else ""))  # fmt: skip
     if constant:
         reasons.append(f"{', '.join(constant)} never changes")
+    reasons += [f"{words}, so one of the two says what the other does; leave one out of what the hidden part may "
+                "depend on (--hidden)" for words in twins]  # fmt: skip
     notes = (*(f"{words} on all that was visited, so formulas that differ by multiples of it are the same there; the "
-               "shortest is given" for words in relations), *notes)  # fmt: skip
+               "shortest is given" for words in relations if words not in twins), *notes)  # fmt: skip
     condition = float(singular[0] / singular[-1]) if singular[-1] > 0 else float("inf")
     return Identifiability(not reasons, tuple(reasons), library, rank, condition, pairs, curves, notes, relations,
                            len(kept))
@@ -159,7 +166,7 @@ def find_relations(
         numbers = [_short(f, w) for f, w in zip(factors[taking], width[taking], strict=True)]
         chosen = [rest[i] for i in np.flatnonzero(taking)]
         shown = " + ".join(names[c] if n == 1 else f"{n:.4g}*{names[c]}" for n, c in zip(numbers, chosen, strict=True))
-        relations.append(f"{shown.replace('+ -1*', '- ').replace('+ -', '- ')} is constant")
+        relations.append(shown.replace("+ -1*", "- ").replace("+ -", "- ") + SAME)
         spare.append(names[chosen[-1]])
         rest.remove(chosen[-1])
     return tuple(relations), tuple(spare)

@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float
 from sciml.core.errors import DataError
 from sciml.core.formulas import parse_formula
 from sciml.core.types import Support
+from sciml.discovery._dimensions import check_units
 from sciml.discovery._engine import SymbolicEngine
 from sciml.discovery._postprocess import Candidate
 from sciml.discovery._spec import BINARY, SearchSpec, SymbolicProblem
@@ -35,6 +36,14 @@ def make_library(names: tuple[str, ...], spec: SearchSpec) -> tuple[sp.Expr, ...
     symbols = [sp.Symbol(name) for name in names]
     powers = (combinations_with_replacement(symbols, degree) for degree in range(spec.degree + 1))
     return tuple(sp.Mul(*parts) for group in powers for parts in group)
+
+
+def _possible_terms(library: tuple[sp.Expr, ...], problem: SymbolicProblem) -> tuple[sp.Expr, ...]:
+    """The terms that can have the units of the target with some factor, if any can."""
+    if not problem.units:
+        return library
+    units = dict(zip(problem.names, problem.units[:-1], strict=True))
+    return tuple(t for t in library if check_units(sp.Float(2.0) * t, units, problem.units[-1]).ok) or library
 
 
 def library_values(
@@ -153,7 +162,7 @@ class SparseEngine(SymbolicEngine):
 
     def candidates(self, problem: SymbolicProblem, spec: SearchSpec) -> list[Candidate]:
         """A formula per support of the path."""
-        library = make_library(problem.names, spec)
+        library = _possible_terms(make_library(problem.names, spec), problem)
         rows, _ = problem.split_equations(spec.held_out)
         theta = library_values(library, problem.X, problem.names)
         broken = [str(term) for term, column in zip(library, theta.T, strict=True) if not np.isfinite(column).all()]
