@@ -33,7 +33,7 @@ from sciml.discovery import (
     smooth,
 )
 
-DRAWS, FITS = 3, 24
+DRAWS, FITS = 2, 20
 """Draws in which a law is looked for, and in which the true form is fitted."""
 THRESHOLDS = (0.02, 0.05, 0.1, 0.2, 0.4)
 JUDGED = ("Allee", "FitzHugh-Nagumo", "SIR")
