@@ -159,9 +159,7 @@ class NPDESolver(StepperSolver[NPDEConfig, Forecaster], FindsEquation):
 
             whole = {name: float(equation.coefficients()[name].value) for name in names}
             return jackknife(whole, solve, len(batch))
-        copied = copy.deepcopy(module)
-        fit = trajectory_fit(copied, settings, examples)
-        fit.round(settings.iterations)
+        fit = trajectory_fit(copy.deepcopy(module), settings, examples)
         return jackknifed(equation, fit, settings.iterations)
 
 
