@@ -193,7 +193,12 @@ def double_normal(*shape):
 def test_a_loss_by_hand_has_the_gradient_of_autograd(options, queries):
     """For all pairs, and for queries of each function's own, some of them asked for several times."""
     network = stirred(DeepONet(sensors=7, dims=2, width=6, modes=5, **options).double())
-    functions, points, mean, std = double_normal(9, 7), torch.rand(11, 2, dtype=torch.float64), double_normal(1), double_normal(1).exp()
+    functions, points, mean, std = (
+        double_normal(9, 7),
+        torch.rand(11, 2, dtype=torch.float64),
+        double_normal(1),
+        double_normal(1).exp(),
+    )
     index = None if queries is None else torch.arange(9 * queries).view(9, queries) % 4
     targets = double_normal(9, 11 if queries is None else queries, 1)
     loss = pair_loss(network, functions, points, index, targets, mean, std)
@@ -202,7 +207,9 @@ def test_a_loss_by_hand_has_the_gradient_of_autograd(options, queries):
     assert loss is not None
     torch.testing.assert_close(loss, known, rtol=1e-13, atol=0)
     weights = list(network.parameters())
-    for ours, theirs in zip(torch.autograd.grad(3 * loss, weights), torch.autograd.grad(3 * known, weights), strict=True):
+    for ours, theirs in zip(
+        torch.autograd.grad(3 * loss, weights), torch.autograd.grad(3 * known, weights), strict=True
+    ):
         torch.testing.assert_close(ours, theirs, rtol=1e-11, atol=1e-13)
 
 

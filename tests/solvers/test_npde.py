@@ -130,7 +130,9 @@ def test_one_step_without_some_windows_is_what_a_refit_finds(free_start):
         part.round(12)
     refitted = part.network.coefficients()
     for name, change in zip(before, known.change(kept).tolist(), strict=True):
-        assert change == pytest.approx(float(refitted[name].value) - before[name], rel=0.1, abs=2e-5 * abs(before[name]))
+        assert change == pytest.approx(
+            float(refitted[name].value) - before[name], rel=0.1, abs=2e-5 * abs(before[name])
+        )
 
 
 @pytest.mark.slow

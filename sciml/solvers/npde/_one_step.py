@@ -139,4 +139,3 @@ def _closest(fit: TrajectoryFit, right: tuple[Tensor, Tensor], windows: int) -> 
         path = slope + size / before.clamp_min(1e-300) * path
     fit.offsets = base
     return -left, found.view_as(base)
-
