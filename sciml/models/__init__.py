@@ -56,6 +56,7 @@ from sciml.models._neural_sde import NeuralSDE as NeuralSDE
 from sciml.models._ode_block import IntegrateConfig as IntegrateConfig
 from sciml.models._ode_block import ODEBlock as ODEBlock
 from sciml.models._ode_net import ODENet as ODENet
+from sciml.models._pair_loss import pair_loss as pair_loss
 from sciml.models._pod_deeponet import PODDeepONet as PODDeepONet
 from sciml.models._pod_state_space import PODStateSpace as PODStateSpace
 from sciml.models._published_sinenet import channel_multiplier as channel_multiplier
@@ -172,6 +173,7 @@ __all__ = [
     "jittered_times",
     "load",
     "local_error",
+    "pair_loss",
     "published_sinenet",
     "save",
     "steps_penalty",

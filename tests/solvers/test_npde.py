@@ -25,7 +25,7 @@ from sciml.models.npde import (
     library,
     read_terms,
 )
-from sciml.solvers.npde import TrajectoryFit, assign_flat, fit, jackknife
+from sciml.solvers.npde import TrajectoryFit, assign_flat, fit, information, jackknife
 from sciml.study import Variant, load_run, result_line
 from sciml.tasks.forecast import ForecastConfig
 from sciml.train import find_solver, solve_columns
@@ -108,6 +108,29 @@ def test_intervals_cover_the_truth():
             misses.append(abs(float(found.coefficients[name].value) / value - 1))
     assert inside >= 31  # 36 draws of probability 0.95: fewer happen once in 60 times
     assert np.median(widths) < 8 * np.median(misses)
+
+
+@pytest.mark.parametrize("free_start", [True, False])
+def test_one_step_without_some_windows_is_what_a_refit_finds(free_start):
+    """First frames free, which weakens what a window says of the coefficients, or not."""
+    whole = network(STARTS)
+    frames = measured(0.02, steps=8)
+    deviations = TrajectoryFit(whole, frames, frames.std().view(1), free_start=free_start)
+    for _ in range(3):
+        deviations.round(12)
+    before = {name: float(entry.value) for name, entry in whole.coefficients().items()}
+    known = information(deviations)
+    assert known is not None
+    assert float(known.change(torch.arange(len(frames))).abs().max()) < 1e-4, "converged"
+    kept = torch.arange(2, len(frames))
+    part = deviations.without(kept)
+    for _ in range(2):
+        part.round(12)
+    refitted = part.network.coefficients()
+    for name, change in zip(before, known.change(kept).tolist(), strict=True):
+        assert change == pytest.approx(
+            float(refitted[name].value) - before[name], rel=0.1, abs=2e-5 * abs(before[name])
+        )
 
 
 @pytest.mark.slow
