@@ -7,8 +7,9 @@ stopped goes on where it was: finished lines are kept, unfinished runs resume.
 import json
 import statistics
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
+from itertools import product
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -65,15 +66,19 @@ def run_study(
     study = read_study(path)
     if preset is not None:
         study = study.at(preset)
-    subject = problem_of(study.problem, path, problem)
-    _check_metrics(study, subject)
+    subjects = {
+        name: problem_of(name, path, problem if name == study.problem else None)
+        for name in dict.fromkeys([study.problem, *study.problems])
+    }
+    _check_metrics(study, subjects)
     for variant in study.variants:
         _check_variant(study, variant)
     out, runs = paths.make_folder(out), runs or out / "runs"
     done = {(line["variant"], line["budget"], line["seed"]) for line in read_results(out)}
     _check_same(out, study, {name for name, _, _ in done})
     paths.write_text(out / STUDY, study.model_dump_json(indent=2) + "\n")
-    steps, place = _steps(study, subject, out, progress), registry.folder_of(subject)
+    steps = _steps(study, subjects, out, progress)
+    places = {name: registry.folder_of(subject) for name, subject in subjects.items()}
     jobs = [
         {
             "study": study,
@@ -82,7 +87,7 @@ def run_study(
             "seed": seed,
             "steps": steps[budget][study.trained(v).name],
             "runs": runs,
-            "place": place,
+            "place": places[study.problem_of(v)],
         }
         for seed in study.seeds
         for budget in study.budgets
@@ -132,17 +137,18 @@ def _check_variant(study: Study, variant: Variant) -> None:
             )
 
 
-def _check_metrics(study: Study, problem: Problem) -> None:
+def _check_metrics(study: Study, subjects: Mapping[str, Problem]) -> None:
     """Refuse a metric that nobody will measure, and a claim that could not be judged, before any work is done."""
     declared = {v.name: find_solver(study.trained(v).solver).task.metrics for v in study.variants}
+    problems = {v.name: subjects[study.problem_of(v)] for v in study.variants}
     if "metrics" in study.model_fields_set:
         every = [metric for metrics in declared.values() for metric in metrics]
-        for key in study.metrics:
+        for key, problem in product(study.metrics, (subjects[name] for name in study.problems)):
             check_metric(every, key, problem, fix="It is one of `metrics` of the study.")
     for claim in study.claims:
         for name in (claim.better, claim.worse):
             metric = check_metric(
-                declared[name], claim.metric, problem, fix=f"It is the metric of a claim on {name!r}."
+                declared[name], claim.metric, problems[name], fix=f"It is the metric of a claim on {name!r}."
             )
             if claim.judged(metric).better == "none":
                 raise ConfigError(
@@ -278,7 +284,9 @@ def _line(variant: Variant, budget: str, finished: Run) -> dict[str, Any]:
     }
 
 
-def _steps(study: Study, problem: Problem, out: Path, progress: Progress) -> dict[str, dict[str, int | None]]:
+def _steps(
+    study: Study, subjects: Mapping[str, Problem], out: Path, progress: Progress
+) -> dict[str, dict[str, int | None]]:
     """Training steps per budget and variant; measured step times are kept in ``clock.json`` so a study can resume."""
     trained = [variant for variant in study.variants if not variant.of]
     plan: dict[str, dict[str, int | None]] = {"steps": {v.name: None for v in trained}}
@@ -287,7 +295,7 @@ def _steps(study: Study, problem: Problem, out: Path, progress: Progress) -> dic
     path = out / "clock.json"
     seconds = read_json(path) if path.exists() else {}
     if new := [v for v in trained if v.name not in seconds]:
-        seconds |= {v.name: _step_seconds(study, problem, v, progress) for v in new}
+        seconds |= {v.name: _step_seconds(study, subjects[study.problem_of(v)], v, progress) for v in new}
         paths.write_text(path, json.dumps(seconds, indent=2) + "\n")
     trains = {
         v.name: override(

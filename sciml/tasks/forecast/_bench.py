@@ -137,9 +137,11 @@ class ForecastBench(Bench[HasTrajectories, ForecastConfig, ForecastContext, data
         return joined(known) if known else None
 
     def _speed(self, solver: AnySolver, module: nn.Module) -> Conclusion | None:
-        """None for imported data, forcings, or trajectories with time steps of their own."""
+        """None for imported data, forcings, trajectories with time steps of their own, or where it was not asked for."""
         problem = self.problem
-        if not isinstance(problem, Evolves) or problem.forcings or problem.time_step is not None:
+        if not self.settings.speed or not isinstance(problem, Evolves):
+            return None
+        if problem.forcings or problem.time_step is not None:
             return None
         window, true = next(self._questions("test", self.source.split("test").good[:SAMPLES]))
         if self._ladder is None:

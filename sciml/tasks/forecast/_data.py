@@ -46,6 +46,8 @@ class ForecastConfig(Config):
     bands."""
     coverage: float = pydantic.Field(default=0.9, gt=0, lt=1)
     """Share of the values that a band is to hold, in the mean over trajectories."""
+    speed: bool = True
+    """Whether the speed-up over the reference is measured, which takes the reference's own time several times."""
 
     @property
     def horizon(self) -> int:
