@@ -33,8 +33,8 @@ A variant may be what tools make of another one, whose runs it starts from::
     of = "sinenet_2"
     tools = [{ tool = "low_rank", settings = ["flops=0.5"] }]
 
-A question that is asked of several problems names them with its variants (``problem = "..."``); the study's own is that of
-those that name none.
+A question that is asked of several problems names them with its variants (``problem = "..."``); the study's own is
+that of those that name none.
 """
 
 from dataclasses import replace

@@ -9,6 +9,7 @@ import numpy as np
 from sciml.core.errors import DataError
 from sciml.core.recorded import ACTIVE, RESERVED_NAMES, VARIABLE_NAME, RecordedAxis, RecordedField, RecordedParameter
 from sciml.core.units import check_units
+from sciml.data._layout import BEYOND
 from sciml.data.importing._axes import check_named, read_axis
 from sciml.data.importing._checks import check_alike, check_values
 from sciml.data.importing._choices import ImportChoices
@@ -138,11 +139,12 @@ def make_plan(found: Sequence[Source], choices: ImportChoices) -> Plan:
     if assumed := [entry.axis.name for entry in read if entry.assumed]:
         notes.append(f"boundaries along {', '.join(assumed)} are not stated: open (--boundary {assumed[0]}=periodic)")
     notes += cut_notes
-    splits = splits_of(samples, sources, choices, notes)
+    splits = splits_of(samples, sources, choices, notes, keeps_beyond=True)
     proper = proper_names([*first.fields, *first.scalars, *first.forcings, *first.space], notes)
-    parameters, columns = parameters_of(roles, samples, choices, proper)
+    inside = np.setdiff1d(np.arange(len(samples)), splits.get(BEYOND, ()))
+    parameters, columns = parameters_of(roles, samples, choices, proper, inside)
     if steps.column is not None and steps.name is not None:
-        low, high = float(steps.column.min()), float(steps.column.max())
+        low, high = float(steps.column[inside].min()), float(steps.column[inside].max())
         step = RecordedParameter(name=steps.name, units=steps.units, long_name="time step", low=low, high=high)
         parameters, columns = (*parameters, step), np.concatenate([columns, steps.column[:, None]], axis=1)
     fields = tuple(
@@ -206,9 +208,14 @@ def units_of(name: str, entry: Variable, choices: ImportChoices) -> str:
 
 
 def parameters_of(
-    roles: Sequence[Roles], samples: Sequence[Sample], choices: ImportChoices, proper: Mapping[str, str]
+    roles: Sequence[Roles],
+    samples: Sequence[Sample],
+    choices: ImportChoices,
+    proper: Mapping[str, str],
+    inside: np.ndarray | None = None,
 ) -> tuple[tuple[RecordedParameter, ...], np.ndarray]:
-    """Parameters with their ranges, and their values for every sample."""
+    """Parameters with their values for every sample, and their ranges over all samples or those of number `inside`."""
+    inside = np.arange(len(samples)) if inside is None else inside
     found, columns = [], []
     for name, head in roles[0].scalars.items():
         if any(name not in entry.scalars for entry in roles):
@@ -229,8 +236,8 @@ def parameters_of(
                 name=proper[name],
                 units=units,
                 long_name=head.long_name,
-                low=float(column.min()),
-                high=float(column.max()),
+                low=float(column[inside].min()),
+                high=float(column[inside].max()),
             )
         )
         columns.append(column)
