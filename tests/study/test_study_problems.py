@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from sciml.core.errors import UnknownNameError
+from sciml.core.errors import ConfigError, UnknownNameError
 from sciml.report import write_study
 from sciml.study import run_study
 
@@ -36,7 +36,7 @@ worse = "chaos"
 """
 
 
-def test_variants_are_trained_on_their_own_problems(tmp_path, empty_home):
+def test_variants_are_trained_on_their_own_problems(tmp_path):
     path = tmp_path / "study.toml"
     path.write_text(FILE)
     out = run_study(path, out=tmp_path / "out")
@@ -60,5 +60,5 @@ def test_an_unknown_problem_of_a_variant_is_refused_before_any_run(tmp_path):
 def test_a_variant_made_by_tools_has_the_problem_of_the_other(tmp_path):
     path = tmp_path / "study.toml"
     path.write_text(FILE.replace('solver = "persistence"\nproblem', 'of = "fronts"\ntools = [{tool="prune"}]\nproblem'))
-    with pytest.raises(Exception, match="no solver, problem or settings"):
+    with pytest.raises(ConfigError, match="no solver, problem or settings"):
         run_study(path, out=tmp_path / "out")

@@ -3,7 +3,6 @@
 import pytest
 import torch
 
-from sciml import metrics
 from sciml.core import registry, rng
 from sciml.core.errors import ConfigError
 from sciml.data import WindowBatch
@@ -90,32 +89,27 @@ def test_the_loss_of_changes_is_the_error_over_the_change(problem):
     change = (batch.targets - batch.inputs[:, -1:]) / bench.context.statistics.field_std.view(-1, 1, 1)
     squares = change.flatten(3).square().mean(3)
     expected = (squares / (squares + floor)).sqrt().mean()
-    assert float(solver.loss(module, batch)) == pytest.approx(float(expected), rel=1e-5)
+    assert float(solver.loss(module, batch).detach()) == pytest.approx(float(expected), rel=1e-5)
     still = WindowBatch(batch.inputs, batch.inputs[:, -1:], batch.parameters, batch.stride)
     loss = solver.loss(module, still)
     loss.backward()  # a flow at rest: no division by zero, no infinite slope
-    assert float(loss) < 1e-3
+    assert float(loss.detach()) < 1e-3
     assert all(weight.grad is None or weight.grad.isfinite().all() for weight in module.parameters())
 
 
-def test_a_run_of_changes_begins_at_persistence_and_loads_alike(advection, tmp_path):
-    settings = (*SMALL, "task.increments=true", "task.trajectories=4", "train.learning_rate=1e-12")
+def test_a_run_of_changes_keeps_them_in_its_folder(advection, tmp_path):
+    settings = (*SMALL, "task.increments=true", "task.trajectories=4")
     made = run(RunRequest(problem=advection, settings=settings, out=tmp_path))
-    still = made.record.baselines["persistence"].metrics["test"]["one_step/relative_l2"]
-    assert made.record.metrics["test"]["one_step/relative_l2"] < 3 * still
-    loaded = load_run(made.folder, problem=advection)
-    bench = FORECAST.prepare(registry.find_problem(advection), "tiny", ForecastConfig())
+    assert set(made.record.baselines) == {"persistence", "linear"}  # which answer with whole frames all the same
+    module = load_run(made.folder, problem=advection).module
+    bench = FORECAST.prepare(registry.find_problem(advection), "tiny", ForecastConfig(increments=True, trajectories=4))
+    torch.testing.assert_close(module.change, bench.context.change / bench.context.statistics.field_std)
     batch = bench.examples.batch(torch.arange(3), rng.generator(0))
     with torch.no_grad():
-        one = loaded.module(batch.inputs, batch.parameters, batch.stride)
-        module = loaded.module
-        other = module.restore(
-            module.advance(module.standardise(batch.inputs), module.condition(batch.parameters, batch.stride))
-        )
-    assert module.change is not None
-    torch.testing.assert_close(one, other, rtol=0, atol=0)
-    error = metrics.relative_l2(one, batch.targets, dims="sample time channel *space")
-    assert error.isfinite().all()
+        for weight in module.network.parameters():
+            weight.zero_()
+        answer = module(batch.inputs, batch.parameters, batch.stride)
+    torch.testing.assert_close(answer, batch.inputs[:, -1:], rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("key", ["linear", "persistence"])
