@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sciml.core.errors import DataError
+from sciml.core.errors import DataError, UnknownNameError, UserError
 from sciml.core.recorded import ACTIVE, RESERVED_NAMES, VARIABLE_NAME, RecordedAxis, RecordedField, RecordedParameter
 from sciml.core.units import check_units
 from sciml.data._layout import BEYOND
@@ -147,8 +147,16 @@ def make_plan(found: Sequence[Source], choices: ImportChoices) -> Plan:
         low, high = float(steps.column[inside].min()), float(steps.column[inside].max())
         step = RecordedParameter(name=steps.name, units=steps.units, long_name="time step", low=low, high=high)
         parameters, columns = (*parameters, step), np.concatenate([columns, steps.column[:, None]], axis=1)
+    if astray := [name for name in choices.odd if name not in first.fields]:
+        raise UnknownNameError("field", astray[0], first.fields)
+    walls = [entry.axis.name for entry in read if entry.axis.boundary == "wall"]
     fields = tuple(
-        RecordedField(name=proper[name], units=units_of(name, entry, choices), long_name=entry.long_name)
+        RecordedField(
+            name=proper[name],
+            units=units_of(name, entry, choices),
+            long_name=entry.long_name,
+            odd=_odd(name, entry, choices, walls, proper),
+        )
         for name, entry in first.fields.items()
     )
     stated = {*choices.units, *(name for name, units in choices.stated_fields().items() if units)}
@@ -199,6 +207,26 @@ def proper_names(names: Sequence[str], notes: list[str]) -> dict[str, str]:
             )
         found[name] = proper
     return found
+
+
+def _odd(
+    name: str, entry: Variable, choices: ImportChoices, walls: Sequence[str], proper: Mapping[str, str]
+) -> tuple[str, ...] | None:
+    """Axes in whose walls' mirror a field changes its sign, the user's first; None where nobody says it.
+
+    Raises: UserError for an axis without walls that the user names.
+    """
+    if name in choices.odd:
+        axes = tuple(axis.strip() for axis in choices.odd[name].split(",") if axis.strip() != "none")
+        if astray := [axis for axis in axes if axis not in walls]:
+            raise UserError(
+                f"the field {name!r} cannot be odd along {astray[0]!r}",
+                got=f"--odd {name}={choices.odd[name]}",
+                expected=f"axes with walls, of {', '.join(walls) or 'which there are none'}, or none",
+                fix=f"Fields have a parity at walls only: --boundary {astray[0]}=wall says that there are some.",
+            )
+        return tuple(proper[axis] for axis in axes)
+    return None if entry.odd is None else tuple(proper[axis] for axis in entry.odd if axis in walls)
 
 
 def units_of(name: str, entry: Variable, choices: ImportChoices) -> str:
