@@ -160,7 +160,7 @@ def to_xarray(layout: Layout, shard: Shard, first: int, split: str) -> xarray.Da
 
 
 def words_of(entry: Field | Parameter) -> dict[str, str]:
-    """Attributes of a variable; ``odd``, where known, names the axes in whose walls' mirror a field changes its sign."""
+    """Attributes of a variable; ``odd``, where known, names axes in whose walls' mirror a field changes its sign."""
     words = {"units": entry.units, "long_name": entry.long_name}
     if isinstance(entry, Field) and entry.odd is not None:
         words[ODD] = " ".join(entry.odd) or EVEN

@@ -36,7 +36,9 @@ def exported(tmp_path):
 @pytest.mark.parametrize("name", FLOWS)
 def test_windows_parameters_and_boundaries_are_ours(name, exported):
     dataset, folder = exported(name)
-    theirs = loader.WellDataset(path=str(folder / "data" / "train"), n_steps_input=2, n_steps_output=1, use_normalization=False)
+    theirs = loader.WellDataset(
+        path=str(folder / "data" / "train"), n_steps_input=2, n_steps_output=1, use_normalization=False
+    )
     split = dataset.split("train")
     assert theirs.metadata.n_spatial_dims == len(dataset.grid.axes)
     assert theirs.metadata.spatial_resolution == dataset.grid.size
