@@ -58,11 +58,16 @@ class RecordedField(Config):
     name: Name
     units: str = "1"
     long_name: str = ""
+    odd: tuple[Name, ...] | None = None
+    """Axes in whose walls' mirror it changes its sign; None where that is not known."""
 
 
-class RecordedParameter(RecordedField):
+class RecordedParameter(Config):
     """One parameter of imported data; its range is that of the data."""
 
+    name: Name
+    units: str = "1"
+    long_name: str = ""
     low: float
     high: float
 
@@ -156,7 +161,7 @@ class Recording(Config):
             "name": self.name,
             "title": self.title,
             "equation": "",
-            "fields": tuple(Field(f.name, f.name, f.units, f.long_name or f.name) for f in self.fields),
+            "fields": tuple(Field(f.name, f.name, f.units, f.long_name or f.name, odd=f.odd) for f in self.fields),
             "parameters": tuple(map(_parameter, self.parameters)),
             "forcings": tuple(map(_parameter, self.forcings)),
             "time_step": self.time_step,

@@ -24,6 +24,8 @@ from sciml.reference._function_spaces import GaussianSpace as GaussianSpace
 from sciml.reference._function_spaces import GivenSpace as GivenSpace
 from sciml.reference._function_spaces import wasserstein2 as wasserstein2
 from sciml.reference._gas import Gas as Gas
+from sciml.reference._grids import check_grid as check_grid
+from sciml.reference._grids import check_initial as check_initial
 from sciml.reference._grids import finer_grid as finer_grid
 from sciml.reference._grids import periodic_grid as periodic_grid
 from sciml.reference._harmonics import SphericalHarmonics as SphericalHarmonics
@@ -145,6 +147,8 @@ __all__ = [
     "band_limited_field",
     "block_means",
     "caputo",
+    "check_grid",
+    "check_initial",
     "closed_form",
     "curl",
     "evaluate_series",

@@ -4,8 +4,9 @@ The folder gets ``study.json`` (the file as read) and ``results.jsonl`` (one lin
 stopped goes on where it was: finished lines are kept, unfinished runs resume.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
+from itertools import product
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -81,10 +82,13 @@ def run_study(
     study = read_study(path)
     if preset is not None:
         study = study.at(preset)
-    subject = problem_of(study.problem, path, problem)
-    _check_metrics(study, subject)
+    subjects = {
+        name: problem_of(name, path, problem if name == study.problem else None)
+        for name in dict.fromkeys([study.problem, *study.problems])
+    }
+    _check_metrics(study, subjects)
     for variant in study.variants:
-        _check_variant(study, variant, subject)
+        _check_variant(study, variant, subjects[study.problem_of(variant)])
     current = commit()
     if current is not None and current.endswith("+") and not draft:
         raise ConfigError(
@@ -94,13 +98,13 @@ def run_study(
         )
     out = paths.make_folder(out)
     with paths.locked(out / ".lock", "running this study", timeout=1.0):
-        _run_missing(study, subject, out, runs or out / "runs", workers, executor, progress, current)
+        _run_missing(study, subjects, out, runs or out / "runs", workers, executor, progress, current)
     return out
 
 
 def _run_missing(
     study: Study,
-    subject: Problem,
+    subjects: Mapping[str, Problem],
     out: Path,
     runs: Path,
     workers: int,
@@ -115,7 +119,8 @@ def _run_missing(
     if retried:
         write_results(out, lines)
     paths.write_text(out / STUDY, study.model_dump_json(indent=2) + "\n")
-    steps, place = granted_steps(study, subject, out, progress), registry.folder_of(subject)
+    steps = granted_steps(study, subjects, out, progress)
+    places = {name: registry.folder_of(subject) for name, subject in subjects.items()}
     done = {_identity(line) for line in lines}
     afresh = {_identity(line) for line in retried}
     jobs = [
@@ -126,7 +131,7 @@ def _run_missing(
             "seed": seed,
             "steps": steps[budget][study.trained(v).name],
             "runs": runs,
-            "place": place,
+            "place": places[study.problem_of(v)],
             "resume": (v.name, budget, seed) not in afresh,
         }
         for seed in study.seeds
@@ -164,17 +169,18 @@ def _check_variant(study: Study, variant: Variant, problem: Problem) -> None:
             )
 
 
-def _check_metrics(study: Study, problem: Problem) -> None:
+def _check_metrics(study: Study, subjects: Mapping[str, Problem]) -> None:
     """Refuse a metric that nobody will measure, and a claim that could not be judged, before any work is done."""
     declared = {v.name: find_solver(study.trained(v).solver).task.metrics for v in study.variants}
+    problems = {v.name: subjects[study.problem_of(v)] for v in study.variants}
     if "metrics" in study.model_fields_set:
         every = [metric for metrics in declared.values() for metric in metrics]
-        for key in study.metrics:
+        for key, problem in product(study.metrics, (subjects[name] for name in study.problems)):
             check_metric(every, key, problem, fix="It is one of `metrics` of the study.")
     for claim in study.claims:
         for name in (claim.better, claim.worse):
             metric = check_metric(
-                declared[name], claim.metric, problem, fix=f"It is the metric of a claim on {name!r}."
+                declared[name], claim.metric, problems[name], fix=f"It is the metric of a claim on {name!r}."
             )
             if claim.judged(metric).better == "none":
                 raise ConfigError(

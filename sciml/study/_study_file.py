@@ -32,6 +32,9 @@ A variant may be what tools make of another one, whose runs it starts from::
     label = "SineNet at half of the FLOPs"
     of = "sinenet_2"
     tools = [{ tool = "low_rank", settings = ["flops=0.5"] }]
+
+A question that is asked of several problems names them with its variants (``problem = "..."``); the study's own is
+that of those that name none.
 """
 
 from dataclasses import replace
@@ -62,6 +65,8 @@ class Variant(Config):
     label: str
     solver: str = ""
     """Key of a solver; left out where `of` names the variant whose solver it is."""
+    problem: str = ""
+    """Another problem than the study's, for a question that is asked of several."""
     settings: tuple[str, ...] = ()
     """``key=value`` changes to the recipe."""
     of: str = ""
@@ -77,8 +82,10 @@ class Variant(Config):
 
     @pydantic.model_validator(mode="after")
     def _trained_or_made(self) -> "Variant":
-        if self.of and (self.solver or self.settings or not self.tools):
-            raise ValueError("a variant `of` another one has `tools`, and no solver or settings: those are the other's")
+        if self.of and (self.solver or self.problem or self.settings or not self.tools):
+            raise ValueError(
+                "a variant `of` another one has `tools`, and no solver, problem or settings: those are the other's"
+            )
         if self.tools and not self.of:
             raise ValueError("`tools` act on the runs of another variant, which `of` names")
         if not (self.of or self.solver):
@@ -196,6 +203,16 @@ class Study(Config):
         if "time" in self.budgets and self.clock is None:
             raise ValueError("the budget 'time' needs `clock`, the variant whose time is granted")
         return self
+
+    def problem_of(self, variant: Variant) -> str:
+        """The problem that a variant is trained on."""
+        return self.trained(variant).problem or self.problem
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """All problems, the study's own first where a variant is trained on it."""
+        named = [self.problem_of(variant) for variant in self.variants]
+        return tuple(dict.fromkeys([*(name for name in named if name == self.problem), *named]))
 
     def trained(self, variant: Variant) -> Variant:
         """The variant that is trained for this one: itself, or the one that tools are applied to."""
