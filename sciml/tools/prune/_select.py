@@ -1,13 +1,18 @@
 """Which entries are the most important, over all weights together."""
 
+import functools
+import math
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from sciml.core.errors import UserError
 from sciml.tools.prune._weights import Weight
+
+_FEW, _SAMPLE = 2**15, 2**13  # values below which all are ordered, and how many stand for more
 
 
 def importance(weights: Sequence[Weight]) -> Float[Tensor, " entry"]:
@@ -27,13 +32,55 @@ def magnitudes(weights: Sequence[Weight]) -> Float[Tensor, " entry"]:
 
 
 def largest(scores: Float[Tensor, " entry"], count: int) -> Bool[Tensor, " entry"]:
-    """True for exactly `count` entries, those of the largest scores.
+    """True for exactly `count` entries, those of the largest scores; of equal ones at the edge the first.
 
-    Ties are settled by position: the rule "at least the count-th largest" keeps every entry where fewer than `count`
-    scores differ from zero, as with dead units.
+    The rule "at least the count-th largest" keeps every entry where fewer than `count` scores differ from zero, as with
+    dead units. Scores are not sorted: a sample of them gives two values between which the edge must lie, and only the
+    entries between these are ordered.
     """
-    kept = torch.zeros(len(scores), dtype=torch.bool, device=scores.device)
-    return kept.index_fill_(0, scores.topk(count, sorted=False).indices, True)
+    if not 0 < count < len(scores):
+        return torch.full_like(scores, count > 0, dtype=torch.bool)
+    if scores.device.type != "cpu":
+        edge = scores.kthvalue(len(scores) - count + 1).values
+        kept = scores > edge
+        missing = (scores == edge).nonzero()[: count - int(kept.sum()), 0]
+        return kept.index_fill_(0, missing, True)
+    values = scores.numpy()
+    edge = _edge(values, count)
+    chosen = values > edge
+    missing = count - np.count_nonzero(chosen)
+    chosen[np.flatnonzero(values == edge)[:missing]] = True
+    return torch.from_numpy(chosen)
+
+
+def _edge(values: np.ndarray, count: int) -> float:
+    """The count-th largest value."""
+    if len(values) > _FEW:
+        high, low = _around(values, count)
+        above = np.count_nonzero(values > high)
+        between = values[(values >= low) & (values <= high)] if above < count else values[:0]
+        if count <= above + len(between):
+            return _nth(between, count - above)
+    return _nth(values, count)  # few values, or ones that the sample does not stand for
+
+
+def _nth(values: np.ndarray, count: int) -> float:
+    return np.partition(values, len(values) - count)[len(values) - count]
+
+
+def _around(values: np.ndarray, count: int) -> tuple[float, float]:
+    """A value above the count-th largest and one below it, which a sample misses by chance once in 10,000 times."""
+    sample = np.sort(values[_places(len(values))])[::-1]
+    share = count / len(values)
+    slack = 4 * math.sqrt(_SAMPLE * share * (1 - share)) + 4
+    first, last = math.floor(share * _SAMPLE - slack), math.ceil(share * _SAMPLE + slack)
+    return (sample[first] if first >= 0 else math.inf), (sample[last] if last < _SAMPLE else -math.inf)
+
+
+@functools.lru_cache(maxsize=8)
+def _places(size: int) -> np.ndarray:
+    """Entries of the sample: multiples of the golden ratio, which fall into step with no row length."""
+    return (np.arange(_SAMPLE) * (math.sqrt(5) - 1) / 2 % 1 * size).astype(np.int64)
 
 
 def split(kept: Bool[Tensor, " entry"], weights: Sequence[Weight]) -> list[Bool[Tensor, "..."]]:

@@ -59,7 +59,9 @@ class PruneRewrite(Rewrite[PruneConfig, PrunePlan]):
             train = train.model_copy(update={"learning_rate": config.learning_rate})
         loss, weights = subject.solver.loss, chosen.weights
         rule = (
-            SparseMomentumRule(module, loss, train, weights=weights, count=count, momentum=momentum)
+            SparseMomentumRule(
+                module, loss, train, weights=weights, count=count, momentum=momentum, adaptive=config.adaptive
+            )
             if config.method == "gsm"
             else GradualRule(module, loss, train, weights=weights, count=count)
         )
