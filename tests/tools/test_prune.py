@@ -48,11 +48,11 @@ def problem(seed=0):
     return module, Rows((torch.randn(16, 5).double(), torch.randn(16, 3).double()))
 
 
-def rule_of(module, count, *, momentum=0.9, weight_decay=0.01, steps=50, **changes):
+def rule_of(module, count, *, momentum=0.9, weight_decay=0.01, steps=50, adaptive=False, **changes):
     config = TrainConfig(steps=steps, learning_rate=0.05, final_learning_rate=0.05, weight_decay=weight_decay,
                          **{**FLAT, **changes})  # fmt: skip
     weights = prunable(module).weights
-    return SparseMomentumRule(module, loss, config, weights=weights, count=count, momentum=momentum)
+    return SparseMomentumRule(module, loss, config, weights=weights, count=count, momentum=momentum, adaptive=adaptive)
 
 
 def test_exactly_q_entries_see_the_loss():
@@ -153,6 +153,33 @@ def test_importance_is_the_change_of_the_loss_to_first_order():
     assert abs(ratios[1] - 1) < 1e-2
     assert abs(ratios[1] - 1) < abs(ratios[0] - 1)
     assert len(importance(weights)) == 64
+
+
+def _scores(kind, size):
+    draw = torch.Generator().manual_seed(size)
+    values = torch.randn(size, generator=draw).abs()
+    return {
+        "normal": values,
+        "wide": values.exp() ** 20,
+        "mostly zeros": values * (torch.rand(size, generator=draw) < 0.05),
+        "few values": (3 * values).round(),
+        "rows of one size": values.sort().values.view(-1, 64).T.reshape(-1),
+        "sorted": values.sort(descending=True).values,
+        "equal": torch.ones(size),
+    }[kind]
+
+
+@pytest.mark.parametrize("size", [64, 2**15, 2**17])
+@pytest.mark.parametrize(
+    "kind", ["normal", "wide", "mostly zeros", "few values", "rows of one size", "sorted", "equal"]
+)
+def test_the_largest_are_those_of_a_full_sort(kind, size):
+    """Also where so many are compared that a sample says first which of them have to be ordered."""
+    scores = _scores(kind, size)
+    order = scores.argsort(descending=True, stable=True)
+    for count in (0, 1, size // 10, size // 2, size - 1, size):
+        wanted = torch.zeros(size, dtype=torch.bool).index_fill_(0, order[:count], True)
+        assert torch.equal(largest(scores, count), wanted)
 
 
 def test_scaling_two_linear_layers_against_each_other_changes_magnitudes_only():
@@ -281,11 +308,41 @@ def test_gradual_pruning_ends_at_the_count_and_keeps_zeros():
     assert sum(int((weight.tensor != 0).sum()) for weight in rule.weights) == 6
 
 
-@pytest.mark.parametrize("kind", ["gsm", "gradual"])
+def test_with_the_solvers_own_optimiser_only_the_decay_has_momentum():
+    """Entries that are never selected follow the recurrence of the budget; with all selected and no decay it is Adam."""
+    module, batch = problem()
+    before = module[0].weight.detach().clone()
+    rule = rule_of(module, 3, momentum=0.9, weight_decay=0.02, optimiser="adamw", adaptive=True)
+    idle = torch.ones(8, 5, dtype=torch.bool)
+    for _ in range(50):
+        rule.step(batch, 0.0)
+        idle &= ~split(rule.active, rule.weights)[0]
+    weight, velocity = 1.0, 0.0
+    for _ in range(50):
+        velocity = 0.9 * velocity + 0.02 * weight
+        weight -= 0.05 * velocity
+    assert idle.any()
+    torch.testing.assert_close(module[0].weight.detach()[idle], before[idle] * weight)
+
+    module, batch = problem()
+    twin = copy.deepcopy(module)
+    rule = rule_of(module, 64, weight_decay=0.0, optimiser="adamw", adaptive=True)
+    plain = torch.optim.AdamW(twin.parameters(), lr=0.05, weight_decay=0.0, fused=True)
+    for _ in range(5):
+        rule.step(batch, 0.0)
+        plain.zero_grad()
+        loss(twin, batch, 0.0).backward()
+        plain.step()
+    assert all(torch.equal(a, b) for a, b in zip(module.parameters(), twin.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("kind", ["gsm", "adaptive", "gradual"])
 def test_a_resumed_rule_takes_the_same_steps(kind):
     def make(module):
         if kind == "gsm":
             return rule_of(module, 9, steps=20)
+        if kind == "adaptive":
+            return rule_of(module, 9, steps=20, optimiser="adamw", adaptive=True)
         config = TrainConfig(steps=20, learning_rate=0.01)
         return GradualRule(module, loss, config, weights=prunable(module).weights, count=9)
 
