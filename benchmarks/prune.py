@@ -1,8 +1,8 @@
 """What pruning costs and what it brings: a masked step against a plain one, compressed rows against full products.
 
-The peer of a step is momentum SGD of torch with the same weight decay, and no mask. The peer of compressed rows (CSR) is the full
-product of the same matrix, zeros included, which is what every framework computes for a mask; both products are
-torch's. Times are the shortest of interleaved repeats on one thread, as the tool itself measures them.
+The peer of a step is momentum SGD of torch with the same weight decay, and no mask. The peer of compressed rows (CSR)
+is the full product of the same matrix, zeros included, which is what every framework computes for a mask; both products
+are torch's. Times are the shortest of interleaved repeats on one thread, as the tool itself measures them.
 """
 
 from collections.abc import Callable, Iterable, Sequence

@@ -7,7 +7,7 @@ stopped goes on where it was: finished lines are kept, unfinished runs resume.
 import json
 import statistics
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
@@ -25,6 +25,7 @@ from sciml.metrics import check_metric
 from sciml.study._fit import resized
 from sciml.study._folder import LOG
 from sciml.study._ignored import read_settings, refuse_ignored
+from sciml.study._left import LEFT, costs_left
 from sciml.study._problem import problem_of
 from sciml.study._request import RunRequest
 from sciml.study._run import Run, run
@@ -134,7 +135,7 @@ def _check_variant(study: Study, variant: Variant) -> None:
 
 def _check_metrics(study: Study, problem: Problem) -> None:
     """Refuse a metric that nobody will measure, and a claim that could not be judged, before any work is done."""
-    declared = {v.name: find_solver(study.trained(v).solver).task.metrics for v in study.variants}
+    declared = {v.name: (*find_solver(study.trained(v).solver).task.metrics, *LEFT) for v in study.variants}
     if "metrics" in study.model_fields_set:
         every = [metric for metrics in declared.values() for metric in metrics]
         for key in study.metrics:
@@ -186,8 +187,10 @@ def _seeded(study: Study, seed: int) -> list[str]:
 
 def _execute(jobs: list[dict[str, Any]], workers: int, executor: Executor | None) -> Iterable[dict[str, Any]]:
     """The lines of all jobs; runs that tools are applied to come before those made of them."""
-    for makes in (False, True):
-        yield from _execute_at_once([job for job in jobs if bool(job["variant"].of) is makes], workers, executor)
+    depths = [len(job["study"].line_of(job["variant"])) for job in jobs]
+    for depth in sorted(set(depths)):
+        alike = [job for job, own in zip(jobs, depths, strict=True) if own == depth]
+        yield from _execute_at_once(alike, workers, executor)
 
 
 def _execute_at_once(jobs: list[dict[str, Any]], workers: int, executor: Executor | None) -> Iterable[dict[str, Any]]:
@@ -232,16 +235,24 @@ def _job(
         )
     )
     assert finished is not None
-    for use in variant.tools:
-        finished = apply_tool(
-            use.tool,
-            finished.folder,
-            settings=use.settings,
-            resume=True,
-            problem=place,
-            out=runs / variant.name / budget / finished.folder.parent.name,
-        )
-    return _line(variant, budget, finished)
+    first = finished.folder
+    for maker in study.line_of(variant):
+        for use in maker.tools:
+            finished = apply_tool(
+                use.tool,
+                finished.folder,
+                settings=use.settings,
+                resume=True,
+                problem=place,
+                out=runs / maker.name / budget / finished.folder.parent.name,
+            )
+    wanted = not _asked(study).isdisjoint(metric.key for metric in LEFT)
+    return _line(variant, budget, finished, costs_left(first, finished.folder, place) if wanted else {})
+
+
+def _asked(study: Study) -> set[str]:
+    """The metrics that somebody asked for."""
+    return {*study.metrics, *(claim.metric for claim in study.claims)}
 
 
 def _course(folder: Path) -> list[list[float]]:
@@ -251,7 +262,7 @@ def _course(folder: Path) -> list[list[float]]:
     return [[line["seconds"], float(f"{line['error']:.4g}")] for line in lines if "error" in line]
 
 
-def _line(variant: Variant, budget: str, finished: Run) -> dict[str, Any]:
+def _line(variant: Variant, budget: str, finished: Run, left: Mapping[str, float]) -> dict[str, Any]:
     record = finished.record
     course = _course(finished.folder)
     return {
@@ -267,7 +278,7 @@ def _line(variant: Variant, budget: str, finished: Run) -> dict[str, Any]:
         "validation": record.train.best_validation,
         "train_seconds": sum(row.train_seconds for row in record.lineage) or record.train.seconds,
         "predict_seconds": record.predict.seconds,
-        "metrics": record.metrics["test"] | (record.conclusion.metrics if record.conclusion else {}),
+        "metrics": {**record.metrics["test"], **(record.conclusion.metrics if record.conclusion else {}), **left},
         **({"course": course} if course else {}),
         **({"cost": record.lineage[-1].cost.model_dump(mode="json")} if record.lineage else {}),
         "model": record.model,

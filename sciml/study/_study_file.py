@@ -32,6 +32,8 @@ A variant may be what tools make of another one, whose runs it starts from::
     label = "SineNet at half of the FLOPs"
     of = "sinenet_2"
     tools = [{ tool = "low_rank", settings = ["flops=0.5"] }]
+
+The other one may be made by tools itself: chains share what they have in common.
 """
 
 from dataclasses import replace
@@ -65,7 +67,7 @@ class Variant(Config):
     settings: tuple[str, ...] = ()
     """``key=value`` changes to the recipe."""
     of: str = ""
-    """The variant whose runs the tools are applied to."""
+    """The variant whose runs the tools are applied to: one above it, trained or made by tools itself."""
     tools: tuple[ToolUse, ...] = ()
     """What is done to each of them, one after the other; the results are those of the last child run."""
     matched: bool = True
@@ -182,9 +184,9 @@ class Study(Config):
         if len(set(self.seeds)) != len(self.seeds):
             raise ValueError("two seeds are the same")
         trained = {variant.name for variant in self.variants if not variant.of}
-        for variant in self.variants:
-            if variant.of and variant.of not in trained:
-                raise ValueError(f"{variant.name!r} is made of {variant.of!r}, which is no variant that is trained")
+        for place, variant in enumerate(self.variants):
+            if variant.of and variant.of not in names[:place]:
+                raise ValueError(f"{variant.name!r} is made of {variant.of!r}, which is no variant above it")
         if self.clock and self.clock not in trained:
             raise ValueError(f"`clock` is {self.clock!r}, which is no variant that is trained")
         wanted = [self.clock] if self.clock else []
@@ -198,8 +200,15 @@ class Study(Config):
         return self
 
     def trained(self, variant: Variant) -> Variant:
-        """The variant that is trained for this one: itself, or the one that tools are applied to."""
-        return next(entry for entry in self.variants if entry.name == (variant.of or variant.name))
+        """The variant that is trained for this one: itself, or the one that tools begin with."""
+        return self.line_of(variant)[0]
+
+    def line_of(self, variant: Variant) -> list[Variant]:
+        """The variants that lead to this one, the trained one first and itself last."""
+        line, named = [variant], {entry.name: entry for entry in self.variants}
+        while line[0].of:
+            line.insert(0, named[line[0].of])
+        return line
 
 
 def read_study(path: Path) -> Study:

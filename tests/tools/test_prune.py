@@ -9,8 +9,9 @@ import torch
 from torch import nn
 
 from sciml.core.errors import UnknownNameError, UnsupportedError, UserError
-from sciml.nn import SpectralConv, pack
+from sciml.nn import SpectralConv, pack, structured_like
 from sciml.nn.ssm import DiagonalStateSpace, ScannedStateSpace
+from sciml.nn.structured import Blast, Monarch, Rectangle, Rectangles
 from sciml.tools.prune import (
     GradualRule,
     PrunePlan,
@@ -233,6 +234,36 @@ def test_weights_of_every_number_of_axes_are_found(shape):
     assert [weight.name for weight in prunable(module).weights] == ["weight"]
 
 
+@pytest.mark.parametrize(
+    "form",
+    [
+        Rectangles(
+            blocks=(Rectangle(rows=(0, 4), columns=(2, 6), rank=2), Rectangle(rows=(4, 4), columns=(0, 8), rank=0))
+        ),
+        Monarch(blocks=2, rank=1),
+        Blast(blocks=2, rank=2),
+    ],
+    ids=["blocks", "Monarch", "BLAST"],
+)
+def test_contents_of_structured_layers_are_weights(form):
+    """Of one axis or several, complex ones as one; also where nothing is recorded a pruned layer answers as W x + b."""
+    torch.manual_seed(0)
+    layer = structured_like(nn.Linear(8, 8), form)
+    found = prunable(layer).weights
+    assert {weight.name for weight in found} == {f"operator.{name}" for name in layer.operator.contents}
+    assert sum(weight.entries for weight in found) == sum(p.numel() for p in layer.operator.parameters())
+    for weight, mask in zip(found, split(largest(magnitudes(found), 9), found), strict=True):
+        pack(layer, weight.name, mask)
+    x = torch.randn(3, 8)
+    wanted = x @ layer.operator.to_dense().T + layer.bias
+    torch.testing.assert_close(layer(x), wanted)
+    with torch.no_grad():
+        torch.testing.assert_close(layer(x), wanted)
+    assert sum(w.entries for w in prunable(layer).weights) == 9
+    modes = structured_like(SpectralConv(8, 8, modes=2), form)
+    assert {weight.pairs for weight in prunable(modes).weights} == {True}
+
+
 def test_state_matrices_and_time_scales_are_pruned_only_when_asked():
     layer = ScannedStateSpace(4, state=8)
     found = prunable(layer)
@@ -309,7 +340,7 @@ def test_gradual_pruning_ends_at_the_count_and_keeps_zeros():
 
 
 def test_with_the_solvers_own_optimiser_only_the_decay_has_momentum():
-    """Entries that are never selected follow the recurrence of the budget; with all selected and no decay it is Adam."""
+    """Entries that are never selected follow the recurrence; with all of them selected and no decay it is Adam."""
     module, batch = problem()
     before = module[0].weight.detach().clone()
     rule = rule_of(module, 3, momentum=0.9, weight_decay=0.02, optimiser="adamw", adaptive=True)

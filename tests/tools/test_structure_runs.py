@@ -6,7 +6,7 @@ import shutil
 import pytest
 import torch
 
-from sciml import tool
+from sciml import show, tool
 from sciml.core.errors import ConfigError, Interrupted, UserError
 from sciml.nn.structured import GaudiMatrix, RectangleMatrix, Structured
 from sciml.study import apply_tool, evaluate_run, export_run, load_run, predict_run, read_config
@@ -50,6 +50,32 @@ def test_structured_pruned_to_low_rank_and_tuned(copy, home, problem_of, tmp_pat
     counted = count_flops(lambda: loaded.solver.predict(loaded.module, loaded.example()))
     assert counted.products == flops[3]
     assert not (tmp_path / "empty").exists(), "data was made"
+
+
+def test_structured_tuned_pruned_and_exported(copy, with_data, problem_of, tmp_path):
+    """One lineage, a row per step with every column; the last child needs no other folder, and exports as the first."""
+    problem, parent = problem_of("neural_ode"), copy("neural_ode")
+    first = apply_tool("structure", parent, settings=("flops=0.7", *QUICK), problem=problem)
+    second = apply_tool("autotune", first.folder, settings=("patience=0",), problem=problem)
+    settings = ("method=magnitude", "ratio=3", "finetune_steps=2", "patience=0")
+    last = tool("prune", second.folder, settings=settings, problem=problem)
+    rows = last.record.lineage
+    assert [row.tool for row in rows] == ["", "structure", "autotune", "prune"]
+    for row in rows:
+        cost = row.cost
+        assert min(cost.parameters, cost.flops, cost.peak_memory, cost.file_size, cost.latency.seconds) > 0
+        assert row.train_seconds > 0
+        assert row.metrics.keys() == rows[0].metrics.keys()
+    assert rows[3].cost.file_size < rows[1].cost.file_size < rows[0].cost.file_size
+    titles = ("What became of every layer", "How long every layer takes", "What is left of every weight")
+    for child, title in zip((first, second, last), titles, strict=True):
+        assert title in str(show(child.folder))
+    assert titles[2] in (last.folder / "report.html").read_text(encoding="utf-8")
+    formats = {entry.format: entry.state for entry in export_run(parent, problem=problem)}
+    for folder in (parent, first.folder, second.folder):
+        shutil.rmtree(folder)
+    assert {entry.format: entry.state for entry in export_run(last.folder, problem=problem)} == formats
+    predict_run(last.folder, last.folder / "example.nc", problem=problem)
 
 
 @pytest.mark.parametrize("start", ["trained", "scratch"])

@@ -13,6 +13,7 @@ from sciml.nn import (
     LowRankConv,
     LowRankLinear,
     LowRankSpectralConv,
+    is_packed,
     structured_like,
     unstructured_like,
     unstructured_of,
@@ -70,10 +71,16 @@ def plan_tuning(module: nn.Module, predict: Callable[[], object], config: Autotu
         predict: makes one prediction with `module`.
         config: the settings.
 
+    Layers with pruned weights stay as they are: other forms hold products of their factors, where zeros are gone.
+
     Raises:
-        UserError: there is no structured layer that a prediction calls.
+        UserError: there is no structured layer that a prediction calls, or all of them are pruned.
     """
-    inputs = _inputs(module, predict)
+    called = _inputs(module, predict)
+    inputs = {name: x for name, x in called.items() if not is_packed(module.get_submodule(name))}
+    if called and not inputs:
+        raise UserError("the structured layers of this module are pruned, and other forms of them would be full",
+                        got=", ".join(called), fix="Tune first, then prune.")  # fmt: skip
     if not inputs:
         raise UserError("no layer of this module can be tuned: a prediction calls none with a structure",
                         fix="Apply the tool structure or low_rank first.")  # fmt: skip
