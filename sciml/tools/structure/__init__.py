@@ -17,7 +17,6 @@ __all__ = [
     "TOOLS",
     "GaudiRule",
     "Layout",
-    "Layout",
     "StructureConfig",
     "StructurePlan",
     "StructureRewrite",
