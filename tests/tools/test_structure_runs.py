@@ -45,7 +45,7 @@ def test_structured_pruned_to_low_rank_and_tuned(copy, home, problem_of, tmp_pat
     assert flops[0] > flops[1] > flops[2]
     assert first.record.findings["structure"].metrics["layer_flops"] <= 0.7
     words = (first.folder / "report.html").read_text(encoding="utf-8")
-    assert "layers structured" in words
+    assert "Layers structured: " in words
     torch.testing.assert_close(answers(third.folder, problem), answers(second.folder, problem), rtol=1e-4, atol=1e-5)
     assert untimed(evaluate_run(first.folder, problem=problem).metrics) == untimed(first.record.metrics["test"])
     for folder in (parent, first.folder, second.folder):

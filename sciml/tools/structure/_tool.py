@@ -100,7 +100,7 @@ class StructureRewrite(Rewrite[StructureConfig, StructurePlan]):
         """Which structures layers have, what that loses, and what was left as it is."""
         kinds = Counter(plan.families.values())
         named = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
-        words = [f"{len(plan.layers)} layers structured ({named}); their FLOPs are {plan.flops:.3g} of those before."]
+        words = [f"Layers structured: {named}; the FLOPs of all layers are {plan.flops:.3g} of those before."]
         worst = max(plan.discarded, key=lambda name: plan.discarded[name], default="")
         if worst:
             words.append(f"Most energy is lost in {worst}: {100 * plan.discarded[worst]:.2g} % of its squared norm.")
