@@ -130,9 +130,9 @@ class _Decay:
         """Once, at the rate of the step that was just taken."""
         along = self._shape[min(self.taken, len(self._shape) - 1)]
         for (weights, rate, decay), velocities in zip(self._groups, self._velocities, strict=True):
-            torch._foreach_mul_(velocities, self._momentum)
-            torch._foreach_add_(velocities, weights, alpha=decay)
-            torch._foreach_add_(weights, velocities, alpha=-rate * along)
+            for weight, velocity in zip(weights, velocities, strict=True):
+                velocity.mul_(self._momentum).add_(weight, alpha=decay)
+                weight.add_(velocity, alpha=-rate * along)
         self.taken += 1
 
     def state_dict(self) -> dict[str, Any]:  # Any: as in the contract

@@ -68,7 +68,7 @@ def largest(scores: Float[Tensor, " entry"], count: int) -> Bool[Tensor, " entry
     values = scores.numpy()
     edge = _edge(values, count)
     chosen = values > edge
-    missing = count - np.count_nonzero(chosen)
+    missing = count - int(np.count_nonzero(chosen))
     chosen[np.flatnonzero(values == edge)[:missing]] = True
     return torch.from_numpy(chosen)
 
@@ -77,7 +77,7 @@ def _edge(values: np.ndarray, count: int) -> float:
     """The count-th largest value."""
     if len(values) > _FEW:
         high, low = _around(values, count)
-        above = np.count_nonzero(values > high)
+        above = int(np.count_nonzero(values > high))
         between = np.compress((values >= low) & (values <= high), values) if above < count else values[:0]
         if count <= above + len(between):
             return _nth(between, count - above)
@@ -85,7 +85,7 @@ def _edge(values: np.ndarray, count: int) -> float:
 
 
 def _nth(values: np.ndarray, count: int) -> float:
-    return np.partition(values, len(values) - count)[len(values) - count]
+    return float(np.partition(values, len(values) - count)[len(values) - count])
 
 
 def _around(values: np.ndarray, count: int) -> tuple[float, float]:

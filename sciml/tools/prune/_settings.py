@@ -40,7 +40,7 @@ def momentum_training(
     else:
         decay = config.weight_decay
         check_decay(rates, momentum, decay)
-    changes = {"learning_rate": rate, "final_learning_rate": 0.0, "weight_decay": decay}
+    changes: dict[str, object] = {"learning_rate": rate, "final_learning_rate": 0.0, "weight_decay": decay}
     if not config.adaptive:
         changes["optimiser"] = "sgd"
     return train.model_copy(update=changes), momentum
