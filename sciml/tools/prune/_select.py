@@ -80,7 +80,7 @@ def _edge(values: np.ndarray, count: int) -> float:
         above = int(np.count_nonzero(values > high))
         between = np.compress((values >= low) & (values <= high), values) if above < count else values[:0]
         if count <= above + len(between):
-            return _nth(between, count - above)
+            return float(low) if low == high else _nth(between, count - above)
     return _nth(values, count)  # few values, or ones that the sample does not stand for
 
 
