@@ -14,7 +14,9 @@ from sciml.nn.ssm import DiagonalStateSpace, ScannedStateSpace
 from sciml.nn.structured import Blast, Monarch, Rectangle, Rectangles
 from sciml.tools.prune import (
     GradualRule,
+    Layer,
     PrunePlan,
+    PruneRewrite,
     SparseMomentumRule,
     apply_masks,
     check_decay,
@@ -298,6 +300,17 @@ def test_counts_that_make_no_sense_are_refused():
         count_to_keep(1000, 10.0, 1000)
     with pytest.raises(UserError, match="no entry is left"):
         count_to_keep(5, 20.0, None)
+
+
+@pytest.mark.parametrize("method", ["gsm", "magnitude"])
+def test_weights_of_which_nothing_is_left_are_named(method):
+    layers = {"encoder.weight": Layer(kept=0, entries=12), "mix.weight": Layer(kept=4, entries=20)}
+    words = " ".join(PruneRewrite().findings(PrunePlan(method=method, masks={}, layers=layers, tail=0.1)).words)
+    assert "Nothing is left of encoder.weight: what passes through there alone is lost. Set keep" in words
+    assert ("take method=gsm" in words) == (method == "magnitude")
+    layers["encoder.weight"] = Layer(kept=1, entries=12)
+    kept = PruneRewrite().findings(PrunePlan(method=method, masks={}, layers=layers, tail=0.1)).words
+    assert "Nothing is left" not in " ".join(kept)
 
 
 @pytest.mark.parametrize("shape", [(7,), (3, 5), (2, 3, 4, 2)])
