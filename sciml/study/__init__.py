@@ -14,6 +14,7 @@ from sciml.study._folder import read_config as read_config
 from sciml.study._ignored import check_training as check_training
 from sciml.study._ignored import read_settings as read_settings
 from sciml.study._ignored import refuse_ignored as refuse_ignored
+from sciml.study._left import LEFT as LEFT
 from sciml.study._pack import Place as Place
 from sciml.study._pack import is_packed as is_packed
 from sciml.study._pack import place_of as place_of

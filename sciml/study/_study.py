@@ -20,6 +20,7 @@ from sciml.core.progress import Progress, SilentProgress
 from sciml.metrics import check_metric
 from sciml.study._clock import granted_steps
 from sciml.study._ignored import read_settings, refuse_ignored
+from sciml.study._left import LEFT, costs_left
 from sciml.study._problem import problem_of
 from sciml.study._provenance import commit
 from sciml.study._request import RunRequest
@@ -171,7 +172,7 @@ def _check_variant(study: Study, variant: Variant, problem: Problem) -> None:
 
 def _check_metrics(study: Study, subjects: Mapping[str, Problem]) -> None:
     """Refuse a metric that nobody will measure, and a claim that could not be judged, before any work is done."""
-    declared = {v.name: find_solver(study.trained(v).solver).task.metrics for v in study.variants}
+    declared = {v.name: (*find_solver(study.trained(v).solver).task.metrics, *LEFT) for v in study.variants}
     problems = {v.name: subjects[study.problem_of(v)] for v in study.variants}
     if "metrics" in study.model_fields_set:
         every = [metric for metrics in declared.values() for metric in metrics]
@@ -201,8 +202,10 @@ def _seeded(study: Study, seed: int) -> list[str]:
 
 def _execute(jobs: list[dict[str, Any]], workers: int, executor: Executor | None) -> Iterable[Line]:
     """The lines of all jobs; runs that tools are applied to come before those made of them."""
-    for makes in (False, True):
-        yield from _execute_at_once([job for job in jobs if bool(job["variant"].of) is makes], workers, executor)
+    depths = [len(job["study"].line_of(job["variant"])) for job in jobs]
+    for depth in sorted(set(depths)):
+        alike = [job for job, own in zip(jobs, depths, strict=True) if own == depth]
+        yield from _execute_at_once(alike, workers, executor)
 
 
 def _execute_at_once(jobs: list[dict[str, Any]], workers: int, executor: Executor | None) -> Iterable[Line]:
@@ -250,15 +253,20 @@ def _job(
     try:
         finished = run(request)
         assert finished is not None
-        for use in variant.tools:
-            finished = apply_tool(
-                use.tool,
-                finished.folder,
-                settings=use.settings,
-                resume=True,
-                problem=place,
-                out=runs / variant.name / budget / finished.folder.parent.name,
-            )
+        first = finished.folder
+        for maker in study.line_of(variant):
+            for use in maker.tools:
+                finished = apply_tool(
+                    use.tool,
+                    finished.folder,
+                    settings=use.settings,
+                    resume=True,
+                    problem=place,
+                    out=runs / maker.name / budget / finished.folder.parent.name,
+                )
     except NumericsError as error:
         return broken_line(study, variant, budget, seed, error)
-    return result_line(variant, budget, finished, {claim.metric for claim in study.claims})
+    line = result_line(variant, budget, finished, {claim.metric for claim in study.claims})
+    if not study.asked.isdisjoint(metric.key for metric in LEFT):
+        line["metrics"] = line["metrics"] | costs_left(first, finished.folder, place)
+    return line

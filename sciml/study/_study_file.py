@@ -33,6 +33,8 @@ A variant may be what tools make of another one, whose runs it starts from::
     of = "sinenet_2"
     tools = [{ tool = "low_rank", settings = ["flops=0.5"] }]
 
+The other one may be made by tools itself: chains share what they have in common.
+
 A question that is asked of several problems names them with its variants (``problem = "..."``); the study's own is
 that of those that name none.
 """
@@ -70,7 +72,7 @@ class Variant(Config):
     settings: tuple[str, ...] = ()
     """``key=value`` changes to the recipe."""
     of: str = ""
-    """The variant whose runs the tools are applied to."""
+    """The variant whose runs the tools are applied to: one above it, trained or made by tools itself."""
     tools: tuple[ToolUse, ...] = ()
     """What is done to each of them, one after the other; the results are those of the last child run."""
     matched: bool = True
@@ -189,9 +191,9 @@ class Study(Config):
         if len(set(self.seeds)) != len(self.seeds):
             raise ValueError("two seeds are the same")
         trained = {variant.name for variant in self.variants if not variant.of}
-        for variant in self.variants:
-            if variant.of and variant.of not in trained:
-                raise ValueError(f"{variant.name!r} is made of {variant.of!r}, which is no variant that is trained")
+        for place, variant in enumerate(self.variants):
+            if variant.of and variant.of not in names[:place]:
+                raise ValueError(f"{variant.name!r} is made of {variant.of!r}, which is no variant above it")
         if self.clock and self.clock not in trained:
             raise ValueError(f"`clock` is {self.clock!r}, which is no variant that is trained")
         wanted = [self.clock] if self.clock else []
@@ -204,6 +206,11 @@ class Study(Config):
             raise ValueError("the budget 'time' needs `clock`, the variant whose time is granted")
         return self
 
+    @property
+    def asked(self) -> set[str]:
+        """The metrics that it shows or claims something of."""
+        return {*self.metrics, *(claim.metric for claim in self.claims)}
+
     def problem_of(self, variant: Variant) -> str:
         """The problem that a variant is trained on."""
         return self.trained(variant).problem or self.problem
@@ -215,8 +222,15 @@ class Study(Config):
         return tuple(dict.fromkeys([*(name for name in named if name == self.problem), *named]))
 
     def trained(self, variant: Variant) -> Variant:
-        """The variant that is trained for this one: itself, or the one that tools are applied to."""
-        return next(entry for entry in self.variants if entry.name == (variant.of or variant.name))
+        """The variant that is trained for this one: itself, or the one that tools begin with."""
+        return self.line_of(variant)[0]
+
+    def line_of(self, variant: Variant) -> list[Variant]:
+        """The variants that lead to this one, the trained one first and itself last."""
+        line, named = [variant], {entry.name: entry for entry in self.variants}
+        while line[0].of:
+            line.insert(0, named[line[0].of])
+        return line
 
 
 def read_study(path: Path) -> Study:

@@ -99,7 +99,6 @@ def result_line(variant: Variant, budget: str, run: Run, judged: Collection[str]
 
 def broken_line(study: Study, variant: Variant, budget: str, seed: int, error: NumericsError) -> Line:
     """The line of a run that broke down: every metric that was asked for is missing."""
-    wanted = dict.fromkeys([*study.metrics, *(claim.metric for claim in study.claims)])
     return {
         "variant": variant.name,
         "budget": budget,
@@ -113,7 +112,7 @@ def broken_line(study: Study, variant: Variant, budget: str, seed: int, error: N
         "steps": 0,
         "train_seconds": 0.0,
         "predict_seconds": 0.0,
-        "metrics": dict.fromkeys(wanted),
+        "metrics": dict.fromkeys(sorted(study.asked)),
         "versions": versions(),
         "hardware": hardware(torch.device("cpu")),
         "git": commit(),
@@ -130,8 +129,7 @@ def _course(folder: Path) -> list[list[float]]:
 def conditions_of(study: Study, variant: Variant) -> Line:
     """Everything that changes the runs of a variant, apart from seed and budget."""
     shared = {"problem", "preset", "parameters", "settings", "seeded"} | ({"clock"} if study.clock else set())
-    trained = [study.trained(variant), *([variant] if variant.of else [])]
-    own = {v.name: v.model_dump(mode="json", exclude={"name", "label", "line", "at"}) for v in trained}
+    own = {v.name: v.model_dump(mode="json", exclude={"name", "label", "line", "at"}) for v in study.line_of(variant)}
     return {**study.model_dump(mode="json", include=shared), "variants": own}
 
 

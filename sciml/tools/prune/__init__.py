@@ -2,6 +2,7 @@
 
 from sciml.tools.prune._compressed import choose_compressed as choose_compressed
 from sciml.tools.prune._compressed import measure_product as measure_product
+from sciml.tools.prune._config import Layer as Layer
 from sciml.tools.prune._config import PruneConfig as PruneConfig
 from sciml.tools.prune._config import PrunePlan as PrunePlan
 from sciml.tools.prune._config import Slices as Slices
@@ -28,6 +29,7 @@ TOOLS = (PruneRewrite(),)
 __all__ = [
     "TOOLS",
     "GradualRule",
+    "Layer",
     "PruneConfig",
     "PrunePlan",
     "PruneRewrite",

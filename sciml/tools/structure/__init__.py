@@ -6,6 +6,7 @@ from sciml.tools.structure._apply import fit_structure as fit_structure
 from sciml.tools.structure._config import FAMILIES as FAMILIES
 from sciml.tools.structure._config import StructureConfig as StructureConfig
 from sciml.tools.structure._config import StructurePlan as StructurePlan
+from sciml.tools.structure._find import Layout as Layout
 from sciml.tools.structure._find import find_blocks as find_blocks
 from sciml.tools.structure._plan import plan_structure as plan_structure
 from sciml.tools.structure._rule import GaudiRule as GaudiRule
@@ -17,6 +18,7 @@ __all__ = [
     "FAMILIES",
     "TOOLS",
     "GaudiRule",
+    "Layout",
     "StructureConfig",
     "StructurePlan",
     "StructureRewrite",

@@ -38,7 +38,7 @@ def compact_structure(module: nn.Module, plan: StructurePlan) -> StructurePlan:
         UserError: the plan is of another module.
     """
     learned = [name for name, form in plan.layers.items() if isinstance(form, Gaudi)]
-    layers, cost = dict(plan.layers), 0.0
+    layers, shares, cost = dict(plan.layers), dict(plan.shares), 0.0
     for name in learned:
         layer = module.get_submodule(name)
         if not isinstance(layer, Structured) or not isinstance(layer.operator, GaudiMatrix):
@@ -50,10 +50,13 @@ def compact_structure(module: nn.Module, plan: StructurePlan) -> StructurePlan:
             for parameter in merged.parameters():
                 parameter.data.zero_()
         layers[name] = Rectangles(blocks=merged.rectangles)
-        cost += layer.operator.calls * merged.multiplications
+        now = layer.operator.calls * merged.multiplications
+        shares[name], cost = shares.get(name, 1.0) * now / layer.operator.budget, cost + now
         compacted = with_operator(layer, merged)
         replace_layers(module, {name: compacted}, lambda _, new: new, _KIND)
-    return plan.model_copy(update={"layers": layers, "flops": plan.others + cost}) if learned else plan
+    if not learned:
+        return plan
+    return plan.model_copy(update={"layers": layers, "shares": shares, "flops": plan.others + cost})
 
 
 def _like(layer: nn.Module, form: LayerForm) -> nn.Module:
