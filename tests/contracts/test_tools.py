@@ -193,7 +193,9 @@ def test_a_rewrite_is_rebuilt_from_its_plan_alone(tool, solver, opened, tmp_path
     assert torch.equal(torch.get_rng_state(), state), "rebuilding draws random numbers"
     load_weights(rebuilt, tmp_path / "weights.safetensors")
     assert same_answer(subject, changed, rebuilt)
-    assert count_flops(subject.predict(rebuilt)).products <= count_flops(subject.predict(subject.module)).products
+    if tool.cheaper:
+        before_and_after = [count_flops(subject.predict(module)).products for module in (subject.module, rebuilt)]
+        assert before_and_after[1] <= before_and_after[0]
     subject.train(changed, subject.recipe.train)
     again = tool.apply(subject.solver.build(subject.problem, subject.recipe.model, subject.context), plan)
     again.load_state_dict(changed.state_dict())
