@@ -232,7 +232,7 @@ def _act(tool: AnyTool, subject: OpenedRun, asked: Config, home: _Home, started:
         training = tool.training(asked, recipe.train)
         config = _begin(home, subject, tool, asked, recipe, plan)
         if training is not None:
-            subject.train(module, training, rule=tool.rule(subject, module, training, asked))
+            subject.train(module, training, rule=tool.rule(subject, module, training, asked, decided))
         module, kept = tool.finish(module, decided)
         findings = tool.findings(kept)
         if prepared is not None:

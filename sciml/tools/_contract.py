@@ -256,8 +256,8 @@ class Rewrite(Tool[K], Generic[K, L]):
         """How a rewritten module is fine-tuned, from how its solver was trained; None (the default): not at all."""
         return None
 
-    def rule(self, subject: Subject, module: nn.Module, train: TrainConfig, config: K) -> AnyRule | None:
-        """What takes the steps of that; None (the default) for what the solver takes its own with."""
+    def rule(self, subject: Subject, module: nn.Module, train: TrainConfig, config: K, plan: L) -> AnyRule | None:
+        """What takes the steps of that, with the module as the plan made it; None (the default) for what the solver takes its own with."""
         return None
 
     def program(self, module: nn.Module) -> nn.Module:

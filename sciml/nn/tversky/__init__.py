@@ -4,6 +4,8 @@ from sciml.nn.tversky._activity import Activity as Activity
 from sciml.nn.tversky._activity import revive as revive
 from sciml.nn.tversky._activity import tversky_layers as tversky_layers
 from sciml.nn.tversky._activity import watch_activity as watch_activity
+from sciml.nn.tversky._heads import TverskyContraction as TverskyContraction
+from sciml.nn.tversky._heads import TverskyPointwise as TverskyPointwise
 from sciml.nn.tversky._layers import FeatureBank as FeatureBank
 from sciml.nn.tversky._layers import TverskyProjection as TverskyProjection
 from sciml.nn.tversky._layers import TverskySimilarity as TverskySimilarity
@@ -29,6 +31,8 @@ __all__ = [
     "Model",
     "Reduction",
     "Sets",
+    "TverskyContraction",
+    "TverskyPointwise",
     "TverskyProjection",
     "TverskySimilarity",
     "parse_query",
