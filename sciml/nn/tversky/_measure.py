@@ -145,9 +145,7 @@ def difference(x: Sets, y: Sets, measure: Measure, pairing: Pairing) -> Tensor:
     if measure.reduction == "sum_first":
         more = pairing.product(x.strength, y.member) - pairing.product(x.member, y.strength)
         return without + _ramp(more, measure)
-    return without + pairing.over(
-        lambda a, b: _ramp(a.strength - b.strength, measure) * (a.member * b.member), x, y
-    )
+    return without + pairing.over(lambda a, b: _ramp(a.strength - b.strength, measure) * (a.member * b.member), x, y)
 
 
 def salience(x: Sets) -> Tensor:

@@ -118,9 +118,7 @@ def _measure(subject: Subject, config: SimilarityConfig) -> MeasureForm:
     return MeasureForm(gate=gate, **{name: getattr(config, name) for name in names})
 
 
-def _chosen(
-    module: nn.Module, uses: dict[str, Uses], config: SimilarityConfig
-) -> tuple[list[str], dict[str, str]]:
+def _chosen(module: nn.Module, uses: dict[str, Uses], config: SimilarityConfig) -> tuple[list[str], dict[str, str]]:
     """Names of the layers that are replaced, and the others with the reason."""
     layers = dict(module.named_modules())
     matrices = [name for name in uses if isinstance(layers[name], BranchTrunkProduct) or _is_matrix(layers[name])]

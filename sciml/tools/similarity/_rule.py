@@ -25,7 +25,14 @@ class SimilarityRule(StepRule[Any]):  # Any: a batch of any task
     """
 
     def __init__(
-        self, inner: AnyRule, module: nn.Module, *, every: int, last: int, frozen: Sequence[nn.Module] = (), seed: int = 0
+        self,
+        inner: AnyRule,
+        module: nn.Module,
+        *,
+        every: int,
+        last: int,
+        frozen: Sequence[nn.Module] = (),
+        seed: int = 0,
     ) -> None:
         self.inner, self.module = inner, module
         self._every, self._last, self._frozen, self._seed = every, last, tuple(frozen), seed

@@ -100,7 +100,9 @@ class SimilarityRewrite(Rewrite[SimilarityConfig, SimilarityPlan]):
         )
         columns = ("layer", "inputs", "outputs", "features", "bank", "prototypes")
         numbers = {"layers": float(len(plan.layers)), "parameters_share": after / before}
-        return Findings(numbers, words=tuple(words), tables=(FindingsTable("Layers that were replaced", columns, rows),))
+        return Findings(
+            numbers, words=tuple(words), tables=(FindingsTable("Layers that were replaced", columns, rows),)
+        )
 
 
 def supports_similarity(solver: AnySolver) -> Support:
