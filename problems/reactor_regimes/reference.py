@@ -42,10 +42,14 @@ def regimes(points: Tensor) -> Tensor:
     steady states. A single one is stable, or surrounded by a limit cycle.
     """
     logarithm, others = points[:, :1], tuple(points[:, i : i + 1] for i in range(1, 4))
-    x = torch.linspace(0, 1, _POINTS + 2, dtype=points.dtype)[1:-1]
-    above = equations.needed_damkoehler(x, *others).log() > logarithm
-    passes = above[:, 1:] != above[:, :-1]
-    first = x[1:][passes.int().argmax(1)]
+    inner = torch.linspace(0, 1, _POINTS + 2, dtype=points.dtype)[1:-1]
+    end = torch.logspace(-7, -3, 40, dtype=points.dtype)
+    x = torch.cat((end, inner, 1 - end.flip(0)))  # a burning reactor is closer to full conversion than even points are
+    excess = equations.needed_damkoehler(x, *others).log() - logarithm
+    passes = (excess[:, 1:] > 0) != (excess[:, :-1] > 0)
+    place = passes.int().argmax(1)
+    low, high = (excess.gather(1, (place + step)[:, None])[:, 0] for step in (0, 1))
+    first = x[place] + (x[place + 1] - x[place]) * low / (low - high)
     stable = equations.is_stable(first[:, None], *others)[:, 0]
     single = torch.where(stable, (first > equations.CONVERSION).long(), 3)
     return torch.where(passes.sum(1) > 1, 2, single)

@@ -257,7 +257,10 @@ class Rewrite(Tool[K], Generic[K, L]):
         return None
 
     def rule(self, subject: Subject, module: nn.Module, train: TrainConfig, config: K, plan: L) -> AnyRule | None:
-        """What takes the steps of that, with the module as the plan made it; None (the default) for what the solver takes its own with."""
+        """What takes the steps of that, with the module as the plan made it.
+
+        None (the default) for what the solver takes its own with.
+        """
         return None
 
     def program(self, module: nn.Module) -> nn.Module:

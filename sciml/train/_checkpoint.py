@@ -87,7 +87,7 @@ def _check_identity(path: Path, got: Any, expected: dict[str, Any]) -> None:
 
 
 def save_weights(module: nn.Module, path: Path) -> None:
-    """Write a module's parameters and buffers as safetensors, atomically; what layers share goes under its first name."""
+    """Write a module's parameters and buffers as safetensors, atomically; what layers share is there once."""
     firsts = _first_names(module)
     tensors = {key: t.contiguous() for key, t in module.state_dict().items() if firsts[key] == key}
     with paths.atomic_write(path) as temporary:
