@@ -318,7 +318,7 @@ class Rows:
 def watched(every):
     torch.manual_seed(0)
     network = MLP(16, 4, width=256, layers=4)
-    loss = lambda module, batch, along: module(batch.inputs).square().mean()  # noqa: E731
+    loss = lambda module, batch, along: module(batch.inputs).square().mean()
     rule = GradientRule(network, loss, TrainConfig(steps=1000))
     return network, WatchedRule(rule, network, every=every) if every else rule
 
@@ -332,7 +332,7 @@ def test_watching_changes_no_step_and_is_logged_and_resumed():
     logged = watching.logged()
     assert logged["network/ill_layers"] == 0
     assert 0 < logged["network/largest"] < 10
-    other, again = watched(2)
+    _, again = watched(2)
     again.load_state_dict(copy.deepcopy(watching.state_dict()))
     assert again.logged().items() >= {name: value for name, value in logged.items() if "/" in name}.items()
 

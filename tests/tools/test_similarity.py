@@ -121,7 +121,7 @@ def test_the_rule_revives_dead_features_until_the_end_and_resumes():
         torch.manual_seed(0)
         layer = tversky_projection(4, 2, features=8, nonnegative=True)
         layer.bank.weight.data[3] = -5.0
-        loss = lambda module, batch, along: module(batch.inputs).square().mean()  # noqa: E731
+        loss = lambda module, batch, along: module(batch.inputs).square().mean()
         train = TrainConfig(steps=4, learning_rate=1e-3, weight_decay=0.0)
         return layer, SimilarityRule(GradientRule(layer, loss, train), layer, every=2, last=2)
 
@@ -172,7 +172,7 @@ def test_prototypes_ranks_samples_and_draws_them(classifier, tmp_path):
     seen = apply_tool(
         "prototypes",
         child.folder,
-        settings=("query=right & top - origin", "samples=30", "top=3", "steps=5"),
+        settings=("query=right & top - origin", "samples=30", "top=3", "fit_steps=5"),
         problem=PROBLEMS / "three_spots",
         out=tmp_path,
     )

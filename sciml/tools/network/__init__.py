@@ -8,6 +8,7 @@ from sciml.tools.network._links import Links as Links
 from sciml.tools.network._links import Wiring as Wiring
 from sciml.tools.network._links import trace as trace
 from sciml.tools.network._rule import WatchedRule as WatchedRule
+from sciml.tools.network._signature import signature as signature
 from sciml.tools.network._strength import NodeLayer as NodeLayer
 from sciml.tools.network._strength import fluctuation as fluctuation
 from sciml.tools.network._strength import js_divergence as js_divergence
@@ -26,10 +27,10 @@ __all__ = [
     "TOOLS",
     "Health",
     "Links",
-    "Neurons",
     "NetworkConfig",
     "NetworkProbe",
     "NetworkView",
+    "Neurons",
     "NodeLayer",
     "WatchConfig",
     "WatchPolicy",
@@ -40,6 +41,7 @@ __all__ = [
     "js_divergence",
     "neuron_activity",
     "node_strengths",
+    "signature",
     "trace",
     "unfolded_strengths",
     "view_network",

@@ -16,7 +16,7 @@ from sciml.core.types import Support
 from sciml.tools._contract import AnyRule, Findings, FindingsFigure, FindingsTable, Policy, Probe, Subject
 from sciml.tools.network._activity import Neurons, neuron_activity
 from sciml.tools.network._health import Health, diagnose
-from sciml.tools.network._links import Wiring, trace
+from sciml.tools.network._links import Call, Wiring, trace
 from sciml.tools.network._rule import WatchedRule
 from sciml.tools.network._strength import NodeLayer, fluctuation, node_strengths
 from sciml.train import AnySolver, TrainConfig, default_rule
@@ -82,7 +82,7 @@ def view_network(subject: Subject, config: NetworkConfig) -> NetworkView:
     return NetworkView(wiring, nodes, neurons, diagnose(neurons), reason)
 
 
-def _wiring(module: nn.Module, call) -> tuple[Wiring | None, str]:  # noqa: ANN001  # Call
+def _wiring(module: nn.Module, call: Call) -> tuple[Wiring | None, str]:
     """The wiring, or why there is none."""
     try:
         wiring = trace(module, call)

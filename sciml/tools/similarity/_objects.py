@@ -85,6 +85,8 @@ def in_data_space(
                 rows = _rows(layer, inputs, len(batch)).mean(1)
                 distances = (rows - objects.targets).square().sum(1)
                 first = distances.detach() if first is None else first
+                if not distances.requires_grad:  # what the layer reads does not depend on these data
+                    break
                 optimiser.zero_grad()
                 distances.sum().backward()
                 optimiser.step()

@@ -35,7 +35,7 @@ class PrototypesConfig(Config):
     """How many training samples, the first ones."""
     top: int = pydantic.Field(default=5, ge=1)
     """How many are named at each end of a ranking."""
-    steps: int = pydantic.Field(default=60, ge=0)
+    fit_steps: int = pydantic.Field(default=60, ge=0)
     """Steps of the search for what a prototype would be among the data."""
 
 
@@ -73,7 +73,7 @@ class PrototypesProbe(Probe[PrototypesConfig]):
         figures, pictures = (), ()
         if len(names):
             near = torch.cdist(objects.targets, objects.vectors).argmin(1)
-            inverted, left = in_data_space(subject, layer, objects, near, config.steps)
+            inverted, left = in_data_space(subject, layer, objects, near, config.fit_steps)
             tables.insert(0, _prototypes(objects, names, near, left))
             figures, pictures = _drawn(names, objects.data[near], inverted)
             if pictures:
