@@ -7,6 +7,7 @@ three activations, six seeds) after 150 steps; the nearest neighbour among the o
 kind of numbers each. Seconds are those of one look at links, nodes and neurons, the peer one step of training.
 """
 
+import itertools
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -128,9 +129,7 @@ def waves(draw: torch.Generator) -> tuple[Tensor, Tensor]:
 
 def _dense(*sizes: int) -> Callable[[Activation], nn.Module]:
     def make(nonlinearity: Activation) -> nn.Module:
-        layers = [
-            part for a, b in zip(sizes, sizes[1:], strict=False) for part in (nn.Linear(a, b), activation(nonlinearity))
-        ]
+        layers = [part for a, b in itertools.pairwise(sizes) for part in (nn.Linear(a, b), activation(nonlinearity))]
         return nn.Sequential(*layers[:-1])
 
     return make
