@@ -110,8 +110,8 @@ def test_xor_is_learned_from_some_of_twenty_starts():
     labels = torch.tensor([0, 1, 1, 0])
     for seed in range(20):
         layer = tversky_projection(2, 2, features=8, nonnegative=True, generator=rng.generator(seed))
-        optimiser = torch.optim.Adam(layer.parameters(), lr=0.02)
-        for _ in range(500):
+        optimiser = torch.optim.Adam(layer.parameters(), lr=0.1)
+        for _ in range(150):
             optimiser.zero_grad()
             nn.functional.cross_entropy(layer(corners), labels).backward()
             optimiser.step()

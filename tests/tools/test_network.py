@@ -15,14 +15,16 @@ from torch.nn import functional
 from sciml.core import rng
 from sciml.core.errors import UserError
 from sciml.models import DeepONet
-from sciml.nn import MLP
+from sciml.nn import MLP, SpectralConv
 from sciml.tools.network import (
     WatchedRule,
     diagnose,
     fluctuation,
     js_divergence,
+    mode_strengths,
     neuron_activity,
     node_strengths,
+    recurrent_strengths,
     trace,
     unfolded_strengths,
 )
@@ -111,6 +113,23 @@ def test_a_recurrent_layer_is_its_graph_unfolded():
     torch.testing.assert_close(found[1], found[2])
     with pytest.raises(UserError):
         unfolded_strengths(u, w, bias, v, 0)
+
+
+def test_recurrent_layers_of_torch_are_unfolded_with_all_their_gates():
+    layer = seeded(nn.RNN(2, 3))
+    u, w, bias = layer.weight_ih_l0, layer.weight_hh_l0, layer.bias_ih_l0 + layer.bias_hh_l0
+    expected = unfolded_strengths(u.detach(), w.detach(), bias.detach(), torch.zeros(1, 3).double(), 4)
+    torch.testing.assert_close(recurrent_strengths(layer, 4), expected)
+    gated = seeded(nn.LSTM(2, 3, bias=False))
+    between = recurrent_strengths(gated, 3)[1]
+    total = gated.weight_ih_l0.sum() + 2 * gated.weight_hh_l0.sum()
+    torch.testing.assert_close(between.sum(), total.detach())
+
+
+def test_links_of_modes_are_those_of_the_complex_weight():
+    layer = SpectralConv(2, 3, modes=2, dims=1)
+    weight = torch.view_as_complex(layer.weight.detach())
+    torch.testing.assert_close(mode_strengths(layer), weight.abs().mean((1, 2)))
 
 
 def test_an_autoencoder_is_the_chain_of_encoder_and_decoder():

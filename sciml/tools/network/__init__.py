@@ -9,6 +9,8 @@ from sciml.tools.network._links import Wiring as Wiring
 from sciml.tools.network._links import trace as trace
 from sciml.tools.network._rule import WatchedRule as WatchedRule
 from sciml.tools.network._signature import signature as signature
+from sciml.tools.network._special import mode_strengths as mode_strengths
+from sciml.tools.network._special import recurrent_strengths as recurrent_strengths
 from sciml.tools.network._strength import NodeLayer as NodeLayer
 from sciml.tools.network._strength import fluctuation as fluctuation
 from sciml.tools.network._strength import js_divergence as js_divergence
@@ -39,8 +41,10 @@ __all__ = [
     "diagnose",
     "fluctuation",
     "js_divergence",
+    "mode_strengths",
     "neuron_activity",
     "node_strengths",
+    "recurrent_strengths",
     "signature",
     "trace",
     "unfolded_strengths",

@@ -13,11 +13,13 @@ from sciml.core import rng
 from sciml.core.config import Config
 from sciml.core.errors import UnsupportedError, UserError
 from sciml.core.types import Support
+from sciml.nn import SpectralConv
 from sciml.tools._contract import AnyRule, Findings, FindingsFigure, FindingsTable, Policy, Probe, Subject
 from sciml.tools.network._activity import Neurons, neuron_activity
 from sciml.tools.network._health import Health, diagnose
 from sciml.tools.network._links import Call, Wiring, trace
 from sciml.tools.network._rule import WatchedRule
+from sciml.tools.network._special import mode_strengths, recurrent_strengths
 from sciml.tools.network._strength import NodeLayer, fluctuation, node_strengths
 from sciml.train import AnySolver, TrainConfig, default_rule
 
@@ -122,7 +124,10 @@ class NetworkProbe(Probe[NetworkConfig]):
             "dead": max(entry.dead for entry in view.health.values()),
             "saturated": max(entry.saturated for entry in view.health.values()),
         }
-        return Findings(metrics, _arrays(view), tuple(words), _tables(view), _figures(view))
+        modes = {n: mode_strengths(m) for n, m in subject.module.named_modules() if isinstance(m, SpectralConv)}
+        recurrent = {n: m for n, m in subject.module.named_modules() if isinstance(m, nn.RNNBase)}
+        tables = (*_tables(view), *_unfolded(recurrent))
+        return Findings(metrics, _arrays(view), tuple(words), tables, (*_figures(view), *_modes(modes)))
 
 
 class WatchConfig(Config):
@@ -198,6 +203,24 @@ def _nodes_table(nodes: tuple[NodeLayer, ...], wiring: Wiring) -> FindingsTable:
             _number(fluctuation(layer.strength)), _number(fluctuation(layer.normalised)), onward,
         ))  # fmt: skip
     return FindingsTable("Links and nodes", columns, tuple(rows), "Y normalised")
+
+
+def _unfolded(layers: Mapping[str, nn.RNNBase]) -> tuple[FindingsTable, ...]:
+    """Recurrent layers unfolded in time: strengths are constant between the ends."""
+    columns = ("layer", "units", "mean s at first", "mean s between", "mean s at last", "fluctuation Y between")
+    rows = []
+    for name, layer in layers.items():
+        first, between, last = recurrent_strengths(layer, 3)
+        means = (float(values.mean()) for values in (first, between, last))
+        rows.append((name, layer.hidden_size, *map(_number, means), _number(fluctuation(between))))
+    return (FindingsTable("Recurrent layers, unfolded", columns, tuple(rows)),) if rows else ()
+
+
+def _modes(modes: Mapping[str, Tensor]) -> tuple[FindingsFigure, ...]:
+    if not modes:
+        return ()
+    lines = {name: (tuple(range(1, len(sizes) + 1)), tuple(sizes.tolist())) for name, sizes in list(modes.items())[:6]}
+    return (FindingsFigure("Links of Fourier modes", "mode, in the order of the weight", "mean |R|", lines),)
 
 
 def _figures(view: NetworkView) -> tuple[FindingsFigure, ...]:
