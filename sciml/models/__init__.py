@@ -30,7 +30,6 @@ from sciml.models._deeponet import MIONet as MIONet
 from sciml.models._deeponet import PeriodicFeatures as PeriodicFeatures
 from sciml.models._deeponet import Strategy as Strategy
 from sciml.models._deeponet import Vanishing as Vanishing
-from sciml.models._deeponet import contract as contract
 from sciml.models._dilresnet import DilatedBlock as DilatedBlock
 from sciml.models._dilresnet import DilResNet as DilResNet
 from sciml.models._dynamics import Dynamics as Dynamics
@@ -168,7 +167,6 @@ __all__ = [
     "Wave",
     "WithIntegral",
     "channel_multiplier",
-    "contract",
     "divergence",
     "jittered_times",
     "load",

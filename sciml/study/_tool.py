@@ -1,6 +1,7 @@
 """Applying a tool to a run: the child run, its lineage, and what it cost before and after."""
 
 import hashlib
+import math
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -36,7 +37,16 @@ from sciml.study._folder import (
 )
 from sciml.study._guest import as_guest
 from sciml.study._pack import place_of
-from sciml.study._record import RECORD, FindingsEntry, LineageEntry, Record, TableEntry, finite
+from sciml.study._record import (
+    RECORD,
+    FigureEntry,
+    FindingsEntry,
+    LineageEntry,
+    PicturesEntry,
+    Record,
+    TableEntry,
+    finite,
+)
 from sciml.study._results import make_record, write_predictions
 from sciml.study._run import Run
 from sciml.study._subject import STAGES, TRIALS, OpenedRun
@@ -222,7 +232,7 @@ def _act(tool: AnyTool, subject: OpenedRun, asked: Config, home: _Home, started:
         training = tool.training(asked, recipe.train)
         config = _begin(home, subject, tool, asked, recipe, plan)
         if training is not None:
-            subject.train(module, training, rule=tool.rule(subject, module, training, asked))
+            subject.train(module, training, rule=tool.rule(subject, module, training, asked, decided))
         module, kept = tool.finish(module, decided)
         findings = tool.findings(kept)
         if prepared is not None:
@@ -321,7 +331,27 @@ def _entry(findings: Findings) -> FindingsEntry:
             TableEntry(title=entry.title, columns=entry.columns, rows=entry.rows, bars=entry.bars)
             for entry in findings.tables
         ),
+        figures=tuple(
+            FigureEntry(
+                title=entry.title,
+                x=entry.x,
+                y=entry.y,
+                lines={name: (_finite_values(x), _finite_values(y)) for name, (x, y) in entry.lines.items()},
+                log=entry.log,
+                caption=entry.caption,
+            )
+            for entry in findings.figures
+        ),
+        pictures=tuple(
+            PicturesEntry(title=entry.title, variable=entry.variable, captions=entry.captions)
+            for entry in findings.pictures
+        ),
     )
+
+
+def _finite_values(values: Sequence[float]) -> tuple[float | None, ...]:
+    """Numbers as JSON can hold them: None for what is not finite."""
+    return tuple(float(value) if math.isfinite(value) else None for value in values)
 
 
 def _add_arrays(path: Path, tool: str, arrays: xarray.Dataset) -> None:

@@ -6,7 +6,7 @@ a leaf is one of them, and tools of several shapes are applied one after another
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
 
@@ -140,6 +140,41 @@ class FindingsTable:
 
 
 @dataclass(frozen=True)
+class FindingsFigure:
+    """Lines that a tool found, kept as numbers and drawn by the page.
+
+    Arguments:
+        title: one line.
+        x, y: what the axes show, with units.
+        lines: abscissae and ordinates, by the name in the legend; values that are not finite leave gaps.
+        log: axes with a logarithmic scale, of "x" and "y".
+        caption: a sentence or two below it.
+    """
+
+    title: str
+    x: str
+    y: str
+    lines: Mapping[str, tuple[Sequence[float], Sequence[float]]]
+    log: tuple[str, ...] = ()
+    caption: str = ""
+
+
+@dataclass(frozen=True)
+class FindingsPictures:
+    """Pictures in a row, painted by the page from a variable of the findings' arrays.
+
+    Arguments:
+        title: one line.
+        variable: of ``arrays``, with dims ``picture y x``.
+        captions: one per picture.
+    """
+
+    title: str
+    variable: str
+    captions: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Findings:
     """What a tool reports besides the child's own metrics.
 
@@ -148,12 +183,16 @@ class Findings:
         arrays: saved in ``predictions.h5`` under ``tools/<key>``.
         words: remarks for people, one sentence each.
         tables: what is said row by row, such as of every layer.
+        figures: lines.
+        pictures: rows of pictures.
     """
 
     metrics: Mapping[str, float] = field(default_factory=dict)
     arrays: xarray.Dataset = field(default_factory=xarray.Dataset)
     words: tuple[str, ...] = ()
     tables: tuple[FindingsTable, ...] = ()
+    figures: tuple[FindingsFigure, ...] = ()
+    pictures: tuple[FindingsPictures, ...] = ()
 
 
 class Prepared(NamedTuple):
@@ -186,6 +225,8 @@ class Rewrite(Tool[K], Generic[K, L]):
     """Changes the structure of a trained module: pruning, factored or structured layers."""
 
     plan_type: type[L]
+    cheaper: ClassVar[bool] = True
+    """Whether a prediction never takes more products than before."""
 
     def prepare(self, subject: Subject, config: K) -> Prepared | None:
         """Train before anything is decided: the module that `plan` and `transfer` are then given.
@@ -215,8 +256,11 @@ class Rewrite(Tool[K], Generic[K, L]):
         """How a rewritten module is fine-tuned, from how its solver was trained; None (the default): not at all."""
         return None
 
-    def rule(self, subject: Subject, module: nn.Module, train: TrainConfig, config: K) -> AnyRule | None:
-        """What takes the steps of that; None (the default) for what the solver takes its own with."""
+    def rule(self, subject: Subject, module: nn.Module, train: TrainConfig, config: K, plan: L) -> AnyRule | None:
+        """What takes the steps of that, with the module as the plan made it.
+
+        None (the default) for what the solver takes its own with.
+        """
         return None
 
     def program(self, module: nn.Module) -> nn.Module:

@@ -99,6 +99,9 @@ class Solver(ABC, Generic[P, M, T, C, B, Q, N]):
     pooled: ClassVar[str] = ""
     """Why the loss is no mean over the samples of a batch, in words; empty where it is one. Such a batch is not split:
     ``train.accumulate``, ``train.polish`` and several processes are refused."""
+    differentiates: ClassVar[str] = ""
+    """Which product of its network the loss differentiates by closed forms of plain layers, in words; empty for none.
+    Tools put no other kind of layer into such a network."""
     rule: ClassVar[type[StepRule[Any]] | None] = GradientRule  # Any: a class variable cannot name the type of batches
     """The kind of `step_rule`, which says what of `TrainConfig` is read; None where `solve_closed_form` does it all."""
 
