@@ -77,6 +77,7 @@ from sciml.models._sequence_transformer import SequenceTransformer as SequenceTr
 from sciml.models._sinenet import SineNet as SineNet
 from sciml.models._sinenet import Wave as Wave
 from sciml.models._sinenet import wave_channels as wave_channels
+from sciml.models._soft_trees import SoftTrees as SoftTrees
 from sciml.models._stacked_mlp import StackedJet as StackedJet
 from sciml.models._stacked_mlp import StackedMLP as StackedMLP
 from sciml.models._state_space_nets import LSSL as LSSL
@@ -154,6 +155,7 @@ __all__ = [
     "SDENet",
     "SequenceTransformer",
     "SineNet",
+    "SoftTrees",
     "StableNPDE",
     "StackedBranch",
     "StackedJet",
