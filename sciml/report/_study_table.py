@@ -13,6 +13,7 @@ from sciml.report._statistics import Mean, mean_of
 from sciml.report._tables import best_metric
 from sciml.report._tasks import metrics_of, tasks_of, view_of
 from sciml.study import Study
+from sciml.tools import registered_tools
 from sciml.train import registered_tasks
 
 EQUAL = 0.1
@@ -61,9 +62,11 @@ def value_of(line: Line, key: str) -> float:
 
 
 def metrics_of_study(study: Study) -> tuple[Metric, ...]:
-    """What the tasks of the variants declare; of all tasks, if none of the solvers is registered here."""
+    """What the tasks of the variants and the tools declare; of all tasks, if none of the solvers is registered here."""
     tasks = tasks_of(study.trained(variant).solver for variant in study.variants) or registered_tasks()
-    return tuple(metric for task in tasks for metric in metrics_of(task))
+    here = registered_tools()
+    tools = dict.fromkeys(use.tool for variant in study.variants for use in variant.tools if use.tool in here)
+    return (*(m for task in tasks for m in metrics_of(task)), *(m for key in tools for m in here[key].metrics))
 
 
 def make_table(study: Study, budget: str, lines: Sequence[Line], metrics: Sequence[Metric]) -> Table:

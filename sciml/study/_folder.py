@@ -39,6 +39,8 @@ class Step(Config):
     """What the tool was asked for."""
     recipe_before: Plain | None = None
     """The recipe until then, where the tool changed it."""
+    others: dict[str, str] = {}
+    """Runs that were merged with this one: SHA-256 of their weights by the name of their folder."""
 
 
 class RunConfig(Config):

@@ -21,11 +21,12 @@ from sciml.core.errors import ConfigError, UnsupportedError
 from sciml.core.problem import Problem
 from sciml.core.processes import collect_rarely
 from sciml.core.progress import Progress, SilentProgress
-from sciml.metrics import check_metric
+from sciml.metrics import Metric, check_metric
 from sciml.study._fit import resized
 from sciml.study._folder import LOG
 from sciml.study._ignored import read_settings, refuse_ignored
 from sciml.study._problem import problem_of
+from sciml.study._record import Metrics, Record
 from sciml.study._request import RunRequest
 from sciml.study._run import Run, run
 from sciml.study._study_file import Study, Variant, read_study
@@ -134,7 +135,7 @@ def _check_variant(study: Study, variant: Variant) -> None:
 
 def _check_metrics(study: Study, problem: Problem) -> None:
     """Refuse a metric that nobody will measure, and a claim that could not be judged, before any work is done."""
-    declared = {v.name: find_solver(study.trained(v).solver).task.metrics for v in study.variants}
+    declared = {v.name: _metrics_of(study, v) for v in study.variants}
     if "metrics" in study.model_fields_set:
         every = [metric for metrics in declared.values() for metric in metrics]
         for key in study.metrics:
@@ -155,6 +156,12 @@ def _check_metrics(study: Study, problem: Problem) -> None:
                     f"the metric {claim.metric!r} has a better side, {metric.better}, and no target",
                     got=f"target={claim.target:g} in {claim.text!r}",
                 )
+
+
+def _metrics_of(study: Study, variant: Variant) -> tuple[Metric, ...]:
+    """What is measured of the runs of a variant: by the task, and by the tools that make them."""
+    tools = [find_tool(use.tool) for use in variant.tools]
+    return (*find_solver(study.trained(variant).solver).task.metrics, *(m for tool in tools for m in tool.metrics))
 
 
 def _check_same(out: Path, study: Study, finished: set[str]) -> None:
@@ -212,7 +219,25 @@ def _job(
     *, study: Study, variant: Variant, budget: str, seed: int, steps: int | None, runs: Path, place: Path
 ) -> dict[str, Any]:
     """One run of a study, of the problem in the folder `place`; it computes in one thread."""
-    trained = study.trained(variant)
+    finished = _trained(study, study.trained(variant), budget, seed, steps, runs, place)
+    for use in variant.tools:
+        others = [next(entry for entry in study.variants if entry.name == name) for name in use.others]
+        finished = apply_tool(
+            use.tool,
+            finished.folder,
+            settings=use.settings,
+            others=[_trained(study, other, budget, seed, None, runs, place).folder for other in others],
+            resume=True,
+            problem=place,
+            out=runs / variant.name / budget / finished.folder.parent.name,
+        )
+    return _line(variant, budget, finished)
+
+
+def _trained(
+    study: Study, trained: Variant, budget: str, seed: int, steps: int | None, runs: Path, place: Path
+) -> Run:
+    """The trained run of a variant; one that is finished is given as it is."""
     solver = find_solver(trained.solver)
     shared = read_settings(solver, [*study.settings, *_seeded(study, seed)])
     settings = [*shared, *trained.settings, "baselines=[]"]
@@ -232,16 +257,7 @@ def _job(
         )
     )
     assert finished is not None
-    for use in variant.tools:
-        finished = apply_tool(
-            use.tool,
-            finished.folder,
-            settings=use.settings,
-            resume=True,
-            problem=place,
-            out=runs / variant.name / budget / finished.folder.parent.name,
-        )
-    return _line(variant, budget, finished)
+    return finished
 
 
 def _course(folder: Path) -> list[list[float]]:
@@ -267,7 +283,9 @@ def _line(variant: Variant, budget: str, finished: Run) -> dict[str, Any]:
         "validation": record.train.best_validation,
         "train_seconds": sum(row.train_seconds for row in record.lineage) or record.train.seconds,
         "predict_seconds": record.predict.seconds,
-        "metrics": record.metrics["test"] | (record.conclusion.metrics if record.conclusion else {}),
+        "metrics": record.metrics["test"]
+        | (record.conclusion.metrics if record.conclusion else {})
+        | _findings(record),
         **({"course": course} if course else {}),
         **({"cost": record.lineage[-1].cost.model_dump(mode="json")} if record.lineage else {}),
         "model": record.model,
@@ -276,6 +294,13 @@ def _line(variant: Variant, budget: str, finished: Run) -> dict[str, Any]:
         "hardware": record.hardware,
         "git": record.git,
     }
+
+
+def _findings(record: Record) -> Metrics:
+    """What the tools that made a run declare as metrics."""
+    numbers = {f"{key}/{name}": value for key, entry in record.findings.items() for name, value in entry.metrics.items()}
+    declared = {metric.key for key in record.findings for metric in find_tool(key).metrics}
+    return {key: value for key, value in numbers.items() if key in declared}
 
 
 def _steps(study: Study, problem: Problem, out: Path, progress: Progress) -> dict[str, dict[str, int | None]]:

@@ -52,6 +52,10 @@ class ToolUse(Config):
     tool: str
     settings: tuple[str, ...] = ()
     """``key=value`` changes to the tool's settings."""
+    others: tuple[str, ...] = pydantic.Field(default=(), alias="with")
+    """Variants whose runs of the same seed a tool that merges runs is given beside this one's."""
+
+    model_config = pydantic.ConfigDict(populate_by_name=True)
 
 
 class Variant(Config):
@@ -185,6 +189,9 @@ class Study(Config):
         for variant in self.variants:
             if variant.of and variant.of not in trained:
                 raise ValueError(f"{variant.name!r} is made of {variant.of!r}, which is no variant that is trained")
+            for name in (name for use in variant.tools for name in use.others):
+                if name not in trained or name == variant.of:
+                    raise ValueError(f"{variant.name!r} merges {name!r}, which is no other variant that is trained")
         if self.clock and self.clock not in trained:
             raise ValueError(f"`clock` is {self.clock!r}, which is no variant that is trained")
         wanted = [self.clock] if self.clock else []

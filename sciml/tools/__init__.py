@@ -1,4 +1,4 @@
-"""What is done to a trained or trainable solver: rewrites, policies, searches and probes."""
+"""What is done to a trained or trainable solver: rewrites, policies, merges, searches and probes."""
 
 from sciml.core import registry
 from sciml.tools._contract import AnyRewrite as AnyRewrite
@@ -6,6 +6,8 @@ from sciml.tools._contract import AnyRule as AnyRule
 from sciml.tools._contract import AnyTool as AnyTool
 from sciml.tools._contract import Findings as Findings
 from sciml.tools._contract import FindingsTable as FindingsTable
+from sciml.tools._contract import Merge as Merge
+from sciml.tools._contract import Merged as Merged
 from sciml.tools._contract import Policy as Policy
 from sciml.tools._contract import Prepared as Prepared
 from sciml.tools._contract import Probe as Probe
@@ -20,6 +22,8 @@ __all__ = [
     "AnyTool",
     "Findings",
     "FindingsTable",
+    "Merge",
+    "Merged",
     "Policy",
     "Prepared",
     "Probe",

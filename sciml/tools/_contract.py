@@ -1,12 +1,12 @@
 """The tool contract: what a module under ``sciml/tools`` exports in its ``TOOLS`` tuple.
 
 A tool acts on a `Subject`, a finished run brought back into memory, and leaves a child run: a run folder like any
-other, whose ``config.json`` holds the parent's recipe and the plan of everything that tools did. There are four shapes;
+other, whose ``config.json`` holds the parent's recipe and the plan of everything that tools did. There are five shapes;
 a leaf is one of them, and tools of several shapes are applied one after another.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
 
@@ -16,6 +16,7 @@ from torch import nn
 from sciml.core.config import Config
 from sciml.core.problem import Problem
 from sciml.core.types import Support
+from sciml.metrics import Metric
 from sciml.train import (
     AnyBench,
     AnyRecipe,
@@ -176,6 +177,8 @@ class Tool(ABC, Generic[K]):
     citation: ClassVar[str]
     config: type[K]
     """Its settings, which ``--set`` changes; every one has a default."""
+    metrics: ClassVar[tuple[Metric, ...]] = ()
+    """Numbers of its findings that a study may show and judge by; their keys are ``<key of the tool>/<name>``."""
 
     @abstractmethod
     def supports(self, solver: AnySolver) -> Support:
@@ -255,6 +258,36 @@ class Policy(Tool[K]):
     def sampler(self, subject: Subject, config: K) -> Sampler | None:
         """What draws the batches; None (the default) for a shuffle of every epoch."""
         return None
+
+
+class Merged(NamedTuple):
+    """What several runs were made into.
+
+    Fields:
+        module: of the kind of the first one's, whose recipe rebuilds it.
+        findings: what is reported.
+    """
+
+    module: nn.Module
+    findings: Findings
+
+
+class Merge(Tool[K]):
+    """Makes one module of several runs of one solver, such as those of sites that share no data.
+
+    The child is that of the first run, with its recipe, context and data; its lineage names the others.
+    """
+
+    @abstractmethod
+    def merge(self, subjects: Sequence[Subject], config: K) -> Merged:
+        """One module of all. What a subject trains, it trains on its own data, in a ``stage`` of its own.
+
+        Arguments:
+            subjects: two or more runs of one solver on one problem, the first one that whose child it will be.
+            config: the settings.
+
+        Raises: UserError for modules that cannot be put together, with the reason.
+        """
 
 
 class Search(Tool[K]):

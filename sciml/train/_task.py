@@ -79,6 +79,10 @@ class Bench(ABC, Generic[P, T, C, B, Q]):
     def validate(self, solver: "TaskSolver[P, T, C, B, Q]", module: nn.Module) -> float:
         """The score (lower is better) on the validation split by which the best weights are chosen."""
 
+    def test_batch(self) -> B | None:
+        """The test samples as one batch, of which a tool may ask the loss; None (the default) for no such batch."""
+        return None
+
     def watch(self, solver: "TaskSolver[P, T, C, B, Q]", module: nn.Module) -> Mapping[str, float]:
         """What is logged beside that score and decides nothing."""
         return {}

@@ -119,6 +119,10 @@ class ClassificationBench(Bench[Classifies, ClassificationConfig, Classification
         inputs, labels = self.splits["valid"]
         return finite_mean(surprise(predict_on(solver, module, Pictures(inputs)).mean, labels))
 
+    def test_batch(self) -> Labelled:
+        """The test samples."""
+        return Labelled(*self.splits["test"])
+
     def examine(self, solver: AnySolver, module: nn.Module) -> Examination:
         """The metrics of the task, probabilities and predicted classes."""
         features, labels = self.splits["test"]
