@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sciml.core.config import differences
 from sciml.core.errors import ConfigError, UnsupportedError
-from sciml.study._folder import WEIGHTS
+from sciml.study._folder import WEIGHTS, OtherRun
 from sciml.study._use import Loaded, load_run
 from sciml.tools import AnyTool, Merge
 
@@ -32,10 +32,6 @@ def open_others(
     if len(set(folders)) < len(folders):
         raise ConfigError("a run is to be merged with itself", got=", ".join(folder.name for folder in folders),
                           expected="different runs")  # fmt: skip
-    if len({folder.name for folder in folders}) < len(folders):
-        raise ConfigError("two of the runs have the same name", got=", ".join(folder.name for folder in folders),
-                          expected="different names, since the lineage keeps no more of them",
-                          fix="Rename a folder.")  # fmt: skip
     for entry in opened:
         _check_alike(first, entry)
     return opened
@@ -66,9 +62,9 @@ def _check_alike(first: Loaded, other: Loaded) -> None:
         )
 
 
-def digests(runs: Sequence[Loaded]) -> dict[str, str]:
-    """SHA-256 of the weights of every run by its name."""
-    return {entry.folder.name: weights_digest(entry.folder) for entry in runs}
+def recorded(runs: Sequence[Loaded]) -> tuple[OtherRun, ...]:
+    """What the lineage keeps of every run."""
+    return tuple(OtherRun(run=entry.folder.name, weights=weights_digest(entry.folder)) for entry in runs)
 
 
 def weights_digest(folder: Path) -> str:

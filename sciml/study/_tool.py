@@ -26,6 +26,7 @@ from sciml.study._folder import (
     LOG,
     PREDICTIONS,
     WEIGHTS,
+    OtherRun,
     RunConfig,
     Step,
     choose_folder,
@@ -34,7 +35,7 @@ from sciml.study._folder import (
     sole_writer,
 )
 from sciml.study._guest import as_guest
-from sciml.study._others import digests, open_others, weights_digest
+from sciml.study._others import open_others, recorded, weights_digest
 from sciml.study._pack import place_of
 from sciml.study._record import RECORD, FindingsEntry, LineageEntry, Record, TableEntry, finite
 from sciml.study._results import make_record, write_predictions
@@ -93,10 +94,10 @@ def apply_tool(
         "weights": weights_digest(parent),
         "tool": key,
         "settings": asked.model_dump(mode="json"),
-        **({"others": digests(companions)} if companions else {}),
+        **({"others": [entry.weights for entry in recorded(companions)]} if companions else {}),
     }
     with as_guest(1), _Home(paths.make_folder(out or place.beside), f"{parent.name}-{key}", resume) as home:
-        started = None if home.stopped is None else _started(home.stopped, asked, digests(companions))
+        started = None if home.stopped is None else _started(home.stopped, asked, recorded(companions))
         if home.stopped is not None and (home.stopped / RECORD).exists():
             return Run(home.stopped, Record.read(home.stopped))
         report = progress or SilentProgress()
@@ -244,7 +245,7 @@ def _act(
         if kept != decided:
             config = _begin(home, subject, tool, asked, recipe, kept.model_dump(mode="json"), plan)
     elif isinstance(tool, Merge):
-        config = _begin(home, subject, tool, asked, recipe, plan, others=digests([one.loaded for one in others]))
+        config = _begin(home, subject, tool, asked, recipe, plan, others=recorded([one.loaded for one in others]))
         module, findings = tool.merge([subject, *others], asked)
         seconds = sum(one.seconds for one in others)
     elif isinstance(tool, Policy):
@@ -273,7 +274,7 @@ def _begin(
     recipe: AnyRecipe,
     plan: Mapping[str, Any],
     plan_before: dict[str, Any] | None = None,
-    others: Mapping[str, str] | None = None,
+    others: tuple[OtherRun, ...] = (),
 ) -> RunConfig:
     """Write down what the child is, before anything is trained; again where training changed the plan."""
     parent, before, after = subject.loaded, subject.recipe.model_dump(mode="json"), recipe.model_dump(mode="json")
@@ -283,7 +284,7 @@ def _begin(
         plan_before=plan_before,
         settings=asked.model_dump(mode="json"),
         recipe_before=None if after == before else before,
-        others=dict(others or {}),
+        others=others,
     )
     config = parent.config.model_copy(
         update={"recipe": after, "lineage": (*parent.config.lineage, step), "parent": parent.folder.name}
@@ -294,7 +295,7 @@ def _begin(
     return config
 
 
-def _started(folder: Path, asked: Config, others: Mapping[str, str]) -> Step | None:
+def _started(folder: Path, asked: Config, others: tuple[OtherRun, ...]) -> Step | None:
     """What was decided in a folder before it was stopped; refuses to go on with other settings, or other runs."""
     if not (folder / CONFIG).exists():
         return None
@@ -311,7 +312,8 @@ def _started(folder: Path, asked: Config, others: Mapping[str, str]) -> Step | N
         )
     if step.others != others:
         raise ConfigError(f"{folder} was started with other runs, or with other weights of theirs",
-                          got=", ".join(others) or "none", expected=", ".join(step.others) or "none",
+                          got=", ".join(entry.run for entry in others) or "none",
+                          expected=", ".join(entry.run for entry in step.others) or "none",
                           fix="Leave out --resume to start a new child run beside it.")  # fmt: skip
     return step
 
