@@ -23,7 +23,7 @@ class IgnitionDelay(HasFormula):
     costly: ClassVar[bool] = True
 
     def evaluate(self, params: Params) -> Tensor:
-        """lg τ and the temperature after ignition, by Cantera's CVODE, every row for itself."""
+        """lg τ and the temperature ten delays after the start, by Cantera's CVODE, every row for itself."""
         return reference.delays(params)
 
 
@@ -33,7 +33,7 @@ PROBLEM = IgnitionDelay(
     equation=equations.EQUATION,
     fields=(
         Field("log_delay", "lg τ", "1", "log10 of the ignition delay in seconds"),
-        Field("burnt_temperature", "T_b", "K", "temperature of the burnt gas"),
+        Field("burnt_temperature", "T_b", "K", "temperature of the burnt gas after ten delays"),
     ),
     parameters=(
         Parameter("temperature", "T₀", "K", "temperature before ignition", 1100.0, 1700.0, least=0.0),

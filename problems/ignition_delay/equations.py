@@ -5,10 +5,12 @@ from collections.abc import Mapping
 EQUATION = """\
 m dY_k/dt = V W_k ω_k(T, Y),   dU/dt = 0,   dV/dt = 0        (GRI-Mech 3.0 without nitrogen and argon)
 T(0) = T₀,  p(0) = p₀,  mixture: (1 − d) [φ ((1 − h) CH4 + h H2) + (2 (1 − h) + h/2) O2] + d [CO2 + 2 H2O]
-τ: first time at which T = T₀ + 400 K"""
+τ: first time at which T = T₀ + 400 K,   T_b = T(10 τ)"""
 
 RISE = 400.0
 """K above the start at which a mixture has ignited."""
+LATER = 10.0
+"""Delays after which the burnt gas is looked at."""
 
 
 def mixture(equivalence_ratio: float, dilution: float, hydrogen: float) -> Mapping[str, float]:

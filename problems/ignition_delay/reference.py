@@ -1,6 +1,7 @@
 """A closed adiabatic volume in Cantera."""
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -8,7 +9,7 @@ from torch import Tensor
 from sciml.core.types import Params
 from sciml.reference import methane_oxygen
 
-from .equations import RISE, mixture
+from .equations import LATER, RISE, mixture
 
 RELATIVE, ABSOLUTE = 1e-8, 1e-14
 """Tolerances of CVODE; a hundred times larger ones move lg τ by less than 1e-5."""
@@ -23,15 +24,15 @@ def delays(params: Params) -> Tensor:
     return torch.tensor([_delay(gas, *row) for row in zip(*columns, strict=True)], dtype=torch.float64).reshape(-1, 2)
 
 
-def _delay(
-    gas: object, temperature: float, pressure: float, equivalence_ratio: float, dilution: float, hydrogen: float
+def _delay(  # Any: Cantera is imported where it is used
+    gas: Any, temperature: float, pressure: float, equivalence_ratio: float, dilution: float, hydrogen: float
 ) -> tuple[float, float]:
     import cantera as ct
 
     positive = min(temperature, pressure, equivalence_ratio) > 0 and 0 <= dilution < 1 and 0 <= hydrogen <= 1
     if not positive or not all(map(math.isfinite, (temperature, pressure, equivalence_ratio))):
         return math.nan, math.nan
-    gas.TPX = temperature, pressure, dict(mixture(equivalence_ratio, dilution, hydrogen))  # pyright: ignore
+    gas.TPX = temperature, pressure, dict(mixture(equivalence_ratio, dilution, hydrogen))
     reactor = ct.IdealGasReactor(gas, clone=True)
     network = ct.ReactorNet([reactor])
     network.rtol, network.atol = RELATIVE, ABSOLUTE
@@ -41,8 +42,9 @@ def _delay(
             before, reached = network.time, reactor.T
             if network.step() > _LONGEST:
                 return math.nan, math.nan
+        share = (threshold - reached) / (reactor.T - reached)
+        delay = before + share * (network.time - before)
+        network.advance(max(network.time, LATER * delay))
     except ct.CanteraError:
         return math.nan, math.nan
-    share = (threshold - reached) / (reactor.T - reached)
-    gas.equilibrate("UV")  # pyright: ignore[reportAttributeAccessIssue]
-    return math.log10(before + share * (network.time - before)), gas.T  # pyright: ignore[reportAttributeAccessIssue]
+    return math.log10(delay), reactor.T

@@ -89,9 +89,9 @@ def judge_claim(study: Study, claim: Claim, metric: Metric, lines: Sequence[Line
     """Whether the runs of a study bear out a claim, seed by seed."""
     labels = {variant.name: variant.label for variant in study.variants}
     sides = []
-    for name in (claim.better, claim.worse):
+    for name, key in ((claim.better, metric.key), (claim.worse, claim.against or metric.key)):
         runs = [line for line in lines if line["variant"] == name and line["budget"] == claim.budget]
-        values = {line["seed"]: value_of(line, metric.key) for line in runs if metric.key in line["metrics"]}
+        values = {line["seed"]: value_of(line, key) for line in runs if key in line["metrics"]}
         if runs and not values:
             return undecided(f"the runs of {labels.get(name, name)} have no {metric.words}")
         sides.append(values)

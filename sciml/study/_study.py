@@ -141,9 +141,9 @@ def _check_metrics(study: Study, problem: Problem) -> None:
         for key in study.metrics:
             check_metric(every, key, problem, fix="It is one of `metrics` of the study.")
     for claim in study.claims:
-        for name in (claim.better, claim.worse):
+        for name, key in ((claim.better, claim.metric), (claim.worse, claim.against or claim.metric)):
             metric = check_metric(
-                declared[name], claim.metric, problem, fix=f"It is the metric of a claim on {name!r}."
+                declared[name], key, problem, fix=f"It is the metric of a claim on {name!r}."
             )
             if claim.judged(metric).better == "none":
                 raise ConfigError(
@@ -231,7 +231,7 @@ def _job(
             problem=place,
             out=runs / variant.name / budget / finished.folder.parent.name,
         )
-    return _line(variant, budget, finished)
+    return _line(variant, budget, seed, finished)
 
 
 def _trained(
@@ -249,7 +249,7 @@ def _trained(
             problem=place,
             solver=trained.solver,
             preset=study.preset,
-            seed=seed,
+            seed=seed + trained.shift,
             settings=tuple(settings),
             parameters=study.parameters if sized else None,
             out=runs / trained.name / budget,
@@ -267,13 +267,13 @@ def _course(folder: Path) -> list[list[float]]:
     return [[line["seconds"], float(f"{line['error']:.4g}")] for line in lines if "error" in line]
 
 
-def _line(variant: Variant, budget: str, finished: Run) -> dict[str, Any]:
+def _line(variant: Variant, budget: str, seed: int, finished: Run) -> dict[str, Any]:
     record = finished.record
     course = _course(finished.folder)
     return {
         "variant": variant.name,
         "budget": budget,
-        "seed": record.seed,
+        "seed": seed,
         "solver": record.solver,
         "preset": record.preset,
         "status": record.status,

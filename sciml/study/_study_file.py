@@ -72,6 +72,8 @@ class Variant(Config):
     """The variant whose runs the tools are applied to."""
     tools: tuple[ToolUse, ...] = ()
     """What is done to each of them, one after the other; the results are those of the last child run."""
+    shift: int = pydantic.Field(default=0, ge=0)
+    """Added to the seed of its runs: another initialisation and order of batches than another variant's."""
     matched: bool = True
     """Whether it is brought to the study's parameter count."""
     line: str = ""
@@ -81,6 +83,8 @@ class Variant(Config):
 
     @pydantic.model_validator(mode="after")
     def _trained_or_made(self) -> "Variant":
+        if self.of and self.shift:
+            raise ValueError("a variant `of` another one starts from the other's runs, and has no `shift`")
         if self.of and (self.solver or self.settings or not self.tools):
             raise ValueError("a variant `of` another one has `tools`, and no solver or settings: those are the other's")
         if self.tools and not self.of:
@@ -102,6 +106,8 @@ class Claim(Config):
     metric: str
     better: str
     worse: str
+    against: str = ""
+    """The metric of `worse`, where it is another one of the same units; `better` and `worse` may be one variant then."""
     margin: float = 0.0
     """Share of the metric of `worse`; a negative one allows to be worse (-0.05: by less than 5 %)."""
     tolerance: float | None = None
