@@ -10,9 +10,9 @@ Fields (`FNO`, `UNet`, `SineNet`, `DilResNet`) are ``batch channel *space`` on o
 condition, ``batch scalar``. Coordinates: `MLP`, `CoordinateMLP`, `ModifiedMLP`, `PirateNet`, `StackedMLP`.
 Trajectories and series: `Dynamics` (neural ODE), `NeuralSDE`, `LatentODE`, `GRUSeries`. Long sequences, ``batch time
 channel``: `LSSL`, `S4`, `S4D`, `S5`, `RecurrentNetwork`, `CausalCNN`, `SequenceTransformer`. Classes: `ResNet`,
-`ODENet`, `SDENet`. Tables: `KernelRidgeRegressor`, `GaussianProcessRegressor`, `BoostedTreesRegressor` and
-`MLPRegressor` are estimators in the manner of scikit-learn, around `KernelRidgeMap`, `Processes`, `BoostedTreesMap`
-and `MLP`. Operators: `DeepONet`, `PODDeepONet`, `MIONet`. Densities: `RealNVP`, `Flow` (continuous). Courses in time:
+`ODENet`, `SDENet`. Tables: `SoftTrees`; `KernelRidgeRegressor`, `GaussianProcessRegressor`,
+`BoostedTreesRegressor`, `MLPRegressor`, `SoftTreesRegressor` and `SoftTreesClassifier` are estimators in the manner of
+scikit-learn, around `KernelRidgeMap`, `Processes`, `BoostedTreesMap`, `MLP` and `SoftTrees`. Operators: `DeepONet`, `PODDeepONet`, `MIONet`. Densities: `RealNVP`, `Flow` (continuous). Courses in time:
 `TimeNetwork`, `HyperNetwork`, `Pulse`. An `ODEBlock` or `SDEBlock` makes a network with an equation in it of any
 right-hand side. `sciml.models.npde` generates networks from a PDE: `NPDEConv`, `NPDEMLP`, `NPDERNN`, `StableNPDE`,
 `NPDEFree`.
@@ -87,6 +87,8 @@ from sciml.models._state_space_nets import S5 as S5
 from sciml.models._time_courses import HyperNetwork as HyperNetwork
 from sciml.models._time_courses import Pulse as Pulse
 from sciml.models._time_courses import TimeNetwork as TimeNetwork
+from sciml.models._tree_estimators import SoftTreesClassifier as SoftTreesClassifier
+from sciml.models._tree_estimators import SoftTreesRegressor as SoftTreesRegressor
 from sciml.models._trees import BoostedTreesMap as BoostedTreesMap
 from sciml.models._unet import UNet as UNet
 from sciml.models.npde import NPDEMLP as NPDEMLP
@@ -156,6 +158,8 @@ __all__ = [
     "SequenceTransformer",
     "SineNet",
     "SoftTrees",
+    "SoftTreesClassifier",
+    "SoftTreesRegressor",
     "StableNPDE",
     "StackedBranch",
     "StackedJet",

@@ -39,7 +39,7 @@ class SoftTreesClasses(nn.Module):
 
     def forward(self, inputs: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch class"]:
         """Logits of samples in physical units."""
-        x = inputs.flatten(2) if self.per_field else inputs.flatten(1)[:, None]
+        x = inputs.reshape(len(inputs), self.units.channels if self.per_field else 1, -1)
         return self.map(self.units.standardise(x.transpose(1, 2)).flatten(1))
 
 
