@@ -7,7 +7,7 @@
     models.save(network, "fno.safetensors")  # models.load gives it back
 
 Fields (`FNO`, `UNet`, `SineNet`, `DilResNet`) are ``batch channel *space`` on one to three axes, with an optional
-condition, ``batch scalar``. Coordinates: `MLP`, `CoordinateMLP`, `ModifiedMLP`, `PirateNet`, `StackedMLP`.
+condition, ``batch scalar``. Coordinates: `MLP`, `LipschitzMLP`, `CoordinateMLP`, `ModifiedMLP`, `PirateNet`, `StackedMLP`.
 Trajectories and series: `Dynamics` (neural ODE), `NeuralSDE`, `LatentODE`, `GRUSeries`. Long sequences, ``batch time
 channel``: `LSSL`, `S4`, `S4D`, `S5`, `RecurrentNetwork`, `CausalCNN`, `SequenceTransformer`. Classes: `ResNet`,
 `ODENet`, `SDENet`. Tables: `SoftTrees`; `KernelRidgeRegressor`, `GaussianProcessRegressor`,
@@ -49,6 +49,7 @@ from sciml.models._integrals import WithIntegral as WithIntegral
 from sciml.models._latent import LatentField as LatentField
 from sciml.models._latent import LatentODE as LatentODE
 from sciml.models._latent import divergence as divergence
+from sciml.models._lipschitz import LipschitzMLP as LipschitzMLP
 from sciml.models._local import local_error as local_error
 from sciml.models._maps import KernelRidgeMap as KernelRidgeMap
 from sciml.models._maps import Processes as Processes
@@ -133,6 +134,7 @@ __all__ = [
     "KernelRidgeRegressor",
     "LatentField",
     "LatentODE",
+    "LipschitzMLP",
     "MIONet",
     "MLPRegressor",
     "ModifiedMLP",

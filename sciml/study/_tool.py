@@ -1,5 +1,6 @@
 """Applying a tool to a run: the child run, its lineage, and what it cost before and after."""
 
+import json
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -190,6 +191,9 @@ class _Child(NamedTuple):
                 batch=1,
                 grid=loaded.task.grid_of(loaded.context),
             )
+        for name, document in self.findings.documents.items():
+            path = folder / f"{paths.check_name(name, 'document')}.json"
+            paths.write_text(path, json.dumps(document, indent=2, allow_nan=False) + "\n")
         _add_arrays(folder / PREDICTIONS, self.tool.key, self.findings.arrays)
         for scratch in (TRIALS, STAGES):
             shutil.rmtree(folder / scratch, ignore_errors=True)
@@ -255,6 +259,7 @@ def _act(
         recipe = recipe.model_copy(update={"train": training})
         config = _begin(home, subject, tool, asked, recipe, plan)
         subject.train(module, training, rule=rule, sampler=sampler)
+        findings = tool.findings(subject, module.eval(), training, asked)
     elif isinstance(tool, Search):
         _refuse_rewritten(tool, subject)
         recipe, findings = tool.search(subject, asked, subject.score)

@@ -8,6 +8,7 @@ a leaf is one of them, and tools of several shapes are applied one after another
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import xarray
@@ -69,6 +70,11 @@ class Subject(Protocol):
     @property
     def context(self) -> Context:
         """What its module knows of the data."""
+        ...
+
+    @property
+    def folder(self) -> Path:
+        """Its files."""
         ...
 
     @property
@@ -149,12 +155,14 @@ class Findings:
         arrays: saved in ``predictions.h5`` under ``tools/<key>``.
         words: remarks for people, one sentence each.
         tables: what is said row by row, such as of every layer.
+        documents: files of JSON beside the record, by name without the ending, such as a certificate.
     """
 
     metrics: Mapping[str, float] = field(default_factory=dict)
     arrays: xarray.Dataset = field(default_factory=xarray.Dataset)
     words: tuple[str, ...] = ()
     tables: tuple[FindingsTable, ...] = ()
+    documents: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # Any: JSON
 
 
 class Prepared(NamedTuple):
@@ -258,6 +266,10 @@ class Policy(Tool[K]):
     def sampler(self, subject: Subject, config: K) -> Sampler | None:
         """What draws the batches; None (the default) for a shuffle of every epoch."""
         return None
+
+    def findings(self, subject: Subject, module: nn.Module, train: TrainConfig, config: K) -> Findings:
+        """What is worth telling of the trained module."""
+        return Findings()
 
 
 class Merged(NamedTuple):

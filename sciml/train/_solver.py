@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeVar
 
 from torch import Tensor, nn
 
@@ -69,6 +69,22 @@ class Knob:
     name: str
     low: int | float
     high: int | float
+
+
+class Certified(NamedTuple):
+    """What bounds on the gradient of one sample's loss follow from; see `sciml.nn.lipschitz.gradient_bounds`.
+
+    Fields:
+        network: holds all trained parameters; its layers are such that they have bounds.
+        inputs: largest norm of a sample at its input; infinite where the network itself shortens them.
+        loss: Lipschitz constant of one sample's loss in the network's output; infinite where there is none.
+        leaks: what else the module knows of the training data, by name, with what to do about it.
+    """
+
+    network: nn.Module
+    inputs: float
+    loss: float
+    leaks: Mapping[str, str]
 
 
 class Solver(ABC, Generic[P, M, T, C, B, Q, N]):
@@ -152,6 +168,10 @@ class Solver(ABC, Generic[P, M, T, C, B, Q, N]):
     def solve_closed_form(self, module: N, examples: Examples[B]) -> bool:
         """Fit without steps; False (the default) where the trainer has to take some."""
         return False
+
+    def certified(self, module: N) -> Certified | None:
+        """What bounds its gradients; None (the default) where nothing does."""
+        return None
 
     def step_rule(self, module: N, examples: Examples[B], config: TrainConfig, seed: int = 0) -> StepRule[B] | None:
         """What takes the steps of the training, of the kind `rule`; None for the optimiser of `TrainConfig`.

@@ -137,6 +137,8 @@ class Task(ABC, Generic[P, T, C, B, Q]):
     free: ClassVar[Mapping[int, Mapping[int, str]]] = {}
     """Axes of `arguments`, beside that of samples, whose length an exported program leaves free where it can: by number
     of the argument and of its axis, with a name."""
+    separate: ClassVar[bool] = False
+    """Whether every field of a batch is one tensor row per sample, and benches have a `Bench.test_batch`."""
     metrics: ClassVar[tuple[Metric, ...]] = ()
     """What an examination measures, the most important first."""
     view: ClassVar[View] = View()

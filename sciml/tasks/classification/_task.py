@@ -56,6 +56,7 @@ class Classification(Task[Classifies, ClassificationConfig, ClassificationContex
     card = ClassificationCard
     config = ClassificationConfig
     context = ClassificationContext
+    separate = True
     metrics = METRICS
     view = VIEW
 

@@ -47,6 +47,7 @@ class Regression(Task[MapsParameters, RegressionConfig, RegressionContext, RowBa
     card = data.RowsCard
     config = RegressionConfig
     context = RegressionContext
+    separate = True
     metrics = METRICS
     view = VIEW
 
