@@ -16,7 +16,9 @@ FRACTIONS = tuple(1 + k / 10 for k in range(1, 100) if k % 10)
 """Others, by quadrature: the best order of a weak guarantee lies among them."""
 
 
-def rdp_epsilon(rate: float, sigma: float, steps: int, delta: float) -> float:
+def rdp_epsilon(
+    rate: float, sigma: float, steps: int, delta: float, orders: Sequence[float] = (*FRACTIONS, *ORDERS)
+) -> float:
     """ε of T steps at δ by Rényi divergences of order α, an upper bound.
 
         A_α = Σ_k C(α, k) (1 − q)^(α−k) q^k exp((k² − k) / (2σ²)) at integer α,   RDP_α = log A_α / (α − 1)
@@ -27,6 +29,7 @@ def rdp_epsilon(rate: float, sigma: float, steps: int, delta: float) -> float:
         sigma: standard deviation of the noise over the sensitivity.
         steps: T.
         delta: δ.
+        orders: α that are tried, all above 1.
 
     Reference: Mironov, Talwar, Zhang, Rényi differential privacy of the sampled Gaussian mechanism, arXiv:1908.10530;
         conversion: Canonne, Kamath, Steinke, The discrete Gaussian for differential privacy, NeurIPS 2020.
@@ -35,11 +38,13 @@ def rdp_epsilon(rate: float, sigma: float, steps: int, delta: float) -> float:
         return 0.0
     if sigma <= 0:
         return math.inf
-    orders = np.array([*FRACTIONS, *ORDERS])
-    moments = np.array([*log_moments(rate, sigma, FRACTIONS), *(log_moment(rate, sigma, order) for order in ORDERS)])
-    epsilons = (
-        steps * moments / (orders - 1) + np.log1p(-1 / orders) - (math.log(delta) + np.log(orders)) / (orders - 1)
-    )
+    whole = [int(order) for order in orders if order == int(order)]
+    others = [order for order in orders if order != int(order)]
+    moments = [log_moment(rate, sigma, order) for order in whole]
+    moments += log_moments(rate, sigma, others).tolist() if others else []
+    alpha = np.array([*whole, *others], dtype=np.float64)
+    loss = steps * np.array(moments) / (alpha - 1)
+    epsilons = loss + np.log1p(-1 / alpha) - (math.log(delta) + np.log(alpha)) / (alpha - 1)
     return max(0.0, float(epsilons.min()))
 
 
