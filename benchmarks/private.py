@@ -1,8 +1,8 @@
 """A private step with bounds from the layers against one that clips the gradients of single samples.
 
-Both are of the same network (6 inputs, orthogonal layers, GroupSort), with noise, Adam and projection. The first peer takes
-the gradients of samples by `torch.func`, as `method=clip` does; the second by Opacus (hooks), where it is installed: its
-figures are of gradients, clipping and noise alone, without projection.
+Both are of the same network (6 inputs, orthogonal layers, GroupSort), with noise, Adam and projection. The first peer
+takes the gradients of samples by `torch.func`, as `method=clip` does. The second, where it is installed, is Opacus
+(hooks) on a network of the same size with tanh, without projection.
 """
 
 import importlib.util
@@ -68,7 +68,9 @@ def _stepper(width: int, size: int, batch: RowBatch, kind: str) -> Callable[[], 
         return step
     certified = Certified(net.map.chain, math.inf, 0.5, {}) if kind == "bounds" else None
     mechanism = Mechanism(20 * size, 0.05, 1.0, 10**5, 1e-7)
-    rule = PrivateRule(net, _loss, TrainConfig(steps=10**5, learning_rate=1e-3), mechanism=mechanism, certified=certified)
+    rule = PrivateRule(
+        net, _loss, TrainConfig(steps=10**5, learning_rate=1e-3), mechanism=mechanism, certified=certified
+    )
     return lambda: rule.step(batch, 0.0)
 
 

@@ -17,7 +17,7 @@ _LONGEST = 100.0  # s; a mixture that has not ignited by then does not
 
 
 def delays(params: Params) -> Tensor:
-    """lg τ and the burnt temperature [K], ``sample 2``, float64; NaN where parameters mean nothing or nothing ignites."""
+    """lg τ and burnt temperature [K], ``sample 2``; NaN where parameters mean nothing or nothing ignites."""
     names = ("temperature", "pressure", "equivalence_ratio", "dilution", "hydrogen")
     columns = [params[name].double().tolist() for name in names]
     gas = methane_oxygen()
@@ -38,7 +38,7 @@ def _delay(  # Any: Cantera is imported where it is used
     network.rtol, network.atol = RELATIVE, ABSOLUTE
     threshold, before, reached = temperature + RISE, 0.0, temperature
     try:
-        while reactor.T < threshold:
+        while threshold > reactor.T:
             before, reached = network.time, reactor.T
             if network.step() > _LONGEST:
                 return math.nan, math.nan

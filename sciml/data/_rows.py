@@ -20,8 +20,8 @@ from sciml.core.recorded import RecordedRows
 from sciml.core.registry import card_path, folder_of
 from sciml.core.rng import generator
 from sciml.data._card import SamplesCard
-from sciml.data._code import code_digest
 from sciml.data._check import Check, checked, reproduced
+from sciml.data._code import code_digest
 from sciml.data._layout import SPLITS
 from sciml.data._netcdf import netcdf_bytes
 from sciml.data._samples import field_statistics, samples_digest

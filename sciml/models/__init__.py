@@ -7,12 +7,14 @@
     models.save(network, "fno.safetensors")  # models.load gives it back
 
 Fields (`FNO`, `UNet`, `SineNet`, `DilResNet`) are ``batch channel *space`` on one to three axes, with an optional
-condition, ``batch scalar``. Coordinates: `MLP`, `LipschitzMLP`, `CoordinateMLP`, `ModifiedMLP`, `PirateNet`, `StackedMLP`.
+condition, ``batch scalar``. Coordinates: `MLP`, `CoordinateMLP`, `ModifiedMLP`, `PirateNet`, `StackedMLP`.
 Trajectories and series: `Dynamics` (neural ODE), `NeuralSDE`, `LatentODE`, `GRUSeries`. Long sequences, ``batch time
 channel``: `LSSL`, `S4`, `S4D`, `S5`, `RecurrentNetwork`, `CausalCNN`, `SequenceTransformer`. Classes: `ResNet`,
-`ODENet`, `SDENet`. Tables: `SoftTrees`; `KernelRidgeRegressor`, `GaussianProcessRegressor`,
-`BoostedTreesRegressor`, `MLPRegressor`, `SoftTreesRegressor` and `SoftTreesClassifier` are estimators in the manner of
-scikit-learn, around `KernelRidgeMap`, `Processes`, `BoostedTreesMap`, `MLP` and `SoftTrees`. Operators: `DeepONet`, `PODDeepONet`, `MIONet`. Densities: `RealNVP`, `Flow` (continuous). Courses in time:
+`ODENet`, `SDENet`. Tables:
+`LipschitzMLP`, `SoftTrees`; `KernelRidgeRegressor`, `GaussianProcessRegressor`, `BoostedTreesRegressor`,
+`MLPRegressor`, `SoftTreesRegressor` and `SoftTreesClassifier` are estimators in the manner of scikit-learn, around
+`KernelRidgeMap`, `Processes`, `BoostedTreesMap`, `MLP` and `SoftTrees`. Operators: `DeepONet`, `PODDeepONet`,
+`MIONet`. Densities: `RealNVP`, `Flow` (continuous). Courses in time:
 `TimeNetwork`, `HyperNetwork`, `Pulse`. An `ODEBlock` or `SDEBlock` makes a network with an equation in it of any
 right-hand side. `sciml.models.npde` generates networks from a PDE: `NPDEConv`, `NPDEMLP`, `NPDERNN`, `StableNPDE`,
 `NPDEFree`.

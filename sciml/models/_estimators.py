@@ -27,6 +27,10 @@ class Estimator:
     They do not inherit from scikit-learn's classes, so that importing `sciml.models` does not import scikit-learn.
     """
 
+    map_: nn.Module
+    _x_mean: np.ndarray
+    _x_std: np.ndarray
+
     def get_params(self, deep: bool = True) -> dict[str, Any]:  # Any: as scikit-learn has it
         """The arguments of the constructor, as scikit-learn's `clone` asks for them."""
         return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
@@ -57,6 +61,9 @@ class Estimator:
         return torch.from_numpy((validate_data(self, X, reset=False, dtype=np.float64) - self._x_mean) / self._x_std)
 
 
+R = TypeVar("R", bound="Regressor")
+
+
 class Regressor(Estimator):
     """What the regressors share: standardising, checking, `score`.
 
@@ -65,7 +72,7 @@ class Regressor(Estimator):
         n_features_in_, feature_names_in_: as in scikit-learn.
     """
 
-    def fit(self: E, X: Any, y: Any) -> E:  # Any: arrays, lists, data frames; scikit-learn's names
+    def fit(self: R, X: Any, y: Any) -> R:  # Any: arrays, lists, data frames; scikit-learn's names
         """Learn from rows.
 
         Arguments:

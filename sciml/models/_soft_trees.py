@@ -46,7 +46,8 @@ class SoftTrees(Network):
             raise ConfigError("no such gate of soft trees", got=repr(gate), expected="sigmoid or entmoid")
         if trees < 1:
             raise ConfigError("an ensemble has trees", got=trees, expected="1 or more")
-        self.form, self.trees, self.gate = TreeForm(kind, depth), trees, gate
+        self.form, self.trees = TreeForm(kind, depth), trees
+        self.gate: Gate = gate
         self.splits = nn.Linear(in_channels, trees * self.form.splits)
         self.leaves = nn.Linear(trees * self.form.leaves, out_channels, bias=False)
 
@@ -67,9 +68,7 @@ class SoftTrees(Network):
         """Parameters tree by tree: (w, b) of every split, the bias last, and π of every leaf."""
         splits = torch.cat((self.splits.weight, self.splits.bias[:, None]), dim=1)
         leaves = self.leaves.weight.T
-        return splits.unflatten(0, (self.trees, self.form.splits)), leaves.unflatten(
-            0, (self.trees, self.form.leaves)
-        )
+        return splits.unflatten(0, (self.trees, self.form.splits)), leaves.unflatten(0, (self.trees, self.form.leaves))
 
     @torch.no_grad()
     def write(
@@ -98,6 +97,4 @@ class SoftTrees(Network):
         index = {name: torch.tensor([getattr(s, name) for s in symmetries], device=splits.device)
                  for name in ("order", "signs", "leaves")}  # fmt: skip
         tree = torch.arange(self.trees, device=splits.device)[:, None]
-        self.write(
-            splits[tree, index["order"]] * index["signs"][..., None].to(splits), leaves[tree, index["leaves"]]
-        )
+        self.write(splits[tree, index["order"]] * index["signs"][..., None].to(splits), leaves[tree, index["leaves"]])

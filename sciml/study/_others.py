@@ -11,9 +11,7 @@ from sciml.study._use import Loaded, load_run
 from sciml.tools import AnyTool, Merge
 
 
-def open_others(
-    tool: AnyTool, first: Loaded, others: Sequence[str | Path], problem: str | Path | None
-) -> list[Loaded]:
+def open_others(tool: AnyTool, first: Loaded, others: Sequence[str | Path], problem: str | Path | None) -> list[Loaded]:
     """The other runs, of the same solver, problem and model as the first.
 
     Raises: ConfigError for runs given to a tool that takes one, or none to one that merges; UnsupportedError for runs

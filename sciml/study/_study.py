@@ -142,9 +142,7 @@ def _check_metrics(study: Study, problem: Problem) -> None:
             check_metric(every, key, problem, fix="It is one of `metrics` of the study.")
     for claim in study.claims:
         for name, key in ((claim.better, claim.metric), (claim.worse, claim.against or claim.metric)):
-            metric = check_metric(
-                declared[name], key, problem, fix=f"It is the metric of a claim on {name!r}."
-            )
+            metric = check_metric(declared[name], key, problem, fix=f"It is the metric of a claim on {name!r}.")
             if claim.judged(metric).better == "none":
                 raise ConfigError(
                     f"a claim cannot be judged by {claim.metric!r}: neither more nor less of it is better",
@@ -234,9 +232,7 @@ def _job(
     return _line(variant, budget, seed, finished)
 
 
-def _trained(
-    study: Study, trained: Variant, budget: str, seed: int, steps: int | None, runs: Path, place: Path
-) -> Run:
+def _trained(study: Study, trained: Variant, budget: str, seed: int, steps: int | None, runs: Path, place: Path) -> Run:
     """The trained run of a variant; one that is finished is given as it is."""
     solver = find_solver(trained.solver)
     shared = read_settings(solver, [*study.settings, *_seeded(study, seed)])
@@ -298,7 +294,9 @@ def _line(variant: Variant, budget: str, seed: int, finished: Run) -> dict[str, 
 
 def _findings(record: Record) -> Metrics:
     """What the tools that made a run declare as metrics."""
-    numbers = {f"{key}/{name}": value for key, entry in record.findings.items() for name, value in entry.metrics.items()}
+    numbers = {
+        f"{key}/{name}": value for key, entry in record.findings.items() for name, value in entry.metrics.items()
+    }
     declared = {metric.key for key in record.findings for metric in find_tool(key).metrics}
     return {key: value for key, value in numbers.items() if key in declared}
 

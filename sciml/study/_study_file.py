@@ -107,7 +107,7 @@ class Claim(Config):
     better: str
     worse: str
     against: str = ""
-    """The metric of `worse`, where it is another one of the same units; `better` and `worse` may be one variant then."""
+    """Metric of `worse`, where it is another one of the same units; `better` and `worse` may be one variant then."""
     margin: float = 0.0
     """Share of the metric of `worse`; a negative one allows to be worse (-0.05: by less than 5 %)."""
     tolerance: float | None = None

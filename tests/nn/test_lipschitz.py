@@ -88,7 +88,7 @@ def test_no_sample_exceeds_the_bound(key):
         for _ in range(8):
             total = sum((sample_gradients(network, attack, y[:64], 0.5)[name] / bounds[name]).sum() for name in bounds)
             (slope,) = torch.autograd.grad(total, attack)
-            attack = (attack + 0.3 * slope / slope.flatten(1).norm(dim=1).clamp_min(1e-9).reshape(-1, *[1] * len(shape)))
+            attack = attack + 0.3 * slope / slope.flatten(1).norm(dim=1).clamp_min(1e-9).reshape(-1, *[1] * len(shape))
             attack = attack.detach().requires_grad_()
         for name, values in sample_gradients(network, attack.detach(), y[:64], 0.5).items():
             assert float(values.max()) <= bounds[name] * (1 + 1e-6)
@@ -134,7 +134,9 @@ def test_sorting_and_pooling_keep_norms_and_residuals_are_means():
     zero = torch.zeros(1, 1, 4, requires_grad=True)
     NormPool(2)(zero).sum().backward()
     assert zero.grad is not None and bool(zero.grad.isfinite().all())
-    assert ClipNorm(2.0)(torch.tensor([[3.0, 4.0], [0.3, 0.4]])).flatten().tolist() == pytest.approx([1.2, 1.6, 0.3, 0.4])
+    assert ClipNorm(2.0)(torch.tensor([[3.0, 4.0], [0.3, 0.4]])).flatten().tolist() == pytest.approx(
+        [1.2, 1.6, 0.3, 0.4]
+    )
 
 
 def test_a_clipped_gradient_is_that_of_every_sample():
@@ -168,11 +170,11 @@ def test_layers_without_a_bound_are_named(layer, words):
 def test_what_cannot_be_is_refused():
     with pytest.raises(UnsupportedError, match=r"not bounded; got 0.weight.*ClipNorm"):
         gradient_bounds(nn.Sequential(nn.Linear(4, 4)), loss=1.0)
-    with pytest.raises(ConfigError, match="odd kernel"):
+    with pytest.raises(ConfigError, match=r"odd kernel"):
         CircularConv(1, 1, grid=(8,), kernel=4)
-    with pytest.raises(ConfigError, match="own grid"):
+    with pytest.raises(ConfigError, match=r"own grid"):
         CircularConv(1, 1, grid=(8,))(torch.zeros(1, 1, 9))
-    with pytest.raises(ConfigError, match="do not tile"):
+    with pytest.raises(ConfigError, match=r"do not tile"):
         NormPool(2)(torch.zeros(1, 1, 5))
-    with pytest.raises(ConfigError, match="positive norm"):
+    with pytest.raises(ConfigError, match=r"positive norm"):
         ClipGradient(0.0)

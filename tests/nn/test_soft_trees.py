@@ -144,15 +144,15 @@ def test_gradients(kind, name):
 def test_what_cannot_be_is_refused():
     with pytest.raises(ConfigError, match=r"no such kind.*'forest'"):
         TreeForm(*("forest", 2))
-    with pytest.raises(ConfigError, match="cannot have this depth.*1 to 12.*decision lists"):
+    with pytest.raises(ConfigError, match=r"cannot have this depth.*1 to 12.*decision lists"):
         TreeForm("perfect", 13)
-    with pytest.raises(ConfigError, match="cannot have this depth.*got 0"):
+    with pytest.raises(ConfigError, match=r"cannot have this depth.*got 0"):
         TreeForm("list", 0)
-    with pytest.raises(ConfigError, match="has trees"):
+    with pytest.raises(ConfigError, match=r"has trees"):
         SoftTrees(2, 1, trees=0)
-    with pytest.raises(ConfigError, match="too many symmetries"):
+    with pytest.raises(ConfigError, match=r"too many symmetries"):
         next(symmetries(TreeForm("perfect", 5)))
-    with pytest.raises(UserError, match="permutation of 0 to 3"):
+    with pytest.raises(UserError, match=r"permutation of 0 to 3"):
         ensemble("list", 2).rearrange([0, 0, 1, 2], [identity(TreeForm("list", 2))] * 4)
     assert TreeForm("list", 40).leaves == 41
     assert oblivious((0,), (True,)).leaves == (1, 0)

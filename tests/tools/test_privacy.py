@@ -91,9 +91,9 @@ def test_noise_is_calibrated_to_epsilon():
         found = calibrated(epsilon, bare)
         assert found.epsilon <= epsilon
         assert found.epsilon == pytest.approx(epsilon, rel=1e-3)
-    with pytest.raises(ConfigError, match="cannot be reached with these steps.*leak.*Lower steps or batch_size"):
+    with pytest.raises(ConfigError, match=r"cannot be reached with these steps.*leak.*Lower steps or batch_size"):
         calibrated(1e-4, Mechanism(2000, 1.0, 0.0, 10**6, 1e-5))
-    with pytest.raises(ConfigError, match="delta must be less than one over"):
+    with pytest.raises(ConfigError, match=r"delta must be less than one over"):
         Mechanism(2000, 0.1, 1.0, 10, 1e-3)
 
 
@@ -109,7 +109,7 @@ def test_noise_per_layer_leaks_as_much_as_global_noise():
     sizes = [len(sampler.indices(step, 4000, 1)) for step in range(30)]
     assert np.mean(sizes) == pytest.approx(800, abs=4 * math.sqrt(640 / 30))
     assert len(set(sizes)) > 1
-    with pytest.raises(ConfigError, match="another number of samples; got 50; expected 4000"):
+    with pytest.raises(ConfigError, match=r"another number of samples; got 50; expected 4000"):
         sampler.indices(0, 50, 10)
 
 
@@ -243,7 +243,7 @@ def test_a_certificate_is_derived_again_from_the_saved_model(run, tmp_path):
         (child.folder / "certificate.json").write_text(json.dumps({**document, **changes}))
         with pytest.raises(DataError, match=f"wrong in '{entry}"):
             sciml.tool("certificate", child.folder, settings=["data=true"])
-    with pytest.raises((ConfigError, DataError), match="certificate"):
+    with pytest.raises((ConfigError, DataError), match=r"certificate"):
         (child.folder / "certificate.json").write_text(json.dumps({"format": "other"}))
         sciml.tool("certificate", child.folder)
 
@@ -271,27 +271,25 @@ def test_membership_counts():
 
 
 def test_what_cannot_be_private_is_refused(run, tmp_path):
-    with pytest.raises(ConfigError, match="epsilon 0.001 cannot be reached"):
+    with pytest.raises(ConfigError, match=r"epsilon 0.001 cannot be reached"):
         sciml.tool("privacy", run, settings=["epsilon=0.001", "delta=1e-5", "steps=100000000"])
-    with pytest.raises(ConfigError, match="delta must be less than one over"):
+    with pytest.raises(ConfigError, match=r"delta must be less than one over"):
         sciml.tool("privacy", run, settings=["delta=0.1"])
     squares = sciml.run(
         "borehole", solver="lipschitz_rows", out=tmp_path,
         settings=("train.steps=2", "model.width=8", "model.loss=squares", "baselines=[]"),
     ).folder  # fmt: skip
-    with pytest.raises(UnsupportedError, match="no Lipschitz constant.*squared error.*model.loss=huber"):
+    with pytest.raises(UnsupportedError, match=r"no Lipschitz constant.*squared error.*model.loss=huber"):
         sciml.tool("privacy", squares, settings=["delta=1e-3"])
     clipped = sciml.tool("privacy", squares, settings=["delta=1e-3", "loss_clip=0.3", "steps=3"])
     assert json.loads((clipped.folder / "certificate.json").read_text())["loss_constant"] == pytest.approx(0.3)
-    network = sciml.run(
-        "borehole", solver="mlp_rows", settings=("train.steps=2", "baselines=[]"), out=tmp_path
-    ).folder
-    with pytest.raises(UnsupportedError, match="has no bounds on its gradients.*method=clip"):
+    network = sciml.run("borehole", solver="mlp_rows", settings=("train.steps=2", "baselines=[]"), out=tmp_path).folder
+    with pytest.raises(UnsupportedError, match=r"has no bounds on its gradients.*method=clip"):
         sciml.tool("privacy", network, settings=["method=lipschitz", "delta=1e-3"])
     batch_norm = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
     from sciml.tools.privacy._tool import _refuse_coupled
 
-    with pytest.raises(UnsupportedError, match="layer '1' couples the samples"):
+    with pytest.raises(UnsupportedError, match=r"layer '1' couples the samples"):
         _refuse_coupled(batch_norm)
 
 
@@ -303,5 +301,5 @@ def test_public_constants_are_kept():
     assert module.units.field_mean.tolist() == [70.0, 5000.0]
     assert solver.certified(module).leaks == {}
     wrong = model.model_copy(update={"centre": (70.0,), "spread": (50.0,)})
-    with pytest.raises(ConfigError, match="one for each of flow, velocity"):
+    with pytest.raises(ConfigError, match=r"one for each of flow, velocity"):
         solver.build(problem, wrong, bench.context)

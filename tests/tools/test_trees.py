@@ -93,9 +93,10 @@ def test_deep_perfect_trees_are_searched_from_the_leaves_up():
         best = max(best, float(weighted_product(turned, fixed).sum()))
     assert match_weights(moving, fixed).similarity == pytest.approx(best, rel=1e-12)
     deep = ensemble("perfect", 7, trees=3)
-    assert match_weights(deep, ensemble("perfect", 7, trees=3, seed=1)).similarity > match_weights(
-        deep, ensemble("perfect", 7, trees=3, seed=1), "permutation"
-    ).similarity
+    assert (
+        match_weights(deep, ensemble("perfect", 7, trees=3, seed=1)).similarity
+        > match_weights(deep, ensemble("perfect", 7, trees=3, seed=1), "permutation").similarity
+    )
 
 
 def test_nothing_is_moved_where_nothing_is_matched():
@@ -134,9 +135,9 @@ def test_a_barrier_is_what_stands_above_the_straight_line():
 
 
 def test_what_does_not_fit_is_refused():
-    with pytest.raises(UserError, match="6 oblivious trees of depth 2.*expected 6 oblivious trees of depth 3"):
+    with pytest.raises(UserError, match=r"6 oblivious trees of depth 2.*expected 6 oblivious trees of depth 3"):
         match_weights(ensemble(depth=2), ensemble())
-    with pytest.raises(UserError, match="5 features"):
+    with pytest.raises(UserError, match=r"5 features"):
         match_activations(ensemble(features=5), ensemble(), X)
-    with pytest.raises(ConfigError, match="depth of 5 at most"):
+    with pytest.raises(ConfigError, match=r"depth of 5 at most"):
         match_weights(ensemble(depth=6, trees=2), ensemble(depth=6, trees=2, seed=1))

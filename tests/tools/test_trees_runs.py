@@ -31,9 +31,7 @@ def made(tmp_path_factory):
 
 
 def sites(made):
-    return [
-        made(f"site{i}", "task.sites=2", f"task.site={i}", "task.split_by=well_radius", seed=i) for i in range(2)
-    ]
+    return [made(f"site{i}", "task.sites=2", f"task.site={i}", "task.split_by=well_radius", seed=i) for i in range(2)]
 
 
 def test_a_merged_run_lives_without_its_parents(made, tmp_path):
@@ -47,7 +45,7 @@ def test_a_merged_run_lives_without_its_parents(made, tmp_path):
     assert numbers["barrier"] == numbers["barrier_all"]
     again = sciml.tool("trees", first, others=[second], settings=["points=5"], resume=True)
     assert again.folder == child.folder
-    with pytest.raises(ConfigError, match="started with other runs"):
+    with pytest.raises(ConfigError, match=r"started with other runs"):
         sciml.tool("trees", first, others=[made("third", seed=7)], settings=["points=5"], resume=True)
     merged = load_run(child.folder).module.map
     one, two = (load_run(folder).module.map for folder in (first, second))
@@ -71,7 +69,9 @@ def test_rounds_train_every_site_on_its_own_rows(made, tmp_path):
 
 def test_three_runs_are_merged_too(made):
     folders = [*sites(made), made("third", seed=7)]
-    numbers = sciml.tool("trees", folders[0], others=folders[1:], settings=["points=3"]).record.findings["trees"].metrics
+    numbers = (
+        sciml.tool("trees", folders[0], others=folders[1:], settings=["points=3"]).record.findings["trees"].metrics
+    )
     assert numbers["runs"] == 3
 
 
@@ -89,27 +89,25 @@ def test_the_rows_of_sites_are_disjoint_and_skewed(made):
 
 def test_what_cannot_be_merged_is_refused(made, tmp_path):
     first, second = sites(made)
-    with pytest.raises(ConfigError, match="merges several runs.*--with RUN"):
+    with pytest.raises(ConfigError, match=r"merges several runs.*--with RUN"):
         sciml.tool("trees", first)
-    with pytest.raises(ConfigError, match="acts on one run.*Leave out --with"):
+    with pytest.raises(ConfigError, match=r"acts on one run.*Leave out --with"):
         sciml.tool("cost", first, others=[second])
-    with pytest.raises(ConfigError, match="merged with itself"):
+    with pytest.raises(ConfigError, match=r"merged with itself"):
         sciml.tool("trees", first, others=[first])
     with pytest.raises(UnsupportedError, match=r"their models differ; got model.depth=3; expected model.depth=2"):
         sciml.tool("trees", first, others=[made("deep", "model.depth=3")])
-    with pytest.raises(UnsupportedError, match="not in the same units.*same dataset"):
+    with pytest.raises(UnsupportedError, match=r"not in the same units.*same dataset"):
         sciml.tool("trees", first, others=[made("other data", preset="small")])
     network = sciml.run("borehole", solver="mlp_rows", settings=("train.steps=2", "baselines=[]"), out=tmp_path).folder
-    with pytest.raises(UnsupportedError, match="its networks are no soft trees"):
+    with pytest.raises(UnsupportedError, match=r"its networks are no soft trees"):
         sciml.tool("trees", network, others=[first])
-    with pytest.raises(UnsupportedError, match="another solver"):
+    with pytest.raises(UnsupportedError, match=r"another solver"):
         sciml.tool("trees", first, others=[network])
-    with pytest.raises(ConfigError, match="less than sites"):
+    with pytest.raises(ConfigError, match=r"less than sites"):
         sciml.run("borehole", solver="soft_trees", settings=("task.sites=2", "task.site=2"), out=tmp_path)
-    with pytest.raises(UnknownNameError, match="unknown parameter 'radius'.*Did you mean 'well_radius'"):
-        sciml.run(
-            "borehole", solver="soft_trees", settings=("task.sites=2", "task.split_by=radius"), out=tmp_path
-        )
+    with pytest.raises(UnknownNameError, match=r"unknown parameter 'radius'.*Did you mean 'well_radius'"):
+        sciml.run("borehole", solver="soft_trees", settings=("task.sites=2", "task.split_by=radius"), out=tmp_path)
 
 
 @pytest.fixture(scope="module")

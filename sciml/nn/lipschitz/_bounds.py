@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
-from torch import nn
+from torch import Tensor, nn
 
 from sciml.core.errors import UnsupportedError
 from sciml.nn.lipschitz._layers import (
@@ -24,7 +24,7 @@ from sciml.nn.lipschitz._layers import (
 
 SLACK = 1e-5
 """Every norm is taken larger by this share: single precision rounds products of some hundred terms by less."""
-Uses = list[tuple[nn.Parameter, float]]
+Uses = list[tuple[Tensor, float]]
 """Parameters with a bound of their gradient, once for every use."""
 _CONTRACTIONS = (GroupSort, NormPool, nn.ReLU, nn.Tanh, nn.Identity, nn.Flatten)
 """1-Lipschitz and zero at zero, without parameters."""
@@ -145,7 +145,7 @@ def _unsupported(layer: nn.Module, name: str) -> UnsupportedError:
     return UnsupportedError(
         f"layer {name!r} has no known Lipschitz constant",
         got=kind,
-        expected="Linear, OrthogonalLinear, CircularConv, GroupSort, NormPool, ReLU, Tanh, Flatten, Residual, Constant, "
-        "Scale, ClipNorm, ClipGradient, in a Sequential",
+        expected="Linear, OrthogonalLinear, CircularConv, GroupSort, NormPool, ReLU, Tanh, Flatten, Residual, "
+        "Constant, Scale, ClipNorm, ClipGradient, in a Sequential",
         fix="Replace it by one of these (sciml.nn.lipschitz), or clip the gradients of samples (method=clip).",
     )

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self, cast
 
 import pydantic
 import torch
@@ -16,7 +16,7 @@ from sciml.nn import Units
 from sciml.nn.lipschitz import Constrained
 from sciml.solvers.baselines import RowModule, RowRegression
 from sciml.tasks.regression import RegressionConfig, RegressionContext, RowBatch
-from sciml.train import Certified, GradientRule, Knob, Recipe, TrainConfig, recipe_of
+from sciml.train import Certified, GradientRule, Knob, Loss, Recipe, TrainConfig, recipe_of
 
 
 class LipschitzRowsConfig(Config):
@@ -31,8 +31,8 @@ class LipschitzRowsConfig(Config):
     scale: float = pydantic.Field(default=3.0, gt=0)
     """Lipschitz constant of the network: steeper functions it cannot fit, and noise grows with it."""
     loss: Literal["huber", "absolute", "squares"] = "huber"
-    """``huber`` (½e² up to `corner`, linear beyond) and ``absolute`` have a Lipschitz constant; ``squares`` has none and
-    cannot be trained privately without clipping."""
+    """``huber`` (½e² up to `corner`, linear beyond) and ``absolute`` have a Lipschitz constant; ``squares`` has none
+    and cannot be trained privately without clipping."""
     corner: float = pydantic.Field(default=0.5, gt=0)
     """Where the Huber loss becomes linear, in standard deviations: its Lipschitz constant."""
     centre: tuple[float, ...] | None = None
@@ -131,7 +131,7 @@ class LipschitzRowsSolver(RowRegression[LipschitzRowsConfig]):
 
     def step_rule(self, module: RowModule, examples: Any, config: TrainConfig, seed: int = 0) -> ProjectedRule:
         """The usual optimiser, then the projection."""
-        return ProjectedRule(module, self.loss, config)
+        return ProjectedRule(module, cast(Loss, self.loss), config)  # it is given this module alone
 
     def certified(self, module: RowModule) -> Certified:
         """The chain of layers, and the Lipschitz constant of the loss: its corner, 1, or none."""
@@ -163,6 +163,6 @@ def _constants(problem: MapsParameters, model: LipschitzRowsConfig, context: Reg
         if not len(model.centre) == len(model.spread) == len(mean):
             raise ConfigError("the public constants do not fit the targets",
                               got=f"{len(model.centre)} in model.centre, {len(model.spread)} in model.spread",
-                              expected=f"one for each of {', '.join(field.name for field in problem.fields)}")  # fmt: skip
+                              expected="one for each of " + ", ".join(f.name for f in problem.fields))  # fmt: skip
         mean, std = mean.new_tensor(model.centre), std.new_tensor(model.spread)
     return _Constants(mean, std, (low + high) / 2, (high - low) / math.sqrt(12))

@@ -13,7 +13,9 @@ CITATION = (
     "Kanoh, Sugiyama, Linear mode connectivity in differentiable tree ensembles, ICLR 2025, arXiv:2405.14596; soft "
     "trees: Irsoy, Yıldız, Alpaydın, Soft decision trees, ICPR 2012"
 )
-CLAIM = "runs from different seeds can be averaged once their trees are matched over all symmetries (reports/tree_barriers)"
+CLAIM = (
+    "runs from different seeds can be averaged once their trees are matched over all symmetries (reports/tree_barriers)"
+)
 
 
 class SoftTreesConfig(Config):

@@ -39,7 +39,9 @@ class MembershipProbe(Probe[MembershipConfig]):
         if not solver.task.separate:
             return Support(False, "its samples are no separate rows")
         if solver.rule is None:
-            return Support(False, "it takes no training steps, and some of these methods keep their samples as they are")
+            return Support(
+                False, "it takes no training steps, and some of these methods keep their samples as they are"
+            )
         return Support(True)
 
     @torch.no_grad()
@@ -57,7 +59,7 @@ class MembershipProbe(Probe[MembershipConfig]):
         ]
         auc, most = separation(*losses), advantage(*losses)
         words = (f"A training sample has a smaller loss than another one with probability {auc:.3f} (0.5: nobody can "
-                 f"tell), {count} of either kind; the best threshold is right {100 * (1 + most) / 2:.3g} % of the time.",
+                 f"tell), {count} each; the best threshold is right {100 * (1 + most) / 2:.3g} % of the time.",
                  )  # fmt: skip
         arrays = xarray.Dataset({"train": ("sample", losses[0]), "test": ("sample", losses[1])})
         return Findings({"auc": auc, "advantage": most, "samples": float(count)}, arrays, words)

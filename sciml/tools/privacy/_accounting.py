@@ -53,19 +53,17 @@ def log_moments(rate: float, sigma: float, orders: Sequence[float]) -> np.ndarra
 
     The trapezoidal rule on an analytic integrand that falls off as a Gaussian is exact to rounding.
     """
-    from scipy.special import logsumexp
-
     z = np.arange(-14 * sigma, max(orders) + 14 * sigma, sigma / 24)
     base = np.logaddexp(math.log1p(-rate), math.log(rate) + (2 * z - 1) / (2 * sigma**2)) if rate < 1 else (
         (2 * z - 1) / (2 * sigma**2)
     )  # fmt: skip
     weights = -0.5 * (z / sigma) ** 2 - math.log(24 * math.sqrt(2 * math.pi))
-    return logsumexp(np.asarray(orders)[:, None] * base + weights, axis=1)
+    return _log_sum(np.asarray(orders)[:, None] * base + weights)
 
 
 def log_moment(rate: float, sigma: float, order: int) -> float:
     """log A_α for an integer order."""
-    from scipy.special import gammaln, logsumexp
+    from scipy.special import gammaln
 
     if rate == 1:
         return (order - 1) * order / (2 * sigma**2)
@@ -74,7 +72,13 @@ def log_moment(rate: float, sigma: float, order: int) -> float:
         gammaln(order + 1) - gammaln(k + 1) - gammaln(order - k + 1)
         + k * math.log(rate) + (order - k) * math.log1p(-rate) + (k * k - k) / (2 * sigma**2)
     )  # fmt: skip
-    return float(logsumexp(terms))
+    return float(_log_sum(terms))
+
+
+def _log_sum(terms: np.ndarray) -> np.ndarray:
+    """log Σ exp along the last axis."""
+    largest = terms.max(-1, keepdims=True)
+    return largest[..., 0] + np.log(np.exp(terms - largest).sum(-1))
 
 
 def exact_epsilon(sigma: float, steps: int, delta: float) -> float:
@@ -124,8 +128,8 @@ def pld_epsilon(rate: float, sigma: float, steps: int, delta: float) -> float:
 
 def _dp_accounting() -> Any:  # Any: a module that need not be installed
     try:
-        import dp_accounting
-        import dp_accounting.pld
+        import dp_accounting  # pyright: ignore[reportMissingImports]
+        import dp_accounting.pld  # pyright: ignore[reportMissingImports]
     except ImportError:
         raise UnsupportedError("the accountant 'pld' needs the package dp-accounting",
                                fix="pip install 'sciml[privacy]', or take accountant=rdp.") from None  # fmt: skip

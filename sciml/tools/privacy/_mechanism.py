@@ -53,8 +53,8 @@ class Mechanism:
                                   f"steps={self.steps}",
                               expected="samples, a rate in (0, 1], noise and steps that are not negative")  # fmt: skip
         if not 0 < self.delta < 1 / self.samples:
-            raise ConfigError("delta must be less than one over the number of samples: a mechanism that publishes one of "
-                              "them has that delta", got=f"delta={self.delta:g}, {self.samples} samples",
+            raise ConfigError("delta must be less than one over the number of samples: publishing one of them has that "
+                              "delta", got=f"delta={self.delta:g}, {self.samples} samples",
                               expected=f"less than {1 / self.samples:.2g}")  # fmt: skip
 
     @property
@@ -78,7 +78,7 @@ class Mechanism:
         """
         if self.noise == "global":
             whole = math.sqrt(sum(bound**2 for bound in bounds.values()))
-            return {name: self.sigma * whole / self.expected for name in bounds}
+            return dict.fromkeys(bounds, self.sigma * whole / self.expected)
         share = math.sqrt(len(bounds))
         return {name: self.sigma * share * bound / self.expected for name, bound in bounds.items()}
 
@@ -125,8 +125,8 @@ def calibrated(epsilon: float, mechanism: Mechanism) -> Mechanism:
     if most.epsilon > epsilon:
         raise ConfigError(
             f"epsilon {epsilon:g} cannot be reached with these steps",
-            got=f"{mechanism.steps} steps at a sampling rate of {mechanism.rate:.3g}, which leak {most.epsilon:.3g} even "
-            f"with sigma {_MOST_NOISE:g}",
+            got=f"{mechanism.steps} steps at a sampling rate of {mechanism.rate:.3g}, which leak {most.epsilon:.3g} "
+            f"even with sigma {_MOST_NOISE:g}",
             expected=f"an epsilon of {most.epsilon:.3g} or more, or fewer steps",
             fix="Lower steps or batch_size, or allow a larger epsilon or delta.",
         )

@@ -146,7 +146,10 @@ class PrivateRule(StepRule[Any]):  # Any: batches of every task
 
 
 def sample_gradients(
-    module: nn.Module, loss: Loss, batch: Any, along: float = 0.0  # Any: a batch whose fields are rows of samples
+    module: nn.Module,
+    loss: Loss,
+    batch: Any,
+    along: float = 0.0,  # Any: a batch whose fields are rows of samples
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """The mean loss, and the gradient of every sample's by parameter, ``sample *shape``, by `torch.func`."""
     kind, names = type(batch), [entry.name for entry in fields(batch)]

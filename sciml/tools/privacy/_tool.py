@@ -95,9 +95,9 @@ class PrivacyPolicy(Policy[PrivacyConfig]):
         )
         epsilon = mechanism.epsilon
         words = [
-            f"One simulation more or less changes the odds of any outcome by at most exp({epsilon:.4g}), but for a chance "
-            f"of {mechanism.delta:g}: {mechanism.steps} steps, {mechanism.expected:.4g} of {mechanism.samples} samples in "
-            f"a batch on average, sigma {mechanism.sigma:.4g}."
+            f"One simulation more or less changes the odds of any outcome by at most exp({epsilon:.4g}), but for a "
+            f"chance of {mechanism.delta:g}: {mechanism.steps} steps, {mechanism.expected:.4g} of {mechanism.samples} "
+            f"samples in a batch on average, sigma {mechanism.sigma:.4g}."
             if math.isfinite(epsilon)
             else "Without noise there is no guarantee.",
             *(f"Not covered: {text}." for text in document["not_covered"].values()),

@@ -88,7 +88,9 @@ class CertificateProbe(Probe[CertificateConfig]):
             raise _wrong("mechanism.steps", stated.mechanism.steps, subject.recipe.train.steps)
         if config.data and len(subject.bench().examples) != stated.mechanism.samples:
             raise _wrong("mechanism.samples", stated.mechanism.samples, len(subject.bench().examples))
-        table = FindingsTable("Bounds derived again", ("parameter", "bound"), tuple(stated.bounds.items()), bars="bound")
+        table = FindingsTable(
+            "Bounds derived again", ("parameter", "bound"), tuple(stated.bounds.items()), bars="bound"
+        )
         words = (
             f"The certificate holds: epsilon {epsilon:.4g} at delta {stated.delta:g}, derived from the saved model.",
             *(f"Not covered: {text}." for text in stated.not_covered.values()),

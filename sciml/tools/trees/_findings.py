@@ -20,9 +20,7 @@ Loss = Callable[[nn.Module], float]
 """Of a module on the test samples."""
 
 
-def findings_of(
-    members: Sequence[Member], merged: nn.Module, config: TreesConfig, samples: Tensor | None
-) -> Findings:
+def findings_of(members: Sequence[Member], merged: nn.Module, config: TreesConfig, samples: Tensor | None) -> Findings:
     """Losses and barriers on the test samples of the first run.
 
     Arguments:
@@ -91,9 +89,7 @@ def _curves(
     curves = torch.zeros(len(_LEVELS), len(members) - 1, len(shares), dtype=torch.float64)
     for i, level in enumerate(_LEVELS):
         for j, other in enumerate(members[1:]):
-            match = find_matching(
-                other.trees, first.trees, match=config.match, invariances=level, samples=samples
-            )
+            match = find_matching(other.trees, first.trees, match=config.match, invariances=level, samples=samples)
             moved = aligned(other.trees, match)
             for k, share in enumerate(shares.tolist()):
                 curves[i, j, k] = loss(with_trees(first, interpolated(first.trees, moved, share)))

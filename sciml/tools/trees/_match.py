@@ -65,9 +65,7 @@ def match_weights(moving: SoftTrees, fixed: SoftTrees, invariances: Invariances 
     return Matching(order, chosen, float(scores[list(order), range(len(order))].sum()))
 
 
-def match_activations(
-    moving: SoftTrees, fixed: SoftTrees, x: Tensor, invariances: Invariances = "all"
-) -> Matching:
+def match_activations(moving: SoftTrees, fixed: SoftTrees, x: Tensor, invariances: Invariances = "all") -> Matching:
     """The order in which the trees' outputs on samples have the largest inner product, then the best symmetries.
 
     Outputs do not depend on symmetries, so these follow from the parameters of the trees that were paired.

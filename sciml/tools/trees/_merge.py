@@ -46,9 +46,7 @@ def average(networks: Sequence[SoftTrees], shares: Sequence[float]) -> SoftTrees
     return answer
 
 
-def align_all(
-    networks: Sequence[SoftTrees], match: Callable[[SoftTrees, SoftTrees], Matching]
-) -> list[SoftTrees]:
+def align_all(networks: Sequence[SoftTrees], match: Callable[[SoftTrees, SoftTrees], Matching]) -> list[SoftTrees]:
     """All ensembles aligned to each other: first to the first one, then each to the mean of the others.
 
     Sweeps go on until none moves any more; of two, one is aligned to the other and that is all.

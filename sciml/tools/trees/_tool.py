@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -77,7 +78,7 @@ def _check_alike(first: Member, other: Member) -> None:
             "the trees of these runs are not in the same units, so their parameters cannot be averaged",
             got=f"{', '.join(foreign)} of another value",
             expected="the constants of the first run",
-            fix="Train all runs with the same constants: on the same dataset, each on its site (task.sites, task.site).",
+            fix="Train all on one dataset, each on its site (task.sites, task.site), so that constants agree.",
         )
 
 
@@ -108,9 +109,7 @@ def _averaged(
     """The first run's module with the mean of all trees, aligned to each other."""
 
     def match(moving: SoftTrees, fixed: SoftTrees) -> Matching:
-        return find_matching(
-            moving, fixed, match=config.match, invariances=config.invariances, samples=samples
-        )
+        return find_matching(moving, fixed, match=config.match, invariances=config.invariances, samples=samples)
 
     trees = align_all([member.trees for member in members], match)
     return with_trees(members[0], average(trees, shares))
