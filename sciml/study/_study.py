@@ -24,7 +24,7 @@ from sciml.study._left import LEFT, costs_left
 from sciml.study._problem import problem_of
 from sciml.study._provenance import commit
 from sciml.study._request import RunRequest
-from sciml.study._run import run
+from sciml.study._run import Run, run
 from sciml.study._study_file import Study, Variant, read_study
 from sciml.study._study_lines import (
     DIVERGED,
@@ -34,9 +34,9 @@ from sciml.study._study_lines import (
     broken_line,
     check_data,
     check_same,
-    result_line,
     mended,
     read_results,
+    result_line,
     write_results,
 )
 from sciml.study._tool import apply_tool
@@ -172,17 +172,18 @@ def _check_variant(study: Study, variant: Variant, problem: Problem) -> None:
 
 def _check_metrics(study: Study, subjects: Mapping[str, Problem]) -> None:
     """Refuse a metric that nobody will measure, and a claim that could not be judged, before any work is done."""
-    declared = {v.name: (*find_solver(study.trained(v).solver).task.metrics, *LEFT) for v in study.variants}
+    declared = {
+        v.name: (*find_solver(study.trained(v).solver).task.metrics, *study.tool_metrics(v), *LEFT)
+        for v in study.variants
+    }
     problems = {v.name: subjects[study.problem_of(v)] for v in study.variants}
     if "metrics" in study.model_fields_set:
         every = [metric for metrics in declared.values() for metric in metrics]
         for key, problem in product(study.metrics, (subjects[name] for name in study.problems)):
             check_metric(every, key, problem, fix="It is one of `metrics` of the study.")
     for claim in study.claims:
-        for name in (claim.better, claim.worse):
-            metric = check_metric(
-                declared[name], claim.metric, problems[name], fix=f"It is the metric of a claim on {name!r}."
-            )
+        for name, key in ((claim.better, claim.metric), (claim.worse, claim.against or claim.metric)):
+            metric = check_metric(declared[name], key, problems[name], fix=f"It is the metric of a claim on {name!r}.")
             if claim.judged(metric).better == "none":
                 raise ConfigError(
                     f"a claim cannot be judged by {claim.metric!r}: neither more nor less of it is better",
@@ -233,40 +234,57 @@ def _job(
 
     A run that breaks down has a line that says so, and the others go on.
     """
-    trained = study.trained(variant)
-    solver = find_solver(trained.solver)
-    shared = read_settings(solver, [*study.settings, *_seeded(study, seed)])
-    settings = [*shared, *trained.settings, "baselines=[]"]
-    if steps is not None:
-        settings.append(f"train.steps={steps}")
-    sized = solver.knob is not None and trained.matched
-    request = RunRequest(
-        problem=place,
-        solver=trained.solver,
-        preset=study.preset,
-        seed=seed,
-        settings=tuple(settings),
-        parameters=study.parameters if sized else None,
-        out=runs / trained.name / budget,
-        resume=resume,
-    )
+    named = {entry.name: entry for entry in study.variants}
     try:
-        finished = run(request)
-        assert finished is not None
-        first = finished.folder
+        first = finished = _trained(study, study.trained(variant), budget, seed, steps, runs, place, resume)
         for maker in study.line_of(variant):
             for use in maker.tools:
+                others = [_trained(study, named[name], budget, seed, None, runs, place) for name in use.others]
                 finished = apply_tool(
                     use.tool,
                     finished.folder,
                     settings=use.settings,
+                    others=[other.folder for other in others],
                     resume=True,
                     problem=place,
                     out=runs / maker.name / budget / finished.folder.parent.name,
                 )
     except NumericsError as error:
         return broken_line(study, variant, budget, seed, error)
-    line = result_line(variant, budget, finished, {claim.metric for claim in study.claims})
+    line = result_line(variant, budget, finished, {claim.metric for claim in study.claims}) | {"seed": seed}
     if not study.asked.isdisjoint(metric.key for metric in LEFT):
-        line["metrics"] = line["metrics"] | costs_left(first, finished.folder, place)
+        line["metrics"] = line["metrics"] | costs_left(first.folder, finished.folder, place)
     return line
+
+
+def _trained(
+    study: Study,
+    trained: Variant,
+    budget: str,
+    seed: int,
+    steps: int | None,
+    runs: Path,
+    place: Path,
+    resume: bool = True,
+) -> Run:
+    """The trained run of a variant; one that is finished is given as it is."""
+    solver = find_solver(trained.solver)
+    shared = read_settings(solver, [*study.settings, *_seeded(study, seed)])
+    settings = [*shared, *trained.settings, "baselines=[]"]
+    if steps is not None:
+        settings.append(f"train.steps={steps}")
+    sized = solver.knob is not None and trained.matched
+    finished = run(
+        RunRequest(
+            problem=place,
+            solver=trained.solver,
+            preset=study.preset,
+            seed=seed + trained.shift,
+            settings=tuple(settings),
+            parameters=study.parameters if sized else None,
+            out=runs / trained.name / budget,
+            resume=resume,
+        )
+    )
+    assert finished is not None
+    return finished

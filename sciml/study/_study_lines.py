@@ -12,9 +12,11 @@ from sciml.core.config import differences, parse, read_json
 from sciml.core.errors import ConfigError, DataError, NumericsError
 from sciml.study._folder import LOG
 from sciml.study._provenance import commit, hardware, versions
+from sciml.study._record import Metrics, Record
 from sciml.study._results import read_cases
 from sciml.study._run import Run
 from sciml.study._study_file import Study, Variant
+from sciml.tools import find_tool
 
 RESULTS, STUDY = "results.jsonl", "study.json"
 DIVERGED = "diverged"
@@ -85,7 +87,9 @@ def result_line(variant: Variant, budget: str, run: Run, judged: Collection[str]
         "validation": record.train.best_validation,
         "train_seconds": sum(row.train_seconds for row in record.lineage) or record.train.seconds,
         "predict_seconds": record.predict.seconds,
-        "metrics": record.metrics["test"] | (record.conclusion.metrics if record.conclusion else {}),
+        "metrics": record.metrics["test"]
+        | (record.conclusion.metrics if record.conclusion else {})
+        | _declared_findings(record),
         **({"cases": cases} if cases else {}),
         **({"course": course} if course else {}),
         **({"cost": record.lineage[-1].cost.model_dump(mode="json")} if record.lineage else {}),
@@ -94,6 +98,16 @@ def result_line(variant: Variant, budget: str, run: Run, judged: Collection[str]
         "versions": record.versions,
         "hardware": record.hardware,
         "git": record.git,
+    }
+
+
+def _declared_findings(record: Record) -> Metrics:
+    """What tools found in this run, as far as they say what it means."""
+    return {
+        metric.key: entry.metrics[name]
+        for key, entry in record.findings.items()
+        for metric in find_tool(key).metrics
+        if (name := metric.key.removeprefix(f"{key}/")) in entry.metrics
     }
 
 
@@ -129,8 +143,15 @@ def _course(folder: Path) -> list[list[float]]:
 def conditions_of(study: Study, variant: Variant) -> Line:
     """Everything that changes the runs of a variant, apart from seed and budget."""
     shared = {"problem", "preset", "parameters", "settings", "seeded"} | ({"clock"} if study.clock else set())
-    own = {v.name: v.model_dump(mode="json", exclude={"name", "label", "line", "at"}) for v in study.line_of(variant)}
+    own = {v.name: v.model_dump(mode="json", exclude={"name", "label", "line", "at"}) for v in _behind(study, variant)}
     return {**study.model_dump(mode="json", include=shared), "variants": own}
+
+
+def _behind(study: Study, variant: Variant) -> list[Variant]:
+    """The variants whose runs a run of this one is made of, itself last."""
+    named, line = {entry.name: entry for entry in study.variants}, study.line_of(variant)
+    others = dict.fromkeys(name for maker in line for use in maker.tools for name in use.others)
+    return [*(named[name] for name in others), *line]
 
 
 def check_same(out: Path, study: Study, lines: Sequence[Line], current: str | None) -> None:

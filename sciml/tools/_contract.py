@@ -1,13 +1,14 @@
 """The tool contract: what a module under ``sciml/tools`` exports in its ``TOOLS`` tuple.
 
 A tool acts on a `Subject`, a finished run brought back into memory, and leaves a child run: a run folder like any
-other, whose ``config.json`` holds the parent's recipe and the plan of everything that tools did. There are four shapes;
+other, whose ``config.json`` holds the parent's recipe and the plan of everything that tools did. There are five shapes;
 a leaf is one of them, and tools of several shapes are applied one after another.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import xarray
@@ -16,6 +17,7 @@ from torch import nn
 from sciml.core.config import Config
 from sciml.core.problem import Problem
 from sciml.core.types import Support
+from sciml.metrics import Metric
 from sciml.train import (
     AnyBench,
     AnyRecipe,
@@ -68,6 +70,11 @@ class Subject(Protocol):
     @property
     def context(self) -> Context:
         """What its module knows of the data."""
+        ...
+
+    @property
+    def folder(self) -> Path:
+        """Its files."""
         ...
 
     @property
@@ -185,6 +192,7 @@ class Findings:
         tables: what is said row by row, such as of every layer.
         figures: lines.
         pictures: rows of pictures.
+        documents: files of JSON beside the record, by name without the ending, such as a certificate.
     """
 
     metrics: Mapping[str, float] = field(default_factory=dict)
@@ -193,6 +201,7 @@ class Findings:
     tables: tuple[FindingsTable, ...] = ()
     figures: tuple[FindingsFigure, ...] = ()
     pictures: tuple[FindingsPictures, ...] = ()
+    documents: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # Any: JSON
 
 
 class Prepared(NamedTuple):
@@ -215,6 +224,8 @@ class Tool(ABC, Generic[K]):
     citation: ClassVar[str]
     config: type[K]
     """Its settings, which ``--set`` changes; every one has a default."""
+    metrics: ClassVar[tuple[Metric, ...]] = ()
+    """Numbers of its findings that a study may show and judge by; their keys are ``<key of the tool>/<name>``."""
 
     @abstractmethod
     def supports(self, solver: AnySolver) -> Support:
@@ -299,6 +310,40 @@ class Policy(Tool[K]):
     def sampler(self, subject: Subject, config: K) -> Sampler | None:
         """What draws the batches; None (the default) for a shuffle of every epoch."""
         return None
+
+    def findings(self, subject: Subject, module: nn.Module, train: TrainConfig, config: K) -> Findings:
+        """What is worth telling of the trained module."""
+        return Findings()
+
+
+class Merged(NamedTuple):
+    """What several runs were made into.
+
+    Fields:
+        module: of the kind of the first one's, whose recipe rebuilds it.
+        findings: what is reported.
+    """
+
+    module: nn.Module
+    findings: Findings
+
+
+class Merge(Tool[K]):
+    """Makes one module of several runs of one solver, such as those of sites that share no data.
+
+    The child is that of the first run, with its recipe, context and data; its lineage names the others.
+    """
+
+    @abstractmethod
+    def merge(self, subjects: Sequence[Subject], config: K) -> Merged:
+        """One module of all. What a subject trains, it trains on its own data, in a ``stage`` of its own.
+
+        Arguments:
+            subjects: two or more runs of one solver on one problem, the first one that whose child it will be.
+            config: the settings.
+
+        Raises: UserError for modules that cannot be put together, with the reason.
+        """
 
 
 class Search(Tool[K]):

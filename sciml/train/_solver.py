@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeVar
 
 from torch import Tensor, nn
 
@@ -72,6 +72,22 @@ class Knob:
     high: int | float
 
 
+class Certified(NamedTuple):
+    """What bounds on the gradient of one sample's loss follow from; see `sciml.nn.lipschitz.gradient_bounds`.
+
+    Fields:
+        network: holds all trained parameters; its layers are such that they have bounds.
+        inputs: largest norm of a sample at its input; infinite where the network itself shortens them.
+        loss: Lipschitz constant of one sample's loss in the network's output; infinite where there is none.
+        leaks: what else the module knows of the training data, by name, with what to do about it.
+    """
+
+    network: nn.Module
+    inputs: float
+    loss: float
+    leaks: Mapping[str, str]
+
+
 class Solver(ABC, Generic[P, M, T, C, B, Q, N]):
     """A method: how to build its module, what to minimise, how to predict.
 
@@ -102,6 +118,8 @@ class Solver(ABC, Generic[P, M, T, C, B, Q, N]):
     differentiates: ClassVar[str] = ""
     """Which product of its network the loss differentiates by closed forms of plain layers, in words; empty for none.
     Tools put no other kind of layer into such a network."""
+    networks: ClassVar[tuple[type[nn.Module], ...]] = ()
+    """Kinds of network its module always holds, for tools that act on those alone, such as `sciml.models.SoftTrees`."""
     rule: ClassVar[type[StepRule[Any]] | None] = GradientRule  # Any: a class variable cannot name the type of batches
     """The kind of `step_rule`, which says what of `TrainConfig` is read; None where `solve_closed_form` does it all."""
 
@@ -167,6 +185,10 @@ class Solver(ABC, Generic[P, M, T, C, B, Q, N]):
     def solve_closed_form(self, module: N, examples: Examples[B]) -> bool:
         """Fit without steps; False (the default) where the trainer has to take some."""
         return False
+
+    def certified(self, module: N) -> Certified | None:
+        """What bounds its gradients; None (the default) where nothing does."""
+        return None
 
     def step_rule(self, module: N, examples: Examples[B], config: TrainConfig, seed: int = 0) -> StepRule[B] | None:
         """What takes the steps of the training, of the kind `rule`; None for the optimiser of `TrainConfig`.

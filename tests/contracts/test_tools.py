@@ -11,7 +11,7 @@ from sciml.core import registry, rng
 from sciml.core.config import override
 from sciml.core.errors import UserError
 from sciml.testing import PROBLEMS
-from sciml.tools import Findings, Policy, Probe, Rewrite, Search, Subject, registered_tools
+from sciml.tools import Findings, Merge, Policy, Probe, Rewrite, Search, Subject, registered_tools
 from sciml.tools.cost import count_flops, measure_cost
 from sciml.train import default_rule, load_weights, registered_solvers, save_weights
 
@@ -117,7 +117,7 @@ def tool(request):
 def test_it_says_what_it_is(tool):
     assert tool.title
     assert tool.citation
-    assert isinstance(tool, Rewrite | Policy | Search | Probe)
+    assert isinstance(tool, Rewrite | Policy | Merge | Search | Probe)
     defaults = tool.config()
     assert type(defaults).model_validate_json(defaults.model_dump_json()) == defaults
     assert override(defaults, []) == defaults
@@ -219,6 +219,24 @@ def test_a_policy_takes_steps_that_can_be_resumed(tool, solver, opened):
     other = tool.rule(subject, copy.deepcopy(module), training, config)
     other.load_state_dict(rule.state_dict())
     assert other.state_dict().keys() == rule.state_dict().keys()
+
+
+@pytest.mark.parametrize(("tool", "solver"), pairs(Merge))
+def test_a_merge_makes_one_module_of_the_kind_of_the_first(tool, solver, opened):
+    first = opened(solver)
+    second = copy.copy(first)
+    second.module = copy.deepcopy(first.module)
+    with torch.no_grad():
+        for parameter in second.module.parameters():
+            parameter += 0.1 * torch.randn(parameter.shape, generator=rng.generator(1))
+    states = [copy.deepcopy(subject.module.state_dict()) for subject in (first, second)]
+    merged, findings = tool.merge([first, second], tool.config())
+    check_findings(findings)
+    assert {metric.key for metric in tool.metrics} <= {f"{tool.key}/{name}" for name in findings.metrics}
+    for subject, before in zip((first, second), states, strict=True):
+        assert all(torch.equal(before[key], value) for key, value in subject.module.state_dict().items())
+    assert merged.state_dict().keys() == first.module.state_dict().keys()
+    assert first.predict(merged)().mean.isfinite().all()
 
 
 @pytest.mark.parametrize(("tool", "solver"), pairs(Search))
