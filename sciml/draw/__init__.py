@@ -26,6 +26,8 @@ from sciml.draw._pictures import side_by_side as side_by_side
 from sciml.draw._pictures import space_time as space_time
 from sciml.draw._pictures import still as still
 from sciml.draw._pictures import strip as strip
+from sciml.draw._scatter import Points as Points
+from sciml.draw._scatter import scatter as scatter
 from sciml.draw._svg import INK as INK
 from sciml.draw._svg import Figure as Figure
 from sciml.draw._svg import plot as plot
@@ -49,6 +51,7 @@ __all__ = [
     "Forecasts",
     "Panels",
     "Picture",
+    "Points",
     "Rollout",
     "Scale",
     "Strip",
@@ -71,6 +74,7 @@ __all__ = [
     "png",
     "sample_words",
     "scale_axis",
+    "scatter",
     "shorten",
     "side_by_side",
     "space_time",

@@ -12,7 +12,7 @@ import jinja2
 
 from sciml.core.errors import DataError, UserError
 from sciml.core.problem import Problem
-from sciml.draw import Figure, bars, format_count, format_seconds
+from sciml.draw import Figure, Points, bars, format_count, format_seconds, scatter
 from sciml.metrics import Metric, find_metric
 from sciml.report._headline import headline, headline_metrics
 from sciml.report._page import task_template, write_figures, write_page
@@ -51,7 +51,7 @@ def write_run(folder: Path, *, problem: Problem | None = None) -> Path:
     view, record = read_run(folder, problem), Record.read(folder)
     config = read_object(folder / "config.json") if (folder / "config.json").is_file() else {}
     task_view = view_of(view.task)
-    shown, drawn = task_view.show(view), _bars(record)
+    shown, drawn = task_view.show(view), [*_bars(record), *_figures(record)]
     values = {
         "title": headline(view),
         "view": view,
@@ -132,6 +132,24 @@ def _bars(record: Record) -> list[Figure]:
                 name, what = f"{key}-{number + 1}", table.columns[0]
                 figures.append(bars(name, labels, values, title=table.title, quantity=table.bars, things=what))
     return figures
+
+
+def _figures(record: Record) -> list[Figure]:
+    """The figures of tools, with the titles that they gave."""
+    return [
+        scatter(
+            f"{key}-figure-{number + 1}",
+            [Points(s.label, s.x, s.y, s.line) for s in figure.series],
+            title=figure.title,
+            caption=figure.caption,
+            x=figure.x,
+            y=figure.y,
+            log=figure.log,
+        )
+        for key, entry in record.findings.items()
+        for number, figure in enumerate(entry.figures)
+        if any(s.x for s in figure.series)
+    ]
 
 
 def _commands(record: Record, config: Mapping[str, Any]) -> str:

@@ -101,12 +101,36 @@ class TableEntry(Config):
     """The column that the page draws as bars; empty for none."""
 
 
+class SeriesEntry(Config):
+    """Points of a figure."""
+
+    label: str
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+    line: bool = False
+    """Whether the points are joined."""
+
+
+class FigureEntry(Config):
+    """A figure of what a tool found."""
+
+    title: str
+    caption: str
+    x: str
+    """Label of the axis, with its unit."""
+    y: str
+    series: tuple[SeriesEntry, ...]
+    log: bool = False
+    """Whether both axes are logarithmic."""
+
+
 class FindingsEntry(Config):
     """What a tool reported besides metrics of the run itself."""
 
     metrics: Metrics = {}
     words: tuple[str, ...] = ()
     tables: tuple[TableEntry, ...] = ()
+    figures: tuple[FigureEntry, ...] = ()
 
 
 class Record(SolverEntry):

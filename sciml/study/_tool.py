@@ -36,10 +36,19 @@ from sciml.study._folder import (
 )
 from sciml.study._guest import as_guest
 from sciml.study._pack import place_of
-from sciml.study._record import RECORD, FindingsEntry, LineageEntry, Record, TableEntry, finite
+from sciml.study._record import (
+    RECORD,
+    FigureEntry,
+    FindingsEntry,
+    LineageEntry,
+    Record,
+    SeriesEntry,
+    TableEntry,
+    finite,
+)
 from sciml.study._results import make_record, write_predictions
 from sciml.study._run import Run
-from sciml.study._subject import STAGES, TRIALS, OpenedRun
+from sciml.study._subject import KEPT, STAGES, TRIALS, OpenedRun
 from sciml.study._use import load_run
 from sciml.tools import AnyTool, Findings, Policy, Probe, Rewrite, Search, find_tool
 from sciml.tools.cost import Cost, measure_costs
@@ -177,8 +186,10 @@ class _Child(NamedTuple):
                 batch=1,
                 grid=loaded.task.grid_of(loaded.context),
             )
+        for name, text in self.findings.files.items():
+            paths.write_text(folder / Path(name).name, text)
         _add_arrays(folder / PREDICTIONS, self.tool.key, self.findings.arrays)
-        for scratch in (TRIALS, STAGES):
+        for scratch in (KEPT, TRIALS, STAGES):
             shutil.rmtree(folder / scratch, ignore_errors=True)
         record.model_copy(
             update={
@@ -320,6 +331,17 @@ def _entry(findings: Findings) -> FindingsEntry:
         tables=tuple(
             TableEntry(title=entry.title, columns=entry.columns, rows=entry.rows, bars=entry.bars)
             for entry in findings.tables
+        ),
+        figures=tuple(
+            FigureEntry(
+                title=entry.title,
+                caption=entry.caption,
+                x=entry.x,
+                y=entry.y,
+                series=tuple(SeriesEntry(label=s.label, x=s.x, y=s.y, line=s.line) for s in entry.series),
+                log=entry.log,
+            )
+            for entry in findings.figures
         ),
     )
 

@@ -5,12 +5,14 @@ from sciml.tools._contract import AnyRewrite as AnyRewrite
 from sciml.tools._contract import AnyRule as AnyRule
 from sciml.tools._contract import AnyTool as AnyTool
 from sciml.tools._contract import Findings as Findings
+from sciml.tools._contract import FindingsFigure as FindingsFigure
 from sciml.tools._contract import FindingsTable as FindingsTable
 from sciml.tools._contract import Policy as Policy
 from sciml.tools._contract import Prepared as Prepared
 from sciml.tools._contract import Probe as Probe
 from sciml.tools._contract import Rewrite as Rewrite
 from sciml.tools._contract import Search as Search
+from sciml.tools._contract import Series as Series
 from sciml.tools._contract import Subject as Subject
 from sciml.tools._contract import Tool as Tool
 
@@ -19,12 +21,14 @@ __all__ = [
     "AnyRule",
     "AnyTool",
     "Findings",
+    "FindingsFigure",
     "FindingsTable",
     "Policy",
     "Prepared",
     "Probe",
     "Rewrite",
     "Search",
+    "Series",
     "Subject",
     "Tool",
     "find_tool",

@@ -117,6 +117,17 @@ class Subject(Protocol):
         """Everything that is reported of a module, on the test split."""
         ...
 
+    def keep(self, name: str, make: Callable[[], str]) -> str:
+        """What `make` gives, once per child: where a stopped child is resumed, the text that it gave then.
+
+        For decisions that would come out otherwise a second time, such as those by measured times.
+
+        Arguments:
+            name: of the text among those of this tool.
+            make: gives it.
+        """
+        ...
+
     def measure(self, module: nn.Module, patience: float = 2.0) -> "Cost":
         """What answering `example` costs with a module; the latency takes `patience` seconds at most, or six calls."""
         ...
@@ -140,6 +151,42 @@ class FindingsTable:
 
 
 @dataclass(frozen=True)
+class Series:
+    """Points of a figure.
+
+    Arguments:
+        label: in the legend.
+        x, y: of the points.
+        line: whether they are joined.
+    """
+
+    label: str
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+    line: bool = False
+
+
+@dataclass(frozen=True)
+class FindingsFigure:
+    """A figure of what a tool found: series of points over two axes.
+
+    Arguments:
+        title: one line.
+        caption: what is to be seen, in a sentence.
+        x, y: labels of the axes, with units.
+        series: the points.
+        log: whether both axes are logarithmic.
+    """
+
+    title: str
+    caption: str
+    x: str
+    y: str
+    series: tuple[Series, ...]
+    log: bool = False
+
+
+@dataclass(frozen=True)
 class Findings:
     """What a tool reports besides the child's own metrics.
 
@@ -148,12 +195,16 @@ class Findings:
         arrays: saved in ``predictions.h5`` under ``tools/<key>``.
         words: remarks for people, one sentence each.
         tables: what is said row by row, such as of every layer.
+        figures: what is to be seen at a glance.
+        files: texts by file name, written beside the record, such as what another call of a tool reads.
     """
 
     metrics: Mapping[str, float] = field(default_factory=dict)
     arrays: xarray.Dataset = field(default_factory=xarray.Dataset)
     words: tuple[str, ...] = ()
     tables: tuple[FindingsTable, ...] = ()
+    figures: tuple[FindingsFigure, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
 
 
 class Prepared(NamedTuple):
