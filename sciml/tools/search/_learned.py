@@ -11,7 +11,7 @@ from sciml.tools._contract import FindingsFigure, FindingsTable, Series, Subject
 from sciml.tools.search._config import MeasureConfig
 from sciml.tools.search._pick import extreme
 from sciml.tools.search._predictor import Accuracy, CostPredictor, assess, fit_predictor
-from sciml.tools.search._table import CostTable, Quantity, check_table, make_table, measure
+from sciml.tools.search._table import CostTable, Quantity, check_table, digest, make_table, measure
 from sciml.train import Choices, Space, space_of
 
 SCALES: dict[Quantity, tuple[float, str]] = {
@@ -52,7 +52,7 @@ class Learned(NamedTuple):
         return f"{factor * cost:.3g} {unit}"
 
     def measured(self, subject: Subject, nets: list[Choices], config: MeasureConfig, seed: int) -> list[float]:
-        """Costs of a few networks now, in the units of the table: times what its own network took then and takes now."""
+        """Costs of a few networks now, in the measure of the table: as its own network costs there."""
         kept = measure(subject, self.space, nets, self.table.quantity, patience=4 * config.patience, seed=seed)
         return [cost * self.table.anchor / kept.anchor for cost in kept.costs]
 
@@ -85,8 +85,9 @@ def learn(subject: Subject, config: MeasureConfig, seed: int, given: CostTable |
         table = CostTable.model_validate_json(text)
     else:
         table = given
-        check_table(table, subject, whole, config.cost)
-        table = _within(table, whole, space)
+        same = table.space == digest(subject, space)
+        check_table(table, subject, space if same else whole, config.cost)
+        table = table if same else _within(table, whole, space)
     codes, costs = table.codes(space), torch.tensor(table.costs, dtype=torch.float64)
     accuracy = assess(codes, costs, torch.tensor(table.flops, dtype=torch.float64), seed=seed)
     return Learned(space, table, fit_predictor(codes, costs, seed=seed), accuracy, float(costs.mean()))

@@ -22,6 +22,7 @@ from sciml.train import Choices, Space
 Quantity = Literal["latency", "flops", "memory", "energy"]
 """What a network costs per prediction."""
 
+_GROUP = 12  # networks timed side by side
 _LARGEST = 20_000
 _ANCHOR = "\0anchor"
 _TRIES = 30  # draws per network before the space counts as exhausted
@@ -121,9 +122,9 @@ def measure(
 ) -> Measured:
     """Costs of networks, untrained: what a network computes takes as long with any weights.
 
-    Latencies are those of the probe `cost`, in processor time on a CPU: one thread, three calls to warm up, interleaved in random order, the least
-    of two or more passes, a dozen networks at a time. The subject's own network is timed in every dozen; costs are
-    multiplied by how much longer it took there than at its best.
+    Latencies are taken as by the probe `cost`, in processor time on a CPU: one thread, three calls to warm up,
+    interleaved in random order, the least of two or more passes, a dozen networks at a time. The subject's own network
+    is timed in every dozen; costs are divided by how much longer it took there than at its best.
 
     Arguments:
         subject: gives solver, inputs and the network to compare with.

@@ -233,9 +233,8 @@ def _described(learned: Learned, taken: Taken, target: float | None, findings: F
     metrics = {"cost": taken.cost, "cost_predicted": taken.predicted, "cost_of_parent": share, "skips": float(skips)}
     if target is not None:
         miss = taken.cost / target - 1
-        words.append(
-            f"The target was {learned.said(target)}: {100 * abs(miss):.2g} % {'above' if miss > 0 else 'below'}."
-        )
+        side = "above" if miss > 0 else "below"
+        words.append(f"That is {100 * abs(miss):.2g} % {side} the target of {learned.said(target)}.")
         metrics |= {"target": target, "target_miss": abs(miss)}
     return Findings(
         {**metrics, **findings.metrics, **accuracy_metrics(learned)},
