@@ -61,9 +61,10 @@ def value_of(line: Line, key: str) -> float:
 
 
 def metrics_of_study(study: Study) -> tuple[Metric, ...]:
-    """What the tasks of the variants declare; of all tasks, if none of the solvers is registered here."""
+    """What the tasks and tools of the variants declare; all tasks, if none of the solvers is registered here."""
     tasks = tasks_of(study.trained(variant).solver for variant in study.variants) or registered_tasks()
-    return tuple(metric for task in tasks for metric in metrics_of(task))
+    of_tools = dict.fromkeys(metric for variant in study.variants for metric in study.tool_metrics(variant))
+    return (*(metric for task in tasks for metric in metrics_of(task)), *of_tools)
 
 
 def make_table(study: Study, budget: str, lines: Sequence[Line], metrics: Sequence[Metric]) -> Table:

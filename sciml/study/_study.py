@@ -26,6 +26,7 @@ from sciml.study._fit import resized
 from sciml.study._folder import LOG
 from sciml.study._ignored import read_settings, refuse_ignored
 from sciml.study._problem import problem_of
+from sciml.study._record import Metrics, Record
 from sciml.study._request import RunRequest
 from sciml.study._run import Run, run
 from sciml.study._study_file import Study, Variant, read_study
@@ -134,7 +135,9 @@ def _check_variant(study: Study, variant: Variant) -> None:
 
 def _check_metrics(study: Study, problem: Problem) -> None:
     """Refuse a metric that nobody will measure, and a claim that could not be judged, before any work is done."""
-    declared = {v.name: find_solver(study.trained(v).solver).task.metrics for v in study.variants}
+    declared = {
+        v.name: (*find_solver(study.trained(v).solver).task.metrics, *study.tool_metrics(v)) for v in study.variants
+    }
     if "metrics" in study.model_fields_set:
         every = [metric for metrics in declared.values() for metric in metrics]
         for key in study.metrics:
@@ -267,7 +270,9 @@ def _line(variant: Variant, budget: str, finished: Run) -> dict[str, Any]:
         "validation": record.train.best_validation,
         "train_seconds": sum(row.train_seconds for row in record.lineage) or record.train.seconds,
         "predict_seconds": record.predict.seconds,
-        "metrics": record.metrics["test"] | (record.conclusion.metrics if record.conclusion else {}),
+        "metrics": record.metrics["test"]
+        | (record.conclusion.metrics if record.conclusion else {})
+        | _declared_findings(record),
         **({"course": course} if course else {}),
         **({"cost": record.lineage[-1].cost.model_dump(mode="json")} if record.lineage else {}),
         "model": record.model,
@@ -276,6 +281,17 @@ def _line(variant: Variant, budget: str, finished: Run) -> dict[str, Any]:
         "hardware": record.hardware,
         "git": record.git,
     }
+
+
+def _declared_findings(record: Record) -> Metrics:
+    """What tools found in this run, as far as they say what it means."""
+    found: Metrics = {}
+    for key, entry in record.findings.items():
+        for metric in find_tool(key).metrics:
+            name = metric.key.removeprefix(f"{key}/")
+            if name in entry.metrics:
+                found[metric.key] = entry.metrics[name]
+    return found
 
 
 def _steps(study: Study, problem: Problem, out: Path, progress: Progress) -> dict[str, dict[str, int | None]]:

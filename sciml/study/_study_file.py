@@ -44,6 +44,7 @@ from sciml.core import paths
 from sciml.core.config import Config, parse, read_toml
 from sciml.core.errors import UserError
 from sciml.metrics import Metric
+from sciml.tools import registered_tools
 
 
 class ToolUse(Config):
@@ -196,6 +197,11 @@ class Study(Config):
         if "time" in self.budgets and self.clock is None:
             raise ValueError("the budget 'time' needs `clock`, the variant whose time is granted")
         return self
+
+    def tool_metrics(self, variant: Variant) -> tuple[Metric, ...]:
+        """What the tools of a variant declare, as far as they are registered here."""
+        here = registered_tools()
+        return tuple(metric for use in variant.tools if use.tool in here for metric in here[use.tool].metrics)
 
     def trained(self, variant: Variant) -> Variant:
         """The variant that is trained for this one: itself, or the one that tools are applied to."""

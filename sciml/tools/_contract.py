@@ -16,6 +16,7 @@ from torch import nn
 from sciml.core.config import Config
 from sciml.core.problem import Problem
 from sciml.core.types import Support
+from sciml.metrics import Metric
 from sciml.train import (
     AnyBench,
     AnyRecipe,
@@ -227,6 +228,8 @@ class Tool(ABC, Generic[K]):
     citation: ClassVar[str]
     config: type[K]
     """Its settings, which ``--set`` changes; every one has a default."""
+    metrics: ClassVar[tuple[Metric, ...]] = ()
+    """Numbers of its findings that a study can show and claim something of: ``<key of the tool>/<name>``."""
 
     @abstractmethod
     def supports(self, solver: AnySolver) -> Support:

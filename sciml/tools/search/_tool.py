@@ -1,11 +1,13 @@
 """The tools `search` and `latency`."""
 
 import json
+import time
 from collections.abc import Callable
 from typing import NamedTuple
 
 from sciml.core import rng
 from sciml.core.types import Support
+from sciml.metrics import Metric
 from sciml.tools._budget import shortened
 from sciml.tools._contract import Findings, FindingsFigure, FindingsTable, Probe, Search, Series, Subject
 from sciml.tools.search._config import MeasureConfig, SearchConfig
@@ -94,6 +96,12 @@ class ArchitectureSearch(Search[SearchConfig]):
         "arXiv:1802.01548; Akiba et al., Optuna, KDD 2019"
     )
     config = SearchConfig
+    metrics = (
+        Metric("search/cost_of_parent", "cost over that of the run searched from", cost=True),
+        Metric("search/target_miss", "distance of the cost from its target, relative"),
+        Metric("search/search_seconds", "time of the search", units="s", cost=True),
+        Metric("search/predictor_error", "error of predicted costs"),
+    )
 
     def supports(self, solver: AnySolver) -> Support:
         """A solver that trains a network and offers a space of them."""
@@ -163,7 +171,9 @@ def _by_trials(
     objective = Objective(
         learned.space, _score(subject, learned, config, score), learned.cost, learned.unit, config.penalty, target
     )
+    began = time.perf_counter()
     trials = run_trials(objective, config, seed)
+    seconds = time.perf_counter() - began
     best = sorted(trials, key=objective.value)
     candidates = [Candidate(trial.choices, -objective.value(trial), trial.cost) for trial in best[:_SHORTLIST]]
     taken = _take(subject, learned, config, candidates, target, seed, "taken")
@@ -171,7 +181,7 @@ def _by_trials(
     words = f"{len(trials)} networks trained; {len(front)} of them are beaten by none in both error and cost."
     labels = [str(number + 1) for number in range(len(trials))]
     return taken, Findings(
-        {"trials": float(len(trials)), "best_score": best[0].score},
+        {"trials": float(len(trials)), "best_score": best[0].score, "search_seconds": seconds},
         words=(words,),
         tables=(_trials_table(learned, trials, labels),),
         figures=(_pareto_figure(learned, trials, taken),),
