@@ -30,6 +30,8 @@ class Price:
         weight: λ; the start of it where there is a target.
         target: cost to be met, by ascent on λ; None for a fixed λ.
         rate: of that ascent.
+        damping: what is added to λ for a cost of twice the target, as in an augmented Lagrangian: without it λ and the
+            choices chase one another.
         ramp: share of the steps over which a fixed λ rises from 0.
     """
 
@@ -38,6 +40,7 @@ class Price:
     weight: float
     target: float | None = None
     rate: float = 0.05
+    damping: float = 5.0
     ramp: float = 0.2
 
 
@@ -239,7 +242,10 @@ class BilevelRule(StepRule[Any]):  # Any: as `GradientRule`
         if priced and self.price is not None:
             cost = self.price.cost(self.gates.space.mixed([row for row, _ in rows]))
             self._cost = float(cost.detach())
-            if (weight := self._weight()) != 0:
+            weight = self._weight()
+            if self.price.target is not None:
+                weight += self.price.damping * (self._cost / self.price.target - 1)
+            if weight != 0:
                 value = value + (weight / self.price.unit) * cost
         inputs = [*self.logits, *(weights or ())]
         slopes = torch.autograd.grad(value, inputs, allow_unused=True)
@@ -279,7 +285,7 @@ class BilevelRule(StepRule[Any]):  # Any: as `GradientRule`
             shares = torch.zeros_like(logits).scatter(0, kept, functional.softmax(logits[kept] / temperature, dim=0))
             drawn = int(kept[(logits.detach()[kept] / temperature + second[kept]).argmax()])
             hard = functional.one_hot(torch.tensor(drawn), count).to(shares)
-            row = hard + shares - shares.detach() if explore else hard
+            row = hard + (shares - shares.detach()) if explore else hard
             rows.append((row, frozenset(kept.tolist() if explore else [drawn])))
         return rows
 
