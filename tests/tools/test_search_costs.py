@@ -1,8 +1,11 @@
 """Costs of networks: the predictor, what is picked by it, trials, and latency files."""
 
+import itertools
 import json
+import os
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -41,7 +44,7 @@ def cost(choices):
     """Products of neighbouring widths: nothing that adds up over the choices."""
     widths = [4, *(choices[f"width_{i}"] for i in range(choices["layers"])), 4]
     factor = {"conv": 1.0, "spectral": 1.6, "skip": 0.5}[choices["operator"]]
-    return 1e-3 + factor * 1e-6 * sum(a * b for a, b in zip(widths, widths[1:], strict=False))
+    return 1e-3 + factor * 1e-6 * sum(a * b for a, b in itertools.pairwise(widths))
 
 
 @pytest.fixture(scope="module")
@@ -64,17 +67,18 @@ def test_networks_are_drawn_once_each():
 
 def test_what_does_not_add_up_is_learned(measured):
     codes, costs = measured
-    flops = (costs - 1e-3) * (1 + 0.5 * torch.rand(len(costs), generator=torch.Generator().manual_seed(0)))
+    flops = (costs - 1e-3) * (1 + 2 * torch.rand(len(costs), generator=torch.Generator().manual_seed(0)))
     accuracy = assess(codes, costs, flops)
     assert accuracy.count == 40
     assert accuracy.error < 0.04
-    assert accuracy.error < 0.6 * min(accuracy.additive, accuracy.flops)
+    assert accuracy.error < 0.5 * accuracy.additive
+    assert accuracy.error < 0.5 * accuracy.flops
     assert accuracy.tau > 0.85
 
 
 def test_predictions_are_positive_smooth_and_frozen(measured, predictor):
     codes, costs = measured
-    assert not list(predictor.parameters())[0].requires_grad
+    assert not next(iter(predictor.parameters())).requires_grad
     assert relative(predictor(codes), costs.double()) < 0.03
     far = 5 * torch.rand(50, SPACE.length, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     assert (predictor(far) > 0).all()
@@ -99,7 +103,7 @@ def test_a_certain_mixture_costs_what_its_network_does(predictor):
 def test_generators_are_left_alone(measured):
     torch.manual_seed(0)
     before = torch.get_rng_state()
-    fit_predictor(*measured, seed=4)
+    fit_predictor(*(part[:30] for part in measured), seed=4)
     assert torch.equal(torch.get_rng_state(), before)
 
 
@@ -233,10 +237,11 @@ def test_the_clock_of_the_processor_leaves_out_waiting():
 
 
 def test_energy_is_measured_or_refused_with_the_reason():
-    try:
+    if any(os.access(path, os.R_OK) for path in Path("/sys/class/powercap").glob("intel-rapl:?/energy_uj")):
         assert measure_energy(lambda: torch.ones(100).sum(), seconds=0.01, repeats=1) >= 0
-    except UnsupportedError as refused:
-        assert "energy counters" in str(refused)
+    else:
+        with pytest.raises(UnsupportedError, match="energy counters"):
+            measure_energy(lambda: None)
 
 
 def test_the_table_is_a_straight_line_for_one_number():

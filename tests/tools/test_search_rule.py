@@ -161,10 +161,10 @@ def test_a_high_price_finds_the_cheapest(kind):
 
 def test_ascent_on_the_price_meets_a_target():
     """The expected cost of the mixture comes to the target, whatever the loss would like."""
-    rule = made(steps=600, price=Price(cost, 1.0, 0.0, target=3.5), rate=0.05)
+    rule = made(steps=300, price=Price(cost, 1.0, 0.0, target=3.5), rate=0.1)
     costs = []
-    for step in range(600):
-        rule.step(batch(step), step / 600)
+    for step in range(300):
+        rule.step(batch(step), step / 300)
         costs.append(rule.logged()["cost"])
     assert sum(costs[-100:]) / 100 == pytest.approx(3.5, rel=0.1)
 

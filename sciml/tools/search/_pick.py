@@ -1,5 +1,6 @@
 """From shares of choices to one network: likely, allowed, and of the wanted cost."""
 
+import itertools
 import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
@@ -14,8 +15,9 @@ from sciml.train import Choice, Choices, Space
 
 _DRAWS = 2000
 _NEAR = (0.03, 0.06, 0.1)  # how far from the target a predicted cost may be; the first that leaves a network
-_PRICES = tuple(sign * 10**power for power in (-1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0) for sign in (1, -1))
+_PRICES = (1.0, 10.0, 100.0)  # on missing a target by once the target, against logarithms of shares
 _SWEEPS = 3
+_STARTS = 5  # random networks that ascents to a target begin with, beside the likeliest, cheapest and dearest
 TOLERANCE = 0.1
 """How far from a target the measured cost may be."""
 
@@ -49,7 +51,7 @@ def shortlist(
     """The likeliest networks that are allowed, of the wanted cost if there is one.
 
     Tried are the likeliest of all, everything one choice away, random draws by the shares, and for a target those that
-    are likeliest at a price on the cost, for prices of both signs.
+    are likeliest at a price on missing it.
 
     Raises:
         UserError: none is allowed.
@@ -68,8 +70,13 @@ def shortlist(
     add([top, *_neighbours(space, top), *_fewer_skips(space, logs, top, skip_cap)])
     add(_drawn(space, shares, seed))
     if target is not None:
-        for price in _PRICES:
-            add([_priced(space, logs, top, predict, price / target)])
+        ends = (extreme(space, predict, sign=sign, seed=seed) for sign in (1.0, -1.0))
+        starts = (top, *ends, *itertools.islice(_drawn(space, shares, seed), _STARTS))
+        add(
+            _ascended(space, logs, start, _missing(predict, target, price))
+            for price in _PRICES
+            for start in starts
+        )
     if not pool:
         raise UserError("no network of the search space has so few skipped blocks", got=f"skip_cap={skip_cap}",
                         fix="Raise skip_cap, or allow more choices.")  # fmt: skip
@@ -89,7 +96,7 @@ def extreme(space: Space, predict: Predict, *, sign: float, seed: int) -> dict[s
     draw, best = rng.generator(seed, "extreme"), None
     flat = [torch.zeros(len(slot.choices), dtype=torch.float64) for slot in space.slots]
     for _ in range(4):
-        found = _priced(space, flat, space.sample(draw), predict, sign)
+        found = _ascended(space, flat, space.sample(draw), lambda codes: sign * predict(codes))
         if space.obstacle(found):
             continue
         cost = sign * float(predict(space.encode(found)[None])[0])
@@ -98,18 +105,23 @@ def extreme(space: Space, predict: Predict, *, sign: float, seed: int) -> dict[s
     return space.sample(draw) if best is None else best[1]
 
 
-def _priced(space: Space, logs: Sequence[Tensor], start: Choices, predict: Predict, price: float) -> dict[str, Choice]:
-    """One slot after another set to what is likeliest, at a price on the cost."""
+def _ascended(space: Space, logs: Sequence[Tensor], start: Choices, price: Predict) -> dict[str, Choice]:
+    """One slot after another set to what is likeliest less its price, until nothing changes."""
     chosen = dict(start)
     for _ in range(_SWEEPS):
         before = dict(chosen)
         for slot, log in zip(space.slots, logs, strict=True):
             options = [space.canonical({**chosen, slot.name: choice}) for choice in slot.choices]
-            costs = predict(torch.stack([space.encode(option) for option in options]))
-            chosen = {**chosen, slot.name: slot.choices[int((log - price * costs).argmax())]}
+            prices = price(torch.stack([space.encode(option) for option in options]))
+            chosen = {**chosen, slot.name: slot.choices[int((log - prices).argmax())]}
         if chosen == before:
             break
     return space.canonical(chosen)
+
+
+def _missing(predict: Predict, target: float, price: float) -> Predict:
+    """A price on how far a cost is from a target."""
+    return lambda codes: price * (predict(codes) / target - 1).abs()
 
 
 def _neighbours(space: Space, top: Choices) -> Iterable[Choices]:

@@ -75,7 +75,7 @@ def run_trials(objective: Objective, config: SearchConfig, seed: int) -> list[Tr
     """
     draw = rng.generator(seed, "trials", config.method)
     if config.method == "random":
-        return [objective.trial(_near(objective, draw)) for _ in range(config.trials)]
+        return [objective.trial(_near(objective, draw, strict=True)) for _ in range(config.trials)]
     if config.method == "evolution":
         return _evolve(objective, config, draw)
     return _optuna(objective, config, rng.derive(seed, config.method) % 2**32)
@@ -90,12 +90,15 @@ def pareto(trials: list[Trial]) -> list[Trial]:
     return front
 
 
-def _near(objective: Objective, draw: torch.Generator) -> dict[str, Choice]:
-    """A random network whose predicted cost is as wanted."""
+def _near(objective: Objective, draw: torch.Generator, *, strict: bool) -> dict[str, Choice]:
+    """A random network whose predicted cost is as wanted; any other if none is drawn, unless that is `strict`."""
+    chosen: dict[str, Choice] = {}
     for _ in range(_DRAWS):
         chosen = objective.space.sample(draw)
         if objective.near(objective.cost(chosen)):
             return chosen
+    if not strict:
+        return chosen
     raise UnsupportedError("random networks hardly ever have the wanted cost", got=f"none of {_DRAWS}",
                            fix="Set method=gradient or evolution, or another target.")  # fmt: skip
 
@@ -105,7 +108,8 @@ def _evolve(objective: Objective, config: SearchConfig, draw: torch.Generator) -
 
     Reference: Real, Aggarwal, Huang, Le, AAAI 2019, arXiv:1802.01548.
     """
-    trials = [objective.trial(objective.space.sample(draw)) for _ in range(min(config.population, config.trials))]
+    first = range(min(config.population, config.trials))
+    trials = [objective.trial(_near(objective, draw, strict=False)) for _ in first]
     while len(trials) < config.trials:
         alive = trials[-config.population :]
         picked = torch.randperm(len(alive), generator=draw)[: max(2, len(alive) // 2)].tolist()
