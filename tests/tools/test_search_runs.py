@@ -165,4 +165,4 @@ def test_searched_then_structured_then_pruned_then_exported(copy, with_data, pro
     for folder in (parent, searched.folder, structured.folder):
         shutil.rmtree(folder)
     (program,) = export_run(pruned.folder, ("torch",), problem=problem)
-    assert program.path.is_file()
+    assert program.state == "ok", program.detail
