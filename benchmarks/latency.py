@@ -14,11 +14,11 @@ import sciml
 from benchmarks import Row, version
 
 CASES = (
-    ("unet", "shallow_water", 500, 4.0),
-    ("unet", "kuramoto_sivashinsky_1d", 500, 2.0),
-    ("lssl", "mass_spring_identification", 120, 4.0),
-    ("deeponet", "antiderivative", 1000, 1.0),
-    ("pinn", "heat", 1000, 1.0),
+    ("unet", "shallow_water", 300, 4.0),
+    ("unet", "kuramoto_sivashinsky_1d", 300, 3.0),
+    ("lssl", "mass_spring_identification", 100, 4.0),
+    ("deeponet", "antiderivative", 500, 1.5),
+    ("pinn", "heat", 500, 1.5),
 )
 """Solver, problem, networks, and seconds of patience for a dozen of them."""
 
