@@ -2,7 +2,7 @@
 
 Every case is the tool `latency` on a run of one step: random networks of the solver's space are measured on this
 machine, four fifths are learned from, and the last fifth is predicted. The numbers of a row are errors, not times to do
-something: mean |predicted - measured| over the mean of what was measured, of our predictor and of the peer, which is
+something: the mean of |predicted - measured| / measured, of our predictor and of the peer, which is
 fitted to the same networks. The repeat error of the measurement, which nothing can fall below, is in the note.
 """
 
