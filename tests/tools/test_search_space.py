@@ -183,6 +183,39 @@ def test_a_supernet_is_every_network_of_its_space(choices):
         torch.testing.assert_close(supernet.train(training)(x), network(x), rtol=0, atol=1e-15)
 
 
+class Chains(nn.Module):
+    """Up to three chains, each added to its input."""
+
+    def __init__(self, choices):
+        super().__init__()
+        self.chains = nn.ModuleList(Chain(choices) for _ in range(choices["chains"]))
+
+    def forward(self, x):
+        for chain in self.chains:
+            x = x + chain(x)
+        return x
+
+
+def places_of_chains(choices):
+    inner = CHAIN.places(choices)
+    swaps = {f"chains.{i}": ("chains",) for i in range(3)}
+    swaps |= {f"chains.{i}.{path}": slots for i in range(3) for path, slots in inner.swaps.items()}
+    return Places(swaps, {f"chains.{i}.second": "width" for i in range(choices["chains"])})
+
+
+@pytest.mark.parametrize("chains", [1, 3])
+def test_slots_act_inside_of_what_other_slots_swap(chains):
+    space = Space((Slot("chains", (1, 2, 3)), *CHAIN.slots), CHAIN.model, places_of_chains)
+    supernet, gates = make_supernet(space, Chains)
+    assert [len(mixed.candidates) for mixed in supernet.chains] == [1, 2, 2], "the same chain for two and for three"
+    choices = {"chains": chains, "width": 4, "activation": "gelu", "blocks": 1, "bias": True}
+    network = extract(supernet, choices, Chains)
+    assert len(network.chains) == chains
+    gates.choose(choices)
+    x = torch.randn(5, 3, dtype=torch.float64)
+    torch.testing.assert_close(supernet.train()(x), network(x), rtol=0, atol=1e-14)
+
+
 def test_same_submodules_share_their_weights():
     supernet, _ = make_supernet(CHAIN, Chain)
     assert len(supernet.blocks[0].candidates) == 3, "absent, with and without bias"

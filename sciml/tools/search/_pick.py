@@ -72,11 +72,7 @@ def shortlist(
     if target is not None:
         ends = (extreme(space, predict, sign=sign, seed=seed) for sign in (1.0, -1.0))
         starts = (top, *ends, *itertools.islice(_drawn(space, shares, seed), _STARTS))
-        add(
-            _ascended(space, logs, start, _missing(predict, target, price))
-            for price in _PRICES
-            for start in starts
-        )
+        add(_ascended(space, logs, start, _missing(predict, target, price)) for price in _PRICES for start in starts)
     if not pool:
         raise UserError("no network of the search space has so few skipped blocks", got=f"skip_cap={skip_cap}",
                         fix="Raise skip_cap, or allow more choices.")  # fmt: skip

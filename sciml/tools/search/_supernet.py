@@ -193,7 +193,11 @@ class _Assembly:
     def assemble(self, choices: Choices, fixed: frozenset[str]) -> nn.Module:
         """The network of some fixed choices, with the others mixed."""
         module, places = self.prepared(choices), self.places(choices)
-        todo = {path: slots for path, slots in places.swaps.items() if not fixed.issuperset(slots)}
+        todo = {
+            path: slots
+            for path, slots in places.swaps.items()
+            if not fixed.issuperset(slots) and _submodule(module, path.rpartition(".")[0]) is not None
+        }
         tops = [path for path in todo if not any(path.startswith(f"{other}.") for other in todo)]
         variants: dict[tuple[Combination, str], nn.Module] = {}
         for path in tops:
@@ -258,6 +262,7 @@ def _widest(choices: tuple[Choice, ...]) -> Choice:
 
 
 def _submodule(module: nn.Module, path: str) -> nn.Module | None:
+    """A submodule; the module itself for an empty path, None for one that is not there."""
     try:
         return module.get_submodule(path)
     except AttributeError:
