@@ -60,8 +60,6 @@ from sciml.solvers.baselines._sequence_networks import RecurrentConfig as Recurr
 from sciml.solvers.baselines._sequence_networks import RecurrentSolver as RecurrentSolver
 from sciml.solvers.baselines._sequence_transformer import TransformerConfig as TransformerConfig
 from sciml.solvers.baselines._sequence_transformer import TransformerSolver as TransformerSolver
-from sciml.solvers.baselines._u_space import operator_slots as operator_slots
-from sciml.solvers.baselines._u_space import operators_of as operators_of
 from sciml.solvers.baselines._unet import UNetConfig as UNetConfig
 from sciml.solvers.baselines._unet import UNetSolver as UNetSolver
 

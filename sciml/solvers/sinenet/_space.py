@@ -1,7 +1,7 @@
 """Which SineNets a search may choose between."""
 
 from sciml.nn import Modes
-from sciml.solvers.baselines import operator_slots, operators_of
+from sciml.solvers.baselines._u_space import operator_slots, operators_of
 from sciml.solvers.sinenet._config import SineNetConfig
 from sciml.train import Choices, Places, Slot, Space, spread
 
