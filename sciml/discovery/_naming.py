@@ -34,7 +34,6 @@ from sciml.discovery._shoot import exact_starts, first_scalars, scalars_at
 from sciml.discovery._smooth import Smoothed, smooth
 from sciml.discovery._spec import SearchSpec, SymbolicProblem
 from sciml.discovery._steps import Steps
-from sciml.discovery._table_problem import TableProblem
 from sciml.discovery._weak import weak_form
 
 HOPELESS = 0.5

@@ -1,6 +1,5 @@
 """Applying a tool to a run: the child run, its lineage, and what it cost before and after."""
 
-import json
 import math
 import shutil
 import time
@@ -51,7 +50,7 @@ from sciml.study._record import (
 )
 from sciml.study._results import make_record, write_predictions
 from sciml.study._run import Run
-from sciml.study._subject import STAGES, TRIALS, OpenedRun
+from sciml.study._subject import KEPT, STAGES, TRIALS, OpenedRun
 from sciml.study._use import load_run
 from sciml.tools import AnyTool, Findings, Merge, Policy, Probe, Rewrite, Search, find_tool
 from sciml.tools.cost import Cost, measure_costs
@@ -201,11 +200,10 @@ class _Child(NamedTuple):
                 batch=1,
                 grid=loaded.task.grid_of(loaded.context),
             )
-        for name, document in self.findings.documents.items():
-            path = folder / f"{paths.check_name(name, 'document')}.json"
-            paths.write_text(path, json.dumps(document, indent=2, allow_nan=False) + "\n")
+        for name, text in self.findings.files.items():
+            paths.write_text(folder / Path(name).name, text)
         _add_arrays(folder / PREDICTIONS, self.tool.key, self.findings.arrays)
-        for scratch in (TRIALS, STAGES):
+        for scratch in (KEPT, TRIALS, STAGES):
             shutil.rmtree(folder / scratch, ignore_errors=True)
         record.model_copy(
             update={
@@ -368,6 +366,7 @@ def _entry(findings: Findings) -> FindingsEntry:
                 x=entry.x,
                 y=entry.y,
                 lines={name: (_finite_values(x), _finite_values(y)) for name, (x, y) in entry.lines.items()},
+                points=entry.points,
                 log=entry.log,
                 caption=entry.caption,
             )

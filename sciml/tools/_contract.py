@@ -124,6 +124,17 @@ class Subject(Protocol):
         """Everything that is reported of a module, on the test split."""
         ...
 
+    def keep(self, name: str, make: Callable[[], str]) -> str:
+        """What `make` gives, once per child: where a stopped child is resumed, the text that it gave then.
+
+        For decisions that would come out otherwise a second time, such as those by measured times.
+
+        Arguments:
+            name: of the text among those of this tool.
+            make: gives it.
+        """
+        ...
+
     def measure(self, module: nn.Module, patience: float = 2.0) -> "Cost":
         """What answering `example` costs with a module; the latency takes `patience` seconds at most, or six calls."""
         ...
@@ -154,6 +165,7 @@ class FindingsFigure:
         title: one line.
         x, y: what the axes show, with units.
         lines: abscissae and ordinates, by the name in the legend; values that are not finite leave gaps.
+        points: names of those that are points, not joined.
         log: axes with a logarithmic scale, of "x" and "y".
         caption: a sentence or two below it.
     """
@@ -162,6 +174,7 @@ class FindingsFigure:
     x: str
     y: str
     lines: Mapping[str, tuple[Sequence[float], Sequence[float]]]
+    points: tuple[str, ...] = ()
     log: tuple[str, ...] = ()
     caption: str = ""
 
@@ -192,7 +205,7 @@ class Findings:
         tables: what is said row by row, such as of every layer.
         figures: lines.
         pictures: rows of pictures.
-        documents: files of JSON beside the record, by name without the ending, such as a certificate.
+        files: texts by file name, written beside the record, such as a certificate or what another call of a tool reads.
     """
 
     metrics: Mapping[str, float] = field(default_factory=dict)
@@ -201,7 +214,7 @@ class Findings:
     tables: tuple[FindingsTable, ...] = ()
     figures: tuple[FindingsFigure, ...] = ()
     pictures: tuple[FindingsPictures, ...] = ()
-    documents: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # Any: JSON
+    files: Mapping[str, str] = field(default_factory=dict)
 
 
 class Prepared(NamedTuple):

@@ -20,6 +20,7 @@ TOOLS, SOLVERS = registered_tools(), registered_solvers()
 SIZES = {"levels": 2, "waves": 1, "modes": 4, "width": 8, "hidden": 8, "units": 8, "members": 2, "adam": 2}
 SPARING = {"shape": "gaussian", "cases": 4, "tolerances": []}
 PATIENT = {"patience": 0.0, "fit_steps": 1, "families": ("block_diagonal", "monarch", "gblr")}
+BRIEF = {"patience": 0.0, "nets": 12, "steps": 2}
 KNOWN = {**PATIENT, "learning_rate": 1e-3, "decay": 7.0, "steps": 1000}
 """Settings of models, tasks and tools that make them small and quick, where they have them."""
 
@@ -74,6 +75,9 @@ class Opened:
         rule = rule or default_rule(module, self.solver.loss, examples, config, seed=0)
         chosen = torch.arange(min(2, len(examples)))
         assert bool(rule.step(examples.batch(chosen, rng.generator(0)), 0.0).isfinite())
+
+    def keep(self, name, make):
+        return make()
 
     def examine(self, module):
         return self._bench.examine(self.solver, module)
@@ -152,7 +156,7 @@ def test_a_probe_leaves_the_module_alone(tool, solver, opened):
     assert isinstance(subject, Subject)
     before, training = copy.deepcopy(subject.module.state_dict()), subject.module.training
     try:
-        check_findings(tool.probe(subject, reduced(tool.config(), PATIENT)))
+        check_findings(tool.probe(subject, reduced(tool.config(), {**PATIENT, **BRIEF})))
     except UserError as refusal:  # of what this very module has not
         if "of this module can be" not in str(refusal) and "this layer" not in str(refusal):
             raise
@@ -242,7 +246,10 @@ def test_a_merge_makes_one_module_of_the_kind_of_the_first(tool, solver, opened)
 @pytest.mark.parametrize(("tool", "solver"), pairs(Search))
 def test_a_search_gives_a_recipe_of_the_solver(tool, solver, opened):
     subject = opened(solver)
-    recipe, findings = tool.search(subject, tool.config(), lambda candidate: float(len(candidate.model_dump_json())))
+    recipe, findings = tool.search(
+        subject, reduced(tool.config(), BRIEF), lambda candidate: float(len(candidate.model_dump_json()))
+    )
     assert type(recipe) is type(subject.recipe)
     check_findings(findings)
     subject.solver.build(subject.problem, recipe.model, subject.context)
+    assert type(recipe).model_validate_json(recipe.model_dump_json()) == recipe

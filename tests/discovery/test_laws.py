@@ -211,7 +211,7 @@ def test_the_true_form_is_found_and_confirmed(law, engine_key, noise):
     for component, text in zip(finder.named_.components, law.hidden, strict=True):
         true = parse_formula(text, law.columns)
         assert component.expr.free_symbols == true.free_symbols
-        here = {symbol: 0.4 for symbol in true.free_symbols}
+        here = dict.fromkeys(true.free_symbols, 0.4)
         assert float(component.expr.subs(here)) == pytest.approx(float(true.subs(here)), rel=0.1)
         assert all(np.isfinite([c.low, c.high]).all() for c in component.constants)
     assert finder.advice_.startswith("the points are dense")

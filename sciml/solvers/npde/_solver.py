@@ -19,8 +19,8 @@ from sciml.solvers.npde._fit import jackknifed
 from sciml.solvers.npde._forecaster import Forecaster
 from sciml.solvers.npde._intervals import GROUPS, Interval, jackknife
 from sciml.solvers.npde._rules import NPDERule, chosen_windows, frames_of, rows_of, rule_for, trajectory_fit
-from sciml.solvers.npde._trajectory_fit import TrajectoryFit
 from sciml.solvers.npde._terms import parameter_names, specification
+from sciml.solvers.npde._trajectory_fit import TrajectoryFit
 from sciml.tasks.forecast import (
     FindsEquation,
     ForecastConfig,
