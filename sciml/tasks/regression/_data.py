@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import pydantic
 import torch
@@ -36,7 +36,7 @@ class RegressionConfig(Config):
     """Share of the rows of its own part that a site has; the rest of it goes evenly to the others."""
 
     @pydantic.model_validator(mode="after")
-    def _possible(self) -> Self:
+    def _possible(self) -> "RegressionConfig":
         if self.site >= self.sites:
             raise ValueError(f"site must be less than sites ({self.sites}); they are counted from 0")
         if self.sites == 1 and (self.split_by or self.skew != 1.0):
