@@ -8,8 +8,6 @@ from sciml.discovery._complete import try_formulas as try_formulas
 from sciml.discovery._complete import unknown_scalars as unknown_scalars
 from sciml.discovery._confirm import Constant as Constant
 from sciml.discovery._confirm import confirm as confirm
-from sciml.discovery._shoot import exact_starts as exact_starts
-from sciml.discovery._shoot import spline_weights as spline_weights
 from sciml.discovery._dimensions import UnitsVerdict as UnitsVerdict
 from sciml.discovery._dimensions import check_units as check_units
 from sciml.discovery._dimensions import dimension as dimension
@@ -47,6 +45,8 @@ from sciml.discovery._prior import split_list as split_list
 from sciml.discovery._read_table import TableLayout as TableLayout
 from sciml.discovery._read_table import parse_values as parse_values
 from sciml.discovery._read_table import read_table as read_table
+from sciml.discovery._shoot import exact_starts as exact_starts
+from sciml.discovery._shoot import spline_weights as spline_weights
 from sciml.discovery._simulate import forecast as forecast
 from sciml.discovery._simulate import method_for as method_for
 from sciml.discovery._simulate import relative_error as relative_error
@@ -66,6 +66,8 @@ from sciml.discovery._table_problem import TableProblem as TableProblem
 from sciml.discovery._tree import evaluate as evaluate
 from sciml.discovery._tree import from_tree as from_tree
 from sciml.discovery._tree import to_tree as to_tree
+from sciml.discovery._weak import weak_form as weak_form
+from sciml.discovery._weak_form import WeakForm as WeakForm
 
 __all__ = [
     "FEWEST_FOR_SPLINES",
@@ -94,6 +96,7 @@ __all__ = [
     "TableProblem",
     "Trial",
     "UnitsVerdict",
+    "WeakForm",
     "alike",
     "check_units",
     "compare",
@@ -134,4 +137,5 @@ __all__ = [
     "to_tree",
     "try_formulas",
     "unknown_scalars",
+    "weak_form",
 ]

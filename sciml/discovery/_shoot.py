@@ -121,7 +121,7 @@ def rate_of(
 def _plain_rate(
     problem: HasHiddenTerm, formulas: Sequence[sp.Expr], largest: float, keys: Sequence[str]
 ) -> Callable[..., Tensor]:
-    """`rate_of` where there is no space: known and hidden part as one formula per field, which is walked once a call."""
+    """`rate_of` where there is no space: known and hidden part are one formula per field, walked once a call."""
     equation, levels, limit = problem.rate_equation, problem.levels, 1e3 * largest
     whole = [known + formula for known, formula in zip(equation.known_terms, formulas, strict=True)]
     sources = [(name, column.channel) for name, column in zip(equation.inputs, equation.columns, strict=True)]
@@ -353,7 +353,7 @@ class _Aim:
         effects, usual = self._effects(steps)
         norms = np.linalg.norm(effects, axis=0)
         norms = np.where(norms > 0, norms, 1.0)
-        left, sizes, right = np.linalg.svd(effects / norms, full_matrices=False)
+        _, sizes, right = np.linalg.svd(effects / norms, full_matrices=False)
         kept = sizes > _UNFELT * sizes[0]
         self._own = (right[~kept] ** 2).sum(0) < 1e-6
         return (right[kept].T / norms[:, None]) / sizes[kept] * usual
