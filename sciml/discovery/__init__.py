@@ -36,6 +36,8 @@ from sciml.discovery._naming import NamingConfig as NamingConfig
 from sciml.discovery._naming import formula_units as formula_units
 from sciml.discovery._naming import name_term as name_term
 from sciml.discovery._naming import require_engine as require_engine
+from sciml.discovery._observed_course import exact_starts as exact_starts
+from sciml.discovery._observed_course import spline_weights as spline_weights
 from sciml.discovery._postprocess import Candidate as Candidate
 from sciml.discovery._postprocess import alike as alike
 from sciml.discovery._postprocess import process as process
@@ -45,8 +47,6 @@ from sciml.discovery._prior import split_list as split_list
 from sciml.discovery._read_table import TableLayout as TableLayout
 from sciml.discovery._read_table import parse_values as parse_values
 from sciml.discovery._read_table import read_table as read_table
-from sciml.discovery._shoot import exact_starts as exact_starts
-from sciml.discovery._shoot import spline_weights as spline_weights
 from sciml.discovery._simulate import forecast as forecast
 from sciml.discovery._simulate import method_for as method_for
 from sciml.discovery._simulate import relative_error as relative_error

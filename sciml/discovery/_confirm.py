@@ -22,8 +22,9 @@ from torch import Tensor
 
 from sciml.core.capabilities import HasHiddenTerm, Observations
 from sciml.discovery._front import EVIDENCE
+from sciml.discovery._observed_course import RTOL, first_scalars
 from sciml.discovery._postprocess import complexity
-from sciml.discovery._shoot import RTOL, Shot, first_scalars, shoot
+from sciml.discovery._shoot import Shot, shoot
 
 CANDIDATES = 3
 """The favourite of a component and the simpler formulas that are tried beside it."""

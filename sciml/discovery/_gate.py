@@ -71,8 +71,8 @@ def unexplained(report: Identifiability, components: Sequence[Component]) -> Ide
         return report
     reasons = tuple(
         f"what the rate of {c.field} hides is no function of {', '.join(c.front.names)} that was found: the best "
-        f"formula explains {100 * max(0.0, c.explained or 0.0):.0f} % of it; it may depend on time, or on something that "
-        f"was not measured (if {c.field} drives the others, give --inputs {c.field})"
+        f"formula explains {100 * max(0.0, c.explained or 0.0):.0f} % of it; it may depend on time, or on something "
+        f"that was not measured (if {c.field} drives the others, give --inputs {c.field})"
         for c in poor
     )  # fmt: skip
     return replace(report, identifiable=False, reasons=(*report.reasons, *reasons))

@@ -30,7 +30,7 @@ from sciml.discovery._front import Entry, SymbolicFront
 from sciml.discovery._gate import CLEAR, inputs_of, report_on, unexplained
 from sciml.discovery._identify import Identifiability
 from sciml.discovery._named import Component, MeasuredTerm, Named
-from sciml.discovery._shoot import exact_starts, first_scalars, scalars_at
+from sciml.discovery._observed_course import exact_starts, first_scalars, scalars_at
 from sciml.discovery._smooth import Smoothed, smooth
 from sciml.discovery._spec import SearchSpec, SymbolicProblem
 from sciml.discovery._steps import Steps
