@@ -106,7 +106,8 @@ SYSTEMS = (
         ((5.0,), (2.0,), (0.5,)), 4.0, "C' = 0.3", {"C": "-1.5*C/(C + 0.6)"}, noise=0.05, has_peer=False,
     ),
     System(
-        "Drag (modulus)", lambda t, u: [u[1], -u[0] - 0.5 * abs(u[1]) * u[1]], ((2.0, 0.0), (0.0, 3.0), (-1.0, -1.0)), 8.0,
+        "Drag (modulus)", lambda t, u: [u[1], -u[0] - 0.5 * abs(u[1]) * u[1]],
+        ((2.0, 0.0), (0.0, 3.0), (-1.0, -1.0)), 8.0,
         "x' = v; v' = -x", {"x": "0", "v": "-0.5*v*abs(v)"},
         prior=HiddenPrior(complete=("x",), operators=("add", "mul", "abs")), has_peer=False,
     ),
@@ -159,7 +160,9 @@ def covered(system: System, seed: int, folder: Path) -> tuple[int, int]:
     seen, measured = problem.tables, measure_by_curves(problem, problem.tables)
     starts = torch.stack([measured.inputs[measured.trajectory == k][0] for k in range(len(seen))])
     true = [sp.expand(known + hidden) for known, hidden in _whole(system)]
-    true = [sp.Add(*(sp.Float(float(c)) * t for t, c in sp.expand(expr).as_coefficients_dict().items())) for expr in true]
+    true = [
+        sp.Add(*(sp.Float(float(c)) * t for t, c in sp.expand(expr).as_coefficients_dict().items())) for expr in true
+    ]
     noise = smooth(problem, seen).noise
     fitted = confirm(problem, seen, starts, [[expr] for expr in true], alphabet=8, noise=noise)
     held = numbers = 0

@@ -36,6 +36,8 @@ from sciml.discovery._naming import NamingConfig as NamingConfig
 from sciml.discovery._naming import formula_units as formula_units
 from sciml.discovery._naming import name_term as name_term
 from sciml.discovery._naming import require_engine as require_engine
+from sciml.discovery._observed_course import exact_starts as exact_starts
+from sciml.discovery._observed_course import spline_weights as spline_weights
 from sciml.discovery._postprocess import Candidate as Candidate
 from sciml.discovery._postprocess import alike as alike
 from sciml.discovery._postprocess import process as process
@@ -67,6 +69,8 @@ from sciml.discovery._table_problem import TableProblem as TableProblem
 from sciml.discovery._tree import evaluate as evaluate
 from sciml.discovery._tree import from_tree as from_tree
 from sciml.discovery._tree import to_tree as to_tree
+from sciml.discovery._weak import weak_form as weak_form
+from sciml.discovery._weak_form import WeakForm as WeakForm
 
 __all__ = [
     "FEWEST_FOR_SPLINES",
@@ -95,6 +99,7 @@ __all__ = [
     "TableProblem",
     "Trial",
     "UnitsVerdict",
+    "WeakForm",
     "alike",
     "check_units",
     "compare",
@@ -136,4 +141,5 @@ __all__ = [
     "to_tree",
     "try_formulas",
     "unknown_scalars",
+    "weak_form",
 ]

@@ -22,8 +22,9 @@ from torch import Tensor
 
 from sciml.core.capabilities import HasHiddenTerm, Observations
 from sciml.discovery._front import EVIDENCE
+from sciml.discovery._observed_course import RTOL, first_scalars
 from sciml.discovery._postprocess import complexity
-from sciml.discovery._shoot import RTOL, Shot, first_scalars, shoot
+from sciml.discovery._shoot import Shot, shoot
 
 CANDIDATES = 3
 """The favourite of a component and the simpler formulas that are tried beside it."""
@@ -86,7 +87,7 @@ def confirm(
     Arguments:
         problem: gives the known part.
         seen: the observations.
-        starts: initial states of the trajectories, ``trajectory channel *space``; first guesses where they are not known.
+        starts: initial states of the trajectories, ``trajectory channel *space``; first guesses of those not known.
         options: formulas per field, the favourite first; the first field's are tried with the other favourites, then
             the next field's with what was chosen.
         alphabet: symbols a formula can be made of.
@@ -137,7 +138,7 @@ def _fit(
     problem: HasHiddenTerm, seen: Sequence[Observations], starts: Tensor, formulas: Sequence[sp.Expr], alphabet: int,
     scalars: Mapping[str, float], noise: Tensor | None, *, rival: float = np.inf, final: bool = False,
 ) -> Confirmed:  # fmt: skip
-    """One choice of formulas, fitted; `final` weighs fields by the noise that the fit itself leaves, if nobody says it."""
+    """One choice of formulas, fitted; `final` weighs fields by the noise that the fit leaves, if nobody says it."""
     parts = [sorted(expr.atoms(sp.Float), key=str) for expr in formulas]
     count, shapes = 0, []
     for expr, part in zip(formulas, parts, strict=True):
@@ -151,7 +152,9 @@ def _fit(
     if not known:
         price = _price(problem, seen, shot, scales)
         variances = _variances(shot, len(problem.fields))
-        if final and not problem.boundary and len(variances) > 1:  # fields whose noise is another than was thought count anew
+        if (
+            final and not problem.boundary and len(variances) > 1
+        ):  # fields whose noise is another than was thought count anew
             anew = [scale * torch.from_numpy(variances).clamp(min=1e-12).sqrt() for scale in scales]
             again = shoot(problem, seen, shot.starts, shapes, shot.numbers, [_least(problem, one) for one in anew])
             shot = again if np.isfinite(again.residual).all() else shot

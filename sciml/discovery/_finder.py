@@ -21,6 +21,7 @@ from sciml.discovery._complete import full_equations, hidden_function, unknown_s
 from sciml.discovery._engines import engine as find_engine
 from sciml.discovery._frames import TIME, ArrayError, is_frame, is_several, names_for, raw_of, width_of
 from sciml.discovery._naming import NamingConfig, name_term
+from sciml.discovery._observed_course import scalars_at
 from sciml.discovery._prior import HiddenPrior
 from sciml.discovery._read_table import TableLayout, table_of
 from sciml.discovery._shoot import scalars_at
@@ -37,8 +38,8 @@ class EquationFinder:
     """Names what is hidden in x' = known + hidden from values of x at times t.
 
     The values are smoothed by Gaussian processes; an engine looks for formulas whose integrals along these curves are
-    what was observed (see `WeakForm`), and the equation, solved, decides between them (see `name_term`). Every trajectory is fitted; keep some apart
-    for `score`.
+    what was observed (see `WeakForm`), and the equation, solved, decides between them (see `name_term`). Every
+    trajectory is fitted; keep some apart for `score`.
 
     Arguments:
         known: ``"x' = a*x; y' = -d*y"``, an equation for every column that is not an input; empty if nothing is known.

@@ -58,8 +58,8 @@ def report_on(
         reports.append(best if best is not None and best.identifiable else ask(usual))
     report = next((report for report in reports if not report.identifiable), reports[0])
     if timed := _functions_of_time(problem, seen, measured, noise):
-        words = (f"{', '.join(timed)} is the same function of time on all trajectories, so what its rate hides cannot be "
-                 f"told from a function of time; give it as an input (--inputs {','.join(timed)})")  # fmt: skip
+        words = (f"{', '.join(timed)} is the same function of time on all trajectories, so what its rate hides cannot "
+                 f"be told from a function of time; give it as an input (--inputs {','.join(timed)})")  # fmt: skip
         report = replace(report, identifiable=False, reasons=(*report.reasons, words))
     return replace(report, terms=tuple(dict.fromkeys(term for one in reports for term in one.terms)))
 
@@ -70,9 +70,9 @@ def unexplained(report: Identifiability, components: Sequence[Component]) -> Ide
     if not poor:
         return report
     reasons = tuple(
-        f"what the rate of {c.field} hides is no function of {', '.join(c.front.names)} that was found: the best formula "
-        f"explains {100 * max(0.0, c.explained or 0.0):.0f} % of it; it may depend on time, or on something that was not "
-        f"measured (if {c.field} drives the others, give --inputs {c.field})"
+        f"what the rate of {c.field} hides is no function of {', '.join(c.front.names)} that was found: the best "
+        f"formula explains {100 * max(0.0, c.explained or 0.0):.0f} % of it; it may depend on time, or on something "
+        f"that was not measured (if {c.field} drives the others, give --inputs {c.field})"
         for c in poor
     )  # fmt: skip
     return replace(report, identifiable=False, reasons=(*report.reasons, *reasons))
@@ -148,4 +148,3 @@ def _notes(problem: HasHiddenTerm) -> tuple[str, ...]:
         f"the data determine the sum of the known and the hidden part only: {names} can be read off the formula if the "
         "hidden part has no such term of its own",
     )
-

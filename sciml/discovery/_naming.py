@@ -30,14 +30,14 @@ from sciml.discovery._front import Entry, SymbolicFront
 from sciml.discovery._gate import CLEAR, inputs_of, report_on, unexplained
 from sciml.discovery._identify import Identifiability
 from sciml.discovery._named import Component, MeasuredTerm, Named
-from sciml.discovery._shoot import exact_starts, first_scalars, scalars_at
+from sciml.discovery._observed_course import exact_starts, first_scalars, scalars_at
 from sciml.discovery._smooth import Smoothed, smooth
 from sciml.discovery._spec import SearchSpec, SymbolicProblem
 from sciml.discovery._steps import Steps
 from sciml.discovery._weak import weak_form
 
 HOPELESS = 0.5
-"""Share of the worst formula's error from which on a simpler one than the favourite is not tried on the observations."""
+"""Share of the worst formula's error from which on one simpler than the favourite is not tried on the observations."""
 NOTHING = 0.1
 """A hidden part below this share of the known one may be none: zero is tried on the observations too."""
 SPARSE = 0.5
@@ -134,15 +134,15 @@ def _advice(problem: HasHiddenTerm, curves: Smoothed | None, misfit: float | Non
     sparse, c = (float(value) for value in curves.spacings.max(0))
     if sparse > SPARSE:
         return (
-            f"there are {1 / sparse:.1f} points per length on which {problem.fields[int(c)].symbol} is alike, too few for "
-            "smooth curves: a surrogate that knows the equation (--solver upinn) would pay"
+            f"there are {1 / sparse:.1f} points per length on which {problem.fields[int(c)].symbol} is alike, too few "
+            "for smooth curves: a surrogate that knows the equation (--solver upinn) would pay"
         )
     if misfit is None:
         return ""
     if misfit > POOR:
         return (
-            f"the misfit is {misfit:.3g} times that of the noise, so the law is another one or not all of it: try other "
-            "--operators or --library, or a surrogate (--solver upinn)"
+            f"the misfit is {misfit:.3g} times that of the noise, so the law is another one or not all of it: try "
+            "other --operators or --library, or a surrogate (--solver upinn)"
         )
     return "the points are dense and only noise is left: a surrogate (--solver upinn) would find the same"
 

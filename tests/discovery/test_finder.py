@@ -86,7 +86,7 @@ def test_cooling_is_the_same_law_in_celsius_and_in_kelvin(shift, library):
     finder = EquationFinder("T' = 0", library=library).fit([times] * 2, states)
     report = finder.identifiability_
     assert report.identifiable
-    assert report.condition < 4
+    assert report.condition < (4 if library else 11), "products of three are among the terms where nobody chose them"
     (formula,) = finder.named_.formulas
     (temperature,) = formula.free_symbols
     cooling = -float(formula.coeff(temperature))

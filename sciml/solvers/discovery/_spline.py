@@ -2,7 +2,8 @@
 
 H(t_i) ≈ S'(t_i) − K(S(t_i))
 
-Curves over time are smoothed by splines or Gaussian processes, surfaces over space and time by a Gaussian process (see `Surfaces`).
+Curves over time are smoothed by splines or Gaussian processes, surfaces over space and time by a Gaussian process (see
+`Surfaces`).
 """
 
 from typing import Literal
