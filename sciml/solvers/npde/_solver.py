@@ -19,8 +19,8 @@ from sciml.solvers.npde._fit import jackknifed
 from sciml.solvers.npde._forecaster import Forecaster
 from sciml.solvers.npde._intervals import GROUPS, Interval, jackknife
 from sciml.solvers.npde._rules import NPDERule, chosen_windows, frames_of, rows_of, rule_for, trajectory_fit
-from sciml.solvers.npde._trajectory_fit import TrajectoryFit
 from sciml.solvers.npde._terms import parameter_names, specification
+from sciml.solvers.npde._trajectory_fit import TrajectoryFit
 from sciml.tasks.forecast import (
     FindsEquation,
     ForecastConfig,
@@ -133,7 +133,7 @@ class NPDESolver(StepperSolver[NPDEConfig, Forecaster], FindsEquation):
                 name, _term(network, name), value, entry.units, ends.low if ends else None,
                 ends.high if ends else None, at_bound,
             ))  # fmt: skip
-        notes = [str(network.stability_report()), *_unresolved(trajectory_fit(module, settings, examples))]
+        notes = [str(network.stability_report()), *unresolved(trajectory_fit(module, settings, examples))]
         if ends := [axis.name for axis in network.spec.axes if axis.boundary != "periodic"]:
             notes.append(
                 f"Beyond the ends of {', '.join(ends)} stands what model.wall={settings.wall} says, in forecasts too; "
@@ -166,7 +166,7 @@ class NPDESolver(StepperSolver[NPDEConfig, Forecaster], FindsEquation):
 
 
 @torch.no_grad()
-def _unresolved(fit: TrajectoryFit) -> tuple[str, ...]:
+def unresolved(fit: TrajectoryFit) -> tuple[str, ...]:
     """Whether the time step is so long that coefficients were fitted to what it does wrong."""
     network, start, steps = fit.network, fit.frames[:, 0], fit.frames.shape[1] - 1
     assert isinstance(network, NPDEConv)
