@@ -91,7 +91,8 @@ def test_single_precision_streaming_of_a_long_sequence():
     assert float((torch.stack(answers, 1) - whole).abs().max() / whole.abs().max()) < 2e-5
 
 
-def test_signals_that_do_not_fit_are_refused_by_name():
+def test_signals_that_do_not_fit_are_refused_by_name(monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # as users have it; else annotations refuse first
     network = LSSL(2, 1, features=4, depth=1, state=4)
     with pytest.raises(UserError, match=r"complex64.*real and imaginary parts as two channels"):
         network(torch.zeros(2, 8, 2, dtype=torch.complex64))
