@@ -16,6 +16,7 @@ from sciml.models.npde import (
     Constant,
     Diffusion,
     FieldCoefficient,
+    Moment,
     NPDESpec,
     Reaction,
     SpecAxis,
@@ -24,12 +25,8 @@ from sciml.models.npde import (
     library,
     read_terms,
 )
-from sciml.models.npde._rates import Moment
-from sciml.solvers.npde import TrajectoryFit, fit, information, jackknife
-from sciml.solvers.npde._solver import unresolved
-from sciml.solvers.npde._trajectory_fit import assign_flat
-from sciml.study import load_run
-from sciml.study._study import Variant, _line
+from sciml.solvers.npde import TrajectoryFit, assign_flat, fit, information, jackknife, unresolved
+from sciml.study import Variant, load_run, result_line
 from sciml.tasks.forecast import ForecastConfig
 from sciml.train import find_solver, solve_columns
 
@@ -266,7 +263,7 @@ def test_a_diffusion_that_nothing_shows_is_marked(own_file, tmp_path):
     )
     notes = {row["name"]: row["note"] for row in done.record.conclusion.details["coefficients"]}
     assert notes == {"c_u_u_xx": "", "c_u_u_x": "", "c_r_r_xx": "at its lower bound"}
-    line = _line(Variant(name="own", label="own", solver="npde"), "steps", done)
+    line = result_line(Variant(name="own", label="own", solver="npde"), "steps", done)
     assert line["metrics"]["coefficient/c_u_u_x"] == done.record.conclusion.metrics["coefficient/c_u_u_x"]
     assert "rollout/relative_l2" in line["metrics"]
 
@@ -301,7 +298,7 @@ def test_the_curvature_of_many_coefficients_is_that_of_their_rollouts():
     found = TrajectoryFit(model, frames, torch.ones(2))
     weights = list(model.parameters())
     origin = torch.cat([weight.detach().flatten() for weight in weights])
-    spread = found._whitening(weights, origin)
+    spread = found.whitening(weights, origin)
     with torch.no_grad():
         middle, columns = found.residuals()[0].flatten(), []
         for i in range(len(origin)):

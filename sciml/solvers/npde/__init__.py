@@ -10,7 +10,9 @@ from sciml.solvers.npde._one_step import information as information
 from sciml.solvers.npde._rules import NPDERule as NPDERule
 from sciml.solvers.npde._rules import TrajectoryRule as TrajectoryRule
 from sciml.solvers.npde._solver import NPDESolver as NPDESolver
+from sciml.solvers.npde._solver import unresolved as unresolved
 from sciml.solvers.npde._trajectory_fit import TrajectoryFit as TrajectoryFit
+from sciml.solvers.npde._trajectory_fit import assign_flat as assign_flat
 
 SOLVERS = (NPDESolver(),)
 
@@ -24,7 +26,9 @@ __all__ = [
     "NPDESolver",
     "TrajectoryFit",
     "TrajectoryRule",
+    "assign_flat",
     "fit",
     "information",
     "jackknife",
+    "unresolved",
 ]

@@ -167,7 +167,10 @@ class NPDESolver(StepperSolver[NPDEConfig, Forecaster], FindsEquation):
 
 @torch.no_grad()
 def unresolved(fit: TrajectoryFit) -> tuple[str, ...]:
-    """Whether the time step is so long that coefficients were fitted to what it does wrong."""
+    """What to say where the time step is so long that coefficients were fitted to what it does wrong; nothing else.
+
+    Forecasts of the windows of a fit are compared with those of steps half as long.
+    """
     network, start, steps = fit.network, fit.frames[:, 0], fit.frames.shape[1] - 1
     assert isinstance(network, NPDEConv)
     finer = NPDEConv(network.spec.model_copy(update={"substeps": 2 * network.spec.substeps})).to(start.device)

@@ -82,7 +82,7 @@ class TrajectoryFit:
         self._calm()
         weights = [weight for weight in self.network.parameters() if weight.requires_grad]
         origin = torch.cat([weight.detach().flatten() for weight in weights])
-        spread = self._whitening(weights, origin)
+        spread = self.whitening(weights, origin)
         stretch = (self.frames.numel() / (2 * self.frames.shape[1])) ** 0.5
         before = self.offsets.clone()
         moved = torch.zeros(spread.shape[1], dtype=torch.float64, device=origin.device, requires_grad=True)
@@ -119,7 +119,7 @@ class TrajectoryFit:
         return self.frames.new_tensor(losses[0])
 
     @torch.no_grad()
-    def _whitening(self, weights: Sequence[Tensor], origin: Tensor) -> Tensor:
+    def whitening(self, weights: Sequence[Tensor], origin: Tensor) -> Tensor:
         """Columns that span the weights, each of which changes the residuals by a unit; the unit matrix for many."""
         eye = torch.eye(len(origin), dtype=torch.float64, device=origin.device)
         if len(origin) > _FEW:

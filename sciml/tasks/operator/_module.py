@@ -1,6 +1,6 @@
 """From networks on standardised numbers to operators in physical units."""
 
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
 from jaxtyping import Float, Int
@@ -189,30 +189,27 @@ class Gridded(nn.Module):
         return self.network(functions.unflatten(1, (-1, *self.lattice))).flatten(2).transpose(1, 2)
 
 
-def squared_error(module: nn.Module, batch: PairBatch) -> Float[Tensor, ""]:
+def squared_error(
+    module: FreeOperator[Any] | FixedOperator[Any], batch: PairBatch
+) -> Float[Tensor, ""]:  # Any: networks of every kind
     """Mean squared error of standardised fields, the loss of the paper up to the scale."""
     if isinstance(module, FreeOperator):
         return module.mean_square(batch)
-    residual = (module(batch.functions, batch.queries) - batch.targets) / _scales(module).field_std
+    residual = (module(batch.functions, batch.queries) - batch.targets) / module.scales.field_std
     return residual.square().mean()
 
 
 def relative_error(
-    module: nn.Module, batch_functions: Tensor, queries: Tensor, targets: Float[Tensor, "batch query field"]
+    module: FreeOperator[Any] | FixedOperator[Any],  # Any: networks of every kind
+    batch: PairBatch,
 ) -> Float[Tensor, ""]:
     """Mean over functions of ‖v - s‖₂ / ‖s‖₂, fields in units of their standard deviation."""
-    std = _scales(module).field_std
-    residual = ((module(batch_functions, queries) - targets) / std).flatten(1).norm(dim=1)
-    size = (targets / std).flatten(1).norm(dim=1)
+    std = module.scales.field_std
+    residual = ((module(batch.functions, batch.queries) - batch.targets) / std).flatten(1).norm(dim=1)
+    size = (batch.targets / std).flatten(1).norm(dim=1)
     return (residual / size.clamp_min(torch.finfo(size.dtype).tiny)).mean()
 
 
 def _repeated(constants: Float[Tensor, " input"], sizes: tuple[int, ...]) -> Float[Tensor, " sensor"]:
     """The constant of every input for each of its sensors."""
     return torch.cat([value.expand(size) for value, size in zip(constants, sizes, strict=True)])
-
-
-def _scales(module: nn.Module) -> OperatorScales:
-    scales = module.scales
-    assert isinstance(scales, OperatorScales)
-    return scales
