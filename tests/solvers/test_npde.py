@@ -134,7 +134,7 @@ def test_one_step_without_some_windows_is_what_a_refit_finds(free_start):
 
 
 def test_a_step_that_is_too_long_for_the_coefficients_is_told_of():
-    """A split step of the logistic reaction at r dt = 3 against the same at a thirtieth, on the frames of the latter."""
+    """A split step of the logistic reaction at r dt = 3 against a 32nd of it, on frames of steps shorter still."""
 
     def notes(substeps):
         long = network(STARTS, scheme="strang", substeps=substeps).double()
