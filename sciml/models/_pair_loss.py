@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.autograd.function import once_differentiable
 
 from sciml.models._branches import GlorotMLP
 from sciml.models._deeponet import DeepONet
@@ -99,7 +99,7 @@ def _layers(net: nn.Module, weights: list[Tensor]) -> tuple[Layer, ...] | None:
 class _PairLoss(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: FunctionCtx,
+        ctx: Any,  # Any: torch's context
         plan: _Plan,
         functions: Tensor,
         features: Tensor,
@@ -113,20 +113,22 @@ class _PairLoss(torch.autograd.Function):
         lift = mean / std if plan.offset is None else mean / std + weights[plan.offset]
         residual = torch.addcmul(lift, targets, -1 / std)  # all that is not the product, in one pass
         slopes: list[Tensor] = [residual] * len(weights)
-        pairs = _all_pairs if index is None else _own_queries
-        slope_b, slope_t = pairs(residual, of_branch[-1], of_trunk[-1], index)
+        b, t = of_branch[-1], of_trunk[-1]
+        slope_b, slope_t = _all_pairs(residual, b, t) if index is None else _own_queries(residual, b, t, index)
         _descend(plan.branch, of_branch, slope_b, weights, slopes)
         _descend(plan.trunk, of_trunk, slope_t, weights, slopes)
         if plan.offset is not None:
             slopes[plan.offset] = (residual.sum() * (2 / residual.numel())).expand_as(weights[plan.offset])
         ctx.save_for_backward(*slopes)
-        return torch.linalg.vector_norm(residual).square() / residual.numel()
+        return residual.square_().mean()  # summed in pairs, which a norm is not
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: FunctionCtx, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        slopes = cast(Sequence[Tensor], ctx.saved_tensors)  # pyright: ignore[reportAttributeAccessIssue] (torch adds it)
-        return (*[None] * 7, *torch._foreach_mul(slopes, grads[0]))
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride] (torch writes *grad_outputs)
+        ctx: Any,
+        *grads: Tensor,  # Any: torch's context
+    ) -> tuple[Tensor | None, ...]:
+        return (*[None] * 7, *(slope * grads[0] for slope in ctx.saved_tensors))
 
 
 def _values(layers: Sequence[Layer], x: Tensor, weights: Sequence[Tensor]) -> list[Tensor]:
@@ -140,7 +142,7 @@ def _values(layers: Sequence[Layer], x: Tensor, weights: Sequence[Tensor]) -> li
     return values
 
 
-def _all_pairs(residual: Tensor, b: Tensor, t: Tensor, index: None) -> tuple[Tensor, Tensor]:
+def _all_pairs(residual: Tensor, b: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
     """Add the products of all functions and queries to the residuals; the slopes of b and t."""
     residual.addmm_(b, t.T)
     share = 2 / residual.numel()

@@ -148,9 +148,9 @@ class StateSpaceNetwork(Network):
         """
         channels = self.encoder.in_features
         if signal.is_complex() or signal.shape[-1] != channels:
+            fix = "Give real and imaginary parts as two channels." if signal.is_complex() else ""
             raise UserError("signals do not fit this network", got=f"{signal.dtype}, shape {tuple(signal.shape)}",
-                            expected=f"real values, (batch, time, {channels})",
-                            fix="Give real and imaginary parts as two channels." if signal.is_complex() else "")  # fmt: skip
+                            expected=f"real values, (batch, time, {channels})", fix=fix)  # fmt: skip
         z = self.encoder(self.inputs.standardise(signal))
         for block in self.blocks:
             z = block(z, dt_scale)

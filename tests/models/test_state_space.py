@@ -91,6 +91,17 @@ def test_single_precision_streaming_of_a_long_sequence():
     assert float((torch.stack(answers, 1) - whole).abs().max() / whole.abs().max()) < 2e-5
 
 
+def test_signals_that_do_not_fit_are_refused_by_name(monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # as users have it; else annotations refuse first
+    network = LSSL(2, 1, features=4, depth=1, state=4)
+    with pytest.raises(UserError, match=r"complex64.*real and imaginary parts as two channels"):
+        network(torch.zeros(2, 8, 2, dtype=torch.complex64))
+    with pytest.raises(UserError, match=r"\(2, 8, 3\); expected real values, \(batch, time, 2\)"):
+        network(torch.zeros(2, 8, 3))
+    with pytest.raises(UserError, match="of its own for each of 8 times"):
+        network(torch.zeros(2, 8, 2), torch.ones(2, 8))
+
+
 @pytest.mark.parametrize("kinds", [KINDS, PEERS], ids=["state space", "peers"])
 def test_no_network_sees_the_future_or_other_samples(kinds, signal):
     for key in kinds:

@@ -25,7 +25,7 @@ from sciml.models.npde import (
     library,
     read_terms,
 )
-from sciml.solvers.npde import TrajectoryFit, assign_flat, fit, information, jackknife
+from sciml.solvers.npde import TrajectoryFit, assign_flat, fit, information, jackknife, unresolved
 from sciml.study import Variant, load_run, result_line
 from sciml.tasks.forecast import ForecastConfig
 from sciml.train import find_solver, solve_columns
@@ -131,6 +131,24 @@ def test_one_step_without_some_windows_is_what_a_refit_finds(free_start):
         assert change == pytest.approx(
             float(refitted[name].value) - before[name], rel=0.1, abs=2e-5 * abs(before[name])
         )
+
+
+def test_a_step_that_is_too_long_for_the_coefficients_is_told_of():
+    """A split step of the logistic reaction at r dt = 3 against a 32nd of it, on frames of steps shorter still."""
+
+    def notes(substeps):
+        long = network(STARTS, scheme="strang", substeps=substeps).double()
+        long.values.assign({"D": 0.5, "c": 0.5, "r": 150.0})
+        fine = network(STARTS, scheme="strang", substeps=64)
+        fine.values.assign({"D": 0.5, "c": 0.5, "r": 150.0})
+        start = measured(0.0, steps=1)[:, 0]
+        frames = torch.cat((start[:, None], fine.rollout(start, 4)), 1).detach()
+        frames = frames + 1e-4 * torch.randn(frames.shape, generator=torch.Generator().manual_seed(0))
+        return unresolved(TrajectoryFit(long, frames, frames.std().view(1)))
+
+    (told,) = notes(1)
+    assert "Raise model.substeps (1)" in told
+    assert notes(32) == ()
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ from sciml.solvers.npde._one_step import information as information
 from sciml.solvers.npde._rules import NPDERule as NPDERule
 from sciml.solvers.npde._rules import TrajectoryRule as TrajectoryRule
 from sciml.solvers.npde._solver import NPDESolver as NPDESolver
+from sciml.solvers.npde._solver import unresolved as unresolved
 from sciml.solvers.npde._trajectory_fit import TrajectoryFit as TrajectoryFit
 from sciml.solvers.npde._trajectory_fit import assign_flat as assign_flat
 
@@ -29,4 +30,5 @@ __all__ = [
     "fit",
     "information",
     "jackknife",
+    "unresolved",
 ]

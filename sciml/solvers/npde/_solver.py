@@ -133,7 +133,7 @@ class NPDESolver(StepperSolver[NPDEConfig, Forecaster], FindsEquation):
                 name, _term(network, name), value, entry.units, ends.low if ends else None,
                 ends.high if ends else None, at_bound,
             ))  # fmt: skip
-        notes = [str(network.stability_report()), *_unresolved(trajectory_fit(module, settings, examples))]
+        notes = [str(network.stability_report()), *unresolved(trajectory_fit(module, settings, examples))]
         if ends := [axis.name for axis in network.spec.axes if axis.boundary != "periodic"]:
             notes.append(
                 f"Beyond the ends of {', '.join(ends)} stands what model.wall={settings.wall} says, in forecasts too; "
@@ -166,8 +166,11 @@ class NPDESolver(StepperSolver[NPDEConfig, Forecaster], FindsEquation):
 
 
 @torch.no_grad()
-def _unresolved(fit: TrajectoryFit) -> tuple[str, ...]:
-    """Whether the time step is so long that coefficients were fitted to what it does wrong."""
+def unresolved(fit: TrajectoryFit) -> tuple[str, ...]:
+    """What to say where the time step is so long that coefficients were fitted to what it does wrong; nothing else.
+
+    Forecasts of the windows of a fit are compared with those of steps half as long.
+    """
     network, start, steps = fit.network, fit.frames[:, 0], fit.frames.shape[1] - 1
     assert isinstance(network, NPDEConv)
     finer = NPDEConv(network.spec.model_copy(update={"substeps": 2 * network.spec.substeps})).to(start.device)
