@@ -9,7 +9,6 @@ from torch import nn
 from sciml.core.errors import UserError
 from sciml.nn import MLP, LowRankLinear, SpectralConv, pack, structured_of
 from sciml.nn.structured import Monarch, Rectangle, Rectangles, Structured
-from sciml.tools import autotune
 from sciml.tools.autotune import AutotuneConfig, TuningPlan, apply_tuning, plan_tuning, transfer_tuning, tune_layer
 from sciml.tools.cost import Latency
 
@@ -46,7 +45,7 @@ def clock(monkeypatch):
                 for name, time in times.items()
             }
 
-        monkeypatch.setattr(autotune._plan, "measure_latencies", measured)
+        monkeypatch.setattr("sciml.tools.autotune._plan.measure_latencies", measured)
 
     return favour
 

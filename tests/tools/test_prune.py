@@ -20,7 +20,10 @@ from sciml.tools.prune import (
     SparseMomentumRule,
     apply_masks,
     check_decay,
+    count_to_keep,
     decay_of,
+    decode,
+    encode,
     importance,
     largest,
     magnitudes,
@@ -29,8 +32,6 @@ from sciml.tools.prune import (
     split,
     weight_decay_for,
 )
-from sciml.tools.prune._masks import decode, encode
-from sciml.tools.prune._select import count_to_keep
 from sciml.train import TrainConfig, learning_rates
 
 FLAT = {"warmup": 0.0, "clip": None, "optimiser": "sgd"}

@@ -102,7 +102,7 @@ def test_blocks_are_learned_and_resumed(start, copy, with_data, problem_of, monk
     assert kinds == [{"gaudi"}, {"rectangles"}]
     assert straight.record.train.best_step >= 3, "weights before the blocks had settled are not kept"
     assert straight.record.findings["structure"].metrics["layer_flops"] <= 0.8
-    take, taken = Trainer._take_step, []
+    take, taken = Trainer.take_step, []
 
     def stop_at_three(self):
         taken.append(1)
@@ -112,7 +112,7 @@ def test_blocks_are_learned_and_resumed(start, copy, with_data, problem_of, monk
 
     shutil.rmtree(straight.folder)
     with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "_take_step", stop_at_three)
+        patch.setattr(Trainer, "take_step", stop_at_three)
         with pytest.raises(Interrupted):
             apply_tool("structure", parent, settings=settings, problem=problem)
     resumed = apply_tool("structure", parent, settings=settings, resume=True, problem=problem)

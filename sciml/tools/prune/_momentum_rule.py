@@ -145,7 +145,9 @@ class _Decay:
         self.taken = state["taken"]
 
 
-def momentum_groups(module: nn.Module, weights: Sequence[Weight], config: TrainConfig) -> list[dict[str, Any]]:
+def momentum_groups(
+    module: nn.Module, weights: Sequence[Weight], config: TrainConfig
+) -> list[dict[str, Any]]:  # Any: torch's groups hold parameters and settings
     """What torch's SGD takes: weights decay, everything else does not; peak learning rates as the models ask for."""
     decaying = {id(weight.tensor) for weight in weights}
     groups: list[dict[str, Any]] = []

@@ -77,7 +77,9 @@ class StructureRewrite(Rewrite[StructureConfig, StructurePlan]):
         tuned = config.finetuning(recipe)
         return tuned.model_copy(update={"ema": None}) if tuned and config.learn else tuned
 
-    def rule(self, subject: Subject, module: nn.Module, train: TrainConfig, config: StructureConfig) -> AnyRule | None:
+    def rule(
+        self, subject: Subject, module: nn.Module, train: TrainConfig, config: StructureConfig, plan: StructurePlan
+    ) -> AnyRule | None:
         """The solver's own steps; where blocks are learned, with the proximal steps of their lengths."""
         learned = learned_blocks(module)
         if not learned:
