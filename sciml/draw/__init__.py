@@ -1,6 +1,7 @@
 """Figure primitives: arrays in, SVG and images out. They know no run, no record and no task."""
 
 from sciml.draw._bars import bars as bars
+from sciml.draw._chart import chart as chart
 from sciml.draw._curves import drift as drift
 from sciml.draw._curves import error_growth as error_growth
 from sciml.draw._curves import finite as finite
@@ -26,8 +27,6 @@ from sciml.draw._pictures import side_by_side as side_by_side
 from sciml.draw._pictures import space_time as space_time
 from sciml.draw._pictures import still as still
 from sciml.draw._pictures import strip as strip
-from sciml.draw._scatter import Points as Points
-from sciml.draw._scatter import scatter as scatter
 from sciml.draw._svg import INK as INK
 from sciml.draw._svg import Figure as Figure
 from sciml.draw._svg import plot as plot
@@ -51,7 +50,6 @@ __all__ = [
     "Forecasts",
     "Panels",
     "Picture",
-    "Points",
     "Rollout",
     "Scale",
     "Strip",
@@ -59,6 +57,7 @@ __all__ = [
     "animation",
     "bars",
     "best_of",
+    "chart",
     "dots",
     "drift",
     "error_growth",
@@ -74,7 +73,6 @@ __all__ = [
     "png",
     "sample_words",
     "scale_axis",
-    "scatter",
     "shorten",
     "side_by_side",
     "space_time",

@@ -12,6 +12,8 @@ from sciml.nn._boundary import axis_modes as axis_modes
 from sciml.nn._boundary import check_odd as check_odd
 from sciml.nn._boundary import odd_channels as odd_channels
 from sciml.nn._boundary import padding_modes as padding_modes
+from sciml.nn._branch_trunk import BranchTrunkProduct as BranchTrunkProduct
+from sciml.nn._branch_trunk import contract as contract
 from sciml.nn._circular import circular_pad as circular_pad
 from sciml.nn._condition import ConditionChoice as ConditionChoice
 from sciml.nn._condition import Conditioning as Conditioning
@@ -109,6 +111,7 @@ __all__ = [
     "MLP",
     "OPERATORS",
     "Activation",
+    "BranchTrunkProduct",
     "CompressedLinear",
     "ConcatConv2d",
     "ConcatLinear",
@@ -168,6 +171,7 @@ __all__ = [
     "compressed_rows",
     "condition_mode",
     "condition_of",
+    "contract",
     "convolution",
     "coordinates",
     "declared_groups",

@@ -101,27 +101,27 @@ class TableEntry(Config):
     """The column that the page draws as bars; empty for none."""
 
 
-class SeriesEntry(Config):
-    """Points of a figure."""
-
-    label: str
-    x: tuple[float, ...]
-    y: tuple[float, ...]
-    line: bool = False
-    """Whether the points are joined."""
-
-
 class FigureEntry(Config):
-    """A figure of what a tool found."""
+    """Lines that a tool found."""
 
     title: str
-    caption: str
     x: str
-    """Label of the axis, with its unit."""
     y: str
-    series: tuple[SeriesEntry, ...]
-    log: bool = False
-    """Whether both axes are logarithmic."""
+    lines: dict[str, tuple[tuple[float | None, ...], tuple[float | None, ...]]]
+    """Abscissae and ordinates by name; None where a value is not finite."""
+    points: tuple[str, ...] = ()
+    """Names of those that are points, not joined."""
+    log: tuple[str, ...] = ()
+    """Axes with a logarithmic scale."""
+    caption: str = ""
+
+
+class PicturesEntry(Config):
+    """Pictures in a row, of a variable in the group of the tool in ``predictions.h5``."""
+
+    title: str
+    variable: str
+    captions: tuple[str, ...]
 
 
 class FindingsEntry(Config):
@@ -131,6 +131,7 @@ class FindingsEntry(Config):
     words: tuple[str, ...] = ()
     tables: tuple[TableEntry, ...] = ()
     figures: tuple[FigureEntry, ...] = ()
+    pictures: tuple[PicturesEntry, ...] = ()
 
 
 class Record(SolverEntry):

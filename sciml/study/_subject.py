@@ -97,6 +97,11 @@ class OpenedRun:
         return self.loaded.context
 
     @property
+    def folder(self) -> Path:
+        """Its files."""
+        return self.loaded.folder
+
+    @property
     def seed(self) -> int:
         """Of the run."""
         return self.loaded.config.seed

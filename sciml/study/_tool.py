@@ -1,6 +1,6 @@
 """Applying a tool to a run: the child run, its lineage, and what it cost before and after."""
 
-import hashlib
+import math
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -27,6 +27,7 @@ from sciml.study._folder import (
     LOG,
     PREDICTIONS,
     WEIGHTS,
+    OtherRun,
     RunConfig,
     Step,
     choose_folder,
@@ -35,14 +36,15 @@ from sciml.study._folder import (
     sole_writer,
 )
 from sciml.study._guest import as_guest
+from sciml.study._others import open_others, recorded, weights_digest
 from sciml.study._pack import place_of
 from sciml.study._record import (
     RECORD,
     FigureEntry,
     FindingsEntry,
     LineageEntry,
+    PicturesEntry,
     Record,
-    SeriesEntry,
     TableEntry,
     finite,
 )
@@ -50,7 +52,7 @@ from sciml.study._results import make_record, write_predictions
 from sciml.study._run import Run
 from sciml.study._subject import KEPT, STAGES, TRIALS, OpenedRun
 from sciml.study._use import load_run
-from sciml.tools import AnyTool, Findings, Policy, Probe, Rewrite, Search, find_tool
+from sciml.tools import AnyTool, Findings, Merge, Policy, Probe, Rewrite, Search, find_tool
 from sciml.tools.cost import Cost, measure_costs
 from sciml.train import AnyRecipe, save_weights
 
@@ -62,6 +64,7 @@ def apply_tool(
     folder: str | Path,
     *,
     settings: Sequence[str] = (),
+    others: Sequence[str | Path] = (),
     resume: bool = False,
     problem: str | Path | None = None,
     out: Path | None = None,
@@ -73,6 +76,7 @@ def apply_tool(
         key: of the tool.
         folder: the run.
         settings: ``key=value`` changes to the tool's settings.
+        others: further runs, for a tool that merges several.
         resume: go on with the newest child of this name; one that is finished is returned as it is.
         problem: as for `load_run`.
         out: the folder under which the child is made; None for the one that the run is in.
@@ -94,18 +98,28 @@ def apply_tool(
             f"tool {key!r} does not apply to runs of solver {loaded.solver.key!r}: {support.reason}",
             fix="`sciml list` shows what applies to what.",
         )
+    companions = open_others(tool, loaded, others, problem)
     identity = {
         "run": loaded.config.model_dump(mode="json"),
-        "weights": hashlib.sha256((parent / WEIGHTS).read_bytes()).hexdigest(),
+        "weights": weights_digest(parent),
         "tool": key,
         "settings": asked.model_dump(mode="json"),
+        **({"others": [entry.weights for entry in recorded(companions)]} if companions else {}),
     }
     with as_guest(1), _Home(paths.make_folder(out or place.beside), f"{parent.name}-{key}", resume) as home:
-        started = None if home.stopped is None else _started(home.stopped, asked)
+        started = None if home.stopped is None else _started(home.stopped, asked, recorded(companions))
         if home.stopped is not None and (home.stopped / RECORD).exists():
             return Run(home.stopped, Record.read(home.stopped))
-        subject = OpenedRun(loaded, home.folder, identity, resume=resume, progress=progress or SilentProgress())
-        _act(tool, subject, asked, home, started).write(parent, before)
+        report = progress or SilentProgress()
+        subject = OpenedRun(loaded, home.folder, identity, resume=resume, progress=report)
+        merged = [
+            OpenedRun(
+                entry, lambda number=number: home.folder() / STAGES / f"site_{number}", identity, resume=resume,
+                progress=report,
+            )
+            for number, entry in enumerate(companions, start=2)
+        ]  # fmt: skip
+        _act(tool, subject, merged, asked, home, started).write(parent, before)
         return Run(home.folder(), Record.read(home.folder()))
 
 
@@ -210,7 +224,9 @@ class _Child(NamedTuple):
         )
 
 
-def _act(tool: AnyTool, subject: OpenedRun, asked: Config, home: _Home, started: Step | None) -> _Child:
+def _act(
+    tool: AnyTool, subject: OpenedRun, others: list[OpenedRun], asked: Config, home: _Home, started: Step | None
+) -> _Child:
     """Decide, write down what was decided, then train: what is resumed goes on with the same decision."""
     clock = time.perf_counter()
     recipe, plan, findings = subject.recipe, {}, Findings()
@@ -233,13 +249,17 @@ def _act(tool: AnyTool, subject: OpenedRun, asked: Config, home: _Home, started:
         training = tool.training(asked, recipe.train)
         config = _begin(home, subject, tool, asked, recipe, plan)
         if training is not None:
-            subject.train(module, training, rule=tool.rule(subject, module, training, asked))
+            subject.train(module, training, rule=tool.rule(subject, module, training, asked, decided))
         module, kept = tool.finish(module, decided)
         findings = tool.findings(kept)
         if prepared is not None:
             findings = replace(findings, metrics={**findings.metrics, **prepared.metrics})
         if kept != decided:
             config = _begin(home, subject, tool, asked, recipe, kept.model_dump(mode="json"), plan)
+    elif isinstance(tool, Merge):
+        config = _begin(home, subject, tool, asked, recipe, plan, others=recorded([one.loaded for one in others]))
+        module, findings = tool.merge([subject, *others], asked)
+        seconds = sum(one.seconds for one in others)
     elif isinstance(tool, Policy):
         training = tool.training(asked, recipe.train)
         module, seconds = subject.fresh(recipe) if tool.fresh else subject.copy(), 0.0
@@ -247,6 +267,7 @@ def _act(tool: AnyTool, subject: OpenedRun, asked: Config, home: _Home, started:
         recipe = recipe.model_copy(update={"train": training})
         config = _begin(home, subject, tool, asked, recipe, plan)
         subject.train(module, training, rule=rule, sampler=sampler)
+        findings = tool.findings(subject, module.eval(), training, asked)
     elif isinstance(tool, Search):
         _refuse_rewritten(tool, subject)
         recipe, findings = tool.search(subject, asked, subject.score)
@@ -254,7 +275,7 @@ def _act(tool: AnyTool, subject: OpenedRun, asked: Config, home: _Home, started:
         config = _begin(home, subject, tool, asked, recipe, plan)
         subject.train(module, recipe.train)
     else:
-        raise UnsupportedError(f"tool {tool.key!r} is none of the four kinds of tool", got=type(tool).__name__)
+        raise UnsupportedError(f"tool {tool.key!r} is none of the five kinds of tool", got=type(tool).__name__)
     return _Child(tool, subject, config, home.folder(), recipe, module.eval(), findings, seconds + subject.seconds)
 
 
@@ -266,6 +287,7 @@ def _begin(
     recipe: AnyRecipe,
     plan: Mapping[str, Any],
     plan_before: dict[str, Any] | None = None,
+    others: tuple[OtherRun, ...] = (),
 ) -> RunConfig:
     """Write down what the child is, before anything is trained; again where training changed the plan."""
     parent, before, after = subject.loaded, subject.recipe.model_dump(mode="json"), recipe.model_dump(mode="json")
@@ -275,6 +297,7 @@ def _begin(
         plan_before=plan_before,
         settings=asked.model_dump(mode="json"),
         recipe_before=None if after == before else before,
+        others=others,
     )
     config = parent.config.model_copy(
         update={"recipe": after, "lineage": (*parent.config.lineage, step), "parent": parent.folder.name}
@@ -285,8 +308,8 @@ def _begin(
     return config
 
 
-def _started(folder: Path, asked: Config) -> Step | None:
-    """What was decided in a folder before it was stopped; refuses to go on with other settings."""
+def _started(folder: Path, asked: Config, others: tuple[OtherRun, ...]) -> Step | None:
+    """What was decided in a folder before it was stopped; refuses to go on with other settings, or other runs."""
     if not (folder / CONFIG).exists():
         return None
     lineage = read_config(folder).lineage
@@ -300,6 +323,11 @@ def _started(folder: Path, asked: Config) -> Step | None:
             expected=", ".join(f"{key}={before}" for key, (before, _) in different.items()),
             fix="Leave out --resume to start a new child run beside it.",
         )
+    if step.others != others:
+        raise ConfigError(f"{folder} was started with other runs, or with other weights of theirs",
+                          got=", ".join(entry.run for entry in others) or "none",
+                          expected=", ".join(entry.run for entry in step.others) or "none",
+                          fix="Leave out --resume to start a new child run beside it.")  # fmt: skip
     return step
 
 
@@ -335,15 +363,25 @@ def _entry(findings: Findings) -> FindingsEntry:
         figures=tuple(
             FigureEntry(
                 title=entry.title,
-                caption=entry.caption,
                 x=entry.x,
                 y=entry.y,
-                series=tuple(SeriesEntry(label=s.label, x=s.x, y=s.y, line=s.line) for s in entry.series),
+                lines={name: (_finite_values(x), _finite_values(y)) for name, (x, y) in entry.lines.items()},
+                points=entry.points,
                 log=entry.log,
+                caption=entry.caption,
             )
             for entry in findings.figures
         ),
+        pictures=tuple(
+            PicturesEntry(title=entry.title, variable=entry.variable, captions=entry.captions)
+            for entry in findings.pictures
+        ),
     )
+
+
+def _finite_values(values: Sequence[float]) -> tuple[float | None, ...]:
+    """Numbers as JSON can hold them: None for what is not finite."""
+    return tuple(float(value) if math.isfinite(value) else None for value in values)
 
 
 def _add_arrays(path: Path, tool: str, arrays: xarray.Dataset) -> None:

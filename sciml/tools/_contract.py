@@ -1,13 +1,14 @@
 """The tool contract: what a module under ``sciml/tools`` exports in its ``TOOLS`` tuple.
 
 A tool acts on a `Subject`, a finished run brought back into memory, and leaves a child run: a run folder like any
-other, whose ``config.json`` holds the parent's recipe and the plan of everything that tools did. There are four shapes;
+other, whose ``config.json`` holds the parent's recipe and the plan of everything that tools did. There are five shapes;
 a leaf is one of them, and tools of several shapes are applied one after another.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import xarray
@@ -38,7 +39,7 @@ K = TypeVar("K", bound=Config)
 L = TypeVar("L", bound=Config)
 """The plan of a rewrite."""
 
-AnyRule = StepRule[Any]
+AnyRule = StepRule[Any]  # Any: batches of every task
 """A step rule of the batches of some task; see `sciml.train.AnySolver`."""
 
 
@@ -69,6 +70,11 @@ class Subject(Protocol):
     @property
     def context(self) -> Context:
         """What its module knows of the data."""
+        ...
+
+    @property
+    def folder(self) -> Path:
+        """Its files."""
         ...
 
     @property
@@ -152,39 +158,40 @@ class FindingsTable:
 
 
 @dataclass(frozen=True)
-class Series:
-    """Points of a figure.
-
-    Arguments:
-        label: in the legend.
-        x, y: of the points.
-        line: whether they are joined.
-    """
-
-    label: str
-    x: tuple[float, ...]
-    y: tuple[float, ...]
-    line: bool = False
-
-
-@dataclass(frozen=True)
 class FindingsFigure:
-    """A figure of what a tool found: series of points over two axes.
+    """Lines that a tool found, kept as numbers and drawn by the page.
 
     Arguments:
         title: one line.
-        caption: what is to be seen, in a sentence.
-        x, y: labels of the axes, with units.
-        series: the points.
-        log: whether both axes are logarithmic.
+        x, y: what the axes show, with units.
+        lines: abscissae and ordinates, by the name in the legend; values that are not finite leave gaps.
+        points: names of those that are points, not joined.
+        log: axes with a logarithmic scale, of "x" and "y".
+        caption: a sentence or two below it.
     """
 
     title: str
-    caption: str
     x: str
     y: str
-    series: tuple[Series, ...]
-    log: bool = False
+    lines: Mapping[str, tuple[Sequence[float], Sequence[float]]]
+    points: tuple[str, ...] = ()
+    log: tuple[str, ...] = ()
+    caption: str = ""
+
+
+@dataclass(frozen=True)
+class FindingsPictures:
+    """Pictures in a row, painted by the page from a variable of the findings' arrays.
+
+    Arguments:
+        title: one line.
+        variable: of ``arrays``, with dims ``picture y x``.
+        captions: one per picture.
+    """
+
+    title: str
+    variable: str
+    captions: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -196,8 +203,9 @@ class Findings:
         arrays: saved in ``predictions.h5`` under ``tools/<key>``.
         words: remarks for people, one sentence each.
         tables: what is said row by row, such as of every layer.
-        figures: what is to be seen at a glance.
-        files: texts by file name, written beside the record, such as what another call of a tool reads.
+        figures: lines.
+        pictures: rows of pictures.
+        files: texts by file name, written beside the record, such as a certificate or what another call of a tool reads.
     """
 
     metrics: Mapping[str, float] = field(default_factory=dict)
@@ -205,6 +213,7 @@ class Findings:
     words: tuple[str, ...] = ()
     tables: tuple[FindingsTable, ...] = ()
     figures: tuple[FindingsFigure, ...] = ()
+    pictures: tuple[FindingsPictures, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -229,7 +238,7 @@ class Tool(ABC, Generic[K]):
     config: type[K]
     """Its settings, which ``--set`` changes; every one has a default."""
     metrics: ClassVar[tuple[Metric, ...]] = ()
-    """Numbers of its findings that a study can show and claim something of: ``<key of the tool>/<name>``."""
+    """Numbers of its findings that a study may show and judge by; their keys are ``<key of the tool>/<name>``."""
 
     @abstractmethod
     def supports(self, solver: AnySolver) -> Support:
@@ -240,6 +249,8 @@ class Rewrite(Tool[K], Generic[K, L]):
     """Changes the structure of a trained module: pruning, factored or structured layers."""
 
     plan_type: type[L]
+    cheaper: ClassVar[bool] = True
+    """Whether a prediction never takes more products than before."""
 
     def prepare(self, subject: Subject, config: K) -> Prepared | None:
         """Train before anything is decided: the module that `plan` and `transfer` are then given.
@@ -269,8 +280,11 @@ class Rewrite(Tool[K], Generic[K, L]):
         """How a rewritten module is fine-tuned, from how its solver was trained; None (the default): not at all."""
         return None
 
-    def rule(self, subject: Subject, module: nn.Module, train: TrainConfig, config: K) -> AnyRule | None:
-        """What takes the steps of that; None (the default) for what the solver takes its own with."""
+    def rule(self, subject: Subject, module: nn.Module, train: TrainConfig, config: K, plan: L) -> AnyRule | None:
+        """What takes the steps of that, with the module as the plan made it.
+
+        None (the default) for what the solver takes its own with.
+        """
         return None
 
     def program(self, module: nn.Module) -> nn.Module:
@@ -310,6 +324,40 @@ class Policy(Tool[K]):
         """What draws the batches; None (the default) for a shuffle of every epoch."""
         return None
 
+    def findings(self, subject: Subject, module: nn.Module, train: TrainConfig, config: K) -> Findings:
+        """What is worth telling of the trained module."""
+        return Findings()
+
+
+class Merged(NamedTuple):
+    """What several runs were made into.
+
+    Fields:
+        module: of the kind of the first one's, whose recipe rebuilds it.
+        findings: what is reported.
+    """
+
+    module: nn.Module
+    findings: Findings
+
+
+class Merge(Tool[K]):
+    """Makes one module of several runs of one solver, such as those of sites that share no data.
+
+    The child is that of the first run, with its recipe, context and data; its lineage names the others.
+    """
+
+    @abstractmethod
+    def merge(self, subjects: Sequence[Subject], config: K) -> Merged:
+        """One module of all. What a subject trains, it trains on its own data, in a ``stage`` of its own.
+
+        Arguments:
+            subjects: two or more runs of one solver on one problem, the first one that whose child it will be.
+            config: the settings.
+
+        Raises: UserError for modules that cannot be put together, with the reason.
+        """
+
 
 class Search(Tool[K]):
     """Looks for a better recipe; the best one is trained as the child run."""
@@ -334,6 +382,6 @@ class Probe(Tool[K]):
         """Numbers, arrays and remarks."""
 
 
-AnyTool = Tool[Any]
+AnyTool = Tool[Any]  # Any: settings of its own
 """A tool out of the registry: what its settings are is its own affair."""
-AnyRewrite = Rewrite[Any, Any]
+AnyRewrite = Rewrite[Any, Any]  # Any: settings and plan of its own

@@ -27,6 +27,7 @@ from sciml.train._sampler import Sampler as Sampler
 from sciml.train._sampler import ShuffleSampler as ShuffleSampler
 from sciml.train._solver import AnyRecipe as AnyRecipe
 from sciml.train._solver import AnySolver as AnySolver
+from sciml.train._solver import Certified as Certified
 from sciml.train._solver import Knob as Knob
 from sciml.train._solver import Recipe as Recipe
 from sciml.train._solver import Solver as Solver
@@ -66,6 +67,7 @@ __all__ = [
     "AnyTask",
     "Bench",
     "BrokenStep",
+    "Certified",
     "Checkpoint",
     "Choice",
     "Choices",

@@ -11,7 +11,7 @@ from sciml.core import registry, rng
 from sciml.core.config import override
 from sciml.core.errors import UserError
 from sciml.testing import PROBLEMS
-from sciml.tools import Findings, Policy, Probe, Rewrite, Search, Subject, registered_tools
+from sciml.tools import Findings, Merge, Policy, Probe, Rewrite, Search, Subject, registered_tools
 from sciml.tools.cost import count_flops, measure_cost
 from sciml.train import Searchable, default_rule, load_weights, registered_solvers, save_weights, space_of
 
@@ -121,7 +121,7 @@ def tool(request):
 def test_it_says_what_it_is(tool):
     assert tool.title
     assert tool.citation
-    assert isinstance(tool, Rewrite | Policy | Search | Probe)
+    assert isinstance(tool, Rewrite | Policy | Merge | Search | Probe)
     defaults = tool.config()
     assert type(defaults).model_validate_json(defaults.model_dump_json()) == defaults
     assert override(defaults, []) == defaults
@@ -163,7 +163,12 @@ def test_a_probe_leaves_the_module_alone(tool, solver, opened):
     subject = opened(solver)
     assert isinstance(subject, Subject)
     before, training = copy.deepcopy(subject.module.state_dict()), subject.module.training
-    check_findings(tool.probe(subject, reduced(tool.config(), {**PATIENT, **brief(subject)})))
+    try:
+        check_findings(tool.probe(subject, reduced(tool.config(), {**PATIENT, **brief(subject)})))
+    except UserError as refusal:  # of what this very module has not
+        if "of this module can be" not in str(refusal) and "this layer" not in str(refusal):
+            raise
+        pytest.skip(str(refusal))
     after = subject.module.state_dict()
     assert all(torch.equal(before[key], after[key]) for key in before)
     assert before.keys() == after.keys()
@@ -205,7 +210,9 @@ def test_a_rewrite_is_rebuilt_from_its_plan_alone(tool, solver, opened, tmp_path
     assert torch.equal(torch.get_rng_state(), state), "rebuilding draws random numbers"
     load_weights(rebuilt, tmp_path / "weights.safetensors")
     assert same_answer(subject, changed, rebuilt)
-    assert count_flops(subject.predict(rebuilt)).products <= count_flops(subject.predict(subject.module)).products
+    if tool.cheaper:
+        before_and_after = [count_flops(subject.predict(module)).products for module in (subject.module, rebuilt)]
+        assert before_and_after[1] <= before_and_after[0]
     subject.train(changed, subject.recipe.train)
     again = tool.apply(subject.solver.build(subject.problem, subject.recipe.model, subject.context), plan)
     again.load_state_dict(changed.state_dict())
@@ -226,11 +233,29 @@ def test_a_policy_takes_steps_that_can_be_resumed(tool, solver, opened):
     assert other.state_dict().keys() == rule.state_dict().keys()
 
 
+@pytest.mark.parametrize(("tool", "solver"), pairs(Merge))
+def test_a_merge_makes_one_module_of_the_kind_of_the_first(tool, solver, opened):
+    first = opened(solver)
+    second = copy.copy(first)
+    second.module = copy.deepcopy(first.module)
+    with torch.no_grad():
+        for parameter in second.module.parameters():
+            parameter += 0.1 * torch.randn(parameter.shape, generator=rng.generator(1))
+    states = [copy.deepcopy(subject.module.state_dict()) for subject in (first, second)]
+    merged, findings = tool.merge([first, second], tool.config())
+    check_findings(findings)
+    assert {metric.key for metric in tool.metrics} <= {f"{tool.key}/{name}" for name in findings.metrics}
+    for subject, before in zip((first, second), states, strict=True):
+        assert all(torch.equal(before[key], value) for key, value in subject.module.state_dict().items())
+    assert merged.state_dict().keys() == first.module.state_dict().keys()
+    assert first.predict(merged)().mean.isfinite().all()
+
+
 @pytest.mark.parametrize(("tool", "solver"), pairs(Search))
 def test_a_search_gives_a_recipe_of_the_solver(tool, solver, opened):
     subject = opened(solver)
     recipe, findings = tool.search(
-        subject, reduced(tool.config(), BRIEF), lambda candidate: float(len(candidate.model_dump_json()))
+        subject, reduced(tool.config(), brief(subject)), lambda candidate: float(len(candidate.model_dump_json()))
     )
     assert type(recipe) is type(subject.recipe)
     check_findings(findings)

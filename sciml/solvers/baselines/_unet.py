@@ -62,7 +62,7 @@ class UNetSolver(StepperSolver[UNetConfig, UNet], Searchable):
         "arXiv:1505.04597"
     )
     claim = ""
-    mask_channel, reads_forcings = True, True
+    mask_channel, reads_forcings, learns_changes = True, True, True
     knob = Knob("width", 1.0, 512.0)
 
     def recipe(self, preset: str) -> Recipe[UNetConfig, ForecastConfig]:

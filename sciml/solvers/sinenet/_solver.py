@@ -52,7 +52,7 @@ class SineNetSolver(StepperSolver[SineNetConfig, SineNet], Searchable):
         "at equal parameters more waves lower the error, and circular padding lowers it on periodic data; "
         "what became of both here is in reports/waves"
     )
-    mask_channel, reads_forcings = True, True
+    mask_channel, reads_forcings, learns_changes = True, True, True
     knob = Knob("multiplier", 0.25, 8.0)
 
     def recipe(self, preset: str) -> Recipe[SineNetConfig, ForecastConfig]:

@@ -175,16 +175,22 @@ class TrajectoriesBench(Bench[HasTrajectories, TrajectoriesConfig, TrajectoriesC
             return finite_mean(((predicted - true)[:, 1:] / self.context.statistics.field_std).abs())
         return finite_mean(whole_error(_errors(predicted, true)))
 
+    def test_batch(self) -> TrajectoryBatch:
+        """The test trajectories, whole."""
+        start = self._starts("test")
+        return TrajectoryBatch(good_states(self.source, "test"), start.times, start.parameters)
+
     def examine(self, solver: AnySolver, module: nn.Module) -> Examination:
         """The metrics above and the predicted trajectories from frame 1 on."""
         inputs, true = self._starts("test"), good_states(self.source, "test")
         parameters = named_parameters(self.problem, inputs.parameters)
         prediction = predict_on(solver, module, inputs)
         curve = _errors(prediction.mean, true)
+        errors = whole_error(curve).double()
         absolute = (prediction.mean - true)[:, 1:].abs().double().mean((0, 1))
         seconds = prediction_seconds(solver, module, inputs)
         scores = {
-            "rollout/relative_l2": float(whole_error(curve).double().mean()),
+            "rollout/relative_l2": float(errors.mean()),
             "rollout/mae_share": float((absolute / true.double().std((0, 1), correction=0)).mean()),
             **self._window_error(solver, module, true),
             **{f"mae/{field.name}": float(v) for field, v in zip(self.problem.fields, absolute, strict=True)},
@@ -206,7 +212,8 @@ class TrajectoriesBench(Bench[HasTrajectories, TrajectoriesConfig, TrajectoriesC
             {"time": time_coordinate(inputs.times[1:], self.context.time_units)},
         )
         each = seconds / (len(true) * (len(inputs.times) - 1))
-        return Examination(scores, arrays, each, count(status_of(prediction).tolist()))
+        cases = {"rollout/relative_l2": errors.tolist()}
+        return Examination(scores, arrays, each, count(status_of(prediction).tolist()), cases)
 
     def truth(self) -> xarray.Dataset:
         """The test trajectories themselves with parameters and units; the first frame is what is given."""

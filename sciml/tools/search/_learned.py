@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sciml.core.errors import UserError
-from sciml.tools._contract import FindingsFigure, FindingsTable, Series, Subject
+from sciml.tools._contract import FindingsFigure, FindingsTable, Subject
 from sciml.tools.search._config import MeasureConfig
 from sciml.tools.search._pick import extreme
 from sciml.tools.search._predictor import Accuracy, CostPredictor, assess, fit_predictor
@@ -167,14 +167,12 @@ def accuracy_figure(learned: Learned) -> FindingsFigure:
     ends = (min(measured), max(measured))
     return FindingsFigure(
         f"{name.capitalize()} predicted and measured",
-        f"{accuracy.count} networks that the predictor was not fitted to; Kendall's tau {accuracy.tau:.2f}.",
         f"measured [{unit}]",
         f"predicted [{unit}]",
-        (
-            Series("exact", ends, ends, line=True),
-            Series("held out", measured, tuple(factor * cost for cost in accuracy.predicted)),
-        ),
-        log=True,
+        {"exact": (ends, ends), "held out": (measured, tuple(factor * cost for cost in accuracy.predicted))},
+        points=("held out",),
+        log=("x", "y"),
+        caption=f"{accuracy.count} networks that the predictor was not fitted to; Kendall's tau {accuracy.tau:.2f}.",
     )
 
 

@@ -9,7 +9,7 @@ from sciml.core import rng
 from sciml.core.types import Support
 from sciml.metrics import Metric
 from sciml.tools._budget import shortened
-from sciml.tools._contract import Findings, FindingsFigure, FindingsTable, Probe, Search, Series, Subject
+from sciml.tools._contract import Findings, FindingsFigure, FindingsTable, Probe, Search, Subject
 from sciml.tools.search._config import MeasureConfig, SearchConfig
 from sciml.tools.search._gradient import Searched, search_by_gradient
 from sciml.tools.search._learned import (
@@ -282,15 +282,16 @@ def _pareto_figure(learned: Learned, trials: list[Trial], taken: Taken) -> Findi
     front = pareto(kept)
     own = [trial for trial in kept if trial.choices == taken.choices]
 
-    def series(label: str, some: list[Trial], *, line: bool = False) -> Series:
-        return Series(label, tuple(factor * one.cost for one in some), tuple(one.score for one in some), line)
+    def across(some: list[Trial]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        return tuple(factor * one.cost for one in some), tuple(one.score for one in some)
 
     return FindingsFigure(
         "Error against cost",
-        f"{len(kept)} networks; the line joins the {len(front)} that no other one beats in both.",
         f"{learned.table.quantity} [{unit}]",
         "validation score",
-        (series("tried", kept), series("beaten by none", front, line=True), series("taken", own[:1])),
+        {"tried": across(kept), "beaten by none": across(front), "taken": across(own[:1])},
+        points=("tried", "taken"),
+        caption=f"{len(kept)} networks; the line joins the {len(front)} that no other one beats in both.",
     )
 
 
