@@ -51,7 +51,7 @@ def test_the_probe_writes_a_file_that_the_search_reads(measured, latency_file, w
     assert len(content["costs"]) == len(content["nets"]) == 12
     found = probe.record.findings["latency"]
     assert found.metrics["predictor_error"] > 0
-    assert found.figures[0].series[1].x, "held-out networks are drawn"
+    assert found.figures[0].lines["held out"][0], "held-out networks are drawn"
     child = apply_tool(
         "search", parent, settings=(*QUICK, *TRIALS, f"latency={latency_file()}"), problem=problem_of("sinenet")
     )
