@@ -145,11 +145,11 @@ def same_answer(subject, first, second, *, exactly=True):
 
 
 def brief(subject):
-    """Settings of a short search, with two choices per slot."""
+    """Settings of a short search, with two choices per slot where there are many slots."""
     if not isinstance(subject.solver, Searchable):
         return BRIEF
     space = space_of(subject.solver, subject.problem, subject.recipe.model, subject.context)
-    return {**BRIEF, "choices": {slot.name: slot.choices[:2] for slot in space.slots}}
+    return {**BRIEF, "choices": {slot.name: slot.choices[: 2 if len(space.slots) > 4 else 4] for slot in space.slots}}
 
 
 def check_findings(findings):
