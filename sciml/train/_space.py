@@ -101,6 +101,14 @@ class Space:
         name, values = slot.needs
         return choices[name] in values and self.exists(self.slot(name), choices)
 
+    def possible(self, slot: Slot) -> bool:
+        """Whether a slot exists with any choices: not where the values that it needs are not allowed."""
+        if slot.needs is None:
+            return True
+        name, values = slot.needs
+        other = self.slot(name)
+        return any(value in other.choices for value in values) and self.possible(other)
+
     def canonical(self, choices: Choices) -> dict[str, Choice]:
         """The same architecture, with the first choice in every slot that does not exist.
 
@@ -166,7 +174,8 @@ class Space:
             return shares[slot.name].new_ones(())
         name, values = slot.needs
         other = self.slot(name)
-        chosen = torch.stack([shares[name][other.choices.index(value)] for value in values]).sum()
+        parts = [shares[name][other.choices.index(value)] for value in values if value in other.choices]
+        chosen = torch.stack(parts).sum() if parts else shares[name].new_zeros(())
         return chosen * self._share(other, shares)
 
     def skips(self, choices: Choices) -> int:

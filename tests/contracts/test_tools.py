@@ -13,7 +13,7 @@ from sciml.core.errors import UserError
 from sciml.testing import PROBLEMS
 from sciml.tools import Findings, Merge, Policy, Probe, Rewrite, Search, Subject, registered_tools
 from sciml.tools.cost import count_flops, measure_cost
-from sciml.train import default_rule, load_weights, registered_solvers, save_weights
+from sciml.train import Searchable, default_rule, load_weights, registered_solvers, save_weights, space_of
 
 FIXTURES = PROBLEMS
 TOOLS, SOLVERS = registered_tools(), registered_solvers()
@@ -144,6 +144,14 @@ def same_answer(subject, first, second, *, exactly=True):
     return torch.equal(*answers) or (not exactly and torch.allclose(*answers, rtol=1e-3, atol=1e-5, equal_nan=True))
 
 
+def brief(subject):
+    """Settings of a short search, with two choices per slot where there are many slots."""
+    if not isinstance(subject.solver, Searchable):
+        return BRIEF
+    space = space_of(subject.solver, subject.problem, subject.recipe.model, subject.context)
+    return {**BRIEF, "choices": {slot.name: slot.choices[: 2 if len(space.slots) > 4 else 4] for slot in space.slots}}
+
+
 def check_findings(findings):
     assert isinstance(findings, Findings)
     assert all(isinstance(value, float | int) and math.isfinite(value) for value in findings.metrics.values())
@@ -156,7 +164,7 @@ def test_a_probe_leaves_the_module_alone(tool, solver, opened):
     assert isinstance(subject, Subject)
     before, training = copy.deepcopy(subject.module.state_dict()), subject.module.training
     try:
-        check_findings(tool.probe(subject, reduced(tool.config(), {**PATIENT, **BRIEF})))
+        check_findings(tool.probe(subject, reduced(tool.config(), {**PATIENT, **brief(subject)})))
     except UserError as refusal:  # of what this very module has not
         if "of this module can be" not in str(refusal) and "this layer" not in str(refusal):
             raise
@@ -247,7 +255,7 @@ def test_a_merge_makes_one_module_of_the_kind_of_the_first(tool, solver, opened)
 def test_a_search_gives_a_recipe_of_the_solver(tool, solver, opened):
     subject = opened(solver)
     recipe, findings = tool.search(
-        subject, reduced(tool.config(), BRIEF), lambda candidate: float(len(candidate.model_dump_json()))
+        subject, reduced(tool.config(), brief(subject)), lambda candidate: float(len(candidate.model_dump_json()))
     )
     assert type(recipe) is type(subject.recipe)
     check_findings(findings)

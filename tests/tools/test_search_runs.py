@@ -51,7 +51,7 @@ def test_the_probe_writes_a_file_that_the_search_reads(measured, latency_file, w
     assert len(content["costs"]) == len(content["nets"]) == 12
     found = probe.record.findings["latency"]
     assert found.metrics["predictor_error"] > 0
-    assert found.figures[0].series[1].x, "held-out networks are drawn"
+    assert found.figures[0].lines["held out"][0], "held-out networks are drawn"
     child = apply_tool(
         "search", parent, settings=(*QUICK, *TRIALS, f"latency={latency_file()}"), problem=problem_of("sinenet")
     )
@@ -122,7 +122,7 @@ def test_a_stopped_search_goes_on_as_it_was_decided(copy, with_data, problem_of,
     """Measured costs, the shares of the supernet and the network taken are those from before the stop."""
     parent, problem = copy("sinenet"), problem_of("sinenet")
     settings = (*QUICK, "steps=4", "penalty=0.5")
-    take, taken = Trainer._take_step, []
+    take, taken = Trainer.take_step, []
 
     def stop_in_the_child(self):
         taken.append(1)
@@ -131,7 +131,7 @@ def test_a_stopped_search_goes_on_as_it_was_decided(copy, with_data, problem_of,
         return take(self)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "_take_step", stop_in_the_child)
+        patch.setattr(Trainer, "take_step", stop_in_the_child)
         with pytest.raises(Interrupted):
             apply_tool("search", parent, settings=settings, problem=problem)
     (folder,) = parent.parent.glob("*-search")

@@ -183,6 +183,18 @@ def test_a_supernet_is_every_network_of_its_space(choices):
         torch.testing.assert_close(supernet.train(training)(x), network(x), rtol=0, atol=1e-15)
 
 
+def test_slots_that_cannot_exist_any_more_are_nobodys_business():
+    narrow = CHAIN.narrowed({"blocks": (0,)})
+    assert [narrow.possible(slot) for slot in narrow.slots] == [True, True, True, False]
+    supernet, gates = make_supernet(narrow, Chain)
+    choices = {"width": 2, "activation": "tanh", "blocks": 0, "bias": False}
+    gates.choose(choices)
+    x = torch.randn(5, 3, dtype=torch.float64)
+    torch.testing.assert_close(supernet(x), extract(supernet, choices, Chain)(x))
+    shares = [torch.ones(len(slot.choices), dtype=torch.float64) / len(slot.choices) for slot in narrow.slots]
+    assert not narrow.rows(narrow.mixed(shares))[-1].any()
+
+
 class Chains(nn.Module):
     """Up to three chains, each added to its input."""
 

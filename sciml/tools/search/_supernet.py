@@ -165,7 +165,8 @@ def make_supernet(space: Space, build: Build) -> tuple[nn.Module, Gates]:
     gates, used = Gates(space), set[str]()
     first = {slot.name: _widest(slot.choices) for slot in space.slots}
     module = _Assembly(space, build, gates, used).assemble(first, frozenset())
-    idle = [slot.name for slot in space.slots if slot.name not in used and len(slot.choices) > 1]
+    free = [slot for slot in space.slots if len(slot.choices) > 1 and space.possible(slot)]
+    idle = [slot.name for slot in free if slot.name not in used]
     if idle:
         raise UnsupportedError("the space does not say where some choices act in a network", got=", ".join(idle),
                                fix="Fix them by `choices`, or set method=random, evolution, tpe or "
