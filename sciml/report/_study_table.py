@@ -92,9 +92,23 @@ def make_table(study: Study, budget: str, lines: Sequence[Line], metrics: Sequen
                 metrics={metric.key: _mean(of_variant, metric.key) for metric in metrics},
             )
         )
-    means = {metric: {row.name: mean.value for row in rows if (mean := row.metrics[metric.key])} for metric in metrics}
-    best = {metric.key: best_metric(metric, values) for metric, values in means.items()}
+    best = {metric.key: best_metric(metric, _compared(lines, budget, rows, metric.key)) for metric in metrics}
     return Table(budget, BUDGETS.get(budget, budget), tuple(rows), best)
+
+
+def _compared(lines: Sequence[Line], budget: str, rows: Sequence[Row], key: str) -> dict[str, float]:
+    """Means of a metric over the seeds that every variant of an unfinished study has."""
+    by_variant = {
+        row.name: {
+            line["seed"]: value_of(line, key)
+            for line in lines
+            if (line["variant"], line["budget"]) == (row.name, budget)
+        }
+        for row in rows
+        if row.metrics[key] is not None
+    }
+    common = set.intersection(*map(set, by_variant.values())) if by_variant else set()
+    return {name: mean_of([values[seed] for seed in sorted(common)]).value for name, values in by_variant.items()}
 
 
 def _mean(lines: Sequence[Line], key: str) -> Mean | None:

@@ -18,6 +18,7 @@ from sciml.study._pack import Place as Place
 from sciml.study._pack import is_packed as is_packed
 from sciml.study._pack import place_of as place_of
 from sciml.study._pack import write_pack as write_pack
+from sciml.study._provenance import commit as commit
 from sciml.study._record import RECORD as RECORD
 from sciml.study._record import FindingsEntry as FindingsEntry
 from sciml.study._record import LineageEntry as LineageEntry
@@ -32,11 +33,11 @@ from sciml.study._run import Run as Run
 from sciml.study._run import run as run
 from sciml.study._solve import Solved as Solved
 from sciml.study._solve import solve as solve
-from sciml.study._study import read_results as read_results
 from sciml.study._study import run_study as run_study
 from sciml.study._study_file import Claim as Claim
 from sciml.study._study_file import Study as Study
 from sciml.study._study_file import read_study as read_study
+from sciml.study._study_lines import read_results as read_results
 from sciml.study._tool import apply_tool as apply_tool
 from sciml.study._use import Examined as Examined
 from sciml.study._use import Loaded as Loaded
@@ -67,6 +68,7 @@ __all__ = [
     "Study",
     "apply_tool",
     "check_training",
+    "commit",
     "evaluate_run",
     "example_inputs",
     "export_run",

@@ -126,7 +126,8 @@ class ForecastBench(Bench[HasTrajectories, ForecastConfig, ForecastContext, data
             arrays["covered"] = (("sample", "time", "field"), covered.numpy(), {"promised": self.settings.coverage})
             arrays["band"] = (("sample", "time", "field"), wide.numpy(), {"long_name": "half-width of the band"})
         arrays["status"] = ("sample", status.to(torch.int8).numpy())
-        return Examination(scores, arrays, statistics.median(seconds), count(status.tolist()))
+        cases = {"rollout/relative_l2": curves["relative_l2"].double().mean(1).tolist()}
+        return Examination(scores, arrays, statistics.median(seconds), count(status.tolist()), cases)
 
     def conclude(self, solver: AnySolver, module: nn.Module, folder: Path, progress: Progress) -> Conclusion | None:
         """The equation with its coefficients, from a solver that fits one; the speed-up over the reference, where there

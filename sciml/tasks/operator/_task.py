@@ -220,11 +220,14 @@ class OperatorBench(Bench[MapsFunctions, OperatorConfig, OperatorContext, PairBa
             status=None if prediction.status is None else prediction.status[:KEPT],
         )
         arrays = labelled_fields(self.problem, kept.mean, kept.spread) | labelled_outcome(kept)
+        cases = {}
         if test.query is None:
-            errors = relative_errors(kept.mean, test.values[:KEPT]).float()
-            arrays["relative_l2"] = ("sample", errors.numpy(), {"units": "1", "long_name": "relative L2 error"})
+            errors = relative_errors(prediction.mean, test.values)
+            cases = {"relative_l2": errors.tolist()}
+            label = {"units": "1", "long_name": "relative L2 error"}
+            arrays["relative_l2"] = ("sample", errors[:KEPT].float().numpy(), label)
         outcomes = count(status_of(prediction).tolist())
-        return Examination(scores, xarray.Dataset(arrays, self._coords), seconds / len(test), outcomes)
+        return Examination(scores, xarray.Dataset(arrays, self._coords), seconds / len(test), outcomes, cases)
 
     def truth(self) -> xarray.Dataset:
         """Some test functions at their sensors, and their images."""
