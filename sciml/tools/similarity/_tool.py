@@ -88,8 +88,8 @@ class SimilarityRewrite(Rewrite[SimilarityConfig, SimilarityPlan]):
         banks = {form.bank for form in plan.layers.values()}
         what = {"tversky": "Tversky similarity", "mlp": "a perceptron", "linear": "a fresh linear layer"}[plan.kind]
         words = [
-            f"{len(plan.layers)} layer{'s' * (len(plan.layers) != 1)} replaced by {what}; {after:,} parameters, before {before:,} "
-            f"({100 * (after / before - 1):+.1f} %)."
+            f"{len(plan.layers)} layer{'s' * (len(plan.layers) != 1)} replaced by {what}; {after:,} parameters, before "
+            f"{before:,} ({100 * (after / before - 1):+.1f} %)."
         ]
         if plan.kind == "tversky":
             shared = "one bank" if len(banks) == 1 else f"{len(banks)} banks"
