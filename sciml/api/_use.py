@@ -84,6 +84,7 @@ def tool(
     folder: str | Path,
     *,
     settings: Sequence[str] = (),
+    others: Sequence[str | Path] = (),
     resume: bool = False,
     problem: str | Path | None = None,
     progress: Progress | None = None,
@@ -94,6 +95,7 @@ def tool(
         name: key of the tool.
         folder: the run.
         settings: ``key=value`` changes to the tool's settings.
+        others: further runs, for a tool that merges several.
         resume: go on with the newest child of this name.
         problem: the folder of the run's problem, if that is not registered.
         progress: where to report.
@@ -101,6 +103,8 @@ def tool(
     Returns and errors are those of `sciml.study.apply_tool`.
     """
     progress = progress or interactive_progress()
-    child = apply_tool(name, folder, settings=settings, resume=resume, problem=problem, progress=progress)
+    child = apply_tool(
+        name, folder, settings=settings, others=others, resume=resume, problem=problem, progress=progress
+    )
     write_run(child.folder, problem=None if problem is None else registry.find_problem(problem))
     return child

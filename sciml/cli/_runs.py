@@ -55,6 +55,7 @@ def run(
     dt: float = options.DT,
     range: list[str] = options.RANGE,
     boundary: list[str] = options.BOUNDARY,
+    odd: list[str] = options.ODD,
     split: str = options.SPLIT,
     split_seed: int = options.SPLIT_SEED,
     cut: int = options.CUT,
@@ -88,6 +89,7 @@ def run(
         dt=dt,
         range=range,
         boundary=boundary,
+        odd=odd,
         split=split,
         split_seed=split_seed,
         cut=cut,
@@ -174,8 +176,9 @@ def predict(
             extrapolate=extrapolate,
             resample=resample,
         )
-    for entry in cautions:
-        typer.echo(typer.style("warning: ", fg=typer.colors.YELLOW, bold=True) + str(entry.message), err=True)
+    ignored = predicted.attrs.get("ignored")
+    for words in [*(str(entry.message) for entry in cautions), *([f"{inputs}: {ignored}"] if ignored else [])]:
+        typer.echo(typer.style("warning: ", fg=typer.colors.YELLOW, bold=True) + words, err=True)
     _write(predicted, output or Path("prediction.nc"), json)
 
 

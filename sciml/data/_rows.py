@@ -14,16 +14,17 @@ from torch import Tensor
 
 from sciml.core.capabilities import HasFormula, MapsParameters
 from sciml.core.errors import ConfigError, DataError, UnsupportedError, UserError
-from sciml.core.paths import atomic_write
+from sciml.core.paths import atomic_write, home, locked
 from sciml.core.problem import Problem
 from sciml.core.recorded import RecordedRows
 from sciml.core.registry import card_path, folder_of
 from sciml.core.rng import generator
 from sciml.data._card import SamplesCard
 from sciml.data._check import Check, checked, reproduced
+from sciml.data._code import code_digest
 from sciml.data._layout import SPLITS
 from sciml.data._netcdf import netcdf_bytes
-from sciml.data._samples import field_statistics
+from sciml.data._samples import field_statistics, samples_digest
 from sciml.data._statistics import Statistics, assemble, moments_of
 
 ROWS_FILE = "rows.nc"
@@ -99,7 +100,7 @@ def row_splits(problem: Problem, card: RowsCard) -> dict[str, Rows]:
     """
     subject = having_rows(problem)
     if isinstance(subject, HasFormula):
-        return {name: _drawn(subject, card, name) for name in SPLITS}
+        return _kept(subject, card) if subject.costly else {name: _drawn(subject, card, name) for name in SPLITS}
     path = folder_of(subject) / ROWS_FILE
     found = _read(path, subject)
     for name in SPLITS:
@@ -110,14 +111,24 @@ def row_splits(problem: Problem, card: RowsCard) -> dict[str, Rows]:
     return found
 
 
+def _kept(problem: HasFormula, card: RowsCard) -> dict[str, Rows]:
+    """The rows of a costly formula, from the cache if they are there; else computed, and put there whole."""
+    digest = hashlib.sha256((samples_digest(problem, card) + code_digest(problem)).encode()).hexdigest()
+    folder = home() / "datasets" / problem.name / f"rows-{digest[:12]}"
+    with locked(folder / ".lock", f"computing the rows of {problem.name}"):
+        if not (folder / ROWS_FILE).is_file():
+            save_rows(folder, problem, {name: _drawn(problem, card, name) for name in SPLITS})
+        return _read(folder / ROWS_FILE, problem)
+
+
 def row_statistics(rows: Rows) -> Statistics:
     """Mean and standard deviation of every target and parameter."""
     groups = [[moments_of(column) for column in values.unbind(1)] for values in (rows.targets, rows.parameters)]
     return assemble(*groups)
 
 
-def save_rows(folder: Path, problem: RecordedRows, splits: Mapping[str, Rows]) -> None:
-    """Write the file of imported rows."""
+def save_rows(folder: Path, problem: RecordedRows | HasFormula, splits: Mapping[str, Rows]) -> None:
+    """Write the file of imported rows, or of those that took long to compute."""
     numbers = {
         **_labelled(problem.parameters, torch.cat([splits[name].parameters for name in SPLITS])),
         **_labelled(problem.fields, torch.cat([splits[name].targets for name in SPLITS])),

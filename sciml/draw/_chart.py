@@ -17,16 +17,18 @@ def chart(
     title: str,
     x: str,
     y: str,
+    points: Collection[str] = (),
     log: Collection[str] = (),
     caption: str = "",
 ) -> Figure:
-    """One line per entry, named in the legend.
+    """One line, or row of points, per entry, named in the legend.
 
     Arguments:
         name: file name without suffix.
         lines: abscissae and ordinates by name; None leaves a gap.
         title: above it.
         x, y: what the axes show, with units.
+        points: names of those that are points, not joined.
         log: axes with a logarithmic scale, of "x" and "y".
         caption: below it.
     """
@@ -34,7 +36,9 @@ def chart(
     def paint(axes) -> None:
         for index, (label, (across, up)) in enumerate(lines.items()):
             look = style(index)
-            if len(across) > _FEW:
+            if label in points:
+                look |= {"linestyle": "none", "alpha": 0.8}
+            elif len(across) > _FEW:
                 look["marker"] = ""
             axes.plot(_gaps(across), _gaps(up), label=label, **look)
         axes.set(xlabel=x, ylabel=y)

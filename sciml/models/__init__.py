@@ -10,9 +10,11 @@ Fields (`FNO`, `UNet`, `SineNet`, `DilResNet`) are ``batch channel *space`` on o
 condition, ``batch scalar``. Coordinates: `MLP`, `CoordinateMLP`, `ModifiedMLP`, `PirateNet`, `StackedMLP`.
 Trajectories and series: `Dynamics` (neural ODE), `NeuralSDE`, `LatentODE`, `GRUSeries`. Long sequences, ``batch time
 channel``: `LSSL`, `S4`, `S4D`, `S5`, `RecurrentNetwork`, `CausalCNN`, `SequenceTransformer`. Classes: `ResNet`,
-`ODENet`, `SDENet`. Tables: `KernelRidgeRegressor`, `GaussianProcessRegressor`, `BoostedTreesRegressor` and
-`MLPRegressor` are estimators in the manner of scikit-learn, around `KernelRidgeMap`, `Processes`, `BoostedTreesMap`
-and `MLP`. Operators: `DeepONet`, `PODDeepONet`, `MIONet`. Densities: `RealNVP`, `Flow` (continuous). Courses in time:
+`ODENet`, `SDENet`. Tables:
+`LipschitzMLP`, `SoftTrees`; `KernelRidgeRegressor`, `GaussianProcessRegressor`, `BoostedTreesRegressor`,
+`MLPRegressor`, `SoftTreesRegressor` and `SoftTreesClassifier` are estimators in the manner of scikit-learn, around
+`KernelRidgeMap`, `Processes`, `BoostedTreesMap`, `MLP` and `SoftTrees`. Operators: `DeepONet`, `PODDeepONet`,
+`MIONet`. Densities: `RealNVP`, `Flow` (continuous). Courses in time:
 `TimeNetwork`, `HyperNetwork`, `Pulse`. An `ODEBlock` or `SDEBlock` makes a network with an equation in it of any
 right-hand side. `sciml.models.npde` generates networks from a PDE: `NPDEConv`, `NPDEMLP`, `NPDERNN`, `StableNPDE`,
 `NPDEFree`.
@@ -48,6 +50,7 @@ from sciml.models._integrals import WithIntegral as WithIntegral
 from sciml.models._latent import LatentField as LatentField
 from sciml.models._latent import LatentODE as LatentODE
 from sciml.models._latent import divergence as divergence
+from sciml.models._lipschitz import LipschitzMLP as LipschitzMLP
 from sciml.models._local import local_error as local_error
 from sciml.models._maps import KernelRidgeMap as KernelRidgeMap
 from sciml.models._maps import Processes as Processes
@@ -55,8 +58,10 @@ from sciml.models._neural_sde import NeuralSDE as NeuralSDE
 from sciml.models._ode_block import IntegrateConfig as IntegrateConfig
 from sciml.models._ode_block import ODEBlock as ODEBlock
 from sciml.models._ode_net import ODENet as ODENet
+from sciml.models._pair_loss import pair_loss as pair_loss
 from sciml.models._pod_deeponet import PODDeepONet as PODDeepONet
 from sciml.models._pod_state_space import PODStateSpace as PODStateSpace
+from sciml.models._published_sinenet import channel_multiplier as channel_multiplier
 from sciml.models._published_sinenet import published_sinenet as published_sinenet
 from sciml.models._realnvp import Coupling as Coupling
 from sciml.models._realnvp import RealNVP as RealNVP
@@ -76,6 +81,7 @@ from sciml.models._sequence_transformer import SequenceTransformer as SequenceTr
 from sciml.models._sinenet import SineNet as SineNet
 from sciml.models._sinenet import Wave as Wave
 from sciml.models._sinenet import wave_channels as wave_channels
+from sciml.models._soft_trees import SoftTrees as SoftTrees
 from sciml.models._stacked_mlp import StackedJet as StackedJet
 from sciml.models._stacked_mlp import StackedMLP as StackedMLP
 from sciml.models._state_space_nets import LSSL as LSSL
@@ -85,6 +91,8 @@ from sciml.models._state_space_nets import S5 as S5
 from sciml.models._time_courses import HyperNetwork as HyperNetwork
 from sciml.models._time_courses import Pulse as Pulse
 from sciml.models._time_courses import TimeNetwork as TimeNetwork
+from sciml.models._tree_estimators import SoftTreesClassifier as SoftTreesClassifier
+from sciml.models._tree_estimators import SoftTreesRegressor as SoftTreesRegressor
 from sciml.models._trees import BoostedTreesMap as BoostedTreesMap
 from sciml.models._unet import UNet as UNet
 from sciml.models.npde import NPDEMLP as NPDEMLP
@@ -129,6 +137,7 @@ __all__ = [
     "KernelRidgeRegressor",
     "LatentField",
     "LatentODE",
+    "LipschitzMLP",
     "MIONet",
     "MLPRegressor",
     "ModifiedMLP",
@@ -153,6 +162,9 @@ __all__ = [
     "SDENet",
     "SequenceTransformer",
     "SineNet",
+    "SoftTrees",
+    "SoftTreesClassifier",
+    "SoftTreesRegressor",
     "StableNPDE",
     "StackedBranch",
     "StackedJet",
@@ -164,10 +176,12 @@ __all__ = [
     "Vanishing",
     "Wave",
     "WithIntegral",
+    "channel_multiplier",
     "divergence",
     "jittered_times",
     "load",
     "local_error",
+    "pair_loss",
     "published_sinenet",
     "save",
     "steps_penalty",

@@ -1,6 +1,7 @@
 """Deep operator networks."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Literal, cast, get_args
 
 import torch
@@ -79,6 +80,7 @@ class DeepONet(BranchAndTrunk):
         modes: p, per field.
         width: neurons of hidden layers.
         branch_layers, trunk_layers: weight layers.
+        branch_widths, trunk_widths: neurons of every hidden layer, in place of these and `width`; empty for none.
         nonlinearity: σ; of the branch too, unless `linear_branch`.
         linear_branch: the branch has no activation, and without `bias` the operator is linear in u.
         stacked: p independent branches of one hidden layer instead of one net (`branch_layers` is then 2).
@@ -106,6 +108,8 @@ class DeepONet(BranchAndTrunk):
         width: int = 40,
         branch_layers: int = 2,
         trunk_layers: int = 2,
+        branch_widths: tuple[int, ...] = (),
+        trunk_widths: tuple[int, ...] = (),
         nonlinearity: Activation = "relu",
         linear_branch: bool = False,
         stacked: bool = False,
@@ -118,7 +122,7 @@ class DeepONet(BranchAndTrunk):
         super().__init__()
         if strategy not in get_args(Strategy):
             raise UnknownNameError("strategy for several fields", strategy, get_args(Strategy))
-        if stacked and (branch is not None or linear_branch or branch_layers != 2):
+        if stacked and (branch is not None or linear_branch or branch_layers != 2 or branch_widths):
             raise UserError("stacked branches have one hidden layer each, and are no net of your own",
                             got=f"branch_layers={branch_layers}")  # fmt: skip
         self.sensors, self.dims, self.fields, self.modes, self.strategy = sensors, dims, fields, modes, strategy
@@ -129,17 +133,15 @@ class DeepONet(BranchAndTrunk):
                             expected="split_both, split_branch or split_trunk")  # fmt: skip
         self.branch_groups = fields if strategy in ("split_both", "split_branch") else 1
         self.trunk_groups = fields if strategy in ("split_both", "split_trunk") else 1
-        out, inner = modes * self.branch_groups, (width,) * (branch_layers - 1)
-
-        def make_branch() -> nn.Module:
-            if stacked:
-                return StackedBranch(sensors, out, width=width, nonlinearity=nonlinearity, last_bias=bias)
-            return GlorotMLP(
-                (sensors, *inner, out), nonlinearity=None if linear_branch else nonlinearity, last_bias=bias
-            )
-
+        out, inner = modes * self.branch_groups, branch_widths or (width,) * (branch_layers - 1)
+        make_branch = (
+            partial(StackedBranch, sensors, out, width=width, nonlinearity=nonlinearity, last_bias=bias)
+            if stacked
+            else partial(GlorotMLP, (sensors, *inner, out), nonlinearity=None if linear_branch else nonlinearity,
+                         last_bias=bias)
+        )  # fmt: skip
         coordinates = dims if features is None else int(features.out_channels)  # pyright: ignore[reportArgumentType] (a number, by its docstring)
-        trunk_sizes = (coordinates, *(width,) * (trunk_layers - 1), modes * self.trunk_groups)
+        trunk_sizes = (coordinates, *(trunk_widths or (width,) * (trunk_layers - 1)), modes * self.trunk_groups)
         self.branches = nn.ModuleList([branch] if branch is not None else [make_branch() for _ in range(nets)])
         self.trunks = nn.ModuleList(
             GlorotMLP(trunk_sizes, nonlinearity=nonlinearity, activate_last=True) for _ in range(nets)

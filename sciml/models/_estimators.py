@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, no_type_check
 
 import numpy as np
@@ -17,51 +17,19 @@ from sciml.nn import MLP, Activation
 if TYPE_CHECKING:
     from sklearn.utils import Tags
 
-E = TypeVar("E", bound="Regressor")  # not Self, which the type checks of the tests cannot read
+E = TypeVar("E", bound="Estimator")  # not Self, which the type checks of the tests cannot read
+N = TypeVar("N", bound=nn.Module)
 
 
-class Regressor:
-    """What the regressors share: standardising, checking, `score`, and the conventions of scikit-learn.
+class Estimator:
+    """What regressors and classifiers share: standardised features, and the conventions of scikit-learn.
 
-    It does not inherit from scikit-learn's classes, so that importing `sciml.models` does not import scikit-learn.
-
-    Attributes:
-        map_: the fitted module, standardised features to standardised outputs.
-        n_features_in_, feature_names_in_: as in scikit-learn.
+    They do not inherit from scikit-learn's classes, so that importing `sciml.models` does not import scikit-learn.
     """
 
-    def fit(self: E, X: Any, y: Any) -> E:  # Any: arrays, lists, data frames; scikit-learn's names
-        """Learn from rows.
-
-        Arguments:
-            X: ``row feature``.
-            y: ``row`` or ``row output``.
-
-        Returns: itself.
-
-        Raises: ValueError for what is no finite table of at least two rows.
-        """
-        from sklearn.utils.validation import validate_data
-
-        X, y = validate_data(self, X, y, multi_output=True, y_numeric=True, dtype=np.float64, ensure_min_samples=2)
-        table = np.asarray(y, dtype=np.float64)
-        self._flat = table.ndim == 1
-        table = table.reshape(len(table), -1)
-        (self._x_mean, self._x_std), (self._y_mean, self._y_std) = _moments(X), _moments(table)
-        self.map_ = self._fitted(
-            torch.from_numpy((X - self._x_mean) / self._x_std), torch.from_numpy((table - self._y_mean) / self._y_std)
-        )
-        return self
-
-    def predict(self, X: Any) -> np.ndarray:  # Any: as for `fit`
-        """Outputs, ``row`` or ``row output`` as y was. Raises NotFittedError before `fit`."""
-        return self._restored(self._values(self._standardised(X)))
-
-    def score(self, X: Any, y: Any) -> float:  # Any: as for `fit`
-        """R², mean over outputs; 1 is perfect."""
-        from sklearn.metrics import r2_score
-
-        return float(r2_score(y, self.predict(X)))
+    map_: nn.Module
+    _x_mean: np.ndarray
+    _x_std: np.ndarray
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:  # Any: as scikit-learn has it
         """The arguments of the constructor, as scikit-learn's `clone` asks for them."""
@@ -86,6 +54,57 @@ class Regressor:
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "map_")
 
+    def _standardised(self, X: Any) -> Tensor:  # Any: as for `fit`
+        from sklearn.utils.validation import check_is_fitted, validate_data
+
+        check_is_fitted(self)
+        return torch.from_numpy((validate_data(self, X, reset=False, dtype=np.float64) - self._x_mean) / self._x_std)
+
+
+R = TypeVar("R", bound="Regressor")
+
+
+class Regressor(Estimator):
+    """What the regressors share: standardising, checking, `score`.
+
+    Attributes:
+        map_: the fitted module, standardised features to standardised outputs.
+        n_features_in_, feature_names_in_: as in scikit-learn.
+    """
+
+    def fit(self: R, X: Any, y: Any) -> R:  # Any: arrays, lists, data frames; scikit-learn's names
+        """Learn from rows.
+
+        Arguments:
+            X: ``row feature``.
+            y: ``row`` or ``row output``.
+
+        Returns: itself.
+
+        Raises: ValueError for what is no finite table of at least two rows.
+        """
+        from sklearn.utils.validation import validate_data
+
+        X, y = validate_data(self, X, y, multi_output=True, y_numeric=True, dtype=np.float64, ensure_min_samples=2)
+        table = np.asarray(y, dtype=np.float64)
+        self._flat = table.ndim == 1
+        table = table.reshape(len(table), -1)
+        (self._x_mean, self._x_std), (self._y_mean, self._y_std) = moments(X), moments(table)
+        self.map_ = self._fitted(
+            torch.from_numpy((X - self._x_mean) / self._x_std), torch.from_numpy((table - self._y_mean) / self._y_std)
+        )
+        return self
+
+    def predict(self, X: Any) -> np.ndarray:  # Any: as for `fit`
+        """Outputs, ``row`` or ``row output`` as y was. Raises NotFittedError before `fit`."""
+        return self._restored(self._values(self._standardised(X)))
+
+    def score(self, X: Any, y: Any) -> float:  # Any: as for `fit`
+        """R², mean over outputs; 1 is perfect."""
+        from sklearn.metrics import r2_score
+
+        return float(r2_score(y, self.predict(X)))
+
     def __sklearn_tags__(self) -> Tags:
         from sklearn.utils import InputTags, RegressorTags, Tags, TargetTags
 
@@ -104,12 +123,6 @@ class Regressor:
         """Standardised outputs."""
         with torch.no_grad():
             return self.map_(x)
-
-    def _standardised(self, X: Any) -> Tensor:  # Any: as for `fit`
-        from sklearn.utils.validation import check_is_fitted, validate_data
-
-        check_is_fitted(self)
-        return torch.from_numpy((validate_data(self, X, reset=False, dtype=np.float64) - self._x_mean) / self._x_std)
 
     def _restored(self, values: Tensor, *, deviation: bool = False) -> np.ndarray:
         answer = values.numpy() * self._y_std + (0.0 if deviation else self._y_mean)
@@ -238,25 +251,50 @@ class MLPRegressor(Regressor):
                 x.shape[1], y.shape[1], width=self.width, layers=self.layers, nonlinearity=self.nonlinearity
             ).double()
             order = torch.randperm(len(x))
-        held = order[: max(1, round(self.held_out * len(x)))] if len(x) > 9 else order
-        seen = order[len(held) :] if len(x) > 9 else order
-        optimiser = torch.optim.Adam(network.parameters(), self.learning_rate)
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, self.steps)
-        best, kept = float("inf"), {}
-        for _ in range(self.steps):
+        return descend(network, x, y, mean_squares, order, self.steps, self.learning_rate, self.held_out)
+
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+"""Of what a network gives and what it should give."""
+
+
+def mean_squares(predicted: Tensor, wanted: Tensor) -> Tensor:
+    """The mean squared error."""
+    return (predicted - wanted).square().mean()
+
+
+def descend(
+    network: N, x: Tensor, y: Tensor, loss: Loss, order: Tensor, steps: int, learning_rate: float, held_out: float
+) -> N:
+    """Adam on all rows at once, the rate falling as a cosine; weights are kept where held-out rows fit best.
+
+    Arguments:
+        network: trained in place.
+        x, y: rows.
+        loss: to minimise.
+        order: of the rows, the first of which are held out.
+        steps, learning_rate, held_out: as for the estimators.
+    """
+    held = order[: max(1, round(held_out * len(x)))] if len(x) > 9 else order
+    seen = order[len(held) :] if len(x) > 9 else order
+    optimiser = torch.optim.Adam(network.parameters(), learning_rate)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+    best, kept = float("inf"), network.state_dict()
+    with torch.enable_grad():
+        for _ in range(steps):
             optimiser.zero_grad()
-            (network(x[seen]) - y[seen]).square().mean().backward()
+            loss(network(x[seen]), y[seen]).backward()
             optimiser.step()
             schedule.step()
             with torch.no_grad():
-                loss = float((network(x[held]) - y[held]).square().mean())
-            if loss < best:
-                best, kept = loss, {name: value.clone() for name, value in network.state_dict().items()}
-        network.load_state_dict(kept)
-        return network
+                error = float(loss(network(x[held]), y[held]))
+            if error < best:
+                best, kept = error, {name: value.clone() for name, value in network.state_dict().items()}
+    network.load_state_dict(kept)
+    return network
 
 
-def _moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation by column; the deviation of a constant is 1."""
     mean, std = values.mean(0), values.std(0)
     return mean, np.where(std > 1e-12 * np.abs(mean), std, 1.0)

@@ -59,6 +59,13 @@ from sciml.nn._mlp import TimeMLP as TimeMLP
 from sciml.nn._mlp import activation as activation
 from sciml.nn._network import Network as Network
 from sciml.nn._norm import Norm as Norm
+from sciml.nn._operators import OPERATORS as OPERATORS
+from sciml.nn._operators import Operator as Operator
+from sciml.nn._operators import PointwiseBlock as PointwiseBlock
+from sciml.nn._operators import SeparableConv as SeparableConv
+from sciml.nn._operators import SpectralMix as SpectralMix
+from sciml.nn._operators import operator_block as operator_block
+from sciml.nn._operators import split_operators as split_operators
 from sciml.nn._packed import CompressedLinear as CompressedLinear
 from sciml.nn._packed import Packed as Packed
 from sciml.nn._packed import compress as compress
@@ -102,6 +109,7 @@ from sciml.nn._weight_marks import WeightMark as WeightMark
 __all__ = [
     "LAPLACIAN",
     "MLP",
+    "OPERATORS",
     "Activation",
     "BranchTrunkProduct",
     "CompressedLinear",
@@ -134,16 +142,20 @@ __all__ = [
     "Moments",
     "Network",
     "Norm",
+    "Operator",
     "Packed",
     "Padding",
     "PaddingChoice",
     "ParameterGroup",
     "PictureHead",
     "PictureStem",
+    "PointwiseBlock",
     "Record",
+    "SeparableConv",
     "Signal",
     "Sine",
     "SpectralConv",
+    "SpectralMix",
     "Stepper",
     "TimeMLP",
     "Units",
@@ -174,6 +186,7 @@ __all__ = [
     "low_rank_of",
     "matrices",
     "modulation",
+    "operator_block",
     "optimiser_groups",
     "owner_of",
     "pack",
@@ -184,6 +197,7 @@ __all__ = [
     "pointwise",
     "refinement",
     "shape_of",
+    "split_operators",
     "structured_like",
     "structured_of",
     "unpack",

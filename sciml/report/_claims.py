@@ -126,15 +126,15 @@ def judge_claims(study: Study, lines: Sequence[Line]) -> list[tuple[Claim, Metri
 def _judge_claim(study: Study, claim: Claim, metric: Metric, lines: Sequence[Line]) -> Verdict:
     labels = {variant.name: variant.label for variant in study.variants}
     sides, cases = [], []
-    for name in (claim.better, claim.worse):
+    for name, key in ((claim.better, metric.key), (claim.worse, claim.against or metric.key)):
         runs = [line for line in lines if line["variant"] == name and line["budget"] == claim.budget]
-        values = {line["seed"]: value_of(line, metric.key) for line in runs if metric.key in line["metrics"]}
+        values = {line["seed"]: value_of(line, key) for line in runs if key in line["metrics"]}
         if runs and not values:
             return undecided(f"the runs of {labels.get(name, name)} have no {metric.words}")
         if not study.seeded and len({line["dataset"] for line in runs if line.get("dataset")}) > 1:
             return undecided(f"the runs of {labels.get(name, name)} were made on different data")
         sides.append(values)
-        cases.append({line["seed"]: line["cases"][metric.key] for line in runs if metric.key in line.get("cases", {})})
+        cases.append({line["seed"]: line["cases"][key] for line in runs if key in line.get("cases", {})})
     (better, worse), (better_cases, worse_cases) = sides, cases
     return judge(
         better,

@@ -12,7 +12,7 @@ from sciml.metrics import Metric
 from sciml.report._statistics import Mean, mean_of
 from sciml.report._tables import best_metric
 from sciml.report._tasks import metrics_of, tasks_of, view_of
-from sciml.study import Study
+from sciml.study import LEFT, Study
 from sciml.train import registered_tasks
 
 EQUAL = 0.1
@@ -61,9 +61,10 @@ def value_of(line: Line, key: str) -> float:
 
 
 def metrics_of_study(study: Study) -> tuple[Metric, ...]:
-    """What the tasks of the variants declare; of all tasks, if none of the solvers is registered here."""
+    """What the tasks of the variants and the tools declare; of all tasks, if none of the solvers is registered here."""
     tasks = tasks_of(study.trained(variant).solver for variant in study.variants) or registered_tasks()
-    return tuple(metric for task in tasks for metric in metrics_of(task))
+    of_tools = dict.fromkeys(metric for variant in study.variants for metric in study.tool_metrics(variant))
+    return (*(metric for task in tasks for metric in metrics_of(task)), *of_tools, *LEFT)
 
 
 def make_table(study: Study, budget: str, lines: Sequence[Line], metrics: Sequence[Metric]) -> Table:

@@ -62,6 +62,7 @@ def _lines(key: str, entry: FindingsEntry) -> list[Figure]:
             title=figure.title,
             x=figure.x,
             y=figure.y,
+            points=figure.points,
             log=figure.log,
             caption=figure.caption,
         )

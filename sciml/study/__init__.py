@@ -14,6 +14,7 @@ from sciml.study._folder import read_config as read_config
 from sciml.study._ignored import check_training as check_training
 from sciml.study._ignored import read_settings as read_settings
 from sciml.study._ignored import refuse_ignored as refuse_ignored
+from sciml.study._left import LEFT as LEFT
 from sciml.study._pack import Place as Place
 from sciml.study._pack import is_packed as is_packed
 from sciml.study._pack import place_of as place_of
@@ -36,8 +37,10 @@ from sciml.study._solve import solve as solve
 from sciml.study._study import run_study as run_study
 from sciml.study._study_file import Claim as Claim
 from sciml.study._study_file import Study as Study
+from sciml.study._study_file import Variant as Variant
 from sciml.study._study_file import read_study as read_study
 from sciml.study._study_lines import read_results as read_results
+from sciml.study._study_lines import result_line as result_line
 from sciml.study._tool import apply_tool as apply_tool
 from sciml.study._use import Examined as Examined
 from sciml.study._use import Loaded as Loaded
@@ -66,6 +69,7 @@ __all__ = [
     "Solved",
     "SolverEntry",
     "Study",
+    "Variant",
     "apply_tool",
     "check_training",
     "commit",
@@ -86,6 +90,7 @@ __all__ = [
     "read_settings",
     "read_study",
     "refuse_ignored",
+    "result_line",
     "run",
     "run_study",
     "schema",

@@ -3,7 +3,7 @@
 import json
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
@@ -18,7 +18,9 @@ from sciml.study._study_file import Study, Variant
 from sciml.train import Phases, ShuffleSampler, default_rule, find_solver
 
 
-def granted_steps(study: Study, problem: Problem, out: Path, progress: Progress) -> dict[str, dict[str, int | None]]:
+def granted_steps(
+    study: Study, subjects: Mapping[str, Problem], out: Path, progress: Progress
+) -> dict[str, dict[str, int | None]]:
     """Training steps per budget and variant; measured step times are kept in ``clock.json`` so a study can resume."""
     trained = [variant for variant in study.variants if not variant.of]
     plan: dict[str, dict[str, int | None]] = {"steps": {v.name: None for v in trained}}
@@ -27,7 +29,7 @@ def granted_steps(study: Study, problem: Problem, out: Path, progress: Progress)
     path = out / "clock.json"
     seconds = read_json(path) if path.exists() else {}
     if new := [v for v in trained if v.name not in seconds]:
-        seconds |= {v.name: _step_seconds(study, problem, v, progress) for v in new}
+        seconds |= {v.name: _step_seconds(study, subjects[study.problem_of(v)], v, progress) for v in new}
         paths.write_text(path, json.dumps(seconds, indent=2) + "\n")
     trains = {
         v.name: override(

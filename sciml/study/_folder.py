@@ -26,6 +26,15 @@ Plain = dict[str, Any]  # Any: JSON
 """A JSON object."""
 
 
+class OtherRun(Config):
+    """A run that was merged with this one."""
+
+    run: str
+    """Name of its folder, as it was then."""
+    weights: str
+    """SHA-256 of its weights."""
+
+
 class Step(Config):
     """One thing a tool did to a run."""
 
@@ -39,6 +48,8 @@ class Step(Config):
     """What the tool was asked for."""
     recipe_before: Plain | None = None
     """The recipe until then, where the tool changed it."""
+    others: tuple[OtherRun, ...] = ()
+    """Runs that were merged with this one."""
 
 
 class RunConfig(Config):

@@ -109,6 +109,8 @@ class FigureEntry(Config):
     y: str
     lines: dict[str, tuple[tuple[float | None, ...], tuple[float | None, ...]]]
     """Abscissae and ordinates by name; None where a value is not finite."""
+    points: tuple[str, ...] = ()
+    """Names of those that are points, not joined."""
     log: tuple[str, ...] = ()
     """Axes with a logarithmic scale."""
     caption: str = ""

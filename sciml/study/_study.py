@@ -4,8 +4,9 @@ The folder gets ``study.json`` (the file as read) and ``results.jsonl`` (one lin
 stopped goes on where it was: finished lines are kept, unfinished runs resume.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
+from itertools import product
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,11 @@ from sciml.core.progress import Progress, SilentProgress
 from sciml.metrics import check_metric
 from sciml.study._clock import granted_steps
 from sciml.study._ignored import read_settings, refuse_ignored
+from sciml.study._left import LEFT, costs_left
 from sciml.study._problem import problem_of
 from sciml.study._provenance import commit
 from sciml.study._request import RunRequest
-from sciml.study._run import run
+from sciml.study._run import Run, run
 from sciml.study._study_file import Study, Variant, read_study
 from sciml.study._study_lines import (
     DIVERGED,
@@ -32,9 +34,9 @@ from sciml.study._study_lines import (
     broken_line,
     check_data,
     check_same,
-    finished_line,
     mended,
     read_results,
+    result_line,
     write_results,
 )
 from sciml.study._tool import apply_tool
@@ -81,10 +83,13 @@ def run_study(
     study = read_study(path)
     if preset is not None:
         study = study.at(preset)
-    subject = problem_of(study.problem, path, problem)
-    _check_metrics(study, subject)
+    subjects = {
+        name: problem_of(name, path, problem if name == study.problem else None)
+        for name in dict.fromkeys([study.problem, *study.problems])
+    }
+    _check_metrics(study, subjects)
     for variant in study.variants:
-        _check_variant(study, variant, subject)
+        _check_variant(study, variant, subjects[study.problem_of(variant)])
     current = commit()
     if current is not None and current.endswith("+") and not draft:
         raise ConfigError(
@@ -94,13 +99,13 @@ def run_study(
         )
     out = paths.make_folder(out)
     with paths.locked(out / ".lock", "running this study", timeout=1.0):
-        _run_missing(study, subject, out, runs or out / "runs", workers, executor, progress, current)
+        _run_missing(study, subjects, out, runs or out / "runs", workers, executor, progress, current)
     return out
 
 
 def _run_missing(
     study: Study,
-    subject: Problem,
+    subjects: Mapping[str, Problem],
     out: Path,
     runs: Path,
     workers: int,
@@ -115,7 +120,8 @@ def _run_missing(
     if retried:
         write_results(out, lines)
     paths.write_text(out / STUDY, study.model_dump_json(indent=2) + "\n")
-    steps, place = granted_steps(study, subject, out, progress), registry.folder_of(subject)
+    steps = granted_steps(study, subjects, out, progress)
+    places = {name: registry.folder_of(subject) for name, subject in subjects.items()}
     done = {_identity(line) for line in lines}
     afresh = {_identity(line) for line in retried}
     jobs = [
@@ -126,7 +132,7 @@ def _run_missing(
             "seed": seed,
             "steps": steps[budget][study.trained(v).name],
             "runs": runs,
-            "place": place,
+            "place": places[study.problem_of(v)],
             "resume": (v.name, budget, seed) not in afresh,
         }
         for seed in study.seeds
@@ -164,18 +170,20 @@ def _check_variant(study: Study, variant: Variant, problem: Problem) -> None:
             )
 
 
-def _check_metrics(study: Study, problem: Problem) -> None:
+def _check_metrics(study: Study, subjects: Mapping[str, Problem]) -> None:
     """Refuse a metric that nobody will measure, and a claim that could not be judged, before any work is done."""
-    declared = {v.name: find_solver(study.trained(v).solver).task.metrics for v in study.variants}
+    declared = {
+        v.name: (*find_solver(study.trained(v).solver).task.metrics, *study.tool_metrics(v), *LEFT)
+        for v in study.variants
+    }
+    problems = {v.name: subjects[study.problem_of(v)] for v in study.variants}
     if "metrics" in study.model_fields_set:
         every = [metric for metrics in declared.values() for metric in metrics]
-        for key in study.metrics:
+        for key, problem in product(study.metrics, (subjects[name] for name in study.problems)):
             check_metric(every, key, problem, fix="It is one of `metrics` of the study.")
     for claim in study.claims:
-        for name in (claim.better, claim.worse):
-            metric = check_metric(
-                declared[name], claim.metric, problem, fix=f"It is the metric of a claim on {name!r}."
-            )
+        for name, key in ((claim.better, claim.metric), (claim.worse, claim.against or claim.metric)):
+            metric = check_metric(declared[name], key, problems[name], fix=f"It is the metric of a claim on {name!r}.")
             if claim.judged(metric).better == "none":
                 raise ConfigError(
                     f"a claim cannot be judged by {claim.metric!r}: neither more nor less of it is better",
@@ -195,8 +203,10 @@ def _seeded(study: Study, seed: int) -> list[str]:
 
 def _execute(jobs: list[dict[str, Any]], workers: int, executor: Executor | None) -> Iterable[Line]:
     """The lines of all jobs; runs that tools are applied to come before those made of them."""
-    for makes in (False, True):
-        yield from _execute_at_once([job for job in jobs if bool(job["variant"].of) is makes], workers, executor)
+    depths = [len(job["study"].line_of(job["variant"])) for job in jobs]
+    for depth in sorted(set(depths)):
+        alike = [job for job, own in zip(jobs, depths, strict=True) if own == depth]
+        yield from _execute_at_once(alike, workers, executor)
 
 
 def _execute_at_once(jobs: list[dict[str, Any]], workers: int, executor: Executor | None) -> Iterable[Line]:
@@ -224,35 +234,57 @@ def _job(
 
     A run that breaks down has a line that says so, and the others go on.
     """
-    trained = study.trained(variant)
+    named = {entry.name: entry for entry in study.variants}
+    try:
+        first = finished = _trained(study, study.trained(variant), budget, seed, steps, runs, place, resume)
+        for maker in study.line_of(variant):
+            for use in maker.tools:
+                others = [_trained(study, named[name], budget, seed, None, runs, place) for name in use.others]
+                finished = apply_tool(
+                    use.tool,
+                    finished.folder,
+                    settings=use.settings,
+                    others=[other.folder for other in others],
+                    resume=True,
+                    problem=place,
+                    out=runs / maker.name / budget / finished.folder.parent.name,
+                )
+    except NumericsError as error:
+        return broken_line(study, variant, budget, seed, error)
+    line = result_line(variant, budget, finished, {claim.metric for claim in study.claims}) | {"seed": seed}
+    if not study.asked.isdisjoint(metric.key for metric in LEFT):
+        line["metrics"] = line["metrics"] | costs_left(first.folder, finished.folder, place)
+    return line
+
+
+def _trained(
+    study: Study,
+    trained: Variant,
+    budget: str,
+    seed: int,
+    steps: int | None,
+    runs: Path,
+    place: Path,
+    resume: bool = True,
+) -> Run:
+    """The trained run of a variant; one that is finished is given as it is."""
     solver = find_solver(trained.solver)
     shared = read_settings(solver, [*study.settings, *_seeded(study, seed)])
     settings = [*shared, *trained.settings, "baselines=[]"]
     if steps is not None:
         settings.append(f"train.steps={steps}")
     sized = solver.knob is not None and trained.matched
-    request = RunRequest(
-        problem=place,
-        solver=trained.solver,
-        preset=study.preset,
-        seed=seed,
-        settings=tuple(settings),
-        parameters=study.parameters if sized else None,
-        out=runs / trained.name / budget,
-        resume=resume,
+    finished = run(
+        RunRequest(
+            problem=place,
+            solver=trained.solver,
+            preset=study.preset,
+            seed=seed + trained.shift,
+            settings=tuple(settings),
+            parameters=study.parameters if sized else None,
+            out=runs / trained.name / budget,
+            resume=resume,
+        )
     )
-    try:
-        finished = run(request)
-        assert finished is not None
-        for use in variant.tools:
-            finished = apply_tool(
-                use.tool,
-                finished.folder,
-                settings=use.settings,
-                resume=True,
-                problem=place,
-                out=runs / variant.name / budget / finished.folder.parent.name,
-            )
-    except NumericsError as error:
-        return broken_line(study, variant, budget, seed, error)
-    return finished_line(study, variant, budget, finished)
+    assert finished is not None
+    return finished

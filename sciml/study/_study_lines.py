@@ -1,7 +1,7 @@
 """The results of a study, one line per run: what is written, what is read again, and what must not be mixed."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,11 @@ from sciml.core.config import differences, parse, read_json
 from sciml.core.errors import ConfigError, DataError, NumericsError
 from sciml.study._folder import LOG
 from sciml.study._provenance import commit, hardware, versions
+from sciml.study._record import Metrics, Record
 from sciml.study._results import read_cases
 from sciml.study._run import Run
 from sciml.study._study_file import Study, Variant
+from sciml.tools import find_tool
 
 RESULTS, STUDY = "results.jsonl", "study.json"
 DIVERGED = "diverged"
@@ -60,11 +62,16 @@ def _entry(line: str) -> Line | None:
     return entry if isinstance(entry, dict) and {"variant", "budget", "seed"} <= entry.keys() else None
 
 
-def finished_line(study: Study, variant: Variant, budget: str, run: Run) -> Line:
-    """The line of a run that was examined."""
+def result_line(variant: Variant, budget: str, run: Run, judged: Collection[str] = ()) -> Line:
+    """The line of a run that was examined.
+
+    Arguments:
+        variant, budget: whose run it is.
+        run: the run.
+        judged: the metrics of claims, which are kept case by case where the run has stored them.
+    """
     record = run.record
     course = _course(run.folder)
-    judged = [claim.metric for claim in study.claims]
     stored = read_cases(run.folder, record.solver) if judged else {}
     cases = {key: [float(f"{value:.5g}") for value in values] for key, values in stored.items() if key in judged}
     return {
@@ -80,7 +87,9 @@ def finished_line(study: Study, variant: Variant, budget: str, run: Run) -> Line
         "validation": record.train.best_validation,
         "train_seconds": sum(row.train_seconds for row in record.lineage) or record.train.seconds,
         "predict_seconds": record.predict.seconds,
-        "metrics": record.metrics["test"] | (record.conclusion.metrics if record.conclusion else {}),
+        "metrics": record.metrics["test"]
+        | (record.conclusion.metrics if record.conclusion else {})
+        | _declared_findings(record),
         **({"cases": cases} if cases else {}),
         **({"course": course} if course else {}),
         **({"cost": record.lineage[-1].cost.model_dump(mode="json")} if record.lineage else {}),
@@ -92,9 +101,18 @@ def finished_line(study: Study, variant: Variant, budget: str, run: Run) -> Line
     }
 
 
+def _declared_findings(record: Record) -> Metrics:
+    """What tools found in this run, as far as they say what it means."""
+    return {
+        metric.key: entry.metrics[name]
+        for key, entry in record.findings.items()
+        for metric in find_tool(key).metrics
+        if (name := metric.key.removeprefix(f"{key}/")) in entry.metrics
+    }
+
+
 def broken_line(study: Study, variant: Variant, budget: str, seed: int, error: NumericsError) -> Line:
     """The line of a run that broke down: every metric that was asked for is missing."""
-    wanted = dict.fromkeys([*study.metrics, *(claim.metric for claim in study.claims)])
     return {
         "variant": variant.name,
         "budget": budget,
@@ -108,7 +126,7 @@ def broken_line(study: Study, variant: Variant, budget: str, seed: int, error: N
         "steps": 0,
         "train_seconds": 0.0,
         "predict_seconds": 0.0,
-        "metrics": dict.fromkeys(wanted),
+        "metrics": dict.fromkeys(sorted(study.asked)),
         "versions": versions(),
         "hardware": hardware(torch.device("cpu")),
         "git": commit(),
@@ -125,9 +143,15 @@ def _course(folder: Path) -> list[list[float]]:
 def conditions_of(study: Study, variant: Variant) -> Line:
     """Everything that changes the runs of a variant, apart from seed and budget."""
     shared = {"problem", "preset", "parameters", "settings", "seeded"} | ({"clock"} if study.clock else set())
-    trained = [study.trained(variant), *([variant] if variant.of else [])]
-    own = {v.name: v.model_dump(mode="json", exclude={"name", "label", "line", "at"}) for v in trained}
+    own = {v.name: v.model_dump(mode="json", exclude={"name", "label", "line", "at"}) for v in _behind(study, variant)}
     return {**study.model_dump(mode="json", include=shared), "variants": own}
+
+
+def _behind(study: Study, variant: Variant) -> list[Variant]:
+    """The variants whose runs a run of this one is made of, itself last."""
+    named, line = {entry.name: entry for entry in study.variants}, study.line_of(variant)
+    others = dict.fromkeys(name for maker in line for use in maker.tools for name in use.others)
+    return [*(named[name] for name in others), *line]
 
 
 def check_same(out: Path, study: Study, lines: Sequence[Line], current: str | None) -> None:

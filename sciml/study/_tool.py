@@ -1,6 +1,5 @@
 """Applying a tool to a run: the child run, its lineage, and what it cost before and after."""
 
-import hashlib
 import math
 import shutil
 import time
@@ -28,6 +27,7 @@ from sciml.study._folder import (
     LOG,
     PREDICTIONS,
     WEIGHTS,
+    OtherRun,
     RunConfig,
     Step,
     choose_folder,
@@ -36,6 +36,7 @@ from sciml.study._folder import (
     sole_writer,
 )
 from sciml.study._guest import as_guest
+from sciml.study._others import open_others, recorded, weights_digest
 from sciml.study._pack import place_of
 from sciml.study._record import (
     RECORD,
@@ -49,9 +50,9 @@ from sciml.study._record import (
 )
 from sciml.study._results import make_record, write_predictions
 from sciml.study._run import Run
-from sciml.study._subject import STAGES, TRIALS, OpenedRun
+from sciml.study._subject import KEPT, STAGES, TRIALS, OpenedRun
 from sciml.study._use import load_run
-from sciml.tools import AnyTool, Findings, Policy, Probe, Rewrite, Search, find_tool
+from sciml.tools import AnyTool, Findings, Merge, Policy, Probe, Rewrite, Search, find_tool
 from sciml.tools.cost import Cost, measure_costs
 from sciml.train import AnyRecipe, save_weights
 
@@ -63,6 +64,7 @@ def apply_tool(
     folder: str | Path,
     *,
     settings: Sequence[str] = (),
+    others: Sequence[str | Path] = (),
     resume: bool = False,
     problem: str | Path | None = None,
     out: Path | None = None,
@@ -74,6 +76,7 @@ def apply_tool(
         key: of the tool.
         folder: the run.
         settings: ``key=value`` changes to the tool's settings.
+        others: further runs, for a tool that merges several.
         resume: go on with the newest child of this name; one that is finished is returned as it is.
         problem: as for `load_run`.
         out: the folder under which the child is made; None for the one that the run is in.
@@ -95,18 +98,28 @@ def apply_tool(
             f"tool {key!r} does not apply to runs of solver {loaded.solver.key!r}: {support.reason}",
             fix="`sciml list` shows what applies to what.",
         )
+    companions = open_others(tool, loaded, others, problem)
     identity = {
         "run": loaded.config.model_dump(mode="json"),
-        "weights": hashlib.sha256((parent / WEIGHTS).read_bytes()).hexdigest(),
+        "weights": weights_digest(parent),
         "tool": key,
         "settings": asked.model_dump(mode="json"),
+        **({"others": [entry.weights for entry in recorded(companions)]} if companions else {}),
     }
     with as_guest(1), _Home(paths.make_folder(out or place.beside), f"{parent.name}-{key}", resume) as home:
-        started = None if home.stopped is None else _started(home.stopped, asked)
+        started = None if home.stopped is None else _started(home.stopped, asked, recorded(companions))
         if home.stopped is not None and (home.stopped / RECORD).exists():
             return Run(home.stopped, Record.read(home.stopped))
-        subject = OpenedRun(loaded, home.folder, identity, resume=resume, progress=progress or SilentProgress())
-        _act(tool, subject, asked, home, started).write(parent, before)
+        report = progress or SilentProgress()
+        subject = OpenedRun(loaded, home.folder, identity, resume=resume, progress=report)
+        merged = [
+            OpenedRun(
+                entry, lambda number=number: home.folder() / STAGES / f"site_{number}", identity, resume=resume,
+                progress=report,
+            )
+            for number, entry in enumerate(companions, start=2)
+        ]  # fmt: skip
+        _act(tool, subject, merged, asked, home, started).write(parent, before)
         return Run(home.folder(), Record.read(home.folder()))
 
 
@@ -187,8 +200,10 @@ class _Child(NamedTuple):
                 batch=1,
                 grid=loaded.task.grid_of(loaded.context),
             )
+        for name, text in self.findings.files.items():
+            paths.write_text(folder / Path(name).name, text)
         _add_arrays(folder / PREDICTIONS, self.tool.key, self.findings.arrays)
-        for scratch in (TRIALS, STAGES):
+        for scratch in (KEPT, TRIALS, STAGES):
             shutil.rmtree(folder / scratch, ignore_errors=True)
         record.model_copy(
             update={
@@ -209,7 +224,9 @@ class _Child(NamedTuple):
         )
 
 
-def _act(tool: AnyTool, subject: OpenedRun, asked: Config, home: _Home, started: Step | None) -> _Child:
+def _act(
+    tool: AnyTool, subject: OpenedRun, others: list[OpenedRun], asked: Config, home: _Home, started: Step | None
+) -> _Child:
     """Decide, write down what was decided, then train: what is resumed goes on with the same decision."""
     clock = time.perf_counter()
     recipe, plan, findings = subject.recipe, {}, Findings()
@@ -239,6 +256,10 @@ def _act(tool: AnyTool, subject: OpenedRun, asked: Config, home: _Home, started:
             findings = replace(findings, metrics={**findings.metrics, **prepared.metrics})
         if kept != decided:
             config = _begin(home, subject, tool, asked, recipe, kept.model_dump(mode="json"), plan)
+    elif isinstance(tool, Merge):
+        config = _begin(home, subject, tool, asked, recipe, plan, others=recorded([one.loaded for one in others]))
+        module, findings = tool.merge([subject, *others], asked)
+        seconds = sum(one.seconds for one in others)
     elif isinstance(tool, Policy):
         training = tool.training(asked, recipe.train)
         module, seconds = subject.fresh(recipe) if tool.fresh else subject.copy(), 0.0
@@ -246,6 +267,7 @@ def _act(tool: AnyTool, subject: OpenedRun, asked: Config, home: _Home, started:
         recipe = recipe.model_copy(update={"train": training})
         config = _begin(home, subject, tool, asked, recipe, plan)
         subject.train(module, training, rule=rule, sampler=sampler)
+        findings = tool.findings(subject, module.eval(), training, asked)
     elif isinstance(tool, Search):
         _refuse_rewritten(tool, subject)
         recipe, findings = tool.search(subject, asked, subject.score)
@@ -253,7 +275,7 @@ def _act(tool: AnyTool, subject: OpenedRun, asked: Config, home: _Home, started:
         config = _begin(home, subject, tool, asked, recipe, plan)
         subject.train(module, recipe.train)
     else:
-        raise UnsupportedError(f"tool {tool.key!r} is none of the four kinds of tool", got=type(tool).__name__)
+        raise UnsupportedError(f"tool {tool.key!r} is none of the five kinds of tool", got=type(tool).__name__)
     return _Child(tool, subject, config, home.folder(), recipe, module.eval(), findings, seconds + subject.seconds)
 
 
@@ -265,6 +287,7 @@ def _begin(
     recipe: AnyRecipe,
     plan: Mapping[str, Any],
     plan_before: dict[str, Any] | None = None,
+    others: tuple[OtherRun, ...] = (),
 ) -> RunConfig:
     """Write down what the child is, before anything is trained; again where training changed the plan."""
     parent, before, after = subject.loaded, subject.recipe.model_dump(mode="json"), recipe.model_dump(mode="json")
@@ -274,6 +297,7 @@ def _begin(
         plan_before=plan_before,
         settings=asked.model_dump(mode="json"),
         recipe_before=None if after == before else before,
+        others=others,
     )
     config = parent.config.model_copy(
         update={"recipe": after, "lineage": (*parent.config.lineage, step), "parent": parent.folder.name}
@@ -284,8 +308,8 @@ def _begin(
     return config
 
 
-def _started(folder: Path, asked: Config) -> Step | None:
-    """What was decided in a folder before it was stopped; refuses to go on with other settings."""
+def _started(folder: Path, asked: Config, others: tuple[OtherRun, ...]) -> Step | None:
+    """What was decided in a folder before it was stopped; refuses to go on with other settings, or other runs."""
     if not (folder / CONFIG).exists():
         return None
     lineage = read_config(folder).lineage
@@ -299,6 +323,11 @@ def _started(folder: Path, asked: Config) -> Step | None:
             expected=", ".join(f"{key}={before}" for key, (before, _) in different.items()),
             fix="Leave out --resume to start a new child run beside it.",
         )
+    if step.others != others:
+        raise ConfigError(f"{folder} was started with other runs, or with other weights of theirs",
+                          got=", ".join(entry.run for entry in others) or "none",
+                          expected=", ".join(entry.run for entry in step.others) or "none",
+                          fix="Leave out --resume to start a new child run beside it.")  # fmt: skip
     return step
 
 
@@ -337,6 +366,7 @@ def _entry(findings: Findings) -> FindingsEntry:
                 x=entry.x,
                 y=entry.y,
                 lines={name: (_finite_values(x), _finite_values(y)) for name, (x, y) in entry.lines.items()},
+                points=entry.points,
                 log=entry.log,
                 caption=entry.caption,
             )

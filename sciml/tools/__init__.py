@@ -1,4 +1,4 @@
-"""What is done to a trained or trainable solver: rewrites, policies, searches and probes."""
+"""What is done to a trained or trainable solver: rewrites, policies, merges, searches and probes."""
 
 from sciml.core import registry
 from sciml.tools._contract import AnyRewrite as AnyRewrite
@@ -8,6 +8,8 @@ from sciml.tools._contract import Findings as Findings
 from sciml.tools._contract import FindingsFigure as FindingsFigure
 from sciml.tools._contract import FindingsPictures as FindingsPictures
 from sciml.tools._contract import FindingsTable as FindingsTable
+from sciml.tools._contract import Merge as Merge
+from sciml.tools._contract import Merged as Merged
 from sciml.tools._contract import Policy as Policy
 from sciml.tools._contract import Prepared as Prepared
 from sciml.tools._contract import Probe as Probe
@@ -24,6 +26,8 @@ __all__ = [
     "FindingsFigure",
     "FindingsPictures",
     "FindingsTable",
+    "Merge",
+    "Merged",
     "Policy",
     "Prepared",
     "Probe",

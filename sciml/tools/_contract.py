@@ -1,13 +1,14 @@
 """The tool contract: what a module under ``sciml/tools`` exports in its ``TOOLS`` tuple.
 
 A tool acts on a `Subject`, a finished run brought back into memory, and leaves a child run: a run folder like any
-other, whose ``config.json`` holds the parent's recipe and the plan of everything that tools did. There are four shapes;
+other, whose ``config.json`` holds the parent's recipe and the plan of everything that tools did. There are five shapes;
 a leaf is one of them, and tools of several shapes are applied one after another.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import xarray
@@ -16,6 +17,7 @@ from torch import nn
 from sciml.core.config import Config
 from sciml.core.problem import Problem
 from sciml.core.types import Support
+from sciml.metrics import Metric
 from sciml.train import (
     AnyBench,
     AnyRecipe,
@@ -37,7 +39,7 @@ K = TypeVar("K", bound=Config)
 L = TypeVar("L", bound=Config)
 """The plan of a rewrite."""
 
-AnyRule = StepRule[Any]
+AnyRule = StepRule[Any]  # Any: batches of every task
 """A step rule of the batches of some task; see `sciml.train.AnySolver`."""
 
 
@@ -68,6 +70,11 @@ class Subject(Protocol):
     @property
     def context(self) -> Context:
         """What its module knows of the data."""
+        ...
+
+    @property
+    def folder(self) -> Path:
+        """Its files."""
         ...
 
     @property
@@ -117,6 +124,17 @@ class Subject(Protocol):
         """Everything that is reported of a module, on the test split."""
         ...
 
+    def keep(self, name: str, make: Callable[[], str]) -> str:
+        """What `make` gives, once per child: where a stopped child is resumed, the text that it gave then.
+
+        For decisions that would come out otherwise a second time, such as those by measured times.
+
+        Arguments:
+            name: of the text among those of this tool.
+            make: gives it.
+        """
+        ...
+
     def measure(self, module: nn.Module, patience: float = 2.0) -> "Cost":
         """What answering `example` costs with a module; the latency takes `patience` seconds at most, or six calls."""
         ...
@@ -147,6 +165,7 @@ class FindingsFigure:
         title: one line.
         x, y: what the axes show, with units.
         lines: abscissae and ordinates, by the name in the legend; values that are not finite leave gaps.
+        points: names of those that are points, not joined.
         log: axes with a logarithmic scale, of "x" and "y".
         caption: a sentence or two below it.
     """
@@ -155,6 +174,7 @@ class FindingsFigure:
     x: str
     y: str
     lines: Mapping[str, tuple[Sequence[float], Sequence[float]]]
+    points: tuple[str, ...] = ()
     log: tuple[str, ...] = ()
     caption: str = ""
 
@@ -185,6 +205,7 @@ class Findings:
         tables: what is said row by row, such as of every layer.
         figures: lines.
         pictures: rows of pictures.
+        files: texts by file name, written beside the record, such as a certificate or what another call reads.
     """
 
     metrics: Mapping[str, float] = field(default_factory=dict)
@@ -193,6 +214,7 @@ class Findings:
     tables: tuple[FindingsTable, ...] = ()
     figures: tuple[FindingsFigure, ...] = ()
     pictures: tuple[FindingsPictures, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
 
 
 class Prepared(NamedTuple):
@@ -215,6 +237,8 @@ class Tool(ABC, Generic[K]):
     citation: ClassVar[str]
     config: type[K]
     """Its settings, which ``--set`` changes; every one has a default."""
+    metrics: ClassVar[tuple[Metric, ...]] = ()
+    """Numbers of its findings that a study may show and judge by; their keys are ``<key of the tool>/<name>``."""
 
     @abstractmethod
     def supports(self, solver: AnySolver) -> Support:
@@ -300,6 +324,40 @@ class Policy(Tool[K]):
         """What draws the batches; None (the default) for a shuffle of every epoch."""
         return None
 
+    def findings(self, subject: Subject, module: nn.Module, train: TrainConfig, config: K) -> Findings:
+        """What is worth telling of the trained module."""
+        return Findings()
+
+
+class Merged(NamedTuple):
+    """What several runs were made into.
+
+    Fields:
+        module: of the kind of the first one's, whose recipe rebuilds it.
+        findings: what is reported.
+    """
+
+    module: nn.Module
+    findings: Findings
+
+
+class Merge(Tool[K]):
+    """Makes one module of several runs of one solver, such as those of sites that share no data.
+
+    The child is that of the first run, with its recipe, context and data; its lineage names the others.
+    """
+
+    @abstractmethod
+    def merge(self, subjects: Sequence[Subject], config: K) -> Merged:
+        """One module of all. What a subject trains, it trains on its own data, in a ``stage`` of its own.
+
+        Arguments:
+            subjects: two or more runs of one solver on one problem, the first one that whose child it will be.
+            config: the settings.
+
+        Raises: UserError for modules that cannot be put together, with the reason.
+        """
+
 
 class Search(Tool[K]):
     """Looks for a better recipe; the best one is trained as the child run."""
@@ -324,6 +382,6 @@ class Probe(Tool[K]):
         """Numbers, arrays and remarks."""
 
 
-AnyTool = Tool[Any]
+AnyTool = Tool[Any]  # Any: settings of its own
 """A tool out of the registry: what its settings are is its own affair."""
-AnyRewrite = Rewrite[Any, Any]
+AnyRewrite = Rewrite[Any, Any]  # Any: settings and plan of its own

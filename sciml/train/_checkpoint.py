@@ -32,6 +32,8 @@ class Checkpoint(NamedTuple):
         best: lowest validation score so far and the step it was reached at.
         model, rule, average: state dicts (`rule` is what takes the steps, `average` the EMA, None without one).
         rng: states of the global generators.
+
+    Any: whatever torch saves and JSON holds.
     """
 
     identity: dict[str, Any]

@@ -3,10 +3,11 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeVar
 
 from torch import Tensor, nn
 
+from sciml.core.capabilities import MapsFunctions
 from sciml.core.config import Config
 from sciml.core.errors import UnknownNameError
 from sciml.core.problem import Problem
@@ -71,6 +72,22 @@ class Knob:
     high: int | float
 
 
+class Certified(NamedTuple):
+    """What bounds on the gradient of one sample's loss follow from; see `sciml.nn.lipschitz.gradient_bounds`.
+
+    Fields:
+        network: holds all trained parameters; its layers are such that they have bounds.
+        inputs: largest norm of a sample at its input; infinite where the network itself shortens them.
+        loss: Lipschitz constant of one sample's loss in the network's output; infinite where there is none.
+        leaks: what else the module knows of the training data, by name, with what to do about it.
+    """
+
+    network: nn.Module
+    inputs: float
+    loss: float
+    leaks: Mapping[str, str]
+
+
 class Solver(ABC, Generic[P, M, T, C, B, Q, N]):
     """A method: how to build its module, what to minimise, how to predict.
 
@@ -101,6 +118,8 @@ class Solver(ABC, Generic[P, M, T, C, B, Q, N]):
     differentiates: ClassVar[str] = ""
     """Which product of its network the loss differentiates by closed forms of plain layers, in words; empty for none.
     Tools put no other kind of layer into such a network."""
+    networks: ClassVar[tuple[type[nn.Module], ...]] = ()
+    """Kinds of network its module always holds, for tools that act on those alone, such as `sciml.models.SoftTrees`."""
     rule: ClassVar[type[StepRule[Any]] | None] = GradientRule  # Any: a class variable cannot name the type of batches
     """The kind of `step_rule`, which says what of `TrainConfig` is read; None where `solve_closed_form` does it all."""
 
@@ -117,6 +136,19 @@ class Solver(ABC, Generic[P, M, T, C, B, Q, N]):
     def unread_of(self, problem: P) -> Mapping[str, str]:
         """`unread`, and what no prediction depends on for this problem alone."""
         return self.unread
+
+    def unread_variables(self, problem: P) -> dict[str, str]:
+        """The same by the name of each variable of a file of inputs."""
+        groups = {
+            "parameters": problem.parameters,
+            "forcings": problem.forcings,
+            "functions": problem.inputs if isinstance(problem, MapsFunctions) else (),
+        }
+        return {
+            name: reason
+            for key, reason in self.unread_of(problem).items()
+            for name in ([entry.name for entry in groups[key]] if key in groups else [key])
+        }
 
     @abstractmethod
     def recipe(self, preset: str) -> Recipe[M, T]:
@@ -154,6 +186,10 @@ class Solver(ABC, Generic[P, M, T, C, B, Q, N]):
         """Fit without steps; False (the default) where the trainer has to take some."""
         return False
 
+    def certified(self, module: N) -> Certified | None:
+        """What bounds its gradients; None (the default) where nothing does."""
+        return None
+
     def step_rule(self, module: N, examples: Examples[B], config: TrainConfig, seed: int = 0) -> StepRule[B] | None:
         """What takes the steps of the training, of the kind `rule`; None for the optimiser of `TrainConfig`.
 
@@ -162,7 +198,7 @@ class Solver(ABC, Generic[P, M, T, C, B, Q, N]):
         return None
 
 
-AnySolver = Solver[Any, Any, Any, Any, Any, Any, Any]
+AnySolver = Solver[Any, Any, Any, Any, Any, Any, Any]  # Any: types that its task knows
 """A solver out of the registry. What its types are is known to its task; code that serves all solvers erases them."""
 if TYPE_CHECKING:
     AnyRecipe = Recipe[Any, Any]

@@ -81,6 +81,10 @@ class Bench(ABC, Generic[P, T, C, B, Q]):
     def validate(self, solver: "TaskSolver[P, T, C, B, Q]", module: nn.Module) -> float:
         """The score (lower is better) on the validation split by which the best weights are chosen."""
 
+    def test_batch(self) -> B | None:
+        """The test samples as one batch, of which a tool may ask the loss; None (the default) for no such batch."""
+        return None
+
     def watch(self, solver: "TaskSolver[P, T, C, B, Q]", module: nn.Module) -> Mapping[str, float]:
         """What is logged beside that score and decides nothing."""
         return {}
@@ -135,6 +139,8 @@ class Task(ABC, Generic[P, T, C, B, Q]):
     free: ClassVar[Mapping[int, Mapping[int, str]]] = {}
     """Axes of `arguments`, beside that of samples, whose length an exported program leaves free where it can: by number
     of the argument and of its axis, with a name."""
+    separate: ClassVar[bool] = False
+    """Whether every field of a batch is one tensor row per sample, and benches have a `Bench.test_batch`."""
     metrics: ClassVar[tuple[Metric, ...]] = ()
     """What an examination measures, the most important first."""
     view: ClassVar[View] = View()
@@ -207,8 +213,8 @@ class Task(ABC, Generic[P, T, C, B, Q]):
         return inputs._replace(**parts)  # pyright: ignore[reportAttributeAccessIssue]
 
 
-TaskSolver = Solver[P, Any, T, C, B, Q, Any]
+TaskSolver = Solver[P, Any, T, C, B, Q, Any]  # Any: settings and module of its own
 """A solver of a task. Its hyper-parameters and module are its own affair."""
-AnyTask = Task[Any, Any, Any, Any, Any]
+AnyTask = Task[Any, Any, Any, Any, Any]  # Any: see `AnySolver`
 """A task out of the registry; see `AnySolver`."""
-AnyBench = Bench[Any, Any, Any, Any, Any]
+AnyBench = Bench[Any, Any, Any, Any, Any]  # Any: see `AnySolver`

@@ -392,6 +392,43 @@ tools = [{ tool = "low_rank", settings = ["flops=0.55"] }, { tool = "cost", sett
 """
 
 
+FURTHER = """
+[[variants]]
+name = "fewer"
+label = "and half of the weights"
+of = "less"
+tools = [{ tool = "prune", settings = ["method=magnitude", "ratio=2", "finetune_steps=0", "patience=0"] }]
+
+[[claims]]
+text = "The file is a quarter smaller"
+metric = "left/file_size"
+better = "fewer"
+worse = "two"
+margin = 0.25
+"""
+
+
+def test_a_study_goes_on_from_what_tools_made(sciml, refused, study_file, tmp_path):
+    text = study_file.read_text().replace("seeds = [0, 1]", "seeds = [0]")
+    study_file.write_text(text + FURTHER.replace('of = "less"', 'of = "fewer"'))
+    assert "'fewer' is made of 'fewer', which is no variant above it" in refused(
+        "study", study_file, "--problem", ADVECTION
+    )
+    study_file.write_text(text + TOOLS + FURTHER)
+    assert sciml("study", study_file, "--problem", ADVECTION).code == 0
+    folder = tmp_path / "reports" / "waves"
+    lines = {
+        json.loads(line)["variant"]: json.loads(line) for line in (folder / "results.jsonl").read_text().splitlines()
+    }
+    left = {name: lines[name]["metrics"]["left/file_size"] for name in ("two", "less", "fewer")}
+    assert 1 == left["two"] > left["less"] > left["fewer"]
+    assert lines["less"]["metrics"]["left/flops"] <= 0.6
+    assert lines["fewer"]["metrics"]["left/latency"] > 0
+    made = [path.parent.name for path in (folder / "runs").rglob("record.json") if "low_rank" in str(path)]
+    assert sorted(made) == [f"sinenet-tiny-s0-low_rank{end}" for end in ("", "-cost", "-cost-prune")], "made once each"
+    assert "file size, share left" in (folder / "report.html").read_text()
+
+
 def test_a_study_compares_what_tools_make_of_runs(sciml, study_file, tmp_path):
     other = TOOLS.replace('"less"', '"least"').replace("flops=0.55", "flops=0.4")
     study_file.write_text(study_file.read_text().replace("seeds = [0, 1]", "seeds = [0]") + TOOLS + other)
@@ -418,7 +455,7 @@ def test_a_study_compares_what_tools_make_of_runs(sciml, study_file, tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ('of = "two"', 'of = "none"', "'less' is made of 'none', which is no variant that is trained"),
+        ('of = "two"', 'of = "none"', "'less' is made of 'none', which is no variant above it"),
         ('of = "two"', 'solver = "linear"', "`tools` act on the runs of another variant, which `of` names"),
         (
             'tools = [{ tool = "low_rank"',

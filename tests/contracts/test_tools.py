@@ -11,7 +11,7 @@ from sciml.core import registry, rng
 from sciml.core.config import override
 from sciml.core.errors import UserError
 from sciml.testing import PROBLEMS
-from sciml.tools import Findings, Policy, Probe, Rewrite, Search, Subject, registered_tools
+from sciml.tools import Findings, Merge, Policy, Probe, Rewrite, Search, Subject, registered_tools
 from sciml.tools.cost import count_flops, measure_cost
 from sciml.train import default_rule, load_weights, registered_solvers, save_weights
 
@@ -20,6 +20,7 @@ TOOLS, SOLVERS = registered_tools(), registered_solvers()
 SIZES = {"levels": 2, "waves": 1, "modes": 4, "width": 8, "hidden": 8, "units": 8, "members": 2, "adam": 2}
 SPARING = {"shape": "gaussian", "cases": 4, "tolerances": []}
 PATIENT = {"patience": 0.0, "fit_steps": 1, "families": ("block_diagonal", "monarch", "gblr")}
+BRIEF = {"patience": 0.0, "nets": 12, "steps": 2}
 KNOWN = {**PATIENT, "learning_rate": 1e-3, "decay": 7.0, "steps": 1000}
 """Settings of models, tasks and tools that make them small and quick, where they have them."""
 
@@ -75,6 +76,9 @@ class Opened:
         chosen = torch.arange(min(2, len(examples)))
         assert bool(rule.step(examples.batch(chosen, rng.generator(0)), 0.0).isfinite())
 
+    def keep(self, name, make):
+        return make()
+
     def examine(self, module):
         return self._bench.examine(self.solver, module)
 
@@ -117,7 +121,7 @@ def tool(request):
 def test_it_says_what_it_is(tool):
     assert tool.title
     assert tool.citation
-    assert isinstance(tool, Rewrite | Policy | Search | Probe)
+    assert isinstance(tool, Rewrite | Policy | Merge | Search | Probe)
     defaults = tool.config()
     assert type(defaults).model_validate_json(defaults.model_dump_json()) == defaults
     assert override(defaults, []) == defaults
@@ -152,7 +156,7 @@ def test_a_probe_leaves_the_module_alone(tool, solver, opened):
     assert isinstance(subject, Subject)
     before, training = copy.deepcopy(subject.module.state_dict()), subject.module.training
     try:
-        check_findings(tool.probe(subject, reduced(tool.config(), PATIENT)))
+        check_findings(tool.probe(subject, reduced(tool.config(), {**PATIENT, **BRIEF})))
     except UserError as refusal:  # of what this very module has not
         if "of this module can be" not in str(refusal) and "this layer" not in str(refusal):
             raise
@@ -221,10 +225,31 @@ def test_a_policy_takes_steps_that_can_be_resumed(tool, solver, opened):
     assert other.state_dict().keys() == rule.state_dict().keys()
 
 
+@pytest.mark.parametrize(("tool", "solver"), pairs(Merge))
+def test_a_merge_makes_one_module_of_the_kind_of_the_first(tool, solver, opened):
+    first = opened(solver)
+    second = copy.copy(first)
+    second.module = copy.deepcopy(first.module)
+    with torch.no_grad():
+        for parameter in second.module.parameters():
+            parameter += 0.1 * torch.randn(parameter.shape, generator=rng.generator(1))
+    states = [copy.deepcopy(subject.module.state_dict()) for subject in (first, second)]
+    merged, findings = tool.merge([first, second], tool.config())
+    check_findings(findings)
+    assert {metric.key for metric in tool.metrics} <= {f"{tool.key}/{name}" for name in findings.metrics}
+    for subject, before in zip((first, second), states, strict=True):
+        assert all(torch.equal(before[key], value) for key, value in subject.module.state_dict().items())
+    assert merged.state_dict().keys() == first.module.state_dict().keys()
+    assert first.predict(merged)().mean.isfinite().all()
+
+
 @pytest.mark.parametrize(("tool", "solver"), pairs(Search))
 def test_a_search_gives_a_recipe_of_the_solver(tool, solver, opened):
     subject = opened(solver)
-    recipe, findings = tool.search(subject, tool.config(), lambda candidate: float(len(candidate.model_dump_json())))
+    recipe, findings = tool.search(
+        subject, reduced(tool.config(), BRIEF), lambda candidate: float(len(candidate.model_dump_json()))
+    )
     assert type(recipe) is type(subject.recipe)
     check_findings(findings)
     subject.solver.build(subject.problem, recipe.model, subject.context)
+    assert type(recipe).model_validate_json(recipe.model_dump_json()) == recipe

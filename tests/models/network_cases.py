@@ -11,6 +11,7 @@ from sciml.models import (
     GRUSeries,
     HyperNetwork,
     LatentODE,
+    LipschitzMLP,
     ModifiedMLP,
     NeuralSDE,
     ODENet,
@@ -19,6 +20,7 @@ from sciml.models import (
     RealNVP,
     ResNet,
     SDENet,
+    SoftTrees,
     StackedMLP,
     TimeNetwork,
 )
@@ -48,6 +50,8 @@ CASES = {
         lambda m: m(POINTS.double().expand(3, -1, -1)),
         (3, 5, 1),
     ),
+    "lipschitz": (lambda: LipschitzMLP(2, 3, width=4), lambda m: m(POINTS), (5, 3)),
+    "soft trees": (lambda: SoftTrees(2, 3, trees=4, kind="list", gate="entmoid"), lambda m: m(POINTS), (5, 3)),
     "dynamics": (lambda: Dynamics(2, width=4), lambda m: m(VALUES[:, 0], NONE, TIMES)[0], (4, 3, 2)),
     "told dynamics": (
         lambda: Dynamics(2, parameters=1, width=4, clock=True, augment=1),

@@ -13,22 +13,33 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
 
-from sciml.models import BoostedTreesRegressor, GaussianProcessRegressor, KernelRidgeRegressor, MLPRegressor
+from sciml.models import (
+    BoostedTreesRegressor,
+    GaussianProcessRegressor,
+    KernelRidgeRegressor,
+    MLPRegressor,
+    SoftTreesClassifier,
+    SoftTreesRegressor,
+)
 
 SMALL = {
     "kernel_ridge": KernelRidgeRegressor(gammas=(0.03, 0.3), alphas=(1e-6, 1e-2), folds=3),
     "gaussian_process": GaussianProcessRegressor(restarts=0, folds=0),
     "boosted_trees": BoostedTreesRegressor(trees=60, depths=(1, 2), folds=3),
     "mlp": MLPRegressor(width=12, steps=300),
+    "soft_trees": SoftTreesRegressor(trees=24, steps=300),
 }
 GENERATOR = np.random.default_rng(0)
 X = GENERATOR.uniform(-1, 1, (80, 2))
 Y = np.stack([np.sin(2 * X[:, 0]) + X[:, 1] ** 2, 5 + X[:, 0] * X[:, 1]], axis=1)
-LEAST = {"kernel_ridge": 0.99, "gaussian_process": 0.999, "boosted_trees": 0.6, "mlp": 0.9}
+LEAST = {"kernel_ridge": 0.99, "gaussian_process": 0.999, "boosted_trees": 0.6, "mlp": 0.9, "soft_trees": 0.95}
 
 
-LONG = ("gaussian_process", "mlp")
-CHECKED = SMALL | {"boosted_trees": BoostedTreesRegressor(trees=20, depths=(1,), learning_rate=0.3, folds=2)}
+LONG = ("gaussian_process", "mlp", "soft_trees")
+CHECKED = SMALL | {
+    "soft_trees": SoftTreesRegressor(trees=16, steps=100, learning_rate=0.1),
+    "boosted_trees": BoostedTreesRegressor(trees=20, depths=(1,), learning_rate=0.3, folds=2),
+}
 
 
 @pytest.mark.parametrize("key", [pytest.param(key, marks=[pytest.mark.slow] * (key in LONG)) for key in sorted(SMALL)])
@@ -50,6 +61,29 @@ def test_it_learns_a_smooth_function_of_several_outputs(key):
     assert single.predict(X[60:]).shape == (20,)
     again = pickle.loads(pickle.dumps(estimator))
     np.testing.assert_array_equal(again.predict(X), estimator.predict(X))
+
+
+@pytest.mark.slow
+def test_scikit_learn_s_own_checks_pass_for_the_classifier():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # as above
+        results = check_estimator(SoftTreesClassifier(trees=16, steps=100), on_skip=None)
+    assert [entry["check_name"] for entry in results if entry["status"] not in ("passed", "skipped")] == []
+    assert sum(entry["status"] == "passed" for entry in results) >= 45
+
+
+def test_a_classifier_learns_a_curved_border_and_keeps_labels():
+    labels = np.where(np.square(X).sum(1) > 0.5, "outside", "inside")
+    estimator = SoftTreesClassifier(trees=24, steps=200).fit(X[:60], labels[:60])
+    assert estimator.classes_.tolist() == ["inside", "outside"]
+    assert estimator.score(X[60:], labels[60:]) >= 0.85
+    chances = estimator.predict_proba(X[60:])
+    np.testing.assert_allclose(chances.sum(1), 1)
+    assert (estimator.predict(X[60:]) == estimator.classes_[chances.argmax(1)]).all()
+    again = clone(estimator).set_params(seed=1).fit(X[:60], labels[:60])
+    assert not np.allclose(again.predict_proba(X), estimator.predict_proba(X))
+    with pytest.raises(ValueError, match="two classes"):
+        clone(estimator).fit(X, np.zeros(len(X), dtype=int))
 
 
 def test_a_gaussian_process_states_its_doubt():

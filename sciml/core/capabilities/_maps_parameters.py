@@ -1,6 +1,7 @@
 """Parameters to numbers, without time or space."""
 
 from abc import abstractmethod
+from typing import ClassVar
 
 from jaxtyping import Float
 from torch import Tensor
@@ -19,6 +20,9 @@ class MapsParameters(Problem):
 
 class HasFormula(MapsParameters):
     """Computes its targets from its parameters, so that any number of rows can be drawn."""
+
+    costly: ClassVar[bool] = False
+    """Whether a row takes so long (a simulation) that the rows of a card are kept in the cache."""
 
     @abstractmethod
     def evaluate(self, params: Params) -> Float[Tensor, "sample target"]:

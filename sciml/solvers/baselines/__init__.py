@@ -9,6 +9,16 @@ from sciml.solvers.baselines._dilresnet import DilResNetSolver as DilResNetSolve
 from sciml.solvers.baselines._fno import FNOConfig as FNOConfig
 from sciml.solvers.baselines._fno import FNOSolver as FNOSolver
 from sciml.solvers.baselines._fno_ensemble import FNOEnsembleSolver as FNOEnsembleSolver
+from sciml.solvers.baselines._frames import Frames as Frames
+from sciml.solvers.baselines._frames import FramesProgram as FramesProgram
+from sciml.solvers.baselines._frames import Modes as Modes
+from sciml.solvers.baselines._frames import chosen as chosen
+from sciml.solvers.baselines._frames import features_of as features_of
+from sciml.solvers.baselines._frames import finished as finished
+from sciml.solvers.baselines._frames import reads_start as reads_start
+from sciml.solvers.baselines._frames import supports_frames as supports_frames
+from sciml.solvers.baselines._frames import training_times as training_times
+from sciml.solvers.baselines._frames import whole as whole
 from sciml.solvers.baselines._gaussian_process import GaussianProcess as GaussianProcess
 from sciml.solvers.baselines._gaussian_process import GaussianProcessConfig as GaussianProcessConfig
 from sciml.solvers.baselines._gaussian_process import GaussianProcessSolver as GaussianProcessSolver
@@ -53,6 +63,7 @@ from sciml.solvers.baselines._rows import MeanRowsSolver as MeanRowsSolver
 from sciml.solvers.baselines._rows import MLPRowsConfig as MLPRowsConfig
 from sciml.solvers.baselines._rows import MLPRowsSolver as MLPRowsSolver
 from sciml.solvers.baselines._rows import RowModule as RowModule
+from sciml.solvers.baselines._rows import RowRegression as RowRegression
 from sciml.solvers.baselines._sequence_networks import CausalCNNConfig as CausalCNNConfig
 from sciml.solvers.baselines._sequence_networks import CausalCNNSolver as CausalCNNSolver
 from sciml.solvers.baselines._sequence_networks import GRUSequenceSolver as GRUSequenceSolver
@@ -107,6 +118,8 @@ __all__ = [
     "FNOConfig",
     "FNOEnsembleSolver",
     "FNOSolver",
+    "Frames",
+    "FramesProgram",
     "GRUConfig",
     "GRUSequenceSolver",
     "GRUSolver",
@@ -142,6 +155,7 @@ __all__ = [
     "MLPRowsSolver",
     "MeanConfig",
     "MeanRowsSolver",
+    "Modes",
     "Persistence",
     "PersistenceConfig",
     "PersistenceSolver",
@@ -152,8 +166,16 @@ __all__ = [
     "ResNetConfig",
     "ResNetSolver",
     "RowModule",
+    "RowRegression",
     "TransformerConfig",
     "TransformerSolver",
     "UNetConfig",
     "UNetSolver",
+    "chosen",
+    "features_of",
+    "finished",
+    "reads_start",
+    "supports_frames",
+    "training_times",
+    "whole",
 ]

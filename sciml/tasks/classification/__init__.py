@@ -5,6 +5,7 @@ from sciml.tasks.classification._data import ClassificationConfig as Classificat
 from sciml.tasks.classification._data import ClassificationContext as ClassificationContext
 from sciml.tasks.classification._data import Labelled as Labelled
 from sciml.tasks.classification._data import Pictures as Pictures
+from sciml.tasks.classification._data import sample_dims as sample_dims
 from sciml.tasks.classification._solver import ClassificationSolver as ClassificationSolver
 from sciml.tasks.classification._task import CLASSIFICATION as CLASSIFICATION
 from sciml.tasks.classification._task import Classification as Classification
@@ -23,4 +24,5 @@ __all__ = [
     "ClassificationSolver",
     "Labelled",
     "Pictures",
+    "sample_dims",
 ]

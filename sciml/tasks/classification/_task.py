@@ -56,6 +56,7 @@ class Classification(Task[Classifies, ClassificationConfig, ClassificationContex
     card = ClassificationCard
     config = ClassificationConfig
     context = ClassificationContext
+    separate = True
     metrics = METRICS
     view = VIEW
 
@@ -118,6 +119,10 @@ class ClassificationBench(Bench[Classifies, ClassificationConfig, Classification
         """Mean negative log probability of the true class on the validation split."""
         inputs, labels = self.splits["valid"]
         return finite_mean(surprise(predict_on(solver, module, Pictures(inputs)).mean, labels))
+
+    def test_batch(self) -> Labelled:
+        """The test samples."""
+        return Labelled(*self.splits["test"])
 
     def examine(self, solver: AnySolver, module: nn.Module) -> Examination:
         """The metrics of the task, probabilities and predicted classes."""

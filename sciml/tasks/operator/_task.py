@@ -209,7 +209,11 @@ class OperatorBench(Bench[MapsFunctions, OperatorConfig, OperatorContext, PairBa
         seen = pair_errors(self._predicted(solver, module, train).mean, train.values, aligned=train.query is None)
         scores |= {"train/relative_l2": seen["relative_l2"], "train/mse": seen["mse"]}
         scores["gap"] = scores["mse"] / seen["mse"] if seen["mse"] > 0 else float("nan")
-        scores |= {f"space/{space}": self._on_space(solver, module, space) for space in self._spaces}
+        if isinstance(self.problem, AppliesOperator):
+            for space in self._spaces:
+                pairs = data.probe_pairs(self.problem, self.card, space, progress=self._progress)
+                probed = pair_errors(self._predicted(solver, module, pairs).mean, pairs.values, aligned=True)
+                scores[f"space/{space}"] = probed["relative_l2"]
         if self._finer is not None:
             scores |= self._finer.scores(solver, module, self.context)
         seconds = prediction_seconds(solver, module, self._questions(test))
@@ -261,11 +265,6 @@ class OperatorBench(Bench[MapsFunctions, OperatorConfig, OperatorContext, PairBa
 
     def _predicted(self, solver: AnySolver, module: nn.Module, pairs: Pairs) -> Prediction:
         return predict_on(solver, module, self._questions(pairs))
-
-    def _on_space(self, solver: AnySolver, module: nn.Module, space: str) -> float:
-        assert isinstance(self.problem, AppliesOperator)
-        pairs = data.probe_pairs(self.problem, self.card, space, progress=self._progress)
-        return pair_errors(self._predicted(solver, module, pairs).mean, pairs.values, aligned=True)["relative_l2"]
 
     def _other_spaces(self) -> tuple[str, ...]:
         spaces = self.problem.spaces if isinstance(self.problem, AppliesOperator) else ()

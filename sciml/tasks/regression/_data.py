@@ -1,7 +1,8 @@
 """What regression trains on and asks."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import pydantic
 import torch
@@ -9,7 +10,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sciml import data
+from sciml.core import rng
 from sciml.core.config import Config
+from sciml.core.errors import ConfigError, UnknownNameError
 from sciml.tasks._no_space import random_subset
 from sciml.train import Context
 
@@ -21,6 +24,24 @@ class RegressionConfig(Config):
     """Training rows that are used, a random subset; None for all. What standardises still comes from all of them."""
     draw: int = pydantic.Field(default=0, ge=0)
     """Which of the random subsets."""
+    sites: int = pydantic.Field(default=1, ge=1)
+    """Sites that share the training and validation rows out among them and see nothing of each other's. The constants
+    that standardise come from all rows, as they must be agreed on before anything is merged; the test stays whole."""
+    site: int = pydantic.Field(default=0, ge=0)
+    """Which of them this run is, from 0."""
+    split_by: str = ""
+    """The parameter along which the sites differ: in its order the rows are cut into as many equal parts. Empty for the
+    first one."""
+    skew: float = pydantic.Field(default=1.0, ge=0, le=1)
+    """Share of the rows of its own part that a site has; the rest of it goes evenly to the others."""
+
+    @pydantic.model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.site >= self.sites:
+            raise ValueError(f"site must be less than sites ({self.sites}); they are counted from 0")
+        if self.sites == 1 and (self.split_by or self.skew != 1.0):
+            raise ValueError("split_by and skew are read only where there are several sites")
+        return self
 
 
 class RegressionContext(Context):
@@ -51,6 +72,30 @@ class RowBatch(data.Batch):
 
     parameters: Float[Tensor, "batch parameter"]
     targets: Float[Tensor, "batch target"]
+
+
+def rows_of_site(rows: data.Rows, config: RegressionConfig, names: Sequence[str], split: str) -> data.Rows:
+    """The rows of a split that the site of a run has; all of them where there is one site.
+
+    Raises: UnknownNameError for a parameter that does not exist; ConfigError for a site without rows.
+    """
+    if config.sites == 1:
+        return rows
+    if config.split_by and config.split_by not in names:
+        raise UnknownNameError("parameter", config.split_by, names, fix="It is task.split_by.")
+    column = rows.parameters[:, list(names).index(config.split_by) if config.split_by else 0]
+    count = len(column)
+    order = column.argsort(stable=True)
+    home = torch.empty(count, dtype=torch.int64)
+    home[order] = torch.arange(count) * config.sites // count
+    generator = rng.generator(config.draw, "sites", split)
+    strays = torch.rand(count, generator=generator, dtype=torch.float64) >= config.skew
+    elsewhere = (home + 1 + torch.randint(config.sites - 1, (count,), generator=generator)) % config.sites
+    chosen = torch.where(strays, elsewhere, home) == config.site
+    if not chosen.any():
+        raise ConfigError(f"site {config.site} of {config.sites} has no rows of the split {split!r}",
+                          got=f"{count} rows in all", fix="Take fewer sites, or more data.")  # fmt: skip
+    return data.Rows(rows.parameters[chosen], rows.targets[chosen])
 
 
 class RowExamples:

@@ -17,7 +17,14 @@ from sciml.tasks._in_memory import bad_channels, card_for, labelled_table, refus
 from sciml.tasks._inputs import open_inputs, parameter_columns
 from sciml.tasks._labels import Labelled, labelled_parameters
 from sciml.tasks._no_space import finite_mean, labelled_outcome, status_of
-from sciml.tasks.regression._data import Point, RegressionConfig, RegressionContext, RowBatch, RowExamples
+from sciml.tasks.regression._data import (
+    Point,
+    RegressionConfig,
+    RegressionContext,
+    RowBatch,
+    RowExamples,
+    rows_of_site,
+)
 from sciml.tasks.regression._metrics import METRICS
 from sciml.tasks.regression.view import VIEW
 from sciml.train import AnySolver, Bench, Examination, Task
@@ -40,6 +47,7 @@ class Regression(Task[MapsParameters, RegressionConfig, RegressionContext, RowBa
     card = data.RowsCard
     config = RegressionConfig
     context = RegressionContext
+    separate = True
     metrics = METRICS
     view = VIEW
 
@@ -94,6 +102,9 @@ class RegressionBench(Bench[MapsParameters, RegressionConfig, RegressionContext,
         self.splits = data.row_splits(problem, card)
         self.context = RegressionContext(statistics=data.row_statistics(self.splits["train"]))
         self.dataset = {"hash": data.samples_digest(problem, card), "card": card.model_dump(mode="json")}
+        names = [entry.name for entry in problem.parameters]
+        own = {name: rows_of_site(self.splits[name], settings, names, name) for name in ("train", "valid")}
+        self.splits = {**self.splits, **own}
         self.examples = RowExamples(self.splits["train"], settings)
         self.example = Point(self._asked("test").parameters[:1])
 
@@ -102,6 +113,11 @@ class RegressionBench(Bench[MapsParameters, RegressionConfig, RegressionContext,
         predicted = predict_on(solver, module, self._asked("valid")).mean
         error = (predicted - self.splits["valid"].targets) / self.context.statistics.field_std
         return finite_mean(error.square()) ** 0.5
+
+    def test_batch(self) -> RowBatch:
+        """The test rows."""
+        rows = self.splits["test"]
+        return RowBatch(rows.parameters.float(), rows.targets.float())
 
     def examine(self, solver: AnySolver, module: nn.Module) -> Examination:
         """The metrics above and the predicted targets of the test rows."""

@@ -175,6 +175,11 @@ class TrajectoriesBench(Bench[HasTrajectories, TrajectoriesConfig, TrajectoriesC
             return finite_mean(((predicted - true)[:, 1:] / self.context.statistics.field_std).abs())
         return finite_mean(whole_error(_errors(predicted, true)))
 
+    def test_batch(self) -> TrajectoryBatch:
+        """The test trajectories, whole."""
+        start = self._starts("test")
+        return TrajectoryBatch(good_states(self.source, "test"), start.times, start.parameters)
+
     def examine(self, solver: AnySolver, module: nn.Module) -> Examination:
         """The metrics above and the predicted trajectories from frame 1 on."""
         inputs, true = self._starts("test"), good_states(self.source, "test")
