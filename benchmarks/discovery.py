@@ -159,9 +159,7 @@ def covered(system: System, seed: int, folder: Path) -> tuple[int, int]:
     seen, measured = problem.tables, measure_by_curves(problem, problem.tables)
     starts = torch.stack([measured.inputs[measured.trajectory == k][0] for k in range(len(seen))])
     true = [sp.expand(known + hidden) for known, hidden in _whole(system)]
-    true = [
-        sp.Add(*(sp.Float(float(c)) * t for t, c in sp.expand(expr).as_coefficients_dict().items())) for expr in true
-    ]
+    true = [sp.Add(*(sp.Float(float(c)) * t for t, c in sp.expand(expr).as_coefficients_dict().items())) for expr in true]
     noise = smooth(problem, seen).noise
     fitted = confirm(problem, seen, starts, [[expr] for expr in true], alphabet=8, noise=noise)
     held = numbers = 0

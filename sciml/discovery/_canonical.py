@@ -1,6 +1,6 @@
 """One way to write a formula of many that say the same: no constant that another one makes up for.
 
-a C/(b C + c)  →  (a/b) C/(C + c/b),      exp(a + b T)  →  exp(a) exp(b T)
+    a C/(b C + c)  →  (a/b) C/(C + c/b),      exp(a + b T)  →  exp(a) exp(b T)
 """
 
 import sympy as sp

@@ -151,9 +151,7 @@ def _fit(
     if not known:
         price = _price(problem, seen, shot, scales)
         variances = _variances(shot, len(problem.fields))
-        if (
-            final and not problem.boundary and len(variances) > 1
-        ):  # fields whose noise is another than was thought count anew
+        if final and not problem.boundary and len(variances) > 1:  # fields whose noise is another than was thought count anew
             anew = [scale * torch.from_numpy(variances).clamp(min=1e-12).sqrt() for scale in scales]
             again = shoot(problem, seen, shot.starts, shapes, shot.numbers, [_least(problem, one) for one in anew])
             shot = again if np.isfinite(again.residual).all() else shot

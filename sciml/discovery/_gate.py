@@ -148,3 +148,4 @@ def _notes(problem: HasHiddenTerm) -> tuple[str, ...]:
         f"the data determine the sum of the known and the hidden part only: {names} can be read off the formula if the "
         "hidden part has no such term of its own",
     )
+

@@ -61,9 +61,7 @@ class Identifiability:
     def words(self) -> str:
         """One paragraph for people."""
         head = "identifiable" if self.identifiable else "NOT identifiable: " + "; ".join(self.reasons)
-        tail = (
-            f"rank {self.rank} of {self.different or len(self.terms)} candidate terms, condition {self.condition:.3g}"
-        )
+        tail = f"rank {self.rank} of {self.different or len(self.terms)} candidate terms, condition {self.condition:.3g}"
         return "\n".join([f"{head} ({tail})", *self.notes])
 
 
@@ -95,9 +93,7 @@ def identify(
     constant = [
         name for name, column in zip(names, inputs.T, strict=True) if np.ptp(column) <= 1e-9 * np.abs(column).max()
     ]
-    errors = (
-        max(noise, NEGLIGIBLE) * inputs.std(0) if errors is None else np.maximum(errors, NEGLIGIBLE * inputs.std(0))
-    )
+    errors = max(noise, NEGLIGIBLE) * inputs.std(0) if errors is None else np.maximum(errors, NEGLIGIBLE * inputs.std(0))
     relations, spare = ((), ()) if constant or space else find_relations(inputs, names, errors)
     twins = [words for words in relations if len(symbol_names(parse_formula(words.removesuffix(SAME)))) == 2]
     if twins:  # a formula of the one would be as short as one of the other
@@ -122,9 +118,8 @@ def identify(
     notes = (*(f"{words} on all that was visited, so formulas that differ by multiples of it are the same there; the "
                "shortest is given" for words in relations if words not in twins), *notes)  # fmt: skip
     condition = float(singular[0] / singular[-1]) if singular[-1] > 0 else float("inf")
-    return Identifiability(
-        not reasons, tuple(reasons), library, rank, condition, pairs, curves, notes, relations, len(kept)
-    )
+    return Identifiability(not reasons, tuple(reasons), library, rank, condition, pairs, curves, notes, relations,
+                           len(kept))
 
 
 def _rank(

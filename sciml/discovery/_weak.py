@@ -76,3 +76,4 @@ def _centred(rows: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """Rows, in units of their noise, without the constant that fits them best."""
     unit = weight / np.linalg.norm(weight)
     return rows - np.multiply.outer(unit, unit @ rows)
+

@@ -17,28 +17,7 @@ from sciml.discovery import (
     smoothing_spline,
 )
 
-HARES = [
-    30,
-    47.2,
-    70.2,
-    77.4,
-    36.3,
-    20.6,
-    18.1,
-    21.4,
-    22,
-    25.4,
-    27.1,
-    40.3,
-    57,
-    76.6,
-    52.3,
-    19.5,
-    11.2,
-    7.6,
-    14.6,
-    16.2,
-]
+HARES = [30, 47.2, 70.2, 77.4, 36.3, 20.6, 18.1, 21.4, 22, 25.4, 27.1, 40.3, 57, 76.6, 52.3, 19.5, 11.2, 7.6, 14.6, 16.2]
 SQUARES = ("1", "s", "i", "r", "s*s", "s*i", "s*r", "i*i", "i*r", "r*r")
 
 
@@ -70,8 +49,7 @@ def test_gaussian_curves_know_their_noise_and_their_slopes(tmp_path):
 def test_the_true_form_leaves_the_noise_of_the_observations():
     """Its integrals along smooth curves, not its values against slopes, are compared with what was measured."""
     spread = ", ".join(
-        f"{name}={0.01 * size!r}"
-        for name, size in zip("xy", np.concatenate(PREDATORS.exact(40)[1]).std(0).tolist(), strict=True)
+        f"{name}={0.01 * size!r}" for name, size in zip("xy", np.concatenate(PREDATORS.exact(40)[1]).std(0).tolist(), strict=True)
     )
     named = EquationFinder(
         "x' = 1.3*x; y' = -1.8*y", library=("x*y", "x", "y", "x*x", "y*y"), noise=spread

@@ -108,12 +108,7 @@ class PrivacyPolicy(Policy[PrivacyConfig]):
         numbers = {"delta": mechanism.delta, "sigma": mechanism.sigma, "rate": mechanism.rate}
         if math.isfinite(epsilon):
             numbers["epsilon"] = epsilon
-        return Findings(
-            numbers,
-            words=tuple(words),
-            tables=(table,),
-            files={f"{NAME}.json": json.dumps(document, indent=2, allow_nan=False) + "\n"},
-        )
+        return Findings(numbers, words=tuple(words), tables=(table,), files={f"{NAME}.json": json.dumps(document, indent=2, allow_nan=False) + "\n"})
 
 
 class _Key(NamedTuple):
