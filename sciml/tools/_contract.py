@@ -205,7 +205,7 @@ class Findings:
         tables: what is said row by row, such as of every layer.
         figures: lines.
         pictures: rows of pictures.
-        files: texts by file name, written beside the record, such as a certificate or what another call of a tool reads.
+        files: texts by file name, written beside the record, such as a certificate or what another call reads.
     """
 
     metrics: Mapping[str, float] = field(default_factory=dict)

@@ -16,6 +16,7 @@ from sciml.core import rng
 from sciml.core.errors import UserError
 from sciml.models import DeepONet
 from sciml.nn import MLP, SpectralConv
+from sciml.nn.tversky import tversky_projection
 from sciml.tools.network import (
     WatchedRule,
     diagnose,
@@ -210,6 +211,16 @@ def test_layers_that_are_no_links_are_named_with_the_reason():
     wiring = trace(network, lambda: network(torch.ones(4, 3)))
     assert list(wiring.links) == ["0"]
     assert "more than one" in wiring.skipped["1"]
+
+
+def test_parts_of_a_layer_that_is_no_link_are_none_and_the_graph_begins_anew_behind_it():
+    middle = tversky_projection(3, 3, features=5)
+    network = nn.Sequential(nn.Linear(3, 3), middle, nn.Linear(3, 2))
+    wiring = trace(network, lambda: network(torch.ones(4, 3)))
+    assert list(wiring.links) == ["0", "2"]
+    assert list(wiring.skipped) == ["1"]
+    assert wiring.sources == ("0", "2")
+    assert wiring.followers["0"] == ()
 
 
 def test_strengths_of_neurons_of_a_linear_net_follow_from_the_mean_of_the_data():

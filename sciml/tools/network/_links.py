@@ -89,7 +89,7 @@ def trace(module: nn.Module, call: Call) -> Wiring:
 
     Activations and normalisations count as links of weight 1, means and batch statistics with their own weights; a
     concatenation and a skip lead on as they do in the network. Of layers that are called again (unfolded in time) the
-    first call counts.
+    first call counts. Where a layer is no link the graph ends, and begins anew behind it.
     """
     links: dict[str, Links] = {}
     skipped: dict[str, str] = {}
@@ -102,7 +102,9 @@ def trace(module: nn.Module, call: Call) -> Wiring:
                 return None
             if reason := _no_link(layer, inputs, output):
                 skipped[name] = reason
-                return None
+                for inner in [other for other in links if other.startswith(f"{name}.")]:
+                    del links[inner], reads[inner], leaves[inner]  # a part of what is no link is none either
+                return output.detach() if isinstance(output, Tensor) else None
             links[name], reads[name] = _links(name, layer, inputs[0]), inputs[0]
             leaves[name] = output.detach().requires_grad_()
             return leaves[name]

@@ -88,11 +88,12 @@ class SimilarityRewrite(Rewrite[SimilarityConfig, SimilarityPlan]):
         banks = {form.bank for form in plan.layers.values()}
         what = {"tversky": "Tversky similarity", "mlp": "a perceptron", "linear": "a fresh linear layer"}[plan.kind]
         words = [
-            f"{len(plan.layers)} layers replaced by {what}; {after:,} parameters, before {before:,} "
-            f"({100 * (after / before - 1):+.1f} %)."
+            f"{len(plan.layers)} layer{'s' * (len(plan.layers) != 1)} replaced by {what}; {after:,} parameters, before "
+            f"{before:,} ({100 * (after / before - 1):+.1f} %)."
         ]
         if plan.kind == "tversky":
-            words[0] = words[0].replace(";", f", with {len(banks)} banks of features;", 1)
+            shared = "one bank" if len(banks) == 1 else f"{len(banks)} banks"
+            words[0] = words[0].replace(";", f", with {shared} of features;", 1)
         words += [f"{name} is left as it is: {reason}." for name, reason in plan.skipped.items()]
         rows = tuple(
             (name, form.channels_in, form.channels_out, form.features, form.bank, form.prototypes)
