@@ -114,6 +114,8 @@ class Solver(ABC, Generic[P, M, T, C, B, Q, N]):
     pooled: ClassVar[str] = ""
     """Why the loss is no mean over the samples of a batch, in words; empty where it is one. Such a batch is not split:
     ``train.accumulate``, ``train.polish`` and several processes are refused."""
+    branches: ClassVar[str] = ""
+    """Why its loss cannot be taken of single samples side by side (`torch.func.vmap`), in words; empty where it can."""
     networks: ClassVar[tuple[type[nn.Module], ...]] = ()
     """Kinds of network its module always holds, for tools that act on those alone, such as `sciml.models.SoftTrees`."""
     rule: ClassVar[type[StepRule[Any]] | None] = GradientRule  # Any: a class variable cannot name the type of batches
