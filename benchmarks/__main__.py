@@ -69,13 +69,21 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--figures", type=Path, metavar="FOLDER", help="draw the errors over time, where a race has them"
     )
+    parser.add_argument("--draft", action="store_true", help="write the JSON in a checkout with local changes, too")
     options = parser.parse_args(arguments)
     for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[variable] = str(options.threads)  # read by the libraries when the race imports them
     import torch
 
+    from sciml.study import commit
+
+    code = commit()
+    if options.json and code and code.endswith("+") and not options.draft:
+        parser.error(
+            f"the code has local changes on {code[:12]}: commit them so that the JSON can be traced, or --draft"
+        )
     torch.set_num_threads(options.threads)
-    record = conditions(options.threads) | {"race": options.name, "quick": options.quick}
+    record = conditions(options.threads) | {"race": options.name, "quick": options.quick, "git": code}
     start = time.perf_counter()
     print(f"{'case':<48} {'ours s':>10} {'peer s':>10} {'ratio':>7} {'differ':>8}  peer")
     rows = []

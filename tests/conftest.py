@@ -9,6 +9,7 @@ import hypothesis
 import pytest
 import torch
 
+from sciml.data import TrajectoryShards
 from sciml.testing import PROBLEMS
 
 hypothesis.settings.register_profile("unhurried", deadline=None)  # a busy machine is no fault of a function
@@ -68,6 +69,37 @@ def _same_problems(_problems):
     _problems.learn()
     yield
     _problems.put_back()
+
+
+_DATA_TESTS = {"contracts", "data", "problems", "reference"}
+"""Folders whose tests make their data, be it the same as before."""
+
+
+@pytest.fixture(scope="session")
+def _shards():
+    """Shards that the session has made, by what the product's cache keeps them by: bytes and statuses."""
+    return {}
+
+
+@pytest.fixture(autouse=True)
+def _data_made_once(request, monkeypatch, _shards):
+    """Every test has a cache of its own; a shard that another one has made is copied into it rather than made again."""
+    if _DATA_TESTS & set(request.path.parts):
+        return
+    make = TrajectoryShards.make
+
+    def copied(self, piece):
+        key, path = (self.layout.digest, piece), self.path(piece)
+        if key not in _shards:
+            statuses = make(self, piece)
+            _shards[key] = path.read_bytes(), statuses
+        content, statuses = _shards[key]
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        return list(statuses)
+
+    monkeypatch.setattr(TrajectoryShards, "make", copied)
 
 
 @pytest.fixture(autouse=True)

@@ -41,7 +41,7 @@ def traces(count: int) -> Traces:
     Raises: DataError where no dataset has so many.
     """
     source = registry.problem(SOURCE)
-    dataset = data.generate(source, _preset(source, count))
+    dataset = data.generate(source, preset_for(source, count))
     parts = [dataset.split(name) for name in ("train", "valid", "test")]
     states = torch.cat([part.states[part.good] for part in parts]).double()
     names = [field.name for field in source.fields]
@@ -63,7 +63,8 @@ def record(stored: Traces, times: Float[Tensor, " time"]) -> Float[Tensor, "samp
     return torch.lerp(stored.pressure[:, left], stored.pressure[:, left + 1], share)
 
 
-def _preset(source: Problem, count: int) -> str:
+def preset_for(source: Problem, count: int) -> str:
+    """The smallest preset with so many cases. Raises DataError where none has."""
     card = data.read_card(source)
     sizes = {}
     for name in source.presets:

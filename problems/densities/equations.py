@@ -28,7 +28,8 @@ RADIAL, TANGENTIAL = 0.3, 0.1
 TWIST = 0.25
 """Angle of a blade per exp(distance along it), in radians."""
 
-_NODES = 128  # of the quadrature along an arc: at most 0.039 apart, noise 0.1
+NODES = 128
+"""Of the quadrature along an arc: at most 0.039 apart, where the noise is 0.1."""
 _BLOCK = 8192  # points at a time
 
 
@@ -45,9 +46,9 @@ def gaussian_centres() -> Tensor:
     return RADIUS * torch.stack([angle.cos(), angle.sin()], dim=1)
 
 
-def moons_log_density(points: Tensor) -> Tensor:
+def moons_log_density(points: Tensor, num_nodes: int = NODES) -> Tensor:
     """log p by Gauss-Legendre quadrature along the arcs, exact to rounding; ``point 2`` to ``point``, float64."""
-    nodes, log_weights = _quadrature()
+    nodes, log_weights = _quadrature(num_nodes)
     centres = moon_arcs(nodes).flatten(0, 1)
     log_weights = torch.cat([log_weights, log_weights]) - math.log(2 * math.pi)  # two arcs, each of length π
     return _mixture(points, centres, log_weights, MOON_NOISE)
@@ -75,9 +76,9 @@ def _mixture(points: Tensor, centres: Tensor, log_weights: Tensor, width: float)
     return torch.cat(blocks) - math.log(2 * math.pi * width**2)
 
 
-@lru_cache(maxsize=1)
-def _quadrature() -> tuple[Tensor, Tensor]:
+@lru_cache(maxsize=2)
+def _quadrature(num_nodes: int) -> tuple[Tensor, Tensor]:
     """Angles in [0, π] and the logarithms of their weights."""
-    nodes, weights = np.polynomial.legendre.leggauss(_NODES)
+    nodes, weights = np.polynomial.legendre.leggauss(num_nodes)
     angles = torch.from_numpy(nodes + 1) * (math.pi / 2)
     return angles, torch.from_numpy(weights * (math.pi / 2)).log()

@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-from torch import Tensor
-
 from sciml.core.capabilities import HasResidual
 from sciml.core.problem import Field
 from sciml.core.statement import Statement
@@ -24,10 +22,6 @@ class Helmholtz(HasResidual):
     def statement(self, case: str) -> Statement:
         """See `equations.statement`."""
         return equations.statement(case)
-
-    def reference(self, points: Tensor, case: str) -> Tensor:
-        """The exact solution."""
-        return self.statement(case).exact(points)
 
 
 PROBLEM = Helmholtz(

@@ -71,7 +71,7 @@ def simulate(params: Params, initial: Tensor, times: Tensor, grid: Grid, *, fact
         viscosity = params["viscosity"][rows].to(initial)
         flow = CompressibleFlow(internal, gamma=GAMMA, viscosity=viscosity, bulk_viscosity=viscosity)
         return evolve_compressible(
-            _refine(initial[rows], grid, factor, flow),
+            refine_primitive(initial[rows], grid, factor, flow),
             times.tolist(),
             flow,
             observe=lambda state: flow.to_primitive(block_means(state, factor)),
@@ -82,7 +82,7 @@ def simulate(params: Params, initial: Tensor, times: Tensor, grid: Grid, *, fact
     return in_chunks(solve, len(initial), chunk)
 
 
-def _refine(primitive: Tensor, grid: Grid, factor: int, flow: CompressibleFlow) -> Tensor:
+def refine_primitive(primitive: Tensor, grid: Grid, factor: int, flow: CompressibleFlow) -> Tensor:
     """Conserved quantities along straight lines through cells; constant in rows where a pressure would be negative."""
     coarse = flow.to_conserved(primitive)
     fine = flow.to_primitive(refine_cells(coarse, grid, factor))

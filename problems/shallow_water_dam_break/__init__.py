@@ -10,6 +10,7 @@ from sciml.core.capabilities import Evolves
 from sciml.core.errors import UserError
 from sciml.core.problem import Field, Invariant, Parameter
 from sciml.core.types import Grid, Params, Trajectory
+from sciml.reference import check_grid, check_initial
 
 from . import equations, reference
 
@@ -48,6 +49,8 @@ class DamBreak(Evolves):
 
         Raises: UserError for a negative depth in `initial`.
         """
+        check_grid(grid, self.grid(grid.size))
+        check_initial(initial, len(self.fields), grid.size, "depth, velocity along x and y")
         factor = max(2, -(-reference.LEAST // grid.size[0])) if self.refined else 1
         return reference.simulate(initial, times, grid, factor=factor)
 

@@ -1,12 +1,10 @@
 """The round dam, and the finite-volume solver of what follows when it breaks."""
 
-import math
-
 import torch
 from torch import Tensor
 
 from sciml.core.types import Axis, Grid, Params, Trajectory
-from sciml.reference import ShallowWaterFlow, block_means, evolve_shallow_water, in_chunks, refine_cells
+from sciml.reference import ShallowWaterFlow, block_means, evolve_shallow_water, refine_cells
 
 from .equations import GRAVITY, HALF, to_conserved
 
@@ -16,8 +14,6 @@ LEAST = 64
 """The solver never uses fewer cells per axis, nor less than twice those that are stored."""
 LONGEST = 0.05
 """Time after which a step is chosen anew."""
-CHUNK_CELLS = 8 * 64**2
-"""Cells of the rows solved at a time on a CPU."""
 
 
 def square(points: int) -> Grid:
@@ -47,9 +43,5 @@ def simulate(initial: Tensor, times: Tensor, grid: Grid, *, factor: int) -> Traj
         means = block_means(state, factor)
         return torch.cat([means[:, :1], flow.velocity(means)], dim=1)
 
-    def solve(rows: slice) -> Trajectory:
-        start = refine_cells(to_conserved(initial[rows]), grid, factor)
-        return evolve_shallow_water(start, times.tolist(), flow, observe=observe, longest=LONGEST)
-
-    chunk = len(initial) if initial.is_cuda else max(1, CHUNK_CELLS // math.prod(internal.size))
-    return in_chunks(solve, len(initial), chunk)
+    start = refine_cells(to_conserved(initial), grid, factor)
+    return evolve_shallow_water(start, times.tolist(), flow, observe=observe, longest=LONGEST)

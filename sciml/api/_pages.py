@@ -34,6 +34,7 @@ def study(
     problem: str | Path | None = None,
     workers: int = 1,
     executor: Executor | None = None,
+    draft: bool = False,
     progress: Progress | None = None,
 ) -> StudyPage:
     """Run many variants over seeds and write one page; a stopped study goes on where it was.
@@ -46,6 +47,7 @@ def study(
         problem: the folder of the problem, if that is not registered.
         workers: runs at a time, one thread each.
         executor: of `concurrent.futures`, instead of local processes; Dask's ``Client.get_executor()`` for a cluster.
+        draft: whether to run it in a checkout with local changes, which nobody can trace.
         progress: where to report.
 
     Returns and errors are those of `sciml.study.run_study`, with the page.
@@ -59,6 +61,7 @@ def study(
         problem=None if problem is None else str(problem),
         workers=workers,
         executor=executor,
+        draft=draft,
         progress=progress or interactive_progress(),
     )
     page = write_study(folder)

@@ -65,10 +65,11 @@ def discover(
     layout: TableLayout | None = None,
     prior: HiddenPrior | None = None,
     noise: str = "",
-    engine: str = "operon",
+    engine: str = "",
     members: int | None = None,
     anyway: bool = False,
     compare: bool = True,
+    fast: bool = False,
     progress: Progress | None = None,
     **options: Any,  # Any: the fields of RunRequest, which checks them
 ) -> Run | None:
@@ -80,10 +81,13 @@ def discover(
             values of scalars in that (``a=1.3``).
         layout, prior, noise: of the table: what is not recognised in the file; inputs, complete equations and what the
             hidden part may be made of; standard deviations (``2%``, ``x=0.1, y=0.2``).
-        engine: what looks for formulas: operon, sparse or pysr.
+        engine: what looks for formulas: operon, sparse, auto (sparse, and operon where that does not do) or pysr;
+            empty for operon, and auto where it must be fast.
         members: independent fits that must agree, for a solver that has them; None for the recipe's.
         anyway: look for formulas even where the data do not determine them.
         compare: whether the spline baseline is run too, with the same naming.
+        fast: Gaussian processes measure the hidden term, nothing is trained; ``details["advice"]`` says whether a
+            surrogate would pay.
         progress: where to report; None for bars in a notebook or at a prompt, and silence in a program.
         options: as for `run`; the solver is ``upinn`` unless another is named.
 
@@ -111,7 +115,8 @@ def discover(
             got="both" if problem else "neither",
             fix='For example `sciml discover NAME`, or `sciml discover --data my.csv --known "x\' = a*x"`.',
         )
-    request = make_discovery_request(subject, options, engine=engine, anyway=anyway, members=members, compare=compare)
+    request = make_discovery_request(subject, options, engine=engine or ("auto" if fast else "operon"), anyway=anyway,
+                                     members=members, compare=compare, fast=fast)  # fmt: skip
     return _run_to_page(request, reporting)
 
 

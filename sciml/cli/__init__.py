@@ -2,5 +2,6 @@
 
 from sciml.cli._app import app as app
 from sciml.cli._main import main as main
+from sciml.cli._new import KINDS as KINDS
 
-__all__ = ["app", "main"]
+__all__ = ["KINDS", "app", "main"]

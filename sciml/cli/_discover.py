@@ -35,8 +35,9 @@ def discover(
     operators: str = typer.Option("", help="What formulas may be made of: add,mul,div,exp."),
     library: str = typer.Option("", help='Candidate terms: "1, x, x*y, exp(-1/T)".'),
     noise: str = typer.Option("", help="Standard deviation of the values: 0.1, 2%, or x=0.1, y=2%."),
-    solver: str = typer.Option("upinn", "--solver", "-s", help="What measures the hidden term."),
-    engine: str = typer.Option("operon", "--engine", "-e", help="What looks for formulas: operon, sparse or pysr."),
+    fast: bool = typer.Option(False, "--fast", help="In seconds: smooth curves, sparse regression, then a search."),
+    solver: str = typer.Option("", "--solver", "-s", help="What measures the hidden term; upinn by default."),
+    engine: str = typer.Option("", "--engine", "-e", help="What looks for formulas: operon, sparse, auto or pysr."),
     seeds: int = typer.Option(0, min=0, help="Independent fits that must agree; 0 for the recipe's."),
     preset: str = typer.Option("tiny", "--preset", "-p", help="tiny, small or paper."),
     seed: int = typer.Option(0, min=0, help="Seed of initialisation."),
@@ -76,8 +77,9 @@ def discover(
             inputs=inputs, complete=complete, hidden=hidden, operators=operators, library=library, own=own
         ),
         noise=noise,
-        solver=solver,
+        solver=solver or None,
         engine=engine,
+        fast=fast,
         members=seeds or None,
         preset=preset,
         seed=seed,
@@ -127,7 +129,7 @@ def _print_conclusion(details: dict[str, Any]) -> None:  # Any: JSON of a record
     components = details["components"]
     if not components:
         typer.echo("No formula is given, since these data do not determine one; --anyway looks for one regardless.")
-    for line in [*details["full_equations"], *details["scalar_words"]]:
+    for line in [*details["full_equations"], *details["scalar_words"], *filter(None, [details.get("advice")])]:
         typer.echo(line)
     for field, component in components.items():
         for line in component["remarks"]:

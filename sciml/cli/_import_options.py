@@ -27,6 +27,9 @@ RENAME = typer.Option([], help="OLD=NEW name of a variable or dimension; repeata
 DT = typer.Option(0.0, min=0.0, help="Time between frames; 0: that of the file.", rich_help_panel=_PANEL)
 RANGE = typer.Option([], help="AXIS=FIRST:LAST point, instead of the file's; repeatable.", rich_help_panel=_PANEL)
 BOUNDARY = typer.Option([], help="AXIS=periodic, wall or open; repeatable.", rich_help_panel=_PANEL)
+ODD = typer.Option(
+    [], help="FIELD=AXIS at whose walls its mirror image changes sign, or none; repeatable.", rich_help_panel=_PANEL
+)
 SPLIT = typer.Option("", help="Shares of train, valid and test, such as 0.7,0.15,0.15.", rich_help_panel=_PANEL)
 SPLIT_SEED = typer.Option(0, min=0, help="Seed of the split.", rich_help_panel=_PANEL)
 CUT = typer.Option(0, min=0, help="Cut trajectories into pieces of so many frames.", rich_help_panel=_PANEL)
@@ -74,6 +77,7 @@ def choices_of(
     dt: float,
     range: list[str],
     boundary: list[str],
+    odd: list[str],
     split: str,
     split_seed: int,
     cut: int,
@@ -104,6 +108,7 @@ def choices_of(
         "dt": dt or None,
         "ranges": {name: _numbers(ends, ":", "--range") for name, ends in pairs(range, "--range", "x=0:1").items()},
         "boundary": pairs(boundary, "--boundary", "x=periodic"),
+        "odd": pairs(odd, "--odd", "u=x"),
         "split": _numbers(split, ",", "--split") if split else None,
         "seed": split_seed or None,
         "cut": cut or None,

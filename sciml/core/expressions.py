@@ -98,7 +98,7 @@ class Evaluator:
             dim=1,
         )
 
-    def numbers(self, environment: Environment) -> list[Any]:  # tensors or floats, as the environment's
+    def numbers(self, environment: Environment) -> list[Any]:  # Any: tensors or floats, as the environment's
         """The value of every expression as it comes: a plain number where all symbols are plain numbers."""
         known = dict(environment)
         for name, value in self._shared:

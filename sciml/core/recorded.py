@@ -58,11 +58,16 @@ class RecordedField(Config):
     name: Name
     units: str = "1"
     long_name: str = ""
+    odd: tuple[Name, ...] | None = None
+    """Axes in whose walls' mirror it changes its sign; None where that is not known."""
 
 
-class RecordedParameter(RecordedField):
+class RecordedParameter(Config):
     """One parameter of imported data; its range is that of the data."""
 
+    name: Name
+    units: str = "1"
+    long_name: str = ""
     low: float
     high: float
 
@@ -148,7 +153,7 @@ class Recording(Config):
         kind = {"trajectories": Recorded, "rows": RecordedRows, "pairs": RecordedPairs, "sequences": RecordedSequences}[
             self.holds
         ]
-        return kind(recording=self, folder=folder, **self.description())
+        return kind.of(self, folder)
 
     def description(self) -> dict[str, Any]:  # Any: the arguments of Problem
         """What `Problem` says of it."""
@@ -156,7 +161,7 @@ class Recording(Config):
             "name": self.name,
             "title": self.title,
             "equation": "",
-            "fields": tuple(Field(f.name, f.name, f.units, f.long_name or f.name) for f in self.fields),
+            "fields": tuple(Field(f.name, f.name, f.units, f.long_name or f.name, odd=f.odd) for f in self.fields),
             "parameters": tuple(map(_parameter, self.parameters)),
             "forcings": tuple(map(_parameter, self.forcings)),
             "time_step": self.time_step,
@@ -164,6 +169,10 @@ class Recording(Config):
             "citation": self.citation,
             "solver": self.solver,
         }
+
+
+K = TypeVar("K", bound="Imported")  # not Self, which the type checks of the tests cannot read
+R = TypeVar("R", bound="Recorded")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,6 +186,11 @@ class Imported(Problem):
 
     recording: Recording
     folder: Path | None = None
+
+    @classmethod
+    def of(cls: type[K], recording: Recording, folder: Path | None = None) -> K:
+        """The problem that a recording describes; it has to be of this kind."""
+        return cls(recording=recording, folder=folder, **recording.description())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -238,9 +252,6 @@ class RecordedSequences(Imported, HasSequences):
 
 def _domain(axes: Sequence[RecordedCoordinate]) -> Domain:
     return Domain(tuple(Coordinate(**dict(axis)) for axis in axes))
-
-
-R = TypeVar("R", bound="Recorded")  # not Self, which the type checks of the tests cannot read
 
 
 @dataclass(frozen=True, kw_only=True)

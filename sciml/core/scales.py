@@ -17,8 +17,9 @@ from torch import Tensor
 from sciml.core.config import Config
 from sciml.core.domain import Condition, Domain
 from sciml.core.expressions import Evaluator, Expression, columns
+from sciml.core.plain_equations import field_symbol
 from sciml.core.shapes import uniform
-from sciml.core.statement import Statement, field_symbol
+from sciml.core.statement import Statement
 
 _SAMPLE = 32  # points at which coefficients that depend on the place are looked at
 _FIELD, _NUMBER, _EQUATION = 30.0, 100.0, 30.0  # how far from 1 a magnitude may be with nothing to gain from scaling

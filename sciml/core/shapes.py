@@ -21,7 +21,6 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, reduce
-from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
@@ -29,6 +28,7 @@ from torch import Tensor
 
 from sciml.core.errors import UnknownNameError, UserError
 from sciml.core.expressions import Evaluator, Expression, columns
+from sciml.core.levels import area, both, crossing, either, exact, half_plane, polygon_level, symbol
 
 Draw = Callable[[int, int], Tensor]
 """``(count, dim) -> points of the unit cube``."""
@@ -77,14 +77,14 @@ class Shape:
     edges: tuple[Edge, ...]
 
     def __and__(self, other: "Shape") -> "Shape":
-        return self._with(other, _both(self.level, other.level), other.edges)
+        return self._with(other, both(self.level, other.level), other.edges)
 
     def __or__(self, other: "Shape") -> "Shape":
-        return self._with(other, _either(self.level, other.level), other.edges)
+        return self._with(other, either(self.level, other.level), other.edges)
 
     def __sub__(self, other: "Shape") -> "Shape":
         turned = tuple(Edge(edge.name, -edge.level) for edge in other.edges)
-        return self._with(other, _both(self.level, -other.level), turned)
+        return self._with(other, both(self.level, -other.level), turned)
 
     def _with(self, other: "Shape", level: Expression, edges: tuple[Edge, ...]) -> "Shape":
         if self.axes != other.axes:
@@ -211,8 +211,8 @@ def ball(centre: Sequence[float], radius: float, *, edge: str = "ball", axes: Se
     letters = _letters(axes, len(centre))
     if not 0 < radius < math.inf:
         raise UserError("the radius is not a positive number", got=radius)
-    square = sum((_symbol(a) - _exact(c)) ** 2 for a, c in zip(letters, centre, strict=True))
-    return _primitive(letters, (_exact(radius) ** 2 - square) / (2 * _exact(radius)), edge)
+    square = sum((symbol(a) - exact(c)) ** 2 for a, c in zip(letters, centre, strict=True))
+    return _primitive(letters, (exact(radius) ** 2 - square) / (2 * exact(radius)), edge)
 
 
 def disc(centre: Sequence[float], radius: float, *, edge: str = "disc", axes: Sequence[str] = ("x", "y")) -> Shape:
@@ -228,10 +228,10 @@ def rectangle(
     if len(upper) != len(lower) or any(low >= high for low, high in zip(lower, upper, strict=False)):
         raise UserError("a rectangle needs lower < upper in every coordinate", got=f"{tuple(lower)}, {tuple(upper)}")
     slabs = [
-        (_symbol(a) - _exact(low)) * (_exact(high) - _symbol(a)) / _exact(high - low)
+        (symbol(a) - exact(low)) * (exact(high) - symbol(a)) / exact(high - low)
         for a, low, high in zip(letters, lower, upper, strict=True)
     ]
-    return _primitive(letters, reduce(_both, slabs), edge)
+    return _primitive(letters, reduce(both, slabs), edge)
 
 
 def polygon(
@@ -247,20 +247,20 @@ def polygon(
     Raises: UserError for sides that cross, and for a polygon without an area.
     """
     letters, points = _letters(axes, 2), [(float(x), float(y)) for x, y in corners]
-    if crossing := _crossing(points):
-        raise UserError("sides of the polygon cross", got=f"the sides after corners {crossing[0]} and {crossing[1]}",
+    if crossed := crossing(points):
+        raise UserError("sides of the polygon cross", got=f"the sides after corners {crossed[0]} and {crossed[1]}",
                         fix="Give the corners in order around it.")  # fmt: skip
-    if len(points) < 3 or abs(_area(points)) < 1e-12 * max(abs(c) for p in points for c in p) ** 2:
+    if len(points) < 3 or abs(area(points)) < 1e-12 * max(abs(c) for p in points for c in p) ** 2:
         raise UserError("a polygon needs three corners that are not on a line", got=points)
     names = [edge] if isinstance(edge, str) else list(edge)
     if len(names) not in (1, len(points)) or len(set(names)) < len(names):
         raise UserError("sides of the polygon need distinct names", got=names, expected=f"{len(points)} names, or one")
-    level = _polygon_level(points if _area(points) > 0 else points[::-1], letters)
+    level = polygon_level(points if area(points) > 0 else points[::-1], letters)
     if isinstance(edge, str):
         return _primitive(letters, level, edge)
-    turn = 1 if _area(points) > 0 else -1
+    turn = 1 if area(points) > 0 else -1
     sides = zip(points, [*points[1:], points[0]], names, strict=True)
-    return Shape(letters, level, tuple(Edge(name, turn * _half_plane(a, b, letters)) for a, b, name in sides))
+    return Shape(letters, level, tuple(Edge(name, turn * half_plane(a, b, letters)) for a, b, name in sides))
 
 
 def implicit(
@@ -285,9 +285,9 @@ def implicit(
     letters = tuple(axes)
     if foreign := sorted({s.name for s in level.free_symbols} - set(letters)):
         raise UserError("the formula of a shape names what is no coordinate", got=", ".join(foreign), expected=letters)
-    level = level.subs({s: _symbol(s.name) for s in level.free_symbols})
-    slope = sum(level.diff(_symbol(a)) ** 2 for a in letters)
-    return _primitive(letters, level / sympy.sqrt((level / _exact(size)) ** 2 + slope), edge)
+    level = level.subs({s: symbol(s.name) for s in level.free_symbols})
+    slope = sum(level.diff(symbol(a)) ** 2 for a in letters)
+    return _primitive(letters, level / sympy.sqrt((level / exact(size)) ** 2 + slope), edge)
 
 
 def _primitive(axes: tuple[str, ...], level: Expression, edge: str) -> Shape:
@@ -298,80 +298,3 @@ def _letters(axes: Sequence[str], dim: int) -> tuple[str, ...]:
     if not 1 <= dim <= len(axes):
         raise UserError("a point has another number of coordinates than there are axes", got=dim, expected=len(axes))
     return tuple(axes[:dim])
-
-
-def _symbol(name: str) -> Any:
-    import sympy
-
-    return sympy.Symbol(name)
-
-
-def _exact(value: float) -> Any:
-    import sympy
-
-    return sympy.Integer(int(value)) if float(value).is_integer() else sympy.Float(value, 17)
-
-
-def _both(a: Expression, b: Expression) -> Expression:
-    import sympy
-
-    return a + b - sympy.sqrt(a**2 + b**2)
-
-
-def _either(a: Expression, b: Expression) -> Expression:
-    import sympy
-
-    return a + b + sympy.sqrt(a**2 + b**2)
-
-
-Corner = tuple[float, float]
-
-
-def _area(points: Sequence[Corner]) -> float:
-    """With its sign: positive for corners in the mathematical direction."""
-    return 0.5 * sum(a[0] * b[1] - b[0] * a[1] for a, b in zip(points, [*points[1:], points[0]], strict=True))
-
-
-def _half_plane(a: Corner, b: Corner, axes: tuple[str, ...]) -> Expression:
-    """The distance from the line from a to b, positive on its left."""
-    along = (b[0] - a[0], b[1] - a[1])
-    length = math.hypot(*along)
-    x, y = map(_symbol, axes)
-    return (_exact(along[0]) * (y - _exact(a[1])) - _exact(along[1]) * (x - _exact(a[0]))) / _exact(length)
-
-
-def _polygon_level(points: Sequence[Corner], axes: tuple[str, ...]) -> Expression:
-    """ω of corners in the mathematical direction."""
-    size = len(points)
-    hull = [i for i in range(size) if _is_extreme(points, i)]
-    sides = list(zip(hull, [*hull[1:], hull[0]], strict=True))
-    level = reduce(_both, [_half_plane(points[i], points[j], axes) for i, j in sides])
-    for i, j in sides:
-        pocket = [points[k % size] for k in range(i, j + 1 if j > i else j + size + 1)]
-        if len(pocket) > 2 and _area(pocket) < 0:
-            level = _both(level, -_polygon_level(pocket[::-1], axes))
-    return level
-
-
-def _is_extreme(points: Sequence[Corner], index: int) -> bool:
-    """Whether a corner is one of the convex hull: it cannot be written by others (Carathéodory), seen by its angles."""
-    x, y = points[index]
-    angles = sorted(math.atan2(q[1] - y, q[0] - x) for q in points if q != points[index])
-    gaps = [b - a for a, b in zip(angles, [*angles[1:], angles[0] + 2 * math.pi], strict=True)]
-    return max(gaps) > math.pi + 1e-9
-
-
-def _crossing(points: Sequence[Corner]) -> tuple[int, int] | None:
-    """Numbers, from 1, of the first corners of two sides that cross or touch."""
-    sides = list(zip(points, [*points[1:], points[0]], strict=True))
-    for i, j in itertools.combinations(range(len(sides)), 2):
-        if j - i in (1, len(sides) - 1):
-            continue
-        (a, b), (c, d) = sides[i], sides[j]
-        if _side(a, b, c) * _side(a, b, d) <= 0 and _side(c, d, a) * _side(c, d, b) <= 0:
-            return i + 1, j + 1
-    return None
-
-
-def _side(a: Corner, b: Corner, c: Corner) -> float:
-    return (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])

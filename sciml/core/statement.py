@@ -1,11 +1,9 @@
 """One statement of an equation in sympy, from which residuals, conditions and checks are derived."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import combinations
-from numbers import Real
 from typing import Any
 
 import torch
@@ -13,12 +11,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sciml.core.agreement import check_agreement, check_periodicity
-from sciml.core.derivatives import Derivatives, canonical
+from sciml.core.derivatives import Derivatives
 from sciml.core.domain import Condition, Domain, EdgeCondition
 from sciml.core.errors import UnknownNameError, UserError
 from sciml.core.expressions import Evaluator, Expression, columns
 from sciml.core.marks import has_unnamed_term, without_marks
+from sciml.core.plain_equations import field_and_order, field_symbol, plain_form
+from sciml.core.plain_equations import forced as forced
 from sciml.core.shapes import Draw, Shape
+from sciml.core.statement_checks import check_fields, check_names, check_symbols, checked_value, listed
 from sciml.core.types import Params
 
 
@@ -83,30 +84,26 @@ class Statement:
     singular_corners: bool = False
 
     def __post_init__(self) -> None:
-        self._check_names()
+        check_names(self)
+        check_fields(self)
         replaced = [
             self._replaced(without_marks(equation), f"equation {i}") for i, equation in enumerate(self.equations, 1)
         ]
-        needs = {
-            pair for names in ([s.name for s in e.free_symbols] for e in replaced) for pair in map(self._pair, names)
-        }
-        object.__setattr__(self, "needs", tuple(sorted(pair for pair in needs if pair)))
+        pairs = [field_and_order(symbol.name) for equation in replaced for symbol in equation.free_symbols]
+        object.__setattr__(self, "needs", tuple(sorted({pair for pair in pairs if pair})))
         if idle := sorted(set(self.fields) - {name for name, _ in self.needs}):
-            raise UserError(f"no equation holds the field {_list(idle)}", got=f"{len(replaced)} equations",
+            raise UserError(f"no equation holds the field {listed(idle)}", got=f"{len(replaced)} equations",
                             fix="Drop the field, or give the equation that determines it.")  # fmt: skip
         unnamed = any(has_unnamed_term(equation) for equation in self.equations)
         object.__setattr__(self, "_residual", None if unnamed else Evaluator(replaced))
         object.__setattr__(self, "plain_equations", tuple(replaced))
-        prescribed = [self._check_prescribed(condition) for condition in self.conditions]
+        prescribed = [checked_value(self, condition) for condition in self.conditions]
         object.__setattr__(self, "plain_values", tuple(prescribed))
         object.__setattr__(self, "_values", [Evaluator([value]) for value in prescribed])
         for name, arguments in self.inputs.items():
             for argument in arguments:
-                self._check_symbols(argument, f"a coordinate of the input function {name!r}", set(), inputs=False)
+                check_symbols(self, argument, f"a coordinate of the input function {name!r}", set(), inputs=False)
         object.__setattr__(self, "_exact", Evaluator([self.solution[name] for name in self.solution]))
-        for name in (*self.observed, *self.judged, *self.solution, *self.scales):
-            if name not in self.fields:
-                raise UnknownNameError("field", name, self.fields)
         if not self.singular_corners:
             plain = [i for i in range(len(self.conditions)) if not (self.is_mixed(i) or self._is_open(i))]
             for index in plain:
@@ -164,11 +161,11 @@ class Statement:
     ) -> Float[Tensor, "point value"]:
         """Expressions of axes, numbers and the fields' derivatives, of which only those that occur are taken."""
         known: dict[str, Any] = {**columns(points, self.names), **self.numbers(params)}
-        pairs = {pair for pair in map(self._pair, evaluator.symbols) if pair}
+        pairs = {pair for pair in map(field_and_order, evaluator.symbols) if pair}
         for name, order in sorted(pairs):  # in a fixed order, for autograd's bits depend on what was taken before
             known[field_symbol(name, order)] = derivatives(name, order)
         if missing := sorted(evaluator.symbols - set(known)):
-            raise UserError("nobody knows the value of " + _list(missing), expected="a value for every unknown number",
+            raise UserError("nobody knows the value of " + listed(missing), expected="a value for every unknown number",
                             fix="Give it in `params`, or as the truth of the unknown.")  # fmt: skip
         return evaluator(known, points[:, 0])
 
@@ -206,7 +203,7 @@ class Statement:
             rest = [sympy.Symbol(field_symbol(name, order)) for order in pure]
             swap[rest[0]] = sympy.Symbol(field_symbol(name, "Δ")) - sum(rest[1:])
         found = [sympy.expand(equation.xreplace(swap)) for equation in self.plain_equations]
-        orders = {pair[1] for e in found for s in e.free_symbols if (pair := self._pair(s.name))}
+        orders = {pair[1] for e in found for s in e.free_symbols if (pair := field_and_order(s.name))}
         if "Δ" not in orders or any(len(order) > 1 for order in orders):
             return None
         return tuple(sorted(orders, key=len)), Evaluator(found)
@@ -227,7 +224,7 @@ class Statement:
 
     def normal(self, index: int, points: Float[Tensor, "point dim"]) -> dict[str, Float[Tensor, " point"]]:
         """The outer normal at points of the edges of condition number `index`, its components by axis."""
-        shape, where = self._shape_of(index), columns(points, self.names)
+        shape, where = self.shape_of(index), columns(points, self.names)
         depths, normals = [], []
         for edge in self.edges_of(index):
             values = self._edges[edge](where, points[:, 0])
@@ -249,13 +246,14 @@ class Statement:
         return tuple(c for c in self.conditions if isinstance(c, Condition))
 
     def edges_of(self, index: int) -> tuple[str, ...]:
-        """The edges of the shape that condition number `index` holds on."""
+        """The edges of the shape that condition number `index` holds on; none for one on a face of the box."""
         condition = self.conditions[index]
-        assert isinstance(condition, EdgeCondition)
+        if not isinstance(condition, EdgeCondition):
+            return ()
         if condition.edge:
             return (condition.edge,)
         named = {c.edge for c in self.conditions if isinstance(c, EdgeCondition) and c.field == condition.field}
-        return tuple(name for name in self._shape_of(index).names if name not in named)
+        return tuple(name for name in self.shape_of(index).names if name not in named)
 
     def place_of(self, index: int, count: int, draw: Draw) -> Float[Tensor, "point dim"]:
         """At most `count` points at which condition number `index` holds, from a source of points of unit cubes.
@@ -277,7 +275,8 @@ class Statement:
         condition = self.conditions[index]
         return self.domain.axis(condition.axis).extent if isinstance(condition, Condition) else self.domain.size
 
-    def _shape_of(self, index: int) -> Shape:
+    def shape_of(self, index: int) -> Shape:
+        """The shape of the domain, on whose edges condition number `index` holds. Raises UserError for a box."""
         if self.domain.shape is None:
             raise UserError(f"the condition on {self.conditions[index]} needs a shape, and the domain is a box",
                             expected="a Condition on a face, such as dirichlet(field, axis)")  # fmt: skip
@@ -304,7 +303,7 @@ class Statement:
 
     def is_mixed(self, index: int) -> bool:
         """Whether condition number `index` relates derivatives to the fields themselves, as Robin's does."""
-        return any(self._pair(symbol) for symbol in self._values[index].symbols)
+        return any(field_and_order(symbol) for symbol in self._values[index].symbols)
 
     def has_unknown(self, index: int) -> bool:
         """Whether condition number `index` holds a number that is to be found, or an input function."""
@@ -320,16 +319,16 @@ class Statement:
 
     def condition_pairs(self, index: int) -> set[tuple[str, str]]:
         """The fields and derivatives that what condition number `index` prescribes holds."""
-        return {pair for symbol in self._values[index].symbols if (pair := self._pair(symbol))}
+        return {pair for symbol in self._values[index].symbols if (pair := field_and_order(symbol))}
 
     def condition_orders(self, index: int) -> tuple[str, ...]:
         """The derivatives that condition number `index` needs of any field."""
-        pairs = [self._pair(symbol) for symbol in self._values[index].symbols]
+        pairs = [field_and_order(symbol) for symbol in self._values[index].symbols]
         condition = self.conditions[index]
         if isinstance(condition, Condition):
             own = {condition.derivative}
         else:
-            own = set(self._shape_of(index).axes) if condition.order else {""}
+            own = set(self.shape_of(index).axes) if condition.order else {""}
         orders = {pair[1] for pair in pairs if pair} | own
         return tuple(sorted(orders, key=lambda name: (len(name), name)))
 
@@ -353,7 +352,7 @@ class Statement:
 
     def _replaced(self, equation: Expression, where: str) -> Expression:
         replaced, symbols = self.plain(equation, where)
-        self._check_symbols(replaced, where, allowed=symbols)
+        check_symbols(self, replaced, where, allowed=symbols)
         return replaced
 
     def plain(self, equation: Expression, where: str = "an equation") -> tuple[Expression, set[str]]:
@@ -361,149 +360,4 @@ class Statement:
 
         Returns: the expression, and the names of those symbols.
         """
-        import sympy
-        from sympy.core.function import AppliedUndef
-
-        equation, swap = _as_expression(equation), {}
-        for entry in equation.atoms(AppliedUndef, sympy.Derivative):
-            function = entry.expr if isinstance(entry, sympy.Derivative) else entry
-            if not isinstance(function, AppliedUndef):
-                raise UserError(f"{where} holds a derivative that sympy has not carried out", got=entry,
-                                fix="Call .doit() on it.")  # fmt: skip
-            name = function.func.__name__
-            if name not in self.fields:
-                raise UserError(
-                    f"{where} names the unknown function {name!r}", expected=f"one of: {_list(self.fields)}"
-                )
-            letters = [s.name for s in entry.variables] if isinstance(entry, sympy.Derivative) else []
-            arguments = [str(argument) for argument in function.args]
-            if sorted(arguments) != sorted(self.names):
-                raise UserError(
-                    f"{where} has {name!r} as a function of other axes than the domain's, so that its derivatives "
-                    "do not exist",
-                    got=_list(arguments),
-                    expected=_list(self.names),
-                )
-            swap[entry] = sympy.Symbol(field_symbol(name, canonical("".join(letters), self.names, field=name)))
-        # xreplace meets a derivative before the function inside it
-        return equation.xreplace(swap), {symbol.name for symbol in swap.values()}
-
-    def _check_symbols(self, expression: Expression, where: str, allowed: set[str], *, inputs: bool = True) -> None:
-        import sympy
-
-        known = {*self.names, *self.parameters, *(u.name for u in self.unknowns), *allowed}
-        known |= set(self.inputs) if inputs else set()
-        foreign = sorted({s.name for s in sympy.sympify(expression).free_symbols} - known)
-        if foreign:
-            raise UserError(
-                f"{where} names what is neither axis nor parameter",
-                got=_list(foreign),
-                expected=_list(sorted(known - allowed)),
-            )
-
-    def _check_names(self) -> None:
-        for name, value in {**self.scales, **{u.name: u.scale for u in self.unknowns if u.scale is not None}}.items():
-            if not isinstance(value, Real) or not 0 < value < math.inf:
-                raise UserError(f"the scale of {name!r} is not a positive number", got=repr(value))
-        names = [*self.names, *self.fields, *self.parameters, *(u.name for u in self.unknowns), *self.inputs]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise UserError(
-                "axes, fields, parameters, unknown numbers and input functions need distinct names", got=_list(twice)
-            )
-        for name, value in {**self.parameters, **{u.name: u.start for u in self.unknowns}}.items():
-            if not isinstance(value, Real) or not math.isfinite(value):
-                raise UserError(f"the value of {name!r} is not a finite number", got=repr(value))
-
-    def _check_prescribed(self, condition: Condition | EdgeCondition) -> Expression:
-        """What it prescribes, with a symbol such as ``u∂x`` in place of every derivative and function."""
-        if condition.field not in self.fields:
-            raise UnknownNameError("field of a condition", condition.field, self.fields)
-        return self._check_condition(condition) if isinstance(condition, Condition) else self._check_edge(condition)
-
-    def _check_edge(self, condition: EdgeCondition) -> Expression:
-        index = self.conditions.index(condition)
-        shape = self._shape_of(index)
-        if condition.edge:
-            shape.edge(condition.edge)
-        elif not self.edges_of(index):
-            raise UserError(f"the condition on {condition} holds nowhere",
-                            got="every edge is named by another condition on that field")  # fmt: skip
-        same = [c for c in self.conditions if isinstance(c, EdgeCondition)]
-        if sum((c.field, c.edge) == (condition.field, condition.edge) for c in same) > 1:
-            raise UserError(f"there are two conditions on {condition}", fix="Keep one of them.")
-        value, symbols = self.plain(condition.value, f"the condition on {condition}")
-        self._check_symbols(value, f"the condition on {condition}", symbols)
-        if not condition.order and field_symbol(condition.field, "") in symbols:
-            raise UserError(f"the condition on {condition} holds on both sides what it prescribes", got=condition.value,
-                            fix="Solve it for the field, or for its normal derivative.")  # fmt: skip
-        return value
-
-    def _check_condition(self, condition: Condition) -> Expression:
-        if condition.axis in (self.domain.shape.axes if self.domain.shape else ()):
-            raise UserError(f"there is a condition on {condition}, which is no face: the shape is in that axis",
-                            expected="an EdgeCondition on its boundary")  # fmt: skip
-        if self.domain.axis(condition.axis).periodic:
-            raise UserError(f"there is a condition on {condition}, but that axis is periodic",
-                            fix="Drop the condition, or the periodicity.")  # fmt: skip
-        same = [c for c in self.conditions if isinstance(c, Condition) and _key(c) == _key(condition)]
-        if len(same) > 1:
-            raise UserError(f"there are two conditions on {condition}", got=_list(str(c.value) for c in same))
-        value, symbols = self.plain(condition.value, f"the condition on {condition}")
-        self._check_symbols(value, f"the condition on {condition}", symbols)
-        if condition.axis in {s.name for s in value.free_symbols}:
-            raise UserError(f"the condition on {condition} depends on {condition.axis} itself", got=condition.value)
-        if field_symbol(condition.field, condition.derivative) in symbols:
-            raise UserError(f"the condition on {condition} holds on both sides what it prescribes", got=condition.value,
-                            fix="Solve it for the derivative it is about.")  # fmt: skip
-        return value
-
-    def _pair(self, symbol: str) -> tuple[str, str] | None:
-        """The field and derivative behind a symbol of a replaced equation."""
-        name, mark, order = symbol.rpartition("∂")
-        return (name, order) if mark else None
-
-
-def forced(
-    equation: Expression, solution: Mapping[str, Expression], values: Mapping[str, float] | None = None
-) -> Expression:
-    """The equation with a source subtracted that makes `solution` exact: the method of manufactured solutions.
-
-    Arguments:
-        equation: an expression of sympy functions.
-        solution: an expression in the axes for the name of every function in it.
-        values: true values of unknown numbers in the equation, which go into the source only.
-    """
-    from sympy.core.function import AppliedUndef
-
-    swap = {f: solution[f.func.__name__] for f in equation.atoms(AppliedUndef)}
-    true = {s: values[s.name] for s in equation.free_symbols if s.name in (values or {})} if values else {}
-    return equation - equation.subs(swap).doit().subs(true)
-
-
-def _key(condition: Condition) -> tuple[str, str, str, int]:
-    return condition.field, condition.axis, condition.side, condition.order
-
-
-def _as_expression(equation: Expression) -> Expression:
-    """An equation of two sides as the difference of them."""
-    import sympy
-
-    if isinstance(equation, sympy.Equality):
-        left, right = map(_expression, equation.args)
-        return left - right
-    return sympy.sympify(equation)
-
-
-def _expression(value: Expression) -> Expression:
-    import sympy
-
-    return sympy.sympify(value)
-
-
-def field_symbol(name: str, order: str) -> str:
-    """The symbol that stands for a field's derivative where functions are replaced: ``u∂xx``."""
-    return f"{name}∂{order}"
-
-
-def _list(names: Any) -> str:
-    return ", ".join(names) or "(none)"
+        return plain_form(equation, self.fields, self.names, where)

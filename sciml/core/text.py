@@ -13,7 +13,7 @@ class Described(dict[str, Any]):  # Any: JSON
 
     Arguments:
         content: the data.
-        text: makes the text of it.
+        text: makes the text of it. Any: JSON.
     """
 
     def __init__(self, content: Mapping[str, Any], text: Callable[[Mapping[str, Any]], str]) -> None:

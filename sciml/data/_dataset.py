@@ -53,12 +53,12 @@ class Split:
         self.good = torch.nonzero(self.status == Status.OK).flatten()
         if in_memory is None:
             in_memory = 4 * math.prod(layout.state_shape(layout.size(name))) < MEMORY_LIMIT
-        self._frames: Frames = (MemoryFrames if in_memory else ShardFrames)(layout, pieces)
+        self.frames: Frames = (MemoryFrames if in_memory else ShardFrames)(layout, pieces)
 
     @property
     def states(self) -> Float[Tensor, "sample time channel *space"]:
         """All states, float32, failed samples included as NaN; a split kept on disk is read whole by this."""
-        return self._frames.all()
+        return self.frames.all()
 
     @property
     def counts(self) -> dict[str, int]:
@@ -69,7 +69,7 @@ class Split:
         self, sample: Int[Tensor, " batch"], start: Int[Tensor, " batch"], stride: Int[Tensor, " batch"], length: int
     ) -> Float[Tensor, "batch {length} channel *space"]:
         """Frames ``start, start + stride, ...`` (`length` of them) of each of the samples, bit for bit as stored."""
-        return self._frames.read(sample, start, stride, length)
+        return self.frames.read(sample, start, stride, length)
 
     def forcing(
         self, sample: Int[Tensor, " batch"], start: Int[Tensor, " batch"], stride: Int[Tensor, " batch"], length: int

@@ -146,7 +146,7 @@ def _write_well(dataset: Dataset, split: str, path: Path) -> None:
             )
             _vary(node, sample=True, time=True)
             node.attrs["dim_varying"] = [True] * len(layout.grid.axes)
-            node.attrs.update({"units": entry.units, "long_name": entry.long_name})
+            node.attrs.update(words_of(entry))
         if layout.active is not None:
             node = file.require_group("t0_fields").create_dataset(ACTIVE, data=layout.active.numpy().astype(np.int8))
             _vary(node, sample=False, time=False)

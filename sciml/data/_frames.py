@@ -77,17 +77,17 @@ class ShardFrames(Frames):
         """The fields of a shard, from a file this process opened."""
         if self._process != os.getpid():
             self._forget()
-        if index not in self._open:
-            if len(self._open) >= _OPEN_FILES:
-                self._open.pop(next(iter(self._open)))[0].close()
+        if index not in self.open_files:
+            if len(self.open_files) >= _OPEN_FILES:
+                self.open_files.pop(next(iter(self.open_files)))[0].close()
             with open_shard(self._layout, self._pieces[index]):
                 pass  # checked once, before the handle that stays
             file = h5py.File(self._layout.path(self._pieces[index]), "r")
-            self._open[index] = file, [variable(file, name) for name in self._layout.field_names]
-        return self._open[index][1]
+            self.open_files[index] = file, [variable(file, name) for name in self._layout.field_names]
+        return self.open_files[index][1]
 
     def _forget(self) -> None:
-        self._open: dict[int, tuple[h5py.File, list[h5py.Dataset]]] = {}
+        self.open_files: dict[int, tuple[h5py.File, list[h5py.Dataset]]] = {}
         self._process = os.getpid()
 
     def __getstate__(self) -> dict[str, Any]:

@@ -32,6 +32,8 @@ from sciml.data._netcdf import netcdf_bytes
 TIME_STEP = "time_step"
 """The attribute `role` of the parameter that is the time between frames."""
 
+ODD, EVEN = "odd", "none"
+"""Attribute of a field that has a parity, and its value for a field that keeps its sign at all walls."""
 MASK_WORDS = {
     "long_name": "whether a cell is part of the domain",
     "flag_values": np.array([0, 1], dtype=np.int8),
@@ -158,8 +160,11 @@ def to_xarray(layout: Layout, shard: Shard, first: int, split: str) -> xarray.Da
 
 
 def words_of(entry: Field | Parameter) -> dict[str, str]:
-    """Attributes of a variable."""
-    return {"units": entry.units, "long_name": entry.long_name}
+    """Attributes of a variable; ``odd``, where known, names axes in whose walls' mirror a field changes its sign."""
+    words = {"units": entry.units, "long_name": entry.long_name}
+    if isinstance(entry, Field) and entry.odd is not None:
+        words[ODD] = " ".join(entry.odd) or EVEN
+    return words
 
 
 def fill_value(layout: Layout, name: str) -> np.float32 | None:
@@ -208,7 +213,7 @@ def _variables(layout: Layout, piece: Piece) -> dict[str, tuple[tuple[int, ...],
     }
 
 
-def payload(arrays: Mapping[Any, np.ndarray]) -> str:
+def payload(arrays: Mapping[Any, np.ndarray]) -> str:  # Any: xarray's names of variables
     """SHA-256 of named arrays, their types and shapes, in their order."""
     digest = hashlib.sha256()
     for name, array in arrays.items():

@@ -8,8 +8,6 @@ from sciml.discovery._complete import try_formulas as try_formulas
 from sciml.discovery._complete import unknown_scalars as unknown_scalars
 from sciml.discovery._confirm import Constant as Constant
 from sciml.discovery._confirm import confirm as confirm
-from sciml.discovery._confirm import exact_starts as exact_starts
-from sciml.discovery._confirm import spline_weights as spline_weights
 from sciml.discovery._dimensions import UnitsVerdict as UnitsVerdict
 from sciml.discovery._dimensions import check_units as check_units
 from sciml.discovery._dimensions import dimension as dimension
@@ -44,16 +42,20 @@ from sciml.discovery._postprocess import process as process
 from sciml.discovery._prior import HiddenPrior as HiddenPrior
 from sciml.discovery._prior import parse_prior as parse_prior
 from sciml.discovery._prior import split_list as split_list
+from sciml.discovery._pysr import pysr_request as pysr_request
 from sciml.discovery._read_table import TableLayout as TableLayout
 from sciml.discovery._read_table import parse_values as parse_values
 from sciml.discovery._read_table import read_table as read_table
+from sciml.discovery._shoot import exact_starts as exact_starts
+from sciml.discovery._shoot import spline_weights as spline_weights
 from sciml.discovery._simulate import forecast as forecast
 from sciml.discovery._simulate import method_for as method_for
 from sciml.discovery._simulate import relative_error as relative_error
 from sciml.discovery._simulate import start_of as start_of
 from sciml.discovery._smooth import FEWEST as FEWEST_FOR_SPLINES
 from sciml.discovery._smooth import curves_of as curves_of
-from sciml.discovery._smooth import measure_by_splines as measure_by_splines
+from sciml.discovery._smooth import measure_by_curves as measure_by_curves
+from sciml.discovery._smooth import smooth as smooth
 from sciml.discovery._smooth import smoothing_spline as smoothing_spline
 from sciml.discovery._sparse import SparseEngine as SparseEngine
 from sciml.discovery._sparse import stlsq as stlsq
@@ -109,7 +111,7 @@ __all__ = [
     "from_tree",
     "full_equations",
     "identify",
-    "measure_by_splines",
+    "measure_by_curves",
     "method_for",
     "name_term",
     "parse_equations",
@@ -118,10 +120,12 @@ __all__ = [
     "parse_values",
     "pi_groups",
     "process",
+    "pysr_request",
     "read_table",
     "relative_error",
     "require_engine",
     "rounded",
+    "smooth",
     "smoothing_spline",
     "spline_weights",
     "split_list",

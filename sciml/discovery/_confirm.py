@@ -10,7 +10,7 @@ those decides:
 What is left open of a number follows from the same fit, (Jᵀ J)⁻¹ with J the slopes of the misfit in units of the noise.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -20,23 +20,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sciml import ode
 from sciml.core.capabilities import HasHiddenTerm, Observations
 from sciml.discovery._front import EVIDENCE
 from sciml.discovery._postprocess import complexity
-from sciml.discovery._simulate import method_for, rescaled, scaled, start_of, unscaled
-from sciml.discovery._table_problem import TableProblem
-from sciml.discovery._tree import evaluate
+from sciml.discovery._shoot import RTOL, Shot, first_scalars, shoot
 
 CANDIDATES = 3
 """The favourite of a component and the simpler formulas that are tried beside it."""
-MAX_STEPS = 1000
-"""Of a simulation; candidates that need more are on their way to infinity."""
-_RTOL, _ATOL = 1e-5, 1e-7  # of the integration
-_EXACT = (
-    _RTOL / 0.01
-) ** 2  # misfit, in units of a hundredth of the magnitude, below which it is the integration's own
-_WORST = 1e3  # standard deviations that a simulation counts at most, also where it broke down
+EXACT = 3 * RTOL
+"""Share of a field's spread below which a misfit is the integration's own."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +63,7 @@ class Confirmed:
         constants: of each formula, in the order of their symbols' text.
         scalars: the unknowns of the known part.
         nice: the formulas with every nice candidate put in, if the data allow all of them at once.
+        starts: initial states of the trajectories, fitted where nobody knows them exactly.
     """
 
     formulas: tuple[sp.Expr, ...]
@@ -79,11 +72,12 @@ class Confirmed:
     constants: tuple[tuple[Constant, ...], ...] = ()
     scalars: Mapping[str, Constant] = field(default_factory=dict)
     nice: tuple[sp.Expr, ...] | None = None
+    starts: Tensor | None = None
 
 
 def confirm(
     problem: HasHiddenTerm, seen: Sequence[Observations], starts: Tensor, options: Sequence[Sequence[sp.Expr]],
-    alphabet: int, scalars: Mapping[str, float] | None = None,
+    alphabet: int, scalars: Mapping[str, float] | None = None, noise: Tensor | None = None,
 ) -> Confirmed:  # fmt: skip
     """The simplest formulas, among those offered per field, within `EVIDENCE` of the best; without idle terms.
 
@@ -92,30 +86,41 @@ def confirm(
     Arguments:
         problem: gives the known part.
         seen: the observations.
-        starts: initial states of the trajectories, ``trajectory channel *space``.
+        starts: initial states of the trajectories, ``trajectory channel *space``; first guesses where they are not known.
         options: formulas per field, the favourite first; the first field's are tried with the other favourites, then
             the next field's with what was chosen.
         alphabet: symbols a formula can be made of.
         scalars: first values of the unknowns of the known part, which are fitted too; None for the problem's guesses.
+        noise: standard deviation of every field as smooth curves leave it, for observations that do not say theirs.
     """
     scalars = first_scalars(problem, len(seen)) | dict(scalars or {})
     chosen = [entries[0] for entries in options]
-    best = _fit(problem, seen, starts, chosen, alphabet, scalars)
+    best = _fit(problem, seen, starts, chosen, alphabet, scalars, noise)
     for index, entries in enumerate(options):
         fits = [best]
         for entry in entries[1:]:
-            tried = [*chosen[:index], entry, *chosen[index + 1 :]]
-            fits.append(_fit(problem, seen, starts, tried, alphabet, scalars))
+            tried, rival = [*chosen[:index], entry, *chosen[index + 1 :]], min(one.misfit for one in fits)
+            fits.append(_fit(problem, seen, starts, tried, alphabet, scalars, noise, rival=rival))
         least = min(one.length for one in fits)
         close = [one for one in fits if one.length <= least + EVIDENCE]
         best = min(close, key=lambda one: (sum(complexity(e) for e in one.formulas), one.length))
         chosen = list(best.formulas)
+    best = _fit(problem, seen, _present(best.starts), best.formulas, alphabet, _values(best), noise, final=True)
     while (fewer := _without_idle_term(best)) is not None:
-        tried = _fit(problem, seen, starts, fewer, alphabet, scalars)
+        tried = _fit(problem, seen, _present(best.starts), fewer, alphabet, _values(best), noise, final=True)
         if tried.length > best.length + EVIDENCE:
             break
         best = tried
     return best
+
+
+def _values(fit: Confirmed) -> dict[str, float]:
+    return {name: number.value for name, number in fit.scalars.items()}
+
+
+def _present(starts: Tensor | None) -> Tensor:
+    assert starts is not None
+    return starts
 
 
 def _without_idle_term(fit: Confirmed) -> list[sp.Expr] | None:
@@ -128,211 +133,90 @@ def _without_idle_term(fit: Confirmed) -> list[sp.Expr] | None:
     return None
 
 
-def simulate(
-    problem: HasHiddenTerm, seen: Sequence[Observations], starts: Tensor, formulas: Sequence[sp.Expr],
-    constants: Float[Tensor, "variant constant"],
-) -> list[Float[Tensor, "variant point channel"]]:  # fmt: skip
-    """Values of the equation at the observed places of every trajectory; NaN from where it broke down.
-
-    All variants of the constants, and trajectories seen at the same times, are integrated as one batch.
-
-    Arguments:
-        problem, seen, starts: as for `confirm`.
-        formulas: with the symbols `_c0`, `_c1`, … for their constants.
-        constants: values of those and, after them, of `first_scalars`, one row per variant.
-    """
-    space, variants, levels = starts.ndim - 2, len(constants), problem.levels
-    starts = scaled(levels, starts)
-    largest = max(
-        float(starts.abs().max()), *(float(scaled(levels, e.values).nan_to_num(0.0).abs().max()) for e in seen)
-    )
-    grids = [torch.unique(entry.coordinates[:, 0], return_inverse=True) for entry in seen]
-    together = all(torch.equal(grid, grids[0][0]) for grid, _ in grids)
-    alike = not space and len({method_for(grid) for grid, _ in grids}) == 1
-    groups = [list(range(len(seen)))] if together or alike else [[k] for k in range(len(seen))]
-    answers: dict[int, Tensor] = {}
-    for group in groups:
-        times = grids[group[0]][0]
-        begin = times.new_zeros(1) if space else times[:1]
-        asked = torch.cat([begin, times[times > begin]])
-        when = asked if together or space else _stacked([grids[k][0] for k in group]).repeat_interleave(variants, 0)
-        first = starts[group].repeat_interleave(variants, 0)
-        with torch.no_grad():
-            which = torch.tensor(group).repeat_interleave(variants)
-            solved = ode.solve(
-                _rate_of(problem, formulas, largest, len(seen)), first, when,
-                args=(constants.repeat(len(group), 1), which), rtol=_RTOL, atol=_ATOL, method=method_for(asked),
-                max_steps=MAX_STEPS,
-            )  # fmt: skip
-        values = unscaled(levels, solved.states.flatten(0, 1)).view_as(solved.states)
-        states = values[:, 1:] if len(asked) > len(times) else values
-        for place, k in enumerate(group):
-            course, rows = states[place * variants : (place + 1) * variants], grids[k][1]
-            answers[k] = _between(problem, course, rows, seen[k].coordinates[:, 1:]) if space else course[:, rows]
-    return [answers[k] for k in range(len(seen))]
-
-
-def _stacked(grids: Sequence[Tensor]) -> Float[Tensor, "trajectory time"]:
-    """Times of several trajectories as rows, short ones filled up just beyond their ends."""
-    most = max(map(len, grids))
-    beyond = torch.arange(1, most + 1).double()
-    tiny = [1e-6 * (grid[-1] - grid[0]) / most for grid in grids]
-    return torch.stack([
-        torch.cat([grid, grid[-1] + step * beyond[: most - len(grid)]])
-        for grid, step in zip(grids, tiny, strict=True)
-    ])  # fmt: skip
-
-
-def _rate_of(
-    problem: HasHiddenTerm, formulas: Sequence[sp.Expr], largest: float, trajectories: int
-) -> Callable[..., Tensor]:
-    equation, levels = problem.rate_equation, problem.levels
-    columns = dict(zip(equation.hidden_inputs, equation.hidden_columns, strict=True))
-    keys = list(first_scalars(problem, trajectories))
-
-    def rate(time: Tensor, state: Tensor, constants: Tensor, which: Tensor) -> Tensor:
-        count = constants.shape[1] - len(keys)
-
-        def hidden(inputs: Tensor) -> Tensor:
-            each = constants.repeat_interleave(len(inputs) // len(constants), 0)
-            values = {name: inputs[:, column] for name, column in columns.items()}
-            values |= {f"_c{i}": each[:, i] for i in range(count)}
-            return torch.stack([evaluate(expr, values, inputs[:, 0]) for expr in formulas], dim=1)
-
-        scalars = scalars_at(dict(zip(keys, constants[:, count:].unbind(1), strict=True)), which)
-        driven = problem.drivers_at(which, time.expand(len(state)))
-        rates = equation.rates(time, unscaled(levels, state), hidden, scalars, driven)
-        return torch.where(state.abs() < 1e3 * largest, rescaled(levels, rates), torch.nan)
-
-    return rate
-
-
-def first_scalars(problem: HasHiddenTerm, trajectories: int) -> dict[str, float]:
-    """First values of the known part's unknown scalars; ``a[1]``, ``a[2]``, … where each trajectory has its own."""
-    each = problem.own if isinstance(problem, TableProblem) else {}
-    shared = {name: value for name, value in problem.rate_equation.unknowns.items() if name not in each}
-    return shared | {f"{name}[{k + 1}]": values[k] for name, values in each.items() for k in range(trajectories)}
-
-
-def scalars_at(scalars: Mapping[str, Tensor], which: Tensor) -> dict[str, Tensor]:
-    """Scalars by plain name at rows of trajectories `which`, from those of `first_scalars`, one value per row."""
-    rows = {name: value for name, value in scalars.items() if not name.endswith("]")}
-    for name in dict.fromkeys(key.partition("[")[0] for key in scalars if key.endswith("]")):
-        each = torch.stack([value for key, value in scalars.items() if key.startswith(f"{name}[")], dim=1)
-        rows[name] = each.gather(1, which[:, None])[:, 0]
-    return rows
-
-
-def exact_starts(problem: HasHiddenTerm, seen: Sequence[Observations], fitted: Tensor) -> Tensor:
-    """Initial states: those known exactly, else `fitted` at the first time of each trajectory."""
-    if problem.boundary:
-        axes = _axes(problem)
-        where = torch.stack([grid.flatten() for grid in torch.meshgrid(*axes, indexing="ij")], dim=1)
-        where = torch.cat([torch.zeros_like(where[:, :1]), where], dim=1)
-        size = [len(axis) for axis in axes]
-        return torch.stack([start_of(problem, k, where)[0].T.reshape(-1, *size) for k in range(len(seen))])
-    starts = []
-    for k, entry in enumerate(seen):
-        offset, factor = start_of(problem, k, entry.coordinates[:1])
-        starts.append(offset[0] if bool((factor == 0).all()) else fitted[k])
-    return torch.stack(starts)
-
-
-def _axes(problem: HasHiddenTerm) -> tuple[Tensor, ...]:
-    """The grid on which equations in space are simulated: that of the held-out states."""
-    held = problem.held_out()
-    assert held is not None and held.points
-    return held.points
-
-
-def _between(problem: HasHiddenTerm, states: Tensor, rows: Tensor, where: Tensor) -> Tensor:
-    """Values between the points of the grid, by a product of cubic splines, ``variant point channel``."""
-    values = states[:, rows]  # variant point channel *space
-    kinds = list(problem.boundary.values())
-    for axis, kind, x in zip(_axes(problem)[::-1], kinds[::-1], where.unbind(1)[::-1], strict=True):
-        weights = spline_weights(axis.numpy(), x.numpy(), kind == "periodic")
-        values = torch.einsum("vp...x,px->vp...", values, weights)
-    return values
-
-
-def spline_weights(grid: np.ndarray, x: np.ndarray, periodic: bool) -> Tensor:
-    """What each grid value counts in the cubic spline at every x, ``point grid``."""
-    from scipy.interpolate import CubicSpline  # these take seconds to load and are used by searches only
-
-    unit = np.eye(len(grid))
-    if not periodic:
-        return torch.from_numpy(CubicSpline(grid, unit)(x))
-    length = len(grid) * (grid[1] - grid[0])
-    closed = CubicSpline(np.append(grid, grid[0] + length), np.concatenate([unit, unit[:1]]), bc_type="periodic")
-    return torch.from_numpy(closed(grid[0] + (x - grid[0]) % length))
-
-
 def _fit(
     problem: HasHiddenTerm, seen: Sequence[Observations], starts: Tensor, formulas: Sequence[sp.Expr], alphabet: int,
-    scalars: Mapping[str, float],
+    scalars: Mapping[str, float], noise: Tensor | None, *, rival: float = np.inf, final: bool = False,
 ) -> Confirmed:  # fmt: skip
-    from scipy.optimize import least_squares
-    from scipy.stats import chi2
-
+    """One choice of formulas, fitted; `final` weighs fields by the noise that the fit itself leaves, if nobody says it."""
     parts = [sorted(expr.atoms(sp.Float), key=str) for expr in formulas]
     count, shapes = 0, []
     for expr, part in zip(formulas, parts, strict=True):
         shapes.append(expr.xreplace({old: sp.Symbol(f"_c{count + i}") for i, old in enumerate(part)}))
         count += len(part)
-    scales = [_scale(entry, problem.levels.offset) for entry in seen]
-
-    def fault(numbers: np.ndarray) -> np.ndarray:
-        formulas = simulate(problem, seen, starts, shapes, torch.from_numpy(np.atleast_2d(numbers)))
-        parts = [((f - e.values) / s)[:, e.seen] for f, e, s in zip(formulas, seen, scales, strict=True)]
-        return torch.cat(parts, 1).nan_to_num(_WORST, _WORST, -_WORST).clamp(-_WORST, _WORST).numpy()
-
-    start = np.array([*(float(value) for part in parts for value in part), *scalars.values()])
-    free, steps = len(start), 1e-4 * np.maximum(np.abs(start), 1e-4)
-
-    def slopes(numbers: np.ndarray) -> np.ndarray:
-        moved = fault(np.concatenate([numbers + np.diag(steps), numbers - np.diag(steps)]))
-        return ((moved[:free] - moved[free:]) / (2 * steps[:, None])).T
-
-    if free:
-        solved = least_squares(lambda numbers: fault(numbers)[0], start,
-                               slopes,  # pyright: ignore[reportArgumentType] (SciPy's default is a word)
-                               x_scale=np.abs(start) + 1e-12,
-                               ftol=1e-4, xtol=1e-5, max_nfev=12)  # fmt: skip
-        numbers, residual, jacobian = solved.x, solved.fun, solved.jac
-    else:
-        numbers, residual, jacobian = start, fault(start)[0], np.zeros((1, 0))
-    rows, misfit = len(residual), float(np.mean(residual**2))
+    first = np.array([*(float(value) for part in parts for value in part), *scalars.values()])
     known = all(entry.sigma is not None and bool((entry.sigma > 0).all()) for entry in seen)
-    price = rows * misfit / 2 if known else rows / 2 * np.log(max(misfit, _EXACT))
-    precision = jacobian.T @ jacobian / (max(misfit, 1.0) if known else max(misfit, _EXACT))
-    intervals = _told(numbers, precision)
-    final = {sp.Symbol(f"_c{i}"): sp.Float(float(value)) for i, value in enumerate(numbers[:count])}
-    formulas = tuple(shape.xreplace(final) for shape in shapes)
+    scales = [_scale(problem, entry, noise) for entry in seen]
+    shot = shoot(problem, seen, starts, shapes, first, scales, rival * sum(int(e.seen.sum()) for e in seen))
+    misfit, price = float(np.mean(shot.residual**2)), len(shot.residual) / 2 * float(np.mean(shot.residual**2))
+    if not known:
+        price = _price(problem, seen, shot, scales)
+        variances = _variances(shot, len(problem.fields))
+        if final and not problem.boundary and len(variances) > 1:  # fields whose noise is another than was thought count anew
+            anew = [scale * torch.from_numpy(variances).clamp(min=1e-12).sqrt() for scale in scales]
+            again = shoot(problem, seen, shot.starts, shapes, shot.numbers, [_least(problem, one) for one in anew])
+            shot = again if np.isfinite(again.residual).all() else shot
+    intervals = _told(shot, known)
+    fitted = {sp.Symbol(f"_c{i}"): sp.Float(float(value)) for i, value in enumerate(shot.numbers[:count])}
+    formulas = tuple(shape.xreplace(fitted) for shape in shapes)
     nodes = sum(complexity(expr) for expr in formulas)
-    length = float(price + free / 2 * np.log(rows) + nodes * np.log(alphabet))
+    length = float(price + shot.free / 2 * np.log(len(shot.residual)) + nodes * np.log(alphabet))
     ends = np.cumsum([0, *map(len, parts)])
     constants = tuple(tuple(intervals[a:b]) for a, b in pairwise(ends))
-    together = np.array([c.value if c.nice is None else c.nice for c in intervals]) - numbers
-    nice = None
-    if count and together[:count].any() and together @ precision @ together <= chi2.ppf(0.95, free):
-        final = {sp.Symbol(f"_c{i}"): sp.Float(value) for i, value in enumerate((numbers + together)[:count])}
-        nice = tuple(shape.xreplace(final) for shape in shapes)
-    return Confirmed(formulas, misfit, length, constants, dict(zip(scalars, intervals[count:], strict=True)), nice)
+    nice = _all_nice(shot, intervals, count, known)
+    rounded = None
+    if nice is not None:
+        fitted = {sp.Symbol(f"_c{i}"): sp.Float(value) for i, value in enumerate(nice)}
+        rounded = tuple(shape.xreplace(fitted) for shape in shapes)
+    named = dict(zip(scalars, intervals[count:], strict=True))
+    return Confirmed(formulas, misfit, length, constants, named, rounded, shot.starts)
 
 
-def _told(numbers: np.ndarray, precision: np.ndarray) -> list[Constant]:
+def _variances(shot: Shot, fields: int) -> Float[np.ndarray, " field"]:
+    """Mean squared residual of every field, freed from what fitting took away."""
+    left = max(1e-3, 1 - shot.varied / len(shot.residual))
+    return np.array([np.mean(shot.residual[shot.channel == c] ** 2) / left for c in range(fields)])
+
+
+def _price(problem: HasHiddenTerm, seen: Sequence[Observations], shot: Shot, scales: Sequence[Tensor]) -> float:
+    """Nat of the residuals where each field has a noise that nobody knows."""
+    total = 0.0
+    for c in range(len(problem.fields)):
+        rows = shot.residual[shot.channel == c]
+        usual = float(torch.cat([scale[:, c] for scale in scales]).median())
+        least = (EXACT * float(problem.levels.scale[c]) / usual) ** 2
+        total += len(rows) / 2 * float(np.log(max(float(np.mean(rows**2)), least)))
+    return total
+
+
+def _variance(shot: Shot, known: bool) -> float:
+    """Of the residuals: at least one where the noise is known, and as it is where it is not."""
+    variance = float(shot.residual @ shot.residual) / max(1, len(shot.residual) - shot.varied)
+    return max(variance, 1.0) if known else variance
+
+
+def _all_nice(shot: Shot, intervals: Sequence[Constant], count: int, known: bool) -> np.ndarray | None:
+    """The constants with every nice candidate put in; None if there is none or the data do not allow all at once."""
+    from scipy.stats import chi2
+
+    together = np.array([c.value if c.nice is None else c.nice for c in intervals]) - shot.numbers
+    if not count or not together[:count].any() or not np.isfinite(np.diag(shot.spread)).all():
+        return None
+    inverse = np.linalg.pinv(shot.spread * _variance(shot, known), rcond=1e-14, hermitian=True)
+    allowed = together @ inverse @ together <= chi2.ppf(0.95, max(1, shot.free))
+    return (shot.numbers + together)[:count] if allowed else None
+
+
+def _told(shot: Shot, known: bool) -> list[Constant]:
     """Numbers with their intervals; infinite ones where the data say nothing."""
-    scale = np.sqrt(np.diag(precision))
-    numbered = []
-    solvable = bool(len(scale)) and bool((scale > 0).all())
-    if solvable:
-        values, vectors = np.linalg.eigh(precision / np.outer(scale, scale))
-        spread = np.sqrt((vectors**2 / np.maximum(values, 1e-12)).sum(1)) / scale
-    else:
-        spread = np.full(len(numbers), np.inf)
-    for value, width in zip(numbers, 1.96 * spread, strict=True):
-        numbered.append(Constant(float(value), float(value - width), float(value + width), _nice(value, width)))
-    return numbered
+    from scipy.stats import t as student
+
+    rest = len(shot.residual) - shot.varied
+    times = 1.96 if known or rest < 1 else float(student.ppf(0.975, rest))
+    widths = times * np.sqrt(np.diag(shot.spread) * _variance(shot, known))
+    return [
+        Constant(float(value), float(value - width), float(value + width), _nice(value, width))
+        for value, width in zip(shot.numbers, widths, strict=True)
+    ]
 
 
 def _nice(value: float, width: float) -> float | None:
@@ -343,9 +227,13 @@ def _nice(value: float, width: float) -> float | None:
     return next((number for number in rounded if abs(number - value) <= width), None)
 
 
-def _scale(entry: Observations, offset: Tensor) -> Tensor:
-    """The noise, or where that is not known a hundredth of the mean magnitude."""
-    usual = 0.01 * (entry.values - offset).abs().nanmean(0)
-    if entry.sigma is None:
-        return usual
-    return torch.where(entry.sigma > 0, entry.sigma, usual)
+def _scale(problem: HasHiddenTerm, entry: Observations, noise: Tensor | None) -> Tensor:
+    """The noise of every value, or where that is not known `noise`, or a hundredth of the mean magnitude."""
+    usual = 0.01 * (entry.values - problem.levels.offset).abs().nanmean(0) if noise is None else noise
+    sigma = usual if entry.sigma is None else torch.where(entry.sigma > 0, entry.sigma, usual)
+    return _least(problem, sigma.expand_as(entry.values))
+
+
+def _least(problem: HasHiddenTerm, sigma: Tensor) -> Tensor:
+    """Not below what integration leaves."""
+    return sigma.clamp(min=EXACT * problem.levels.scale)

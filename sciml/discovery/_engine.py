@@ -9,6 +9,7 @@ import sympy as sp
 
 from sciml.core.errors import DataError, UnsupportedError, UserError
 from sciml.core.types import Support
+from sciml.discovery._dimensions import check_units
 from sciml.discovery._front import SymbolicFront
 from sciml.discovery._postprocess import Candidate, complexity, process
 from sciml.discovery._spec import SearchSpec, SymbolicProblem
@@ -54,9 +55,18 @@ class SymbolicEngine(ABC):
             entries = process([constant], problem, spec, self.key)
             return SymbolicFront.of(problem.names, entries, spec.selection)
         inner = _logarithmic(problem) if spec.target_transform == "log" else problem
-        entries = process(self.candidates(inner, spec), inner, spec, self.key)
+        entries = process(_possible(self.candidates(inner, spec), problem), inner, spec, self.key)
         front = SymbolicFront.of(problem.names, entries, spec.selection)
         return front.mapped(sp.exp, complexity) if spec.target_transform == "log" else front
+
+
+def _possible(candidates: list[Candidate], problem: SymbolicProblem) -> list[Candidate]:
+    """Those whose units can be those of the target, if any can."""
+    if not problem.units:
+        return candidates
+    units = dict(zip(problem.names, problem.units[:-1], strict=True))
+    fitting = [one for one in candidates if check_units(one.expr, units, problem.units[-1]).ok]
+    return fitting or candidates
 
 
 def _logarithmic(problem: SymbolicProblem) -> SymbolicProblem:
@@ -66,4 +76,4 @@ def _logarithmic(problem: SymbolicProblem) -> SymbolicProblem:
                         got=f"{int((problem.y <= 0).sum())} of {len(problem.y)} at or below zero",
                         fix="Use target_transform='none'.")  # fmt: skip
     sigma = None if problem.sigma is None else np.asarray(problem.sigma) / problem.y
-    return replace(problem, y=np.log(problem.y), sigma=sigma)
+    return replace(problem, y=np.log(problem.y), sigma=sigma, weak=None)

@@ -18,15 +18,15 @@ from sciml.core.config import parse
 from sciml.core.errors import DataError, UnsupportedError, UserError
 from sciml.core.status import Status
 from sciml.discovery._complete import full_equations, hidden_function, unknown_scalars
-from sciml.discovery._confirm import scalars_at
 from sciml.discovery._engines import engine as find_engine
 from sciml.discovery._frames import TIME, ArrayError, is_frame, is_several, names_for, raw_of, width_of
 from sciml.discovery._naming import NamingConfig, name_term
 from sciml.discovery._prior import HiddenPrior
 from sciml.discovery._read_table import TableLayout, table_of
+from sciml.discovery._shoot import scalars_at
 from sciml.discovery._signal import Signal
 from sciml.discovery._simulate import forecast
-from sciml.discovery._smooth import measure_by_splines
+from sciml.discovery._smooth import measure_by_curves
 from sciml.discovery._table_problem import TableProblem
 
 if TYPE_CHECKING:
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 class EquationFinder:
     """Names what is hidden in x' = known + hidden from values of x at times t.
 
-    The values are smoothed by splines, whose slopes less the known part measure the hidden one; an engine looks for
-    formulas, and the observations decide between them (see `name_term`). Every trajectory is fitted; keep some apart
+    The values are smoothed by Gaussian processes; an engine looks for formulas whose integrals along these curves are
+    what was observed (see `WeakForm`), and the equation, solved, decides between them (see `name_term`). Every trajectory is fitted; keep some apart
     for `score`.
 
     Arguments:
@@ -48,7 +48,7 @@ class EquationFinder:
         prior: inputs without equations, complete equations, where the hidden part may be.
         values: of scalars in `known`.
         noise: standard deviations of the values: ``0.1``, ``"2%"`` of each column's, ``"x=0.1, y=2%"``; None: unknown.
-        engine: what looks for formulas: sparse, operon or pysr.
+        engine: what looks for formulas: sparse, operon, auto (sparse, and operon where that does not do) or pysr.
         anyway: look for formulas even where the data do not determine them.
 
     Attributes:
@@ -60,6 +60,7 @@ class EquationFinder:
         problem_: the data as a problem with a hidden term.
         columns_: names of the columns that have a rate, in the order of `predict`.
         notes_: how the table was read.
+        advice_: whether a surrogate that knows the equation (`sciml.discover`) would find more.
         n_features_in_: number of columns of t, which is one.
     """
 
@@ -112,11 +113,12 @@ class EquationFinder:
             raise ArrayError(error.what, got=error.got, expected=error.expected, fix=error.fix) from None
         config = parse(NamingConfig, {"engine": find_engine(self.engine).key, "anyway": self.anyway}, "EquationFinder")
         seen = self.problem_.tables
-        self.named_ = name_term(self.problem_, seen, measure_by_splines(self.problem_, seen), config)
+        self.named_ = name_term(self.problem_, seen, measure_by_curves(self.problem_, seen), config)
         self.identifiability_ = self.named_.identifiability
         self.equations_ = full_equations(self.problem_, self.named_.formulas)
         self.front_ = {component.field: component.front for component in self.named_.components}
         self.scalars_ = unknown_scalars(self.problem_, self.named_)
+        self.advice_ = self.named_.advice
         self.columns_, self.notes_, self.n_features_in_ = source.fields, source.notes, 1
         return self
 

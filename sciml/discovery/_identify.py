@@ -14,12 +14,16 @@ import sympy as sp
 from jaxtyping import Float
 
 from sciml.core.formulas import parse_formula
+from sciml.discovery._algebra import symbol_names
 from sciml.discovery._sparse import library_values
 
 COLLINEAR = 0.98
-"""Correlation of two terms on the visited states from which on they count as the same."""
-NEGLIGIBLE = 1e-3
-"""Singular values below this share of the largest do not count for the rank, unless the noise is larger."""
+"""Correlation of two terms on the visited states from which on they are named where terms are not independent."""
+NEGLIGIBLE = 1e-4
+"""Singular values of columns of norm one below this never count for the rank: smooth curves have such errors."""
+SAME = " is constant"
+RELATION = 3.0
+"""How many times the noise a sum of columns may vary and still count as constant."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,8 @@ class Identifiability:
         collinear: pairs of terms and their correlation, where that is at least `COLLINEAR`.
         curves: trajectories that were seen.
         notes: what else should be known.
+        relations: sums of columns that are constant, in words.
+        different: how many terms say something of their own, given those.
     """
 
     identifiable: bool
@@ -45,6 +51,8 @@ class Identifiability:
     collinear: tuple[tuple[str, str, float], ...]
     curves: int
     notes: tuple[str, ...] = ()
+    relations: tuple[str, ...] = ()
+    different: int | None = None
 
     def to_dict(self) -> dict[str, Any]:  # Any: JSON
         """Plain data."""
@@ -53,19 +61,22 @@ class Identifiability:
     def words(self) -> str:
         """One paragraph for people."""
         head = "identifiable" if self.identifiable else "NOT identifiable: " + "; ".join(self.reasons)
-        tail = f"rank {self.rank} of {len(self.terms)} candidate terms, condition {self.condition:.3g}"
+        tail = f"rank {self.rank} of {self.different or len(self.terms)} candidate terms, condition {self.condition:.3g}"
         return "\n".join([f"{head} ({tail})", *self.notes])
 
 
 def identify(
     inputs: Float[np.ndarray, "row input"], names: tuple[str, ...], library: tuple[str, ...], *, curves: int,
-    space: int = 0, noise: float = 0.0, notes: tuple[str, ...] = (),
+    space: int = 0, noise: float = 0.0, points: int | None = None, notes: tuple[str, ...] = (),
+    errors: Float[np.ndarray, " input"] | None = None,
 ) -> Identifiability:  # fmt: skip
     """Look at the candidate terms on visited states.
 
-    Terms that are all monomials below some degrees span the same functions whatever the zero and the unit of their
-    inputs, so they are looked at on centred and scaled inputs: the verdict is the same in °C and in K. Other terms are
-    taken as they are.
+    Columns are centred and scaled, and monomials below some degrees are made of centred and scaled inputs, since they
+    span the same functions whatever the zero and the unit of their inputs: the verdict is the same in °C and in K. A
+    combination of terms counts if it varies by more than the noise lets it, `noise` over the root of the number of
+    points per term. Where a sum of inputs is constant on all that was visited, terms made of one input fewer say the
+    same, and those are looked at.
 
     Arguments:
         inputs: hidden inputs at visited places, one column per name.
@@ -74,34 +85,97 @@ def identify(
         curves: trajectories the places are on.
         space: axes in space; with one, even a single trajectory visits a surface of inputs.
         noise: share of noise in the data, below which differences mean nothing.
+        points: number of observations; None for as many as there are places.
         notes: to be kept.
+        errors: standard deviations of the inputs, to tell sums that are constant; None for `noise` of their spread.
     """
     terms = tuple(parse_formula(term, names) for term in library)
     constant = [
         name for name, column in zip(names, inputs.T, strict=True) if np.ptp(column) <= 1e-9 * np.abs(column).max()
     ]
-    if _is_closed(terms, names):
-        inputs = (inputs - inputs.mean(0)) / np.where(inputs.std(0) > 0, inputs.std(0), 1.0)
-    theta = library_values(terms, inputs, names)
-    norms = np.linalg.norm(theta, axis=0)
-    singular = np.linalg.svd(theta / np.where(norms > 0, norms, 1.0), compute_uv=False)
-    rank = int((singular > max(NEGLIGIBLE, noise / 10) * singular[0]).sum())
-    pairs = _collinear(theta, library)
+    errors = max(noise, NEGLIGIBLE) * inputs.std(0) if errors is None else np.maximum(errors, NEGLIGIBLE * inputs.std(0))
+    relations, spare = ((), ()) if constant or space else find_relations(inputs, names, errors)
+    twins = [words for words in relations if len(symbol_names(parse_formula(words.removesuffix(SAME)))) == 2]
+    if twins:  # a formula of the one would be as short as one of the other
+        spare = ()
+    kept = [i for i, term in enumerate(terms) if not {s.name for s in term.free_symbols} & set(spare)]
+    rank, singular, theta = _rank([terms[i] for i in kept], names, inputs, noise, points or len(inputs))
+    pairs = _collinear(theta, tuple(library[i] for i in kept)) if rank < len(kept) else ()
     reasons = []
     if curves < 2 and len(names) > 1 and not space:
         reasons.append(
             f"one trajectory is a curve in the {len(names)}-dimensional space of {', '.join(names)}, on which the "
             "hidden term may be any function of time; observe more initial conditions"
         )
-    if pairs:
+    if rank < len(kept):
         shown = ", ".join(f"{a} ~ {b} ({value:.3f})" for a, b, value in pairs[:4])
-        reasons.append(f"on the visited states terms run parallel: {shown}")
-    if rank < len(terms):
-        reasons.append(f"only {rank} of {len(terms)} candidate terms are independent above the noise")
+        reasons.append(f"only {rank} of {len(kept)} candidate terms are independent above the noise"
+                       + (f"; on the visited states terms run parallel: {shown}" if shown else ""))  # fmt: skip
     if constant:
         reasons.append(f"{', '.join(constant)} never changes")
+    reasons += [f"{words}, so one of the two says what the other does; leave one out of what the hidden part may "
+                "depend on (--hidden)" for words in twins]  # fmt: skip
+    notes = (*(f"{words} on all that was visited, so formulas that differ by multiples of it are the same there; the "
+               "shortest is given" for words in relations if words not in twins), *notes)  # fmt: skip
     condition = float(singular[0] / singular[-1]) if singular[-1] > 0 else float("inf")
-    return Identifiability(not reasons, tuple(reasons), library, rank, condition, pairs, curves, notes)
+    return Identifiability(not reasons, tuple(reasons), library, rank, condition, pairs, curves, notes, relations,
+                           len(kept))
+
+
+def _rank(
+    terms: Sequence[sp.Expr], names: tuple[str, ...], inputs: np.ndarray, noise: float, points: int
+) -> tuple[int, np.ndarray, np.ndarray]:
+    """How many combinations of terms vary by more than the noise lets them, singular values, and the columns."""
+    if _is_closed(terms, names):
+        inputs = (inputs - inputs.mean(0)) / np.where(inputs.std(0) > 0, inputs.std(0), 1.0)
+    theta = library_values(tuple(terms), inputs, names)
+    free = [j for j, term in enumerate(terms) if not term.free_symbols]
+    moved = theta - theta.mean(0) if free else theta.copy()  # without a constant term nothing absorbs the mean
+    moved[:, free] = theta[:, free]
+    norms = np.linalg.norm(moved, axis=0)
+    singular = np.linalg.svd(moved / np.where(norms > 0, norms, 1.0), compute_uv=False)
+    least = max(NEGLIGIBLE, 3 * noise / np.sqrt(max(1.0, points / len(terms))))
+    return int((singular > least).sum()), singular, theta
+
+
+def find_relations(
+    inputs: Float[np.ndarray, "row input"], names: Sequence[str], errors: Float[np.ndarray, " input"]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Sums of columns that are constant up to their errors, in words, and a column per sum that the others give.
+
+    Arguments:
+        inputs: visited values.
+        names: of the columns.
+        errors: standard deviations of the columns.
+    """
+    relations: list[str] = []
+    spare: list[str] = []
+    rest = list(range(len(names)))
+    while len(rest) > 1:
+        centred = inputs[:, rest] - inputs[:, rest].mean(0)
+        scale = errors[rest]
+        _, sizes, right = np.linalg.svd(centred / scale / np.sqrt(len(inputs)), full_matrices=False)
+        if sizes[-1] > RELATION or sizes[-2] <= RELATION:
+            break
+        factors = right[-1] / scale
+        factors = factors / factors[np.argmax(np.abs(right[-1]))]
+        width = RELATION * scale / max(sizes[-2], 1e-300) * np.abs(factors).max() / scale.min()
+        taking = np.abs(right[-1]) > 0.05
+        if taking.sum() < 2:
+            break
+        numbers = [_short(f, w) for f, w in zip(factors[taking], width[taking], strict=True)]
+        chosen = [rest[i] for i in np.flatnonzero(taking)]
+        shown = " + ".join(names[c] if n == 1 else f"{n:.4g}*{names[c]}" for n, c in zip(numbers, chosen, strict=True))
+        relations.append(shown.replace("+ -1*", "- ").replace("+ -", "- ") + SAME)
+        spare.append(names[chosen[-1]])
+        rest.remove(chosen[-1])
+    return tuple(relations), tuple(spare)
+
+
+def _short(factor: float, width: float) -> float:
+    """A whole number or half of one within `width`, else the factor itself."""
+    half = round(2 * factor) / 2
+    return half if half and abs(half - factor) <= max(width, 0.02 * abs(factor)) else factor
 
 
 def _is_closed(terms: Sequence[sp.Expr], names: Sequence[str]) -> bool:

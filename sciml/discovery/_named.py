@@ -24,12 +24,15 @@ class MeasuredTerm(NamedTuple):
         inputs: of the known part, from the method's own idea of the state; the first row of a trajectory is its start.
         hidden: the hidden term there.
         spread: standard deviation of it over independent fits; None from a single one.
+        times: of the rows, increasing along a trajectory; with them formulas are compared with what was observed by
+            their integrals over time (see `WeakForm`), and without by the values of `hidden` alone.
     """
 
     trajectory: Int[Tensor, " row"]
     inputs: Float[Tensor, "row input"]
     hidden: Float[Tensor, "row channel"]
     spread: Float[Tensor, "row channel"] | None = None
+    times: Float[Tensor, " row"] | None = None
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ class Component:
         constants: the numbers of `expr` with their intervals, in the order of their text.
         nice: `expr` with shorter numbers, if the observations allow all of them at once.
         units: whether the formula fits the units of its inputs, where the problem has any.
+        explained: share of what is hidden that the favourite of the front explains; None where noise is left.
     """
 
     field: str
@@ -57,6 +61,7 @@ class Component:
     constants: tuple[Constant, ...] = ()
     nice: sp.Expr | None = None
     units: UnitsVerdict | None = None
+    explained: float | None = None
 
 
 @dataclass(frozen=True)
@@ -87,6 +92,7 @@ class Named:
         scalars: unknown scalars of the known part, fitted to the observations where there are formulas.
         intervals: of those, then.
         seconds: wall time by stage.
+        advice: whether a surrogate that knows the equation would find more than smooth curves do.
     """
 
     identifiability: Identifiability
@@ -95,6 +101,7 @@ class Named:
     scalars: Mapping[str, float] = field(default_factory=dict)
     intervals: Mapping[str, Constant] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)
+    advice: str = ""
 
     @property
     def formulas(self) -> tuple[sp.Expr, ...]:
@@ -127,4 +134,5 @@ class Named:
             "scalars": dict(self.scalars),
             "intervals": {name: vars(number) for name, number in self.intervals.items()},
             "seconds": dict(self.seconds),
+            "advice": self.advice,
         }

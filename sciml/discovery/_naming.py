@@ -18,24 +18,32 @@ from torch import Tensor
 
 from sciml.core.capabilities import HasHiddenTerm, Observations
 from sciml.core.config import Config
+from sciml.core.errors import DataError
 from sciml.core.formulas import parse_formula
 from sciml.discovery._algebra import symbol_names
 from sciml.discovery._complete import try_formulas
-from sciml.discovery._confirm import CANDIDATES, Confirmed, confirm, exact_starts, first_scalars, scalars_at
+from sciml.discovery._confirm import CANDIDATES, Confirmed, confirm
 from sciml.discovery._dimensions import UnitsVerdict, check_units
 from sciml.discovery._engines import engine as find_engine
 from sciml.discovery._equivalence import Match, compare
 from sciml.discovery._front import Entry, SymbolicFront
-from sciml.discovery._identify import Identifiability, identify
+from sciml.discovery._gate import CLEAR, inputs_of, report_on, unexplained
+from sciml.discovery._identify import Identifiability
 from sciml.discovery._named import Component, MeasuredTerm, Named
+from sciml.discovery._shoot import exact_starts, first_scalars, scalars_at
+from sciml.discovery._smooth import Smoothed, smooth
 from sciml.discovery._spec import SearchSpec, SymbolicProblem
 from sciml.discovery._steps import Steps
-from sciml.discovery._table_problem import TableProblem
+from sciml.discovery._weak import weak_form
 
-HOPELESS = 50.0
-"""Nat of description length beyond which a competitor of the favourite is not tried on the observations."""
+HOPELESS = 0.5
+"""Share of the worst formula's error from which on a simpler one than the favourite is not tried on the observations."""
 NOTHING = 0.1
 """A hidden part below this share of the known one may be none: zero is tried on the observations too."""
+SPARSE = 0.5
+"""Spacing of observations, in lengths on which values are alike, from which on smooth curves are poor."""
+POOR = 3.0
+"""Misfit of the observations, in units of the noise, from which on a formula is not the law."""
 LEAST_ERROR = 0.005
 """Error assumed at least, as a share of a component's root mean square: networks that agree may be wrong together."""
 
@@ -43,7 +51,7 @@ LEAST_ERROR = 0.005
 class NamingConfig(Config):
     """How a measured hidden term is named."""
 
-    engine: Literal["none", "operon", "sparse", "pysr"] = "none"
+    engine: Literal["none", "operon", "sparse", "auto", "pysr"] = "none"
     """What looks for formulas; ``none`` leaves it at measuring."""
     anyway: bool = False
     """Whether formulas are looked for even where the data do not determine them."""
@@ -77,30 +85,66 @@ def name_term(
     inputs = measured.inputs[:, problem.rate_equation.hidden_columns].numpy()
     first = first_scalars(problem, len(seen))
     numbers = first | {name: value for name, value in (scalars or {}).items() if name in first}
-    report = _report(problem, seen, inputs)
+    curves = _curves_of(problem, seen)
+    noise = None if curves is None else curves.noise
+    report = report_on(problem, seen, measured, noise)
     log(report.words())
     if not report.identifiable and not config.anyway:
-        return Named(report, scalars=numbers)
+        return Named(report, scalars=numbers, advice=_advice(problem, curves))
     started = time.perf_counter()
-    search = config.search or _usual_search(problem, config.engine)
-    observations = sum(len(entry.values) for entry in seen)
+    search = config.search or _usual_search(problem, config.engine, report)
     components = tuple(
-        _name(problem, index, inputs, measured, observations, search, config.engine, steps)
+        _name(problem, seen, index, inputs, measured, noise, search, config.engine, steps)
         if is_hidden
         else _nothing(problem, index, search)
         for index, is_hidden in enumerate(problem.is_hidden.tolist())
     )
     seconds = {"search": time.perf_counter() - started}
+    report = unexplained(report, components)
+    if not report.identifiable and not config.anyway:
+        log(report.words())
+        return Named(report, scalars=numbers, seconds=seconds, advice=_advice(problem, curves))
     if problem.boundary and problem.held_out() is None:
         log("there is no grid to solve the equation on, so the observations do not decide between formulas")
         return Named(report, components, None, numbers, {}, seconds)
     started = time.perf_counter()
     firsts = torch.stack([measured.inputs[measured.trajectory == k][0] for k in range(len(seen))])
-    components, decided = _confirmed(problem, seen, firsts, components, inputs, measured, search, numbers)
+    components, decided = _confirmed(problem, seen, firsts, components, inputs, measured, search, numbers, noise)
     numbers = {name: number.value for name, number in decided.scalars.items()}
     seconds["confirm"] = time.perf_counter() - started
     trial = try_formulas(problem, [c.expr for c in components], numbers)
-    return Named(report, components, trial, numbers, dict(decided.scalars), seconds)
+    advice = _advice(problem, curves, decided.misfit)
+    return Named(report, components, trial, numbers, dict(decided.scalars), seconds, advice)
+
+
+def _curves_of(problem: HasHiddenTerm, seen: Sequence[Observations]) -> Smoothed | None:
+    """Smooth curves through the observations, which say what their noise is; None in space and for too few of them."""
+    if problem.boundary:
+        return None
+    try:
+        return smooth(problem, seen)
+    except DataError:
+        return None
+
+
+def _advice(problem: HasHiddenTerm, curves: Smoothed | None, misfit: float | None = None) -> str:
+    """Whether a surrogate would pay, given the misfit of the equation that was found, if one was."""
+    if curves is None:
+        return ""
+    sparse, c = (float(value) for value in curves.spacings.max(0))
+    if sparse > SPARSE:
+        return (
+            f"there are {1 / sparse:.1f} points per length on which {problem.fields[int(c)].symbol} is alike, too few for "
+            "smooth curves: a surrogate that knows the equation (--solver upinn) would pay"
+        )
+    if misfit is None:
+        return ""
+    if misfit > POOR:
+        return (
+            f"the misfit is {misfit:.3g} times that of the noise, so the law is another one or not all of it: try other "
+            "--operators or --library, or a surrogate (--solver upinn)"
+        )
+    return "the points are dense and only noise is left: a surrogate (--solver upinn) would find the same"
 
 
 def require_engine(key: str) -> None:
@@ -110,36 +154,17 @@ def require_engine(key: str) -> None:
         machine.fit(SymbolicProblem(np.ones((8, 1)), np.arange(8.0), ("x",)))
 
 
-def _report(problem: HasHiddenTerm, seen: Sequence[Observations], inputs: np.ndarray) -> Identifiability:
-    """Whether the candidate terms can be told apart: of all inputs, or of those of each field that has fewer."""
-    names = problem.rate_equation.hidden_inputs
-    notes, noise, space = _notes(problem), _noise(problem, seen), len(problem.boundary)
-    groups = dict.fromkeys(_inputs_of(problem, f.name) for f in problem.fields if f.name not in problem.hidden.complete)
-    reports = []
-    for group in groups:
-        columns = [names.index(name) for name in group]
-        library = tuple(term for term in problem.hidden.library if symbol_names(parse_formula(term)) <= set(group))
-        reports.append(identify(inputs[:, columns], group, library or group, curves=len(seen), space=space, noise=noise,
-                                notes=notes))  # fmt: skip
-    return next((report for report in reports if not report.identifiable), reports[0])
-
-
-def _inputs_of(problem: HasHiddenTerm, name: str) -> tuple[str, ...]:
-    """The columns that the hidden part of a field's rate may depend on."""
-    allowed = problem.hidden.inputs_of.get(name, problem.rate_equation.hidden_inputs)
-    return tuple(entry for entry in problem.rate_equation.hidden_inputs if entry in allowed)
-
-
-def _usual_search(problem: HasHiddenTerm, engine: str) -> SearchSpec:
+def _usual_search(problem: HasHiddenTerm, engine: str, report: Identifiability) -> SearchSpec:
     """Sparse regression adds up the terms of its library, whatever they are made of."""
+    library = report.terms if report.identifiable else problem.hidden.library
     if engine == "sparse":
-        return SearchSpec(library=problem.hidden.library)
-    return SearchSpec(operators=problem.hidden.operators)
+        return SearchSpec(library=library)
+    return SearchSpec(operators=problem.hidden.operators, library=library if engine == "auto" else ())
 
 
 def _name(
-    problem: HasHiddenTerm, index: int, inputs: np.ndarray, table: MeasuredTerm, observations: int, search: SearchSpec,
-    engine: str, steps: Steps | None,
+    problem: HasHiddenTerm, seen: Sequence[Observations], index: int, inputs: np.ndarray, table: MeasuredTerm,
+    noise: Tensor | None, search: SearchSpec, engine: str, steps: Steps | None,
 ) -> Component:  # fmt: skip
     target = table.hidden[:, index].numpy()
     size = float(np.sqrt(np.mean(target**2)))
@@ -148,12 +173,18 @@ def _name(
         spread = table.spread[:, index].numpy()
         sigma = np.sqrt((spread**2 + np.mean(spread**2)) / 2 + (LEAST_ERROR * size) ** 2)
     name, every = problem.fields[index].name, problem.rate_equation.hidden_inputs
-    chosen = _inputs_of(problem, name)
+    chosen = inputs_of(problem, name)
     if len(chosen) < len(every):
         library = tuple(term for term in search.library if symbol_names(parse_formula(term)) <= set(chosen))
         search = search.model_copy(update={"library": library})
     columns = [every.index(entry) for entry in chosen]
-    asked = SymbolicProblem(inputs[:, columns], target, chosen, sigma=sigma, effective=observations)
+    weak = None if noise is None else weak_form(problem, seen, table, index, noise)
+    observations = sum(len(entry.values) for entry in seen)
+    units = input_units(problem, index)
+    asked = SymbolicProblem(
+        inputs[:, columns], target, chosen, sigma=sigma, effective=observations, weak=weak,
+        units=() if units is None else (*(units[0][entry] for entry in chosen), units[1]),
+    )  # fmt: skip
 
     def find() -> SymbolicFront:
         return find_engine(engine).fit(asked, search)
@@ -162,7 +193,16 @@ def _name(
     expr = front.best().expr
     match = _match(problem, index, expr, inputs)
     error = None if sigma is None else float(np.sqrt(np.mean(sigma**2)))
-    return Component(name, front, expr, error, match)
+    return Component(name, front, expr, error, match, explained=_explained(front, asked))
+
+
+def _explained(front: SymbolicFront, asked: SymbolicProblem) -> float | None:
+    """Share of what is hidden that the favourite explains; None where it is noise that is left, or nobody knows."""
+    loss, share = front.best(), 0.2
+    left = (1 - share) * loss.loss_train + share * loss.loss_heldout
+    if asked.weak is None or left <= CLEAR:
+        return None
+    return 1 - left / float(np.mean(asked.target**2))
 
 
 def _nothing(problem: HasHiddenTerm, index: int, search: SearchSpec) -> Component:
@@ -174,7 +214,7 @@ def _nothing(problem: HasHiddenTerm, index: int, search: SearchSpec) -> Componen
 
 def _confirmed(
     problem: HasHiddenTerm, seen: Sequence[Observations], firsts: Tensor, components: tuple[Component, ...],
-    inputs: np.ndarray, table: MeasuredTerm, search: SearchSpec, scalars: dict[str, float],
+    inputs: np.ndarray, table: MeasuredTerm, search: SearchSpec, scalars: dict[str, float], noise: Tensor | None,
 ) -> tuple[tuple[Component, ...], Confirmed]:  # fmt: skip
     """The components with the formulas that the observations prefer, constants fitted to them."""
     columns = problem.rate_equation.field_columns
@@ -187,7 +227,7 @@ def _confirmed(
         if hidden.norm() < NOTHING * known.norm() and sp.Integer(0) not in formulas:
             formulas.append(sp.Integer(0))
     alphabet = len(problem.rate_equation.hidden_inputs) + len(search.operators) + 1
-    decided = confirm(problem, seen, starts, options, alphabet, scalars)
+    decided = confirm(problem, seen, starts, options, alphabet, scalars, noise)
     confirmed = []
     for index, (component, expr) in enumerate(zip(components, decided.formulas, strict=True)):
         nice = None if decided.nice is None else decided.nice[index]
@@ -203,6 +243,12 @@ def _confirmed(
 
 def formula_units(problem: HasHiddenTerm, index: int, expr: sp.Expr) -> UnitsVerdict | None:
     """Whether a formula fits the units of the inputs and the rate; None where all are pure numbers."""
+    units = input_units(problem, index)
+    return None if units is None else check_units(expr, *units)
+
+
+def input_units(problem: HasHiddenTerm, index: int) -> tuple[dict[str, str], str] | None:
+    """Units of the inputs by name and of a field's rate; None where all are pure numbers."""
     equation = problem.rate_equation
     along = equation.coordinate_units
     fields = [entry.units for entry in (*problem.fields, *problem.hidden.drivers)]
@@ -212,22 +258,21 @@ def formula_units(problem: HasHiddenTerm, index: int, expr: sp.Expr) -> UnitsVer
     for name, column in zip(equation.inputs, equation.columns, strict=True):
         per = f" / ({along[equation.axes[column.axis]]})" * column.order
         units[name] = f"({fields[column.channel]}){per}"
-    return check_units(expr, units, f"({fields[index]}) / ({along[equation.axes[0]]})")
+    return units, f"({fields[index]}) / ({along[equation.axes[0]]})"
 
 
 def _leading(front: SymbolicFront) -> list[sp.Expr]:
-    """The favourite, the next simpler formulas on the front, and the best of the more complex ones.
+    """The favourite, simpler formulas on the front that explain something, and the best of the more complex ones.
 
-    Simpler ones are tried since what speaks against them may be the correlated error of the measured values alone; but
-    none whose description is longer than the favourite's by more than `HOPELESS`.
+    What speaks against simpler ones may be errors of the curves alone, which fitting to the observations does not
+    have, however many nat that makes: none is left out for its description length.
     """
     favourite = front.best("mdl")
     at = front.entries.index(favourite)
-    hopeful = [entry.mdl <= favourite.mdl + HOPELESS for entry in front.entries]
-    simpler = [entry for entry, fine in zip(front.entries[:at], hopeful, strict=False) if fine][::-1][: CANDIDATES - 1]
-    later = [entry for entry, fine in zip(front.entries[at + 1 :], hopeful[at + 1 :], strict=True) if fine]
-    richer = sorted(later, key=lambda entry: entry.mdl)[:1]
-    return [entry.expr for entry in (favourite, *simpler, *richer)]
+    worst = max(entry.loss_heldout + entry.loss_train for entry in front.entries)
+    hopeful = [e for e in front.entries[:at] if e.loss_heldout + e.loss_train < HOPELESS * worst or at == 1]
+    richer = sorted(front.entries[at + 1 :], key=lambda entry: entry.mdl)[:1]
+    return [entry.expr for entry in (favourite, *hopeful[::-1][: CANDIDATES - 1], *richer)]
 
 
 def _match(problem: HasHiddenTerm, index: int, expr: sp.Expr, inputs: np.ndarray) -> Match | None:
@@ -235,24 +280,3 @@ def _match(problem: HasHiddenTerm, index: int, expr: sp.Expr, inputs: np.ndarray
     if equation.hidden_terms is None:
         return None
     return compare(expr, equation.hidden_terms[index], inputs, equation.hidden_inputs)
-
-
-def _noise(problem: HasHiddenTerm, seen: Sequence[Observations]) -> float:
-    """Noise as a share of the values' magnitude, the largest over fields; zero where it is not known."""
-    offset = problem.levels.offset
-    shares = [
-        float((entry.typical_sigma / (entry.values - offset).abs().nanmean(0).clamp(min=1e-300)).max())
-        for entry in seen
-        if entry.typical_sigma is not None
-    ]
-    return max(shares, default=0.0)
-
-
-def _notes(problem: HasHiddenTerm) -> tuple[str, ...]:
-    names = ", ".join(problem.multipliers if isinstance(problem, TableProblem) else problem.rate_equation.unknowns)
-    if not names or set(problem.rate_equation.hidden_inputs) != set(problem.rate_equation.inputs):
-        return ()
-    return (
-        f"the data determine the sum of the known and the hidden part only: {names} can be read off the formula if the "
-        "hidden part has no such term of its own",
-    )

@@ -12,12 +12,14 @@ import numpy as np
 import sympy as sp
 
 from sciml.discovery._algebra import replaced
+from sciml.discovery._canonical import canonical
 from sciml.discovery._front import Entry
 from sciml.discovery._spec import SearchSpec, SymbolicProblem
 from sciml.discovery._tree import evaluate
 
 _MOST_TERMS = 12
 _FLOOR = 1e-14  # of the target's variance: engines compute in float32
+_NOISE = 0.3  # misfit of integrals, in units of the noise as it is estimated, below which it says nothing
 
 
 class Candidate(NamedTuple):
@@ -38,9 +40,8 @@ class Candidate(NamedTuple):
 
 class _Table(NamedTuple):
     values: dict[str, np.ndarray]
-    y: np.ndarray
-    weight: np.ndarray  # 1 / sigma per row, or ones
-    train: np.ndarray
+    problem: SymbolicProblem
+    train: np.ndarray  # equations
     held: np.ndarray
 
 
@@ -55,9 +56,20 @@ def terms_of(expr: sp.Expr) -> tuple[sp.Expr, ...]:
 
 
 def expanded(expr: sp.Expr) -> sp.Expr:
-    """Products multiplied out, functions left as they are; the formula itself where that makes too many terms."""
-    result = sp.expand(expr, power_base=False, power_exp=False, log=False)
-    return result if len(terms_of(result)) <= _MOST_TERMS else expr
+    """Products multiplied out, functions left as they are, no constant that another one makes up for.
+
+    The formula is not multiplied out where that makes too many terms.
+    """
+    below = {
+        node: sp.Dummy() for node in expr.atoms(sp.Pow) if isinstance(node.base, sp.Add) and not _is_whole(node.exp)
+    }
+    result = sp.expand(replaced(expr, below), power_base=False, power_exp=False, log=False)
+    result = replaced(result, {dummy: node for node, dummy in below.items()})
+    return canonical(result if len(terms_of(result)) <= _MOST_TERMS else expr)
+
+
+def _is_whole(exponent: sp.Expr) -> bool:
+    return isinstance(exponent, sp.Integer) and int(exponent) > 0
 
 
 def structure(expr: sp.Expr) -> sp.Expr:
@@ -73,7 +85,7 @@ def alike(first: sp.Expr, second: sp.Expr) -> bool:
 def process(candidates: Iterable[Candidate], problem: SymbolicProblem, spec: SearchSpec, engine: str) -> list[Entry]:
     """Refitted, pruned and scored entries, one per structure."""
     values = {name: problem.X[:, i] for i, name in enumerate(problem.names)}
-    table = _Table(values, problem.y, problem.weight, *problem.split(spec.held_out))
+    table = _Table(values, problem, *problem.split_equations(spec.held_out))
     entries: dict[sp.Expr, Entry] = {}
     for candidate in sorted(candidates, key=lambda c: (c.seed, c.engine_complexity, c.raw)):
         if _nests(candidate.expr, spec.no_nesting):
@@ -88,8 +100,8 @@ def process(candidates: Iterable[Candidate], problem: SymbolicProblem, spec: Sea
 def refit(expr: sp.Expr, problem: SymbolicProblem) -> sp.Expr:
     """The formula with its constants fitted to all rows by least squares."""
     values = {name: problem.X[:, i] for i, name in enumerate(problem.names)}
-    every = np.arange(len(problem.y))
-    return _refit(expr, _Table(values, problem.y, problem.weight, every, every))
+    every = np.arange(len(problem.target))
+    return _refit(expr, _Table(values, problem, every, every))
 
 
 def _nests(expr: sp.Expr, banned: tuple[str, ...]) -> bool:
@@ -112,7 +124,7 @@ def _variants(
         if expr.has(sp.zoo, sp.nan, sp.oo):
             return
         terms = terms_of(expr)
-        sizes = [_rms(evaluate(term, table.values, table.y)) for term in terms]
+        sizes = [_rms(evaluate(term, table.values, problem.y)) for term in terms]
         if not np.isfinite(sizes).all():
             yield expr
             return
@@ -134,13 +146,13 @@ def _refit(expr: sp.Expr, table: _Table) -> sp.Expr:
         return expr
     symbols = [sp.Symbol(f"_c{i}") for i in range(len(constants))]
     shape = replaced(expr, dict(zip(constants, symbols, strict=True)))
-    rows = {name: value[table.train] for name, value in table.values.items()}
-    y, weight = table.y[table.train], table.weight[table.train]
+    y, goal = table.problem.y, table.problem.target[table.train]
 
     def fault(numbers: np.ndarray) -> np.ndarray:
+        given = {s.name: n for s, n in zip(symbols, numbers, strict=True)}
         with np.errstate(all="ignore"):
-            values = evaluate(shape, {**rows, **{s.name: n for s, n in zip(symbols, numbers, strict=True)}}, like=y)
-        return np.nan_to_num(weight * (values - y), nan=1e100, posinf=1e100, neginf=-1e100)
+            values = table.problem.seen_by(evaluate(shape, {**table.values, **given}, like=y))[table.train]
+        return np.nan_to_num(values - goal, nan=1e100, posinf=1e100, neginf=-1e100)
 
     start = np.array([float(value) for value in constants])
     with np.errstate(all="ignore"):
@@ -154,16 +166,16 @@ def _refit(expr: sp.Expr, table: _Table) -> sp.Expr:
 
 
 def _residual(expr: sp.Expr, table: _Table, rows: np.ndarray) -> np.ndarray:
-    values = evaluate(expr, {name: value[rows] for name, value in table.values.items()}, table.y[rows])
     with np.errstate(all="ignore"):
-        return table.weight[rows] * (values - table.y[rows])
+        values = table.problem.seen_by(evaluate(expr, table.values, table.problem.y))
+        return (values - table.problem.target)[rows]
 
 
 def _worse(simple: sp.Expr, full: sp.Expr, table: _Table, problem: SymbolicProblem) -> bool:
     """Whether the held-out loss of `simple` is above that of `full` by more than the standard error of the rise."""
     rise = _residual(simple, table, table.held) ** 2 - _residual(full, table, table.held) ** 2
-    independent = max(2.0, len(table.held) * (problem.effective or len(problem.y)) / len(problem.y))
-    return not rise.mean() <= rise.std() / np.sqrt(independent) + _FLOOR * problem.y.var()
+    independent = max(2.0, len(table.held) * problem.independent / len(problem.target))
+    return not rise.mean() <= rise.std() / np.sqrt(independent) + _FLOOR * problem.target.var()
 
 
 def _entry(
@@ -171,12 +183,13 @@ def _entry(
 ) -> Entry:
     train = float(np.mean(_residual(expr, table, table.train) ** 2))
     held = float(np.mean(_residual(expr, table, table.held) ** 2))
-    share = len(table.held) / len(table.y)
-    loss, rows = (1 - share) * train + share * held, problem.effective or len(problem.y)
+    share = len(table.held) / len(problem.target)
+    loss, rows = (1 - share) * train + share * held, problem.independent
     constants, nodes = len(expr.atoms(sp.Float)), complexity(expr)
-    if problem.sigma is None:
-        spread = float((table.y * table.weight).var()) or 1.0
-        misfit = rows * np.log(max(loss / spread, 1e-12))
+    if problem.sigma is None or problem.weak is not None:
+        spread = float(problem.target.var()) or 1.0
+        least = 1e-12 * spread if problem.weak is None else max(_NOISE, 1e-15 * spread)
+        misfit = rows * np.log(max(loss, least) / spread)
     else:
         misfit = rows * loss / (1.0 if np.ndim(problem.sigma) else float(problem.sigma) ** 2)
     alphabet = len(problem.names) + len(spec.operators) + 1

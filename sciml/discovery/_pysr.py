@@ -57,7 +57,7 @@ class PySREngine(SymbolicEngine):
         names = [f"x{i}" for i in range(len(problem.names))]
         back = {sp.Symbol(alias): sp.Symbol(name) for alias, name in zip(names, problem.names, strict=True)}
         for seed in spec.seeds:
-            answer = _ask(request(problem, spec, seed))
+            answer = _ask(pysr_request(problem, spec, seed))
             for row in answer["equations"]:
                 try:
                     expr = replaced(parse_formula(str(row["equation"]), names), back)
@@ -67,7 +67,7 @@ class PySREngine(SymbolicEngine):
         return candidates
 
 
-def request(problem: SymbolicProblem, spec: SearchSpec, seed: int) -> dict[str, Any]:  # Any: JSON
+def pysr_request(problem: SymbolicProblem, spec: SearchSpec, seed: int) -> dict[str, Any]:  # Any: JSON
     """What the worker is asked: the rows that are not held out, and the arguments of ``PySRRegressor``."""
     rows, _ = problem.split(spec.held_out)
     unary = [name for name in spec.operators if name in UNARY]

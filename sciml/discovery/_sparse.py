@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float
 from sciml.core.errors import DataError
 from sciml.core.formulas import parse_formula
 from sciml.core.types import Support
+from sciml.discovery._dimensions import check_units
 from sciml.discovery._engine import SymbolicEngine
 from sciml.discovery._postprocess import Candidate
 from sciml.discovery._spec import BINARY, SearchSpec, SymbolicProblem
@@ -22,6 +23,10 @@ from sciml.discovery._tree import evaluate
 
 THRESHOLDS = np.geomspace(1e-4, 1.0, 25)
 """In units of the largest coefficient of normalised columns."""
+LONGEST = 10
+"""Terms of the longest formula."""
+PER_SIZE = 3
+"""Formulas of as many terms that are looked at."""
 
 
 def make_library(names: tuple[str, ...], spec: SearchSpec) -> tuple[sp.Expr, ...]:
@@ -31,6 +36,14 @@ def make_library(names: tuple[str, ...], spec: SearchSpec) -> tuple[sp.Expr, ...
     symbols = [sp.Symbol(name) for name in names]
     powers = (combinations_with_replacement(symbols, degree) for degree in range(spec.degree + 1))
     return tuple(sp.Mul(*parts) for group in powers for parts in group)
+
+
+def _possible_terms(library: tuple[sp.Expr, ...], problem: SymbolicProblem) -> tuple[sp.Expr, ...]:
+    """The terms that can have the units of the target with some factor, if any can."""
+    if not problem.units:
+        return library
+    units = dict(zip(problem.names, problem.units[:-1], strict=True))
+    return tuple(t for t in library if check_units(sp.Float(2.0) * t, units, problem.units[-1]).ok) or library
 
 
 def library_values(
@@ -89,8 +102,38 @@ def support_path(theta: Float[np.ndarray, "row term"], y: Float[np.ndarray, " ro
         losses = {i: _loss_without(scaled, y, kept, i) for i in np.flatnonzero(kept).tolist()}
         kept = kept.copy()
         kept[min(losses, key=losses.__getitem__)] = False
+    supports |= set(_forward(scaled, y, norms > 0))
     usable = [np.array(support) for support in supports if any(support)]
     return sorted(usable, key=lambda support: (-int(support.sum()), tuple(~support)))
+
+
+def _forward(theta: np.ndarray, y: np.ndarray, usable: np.ndarray) -> list[tuple[bool, ...]]:
+    """Supports that grow by the term that explains most of what is left (orthogonal matching pursuit).
+
+    Where terms depend on each other exactly, dropping them one by one may keep a long formula for a short one.
+    """
+    kept, paths = np.zeros(theta.shape[1], dtype=bool), []
+    rest = y
+    for _ in range(min(int(usable.sum()), LONGEST)):
+        gains = np.where(usable & ~kept, np.abs(theta.T @ rest), -1.0)
+        kept = kept.copy()
+        kept[int(np.argmax(gains))] = True
+        paths.append(tuple(kept.tolist()))
+        rest = y - theta[:, kept] @ np.linalg.lstsq(theta[:, kept], y, rcond=None)[0]
+    return paths
+
+
+def _best_of_each_size(
+    theta: np.ndarray, y: np.ndarray, supports: list[Bool[np.ndarray, " term"]]
+) -> list[Bool[np.ndarray, " term"]]:
+    """The supports of least error among those with as many terms; none is longer than makes a formula."""
+    kept: list[Bool[np.ndarray, " term"]] = []
+    longest = max(LONGEST, min(int(support.sum()) for support in supports))
+    for size in sorted({int(support.sum()) for support in supports}, reverse=True):
+        same = [support for support in supports if int(support.sum()) == size <= longest]
+        losses = [np.sum((y - theta[:, s] @ np.linalg.lstsq(theta[:, s], y, rcond=None)[0]) ** 2) for s in same]
+        kept += [same[i] for i in np.argsort(losses, kind="stable")[:PER_SIZE]]
+    return kept
 
 
 def _loss_without(theta: np.ndarray, y: np.ndarray, kept: np.ndarray, term: int) -> float:
@@ -119,16 +162,15 @@ class SparseEngine(SymbolicEngine):
 
     def candidates(self, problem: SymbolicProblem, spec: SearchSpec) -> list[Candidate]:
         """A formula per support of the path."""
-        library = make_library(problem.names, spec)
-        rows, _ = problem.split(spec.held_out)
-        theta = library_values(library, problem.X[rows], problem.names)
+        library = _possible_terms(make_library(problem.names, spec), problem)
+        rows, _ = problem.split_equations(spec.held_out)
+        theta = library_values(library, problem.X, problem.names)
         broken = [str(term) for term, column in zip(library, theta.T, strict=True) if not np.isfinite(column).all()]
         if broken:
             raise DataError(f"the candidate term {broken[0]} has no finite value on the data")
-        weight = problem.weight[rows]
-        theta, y = theta * weight[:, None], problem.y[rows] * weight
+        theta, y = problem.seen_by(theta)[rows], problem.target[rows]
         candidates = []
-        for support in support_path(theta, y):
+        for support in _best_of_each_size(theta, y, support_path(theta, y)):
             fitted = np.linalg.lstsq(theta[:, support], y, rcond=None)[0]
             chosen = [term for term, kept in zip(library, support, strict=True) if kept]
             expr = sp.Add(*(sp.Float(float(c)) * term for c, term in zip(fitted, chosen, strict=True)))

@@ -9,6 +9,7 @@ from jaxtyping import Float
 
 from sciml.core.config import Config
 from sciml.core.errors import DataError, UnknownNameError
+from sciml.discovery._weak_form import WeakForm
 
 BINARY = ("add", "sub", "mul", "div", "pow")
 UNARY = ("exp", "log", "sin", "cos", "tanh", "sqrt", "square", "abs", "inv")
@@ -68,6 +69,8 @@ class SymbolicProblem:
         effective: number of independent measurements behind the rows, where they are samples of a smooth curve;
             None for as many as there are rows.
         units: per column and, last, of the target; empty where they are not to be checked.
+        weak: integrals of the formula that are compared with observations instead of its values with y, which then
+            serves searches that know nothing of integrals.
     """
 
     X: Float[np.ndarray, "row column"]
@@ -76,6 +79,7 @@ class SymbolicProblem:
     sigma: float | Float[np.ndarray, " row"] | None = None
     effective: int | None = None
     units: tuple[str, ...] = field(default=())
+    weak: WeakForm | None = None
 
     def __post_init__(self) -> None:
         rows, columns = self.X.shape
@@ -103,7 +107,31 @@ class SymbolicProblem:
         return np.ones(len(self.y)) if np.ndim(self.sigma) == 0 else 1 / np.asarray(self.sigma)  # type: ignore[arg-type]
 
     def split(self, share: float) -> tuple[np.ndarray, np.ndarray]:
-        """Rows to fit and rows to score, the same ones at every call: every k-th row is held out."""
-        held = np.zeros(len(self.y), dtype=bool)
-        held[np.round(np.arange(0.5, len(self.y) * share) / share).astype(int).clip(0, len(self.y) - 1)] = True
-        return np.flatnonzero(~held), np.flatnonzero(held)
+        """Rows of the table to fit and to score, the same ones at every call: every k-th row is held out."""
+        return _split(len(self.y), share)
+
+    @property
+    def target(self) -> Float[np.ndarray, " equation"]:
+        """The right sides of the equations that formulas are to meet, in units of the error where that varies."""
+        return self.y * self.weight if self.weak is None else self.weak.target
+
+    def seen_by(self, values: Float[np.ndarray, "row *term"]) -> Float[np.ndarray, "equation *term"]:
+        """The left sides, where a formula (or every term of one) has these values on the rows."""
+        if self.weak is not None:
+            return self.weak.of(values)
+        return values * self.weight.reshape(-1, *(1 for _ in values.shape[1:]))
+
+    def split_equations(self, share: float) -> tuple[np.ndarray, np.ndarray]:
+        """Equations to fit and to score, as `split` does with rows."""
+        return _split(len(self.target), share)
+
+    @property
+    def independent(self) -> int:
+        """Number of independent measurements behind the equations."""
+        return self.weak.independent if self.weak is not None else self.effective or len(self.y)
+
+
+def _split(count: int, share: float) -> tuple[np.ndarray, np.ndarray]:
+    held = np.zeros(count, dtype=bool)
+    held[np.round(np.arange(0.5, count * share) / share).astype(int).clip(0, count - 1)] = True
+    return np.flatnonzero(~held), np.flatnonzero(held)

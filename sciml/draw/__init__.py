@@ -1,6 +1,7 @@
 """Figure primitives: arrays in, SVG and images out. They know no run, no record and no task."""
 
 from sciml.draw._bars import bars as bars
+from sciml.draw._chart import chart as chart
 from sciml.draw._curves import drift as drift
 from sciml.draw._curves import error_growth as error_growth
 from sciml.draw._curves import finite as finite
@@ -56,6 +57,7 @@ __all__ = [
     "animation",
     "bars",
     "best_of",
+    "chart",
     "dots",
     "drift",
     "error_growth",

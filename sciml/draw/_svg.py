@@ -15,6 +15,7 @@ from sciml.draw._words import format_power
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
+    from matplotlib.figure import Figure as Canvas
 
 INK = "#010203"
 """Stands for the page's text colour; it becomes ``currentColor``, so that a figure follows light and dark."""
@@ -116,10 +117,24 @@ def plot(name: str, paint: Callable[[Axes], None], *, caption: str, alt: str, ti
         columns = 1 if _widest_pair(words) > 48 else 2
         canvas.set_size_inches(4.6, 3.25 + 0.23 * max(0, -(-len(words) // columns) - 4))  # a long legend adds height
         canvas.legend(handles, words, loc="outside upper left", ncols=columns)
+        _lay_out(canvas)
         buffer = io.StringIO()
         canvas.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Type": None, "Format": None})
     svg = re.sub(r"<metadata>.*?</metadata>", "", buffer.getvalue(), flags=re.S)
     return Figure(name, svg.replace(INK, "currentColor"), title, caption, alt)
+
+
+def _lay_out(canvas: Canvas) -> None:
+    """Place axes and legend for good: a layout that is left to the end has matplotlib draw everything twice."""
+    import matplotlib
+
+    engine, resolution = canvas.get_layout_engine(), canvas.dpi
+    canvas.set_dpi(72)  # what the SVG is drawn at
+    if engine is not None:
+        engine.execute(canvas)
+    canvas.set_dpi(resolution)
+    with matplotlib.rc_context({"figure.constrained_layout.use": False}):
+        canvas.set_layout_engine(None)
 
 
 def _widest_pair(words: Sequence[str]) -> int:

@@ -32,7 +32,6 @@ from sciml.models._deeponet import MIONet as MIONet
 from sciml.models._deeponet import PeriodicFeatures as PeriodicFeatures
 from sciml.models._deeponet import Strategy as Strategy
 from sciml.models._deeponet import Vanishing as Vanishing
-from sciml.models._deeponet import contract as contract
 from sciml.models._dilresnet import DilatedBlock as DilatedBlock
 from sciml.models._dilresnet import DilResNet as DilResNet
 from sciml.models._dynamics import Dynamics as Dynamics
@@ -59,8 +58,10 @@ from sciml.models._neural_sde import NeuralSDE as NeuralSDE
 from sciml.models._ode_block import IntegrateConfig as IntegrateConfig
 from sciml.models._ode_block import ODEBlock as ODEBlock
 from sciml.models._ode_net import ODENet as ODENet
+from sciml.models._pair_loss import pair_loss as pair_loss
 from sciml.models._pod_deeponet import PODDeepONet as PODDeepONet
 from sciml.models._pod_state_space import PODStateSpace as PODStateSpace
+from sciml.models._published_sinenet import channel_multiplier as channel_multiplier
 from sciml.models._published_sinenet import published_sinenet as published_sinenet
 from sciml.models._realnvp import Coupling as Coupling
 from sciml.models._realnvp import RealNVP as RealNVP
@@ -175,11 +176,12 @@ __all__ = [
     "Vanishing",
     "Wave",
     "WithIntegral",
-    "contract",
+    "channel_multiplier",
     "divergence",
     "jittered_times",
     "load",
     "local_error",
+    "pair_loss",
     "published_sinenet",
     "save",
     "steps_penalty",

@@ -18,6 +18,7 @@ class CoordinateMLP(Network):
     Arguments:
         in_channels, out_channels: features in, fields out.
         width, layers: hidden layers.
+        widths: of every hidden layer, in place of the two; empty for none.
         nonlinearity: σ.
         factorised: whether layers are `FactorisedLinear`.
     """
@@ -31,9 +32,10 @@ class CoordinateMLP(Network):
         layers: int,
         nonlinearity: nn.Module,
         factorised: bool = False,
+        widths: tuple[int, ...] = (),
     ) -> None:
         super().__init__()
-        sizes = [in_channels, *[width] * layers]
+        sizes = [in_channels, *(widths or (width,) * layers)]
         self.hidden = nn.ModuleList(affine_layer(a, b, factorised) for a, b in pairwise(sizes))
         self.last = affine_layer(sizes[-1], out_channels, factorised)
         self.nonlinearity = nonlinearity
@@ -48,7 +50,7 @@ class CoordinateMLP(Network):
 class ModifiedMLP(Network):
     """h ← f U + (1 - f) V with f = σ(W h + b), U = σ(W_u x + b_u), V = σ(W_v x + b_v): two gates throughout.
 
-    Arguments as `CoordinateMLP`.
+    Arguments as `CoordinateMLP`, but for `widths`: all layers are as wide as the gates.
 
     Reference: S. Wang, Y. Teng, P. Perdikaris, Understanding and mitigating gradient flow pathologies in
     physics-informed neural networks, SIAM J. Sci. Comput. 43 (2021), doi:10.1137/20M1318043.
@@ -86,7 +88,7 @@ class PirateNet(Network):
     With s(z) = σ(W z + b) a block is h = s₃(g(s₂(g(s₁(x))))) where g(f) = f U + (1 - f) V with the gates of
     `ModifiedMLP`. At the start the network is a linear readout of the first layer, which can be fitted to data.
 
-    Arguments as `CoordinateMLP`; `layers` counts blocks of three layers.
+    Arguments as `CoordinateMLP` without `widths`; `layers` counts blocks of three layers.
 
     Reference: S. Wang, B. Li, Y. Chen, P. Perdikaris, PirateNets: Physics-informed deep learning with residual adaptive
     networks, JMLR 25 (2024), arXiv:2402.00326.

@@ -1,6 +1,7 @@
 """Deep operator networks."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Literal, cast, get_args
 
 import torch
@@ -10,22 +11,24 @@ from torch.nn.functional import embedding
 
 from sciml.core.errors import UnknownNameError, UserError
 from sciml.models._branches import GlorotMLP, StackedBranch
-from sciml.nn import Activation, Cosine, Jet, Network, Signal, Sine, join, pointwise
+from sciml.nn import Activation, BranchTrunkProduct, Cosine, Jet, Network, Signal, Sine, join, pointwise
 
 Strategy = Literal["independent", "split_both", "split_branch", "split_trunk"]
 """How several fields come out: networks of their own; both nets split into groups; one net split, the other shared."""
 
 
 class BranchAndTrunk(Network):
-    """Base of operators Σ_k b_k(u) t_k(y) + b_0: a subclass says what b and t are, and sets `offset` and `constraint`.
+    """Base of operators Σ_k b_k(u) t_k(y) + b_0: a subclass says what b and t are, and sets the attributes.
 
     Attributes:
+        product: of b and t.
         fields: that come out.
         offset: b_0 of every field; None for none.
         constraint: what is done to the answer at the end; None for nothing.
     """
 
     fields: int
+    product: nn.Module
     offset: nn.Parameter | None
     constraint: nn.Module | None
 
@@ -44,7 +47,7 @@ class BranchAndTrunk(Network):
     ) -> Float[Tensor, "batch query field"]:
         """The fields: of every function at the same queries (all pairs), or at queries of its own."""
         return finish(
-            contract(self.coefficients(functions), self.basis(queries)), self.offset, self.constraint, queries
+            self.product(self.coefficients(functions), self.basis(queries)), self.offset, self.constraint, queries
         )
 
     def gathered(
@@ -60,7 +63,7 @@ class BranchAndTrunk(Network):
         basis = self.basis(points)
         chosen = embedding(index, basis.flatten(1)).unflatten(-1, basis.shape[1:])  # its gradient is a dense sum
         queries = points if self.constraint is None else points[index]
-        return finish(contract(self.coefficients(functions), chosen), self.offset, self.constraint, queries)
+        return finish(self.product(self.coefficients(functions), chosen), self.offset, self.constraint, queries)
 
 
 class DeepONet(BranchAndTrunk):
@@ -77,6 +80,7 @@ class DeepONet(BranchAndTrunk):
         modes: p, per field.
         width: neurons of hidden layers.
         branch_layers, trunk_layers: weight layers.
+        branch_widths, trunk_widths: neurons of every hidden layer, in place of these and `width`; empty for none.
         nonlinearity: σ; of the branch too, unless `linear_branch`.
         linear_branch: the branch has no activation, and without `bias` the operator is linear in u.
         stacked: p independent branches of one hidden layer instead of one net (`branch_layers` is then 2).
@@ -104,6 +108,8 @@ class DeepONet(BranchAndTrunk):
         width: int = 40,
         branch_layers: int = 2,
         trunk_layers: int = 2,
+        branch_widths: tuple[int, ...] = (),
+        trunk_widths: tuple[int, ...] = (),
         nonlinearity: Activation = "relu",
         linear_branch: bool = False,
         stacked: bool = False,
@@ -116,28 +122,26 @@ class DeepONet(BranchAndTrunk):
         super().__init__()
         if strategy not in get_args(Strategy):
             raise UnknownNameError("strategy for several fields", strategy, get_args(Strategy))
-        if stacked and (branch is not None or linear_branch or branch_layers != 2):
+        if stacked and (branch is not None or linear_branch or branch_layers != 2 or branch_widths):
             raise UserError("stacked branches have one hidden layer each, and are no net of your own",
                             got=f"branch_layers={branch_layers}")  # fmt: skip
         self.sensors, self.dims, self.fields, self.modes, self.strategy = sensors, dims, fields, modes, strategy
-        self.features, self.constraint = features, constraint
+        self.features, self.constraint, self.product = features, constraint, BranchTrunkProduct()
         nets = fields if strategy == "independent" else 1
         if branch is not None and nets > 1:
             raise UserError("a branch of your own serves all fields", got="strategy='independent'",
                             expected="split_both, split_branch or split_trunk")  # fmt: skip
         self.branch_groups = fields if strategy in ("split_both", "split_branch") else 1
         self.trunk_groups = fields if strategy in ("split_both", "split_trunk") else 1
-        out, inner = modes * self.branch_groups, (width,) * (branch_layers - 1)
-
-        def make_branch() -> nn.Module:
-            if stacked:
-                return StackedBranch(sensors, out, width=width, nonlinearity=nonlinearity, last_bias=bias)
-            return GlorotMLP(
-                (sensors, *inner, out), nonlinearity=None if linear_branch else nonlinearity, last_bias=bias
-            )
-
+        out, inner = modes * self.branch_groups, branch_widths or (width,) * (branch_layers - 1)
+        make_branch = (
+            partial(StackedBranch, sensors, out, width=width, nonlinearity=nonlinearity, last_bias=bias)
+            if stacked
+            else partial(GlorotMLP, (sensors, *inner, out), nonlinearity=None if linear_branch else nonlinearity,
+                         last_bias=bias)
+        )  # fmt: skip
         coordinates = dims if features is None else int(features.out_channels)  # pyright: ignore[reportArgumentType] (a number, by its docstring)
-        trunk_sizes = (coordinates, *(width,) * (trunk_layers - 1), modes * self.trunk_groups)
+        trunk_sizes = (coordinates, *(trunk_widths or (width,) * (trunk_layers - 1)), modes * self.trunk_groups)
         self.branches = nn.ModuleList([branch] if branch is not None else [make_branch() for _ in range(nets)])
         self.trunks = nn.ModuleList(
             GlorotMLP(trunk_sizes, nonlinearity=nonlinearity, activate_last=True) for _ in range(nets)
@@ -205,7 +209,7 @@ class MIONet(BranchAndTrunk):
     ) -> None:
         super().__init__()
         self.sensors, self.dims, self.fields, self.modes = sensors, dims, fields, modes
-        self.features, self.constraint = features, constraint
+        self.features, self.constraint, self.product = features, constraint, BranchTrunkProduct()
         out = fields * modes
         self.branches = nn.ModuleList(
             GlorotMLP((size, *(width,) * (branch_layers - 1), out), nonlinearity=nonlinearity, last_bias=True)
@@ -230,26 +234,6 @@ class MIONet(BranchAndTrunk):
         """t_k at queries, for every field."""
         features = queries if self.features is None else self.features(queries)
         return self.trunk(features).unflatten(-1, (self.fields, self.modes))
-
-
-def contract(
-    coefficients: Float[Tensor, "batch group mode"], basis: Float[Tensor, "*point other mode"]
-) -> Float[Tensor, "batch query field"]:
-    """Σ_k b_k t_k by field: for all pairs of functions and queries, or for queries of each function.
-
-    Arguments:
-        coefficients: of the functions; one group serves all fields.
-        basis: at queries, ``query group mode`` or ``batch query group mode``.
-    """
-    fields = max(coefficients.shape[1], basis.shape[-2])
-    if basis.ndim == 3:
-        if fields == 1:  # one matrix product, without the permutations of einsum
-            return (coefficients[:, 0] @ basis[:, 0].T)[..., None]
-        return torch.einsum("bfk,qfk->bqf", coefficients.expand(-1, fields, -1), basis.expand(-1, fields, -1))
-    if not torch.compiler.is_compiling() and basis.shape[1] == 1:  # else a product of tiny matrices per function
-        return (coefficients[:, None] * basis).sum(-1)
-    coefficients = coefficients.expand(-1, fields, -1)
-    return torch.einsum("bfk,bqfk->bqf", coefficients, basis.expand(-1, -1, fields, -1))
 
 
 def _each(change: Callable[..., Tensor], *signals: Signal) -> Signal:

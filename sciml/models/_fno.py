@@ -79,19 +79,15 @@ class FNO(FieldNetwork):
         self.modes, self.odd = axes, check_odd(odd, axes, in_channels)
         self.bounded = [mode in ("zeros", "replicate") for mode in axes]
         conv = convolution(dims)
-
-        def pointwise(channels_in: int, hidden: int, channels_out: int) -> nn.Sequential:
-            return nn.Sequential(conv(channels_in, hidden, 1), nn.GELU(), conv(hidden, channels_out, 1))
-
         self.embedding = Embedding(condition_channels, width) if condition_channels else None
-        self.lift = pointwise(in_channels + num_mirrors(axes) + sum(self.bounded), 2 * width, width)
+        self.lift = _pointwise(dims, in_channels + num_mirrors(axes) + sum(self.bounded), 2 * width, width)
         self.spectral = nn.ModuleList(SpectralConv(width, width, modes=modes, dims=dims) for _ in range(layers))
         self.skip = nn.ModuleList(conv(width, width, 1) for _ in range(layers))
         self.modulate = nn.ModuleList(
             Modulation(conditioning, size=4 * width, channels=width) if condition_channels else nn.Identity()
             for _ in range(layers)
         )
-        self.project = pointwise(width, 2 * width, out_channels)
+        self.project = _pointwise(dims, width, 2 * width, out_channels)
 
     def forward(
         self, x: Float[Tensor, "batch in_channel *space"], condition: Float[Tensor, "batch scalar"] | None = None
@@ -104,7 +100,7 @@ class FNO(FieldNetwork):
         for axis, mode in enumerate(self.modes):
             if mode == "mirror":
                 x = mirrored(x, axis - len(size), 0, size[axis], self.odd[axis])
-        v = self._extended(self.lift(x))
+        v = self.extended(self.lift(x))
         for i, (spectral, skip, modulate) in enumerate(zip(self.spectral, self.skip, self.modulate, strict=True)):
             v = spectral(v) + skip(v)
             if embedding is not None:
@@ -113,7 +109,7 @@ class FNO(FieldNetwork):
                 v = gelu(v)
         return self.project(v[(..., *(slice(n) for n in size))]).contiguous()
 
-    def _extended(self, v: Tensor) -> Tensor:
+    def extended(self, v: Tensor) -> Tensor:
         """Features with a quarter more points along bounded axes: zeros, or the last point and then the first one."""
         for axis, mode in enumerate(self.modes):
             extra, place = v.shape[axis + 2] // _EXTENSION, axis + 2
@@ -138,3 +134,9 @@ class FNO(FieldNetwork):
                 points = points.view(-1, *[1] * (len(size) - 1 - axis))
                 coordinates.append(points.expand(batch, 1, *size))
         return coordinates
+
+
+def _pointwise(dims: int, channels_in: int, hidden: int, channels_out: int) -> nn.Sequential:
+    """Two layers that act on every point for itself."""
+    conv = convolution(dims)
+    return nn.Sequential(conv(channels_in, hidden, 1), nn.GELU(), conv(hidden, channels_out, 1))

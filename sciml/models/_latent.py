@@ -1,5 +1,6 @@
 """A latent equation behind sparsely observed series."""
 
+import copy
 import math
 from typing import Literal
 
@@ -159,6 +160,22 @@ class LatentODE(Network):
         """Standardised series at `times` from the latent state at the first of them, and what the solve says."""
         states, solution = self.block(latent, times, tolerance=tolerance)
         return self.decode(states), solution
+
+    def solve_in_double(
+        self,
+        latent: Float[Tensor, "batch latent"],
+        times: Float[Tensor, " time"],
+        *,
+        tolerance: float | None = None,
+    ) -> tuple[Float[Tensor, "batch time channel"], ode.Solution]:
+        """As `forward` with the same weights, but for the solve, which is in double precision.
+
+        Sums of a few rows round otherwise than those of many. In single precision that moves the estimated errors, by
+        them the steps, and the answer by a share of the tolerance: it would depend on the other rows of a batch.
+        """
+        block = copy.deepcopy(self.block).double()
+        states, solution = block(latent.double(), times, tolerance=tolerance)
+        return self.decode(states.to(latent.dtype)), solution
 
     def negative_bound(
         self,

@@ -1,5 +1,8 @@
 """The error of one step somewhere along a solution: a penalty that needs no gradient through the solve."""
 
+from collections.abc import Sequence
+from functools import partial
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -32,11 +35,7 @@ def local_error(
     assert method.error_order is not None
     shape, sign = state.shape[1:], torch.where(end > time, 1.0, -1.0)
     constants = tuple(a.detach() for a in args)
-
-    def forward(moment: Tensor, flat: Tensor) -> Tensor:  # time runs forward here, s = ±t
-        way = sign.to(flat.dtype)
-        return field(way * moment, flat.view(-1, *shape), *constants).flatten(1) * way[:, None]
-
+    forward = partial(_forward, field, sign, shape, constants)
     with torch.no_grad():
         start, longest = (sign * time).to(state.dtype), (end - time).abs().double()
         begin = state.detach().flatten(1)
@@ -47,3 +46,16 @@ def local_error(
     step = method.step(forward, start, size, begin, forward(start, begin))
     assert step.error is not None
     return tolerance.ratio(step.error, begin, step.state) * size
+
+
+def _forward(
+    field: nn.Module,
+    sign: Tensor,
+    shape: Sequence[int],
+    args: tuple[Tensor, ...],
+    time: Tensor,
+    flat: Tensor,
+) -> Tensor:
+    """The field for flat states in time s = ±t, which runs forward."""
+    way = sign.to(flat.dtype)
+    return field(way * time, flat.view(-1, *shape), *args).flatten(1) * way[:, None]

@@ -93,7 +93,7 @@ def _described(
         waves=waves,
         levels=levels,
         width=width,
-        multiplier=_multiplier(channels),
+        multiplier=channel_multiplier(channels),
         blocks=1 + max(int(place[4]) for place in places if place[4] is not None),
         disentangle=second == channels[1] + width,
         wave_residual=wave_residual,
@@ -105,7 +105,7 @@ def _described(
     )
 
 
-def _multiplier(channels: tuple[int, ...]) -> float:
+def channel_multiplier(channels: tuple[int, ...]) -> float:
     """A growth m with ⌊c_0 m^l⌋ = c_l for all levels: the intervals (c_l / c_0)^(1/l) ≤ m < ((c_l + 1) / c_0)^(1/l)."""
     base = channels[0]
     low = max((c / base) ** (1 / level) for level, c in enumerate(channels[1:], start=1))

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from sciml.core.errors import ConfigError
 from sciml.nn import MLP, Activation, Network, PictureHead, PictureStem, activation, picture_norm
 
 
@@ -34,7 +35,8 @@ class ConvResidual(nn.Module):
 class ResNet(Network):
     """z_{k+1} = z_k + B_k(z_k) between the ends of an ODE-Net: what a learned equation stands in for.
 
-    For kind ``mlp`` z_0 is the standardised sample, B_k a perceptron with one hidden layer and the head affine; for
+    For kind ``mlp`` z_0 is the standardised sample, or an affine map of it to more features, B_k a perceptron with one
+    hidden layer and the head affine; for
     ``conv`` z_0 = `PictureStem`, B_k = `ConvResidual` and the head `PictureHead`.
 
     Arguments:
@@ -42,11 +44,12 @@ class ResNet(Network):
         classes: how many.
         kind: ``mlp`` works on the flattened sample itself, ``conv`` on the features of a small convolutional stem.
         width: hidden neurons of a block (mlp), or channels of the features (conv).
+        features: for mlp, of z_0; None for those of the sample itself.
         blocks: residual blocks.
         nonlinearity: in the blocks and, for conv, around them.
         halvings: for conv, strided convolutions of the stem.
         padding: for conv, zeros around the picture in the first convolution, 0 or 1.
-        mean, std: numbers that standardise the inputs.
+        mean, std: standardise the inputs: numbers, or one for every component of the last axis.
 
     Raises: ConfigError if a picture is too small for the stem, or no picture.
 
@@ -69,15 +72,20 @@ class ResNet(Network):
         nonlinearity: Activation = "tanh",
         halvings: int = 1,
         padding: int = 1,
-        mean: Float[Tensor, ""] | float = 0.0,
-        std: Float[Tensor, ""] | float = 1.0,
+        features: int | None = None,
+        mean: Float[Tensor, "*component"] | float = 0.0,
+        std: Float[Tensor, "*component"] | float = 1.0,
     ) -> None:
         super().__init__()
+        if features is not None and kind != "mlp":
+            raise ConfigError("a convolutional stem has features of its own", got=f"features={features}, kind={kind!r}",
+                              fix="Leave out features, or take kind='mlp'.")  # fmt: skip
         self.register_buffer("mean", torch.as_tensor(mean).clone())
         self.register_buffer("std", torch.as_tensor(std).clone())
         if kind == "mlp":
-            size = math.prod(shape)
-            self.stem: nn.Module = nn.Flatten()
+            size = features or math.prod(shape)
+            lift = () if features is None else (nn.Linear(math.prod(shape), features),)
+            self.stem: nn.Module = nn.Sequential(nn.Flatten(), *lift) if lift else nn.Flatten()
             self.blocks = nn.ModuleList(MLP(size, size, width=width, nonlinearity=nonlinearity) for _ in range(blocks))
             self.head: nn.Module = nn.Linear(size, classes)
         else:

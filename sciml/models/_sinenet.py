@@ -10,12 +10,12 @@ from sciml.nn import (
     Conditioning,
     ConditionMode,
     Conv,
-    ConvBlock,
     Embedding,
     FieldNetwork,
     Modes,
     Network,
     Odd,
+    Operator,
     Padding,
     Upsample,
     axis_modes,
@@ -24,6 +24,8 @@ from sciml.nn import (
     convolution,
     halve,
     num_mirrors,
+    operator_block,
+    split_operators,
     with_walls,
 )
 
@@ -49,6 +51,8 @@ class SineNet(FieldNetwork):
         levels: halvings L of the grid within a wave; every axis must be divisible by 2^L.
         width: channels c_0 between the waves.
         multiplier: growth m of the channels per level, c_l = max(1, ⌊c_0 m^l⌋).
+        operators: what the blocks on the way down and then those on the way up mix points with, two per level, the same
+            in all waves; empty for convolutions of three points everywhere.
         blocks: convolution blocks per level and direction; several in a single wave are the deeper U-Net that the paper
             compares with.
         disentangle: whether every level also sees the wave's input, pooled but not processed (the parallel path).
@@ -81,6 +85,7 @@ class SineNet(FieldNetwork):
         levels: int = 4,
         width: int = 64,
         multiplier: float = 1.425,
+        operators: tuple[Operator, ...] = (),
         blocks: int = 1,
         disentangle: bool = True,
         wave_residual: bool = True,
@@ -105,6 +110,7 @@ class SineNet(FieldNetwork):
                 wave_channels(width, multiplier, levels),
                 modes=modes,
                 size=size,
+                operators=operators,
                 blocks=blocks,
                 disentangle=disentangle,
                 residual=block_residual,
@@ -139,6 +145,7 @@ class Wave(Network):
         channels: c_0 ... c_L.
         modes: padding along every axis.
         size: points of the finest level, or None.
+        operators: of the blocks down, then up; empty for convolutions of three points.
         blocks: per level and direction.
         disentangle: whether there is the path p.
         residual: whether there are S and S'.
@@ -151,6 +158,7 @@ class Wave(Network):
         *,
         modes: Modes,
         size: tuple[int, ...] | None,
+        operators: tuple[Operator, ...] = (),
         blocks: int = 1,
         disentangle: bool,
         residual: bool,
@@ -159,12 +167,17 @@ class Wave(Network):
         super().__init__()
         base, levels = channels[0], len(channels) - 1
         self.disentangle = disentangle
+        down, up = split_operators(operators, levels)
 
-        def stage(main: int, side: int, channels_out: int, *, skip_first: bool = False) -> Stage:
+        def stage(
+            operator: Operator, level: int, main: int, side: int, channels_out: int, *, skip_first: bool = False
+        ) -> Stage:
             return Stage(
                 main,
                 side,
                 channels_out,
+                operator=operator,
+                size=None if size is None else tuple(n >> level for n in size),
                 modes=modes,
                 condition=condition,
                 embedding=4 * base,
@@ -177,12 +190,12 @@ class Wave(Network):
         for level in range(levels):
             fine, coarse = channels[level], channels[level + 1]
             parallel = base if self.disentangle and level > 0 else 0
-            self.down.append(stage(fine, parallel, coarse))
+            self.down.append(stage(down[level], level + 1, fine, parallel, coarse))
         for level in reversed(range(levels)):
             fine, coarse = channels[level], channels[level + 1]
             prepared = None if size is None else tuple(n >> (level + 1) for n in size)
             self.refine.append(Upsample(prepared, modes=modes))
-            self.up.append(stage(coarse, fine, fine, skip_first=True))
+            self.up.append(stage(up[levels - 1 - level], level, coarse, fine, fine, skip_first=True))
 
     def forward(
         self, z: Float[Tensor, "batch channel *space"], embedding: Float[Tensor, "batch embedding"] | None = None
@@ -206,6 +219,8 @@ class Stage(nn.Module):
 
     Arguments:
         main, side, channels_out: features of g, of s, and of the result.
+        operator: what they mix points with.
+        size: points of the grid, or None.
         blocks: how many there are.
         skip_first: whether s comes before g in the block's input.
         residual: whether there is a shortcut.
@@ -218,6 +233,8 @@ class Stage(nn.Module):
         side: int,
         channels_out: int,
         *,
+        operator: Operator,
+        size: tuple[int, ...] | None,
         modes: Modes,
         condition: ConditionMode,
         embedding: int,
@@ -227,11 +244,12 @@ class Stage(nn.Module):
     ) -> None:
         super().__init__()
         self.skip_first = skip_first
-        self.block = ConvBlock(main + side, channels_out, modes=modes, condition=condition, embedding=embedding)
-        self.more = nn.ModuleList(
-            ConvBlock(channels_out, channels_out, modes=modes, condition=condition, embedding=embedding)
-            for _ in range(blocks - 1)
+        channels = (main + side, *[channels_out] * (blocks - 1))
+        first, *more = (
+            operator_block(operator, n, channels_out, modes=modes, condition=condition, embedding=embedding, size=size)
+            for n in channels
         )
+        self.block, self.more = first, nn.ModuleList(more)
         self.shortcut = convolution(len(modes))(main, channels_out, 1) if residual else None
 
     def forward(

@@ -143,8 +143,14 @@ class StateSpaceNetwork(Network):
             dt_scale: their distance in units of that of the training, 2 for half the sampling rate; if all layers are
                 `irregular`, also a distance for every time from the one before.
 
-        Raises: UserError for a distance that is not positive, or one each where they must be equal.
+        Raises: UserError for complex values or other channels, a distance that is not positive, or one each where they
+            must be equal.
         """
+        channels = self.encoder.in_features
+        if signal.is_complex() or signal.shape[-1] != channels:
+            raise UserError("signals do not fit this network", got=f"{signal.dtype}, shape {tuple(signal.shape)}",
+                            expected=f"real values, (batch, time, {channels})",
+                            fix="Give real and imaginary parts as two channels." if signal.is_complex() else "")  # fmt: skip
         z = self.encoder(self.inputs.standardise(signal))
         for block in self.blocks:
             z = block(z, dt_scale)

@@ -13,13 +13,17 @@ from sciml.nn import (
     Embedding,
     FieldNetwork,
     Odd,
+    Operator,
     Padding,
+    PointwiseBlock,
     Upsample,
     axis_modes,
     channels_last,
     check_halvings,
     halve,
     num_mirrors,
+    operator_block,
+    split_operators,
     with_walls,
 )
 
@@ -40,6 +44,8 @@ class UNet(FieldNetwork):
         dims: axes of the grid.
         width: channels of the finest level; level l has ⌊width 2^l⌋, so fractions set the size finely.
         levels: halvings of the grid; every axis must be divisible by 2^levels.
+        operators: what the blocks on the way down and then those on the way up mix points with, two per level; empty
+            for convolutions of three points everywhere. The first block is always one.
         residual: whether every block has a pointwise shortcut; without, amplitudes must pass the normalisations.
         padding: ``circular``, ``zeros``, ``mirror`` or ``replicate``, or one of them per axis.
         odd: by axis, the channels in that change their sign in its mirror (a velocity normal to a wall); features
@@ -66,6 +72,7 @@ class UNet(FieldNetwork):
         dims: int = 2,
         width: int | float = 64,
         levels: int = 4,
+        operators: tuple[Operator, ...] = (),
         residual: bool = True,
         padding: Padding = "circular",
         odd: Odd = (),
@@ -80,22 +87,28 @@ class UNet(FieldNetwork):
             dims=dims, in_channels=in_channels, out_channels=out_channels, condition_channels=condition_channels
         )
         self.levels, self.modes = levels, modes
+        down, up = split_operators(operators, levels)
         c = [int(width * 2**level) for level in range(levels + 1)]
         self.embedding = Embedding(condition_channels, c[0]) if condition_channels else None
 
-        def block(channels_in: int, channels_out: int, odd: Odd = ()) -> ConvBlock:
+        def block(
+            operator: Operator, level: int, channels_in: int, channels_out: int, odd: Odd = ()
+        ) -> ConvBlock | PointwiseBlock:
             mode = conditioning if condition_channels else "none"
-            return ConvBlock(
-                channels_in, channels_out, modes=modes, condition=mode, embedding=4 * c[0], shortcut=residual, odd=odd
-            )
+            return operator_block(
+                operator, channels_in, channels_out, modes=modes, condition=mode, embedding=4 * c[0],
+                shortcut=residual, odd=odd, size=None if size is None else tuple(n >> level for n in size),
+            )  # fmt: skip
 
-        self.enter = block(in_channels + num_mirrors(modes), c[0], odd)
-        self.down = nn.ModuleList(block(fine, coarse) for fine, coarse in pairwise(c))
+        self.enter = block("conv3", 0, in_channels + num_mirrors(modes), c[0], odd)
+        self.down = nn.ModuleList(
+            block(down[level], level + 1, fine, coarse) for level, (fine, coarse) in enumerate(pairwise(c))
+        )
         self.refine, self.up = nn.ModuleList(), nn.ModuleList()
         for level in reversed(range(levels)):
             coarse = None if size is None else tuple(n >> (level + 1) for n in size)
             self.refine.append(Upsample(coarse, modes=modes))
-            self.up.append(block(c[level] + c[level + 1], c[level]))
+            self.up.append(block(up[levels - 1 - level], level, c[level] + c[level + 1], c[level]))
         self.leave = Conv(c[0], out_channels, modes=modes)
 
     def forward(

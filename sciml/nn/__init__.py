@@ -12,6 +12,8 @@ from sciml.nn._boundary import axis_modes as axis_modes
 from sciml.nn._boundary import check_odd as check_odd
 from sciml.nn._boundary import odd_channels as odd_channels
 from sciml.nn._boundary import padding_modes as padding_modes
+from sciml.nn._branch_trunk import BranchTrunkProduct as BranchTrunkProduct
+from sciml.nn._branch_trunk import contract as contract
 from sciml.nn._circular import circular_pad as circular_pad
 from sciml.nn._condition import ConditionChoice as ConditionChoice
 from sciml.nn._condition import Conditioning as Conditioning
@@ -57,6 +59,13 @@ from sciml.nn._mlp import TimeMLP as TimeMLP
 from sciml.nn._mlp import activation as activation
 from sciml.nn._network import Network as Network
 from sciml.nn._norm import Norm as Norm
+from sciml.nn._operators import OPERATORS as OPERATORS
+from sciml.nn._operators import Operator as Operator
+from sciml.nn._operators import PointwiseBlock as PointwiseBlock
+from sciml.nn._operators import SeparableConv as SeparableConv
+from sciml.nn._operators import SpectralMix as SpectralMix
+from sciml.nn._operators import operator_block as operator_block
+from sciml.nn._operators import split_operators as split_operators
 from sciml.nn._packed import CompressedLinear as CompressedLinear
 from sciml.nn._packed import Packed as Packed
 from sciml.nn._packed import compress as compress
@@ -100,7 +109,9 @@ from sciml.nn._weight_marks import WeightMark as WeightMark
 __all__ = [
     "LAPLACIAN",
     "MLP",
+    "OPERATORS",
     "Activation",
+    "BranchTrunkProduct",
     "CompressedLinear",
     "ConcatConv2d",
     "ConcatLinear",
@@ -131,16 +142,20 @@ __all__ = [
     "Moments",
     "Network",
     "Norm",
+    "Operator",
     "Packed",
     "Padding",
     "PaddingChoice",
     "ParameterGroup",
     "PictureHead",
     "PictureStem",
+    "PointwiseBlock",
     "Record",
+    "SeparableConv",
     "Signal",
     "Sine",
     "SpectralConv",
+    "SpectralMix",
     "Stepper",
     "TimeMLP",
     "Units",
@@ -156,6 +171,7 @@ __all__ = [
     "compressed_rows",
     "condition_mode",
     "condition_of",
+    "contract",
     "convolution",
     "coordinates",
     "declared_groups",
@@ -170,6 +186,7 @@ __all__ = [
     "low_rank_of",
     "matrices",
     "modulation",
+    "operator_block",
     "optimiser_groups",
     "owner_of",
     "pack",
@@ -180,6 +197,7 @@ __all__ = [
     "pointwise",
     "refinement",
     "shape_of",
+    "split_operators",
     "structured_like",
     "structured_of",
     "unpack",

@@ -17,6 +17,7 @@ class ConvBlock(nn.Module):
 
     Arguments:
         channels_in, channels_out: features.
+        inner: features between the two convolutions; None for `channels_out`.
         modes: padding along every axis.
         condition: how the embedding enters.
         embedding: entries of the embedding; 0 without conditioning.
@@ -29,6 +30,7 @@ class ConvBlock(nn.Module):
         channels_in: int,
         channels_out: int,
         *,
+        inner: int | None = None,
         modes: Modes,
         condition: ConditionMode = "none",
         embedding: int = 0,
@@ -36,10 +38,11 @@ class ConvBlock(nn.Module):
         odd: Odd = (),
     ) -> None:
         super().__init__()
-        self.first = Conv(channels_in, channels_out, modes=modes, odd=odd)
-        self.first_norm = Norm(channels_out)
-        self.modulation = modulation(condition, size=embedding, channels=channels_out)
-        self.second = Conv(channels_out, channels_out, modes=modes)
+        inner = inner or channels_out
+        self.first: nn.Module = Conv(channels_in, inner, modes=modes, odd=odd)
+        self.first_norm = Norm(inner)
+        self.modulation = modulation(condition, size=embedding, channels=inner)
+        self.second: nn.Module = Conv(inner, channels_out, modes=modes)
         self.second_norm = Norm(channels_out)
         self.activation = nn.GELU()
         self.shortcut = convolution(len(modes))(channels_in, channels_out, 1) if shortcut else None

@@ -28,6 +28,7 @@ class Conv(nn.Module):
         kernel_size: odd number of points per axis.
         modes: padding along every axis, one to three of them.
         dilation: distance between the kernel's points.
+        groups: parts of the channels that are convolved by themselves.
         odd: by axis, the channels in that change their sign in the mirror; empty for none.
 
     Raises:
@@ -43,6 +44,7 @@ class Conv(nn.Module):
         kernel_size: int = 3,
         dilation: int = 1,
         odd: Odd = (),
+        groups: int = 1,
     ) -> None:
         super().__init__()
         reach = dilation * (kernel_size // 2)
@@ -55,6 +57,7 @@ class Conv(nn.Module):
             kernel_size,
             padding=self.zeros,  # pyright: ignore[reportArgumentType] (as many entries as the class has axes)
             dilation=dilation,
+            groups=groups,
         )
 
     def forward(self, x: Float[Tensor, "batch channel_in *space"]) -> Float[Tensor, "batch channel_out *space"]:

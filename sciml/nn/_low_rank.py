@@ -91,16 +91,13 @@ class LowRankConv(nn.Module):
         fan_in = channels_in * math.prod(kernel_size)
         check_rank(rank, channels_out, fan_in)
 
-        def per_axis(value: int | Sequence[int]) -> tuple[int, ...]:
-            return (value,) * dims if isinstance(value, int) else tuple(value)
-
         self.first = kind(
             channels_in,
             rank,
             tuple(kernel_size),
-            stride=per_axis(stride),
-            padding=padding if isinstance(padding, str) else per_axis(padding),
-            dilation=per_axis(dilation),
+            stride=per_axis(stride, dims),
+            padding=padding if isinstance(padding, str) else per_axis(padding, dims),
+            dilation=per_axis(dilation, dims),
             bias=False,
             padding_mode=padding_mode,
         )
@@ -158,6 +155,11 @@ class LowRankSpectralConv(nn.Module):
 
 LowRank = LowRankLinear | LowRankConv | LowRankSpectralConv
 """Layers with two factors, called ``first`` and ``second`` in the order they are applied."""
+
+
+def per_axis(value: int | Sequence[int], dims: int) -> tuple[int, ...]:
+    """One number for each axis."""
+    return (value,) * dims if isinstance(value, int) else tuple(value)
 
 
 def check_rank(rank: int, rows: int, columns: int) -> None:

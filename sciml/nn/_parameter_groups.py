@@ -33,7 +33,9 @@ class GroupsParameters(Protocol):
         ...
 
 
-def optimiser_groups(module: nn.Module, learning_rate: float, weight_decay: float) -> list[dict[str, Any]]:
+def optimiser_groups(
+    module: nn.Module, learning_rate: float, weight_decay: float
+) -> list[dict[str, Any]]:  # Any: torch's groups hold parameters and settings
     """What optimisers of torch take for the trainable parameters of a network: ordinary ones first, then each group.
 
     Without a module that is a `GroupsParameters` that is one group of all parameters, in their order.

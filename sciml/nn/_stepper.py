@@ -19,6 +19,12 @@ class Stepper(nn.Module, Generic[N]):
 
         ũ(t+1) = network(ũ(t-h+1 … t), c),    u(t+1) = μ + σ ũ(t+1)
 
+    or, where it is told how much fields change in a step, δ per channel:
+
+        ũ(t+1) = ũ(t) + δ/σ network(Δ(t-h+2) … Δ(t), ũ(t), c),    Δ(t) = (u(t) - u(t-1)) / δ
+
+    so that waves which are small beside the field are seen, and not lost in the error of repeating it.
+
     The frames of the history are folded into the channels of the network, oldest first. A `FieldNetwork` that was built
     without a condition is not given one; any other module is.
 
@@ -40,6 +46,7 @@ class Stepper(nn.Module, Generic[N]):
         mask_channel: whether the network takes the mask as a last channel, 1 where a cell is active.
         band_steps: steps of a rollout whose errors will be calibrated; 0 for none.
         band_stride: stored frames per step that they are calibrated for.
+        field_change: root mean square δ of the change in a step, per channel; None for a network of whole frames.
 
     Attributes:
         band: by step and field, half the width of the band around a rollout, in physical units; infinite before it is
@@ -55,6 +62,7 @@ class Stepper(nn.Module, Generic[N]):
     forcing_std: Tensor | None
     active: Tensor | None
     band: Tensor | None
+    change: Tensor | None
 
     def __init__(
         self,
@@ -70,6 +78,7 @@ class Stepper(nn.Module, Generic[N]):
         mask_channel: bool = False,
         band_steps: int = 0,
         band_stride: int = 1,
+        field_change: Float[Tensor, " channel"] | None = None,
     ) -> None:
         super().__init__()
         self.network = network
@@ -84,6 +93,7 @@ class Stepper(nn.Module, Generic[N]):
         blank = torch.full((band_steps, len(field_mean)), torch.inf) if band_steps else None
         self.register_buffer("band", blank)
         self.band_stride = band_stride
+        self.register_buffer("change", None if field_change is None else field_change / field_std)
         self.mask_channel = mask_channel and active is not None
 
     def standardise(self, states: Float[Tensor, "batch time channel *space"]) -> Float[Tensor, "..."]:
@@ -125,12 +135,16 @@ class Stepper(nn.Module, Generic[N]):
         self, window: Float[Tensor, "batch history channel *space"], condition: Float[Tensor, "batch condition"]
     ) -> Float[Tensor, "batch 1 channel *space"]:
         """The next state from states that are standardised, and standardised like them."""
-        x = window.flatten(1, 2)
-        if self.active is None:
-            return self.network(x, condition if self.told else None)[:, None]
-        if self.mask_channel:
+        seen = window
+        if self.change is not None:
+            seen = torch.cat([window.diff(dim=1) / self._wide(self.change, window), window[:, -1:]], dim=1)
+        x = seen.flatten(1, 2)
+        if self.mask_channel and self.active is not None:
             x = torch.cat([x, self.active.to(x).expand_as(x[:, :1])], dim=1)
-        return torch.where(self.active, self.network(x, condition if self.told else None)[:, None], 0.0)
+        answer = self.network(x, condition if self.told else None)[:, None]
+        if self.change is not None:
+            answer = window[:, -1:] + self._wide(self.change, window) * answer
+        return answer if self.active is None else torch.where(self.active, answer, 0.0)
 
     def rollout(
         self,

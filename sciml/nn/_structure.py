@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from sciml.nn._coordinates import FactorisedLinear
-from sciml.nn._factor import factorable, matrices
+from sciml.nn._factor import Conv, factorable, matrices
 from sciml.nn._low_rank import LowRankConv, LowRankLinear, LowRankSpectralConv
 from sciml.nn._spectral import SpectralConv
 from sciml.nn.structured import (
@@ -114,9 +114,8 @@ def _around(layer: nn.Module, operator: StructuredLinear) -> Structured:
     )
 
 
-def _plain_conv(layer: nn.Module, shape: Shape) -> nn.Module:
+def _plain_conv(layer: Conv, shape: Shape) -> nn.Module:
     kernel = layer.first if isinstance(layer, LowRankConv) else layer
-    assert isinstance(kernel, (nn.Conv1d, nn.Conv2d, nn.Conv3d, StructuredConv))
     kind = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}[len(kernel.kernel_size)]
     return kind(
         shape.columns,
@@ -126,7 +125,7 @@ def _plain_conv(layer: nn.Module, shape: Shape) -> nn.Module:
         padding=kernel.padding,  # pyright: ignore[reportArgumentType]
         dilation=kernel.dilation,  # pyright: ignore[reportArgumentType]
         padding_mode=kernel.padding_mode,
-        bias=getattr(layer, "bias", None) is not None,
+        bias=layer.bias is not None,
     )
 
 

@@ -1,7 +1,7 @@
 """What a layer says of its weights that their shape does not."""
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal, Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 WeightMark = Literal["pairs", "vector"]
 """``pairs``: the last axis holds real and imaginary part of one complex number. ``vector``: it has one axis and
@@ -12,5 +12,7 @@ multiplies features, so that it is a weight and no bias or scale."""
 class MarksWeights(Protocol):
     """A layer with such weights. Parameters that must not be pulled to zero are named by `GroupsParameters`."""
 
-    weight_marks: ClassVar[Mapping[str, WeightMark]]
-    """By the names of parameters."""
+    @property
+    def weight_marks(self) -> Mapping[str, WeightMark]:
+        """By the names of parameters."""
+        ...

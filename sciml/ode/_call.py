@@ -28,6 +28,8 @@ class Call:
     Arguments:
         func, y0, rtol, atol, method, options, event_fn: as in `odeint`.
         forward: whether this is the call itself, and not what is said of its backward solve.
+
+    Any: what torchdiffeq's callers hand over, tensors, numbers and tuples of them, checked here.
     """
 
     def __init__(

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -16,7 +15,7 @@ from sciml.ode._gradient import Checkpointed, Discrete
 from sciml.ode._method import Method
 
 
-def check_backend(backend: Any) -> bool:
+def check_backend(backend: object) -> bool:
     """Whether it is ours."""
     if backend not in ("sciml", "scipy", "torchdiffeq"):
         raise UnknownNameError("backend", str(backend), ("sciml", "scipy", "torchdiffeq"))
@@ -99,7 +98,7 @@ def check_tangents(tensors: Sequence[Tensor]) -> None:
         )
 
 
-def check_precision(dtype: torch.dtype, rtol: float | int, atol: Any, step: float | int | None) -> None:
+def check_precision(dtype: torch.dtype, rtol: float, step: float | None) -> None:
     """Half precision cannot meet tolerances below its own rounding."""
     smallest = torch.finfo(dtype).eps
     if step is None and dtype in (torch.float16, torch.bfloat16) and rtol < smallest:
@@ -112,7 +111,7 @@ def check_precision(dtype: torch.dtype, rtol: float | int, atol: Any, step: floa
 
 
 def check_settings(
-    method: Method, rtol: float | int, atol: Any, step: float | int | None, max_steps: int | None
+    method: Method, rtol: float | int, atol: float | int | Tensor, step: float | int | None, max_steps: int | None
 ) -> None:
     """Tolerances, a fixed step where the method needs one, and the number of steps."""
     lowest = float(atol.min()) if isinstance(atol, Tensor) else atol
@@ -131,7 +130,7 @@ def check_settings(
         raise ConfigError("max_steps must be at least 1", got=max_steps)
 
 
-def check_gradient(gradient: Any) -> None:
+def check_gradient(gradient: object) -> None:
     """One of the three kinds."""
     if not isinstance(gradient, (Discrete, Checkpointed, Adjoint)):
         raise ConfigError(

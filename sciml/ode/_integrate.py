@@ -99,7 +99,7 @@ def integrate(
         begin = rows[:, 0]
         state = flat.moved(begin, state, begin.detach() - begin, args, attached)
     if order.peer is None:
-        outputs, errors, stiffness, trail = _run(plan, state, gradient, order.f)
+        outputs, errors, stiffness, trail = _run(plan, state, gradient, flat)
     elif order.backend == "scipy":
         outputs, errors, stiffness, trail = _run_scipy(plan, state, gradient, order.f, order.peer)
     else:
@@ -176,8 +176,9 @@ def _is_graph(gradient: Discrete | Checkpointed | Adjoint, state: Tensor) -> boo
 
 
 def _run(
-    plan: Plan, state: Tensor, gradient: Discrete | Checkpointed | Adjoint, f: Any
+    plan: Plan, state: Tensor, gradient: Discrete | Checkpointed | Adjoint, flat: FlatField
 ) -> tuple[Tensor, Tensor, Tensor, Trail]:
+    f = flat.f
     if not torch.is_grad_enabled():
         return _outcome(forward(plan, state.detach()))
     is_random = isinstance(f, nn.Module) and any(isinstance(m, _RANDOM) and m.training for m in f.modules())
@@ -189,15 +190,15 @@ def _run(
         )
     may_follow = isinstance(gradient, Discrete) and gradient.schedule == "auto"
     if _is_graph(gradient, state) or (may_follow and (is_random or is_functorch_wrapped_tensor(state))):
-        return _outcome(_followed(plan, state, f))
+        return _outcome(_followed(plan, state, flat))
     start = _look(plan, state, f)
     plan = replace(plan, slope=start.slope)
     tensors = (state, *plan.args, *start.leaves)
     named = (gradient.parameters or ()) if isinstance(gradient, Adjoint) else ()  # they have gradients, if zero ones
     if not any(t.requires_grad for t in (*tensors, *named)):
-        return _outcome(_watched(plan, state, f))
+        return _outcome(_watched(plan, state, flat))
     if may_follow and start.captures:
-        return _outcome(_followed(replace(plan, slope=None), state, f))
+        return _outcome(_followed(replace(plan, slope=None), state, flat))
     if isinstance(gradient, Adjoint):
         return gradient.run(plan, state, start.leaves)
     box: list[Trail] = []
@@ -205,28 +206,27 @@ def _run(
     return outputs, errors, stiffness, box[0]
 
 
-def _followed(plan: Plan, state: Tensor, f: Any) -> Trail:
+def _followed(plan: Plan, state: Tensor, flat: FlatField) -> Trail:
     """The steps with autograd following them, which costs nothing where nothing has a gradient."""
     slope = plan.bind(plan.args)(plan.wanted[:, 0].to(state.dtype), state)
     check_tangents((slope,))
-    weights = f.parameters() if isinstance(f, nn.Module) else ()
+    weights = flat.f.parameters() if isinstance(flat.f, nn.Module) else ()
     if any(t.requires_grad for t in (slope, state, *plan.args, *weights)):
         return forward(replace(plan, slope=slope, graph=True), state)
-    return _watched(replace(plan, slope=slope), state, f)
+    return _watched(replace(plan, slope=slope), state, flat)
 
 
-def _watched(plan: Plan, state: Tensor, f: Any) -> Trail:
+def _watched(plan: Plan, state: Tensor, flat: FlatField) -> Trail:
     """The steps of an equation without gradient so far; followed from the start if it uses a parameter later."""
-    assert isinstance(plan.f, FlatField)
-    plan.f.watched = True
+    flat.watched = True
     try:
         with torch.no_grad():
             return forward(plan, state.detach())
     except UsesLaterParameters:
-        plan.f.watched = False
+        flat.watched = False
         return forward(replace(plan, slope=None, graph=True), state)
     finally:
-        plan.f.watched = False
+        flat.watched = False
 
 
 def _outcome(trail: Trail) -> tuple[Tensor, Tensor, Tensor, Trail]:

@@ -12,7 +12,7 @@ from sciml.core.errors import UserError
 class Form:
     """The shape of a caller's state: a tensor or a tuple of tensors, real or complex, and the flat state it becomes.
 
-    Complex numbers become pairs of real ones.
+    Complex numbers become pairs of real ones. Any: a state may be a tensor or a tuple of tensors.
     """
 
     def __init__(self, y0: Any) -> None:
@@ -62,7 +62,10 @@ class Form:
 
 
 class OneSample:
-    """A function of one state as a right-hand side for rows of flat states, called for one row after another."""
+    """A function of one state as a right-hand side for rows of flat states, called for one row after another.
+
+    Any: a state in the form of the caller.
+    """
 
     def __init__(self, func: Callable[[Tensor, Any], Any], form: Form) -> None:
         self.func, self.form = func, form
@@ -90,7 +93,10 @@ class Held(nn.Module):
 
 
 class Components:
-    """The values of an event function that may have several, one column at a time and computed once."""
+    """The values of an event function that may have several, one column at a time and computed once.
+
+    Any: a state in the form of the caller.
+    """
 
     def __init__(self, event_fn: Callable[[Tensor, Any], Tensor], form: Form) -> None:
         self.event_fn, self.form = event_fn, form

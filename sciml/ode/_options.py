@@ -67,6 +67,8 @@ class Options:
     Arguments:
         method, options: as in `odeint`.
         waits: whether an event is waited for.
+
+    Any: what torchdiffeq's callers hand over, checked here.
     """
 
     def __init__(self, method: str | Method | None, options: Mapping[str, Any] | None, waits: bool) -> None:

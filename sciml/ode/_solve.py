@@ -147,7 +147,7 @@ def solve_watched(
     check_times(times, y0, endless=any(one.terminal for one in events))
     check_args(args, y0)
     check_settings(chosen, rtol, atol, step, max_steps)
-    check_precision(y0.dtype, rtol, atol, step)
+    check_precision(y0.dtype, rtol, step)
     check_gradient(gradient)
     check_tangents((y0, times, *args))
     order = Order(

@@ -10,9 +10,11 @@ from sciml.reference._exponential import ETDRK4 as ETDRK4
 from sciml.reference._exponential import IFRK4 as IFRK4
 from sciml.reference._exponential import ExponentialMethod as ExponentialMethod
 from sciml.reference._finite_volume import block_means as block_means
+from sciml.reference._finite_volume import face_states as face_states
 from sciml.reference._finite_volume import monotonised_central as monotonised_central
 from sciml.reference._finite_volume import refine_cells as refine_cells
 from sciml.reference._finite_volume import van_leer as van_leer
+from sciml.reference._finite_volume import with_ghosts as with_ghosts
 from sciml.reference._forced import ForcedSlope as ForcedSlope
 from sciml.reference._forced import integrate_forced as integrate_forced
 from sciml.reference._fractional import caputo as caputo
@@ -22,6 +24,8 @@ from sciml.reference._function_spaces import GaussianSpace as GaussianSpace
 from sciml.reference._function_spaces import GivenSpace as GivenSpace
 from sciml.reference._function_spaces import wasserstein2 as wasserstein2
 from sciml.reference._gas import Gas as Gas
+from sciml.reference._grids import check_grid as check_grid
+from sciml.reference._grids import check_initial as check_initial
 from sciml.reference._grids import finer_grid as finer_grid
 from sciml.reference._grids import periodic_grid as periodic_grid
 from sciml.reference._harmonics import SphericalHarmonics as SphericalHarmonics
@@ -143,6 +147,8 @@ __all__ = [
     "band_limited_field",
     "block_means",
     "caputo",
+    "check_grid",
+    "check_initial",
     "closed_form",
     "curl",
     "evaluate_series",
@@ -151,6 +157,7 @@ __all__ = [
     "evolve_shallow_water",
     "evolve_sphere",
     "evolve_vorticity",
+    "face_states",
     "finer_grid",
     "gauss",
     "in_chunks",
@@ -188,4 +195,5 @@ __all__ = [
     "van_leer",
     "velocity_of",
     "wasserstein2",
+    "with_ghosts",
 ]

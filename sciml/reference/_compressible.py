@@ -19,7 +19,8 @@ from torch import Tensor
 from sciml.core.errors import UserError
 from sciml.core.types import Grid, Trajectory
 from sciml.reference._finite_volume import GHOSTS, face_states, refuse_below_zero, van_leer, with_ghosts
-from sciml.reference._stepping import integrate, ssp_rk2
+from sciml.reference._grids import check_initial
+from sciml.reference._stepping import check_step_factor, integrate, ssp_rk2
 from sciml.reference._super_time_stepping import SplitDiffusion
 
 State = Float[Tensor, "batch channel *space"]
@@ -29,6 +30,8 @@ COURANT = 0.4
 """Share of a cell that the fastest waves of all axes cross together in a step."""
 DIFFUSION = 2.5
 """A step takes at most 1/2.5 of ρ/(η₄ Σ 1/h²), η₄ = 4η/3 + ζ; the method is stable up to one half of it."""
+LARGEST_FACTOR = 1.25
+"""Of the time step: half a cell in a step, and the limit of the viscous stresses."""
 STIFF = 2.0
 """Rate of viscosity over that of waves beyond which a row's viscosity is split off and super-time-stepped."""
 
@@ -218,6 +221,7 @@ def evolve_compressible(
     *,
     observe: Callable[[Tensor], Tensor] | None = None,
     longest: float = math.inf,
+    step_factor: float = 1.0,
     compiled: bool = False,
 ) -> Trajectory:
     """Primitive states at `times` by steps of the strong-stability-preserving Runge-Kutta method of order 2.
@@ -231,12 +235,16 @@ def evolve_compressible(
         flow: the scheme on its grid.
         observe: what is kept of a conserved state; the primitive one where None.
         longest: time after which the step is chosen anew, see `integrate`.
+        step_factor: multiplies the time step; at most 1.25, where viscous stresses become unstable.
         compiled: whether the right-hand side is compiled by `torch.compile`, which takes a minute at first; results
             differ by rounding.
 
     Returns: a `Trajectory`; DIVERGED for rows whose density or pressure becomes negative or not finite.
-    Raises: UserError for a density or pressure that is not positive.
+    Raises: UserError for a density or pressure that is not positive, fields that do not fit the grid, or a step factor
+        that cannot be.
     """
+    check_step_factor(step_factor, LARGEST_FACTOR)
+    check_initial(initial, 2 + len(flow.axes), flow.grid.size, "density, velocities and pressure")
     refuse_below_zero(initial[:, 0], "density", is_zero_fine=False)
     refuse_below_zero(initial[:, -1], "pressure", is_zero_fine=False)
     start = flow.to_conserved(initial)
@@ -249,7 +257,7 @@ def evolve_compressible(
         torch.compile(explicit.tendency, dynamic=False) if compiled else explicit.tendency,
         start,
         times,
-        largest_step=lambda state: 1 / explicit.largest_rate(state),
+        largest_step=lambda state: step_factor / explicit.largest_rate(state),
         is_admissible=flow.is_admissible,
         observe=observe or flow.to_primitive,
         method=method,

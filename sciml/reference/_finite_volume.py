@@ -24,8 +24,9 @@ def monotonised_central(back: Tensor, ahead: Tensor) -> Tensor:
 
     Reference: van Leer (1977), doi:10.1016/0021-9991(77)90095-X.
     """
-    size = torch.minimum((back + ahead).abs() / 2, 2 * torch.minimum(back.abs(), ahead.abs()))
-    return torch.where(back * ahead > 0, torch.copysign(size, ahead), 0.0)
+    least = torch.maximum(back, ahead).clamp_(max=0).mul_(2)  # both are zero at extremes
+    most = torch.minimum(back, ahead).clamp_(min=0).mul_(2)
+    return (back + ahead).mul_(0.5).clamp(least, most)
 
 
 def van_leer(back: Tensor, ahead: Tensor) -> Tensor:
@@ -47,13 +48,24 @@ def with_ghosts(cells: Cells, dim: int, boundary: str, *, odd: int | None = None
         odd: channel that changes its sign in a wall's mirror: what points along the axis.
     """
     count = cells.shape[dim]
-    places = torch.arange(-GHOSTS, count + GHOSTS, device=cells.device)
-    if boundary == "periodic":
-        places = places % count
-    elif boundary == "wall":
-        places = torch.where(places < 0, -1 - places, places)
-        places = torch.where(places >= count, 2 * count - 1 - places, places)
-    wide = cells.index_select(dim, places.clamp(0, count - 1))
+    if count < GHOSTS:  # a ghost may be the image of an image
+        places = torch.arange(-GHOSTS, count + GHOSTS, device=cells.device)
+        if boundary == "periodic":
+            places = places % count
+        elif boundary == "wall":
+            places = torch.where(places < 0, -1 - places, places)
+            places = torch.where(places >= count, 2 * count - 1 - places, places)
+        wide = cells.index_select(dim, places.clamp(0, count - 1))
+    else:
+        first, last = cells.narrow(dim, 0, GHOSTS), cells.narrow(dim, count - GHOSTS, GHOSTS)
+        if boundary == "periodic":
+            first, last = last, first
+        elif boundary == "wall":
+            first, last = first.flip(dim), last.flip(dim)
+        else:
+            first = first.narrow(dim, 0, 1).expand_as(first)
+            last = last.narrow(dim, GHOSTS - 1, 1).expand_as(last)
+        wide = torch.cat([first, cells, last], dim=dim)
     if boundary == "wall" and odd is not None:
         for first in (0, count + GHOSTS):
             wide[:, odd].narrow(dim, first, GHOSTS).neg_()
@@ -69,9 +81,10 @@ def face_states(
     """
     count = cells.shape[dim]
     wide = with_ghosts(cells, dim, boundary, odd=odd)
-    steps, inner = wide.diff(dim=dim), wide.narrow(dim, 1, count + 2)
+    steps = wide.diff(dim=dim)
     half = limiter(steps.narrow(dim, 0, count + 2), steps.narrow(dim, 1, count + 2)) / 2
-    return (inner + half).narrow(dim, 0, count + 1), (inner - half).narrow(dim, 1, count + 1)
+    before = wide.narrow(dim, 1, count + 1) + half.narrow(dim, 0, count + 1)
+    return before, wide.narrow(dim, 2, count + 1) - half.narrow(dim, 1, count + 1)
 
 
 def block_means(cells: Cells, factor: int) -> Cells:

@@ -3,6 +3,8 @@
 import math
 from collections.abc import Sequence
 
+from torch import Tensor
+
 from sciml.core.errors import UserError
 from sciml.core.types import Axis, Grid
 
@@ -44,4 +46,38 @@ def finer_grid(grid: Grid, *, factor: float, least: int = 1) -> Grid:
             Axis(a.name, max(least, 2 * math.ceil(factor * a.size / 2)), a.lower, a.upper, a.boundary, a.units)
             for a in grid.axes
         )
+    )
+
+
+def check_grid(grid: Grid, expected: Grid) -> None:
+    """Raise UserError for another grid than the one that a problem has on as many points."""
+    if grid != expected:
+        raise UserError(
+            "this is not a grid of the problem",
+            got=_words(grid),
+            expected=_words(expected),
+            fix="Take the grid from the problem: problem.grid(size).",
+        )
+
+
+def check_initial(initial: Tensor, channels: int, size: Sequence[int], names: str) -> None:
+    """Raise UserError for initial fields that are not ``batch channel *space`` on a grid of `size` points.
+
+    Arguments:
+        initial: the fields.
+        channels: how many there are.
+        size: points per axis.
+        names: what they are, in their order.
+    """
+    if initial.ndim != 2 + len(size) or initial.shape[1] != channels or tuple(initial.shape[2:]) != tuple(size):
+        raise UserError(
+            "the initial fields do not fit the grid",
+            got=f"shape {tuple(initial.shape)}",
+            expected=f"(batch, {', '.join(map(str, (channels, *size)))}) for {names}",
+        )
+
+
+def _words(grid: Grid) -> str:
+    return "; ".join(
+        f"{a.name}: {a.size} points from {a.lower:g} to {a.upper:g} {a.units}, {a.boundary}" for a in grid.axes
     )

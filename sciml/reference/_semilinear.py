@@ -11,6 +11,7 @@ from torch import Tensor
 
 from sciml.core.types import Grid, Params, Trajectory
 from sciml.reference._exponential import ETDRK4, ExponentialMethod
+from sciml.reference._grids import check_initial
 from sciml.reference._spectral import Fourier, resample
 from sciml.reference._stepping import check_step_factor, in_chunks, integrate
 
@@ -80,10 +81,11 @@ def evolve_semilinear(
         method: `IFRK4` or `ETDRK4`; the equation's own if left out.
         step_factor: multiplies the equation's time step; at most 2.8, the limit of four stages for waves.
 
-    Raises: UserError for a step factor that cannot be.
+    Raises: UserError for a step factor that cannot be, or initial states on another grid.
     Returns: DIVERGED for a row with a value that is not finite, NaN from there on; ``stats["steps"]`` per row.
     """
     check_step_factor(step_factor, LARGEST_FACTOR)
+    check_initial(initial, initial.shape[1], grid.size, "the unknowns of the equation")
     internal = grid if internal is None else internal
     fourier = Fourier(internal, initial.device, truncate=True, degree=equation.degree)
     scheme = equation.method if method is None else method

@@ -17,7 +17,8 @@ from torch import Tensor
 from sciml.core.errors import UserError
 from sciml.core.types import Grid, Trajectory
 from sciml.reference._finite_volume import face_states, monotonised_central, refuse_below_zero
-from sciml.reference._stepping import integrate, ssp_rk2
+from sciml.reference._grids import check_initial
+from sciml.reference._stepping import check_step_factor, in_chunks, integrate, ssp_rk2
 
 State = Float[Tensor, "batch channel *space"]
 PerFace = Float[Tensor, "batch *faces"]
@@ -28,6 +29,10 @@ ROUNDING = 1e-12
 """How far below zero a depth may fall before its row counts as diverged."""
 COURANT = 0.4
 """Share of a cell that the fastest waves of all axes cross together in a step; depths stay positive up to one half."""
+CHUNK_CELLS = 2 * 64**2
+"""Cells of the rows solved at a time on a CPU: with more, temporary arrays leave the cache and the free list."""
+LARGEST_FACTOR = 1.25
+"""Of the time step: half a cell in a step."""
 
 
 @final
@@ -59,33 +64,38 @@ class ShallowWaterFlow:
     def tendency(self, state: State) -> State:
         """∂/∂t of depth and momentum."""
         depth = state[:, :1]
-        level = depth if self.bed is None else depth + self.bed.to(state)
-        cells = torch.cat([depth, level, self.velocity(state)], dim=1)
+        heights = [depth] if self.bed is None else [depth, depth + self.bed.to(state)]
+        cells = torch.cat([*heights, self.velocity(state)], dim=1)
         rate = torch.zeros_like(state)
         for number, axis in enumerate(reversed(self.grid.axes)):
-            rate -= self._divergence(cells, -1 - number, 1 + number, axis.boundary) / axis.spacing
+            rate.sub_(self._divergence(cells, -1 - number, 1 + number, axis.boundary), alpha=1 / axis.spacing)
         return rate
 
     def _divergence(self, cells: State, dim: int, normal: int, boundary: str) -> State:
-        """What leaves each cell along one axis, times its length.
+        """What leaves each cell along one axis, times its length, from depth, level (over a bed), velocity.
 
         The own pressure of a cell is taken from the fluxes on both of its faces; what remains of it and of the slope
         of the bed is the mean depth times the slope of the level, which is zero exactly in water at rest.
         """
-        count = cells.shape[dim]
-        before, behind = face_states(cells, dim, boundary, limiter=monotonised_central, odd=normal + 1)
-        sill = torch.maximum(before[:, 1] - before[:, 0], behind[:, 1] - behind[:, 0])
-        left, right = ((side[:, 1] - sill).clamp(min=0) for side in (before, behind))
-        u_left, u_right = before[:, normal + 1], behind[:, normal + 1]
+        count, heights = cells.shape[dim], 1 if self.bed is None else 2
+        odd = heights + normal - 1
+        before, behind = face_states(cells, dim, boundary, limiter=monotonised_central, odd=odd)
+        left, right = before[:, 0], behind[:, 0]
+        if self.bed is not None:
+            sill = torch.maximum(before[:, 1] - left, behind[:, 1] - right)
+            left, right = ((side[:, 1] - sill).clamp(min=0) for side in (before, behind))
+        u_left, u_right = before[:, odd], behind[:, odd]
         mass, push_left, push_right = _hll(left, u_left, right, u_right, self.gravity)
         upper, lower = before.narrow(dim, 1, count), behind.narrow(dim, 0, count)
-        weight = self.gravity / 2 * (upper[:, 0] + lower[:, 0]) * (upper[:, 1] - lower[:, 1])
+        drop = upper[:, heights - 1] - lower[:, heights - 1]  # of the level
+        weight = self.gravity / 2 * (upper[:, 0] + lower[:, 0]) * drop
         leaving = [mass.diff(dim=dim)]
         for channel in range(1, len(self.grid.axes) + 1):
             if channel == normal:
                 leaving.append(push_left.narrow(dim, 1, count) - push_right.narrow(dim, 0, count) + weight)
             else:  # the contact wave carries the velocity along the face
-                carried = torch.where(mass > 0, before[:, channel + 1], behind[:, channel + 1])
+                along = heights + channel - 1
+                carried = torch.where(mass > 0, before[:, along], behind[:, along])
                 leaving.append((mass * carried).diff(dim=dim))
         return torch.stack(leaving, dim=1)
 
@@ -138,6 +148,7 @@ def evolve_shallow_water(
     *,
     observe: Callable[[Tensor], Tensor] = torch.Tensor.clone,
     longest: float = math.inf,
+    step_factor: float = 1.0,
     compiled: bool = False,
 ) -> Trajectory:
     """States ``(h, h u, …)`` at `times` by steps of the strong-stability-preserving Runge-Kutta method of order 2.
@@ -148,20 +159,30 @@ def evolve_shallow_water(
         flow: the scheme on its grid.
         observe: what is kept of a state.
         longest: time after which the step is chosen anew, see `integrate`; a dam that breaks speeds up at once.
+        step_factor: multiplies the time step; at most 1.25, up to which depths stay positive.
         compiled: whether the right-hand side is compiled by `torch.compile`, which takes a minute at first; results
             differ by rounding.
 
     Returns: a `Trajectory`; DIVERGED for rows that become negative or not finite.
-    Raises: UserError for a negative depth.
+    Raises: UserError for a negative depth, fields that do not fit the grid, or a step factor that cannot be.
     """
+    check_step_factor(step_factor, LARGEST_FACTOR)
+    axes = len(flow.grid.axes)
+    check_initial(initial, 1 + axes, flow.grid.size, "depth and momentum" + " along x and y" * (axes == 2))
     refuse_below_zero(initial[:, 0], "depth", is_zero_fine=True)
-    return integrate(
-        torch.compile(flow.tendency, dynamic=False) if compiled else flow.tendency,
-        initial,
-        times,
-        largest_step=lambda state: COURANT / flow.largest_rate(state).clamp(min=1e-9),
-        is_admissible=flow.is_admissible,
-        observe=observe,
-        method=ssp_rk2,
-        longest=longest,
-    )
+    tendency = torch.compile(flow.tendency, dynamic=False) if compiled else flow.tendency
+
+    def solve(rows: slice) -> Trajectory:
+        return integrate(
+            tendency,
+            initial[rows],
+            times,
+            largest_step=lambda state: step_factor * COURANT / flow.largest_rate(state).clamp(min=1e-9),
+            is_admissible=flow.is_admissible,
+            observe=observe,
+            method=ssp_rk2,
+            longest=longest,
+        )
+
+    chunk = len(initial) if initial.is_cuda else max(1, CHUNK_CELLS // math.prod(flow.grid.size))
+    return in_chunks(solve, len(initial), chunk)

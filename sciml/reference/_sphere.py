@@ -21,6 +21,7 @@ from sciml.core.errors import UserError
 from sciml.core.types import Trajectory
 from sciml.reference._exponential import ETDRK4, ExponentialMethod
 from sciml.reference._finite_volume import refuse_below_zero
+from sciml.reference._grids import check_initial
 from sciml.reference._harmonics import SphericalHarmonics, with_truncation
 from sciml.reference._stepping import check_step_factor, integrate
 
@@ -106,8 +107,10 @@ class SphereFlow:
     def to_modes(self, fields: Fields, harmonics: SphericalHarmonics | None = None) -> State:
         """Depth [m] and velocity (eastward, northward) [m/s] on a grid, the solver's where None, as a state.
 
-        Raises: UserError for a depth that is not positive.
+        Raises: UserError for a depth that is not positive, or fields on another grid.
         """
+        size = (self.harmonics if harmonics is None else harmonics).size
+        check_initial(fields, 3, size, "depth, eastward and northward velocity on latitude and longitude")
         refuse_below_zero(fields[:, 0], "depth", is_zero_fine=False)
         on, top = self.harmonics if harmonics is None else harmonics, self.harmonics.truncation
         modes = (*on.forward_vector(fields[:, 1:]), on.forward(fields[:, 0]))

@@ -39,12 +39,14 @@ def split_step(
         dispersion: D per row; 1/2 in the usual units, 1/(2k) for the envelope of a beam.
         potential: V on the grid.
         interaction: g per row; none if left out.
-        step: longest time step; above ``2π / (D k_max²)`` the nonlinear equation resonates with the splitting.
+        step: longest time step; above ``2π / (D k_max²)`` the nonlinear equation resonates with the splitting, and is
+            refused.
 
     Returns: real and imaginary part of ψ as channels, ``batch time 2 *space``; DIVERGED and NaN for a row that is not
         finite.
 
-    Raises: UserError for times that do not increase or a grid that is not periodic.
+    Raises: UserError for times that do not increase, a grid that is not periodic or of another size, a step that is not
+        positive or resonates.
 
     Reference: H. Yoshida, Phys. Lett. A 150 (1990) 262-268, doi:10.1016/0375-9601(90)90092-3; R. H. Hardin and
     F. D. Tappert, SIAM Rev. 15 (1973) 423.
@@ -54,6 +56,7 @@ def split_step(
     dims = tuple(range(-len(grid.size), 0))
     wide = (-1, *[1] * len(dims))
     kinetic = dispersion.reshape(wide) * _full_k_squared(grid).to(dispersion)
+    _check(initial, potential, grid, step, kinetic if interaction is None else kinetic[interaction != 0], interaction)
     strength = None if interaction is None else interaction.reshape(wide)
 
     def potential_part(psi: Tensor, h: float) -> Tensor:
@@ -77,6 +80,32 @@ def split_step(
     parts = torch.where(broken.reshape(-1, *[1] * (states.ndim)), torch.nan, torch.stack([states.real, states.imag], 2))
     status = torch.where(broken, int(Status.DIVERGED), int(Status.OK)).to(torch.int8)
     return Trajectory(parts, status, {"steps": torch.full_like(status, total, dtype=torch.int64)})
+
+
+def _check(
+    initial: Tensor, potential: Tensor, grid: Grid, step: float, kinetic: Tensor, interaction: Tensor | None
+) -> None:
+    """Refuse what would be solved wrongly; `kinetic` is the kinetic energy by mode of the rows that interact."""
+    for name, values in (("ψ", initial), ("potential", potential)):
+        if tuple(values.shape) != (len(initial), *grid.size):
+            raise UserError(
+                f"the {name} does not fit the grid",
+                got=f"shape {tuple(values.shape)}",
+                expected=f"one row per sample on the grid, {(len(initial), *grid.size)}",
+            )
+    if not initial.is_complex():
+        raise UserError("ψ must be complex", got=str(initial.dtype), expected="torch.complex128")
+    if not 0 < step < math.inf:
+        raise UserError("the time step must be positive", got=step, expected="a number above 0")
+    if interaction is None or not len(kinetic):
+        return
+    largest = 2 * math.pi / float(kinetic.abs().max())
+    if step > largest * (1 + 1e-12):
+        raise UserError(
+            "the interaction resonates with time steps of this length, and errors grow",
+            got=f"step={step:g}",
+            expected=f"at most 2π / (D k_max²) = {largest:.4g}",
+        )
 
 
 def _full_k_squared(grid: Grid) -> Float[Tensor, "*space"]:

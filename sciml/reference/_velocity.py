@@ -1,5 +1,6 @@
 """Incompressible flow in a periodic box, for its velocity."""
 
+from functools import reduce
 from typing import ClassVar
 
 import torch
@@ -50,8 +51,7 @@ def curl_modes(u_hat: Complex[Tensor, "batch three *mode"], fourier: Fourier) ->
 def project(u_hat: Complex[Tensor, "batch three *mode"], fourier: Fourier) -> Complex[Tensor, "batch three *mode"]:
     """The part of a vector field that has no divergence."""
     ik = fourier.ik[::-1]
-    divergence = sum(factor * component for factor, component in zip(ik, u_hat.unbind(1), strict=True))
-    assert isinstance(divergence, Tensor)
+    divergence = reduce(torch.add, [factor * part for factor, part in zip(ik, u_hat.unbind(1), strict=True)])
     k_squared = fourier.k_squared.clone()
     k_squared.view(-1)[0] = 1.0
     potential = divergence / k_squared

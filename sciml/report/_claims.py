@@ -5,18 +5,29 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sciml.core.config import parse
 from sciml.core.errors import DataError, UserError
 from sciml.draw import format_number
 from sciml.metrics import Metric, find_metric
 from sciml.report._run import read_lines, read_object
-from sciml.report._statistics import Verdict, judge, undecided
+from sciml.report._statistics import Verdict, judge, judge_together, undecided
 from sciml.report._study_table import Line, metrics_of_study, value_of
 from sciml.study import Claim, Study
 
 STUDY, RESULTS = "study.json", "results.jsonl"
+_NEEDED = (
+    "variant",
+    "budget",
+    "seed",
+    "solver",
+    "parameters",
+    "steps",
+    "train_seconds",
+    "predict_seconds",
+    "metrics",
+)
 
 
 class ClaimRow(NamedTuple):
@@ -41,13 +52,11 @@ def claims_of(folder: Path) -> list[ClaimRow]:
     rows = []
     for path in sorted(folder.glob(f"*/{STUDY}")):
         try:
-            study, lines = parse(Study, read_object(path), str(path)), read_results(path.parent / RESULTS)
+            study = parse(Study, read_object(path), str(path))
+            lines, _ = read_results(study, path.parent / RESULTS)
         except UserError:
             continue  # the index names it and says why
-        declared = metrics_of_study(study)
-        for claim in study.claims:
-            metric = claim.judged(find_metric(declared, claim.metric))
-            verdict = judge_claim(study, claim, metric, lines)
+        for claim, metric, verdict in judge_claims(study, lines):
             words = verdict_words(claim, metric, verdict)
             rows.append(ClaimRow(study.title, path.parent.name, claim.text, verdict.sign, words))
     return rows
@@ -62,41 +71,80 @@ def claims_markdown(rows: Sequence[ClaimRow], reports: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def read_results(path: Path) -> list[dict[str, Any]]:  # Any: JSON
-    """The finished runs of a study; empty before the first. Raises DataError for a line that is not one."""
+def read_results(study: Study, path: Path) -> tuple[list[Line], tuple[str, ...]]:
+    """The finished runs that a study names, and what a reader must know of them.
+
+    Lines of variants, budgets and seeds that the study does not name (any more) are left out, and said.
+
+    Raises: DataError for a line that is not the result of a run, and for two lines of one run.
+    """
     if not path.is_file():
-        return []
+        return [], ()
     lines = list(read_lines(path))
-    needed = (
-        "variant",
-        "budget",
-        "seed",
-        "solver",
-        "parameters",
-        "steps",
-        "train_seconds",
-        "predict_seconds",
-        "metrics",
-    )
     for index, line in enumerate(lines, start=1):
-        missing = [key for key in needed if key not in line]
+        missing = [key for key in _NEEDED if key not in line]
         if missing:
             raise DataError(f"line {index} of {path} is not the result of a run", got=f"no {', '.join(missing)}")
-    return lines
+    named = {(v.name, budget, seed) for v in study.variants for budget in study.budgets for seed in study.seeds}
+    kept: dict[tuple[str, str, int], Line] = {}
+    for index, line in enumerate(lines, start=1):
+        run = line["variant"], line["budget"], line["seed"]
+        if run in kept:
+            raise DataError(
+                f"line {index} of {path} is a second result of variant {run[0]!r}, seed {run[2]}",
+                fix="Remove the one that does not belong there: every run counts once.",
+            )
+        if run in named:
+            kept[run] = line
+    return list(kept.values()), _remarks(list(kept.values()), len(lines) - len(kept))
 
 
-def judge_claim(study: Study, claim: Claim, metric: Metric, lines: Sequence[Line]) -> Verdict:
-    """Whether the runs of a study bear out a claim, seed by seed."""
+def _remarks(lines: Sequence[Line], left_out: int) -> tuple[str, ...]:
+    remarks = []
+    if left_out:
+        runs = "run is" if left_out == 1 else "runs are"
+        remarks.append(f"{left_out} {runs} left out: of variants, budgets or seeds that the study does not name.")
+    commits = {line["git"] for line in lines if line.get("git")}
+    if len(commits) > 1:
+        remarks.append(f"The runs are of {len(commits)} versions of the code.")
+    if any(commit.endswith("+") for commit in commits):
+        remarks.append("The code had local changes, so that the runs cannot be traced to a commit.")
+    for line in lines:
+        if reason := line.get("reason"):
+            remarks.append(f"Variant {line['variant']!r}, seed {line['seed']}, broke down: {reason}")
+    return tuple(remarks)
+
+
+def judge_claims(study: Study, lines: Sequence[Line]) -> list[tuple[Claim, Metric, Verdict]]:
+    """Whether the runs of a study bear out its claims, each by itself and all of them together."""
+    declared = metrics_of_study(study)
+    claims = [(claim, claim.judged(find_metric(declared, claim.metric))) for claim in study.claims]
+    verdicts = judge_together([_judge_claim(study, claim, metric, lines) for claim, metric in claims])
+    return [(claim, metric, verdict) for (claim, metric), verdict in zip(claims, verdicts, strict=True)]
+
+
+def _judge_claim(study: Study, claim: Claim, metric: Metric, lines: Sequence[Line]) -> Verdict:
     labels = {variant.name: variant.label for variant in study.variants}
-    sides = []
+    sides, cases = [], []
     for name, key in ((claim.better, metric.key), (claim.worse, claim.against or metric.key)):
         runs = [line for line in lines if line["variant"] == name and line["budget"] == claim.budget]
         values = {line["seed"]: value_of(line, key) for line in runs if key in line["metrics"]}
         if runs and not values:
             return undecided(f"the runs of {labels.get(name, name)} have no {metric.words}")
+        if not study.seeded and len({line["dataset"] for line in runs if line.get("dataset")}) > 1:
+            return undecided(f"the runs of {labels.get(name, name)} were made on different data")
         sides.append(values)
-    better, worse = sides
-    return judge(better, worse, claim.margin, metric=metric, tolerance=claim.tolerance, factor=claim.factor)
+        cases.append({line["seed"]: line["cases"][key] for line in runs if key in line.get("cases", {})})
+    (better, worse), (better_cases, worse_cases) = sides, cases
+    return judge(
+        better,
+        worse,
+        claim.margin,
+        metric=metric,
+        tolerance=claim.tolerance,
+        factor=claim.factor,
+        cases=(better_cases, worse_cases),
+    )
 
 
 def verdict_words(claim: Claim, metric: Metric, verdict: Verdict) -> str:
@@ -117,7 +165,7 @@ def verdict_words(claim: Claim, metric: Metric, verdict: Verdict) -> str:
         measured += f", 95 % interval of the improvement {amount(verdict.low)} to {amount(verdict.high)}"
     claimed = f"claimed: {_claimed(claim)}"
     note = f" {verdict.reason[:1].upper()}{verdict.reason[1:]}." if verdict.reason else ""
-    return f"{measured} ({verdict.seeds} seeds, paired); {claimed}.{note}"
+    return f"{measured} ({verdict.count} {verdict.over}, paired); {claimed}.{note}"
 
 
 def _claimed(claim: Claim) -> str:

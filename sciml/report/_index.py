@@ -56,7 +56,7 @@ def _study(root: Path, page: Path) -> Entry:
         study = parse(Study, read_object(path), str(path))
     except UserError as error:
         return _entry(root, page, "a study that cannot be read", str(error))
-    details = f"{study.problem}, {study.preset}: {len(study.variants)} variants, {len(study.seeds)} seeds"
+    details = f"{', '.join(study.problems)}, {study.preset}: {len(study.variants)} variants, {len(study.seeds)} seeds"
     return _entry(root, page, study.title, details)
 
 

@@ -12,13 +12,14 @@ import jinja2
 
 from sciml.core.errors import DataError, UserError
 from sciml.core.problem import Problem
-from sciml.draw import Figure, bars, format_count, format_seconds
+from sciml.draw import format_count, format_seconds
 from sciml.metrics import Metric, find_metric
 from sciml.report._headline import headline, headline_metrics
 from sciml.report._page import task_template, write_figures, write_page
 from sciml.report._run import PREDICTIONS, read_object, read_run
 from sciml.report._tables import best_metric, format_metric
 from sciml.report._tasks import metrics_of, view_of
+from sciml.report._tool_figures import drawings
 from sciml.study import FindingsEntry, Record
 from sciml.tools import registered_tools
 from sciml.train import RunView, View, find_solver
@@ -51,7 +52,7 @@ def write_run(folder: Path, *, problem: Problem | None = None) -> Path:
     view, record = read_run(folder, problem), Record.read(folder)
     config = read_object(folder / "config.json") if (folder / "config.json").is_file() else {}
     task_view = view_of(view.task)
-    shown, drawn = task_view.show(view), _bars(record)
+    shown, drawn = task_view.show(view), drawings(record, folder / PREDICTIONS)
     values = {
         "title": headline(view),
         "view": view,
@@ -63,11 +64,11 @@ def write_run(folder: Path, *, problem: Problem | None = None) -> Path:
         "outcomes": {entry.title: entry.outcomes for entry in view.competitors if entry.outcomes},
         "command": _commands(record, config),
         "tools": _tools(record),
-        "bars": {figure.title: figure for figure in drawn},
+        "drawn": drawn,
         "words": task_view,
         **shown.values,
     }
-    write_figures(folder / FIGURES, (*shown.files, *drawn))
+    write_figures(folder / FIGURES, (*shown.files, *(item for entry in drawn.values() for item in entry.files)))
     try:
         return write_page(folder / PAGE, task_template(view.task), values)
     except jinja2.UndefinedError as error:
@@ -115,23 +116,10 @@ def _all_metrics(view: RunView) -> list[tuple[Metric, list[float | None], int | 
     return rows
 
 
-def _tools(record: Record) -> list[tuple[str, FindingsEntry]]:
-    """Title and findings of every tool that reported something; a tool that is not here goes by its key."""
+def _tools(record: Record) -> list[tuple[str, str, FindingsEntry]]:
+    """Key, title and findings of every tool that reported something; a tool that is not here goes by its key."""
     here = registered_tools()
-    return [(here[key].title if key in here else key, entry) for key, entry in record.findings.items()]
-
-
-def _bars(record: Record) -> list[Figure]:
-    """The tables of tools that are to be seen at a glance, as figures with the titles of the tables."""
-    figures = []
-    for key, entry in record.findings.items():
-        for number, table in enumerate(entry.tables):
-            if table.bars in table.columns and table.rows:
-                column = table.columns.index(table.bars)
-                labels, values = [str(row[0]) for row in table.rows], [float(row[column]) for row in table.rows]
-                name, what = f"{key}-{number + 1}", table.columns[0]
-                figures.append(bars(name, labels, values, title=table.title, quantity=table.bars, things=what))
-    return figures
+    return [(key, here[key].title if key in here else key, entry) for key, entry in record.findings.items()]
 
 
 def _commands(record: Record, config: Mapping[str, Any]) -> str:

@@ -7,13 +7,14 @@ Files: ``study.json`` (`sciml.study`'s study file as read) and ``results.jsonl``
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from sciml.core.config import parse
 from sciml.metrics import Metric, find_metric
-from sciml.report._claims import RESULTS, STUDY, judge_claim, read_results, verdict_words
+from sciml.report._claims import RESULTS, STUDY, judge_claims, read_results, verdict_words
 from sciml.report._page import write_figures, write_page
 from sciml.report._run import read_object
 from sciml.report._statistics import Verdict
@@ -35,7 +36,7 @@ def write_study(folder: Path) -> Path:
         StorageError: the folder cannot be written.
     """
     study = parse(Study, read_object(folder / STUDY), str(folder / STUDY))
-    lines = read_results(folder / RESULTS)
+    lines, remarks = read_results(study, folder / RESULTS)
     wanted = _metrics(study, lines)
     columns = [metric for metric in wanted if not metric.sweep]
     tables = [make_table(study, budget, lines, columns) for budget in study.budgets]
@@ -43,9 +44,7 @@ def write_study(folder: Path) -> Path:
     figures = [*course_figures(study, lines), *(f for table in tables for f in cost_figures(study, table, wanted))]
     sweeps = tolerance_figures(study, lines)
     along = [figure for table in tables for figure in line_figures(study, table, columns)]
-    declared = metrics_of_study(study)
-    claims = [(claim, claim.judged(find_metric(declared, claim.metric))) for claim in study.claims]
-    verdicts = [judge_claim(study, claim, metric, lines) for claim, metric in claims]
+    claims = judge_claims(study, lines)
     values = {
         "title": study.title,
         "study": study,
@@ -56,11 +55,9 @@ def write_study(folder: Path) -> Path:
         "sweeps": sweeps,
         "rising": any(metric.better == "higher" for metric in drawn_metric(study, wanted)),
         "unit": unit_of(study),
-        "claims": [
-            (claim, metric, verdict, verdict_words(claim, metric, verdict))
-            for (claim, metric), verdict in zip(claims, verdicts, strict=True)
-        ],
-        "tally": _tally(verdicts),
+        "claims": [(*judged, verdict_words(*judged)) for judged in claims],
+        "remarks": remarks,
+        "tally": _tally([verdict for _, _, verdict in claims]),
         "lines": sorted(lines, key=lambda line: (line["budget"], _position(study, line), line["seed"])),
         "budgets": BUDGETS,
         "labels": {variant.name: variant.label for variant in study.variants},
@@ -69,6 +66,45 @@ def write_study(folder: Path) -> Path:
     }
     write_figures(folder / FIGURES, [*along, *figures, *sweeps])
     return write_page(folder / PAGE, "study.html.j2", values)
+
+
+def study_numbers(folder: Path) -> dict[str, Any]:  # Any: JSON
+    """The means over seeds and the verdicts of a study as plain data; numbers that are not finite are None."""
+    study = parse(Study, read_object(folder / STUDY), str(folder / STUDY))
+    lines, remarks = read_results(study, folder / RESULTS)
+    wanted = [metric for metric in _metrics(study, lines) if not metric.sweep]
+    return {
+        "remarks": list(remarks),
+        "means": [
+            {
+                "variant": row.name,
+                "budget": budget,
+                "seeds": row.steps.count,
+                "metrics": {
+                    key: {"mean": _finite(mean.value), "half_width": _finite(mean.half_width), "lost": mean.lost}
+                    for key, mean in row.metrics.items()
+                    if mean is not None
+                },
+            }
+            for budget in study.budgets
+            for row in make_table(study, budget, lines, wanted).rows
+        ],
+        "claims": [
+            {
+                "text": claim.text,
+                "verdict": verdict.sign,
+                "gain": _finite(verdict.gain),
+                "interval": [_finite(verdict.low), _finite(verdict.high)],
+                "over": f"{verdict.count} {verdict.over}",
+                "words": verdict_words(claim, metric, verdict),
+            }
+            for claim, metric, verdict in judge_claims(study, lines)
+        ],
+    }
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
 
 
 def _metrics(study: Study, lines: Sequence[Line]) -> list[Metric]:

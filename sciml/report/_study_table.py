@@ -12,8 +12,7 @@ from sciml.metrics import Metric
 from sciml.report._statistics import Mean, mean_of
 from sciml.report._tables import best_metric
 from sciml.report._tasks import metrics_of, tasks_of, view_of
-from sciml.study import Study
-from sciml.tools import registered_tools
+from sciml.study import LEFT, Study
 from sciml.train import registered_tasks
 
 EQUAL = 0.1
@@ -64,9 +63,8 @@ def value_of(line: Line, key: str) -> float:
 def metrics_of_study(study: Study) -> tuple[Metric, ...]:
     """What the tasks of the variants and the tools declare; of all tasks, if none of the solvers is registered here."""
     tasks = tasks_of(study.trained(variant).solver for variant in study.variants) or registered_tasks()
-    here = registered_tools()
-    tools = dict.fromkeys(use.tool for variant in study.variants for use in variant.tools if use.tool in here)
-    return (*(m for task in tasks for m in metrics_of(task)), *(m for key in tools for m in here[key].metrics))
+    of_tools = dict.fromkeys(metric for variant in study.variants for metric in study.tool_metrics(variant))
+    return (*(metric for task in tasks for metric in metrics_of(task)), *of_tools, *LEFT)
 
 
 def make_table(study: Study, budget: str, lines: Sequence[Line], metrics: Sequence[Metric]) -> Table:
@@ -95,9 +93,23 @@ def make_table(study: Study, budget: str, lines: Sequence[Line], metrics: Sequen
                 metrics={metric.key: _mean(of_variant, metric.key) for metric in metrics},
             )
         )
-    means = {metric: {row.name: mean.value for row in rows if (mean := row.metrics[metric.key])} for metric in metrics}
-    best = {metric.key: best_metric(metric, values) for metric, values in means.items()}
+    best = {metric.key: best_metric(metric, _compared(lines, budget, rows, metric.key)) for metric in metrics}
     return Table(budget, BUDGETS.get(budget, budget), tuple(rows), best)
+
+
+def _compared(lines: Sequence[Line], budget: str, rows: Sequence[Row], key: str) -> dict[str, float]:
+    """Means of a metric over the seeds that every variant of an unfinished study has."""
+    by_variant = {
+        row.name: {
+            line["seed"]: value_of(line, key)
+            for line in lines
+            if (line["variant"], line["budget"]) == (row.name, budget)
+        }
+        for row in rows
+        if row.metrics[key] is not None
+    }
+    common = set.intersection(*map(set, by_variant.values())) if by_variant else set()
+    return {name: mean_of([values[seed] for seed in sorted(common)]).value for name, values in by_variant.items()}
 
 
 def _mean(lines: Sequence[Line], key: str) -> Mean | None:

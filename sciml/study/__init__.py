@@ -14,10 +14,12 @@ from sciml.study._folder import read_config as read_config
 from sciml.study._ignored import check_training as check_training
 from sciml.study._ignored import read_settings as read_settings
 from sciml.study._ignored import refuse_ignored as refuse_ignored
+from sciml.study._left import LEFT as LEFT
 from sciml.study._pack import Place as Place
 from sciml.study._pack import is_packed as is_packed
 from sciml.study._pack import place_of as place_of
 from sciml.study._pack import write_pack as write_pack
+from sciml.study._provenance import commit as commit
 from sciml.study._record import RECORD as RECORD
 from sciml.study._record import FindingsEntry as FindingsEntry
 from sciml.study._record import LineageEntry as LineageEntry
@@ -32,11 +34,13 @@ from sciml.study._run import Run as Run
 from sciml.study._run import run as run
 from sciml.study._solve import Solved as Solved
 from sciml.study._solve import solve as solve
-from sciml.study._study import read_results as read_results
 from sciml.study._study import run_study as run_study
 from sciml.study._study_file import Claim as Claim
 from sciml.study._study_file import Study as Study
+from sciml.study._study_file import Variant as Variant
 from sciml.study._study_file import read_study as read_study
+from sciml.study._study_lines import read_results as read_results
+from sciml.study._study_lines import result_line as result_line
 from sciml.study._tool import apply_tool as apply_tool
 from sciml.study._use import Examined as Examined
 from sciml.study._use import Loaded as Loaded
@@ -65,8 +69,10 @@ __all__ = [
     "Solved",
     "SolverEntry",
     "Study",
+    "Variant",
     "apply_tool",
     "check_training",
+    "commit",
     "evaluate_run",
     "example_inputs",
     "export_run",
@@ -84,6 +90,7 @@ __all__ = [
     "read_settings",
     "read_study",
     "refuse_ignored",
+    "result_line",
     "run",
     "run_study",
     "schema",

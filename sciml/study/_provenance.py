@@ -35,15 +35,20 @@ def hardware(device: torch.device) -> dict[str, Any]:  # Any: JSON
     }
 
 
+CODE = ("sciml", "problems", "datasets", "benchmarks", "pyproject.toml")
+"""What results depend on; a report that is being written does not count as a change."""
+
+
 def commit() -> str | None:
-    """Commit of the checkout this package runs from, with ``+`` if it has local changes; None outside one."""
+    """Commit of the checkout this package runs from, with ``+`` if its code has local changes; None outside one."""
     root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():
         return None
     git = ["git", "-C", str(root)]
     try:
         head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10, check=True)
-        dirty = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True, timeout=10, check=True)
+        changes = [*git, "status", "--porcelain", "--", *CODE]
+        dirty = subprocess.run(changes, capture_output=True, text=True, timeout=10, check=True)
     except (OSError, subprocess.SubprocessError):
         return None
     return head.stdout.strip() + ("+" if dirty.stdout.strip() else "")

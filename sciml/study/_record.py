@@ -101,12 +101,37 @@ class TableEntry(Config):
     """The column that the page draws as bars; empty for none."""
 
 
+class FigureEntry(Config):
+    """Lines that a tool found."""
+
+    title: str
+    x: str
+    y: str
+    lines: dict[str, tuple[tuple[float | None, ...], tuple[float | None, ...]]]
+    """Abscissae and ordinates by name; None where a value is not finite."""
+    points: tuple[str, ...] = ()
+    """Names of those that are points, not joined."""
+    log: tuple[str, ...] = ()
+    """Axes with a logarithmic scale."""
+    caption: str = ""
+
+
+class PicturesEntry(Config):
+    """Pictures in a row, of a variable in the group of the tool in ``predictions.h5``."""
+
+    title: str
+    variable: str
+    captions: tuple[str, ...]
+
+
 class FindingsEntry(Config):
     """What a tool reported besides metrics of the run itself."""
 
     metrics: Metrics = {}
     words: tuple[str, ...] = ()
     tables: tuple[TableEntry, ...] = ()
+    figures: tuple[FigureEntry, ...] = ()
+    pictures: tuple[PicturesEntry, ...] = ()
 
 
 class Record(SolverEntry):

@@ -61,6 +61,7 @@ def make_discovery_request(
     anyway: bool = False,
     members: int | None = None,
     compare: bool = True,
+    fast: bool = False,
 ) -> RunRequest:
     """A run that names the hidden term it measured.
 
@@ -71,10 +72,14 @@ def make_discovery_request(
         anyway: look for formulas even where the data do not determine them.
         members: independent fits of a solver that has them; None for the recipe's.
         compare: whether the spline baseline is run too, with the same naming.
+        fast: Gaussian processes measure, and nothing is trained.
 
     Raises: UserError for a solver of another task, or an engine that does not exist.
     """
-    solver = find_solver(options.get("solver") or _MEASURES)
+    if fast and options.get("solver") not in (None, "", _BASELINE):
+        raise UserError("the fast way has a solver of its own", got=options["solver"], expected=_BASELINE,
+                        fix="Leave out --solver, or --fast.")  # fmt: skip
+    solver = find_solver(_BASELINE if fast else options.get("solver") or _MEASURES)
     task = find_task("discovery")
     if solver.task is not task:
         fitting = [key for key, entry in registered_solvers().items() if entry.task is task]
@@ -86,6 +91,7 @@ def make_discovery_request(
         f"task.naming.anyway={str(anyway).lower()}",
         f"baselines={baselines}".replace("'", '"'),
         *([] if members is None else [f"model.members={members}"]),
+        *(['model.smoother="gaussian"'] if fast else []),
     ]
     stated: Sequence[str] = options.get("settings", ())
     return make_request(problem, {**options, "solver": solver.key, "settings": (*settings, *stated)})

@@ -91,7 +91,24 @@ def _flops(fitted: Fitted, bench: AnyBench) -> int:
 
 def write_predictions(folder: Path, bench: AnyBench, results: Results) -> None:
     """``predictions.h5``: group ``truth``, and one group under ``solvers`` per contestant."""
-    groups = {"/truth": bench.truth()} | {f"/solvers/{f.solver.key}": e.arrays for f, e in results}
+    groups = {"/truth": bench.truth()} | {f"/solvers/{f.solver.key}": _with_cases(e) for f, e in results}
     content = netcdf_bytes(xarray.DataTree.from_dict(groups))
     with paths.atomic_write(folder / PREDICTIONS) as temporary:
         temporary.write_bytes(content)
+
+
+def _with_cases(examination: Examination) -> xarray.Dataset:
+    """The arrays, and the metrics of every test case: ``cases``, dims ``metric case``."""
+    if not examination.cases:
+        return examination.arrays
+    table = xarray.DataArray(list(examination.cases.values()), dims=("metric", "case"))
+    return examination.arrays.assign(cases=table.assign_coords(metric=list(examination.cases)))
+
+
+def read_cases(run: Path, solver: str) -> dict[str, list[float]]:
+    """The metrics of every test case that a run stored of a solver, by key."""
+    with xarray.open_dataset(run / PREDICTIONS, group=f"/solvers/{solver}", engine="h5netcdf") as stored:
+        if "cases" not in stored:
+            return {}
+        table = stored["cases"].to_numpy()
+        return {str(key): row.tolist() for key, row in zip(stored["metric"].to_numpy(), table, strict=True)}

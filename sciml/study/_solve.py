@@ -86,7 +86,7 @@ class Solved:
     trusted: bool
     arrays: xarray.Dataset = field(repr=False)
     module: nn.Module = field(repr=False)
-    solver: CollocationSolver[Any, Any] = field(repr=False)
+    solver: CollocationSolver[Any, Any] = field(repr=False)  # Any: settings and module of its own
     stopped: str = ""
 
     def __call__(self, **coordinates: Any) -> dict[str, np.ndarray]:  # Any: whatever NumPy makes an array of

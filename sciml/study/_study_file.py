@@ -32,6 +32,11 @@ A variant may be what tools make of another one, whose runs it starts from::
     label = "SineNet at half of the FLOPs"
     of = "sinenet_2"
     tools = [{ tool = "low_rank", settings = ["flops=0.5"] }]
+
+The other one may be made by tools itself: chains share what they have in common.
+
+A question that is asked of several problems names them with its variants (``problem = "..."``); the study's own is
+that of those that name none.
 """
 
 from dataclasses import replace
@@ -44,6 +49,7 @@ from sciml.core import paths
 from sciml.core.config import Config, parse, read_toml
 from sciml.core.errors import UserError
 from sciml.metrics import Metric
+from sciml.tools import registered_tools
 
 
 class ToolUse(Config):
@@ -66,10 +72,12 @@ class Variant(Config):
     label: str
     solver: str = ""
     """Key of a solver; left out where `of` names the variant whose solver it is."""
+    problem: str = ""
+    """Another problem than the study's, for a question that is asked of several."""
     settings: tuple[str, ...] = ()
     """``key=value`` changes to the recipe."""
     of: str = ""
-    """The variant whose runs the tools are applied to."""
+    """The variant whose runs the tools are applied to: one above it, trained or made by tools itself."""
     tools: tuple[ToolUse, ...] = ()
     """What is done to each of them, one after the other; the results are those of the last child run."""
     shift: int = pydantic.Field(default=0, ge=0)
@@ -85,8 +93,10 @@ class Variant(Config):
     def _trained_or_made(self) -> "Variant":
         if self.of and self.shift:
             raise ValueError("a variant `of` another one starts from the other's runs, and has no `shift`")
-        if self.of and (self.solver or self.settings or not self.tools):
-            raise ValueError("a variant `of` another one has `tools`, and no solver or settings: those are the other's")
+        if self.of and (self.solver or self.problem or self.settings or not self.tools):
+            raise ValueError(
+                "a variant `of` another one has `tools`, and no solver, problem or settings: those are the other's"
+            )
         if self.tools and not self.of:
             raise ValueError("`tools` act on the runs of another variant, which `of` names")
         if not (self.of or self.solver):
@@ -192,9 +202,9 @@ class Study(Config):
         if len(set(self.seeds)) != len(self.seeds):
             raise ValueError("two seeds are the same")
         trained = {variant.name for variant in self.variants if not variant.of}
-        for variant in self.variants:
-            if variant.of and variant.of not in trained:
-                raise ValueError(f"{variant.name!r} is made of {variant.of!r}, which is no variant that is trained")
+        for place, variant in enumerate(self.variants):
+            if variant.of and variant.of not in names[:place]:
+                raise ValueError(f"{variant.name!r} is made of {variant.of!r}, which is no variant above it")
             for name in (name for use in variant.tools for name in use.others):
                 if name not in trained or name == variant.of:
                     raise ValueError(f"{variant.name!r} merges {name!r}, which is no other variant that is trained")
@@ -210,9 +220,36 @@ class Study(Config):
             raise ValueError("the budget 'time' needs `clock`, the variant whose time is granted")
         return self
 
+    @property
+    def asked(self) -> set[str]:
+        """The metrics that it shows or claims something of."""
+        return {*self.metrics, *(claim.metric for claim in self.claims)}
+
+    def tool_metrics(self, variant: Variant) -> tuple[Metric, ...]:
+        """What the tools that make a variant declare, as far as they are registered here."""
+        here, uses = registered_tools(), [use for maker in self.line_of(variant) for use in maker.tools]
+        return tuple(metric for use in uses if use.tool in here for metric in here[use.tool].metrics)
+
+    def problem_of(self, variant: Variant) -> str:
+        """The problem that a variant is trained on."""
+        return self.trained(variant).problem or self.problem
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """All problems, the study's own first where a variant is trained on it."""
+        named = [self.problem_of(variant) for variant in self.variants]
+        return tuple(dict.fromkeys([*(name for name in named if name == self.problem), *named]))
+
     def trained(self, variant: Variant) -> Variant:
-        """The variant that is trained for this one: itself, or the one that tools are applied to."""
-        return next(entry for entry in self.variants if entry.name == (variant.of or variant.name))
+        """The variant that is trained for this one: itself, or the one that tools begin with."""
+        return self.line_of(variant)[0]
+
+    def line_of(self, variant: Variant) -> list[Variant]:
+        """The variants that lead to this one, the trained one first and itself last."""
+        line, named = [variant], {entry.name: entry for entry in self.variants}
+        while line[0].of:
+            line.insert(0, named[line[0].of])
+        return line
 
 
 def read_study(path: Path) -> Study:

@@ -2,6 +2,7 @@
 
 import copy
 import hashlib
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,8 @@ from sciml.train import (
 
 TRIALS = "trials"
 """Folder of the trials of a search, gone when the child is finished."""
+KEPT = "kept"
+"""Folder of what tools decided once, gone when the child is finished."""
 STAGES = "stages"
 """Folder of the trainings before the last one, gone when the child is finished."""
 
@@ -148,6 +151,16 @@ class OpenedRun:
         if module is self.module:
             self.cost = cost
         return cost
+
+    def keep(self, name: str, make: Callable[[], str]) -> str:
+        """A text made once, kept in the child's folder until it is finished."""
+        described = hashlib.sha256(json.dumps([self._identity, name], sort_keys=True).encode()).hexdigest()[:16]
+        path = paths.make_folder(self._home() / KEPT) / f"{described}.txt"
+        if self._resume and path.is_file():
+            return path.read_text(encoding="utf-8")
+        text = make()
+        paths.write_text(path, text)
+        return text
 
     def fresh(self, recipe: AnyRecipe) -> nn.Module:
         """A module of a recipe before training, in the structure that earlier tools made.

@@ -1,6 +1,6 @@
 """Applying a tool to a run: the child run, its lineage, and what it cost before and after."""
 
-import json
+import math
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -38,10 +38,19 @@ from sciml.study._folder import (
 from sciml.study._guest import as_guest
 from sciml.study._others import open_others, recorded, weights_digest
 from sciml.study._pack import place_of
-from sciml.study._record import RECORD, FindingsEntry, LineageEntry, Record, TableEntry, finite
+from sciml.study._record import (
+    RECORD,
+    FigureEntry,
+    FindingsEntry,
+    LineageEntry,
+    PicturesEntry,
+    Record,
+    TableEntry,
+    finite,
+)
 from sciml.study._results import make_record, write_predictions
 from sciml.study._run import Run
-from sciml.study._subject import STAGES, TRIALS, OpenedRun
+from sciml.study._subject import KEPT, STAGES, TRIALS, OpenedRun
 from sciml.study._use import load_run
 from sciml.tools import AnyTool, Findings, Merge, Policy, Probe, Rewrite, Search, find_tool
 from sciml.tools.cost import Cost, measure_costs
@@ -191,11 +200,10 @@ class _Child(NamedTuple):
                 batch=1,
                 grid=loaded.task.grid_of(loaded.context),
             )
-        for name, document in self.findings.documents.items():
-            path = folder / f"{paths.check_name(name, 'document')}.json"
-            paths.write_text(path, json.dumps(document, indent=2, allow_nan=False) + "\n")
+        for name, text in self.findings.files.items():
+            paths.write_text(folder / Path(name).name, text)
         _add_arrays(folder / PREDICTIONS, self.tool.key, self.findings.arrays)
-        for scratch in (TRIALS, STAGES):
+        for scratch in (KEPT, TRIALS, STAGES):
             shutil.rmtree(folder / scratch, ignore_errors=True)
         record.model_copy(
             update={
@@ -241,7 +249,7 @@ def _act(
         training = tool.training(asked, recipe.train)
         config = _begin(home, subject, tool, asked, recipe, plan)
         if training is not None:
-            subject.train(module, training, rule=tool.rule(subject, module, training, asked))
+            subject.train(module, training, rule=tool.rule(subject, module, training, asked, decided))
         module, kept = tool.finish(module, decided)
         findings = tool.findings(kept)
         if prepared is not None:
@@ -352,7 +360,28 @@ def _entry(findings: Findings) -> FindingsEntry:
             TableEntry(title=entry.title, columns=entry.columns, rows=entry.rows, bars=entry.bars)
             for entry in findings.tables
         ),
+        figures=tuple(
+            FigureEntry(
+                title=entry.title,
+                x=entry.x,
+                y=entry.y,
+                lines={name: (_finite_values(x), _finite_values(y)) for name, (x, y) in entry.lines.items()},
+                points=entry.points,
+                log=entry.log,
+                caption=entry.caption,
+            )
+            for entry in findings.figures
+        ),
+        pictures=tuple(
+            PicturesEntry(title=entry.title, variable=entry.variable, captions=entry.captions)
+            for entry in findings.pictures
+        ),
     )
+
+
+def _finite_values(values: Sequence[float]) -> tuple[float | None, ...]:
+    """Numbers as JSON can hold them: None for what is not finite."""
+    return tuple(float(value) if math.isfinite(value) else None for value in values)
 
 
 def _add_arrays(path: Path, tool: str, arrays: xarray.Dataset) -> None:

@@ -13,6 +13,7 @@ from sciml.core.errors import DataError, UnknownNameError, UserError
 from sciml.core.problem import Problem
 from sciml.core.progress import Progress
 from sciml.data import netcdf_bytes
+from sciml.data.tables import TABLE_ENDINGS
 from sciml.study._about import About, about, read_about
 from sciml.study._folder import CONFIG, EXAMPLE, WEIGHTS, RunConfig, Step, read_config
 from sciml.study._guest import as_guest
@@ -150,7 +151,8 @@ def predict_run(
             ``resampled`` of the answer says so.
 
     Returns: named arrays with units, a status per sample, and where they are from: program, run, hashes of data and
-        weights, time, citation and licence as attributes.
+        weights, time, citation and licence as attributes. What the solver does not read of the file, such as the
+        parameters before a persistence forecast, is named in the attribute ``ignored``.
 
     Raises: DataError for inputs that do not fit the problem; UserError for a parameter outside of its range.
     """
@@ -164,6 +166,8 @@ def predict_run(
     answer = loaded.task.describe(question, prediction, loaded.problem, loaded.context)
     answer = keep_sample_labels(Path(inputs), answer)
     answer.attrs |= origin(loaded.about(), loaded.folder, "predict")
+    if ignored := _ignored(loaded, Path(inputs)):
+        answer.attrs["ignored"] = ignored
     if outside:
         words = "; ".join(f"{error.what}: {error.got}, range {error.expected}" for error in outside)
         warnings.warn(f"{words}; nothing says how wrong the prediction is there", stacklevel=2)
@@ -203,6 +207,18 @@ def _read_question(loaded: Loaded, path: Path, steps: int | None, resample: bool
         copy = Path(folder) / path.name
         copy.write_bytes(netcdf_bytes(task.resample(source, context, str(path))))
         return task.read_inputs(copy, problem, context, steps)
+
+
+def _ignored(loaded: Loaded, path: Path) -> str:
+    """Which variables of a file no prediction depends on, with the reasons, in words."""
+    reasons = loaded.solver.unread_variables(loaded.problem)
+    if reasons and path.suffix.lower() not in TABLE_ENDINGS:
+        with xarray.open_dataset(path, engine="h5netcdf", decode_times=False) as opened:
+            reasons = {name: reason for name, reason in reasons.items() if name in opened.variables}
+    by_reason: dict[str, list[str]] = {}
+    for name, reason in reasons.items():
+        by_reason.setdefault(reason, []).append(name)
+    return "; ".join(f"{', '.join(names)} not read: {reason}" for reason, names in by_reason.items())
 
 
 def _rebuild(module: nn.Module, step: Step, source: str) -> nn.Module:

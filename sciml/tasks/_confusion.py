@@ -41,7 +41,7 @@ class Answers:
         return np.nan_to_num(self.probability.max(1), nan=0.0)
 
 
-def confusion_table(answers: Answers) -> dict[str, Any]:
+def confusion_table(answers: Answers) -> dict[str, Any]:  # Any: what the template shows
     """Counts by true and predicted class as rows of cells, and the most frequent mistakes in words."""
     size = len(answers.classes)
     counts = np.zeros((size, size), int)

@@ -1,7 +1,9 @@
 """Inputs by way of a file, as a user gives them, and answers compared by label."""
 
 import warnings
+from functools import lru_cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import numpy as np
@@ -40,6 +42,13 @@ def answer_file(trial: Trial, source: xarray.Dataset, folder: Path) -> FileAnswe
         inputs = trial.task.read_inputs(path, bench.problem, bench.context, None)
     prediction = trial.predict(inputs)
     return FileAnswer(prediction, trial.task.describe(inputs, prediction, bench.problem, bench.context))
+
+
+@lru_cache
+def file_answer(trial: Trial) -> FileAnswer:
+    """What a solver answers to the file of `input_file`; asked once, nobody changes it."""
+    with TemporaryDirectory() as folder:
+        return answer_file(trial, input_file(trial), Path(folder))
 
 
 def answer_or_refusal(trial: Trial, source: xarray.Dataset, folder: Path) -> FileAnswer | UserError:

@@ -9,13 +9,11 @@ import torch
 from sciml.core import registry
 from sciml.study import RunRequest, evaluate_run, run
 from sciml.testing import process_state, trial_of
-from sciml.testing._known import known_faults
 from sciml.testing._trial import one_of_each_task
 
 
 @pytest.fixture(params=one_of_each_task())
 def trial(request):
-    known_faults(request, request.param)
     return trial_of(request.param)
 
 

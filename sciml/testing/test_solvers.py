@@ -12,7 +12,6 @@ from sciml.core.status import Status
 from sciml.core.types import Prediction
 from sciml.study import maps_tensors
 from sciml.testing import small_problem, trial_of
-from sciml.testing._known import known_faults
 from sciml.testing._problems import benches_for
 from sciml.testing._process import GENERATOR, process_state
 from sciml.testing._trial import one_of_each_task
@@ -30,7 +29,6 @@ SOLVERS = registered_solvers()
 
 @pytest.fixture(params=sorted(SOLVERS))
 def solver(request):
-    known_faults(request, request.param)
     return SOLVERS[request.param]
 
 
@@ -198,9 +196,8 @@ def test_a_module_built_from_files_gives_the_same_answer(solver, trial, tmp_path
 
 
 @pytest.mark.parametrize("key", one_of_each_task())
-def test_an_exported_program_gives_the_module_s_answer(request, key):
+def test_an_exported_program_gives_the_module_s_answer(key):
     """Where the task gives arguments that the module maps to one tensor; at a batch size it was not traced with."""
-    known_faults(request, key)
     trial = trial_of(key)
     arguments = trial.task.arguments(trial.inputs(2))
     if arguments is None:

@@ -5,6 +5,8 @@ from sciml.tools._contract import AnyRewrite as AnyRewrite
 from sciml.tools._contract import AnyRule as AnyRule
 from sciml.tools._contract import AnyTool as AnyTool
 from sciml.tools._contract import Findings as Findings
+from sciml.tools._contract import FindingsFigure as FindingsFigure
+from sciml.tools._contract import FindingsPictures as FindingsPictures
 from sciml.tools._contract import FindingsTable as FindingsTable
 from sciml.tools._contract import Merge as Merge
 from sciml.tools._contract import Merged as Merged
@@ -21,6 +23,8 @@ __all__ = [
     "AnyRule",
     "AnyTool",
     "Findings",
+    "FindingsFigure",
+    "FindingsPictures",
     "FindingsTable",
     "Merge",
     "Merged",

@@ -39,7 +39,7 @@ K = TypeVar("K", bound=Config)
 L = TypeVar("L", bound=Config)
 """The plan of a rewrite."""
 
-AnyRule = StepRule[Any]
+AnyRule = StepRule[Any]  # Any: batches of every task
 """A step rule of the batches of some task; see `sciml.train.AnySolver`."""
 
 
@@ -124,6 +124,17 @@ class Subject(Protocol):
         """Everything that is reported of a module, on the test split."""
         ...
 
+    def keep(self, name: str, make: Callable[[], str]) -> str:
+        """What `make` gives, once per child: where a stopped child is resumed, the text that it gave then.
+
+        For decisions that would come out otherwise a second time, such as those by measured times.
+
+        Arguments:
+            name: of the text among those of this tool.
+            make: gives it.
+        """
+        ...
+
     def measure(self, module: nn.Module, patience: float = 2.0) -> "Cost":
         """What answering `example` costs with a module; the latency takes `patience` seconds at most, or six calls."""
         ...
@@ -147,6 +158,43 @@ class FindingsTable:
 
 
 @dataclass(frozen=True)
+class FindingsFigure:
+    """Lines that a tool found, kept as numbers and drawn by the page.
+
+    Arguments:
+        title: one line.
+        x, y: what the axes show, with units.
+        lines: abscissae and ordinates, by the name in the legend; values that are not finite leave gaps.
+        points: names of those that are points, not joined.
+        log: axes with a logarithmic scale, of "x" and "y".
+        caption: a sentence or two below it.
+    """
+
+    title: str
+    x: str
+    y: str
+    lines: Mapping[str, tuple[Sequence[float], Sequence[float]]]
+    points: tuple[str, ...] = ()
+    log: tuple[str, ...] = ()
+    caption: str = ""
+
+
+@dataclass(frozen=True)
+class FindingsPictures:
+    """Pictures in a row, painted by the page from a variable of the findings' arrays.
+
+    Arguments:
+        title: one line.
+        variable: of ``arrays``, with dims ``picture y x``.
+        captions: one per picture.
+    """
+
+    title: str
+    variable: str
+    captions: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Findings:
     """What a tool reports besides the child's own metrics.
 
@@ -155,14 +203,18 @@ class Findings:
         arrays: saved in ``predictions.h5`` under ``tools/<key>``.
         words: remarks for people, one sentence each.
         tables: what is said row by row, such as of every layer.
-        documents: files of JSON beside the record, by name without the ending, such as a certificate.
+        figures: lines.
+        pictures: rows of pictures.
+        files: texts by file name, written beside the record, such as a certificate or what another call of a tool reads.
     """
 
     metrics: Mapping[str, float] = field(default_factory=dict)
     arrays: xarray.Dataset = field(default_factory=xarray.Dataset)
     words: tuple[str, ...] = ()
     tables: tuple[FindingsTable, ...] = ()
-    documents: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # Any: JSON
+    figures: tuple[FindingsFigure, ...] = ()
+    pictures: tuple[FindingsPictures, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
 
 
 class Prepared(NamedTuple):
@@ -197,6 +249,8 @@ class Rewrite(Tool[K], Generic[K, L]):
     """Changes the structure of a trained module: pruning, factored or structured layers."""
 
     plan_type: type[L]
+    cheaper: ClassVar[bool] = True
+    """Whether a prediction never takes more products than before."""
 
     def prepare(self, subject: Subject, config: K) -> Prepared | None:
         """Train before anything is decided: the module that `plan` and `transfer` are then given.
@@ -226,8 +280,11 @@ class Rewrite(Tool[K], Generic[K, L]):
         """How a rewritten module is fine-tuned, from how its solver was trained; None (the default): not at all."""
         return None
 
-    def rule(self, subject: Subject, module: nn.Module, train: TrainConfig, config: K) -> AnyRule | None:
-        """What takes the steps of that; None (the default) for what the solver takes its own with."""
+    def rule(self, subject: Subject, module: nn.Module, train: TrainConfig, config: K, plan: L) -> AnyRule | None:
+        """What takes the steps of that, with the module as the plan made it.
+
+        None (the default) for what the solver takes its own with.
+        """
         return None
 
     def program(self, module: nn.Module) -> nn.Module:
@@ -325,6 +382,6 @@ class Probe(Tool[K]):
         """Numbers, arrays and remarks."""
 
 
-AnyTool = Tool[Any]
+AnyTool = Tool[Any]  # Any: settings of its own
 """A tool out of the registry: what its settings are is its own affair."""
-AnyRewrite = Rewrite[Any, Any]
+AnyRewrite = Rewrite[Any, Any]  # Any: settings and plan of its own

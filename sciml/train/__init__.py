@@ -32,6 +32,14 @@ from sciml.train._solver import Knob as Knob
 from sciml.train._solver import Recipe as Recipe
 from sciml.train._solver import Solver as Solver
 from sciml.train._solver import recipe_of as recipe_of
+from sciml.train._space import Choice as Choice
+from sciml.train._space import Choices as Choices
+from sciml.train._space import Places as Places
+from sciml.train._space import Searchable as Searchable
+from sciml.train._space import Slot as Slot
+from sciml.train._space import Space as Space
+from sciml.train._space import space_of as space_of
+from sciml.train._space import spread as spread
 from sciml.train._step_rule import BrokenStep as BrokenStep
 from sciml.train._step_rule import Phases as Phases
 from sciml.train._step_rule import StepRule as StepRule
@@ -61,6 +69,8 @@ __all__ = [
     "BrokenStep",
     "Certified",
     "Checkpoint",
+    "Choice",
+    "Choices",
     "Competitor",
     "Conclusion",
     "Context",
@@ -72,15 +82,19 @@ __all__ = [
     "LeastSquaresRule",
     "Loss",
     "Phases",
+    "Places",
     "PoissonSampler",
     "PolishRule",
     "Predictions",
     "Recipe",
     "RunView",
     "Sampler",
+    "Searchable",
     "Shown",
     "ShuffleSampler",
+    "Slot",
     "Solver",
+    "Space",
     "StepRule",
     "Task",
     "TaskSolver",
@@ -104,4 +118,6 @@ __all__ = [
     "show_training",
     "solve_columns",
     "solver_for",
+    "space_of",
+    "spread",
 ]

@@ -32,6 +32,8 @@ class Checkpoint(NamedTuple):
         best: lowest validation score so far and the step it was reached at.
         model, rule, average: state dicts (`rule` is what takes the steps, `average` the EMA, None without one).
         rng: states of the global generators.
+
+    Any: whatever torch saves and JSON holds.
     """
 
     identity: dict[str, Any]
@@ -87,9 +89,17 @@ def _check_identity(path: Path, got: Any, expected: dict[str, Any]) -> None:
 
 
 def save_weights(module: nn.Module, path: Path) -> None:
-    """Write a module's parameters and buffers as safetensors, atomically."""
+    """Write a module's parameters and buffers as safetensors, atomically; what layers share is there once."""
+    firsts = _first_names(module)
+    tensors = {key: t.contiguous() for key, t in module.state_dict().items() if firsts[key] == key}
     with paths.atomic_write(path) as temporary:
-        temporary.write_bytes(safetensors.torch.save({key: t.contiguous() for key, t in module.state_dict().items()}))
+        temporary.write_bytes(safetensors.torch.save(tensors))
+
+
+def _first_names(module: nn.Module) -> dict[str, str]:
+    """Of every name of a tensor the first name of the same one: layers may share parameters."""
+    names: dict[int, str] = {}
+    return {key: names.setdefault(id(tensor), key) for key, tensor in module.state_dict(keep_vars=True).items()}
 
 
 def load_weights(module: nn.Module, path: Path) -> None:
@@ -105,6 +115,8 @@ def load_weights(module: nn.Module, path: Path) -> None:
         raise CheckpointError(
             f"the weights in {path} do not fit this module", got=str(error).splitlines()[-1].strip()
         ) from None
+    firsts = _first_names(module)
+    missing = [key for key in missing if firsts[key] == key or firsts[key] in missing]
     if missing or unexpected:
         raise CheckpointError(
             f"the weights in {path} belong to another module",

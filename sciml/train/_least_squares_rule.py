@@ -32,6 +32,8 @@ class LeastSquaresRule(StepRule[Any]):  # Any: it slices batches of every type
         threshold: columns whose coefficient times root mean square is below this share of that of y are dropped, one
             after another; 0 for none (sparse regression by sequential thresholds).
         seed: of the noise of the examples.
+
+    Any: batches of the task.
     """
 
     reads: ClassVar[frozenset[str]] = StepRule.reads | {"batch_size"}

@@ -1,5 +1,7 @@
 """Parameter-matched comparison as a function."""
 
+from functools import partial
+
 import torch
 from torch import nn
 
@@ -35,14 +37,7 @@ def match_parameters(solver: AnySolver, problem: Problem, model: Config, context
         raise UnsupportedError(
             f"solver {solver.key!r} has no size, so it cannot be matched to {parameters:,} parameters"
         )
-
-    def sized(value: int | float) -> Config:
-        return model.model_copy(update={knob.name: value})
-
-    def size(value: int | float) -> int:
-        with torch.device("meta"):
-            return count_parameters(solver.build(problem, sized(value), context))
-
+    size = partial(_size_at, solver, problem, model, context, knob.name)
     low, high = knob.low, knob.high
     smallest, largest = size(low), size(high)
     if not smallest <= parameters <= largest:
@@ -56,4 +51,13 @@ def match_parameters(solver: AnySolver, problem: Problem, model: Config, context
         middle = (low + high) // 2 if whole else (low + high) / 2
         sizes[middle] = size(middle)
         low, high = (middle, high) if sizes[middle] <= parameters else (low, middle)
-    return sized(min(sizes, key=lambda value: abs(sizes[value] - parameters)))
+    nearest = min(sizes, key=lambda value: abs(sizes[value] - parameters))
+    return model.model_copy(update={knob.name: nearest})
+
+
+def _size_at(
+    solver: AnySolver, problem: Problem, model: Config, context: Context, name: str, value: int | float
+) -> int:
+    """Parameters at a value of the knob `name`."""
+    with torch.device("meta"):
+        return count_parameters(solver.build(problem, model.model_copy(update={name: value}), context))

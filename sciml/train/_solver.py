@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeVar
 
 from torch import Tensor, nn
 
+from sciml.core.capabilities import MapsFunctions
 from sciml.core.config import Config
 from sciml.core.errors import UnknownNameError
 from sciml.core.problem import Problem
@@ -116,6 +117,9 @@ class Solver(ABC, Generic[P, M, T, C, B, Q, N]):
     ``train.accumulate``, ``train.polish`` and several processes are refused."""
     branches: ClassVar[str] = ""
     """Why its loss cannot be taken of single samples side by side (`torch.func.vmap`), in words; empty where it can."""
+    differentiates: ClassVar[str] = ""
+    """Which product of its network the loss differentiates by closed forms of plain layers, in words; empty for none.
+    Tools put no other kind of layer into such a network."""
     networks: ClassVar[tuple[type[nn.Module], ...]] = ()
     """Kinds of network its module always holds, for tools that act on those alone, such as `sciml.models.SoftTrees`."""
     rule: ClassVar[type[StepRule[Any]] | None] = GradientRule  # Any: a class variable cannot name the type of batches
@@ -134,6 +138,19 @@ class Solver(ABC, Generic[P, M, T, C, B, Q, N]):
     def unread_of(self, problem: P) -> Mapping[str, str]:
         """`unread`, and what no prediction depends on for this problem alone."""
         return self.unread
+
+    def unread_variables(self, problem: P) -> dict[str, str]:
+        """The same by the name of each variable of a file of inputs."""
+        groups = {
+            "parameters": problem.parameters,
+            "forcings": problem.forcings,
+            "functions": problem.inputs if isinstance(problem, MapsFunctions) else (),
+        }
+        return {
+            name: reason
+            for key, reason in self.unread_of(problem).items()
+            for name in ([entry.name for entry in groups[key]] if key in groups else [key])
+        }
 
     @abstractmethod
     def recipe(self, preset: str) -> Recipe[M, T]:
@@ -183,7 +200,7 @@ class Solver(ABC, Generic[P, M, T, C, B, Q, N]):
         return None
 
 
-AnySolver = Solver[Any, Any, Any, Any, Any, Any, Any]
+AnySolver = Solver[Any, Any, Any, Any, Any, Any, Any]  # Any: types that its task knows
 """A solver out of the registry. What its types are is known to its task; code that serves all solvers erases them."""
 if TYPE_CHECKING:
     AnyRecipe = Recipe[Any, Any]

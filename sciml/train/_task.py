@@ -5,7 +5,7 @@ A task is a folder under ``sciml/tasks`` that exports ``TASKS``. It says how inp
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Generic
@@ -32,12 +32,14 @@ class Examination:
         arrays: per-sample and per-step values and some predictions, saved to ``predictions.h5``.
         seconds: median wall time of one prediction of one step for one sample.
         status: how many samples ended how.
+        cases: the metrics that are means over test cases, case by case, for intervals over these.
     """
 
     metrics: Mapping[str, float]
     arrays: xarray.Dataset
     seconds: float
     status: Mapping[str, int] = field(default_factory=dict)
+    cases: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -211,8 +213,8 @@ class Task(ABC, Generic[P, T, C, B, Q]):
         return inputs._replace(**parts)  # pyright: ignore[reportAttributeAccessIssue]
 
 
-TaskSolver = Solver[P, Any, T, C, B, Q, Any]
+TaskSolver = Solver[P, Any, T, C, B, Q, Any]  # Any: settings and module of its own
 """A solver of a task. Its hyper-parameters and module are its own affair."""
-AnyTask = Task[Any, Any, Any, Any, Any]
+AnyTask = Task[Any, Any, Any, Any, Any]  # Any: see `AnySolver`
 """A task out of the registry; see `AnySolver`."""
-AnyBench = Bench[Any, Any, Any, Any, Any]
+AnyBench = Bench[Any, Any, Any, Any, Any]  # Any: see `AnySolver`

@@ -144,7 +144,7 @@ class Trainer:
         total = self._total
         with self._signals(), self._progress.task("train", total, self._step) as advance:
             while self._step < total and not self.rule.stopped:
-                loss = self._take_step()
+                loss = self.take_step()
                 self._step += 1
                 last = self._step == total or bool(self.rule.stopped)
                 if last or self._step % self.config.evaluate_every == 0:
@@ -161,7 +161,7 @@ class Trainer:
             load_weights(self.module, self.folder / WEIGHTS)
         return TrainResult(self._step, self._seconds(), float(self._best[0]), int(self._best[1]), self.rule.stopped)
 
-    def _take_step(self) -> Tensor | None:
+    def take_step(self) -> Tensor | None:
         """The loss before the step; None where the sampler drew nothing."""
         if self._examined or not self.module.training:
             self.module.train()
@@ -262,19 +262,18 @@ class Trainer:
     def _seconds(self) -> float:
         return self._before + time.perf_counter() - self._started
 
+    def _ask(self, number: int, frame: Any) -> None:
+        if self._stop.is_set() and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self._stop.set()
+
     @contextmanager
     def _signals(self) -> Iterator[None]:
         """While training, SIGINT and SIGTERM ask for an orderly stop; a second SIGINT stops at once."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-
-        def ask(number: int, frame: Any) -> None:
-            if self._stop.is_set() and number == signal.SIGINT:
-                raise KeyboardInterrupt
-            self._stop.set()
-
-        before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+        before = {number: signal.signal(number, self._ask) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield
         finally:

@@ -88,7 +88,7 @@ class RunView:
         problem_key: registry key of its problem.
         problem: the loaded problem; None when it is not registered here.
         competitors: the solver and its baselines.
-        log: the lines of the training log; Any, because every step rule logs what it has.
+        log: the lines of the training log; Any: every step rule logs what it has.
         predictions: None when the run stored none.
     """
 
@@ -128,7 +128,7 @@ class Shown:
     """What a task adds to the page of a run.
 
     Arguments:
-        values: what the template asks for, by name; Any, because that is an affair of the view and its template.
+        values: what the template asks for, by name. Any: an affair of the view and its template.
         files: every figure and picture of `values`, to be written as files too.
     """
 

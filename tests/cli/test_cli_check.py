@@ -5,7 +5,7 @@ import json
 import pytest
 
 import sciml as package
-from sciml.cli._new import KINDS
+from sciml.cli import KINDS
 from sciml.core import registry
 from sciml.core.capabilities import capability_names
 from sciml.core.errors import UserError

@@ -12,6 +12,7 @@ import torch
 import xarray
 
 import sciml as package
+from sciml.core import paths
 from sciml.testing import PROBLEMS
 
 OWN = ("--problem", PROBLEMS / "periodic_advection")
@@ -262,10 +263,14 @@ def study_file(tmp_path):
 
 
 def test_a_study_runs_resumes_and_mends_its_results(sciml, study_file, tmp_path):
-    answer = sciml("study", study_file, "--problem", ADVECTION, "--json")
+    answer = sciml("study", study_file, "--draft", "--problem", ADVECTION, "--json")
     assert answer.code == 0, answer.err
     folder = tmp_path / "reports" / "waves"
-    assert answer.json == {"folder": "reports/waves", "page": "reports/waves/report.html"}
+    assert (answer.json["folder"], answer.json["page"]) == ("reports/waves", "reports/waves/report.html")
+    assert [(row["variant"], row["seeds"]) for row in answer.json["means"]] == [("two", 2), ("still", 2)]
+    assert all(row["metrics"]["rollout/relative_l2"]["mean"] > 0 for row in answer.json["means"])
+    (claim,) = answer.json["claims"]
+    assert (claim["text"], claim["over"].endswith("seed and test case")) == ("Two waves lower the error", True)
     page = (folder / "report.html").read_text()
     assert "Two waves lower the error" in page
     assert (tmp_path / "reports" / "index.html").is_file()
@@ -282,12 +287,14 @@ def test_a_study_runs_resumes_and_mends_its_results(sciml, study_file, tmp_path)
     assert sizes["still"] == 0
 
     stamps = {path: path.stat().st_mtime_ns for path in (folder / "runs").rglob("record.json")}
-    assert sciml("study", study_file, "--problem", ADVECTION).out.strip() == "wrote reports/waves/report.html"
+    assert (
+        sciml("study", study_file, "--draft", "--problem", ADVECTION).out.strip() == "wrote reports/waves/report.html"
+    )
     assert (folder / "results.jsonl").read_text() == results
 
     for cut in (len(results) - 1, len(results) - 2, results.rindex("}", 0, len(results) - 3) + 1, len(results) - 200):
         (folder / "results.jsonl").write_text(results[:cut])
-        assert sciml("study", study_file, "--problem", ADVECTION).code == 0
+        assert sciml("study", study_file, "--draft", "--problem", ADVECTION).code == 0
         mended = [json.loads(line) for line in (folder / "results.jsonl").read_text().splitlines()]
         assert sorted(mended, key=str) == sorted(lines, key=str)
     assert {path: path.stat().st_mtime_ns for path in stamps} == stamps  # nothing was run again
@@ -296,24 +303,72 @@ def test_a_study_runs_resumes_and_mends_its_results(sciml, study_file, tmp_path)
 def test_a_study_may_grow_but_not_change(sciml, refused, study_file, advection, tmp_path):
     text = study_file.read_text().replace("seeds = [0, 1]", "seeds = [0]")
     study_file.write_text(text)
-    assert sciml("study", study_file, "--problem", ADVECTION).code == 0
+    assert sciml("study", study_file, "--draft", "--problem", ADVECTION).code == 0
     results = tmp_path / "reports" / "waves" / "results.jsonl"
     before = results.read_text()
     study_file.write_text(text.replace('"train.steps=3"', '"train.steps=2"'))
-    message = refused("study", study_file, "--problem", ADVECTION)
+    message = refused("study", study_file, "--draft", "--problem", ADVECTION)
     assert "holds results of this study with other settings; got settings=('train.steps=2',)" in message
     assert "Choose another --out" in message
     assert results.read_text() == before
     study_file.write_text(text.replace("seeds = [0]", "seeds = [0, 5]").replace("two waves", "2 waves"))
-    assert sciml("study", study_file, "--problem", ADVECTION).code == 0
+    assert sciml("study", study_file, "--draft", "--problem", ADVECTION).code == 0
     assert results.read_text().startswith(before)
     assert len(results.read_text().splitlines()) == 4
+
+
+def test_a_variant_that_breaks_down_is_named_and_the_others_go_on(sciml, study_file, tmp_path):
+    text = study_file.read_text().replace("seeds = [0, 1]", "seeds = [0]")
+    settings = '["model.levels=2", "train.learning_rate=1e30", "train.warmup=1"]'
+    wild = f'\n[[variants]]\nname = "wild"\nlabel = "wild"\nsolver = "unet"\nsettings = {settings}\n'
+    study_file.write_text(text.replace("[[variants]]", wild + "\n[[variants]]", 1))
+    answer = sciml("study", study_file, "--draft", "--problem", ADVECTION)
+    assert answer.code == 0, answer.err
+    assert "variant 'wild', seed 0, broke down" in answer.err
+    folder = tmp_path / "reports" / "waves"
+    lines = {line["variant"]: line for line in map(json.loads, (folder / "results.jsonl").read_text().splitlines())}
+    assert {name: line["status"] for name, line in lines.items()} == {
+        "wild": "diverged",
+        "two": "finished",
+        "still": "finished",
+    }
+    assert "broke down" in (folder / "report.html").read_text()
+    before = (folder / "results.jsonl").read_text()
+    assert sciml("study", study_file, "--draft", "--problem", ADVECTION).code == 0
+    assert (folder / "results.jsonl").read_text() == before  # it would break down again
+    study_file.write_text(study_file.read_text().replace("train.learning_rate=1e30", "train.learning_rate=1e-3"))
+    assert sciml("study", study_file, "--draft", "--problem", ADVECTION).code == 0
+    mended = {line["variant"]: line for line in map(json.loads, (folder / "results.jsonl").read_text().splitlines())}
+    assert mended["wild"]["status"] == "finished"
+    assert mended["two"] == lines["two"]
+
+
+def test_a_study_mixes_neither_commits_nor_writers_nor_seeds(sciml, refused, study_file, tmp_path):
+    study_file.write_text(study_file.read_text().replace("seeds = [0, 1]", "seeds = [0]"))
+    assert sciml("study", study_file, "--draft", "--problem", ADVECTION).code == 0
+    results = tmp_path / "reports" / "waves" / "results.jsonl"
+    lines = [json.loads(line) for line in results.read_text().splitlines()]
+    foreign = [line | {"git": "0" * 40} for line in lines]
+    results.write_text("".join(json.dumps(line) + "\n" for line in foreign))
+    message = refused("study", study_file, "--draft", "--problem", ADVECTION)
+    assert "results of this study from another version of the code" in message
+    assert "0" * 40 in message
+    results.write_text("".join(json.dumps(line) + "\n" for line in [*lines, lines[0] | {"seed": 7}]))
+    assert sciml("report", results.parent).code == 0
+    assert "1 run is left out" in (results.parent / "report.html").read_text()
+    results.write_text("".join(json.dumps(line) + "\n" for line in [*lines, lines[0]]))
+    assert "is a second result of variant 'two', seed 0" in refused("report", results.parent)
+    results.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    with paths.locked(results.parent / ".lock", "running this study"):
+        assert "another process has been running this study" in refused(
+            "study", study_file, "--draft", "--problem", ADVECTION
+        )
 
 
 def test_equal_time_gives_every_variant_the_time_of_the_clock(sciml, study_file, tmp_path):
     text = study_file.read_text().replace("seeds = [0, 1]", 'seeds = [0]\nbudgets = ["steps", "time"]\nclock = "two"')
     study_file.write_text(text)
-    assert sciml("study", study_file, "--problem", ADVECTION).code == 0
+    assert sciml("study", study_file, "--draft", "--problem", ADVECTION).code == 0
     lines = [json.loads(line) for line in (tmp_path / "reports/waves/results.jsonl").read_text().splitlines()]
     assert {(line["variant"], line["budget"], line["steps"]) for line in lines} == {
         ("two", "steps", 3),
@@ -325,7 +380,7 @@ def test_equal_time_gives_every_variant_the_time_of_the_clock(sciml, study_file,
     assert clock["two"] > 0 == clock["still"]
     assert math.isfinite(clock["two"])
     study_file.write_text(text + '\n[[variants]]\nname = "late"\nlabel = "late"\nsolver = "linear"\n')
-    assert sciml("study", study_file, "--problem", ADVECTION).code == 0
+    assert sciml("study", study_file, "--draft", "--problem", ADVECTION).code == 0
 
 
 TOOLS = """
@@ -337,10 +392,47 @@ tools = [{ tool = "low_rank", settings = ["flops=0.55"] }, { tool = "cost", sett
 """
 
 
+FURTHER = """
+[[variants]]
+name = "fewer"
+label = "and half of the weights"
+of = "less"
+tools = [{ tool = "prune", settings = ["method=magnitude", "ratio=2", "finetune_steps=0", "patience=0"] }]
+
+[[claims]]
+text = "The file is a quarter smaller"
+metric = "left/file_size"
+better = "fewer"
+worse = "two"
+margin = 0.25
+"""
+
+
+def test_a_study_goes_on_from_what_tools_made(sciml, refused, study_file, tmp_path):
+    text = study_file.read_text().replace("seeds = [0, 1]", "seeds = [0]")
+    study_file.write_text(text + FURTHER.replace('of = "less"', 'of = "fewer"'))
+    assert "'fewer' is made of 'fewer', which is no variant above it" in refused(
+        "study", study_file, "--problem", ADVECTION
+    )
+    study_file.write_text(text + TOOLS + FURTHER)
+    assert sciml("study", study_file, "--problem", ADVECTION).code == 0
+    folder = tmp_path / "reports" / "waves"
+    lines = {
+        json.loads(line)["variant"]: json.loads(line) for line in (folder / "results.jsonl").read_text().splitlines()
+    }
+    left = {name: lines[name]["metrics"]["left/file_size"] for name in ("two", "less", "fewer")}
+    assert 1 == left["two"] > left["less"] > left["fewer"]
+    assert lines["less"]["metrics"]["left/flops"] <= 0.6
+    assert lines["fewer"]["metrics"]["left/latency"] > 0
+    made = [path.parent.name for path in (folder / "runs").rglob("record.json") if "low_rank" in str(path)]
+    assert sorted(made) == [f"sinenet-tiny-s0-low_rank{end}" for end in ("", "-cost", "-cost-prune")], "made once each"
+    assert "file size, share left" in (folder / "report.html").read_text()
+
+
 def test_a_study_compares_what_tools_make_of_runs(sciml, study_file, tmp_path):
     other = TOOLS.replace('"less"', '"least"').replace("flops=0.55", "flops=0.4")
     study_file.write_text(study_file.read_text().replace("seeds = [0, 1]", "seeds = [0]") + TOOLS + other)
-    assert sciml("study", study_file, "--problem", ADVECTION).code == 0
+    assert sciml("study", study_file, "--draft", "--problem", ADVECTION).code == 0
     folder = tmp_path / "reports" / "waves"
     lines = {
         json.loads(line)["variant"]: json.loads(line) for line in (folder / "results.jsonl").read_text().splitlines()
@@ -363,7 +455,7 @@ def test_a_study_compares_what_tools_make_of_runs(sciml, study_file, tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ('of = "two"', 'of = "none"', "'less' is made of 'none', which is no variant that is trained"),
+        ('of = "two"', 'of = "none"', "'less' is made of 'none', which is no variant above it"),
         ('of = "two"', 'solver = "linear"', "`tools` act on the runs of another variant, which `of` names"),
         (
             'tools = [{ tool = "low_rank"',
@@ -377,5 +469,5 @@ def test_a_study_compares_what_tools_make_of_runs(sciml, study_file, tmp_path):
 )
 def test_tools_that_cannot_act_are_refused_before_any_run(refused, study_file, tmp_path, old, new, words):
     study_file.write_text(study_file.read_text() + TOOLS.replace(old, new))
-    assert words in refused("study", study_file, "--problem", ADVECTION)
+    assert words in refused("study", study_file, "--draft", "--problem", ADVECTION)
     assert not list(tmp_path.rglob("record.json"))

@@ -20,6 +20,7 @@ TOOLS, SOLVERS = registered_tools(), registered_solvers()
 SIZES = {"levels": 2, "waves": 1, "modes": 4, "width": 8, "hidden": 8, "units": 8, "members": 2, "adam": 2}
 SPARING = {"shape": "gaussian", "cases": 4, "tolerances": []}
 PATIENT = {"patience": 0.0, "fit_steps": 1, "families": ("block_diagonal", "monarch", "gblr")}
+BRIEF = {"patience": 0.0, "nets": 12, "steps": 2}
 KNOWN = {**PATIENT, "learning_rate": 1e-3, "decay": 7.0, "steps": 1000}
 """Settings of models, tasks and tools that make them small and quick, where they have them."""
 
@@ -74,6 +75,9 @@ class Opened:
         rule = rule or default_rule(module, self.solver.loss, examples, config, seed=0)
         chosen = torch.arange(min(2, len(examples)))
         assert bool(rule.step(examples.batch(chosen, rng.generator(0)), 0.0).isfinite())
+
+    def keep(self, name, make):
+        return make()
 
     def examine(self, module):
         return self._bench.examine(self.solver, module)
@@ -151,7 +155,12 @@ def test_a_probe_leaves_the_module_alone(tool, solver, opened):
     subject = opened(solver)
     assert isinstance(subject, Subject)
     before, training = copy.deepcopy(subject.module.state_dict()), subject.module.training
-    check_findings(tool.probe(subject, reduced(tool.config(), PATIENT)))
+    try:
+        check_findings(tool.probe(subject, reduced(tool.config(), {**PATIENT, **BRIEF})))
+    except UserError as refusal:  # of what this very module has not
+        if "of this module can be" not in str(refusal) and "this layer" not in str(refusal):
+            raise
+        pytest.skip(str(refusal))
     after = subject.module.state_dict()
     assert all(torch.equal(before[key], after[key]) for key in before)
     assert before.keys() == after.keys()
@@ -193,7 +202,9 @@ def test_a_rewrite_is_rebuilt_from_its_plan_alone(tool, solver, opened, tmp_path
     assert torch.equal(torch.get_rng_state(), state), "rebuilding draws random numbers"
     load_weights(rebuilt, tmp_path / "weights.safetensors")
     assert same_answer(subject, changed, rebuilt)
-    assert count_flops(subject.predict(rebuilt)).products <= count_flops(subject.predict(subject.module)).products
+    if tool.cheaper:
+        before_and_after = [count_flops(subject.predict(module)).products for module in (subject.module, rebuilt)]
+        assert before_and_after[1] <= before_and_after[0]
     subject.train(changed, subject.recipe.train)
     again = tool.apply(subject.solver.build(subject.problem, subject.recipe.model, subject.context), plan)
     again.load_state_dict(changed.state_dict())
@@ -235,7 +246,10 @@ def test_a_merge_makes_one_module_of_the_kind_of_the_first(tool, solver, opened)
 @pytest.mark.parametrize(("tool", "solver"), pairs(Search))
 def test_a_search_gives_a_recipe_of_the_solver(tool, solver, opened):
     subject = opened(solver)
-    recipe, findings = tool.search(subject, tool.config(), lambda candidate: float(len(candidate.model_dump_json())))
+    recipe, findings = tool.search(
+        subject, reduced(tool.config(), BRIEF), lambda candidate: float(len(candidate.model_dump_json()))
+    )
     assert type(recipe) is type(subject.recipe)
     check_findings(findings)
     subject.solver.build(subject.problem, recipe.model, subject.context)
+    assert type(recipe).model_validate_json(recipe.model_dump_json()) == recipe

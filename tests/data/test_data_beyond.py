@@ -1,5 +1,6 @@
 """The split of trajectories with parameters outside of their ranges: made, checked and counted like any other."""
 
+import re
 import shutil
 
 import pytest
@@ -7,8 +8,9 @@ import torch
 import xarray
 
 from sciml.core import registry
-from sciml.core.errors import UnknownNameError
-from sciml.data import BEYOND, export, generate, info, make_layout, verify
+from sciml.core.errors import UnknownNameError, UserError
+from sciml.data import BEYOND, export, generate, info, make_layout, open_dataset, verify
+from sciml.data.importing import ImportChoices, import_files
 
 
 @pytest.fixture
@@ -58,3 +60,29 @@ def test_presets_without_it_keep_their_hash(rotation, monkeypatch):
     assert layout.splits == ("train", "valid", "test")
     with pytest.raises(UnknownNameError, match="beyond"):
         layout.size(BEYOND)
+
+
+@pytest.mark.parametrize("form", ["well", "netcdf", "zarr"])
+def test_it_comes_back_from_an_export(advection, tmp_path, form):
+    if form == "zarr":
+        pytest.importorskip("zarr")
+    folder = shutil.copytree(advection, tmp_path / "periodic_advection")
+    card = folder / "dataset.toml"
+    card.write_text(re.sub(r"test = (\d+) }", r"test = \1, beyond = 3 }", card.read_text()))
+    problem = registry.find_problem(folder)
+    dataset = generate(problem, "tiny")
+    paths = export(dataset, form, tmp_path / "out")
+    imported = import_files([tmp_path / "out"], ImportChoices(name="back"), out=tmp_path / "back")
+    again = open_dataset(imported, "tiny")
+    for name in dataset.layout.splits:
+        assert torch.equal(again.split(name).states[:], dataset.split(name).states[:])
+    inside = torch.cat([dataset.split(name).parameters for name in ("train", "valid", "test")])
+    for column, entry in enumerate(imported.parameters):
+        assert (entry.low, entry.high) == pytest.approx(
+            (float(inside[:, column].min()), float(inside[:, column].max()))
+        )
+    assert [check for check in verify(imported, "tiny") if not check.ok] == []
+    with pytest.raises(UserError, match="cannot be trained on"):
+        import_files(paths[1:], ImportChoices(name="part"), out=tmp_path / "part")
+    with pytest.raises(UserError, match="cannot be trained on"):
+        import_files([tmp_path / "out"], ImportChoices(name="anew", split=(0.5, 0.25, 0.25)), out=tmp_path / "anew")

@@ -14,7 +14,7 @@ import torch
 from sciml.core.errors import ConfigError, DataError, StorageError, UserError
 from sciml.core.progress import LineProgress, SilentProgress
 from sciml.core.registry import folder_of
-from sciml.data import _making, generate, make_layout, make_remotely, open_dataset
+from sciml.data import generate, make_layout, make_remotely, open_dataset
 
 SLOW = {
     "height, width = grid.size\n": "height, width = grid.size\n"
@@ -142,9 +142,9 @@ def test_idle_cores_are_used_where_the_first_shard_shows_that_they_pay(
         pools.append(workers)
         return ThreadPoolExecutor(workers)
 
-    monkeypatch.setattr(_making, "_POOL_PAYS", 0.0 if pays else 1e9)
-    monkeypatch.setattr(_making, "usable_cores", lambda: 2)
-    monkeypatch.setattr(_making, "processes", processes_of_none)
+    monkeypatch.setattr("sciml.data._making._POOL_PAYS", 0.0 if pays else 1e9)
+    monkeypatch.setattr("sciml.data._making.usable_cores", lambda: 2)
+    monkeypatch.setattr("sciml.data._making.processes", processes_of_none)
     assert files(generate(toy, "tiny", workers=0).folder) == files(dataset.layout.folder)
     assert pools == ([2] if pays else [])
 

@@ -94,30 +94,30 @@ def test_big_splits_stay_on_disk(dataset, home, toy, monkeypatch):
     monkeypatch.setenv("SCIML_HOME", str(home))
     monkeypatch.setattr("sciml.data._dataset.MEMORY_LIMIT", 4 * 10 * 8 * 2 * 16 * 12)  # the bytes of the training split
     opened = open_dataset(toy, "tiny")
-    kinds = {name: type(opened.split(name)._frames).__name__ for name in ("train", "valid")}
+    kinds = {name: type(opened.split(name).frames).__name__ for name in ("train", "valid")}
     assert kinds == {"train": "ShardFrames", "valid": "MemoryFrames"}
 
 
 def test_file_handles_are_never_pickled_nor_inherited(lazy_dataset, monkeypatch):
-    frames = pickle.loads(pickle.dumps(lazy_dataset.split("train")._frames))
+    frames = pickle.loads(pickle.dumps(lazy_dataset.split("train").frames))
     arguments = (torch.tensor([0, 9]), torch.tensor([0, 3]), torch.tensor([1, 2]), 3)
     here = frames.read(*arguments)
-    handles = dict(frames._open)
+    handles = dict(frames.open_files)
     assert len(handles) == 2
     content = pickle.dumps(frames)
     assert b"h5py" not in content
     assert torch.equal(pickle.loads(content).read(*arguments), here)
     monkeypatch.setattr(os, "getpid", lambda: -1)  # what a forked loader process would see
     assert torch.equal(frames.read(*arguments), here)
-    assert all(frames._open[key][0] is not handle[0] for key, handle in handles.items())
+    assert all(frames.open_files[key][0] is not handle[0] for key, handle in handles.items())
 
 
 def test_only_so_many_files_stay_open(lazy_dataset, monkeypatch):
     monkeypatch.setattr("sciml.data._frames._OPEN_FILES", 1)
-    frames = pickle.loads(pickle.dumps(lazy_dataset.split("train")._frames))
+    frames = pickle.loads(pickle.dumps(lazy_dataset.split("train").frames))
     every = (torch.arange(10), torch.zeros(10, dtype=torch.int64), torch.ones(10, dtype=torch.int64), 8)
     assert torch.equal(frames.read(*every), lazy_dataset.split("train").states)
-    assert len(frames._open) == 1
+    assert len(frames.open_files) == 1
 
 
 def test_a_file_damaged_after_opening_is_noticed_on_first_use(copied, toy):

@@ -17,10 +17,7 @@ FLOWS = sorted(name for name, entry in registry.problems().items() if isinstance
 
 @pytest.fixture
 def short(tmp_path, empty_home):
-    """The problem of a name with a card of three trajectories and three frames.
-
-    Without a split beyond the ranges: The Well has no such folder, and the importer does not know it.
-    """
+    """The problem of a name with a card of three trajectories and three frames, and one more beyond the ranges."""
 
     def make(name):
         original = registry.problem(name)
@@ -29,7 +26,10 @@ def short(tmp_path, empty_home):
         table = card.index("[presets.tiny.trajectories]")
         tiny = re.sub(r"frames = \d+", "frames = 3", card[table:], count=1)
         tiny = re.sub(
-            r"train = \d+, valid = \d+, test = \d+(, beyond = \d+)?", "train = 1, valid = 1, test = 1", tiny, count=1
+            r"train = \d+, valid = \d+, test = \d+(, beyond = \d+)?",
+            "train = 1, valid = 1, test = 1, beyond = 1",
+            tiny,
+            count=1,
         )
         (folder / "dataset.toml").write_text(card[:table] + tiny)
         return registry.find_problem(folder)
@@ -54,8 +54,9 @@ def test_flows_are_verified_and_come_back_from_the_well(name, short, tmp_path):
     for one, other in zip(again.grid.axes, dataset.grid.axes, strict=True):
         torch.testing.assert_close(one.points(), other.points(), rtol=1e-6, atol=1e-6)
         assert (one.units, one.boundary) == (other.units, other.boundary)
+    assert [check for check in verify(imported, "tiny") if not check.ok] == []
     order = [[entry.name for entry in imported.parameters].index(entry.name) for entry in problem.parameters]
-    for split in ("train", "valid", "test"):
+    for split in ("train", "valid", "test", "beyond"):
         ours, theirs = dataset.split(split), again.split(split)
         assert torch.equal(theirs.states[:], ours.states[:])
         torch.testing.assert_close(theirs.parameters[:, order], ours.parameters, rtol=1e-6, atol=0)

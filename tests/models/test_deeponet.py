@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from sciml.core.errors import UnknownNameError, UserError
-from sciml.models import CNNBranch, DeepONet, MIONet, PeriodicFeatures, PODDeepONet, Vanishing
+from sciml.models import CNNBranch, DeepONet, MIONet, PeriodicFeatures, PODDeepONet, Vanishing, pair_loss
 from sciml.train import count_parameters
 
 STRATEGIES = ["independent", "split_both", "split_branch", "split_trunk"]
@@ -174,3 +174,62 @@ def test_wrong_shapes_and_names_are_refused(monkeypatch):
         DeepONet(sensors=5, dims=2, stacked=True, branch_layers=3)
     with pytest.raises(UserError, match="sensors"):
         MIONet(sensors=(5, 3), dims=1)(waves(2, 7), waves(2, 1))
+
+
+def double_normal(*shape):
+    return torch.randn(*shape, dtype=torch.float64)
+
+
+@pytest.mark.parametrize(
+    ("options", "queries"),
+    [
+        ({}, None),
+        ({"bias": False, "nonlinearity": "tanh", "branch_layers": 3}, None),
+        ({"linear_branch": True, "trunk_layers": 1}, None),
+        ({"features": PeriodicFeatures((True, False), harmonics=2), "nonlinearity": "tanh"}, 3),
+        ({}, 1),
+    ],
+)
+def test_a_loss_by_hand_has_the_gradient_of_autograd(options, queries):
+    """For all pairs, and for queries of each function's own, some of them asked for several times."""
+    network = stirred(DeepONet(sensors=7, dims=2, width=6, modes=5, **options).double())
+    functions, points, mean, std = (
+        double_normal(9, 7),
+        torch.rand(11, 2, dtype=torch.float64),
+        double_normal(1),
+        double_normal(1).exp(),
+    )
+    index = None if queries is None else torch.arange(9 * queries).view(9, queries) % 4
+    targets = double_normal(9, 11 if queries is None else queries, 1)
+    loss = pair_loss(network, functions, points, index, targets, mean, std)
+    answer = network(functions, points) if index is None else network.gathered(functions, points, index)
+    known = (answer - (targets - mean) / std).square().mean()
+    assert loss is not None
+    torch.testing.assert_close(loss, known, rtol=1e-13, atol=0)
+    weights = list(network.parameters())
+    for ours, theirs in zip(
+        torch.autograd.grad(3 * loss, weights), torch.autograd.grad(3 * known, weights), strict=True
+    ):
+        torch.testing.assert_close(ours, theirs, rtol=1e-11, atol=1e-13)
+
+
+def test_a_loss_by_hand_is_left_to_autograd_where_it_does_not_apply():
+    """Several fields, constraints, layers of another kind or that are kept, and evaluation without gradients."""
+    functions, points = double_normal(3, 7), torch.rand(4, 2, dtype=torch.float64)
+
+    def loss(network):
+        fields = network.fields
+        one = torch.ones(fields, dtype=torch.float64)
+        return pair_loss(network.double(), functions, points, None, double_normal(3, 4, fields), 0 * one, one)
+
+    def made(**options):
+        return DeepONet(sensors=7, dims=2, width=6, modes=5, **options)
+
+    assert loss(made()) is not None
+    kept, hooked = made(), made()
+    kept.branches[0].layers[0].weight.requires_grad_(False)
+    hooked.branches[0].layers[0].register_forward_hook(lambda *_: None)
+    others = [made(fields=2), made(constraint=Vanishing(((0, False),))), made(stacked=True), made(nonlinearity="gelu")]
+    assert [loss(network) for network in (*others, kept, hooked)] == [None] * 6
+    with torch.no_grad():
+        assert loss(made()) is None

@@ -436,7 +436,7 @@ def test_the_same_blocks_with_the_other_sign_blow_up():
     wide = torch.cat((state, state.new_zeros(4, 15, N)), 1)
     sizes = network.step_sizes()
     for index in range(400):
-        wide = wide + sizes[index] * network._force(index, wide)
+        wide = wide + sizes[index] * network.force(index, wide)
     assert wide.abs().max() > 20 * state.abs().max()
 
 
@@ -445,7 +445,7 @@ def test_schur_s_bound_is_one():
     network = stable("parabolic", steps=3)
     for index, bound in enumerate(network.norms().tolist()):
         basis = torch.eye(16 * N, dtype=torch.float64).view(-1, 16, N)
-        matrix = network._convolved(basis, network.kernels[index]).flatten(1)
+        matrix = network.convolved(basis, network.kernels[index]).flatten(1)
         assert float(torch.linalg.matrix_norm(matrix.detach(), 2)) ** 2 <= bound
 
 

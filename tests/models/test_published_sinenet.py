@@ -181,11 +181,10 @@ def test_every_way_it_may_be_stored(tmp_path):
 
 @pytest.mark.parametrize(("multiplier", "waves"), [(2.0, 1), (1.8075, 2), (1.611, 4), (1.5, 6), (1.425, 8)])
 def test_the_published_channels_give_the_published_multipliers(multiplier, waves):
-    from sciml.models import wave_channels
-    from sciml.models._published_sinenet import _multiplier
+    from sciml.models import channel_multiplier, wave_channels
 
     channels = wave_channels(64, multiplier, 4)
-    assert wave_channels(64, _multiplier(channels), 4) == channels
+    assert wave_channels(64, channel_multiplier(channels), 4) == channels
 
 
 class Harmful:

@@ -257,20 +257,15 @@ def test_the_local_estimate_agrees_with_the_whole_grid(kind):
 
 def local_draws(layer, y0):
     """The values whose mean the local penalty is."""
-    import sciml.models._ode_block as module
-
     kept = []
-    original = module.local_error
 
     def spy(*args, **kwargs):
-        kept.append(original(*args, **kwargs))
+        kept.append(local_error(*args, **kwargs))
         return kept[-1]
 
-    module.local_error = spy
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sciml.models._ode_block.local_error", spy)
         penalty(layer, y0)
-    finally:
-        module.local_error = original
     return kept[0]
 
 

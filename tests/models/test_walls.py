@@ -104,7 +104,7 @@ def test_open_ends_of_a_fourier_operator_are_repeated():
     assert net(x).shape == x.shape
     conv = convolution(2)(1, 1, 1).double()
     net.lift, net.project = conv, torch.nn.Identity()
-    extended = net._extended(x)
+    extended = net.extended(x)
     assert extended.shape == (2, 3, 8, 20)
     assert torch.equal(extended[..., 16:18], x[..., -1:].expand(2, 3, 8, 2))
     assert torch.equal(extended[..., 18:], x[..., :1].expand(2, 3, 8, 2))

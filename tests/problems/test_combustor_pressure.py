@@ -53,9 +53,9 @@ def test_no_case_is_in_two_splits_and_all_presets_fit_the_records(problem, ramps
 
 def test_the_smallest_dataset_that_has_enough_cases_is_taken():
     source = registry.problem("combustor_ignition")
-    assert [reference._preset(source, count) for count in (56, 57, 200, 201)] == ["tiny", "small", "small", "paper"]
+    assert [reference.preset_for(source, count) for count in (56, 57, 200, 201)] == ["tiny", "small", "small", "paper"]
     with pytest.raises(DataError, match="so many cases"):
-        reference._preset(source, 5000)
+        reference.preset_for(source, 5000)
 
 
 @pytest.mark.slow

@@ -91,7 +91,7 @@ def test_a_row_too_steep_for_straight_lines_is_cut_into_equal_cells():
     begin[1] = 1.0
     begin[1, 1, :, ::2], begin[1, 3] = 40.0, 1e-3
     flow = reference.CompressibleFlow(GRID, gamma=equations.GAMMA)
-    fine = reference._refine(begin, GRID, 2, flow)
+    fine = reference.refine_primitive(begin, GRID, 2, flow)
     assert float(fine[:, (0, 3)].min()) > 0
     assert not torch.equal(fine[0, 0, ::2], fine[0, 0, 1::2])
     torch.testing.assert_close(flow.to_primitive(block_means(flow.to_conserved(fine), 2)), begin, rtol=1e-9, atol=1e-9)

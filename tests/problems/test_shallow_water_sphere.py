@@ -9,6 +9,7 @@ from sciml.core import registry
 from sciml.core.errors import UserError
 from sciml.core.rng import generator
 from sciml.core.status import Status
+from sciml.core.types import Axis, Grid
 
 PROBLEM = registry.problem("shallow_water_sphere")
 reference = importlib.import_module("sciml_problems.shallow_water_sphere.reference")
@@ -90,6 +91,15 @@ def test_a_depth_that_is_not_positive_is_refused():
     broken[1, 0, 3, 3] = -1.0
     with pytest.raises(UserError, match="initial depth is not positive"):
         PROBLEM.simulate({name: value[:2] for name, value in PARAMS.items()}, broken, torch.tensor([0.0, 1.0]), GRID)
+
+
+def test_fields_on_another_grid_are_refused():
+    plane = Grid(tuple(Axis(a.name, a.size, 0.0, 1.0) for a in GRID.axes))
+    params, times = {name: value[:2] for name, value in PARAMS.items()}, torch.tensor([0.0, 1.0])
+    with pytest.raises(UserError, match=r"not a grid of the problem.*-90 to 90 degrees_north, open"):
+        PROBLEM.simulate(params, STATES[:2], times, plane)
+    with pytest.raises(UserError, match="do not fit the grid"):
+        PROBLEM.simulate(params, STATES[:2, :, :, :64], times, GRID)
 
 
 @pytest.mark.parametrize("size", [(48, 48), (96, 48), (32, 64), (49, 98), (48,)])

@@ -340,3 +340,13 @@ def test_impossible_gases_and_grids_are_refused():
     ):
         with pytest.raises(UserError, match=match):
             CompressibleFlow(grid, **options)
+
+
+def test_fields_and_steps_that_do_not_fit_are_refused():
+    grid = plane(6, 6)
+    start, flow = rough(grid), CompressibleFlow(grid)
+    with pytest.raises(UserError, match=r"do not fit the grid.*\(batch, 4, 6, 6\)"):
+        evolve_compressible(start[:, :3], [0.0, 0.1], flow)
+    for factor in (-1.0, 1.3):
+        with pytest.raises(UserError, match=r"unstable or none.*at most 1\.25"):
+            evolve_compressible(start, [0.0, 0.1], flow, step_factor=factor)

@@ -4,8 +4,7 @@ import pytest
 import torch
 
 from sciml.core.types import Axis, Grid
-from sciml.reference import block_means, monotonised_central, refine_cells, van_leer
-from sciml.reference._finite_volume import face_states, with_ghosts
+from sciml.reference import block_means, face_states, monotonised_central, refine_cells, van_leer, with_ghosts
 
 DOUBLE = torch.float64
 

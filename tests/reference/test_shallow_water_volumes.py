@@ -179,3 +179,25 @@ def test_grids_and_beds_that_do_not_fit_are_refused():
         ShallowWaterFlow(Grid())
     with pytest.raises(UserError, match="one height per cell"):
         ShallowWaterFlow(plane(4, 8), bed=torch.zeros(8, 4))
+
+
+def test_fields_and_steps_that_do_not_fit_are_refused():
+    grid = plane(8, 8)
+    start, flow = sloshing(grid), ShallowWaterFlow(grid)
+    with pytest.raises(UserError, match=r"do not fit the grid.*\(batch, 3, 8, 8\)"):
+        evolve_shallow_water(start[:, :2], [0.0, 0.1], flow)
+    with pytest.raises(UserError, match="do not fit the grid"):
+        evolve_shallow_water(start[..., :4], [0.0, 0.1], flow)
+    for factor in (0.0, 1.3, math.nan):
+        with pytest.raises(UserError, match=r"unstable or none.*at most 1\.25"):
+            evolve_shallow_water(start, [0.0, 0.1], flow, step_factor=factor)
+
+
+def test_the_longest_steps_that_are_allowed_keep_dry_ground_positive():
+    grid = plane(24, 24)
+    start = torch.zeros(1, 3, 24, 24, dtype=torch.float64)
+    start[:, 0, 8:16, 8:16] = 1.0
+    plain, bold = (evolve_shallow_water(start, [0.0, 0.2], ShallowWaterFlow(grid), step_factor=f) for f in (1.0, 1.25))
+    assert bold.status.tolist() == [Status.OK]
+    assert int(bold.stats["steps"]) < int(plain.stats["steps"])
+    assert float(bold.states[:, :, 0].min()) > -1e-12

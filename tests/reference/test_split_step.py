@@ -98,3 +98,18 @@ def test_walls_and_times_that_do_not_increase_are_refused():
         split_step(psi, double(1, 1), RING, **options)
     with pytest.raises(UserError, match="periodic along every axis"):
         split_step(psi, double(0, 1), Grid((Axis("x", 32, 0.0, 1.0, "wall"),)), **options)
+
+
+def test_fields_and_steps_that_do_not_fit_are_refused():
+    psi, potential = random_case()
+    options = {"dispersion": double(0.5, 0.5), "potential": potential}
+    for step in (0.0, -0.1, math.inf, math.nan):
+        with pytest.raises(UserError, match="time step must be positive"):
+            split_step(psi, double(0, 1), RING, step=step, **options)
+    with pytest.raises(UserError, match=r"ψ does not fit the grid.*\(2, 32\)"):
+        split_step(psi[:, :16], double(0, 1), RING, step=0.1, **options)
+    with pytest.raises(UserError, match="must be complex"):
+        split_step(psi.real, double(0, 1), RING, step=0.1, **options)
+    with pytest.raises(UserError, match=r"resonates.*0\.04909"):
+        split_step(psi, double(0, 1), RING, step=0.05, interaction=double(0, 1), **options)
+    split_step(psi, double(0, 1), RING, step=0.05, interaction=double(0, 0), **options)  # nobody interacts

@@ -91,6 +91,8 @@ def test_points_and_noise_of_a_table_are_its_own(write, discovered):
     source = read_table(write(orbits()), KNOWN).source
     with pytest.raises(UserError, match=r"Leave out task\.points"):
         discovered(source, points=8)
+    with pytest.raises(UserError, match=r"Leave out task\.draw"):
+        discovered(source, draw=1)
 
 
 def change(row, text):

@@ -16,6 +16,7 @@ from sciml.models.npde import (
     Constant,
     Diffusion,
     FieldCoefficient,
+    Moment,
     NPDESpec,
     Reaction,
     SpecAxis,
@@ -24,11 +25,8 @@ from sciml.models.npde import (
     library,
     read_terms,
 )
-from sciml.models.npde._rates import Moment
-from sciml.solvers.npde import TrajectoryFit, fit, jackknife
-from sciml.solvers.npde._trajectory_fit import assign_flat
-from sciml.study import load_run
-from sciml.study._study import Variant, _line
+from sciml.solvers.npde import TrajectoryFit, assign_flat, fit, information, jackknife
+from sciml.study import Variant, load_run, result_line
 from sciml.tasks.forecast import ForecastConfig
 from sciml.train import find_solver, solve_columns
 
@@ -110,6 +108,29 @@ def test_intervals_cover_the_truth():
             misses.append(abs(float(found.coefficients[name].value) / value - 1))
     assert inside >= 31  # 36 draws of probability 0.95: fewer happen once in 60 times
     assert np.median(widths) < 8 * np.median(misses)
+
+
+@pytest.mark.parametrize("free_start", [True, False])
+def test_one_step_without_some_windows_is_what_a_refit_finds(free_start):
+    """First frames free, which weakens what a window says of the coefficients, or not."""
+    whole = network(STARTS)
+    frames = measured(0.02, steps=8)
+    deviations = TrajectoryFit(whole, frames, frames.std().view(1), free_start=free_start)
+    for _ in range(3):
+        deviations.round(12)
+    before = {name: float(entry.value) for name, entry in whole.coefficients().items()}
+    known = information(deviations)
+    assert known is not None
+    assert float(known.change(torch.arange(len(frames))).abs().max()) < 1e-4, "converged"
+    kept = torch.arange(2, len(frames))
+    part = deviations.without(kept)
+    for _ in range(2):
+        part.round(12)
+    refitted = part.network.coefficients()
+    for name, change in zip(before, known.change(kept).tolist(), strict=True):
+        assert change == pytest.approx(
+            float(refitted[name].value) - before[name], rel=0.1, abs=2e-5 * abs(before[name])
+        )
 
 
 @pytest.mark.slow
@@ -224,7 +245,7 @@ def test_a_diffusion_that_nothing_shows_is_marked(own_file, tmp_path):
     )
     notes = {row["name"]: row["note"] for row in done.record.conclusion.details["coefficients"]}
     assert notes == {"c_u_u_xx": "", "c_u_u_x": "", "c_r_r_xx": "at its lower bound"}
-    line = _line(Variant(name="own", label="own", solver="npde"), "steps", done)
+    line = result_line(Variant(name="own", label="own", solver="npde"), "steps", done)
     assert line["metrics"]["coefficient/c_u_u_x"] == done.record.conclusion.metrics["coefficient/c_u_u_x"]
     assert "rollout/relative_l2" in line["metrics"]
 
@@ -259,7 +280,7 @@ def test_the_curvature_of_many_coefficients_is_that_of_their_rollouts():
     found = TrajectoryFit(model, frames, torch.ones(2))
     weights = list(model.parameters())
     origin = torch.cat([weight.detach().flatten() for weight in weights])
-    spread = found._whitening(weights, origin)
+    spread = found.whitening(weights, origin)
     with torch.no_grad():
         middle, columns = found.residuals()[0].flatten(), []
         for i in range(len(origin)):

@@ -237,9 +237,9 @@ def test_a_balanced_gradient_does_not_know_the_scale_of_a_term(kind):
 def test_relative_progress_favours_the_term_that_lags():
     module = make(registry.problem("burgers").statement("smooth"), hard=False)
     balance = Balance(WeighConfig(balance="relobralo", soft=1.0), 2)
-    balance._progress(0, [1.0, 1.0])
+    balance.remember(0, [1.0, 1.0])
     for step in range(1, 200):
-        balance._progress(step, [1.0, 0.9**step])
+        balance.remember(step, [1.0, 0.9**step])
     assert balance.weights[0] > balance.weights[1]
     again = Balance(WeighConfig(balance="relobralo"), 2)
     again.load_state_dict(balance.state_dict())

@@ -15,10 +15,10 @@ from sciml.discovery import (
     EngineUnavailable,
     SearchSpec,
     SymbolicProblem,
-    _pysr,
     compare,
     engine,
     parse_formula,
+    pysr_request,
 )
 
 STUB = '''
@@ -60,7 +60,7 @@ def problem():
 
 
 def test_without_julia_it_says_what_to_install(problem, monkeypatch):
-    monkeypatch.setattr(_pysr, "_julia", lambda: False)
+    monkeypatch.setattr("sciml.discovery._pysr._julia", lambda: False)
     support = engine("pysr").available()
     assert not support.ok
     with pytest.raises(EngineUnavailable, match=r"Julia.*engine 'operon'"):
@@ -74,7 +74,7 @@ def test_without_pysr_it_says_what_to_install(monkeypatch):
 
 def test_the_request_carries_the_settings(problem):
     spec = SearchSpec(operators=("add", "mul", "pow", "exp"), generations=7, max_depth=4)
-    asked = json.loads(json.dumps(_pysr.request(problem, spec, seed=3)))
+    asked = json.loads(json.dumps(pysr_request(problem, spec, seed=3)))
     arguments = asked["arguments"]
     assert arguments["binary_operators"] == ["+", "*", "^"]
     assert arguments["unary_operators"] == ["exp"]
@@ -88,7 +88,7 @@ def stub_on_path(tmp_path, monkeypatch, text):
     (tmp_path / "pysr").mkdir()
     (tmp_path / "pysr" / "__init__.py").write_text(text)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    monkeypatch.setattr(_pysr, "_julia", lambda: True)
+    monkeypatch.setattr("sciml.discovery._pysr._julia", lambda: True)
 
 
 def test_the_wire_format_with_a_stub(problem, tmp_path, monkeypatch):
@@ -112,7 +112,7 @@ def test_the_real_constructor_takes_the_arguments(problem, tmp_path):
     """The installed pysr, imported over a stub of juliacall: argument names only, nothing is searched."""
     (tmp_path / "juliacall.py").write_text(JULIACALL)
     spec = SearchSpec(operators=("add", "mul", "exp"))
-    asked = _pysr.request(problem, spec, seed=0)["arguments"]
+    asked = pysr_request(problem, spec, seed=0)["arguments"]
     code = (
         "import sys, json, warnings; warnings.simplefilter('ignore')\n"
         "import juliacall, pysr\n"

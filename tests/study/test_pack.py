@@ -16,8 +16,7 @@ import sciml
 from sciml.core import paths
 from sciml.core.errors import DataError
 from sciml.report import model_card
-from sciml.study import About, Record, place_of, read_about
-from sciml.study._pack import write_pack
+from sciml.study import About, Record, place_of, read_about, write_pack
 from sciml.testing import PROBLEMS
 
 PROBLEM = PROBLEMS / "periodic_advection"

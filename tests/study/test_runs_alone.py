@@ -18,6 +18,7 @@ from sciml.core.errors import DataError, UnknownNameError, UnsupportedError, Use
 from sciml.report import write_run, write_study
 from sciml.study import (
     RunRequest,
+    apply_tool,
     evaluate_run,
     export_run,
     load_run,
@@ -39,6 +40,11 @@ RUNS = {
     "paths": ("two_noises", "neural_sde", ("train.steps=1", "train.batch_size=4", "task.examined=8")),
 }
 """The cheapest run of every task: problem, solver, settings."""
+IGNORED = {
+    "forecast": "speed not read: the last frame is repeated whatever they are",
+    "series": "frequency not read: a series is completed from its observations alone",
+}
+"""What these solvers say that they do not read of the file."""
 PATHS = ("shared/spiral/", "./shared/spiral", "../run/shared/spiral", "shared.spiral", "spiral/")
 """What a path to a problem folder, or to a module, may look like where a name belongs."""
 
@@ -83,6 +89,7 @@ def elsewhere(runs, tmp_path, monkeypatch):
 def test_a_copied_run_predicts_and_exports_without_data(elsewhere, tmp_path, task):
     folder, problem = elsewhere(task)
     answer = predict_run(folder, folder / "example.nc", problem=problem)
+    assert answer.attrs.get("ignored") == IGNORED.get(task)
     assert set(answer["status"].values.tolist()) <= {0, 1, 2, 3}
     assert all(np.isfinite(answer[name]).all() for name in answer.data_vars)
     try:
@@ -90,6 +97,8 @@ def test_a_copied_run_predicts_and_exports_without_data(elsewhere, tmp_path, tas
         assert [entry.state for entry in exported] == ["ok"], exported
     except UnsupportedError as error:
         assert "more than one pass" in str(error) or "export" in str(error)  # noqa: PT017 (either is right)
+    child = apply_tool("cost", folder, settings=("patience=0",), problem=problem, out=tmp_path / "child")
+    assert child.record.lineage[-1].cost.file_size > 0
     assert not list(tmp_path.glob("home/**/*.nc"))
 
 

@@ -7,7 +7,7 @@ import pytest
 import xarray
 
 from sciml.core.errors import ConfigError, UnsupportedError
-from sciml.study import RunRequest, _beside, load_run, run
+from sciml.study import RunRequest, load_run, run
 from sciml.train import count_parameters
 
 SMALL = ["model.levels=2", "model.waves=1", "model.width=4", "train.steps=2"]
@@ -68,9 +68,10 @@ def test_a_baseline_trained_in_a_process_of_its_own_has_the_same_bits(
     """And if that process fails, the run trains the baseline itself."""
     settings = [*SMALL, 'baselines=["unet","persistence"]', "train.evaluate_every=1"]
     alone = run(RunRequest(problem=advection, settings=settings, out=tmp_path / "alone"))
-    monkeypatch.setattr(_beside, "_LONG", 1)
+    monkeypatch.setattr("sciml.study._beside._LONG", 1)
     if not works:
-        monkeypatch.setattr(_beside, "registry", SimpleNamespace(folder_of=lambda problem: tmp_path / "nowhere"))
+        nowhere = SimpleNamespace(folder_of=lambda problem: tmp_path / "nowhere")
+        monkeypatch.setattr("sciml.study._beside.registry", nowhere)
     beside = run(RunRequest(problem=advection, settings=settings, out=tmp_path / "beside", workers=2))
     for name in ("model.safetensors", "baselines/unet/model.safetensors"):
         assert (beside.folder / name).read_bytes() == (alone.folder / name).read_bytes()

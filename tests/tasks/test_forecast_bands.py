@@ -12,8 +12,7 @@ from sciml.core.config import override
 from sciml.core.errors import ConfigError
 from sciml.report import write_run
 from sciml.study import RunRequest, predict_run, run
-from sciml.tasks.forecast import FORECAST, ForecastConfig
-from sciml.tasks.forecast._bands import conformal_widths, least_held_out, spread_factors
+from sciml.tasks.forecast import FORECAST, ForecastConfig, conformal_widths, least_held_out, spread_factors
 from sciml.testing import PROBLEMS, small_problem
 from sciml.train import find_solver
 

@@ -11,8 +11,7 @@ from sciml.core import registry
 from sciml.core.types import Axis, Grid
 from sciml.report import write_run
 from sciml.study import RunRequest, run
-from sciml.tasks.forecast._regrid import regrid
-from sciml.tasks.forecast._speed import Rung, ladder, speed
+from sciml.tasks.forecast import Rung, ladder, regrid, speed
 from sciml.testing import PROBLEMS
 
 RING = Axis("x", 16, 0.0, 2.0)

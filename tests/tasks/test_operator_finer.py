@@ -13,8 +13,17 @@ from sciml.core import registry
 from sciml.core.config import override
 from sciml.core.domain import Coordinate, Domain
 from sciml.core.errors import UnsupportedError
-from sciml.tasks.operator import OPERATOR, FixedOperator, Gridded, OperatorConfig, OperatorScales, OperatorStatistics
-from sciml.tasks.operator._finer import FinerLattice, _moved, refined
+from sciml.tasks.operator import (
+    OPERATOR,
+    FinerLattice,
+    FixedOperator,
+    Gridded,
+    OperatorConfig,
+    OperatorScales,
+    OperatorStatistics,
+    from_neighbours,
+    refined_size,
+)
 from sciml.testing import small_problem
 from sciml.train import find_solver
 
@@ -28,15 +37,15 @@ def _bench(problem, **settings):
 def test_shifted_values_are_those_between_their_neighbours():
     """Exact for linear functions up to the ends; a wave around a circle loses cos(π k h) of its height."""
     square = Domain((Coordinate("x", 0.0, 1.0), Coordinate("y", 0.0, 2.0)))
-    size = refined(square, (4, 5))
+    size = refined_size(square, (4, 5))
     assert size == (7, 9)
     plane = (lambda p: 1 + 2 * p[:, 0] - 3 * p[:, 1] + p[:, 0] * p[:, 1])(square.lattice(size))
     own = (lambda p: 1 + 2 * p[:, 0] - 3 * p[:, 1] + p[:, 0] * p[:, 1])(square.lattice((4, 5)))
-    torch.testing.assert_close(_moved(plane[None], square, size)[0], own)
+    torch.testing.assert_close(from_neighbours(plane[None], square, size)[0], own)
     circle = Domain((Coordinate("x", 0.0, 1.0, periodic=True),))
-    assert refined(circle, (10,)) == (20,)
+    assert refined_size(circle, (10,)) == (20,)
     fine, coarse = (torch.cos(2 * torch.pi * 3 * circle.lattice((n,))[:, 0]) for n in (20, 10))
-    torch.testing.assert_close(_moved(fine[None], circle, (20,))[0], math.cos(math.pi * 3 / 10) * coarse)
+    torch.testing.assert_close(from_neighbours(fine[None], circle, (20,))[0], math.cos(math.pi * 3 / 10) * coarse)
 
 
 def test_a_network_of_fields_is_asked_on_the_finer_lattice_itself():

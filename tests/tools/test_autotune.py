@@ -7,9 +7,8 @@ import torch
 from torch import nn
 
 from sciml.core.errors import UserError
-from sciml.nn import MLP, LowRankLinear, SpectralConv, structured_of
+from sciml.nn import MLP, LowRankLinear, SpectralConv, pack, structured_of
 from sciml.nn.structured import Monarch, Rectangle, Rectangles, Structured
-from sciml.tools import autotune
 from sciml.tools.autotune import AutotuneConfig, TuningPlan, apply_tuning, plan_tuning, transfer_tuning, tune_layer
 from sciml.tools.cost import Latency
 
@@ -46,7 +45,7 @@ def clock(monkeypatch):
                 for name, time in times.items()
             }
 
-        monkeypatch.setattr(autotune._plan, "measure_latencies", measured)
+        monkeypatch.setattr("sciml.tools.autotune._plan.measure_latencies", measured)
 
     return favour
 
@@ -118,6 +117,21 @@ def test_modules_without_structure_and_foreign_plans():
     plan = plan.model_copy(update={"layers": {"layers.7": plan.layers["0"].model_copy(update={"form": "dense"})}})
     with pytest.raises(UserError, match=r"a tuning plan does not fit this module.*layers\.7"):
         apply_tuning(module, plan)
+
+
+def test_pruned_layers_stay_as_they_are(clock):
+    clock("dense")
+    module, x = structured(), torch.randn(5, 16, dtype=torch.float64)
+    for layer in (module[0], module[2]):
+        for weight in ("left", "right"):
+            kept = torch.rand(getattr(layer.operator, weight).shape) < 0.5
+            pack(layer.operator, weight, kept)
+    assert set(plan_tuning(module, lambda: module(x), QUICK).layers) == {"4"}
+    kept = torch.ones_like(module[4].operator.right, dtype=torch.bool)
+    kept[:3] = False
+    pack(module[4].operator, "right", kept)
+    with pytest.raises(UserError, match=r"are pruned, and other forms of them would be full.*Tune first, then prune"):
+        plan_tuning(module, lambda: module(x), QUICK)
 
 
 def test_blocks_of_another_matrix_are_refused(clock):

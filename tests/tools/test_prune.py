@@ -9,15 +9,21 @@ import torch
 from torch import nn
 
 from sciml.core.errors import UnknownNameError, UnsupportedError, UserError
-from sciml.nn import SpectralConv, pack
+from sciml.nn import SpectralConv, pack, structured_like
 from sciml.nn.ssm import DiagonalStateSpace, ScannedStateSpace
+from sciml.nn.structured import Blast, Monarch, Rectangle, Rectangles
 from sciml.tools.prune import (
     GradualRule,
+    Layer,
     PrunePlan,
+    PruneRewrite,
     SparseMomentumRule,
     apply_masks,
     check_decay,
+    count_to_keep,
     decay_of,
+    decode,
+    encode,
     importance,
     largest,
     magnitudes,
@@ -26,8 +32,6 @@ from sciml.tools.prune import (
     split,
     weight_decay_for,
 )
-from sciml.tools.prune._masks import decode, encode
-from sciml.tools.prune._select import count_to_keep
 from sciml.train import TrainConfig, learning_rates
 
 FLAT = {"warmup": 0.0, "clip": None, "optimiser": "sgd"}
@@ -48,11 +52,11 @@ def problem(seed=0):
     return module, Rows((torch.randn(16, 5).double(), torch.randn(16, 3).double()))
 
 
-def rule_of(module, count, *, momentum=0.9, weight_decay=0.01, steps=50, **changes):
+def rule_of(module, count, *, momentum=0.9, weight_decay=0.01, steps=50, adaptive=False, **changes):
     config = TrainConfig(steps=steps, learning_rate=0.05, final_learning_rate=0.05, weight_decay=weight_decay,
                          **{**FLAT, **changes})  # fmt: skip
     weights = prunable(module).weights
-    return SparseMomentumRule(module, loss, config, weights=weights, count=count, momentum=momentum)
+    return SparseMomentumRule(module, loss, config, weights=weights, count=count, momentum=momentum, adaptive=adaptive)
 
 
 def test_exactly_q_entries_see_the_loss():
@@ -155,6 +159,33 @@ def test_importance_is_the_change_of_the_loss_to_first_order():
     assert len(importance(weights)) == 64
 
 
+def _scores(kind, size):
+    draw = torch.Generator().manual_seed(size)
+    values = torch.randn(size, generator=draw).abs()
+    return {
+        "normal": values,
+        "wide": values.exp() ** 20,
+        "mostly zeros": values * (torch.rand(size, generator=draw) < 0.05),
+        "few values": (3 * values).round(),
+        "rows of one size": values.sort().values.view(-1, 64).T.reshape(-1),
+        "sorted": values.sort(descending=True).values,
+        "equal": torch.ones(size),
+    }[kind]
+
+
+@pytest.mark.parametrize("size", [64, 2**15, 2**17])
+@pytest.mark.parametrize(
+    "kind", ["normal", "wide", "mostly zeros", "few values", "rows of one size", "sorted", "equal"]
+)
+def test_the_largest_are_those_of_a_full_sort(kind, size):
+    """Also where so many are compared that a sample says first which of them have to be ordered."""
+    scores = _scores(kind, size)
+    order = scores.argsort(descending=True, stable=True)
+    for count in (0, 1, size // 10, size // 2, size - 1, size):
+        wanted = torch.zeros(size, dtype=torch.bool).index_fill_(0, order[:count], True)
+        assert torch.equal(largest(scores, count), wanted)
+
+
 def test_scaling_two_linear_layers_against_each_other_changes_magnitudes_only():
     torch.manual_seed(0)
     module = nn.Sequential(nn.Linear(5, 8), nn.Linear(8, 3)).double()
@@ -206,6 +237,36 @@ def test_weights_of_every_number_of_axes_are_found(shape):
     assert [weight.name for weight in prunable(module).weights] == ["weight"]
 
 
+@pytest.mark.parametrize(
+    "form",
+    [
+        Rectangles(
+            blocks=(Rectangle(rows=(0, 4), columns=(2, 6), rank=2), Rectangle(rows=(4, 4), columns=(0, 8), rank=0))
+        ),
+        Monarch(blocks=2, rank=1),
+        Blast(blocks=2, rank=2),
+    ],
+    ids=["blocks", "Monarch", "BLAST"],
+)
+def test_contents_of_structured_layers_are_weights(form):
+    """Of one axis or several, complex ones as one; also where nothing is recorded a pruned layer answers as W x + b."""
+    torch.manual_seed(0)
+    layer = structured_like(nn.Linear(8, 8), form)
+    found = prunable(layer).weights
+    assert {weight.name for weight in found} == {f"operator.{name}" for name in layer.operator.contents}
+    assert sum(weight.entries for weight in found) == sum(p.numel() for p in layer.operator.parameters())
+    for weight, mask in zip(found, split(largest(magnitudes(found), 9), found), strict=True):
+        pack(layer, weight.name, mask)
+    x = torch.randn(3, 8)
+    wanted = x @ layer.operator.to_dense().T + layer.bias
+    torch.testing.assert_close(layer(x), wanted)
+    with torch.no_grad():
+        torch.testing.assert_close(layer(x), wanted)
+    assert sum(w.entries for w in prunable(layer).weights) == 9
+    modes = structured_like(SpectralConv(8, 8, modes=2), form)
+    assert {weight.pairs for weight in prunable(modes).weights} == {True}
+
+
 def test_state_matrices_and_time_scales_are_pruned_only_when_asked():
     layer = ScannedStateSpace(4, state=8)
     found = prunable(layer)
@@ -240,6 +301,17 @@ def test_counts_that_make_no_sense_are_refused():
         count_to_keep(1000, 10.0, 1000)
     with pytest.raises(UserError, match="no entry is left"):
         count_to_keep(5, 20.0, None)
+
+
+@pytest.mark.parametrize("method", ["gsm", "magnitude"])
+def test_weights_of_which_nothing_is_left_are_named(method):
+    layers = {"encoder.weight": Layer(kept=0, entries=12), "mix.weight": Layer(kept=4, entries=20)}
+    words = " ".join(PruneRewrite().findings(PrunePlan(method=method, masks={}, layers=layers, tail=0.1)).words)
+    assert "Nothing is left of encoder.weight: what passes through there alone is lost. Set keep" in words
+    assert ("take method=gsm" in words) == (method == "magnitude")
+    layers["encoder.weight"] = Layer(kept=1, entries=12)
+    kept = PruneRewrite().findings(PrunePlan(method=method, masks={}, layers=layers, tail=0.1)).words
+    assert "Nothing is left" not in " ".join(kept)
 
 
 @pytest.mark.parametrize("shape", [(7,), (3, 5), (2, 3, 4, 2)])
@@ -281,11 +353,41 @@ def test_gradual_pruning_ends_at_the_count_and_keeps_zeros():
     assert sum(int((weight.tensor != 0).sum()) for weight in rule.weights) == 6
 
 
-@pytest.mark.parametrize("kind", ["gsm", "gradual"])
+def test_with_the_solvers_own_optimiser_only_the_decay_has_momentum():
+    """Entries that are never selected follow the recurrence; with all of them selected and no decay it is Adam."""
+    module, batch = problem()
+    before = module[0].weight.detach().clone()
+    rule = rule_of(module, 3, momentum=0.9, weight_decay=0.02, optimiser="adamw", adaptive=True)
+    idle = torch.ones(8, 5, dtype=torch.bool)
+    for _ in range(50):
+        rule.step(batch, 0.0)
+        idle &= ~split(rule.active, rule.weights)[0]
+    weight, velocity = 1.0, 0.0
+    for _ in range(50):
+        velocity = 0.9 * velocity + 0.02 * weight
+        weight -= 0.05 * velocity
+    assert idle.any()
+    torch.testing.assert_close(module[0].weight.detach()[idle], before[idle] * weight)
+
+    module, batch = problem()
+    twin = copy.deepcopy(module)
+    rule = rule_of(module, 64, weight_decay=0.0, optimiser="adamw", adaptive=True)
+    plain = torch.optim.AdamW(twin.parameters(), lr=0.05, weight_decay=0.0, fused=True)
+    for _ in range(5):
+        rule.step(batch, 0.0)
+        plain.zero_grad()
+        loss(twin, batch, 0.0).backward()
+        plain.step()
+    assert all(torch.equal(a, b) for a, b in zip(module.parameters(), twin.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("kind", ["gsm", "adaptive", "gradual"])
 def test_a_resumed_rule_takes_the_same_steps(kind):
     def make(module):
         if kind == "gsm":
             return rule_of(module, 9, steps=20)
+        if kind == "adaptive":
+            return rule_of(module, 9, steps=20, optimiser="adamw", adaptive=True)
         config = TrainConfig(steps=20, learning_rate=0.01)
         return GradualRule(module, loss, config, weights=prunable(module).weights, count=9)
 

@@ -125,7 +125,7 @@ def test_factors_can_be_pruned_and_pruned_layers_say_why_they_cannot_be_factored
 def test_an_interrupted_pruning_goes_on(stage, copy, with_data, problem_of, monkeypatch):
     problem, parent = problem_of("neural_ode"), copy("neural_ode")
     settings = ("method=gradual", "steps=6", "finetune_steps=4", "ratio=3", "compressed=false")
-    stop_at, take, taken = {"before the cut": 3, "after it": 8}[stage], Trainer._take_step, []
+    stop_at, take, taken = {"before the cut": 3, "after it": 8}[stage], Trainer.take_step, []
 
     def stop(self):
         taken.append(1)
@@ -134,7 +134,7 @@ def test_an_interrupted_pruning_goes_on(stage, copy, with_data, problem_of, monk
         return take(self)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "_take_step", stop)
+        patch.setattr(Trainer, "take_step", stop)
         with pytest.raises(Interrupted):
             apply_tool("prune", parent, settings=settings, problem=problem)
     straight = apply_tool("prune", parent, settings=settings, problem=problem)

@@ -10,8 +10,7 @@ from torch import nn
 from sciml import tool
 from sciml.core.errors import UnsupportedError, UserError
 from sciml.study import export_run, load_run
-from sciml.tools.prune import PrunePlan, apply_slices
-from sciml.tools.prune._config import Slices
+from sciml.tools.prune import PrunePlan, Slices, apply_slices
 
 CUT = ("method=structured", "ratio=1.5", "finetune_steps=2")
 

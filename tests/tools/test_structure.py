@@ -15,6 +15,7 @@ from sciml.nn.structured import GaudiMatrix, Rectangles, Shape, Structured, fit_
 from sciml.tools.cost import count_flops
 from sciml.tools.low_rank import LowRankConfig, plan_low_rank
 from sciml.tools.structure import (
+    FAMILIES,
     GaudiRule,
     StructureConfig,
     StructurePlan,
@@ -24,7 +25,6 @@ from sciml.tools.structure import (
     fit_structure,
     plan_structure,
 )
-from sciml.tools.structure._config import FAMILIES
 from sciml.train import GradientRule, TrainConfig
 
 QUICK = {"fit_steps": 5}

@@ -6,8 +6,8 @@ import shutil
 import pytest
 import torch
 
-from sciml import tool
-from sciml.core.errors import ConfigError, Interrupted, UserError
+from sciml import show, tool
+from sciml.core.errors import ConfigError, Interrupted, UnsupportedError, UserError
 from sciml.nn.structured import GaudiMatrix, RectangleMatrix, Structured
 from sciml.study import apply_tool, evaluate_run, export_run, load_run, predict_run, read_config
 from sciml.tools.cost import count_flops
@@ -19,6 +19,14 @@ QUICK = ("fit_steps=2", "families=['block_sparse', 'gblr']")
 def answers(folder, problem):
     loaded = load_run(folder, problem=problem)
     return loaded.solver.predict(loaded.module, loaded.example()).mean
+
+
+def exported(folder, problem):
+    """Which formats a run is exported in; none where predicting is no program of fixed operations."""
+    try:
+        return {entry.format: entry.state for entry in export_run(folder, problem=problem)}
+    except UnsupportedError:
+        return {}
 
 
 def untimed(metrics):
@@ -37,7 +45,7 @@ def test_structured_pruned_to_low_rank_and_tuned(copy, home, problem_of, tmp_pat
     assert flops[0] > flops[1] > flops[2]
     assert first.record.findings["structure"].metrics["layer_flops"] <= 0.7
     words = (first.folder / "report.html").read_text(encoding="utf-8")
-    assert "layers structured" in words
+    assert "Layers structured: " in words
     torch.testing.assert_close(answers(third.folder, problem), answers(second.folder, problem), rtol=1e-4, atol=1e-5)
     assert untimed(evaluate_run(first.folder, problem=problem).metrics) == untimed(first.record.metrics["test"])
     for folder in (parent, first.folder, second.folder):
@@ -50,6 +58,33 @@ def test_structured_pruned_to_low_rank_and_tuned(copy, home, problem_of, tmp_pat
     counted = count_flops(lambda: loaded.solver.predict(loaded.module, loaded.example()))
     assert counted.products == flops[3]
     assert not (tmp_path / "empty").exists(), "data was made"
+
+
+@pytest.mark.parametrize("solver", ["neural_ode", pytest.param("fno", marks=pytest.mark.slow)])
+def test_structured_tuned_pruned_and_exported(solver, copy, with_data, problem_of):
+    """One lineage, a row per step with every column; the last child needs no other folder, and exports as the first."""
+    problem, parent = problem_of(solver), copy(solver)
+    first = apply_tool("structure", parent, settings=("flops=0.7", *QUICK), problem=problem)
+    second = apply_tool("autotune", first.folder, settings=("patience=0",), problem=problem)
+    settings = ("method=magnitude", "ratio=3", "finetune_steps=2", "patience=0")
+    last = tool("prune", second.folder, settings=settings, problem=problem)
+    rows = last.record.lineage
+    assert [row.tool for row in rows] == ["", "structure", "autotune", "prune"]
+    for row in rows:
+        cost = row.cost
+        assert min(cost.parameters, cost.flops, cost.peak_memory, cost.file_size, cost.latency.seconds) > 0
+        assert row.train_seconds > 0
+        assert row.metrics.keys() == rows[0].metrics.keys()
+    assert rows[3].cost.file_size < rows[1].cost.file_size < rows[0].cost.file_size
+    titles = ("What became of every layer", "How long every layer takes", "What is left of every weight")
+    for child, title in zip((first, second, last), titles, strict=True):
+        assert title in str(show(child.folder))
+    assert titles[2] in (last.folder / "report.html").read_text(encoding="utf-8")
+    formats = exported(parent, problem)
+    for folder in (parent, first.folder, second.folder):
+        shutil.rmtree(folder)
+    assert exported(last.folder, problem) == formats
+    predict_run(last.folder, last.folder / "example.nc", problem=problem)
 
 
 @pytest.mark.parametrize("start", ["trained", "scratch"])
@@ -67,7 +102,7 @@ def test_blocks_are_learned_and_resumed(start, copy, with_data, problem_of, monk
     assert kinds == [{"gaudi"}, {"rectangles"}]
     assert straight.record.train.best_step >= 3, "weights before the blocks had settled are not kept"
     assert straight.record.findings["structure"].metrics["layer_flops"] <= 0.8
-    take, taken = Trainer._take_step, []
+    take, taken = Trainer.take_step, []
 
     def stop_at_three(self):
         taken.append(1)
@@ -77,7 +112,7 @@ def test_blocks_are_learned_and_resumed(start, copy, with_data, problem_of, monk
 
     shutil.rmtree(straight.folder)
     with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "_take_step", stop_at_three)
+        patch.setattr(Trainer, "take_step", stop_at_three)
         with pytest.raises(Interrupted):
             apply_tool("structure", parent, settings=settings, problem=problem)
     resumed = apply_tool("structure", parent, settings=settings, resume=True, problem=problem)

@@ -96,7 +96,7 @@ def test_an_interrupted_training_goes_on(name, copy, with_data, problem_of, stra
     """As if it had never been stopped; meanwhile the folder is no finished run and blocks nothing."""
     problem, parent = problem_of("neural_ode"), copy("neural_ode")
     settings = {"low_rank": ("finetune_steps=4",), "sign_descent": ("steps=4",)}[name]
-    take, taken = Trainer._take_step, []
+    take, taken = Trainer.take_step, []
 
     def stop_at_two(self):
         taken.append(1)
@@ -105,7 +105,7 @@ def test_an_interrupted_training_goes_on(name, copy, with_data, problem_of, stra
         return take(self)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "_take_step", stop_at_two)
+        patch.setattr(Trainer, "take_step", stop_at_two)
         with pytest.raises(Interrupted, match="step 2 of 4"):
             apply_tool(name, parent, settings=settings, problem=problem)
     unfinished = parent.parent / f"{parent.name}-{name}"
@@ -169,7 +169,7 @@ def test_what_fails_in_planning_or_training_leaves_no_folder(copy, with_data, pr
     def break_down(self):
         raise NumericsError("broke down")
 
-    monkeypatch.setattr(Trainer, "_take_step", break_down)
+    monkeypatch.setattr(Trainer, "take_step", break_down)
     for name, settings in (("low_rank", ("finetune_steps=1",)), ("two_widths", ())):
         with pytest.raises(NumericsError):
             apply_tool(name, parent, settings=settings, problem=problem)

@@ -41,6 +41,9 @@ class ImportChoices(Config):
     """First and last point of a spatial axis, instead of the file's coordinate."""
     boundary: dict[str, Literal["periodic", "wall", "open"]] = {}
     """Kind of boundary by spatial axis."""
+    odd: dict[str, str] = {}
+    """By field, the axes in whose walls' mirror it changes its sign, such as ``x`` for a velocity along x, with commas
+    between them; ``none`` for a field that keeps its sign."""
     split: tuple[float, float, float] | None = None
     """Shares of training, validation and test; None for the splits of the files, else 0.8, 0.1, 0.1."""
     seed: int = pydantic.Field(default=FIRST_SEED, ge=0)

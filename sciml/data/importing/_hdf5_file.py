@@ -8,7 +8,8 @@ import numpy as np
 from h5py import h5o  # pyright: ignore[reportAttributeAccessIssue] (compiled)
 
 from sciml.core.errors import DataError
-from sciml.data.importing._source import Variable, role_of
+from sciml.data._store import ODD
+from sciml.data.importing._source import Variable, parity_of, role_of
 
 _MOST_MEMBERS = 2_000_000
 """Links that are followed before a file is given up; PDEBench's largest has some 40,000."""
@@ -79,6 +80,7 @@ def hdf5_variable(node: h5py.Dataset, dims: tuple[str, ...]) -> Variable:
         text(node, "units"),
         text(node, "long_name") or "",
         role_of(text(node, "flag_meanings"), text(node, "role")),
+        parity_of(text(node, ODD)),
     )
 
 

@@ -9,9 +9,10 @@ import numpy as np
 import xarray
 
 from sciml.core.errors import DataError, UserError
+from sciml.data._store import ODD
 from sciml.data.importing._choices import ImportChoices
 from sciml.data.importing._hdf5_file import is_hdf5, open_hdf5
-from sciml.data.importing._source import Index, Source, Variable, role_of
+from sciml.data.importing._source import Index, Source, Variable, parity_of, role_of
 
 _KINDS = ("periodic", "wall", "open")
 _DESCRIPTION = ("title", "licence", "citation", "description")
@@ -118,4 +119,5 @@ def _lazy(data: xarray.Dataset, name: str) -> Variable:
         None if units is None else str(units),
         str(entry.attrs.get("long_name", "")),
         role_of(entry.attrs.get("flag_meanings"), entry.attrs.get("role")),
+        parity_of(entry.attrs.get(ODD)),
     )

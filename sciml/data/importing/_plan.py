@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sciml.core.errors import DataError
+from sciml.core.errors import DataError, UnknownNameError, UserError
 from sciml.core.recorded import ACTIVE, RESERVED_NAMES, VARIABLE_NAME, RecordedAxis, RecordedField, RecordedParameter
 from sciml.core.units import check_units
+from sciml.data._layout import BEYOND
 from sciml.data.importing._axes import check_named, read_axis
 from sciml.data.importing._checks import check_alike, check_values
 from sciml.data.importing._choices import ImportChoices
@@ -138,15 +139,24 @@ def make_plan(found: Sequence[Source], choices: ImportChoices) -> Plan:
     if assumed := [entry.axis.name for entry in read if entry.assumed]:
         notes.append(f"boundaries along {', '.join(assumed)} are not stated: open (--boundary {assumed[0]}=periodic)")
     notes += cut_notes
-    splits = splits_of(samples, sources, choices, notes)
+    splits = splits_of(samples, sources, choices, notes, keeps_beyond=True)
     proper = proper_names([*first.fields, *first.scalars, *first.forcings, *first.space], notes)
-    parameters, columns = parameters_of(roles, samples, choices, proper)
+    inside = np.setdiff1d(np.arange(len(samples)), splits.get(BEYOND, ()))
+    parameters, columns = parameters_of(roles, samples, choices, proper, inside)
     if steps.column is not None and steps.name is not None:
-        low, high = float(steps.column.min()), float(steps.column.max())
+        low, high = float(steps.column[inside].min()), float(steps.column[inside].max())
         step = RecordedParameter(name=steps.name, units=steps.units, long_name="time step", low=low, high=high)
         parameters, columns = (*parameters, step), np.concatenate([columns, steps.column[:, None]], axis=1)
+    if astray := [name for name in choices.odd if name not in first.fields]:
+        raise UnknownNameError("field", astray[0], first.fields)
+    walls = [entry.axis.name for entry in read if entry.axis.boundary == "wall"]
     fields = tuple(
-        RecordedField(name=proper[name], units=units_of(name, entry, choices), long_name=entry.long_name)
+        RecordedField(
+            name=proper[name],
+            units=units_of(name, entry, choices),
+            long_name=entry.long_name,
+            odd=_odd(name, entry, choices, walls, proper),
+        )
         for name, entry in first.fields.items()
     )
     stated = {*choices.units, *(name for name, units in choices.stated_fields().items() if units)}
@@ -199,6 +209,26 @@ def proper_names(names: Sequence[str], notes: list[str]) -> dict[str, str]:
     return found
 
 
+def _odd(
+    name: str, entry: Variable, choices: ImportChoices, walls: Sequence[str], proper: Mapping[str, str]
+) -> tuple[str, ...] | None:
+    """Axes in whose walls' mirror a field changes its sign, the user's first; None where nobody says it.
+
+    Raises: UserError for an axis without walls that the user names.
+    """
+    if name in choices.odd:
+        axes = tuple(axis.strip() for axis in choices.odd[name].split(",") if axis.strip() != "none")
+        if astray := [axis for axis in axes if axis not in walls]:
+            raise UserError(
+                f"the field {name!r} cannot be odd along {astray[0]!r}",
+                got=f"--odd {name}={choices.odd[name]}",
+                expected=f"axes with walls, of {', '.join(walls) or 'which there are none'}, or none",
+                fix=f"Fields have a parity at walls only: --boundary {astray[0]}=wall says that there are some.",
+            )
+        return tuple(proper[axis] for axis in axes)
+    return None if entry.odd is None else tuple(proper[axis] for axis in entry.odd if axis in walls)
+
+
 def units_of(name: str, entry: Variable, choices: ImportChoices) -> str:
     """Units of a field in plain form, the user's first."""
     units = choices.stated_fields().get(name) or choices.units.get(name) or entry.units
@@ -206,9 +236,14 @@ def units_of(name: str, entry: Variable, choices: ImportChoices) -> str:
 
 
 def parameters_of(
-    roles: Sequence[Roles], samples: Sequence[Sample], choices: ImportChoices, proper: Mapping[str, str]
+    roles: Sequence[Roles],
+    samples: Sequence[Sample],
+    choices: ImportChoices,
+    proper: Mapping[str, str],
+    inside: np.ndarray | None = None,
 ) -> tuple[tuple[RecordedParameter, ...], np.ndarray]:
-    """Parameters with their ranges, and their values for every sample."""
+    """Parameters with their values for every sample, and their ranges over all samples or those of number `inside`."""
+    inside = np.arange(len(samples)) if inside is None else inside
     found, columns = [], []
     for name, head in roles[0].scalars.items():
         if any(name not in entry.scalars for entry in roles):
@@ -229,8 +264,8 @@ def parameters_of(
                 name=proper[name],
                 units=units,
                 long_name=head.long_name,
-                low=float(column.min()),
-                high=float(column.max()),
+                low=float(column[inside].min()),
+                high=float(column[inside].max()),
             )
         )
         columns.append(column)

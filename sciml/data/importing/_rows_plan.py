@@ -57,9 +57,7 @@ class RowsPlan:
             name: Rows(torch.from_numpy(self.columns[list(rows)]), torch.from_numpy(self.targets[list(rows)]))
             for name, rows in self.splits.items()
         }
-        problem = recording.problem(folder)
-        assert isinstance(problem, RecordedRows)
-        save_rows(folder, problem, splits)
+        save_rows(folder, RecordedRows.of(recording, folder), splits)
 
 
 def make_rows_plan(sources: Sequence[Source], choices: ImportChoices) -> RowsPlan:

@@ -81,9 +81,7 @@ class SequencesPlan:
 
     def write(self, folder: Path, recording: Recording) -> None:
         """The sequences into the folder of their problem."""
-        problem = recording.problem(folder)
-        assert isinstance(problem, RecordedSequences)
-        save_sequences(folder, problem, self.stored, self.time_units)
+        save_sequences(folder, RecordedSequences.of(recording, folder), self.stored, self.time_units)
 
 
 def make_sequences_plan(found: Sequence[Source], choices: ImportChoices) -> SequencesPlan:

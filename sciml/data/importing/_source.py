@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from sciml.core.errors import DataError
-from sciml.data._store import TIME_STEP
+from sciml.data._store import EVEN, TIME_STEP
 
 Index = tuple[int | slice, ...]
 """One entry per dimension of a variable, as NumPy takes it."""
@@ -29,6 +29,7 @@ class Variable:
         units: as the file states them; None if it does not.
         long_name: in words, if the file has any.
         role: what the file says it is: `MASK`, `TIME_STEP`, or nothing.
+        odd: axes in whose walls' mirror it changes its sign, as the file states them; None if it does not.
     """
 
     dims: tuple[str, ...]
@@ -38,6 +39,7 @@ class Variable:
     units: str | None = None
     long_name: str = ""
     role: str = ""
+    odd: tuple[str, ...] | None = None
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -67,12 +69,18 @@ class Variable:
 
     def renamed(self, names: Mapping[str, str]) -> "Variable":
         """The same with other names of dimensions."""
-        return replace(self, dims=tuple(names.get(dim, dim) for dim in self.dims))
+        odd = None if self.odd is None else tuple(names.get(axis, axis) for axis in self.odd)
+        return replace(self, dims=tuple(names.get(dim, dim) for dim in self.dims), odd=odd)
 
 
 def variable(values: np.ndarray, dims: tuple[str, ...], units: str | None = None, long_name: str = "") -> Variable:
     """A variable that is in memory, or mapped there."""
     return Variable(dims, values.shape, values.dtype.kind, lambda index: values[index], units, long_name)
+
+
+def parity_of(odd: object) -> tuple[str, ...] | None:
+    """The axes of an attribute ``odd``; None where there is none."""
+    return tuple(name for name in odd.split() if name != EVEN) if isinstance(odd, str) and odd else None
 
 
 def role_of(flag_meanings: object, role: object) -> str:

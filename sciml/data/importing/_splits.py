@@ -7,7 +7,7 @@ import torch
 
 from sciml.core.errors import DataError, UserError
 from sciml.core.rng import generator
-from sciml.data._layout import SPLITS
+from sciml.data._layout import BEYOND, SPLITS
 from sciml.data.importing._choices import ImportChoices
 from sciml.data.importing._fields import Roles
 from sciml.data.importing._source import Source
@@ -52,15 +52,33 @@ def samples_of(roles: Sequence[Roles], choices: ImportChoices, notes: list[str])
 
 
 def splits_of(
-    samples: Sequence[Sample], sources: Sequence[Source], choices: ImportChoices, notes: list[str]
+    samples: Sequence[Sample],
+    sources: Sequence[Source],
+    choices: ImportChoices,
+    notes: list[str],
+    *,
+    keeps_beyond: bool = False,
 ) -> dict[str, tuple[int, ...]]:
-    """Samples by split: those of the files if these name all three, else drawn by trajectory, never by window."""
+    """Samples by split: those of the files if these name all three, else drawn by trajectory, never by window.
+
+    Trajectories beyond the ranges of the parameters stay a split of their own where the kind of data has one.
+
+    Raises: UserError for such trajectories where the others would be split anew, and they among them.
+    """
     stated = {source.split for source in sources}
-    if choices.split is None and stated == set(SPLITS):
+    if choices.split is None and (stated - {BEYOND} if keeps_beyond else stated) == set(SPLITS):
         notes.append("splits are those of the files")
+        kept = (*SPLITS, BEYOND) if BEYOND in stated else SPLITS
         return {
-            name: tuple(i for i, entry in enumerate(samples) if sources[entry.source].split == name) for name in SPLITS
+            name: tuple(i for i, entry in enumerate(samples) if sources[entry.source].split == name) for name in kept
         }
+    if BEYOND in stated:
+        raise UserError(
+            "trajectories with parameters beyond their ranges cannot be trained on",
+            got=f"files of the split {BEYOND!r}" + (" and --split" if choices.split else ""),
+            expected="trajectories in the splits train, valid and test beside it, as the files name them",
+            fix=f"Import the whole folder without --split, or leave out the files of {BEYOND!r}.",
+        )
     if choices.split is None and stated & set(SPLITS):
         named = ", ".join(sorted(str(name) for name in stated if name))
         notes.append(f"the files name the splits {named} only: all trajectories are split anew")

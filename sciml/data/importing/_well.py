@@ -15,6 +15,7 @@ import h5py
 import numpy as np
 
 from sciml.core.errors import DataError
+from sciml.data._layout import BEYOND, SPLITS
 from sciml.data.importing._choices import ImportChoices
 from sciml.data.importing._hdf5_file import (
     datasets,
@@ -30,7 +31,11 @@ from sciml.data.importing._hdf5_file import (
 from sciml.data.importing._source import Source, Variable, variable
 
 _GROUPS = ("t0_fields", "t1_fields", "t2_fields")
-_SPLITS = {"train": "train", "valid": "valid", "val": "valid", "validation": "valid", "test": "test"}
+_SPLITS = {
+    **{name: name for name in (*SPLITS, BEYOND)},
+    "val": "valid",
+    "validation": "valid",
+}
 
 
 def recognises(path: Path) -> bool:

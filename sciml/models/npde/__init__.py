@@ -26,6 +26,7 @@ from sciml.models.npde._network import NPDE as NPDE
 from sciml.models.npde._network import FittedCoefficient as FittedCoefficient
 from sciml.models.npde._network import NPDEConv as NPDEConv
 from sciml.models.npde._network import NPDEFree as NPDEFree
+from sciml.models.npde._rates import Moment as Moment
 from sciml.models.npde._regression import inner as inner
 from sciml.models.npde._regression import regression_rows as regression_rows
 from sciml.models.npde._regression import trainable_numbers as trainable_numbers
@@ -46,9 +47,41 @@ from sciml.models.npde._terms import Source as Source
 from sciml.models.npde._terms import Term as Term
 
 __all__ = [
-    "NPDE", "NPDEMLP", "NPDERNN", "Advection", "Boundary", "Coefficient", "Constant", "Diffusion", "FieldCoefficient",
-    "FittedCoefficient", "Form", "Given", "Layer", "Mix", "NPDEConv", "NPDEFree", "NPDESpec", "NetCoefficient",
-    "NonLocal", "Reaction", "Scheme", "Source", "SpecAxis", "StabilityReport", "StableNPDE", "Term", "Trainable",
-    "adjoint_rollout", "as_text", "equations_of", "generate", "inner", "library", "read_terms", "regression_rows",
+    "NPDE",
+    "NPDEMLP",
+    "NPDERNN",
+    "Advection",
+    "Boundary",
+    "Coefficient",
+    "Constant",
+    "Diffusion",
+    "FieldCoefficient",
+    "FittedCoefficient",
+    "Form",
+    "Given",
+    "Layer",
+    "Mix",
+    "Moment",
+    "NPDEConv",
+    "NPDEFree",
+    "NPDESpec",
+    "NetCoefficient",
+    "NonLocal",
+    "Reaction",
+    "Scheme",
+    "Source",
+    "SpecAxis",
+    "StabilityReport",
+    "StableNPDE",
+    "Term",
+    "Trainable",
+    "adjoint_rollout",
+    "as_text",
+    "equations_of",
+    "generate",
+    "inner",
+    "library",
+    "read_terms",
+    "regression_rows",
     "trainable_numbers",
 ]  # fmt: skip

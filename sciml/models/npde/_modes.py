@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import reduce
 
 import torch
 from jaxtyping import Inexact
@@ -39,11 +40,7 @@ class Modes(nn.Module):
 
     def eigenvalues(self, axes: tuple[int, ...]) -> Tensor:
         """Of the sum of second derivatives along some axes, ``*space``; float64, none of them positive."""
-        total: Tensor | float = 0.0
-        for i in axes:
-            total = total + getattr(self, f"values_{i}")
-        assert isinstance(total, Tensor)
-        return total
+        return reduce(torch.add, [self.get_buffer(f"values_{i}") for i in axes])
 
     def scaled(self, field: Inexact[Tensor, "batch *space"], factor: Tensor) -> Inexact[Tensor, "batch *space"]:
         """Every mode multiplied by its factor."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from jaxtyping import Inexact
@@ -79,7 +79,7 @@ def check_scheme(spec: NPDESpec) -> None:
                 _factor(spec, term)
 
 
-def in_modes(term: Term) -> bool:
+def in_modes(term: Term) -> TypeGuard[Diffusion]:
     """Whether it is a diffusion of the target itself."""
     return isinstance(term, Diffusion) and acts_on(term) == term.target
 
@@ -250,7 +250,6 @@ def _in_modes(e: Equation, u: State, function: Callable[[Tensor], Tensor], at: M
         exponent: Tensor | None = None
         for index, term in enumerate(e.spec.terms):
             if in_modes(term) and term.target == field:
-                assert isinstance(term, Diffusion)
                 value = term.scale * e.coefficient(term.coefficient, u, at, p) * e.rates.factor(index, u, at)
                 modes = e.modes.eigenvalues(e.spec.axes_of(term)) ** (term.order // 2)
                 part = value * modes * (1j if term.imaginary else 1.0)

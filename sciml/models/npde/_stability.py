@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import torch
 from jaxtyping import Complex, Float
@@ -15,9 +16,10 @@ from sciml.core.expressions import Evaluator
 from sciml.models.npde._coefficients import Coefficient, Constant, Given, limits
 from sciml.models.npde._spec import NPDESpec, parsed
 from sciml.models.npde._stencils import stencil
-from sciml.models.npde._terms import Advection, Diffusion, Term, acts_on
+from sciml.models.npde._terms import Advection, Diffusion, acts_on
 
 _SLACK = 1 + 1e-9
+_STABLE = 1 + 1e-12  # a factor per step that counts as no growth
 _REACH = {"explicit": 1.0, "rk4": 2.785 / 2, "imex": 1.0, "strang": 2.0}
 """What CFL numbers stay below: 1 for Euler's step; RK4 allows more, and has half a step of the rest under Strang."""
 
@@ -187,23 +189,26 @@ def waves(
 
 
 def _symbol(
-    spec: NPDESpec, term: Term, phases: Float[Tensor, " wave"], value: float, spacing: float
+    spec: NPDESpec, term: Diffusion | Advection, phases: Float[Tensor, " wave"], value: float, spacing: float
 ) -> Complex[Tensor, " wave"]:
     """What an advection multiplies waves along its axis with; of a diffusion the second derivative alone."""
-
-    def of(order: int, accuracy: int) -> Tensor:
-        weights = stencil(order, accuracy)
-        reach = len(weights) // 2
-        waves = (w * torch.exp(1j * phases * (i - reach)) for i, w in enumerate(weights))
-        return sum(waves, torch.zeros_like(phases, dtype=torch.complex128)) / spacing**order
-
+    of = partial(_stencil_symbol, phases, spacing)
     if isinstance(term, Diffusion):
         return of(2, spec.accuracy)
-    assert isinstance(term, Advection)
     speed = value * (1.0 if not term.velocity else term.speed or 0.0)
     if term.scheme == "upwind":
         return -speed * of(1, 2) + abs(speed) * spacing / 2 * of(2, 2)
     return -speed * of(1, spec.accuracy)
+
+
+def _stencil_symbol(
+    phases: Float[Tensor, " wave"], spacing: float, order: int, accuracy: int
+) -> Complex[Tensor, " wave"]:
+    """What the stencil of a derivative multiplies waves with."""
+    weights = stencil(order, accuracy)
+    reach = len(weights) // 2
+    waves = (w * torch.exp(1j * phases * (i - reach)) for i, w in enumerate(weights))
+    return sum(waves, torch.zeros_like(phases, dtype=torch.complex128)) / spacing**order
 
 
 def growth(
@@ -243,18 +248,19 @@ def largest_step(spec: NPDESpec, values: Mapping[str, float]) -> float:
     fastest = float(eigenvalues.abs().max())
     if fastest == 0:
         return math.inf
-
-    def is_stable(dt: float) -> bool:
-        found = growth("imex", rates, implicit, dt) if spec.scheme == "imex" else _growth(spec.scheme, eigenvalues, dt)
-        return found <= 1 + 1e-12
-
+    growth_at = (
+        partial(growth, "imex", rates, implicit)
+        if spec.scheme == "imex"
+        else partial(_growth, spec.scheme, eigenvalues)
+    )
     high = (3.0 if spec.scheme != "imex" else 1e3) / fastest
     low = 1e-6 / fastest
-    if not is_stable(1e-4 / fastest):  # at shorter steps growth would drown in rounding
+    # NaN is not stable either; at shorter steps growth would drown in rounding
+    if not growth_at(1e-4 / fastest) <= _STABLE:
         return 0.0
     for _ in range(50):
         middle = (low + high) / 2
-        low, high = (middle, high) if is_stable(middle) else (low, middle)
+        low, high = (middle, high) if growth_at(middle) <= _STABLE else (low, middle)
     return low
 
 

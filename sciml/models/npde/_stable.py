@@ -103,20 +103,21 @@ class StableNPDE(Network):
     def _block(self, index: int, u: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         h = self._sizes(slice(index, index + 1))[0]  # of all blocks it would cost the square of the depth
         if self.block == "parabolic":
-            return u - h * self._force(index, u), v
+            return u - h * self.force(index, u), v
         if self.block == "leapfrog":
-            v = v - h.sqrt() * self._force(index, u)
+            v = v - h.sqrt() * self.force(index, u)
             return u + h.sqrt() * v, v
-        u = u + h * self._force(index, v)
-        return u, v - h * self._force(index, u)
+        u = u + h * self.force(index, v)
+        return u, v - h * self.force(index, u)
 
-    def _force(self, index: int, u: Tensor) -> Tensor:
+    def force(self, index: int, u: Tensor) -> Tensor:
         """Kᵀ tanh(K u + b)."""
         kernel = self.kernels[index]
         bias = self.biases[index].view(-1, *[1] * len(self.spec.axes))
-        return self._convolved(torch.tanh(self._convolved(u, kernel) + bias), adjoint(kernel))
+        return self.convolved(torch.tanh(self.convolved(u, kernel) + bias), adjoint(kernel))
 
-    def _convolved(self, u: Tensor, kernel: Tensor) -> Tensor:
+    def convolved(self, u: Tensor, kernel: Tensor) -> Tensor:
+        """K u, by the boundary of every axis."""
         for i, axis in enumerate(self.spec.axes):
             edge = "periodic" if axis.boundary == "periodic" else "zero"  # what the transpose is exact for
             u = padded(u, i + 2, kernel.shape[2] // 2, edge)

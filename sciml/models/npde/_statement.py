@@ -8,7 +8,8 @@ from typing import Any, Literal
 from sciml.core.domain import Coordinate
 from sciml.core.errors import UserError
 from sciml.core.expressions import Expression
-from sciml.core.statement import Statement, field_symbol
+from sciml.core.plain_equations import field_symbol
+from sciml.core.statement import Statement
 from sciml.models.npde._coefficients import Coefficient, Given, Trainable
 from sciml.models.npde._spec import NPDESpec, Scheme, SpecAxis, symbols_in
 from sciml.models.npde._stencils import Boundary

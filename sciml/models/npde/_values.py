@@ -148,14 +148,12 @@ def _inverse(entry: Trainable | FieldCoefficient, value: Tensor, scale: float, *
 
 def _pointwise(fields: int, entry: NetCoefficient, generator: torch.Generator | None) -> nn.Module:
     """Two layers, which give `start` everywhere before training."""
-    layers = nn.Sequential(nn.Linear(fields, entry.width), nn.Tanh(), nn.Linear(entry.width, 1)).double()
+    first, last = nn.Linear(fields, entry.width), nn.Linear(entry.width, 1)
+    layers = nn.Sequential(first, nn.Tanh(), last).double()
     with torch.no_grad():
-        for layer in (layers[0], layers[2]):
-            assert isinstance(layer, nn.Linear)
+        for layer in (first, last):
             nn.init.xavier_uniform_(layer.weight, generator=generator)
             layer.bias.zero_()
-        last = layers[2]
-        assert isinstance(last, nn.Linear)
         last.weight.mul_(0.01)
         middle = Trainable(name=entry.name, start=entry.start, lower=entry.lower, upper=entry.upper)
         last.bias.copy_(_inverse(middle, torch.tensor([entry.start], dtype=torch.float64), _scale(entry)))

@@ -155,7 +155,7 @@ class Memo:
 def uniform_scale(dt_scale: TimeScale) -> float:
     """One time step for all times. UserError for one of each, or a step that is not positive."""
     if isinstance(dt_scale, Tensor):
-        raise UserError("this layer steps uniformly", got=f"a time step of its own for each of {len(dt_scale)} times",
+        raise UserError("this layer steps uniformly", got=f"a time step of its own for each of {dt_scale.shape[-1]} times",
                         expected="one number", fix="Take a layer for irregular steps, ScannedStateSpace.")  # fmt: skip
     if not 0 < dt_scale < float("inf"):
         raise UserError("the time step of a sequence must be positive", got=f"{dt_scale} times that of the training")

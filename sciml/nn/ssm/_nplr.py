@@ -65,13 +65,10 @@ def nplr_kernel(
     z = torch.polar(torch.ones_like(angle), angle)
     cauchy = 1 / ((2 / dt[..., None] * (1 - z))[..., None] - (1 + z)[:, None] * lam)  # *batch frequency state
 
-    def sums(first: Tensor, second: Tensor) -> Tensor:
-        return (cauchy @ (first * second)[..., None])[..., 0]
-
     near = 1 + z
-    left, right, middle = sums(output, low), sums(low.conj(), drive), sums(low.conj(), low)
-    inner = sums(output, drive) - near * left * right / (1 + near * middle)
-    return torch.fft.irfft(2 * inner, n=length)
+    pairs = (output, low), (low.conj(), drive), (low.conj(), low), (output, drive)
+    left, right, middle, whole = ((cauchy @ (first * second)[..., None])[..., 0] for first, second in pairs)
+    return torch.fft.irfft(2 * (whole - near * left * right / (1 + near * middle)), n=length)
 
 
 def diagonal_kernel(

@@ -77,9 +77,7 @@ def solve_tridiagonal(
 
     Its gradient is one solve with the transpose: for a loss with gradient g, dy = T⁻ᵀ g and dT_ij = -dy_i x_j.
     """
-    solution = _Tridiagonal.apply(lower, diagonal, upper, wanted)
-    assert isinstance(solution, Tensor)
-    return solution
+    return _Tridiagonal.apply(lower, diagonal, upper, wanted)  # pyright: ignore[reportReturnType] (has no types)
 
 
 class _Tridiagonal(torch.autograd.Function):

@@ -28,6 +28,8 @@ class BlastMatrix(StructuredLinear):
         Network Inference, NeurIPS 2024, arXiv:2410.21262.
     """
 
+    contents = ("right", "coupling", "left")
+
     def __init__(self, shape: Shape, *, blocks: int, rank: int) -> None:
         super().__init__(shape)
         self.blocks, self.rank = blocks, rank

@@ -63,10 +63,11 @@ def truncated(values: Tensor, rank: int) -> Block:
 
 
 def _overlap(rectangles: Sequence[Rectangle], shape: Shape) -> bool:
-    def meet(a: tuple[int, int], b: tuple[int, int], size: int) -> bool:
-        return (b[0] - a[0]) % size < a[1] or (a[0] - b[0]) % size < b[1]
-
     return any(
-        meet(a.rows, b.rows, shape.rows) and meet(a.columns, b.columns, shape.columns)
+        _meet(a.rows, b.rows, shape.rows) and _meet(a.columns, b.columns, shape.columns)
         for a, b in combinations(rectangles, 2)
     )
+
+
+def _meet(a: tuple[int, int], b: tuple[int, int], size: int) -> bool:
+    return (b[0] - a[0]) % size < a[1] or (a[0] - b[0]) % size < b[1]

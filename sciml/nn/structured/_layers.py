@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sciml.core.errors import UserError
-from sciml.nn._low_rank import PaddingMode
+from sciml.nn._low_rank import PaddingMode, per_axis
 from sciml.nn._spectral import mix_modes
 from sciml.nn.structured._operator import Products, StructuredLinear
 
@@ -111,12 +111,13 @@ class StructuredConv(nn.Module):
                             got=f"{operator.shape.taps} taps for a kernel of {tuple(kernel_size)}",
                             expected="one tap per point of one to three axes")  # fmt: skip
 
-        def per_axis(value: int | Sequence[int]) -> tuple[int, ...]:
-            return (value,) * dims if isinstance(value, int) else tuple(value)
-
         self.operator = operator
-        self.kernel_size, self.stride, self.dilation = tuple(kernel_size), per_axis(stride), per_axis(dilation)
-        self.padding = padding if isinstance(padding, str) else per_axis(padding)
+        self.kernel_size, self.stride, self.dilation = (
+            tuple(kernel_size),
+            per_axis(stride, dims),
+            per_axis(dilation, dims),
+        )
+        self.padding = padding if isinstance(padding, str) else per_axis(padding, dims)
         self.padding_mode: PaddingMode = padding_mode
         self.bias = nn.Parameter(torch.zeros(operator.shape.rows)) if bias else None
         zeros = padding_mode == "zeros"

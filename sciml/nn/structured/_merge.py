@@ -101,10 +101,12 @@ def _spread(factor: Tensor, places: Tensor, length: int) -> Tensor:
 
 
 def _gain(a: Merged, b: Merged, shape: Shape, overhead: float | int) -> float:
-    def price(r: Rectangle) -> float:
-        return r.multiplications(shape.taps) + overhead * (2 if r.rank else 1)
+    apart, together = (a.rectangle, b.rectangle), _around(a, b, shape).rectangle
+    return sum(_price(r, shape.taps, overhead) for r in apart) - _price(together, shape.taps, overhead)
 
-    return price(a.rectangle) + price(b.rectangle) - price(_around(a, b, shape).rectangle)
+
+def _price(rectangle: Rectangle, taps: int, overhead: float | int) -> float:
+    return rectangle.multiplications(taps) + overhead * (2 if rectangle.rank else 1)
 
 
 def _around(a: Merged, b: Merged, shape: Shape) -> Merged:
@@ -120,9 +122,10 @@ def _around(a: Merged, b: Merged, shape: Shape) -> Merged:
 
 def _hull(a: _Interval, b: _Interval, size: int) -> _Interval:
     """The shortest cyclic interval that holds both."""
-
-    def from_(first: _Interval, second: _Interval) -> _Interval:
-        return first[0], max(first[1], (second[0] - first[0]) % size + second[1])
-
-    start, length = min(from_(a, b), from_(b, a), key=lambda interval: interval[1])
+    start, length = min(_cover(a, b, size), _cover(b, a, size), key=lambda interval: interval[1])
     return (0, size) if length >= size else (start, length)
+
+
+def _cover(first: _Interval, second: _Interval, size: int) -> _Interval:
+    """The interval from the start of the first that holds both."""
+    return first[0], max(first[1], (second[0] - first[0]) % size + second[1])

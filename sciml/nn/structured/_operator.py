@@ -2,13 +2,14 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from sciml.core.errors import UserError
+from sciml.nn._weight_marks import WeightMark
 
 
 class Shape(NamedTuple):
@@ -104,6 +105,9 @@ class StructuredLinear(nn.Module, ABC):
         shape: of W.
     """
 
+    contents: ClassVar[tuple[str, ...]] = ("left", "right")
+    """Parameters that hold the numbers W is made of."""
+
     def __init__(self, shape: Shape) -> None:
         super().__init__()
         if min(shape.rows, shape.columns, shape.taps) < 1 or shape.stack < 0:
@@ -117,6 +121,11 @@ class StructuredLinear(nn.Module, ABC):
     @abstractmethod
     def to_dense(self) -> Tensor:
         """W itself, ``[stack] row width``."""
+
+    @property
+    def weight_marks(self) -> Mapping[str, WeightMark]:
+        """All contents are weights, whatever their shape; complex ones are pairs."""
+        return dict.fromkeys(self.contents, "pairs" if self.shape.is_complex else "vector")
 
     @property
     @abstractmethod

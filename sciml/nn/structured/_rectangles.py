@@ -73,7 +73,8 @@ class RectangleMatrix(StructuredLinear):
         if torch.is_grad_enabled() or traced or self.shape.stack or self.shape.is_complex or type(x) is not Tensor:
             return super().affine(x, bias)
         flat = x.reshape(-1, x.shape[-1])
-        y = flat.new_zeros(len(flat), self.shape.rows) if bias is None else bias.repeat(len(flat), 1)
+        batch = flat.shape[0]
+        y = flat.new_zeros(batch, self.shape.rows) if bias is None else bias.expand(batch, -1).clone()
         for columns, products in self._kept.steps((self.left, self.right), self._steps):
             z = None
             for start, width, factor in columns:
@@ -82,7 +83,8 @@ class RectangleMatrix(StructuredLinear):
             assert z is not None
             for begin, length, factor, place, count in products:
                 into = y.narrow(1, place, count)
-                torch.addmm(into, z.narrow(1, begin, length), factor, out=into)  # counters of FLOPs know no `addmm_`
+                part = z if length is None else z.narrow(1, begin, length)
+                torch.addmm(into, part, factor, out=into)  # counters of FLOPs know no `addmm_`
         return y if x.ndim == 2 else y.view(*x.shape[:-1], self.shape.rows)
 
     def _steps(self) -> list[Step]:

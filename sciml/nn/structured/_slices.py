@@ -14,13 +14,13 @@ class Product(NamedTuple):
     """One product that is added to a slice of the answer.
 
     Fields:
-        begin, length: of what is multiplied.
+        begin, length: of what is multiplied; no length where it is all there is.
         factor: by which, ``length count``.
         place, rows: of the slice.
     """
 
     begin: int
-    length: int
+    length: int | None
     factor: Tensor
     place: int
     rows: int
@@ -91,7 +91,8 @@ def _second(shape: Shape, rectangles: Sequence[Rectangle], blocks: Sequence[Bloc
     for rectangle, block in zip(rectangles, blocks, strict=True):
         assert block.left is not None
         for inner, place, count in pieces(*rectangle.rows, shape.rows):
-            yield Product(begin, rectangle.rank, block.left.detach().narrow(1, inner, count), place, count)
+            length = rectangle.rank if len(rectangles) > 1 else None
+            yield Product(begin, length, block.left.detach().narrow(1, inner, count), place, count)
         begin += rectangle.rank
 
 
@@ -100,5 +101,5 @@ def _only(shape: Shape, rectangles: Sequence[Rectangle], across: Tensor) -> Iter
     top = 0
     for rectangle in rectangles:
         for inner, place, count in pieces(*rectangle.rows, shape.rows):
-            yield Product(0, len(across), across.narrow(1, top + inner, count), place, count)
+            yield Product(0, None, across.narrow(1, top + inner, count), place, count)
         top += rectangle.rows[1]

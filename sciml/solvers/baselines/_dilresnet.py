@@ -58,7 +58,7 @@ class DilResNetSolver(StepperSolver[DilResNetConfig, DilResNet]):
         "Models for Efficient Turbulence Simulation, ICLR 2022, arXiv:2112.15275"
     )
     claim = ""
-    mask_channel, reads_forcings = True, True
+    mask_channel, reads_forcings, learns_changes = True, True, True
     knob = Knob("width", 1, 1024)
 
     def recipe(self, preset: str) -> Recipe[DilResNetConfig, ForecastConfig]:

@@ -63,7 +63,7 @@ class FNOSolver(StepperSolver[FNOConfig, FNO]):
         "Partial Differential Equations, ICLR 2021, arXiv:2010.08895"
     )
     claim = ""
-    mask_channel, reads_forcings = True, True
+    mask_channel, reads_forcings, learns_changes = True, True, True
     knob = Knob("width", 1, 1024)
 
     def recipe(self, preset: str) -> Recipe[FNOConfig, ForecastConfig]:

@@ -30,8 +30,10 @@ class ResNetConfig(Config):
     """``mlp`` works on the flattened sample itself, ``conv`` on the features of a small convolutional stem."""
     width: int = pydantic.Field(default=64, ge=1)
     """Hidden neurons of a block (mlp), or channels of the features (conv)."""
-    blocks: int = pydantic.Field(default=6, ge=1)
-    """Residual blocks."""
+    features: int | None = pydantic.Field(default=None, ge=1)
+    """For mlp: what the sample is mapped to before the blocks; None for nothing else than the sample."""
+    blocks: int = pydantic.Field(default=6, ge=0)
+    """Residual blocks; without any the features are read as they are."""
     nonlinearity: Activation = "tanh"
     """In the blocks and, for conv, around them."""
     halvings: int = pydantic.Field(default=1, ge=0)
@@ -85,17 +87,21 @@ class ResNetSolver(ClassificationSolver[ResNetConfig, ResNet]):
     def build(self, problem: Classifies, model: ResNetConfig, context: ClassificationContext) -> ResNet:
         """A classifier for the problem's samples and classes."""
         config, statistics = model, context.statistics
+        columns = context.shape == (len(problem.fields),)  # fields of their own units, not points of one field
         return ResNet(
             context.shape,
             len(problem.classes),
             kind=config.kind,
             width=config.width,
+            features=config.features,
             blocks=config.blocks,
             nonlinearity=config.nonlinearity,
             halvings=config.halvings,
             padding=config.padding,
-            mean=statistics.field_mean.mean(),
-            std=statistics.field_std.square().mean().sqrt(),
+            mean=torch.as_tensor(statistics.field_mean).float() if columns else statistics.field_mean.mean(),
+            std=torch.as_tensor(statistics.field_std).float()
+            if columns
+            else statistics.field_std.square().mean().sqrt(),
         )
 
     def loss(self, module: ResNet, batch: Labelled, along: float = 1.0) -> Tensor:

@@ -22,10 +22,11 @@ from sciml.tasks.regression import Point, RegressionConfig, RegressionContext, R
 from sciml.train import Examples, Knob, Recipe, TrainConfig, recipe_of
 
 M = TypeVar("M", bound=Config)
+F = TypeVar("F", bound=nn.Module)
 _COMPARED = ("mean_rows",)
 
 
-class RowModule(nn.Module):
+class RowModule(nn.Module, Generic[F, M]):
     """y(η) = μ + σ f((η - μ_η) / σ_η): parameters to targets in physical units.
 
     Arguments:
@@ -34,7 +35,7 @@ class RowModule(nn.Module):
         config: hyper-parameters of the solver.
     """
 
-    def __init__(self, map: nn.Module, units: Units, config: Config) -> None:
+    def __init__(self, map: F, units: Units, config: M) -> None:
         super().__init__()
         self.map, self.units, self.config = map, units, config
 
@@ -57,16 +58,16 @@ class RowModule(nn.Module):
         return self.units.known(batch.parameters).double(), self.units.standardise(batch.targets).double()
 
 
-class RowRegression(RegressionSolver[M, RowModule], Generic[M]):
+class RowRegression(RegressionSolver[M, RowModule[F, M]], Generic[F, M]):
     """Loss and prediction of all of them; a leaf says what its map is and how it is fitted."""
 
-    def loss(self, module: RowModule, batch: RowBatch, along: float = 1.0) -> Tensor:
+    def loss(self, module: RowModule[F, M], batch: RowBatch, along: float = 1.0) -> Tensor:
         """Mean squared error of the standardised targets."""
         error = module.standardised(batch.parameters) - module.units.standardise(batch.targets)
         return error.square().mean().float()
 
     @torch.no_grad()
-    def predict(self, module: RowModule, inputs: Point) -> Prediction:
+    def predict(self, module: RowModule[F, M], inputs: Point) -> Prediction:
         """Targets in physical units; of a Gaussian process with the standard deviations that it states."""
         module.eval()
         mean, spread = module(inputs.parameters), None
@@ -98,7 +99,7 @@ class KernelRidgeRowsConfig(Config):
     """Parts of the cross-validation."""
 
 
-class KernelRidgeRowsSolver(RowRegression[KernelRidgeRowsConfig]):
+class KernelRidgeRowsSolver(RowRegression[KernelRidgeMap, KernelRidgeRowsConfig]):
     """Numbers by kernel ridge regression on the parameters."""
 
     key = "kernel_ridge_rows"
@@ -113,16 +114,19 @@ class KernelRidgeRowsSolver(RowRegression[KernelRidgeRowsConfig]):
         sizes = {"tiny": 256, "small": 1024, "paper": 4096}
         return recipe_of({name: _closed(KernelRidgeRowsConfig(samples=size)) for name, size in sizes.items()}, preset)
 
-    def build(self, problem: MapsParameters, model: KernelRidgeRowsConfig, context: RegressionContext) -> RowModule:
+    def build(
+        self, problem: MapsParameters, model: KernelRidgeRowsConfig, context: RegressionContext
+    ) -> RowModule[KernelRidgeMap, KernelRidgeRowsConfig]:
         """A regression without points."""
         units = Units(context.statistics)
         map = KernelRidgeMap(units.num_parameters, units.channels, samples=model.samples, degree=model.degree)
         return RowModule(map, units, model)
 
-    def solve_closed_form(self, module: RowModule, examples: Examples[RowBatch]) -> bool:
+    def solve_closed_form(
+        self, module: RowModule[KernelRidgeMap, KernelRidgeRowsConfig], examples: Examples[RowBatch]
+    ) -> bool:
         """Cross-validated closed form."""
         map, c = module.map, module.config
-        assert isinstance(map, KernelRidgeMap) and isinstance(c, KernelRidgeRowsConfig)
         x, y = module.rows(examples, c.samples)
         map.fit(x, y, gammas=c.gammas, alphas=c.alphas, folds=c.folds)
         return True
@@ -139,7 +143,7 @@ class GaussianProcessRowsConfig(Config):
     """Parts of the rows that are left out in turn to calibrate the stated deviations."""
 
 
-class GaussianProcessRowsSolver(RowRegression[GaussianProcessRowsConfig]):
+class GaussianProcessRowsSolver(RowRegression[Processes, GaussianProcessRowsConfig]):
     """Numbers by Gaussian processes on the parameters, with the standard deviation of each."""
 
     key = "gaussian_process_rows"
@@ -156,15 +160,18 @@ class GaussianProcessRowsSolver(RowRegression[GaussianProcessRowsConfig]):
         recipes = {name: _closed(GaussianProcessRowsConfig(samples=size)) for name, size in sizes.items()}
         return recipe_of({n: r.model_copy(update={"baselines": others}) for n, r in recipes.items()}, preset)
 
-    def build(self, problem: MapsParameters, model: GaussianProcessRowsConfig, context: RegressionContext) -> RowModule:
+    def build(
+        self, problem: MapsParameters, model: GaussianProcessRowsConfig, context: RegressionContext
+    ) -> RowModule[Processes, GaussianProcessRowsConfig]:
         """Processes without points."""
         units = Units(context.statistics)
         return RowModule(Processes(units.channels, model.samples, units.num_parameters), units, model)
 
-    def solve_closed_form(self, module: RowModule, examples: Examples[RowBatch]) -> bool:
+    def solve_closed_form(
+        self, module: RowModule[Processes, GaussianProcessRowsConfig], examples: Examples[RowBatch]
+    ) -> bool:
         """Closed form but for the kernels' scales; a target that is the same in all rows has none."""
         map, c = module.map, module.config
-        assert isinstance(map, Processes) and isinstance(c, GaussianProcessRowsConfig)
         x, y = module.rows(examples, c.samples)
         for i, wanted in enumerate(y.unbind(1)):
             if float(wanted.std(correction=0)) > 0:
@@ -194,7 +201,7 @@ class BoostedTreesRowsConfig(Config):
         return sensible_depths(depths)
 
 
-class BoostedTreesRowsSolver(RowRegression[BoostedTreesRowsConfig]):
+class BoostedTreesRowsSolver(RowRegression[BoostedTreesMap, BoostedTreesRowsConfig]):
     """Numbers by boosted trees on the parameters."""
 
     key = "boosted_trees_rows"
@@ -209,7 +216,9 @@ class BoostedTreesRowsSolver(RowRegression[BoostedTreesRowsConfig]):
         trees = {"tiny": 200, "small": 400, "paper": 1000}
         return recipe_of({name: _closed(BoostedTreesRowsConfig(trees=count)) for name, count in trees.items()}, preset)
 
-    def build(self, problem: MapsParameters, model: BoostedTreesRowsConfig, context: RegressionContext) -> RowModule:
+    def build(
+        self, problem: MapsParameters, model: BoostedTreesRowsConfig, context: RegressionContext
+    ) -> RowModule[BoostedTreesMap, BoostedTreesRowsConfig]:
         """A regression without trees."""
         units, depth = Units(context.statistics), max(model.depths)
         map = BoostedTreesMap(
@@ -217,10 +226,11 @@ class BoostedTreesRowsSolver(RowRegression[BoostedTreesRowsConfig]):
         )
         return RowModule(map, units, model)
 
-    def solve_closed_form(self, module: RowModule, examples: Examples[RowBatch]) -> bool:
+    def solve_closed_form(
+        self, module: RowModule[BoostedTreesMap, BoostedTreesRowsConfig], examples: Examples[RowBatch]
+    ) -> bool:
         """Grow the trees."""
         map, c = module.map, module.config
-        assert isinstance(map, BoostedTreesMap) and isinstance(c, BoostedTreesRowsConfig)
         x, y = module.rows(examples, c.samples)
         for i, wanted in enumerate(y.unbind(1)):
             map.fit_values(i, x, wanted, depths=c.depths, folds=c.folds)
@@ -254,7 +264,7 @@ _MLP = {
 }
 
 
-class MLPRowsSolver(RowRegression[MLPRowsConfig]):
+class MLPRowsSolver(RowRegression[nn.Module, MLPRowsConfig]):
     """Numbers by a fully connected network of the parameters, stopped where validation is best."""
 
     key = "mlp_rows"
@@ -268,7 +278,9 @@ class MLPRowsSolver(RowRegression[MLPRowsConfig]):
         """Larger presets are wider and train longer."""
         return recipe_of(_MLP, preset)
 
-    def build(self, problem: MapsParameters, model: MLPRowsConfig, context: RegressionContext) -> RowModule:
+    def build(
+        self, problem: MapsParameters, model: MLPRowsConfig, context: RegressionContext
+    ) -> RowModule[nn.Module, MLPRowsConfig]:
         """The network with the data's constants."""
         units = Units(context.statistics)
         map = MLP(
@@ -301,7 +313,7 @@ class MeanMap(nn.Module):
         return (0.0 * x).sum(1, keepdim=True).expand(-1, self.outputs)
 
 
-class MeanRowsSolver(RowRegression[MeanConfig]):
+class MeanRowsSolver(RowRegression[MeanMap, MeanConfig]):
     """The mean of the training rows, whatever the parameters: what knowing nothing gives."""
 
     key = "mean_rows"
@@ -318,11 +330,13 @@ class MeanRowsSolver(RowRegression[MeanConfig]):
         )
         return recipe_of(dict.fromkeys(("tiny", "small", "paper"), plain), preset)
 
-    def build(self, problem: MapsParameters, model: MeanConfig, context: RegressionContext) -> RowModule:
+    def build(
+        self, problem: MapsParameters, model: MeanConfig, context: RegressionContext
+    ) -> RowModule[MeanMap, MeanConfig]:
         """The mean is among the constants of the data."""
         units = Units(context.statistics)
         return RowModule(MeanMap(units.channels), units, model)
 
-    def solve_closed_form(self, module: RowModule, examples: Examples[RowBatch]) -> bool:
+    def solve_closed_form(self, module: RowModule[MeanMap, MeanConfig], examples: Examples[RowBatch]) -> bool:
         """Nothing is left to fit."""
         return True

@@ -19,7 +19,7 @@ from sciml.tasks.operator import (
     PairBatch,
     squared_error,
 )
-from sciml.train import Knob, Recipe, TrainConfig, recipe_of
+from sciml.train import Choices, Knob, Places, Recipe, Searchable, Slot, Space, TrainConfig, recipe_of, spread
 
 CITATION = (
     "L. Lu, P. Jin, G. Pang, Z. Zhang, G. E. Karniadakis, Learning nonlinear operators via DeepONet based on the "
@@ -51,6 +51,10 @@ class TrunkConfig(Config):
 class DeepONetConfig(TrunkConfig):
     """A DeepONet; the default is the network of the paper's code."""
 
+    branch_widths: tuple[pydantic.PositiveInt, ...] = ()
+    """Neurons of every hidden layer of the branch, in place of `width` and `branch_layers`; none for one width."""
+    trunk_widths: tuple[pydantic.PositiveInt, ...] = ()
+    """The same of the trunk."""
     stacked: bool = False
     """Independent branches of one hidden layer instead of one net."""
     strategy: Strategy = "split_both"
@@ -59,7 +63,7 @@ class DeepONetConfig(TrunkConfig):
     """``cnn`` for functions whose sensors are a lattice."""
 
 
-class DeepONetSolver(OperatorSolver[DeepONetConfig, FreeOperator[DeepONet]]):
+class DeepONetSolver(OperatorSolver[DeepONetConfig, FreeOperator[DeepONet]], Searchable):
     """Branch and trunk, trained on pairs."""
 
     key = "deeponet"
@@ -77,7 +81,7 @@ class DeepONetSolver(OperatorSolver[DeepONetConfig, FreeOperator[DeepONet]]):
 
         Raises: ConfigError for a face that does not exist; UnsupportedError for convolutions without a lattice.
         """
-        if model.stacked and (model.branch != "mlp" or model.branch_layers != 2):
+        if model.stacked and (model.branch != "mlp" or model.branch_layers != 2 or model.branch_widths):
             raise ConfigError("stacked branches have one hidden layer each",
                               got=f"branch={model.branch!r}, branch_layers={model.branch_layers}",
                               expected="branch='mlp', branch_layers=2")  # fmt: skip
@@ -90,6 +94,8 @@ class DeepONetSolver(OperatorSolver[DeepONetConfig, FreeOperator[DeepONet]]):
             width=model.width,
             branch_layers=model.branch_layers,
             trunk_layers=model.trunk_layers,
+            branch_widths=model.branch_widths,
+            trunk_widths=model.trunk_widths,
             nonlinearity=model.nonlinearity,
             stacked=model.stacked,
             bias=model.bias,
@@ -100,9 +106,49 @@ class DeepONetSolver(OperatorSolver[DeepONetConfig, FreeOperator[DeepONet]]):
         )
         return FreeOperator(network, OperatorScales(context, problem.domain), centred=not model.vanish)
 
+    def space(self, problem: MapsFunctions, model: DeepONetConfig, context: OperatorContext) -> Space:
+        """Depth and widths of branch and trunk, and the nonlinearity."""
+        return deeponet_space(model)
+
     def loss(self, module: FreeOperator[DeepONet], batch: PairBatch, along: float = 1.0) -> Tensor:
         """Mean squared error of standardised fields."""
         return squared_error(module, batch)
+
+
+def deeponet_space(model: DeepONetConfig) -> Space:
+    """Branch and trunk with up to three hidden layers, each a quarter, half, as, or twice as wide as the recipe's.
+
+    Raises: UnsupportedError for stacked, convolutional or independent branches.
+    """
+    if model.stacked or model.branch != "mlp" or model.strategy == "independent":
+        raise UnsupportedError("only one fully connected branch and trunk can be searched",
+                               got=f"stacked={model.stacked}, branch={model.branch!r}, strategy={model.strategy!r}",
+                               expected="stacked=False, branch='mlp', one branch for all fields")  # fmt: skip
+    widths = spread(model.width // 4, model.width // 2, model.width, 2 * model.width)
+    slots = [Slot("nonlinearity", tuple(dict.fromkeys(("relu", "tanh", "gelu", model.nonlinearity))))]
+    for net in ("branch", "trunk"):
+        slots.append(Slot(f"{net}_layers", (2, 3, 4)))
+        slots += [Slot(f"{net}_width_{i}", widths, needs=(f"{net}_layers", (2, 3, 4)[i:])) for i in range(3)]
+
+    def configured(choices: Choices) -> DeepONetConfig:
+        update: dict[str, object] = {"nonlinearity": choices["nonlinearity"]}
+        for net in ("branch", "trunk"):
+            hidden = int(choices[f"{net}_layers"]) - 1
+            update |= {
+                f"{net}_layers": hidden + 1,
+                f"{net}_widths": tuple(choices[f"{net}_width_{i}"] for i in range(hidden)),
+            }
+        return model.model_copy(update=update)
+
+    def places(choices: Choices) -> Places:
+        swaps, masks = {}, {}
+        for net, path in (("branch", "network.branches.0"), ("trunk", "network.trunks.0")):
+            swaps[path] = (f"{net}_layers", "nonlinearity")
+            hidden = int(choices[f"{net}_layers"]) - 1
+            masks |= {f"{path}.layers.{i + 1}": f"{net}_width_{i}" for i in range(hidden)}
+        return Places(swaps, masks)
+
+    return Space(tuple(slots), configured, places)
 
 
 def _cnn(model: DeepONetConfig, context: OperatorContext, fields: int) -> nn.Module:

@@ -20,8 +20,8 @@ from sciml.core.derivatives import Derivatives, closure
 from sciml.core.domain import Domain
 from sciml.core.statement import Statement
 from sciml.core.types import Params
-from sciml.models import DeepONet, contract
-from sciml.nn import coordinates
+from sciml.models import DeepONet
+from sciml.nn import contract, coordinates
 from sciml.reference import spline_matrix
 from sciml.tasks.collocation import unit_points
 from sciml.tasks.operator import FreeOperator, OperatorScales

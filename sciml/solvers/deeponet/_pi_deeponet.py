@@ -66,6 +66,7 @@ class PIDeepONetSolver(OperatorSolver[PIDeepONetConfig, InformedOperator], Score
     )
     claim = "Learns the antiderivative, a pendulum and a reaction-diffusion equation without any outputs"
     knob = Knob("width", 1, 4096)
+    differentiates = "the product of branch and trunk"
 
     def supports(self, problem: Problem) -> Support:
         """A problem that `HasOperatorResidual`, with input functions of one coordinate."""

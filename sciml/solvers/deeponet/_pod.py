@@ -18,7 +18,6 @@ from sciml.tasks.operator import (
     OperatorScales,
     OperatorSolver,
     PairBatch,
-    PairExamples,
     squared_error,
 )
 from sciml.train import Examples, Knob, Recipe, TrainConfig, recipe_of
@@ -79,7 +78,6 @@ class PODDeepONetSolver(OperatorSolver[PODDeepONetConfig, FixedOperator[PODDeepO
 
     def initialise(self, module: FixedOperator[PODDeepONet], examples: Examples[PairBatch]) -> None:
         """Mean and modes, from the training outputs alone."""
-        assert isinstance(examples, PairExamples)
         module.network.fit(module.scales.scale(whole(examples).targets.to(module.points.device)))
 
     def loss(self, module: FixedOperator[PODDeepONet], batch: PairBatch, along: float = 1.0) -> Tensor:
@@ -87,7 +85,7 @@ class PODDeepONetSolver(OperatorSolver[PODDeepONetConfig, FixedOperator[PODDeepO
         return squared_error(module, batch)
 
 
-def whole(examples: PairExamples) -> PairBatch:
+def whole(examples: Examples[PairBatch]) -> PairBatch:
     """All training pairs at once."""
     return examples.batch(torch.arange(len(examples)), rng.generator(0))
 

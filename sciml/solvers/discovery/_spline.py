@@ -2,8 +2,10 @@
 
 H(t_i) ≈ S'(t_i) − K(S(t_i))
 
-Curves over time are smoothed by splines, surfaces over space and time by a Gaussian process (see `Surfaces`).
+Curves over time are smoothed by splines or Gaussian processes, surfaces over space and time by a Gaussian process (see `Surfaces`).
 """
+
+from typing import Literal
 
 import numpy as np
 import pydantic
@@ -13,7 +15,7 @@ from torch import Tensor
 from sciml.core.capabilities import HasHiddenTerm, Observations
 from sciml.core.clock import Clock
 from sciml.core.config import Config
-from sciml.discovery import curves_of
+from sciml.discovery import curves_of, smooth
 from sciml.solvers.discovery._solver import DirectSolver
 from sciml.solvers.discovery._surface import Surfaces
 from sciml.tasks.discovery import DiscoveryConfig, HiddenTermModule, Measured, ObservationBatch, Visited
@@ -25,6 +27,9 @@ class SplineConfig(Config):
 
     nodes: int = pydantic.Field(default=301, ge=20)
     """Nodes per trajectory at which the spline is kept; surfaces have none."""
+    smoother: Literal["spline", "gaussian"] = "spline"
+    """What is laid through the values of trajectories: smoothing splines, or Gaussian processes, whose length and noise
+    all trajectories share. Surfaces are Gaussian processes always."""
 
 
 class Splines(HiddenTermModule):
@@ -37,14 +42,18 @@ class Splines(HiddenTermModule):
         problem: gives the known part and the starts.
         nodes: number of nodes.
         seen: the observations.
+        smoother: splines or Gaussian processes.
     """
 
     value: Tensor
     slope: Tensor
 
-    def __init__(self, problem: HasHiddenTerm, nodes: int, seen: tuple[Observations, ...]) -> None:
+    def __init__(
+        self, problem: HasHiddenTerm, nodes: int, seen: tuple[Observations, ...],
+        smoother: Literal["spline", "gaussian"] = "spline",
+    ) -> None:  # fmt: skip
         super().__init__()
-        self.problem, self.seen = problem, seen
+        self.problem, self.seen, self.smoother = problem, seen, smoother
         shape = (len(seen), nodes, len(problem.fields))
         self.register_buffer("value", torch.zeros(shape, dtype=torch.float64))
         self.register_buffer("slope", torch.zeros(shape, dtype=torch.float64))
@@ -53,8 +62,12 @@ class Splines(HiddenTermModule):
     def smooth(self) -> None:
         """Fit the splines. Raises DataError for too few points or a time that comes twice."""
         nodes = np.linspace(0.0, 1.0, self.value.shape[1])
-        for k, entry in enumerate(self.seen):
-            for c, curve in enumerate(curves_of(self.problem, k, entry)):
+        if self.smoother == "gaussian":
+            every = smooth(self.problem, self.seen).curves
+        else:
+            every = [curves_of(self.problem, k, entry) for k, entry in enumerate(self.seen)]
+        for k, curves in enumerate(every):
+            for c, curve in enumerate(curves):
                 self.value[k, :, c] = torch.from_numpy(curve(nodes))
                 self.slope[k, :, c] = torch.from_numpy(curve(nodes, 1))
 
@@ -102,7 +115,7 @@ class Splines(HiddenTermModule):
 
 def smoother_for(problem: HasHiddenTerm, config: SplineConfig, seen: tuple[Observations, ...]) -> Splines | Surfaces:
     """What smooths these observations: splines over time, surfaces where there is space."""
-    return Surfaces(problem, seen) if problem.boundary else Splines(problem, config.nodes, seen)
+    return Surfaces(problem, seen) if problem.boundary else Splines(problem, config.nodes, seen, config.smoother)
 
 
 _RECIPES: dict[str, Recipe[SplineConfig, DiscoveryConfig]] = dict.fromkeys(

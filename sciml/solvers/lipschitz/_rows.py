@@ -89,7 +89,7 @@ def _recipe(width: int, steps: int, batch: int) -> Recipe[LipschitzRowsConfig, R
 _RECIPES = {"tiny": _recipe(32, 400, 32), "small": _recipe(64, 1500, 128), "paper": _recipe(128, 4000, 512)}
 
 
-class LipschitzRowsSolver(RowRegression[LipschitzRowsConfig]):
+class LipschitzRowsSolver(RowRegression[LipschitzMLP, LipschitzRowsConfig]):
     """Numbers by a network of orthogonal layers, whose gradients are bounded for every row.
 
     Parameters are standardised by their declared ranges, which are public, and not by the rows.
@@ -106,7 +106,9 @@ class LipschitzRowsSolver(RowRegression[LipschitzRowsConfig]):
         """Larger presets are wider and train longer."""
         return recipe_of(_RECIPES, preset)
 
-    def build(self, problem: MapsParameters, model: LipschitzRowsConfig, context: RegressionContext) -> RowModule:
+    def build(
+        self, problem: MapsParameters, model: LipschitzRowsConfig, context: RegressionContext
+    ) -> RowModule[LipschitzMLP, LipschitzRowsConfig]:
         """The network with constants from the declared ranges."""
         model = model.model_copy(update={"width": model.width + model.width % 2})
         units = Units(_constants(problem, model, context))
@@ -116,7 +118,7 @@ class LipschitzRowsSolver(RowRegression[LipschitzRowsConfig]):
         )  # fmt: skip
         return RowModule(network, units, model)
 
-    def loss(self, module: RowModule, batch: RowBatch, along: float = 1.0) -> Tensor:
+    def loss(self, module: RowModule[LipschitzMLP, LipschitzRowsConfig], batch: RowBatch, along: float = 1.0) -> Tensor:
         """Mean over rows of a function of the error's norm |e|."""
         config = _config(module)
         error = module.standardised(batch.parameters) - module.units.standardise(batch.targets)

@@ -7,7 +7,7 @@ import pydantic
 from sciml.core.capabilities import HasSequences
 from sciml.core.config import Config
 from sciml.tasks.sequences import SequencesConfig, SequencesContext, units_of
-from sciml.train import Knob, Recipe, TrainConfig
+from sciml.train import Choices, Knob, Places, Recipe, Slot, Space, TrainConfig, spread
 
 _DECADES = 100.0
 """Time steps are drawn from 1 / L to 100 / L, L being the length: memories from a hundredth of a sequence to all of it.
@@ -92,6 +92,25 @@ def arguments_of(problem: HasSequences, model: StateSpaceConfig, context: Sequen
         "inputs": inputs,
         "outputs": outputs,
     }
+
+
+def state_space_space(model: StateSpaceConfig) -> Space:
+    """Up to four layers, or one more than the recipe's; states and features from a quarter to as many, or twice."""
+    depths = tuple(range(1, max(4, model.depth + 1) + 1))
+    states = tuple(n for n in spread(model.state // 4, model.state // 2, model.state, 2 * model.state) if n % 2 == 0)
+    features = spread(model.features // 2, model.features)
+    slots = (Slot("features", features), Slot("depth", depths), Slot("state", states))
+
+    def configured(choices: Choices) -> StateSpaceConfig:
+        return model.model_copy(update=dict(choices))
+
+    def places(choices: Choices) -> Places:
+        swaps = {"network": ("features",)}
+        for layer in range(depths[-1]):
+            swaps |= {f"network.blocks.{layer}": ("depth",), f"network.blocks.{layer}.layer": ("state",)}
+        return Places(swaps, absent="identity")
+
+    return Space(slots, configured, places)
 
 
 def num_answers(problem: HasSequences) -> int:

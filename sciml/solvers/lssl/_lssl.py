@@ -5,9 +5,16 @@ from typing import Literal
 from sciml.core.capabilities import HasSequences
 from sciml.models import LSSL
 from sciml.nn.ssm import Hippo, Learned, Method
-from sciml.solvers.lssl._config import KNOB, StateSpaceConfig, arguments_of, num_answers, recipes
+from sciml.solvers.lssl._config import (
+    KNOB,
+    StateSpaceConfig,
+    arguments_of,
+    num_answers,
+    recipes,
+    state_space_space,
+)
 from sciml.tasks.sequences import SequenceNetworkSolver, SequencesConfig, SequencesContext
-from sciml.train import Recipe, recipe_of
+from sciml.train import Recipe, Searchable, Space, recipe_of
 
 
 class LSSLConfig(StateSpaceConfig):
@@ -34,7 +41,7 @@ _RECIPES = recipes(
 )
 
 
-class LSSLSolver(SequenceNetworkSolver[LSSLConfig]):
+class LSSLSolver(SequenceNetworkSolver[LSSLConfig], Searchable):
     """Sequences by linear state-space layers, whose memory is set by HiPPO matrices and time steps."""
 
     key = "lssl"
@@ -49,6 +56,10 @@ class LSSLSolver(SequenceNetworkSolver[LSSLConfig]):
     def recipe(self, preset: str) -> Recipe[LSSLConfig, SequencesConfig]:
         """Larger presets are deeper and train longer; ``paper`` has the published sizes of sequential MNIST."""
         return recipe_of(_RECIPES, preset)
+
+    def space(self, problem: HasSequences, model: LSSLConfig, context: SequencesContext) -> Space:
+        """Depth, features, and size of the state."""
+        return state_space_space(model)
 
     def network(self, problem: HasSequences, model: LSSLConfig, context: SequencesContext) -> LSSL:
         """A network for the problem's signals and targets."""

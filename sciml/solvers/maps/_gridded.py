@@ -72,7 +72,7 @@ class FNOMapSolver(OperatorSolver[FNOMapConfig, FixedOperator[Gridded]]):
 
     def loss(self, module: FixedOperator[Gridded], batch: PairBatch, along: float = 1.0) -> Tensor:
         """Mean relative L2 error."""
-        return relative_error(module, batch.functions, batch.queries, batch.targets)
+        return relative_error(module, batch)
 
 
 class UNetMapSolver(OperatorSolver[UNetMapConfig, FixedOperator[Gridded]]):
@@ -104,7 +104,7 @@ class UNetMapSolver(OperatorSolver[UNetMapConfig, FixedOperator[Gridded]]):
 
     def loss(self, module: FixedOperator[Gridded], batch: PairBatch, along: float = 1.0) -> Tensor:
         """Mean relative L2 error."""
-        return relative_error(module, batch.functions, batch.queries, batch.targets)
+        return relative_error(module, batch)
 
 
 def lattice_of(problem: MapsFunctions, context: OperatorContext) -> tuple[tuple[int, ...], Padding]:

@@ -160,6 +160,6 @@ class LatentODESolver(SeriesSolver[LatentConfig, LatentODE]):
         """Series in physical units at ``inputs.times``, from the mean of the posterior."""
         module.eval()
         mean, _ = module.encode(inputs.times, inputs.values, inputs.mask)
-        series, solution = module(mean, inputs.times, tolerance=inputs.tolerance)
+        series, solution = module.solve_in_double(mean, inputs.times, tolerance=inputs.tolerance)
         stats = {"evaluations": solution.stats.evaluations, "calls": solution.stats.calls}
         return Prediction(module.restore(series), None, solution.status, stats)

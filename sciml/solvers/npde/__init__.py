@@ -6,10 +6,12 @@ from sciml.solvers.npde._fit import fit as fit
 from sciml.solvers.npde._forecaster import Forecaster as Forecaster
 from sciml.solvers.npde._intervals import Interval as Interval
 from sciml.solvers.npde._intervals import jackknife as jackknife
+from sciml.solvers.npde._one_step import information as information
 from sciml.solvers.npde._rules import NPDERule as NPDERule
 from sciml.solvers.npde._rules import TrajectoryRule as TrajectoryRule
 from sciml.solvers.npde._solver import NPDESolver as NPDESolver
 from sciml.solvers.npde._trajectory_fit import TrajectoryFit as TrajectoryFit
+from sciml.solvers.npde._trajectory_fit import assign_flat as assign_flat
 
 SOLVERS = (NPDESolver(),)
 
@@ -23,6 +25,8 @@ __all__ = [
     "NPDESolver",
     "TrajectoryFit",
     "TrajectoryRule",
+    "assign_flat",
     "fit",
+    "information",
     "jackknife",
 ]

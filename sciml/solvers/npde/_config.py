@@ -18,8 +18,8 @@ class NPDEConfig(Config):
     """The terms that the equation may have, and how its coefficients are learned."""
 
     terms: tuple[str, ...] = ()
-    """Terms to consider, such as ``["lap(u)", "u*u_x", "v: u*(1 - u)"]``; empty for those of the problem's statement,
-    or for a library of all first derivatives, Laplacians and products of two."""
+    """Terms to consider, such as ``["lap(u)", "u*u_x", "v: u*(1 - u)"]``; empty for a library of all
+    first derivatives, Laplacians and products of two, which need not hold the truth."""
     method: Method = "pil_lbfgs"
     """How coefficients are learned."""
     gradient: Literal["autograd", "adjoint"] = "autograd"
@@ -33,7 +33,7 @@ class NPDEConfig(Config):
     scheme: Literal["strang", "rk4", "explicit", "imex"] = "strang"
     """Time integration; ``strang`` solves diffusion exactly, so that it may be as large as it is."""
     substeps: int = pydantic.Field(default=4, ge=1)
-    """Steps between two frames; more allow larger coefficients."""
+    """Steps between two frames; more allow larger coefficients, and fast reactions need them."""
     accuracy: Literal[2, 4, 6, 8] = 6
     """Order of the differences in space."""
     wall: Boundary = "neumann"

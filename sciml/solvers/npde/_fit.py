@@ -17,6 +17,7 @@ from sciml.data import Batch
 from sciml.models.npde import NPDE, FittedCoefficient, regression_rows, trainable_numbers
 from sciml.solvers.npde._config import Method
 from sciml.solvers.npde._intervals import Interval, jackknife
+from sciml.solvers.npde._one_step import information
 from sciml.solvers.npde._rules import TrajectoryRule
 from sciml.solvers.npde._trajectory_fit import Gradient, TrajectoryFit
 from sciml.train import LeastSquaresRule, Phases, StepRule, TrainConfig, Trainer
@@ -158,13 +159,18 @@ def fit(
 
 
 def jackknifed(network: NPDE, trajectories: TrajectoryFit, iterations: int) -> dict[str, Interval]:
-    """Intervals from refits of whole trajectories."""
+    """Intervals from what the coefficients would be without some trajectories: one step of Gauss and Newton where the
+    weights are numbers, refits by L-BFGS where they are fields or networks too."""
     names = trainable_numbers(network)
+    whole = {name: float(network.coefficients()[name].value) for name in names}
+    known = information(trajectories)
 
     def refit(kept: Tensor) -> dict[str, float]:
+        if known is not None:
+            changes = known.change(kept.to(known.slope.device)).tolist()
+            return {name: whole[name] + change for name, change in zip(names, changes, strict=True)}
         part = trajectories.without(kept)
         part.round(iterations)
         return {name: float(part.network.coefficients()[name].value) for name in names}
 
-    whole = {name: float(network.coefficients()[name].value) for name in names}
     return jackknife(whole, refit, len(trajectories.frames))

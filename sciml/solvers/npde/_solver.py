@@ -20,6 +20,7 @@ from sciml.solvers.npde._forecaster import Forecaster
 from sciml.solvers.npde._intervals import GROUPS, Interval, jackknife
 from sciml.solvers.npde._rules import NPDERule, chosen_windows, frames_of, rows_of, rule_for, trajectory_fit
 from sciml.solvers.npde._terms import parameter_names, specification
+from sciml.solvers.npde._trajectory_fit import TrajectoryFit
 from sciml.tasks.forecast import (
     FindsEquation,
     ForecastConfig,
@@ -31,7 +32,8 @@ from sciml.tasks.forecast import (
 from sciml.train import Examples, Recipe, TrainConfig, recipe_of, solve_columns
 
 _UNSEEN = 1e-3  # share by which a diffusion that matters changes the shortest wave from frame to frame
-_FEW = 40  # coefficients up to which refits by L-BFGS pay
+_FEW = 40  # coefficients up to which windows are compared by their rollouts
+_COARSE = 0.3  # share of the misfit that may come from the length of a step
 
 _RECIPES = {
     "tiny": Recipe[NPDEConfig, ForecastConfig](
@@ -131,7 +133,7 @@ class NPDESolver(StepperSolver[NPDEConfig, Forecaster], FindsEquation):
                 name, _term(network, name), value, entry.units, ends.low if ends else None,
                 ends.high if ends else None, at_bound,
             ))  # fmt: skip
-        notes = [str(network.stability_report())]
+        notes = [str(network.stability_report()), *_unresolved(trajectory_fit(module, settings, examples))]
         if ends := [axis.name for axis in network.spec.axes if axis.boundary != "periodic"]:
             notes.append(
                 f"Beyond the ends of {', '.join(ends)} stands what model.wall={settings.wall} says, in forecasts too; "
@@ -159,10 +161,27 @@ class NPDESolver(StepperSolver[NPDEConfig, Forecaster], FindsEquation):
 
             whole = {name: float(equation.coefficients()[name].value) for name in names}
             return jackknife(whole, solve, len(batch))
-        copied = copy.deepcopy(module)
-        fit = trajectory_fit(copied, settings, examples)
-        fit.round(settings.iterations)
+        fit = trajectory_fit(copy.deepcopy(module), settings, examples)
         return jackknifed(equation, fit, settings.iterations)
+
+
+@torch.no_grad()
+def _unresolved(fit: TrajectoryFit) -> tuple[str, ...]:
+    """Whether the time step is so long that coefficients were fitted to what it does wrong."""
+    network, start, steps = fit.network, fit.frames[:, 0], fit.frames.shape[1] - 1
+    assert isinstance(network, NPDEConv)
+    finer = NPDEConv(network.spec.model_copy(update={"substeps": 2 * network.spec.substeps})).to(start.device)
+    numbers = network.values.numbers()
+    finer.values.assign({name: numbers[name] for name in network.values.free})
+    scale = fit.frames.transpose(1, 2).flatten(2).std((0, 2)).clamp_min(1e-12).view(-1, *[1] * (start.ndim - 2))
+    coarse, fine = (net.rollout(start, steps, parameters=fit.parameters) for net in (network, finer))
+    changed, missed = (float(((coarse - other) / scale).square().mean().sqrt()) for other in (fine, fit.frames[:, 1:]))
+    if not changed > _COARSE * missed:  # what is no number is told of elsewhere
+        return ()
+    return (
+        f"Steps half as long change forecasts by {changed:.2g} standard deviations, and these miss the training frames "
+        f"by {missed:.2g}: coefficients make up for the scheme. Raise model.substeps ({network.spec.substeps}).",
+    )
 
 
 def _is_at(value: float, low: float | None, high: float | None) -> str:

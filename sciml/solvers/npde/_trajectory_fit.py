@@ -51,7 +51,7 @@ class TrajectoryFit:
     ) -> None:
         self.network, self.frames, self.parameters = network, frames.double(), parameters
         self._scale = scale.double().view(-1, *[1] * (frames.ndim - 3))
-        self._free, self._margin = free_start, margin
+        self.free_start, self._margin = free_start, margin
         self._gradient: Gradient = gradient
         self.offsets = torch.zeros_like(self.frames[:, 0])
 
@@ -82,13 +82,13 @@ class TrajectoryFit:
         self._calm()
         weights = [weight for weight in self.network.parameters() if weight.requires_grad]
         origin = torch.cat([weight.detach().flatten() for weight in weights])
-        spread = self._whitening(weights, origin)
+        spread = self.whitening(weights, origin)
         stretch = (self.frames.numel() / (2 * self.frames.shape[1])) ** 0.5
         before = self.offsets.clone()
         moved = torch.zeros(spread.shape[1], dtype=torch.float64, device=origin.device, requires_grad=True)
-        shifted = torch.zeros_like(before, requires_grad=self._free)
+        shifted = torch.zeros_like(before, requires_grad=self.free_start)
         optimiser = torch.optim.LBFGS(
-            [moved, shifted] if self._free else [moved], max_iter=iterations, history_size=20,
+            [moved, shifted] if self.free_start else [moved], max_iter=iterations, history_size=20,
             line_search_fn="strong_wolfe", tolerance_grad=1e-12, tolerance_change=1e-16,
         )  # fmt: skip
         losses: list[float] = []
@@ -98,16 +98,16 @@ class TrajectoryFit:
             nonlocal best
             optimiser.zero_grad(set_to_none=True)
             assign_flat(weights, origin + spread @ moved.detach())
-            self.offsets = (before + stretch * shifted.detach()).requires_grad_(self._free)
+            self.offsets = (before + stretch * shifted.detach()).requires_grad_(self.free_start)
             loss = self.loss()
             value = float(loss.detach())
             losses.append(value)
             if not torch.isfinite(loss):  # the line search turns back from what is large, not from what is no number
                 moved.grad, shifted.grad = torch.zeros_like(moved), torch.zeros_like(shifted)
                 return torch.full_like(loss, 1e30).detach()
-            slopes = torch.autograd.grad(loss, [*weights, *([self.offsets] if self._free else [])])
+            slopes = torch.autograd.grad(loss, [*weights, *([self.offsets] if self.free_start else [])])
             moved.grad = spread.T @ torch.cat([slope.flatten() for slope in slopes[: len(weights)]])
-            shifted.grad = stretch * slopes[-1] if self._free else torch.zeros_like(shifted)
+            shifted.grad = stretch * slopes[-1] if self.free_start else torch.zeros_like(shifted)
             if value < best[0]:
                 best = (value, origin + spread @ moved.detach(), self.offsets.detach().clone())
             return loss.detach()
@@ -119,7 +119,7 @@ class TrajectoryFit:
         return self.frames.new_tensor(losses[0])
 
     @torch.no_grad()
-    def _whitening(self, weights: Sequence[Tensor], origin: Tensor) -> Tensor:
+    def whitening(self, weights: Sequence[Tensor], origin: Tensor) -> Tensor:
         """Columns that span the weights, each of which changes the residuals by a unit; the unit matrix for many."""
         eye = torch.eye(len(origin), dtype=torch.float64, device=origin.device)
         if len(origin) > _FEW:
@@ -166,7 +166,7 @@ class TrajectoryFit:
         parameters = None if self.parameters is None else {n: v[rows] for n, v in self.parameters.items()}
         part = TrajectoryFit(
             copy.deepcopy(self.network), self.frames[rows], self._scale.flatten(), parameters=parameters,
-            free_start=self._free, gradient=self._gradient, margin=self._margin,
+            free_start=self.free_start, gradient=self._gradient, margin=self._margin,
         )  # fmt: skip
         part.offsets = self.offsets[rows].clone()
         return part

@@ -84,6 +84,8 @@ class PINNConfig(Config):
     """Neurons per hidden layer."""
     layers: int = pydantic.Field(default=2, ge=1)
     """Hidden layers; of a PirateNet, blocks of three."""
+    widths: tuple[pydantic.PositiveInt, ...] = ()
+    """Neurons of every hidden layer of an ``mlp``, in place of `width` and `layers`; none for layers of one width."""
     activation: Literal["tanh", "sin"] = "tanh"
     factorised: bool = False
     """Whether weights are factorised, W = diag(exp g) V."""

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from sciml.core.ansatz import Ansatz, constant_parts
+from sciml.core.errors import ConfigError
 from sciml.core.scales import Scales
 from sciml.core.statement import Statement
 from sciml.core.types import Params
@@ -37,6 +38,9 @@ class PINN(nn.Module):
         self.ansatz = Ansatz(statement, hard=config.hard)
         e = config.embedding
         self.embedding = CoordinateEmbedding(statement.domain, harmonics=e.harmonics, fourier=e.fourier, sigma=e.sigma)
+        if config.widths and config.network != "mlp":
+            raise ConfigError("only an mlp has layers of different widths", got=f"network={config.network!r}",
+                              fix="Leave out model.widths, or set model.network=mlp.")  # fmt: skip
         self.network = ARCHITECTURES[config.network](
             self.embedding.size,
             len(statement.fields),
@@ -44,6 +48,7 @@ class PINN(nn.Module):
             layers=config.layers,
             nonlinearity={"tanh": nn.Tanh(), "sin": Sine()}[config.activation],
             factorised=config.factorised,
+            **({"widths": config.widths} if config.widths else {}),
         )
         self.unknown = nn.ParameterDict(
             {

@@ -14,6 +14,7 @@ from sciml.solvers.pinn._covariance import covariance
 from sciml.solvers.pinn._module import PINN
 from sciml.solvers.pinn._objective import evaluate, scaled, terms_of
 from sciml.solvers.pinn._rule import PINNRule, initial_weights
+from sciml.solvers.pinn._space import pinn_space
 from sciml.tasks.collocation import (
     CollocationBatch,
     CollocationConfig,
@@ -21,7 +22,7 @@ from sciml.tasks.collocation import (
     CollocationSolver,
     Locations,
 )
-from sciml.train import Examples, Knob, Recipe, TrainConfig, recipe_of
+from sciml.train import Examples, Knob, Recipe, Searchable, Space, TrainConfig, recipe_of
 
 _RECIPES = {
     "tiny": Recipe[PINNConfig, CollocationConfig](
@@ -51,7 +52,7 @@ _RECIPES = {
 }
 
 
-class PINNSolver(CollocationSolver[PINNConfig, PINN]):
+class PINNSolver(CollocationSolver[PINNConfig, PINN], Searchable):
     """Differential equations on boxes by a network of the coordinates."""
 
     key = "pinn"
@@ -81,6 +82,10 @@ class PINNSolver(CollocationSolver[PINNConfig, PINN]):
     def build(self, problem: HasResidual, model: PINNConfig, context: CollocationContext) -> PINN:
         """A network of the problem's coordinates in float64."""
         return PINN(model, problem.statement(context.case), context.scales)
+
+    def space(self, problem: HasResidual, model: PINNConfig, context: CollocationContext) -> Space:
+        """Depth, activation, and the width of every hidden layer. UnsupportedError for other networks than an mlp."""
+        return pinn_space(model)
 
     def loss(self, module: PINN, batch: CollocationBatch, along: float = 1.0) -> Tensor:
         """Weighted mean squares of all terms."""

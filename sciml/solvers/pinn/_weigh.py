@@ -46,7 +46,7 @@ class Balance:
             return
         if kind == "relobralo":
             losses, _ = gradient(terms, Weights((1.0,) * len(terms), points))
-            self._progress(step, [float(loss) for loss in losses])
+            self.remember(step, [float(loss) for loss in losses])
             return
         sizes = [_size(kind, gradient, term, points if i == 0 else torch.zeros(0)) for i, term in enumerate(terms)]
         wanted = [sum(sizes) / max(size, 1e-30) for size in sizes]
@@ -54,7 +54,8 @@ class Balance:
             _KEEP * old + (1 - _KEEP) * new if step else new for old, new in zip(self.weights, wanted, strict=True)
         ]
 
-    def _progress(self, step: int, losses: list[float]) -> None:
+    def remember(self, step: int, losses: list[float]) -> None:
+        """Set the weights by how losses fell since the last time and since the start or, by chance, since before."""
         self._first = self._first or losses
         before = self._before or losses
         self._before = losses

@@ -7,7 +7,7 @@ import pydantic
 from sciml.core.config import Config
 from sciml.core.errors import ConfigError
 from sciml.models import wave_channels
-from sciml.nn import ConditionChoice, PaddingChoice, condition_mode
+from sciml.nn import ConditionChoice, Operator, PaddingChoice, condition_mode
 
 
 class SineNetConfig(Config):
@@ -23,6 +23,9 @@ class SineNetConfig(Config):
     """Growth m of the channels per level, c_l = max(1, ⌊c_0 m^l⌋); what sets the size at given K."""
     blocks: int = pydantic.Field(default=1, ge=1)
     """Convolution blocks per level and direction; several in a single wave are the paper's deeper U-Net."""
+    operators: tuple[Operator, ...] = ()
+    """What the blocks on the way down, then those on the way up, mix points with: ``conv3``, ``conv3_half``, ``conv5``,
+    ``separable3``, ``separable5``, ``dilated3``, ``spectral`` or ``skip``; two per level, or none for ``conv3``."""
     disentangle: bool = True
     """Whether every level also sees the wave's input, pooled but not processed (the parallel path)."""
     wave_residual: bool = True

@@ -1,11 +1,13 @@
 """SineNet as a solver: its recipes, its size, its claim."""
 
 from sciml.core.capabilities import HasTrajectories
+from sciml.core.errors import UnsupportedError
 from sciml.models import SineNet
 from sciml.nn import condition_of
 from sciml.solvers.sinenet._config import SineNetConfig
+from sciml.solvers.sinenet._space import sinenet_space
 from sciml.tasks.forecast import ForecastConfig, ForecastContext, StepperSolver
-from sciml.train import Knob, Recipe, TrainConfig, recipe_of
+from sciml.train import Knob, Recipe, Searchable, Space, TrainConfig, recipe_of
 
 _RECIPES = {
     "tiny": Recipe[SineNetConfig, ForecastConfig](
@@ -37,7 +39,7 @@ _RECIPES = {
 }
 
 
-class SineNetSolver(StepperSolver[SineNetConfig, SineNet]):
+class SineNetSolver(StepperSolver[SineNetConfig, SineNet], Searchable):
     """Forecasts by a chain of thin U-Nets."""
 
     key = "sinenet"
@@ -50,12 +52,18 @@ class SineNetSolver(StepperSolver[SineNetConfig, SineNet]):
         "at equal parameters more waves lower the error, and circular padding lowers it on periodic data; "
         "what became of both here is in reports/waves"
     )
-    mask_channel, reads_forcings = True, True
+    mask_channel, reads_forcings, learns_changes = True, True, True
     knob = Knob("multiplier", 0.25, 8.0)
 
     def recipe(self, preset: str) -> Recipe[SineNetConfig, ForecastConfig]:
         """``tiny`` and ``small`` for two cores; ``paper`` has the published sizes and schedule."""
         return recipe_of(_RECIPES, preset)
+
+    def space(self, problem: HasTrajectories, model: SineNetConfig, context: ForecastContext) -> Space:
+        """Waves, levels, width, and the operators of every level, the same in all waves."""
+        if not model.waves:
+            raise UnsupportedError("a SineNet without waves has nothing to search", got="waves=0")
+        return sinenet_space(model, context.padding(model.padding)[0])
 
     def network(self, problem: HasTrajectories, model: SineNetConfig, context: ForecastContext) -> SineNet:
         """K waves for the problem's fields and parameters."""
@@ -72,6 +80,7 @@ class SineNetSolver(StepperSolver[SineNetConfig, SineNet]):
             levels=config.levels,
             width=config.width,
             multiplier=config.multiplier,
+            operators=config.operators,
             blocks=config.blocks,
             disentangle=config.disentangle,
             wave_residual=config.wave_residual,

@@ -24,7 +24,7 @@ def _recipe(trees: int, steps: int, batch: int) -> Recipe[SoftTreesConfig, Regre
 _RECIPES = {"tiny": _recipe(32, 600, 32), "small": _recipe(64, 3000, 128), "paper": _recipe(256, 10_000, 512)}
 
 
-class SoftTreesRowsSolver(RowRegression[SoftTreesConfig]):
+class SoftTreesRowsSolver(RowRegression[SoftTrees, SoftTreesConfig]):
     """Numbers by an ensemble of soft trees of the parameters, stopped where validation is best."""
 
     key = "soft_trees_rows"
@@ -39,7 +39,9 @@ class SoftTreesRowsSolver(RowRegression[SoftTreesConfig]):
         """Larger presets have more trees and train longer."""
         return recipe_of(_RECIPES, preset)
 
-    def build(self, problem: MapsParameters, model: SoftTreesConfig, context: RegressionContext) -> RowModule:
+    def build(
+        self, problem: MapsParameters, model: SoftTreesConfig, context: RegressionContext
+    ) -> RowModule[SoftTrees, SoftTreesConfig]:
         """The trees with the data's constants."""
         units = Units(context.statistics)
         return RowModule(model.network(units.num_parameters, units.channels), units, model)

@@ -53,7 +53,7 @@ class Answer:
     """A trained solver's answer to a statement, differentiated by autograd whatever the solver trained with."""
 
     statement: Statement
-    solver: Differentiable[Any]
+    solver: Differentiable[Any]  # Any: its own module
     module: nn.Module
 
     @classmethod

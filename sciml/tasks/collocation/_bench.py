@@ -54,10 +54,7 @@ class CollocationBench(Bench[HasResidual, CollocationConfig, CollocationContext,
             ),
             "card": card.model_dump(mode="json") | {"case": self.case},
         }
-
-        def randomness(what: str) -> torch.Generator:
-            return rng.generator(card.seed, problem.name, self.case, what)
-
+        randomness = partial(rng.generator, card.seed, problem.name, self.case)
         self.seen = seen = self._observe(card, table, randomness("observations"))
         check_determined(statement, () if seen is None else seen.names)
         self.typical = typical_scales(statement, {} if seen is None else seen.largest())

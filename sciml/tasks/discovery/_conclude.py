@@ -31,7 +31,9 @@ from sciml.tasks.discovery._words import remarks, scalar_words
 from sciml.train import Conclusion
 
 ROWS = 61
-"""Points per trajectory that formulas are fitted to; in a plane of space and time as many as on a few curves."""
+"""Points per trajectory that formulas are fitted to, at least; in a plane of space and time as many as on a few curves.
+Curves have four per observation, up to `MOST_ROWS`."""
+MOST_ROWS = 401
 
 
 def conclude(
@@ -53,12 +55,13 @@ def conclude(
         folder: where finished searches are kept.
         progress: told what happens.
     """
-    dense = dense_places(tuple(seen), ROWS if not problem.boundary else 5 * ROWS // 3)
+    most = max(len(entry.values) for entry in seen)
+    dense = dense_places(tuple(seen), 5 * ROWS // 3 if problem.boundary else min(MOST_ROWS, max(ROWS, 4 * most + 1)))
     with torch.no_grad():
         measured, table = module.measure(places), module.measure(dense)
     named = name_term(
-        problem, seen, MeasuredTerm(dense.trajectory, *table), config, scalars=module.found_scalars(),
-        steps=Steps(folder, progress.log), log=progress.log,
+        problem, seen, MeasuredTerm(dense.trajectory, *table, times=dense.coordinates[:, 0].double()), config,
+        scalars=module.found_scalars(), steps=Steps(folder, progress.log), log=progress.log,
     )  # fmt: skip
     equations = full_equations(problem, named.formulas)
     details, arrays = _details(problem, named, config, equations), _arrays(problem, named, measured)

@@ -15,7 +15,7 @@ from sciml.core.config import Config
 from sciml.core.errors import UserError
 from sciml.core.tensors import TensorField
 from sciml.data import Batch
-from sciml.discovery import NamingConfig
+from sciml.discovery import NamingConfig, TableProblem
 from sciml.train import Context
 
 
@@ -125,6 +125,8 @@ def observe(problem: HasHiddenTerm, config: DiscoveryConfig) -> tuple[Observatio
 
     Raises: UserError for what the problem cannot give, or gives wrongly.
     """
+    if isinstance(problem, TableProblem) and config.draw:
+        raise UserError("a table was measured once", got=f"task.draw={config.draw}", fix="Leave out task.draw.")
     usual = problem.hidden.plan
     plan = ObservationPlan(
         usual.trajectories if config.trajectories is None else config.trajectories,

@@ -18,7 +18,14 @@ from sciml.core.types import Prediction
 from sciml.tasks._cost import predict_on, prediction_seconds
 from sciml.tasks._labels import labelled_forcings, labelled_parameters
 from sciml.tasks.forecast._calibrates import Calibrates, Calibration
-from sciml.tasks.forecast._data import ForecastConfig, ForecastContext, ForecastExamples, Window, check_length
+from sciml.tasks.forecast._data import (
+    ForecastConfig,
+    ForecastContext,
+    ForecastExamples,
+    Window,
+    change_of,
+    check_length,
+)
 from sciml.tasks.forecast._equation import FindsEquation, conclusion, joined
 from sciml.tasks.forecast._label import label_axes, label_fields, label_times
 from sciml.tasks.forecast._measure import FRAMES, UNMEASURED, held, inside, measure
@@ -57,6 +64,7 @@ class ForecastBench(Bench[HasTrajectories, ForecastConfig, ForecastContext, data
             strides=settings.strides,
             parity=tuple(entry.odd for entry in problem.fields),
             active=dataset.active,
+            change=change_of(dataset, settings),
             coverage=settings.coverage if settings.held_out else None,
         )
         examples = ForecastExamples(dataset, settings)
@@ -126,7 +134,8 @@ class ForecastBench(Bench[HasTrajectories, ForecastConfig, ForecastContext, data
             arrays["covered"] = (("sample", "time", "field"), covered.numpy(), {"promised": self.settings.coverage})
             arrays["band"] = (("sample", "time", "field"), wide.numpy(), {"long_name": "half-width of the band"})
         arrays["status"] = ("sample", status.to(torch.int8).numpy())
-        return Examination(scores, arrays, statistics.median(seconds), count(status.tolist()))
+        cases = {"rollout/relative_l2": curves["relative_l2"].double().mean(1).tolist()}
+        return Examination(scores, arrays, statistics.median(seconds), count(status.tolist()), cases)
 
     def conclude(self, solver: AnySolver, module: nn.Module, folder: Path, progress: Progress) -> Conclusion | None:
         """The equation with its coefficients, from a solver that fits one; the speed-up over the reference, where there
@@ -137,9 +146,11 @@ class ForecastBench(Bench[HasTrajectories, ForecastConfig, ForecastContext, data
         return joined(known) if known else None
 
     def _speed(self, solver: AnySolver, module: nn.Module) -> Conclusion | None:
-        """None for imported data, forcings, or trajectories with time steps of their own."""
+        """None for imported data, forcings, trajectories with time steps of their own, or where nobody asks for it."""
         problem = self.problem
-        if not isinstance(problem, Evolves) or problem.forcings or problem.time_step is not None:
+        if not self.settings.speed or not isinstance(problem, Evolves):
+            return None
+        if problem.forcings or problem.time_step is not None:
             return None
         window, true = next(self._questions("test", self.source.split("test").good[:SAMPLES]))
         if self._ladder is None:

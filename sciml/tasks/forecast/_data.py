@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import pydantic
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from sciml import data
@@ -28,6 +28,8 @@ class ForecastConfig(Config):
     """Frames it sees."""
     strides: tuple[int, ...] = pydantic.Field(default=(1,), min_length=1)
     """Stored frames per step; several values train one network for several time steps. The smallest is examined."""
+    trajectories: int | None = pydantic.Field(default=None, ge=1)
+    """Training trajectories that are used, the first ones of the split; unset for all. Statistics stay those of all."""
     noise: float = pydantic.Field(default=0.0, ge=0)
     """Standard deviation of Gaussian noise on the inputs, in standard deviations of the field; drawn anew for every
     batch, against growth of errors in rollouts."""
@@ -46,6 +48,11 @@ class ForecastConfig(Config):
     bands."""
     coverage: float = pydantic.Field(default=0.9, gt=0, lt=1)
     """Share of the values that a band is to hold, in the mean over trajectories."""
+    increments: bool | None = None
+    """Whether networks predict the change in a step instead of the next frame, in units of the change of each field;
+    unset: where some field changes by less than a tenth of its standard deviation."""
+    speed: bool = True
+    """Whether the speed-up over the reference is measured, which takes the reference's own time several times."""
 
     @property
     def horizon(self) -> int:
@@ -91,6 +98,9 @@ class ForecastContext(Context):
     parity: tuple[tuple[str, ...] | None, ...] | None = None
     """By field, the axes at whose walls it is odd, None where that is not known; None for a run of before there were
     parities, whose networks see zeros beyond walls and open ends."""
+    change: TensorField | None = None
+    """Root mean square of the change of each field in a step, ``channel``, for networks that predict changes; None for
+    networks of whole frames."""
     active: TensorField | None = None
     """Which cells are part of the domain, ``*space``; None for all of them. Fields are NaN at the others."""
 
@@ -161,15 +171,56 @@ class Window(NamedTuple):
     forcing: Float[Tensor, "batch moment forcing"] | None = None
 
 
+SLOW = 0.1
+"""Change in a step, in standard deviations of a field, below which networks predict changes: what is new in a frame
+would be lost in the error of repeating the old one."""
+
+
+def used_rows(split: data.Split, settings: ForecastConfig) -> Int[Tensor, " row"]:
+    """The training trajectories that succeeded, as many as the settings ask for. Raises: ConfigError for fewer."""
+    wanted = len(split.good) if settings.trajectories is None else settings.trajectories
+    if wanted > len(split.good):
+        raise ConfigError(
+            f"the dataset has only {len(split.good)} training trajectories",
+            got=f"task.trajectories={wanted}",
+            expected=f"at most {len(split.good)}",
+        )
+    return split.good[:wanted]
+
+
+def change_of(dataset: data.Dataset, settings: ForecastConfig) -> Float[Tensor, " channel"] | None:
+    """Root mean square of the change of each field in a step of training; None where frames are learned whole.
+
+    A field that never changes counts with its standard deviation.
+    """
+    if settings.increments is False:
+        return None
+    split, spread, stride = dataset.split("train"), dataset.statistics.field_std, settings.stride
+    total, count = torch.zeros(len(spread), dtype=torch.float64), 0
+    for rows in used_rows(split, settings).split(dataset.card.shard_size):
+        steps = torch.full_like(rows, stride)
+        frames = split.read(rows, torch.zeros_like(rows), steps, settings.frames(dataset.card.frames)).double()
+        inside = frames if dataset.active is None else frames[..., dataset.active]
+        squares = inside.diff(dim=1).square().transpose(1, 2).flatten(2)
+        total += squares.sum((0, 2))
+        count += squares.shape[0] * squares.shape[2]
+    change = (total / max(count, 1)).sqrt().to(spread)
+    moves = change > 1e-6 * spread
+    if settings.increments is None and not bool((moves & (change < SLOW * spread)).any()):
+        return None
+    return torch.where(moves, change, spread)
+
+
 class ForecastExamples:
     """The training windows, with noise on inputs or frames and steps without gradient if the task asks for them."""
 
     def __init__(self, dataset: data.Dataset, config: ForecastConfig) -> None:
         split = dataset.split("train")
-        count = num_held_out(config, len(split.good))
-        self.held_out = split.good[len(split.good) - count :]
+        rows = used_rows(split, config)
+        count = num_held_out(config, len(rows))
+        self.held_out = rows[len(rows) - count :]
         self.windows = data.Windows(
-            split, config.history, config.horizon, config.strides, rows=split.good[: len(split.good) - count]
+            split, config.history, config.horizon, config.strides, rows=rows[: len(rows) - count]
         )
         spread = dataset.statistics.field_std
         self._fresh, self._fixed, self._config = config.noise * spread, config.data_noise * spread, config

@@ -36,6 +36,8 @@ class ForecastEnsemble(nn.Module):
         factor: by step and field, what the members' standard deviation is multiplied by to have the size of the error.
         band: by step and field, half the width of a band in calibrated standard deviations; infinite at
             first.
+
+    Any: settings of every kind of member.
     """
 
     factor: Tensor | None
@@ -51,9 +53,7 @@ class ForecastEnsemble(nn.Module):
     @property
     def first(self) -> Stepper[Any]:
         """A member, for what all have in common."""
-        member = self.members[0]
-        assert isinstance(member, Stepper)
-        return member
+        return next(member for member in self.members if isinstance(member, Stepper))
 
     def forward(
         self,
@@ -83,7 +83,7 @@ class ForecastEnsembleSolver(
 
     Its configuration is that of the member and `Members`. Members differ by their start and see the same batches (deep
     ensembles). With ``task.held_out``, the spread of their rollouts gets the size of the errors, and bands are
-    multiples of it, both by step and field; without, no spread is stated.
+    multiples of it, both by step and field; without, no spread is stated. Any: settings of every kind of member.
     """
 
     task = FORECAST

@@ -1,7 +1,5 @@
 """Fields, times and axes of forecasts as labelled variables."""
 
-from typing import Any
-
 import numpy as np
 from torch import Tensor
 
@@ -20,7 +18,7 @@ def label_times(
     return "time", times, {"units": context.time_units, "long_name": f"frame, {step} apart" if step else "time"}
 
 
-def label_axes(context: ForecastContext, times: np.ndarray, step: str | None) -> dict[str, Any]:
+def label_axes(context: ForecastContext, times: np.ndarray, step: str | None) -> Labelled:
     """The coordinates of fields, with units."""
     axes = {
         axis.name: (axis.name, axis.points().numpy(), {"units": axis.units, "long_name": f"{axis.name} coordinate"})

@@ -46,9 +46,11 @@ def masked(
     return torch.where(ours, states, torch.nan)
 
 
-def mask_variable(active: Bool[Tensor, "*space"], grid: Grid) -> tuple[tuple[str, ...], np.ndarray, dict[str, Any]]:
+def mask_variable(
+    active: Bool[Tensor, "*space"], grid: Grid
+) -> tuple[tuple[str, ...], np.ndarray, dict[str, Any]]:  # Any: as in xarray
     """The variable ``active`` of a file."""
-    return grid.dims, active.cpu().numpy().astype(np.int8), dict(MASK_WORDS)  # Any: as in xarray
+    return grid.dims, active.cpu().numpy().astype(np.int8), dict(MASK_WORDS)
 
 
 def _stated(path: Path, array: xarray.DataArray, grid: Grid) -> Bool[Tensor, "*space"]:

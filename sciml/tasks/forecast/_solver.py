@@ -25,6 +25,8 @@ from sciml.train import Solver
 
 M = TypeVar("M", bound=Config)
 K = TypeVar("K", bound=nn.Module)
+_LEAST_CHANGE = 0.1
+"""Share of the usual change of a field below which a sample's own counts as this much: one at rest must not rule."""
 
 
 class StepperSolver(
@@ -43,6 +45,9 @@ class StepperSolver(
     """Whether the network is conditioned on `ForecastContext.num_scalars` numbers, forcings among them."""
     timeless: ClassVar[bool] = False
     """Whether the forecast is the same for every time step, so that nobody needs to be told."""
+
+    learns_changes: ClassVar[bool] = False
+    """Whether the network predicts the change in a step where ``task.increments`` says so."""
 
     @abstractmethod
     def network(self, problem: HasTrajectories, model: M, context: ForecastContext) -> K:
@@ -70,11 +75,17 @@ class StepperSolver(
                 got=f"task.pushforward={task.pushforward}, task.unroll={task.unroll}",
                 expected="task.pushforward=0 and task.unroll=1",
             )
+        if task.increments and not self.learns_changes:
+            raise ConfigError(
+                f"solver {self.key!r} answers with whole frames",
+                got="task.increments=true",
+                expected="task.increments=false, or none",
+            )
         if not isinstance(problem, Evolves):
             return  # its data is there
         card = data.read_card(problem).table(preset, data.PresetCard)
         check_length(task, card.frames)
-        num_held_out(task, card.trajectories.train)
+        num_held_out(task, card.trajectories.train if task.trajectories is None else task.trajectories)
         with torch.device("meta"):
             context = _blank_context(problem, card, task)
             stepper = self.build(problem, model, context)
@@ -102,6 +113,7 @@ class StepperSolver(
             mask_channel=self.mask_channel,
             band_steps=context.steps if context.coverage else 0,
             band_stride=min(context.strides),
+            field_change=context.change if self.learns_changes else None,
         )
         several = len(context.strides) > 1 or problem.time_step is not None
         if not stepper.told and (forced or (several and not self.timeless)):
@@ -115,6 +127,9 @@ class StepperSolver(
 
     def loss(self, module: Stepper[K], batch: data.WindowBatch, along: float = 1.0) -> Tensor:
         """Scaled L2 of standardised frames: mean over samples, scored steps and channels of ‖e‖ / ‖u‖.
+
+        A network of changes is scored by ‖e‖ / ‖Δu‖, Δu the true change in the step, since ‖u‖ may be much larger and
+        samples may move at very different rates; ‖Δu‖ counts as a tenth of the usual change of its field at least.
 
         The first `WindowBatch.free` steps go on from the network's own answers without a gradient and without a score
         (push-forward); each of the others is scored and fed to the next one (unrolled training).
@@ -135,6 +150,12 @@ class StepperSolver(
                 predicted.append(following.float())
             window = torch.cat([window[:, 1:], following], dim=1)
         answers, scored = torch.cat(predicted, dim=1), targets[:, batch.free :]
+        if module.change is not None:
+            true = torch.cat([module.standardise(batch.inputs[:, -1:]), targets], dim=1).diff(dim=1)[:, batch.free :]
+            least = (_LEAST_CHANGE * module.change).square()
+            scale = (true.flatten(3).square().mean(3) + least).rsqrt()
+            squares = (answers - scored).flatten(3).square().mean(3)
+            return ((squares + 1e-14).sqrt() * scale).mean()  # √0 has no gradient
         return metrics.scaled_l2(answers, scored, dims="sample time channel *space").mean()
 
     @torch.no_grad()
@@ -200,4 +221,5 @@ def _blank_context(problem: Evolves, card: data.PresetCard, task: ForecastConfig
         strides=task.strides,
         parity=tuple(entry.odd for entry in problem.fields),
         coverage=task.coverage if task.held_out else None,
+        change=numbers[0] if task.increments else None,
     )

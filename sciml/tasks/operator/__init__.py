@@ -11,6 +11,9 @@ from sciml.tasks.operator._ensemble import Ensemble as Ensemble
 from sciml.tasks.operator._ensemble import held_out as held_out
 from sciml.tasks.operator._ensemble_solver import EnsembleSettings as EnsembleSettings
 from sciml.tasks.operator._ensemble_solver import EnsembleSolver as EnsembleSolver
+from sciml.tasks.operator._finer import FinerLattice as FinerLattice
+from sciml.tasks.operator._finer import from_neighbours as from_neighbours
+from sciml.tasks.operator._finer import refined_size as refined_size
 from sciml.tasks.operator._metrics import pair_errors as pair_errors
 from sciml.tasks.operator._module import FixedOperator as FixedOperator
 from sciml.tasks.operator._module import FreeOperator as FreeOperator
@@ -32,6 +35,7 @@ __all__ = [
     "Ensemble",
     "EnsembleSettings",
     "EnsembleSolver",
+    "FinerLattice",
     "FixedOperator",
     "FreeOperator",
     "Gridded",
@@ -47,8 +51,10 @@ __all__ = [
     "PairExamples",
     "Questions",
     "ScoresItself",
+    "from_neighbours",
     "held_out",
     "pair_errors",
+    "refined_size",
     "relative_error",
     "squared_error",
 ]

@@ -34,6 +34,8 @@ class EnsembleSolver(OperatorSolver[E, Ensemble[Any]], Generic[E]):
 
     Reference: B. Lakshminarayanan, A. Pritzel, C. Blundell, Simple and scalable predictive uncertainty estimation using
         deep ensembles, NeurIPS 2017, arXiv:1612.01474.
+
+    Any: networks and settings of every kind of member.
     """
 
     member: ClassVar[OperatorSolver[Any, Any]]

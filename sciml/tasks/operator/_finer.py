@@ -40,14 +40,14 @@ class FinerLattice:
         self.problem, self.card, sensors = problem, card, {}
         for entry in problem.inputs:
             size = card.sensors[entry.name]
-            sensors[entry.name] = refined(entry.domain, size)
+            sensors[entry.name] = refined_size(entry.domain, size)
             finer = problem.sensors(entry.name, sensors[entry.name])
             if not _halved(problem.sensors(entry.name, size), finer, sensors[entry.name]):
                 raise UnsupportedError(f"the sensors of {entry.name!r} are no lattice whose cells can be halved",
                                        got=f"{size} sensors",
                                        expected="three or more on every axis, evenly spaced",
                                        fix="Leave out task.finer.")  # fmt: skip
-        self.fine = card.model_copy(update={"sensors": sensors, "queries": refined(problem.domain, card.queries)})
+        self.fine = card.model_copy(update={"sensors": sensors, "queries": refined_size(problem.domain, card.queries)})
         problem.queries(self.fine.queries)  # refused here rather than after the training
 
     def scores(self, solver: AnySolver, module: nn.Module, context: OperatorContext) -> dict[str, float]:
@@ -85,7 +85,7 @@ class FinerLattice:
         """Values at our sensors, interpolated from points half a cell away on every axis."""
         entries = [(entry.domain, self.fine.sensors[entry.name]) for entry in self.problem.inputs]
         parts = functions.split([math.prod(size) for _, size in entries], dim=1)
-        return torch.cat([_moved(part, *entry) for part, entry in zip(parts, entries, strict=True)], dim=1)
+        return torch.cat([from_neighbours(part, *entry) for part, entry in zip(parts, entries, strict=True)], dim=1)
 
 
 def _halved(ours: Float[Tensor, "sensor dim"], finer: Float[Tensor, "fine dim"], fine_size: tuple[int, ...]) -> bool:
@@ -96,12 +96,12 @@ def _halved(ours: Float[Tensor, "sensor dim"], finer: Float[Tensor, "fine dim"],
     return every_second.shape == ours.shape and bool(((every_second - ours).abs() < 1e-9).all())
 
 
-def refined(domain: Domain, size: tuple[int, ...]) -> tuple[int, ...]:
+def refined_size(domain: Domain, size: tuple[int, ...]) -> tuple[int, ...]:
     """Points per axis of the lattice that halves every cell."""
     return tuple(2 * n if axis.periodic else 2 * n - 1 for axis, n in zip(domain.axes, size, strict=True))
 
 
-def _moved(
+def from_neighbours(
     values: Float[Tensor, "function fine"], domain: Domain, size: tuple[int, ...]
 ) -> Float[Tensor, "function own"]:
     """Every second value along each axis, from its neighbours; those at the ends from the two nearest ones."""

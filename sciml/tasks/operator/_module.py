@@ -1,6 +1,6 @@
 """From networks on standardised numbers to operators in physical units."""
 
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
 from jaxtyping import Float, Int
@@ -9,7 +9,7 @@ from torch.nn.functional import mse_loss
 
 from sciml.core.domain import Domain
 from sciml.core.errors import UserError
-from sciml.models import DeepONet, MIONet
+from sciml.models import DeepONet, MIONet, pair_loss
 from sciml.tasks.operator._data import OperatorContext, PairBatch
 
 N = TypeVar("N", bound=nn.Module)
@@ -96,6 +96,18 @@ class FreeOperator(nn.Module, Generic[N]):
             return self.network.gathered(functions, scales.unit(batch.points), batch.index)
         return self.network(functions, scales.unit(batch.queries))
 
+    def mean_square(self, batch: PairBatch) -> Float[Tensor, ""]:
+        """Mean squared error of the standardised fields of training pairs; by hand where the network lets it."""
+        scales, own = self.scales, batch.points is not None and batch.index is not None
+        points = batch.points if batch.points is not None and own else batch.queries
+        if points.ndim == 2:
+            functions, index = scales.standardise(batch.functions), batch.index if own else None
+            mean, std = scales.field_mean, scales.field_std
+            loss = pair_loss(self.network, functions, scales.unit(points), index, batch.targets, mean, std)
+            if loss is not None:
+                return loss
+        return mse_loss(self.standardised(batch), scales.scale(batch.targets))  # before the scales: fewer passes
+
 
 class FixedOperator(nn.Module, Generic[N]):
     """An operator that answers at a fixed set of points, and at queries that are some of them.
@@ -177,30 +189,27 @@ class Gridded(nn.Module):
         return self.network(functions.unflatten(1, (-1, *self.lattice))).flatten(2).transpose(1, 2)
 
 
-def squared_error(module: nn.Module, batch: PairBatch) -> Float[Tensor, ""]:
+def squared_error(
+    module: FreeOperator[Any] | FixedOperator[Any], batch: PairBatch
+) -> Float[Tensor, ""]:  # Any: networks of every kind
     """Mean squared error of standardised fields, the loss of the paper up to the scale."""
-    if isinstance(module, FreeOperator):  # compared before the scales are put on: fewer passes over all values
-        return mse_loss(module.standardised(batch), module.scales.scale(batch.targets))
-    residual = (module(batch.functions, batch.queries) - batch.targets) / _scales(module).field_std
+    if isinstance(module, FreeOperator):
+        return module.mean_square(batch)
+    residual = (module(batch.functions, batch.queries) - batch.targets) / module.scales.field_std
     return residual.square().mean()
 
 
 def relative_error(
-    module: nn.Module, batch_functions: Tensor, queries: Tensor, targets: Float[Tensor, "batch query field"]
+    module: FreeOperator[Any] | FixedOperator[Any],  # Any: networks of every kind
+    batch: PairBatch,
 ) -> Float[Tensor, ""]:
     """Mean over functions of ‖v - s‖₂ / ‖s‖₂, fields in units of their standard deviation."""
-    std = _scales(module).field_std
-    residual = ((module(batch_functions, queries) - targets) / std).flatten(1).norm(dim=1)
-    size = (targets / std).flatten(1).norm(dim=1)
+    std = module.scales.field_std
+    residual = ((module(batch.functions, batch.queries) - batch.targets) / std).flatten(1).norm(dim=1)
+    size = (batch.targets / std).flatten(1).norm(dim=1)
     return (residual / size.clamp_min(torch.finfo(size.dtype).tiny)).mean()
 
 
 def _repeated(constants: Float[Tensor, " input"], sizes: tuple[int, ...]) -> Float[Tensor, " sensor"]:
     """The constant of every input for each of its sensors."""
     return torch.cat([value.expand(size) for value, size in zip(constants, sizes, strict=True)])
-
-
-def _scales(module: nn.Module) -> OperatorScales:
-    scales = module.scales
-    assert isinstance(scales, OperatorScales)
-    return scales

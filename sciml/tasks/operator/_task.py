@@ -209,7 +209,11 @@ class OperatorBench(Bench[MapsFunctions, OperatorConfig, OperatorContext, PairBa
         seen = pair_errors(self._predicted(solver, module, train).mean, train.values, aligned=train.query is None)
         scores |= {"train/relative_l2": seen["relative_l2"], "train/mse": seen["mse"]}
         scores["gap"] = scores["mse"] / seen["mse"] if seen["mse"] > 0 else float("nan")
-        scores |= {f"space/{space}": self._on_space(solver, module, space) for space in self._spaces}
+        if isinstance(self.problem, AppliesOperator):
+            for space in self._spaces:
+                pairs = data.probe_pairs(self.problem, self.card, space, progress=self._progress)
+                probed = pair_errors(self._predicted(solver, module, pairs).mean, pairs.values, aligned=True)
+                scores[f"space/{space}"] = probed["relative_l2"]
         if self._finer is not None:
             scores |= self._finer.scores(solver, module, self.context)
         seconds = prediction_seconds(solver, module, self._questions(test))
@@ -220,11 +224,14 @@ class OperatorBench(Bench[MapsFunctions, OperatorConfig, OperatorContext, PairBa
             status=None if prediction.status is None else prediction.status[:KEPT],
         )
         arrays = labelled_fields(self.problem, kept.mean, kept.spread) | labelled_outcome(kept)
+        cases = {}
         if test.query is None:
-            errors = relative_errors(kept.mean, test.values[:KEPT]).float()
-            arrays["relative_l2"] = ("sample", errors.numpy(), {"units": "1", "long_name": "relative L2 error"})
+            errors = relative_errors(prediction.mean, test.values)
+            cases = {"relative_l2": errors.tolist()}
+            label = {"units": "1", "long_name": "relative L2 error"}
+            arrays["relative_l2"] = ("sample", errors[:KEPT].float().numpy(), label)
         outcomes = count(status_of(prediction).tolist())
-        return Examination(scores, xarray.Dataset(arrays, self._coords), seconds / len(test), outcomes)
+        return Examination(scores, xarray.Dataset(arrays, self._coords), seconds / len(test), outcomes, cases)
 
     def truth(self) -> xarray.Dataset:
         """Some test functions at their sensors, and their images."""
@@ -258,11 +265,6 @@ class OperatorBench(Bench[MapsFunctions, OperatorConfig, OperatorContext, PairBa
 
     def _predicted(self, solver: AnySolver, module: nn.Module, pairs: Pairs) -> Prediction:
         return predict_on(solver, module, self._questions(pairs))
-
-    def _on_space(self, solver: AnySolver, module: nn.Module, space: str) -> float:
-        assert isinstance(self.problem, AppliesOperator)
-        pairs = data.probe_pairs(self.problem, self.card, space, progress=self._progress)
-        return pair_errors(self._predicted(solver, module, pairs).mean, pairs.values, aligned=True)["relative_l2"]
 
     def _other_spaces(self) -> tuple[str, ...]:
         spaces = self.problem.spaces if isinstance(self.problem, AppliesOperator) else ()

@@ -1,6 +1,8 @@
 """What learning a stochastic differential equation from the moments of its paths trains on and asks."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
@@ -156,10 +158,7 @@ class PathReference:
         """The reference paths of a split, each split with noise of its own, on one thread."""
         problem = self.problem
         fixed = {entry.name: entry.low for entry in problem.parameters}
-
-        def params(state: Tensor) -> dict[str, Tensor]:
-            return {name: state.new_full((len(state),), value) for name, value in fixed.items()}
-
+        params = partial(_constant, fixed)
         threads = torch.get_num_threads()
         torch.set_num_threads(1)
         try:
@@ -174,6 +173,11 @@ class PathReference:
             )
         finally:
             torch.set_num_threads(threads)
+
+
+def _constant(values: Mapping[str, float], state: Tensor) -> dict[str, Tensor]:
+    """Parameters that are the same in every row."""
+    return {name: state.new_full((len(state),), value) for name, value in values.items()}
 
 
 class PathExamples:

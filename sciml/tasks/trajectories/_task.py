@@ -186,10 +186,11 @@ class TrajectoriesBench(Bench[HasTrajectories, TrajectoriesConfig, TrajectoriesC
         parameters = named_parameters(self.problem, inputs.parameters)
         prediction = predict_on(solver, module, inputs)
         curve = _errors(prediction.mean, true)
+        errors = whole_error(curve).double()
         absolute = (prediction.mean - true)[:, 1:].abs().double().mean((0, 1))
         seconds = prediction_seconds(solver, module, inputs)
         scores = {
-            "rollout/relative_l2": float(whole_error(curve).double().mean()),
+            "rollout/relative_l2": float(errors.mean()),
             "rollout/mae_share": float((absolute / true.double().std((0, 1), correction=0)).mean()),
             **self._window_error(solver, module, true),
             **{f"mae/{field.name}": float(v) for field, v in zip(self.problem.fields, absolute, strict=True)},
@@ -211,7 +212,8 @@ class TrajectoriesBench(Bench[HasTrajectories, TrajectoriesConfig, TrajectoriesC
             {"time": time_coordinate(inputs.times[1:], self.context.time_units)},
         )
         each = seconds / (len(true) * (len(inputs.times) - 1))
-        return Examination(scores, arrays, each, count(status_of(prediction).tolist()))
+        cases = {"rollout/relative_l2": errors.tolist()}
+        return Examination(scores, arrays, each, count(status_of(prediction).tolist()), cases)
 
     def truth(self) -> xarray.Dataset:
         """The test trajectories themselves with parameters and units; the first frame is what is given."""

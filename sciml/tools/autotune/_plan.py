@@ -13,6 +13,7 @@ from sciml.nn import (
     LowRankConv,
     LowRankLinear,
     LowRankSpectralConv,
+    is_packed,
     structured_like,
     unstructured_like,
     unstructured_of,
@@ -22,7 +23,7 @@ from sciml.nn.structured import Merged, RectangleMatrix, Rectangles, Structured,
 from sciml.tools._replace import replace_layers
 from sciml.tools.cost import measure_latencies
 
-_STARTS = (3e3, 2e4, 1e5, 4e5)
+_STARTS = (3e3, 8e3, 2e4, 5e4, 1e5, 4e5)
 """What starting a product may cost, in multiplications: a microsecond to twenty on the cores of today."""
 _MARGIN = 0.05  # by which a form must beat the dense one: repeats differ by as much
 _STRUCTURED = (*Structured.__args__, LowRankLinear, LowRankConv, LowRankSpectralConv)
@@ -70,10 +71,16 @@ def plan_tuning(module: nn.Module, predict: Callable[[], object], config: Autotu
         predict: makes one prediction with `module`.
         config: the settings.
 
+    Layers with pruned weights stay as they are: other forms hold products of their factors, where zeros are gone.
+
     Raises:
-        UserError: there is no structured layer that a prediction calls.
+        UserError: there is no structured layer that a prediction calls, or all of them are pruned.
     """
-    inputs = _inputs(module, predict)
+    called = _inputs(module, predict)
+    inputs = {name: x for name, x in called.items() if not is_packed(module.get_submodule(name))}
+    if called and not inputs:
+        raise UserError("the structured layers of this module are pruned, and other forms of them would be full",
+                        got=", ".join(called), fix="Tune first, then prune.")  # fmt: skip
     if not inputs:
         raise UserError("no layer of this module can be tuned: a prediction calls none with a structure",
                         fix="Apply the tool structure or low_rank first.")  # fmt: skip

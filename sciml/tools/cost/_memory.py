@@ -40,5 +40,6 @@ def peak_memory(call: Callable[[], object], device: torch.device | str = "cpu") 
 
 
 def file_size(module: nn.Module) -> int:
-    """Bytes of a module's parameters and buffers as a safetensors file."""
-    return len(safetensors.torch.save({name: value.detach().clone() for name, value in module.state_dict().items()}))
+    """Bytes of a module's parameters and buffers as a safetensors file; what layers share is there once."""
+    tensors = {id(value): (name, value) for name, value in module.state_dict(keep_vars=True).items()}
+    return len(safetensors.torch.save({name: value.detach().clone() for name, value in tensors.values()}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import secrets
 from dataclasses import replace
@@ -109,7 +110,7 @@ class PrivacyPolicy(Policy[PrivacyConfig]):
         numbers = {"delta": mechanism.delta, "sigma": mechanism.sigma, "rate": mechanism.rate}
         if math.isfinite(epsilon):
             numbers["epsilon"] = epsilon
-        return Findings(numbers, words=tuple(words), tables=(table,), documents={NAME: document})
+        return Findings(numbers, words=tuple(words), tables=(table,), files={f"{NAME}.json": json.dumps(document, indent=2, allow_nan=False) + "\n"})
 
 
 class _Key(NamedTuple):

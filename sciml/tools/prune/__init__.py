@@ -2,14 +2,19 @@
 
 from sciml.tools.prune._compressed import choose_compressed as choose_compressed
 from sciml.tools.prune._compressed import measure_product as measure_product
+from sciml.tools.prune._config import Layer as Layer
 from sciml.tools.prune._config import PruneConfig as PruneConfig
 from sciml.tools.prune._config import PrunePlan as PrunePlan
+from sciml.tools.prune._config import Slices as Slices
 from sciml.tools.prune._decay import check_decay as check_decay
 from sciml.tools.prune._decay import decay_of as decay_of
 from sciml.tools.prune._decay import weight_decay_for as weight_decay_for
 from sciml.tools.prune._gradual_rule import GradualRule as GradualRule
 from sciml.tools.prune._masks import apply_masks as apply_masks
+from sciml.tools.prune._masks import decode as decode
+from sciml.tools.prune._masks import encode as encode
 from sciml.tools.prune._momentum_rule import SparseMomentumRule as SparseMomentumRule
+from sciml.tools.prune._select import count_to_keep as count_to_keep
 from sciml.tools.prune._select import importance as importance
 from sciml.tools.prune._select import largest as largest
 from sciml.tools.prune._select import magnitudes as magnitudes
@@ -24,16 +29,21 @@ TOOLS = (PruneRewrite(),)
 __all__ = [
     "TOOLS",
     "GradualRule",
+    "Layer",
     "PruneConfig",
     "PrunePlan",
     "PruneRewrite",
+    "Slices",
     "SparseMomentumRule",
     "Weight",
     "apply_masks",
     "apply_slices",
     "check_decay",
     "choose_compressed",
+    "count_to_keep",
     "decay_of",
+    "decode",
+    "encode",
     "importance",
     "largest",
     "magnitudes",

@@ -42,8 +42,8 @@ def choose_compressed(
         elif name not in seen:
             verdicts[name] = Verdict(False, "a prediction does not call it")
         else:
-            layer, _ = owner_of(module, name)
-            verdicts[name] = _measured(layer, mask, seen[name], patience)
+            layer, short = owner_of(module, name)
+            verdicts[name] = _measured(layer.get_parameter(short), mask, seen[name], patience)
     return verdicts
 
 
@@ -65,9 +65,8 @@ def measure_product(
     return latencies["full"].seconds, latencies["rows"].seconds
 
 
-def _measured(layer: nn.Module, mask: Tensor, x: Tensor, patience: float) -> Verdict:
-    assert isinstance(layer, nn.Linear)
-    full, rows = measure_product(layer.weight, mask, x, patience)
+def _measured(weight: Tensor, mask: Tensor, x: Tensor, patience: float) -> Verdict:
+    full, rows = measure_product(weight, mask, x, patience)
     gain, columns = full / rows, x.numel() // x.shape[-1]
     words = f"compressed rows take {rows / full:.2g} times as long at {columns} columns"
     return Verdict(gain > WORTHWHILE, words)

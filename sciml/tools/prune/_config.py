@@ -28,6 +28,8 @@ class PruneConfig(Config):
     """Steps that find them (gsm, gradual); None for twice the steps the solver was trained for."""
     learning_rate: float | None = pydantic.Field(default=None, gt=0)
     """Peak learning rate of those steps; None for one found by short trials (gsm) or the solver's own (gradual)."""
+    adaptive: bool = False
+    """Whether the solver's own optimiser follows the masked gradient and only the decay has momentum (gsm)."""
     momentum: float | None = pydantic.Field(default=None, gt=0, lt=1)
     """Momentum β of gsm; None for the largest of 0.98, 0.95, 0.9 and 0.8 with which the steps are enough."""
     decay: float = pydantic.Field(default=10.0, ge=LEAST_DECAY)

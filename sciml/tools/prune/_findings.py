@@ -21,7 +21,7 @@ def findings_of(plan: PrunePlan) -> Findings:
     words = [
         f"{kept:,} of {entries:,} prunable entries are left ({entries / kept:.3g}x), found by {_FOUND[plan.method]}."
     ]
-    words += _speed(plan)
+    words += [*_emptied(plan), *_speed(plan)]
     words += [f"{name} is left as it is: {reason}." for name, reason in plan.skipped.items()]
     metrics = {"kept": float(kept), "entries": float(entries), "ratio": entries / kept, "tail": plan.tail}
     shares = {name: layer.kept / layer.entries for name, layer in plan.layers.items()}
@@ -37,6 +37,17 @@ def findings_of(plan: PrunePlan) -> Findings:
     return Findings(
         metrics, arrays, tuple(words), (FindingsTable("What is left of every weight", columns, rows, "left in %"),)
     )
+
+
+def _emptied(plan: PrunePlan) -> list[str]:
+    """Weights of which nothing is left, with what helps."""
+    empty = [name for name, layer in plan.layers.items() if not layer.kept]
+    if not empty:
+        return []
+    cure = "Set keep for them or a smaller ratio"
+    if plan.method in ("gradual", "magnitude"):
+        cure += ", or take method=gsm: magnitudes of layers with different scales do not compare"
+    return [f"Nothing is left of {', '.join(empty)}: what passes through there alone is lost. {cure}."]
 
 
 def _speed(plan: PrunePlan) -> list[str]:

@@ -4,9 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
+from jaxtyping import Bool
 from torch import Tensor, nn
 
-from sciml.tools.prune._select import largest, magnitudes, split
+from sciml.tools.prune._select import largest, magnitudes
 from sciml.tools.prune._weights import Weight
 from sciml.train import BrokenStep, GradientRule, Loss, StepRule, TrainConfig
 
@@ -39,7 +40,7 @@ class GradualRule(StepRule[Any]):  # Any: batches of every task
     ) -> None:
         self.weights, self.count, self._config, self._taken = tuple(weights), count, config, 0
         self._total = sum(weight.entries for weight in weights)
-        self.kept = torch.ones(self._total, dtype=torch.bool, device=weights[0].tensor.device)
+        self._keep(torch.ones(self._total, dtype=torch.bool, device=weights[0].tensor.device))
         self._inner = GradientRule(module, loss, config, amend=lambda: self._clear(lambda weight: weight.tensor.grad))
 
     @property
@@ -70,15 +71,20 @@ class GradualRule(StepRule[Any]):  # Any: batches of every task
         left = left_after(self._taken / max(1, self._ramp), self._total, self.count)
         sizes = magnitudes(self.weights)
         sizes[~self.kept] = -1.0  # an entry that is gone is smaller than a zero that is left
-        self.kept = largest(sizes, left)
+        self._keep(largest(sizes, left))
         self._clear(lambda weight: weight.tensor)
+
+    def _keep(self, kept: Bool[Tensor, " entry"]) -> None:
+        self.kept = kept
+        parts = kept.float().split([weight.entries for weight in self.weights])
+        self._factors = [weight.beside(part) for weight, part in zip(self.weights, parts, strict=True)]
 
     @torch.no_grad()
     def _clear(self, part: Callable[[Weight], Tensor | None]) -> None:
-        for weight, kept in zip(self.weights, split(self.kept, self.weights), strict=True):
+        for weight, left in zip(self.weights, self._factors, strict=True):
             tensor = part(weight)
             if tensor is not None:
-                tensor.masked_fill_(~kept, 0)
+                tensor.mul_(left)
 
     def skip(self, along: float) -> None:
         """The schedules go on."""
@@ -97,7 +103,8 @@ class GradualRule(StepRule[Any]):  # Any: batches of every task
     def load_state_dict(self, state: dict[str, Any]) -> None:  # Any: as in the contract
         """Go on from there."""
         self._inner.load_state_dict(state["inner"])
-        self.kept, self._taken = state["kept"].to(self.kept.device), state["taken"]
+        self._keep(state["kept"].to(self.kept.device))
+        self._taken = state["taken"]
 
 
 def left_after(along: float, total: int, end: int) -> int:

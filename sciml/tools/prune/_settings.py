@@ -13,12 +13,13 @@ from sciml.train import TrainConfig, learning_rates
 
 MOMENTA = (0.98, 0.95, 0.9, 0.8)
 """Tried from the largest down: the larger, the smaller the weight decay that survivors suffer from."""
+_OF_GSM = ("momentum", "decay", "weight_decay", "adaptive")
 _UNREAD = {
     "gsm": (),
-    "gradual": ("momentum", "decay", "weight_decay"),
-    "magnitude": ("momentum", "decay", "weight_decay", "steps", "learning_rate"),
-    "random": ("momentum", "decay", "weight_decay", "steps", "learning_rate"),
-    "structured": ("momentum", "decay", "weight_decay", "steps", "learning_rate", "entries", "include", "compressed"),
+    "gradual": _OF_GSM,
+    "magnitude": (*_OF_GSM, "steps", "learning_rate"),
+    "random": (*_OF_GSM, "steps", "learning_rate"),
+    "structured": (*_OF_GSM, "steps", "learning_rate", "entries", "include", "compressed"),
 }
 """Settings that mean nothing to a method."""
 
@@ -30,16 +31,19 @@ def momentum_training(
     shape = _schedule(train, chosen, module)
     momentum = config.momentum or _largest_momentum(config.decay, shape)
     weight_decay_for(config.decay, shape, momentum)  # whether any does, whatever the learning rate
-    rate = config.learning_rate or find_rate(subject, module, train, momentum)
+    rate = config.learning_rate or (
+        train.learning_rate if config.adaptive else find_rate(subject, module, train, momentum)
+    )
     rates = [rate * value for value in shape]
     if config.weight_decay is None:
         decay = weight_decay_for(config.decay, rates, momentum)
     else:
         decay = config.weight_decay
         check_decay(rates, momentum, decay)
-    return train.model_copy(
-        update={"optimiser": "sgd", "learning_rate": rate, "final_learning_rate": 0.0, "weight_decay": decay}
-    ), momentum
+    changes: dict[str, object] = {"learning_rate": rate, "final_learning_rate": 0.0, "weight_decay": decay}
+    if not config.adaptive:
+        changes["optimiser"] = "sgd"
+    return train.model_copy(update=changes), momentum
 
 
 def _schedule(train: TrainConfig, chosen: Prunable, module: nn.Module) -> list[float]:

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from sciml.core import rng
+from sciml.core.errors import NumericsError
 from sciml.core.types import Support
 from sciml.nn import is_packed, unpack
 from sciml.tools._contract import Findings, Prepared, Rewrite, Subject
@@ -59,7 +60,9 @@ class PruneRewrite(Rewrite[PruneConfig, PrunePlan]):
             train = train.model_copy(update={"learning_rate": config.learning_rate})
         loss, weights = subject.solver.loss, chosen.weights
         rule = (
-            SparseMomentumRule(module, loss, train, weights=weights, count=count, momentum=momentum)
+            SparseMomentumRule(
+                module, loss, train, weights=weights, count=count, momentum=momentum, adaptive=config.adaptive
+            )
             if config.method == "gsm"
             else GradualRule(module, loss, train, weights=weights, count=count)
         )
@@ -78,6 +81,10 @@ class PruneRewrite(Rewrite[PruneConfig, PrunePlan]):
         chosen = prunable(module, include=config.include, keep=config.keep)
         count = count_to_keep(chosen.entries, config.ratio, config.entries)
         sizes = magnitudes(chosen.weights)
+        if not torch.isfinite(sizes).all():
+            raise NumericsError(
+                "weights that are not finite have no order; the run or the steps before the cut diverged"
+            )
         if config.method == "random":
             sizes = torch.rand(len(sizes), generator=rng.generator(subject.seed, "prune"))
         kept = largest(sizes, count)

@@ -35,6 +35,10 @@ class Weight(NamedTuple):
         """A tensor of its shape as ``entry`` or, for pairs, ``entry 2``."""
         return tensor.reshape(-1, 2) if self.pairs else tensor.reshape(-1)
 
+    def beside(self, entries: Tensor) -> Tensor:
+        """A value per entry in a shape that goes with that of the weight in products."""
+        return entries.view(*self.tensor.shape[:-1], 1) if self.pairs else entries.view(self.tensor.shape)
+
 
 class Prunable(NamedTuple):
     """The weights of a network that can be pruned, and those that are left alone with the reason."""

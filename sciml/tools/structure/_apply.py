@@ -4,6 +4,7 @@ from typing import assert_never
 
 from torch import nn
 
+from sciml.core.errors import UserError
 from sciml.nn import low_rank_like, low_rank_of, structured_like, structured_of, with_operator
 from sciml.nn.structured import Blast, Gaudi, GaudiMatrix, Monarch, Rectangle, RectangleMatrix, Rectangles, Structured
 from sciml.tools._replace import replace_layers
@@ -31,12 +32,17 @@ def fit_structure(module: nn.Module, plan: StructurePlan) -> nn.Module:
 
 
 def compact_structure(module: nn.Module, plan: StructurePlan) -> StructurePlan:
-    """Turn learned blocks into the few products that predict, in place; the plan that rebuilds them."""
+    """Turn learned blocks into the few products that predict, in place; the plan that rebuilds them.
+
+    Raises:
+        UserError: the plan is of another module.
+    """
     learned = [name for name, form in plan.layers.items() if isinstance(form, Gaudi)]
-    layers, cost = dict(plan.layers), 0.0
+    layers, shares, cost = dict(plan.layers), dict(plan.shares), 0.0
     for name in learned:
         layer = module.get_submodule(name)
-        assert isinstance(layer, Structured) and isinstance(layer.operator, GaudiMatrix)
+        if not isinstance(layer, Structured) or not isinstance(layer.operator, GaudiMatrix):
+            raise UserError(f"the plan names learned blocks of {name!r}, which has none", got=type(layer).__name__)
         merged = layer.operator.compact()
         if merged is None:  # nothing is left of it; a structure has at least one block
             nothing = Rectangle(rows=(0, 1), columns=(0, 1), rank=0)
@@ -44,10 +50,13 @@ def compact_structure(module: nn.Module, plan: StructurePlan) -> StructurePlan:
             for parameter in merged.parameters():
                 parameter.data.zero_()
         layers[name] = Rectangles(blocks=merged.rectangles)
-        cost += layer.operator.calls * merged.multiplications
+        now = layer.operator.calls * merged.multiplications
+        shares[name], cost = shares.get(name, 1.0) * now / layer.operator.budget, cost + now
         compacted = with_operator(layer, merged)
         replace_layers(module, {name: compacted}, lambda _, new: new, _KIND)
-    return plan.model_copy(update={"layers": layers, "flops": plan.others + cost}) if learned else plan
+    if not learned:
+        return plan
+    return plan.model_copy(update={"layers": layers, "shares": shares, "flops": plan.others + cost})
 
 
 def _like(layer: nn.Module, form: LayerForm) -> nn.Module:

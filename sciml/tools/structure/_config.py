@@ -57,6 +57,8 @@ class StructurePlan(Config):
     """Layers that are left as they are, with the reason."""
     discarded: dict[str, float] = {}
     """Squared relative error of each layer's matrix before fine-tuning."""
+    shares: dict[str, float] = {}
+    """FLOPs of each layer, as a share of its own before."""
     flops: float = 1.0
     """FLOPs of the module's layers that result, as a share of those before."""
     others: float = 0.0

@@ -52,6 +52,7 @@ def plan_structure(
         families={name: family for name, (family, _, _) in named.items()},
         skipped=allocation.skipped,
         discarded={name: choice.discarded for name, choice in allocation.chosen.items()},
+        shares={name: choice.flops / flops[name] for name, choice in allocation.chosen.items()},
         flops=allocation.flops,
     )
     return _learned(module, flops, plan, config) if config.learn and config.finetune_steps else plan
@@ -140,6 +141,7 @@ def _from_scratch(
             for name in names
         },
         families=dict.fromkeys(names, "gblr"),
+        shares=dict.fromkeys(names, share),
         skipped=skipped,
         flops=config.flops,
         others=others,

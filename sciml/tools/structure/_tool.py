@@ -2,15 +2,17 @@
 
 from collections import Counter
 from collections.abc import Callable
+from typing import assert_never
 
 from torch import nn
 
 from sciml.core.errors import ConfigError
 from sciml.core.types import Support
+from sciml.nn.structured import Blast, Gaudi, Monarch, Rectangles
 from sciml.tools._budget import shortened
-from sciml.tools._contract import AnyRule, Findings, Rewrite, Subject
+from sciml.tools._contract import AnyRule, Findings, FindingsTable, Rewrite, Subject
 from sciml.tools.structure._apply import apply_structure, compact_structure, fit_structure
-from sciml.tools.structure._config import FAMILIES, StructureConfig, StructurePlan
+from sciml.tools.structure._config import FAMILIES, LayerForm, LowRankFactors, StructureConfig, StructurePlan
 from sciml.tools.structure._plan import plan_structure
 from sciml.tools.structure._rule import GaudiRule, learned_blocks
 from sciml.train import AnySolver, GradientRule, TrainConfig, default_rule
@@ -75,7 +77,9 @@ class StructureRewrite(Rewrite[StructureConfig, StructurePlan]):
         tuned = config.finetuning(recipe)
         return tuned.model_copy(update={"ema": None}) if tuned and config.learn else tuned
 
-    def rule(self, subject: Subject, module: nn.Module, train: TrainConfig, config: StructureConfig) -> AnyRule | None:
+    def rule(
+        self, subject: Subject, module: nn.Module, train: TrainConfig, config: StructureConfig, plan: StructurePlan
+    ) -> AnyRule | None:
         """The solver's own steps; where blocks are learned, with the proximal steps of their lengths."""
         learned = learned_blocks(module)
         if not learned:
@@ -98,9 +102,43 @@ class StructureRewrite(Rewrite[StructureConfig, StructurePlan]):
         """Which structures layers have, what that loses, and what was left as it is."""
         kinds = Counter(plan.families.values())
         named = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
-        words = [f"{len(plan.layers)} layers structured ({named}); their FLOPs are {plan.flops:.3g} of those before."]
+        words = [f"Layers structured: {named}; the FLOPs of all layers are {plan.flops:.3g} of those before."]
         worst = max(plan.discarded, key=lambda name: plan.discarded[name], default="")
         if worst:
             words.append(f"Most energy is lost in {worst}: {100 * plan.discarded[worst]:.2g} % of its squared norm.")
         words += [f"{name} is left as it is: {reason}." for name, reason in plan.skipped.items()]
-        return Findings({"layers": float(len(plan.layers)), "layer_flops": plan.flops}, words=tuple(words))
+        return Findings(
+            {"layers": float(len(plan.layers)), "layer_flops": plan.flops}, words=tuple(words), tables=_table(plan)
+        )
+
+
+def _table(plan: StructurePlan) -> tuple[FindingsTable, ...]:
+    """A row per layer; nothing for a plan that knows no shares."""
+    if not plan.shares:
+        return ()
+    rows = tuple(
+        (
+            name,
+            plan.families.get(name, ""),
+            _described(form),
+            round(100 * plan.shares[name], 2),
+            round(100 * plan.discarded[name], 3) if name in plan.discarded else "",
+        )
+        for name, form in plan.layers.items()
+    )
+    columns = ("layer", "family", "structure", "FLOPs left in %", "energy lost in %")
+    return (FindingsTable("What became of every layer", columns, rows, "FLOPs left in %"),)
+
+
+def _described(form: LayerForm) -> str:
+    match form:
+        case LowRankFactors():
+            return f"rank {form.rank}"
+        case Rectangles():
+            return f"{len(form.blocks)} blocks"
+        case Gaudi():
+            return f"{len(form.components)} learned blocks"
+        case Monarch() | Blast():
+            return form.kind
+        case _:
+            assert_never(form)

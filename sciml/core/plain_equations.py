@@ -1,0 +1,93 @@
+"""Equations of sympy functions with a symbol such as ``u∂xx`` in place of every derivative and function."""
+
+from collections.abc import Mapping, Sequence
+
+from sciml.core.derivatives import canonical
+from sciml.core.errors import UserError
+from sciml.core.expressions import Expression
+
+
+def field_symbol(name: str, order: str) -> str:
+    """The symbol that stands for a field's derivative where functions are replaced: ``u∂xx``."""
+    return f"{name}∂{order}"
+
+
+def field_and_order(symbol: str) -> tuple[str, str] | None:
+    """The field and derivative that such a symbol stands for; None for any other symbol."""
+    name, mark, order = symbol.rpartition("∂")
+    return (name, order) if mark else None
+
+
+def plain_form(
+    equation: Expression, fields: Sequence[str], axes: Sequence[str], where: str
+) -> tuple[Expression, set[str]]:
+    """An equation, or a sympy ``Eq`` as the difference of its sides, with those symbols.
+
+    Arguments:
+        equation: of functions of all axes.
+        fields: names of these functions.
+        axes: names of the axes.
+        where: what the equation is, for messages.
+
+    Returns: the expression, and the names of the symbols.
+
+    Raises: UserError for a function that is no field, or one of other axes, and for derivatives that sympy has not
+        carried out.
+    """
+    import sympy
+    from sympy.core.function import AppliedUndef
+
+    equation, swap = _as_expression(equation), {}
+    for entry in equation.atoms(AppliedUndef, sympy.Derivative):
+        function = entry.expr if isinstance(entry, sympy.Derivative) else entry
+        if not isinstance(function, AppliedUndef):
+            raise UserError(f"{where} holds a derivative that sympy has not carried out", got=entry,
+                            fix="Call .doit() on it.")  # fmt: skip
+        name = function.func.__name__
+        if name not in fields:
+            raise UserError(f"{where} names the unknown function {name!r}", expected=f"one of: {', '.join(fields)}")
+        letters = [s.name for s in entry.variables] if isinstance(entry, sympy.Derivative) else []
+        arguments = [str(argument) for argument in function.args]
+        if sorted(arguments) != sorted(axes):
+            raise UserError(
+                f"{where} has {name!r} as a function of other axes than the domain's, so that its derivatives "
+                "do not exist",
+                got=", ".join(arguments) or "(none)",
+                expected=", ".join(axes),
+            )
+        swap[entry] = sympy.Symbol(field_symbol(name, canonical("".join(letters), tuple(axes), field=name)))
+    # xreplace meets a derivative before the function inside it
+    return equation.xreplace(swap), {symbol.name for symbol in swap.values()}
+
+
+def forced(
+    equation: Expression, solution: Mapping[str, Expression], values: Mapping[str, float] | None = None
+) -> Expression:
+    """The equation with a source subtracted that makes `solution` exact: the method of manufactured solutions.
+
+    Arguments:
+        equation: an expression of sympy functions.
+        solution: an expression in the axes for the name of every function in it.
+        values: true values of unknown numbers in the equation, which go into the source only.
+    """
+    from sympy.core.function import AppliedUndef
+
+    swap = {f: solution[f.func.__name__] for f in equation.atoms(AppliedUndef)}
+    true = {s: values[s.name] for s in equation.free_symbols if s.name in (values or {})} if values else {}
+    return equation - equation.subs(swap).doit().subs(true)
+
+
+def _as_expression(equation: Expression) -> Expression:
+    """An equation of two sides as the difference of them."""
+    import sympy
+
+    if isinstance(equation, sympy.Equality):
+        left, right = map(_sympified, equation.args)
+        return left - right
+    return sympy.sympify(equation)
+
+
+def _sympified(value: Expression) -> Expression:
+    import sympy
+
+    return sympy.sympify(value)

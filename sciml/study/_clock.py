@@ -1,0 +1,93 @@
+"""The clock of a study: how many steps of every variant fit the training time of one of them."""
+
+import json
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import torch
+
+from sciml.core import paths, rng
+from sciml.core.config import override, read_json
+from sciml.core.problem import Problem
+from sciml.core.progress import Progress
+from sciml.study._fit import resized
+from sciml.study._ignored import read_settings
+from sciml.study._study_file import Study, Variant
+from sciml.train import Phases, ShuffleSampler, default_rule, find_solver
+
+
+def granted_steps(
+    study: Study, subjects: Mapping[str, Problem], out: Path, progress: Progress
+) -> dict[str, dict[str, int | None]]:
+    """Training steps per budget and variant; measured step times are kept in ``clock.json`` so a study can resume."""
+    trained = [variant for variant in study.variants if not variant.of]
+    plan: dict[str, dict[str, int | None]] = {"steps": {v.name: None for v in trained}}
+    if "time" not in study.budgets:
+        return plan
+    path = out / "clock.json"
+    seconds = read_json(path) if path.exists() else {}
+    if new := [v for v in trained if v.name not in seconds]:
+        seconds |= {v.name: _step_seconds(study, subjects[study.problem_of(v)], v, progress) for v in new}
+        paths.write_text(path, json.dumps(seconds, indent=2) + "\n")
+    trains = {
+        v.name: override(
+            find_solver(v.solver).recipe(study.preset),
+            [*read_settings(find_solver(v.solver), study.settings), *v.settings],
+        ).train
+        for v in trained
+    }
+    granted = trains[study.clock or ""]
+    total = (granted.steps + granted.polish) * seconds[study.clock]
+    plan["time"] = {
+        name: max(1, round(total / each) - trains[name].polish) if each else None for name, each in seconds.items()
+    }
+    return plan
+
+
+def _step_seconds(study: Study, problem: Problem, variant: Variant, progress: Progress, repeats: int = 7) -> float:
+    """Mean wall time of the training steps of a variant's own rule, one thread; 0 for one that takes none.
+
+    Where the rule changes on the way, the median step of every phase counts by the steps that the recipe gives it.
+    """
+    solver = find_solver(variant.solver)
+    recipe = override(solver.recipe(study.preset), [*read_settings(solver, study.settings), *variant.settings])
+    if solver.rule is None:
+        return 0.0
+    bench = solver.task.prepare(problem, study.preset, recipe.task, progress=progress)
+    if solver.knob and variant.matched and study.parameters:
+        recipe = resized(solver, recipe, bench, study.parameters)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        rng.seed_everything(0)
+        module = solver.build(problem, recipe.model, bench.context)
+        if not any(p.requires_grad for p in module.parameters()):
+            return 0.0
+        solver.initialise(module, bench.examples)
+        config = recipe.train
+        rule = solver.step_rule(module, bench.examples, config) or default_rule(
+            module, solver.loss, bench.examples, config, seed=0
+        )
+        phases = rule.phases if isinstance(rule, Phases) else ((rule, config.steps),)
+        drawn = ShuffleSampler(0).indices(0, len(bench.examples), config.batch_size)
+        batch = bench.examples.batch(drawn, rng.generator(0))
+        spent = [
+            (count, _median_seconds(lambda along, one=phase: one.step(batch, along), repeats))
+            for phase, count in phases
+            if count
+        ]
+        return sum(count * each for count, each in spent) / max(1, sum(count for count, _ in spent))
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _median_seconds(step: Callable[[float], object], repeats: int) -> float:
+    """Of one step, after one to warm up."""
+    taken = []
+    for k in range(repeats + 1):
+        started = time.perf_counter()
+        step(k / (repeats + 1))
+        taken.append(time.perf_counter() - started)
+    return statistics.median(taken[1:])

@@ -1,0 +1,163 @@
+"""From the code of a network to its cost, learned from measured networks."""
+
+import copy
+import math
+from typing import NamedTuple
+
+import numpy as np
+import scipy.optimize
+import scipy.stats
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sciml.core import rng
+
+_WIDTHS = (128, 64)
+_EPOCHS, _BATCH, _RATE, _DECAY = 300, 64, 2e-3, 1e-2
+_HELD_OUT = 0.2
+_FLOOR = 1e-3  # of the smallest measured cost: the least an additive model may say
+_REACH = 3.0  # standard deviations of the residual that the network may add
+
+
+class CostPredictor(nn.Module):
+    """ĉ(z) = (b + a·z) exp(σ r(z) + μ): a table of costs per choice, and a network for what does not add up.
+
+    Positive for every code and every mixture of codes, and smooth. Frozen: it has buffers only.
+
+    Arguments:
+        base, table: b and a, none of them negative.
+        residual: r; None for the table alone.
+        mean, std: μ and σ of the logarithm that the table leaves.
+    """
+
+    base: Tensor
+    table: Tensor
+    floor: Tensor
+
+    def __init__(
+        self,
+        base: float,
+        table: Float[Tensor, " entry"],
+        *,
+        floor: float,
+        residual: nn.Module | None = None,
+        mean: float = 0.0,
+        std: float = 1.0,
+    ) -> None:
+        super().__init__()
+        self.register_buffer("base", torch.tensor(base, dtype=torch.float64))
+        self.register_buffer("table", table.double())
+        self.register_buffer("floor", torch.tensor(floor, dtype=torch.float64))
+        self.residual = None if residual is None else residual.double().eval().requires_grad_(False)
+        self.mean, self.std = mean, std
+
+    def forward(self, code: Float[Tensor, "*many entry"]) -> Float[Tensor, "*many"]:
+        """Costs of codes, in the unit of the measurements."""
+        added = (self.base + code.double() @ self.table).clamp_min(self.floor)
+        if self.residual is None:
+            return added
+        more = (_REACH * torch.tanh(self.residual(code.double()).squeeze(-1) / _REACH)) * self.std + self.mean
+        return added * more.exp()
+
+
+class Accuracy(NamedTuple):
+    """How well costs of networks that were held out are predicted.
+
+    Fields:
+        error: mean of |p - t| / t.
+        tau: Kendall's rank correlation.
+        additive, flops: the same error of the table alone, and of a straight line over the FLOPs.
+        count: networks held out.
+        predicted, measured: of these.
+    """
+
+    error: float
+    tau: float
+    additive: float
+    flops: float
+    count: int
+    predicted: tuple[float, ...]
+    measured: tuple[float, ...]
+
+
+def fit_table(codes: Float[Tensor, "net entry"], costs: Float[Tensor, " net"]) -> CostPredictor:
+    """The non-negative table with the least squares of relative errors."""
+    t = costs.double().numpy()
+    design = np.concatenate([np.ones((len(t), 1)), codes.double().numpy()], axis=1) / t[:, None]
+    found = scipy.optimize.nnls(design, np.ones(len(t)))[0]
+    return CostPredictor(float(found[0]), torch.from_numpy(found[1:]), floor=_FLOOR * float(t.min()))
+
+
+def fit_predictor(codes: Float[Tensor, "net entry"], costs: Float[Tensor, " net"], *, seed: int = 0) -> CostPredictor:
+    """The table, then a network for the logarithm of what it misses, by AdamW on Huber's loss.
+
+    Arguments:
+        codes: one-hot, by row.
+        costs: measured; positive.
+        seed: of weights and batches; the result is a function of it and the data.
+    """
+    table = fit_table(codes, costs)
+    z, left = codes.double(), (costs.double() / table(codes)).log()
+    mean, std = float(left.mean()), float(left.std(unbiased=False))
+    if std < 1e-9:
+        return table
+    y, draw = (left - mean) / std, rng.generator(seed, "predictor")
+    network = _network(codes.shape[1], draw)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=_RATE, weight_decay=_DECAY)
+    batches = math.ceil(len(z) / _BATCH)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, _EPOCHS * batches)
+    for _ in range(_EPOCHS):
+        for rows in torch.randperm(len(z), generator=draw).split(_BATCH):
+            said = _REACH * torch.tanh(network(z[rows]).squeeze(-1) / _REACH)
+            loss = functional.huber_loss(said, y[rows])
+            optimiser.zero_grad()
+            with torch.enable_grad():
+                loss.backward()
+            optimiser.step()
+            schedule.step()
+    return CostPredictor(
+        float(table.base), table.table, floor=float(table.floor), residual=copy.deepcopy(network), mean=mean, std=std
+    )
+
+
+def assess(
+    codes: Float[Tensor, "net entry"], costs: Float[Tensor, " net"], flops: Float[Tensor, " net"], *, seed: int = 0
+) -> Accuracy:
+    """Fit to four fifths of some measured networks and predict the last fifth, beside what one would do without."""
+    order = torch.randperm(len(costs), generator=rng.generator(seed, "held out"))
+    count = max(1, round(_HELD_OUT * len(costs)))
+    test, train = order[:count], order[count:]
+    true = costs[test].double()
+    said = fit_predictor(codes[train], costs[train], seed=seed)(codes[test])
+    added = fit_table(codes[train], costs[train])(codes[test])
+    line = fit_table(flops[train, None].double() / float(flops.max().clamp_min(1)), costs[train])
+    straight = line(flops[test, None].double() / float(flops.max().clamp_min(1)))
+    tau = scipy.stats.kendalltau(said.numpy(), true.numpy()).statistic if count > 1 else 1.0
+    return Accuracy(
+        error=relative(said, true),
+        tau=0.0 if math.isnan(tau) else float(tau),
+        additive=relative(added, true),
+        flops=relative(straight, true),
+        count=count,
+        predicted=tuple(said.tolist()),
+        measured=tuple(true.tolist()),
+    )
+
+
+def relative(said: Float[Tensor, " net"], true: Float[Tensor, " net"]) -> float:
+    """Mean of |p - t| / t."""
+    return float(((said - true).abs() / true).mean())
+
+
+def _network(entries: int, draw: torch.Generator) -> nn.Sequential:
+    """A small network whose weights come from a generator, not from torch's own."""
+    layers: list[nn.Module] = []
+    for a, b in zip((entries, *_WIDTHS), (*_WIDTHS, 1), strict=True):
+        layer = nn.Linear(a, b, dtype=torch.float64, device="meta").to_empty(device="cpu")
+        with torch.no_grad():
+            layer.weight.copy_(torch.randn(b, a, generator=draw, dtype=torch.float64) / math.sqrt(a))
+            layer.bias.zero_()
+        layers += [layer, nn.SiLU()]
+    return nn.Sequential(*layers[:-1])
