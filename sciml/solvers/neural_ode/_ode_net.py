@@ -84,6 +84,7 @@ class ODENetSolver(ClassificationSolver[ODENetConfig, ODENet]):
         "one ODE block is as accurate as six residual blocks with three times its parameters, and its tolerance "
         "trades evaluations for error after training; penalised solver errors save evaluations"
     )
+    branches = "its steps in time depend on the samples"
     knob = Knob("width", 1, 2**15)
 
     def recipe(self, preset: str) -> Recipe[ODENetConfig, ClassificationConfig]:

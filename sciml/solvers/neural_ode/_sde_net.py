@@ -79,6 +79,7 @@ class SDENetSolver(ClassificationSolver[SDENetConfig, SDENet]):
     )
     claim = "penalised solver errors save evaluations at little loss of accuracy"
     coupled = "all paths share their steps, and every path of a batch has its own noise"
+    branches = "its steps in time depend on the samples"
     knob = Knob("width", 1, 2**16)
 
     def recipe(self, preset: str) -> Recipe[SDENetConfig, ClassificationConfig]:

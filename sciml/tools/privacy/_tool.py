@@ -45,6 +45,8 @@ class PrivacyPolicy(Policy[PrivacyConfig]):
             return Support(False, "it takes no first-order steps whose gradient noise could be added to")
         if not solver.task.separate:
             return Support(False, "its samples are no separate rows, so what one simulation adds is not known")
+        if solver.branches:
+            return Support(False, f"the gradients of its samples cannot be clipped one by one: {solver.branches}")
         if solver.pooled or solver.coupled:
             return Support(False, f"a sample's part in its loss is not bounded: {solver.pooled or solver.coupled}")
         return Support(True)
