@@ -48,8 +48,6 @@ from sciml.discovery._pysr import pysr_request as pysr_request
 from sciml.discovery._read_table import TableLayout as TableLayout
 from sciml.discovery._read_table import parse_values as parse_values
 from sciml.discovery._read_table import read_table as read_table
-from sciml.discovery._shoot import exact_starts as exact_starts
-from sciml.discovery._shoot import spline_weights as spline_weights
 from sciml.discovery._simulate import forecast as forecast
 from sciml.discovery._simulate import method_for as method_for
 from sciml.discovery._simulate import relative_error as relative_error

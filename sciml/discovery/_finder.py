@@ -24,7 +24,6 @@ from sciml.discovery._naming import NamingConfig, name_term
 from sciml.discovery._observed_course import scalars_at
 from sciml.discovery._prior import HiddenPrior
 from sciml.discovery._read_table import TableLayout, table_of
-from sciml.discovery._shoot import scalars_at
 from sciml.discovery._signal import Signal
 from sciml.discovery._simulate import forecast
 from sciml.discovery._smooth import measure_by_curves

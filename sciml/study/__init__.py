@@ -39,7 +39,6 @@ from sciml.study._study_file import Claim as Claim
 from sciml.study._study_file import Study as Study
 from sciml.study._study_file import Variant as Variant
 from sciml.study._study_file import read_study as read_study
-from sciml.study._study_lines import finished_line as finished_line
 from sciml.study._study_lines import read_results as read_results
 from sciml.study._study_lines import result_line as result_line
 from sciml.study._tool import apply_tool as apply_tool
@@ -77,7 +76,6 @@ __all__ = [
     "evaluate_run",
     "example_inputs",
     "export_run",
-    "finished_line",
     "is_packed",
     "load_run",
     "make_discovery_request",

@@ -264,8 +264,7 @@ def test_a_diffusion_that_nothing_shows_is_marked(own_file, tmp_path):
     notes = {row["name"]: row["note"] for row in done.record.conclusion.details["coefficients"]}
     assert notes == {"c_u_u_xx": "", "c_u_u_x": "", "c_r_r_xx": "at its lower bound"}
     own = Variant(name="own", label="own", solver="npde")
-    study = Study(title="t", question="q", problem="own", preset="tiny", variants=(own,))
-    line = finished_line(study, own, "steps", done)
+    line = result_line(own, "steps", done)
     assert line["metrics"]["coefficient/c_u_u_x"] == done.record.conclusion.metrics["coefficient/c_u_u_x"]
     assert "rollout/relative_l2" in line["metrics"]
 
