@@ -168,9 +168,8 @@ def _evidence(
 
     unit = float(np.mean(power)) if known else 1.0
     ratios = _SHARES * unit
-    for _ in range(2):
-        evidence, mean = of(ratios)
-        at = int(np.argmax(evidence))
-        ratio = float(ratios[at])
-        ratios = ratio * np.geomspace(0.6, 1.7, 9)
-    return float(evidence[at]), ratio, 1.0 if known else float(np.sqrt(mean[at]))
+    at = int(np.argmax(of(ratios)[0]))
+    ratios = float(ratios[at]) * np.geomspace(0.6, 1.7, 9)
+    evidence, mean = of(ratios)
+    at = int(np.argmax(evidence))
+    return float(evidence[at]), float(ratios[at]), 1.0 if known else float(np.sqrt(mean[at]))
