@@ -95,14 +95,12 @@ def identify(
     constant = [
         name for name, column in zip(names, inputs.T, strict=True) if np.ptp(column) <= 1e-9 * np.abs(column).max()
     ]
-    errors = (
-        max(noise, NEGLIGIBLE) * inputs.std(0) if errors is None else np.maximum(errors, NEGLIGIBLE * inputs.std(0))
-    )
-    relations, spare = ((), ()) if constant or space else find_relations(inputs, names, errors)
+    blur = max(noise, NEGLIGIBLE) * inputs.std(0) if errors is None else np.maximum(errors, NEGLIGIBLE * inputs.std(0))
+    relations, spare = ((), ()) if constant or space else find_relations(inputs, names, blur)
     twins = [words for words in relations if len(symbol_names(parse_formula(words.removesuffix(SAME)))) == 2]
     if twins:  # a formula of the one would be as short as one of the other
         spare = ()
-    kept = [i for i, term in enumerate(terms) if not {s.name for s in term.free_symbols} & set(spare)]
+    kept = [i for i, term in enumerate(terms) if not symbol_names(term) & set(spare)]
     rank, singular, theta = _rank([terms[i] for i in kept], names, inputs, noise, points or len(inputs))
     pairs = _collinear(theta, tuple(library[i] for i in kept)) if rank < len(kept) else ()
     reasons = []

@@ -53,6 +53,6 @@ def settles(problem: SymbolicProblem, spec: SearchSpec, candidates: list[Candida
     best = SymbolicFront.of(problem.names, entries, spec.selection).best()
     size, noise = float(np.mean(problem.target**2)), 1.0
     if problem.weak is None:
-        noise = float(np.mean(np.square(problem.sigma))) if np.ndim(problem.sigma) == 0 and problem.sigma else 0.0
+        noise = 0.0 if problem.sigma is None or isinstance(problem.sigma, np.ndarray) else float(problem.sigma) ** 2
     left = max(best.loss_train, best.loss_heldout)
     return left <= max(SETTLED * noise, EXACT * size)

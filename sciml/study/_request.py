@@ -8,7 +8,7 @@ import pydantic
 
 from sciml.core import registry
 from sciml.core.config import Config, parse
-from sciml.core.errors import UnsupportedError
+from sciml.core.errors import UnsupportedError, UserError
 from sciml.core.problem import Problem
 from sciml.discovery import TableData
 from sciml.discovery import engine as find_engine

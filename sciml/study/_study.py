@@ -251,9 +251,9 @@ def _job(
                 )
     except NumericsError as error:
         return broken_line(study, variant, budget, seed, error)
-    line = result_line(variant, budget, finished, {claim.metric for claim in study.claims}) | {"seed": seed}
+    line: Line = {**result_line(variant, budget, finished, {claim.metric for claim in study.claims}), "seed": seed}
     if not study.asked.isdisjoint(metric.key for metric in LEFT):
-        line["metrics"] = line["metrics"] | costs_left(first.folder, finished.folder, place)
+        line["metrics"] = {**line["metrics"], **costs_left(first.folder, finished.folder, place)}
     return line
 
 

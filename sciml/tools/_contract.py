@@ -165,18 +165,18 @@ class FindingsFigure:
         title: one line.
         x, y: what the axes show, with units.
         lines: abscissae and ordinates, by the name in the legend; values that are not finite leave gaps.
-        points: names of those that are points, not joined.
         log: axes with a logarithmic scale, of "x" and "y".
         caption: a sentence or two below it.
+        points: names of those that are points, not joined.
     """
 
     title: str
     x: str
     y: str
     lines: Mapping[str, tuple[Sequence[float], Sequence[float]]]
-    points: tuple[str, ...] = ()
     log: tuple[str, ...] = ()
     caption: str = ""
+    points: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,7 @@ def test_what_does_not_add_up_is_learned(measured):
     codes, costs = measured
     flops = (costs - 1e-3) * (1 + 2 * torch.rand(len(costs), generator=torch.Generator().manual_seed(0)))
     accuracy = assess(codes, costs, flops)
-    assert accuracy.count == 40
+    assert accuracy.nets == 40
     assert accuracy.error < 0.04
     assert accuracy.error < 0.5 * accuracy.additive
     assert accuracy.error < 0.5 * accuracy.flops

@@ -81,7 +81,8 @@ class UNetSolver(StepperSolver[UNetConfig, UNet], Searchable):
             return model.model_copy(update=update)
 
         def places(choices: Choices) -> Places:
-            swaps, deepest = {"network": ("levels", "width")}, int(choices["levels"])
+            swaps: dict[str, tuple[str, ...]] = {"network": ("levels", "width")}
+            deepest = int(choices["levels"])
             for level in range(deepest):
                 swaps[f"network.down.{level}"] = (f"down_{level}",)
                 swaps[f"network.up.{deepest - 1 - level}"] = (f"up_{level}",)

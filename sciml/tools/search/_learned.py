@@ -12,7 +12,7 @@ from sciml.tools.search._config import MeasureConfig
 from sciml.tools.search._pick import extreme
 from sciml.tools.search._predictor import Accuracy, CostPredictor, assess, fit_predictor
 from sciml.tools.search._table import CostTable, Quantity, check_table, digest, make_table, measure
-from sciml.train import Choices, Space, space_of
+from sciml.train import Choice, Choices, Space, space_of
 
 SCALES: dict[Quantity, tuple[float, str]] = {
     "latency": (1e3, "ms"), "flops": (1e-6, "MFLOPs"), "memory": (2**-20, "MiB"), "energy": (1e3, "mJ"),
@@ -119,7 +119,7 @@ def _within(table: CostTable, whole: Space, space: Space) -> CostTable:
     )
 
 
-def _offered(choices: tuple[object, ...], choice: object) -> object:
+def _offered(choices: tuple[Choice, ...], choice: Choice) -> Choice:
     """The choice, or the first one for a slot that does not exist."""
     return choice if choice in choices else choices[0]
 
@@ -172,7 +172,7 @@ def accuracy_figure(learned: Learned) -> FindingsFigure:
         {"exact": (ends, ends), "held out": (measured, tuple(factor * cost for cost in accuracy.predicted))},
         points=("held out",),
         log=("x", "y"),
-        caption=f"{accuracy.count} networks that the predictor was not fitted to; Kendall's tau {accuracy.tau:.2f}.",
+        caption=f"{accuracy.nets} networks that the predictor was not fitted to; Kendall's tau {accuracy.tau:.2f}.",
     )
 
 

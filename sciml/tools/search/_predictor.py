@@ -69,7 +69,7 @@ class Accuracy(NamedTuple):
         error: mean of |p - t| / t.
         tau: Kendall's rank correlation.
         additive, flops: the same error of the table alone, and of a straight line over the FLOPs.
-        count: networks held out.
+        nets: networks held out.
         predicted, measured: of these.
     """
 
@@ -77,7 +77,7 @@ class Accuracy(NamedTuple):
     tau: float
     additive: float
     flops: float
-    count: int
+    nets: int
     predicted: tuple[float, ...]
     measured: tuple[float, ...]
 
@@ -134,13 +134,13 @@ def assess(
     added = fit_table(codes[train], costs[train])(codes[test])
     line = fit_table(flops[train, None].double() / float(flops.max().clamp_min(1)), costs[train])
     straight = line(flops[test, None].double() / float(flops.max().clamp_min(1)))
-    tau = scipy.stats.kendalltau(said.numpy(), true.numpy()).statistic if count > 1 else 1.0
+    tau = float(scipy.stats.kendalltau(said.numpy(), true.numpy())[0]) if count > 1 else 1.0
     return Accuracy(
         error=relative(said, true),
         tau=0.0 if math.isnan(tau) else float(tau),
         additive=relative(added, true),
         flops=relative(straight, true),
-        count=count,
+        nets=count,
         predicted=tuple(said.tolist()),
         measured=tuple(true.tolist()),
     )

@@ -187,7 +187,8 @@ class _Assembly:
         module = self.build(choices)
         for path, slot in self.places(choices).masks.items():
             layer = module.get_submodule(path)
-            parametrize.register_parametrization(layer, "weight", WidthMask(self.gates, slot, layer.weight.shape[1]))
+            weight = layer.get_parameter("weight")
+            parametrize.register_parametrization(layer, "weight", WidthMask(self.gates, slot, weight.shape[1]))
             self.used.add(slot)
         return module
 
@@ -252,7 +253,7 @@ def extract(supernet: nn.Module, choices: Choices, build: Build) -> nn.Module:
                 if part:
                     owner = owner.get_submodule(part)
             masked = parametrize.is_parametrized(owner, last)
-            source = owner.parametrizations[last].original if masked else getattr(owner, last)
+            source = owner.get_parameter(f"parametrizations.{last}.original") if masked else getattr(owner, last)
             target.copy_(source[tuple(slice(n) for n in target.shape)])
     return module.eval()
 

@@ -1,5 +1,6 @@
 """Searches that train one network after another: the controls of differentiable search."""
 
+import importlib
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -133,7 +134,7 @@ def _mutated(space: Space, choices: Choices, draw: torch.Generator) -> dict[str,
 def _optuna(objective: Objective, config: SearchConfig, seed: int) -> list[Trial]:
     """Optuna asks, we train and tell; one objective for TPE, score and cost for NSGA-II."""
     try:
-        import optuna
+        optuna = importlib.import_module("optuna")
     except ImportError:
         raise UnsupportedError(f"method={config.method} needs Optuna", fix="pip install 'sciml[search]'") from None
     both = config.method == "nsga2"

@@ -154,7 +154,7 @@ def _plain(kind: str, channels_in: int, channels_out: int, width: int, bias: boo
 
 def _linear(channels_in: int, channels_out: int, bias: bool, generator: torch.Generator) -> nn.Linear:
     """A linear layer as torch draws it, from a generator."""
-    layer = nn.utils.skip_init(nn.Linear, channels_in, channels_out, bias=bias)
+    layer = nn.Linear(channels_in, channels_out, bias=bias, device="meta").to_empty(device="cpu")
     for parameter in layer.parameters():
         nn.init.uniform_(parameter, -(channels_in**-0.5), channels_in**-0.5, generator=generator)
     return layer

@@ -65,7 +65,9 @@ class PrototypesProbe(Probe[PrototypesConfig]):
         words += _weights(layer)
         metrics = {"features": float(objects.samples.shape[1]), "dead": float(dead.sum())}
         tables = [_ranking("Samples by salience", saliences, config.top)]
-        arrays = {"salience": ("sample", saliences.numpy(), {"units": "1", "long_name": "salience"})}
+        arrays: dict[str, tuple[object, ...]] = {
+            "salience": ("sample", saliences.numpy(), {"units": "1", "long_name": "salience"})
+        }
         if config.query:
             score = rank(objects.samples, parse_query(config.query, _sets(objects, names)))
             tables.append(_ranking(f"Samples by {config.query}", score, config.top))
@@ -171,10 +173,10 @@ def _drawn(
     def lines(values: Tensor) -> dict[str, tuple[tuple[float, ...], tuple[float, ...]]]:
         return {name: (places, tuple(row.flatten().tolist())) for name, row in zip(shown, values, strict=False)}
 
-    axes = {"x": "component of the sample", "y": "value"}
+    x, y = "component of the sample", "value"
     return (
-        FindingsFigure("Samples nearest to prototypes", lines=lines(nearest), **axes),
-        FindingsFigure("Prototypes among the data, by search", lines=lines(inverted), **axes),
+        FindingsFigure("Samples nearest to prototypes", x, y, lines(nearest)),
+        FindingsFigure("Prototypes among the data, by search", x, y, lines(inverted)),
     ), ()
 
 
