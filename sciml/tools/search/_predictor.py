@@ -134,7 +134,8 @@ def assess(
     added = fit_table(codes[train], costs[train])(codes[test])
     line = fit_table(flops[train, None].double() / float(flops.max().clamp_min(1)), costs[train])
     straight = line(flops[test, None].double() / float(flops.max().clamp_min(1)))
-    tau = float(scipy.stats.kendalltau(said.numpy(), true.numpy())[0]) if count > 1 else 1.0
+    result = scipy.stats.kendalltau(said.numpy(), true.numpy())
+    tau = float(result.statistic) if count > 1 else 1.0  # pyright: ignore[reportAttributeAccessIssue] (SciPy's result)
     return Accuracy(
         error=relative(said, true),
         tau=0.0 if math.isnan(tau) else float(tau),
