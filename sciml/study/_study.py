@@ -27,7 +27,7 @@ from sciml.study._request import RunRequest
 from sciml.study._run import Run, run
 from sciml.study._study_file import Study, Variant, read_study
 from sciml.study._study_lines import (
-    DIVERGED,
+    BROKEN,
     STUDY,
     Line,
     append_result,
@@ -116,7 +116,7 @@ def _run_missing(
     lines = read_results(out)
     retried = mended(study, lines)
     lines = [line for line in lines if line not in retried]
-    check_same(out, study, [line for line in lines if line["status"] != DIVERGED], current)
+    check_same(out, study, [line for line in lines if line.get("status") != BROKEN], current)
     if retried:
         write_results(out, lines)
     paths.write_text(out / STUDY, study.model_dump_json(indent=2) + "\n")
@@ -145,7 +145,7 @@ def _run_missing(
             check_data(study, line, lines)
             append_result(out, line)
             lines.append(line)
-            if line["status"] == DIVERGED:
+            if line["status"] == BROKEN:
                 progress.log(f"variant {line['variant']!r}, seed {line['seed']}, broke down: {line['reason']}")
             advance(1, f"{line['variant']} seed {line['seed']} ({line['budget']})")
 

@@ -19,7 +19,7 @@ from sciml.study._study_file import Study, Variant
 from sciml.tools import find_tool
 
 RESULTS, STUDY = "results.jsonl", "study.json"
-DIVERGED = "diverged"
+BROKEN = "broke down"
 """The status of a run that broke down; its line has no numbers, and the reason."""
 
 Line = dict[str, Any]  # Any: JSON
@@ -119,7 +119,7 @@ def broken_line(study: Study, variant: Variant, budget: str, seed: int, error: N
         "seed": seed,
         "solver": study.trained(variant).solver,
         "preset": study.preset,
-        "status": DIVERGED,
+        "status": BROKEN,
         "reason": str(error),
         "conditions": conditions_of(study, variant),
         "parameters": 0,
@@ -195,7 +195,7 @@ def check_data(study: Study, line: Line, lines: Sequence[Line]) -> None:
     if study.seeded:
         return
     for other in lines:
-        same = other["variant"] == line["variant"] and other["status"] != DIVERGED != line["status"]
+        same = other["variant"] == line["variant"] and other.get("status") != BROKEN != line.get("status")
         if same and other["dataset"] != line["dataset"]:
             raise DataError(
                 f"the data of variant {line['variant']!r} have changed since seed {other['seed']} of it was run",
@@ -211,7 +211,7 @@ def mended(study: Study, lines: Sequence[Line]) -> list[Line]:
     return [
         line
         for line in lines
-        if line.get("status") == DIVERGED
+        if line.get("status") == BROKEN
         and "conditions" in line
         and (line["variant"] not in variants or line["conditions"] != conditions_of(study, variants[line["variant"]]))
     ]
