@@ -80,7 +80,7 @@ class PointwiseBlock(nn.Module):
 
 
 def operator_block(
-    operator: Operator,
+    operator: str,
     channels_in: int,
     channels_out: int,
     *,
@@ -94,7 +94,7 @@ def operator_block(
     """A block whose points are mixed by an operator; ``conv3`` is the plain `ConvBlock`.
 
     Arguments:
-        operator: which.
+        operator: one of `OPERATORS`.
         channels_in, channels_out, modes, condition, embedding, shortcut, odd: as for `ConvBlock`.
         size: points of the grid, from which a spectral operator takes the number of its modes; four per axis without.
 
@@ -133,7 +133,7 @@ def split_operators(operators: tuple[Operator, ...], levels: int) -> tuple[tuple
     return chosen[:levels], chosen[levels:]
 
 
-def _mixing(operator: Operator, a: int, b: int, modes: Modes, odd: Odd, size: tuple[int, ...] | None) -> nn.Module:
+def _mixing(operator: str, a: int, b: int, modes: Modes, odd: Odd, size: tuple[int, ...] | None) -> nn.Module:
     if operator == "spectral":
         kept = tuple(max(1, min(_MODES, points // 2)) for points in size) if size else (4,) * len(modes)
         return SpectralMix(a, b, modes=kept)

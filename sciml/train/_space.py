@@ -161,8 +161,8 @@ class Space:
         """A code, or several, slot by slot."""
         return code.split([len(slot.choices) for slot in self.slots], dim=-1)
 
-    def mixed(self, shares: Sequence[Float[Tensor, " choice"]]) -> Float[Tensor, " entry"]:
-        """The code of a mixture: shares of the choices of every slot, times how much the slot exists.
+    def mixed(self, shares: Sequence[Tensor]) -> Tensor:
+        """The code of a mixture: shares of the choices of every slot (a vector each), times how much the slot exists.
 
         It is that of an architecture where the shares are zeros and ones, and a smooth function of them.
         """

@@ -16,7 +16,7 @@ TESTING = ROOT / "sciml" / "testing"
 FORBIDDEN = {"eval", "exec", "pickle.load", "pickle.loads", "joblib.load", "numpy.load"}
 FOREIGN = {
     "_asdict", "_replace", "_fields", "_foreach_add_", "_get_current_function_mode_stack", "_cdata",
-    "_outputs_losses", "_train_step", "_repr_mimebundle_",
+    "_outputs_losses", "_train_step", "_repr_mimebundle_", "_forward_hooks",
 }  # fmt: skip
 """Private names of other packages that have no public way."""
 

@@ -46,7 +46,7 @@ def test_epsilon_is_that_of_others(rate, sigma, steps, delta, epsilon):
 @pytest.mark.parametrize(("rate", "sigma", "steps", "delta", "epsilon"), KNOWN)
 def test_epsilon_is_that_of_dp_accounting(rate, sigma, steps, delta, epsilon):
     accounting = pytest.importorskip("dp_accounting")
-    from sciml.tools.privacy._accounting import FRACTIONS, ORDERS
+    from sciml.tools.privacy import FRACTIONS, ORDERS
 
     def theirs(orders):
         accountant = accounting.rdp.RdpAccountant(orders=orders)
@@ -70,7 +70,7 @@ def test_full_batches_are_accounted_exactly(sigma, steps, delta, exact, renyi):
 
 @pytest.mark.parametrize(("rate", "sigma"), [(0.01, 0.8), (0.1, 2.0), (0.5, 5.0), (1.0, 3.0)])
 def test_moments_by_quadrature_are_those_of_the_sum(rate, sigma):
-    from sciml.tools.privacy._accounting import log_moment, log_moments
+    from sciml.tools.privacy import log_moment, log_moments
 
     orders = (2, 3, 5, 8)
     sums = [log_moment(rate, sigma, order) for order in orders]
@@ -287,10 +287,10 @@ def test_what_cannot_be_private_is_refused(run, tmp_path):
     with pytest.raises(UnsupportedError, match=r"has no bounds on its gradients.*method=clip"):
         sciml.tool("privacy", network, settings=["method=lipschitz", "delta=1e-3"])
     batch_norm = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
-    from sciml.tools.privacy._tool import _refuse_coupled
+    from sciml.tools.privacy import refuse_coupled
 
     with pytest.raises(UnsupportedError, match=r"layer '1' couples the samples"):
-        _refuse_coupled(batch_norm)
+        refuse_coupled(batch_norm)
 
 
 def test_public_constants_are_kept():

@@ -97,7 +97,7 @@ def test_what_cannot_be_merged_is_refused(made, tmp_path):
         sciml.tool("trees", first, others=[first])
     with pytest.raises(UnsupportedError, match=r"their models differ; got model.depth=3; expected model.depth=2"):
         sciml.tool("trees", first, others=[made("deep", "model.depth=3")])
-    with pytest.raises(UnsupportedError, match=r"not in the same units.*same dataset"):
+    with pytest.raises(UnsupportedError, match=r"not in the same units.*one dataset"):
         sciml.tool("trees", first, others=[made("other data", preset="small")])
     network = sciml.run("borehole", solver="mlp_rows", settings=("train.steps=2", "baselines=[]"), out=tmp_path).folder
     with pytest.raises(UnsupportedError, match=r"its networks are no soft trees"):

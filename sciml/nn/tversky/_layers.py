@@ -78,7 +78,7 @@ class TverskySimilarity(nn.Module):
             return self._model(self.sets(first), self.sets(second), partners())
 
     def matrix(
-        self, first: Float[Tensor, "object channel"], second: Float[Tensor, "other channel"]
+        self, first: Float[Tensor, "object channel"], second: Float[Tensor, "other other_channel"]
     ) -> Float[Tensor, "object other"]:
         """S of all pairs."""
         with torch.autocast(first.device.type, enabled=False):

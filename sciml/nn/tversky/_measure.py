@@ -42,9 +42,9 @@ class Measure:
     """How sets are compared.
 
     Arguments:
-        model: contrast, which has no bounds, or ratio, in [0, 1) for α, β ≥ 0.
-        intersection: Ψ.
-        difference: whether features that both have count by how much the first has more of them.
+        model: one of `Model`: contrast, which has no bounds, or ratio, in [0, 1) for α, β ≥ 0.
+        intersection: Ψ, one of `Intersection`.
+        difference: one of `Difference`: whether features that both have count by how much the first has more of them.
         reduction: Ψ of every feature, then the sum, as the equation says; or ``sum_first``, Ψ of the sums of both over
             the common features, as published code computes it: cheaper, and the same for ``product`` (which that code
             never sums first), ``mean`` and ``ignorematch`` alone.
@@ -56,11 +56,11 @@ class Measure:
     Raises: UnknownNameError, ConfigError for what is not among these.
     """
 
-    model: Model = "contrast"
-    intersection: Intersection = "product"
-    difference: Difference = "ignorematch"
-    reduction: Reduction = "feature"
-    gate: Gate = "hard"
+    model: str = "contrast"
+    intersection: str = "product"
+    difference: str = "ignorematch"
+    reduction: str = "feature"
+    gate: str = "hard"
     temperature: float = 0.1
     constant: float = 1.0
     chunk: int = 2**22

@@ -120,7 +120,7 @@ class LipschitzRowsSolver(RowRegression[LipschitzMLP, LipschitzRowsConfig]):
 
     def loss(self, module: RowModule[LipschitzMLP, LipschitzRowsConfig], batch: RowBatch, along: float = 1.0) -> Tensor:
         """Mean over rows of a function of the error's norm |e|."""
-        config = _config(module)
+        config = module.config
         error = module.standardised(batch.parameters) - module.units.standardise(batch.targets)
         squares = error.square().sum(1)
         if config.loss == "squares":
@@ -131,22 +131,21 @@ class LipschitzRowsSolver(RowRegression[LipschitzMLP, LipschitzRowsConfig]):
         corner = config.corner
         return torch.where(size <= corner, 0.5 * squares, corner * (size - 0.5 * corner)).mean()
 
-    def step_rule(self, module: RowModule, examples: Any, config: TrainConfig, seed: int = 0) -> ProjectedRule:
+    def step_rule(
+        self,
+        module: RowModule[LipschitzMLP, LipschitzRowsConfig],
+        examples: Any,  # Any: not read; the rule is given batches
+        config: TrainConfig,
+        seed: int = 0,
+    ) -> ProjectedRule:
         """The usual optimiser, then the projection."""
         return ProjectedRule(module, cast(Loss, self.loss), config)  # it is given this module alone
 
-    def certified(self, module: RowModule) -> Certified:
+    def certified(self, module: RowModule[LipschitzMLP, LipschitzRowsConfig]) -> Certified:
         """The chain of layers, and the Lipschitz constant of the loss: its corner, 1, or none."""
-        config = _config(module)
-        network = module.map
-        assert isinstance(network, LipschitzMLP)
+        config = module.config
         constant = {"huber": config.corner, "absolute": 1.0, "squares": math.inf}[config.loss]
-        return Certified(network.chain, math.inf, constant, _leaks(config))
-
-
-def _config(module: RowModule) -> LipschitzRowsConfig:
-    assert isinstance(module.config, LipschitzRowsConfig)
-    return module.config
+        return Certified(module.map.chain, math.inf, constant, _leaks(config))
 
 
 def _leaks(config: LipschitzRowsConfig) -> Mapping[str, str]:

@@ -172,7 +172,8 @@ def unresolved(fit: TrajectoryFit) -> tuple[str, ...]:
     Forecasts of the windows of a fit are compared with those of steps half as long.
     """
     network, start, steps = fit.network, fit.frames[:, 0], fit.frames.shape[1] - 1
-    assert isinstance(network, NPDEConv)
+    if not isinstance(network, NPDEConv):
+        return ()
     finer = NPDEConv(network.spec.model_copy(update={"substeps": 2 * network.spec.substeps})).to(start.device)
     numbers = network.values.numbers()
     finer.values.assign({name: numbers[name] for name in network.values.free})

@@ -16,7 +16,7 @@ class LowRankRewrite(Rewrite[LowRankConfig, LowRankPlan]):
     """Linear and convolution layers factored to a budget of FLOPs."""
 
     key = "low_rank"
-    title = "Low-rank layers by truncated SVD"
+    title = "Layers by truncated SVD"
     citation = (
         "Eckart, Young, The approximation of one matrix by another of lower rank, Psychometrika 1 (1936) 211-218; "
         "for convolutions: Zhang, Zou, He, Sun, Accelerating very deep convolutional networks for classification and "

@@ -141,7 +141,7 @@ class WatchPolicy(Policy[WatchConfig]):
     """Trains as the solver does and logs the worst shares of dead and saturated neurons of any layer."""
 
     key = "watch"
-    title = "Training with an eye on neurons"
+    title = "Watched training"
     citation = CITATION
     config = WatchConfig
 

@@ -28,7 +28,7 @@ class PrivacyPolicy(Policy[PrivacyConfig]):
     """Training from fresh weights that hardly depends on any single simulation, with a certificate."""
 
     key = "privacy"
-    title = "Differentially private training"
+    title = "Private training"
     citation = (
         "Béthune et al., DP-SGD without clipping: the Lipschitz neural network way, ICLR 2024, arXiv:2305.16202; "
         "clipping: Abadi et al., Deep learning with differential privacy, CCS 2016, arXiv:1607.00133"
@@ -138,7 +138,7 @@ def _bounded(subject: Subject, module: nn.Module, config: PrivacyConfig) -> Cert
     """What bounds the gradients of a module; None where they are clipped. Refuses what is neither."""
     certified = subject.solver.certified(module)
     if config.method == "clip" or (config.method == "auto" and certified is None):
-        _refuse_coupled(module)
+        refuse_coupled(module)
         return None
     if certified is None:
         raise UnsupportedError(
@@ -169,7 +169,7 @@ def _bounds(module: nn.Module, certified: Certified | None, config: PrivacyConfi
     return {names[id(p)]: found[key] for key, p in certified.network.named_parameters()}
 
 
-def _refuse_coupled(module: nn.Module) -> None:
+def refuse_coupled(module: nn.Module) -> None:
     for name, layer in module.named_modules():
         if isinstance(layer, _BatchNorm):
             raise UnsupportedError(

@@ -98,7 +98,7 @@ class CertificateProbe(Probe[CertificateConfig]):
         return Findings({"certified": 1.0, "epsilon": epsilon, "delta": stated.delta}, words=words, tables=(table,))
 
 
-def verify(module: nn.Module, certified: Certified | None, document: Mapping[str, Any]) -> float:
+def verify(module: nn.Module, certified: Certified | None, document: Mapping[str, Any]) -> float:  # Any: JSON
     """The epsilon of a certificate, derived again.
 
     Arguments:

@@ -53,7 +53,7 @@ def measure_product(
     """Seconds of x Wᵀ with the full matrix and with its compressed rows, side by side on one thread."""
     full = weight.detach() * mask
     rows = compressed_rows(full)
-    flat = x.flatten(0, -2) if x.ndim > 1 else x[None]
+    flat = (x.flatten(0, -2) if x.ndim > 1 else x[None]).to(full.dtype)  # a prediction may compute in double precision
     with torch.no_grad():
         latencies = measure_latencies(
             {

@@ -8,6 +8,7 @@ from torch import nn
 from sciml.core import rng
 from sciml.core.errors import NumericsError
 from sciml.core.types import Support
+from sciml.models import LipschitzMLP
 from sciml.nn import is_packed, unpack
 from sciml.tools._contract import Findings, Prepared, Rewrite, Subject
 from sciml.tools.prune._compressed import choose_compressed
@@ -43,6 +44,8 @@ class PruneRewrite(Rewrite[PruneConfig, PrunePlan]):
         if solver.knob is None:
             return Support(False, "what it trains are coefficients of an equation, or a network that its own steps "
                                   "rebuild, not the weights of a network of a chosen size")  # fmt: skip
+        if LipschitzMLP in solver.networks:
+            return Support(False, "its weights are projected after every step, which fills entries that were taken out")
         return Support(True)
 
     def prepare(self, subject: Subject, config: PruneConfig) -> Prepared | None:

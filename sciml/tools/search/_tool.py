@@ -89,7 +89,7 @@ class ArchitectureSearch(Search[SearchConfig]):
     """A network for a solver's space that errs little and costs little, as measured on this machine."""
 
     key = "search"
-    title = "Architecture search by latency"
+    title = "Architectures by latency"
     citation = (
         "Xu et al., Latency-aware differentiable neural architecture search, arXiv:2001.06392; Liu, Simonyan, Yang, "
         "DARTS, ICLR 2019, arXiv:1806.09055; target: Luo et al., LightNAS, DAC 2022; controls: Real et al., AAAI 2019, "

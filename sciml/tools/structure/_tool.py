@@ -25,7 +25,7 @@ class StructureRewrite(Rewrite[StructureConfig, StructurePlan]):
     """Layers with structured matrices, each of the kind that loses least within a budget of FLOPs."""
 
     key = "structure"
-    title = "Structured matrices in a budget"
+    title = "Structured matrices"
     citation = (
         "Lee, Kim, Differentiable Learning of Generalized Structured Matrices for Efficient Deep Neural Networks, "
         "ICLR 2024, arXiv:2310.18882"
