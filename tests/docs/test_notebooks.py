@@ -42,9 +42,9 @@ def test_ten_lines_find_an_equation_in_a_data_frame(tmp_path, monkeypatch, capsy
     found = re.fullmatch(r"prey' = ([\d.]+)\*prey \+ \(-([\d.]+)\*predators\*prey\)", predict["prey"])
     assert found is not None
     assert [float(number) for number in found.groups()] == pytest.approx([1.3, 0.9], rel=2e-3)
-    assert re.fullmatch(
-        r"predators' = -1\.(79|80)\d*\*predators \+ \(0\.80\d*\*predators\*prey\)", predict["predators"]
-    )
+    found = re.fullmatch(r"predators' = -([\d.]+)\*predators \+ \(([\d.]+)\*predators\*prey\)", predict["predators"])
+    assert found is not None
+    assert [float(number) for number in found.groups()] == pytest.approx([1.8, 0.8], rel=2e-3)
     assert finder.score([names["times"]], [names["truth"]]) > 0.999
     assert names["single"].equations_ == []
     assert "one trajectory is a curve" in capsys.readouterr().out
