@@ -72,7 +72,7 @@ def prunable(module: nn.Module, *, include: Sequence[str] = (), keep: Sequence[s
             name = f"{path}.{short}".lstrip(".")
             names.append(name)
             marks = _marks(layer)
-            if id(tensor) in seen or not tensor.requires_grad:
+            if id(tensor) in seen or not tensor.requires_grad or not tensor.numel():
                 continue
             seen.add(id(tensor))
             wanted = _named(name, include)
