@@ -460,7 +460,7 @@ def test_a_study_compares_what_tools_make_of_runs(sciml, study_file, tmp_path):
         (
             'tools = [{ tool = "low_rank"',
             'settings = ["train.steps=1"]\ntools = [{ tool = "low_rank"',
-            "no solver or settings",
+            "no solver, problem or settings",
         ),
         ('tool = "low_rank"', 'tool = "low_rnk"', "Did you mean 'low_rank'?"),
         ("flops=0.55", "flop=0.55", "Did you mean 'flops'?"),

@@ -19,17 +19,17 @@ from sciml.core import rng
 Call = Callable[[], object]
 """Runs the module on data, with gradients enabled."""
 
-ACTIVATIONS: frozenset[Callable[..., Any]] = frozenset(
+ACTIVATIONS: frozenset[Callable[..., Tensor]] = frozenset(
     {
         torch.tanh, Tensor.tanh, functional.tanh, torch.sigmoid, Tensor.sigmoid, functional.sigmoid, torch.relu,
         Tensor.relu, functional.relu, functional.gelu, functional.silu, functional.elu, functional.softplus,
         functional.leaky_relu, torch.sin, Tensor.sin,
     }
 )  # fmt: skip
-BOUNDED: frozenset[Callable[..., Any]] = frozenset(
+BOUNDED: frozenset[Callable[..., Tensor]] = frozenset(
     {torch.tanh, Tensor.tanh, functional.tanh, torch.sigmoid, Tensor.sigmoid, functional.sigmoid}
 )
-NORMS: frozenset[Callable[..., Any]] = frozenset(
+NORMS: frozenset[Callable[..., Tensor]] = frozenset(
     {functional.layer_norm, functional.group_norm, functional.instance_norm}
 )
 

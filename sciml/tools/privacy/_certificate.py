@@ -17,9 +17,16 @@ NAME = "certificate"
 
 
 def certify(
-    module: nn.Module, mechanism: Mechanism, *, method: str, constant: float | None, inputs: float | None,
-    bounds: Mapping[str, float], leaks: Mapping[str, str], reproducible: bool,
-) -> dict[str, Any]:  # fmt: skip
+    module: nn.Module,
+    mechanism: Mechanism,
+    *,
+    method: str,
+    constant: float | None,
+    inputs: float | None,
+    bounds: Mapping[str, float],
+    leaks: Mapping[str, str],
+    reproducible: bool,
+) -> dict[str, Any]:  # fmt: skip; Any: JSON
     """What is guaranteed of a module, and everything from which it follows.
 
     Arguments:
