@@ -2,7 +2,8 @@
 
 Health: tanh networks 8-64-64-1 learn the flow through a borehole; 16 as they should, 6 with each fault. At step 100
 every number is scored by the area under the curve (AUC) with which it alone tells the faulty from the sound; the best
-of its kind counts, in either direction, which flatters a kind the more numbers it has (neurons have most). Signatures: 54 networks (three architectures,
+of its kind counts, in either direction, which flatters a kind the more numbers it has (neurons have most).
+Signatures: 54 networks (three architectures,
 three activations, six seeds) after 150 steps; the nearest neighbour among the other seeds says what one is, from one
 kind of numbers each. Seconds are those of one look at links, nodes and neurons, the peer one step of training.
 """
