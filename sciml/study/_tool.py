@@ -16,7 +16,7 @@ from torch import nn
 
 from sciml.core import paths
 from sciml.core.config import Config, differences, override, parse
-from sciml.core.errors import ConfigError, DataError, UnsupportedError
+from sciml.core.errors import ConfigError, DataError, UnsupportedError, UserError
 from sciml.core.progress import Progress, SilentProgress
 from sciml.data import netcdf_bytes
 from sciml.study._about import ABOUT
@@ -201,7 +201,12 @@ class _Child(NamedTuple):
                 grid=loaded.task.grid_of(loaded.context),
             )
         for name, text in self.findings.files.items():
-            paths.write_text(folder / Path(name).name, text)
+            if Path(name).name != name or name in (RECORD, CONFIG, WEIGHTS, PREDICTIONS, LOG):
+                raise UserError(
+                    f"tool {self.tool.key!r} writes a file that is not its own", got=repr(name),
+                    expected="a plain name that no file of a run has",
+                )  # fmt: skip
+            paths.write_text(folder / name, text)
         _add_arrays(folder / PREDICTIONS, self.tool.key, self.findings.arrays)
         for scratch in (KEPT, TRIALS, STAGES):
             shutil.rmtree(folder / scratch, ignore_errors=True)
