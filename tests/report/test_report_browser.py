@@ -1,5 +1,6 @@
 """The pages as a browser lays them out: nothing overflows, every image is there, paper has no moving parts."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -32,7 +33,7 @@ def layouts(run_page, task_folders, other_folders, tmp_path_factory):
 def test_nothing_overflows_and_every_image_loads(page, width, layouts):
     layout = layouts[page, width]
     check_layout(layout)
-    assert layout["images"] == (18 if page == "run" else 0)  # 3 moving, 9 rows of strips, 6 of best and worst
+    assert layout["images"] == (15 if page == "run" else 0)  # 9 rows of strips, 6 of best and worst
     assert min(layout["plots"], default=200) > 150
 
 
@@ -43,6 +44,32 @@ def test_pages_of_every_task_do_not_overflow(task, width, layouts):
     check_layout(layout)
     assert min(layout["plots"]) > 150
     assert (layout["images"] > 0) == (task in ("density", "collocation", "forecast", "operator"))
+
+
+_WIND = """<script>
+addEventListener("load", () => {
+  const slider = document.querySelector("input[type=range]");
+  slider.value = 3;
+  slider.dispatchEvent(new Event("input"));
+  const reels = [...document.querySelectorAll(".reel")].map((reel) => getComputedStyle(reel).backgroundPosition);
+  const clock = document.querySelector(".clock").getBoundingClientRect();
+  const seen = [...document.querySelectorAll(".clock span")].filter((span) => {
+    const box = span.getBoundingClientRect();
+    return box.top >= clock.top - 1 && box.bottom <= clock.bottom + 1;
+  });
+  document.title = JSON.stringify([reels, seen.map((span) => span.textContent)]);
+});
+</script>"""
+
+
+def test_a_slider_winds_all_films_together(run_page, tmp_path):
+    page = tmp_path / "wound.html"
+    page.write_text(run_page.read_text(encoding="utf-8").replace("</head>", _WIND + "</head>"), encoding="utf-8")
+    title = re.search(r"<title>(.*?)</title>", chromium(tmp_path, "--dump-dom", page.as_uri()))
+    reels, times = json.loads(title[1])
+    assert len(reels) == 9
+    assert set(reels) == {"0px 60%"}  # the fourth of six frames
+    assert times == ["t = 2"]
 
 
 def test_paper_shows_strips_and_no_animation(run_page, tmp_path):
