@@ -118,6 +118,12 @@ def pulse(time: Tensor, params: Params) -> Tensor:
     return torch.where(inside, params["energy"] * shape, 0.0)
 
 
+def forcing_times(params: Params) -> Tensor:
+    """When the laser fires, peaks and is over, and halfway in between, ``batch 5``."""
+    shares = PULSE * torch.linspace(0, 1, 5).to(params["duration"])
+    return FIRING + params["duration"][:, None] * shares
+
+
 def _pre_exponential(params: Params) -> Tensor:
     return mechanism().ln_a.to(params["energy"]).expand(len(params["energy"]))
 

@@ -54,8 +54,12 @@ def vessel_of(
     case: Case,
     start: tuple[float, float, dict[str, float]] | None = None,
     tolerances: tuple[float, float] = TOLERANCES[0],
+    begin: float = 0.0,
 ) -> Vessel:
-    """The reactor of a case, at the feed's state unless another start is given; steps are no longer than its pulse."""
+    """The reactor of a case, at the feed's state unless another start is given; steps are no longer than its pulse.
+
+    Begun at another time than zero [s], it meets the pulse where it is then.
+    """
     import cantera as ct
 
     feed = Feed(
@@ -65,11 +69,11 @@ def vessel_of(
         residence_time=case.residence_time,
     )
     if case.energy == 0:
-        return Vessel(gas, VOLUME, feed, None, start=start, tolerances=tolerances)
+        return Vessel(gas, VOLUME, feed, None, start=start, tolerances=tolerances, begin=begin)
     peak = case.energy / case.duration * 2 * math.sqrt(math.log(2) / math.pi)
     power = ct.Func1("Gaussian", [peak, PEAK * case.duration, case.duration])
     heating = Heating(power=power, over=PULSES * case.duration, longest_step=case.duration)
-    return Vessel(gas, VOLUME, feed, heating, start=start, tolerances=tolerances)
+    return Vessel(gas, VOLUME, feed, heating, start=start, tolerances=tolerances, begin=begin)
 
 
 def simulate(params: Params, initial: Tensor, times: Tensor) -> Trajectory:
@@ -115,10 +119,10 @@ def _row(
     present = set(gas.species_names)
     shares = {name: y for name, y in zip(SPECIES, start[2:].tolist(), strict=True) if y > 0 and name in present}
     try:
-        vessel = vessel_of(gas, case, (float(start[0]), float(start[1]), shares), tolerances)
+        vessel = vessel_of(gas, case, (float(start[0]), float(start[1]), shares), tolerances, seconds[0])
         for n, time in enumerate(seconds):
             if n:
-                vessel.advance(time - seconds[0])
+                vessel.advance(time)
             now = vessel.reactor.phase
             y = now.Y
             states[n] = [now.T, now.P, *(y[k] if k >= 0 else 0.0 for k in columns)]
