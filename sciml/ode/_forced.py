@@ -30,6 +30,7 @@ def solve_forced(
     method: str | Method = "dopri5",
     rtol: float | int = 1e-6,
     atol: float | int | Float[Tensor, "..."] = 1e-8,
+    step: float | int | None = None,
     gradient: Discrete | Checkpointed = _DISCRETE,
     controller: PID = _CONTROL,
     max_steps: int | None = None,
@@ -49,6 +50,7 @@ def solve_forced(
         breaks: times at which something begins, turns or ends, in any order, repeated or outside of the times as may
             be. They carry no gradient: the solution does not depend on them.
         share: longest step between two breaks.
+        step: longest fixed step, as `share` is; None chooses steps by their error.
 
     Returns: as `solve`; times of `steps` are not in it.
 
@@ -68,7 +70,7 @@ def solve_forced(
     inside = torch.nextafter(begin, end), torch.nextafter(end, begin)  # strictly between two breaks
     solution = solve(
         _Warped(f), y0, _places(rows, edges), args=(begin, lengths, *inside, *args), method=method, rtol=rtol,
-        atol=atol, gradient=gradient, controller=replace(controller, longest=min(controller.longest, share)),
+        atol=atol, step=step, gradient=gradient, controller=replace(controller, longest=min(controller.longest, share)),
         max_steps=max_steps,
         jumps=torch.arange(1.0, lengths.shape[1], dtype=torch.float64, device=y0.device),
     )  # fmt: skip

@@ -1,6 +1,7 @@
 """One stirred volume of gas with detailed chemistry in Cantera: fed at one rate, drained by a sonic nozzle, heated."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -150,6 +151,17 @@ class Vessel:
         if self._heating is None or time > self._heating.over:
             self.net.max_time_step = self._turnover
             self.net.advance(time)
+
+
+    def steps(self, until: float) -> Iterator[Any]:  # Any: Cantera is imported where it is used
+        """The gas after every step of the integration before `until` [s]; `net.time` says when."""
+        heated = self._heating is not None and self.net.time < self._heating.over
+        while self.net.time < until:
+            if heated and self._heating is not None and self.net.time >= self._heating.over:
+                heated = False
+            self.net.max_time_step = self._heating.longest_step if heated and self._heating else self._turnover
+            if self.net.step() < until:
+                yield self.reactor.phase
 
 
 def _throat(gamma: float) -> float:

@@ -99,7 +99,9 @@ def misfits(
     c = module.config
     span = batch.times - batch.times[0]
     frames = max(2, int((span <= horizon * span[-1] * (1 + 1e-6)).sum()))
-    true, times = batch.states[:, :frames].double(), batch.moments[:, :frames].double()
+    true, times = batch.states[:, :frames].double(), batch.times[:frames].double()
+    if batch.since is not None and bool(batch.since.any()):
+        times = batch.moments[:, :frames].double()  # a forced model asks the clock
     predicted, solution = module(batch.states[:, 0], batch.parameters, times, offsets=offsets)
     good = (solution.status == Status.OK) & predicted.detach().isfinite().flatten(1).all(1)
     error = torch.where(good[:, None, None], predicted - true, 0.0) / module.field_std
