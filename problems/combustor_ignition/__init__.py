@@ -63,6 +63,10 @@ class CombustorIgnition(Evolves, HasReducedModel, HasOutcome, HasDerivedQuantiti
         """d(m_k, T)/dt of the stirred volume, ``batch 5``."""
         return equations.rate(time, state, params, closures)
 
+    def forcing_times(self, params: Params) -> Tensor:
+        """Five times of the laser pulse."""
+        return equations.forcing_times(params)
+
     def encode(self, fields: Tensor, params: Params) -> Tensor:
         """(m_CH4, m_O2, m_CO2, m_H2O) in kg and T in K, from T, p and Y."""
         return equations.encode(fields, params)

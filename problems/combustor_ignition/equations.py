@@ -50,6 +50,9 @@ SPREAD = 4e-3
 IGNITED = 1000.0
 """T [K] at the end that tells the two outcomes apart; no trajectory of the calibration ends within 500 K of it."""
 _WIDTH = 100.0
+BURNT = 0.2
+"""Share of the carbon in CO2 above which the chamber burns: a laser or a hot fill that heats without burning stays below,
+and where burning alone heats the mean to 1000 K it is 0.3."""
 
 
 @cache
@@ -118,6 +121,12 @@ def pulse(time: Tensor, params: Params) -> Tensor:
     return torch.where(inside, params["energy"] * shape, 0.0)
 
 
+def forcing_times(params: Params) -> Tensor:
+    """When the laser fires, peaks and is over, and halfway in between, ``batch 5``."""
+    shares = PULSE * torch.linspace(0, 1, 5).to(params["duration"])
+    return FIRING + params["duration"][:, None] * shares
+
+
 def _pre_exponential(params: Params) -> Tensor:
     return mechanism().ln_a.to(params["energy"]).expand(len(params["energy"]))
 
@@ -163,9 +172,16 @@ def rate(time: Tensor, state: Tensor, params: Params, closures: Mapping[str, Cal
 # --- what the fields obey --------------------------------------------------------------------------------------------
 
 
+def burnt(states: Tensor) -> Tensor:
+    """Share of the carbon that is in CO2, of fields ``… 7``; 0 where there is none, NaN where a share is."""
+    moles = states[..., [3, 5]].clamp_min(0.0) / mechanism().weights.to(states)[[0, 2]]
+    return moles[..., 1] / moles.sum(-1).clamp_min(1e-30)
+
+
 def chance(states: Tensor) -> Tensor:
-    """``sigmoid((T_end − 1000 K)/100 K)``."""
-    return torch.sigmoid((states[:, -1, 0] - IGNITED) / _WIDTH)
+    """``sigmoid((T_end − 1000 K)/100 K) sigmoid((c_end − 0.2)/0.02)`` with the burnt share c: hot, and by burning."""
+    hot = torch.sigmoid((states[:, -1, 0] - IGNITED) / _WIDTH)
+    return hot * torch.sigmoid((burnt(states[:, -1]) - BURNT) / (0.1 * BURNT))
 
 
 def violations(states: Tensor) -> dict[str, Tensor]:

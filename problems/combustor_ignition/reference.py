@@ -12,6 +12,7 @@ from sciml.core.types import Params, Trajectory
 from sciml.reference import GAS_CONSTANT, Gas, Orifice, Zones, solve_zones
 
 from . import equations
+from .derived import derived_values
 from .equations import COLD, DISCHARGE, FIRING, OUTSIDE, PULSE, SPECIES, THROAT, VOLUME
 
 LENGTH, HEIGHT = 0.12, 0.06
@@ -107,9 +108,11 @@ def simulate_zones(
     times: np.ndarray,
     zones: tuple[int, int] = ZONES,
     rtol: float = 1e-6,
+    means: list[tuple[np.ndarray, np.ndarray]] | None = None,
 ) -> tuple[Zones, np.ndarray, Status, int]:
     """The network of one case, its states ``time y x 5``, the status and the number of steps.
 
+    `means`, where it is given, is filled with times and mean fields ``time 7`` of every step of the integration.
     An integration that does not converge is tried once more at a hundredth of the tolerance and twice the steps.
     """
     chamber, state = network(row, feed, zones), spread(fields, zones)
@@ -123,11 +126,17 @@ def simulate_zones(
             return 0.0
         return shares * (peak * math.exp(-0.5 * ((time - FIRING) / width - half) ** 2))
 
+    def watch(moments: np.ndarray, inner: np.ndarray) -> None:
+        if means is not None:
+            means.append((moments, averages(chamber, inner)))
+
     breaks = [(FIRING, d / 4), (end, np.inf)]
-    states, status, steps = solve_zones(chamber, state, times, heat, breaks=breaks, rtol=rtol)
+    states, status, steps = solve_zones(chamber, state, times, heat, breaks=breaks, rtol=rtol, watch=watch)
     if status in (Status.NOT_CONVERGED, Status.MAX_STEPS):
+        if means is not None:
+            del means[1:]
         states, status, more = solve_zones(
-            chamber, state, times, heat, breaks=breaks, rtol=rtol / 100, max_steps=40_000
+            chamber, state, times, heat, breaks=breaks, rtol=rtol / 100, max_steps=40_000, watch=watch
         )
         steps += more
     return chamber, states, status, steps
@@ -148,20 +157,33 @@ def simulate(
     """
     feeds = equations.feed({name: value.double().cpu() for name, value in params.items()}).numpy()
     starts, moments = initial.double().cpu().numpy(), times.double().cpu().numpy()
-    solved, codes, counts = [], [], []
+    solved, codes, counts, quantities = [], [], [], []
     for i, start in enumerate(starts):
         row = {name: float(value[i]) for name, value in params.items()}
         states, status, steps = np.full((len(moments), len(start)), np.nan), Status.DIVERGED, 0
+        means = [(moments[:1], start[None])]
         if _possible(row, start, zones[1]):
-            chamber, inner, status, steps = simulate_zones(row, start, feeds[i], moments, zones, rtol)
+            chamber, inner, status, steps = simulate_zones(row, start, feeds[i], moments, zones, rtol, means)
             with np.errstate(invalid="ignore"):
                 states = averages(chamber, inner)
+        quantities.append(_quantities(means, status))
         solved.append(states)
         codes.append(int(status))
         counts.append(steps)
     states = torch.from_numpy(np.stack(solved)).to(initial.device)
     status = torch.tensor(codes, dtype=torch.int8, device=initial.device)
-    return Trajectory(states, status, {"steps": torch.tensor(counts, device=initial.device)})
+    found = {
+        f"summary/{name}": torch.cat([row[name] for row in quantities]).to(initial.device) for name in quantities[0]
+    }
+    return Trajectory(states, status, {"steps": torch.tensor(counts, device=initial.device), **found})
+
+
+def _quantities(means: list[tuple[np.ndarray, np.ndarray]], status: Status) -> dict[str, Tensor]:
+    """Derived quantities of one case from the steps of its integration; NaN where it failed."""
+    times, fields = (torch.from_numpy(np.concatenate(part)) for part in zip(*means, strict=True))
+    if status != Status.OK:
+        fields = torch.full_like(fields, torch.nan)
+    return derived_values(times, fields[None])
 
 
 def _possible(row: dict[str, float], start: np.ndarray, rows: int) -> bool:

@@ -32,8 +32,10 @@ PEAK = 2.5
 IGNITED = 1500.0
 """T [K] at the end that tells the outcomes apart."""
 _WIDTH = 150.0
+BURNT = 0.2
+"""Share of the carbon in CO and CO2 above which the kernel burns: a pulse that only heats leaves 93 % and more in CH4."""
 DERIVED_QUANTITIES = (
-    Field("ignition_time", "s_ign", "1", "time at which T passes 1500 K, share of the horizon"),
+    Field("ignition_time", "s_ign", "1", "time at which T passes 1500 K with a fifth of the fuel burnt, share of the horizon"),
     Field("peak_temperature", "T_max", "K", "highest temperature"),
     Field("peak_pressure", "p_max", "Pa", "highest pressure"),
     Field("final_temperature", "T_end", "K", "temperature at the end"),
@@ -59,16 +61,28 @@ def fill(params: Mapping[str, Tensor]) -> Tensor:
     return torch.cat([torch.stack([params["feed_temperature"], params["feed_pressure"]], -1), mixture(params)], -1)
 
 
+def burnt(states: Tensor) -> Tensor:
+    """Share of the carbon of CH4, CO2 and CO that is in the latter two, of fields ``… 9``; 0 where there is none."""
+    moles = states[..., [2, 4, 6]].clamp_min(0.0) / states.new_tensor([WEIGHTS[0], WEIGHTS[2], WEIGHTS[4]])
+    return moles[..., 1:].sum(-1) / moles.sum(-1).clamp_min(1e-30)
+
+
 def chance(states: Tensor) -> Tensor:
-    """``sigmoid((T_end − 1500 K)/150 K)``."""
-    return torch.sigmoid((states[:, -1, 0] - IGNITED) / _WIDTH)
+    """``sigmoid((T_end − 1500 K)/150 K) sigmoid((c_end − 0.2)/0.02)`` with the burnt share c: hot, and by burning."""
+    hot = torch.sigmoid((states[:, -1, 0] - IGNITED) / _WIDTH)
+    return hot * torch.sigmoid((burnt(states[:, -1]) - BURNT) / (0.1 * BURNT))
 
 
 def derived_values(times: Tensor, states: Tensor) -> dict[str, Tensor]:
-    """`DERIVED_QUANTITIES` of states ``batch time 9``; times are resolved to frames, a hundredth of the horizon."""
+    """`DERIVED_QUANTITIES` of states ``batch time 9``.
+
+    The ignition time is when T exceeds 1500 K and the burnt share 0.2, first from below; NaN for a kernel that never
+    ignites (one that a pulse only heats to 1500 K does not) or that burns from the start.
+    """
     temperature, pressure = states[..., 0], states[..., 1]
+    signal = torch.minimum(temperature / IGNITED, burnt(states) / BURNT)
     return {
-        "ignition_time": first_crossing(times.to(states), temperature, IGNITED),
+        "ignition_time": first_crossing(times.to(states), signal, 1.0, from_below=True),
         "peak_temperature": temperature.amax(1),
         "peak_pressure": pressure.amax(1),
         "final_temperature": temperature[:, -1],

@@ -14,7 +14,7 @@ from sciml.core.status import Status
 from sciml.core.types import Params, Trajectory
 from sciml.reference import Feed, Heating, Vessel, methane_oxygen, open_mechanism
 
-from .equations import IGNITED, PEAK, PULSES, SPECIES, TURNOVERS, VOLUME, horizon
+from .equations import IGNITED, PEAK, PULSES, SPECIES, TURNOVERS, VOLUME, derived_values, horizon
 
 TWO_STEP = Path(__file__).with_name("methane_2s_bfer.yaml")
 TOLERANCES = ((1e-6, 1e-12), (1e-8, 1e-14))
@@ -54,8 +54,12 @@ def vessel_of(
     case: Case,
     start: tuple[float, float, dict[str, float]] | None = None,
     tolerances: tuple[float, float] = TOLERANCES[0],
+    begin: float = 0.0,
 ) -> Vessel:
-    """The reactor of a case, at the feed's state unless another start is given; steps are no longer than its pulse."""
+    """The reactor of a case, at the feed's state unless another start is given; steps are no longer than its pulse.
+
+    Begun at another time than zero [s], it meets the pulse where it is then.
+    """
     import cantera as ct
 
     feed = Feed(
@@ -65,11 +69,11 @@ def vessel_of(
         residence_time=case.residence_time,
     )
     if case.energy == 0:
-        return Vessel(gas, VOLUME, feed, None, start=start, tolerances=tolerances)
+        return Vessel(gas, VOLUME, feed, None, start=start, tolerances=tolerances, begin=begin)
     peak = case.energy / case.duration * 2 * math.sqrt(math.log(2) / math.pi)
     power = ct.Func1("Gaussian", [peak, PEAK * case.duration, case.duration])
     heating = Heating(power=power, over=PULSES * case.duration, longest_step=case.duration)
-    return Vessel(gas, VOLUME, feed, heating, start=start, tolerances=tolerances)
+    return Vessel(gas, VOLUME, feed, heating, start=start, tolerances=tolerances, begin=begin)
 
 
 def simulate(params: Params, initial: Tensor, times: Tensor) -> Trajectory:
@@ -89,42 +93,57 @@ def low_fidelity(params: Params, initial: Tensor, times: Tensor) -> Trajectory:
 def _simulate(gas: Any, params: Params, initial: Tensor, times: Tensor) -> Trajectory:
     seconds = horizon(params).double().cpu()[:, None] * times.double().cpu()
     columns = [gas.species_index(name) if name in gas.species_names else -1 for name in SPECIES]
-    solved, codes, tries = [], [], []
+    solved, codes, tries, quantities = [], [], [], []
     for i, start in enumerate(initial.double().cpu().numpy()):
         case = Case(**{name: float(value[i]) for name, value in params.items()})
         states, status, count = np.full((len(times), len(start)), np.nan), Status.DIVERGED, 0
+        followed = seconds[i, :1].numpy(), states[:1]
         if case.possible and np.isfinite(start).all() and start[0] > 0 and start[1] > 0 and start[2:].sum() > 0:
             for count, tolerances in enumerate(TOLERANCES, start=1):  # noqa: B007
-                states, status = _row(gas, case, start, seconds[i].tolist(), columns, tolerances)
+                states, followed, status = _row(gas, case, start, seconds[i].tolist(), columns, tolerances)
                 if status == Status.OK:
                     break
+        moments = torch.from_numpy(followed[0]) / float(horizon(params)[i])
+        quantities.append(derived_values(moments, torch.from_numpy(followed[1])[None]))
         solved.append(states)
         codes.append(int(status))
         tries.append(count)
     states = torch.from_numpy(np.stack(solved)).to(initial.device)
     status = torch.tensor(codes, dtype=torch.int8, device=initial.device)
-    return Trajectory(states, status, {"tries": torch.tensor(tries, device=initial.device)})
+    found = {f"summary/{name}": torch.cat([row[name] for row in quantities]) for name in quantities[0]}
+    found = {name: values.to(initial.device) for name, values in found.items()}
+    return Trajectory(states, status, {"tries": torch.tensor(tries, device=initial.device), **found})
 
 
 def _row(
     gas: Any, case: Case, start: np.ndarray, seconds: list[float], columns: list[int], tolerances: tuple[float, float]
-) -> tuple[np.ndarray, Status]:
+) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray], Status]:
+    """States at some seconds; those after every step of a second integration, with their times; the status."""
     import cantera as ct
 
-    states = np.full((len(seconds), len(start)), np.nan)
+    states, failed = np.full((len(seconds), len(start)), np.nan), np.full((1, len(start)), np.nan)
     present = set(gas.species_names)
     shares = {name: y for name, y in zip(SPECIES, start[2:].tolist(), strict=True) if y > 0 and name in present}
     try:
-        vessel = vessel_of(gas, case, (float(start[0]), float(start[1]), shares), tolerances)
+        vessel = vessel_of(gas, case, (float(start[0]), float(start[1]), shares), tolerances, seconds[0])
         for n, time in enumerate(seconds):
             if n:
-                vessel.advance(time - seconds[0])
-            now = vessel.reactor.phase
-            y = now.Y
-            states[n] = [now.T, now.P, *(y[k] if k >= 0 else 0.0 for k in columns)]
+                vessel.advance(time)
+            states[n] = _fields(vessel.reactor.phase, columns)
+        again = vessel_of(gas, case, (float(start[0]), float(start[1]), shares), tolerances, seconds[0])
+        inner = [(again.net.time, _fields(phase, columns)) for phase in again.steps(seconds[-1])]
     except ct.CanteraError:
-        return states, Status.NOT_CONVERGED
-    return states, Status.OK if np.isfinite(states).all() else Status.DIVERGED
+        return states, (np.array(seconds[:1]), failed), Status.NOT_CONVERGED
+    if not np.isfinite(states).all():
+        return states, (np.array(seconds[:1]), failed), Status.DIVERGED
+    moments = np.array([seconds[0], *(time for time, _ in inner), seconds[-1]])
+    return states, (moments, np.array([states[0], *(fields for _, fields in inner), states[-1]])), Status.OK
+
+
+def _fields(phase: Any, columns: list[int]) -> list[float]:  # Any: Cantera is imported where it is used
+    """T, p and the shares that are seen."""
+    shares = phase.Y
+    return [phase.T, phase.P, *(shares[k] if k >= 0 else 0.0 for k in columns)]
 
 
 def threshold(case: Case, low: float, high: float, *, share: float = 1e-3, gas: Any = None) -> float:

@@ -31,6 +31,8 @@ class Split:
         name: ``train``, ``valid`` or ``test``.
         parameters: float32, ``sample parameter``.
         forcings: float32, ``sample time forcing``, no columns where there is none.
+        derived: float64, ``sample quantity``: derived quantities as the reference solver found them between the frames;
+            no columns where there are none.
         status: a `sciml.core.status.Status` code per sample, int8.
         good: numbers of the samples that ended with status OK; only these make windows.
         num_frames: stored states per trajectory.
@@ -39,6 +41,7 @@ class Split:
     name: str
     parameters: Float[Tensor, "sample parameter"]
     forcings: Float[Tensor, "sample time forcing"]
+    derived: Float[Tensor, "sample quantity"]
     status: Int8[Tensor, " sample"]
     good: Int[Tensor, " good"]
     num_frames: int
@@ -49,6 +52,7 @@ class Split:
         heads = [load_head(layout, piece) for piece in pieces]
         self.parameters = torch.cat([head.parameters for head in heads]).float()
         self.forcings = torch.cat([head.forcings for head in heads]).float()
+        self.derived = torch.cat([head.derived for head in heads])
         self.status = torch.cat([head.status for head in heads])
         self.good = torch.nonzero(self.status == Status.OK).flatten()
         if in_memory is None:

@@ -5,6 +5,7 @@ import math
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import h5netcdf
@@ -211,7 +212,9 @@ def _names(names) -> np.ndarray:
 
 def _labelled(layout: Layout, split: str, index: int) -> xarray.Dataset:
     piece = layout.pieces(split)[index]
-    data = to_xarray(layout, load_shard(layout, piece), piece.first, split)
+    # derived quantities follow from the states; whoever reads the file would take them for parameters
+    shard = replace(load_shard(layout, piece), derived=None)
+    data = to_xarray(layout, shard, piece.first, split)
     order = " ".join((*layout.field_names, *layout.parameter_names, *layout.forcing_names))
     return data.assign_attrs(_identity(layout, split), variable_order=order)  # Zarr keeps none
 

@@ -12,8 +12,11 @@ from pathlib import Path
 from typing import Any, final
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from sciml.core import registry
+from sciml.core.capabilities import HasDerivedQuantities
 from sciml.core.errors import DataError, UnsupportedError, UserError
 from sciml.core.paths import locked
 from sciml.core.problem import Problem
@@ -81,7 +84,16 @@ def simulate_piece(layout: Layout, piece: Piece) -> Shard:
     status = torch.where(broken[:, -1] & (trajectory.status == Status.OK), int(Status.DIVERGED), trajectory.status)
     columns = [parameters[name].double() for name in layout.parameter_names]
     table = torch.stack(columns, 1) if columns else torch.zeros(piece.count, 0, dtype=torch.float64)
-    return Shard(states, table, status.to(torch.int8))
+    return Shard(states, table, status.to(torch.int8), derived=_derived(layout, parameters, trajectory))
+
+
+def _derived(layout: Layout, parameters: Params, trajectory: Trajectory) -> Float[Tensor, "sample quantity"] | None:
+    """Derived quantities as the reference solver found them, or by its states at the stored times; None without any."""
+    if not isinstance(layout.problem, HasDerivedQuantities):
+        return None
+    computed = layout.problem.derived_values(layout.times, trajectory.states.double(), parameters)
+    stated = [trajectory.stats.get(f"summary/{entry.name}", computed[entry.name]) for entry in layout.derived]
+    return torch.stack([values.double() for values in stated], dim=1)
 
 
 def _simulate(layout: Layout, piece: Piece) -> tuple[Params, Trajectory]:

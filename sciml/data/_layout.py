@@ -9,10 +9,10 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from sciml.core.capabilities import Evolves
+from sciml.core.capabilities import Evolves, HasDerivedQuantities
 from sciml.core.errors import ConfigError, UnknownNameError, UnsupportedError, UserError
 from sciml.core.paths import home
-from sciml.core.problem import Problem
+from sciml.core.problem import Field, Problem
 from sciml.core.recorded import Recorded
 from sciml.core.registry import card_path, folder_of
 from sciml.core.types import Grid
@@ -83,6 +83,13 @@ class Layout:
     def forcing_names(self) -> tuple[str, ...]:
         """Names of the forcings in declaration order."""
         return tuple(forcing.name for forcing in self.problem.forcings)
+
+    @property
+    def derived(self) -> tuple[Field, ...]:
+        """Derived quantities that are stored beside the states, as the reference solver found them between frames."""
+        problem = self.problem
+        made = isinstance(problem, HasDerivedQuantities) and not isinstance(problem, Recorded)
+        return problem.derived_quantities if made else ()
 
     @property
     def active(self) -> Bool[Tensor, "*space"] | None:
@@ -200,6 +207,8 @@ def card_digest(problem: Problem, about: Card, card: PresetCard, grid: Grid) -> 
         content["code"] = code
     if problem.forcings:
         content["forcings"] = [(entry.name, entry.units, entry.low, entry.high) for entry in problem.forcings]
+    if isinstance(problem, HasDerivedQuantities) and not isinstance(problem, Recorded):
+        content["derived"] = [(entry.name, entry.units) for entry in problem.derived_quantities]
     if problem.time_step is not None:
         content["time_step"] = problem.time_step
     return hashlib.sha256(json.dumps(content, sort_keys=True, allow_nan=False).encode()).hexdigest()

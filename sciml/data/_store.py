@@ -52,20 +52,24 @@ class Shard:
         parameters: float64, ``sample parameter``.
         status: a `sciml.core.status.Status` code per sample.
         forcings: float64, ``sample time forcing``; None where there is none.
+        derived: float64 derived quantities as the reference solver found them, ``sample quantity``; None where the
+            problem has none.
     """
 
     states: Float[Tensor, "sample time channel *space"]
     parameters: Float[Tensor, "sample parameter"]
     status: Int8[Tensor, " sample"]
     forcings: Float[Tensor, "sample time forcing"] | None = None
+    derived: Float[Tensor, "sample quantity"] | None = None
 
 
 class Head(NamedTuple):
-    """A shard without its fields; `forcings` has no columns where there is none."""
+    """A shard without its fields; `forcings` and `derived` have no columns where there is none."""
 
     parameters: Float[Tensor, "sample parameter"]
     status: Int8[Tensor, " sample"]
     forcings: Float[Tensor, "sample time forcing"]
+    derived: Float[Tensor, "sample quantity"]
 
 
 def save_shard(layout: Layout, piece: Piece, shard: Shard) -> None:
@@ -97,13 +101,15 @@ def load_shard(layout: Layout, piece: Piece) -> Shard:
     if layout.active is not None and not np.array_equal(arrays[ACTIVE], layout.active.numpy()):
         raise _fault(layout, path, "has another mask than the dataset", arrays[ACTIVE].sum(), int(layout.active.sum()))
     head = _head(layout, piece, arrays)
-    return Shard(states, head.parameters, head.status, head.forcings if layout.forcing_names else None)
+    forcings, derived = head.forcings if layout.forcing_names else None, head.derived if layout.derived else None
+    return Shard(states, head.parameters, head.status, forcings, derived)
 
 
 def load_head(layout: Layout, piece: Piece) -> Head:
     """Everything of a shard but its fields (structure and header are checked)."""
     with open_shard(layout, piece) as file:
-        arrays = {name: values(file, name) for name in (*layout.parameter_names, *layout.forcing_names, "status")}
+        names = (*layout.parameter_names, *layout.forcing_names, *map(variable_of, layout.derived), "status")
+        arrays = {name: values(file, name) for name in names}
     return _head(layout, piece, arrays)
 
 
@@ -138,6 +144,10 @@ def to_xarray(layout: Layout, shard: Shard, first: int, split: str) -> xarray.Da
     if shard.forcings is not None:
         for column, entry in enumerate(problem.forcings):
             variables[entry.name] = (("sample", "time"), shard.forcings[:, :, column].numpy(), words_of(entry))
+    if shard.derived is not None:
+        for column, entry in enumerate(layout.derived):
+            words = words_of(entry) | {"role": "summary"}
+            variables[variable_of(entry)] = ("sample", shard.derived[:, column].numpy(), words)
     meanings = " ".join(status.name.lower() for status in Status)
     codes = np.array([int(status) for status in Status], dtype=np.int8)
     variables["status"] = (
@@ -157,6 +167,11 @@ def to_xarray(layout: Layout, shard: Shard, first: int, split: str) -> xarray.Da
         attributes = {"units": axis.units, "long_name": f"{axis.name} coordinate", "boundary": axis.boundary}
         coordinates[axis.name] = (axis.name, axis.points().numpy(), attributes)
     return xarray.Dataset(variables, coordinates, description(layout))
+
+
+def variable_of(quantity: Field) -> str:
+    """What a derived quantity is called in a file."""
+    return f"summary_{quantity.name}"
 
 
 def words_of(entry: Field | Parameter) -> dict[str, str]:
@@ -207,6 +222,7 @@ def _variables(layout: Layout, piece: Piece) -> dict[str, tuple[tuple[int, ...],
         **dict.fromkeys(layout.field_names, (space, "<f4")),
         **dict.fromkeys(layout.parameter_names, ((piece.count,), "<f8")),
         **dict.fromkeys(layout.forcing_names, ((piece.count, layout.card.frames), "<f8")),
+        **dict.fromkeys(map(variable_of, layout.derived), ((piece.count,), "<f8")),
         "status": ((piece.count,), "|i1"),
         "trajectory": ((piece.count,), "<i8"),
         **({} if layout.active is None else {ACTIVE: (layout.grid.size, "|i1")}),
@@ -246,14 +262,14 @@ def _check(layout: Layout, piece: Piece, file: h5py.File) -> None:
 
 
 def _head(layout: Layout, piece: Piece, arrays: Mapping[str, np.ndarray]) -> Head:
-    parameters, forcings = (
-        [torch.from_numpy(arrays[name]) for name in names] for names in (layout.parameter_names, layout.forcing_names)
-    )
+    columns = (layout.parameter_names, layout.forcing_names, tuple(map(variable_of, layout.derived)))
+    parameters, forcings, derived = ([torch.from_numpy(arrays[name]) for name in names] for names in columns)
     none = torch.zeros(piece.count, layout.card.frames, 0, dtype=torch.float64)
     return Head(
         torch.stack(parameters, dim=-1) if parameters else none[:, 0],
         torch.from_numpy(arrays["status"]),
         torch.stack(forcings, dim=-1) if forcings else none,
+        torch.stack(derived, dim=-1) if derived else none[:, 0],
     )
 
 

@@ -13,6 +13,7 @@ from sciml.ode._dense import Dense as Dense
 from sciml.ode._dirk import DiagonallyImplicit as DiagonallyImplicit
 from sciml.ode._events import Event as Event
 from sciml.ode._explicit import Explicit as Explicit
+from sciml.ode._forced import solve_forced as solve_forced
 from sciml.ode._forcing import Forcing as Forcing
 from sciml.ode._gradient import Checkpointed as Checkpointed
 from sciml.ode._gradient import Discrete as Discrete
@@ -83,5 +84,6 @@ __all__ = [
     "odeint_adjoint",
     "odeint_event",
     "solve",
+    "solve_forced",
     "solve_sde",
 ]

@@ -11,6 +11,7 @@ from torch import Tensor
 from sciml.core.errors import UserError
 from sciml.reference._mechanism import GAS_CONSTANT, Mechanism
 
+_LEAST = 1e-300  # what is to be above zero is no less than this
 _SMALL_HEAD = 1e-8  # of the radicand below which the nozzle's flow becomes linear in the pressure difference
 
 
@@ -22,11 +23,17 @@ class Inflow:
         rate: mass flow in kg/s.
         temperature: in K.
         shares: mass fractions of all species of the mechanism.
+
+    Raises: UserError for a negative mass flow and a temperature that is not above zero.
     """
 
     rate: float
     temperature: float
     shares: Float[Tensor, " species"]
+
+    def __post_init__(self) -> None:
+        _check("an inflow", "a mass flow in kg/s", rate=(self.rate, 0.0, math.inf))
+        _check("an inflow", "a temperature in K", temperature=(self.temperature, _LEAST, math.inf))
 
 
 @dataclass(frozen=True)
@@ -42,13 +49,20 @@ class Nozzle:
 
     Arguments:
         area: of the throat, in m².
-        discharge: C_d.
+        discharge: C_d, at most 1.
         pressure: p_out, in Pa.
+
+    Raises: UserError for numbers that cannot be.
     """
 
     area: float
     discharge: float
     pressure: float
+
+    def __post_init__(self) -> None:
+        _check("a nozzle", "an area in m²", area=(self.area, 0.0, math.inf))
+        _check("a nozzle", "a share of the isentropic flow", discharge=(self.discharge, 0.0, 1.0))
+        _check("a nozzle", "a pressure in Pa", pressure=(self.pressure, 0.0, math.inf))
 
     def flow(
         self,
@@ -198,6 +212,14 @@ class StirredReactor:
         state = torch.cat((state[..., :-1].clamp_min(0.0), state[..., -1:]), dim=-1)
         masses = state[..., :-1]
         return state[..., -1], self.pressure(state), masses / masses.sum(-1, keepdim=True)
+
+
+def _check(what: str, meaning: str, **numbers: tuple[float, float, float]) -> None:
+    """Refuse numbers that are not within least and most, or not finite."""
+    for name, (value, least, most) in numbers.items():
+        if not (math.isfinite(value) and least <= value <= most):
+            span = "above zero" if least == _LEAST else f"from 0 to {most:g}" if most < math.inf else "not below zero"
+            raise UserError(f"{what} cannot have this {name}", got=f"{name} = {value:g}", expected=f"{meaning}, {span}")
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """One stirred volume of gas with detailed chemistry in Cantera: fed at one rate, drained by a sonic nozzle, heated."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -93,6 +94,7 @@ class Vessel:
         heating: None for none.
         start: T, p and mass fractions by name at the start; the feed's where it is None.
         tolerances: relative and absolute, of CVODE.
+        begin: time of the start, s; the heating keeps its own times.
     """
 
     def __init__(
@@ -104,6 +106,7 @@ class Vessel:
         *,
         start: tuple[float, float, dict[str, float]] | None = None,
         tolerances: tuple[float, float] = (1e-6, 1e-12),
+        begin: float = 0.0,
     ) -> None:
         import cantera as ct
 
@@ -130,23 +133,35 @@ class Vessel:
             self._devices.append(ct.Wall(self._source, self.reactor, A=1.0, Q=heating.power))
         self.net = ct.ReactorNet([self.reactor])
         self.net.rtol, self.net.atol = tolerances
+        self.net.initial_time = begin
         self._turnover = min(feed.residence_time, 1.0)
-        self._start()
+        self._start(begin)
 
-    def _start(self) -> None:
+    def _start(self, begin: float) -> None:
         """A first step that does not depend on the times asked for, as CVODE's otherwise does."""
-        if self._heating is not None:
+        if self._heating is not None and begin < self._heating.over:
             self.net.max_time_step = self._heating.longest_step
-        self.net.advance(_INSTANT)
+        self.net.advance(begin + max(_INSTANT, 4 * math.ulp(begin)))
 
     def advance(self, time: float) -> None:
-        """On to `time` [s], 1e-12 s or more; steps are short while it is heated."""
+        """On to `time` [s], 1e-12 s or more after the start; steps are short while it is heated."""
         if self._heating is not None and self.net.time < self._heating.over:
             self.net.max_time_step = self._heating.longest_step
             self.net.advance(min(time, self._heating.over))
         if self._heating is None or time > self._heating.over:
             self.net.max_time_step = self._turnover
             self.net.advance(time)
+
+
+    def steps(self, until: float) -> Iterator[Any]:  # Any: Cantera is imported where it is used
+        """The gas after every step of the integration before `until` [s]; `net.time` says when."""
+        heated = self._heating is not None and self.net.time < self._heating.over
+        while self.net.time < until:
+            if heated and self._heating is not None and self.net.time >= self._heating.over:
+                heated = False
+            self.net.max_time_step = self._heating.longest_step if heated and self._heating else self._turnover
+            if self.net.step() < until:
+                yield self.reactor.phase
 
 
 def _throat(gamma: float) -> float:

@@ -146,6 +146,9 @@ class Zones:
         return matrix.reshape(state.size, state.size)
 
 
+_LOOKS = np.linspace(0.25, 1.0, 4)  # places in a step at which it is watched
+
+
 def _sides(axis: int) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
     tail = (slice(None),) * (-axis - 1)
     return (..., slice(None, -1), *tail), (..., slice(1, None), *tail)
@@ -161,6 +164,7 @@ def solve_zones(
     rtol: float = 1e-6,
     atol: tuple[float, float] = (1e-7, 1e-3),
     max_steps: int = 20_000,
+    watch: Callable[[np.ndarray, np.ndarray], None] | None = None,
 ) -> tuple[np.ndarray, Status, int]:
     """States of a network at `times`, by LSODA (Adams and BDF of variable order, banded Newton matrix).
 
@@ -174,6 +178,8 @@ def solve_zones(
         rtol: relative tolerance of the local error.
         atol: absolute tolerances, of masses as a share of the mean zone mass, and of T in K.
         max_steps: budget.
+        watch: called with times and states ``time y x (species + 1)`` inside of every step and at its end, for what
+            happens between the output times.
 
     Returns:
         States ``time y x (species + 1)``, NaN from a failure on; the status; the number of steps.
@@ -229,6 +235,9 @@ def solve_zones(
                 if not np.isfinite(solver.y).all():
                     return states, Status.DIVERGED, steps
                 steps += 1
+                if watch is not None:
+                    moments = solver.t_old + (solver.t - solver.t_old) * _LOOKS
+                    watch(moments, np.stack([unpack(v) for v in solver.dense_output()(moments).T]))
                 reached = int(np.searchsorted(times, solver.t + close, side="right"))
                 if reached > known:
                     dense = solver.dense_output()(times[known:reached]).T

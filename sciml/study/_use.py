@@ -163,6 +163,7 @@ def predict_run(
         raise outside[0]
     with as_guest():
         prediction = loaded.solver.predict(loaded.module, question)
+        prediction = loaded.task.complete(loaded.solver, loaded.module, question, prediction, loaded.problem)
     answer = loaded.task.describe(question, prediction, loaded.problem, loaded.context)
     answer = keep_sample_labels(Path(inputs), answer)
     answer.attrs |= origin(loaded.about(), loaded.folder, "predict")

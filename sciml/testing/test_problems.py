@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from sciml.core import registry, rng
-from sciml.core.capabilities import Evolves, HasDerivedQuantities, HasOutcome, capability_names
+from sciml.core.capabilities import Evolves, HasDerivedQuantities, HasDynamics, HasOutcome, capability_names
+from sciml.core.forcing import check_forcing
 from sciml.core.recorded import Imported
 from sciml.core.status import Status
 from sciml.data import PresetCard, read_card
@@ -53,6 +54,12 @@ def test_it_describes_itself(problem):
         assert entry.symbol and entry.units and entry.long_name, entry
     readme = (registry.folder_of(problem) / "README.md").read_text(encoding="utf-8")
     assert "not modelled" in readme.lower(), "the README must say what is not modelled"
+
+
+def test_forced_dynamics_say_when_something_acts(problem):
+    if not isinstance(problem, HasDynamics):
+        pytest.skip(f"{problem.name} has no dynamics")
+    check_forcing(problem)
 
 
 def test_it_has_a_card_with_its_presets(evolving):

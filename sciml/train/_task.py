@@ -19,7 +19,7 @@ from sciml.core.types import Grid, Prediction
 from sciml.data import CardTable
 from sciml.metrics import Metric, find_metric
 from sciml.train._examples import Examples
-from sciml.train._solver import B, C, P, Q, Solver, T
+from sciml.train._solver import AnySolver, B, C, P, Q, Solver, T
 from sciml.train._view import View
 
 
@@ -178,6 +178,12 @@ class Task(ABC, Generic[P, T, C, B, Q]):
     @abstractmethod
     def describe(self, inputs: Q, prediction: Prediction, problem: P, context: C) -> xarray.Dataset:
         """A prediction for `inputs` as named arrays with units."""
+
+    def complete(
+        self, solver: AnySolver, module: nn.Module, inputs: Q, prediction: Prediction, problem: P
+    ) -> Prediction:
+        """A prediction with what must not depend on how it was asked for among its statistics; itself by default."""
+        return prediction
 
     def shorten(self, inputs: Q) -> tuple[Q, slice] | None:
         """Inputs that ask the same samples for less, and which part of axis 1 of the full answer that is.

@@ -289,3 +289,16 @@ def test_a_first_crossing_converges_to_that_of_the_function():
         errors.append(abs(float(metrics.first_crossing(times, times.exp()[None], 3.0)) - math.log(3)))
     assert errors[2] < errors[0] / 8
     assert errors[2] < 1e-4
+
+
+def test_crossings_from_below_and_times_of_every_row():
+    """What begins above crosses only after it was below; every row may have times of its own."""
+    times = torch.tensor([[0.0, 1.0, 2.0, 3.0], [0.0, 2.0, 4.0, 8.0]])
+    values = torch.tensor([[3.0, 0.0, 2.0, 4.0], [3.0, 3.0, 3.0, 3.0]])
+    found = metrics.first_crossing(times, values, 1.0, from_below=True).tolist()
+    assert found == pytest.approx([1.5, math.nan], nan_ok=True)
+    assert metrics.first_crossing(times, values, 1.0).tolist() == [0.0, 0.0]
+    rises = torch.tensor([[0.0, 2.0, 2.0, 2.0], [0.0, 0.0, 0.0, 4.0]])
+    assert metrics.first_crossing(times, rises, 1.0).tolist() == [0.5, 5.0]
+    assert metrics.first_crossing(times[:, :1], values[:, :1], 1.0).tolist() == [0.0, 0.0]
+    assert metrics.first_crossing(times[:, :1], values[:, :1], 1.0, from_below=True).isnan().all()

@@ -73,7 +73,7 @@ def test_a_closed_box_explodes_as_in_cantera(name):
     predicted = solution.states[0, :, -1].numpy()
     delays = [np.interp(temperature + 400, curve, times) for curve in (predicted, np.array(true))]
     assert delays[0] == pytest.approx(delays[1], rel=1e-4)
-    assert max(true) < mechanism.hottest
+    assert max(true) < float(mechanism.hottest.min())
     np.testing.assert_allclose(predicted, true, rtol=1e-4)
     state = solution.states[0]
     assert (state[:, :-1].sum(1) / state[0, :-1].sum() - 1).abs().max() < 1e-10

@@ -156,12 +156,12 @@ def test_gradients_of_the_loss(cases, make, form, monkeypatch):
     parameters, states = cases
     module, solver = make(small(form), seed=1, scale=0.7), PNODESolver()
     batch = TrajectoryBatch(states[:4, :13], TIMES[:13], parameters[:4])
-    adaptive = ode.solve
+    adaptive = ode.solve_forced
 
-    def fixed(*args, rtol, atol, controller, **settings):
+    def fixed(*args, rtol, atol, **settings):
         return adaptive(*args, step=0.05, **settings)
 
-    monkeypatch.setattr(ode, "solve", fixed)
+    monkeypatch.setattr(ode, "solve_forced", fixed)
     monkeypatch.setattr(torch.Tensor, "float", lambda self: self)  # keep the loss in double precision
     weights = list(module.parameters())
     exact = torch.autograd.grad(solver.loss(module, batch), weights)
@@ -286,12 +286,12 @@ def test_a_gradient_that_overflows_does_not_spoil_those_of_other_samples(cases, 
                 -1, *[1] * (gradient.ndim - 1)
             ).to(gradient)
 
-    solved = ode.solve
+    solved = ode.solve_forced
 
-    def explosive(field, start, times, *, args, **settings):
-        return solved(field, start, times, args=tuple(Explodes.apply(a) for a in args), **settings)
+    def explosive(field, start, times, breaks, *, args, **settings):
+        return solved(field, start, times, breaks, args=tuple(Explodes.apply(a) for a in args), **settings)
 
-    monkeypatch.setattr(ode, "solve", explosive)
+    monkeypatch.setattr(ode, "solve_forced", explosive)
     PNODESolver().loss(module, batch).backward()
     grads = [p.grad.clone() for p in module.parameters()]
     assert all(g.isfinite().all() for g in grads) and 0 < max(float(g.abs().max()) for g in grads) < 1e3

@@ -26,3 +26,12 @@ class HasDynamics(Problem):
         closures: Mapping[str, Callable[..., Tensor]],
     ) -> Float[Tensor, "batch channel"]:
         """d(state)/dt."""
+
+    def forcing_times(self, params: Params) -> Float[Tensor, "batch time"] | None:
+        """Times at which a source, a pulse, an inflow or a table begins, peaks, jumps or ends, in any order.
+
+        No step of an integration crosses one, and between two of them there are several. None for dynamics that do not
+        depend on time; the windows of a reduced model's uncertain sources count without being named here. One row per
+        sample, or one for all.
+        """
+        return None

@@ -131,7 +131,8 @@ def chosen(batch: TrajectoryBatch, samples: int, frames: int) -> TrajectoryBatch
     if len(batch) <= samples:
         return batch
     rows = torch.linspace(0, len(batch) - 1, samples).long().to(batch.states.device)
-    return TrajectoryBatch(batch.states[rows], batch.times, batch.parameters[rows])
+    derived = None if batch.derived is None else batch.derived[rows]
+    return TrajectoryBatch(batch.states[rows], batch.times, batch.parameters[rows], derived=derived)
 
 
 class FramesProgram(nn.Module):

@@ -98,12 +98,15 @@ class GaussianProcess(nn.Module):
         coefficients, doubt = self.coefficients(self.features(state, parameters))
         return self.modes.compose(coefficients, frames), self.modes.spread(doubt, frames)
 
-    def derived_values(self, inputs: Start, mean: Float[Tensor, "batch time channel"]) -> dict[str, Tensor]:
-        """``summary/<name>`` by their own processes; NaN where the predicted trajectory has no such quantity."""
+    def derived_values(self, inputs: Start, mean: Float[Tensor, "batch frame channel"]) -> dict[str, Tensor]:
+        """``summary/<name>`` by their own processes; NaN where the predicted trajectory has no such quantity.
+
+        `mean` is the whole trajectory at the training times, whatever times are asked for.
+        """
         if not isinstance(self.problem, HasDerivedQuantities):
             return {}
         params = named_parameters(self.problem, inputs.parameters)
-        exists = self.problem.derived_values(inputs.clock.double(), mean.double(), params)
+        exists = self.problem.derived_values(self.frames.used().double(), mean.double(), params)
         means = self.quantities(self.features(inputs.state, inputs.parameters))[0] + self.summary_mean
         return {
             f"summary/{name}": torch.where(exists[name].isnan(), torch.nan, means[:, i])
@@ -120,9 +123,9 @@ class GaussianProcess(nn.Module):
             self.coefficients.learn(i, x, wanted, self.config.restarts)
         if isinstance(self.problem, HasDerivedQuantities):
             params = named_parameters(self.problem, batch.parameters)
-            wanted = self.problem.derived_values(batch.times.double(), batch.states.double(), params)
+            computed = self.problem.derived_values(batch.times.double(), batch.states.double(), params)
             for i, name in enumerate(self.derived_names):
-                self._learn_derived(i, x, wanted[name])
+                self._learn_derived(i, x, computed[name] if batch.derived is None else batch.derived[:, i])
 
     def _learn_derived(self, number: int, x: Float[Tensor, "sample feature"], wanted: Float[Tensor, " sample"]) -> None:
         known = wanted.isfinite()

@@ -63,7 +63,8 @@ def _misfits(
     """All combinations, integrated together."""
     shape = len(points), len(energies), len(batch)
     times = shape[0] * shape[1]
-    many = TrajectoryBatch(batch.states.repeat(times, 1, 1), batch.times, batch.parameters.repeat(times, 1))
+    since = None if batch.since is None else batch.since.repeat(times)
+    many = TrajectoryBatch(batch.states.repeat(times, 1, 1), batch.times, batch.parameters.repeat(times, 1), since)
     rows = points.to(energies.device).repeat_interleave(shape[1] * shape[2], 0)
     levels = energies.repeat_interleave(shape[2]).repeat(shape[0])[:, None]
     costs = misfits(module, many, _coefficients(rows, sizes) | dict.fromkeys(module.sources, levels))

@@ -1,16 +1,16 @@
 """The reduced model of a problem with networks for what it does not know."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from sciml import ode
-from sciml.core import rng
 from sciml.core.capabilities import HasReducedModel, Uncertain
 from sciml.core.errors import ConfigError
+from sciml.core.forcing import check_forcing
 from sciml.core.problem import Parameter
 from sciml.core.types import Params
 from sciml.data import Statistics
@@ -19,7 +19,6 @@ from sciml.solvers.pnode._config import PNODEConfig
 
 _SEARCHING = 400  # attempted steps while closures are looked for; what takes more is no candidate
 _LARGEST = 1e6  # derivative of the loss by what a network says of a sample
-_PROBES = 256  # draws of the parameters that the shortest window is looked for in
 
 
 class Scaled(nn.Module):
@@ -143,7 +142,7 @@ class PNODE(nn.Module):
             params = self.named(middle)
             guesses = problem.closures()
             numbers = {n: guesses[n](params).numel() for n in learnt}
-            self.longest = config.integrate.share * self._shortest_window(known.values())
+            check_forcing(problem)
             sizes = self._sizes(statistics, params)
         sources = {n: Source(known[n], guesses[n], config, features=count) for n in chosen if known[n].kind == "source"}
         self.coefficients = nn.ModuleDict(
@@ -193,12 +192,14 @@ class PNODE(nn.Module):
         self,
         fields: Float[Tensor, "batch channel"],
         parameters: Float[Tensor, "batch parameter"],
-        times: Float[Tensor, " time"],
+        times: Float[Tensor, "*batch time"],
         *,
         tolerance: float | None = None,
         offsets: Mapping[str, Tensor] | None = None,
     ) -> tuple[Float[Tensor, "batch time channel"], ode.Solution]:
         """Fields in physical units at `times`, the first of which is that of `fields`, and what the solve says.
+
+        No step crosses a time at which the forcing begins, peaks or ends (`breaks`), wherever `times` begin.
 
         `offsets` stand in for those of the closures, row by row, for a search: samples that need many steps are then
         given up early.
@@ -212,28 +213,32 @@ class PNODE(nn.Module):
             for piece in args:
                 if piece.requires_grad:
                     piece.register_hook(_without_overflow)
-            solution = ode.solve(
-                self.field,
-                self.problem.encode(fields.double(), params),
-                times.double(),
-                args=args,
-                method=c.method,
-                rtol=rtol,
-                atol=(c.atol if tolerance is None else 0.1 * tolerance) * self.sizes,
-                gradient=ode.Discrete() if c.gradient == "discrete" else ode.Checkpointed(),
-                controller=ode.PID(longest=self.longest),
-                max_steps=c.max_steps if offsets is None else min(c.max_steps, _SEARCHING),
-            )
+            steps = c.max_steps if offsets is None else min(c.max_steps, _SEARCHING)
+            atol = (c.atol if tolerance is None else 0.1 * tolerance) * self.sizes
+            gradient = ode.Discrete() if c.gradient == "discrete" else ode.Checkpointed()
+            start, breaks = self.problem.encode(fields.double(), params), self.breaks(params)
+            if breaks is None:
+                solution = ode.solve(
+                    self.field, start, times.double(), args=args, method=c.method, rtol=rtol, atol=atol,
+                    gradient=gradient, max_steps=steps,
+                )  # fmt: skip
+            else:
+                solution = ode.solve_forced(
+                    self.field, start, times.double(), breaks, share=c.share, args=args, method=c.method, rtol=rtol,
+                    atol=atol, gradient=gradient, max_steps=steps,
+                )  # fmt: skip
             return self.problem.decode(solution.states, params), solution
 
-    def _shortest_window(self, uncertain: Iterable[Uncertain]) -> float:
-        """Of all sources, over draws of the parameters; infinite without any."""
-        generator = rng.generator(0, "windows")
-        draws = [self.problem.draw(generator) for _ in range(_PROBES)]
-        params = {entry.name: torch.stack([draw[entry.name] for draw in draws]) for entry in self.problem.parameters}
-        lengths = [float((end - begin).min()) for entry in uncertain if entry.window is not None
-                   for begin, end in [entry.window(params)]]  # fmt: skip
-        return min(lengths, default=math.inf)
+    @torch.no_grad()
+    def breaks(self, params: Params) -> Float[Tensor, "batch break"] | None:
+        """Times that no step crosses: those the problem names, and the ends of its uncertain sources' windows."""
+        count = max((len(value) for value in params.values()), default=1)
+        windows = [end for entry in self.problem.uncertain if entry.window is not None for end in entry.window(params)]
+        named = self.problem.forcing_times(params)
+        columns = [column.reshape(-1, 1).expand(count, 1) for column in windows]
+        if named is not None:
+            columns.append(named.reshape(-1, named.shape[-1]).expand(count, -1))
+        return torch.cat([column.double() for column in columns], dim=1) if columns else None
 
     def _sizes(self, statistics: Statistics, params: Params) -> Float[Tensor, " component"]:
         """|z| + |Δz| at the mean of the fields, Δz for a standard deviation of all of them; 1 where that is nothing."""

@@ -74,7 +74,9 @@ def _supports(problem: Problem) -> Support:
 def _predict(module: PNODE, inputs: Start) -> Prediction:
     """Fields in physical units at ``inputs.times``; the chance of the outcome among the statistics if there is one."""
     module.eval()
-    fields, solution = module(inputs.state, inputs.parameters, inputs.clock, tolerance=inputs.tolerance)
+    c = module.config.integrate
+    tolerance = min(c.rtol, c.predict_rtol) if inputs.tolerance is None else inputs.tolerance
+    fields, solution = module(inputs.state, inputs.parameters, inputs.clock, tolerance=tolerance)
     stats = {"evaluations": solution.stats.evaluations, "calls": solution.stats.calls}
     if isinstance(module.problem, HasOutcome):
         stats["chance"] = module.problem.chance(fields, module.named(inputs.parameters.double()))
@@ -97,7 +99,9 @@ def misfits(
     c = module.config
     span = batch.times - batch.times[0]
     frames = max(2, int((span <= horizon * span[-1] * (1 + 1e-6)).sum()))
-    true, times = batch.states[:, :frames].double(), batch.times[:frames]
+    true, times = batch.states[:, :frames].double(), batch.times[:frames].double()
+    if batch.since is not None and bool(batch.since.any()):
+        times = batch.moments[:, :frames].double()  # a forced model asks the clock
     predicted, solution = module(batch.states[:, 0], batch.parameters, times, offsets=offsets)
     good = (solution.status == Status.OK) & predicted.detach().isfinite().flatten(1).all(1)
     error = torch.where(good[:, None, None], predicted - true, 0.0) / module.field_std
@@ -105,7 +109,7 @@ def misfits(
     cost = error.square() if delta is None else 2 * F.huber_loss(error, 0 * error, reduction="none", delta=delta)
     names = [field.name for field in module.problem.fields]
     weights = cost.new_tensor([c.misfit.weights.get(name, 1.0) for name in names])
-    speed = emphasis(true / module.field_std, times.double(), c.misfit.emphasis)
+    speed = emphasis(true / module.field_std, span[:frames].double(), c.misfit.emphasis)
     total = ((cost * weights).sum(2) / weights.sum() * speed).mean(1)
     if c.misfit.outcome and isinstance(module.problem, HasOutcome) and frames == len(batch.times):
         params = module.named(batch.parameters.double())

@@ -86,6 +86,8 @@ class TrajectoryBatch(data.Batch):
         times: time since the first frame, ``window``, for dynamics that do not depend on time itself.
         parameters: physical parameters in declaration order, ``batch parameter``.
         since: time of the first frame, ``batch``; None where it is zero for all.
+        derived: the problem's derived quantities as the reference found them, ``batch quantity``; None where pieces are
+            not whole trajectories, or there are none.
     """
 
     shared: ClassVar[frozenset[str]] = frozenset({"times"})
@@ -94,12 +96,19 @@ class TrajectoryBatch(data.Batch):
     times: Float[Tensor, " window"]
     parameters: Float[Tensor, "batch parameter"]
     since: Float[Tensor, " batch"] | None = None
+    derived: Float[Tensor, "batch quantity"] | None = None
 
     @property
     def moments(self) -> Float[Tensor, "batch window"]:
         """Times of the frames by the clock, for dynamics that depend on it."""
         rows = self.times.expand(len(self.states), -1)
         return rows if self.since is None else self.since[:, None] + rows
+
+
+def good_derived(dataset: data.Dataset, name: str) -> Float[Tensor, "sample quantity"] | None:
+    """Derived quantities of the good samples of a split as the reference found them; None without any."""
+    split = dataset.split(name)
+    return split.derived[split.good] if split.derived.shape[1] else None
 
 
 class TrajectoryExamples:
@@ -119,11 +128,13 @@ class TrajectoryExamples:
             randomness = rng.generator(dataset.card.seed, "measurement", dataset.digest)
             noise = torch.randn(states.shape, generator=randomness)
             states = states + config.noise * dataset.statistics.field_std * noise
-        parameters = good_parameters(dataset, "train")
+        parameters, derived = good_parameters(dataset, "train"), good_derived(dataset, "train")
         if config.cases is not None:
             chosen = random_subset(len(states), config.cases, config.draw)
             states, parameters = states[chosen], parameters[chosen]
+            derived = None if derived is None else derived[chosen]
         self.states, self.parameters = states, parameters
+        self._derived = derived if window == frames else None
         self._clock = stored_times(dataset)
         self.times = self._clock[:window]
         self._starts = frames - window + 1
@@ -136,7 +147,8 @@ class TrajectoryExamples:
         sample, start = indices // self._starts, indices % self._starts
         frames = start[:, None] + torch.arange(len(self.times))
         states, since = self.states[sample[:, None], frames], self._clock[start]
-        return TrajectoryBatch(states, self.times, self.parameters[sample], since)
+        derived = None if self._derived is None else self._derived[sample]
+        return TrajectoryBatch(states, self.times, self.parameters[sample], since, derived)
 
 
 def read_start(path: Path, problem: Problem, context: TrajectoriesContext, steps: int | None) -> Start:

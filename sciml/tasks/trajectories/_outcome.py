@@ -50,11 +50,27 @@ def area_under_curve(scores: Float[Tensor, " sample"], positive: Bool[Tensor, " 
     return float(((high[:, None] > low) + 0.5 * (high[:, None] == low)).double().mean())
 
 
+def stated_quantities(
+    problem: Problem, times: Float[Tensor, " time"], states: Float[Tensor, "sample time channel"], params: Params
+) -> dict[str, Float[Tensor, " sample"]]:
+    """What a solver that follows the trajectory itself states among its statistics: ``summary/<name>``.
+
+    Arguments:
+        problem: whose quantities; without any the answer is empty.
+        times, states: all that the solver knows of the trajectory, not only what was asked for.
+        params: of the samples.
+    """
+    if not isinstance(problem, HasDerivedQuantities):
+        return {}
+    values = problem.derived_values(times.double(), states.double(), params)
+    return {f"summary/{name}": value for name, value in values.items()}
+
+
 def derived_of(
     problem: Problem, times: Float[Tensor, " time"], prediction: Prediction, params: Params
 ) -> dict[str, Float[Tensor, " sample"]]:
     """The problem's derived quantities: as the solver states them (``summary/<name>`` of its statistics), else computed
-    from its states.
+    from its states at the times asked for.
 
     Stored results call them ``summary``: the key of records, the prefix and the role of variables in files.
     """
@@ -68,7 +84,7 @@ def derived_scores(
     problem: Problem,
     times: Float[Tensor, " time"],
     prediction: Prediction,
-    true: Float[Tensor, "sample time channel"],
+    true: Prediction,
     params: Params,
 ) -> dict[str, float]:
     """``summary/<name>`` and ``compared/<name>``: the mean absolute error in the quantity's units, and over how many.
@@ -76,7 +92,7 @@ def derived_scores(
     Compared are samples that have the quantity in truth and in prediction: there is no error of the delay of a case
     that never ignites, or is predicted never to. Where there is none to compare, the error is left out.
     """
-    truth = derived_of(problem, times, Prediction(true), params)
+    truth = derived_of(problem, times, true, params)
     scores: dict[str, float] = {}
     for name, values in derived_of(problem, times, prediction, params).items():
         both = values.isfinite() & truth[name].isfinite()

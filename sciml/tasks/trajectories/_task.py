@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from sciml import data
-from sciml.core.capabilities import HasOutcome, HasTrajectories
+from sciml.core.capabilities import HasDerivedQuantities, HasOutcome, HasTrajectories
 from sciml.core.progress import Progress
 from sciml.core.status import count
 from sciml.core.types import Prediction
@@ -35,6 +35,7 @@ from sciml.tasks.trajectories._data import (
     TrajectoriesContext,
     TrajectoryBatch,
     TrajectoryExamples,
+    good_derived,
     read_start,
 )
 from sciml.tasks.trajectories._metrics import METRICS
@@ -49,6 +50,7 @@ from sciml.tasks.trajectories._outcome import (
     map_inputs,
     named_parameters,
     outcome_scores,
+    stated_quantities,
 )
 from sciml.tasks.trajectories._starts import StartRule, start_rule
 from sciml.tasks.trajectories.view import VIEW
@@ -56,6 +58,8 @@ from sciml.train import AnySolver, Bench, Examination, Task
 
 _MAP = 15
 """Places along each axis of the map of outcomes."""
+_LOOKS = 1601
+"""Times at which a predicted trajectory is looked at for its derived quantities; the frames of most cards among them."""
 
 
 class Trajectories(Task[HasTrajectories, TrajectoriesConfig, TrajectoriesContext, TrajectoryBatch, Start]):
@@ -129,6 +133,25 @@ class Trajectories(Task[HasTrajectories, TrajectoriesConfig, TrajectoriesContext
         arrays |= _in_own_terms(problem, inputs, prediction)
         return xarray.Dataset(arrays, {"time": time_coordinate(inputs.times, context.time_units, inputs.origin)})
 
+    def complete(
+        self, solver: AnySolver, module: nn.Module, inputs: Start, prediction: Prediction, problem: HasTrajectories
+    ) -> Prediction:
+        """With the derived quantities of the trajectory, looked at `_LOOKS` times whatever times were asked for.
+
+        What the solver states itself stands.
+        """
+        if not isinstance(problem, HasDerivedQuantities) or len(inputs.times) < 2:
+            return prediction
+        if all(f"summary/{entry.name}" in prediction.stats for entry in problem.derived_quantities):
+            return prediction
+        along = torch.linspace(0, 1, _LOOKS, dtype=torch.float64)
+        first, last = inputs.times[0].double(), inputs.times[-1].double()
+        asked = inputs._replace(times=torch.lerp(first, last, along).to(inputs.times.dtype))
+        followed = predict_on(solver, module, asked)
+        params = named_parameters(problem, inputs.parameters)
+        found = stated_quantities(problem, asked.clock, followed.mean, params)
+        return prediction._replace(stats={**found, **prediction.stats})
+
     def shorten(self, inputs: Start) -> tuple[Start, slice] | None:
         """The first step alone."""
         return (inputs._replace(times=inputs.times[:2]), slice(0, 2)) if len(inputs.times) > 2 else None
@@ -185,6 +208,7 @@ class TrajectoriesBench(Bench[HasTrajectories, TrajectoriesConfig, TrajectoriesC
         inputs, true = self._starts("test"), good_states(self.source, "test")
         parameters = named_parameters(self.problem, inputs.parameters)
         prediction = predict_on(solver, module, inputs)
+        prediction = TRAJECTORIES.complete(solver, module, inputs, prediction, self.problem)
         curve = _errors(prediction.mean, true)
         errors = whole_error(curve).double()
         absolute = (prediction.mean - true)[:, 1:].abs().double().mean((0, 1))
@@ -195,7 +219,7 @@ class TrajectoriesBench(Bench[HasTrajectories, TrajectoriesConfig, TrajectoriesC
             **self._window_error(solver, module, true),
             **{f"mae/{field.name}": float(v) for field, v in zip(self.problem.fields, absolute, strict=True)},
             **outcome_scores(self.problem, prediction, true, parameters),
-            **derived_scores(self.problem, inputs.times, prediction, true, parameters),
+            **derived_scores(self.problem, inputs.times, prediction, self._truth(true, "test"), parameters),
             **constraint_scores(self.problem, prediction.mean, parameters),
             **self._beyond(solver, module, true.double().std((0, 1), correction=0)),
             **cost_of(prediction),
@@ -220,7 +244,7 @@ class TrajectoriesBench(Bench[HasTrajectories, TrajectoriesConfig, TrajectoriesC
         states, parameters = good_states(self.source, "test"), good_parameters(self.source, "test")
         inputs = self._starts("test")
         arrays = labelled_fields(self.problem, states) | labelled_parameters(self.problem, parameters)
-        arrays |= _in_own_terms(self.problem, inputs, Prediction(states))
+        arrays |= _in_own_terms(self.problem, inputs, self._truth(states, "test"))
         coords = {"time": time_coordinate(self.source.layout.times, self.context.time_units)}
         return xarray.Dataset(arrays, coords, {"history": 1, "problem": self.problem.name})
 
@@ -235,6 +259,14 @@ class TrajectoriesBench(Bench[HasTrajectories, TrajectoriesConfig, TrajectoriesC
         if names := bad_fields(self.problem, predicted):
             return f"prediction of field {names}"
         return "the loss or its gradient (but no field)"
+
+    def _truth(self, states: Float[Tensor, "sample time channel"], name: str) -> Prediction:
+        """The good samples of a split with the derived quantities that the reference found between the frames."""
+        derived = good_derived(self.source, name)
+        if derived is None:
+            return Prediction(states)
+        columns = zip(self.source.layout.derived, derived.unbind(1), strict=True)
+        return Prediction(states, stats={f"summary/{entry.name}": values for entry, values in columns})
 
     def _start_rule(self) -> StartRule | None:
         names, first = tuple(field.name for field in self.problem.fields), float(self.source.layout.times[0])

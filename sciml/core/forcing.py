@@ -1,0 +1,66 @@
+"""Whether dynamics depend on time itself, and whether they say when."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode, resolve_name
+from torch.utils._pytree import tree_leaves
+
+from sciml.core import rng
+from sciml.core.capabilities import HasDynamics, HasReducedModel
+from sciml.core.errors import ConfigError
+
+_BLIND = ("zeros_like", "ones_like", "full_like", "new_", "__get__", "size", "expand_as")
+
+
+class _Watch(TorchFunctionMode):
+    """Notes whether a tensor is computed with, its shape and dtype aside."""
+
+    def __init__(self, tensor: Tensor) -> None:
+        super().__init__()
+        self.tensor, self.used = tensor, False
+
+    def __torch_function__(  # Any: whatever functions of torch take and give
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        name = resolve_name(func) or func.__name__
+        if not any(word in name for word in _BLIND):
+            self.used |= any(leaf is self.tensor for leaf in tree_leaves((args, kwargs or {})))
+        return func(*args, **(kwargs or {}))
+
+
+@torch.no_grad()
+def uses_time(problem: HasDynamics) -> bool:
+    """Whether the right-hand side computes anything with the time."""
+    drawn = problem.draw(rng.generator(0, "forcing"))
+    params = {name: value.double().expand(1) for name, value in drawn.items()}
+    state = torch.ones(1, len(problem.fields), dtype=torch.float64)
+    if isinstance(problem, HasReducedModel):
+        state = problem.encode(state, params)
+    time = torch.zeros(1, dtype=torch.float64)
+    with _Watch(time) as watch:
+        problem.dynamics(time, state, params, problem.closures())
+    return watch.used
+
+
+def check_forcing(problem: HasDynamics) -> None:
+    """Refuse dynamics that depend on time and do not say when something acts: a short pulse would be stepped over."""
+    params = {name: value[None] for name, value in problem.draw(rng.generator(0, "forcing")).items()}
+    windows = isinstance(problem, HasReducedModel) and any(entry.window is not None for entry in problem.uncertain)
+    if windows or problem.forcing_times(params) is not None or not uses_time(problem):
+        return
+    raise ConfigError(
+        f"the dynamics of problem {problem.name!r} depend on time and do not say when something acts",
+        got="forcing_times(params) that returns None",
+        expected="a tensor (sample, time): when each source, pulse, inflow or table begins, peaks, jumps or ends",
+        fix="Implement forcing_times, so that no pulse is stepped over; return torch.empty(1, 0) where the forcing is "
+        "as slow as the solution.",
+    )
