@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from sciml import data
 from sciml.core.capabilities import Classifies
 from sciml.core.progress import Progress
-from sciml.core.status import count
+from sciml.core.status import count, flag_attributes
 from sciml.core.types import Prediction
 from sciml.tasks._cost import cost_of, predict_on, prediction_seconds
 from sciml.tasks._in_memory import bad_channels, card_for, refuse_steps
@@ -141,13 +141,13 @@ class ClassificationBench(Bench[Classifies, ClassificationConfig, Classification
             "prediction/seconds": seconds,
         }
         arrays = _answers(self.problem, prediction)
-        arrays["label"] = ("sample", labels.numpy(), {"long_name": "true class"})
+        arrays["label"] = ("sample", labels.numpy(), flag_attributes(self.problem.classes, "true class"))
         return Examination(scores, arrays, seconds / len(labels), count(status_of(prediction).tolist()))
 
     def truth(self) -> xarray.Dataset:
         """The test samples and their classes."""
         features, labels = self.splits["test"]
-        arrays = {"label": ("sample", labels.numpy(), {"long_name": "true class"})}
+        arrays = {"label": ("sample", labels.numpy(), flag_attributes(self.problem.classes, "true class"))}
         arrays |= labelled_pictures(self.problem, features)
         return xarray.Dataset(arrays, {"class": ("class", list(self.problem.classes))}, {"problem": self.problem.name})
 
@@ -183,10 +183,10 @@ class ClassificationBench(Bench[Classifies, ClassificationConfig, Classification
 
 def _answers(problem: Classifies, prediction: Prediction) -> xarray.Dataset:
     """Probabilities, the most probable class and the outcome of every sample."""
-    probabilities = prediction.mean
+    probabilities, names = prediction.mean, problem.classes
     arrays = {
         "probability": (("sample", "class"), probabilities.numpy(), {"units": "1", "long_name": "probability"}),
-        "predicted": ("sample", predicted_classes(probabilities).numpy(), {"long_name": "most probable class"}),
+        "predicted": ("sample", predicted_classes(probabilities).numpy(), flag_attributes(names, "most probable class")),
         **labelled_outcome(prediction),
     }
     return xarray.Dataset(arrays, {"class": ("class", list(problem.classes))})

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import torch
 import xarray
 from jaxtyping import Float
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 from sciml import data
 from sciml.core.capabilities import HasOutcome, HasTrajectories
 from sciml.core.progress import Progress
-from sciml.core.status import count
+from sciml.core.status import Status, count
 from sciml.core.types import Prediction
 from sciml.tasks._cost import cost_of, predict_on, prediction_seconds
 from sciml.tasks._inputs import halved
@@ -204,7 +205,7 @@ class TrajectoriesBench(Bench[HasTrajectories, TrajectoriesConfig, TrajectoriesC
         arrays = xarray.Dataset(
             {
                 **labelled_fields(self.problem, prediction.mean[:, 1:]),
-                "relative_l2": (("sample", "time"), curve.numpy()),
+                "relative_l2": (("sample", "time"), curve.numpy(), {"units": "1", "long_name": "relative L2 error"}),
                 **labelled_outcome(prediction),
                 **_in_own_terms(self.problem, inputs, prediction),
                 **self._outcome_map(solver, module, inputs),
@@ -292,12 +293,13 @@ class TrajectoriesBench(Bench[HasTrajectories, TrajectoriesConfig, TrajectoriesC
 
 
 def _in_own_terms(problem: HasTrajectories, inputs: Start, prediction: Prediction) -> Labelled:
-    """The chance of the outcome and the derived quantities, as far as the problem has them."""
+    """The chance of the outcome and the derived quantities, as far as the problem has them; NaN where a sample failed,
+    since nothing follows from a trajectory that was not computed to its end."""
     params = named_parameters(problem, inputs.parameters)
-    return {
-        **labelled_chance(problem, prediction, params),
-        **labelled_derived(problem, derived_of(problem, inputs.clock, prediction, params)),
-    }
+    terms = labelled_chance(problem, prediction, params)
+    terms |= labelled_derived(problem, derived_of(problem, inputs.clock, prediction, params))
+    failed = (status_of(prediction) != Status.OK).cpu().numpy()
+    return {name: (dims, np.where(failed, np.nan, values), words) for name, (dims, values, words) in terms.items()}
 
 
 def _errors(
