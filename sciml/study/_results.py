@@ -73,6 +73,7 @@ def _entry(fitted: Fitted, examination: Examination, bench: AnyBench) -> SolverE
         train=TrainEntry(
             steps=result.steps if result else 0,
             seconds=fitted.seconds,
+            nfe=result.calls if result else None,
             best_step=result.best_step if result else None,
             best_validation=result.best if result and math.isfinite(result.best) else None,
         ),
