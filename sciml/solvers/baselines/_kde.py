@@ -157,23 +157,24 @@ def best_width(centres: Float[Tensor, "centre dim"], config: KDEConfig) -> float
     while True:
         tried = torch.logspace(math.log10(low), math.log10(high), config.bandwidths, dtype=torch.float64)
         best = int(_likelihood(left_out, centres, tried).argmax())
-        if best > 0 or config.narrowest is not None:
+        if best > 0 or config.narrowest is not None or low < _FINEST:
             break
-        if low < _FINEST:
-            raise NumericsError(
-                "no kernel width is best for these points: left-out ones are ever more likely under narrower kernels, "
-                "down to the rounding of single precision. Points that repeat others almost exactly are no draws from "
-                "a density; add the noise of the measurement, or set model.narrowest."
-            )
         low, high = low / 100, float(tried[1])
     ends = tried[max(best - 1, 0)], tried[min(best + 1, len(tried) - 1)]
     finer = torch.logspace(*(math.log10(float(end)) for end in ends), config.bandwidths, dtype=torch.float64)
-    return float(finer[_likelihood(left_out, centres, finer).argmax()])
+    width = float(finer[_likelihood(left_out, centres, finer).argmax()])
+    if width < _FINEST:
+        raise NumericsError(
+            f"the best kernel width of these points, {width:.1e} of their standard deviation, is below the rounding of "
+            "single precision. Points that repeat others almost exactly are no draws from a density: leave the copies "
+            "out, add the noise of the measurement, or set model.narrowest."
+        )
+    return width
 
 
 def _left_out(count: int) -> int:
     """How many points are left out in turn."""
-    return max(200, min(2000, _PAIRS // count))
+    return max(200, min(1000, _PAIRS // count))
 
 
 def _distances(points: Tensor, centres: Tensor) -> Iterator[Tensor]:

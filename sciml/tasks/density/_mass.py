@@ -9,7 +9,7 @@ from torch import Tensor
 
 _AGREE = 0.05
 """Share by which the sums over two halves of a grid may differ where it resolves the density."""
-_CENTRES, _DRAWS, _NEIGHBOUR = 2000, 20_000, 5
+_CENTRES, _DRAWS, _NEIGHBOUR = 1000, 8000, 5
 _SCALES = (0.5, 1.0, 3.0)
 
 

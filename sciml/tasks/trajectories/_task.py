@@ -30,6 +30,7 @@ from sciml.tasks._no_space import (
     time_coordinate,
     whole_error,
 )
+from sciml.tasks.trajectories._cautions import Cautions
 from sciml.tasks.trajectories._data import (
     Start,
     TrajectoriesConfig,
@@ -53,10 +54,12 @@ from sciml.tasks.trajectories._outcome import (
 )
 from sciml.tasks.trajectories._starts import StartRule, start_rule
 from sciml.tasks.trajectories.view import VIEW
-from sciml.train import AnySolver, Bench, Examination, Task
+from sciml.train import AnySolver, Bench, Conclusion, Examination, Task
 
 _MAP = 15
 """Places along each axis of the map of outcomes."""
+_LOOKED_AT = 20
+"""States at which a stated equation is linearised, for warnings."""
 
 
 class Trajectories(Task[HasTrajectories, TrajectoriesConfig, TrajectoriesContext, TrajectoryBatch, Start]):
@@ -215,6 +218,17 @@ class TrajectoriesBench(Bench[HasTrajectories, TrajectoriesConfig, TrajectoriesC
         each = seconds / (len(true) * (len(inputs.times) - 1))
         cases = {"rollout/relative_l2": errors.tolist()}
         return Examination(scores, arrays, each, count(status_of(prediction).tolist()), cases)
+
+    def conclude(
+        self, solver: AnySolver, module: nn.Module, folder: Path, progress: Progress
+    ) -> Conclusion | None:
+        """What the solver warns of; None for nothing."""
+        if not isinstance(solver, Cautions):
+            return None
+        states = good_states(self.source, "train").flatten(0, 1)
+        some = states[torch.linspace(0, len(states) - 1, min(len(states), _LOOKED_AT)).long()]
+        words = solver.cautions(module, self.problem, self.context, some)
+        return Conclusion({}, {"cautions": list(words)}, xarray.Dataset(), words) if words else None
 
     def truth(self) -> xarray.Dataset:
         """The test trajectories themselves with parameters and units; the first frame is what is given."""
