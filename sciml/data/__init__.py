@@ -22,6 +22,7 @@ from sciml.data._generate import TrajectoryShards, generate, make_remotely
 from sciml.data._info import info
 from sciml.data._layout import BEYOND, SPLITS, card_digest, make_layout
 from sciml.data._making import ShardSet, flaw
+from sciml.data._netcdf import CONVENTIONS as CONVENTIONS
 from sciml.data._netcdf import netcdf_bytes
 from sciml.data._pair_set import generate_pairs, pair_set, probe_pairs
 from sciml.data._pair_shards import PairShards
@@ -57,6 +58,7 @@ from sciml.data.importing import (
 
 __all__ = [
     "BEYOND",
+    "CONVENTIONS",
     "FORMATS",
     "MASK_WORDS",
     "SPLITS",

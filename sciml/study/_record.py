@@ -36,7 +36,7 @@ class TrainEntry(Config):
     steps: int
     seconds: float
     nfe: int | None = None
-    """Evaluations of a right-hand side, for solvers that integrate; None otherwise."""
+    """Calls of learned right-hand sides in the forward solves of all training steps; None where nothing is integrated."""
     best_step: int | None = None
     """The step whose weights were kept; None for a closed-form fit."""
     best_validation: float | None = None

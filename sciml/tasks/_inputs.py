@@ -302,7 +302,8 @@ def keep_sample_labels(path: Path, answer: xarray.Dataset) -> xarray.Dataset:
     labels = _labels_of_table(path) if _is_table(path) else _labels_of_netcdf(path)
     if labels is None or len(labels) != answer.sizes.get("sample"):
         return answer
-    return answer.assign_coords(sample=labels)
+    words = {"long_name": "label of the sample"} | ({"units": "1"} if labels.dtype.kind in "fiu" else {})
+    return answer.assign_coords(sample=("sample", labels, words))
 
 
 def _labels_of_table(path: Path) -> np.ndarray | None:

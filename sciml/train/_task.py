@@ -99,6 +99,19 @@ class Bench(ABC, Generic[P, T, C, B, Q]):
     def examine(self, solver: "TaskSolver[P, T, C, B, Q]", module: nn.Module) -> Examination:
         """Everything that is reported of a trained module, on the test split."""
 
+    def convention(
+        self, name: str, solver: "TaskSolver[P, T, C, B, Q]", module: nn.Module
+    ) -> Mapping[str, float]:
+        """Numbers of the test split as another benchmark defines them; `name` is one of `sciml.metrics.CONVENTIONS`.
+
+        Raises: UnsupportedError where the benchmark has no such task, which is the default.
+        """
+        raise UnsupportedError(
+            f"the numbers of {name!r} are those of forecasts on grids",
+            got=f"a run of the task {solver.task.key!r}",
+            fix="Leave out --metrics.",
+        )
+
     def conclude(
         self, solver: "TaskSolver[P, T, C, B, Q]", module: nn.Module, folder: Path, progress: Progress
     ) -> Conclusion | None:

@@ -50,6 +50,8 @@ from sciml.solvers.baselines._persistence import PersistenceConfig as Persistenc
 from sciml.solvers.baselines._persistence import PersistenceSolver as PersistenceSolver
 from sciml.solvers.baselines._realnvp import RealNVPConfig as RealNVPConfig
 from sciml.solvers.baselines._realnvp import RealNVPSolver as RealNVPSolver
+from sciml.solvers.baselines._spline_flow import SplineFlowConfig as SplineFlowConfig
+from sciml.solvers.baselines._spline_flow import SplineFlowSolver as SplineFlowSolver
 from sciml.solvers.baselines._resnet import ResNetConfig as ResNetConfig
 from sciml.solvers.baselines._resnet import ResNetSolver as ResNetSolver
 from sciml.solvers.baselines._rows import BoostedTreesRowsConfig as BoostedTreesRowsConfig
@@ -85,6 +87,7 @@ SOLVERS = (
     GRUSolver(),
     ResNetSolver(),
     RealNVPSolver(),
+    SplineFlowSolver(),
     KDESolver(),
     KernelRidgeSolver(),
     GaussianProcessSolver(),
@@ -167,6 +170,8 @@ __all__ = [
     "ResNetSolver",
     "RowModule",
     "RowRegression",
+    "SplineFlowConfig",
+    "SplineFlowSolver",
     "TransformerConfig",
     "TransformerSolver",
     "UNetConfig",

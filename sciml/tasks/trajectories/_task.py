@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import torch
 import xarray
 from jaxtyping import Float
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 from sciml import data
 from sciml.core.capabilities import HasDerivedQuantities, HasOutcome, HasTrajectories
 from sciml.core.progress import Progress
-from sciml.core.status import count
+from sciml.core.status import Status, count
 from sciml.core.types import Prediction
 from sciml.tasks._cost import cost_of, predict_on, prediction_seconds
 from sciml.tasks._inputs import halved
@@ -29,6 +30,7 @@ from sciml.tasks._no_space import (
     time_coordinate,
     whole_error,
 )
+from sciml.tasks.trajectories._cautions import Cautions
 from sciml.tasks.trajectories._data import (
     Start,
     TrajectoriesConfig,
@@ -54,12 +56,14 @@ from sciml.tasks.trajectories._outcome import (
 )
 from sciml.tasks.trajectories._starts import StartRule, start_rule
 from sciml.tasks.trajectories.view import VIEW
-from sciml.train import AnySolver, Bench, Examination, Task
+from sciml.train import AnySolver, Bench, Conclusion, Examination, Task
 
 _MAP = 15
 """Places along each axis of the map of outcomes."""
 _LOOKS = 1601
 """Times at which a predicted trajectory is looked at for its derived quantities; the frames of most cards among them."""
+_LOOKED_AT = 20
+"""States at which a stated equation is linearised, for warnings."""
 
 
 class Trajectories(Task[HasTrajectories, TrajectoriesConfig, TrajectoriesContext, TrajectoryBatch, Start]):
@@ -228,7 +232,7 @@ class TrajectoriesBench(Bench[HasTrajectories, TrajectoriesConfig, TrajectoriesC
         arrays = xarray.Dataset(
             {
                 **labelled_fields(self.problem, prediction.mean[:, 1:]),
-                "relative_l2": (("sample", "time"), curve.numpy()),
+                "relative_l2": (("sample", "time"), curve.numpy(), {"units": "1", "long_name": "relative L2 error"}),
                 **labelled_outcome(prediction),
                 **_in_own_terms(self.problem, inputs, prediction),
                 **self._outcome_map(solver, module, inputs),
@@ -238,6 +242,17 @@ class TrajectoriesBench(Bench[HasTrajectories, TrajectoriesConfig, TrajectoriesC
         each = seconds / (len(true) * (len(inputs.times) - 1))
         cases = {"rollout/relative_l2": errors.tolist()}
         return Examination(scores, arrays, each, count(status_of(prediction).tolist()), cases)
+
+    def conclude(
+        self, solver: AnySolver, module: nn.Module, folder: Path, progress: Progress
+    ) -> Conclusion | None:
+        """What the solver warns of; None for nothing."""
+        if not isinstance(solver, Cautions):
+            return None
+        states = good_states(self.source, "train").flatten(0, 1)
+        some = states[torch.linspace(0, len(states) - 1, min(len(states), _LOOKED_AT)).long()]
+        words = solver.cautions(module, self.problem, self.context, some)
+        return Conclusion({}, {"cautions": list(words)}, xarray.Dataset(), words) if words else None
 
     def truth(self) -> xarray.Dataset:
         """The test trajectories themselves with parameters and units; the first frame is what is given."""
@@ -324,12 +339,13 @@ class TrajectoriesBench(Bench[HasTrajectories, TrajectoriesConfig, TrajectoriesC
 
 
 def _in_own_terms(problem: HasTrajectories, inputs: Start, prediction: Prediction) -> Labelled:
-    """The chance of the outcome and the derived quantities, as far as the problem has them."""
+    """The chance of the outcome and the derived quantities, as far as the problem has them; NaN where a sample failed,
+    since nothing follows from a trajectory that was not computed to its end."""
     params = named_parameters(problem, inputs.parameters)
-    return {
-        **labelled_chance(problem, prediction, params),
-        **labelled_derived(problem, derived_of(problem, inputs.clock, prediction, params)),
-    }
+    terms = labelled_chance(problem, prediction, params)
+    terms |= labelled_derived(problem, derived_of(problem, inputs.clock, prediction, params))
+    failed = (status_of(prediction) != Status.OK).cpu().numpy()
+    return {name: (dims, np.where(failed, np.nan, values), words) for name, (dims, values, words) in terms.items()}
 
 
 def _errors(
