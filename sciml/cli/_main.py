@@ -9,18 +9,21 @@ import typer
 from sciml.cli import _data, _discover, _inspect, _new, _runs, _tool  # noqa: F401 (importing them adds their verbs)
 from sciml.cli._app import app
 from sciml.core.errors import SciMLError
-from sciml.core.processes import collect_rarely
+from sciml.core.processes import collect_rarely, terminations_interrupt
 
 
 def main() -> None:
     """Run the command line; the exit code is 0 fine, 1 our bug, 2 user, 3 numerics, 130 interrupted."""
     collect_rarely()
     try:
-        app(prog_name="sciml")
+        with terminations_interrupt():
+            app(prog_name="sciml")
     except SciMLError as error:
         _complain(str(error))
         sys.exit(error.exit_code)
 
 
 def _complain(message: str) -> None:
-    typer.echo(typer.style("error: ", fg=typer.colors.RED, bold=True) + message, err=True)
+    """Print an error; what a file or a name put into it writes nothing but letters on a terminal."""
+    plain = "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in message)
+    typer.echo(typer.style("error: ", fg=typer.colors.RED, bold=True) + plain, err=True)
