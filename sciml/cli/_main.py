@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
+from typing import NoReturn
 
 import typer
 
 from sciml.cli import _data, _discover, _inspect, _new, _runs, _tool  # noqa: F401 (importing them adds their verbs)
 from sciml.cli._app import app
 from sciml.core.errors import SciMLError
+from sciml.core.memory import limited_memory, memory_refusal
+from sciml.core.paths import storage_refusal
 from sciml.core.processes import collect_rarely, terminations_interrupt
 
 
@@ -16,11 +19,25 @@ def main() -> None:
     """Run the command line; the exit code is 0 fine, 1 our bug, 2 user, 3 numerics, 130 interrupted."""
     collect_rarely()
     try:
-        with terminations_interrupt():
+        with terminations_interrupt(), limited_memory():
             app(prog_name="sciml")
     except SciMLError as error:
-        _complain(str(error))
-        sys.exit(error.exit_code)
+        _give_up(error)
+    except OSError as error:  # of a path that nobody looked at before it was used
+        refusal = storage_refusal(error)
+        if refusal is None:
+            raise
+        _give_up(refusal)
+    except (MemoryError, RuntimeError) as error:
+        refusal = memory_refusal(error)
+        if refusal is None:
+            raise
+        _give_up(refusal)
+
+
+def _give_up(error: SciMLError) -> NoReturn:
+    _complain(str(error))
+    sys.exit(error.exit_code)
 
 
 def _complain(message: str) -> None:

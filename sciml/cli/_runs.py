@@ -226,7 +226,7 @@ def study(
     runs: Path | None = typer.Option(None, help="Where its run folders go; by default inside the study's folder."),
     preset: str = typer.Option("", "--preset", "-p", help="Another preset than the file's."),
     problem: str = PROBLEM,
-    workers: int = typer.Option(1, min=1, help="Runs at a time, one thread each."),
+    workers: int = typer.Option(1, min=1, max=1024, help="Runs at a time, one thread each."),
     scheduler: str = typer.Option("", help="Address of a Dask scheduler (tcp://…) to use instead of local processes."),
     draft: bool = typer.Option(False, "--draft", help="Run it in a checkout with local changes."),
     check: bool = typer.Option(False, "--check", help="Look the figures that texts quote up in the results."),

@@ -6,17 +6,17 @@ import ast
 import inspect
 import textwrap
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, TypeGuard, TypeVar
+from typing import Any, TypeVar
 
 import pydantic
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from sciml.core.errors import ConfigError, DataError, nearest
-from sciml.core.files import LARGEST_NUMBER, parse_json, parse_toml, read_text
+from sciml.core.files import DEEPEST, LARGEST_NUMBER, parse_json, parse_toml, read_text
 from sciml.core.paths import shown
 
 C = TypeVar("C", bound="Config")
@@ -33,16 +33,6 @@ class Config(pydantic.BaseModel):
     """
 
     model_config = pydantic.ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
-
-    @pydantic.model_validator(mode="before")
-    @classmethod
-    def _numbers_have_bounds(cls, values: object) -> object:
-        """Libraries behind us take whole numbers below 2^63; larger ones overflow somewhere in them."""
-        for name, value in values.items() if isinstance(values, dict) else ():
-            for entry in value if isinstance(value, list | tuple) else (value,):
-                if _is_huge(entry):
-                    raise ValueError(f"{name} is too large a number, expected one below 2^63")
-        return values
 
     @classmethod
     def meanings(cls) -> dict[str, str]:
@@ -87,6 +77,9 @@ def parse(kind: type[C], values: Any, source: str, *, stored: bool = False) -> C
 
     `stored` data were read from a run's files: a setting that a user may give as a path is refused there.
     """
+    if key := _unbounded(values):
+        raise ConfigError(f"{source} does not describe a valid {_title(kind)}: {key}: the number is too large",
+                          expected="whole numbers below 2^63, which libraries behind us take")  # fmt: skip
     try:
         return kind.model_validate(values, context={"stored": stored})
     except pydantic.ValidationError as error:
@@ -94,6 +87,22 @@ def parse(kind: type[C], values: Any, source: str, *, stored: bool = False) -> C
         raise ConfigError(f"{source} does not describe a valid {_title(kind)}: " + " | ".join(faults)) from None
     except (OverflowError, RecursionError) as error:  # a validator of ours met a number, or a depth, without bounds
         raise ConfigError(f"{source} does not describe a valid {_title(kind)}", got=error) from None
+
+
+def _unbounded(values: object, key: str = "(top level)", depth: int = 0) -> str:
+    """The dotted key of a whole number from 2^63 on, which overflows somewhere in a library; empty for none."""
+    inner: Iterable[tuple[object, object]] = ()
+    if isinstance(values, Mapping):
+        inner = values.items()
+    elif isinstance(values, list | tuple):
+        inner = enumerate(values)
+    elif isinstance(values, int) and abs(values) >= LARGEST_NUMBER:
+        return key
+    if depth == DEEPEST:
+        raise ConfigError(f"{key} nests too deep", expected=f"at most {DEEPEST} levels")
+    within = (_unbounded(entry, f"{key}.{name}" if depth else str(name), depth + 1) for name, entry in inner
+              if isinstance(entry, int | Mapping | list | tuple))  # fmt: skip
+    return next(filter(None, within), "")
 
 
 def from_file(read: Callable[[Path], object], noun: str) -> pydantic.BeforeValidator:
@@ -207,12 +216,8 @@ def _describe(kind: type[Config], fault: Any) -> str:
 
 def _brief(value: object) -> str:
     """A value as it is written, cut where it is long."""
-    text = f"a number of {value.bit_length()} bits" if _is_huge(value) else repr(value)
+    text = repr(value)
     return text if len(text) <= 200 else f"{text[:199]}…"
-
-
-def _is_huge(value: object) -> TypeGuard[int]:
-    return isinstance(value, int) and abs(value) >= LARGEST_NUMBER
 
 
 def _title(kind: type[Config]) -> str:

@@ -61,7 +61,7 @@ def check_plain(path: Path, most: int | None = None) -> Path:
         except ValueError:  # a null byte
             raise DataError(f"{shown(path)} is no name of a file") from None
         if not plain:
-            obstacle = "a folder" if path.is_dir() else kind(path.resolve()) or "no plain file"
+            obstacle = "a folder" if path.is_dir() else kind(Path(os.path.realpath(path))) or "no plain file"
             raise DataError(f"{shown(path)} is {obstacle}, not a file", fix="Give a plain file.")
         if most is not None and size > most:
             raise DataError(f"{shown(path)} is too large", got=f"{size:,} bytes", expected=f"at most {most:,}")
@@ -105,17 +105,17 @@ def parse_toml(text: str, source: str) -> dict[str, object]:
 
 
 def check_sealed(folder: Path) -> Path:
-    """`folder` itself if all in it are plain files and folders, so that nothing is read or written through it elsewhere.
+    """`folder` itself if it holds plain files and folders only, so that nothing leads elsewhere.
 
     Raises: DataError for a link out of the folder, a device, pipe or socket, by name.
     """
     count = 0
-    inside = folder.resolve()
+    inside = Path(os.path.realpath(folder))
     for place, folders, files in os.walk(folder, followlinks=False):
         for name in (*folders, *files):
             path, count = Path(place) / name, count + 1
             obstacle = kind(path)
-            if obstacle == "a link" and path.resolve().is_relative_to(inside):
+            if obstacle == "a link" and Path(os.path.realpath(path)).is_relative_to(inside):
                 obstacle = ""
             if obstacle:
                 leads = ", which leads out of it" if obstacle == "a link" else ""

@@ -51,8 +51,8 @@ def expanded(path: Path) -> Path:
     It is a folder of somebody's home for one program and of that very name for the next.
     """
     if path.parts[:1] and path.parts[0].startswith("~"):
-        raise StorageError(f"{path} begins with a tilde that the shell did not replace",
-                           fix="There may be no such user; write the folder out, or ./~ for a name of its own.")  # fmt: skip
+        raise StorageError(f"{shown(path)} begins with a tilde that the shell did not replace",
+                           fix="Write the folder out; ./~ begins a name of its own.")  # fmt: skip
     return path
 
 
@@ -73,6 +73,13 @@ def shown(path: Path) -> str:
     text = os.fsencode(path).decode("utf-8", "backslashreplace")
     text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
     return text if len(text) <= 200 else f"{text[:120]}…{text[-60:]}"
+
+
+def storage_refusal(error: OSError) -> StorageError | None:
+    """The error that says why the system refused a file, by its name; None for what is no matter of storage."""
+    names = (error.filename, error.filename2)
+    place = next((shown(Path(os.fsdecode(name))) for name in names if isinstance(name, str | bytes)), "a file")
+    return _refusal(place, error)
 
 
 def _refusal(place: str, error: OSError | ValueError) -> StorageError | None:
@@ -99,7 +106,7 @@ def _refusal(place: str, error: OSError | ValueError) -> StorageError | None:
     if code == errno.EISDIR:
         return StorageError(f"{place} is a folder, not a file", fix="Choose another name.")
     if code in _NAMELESS:
-        return StorageError(f"{place} cannot be written", got=os.strerror(code), fix=_NAMELESS[code])
+        return StorageError(f"{place} cannot be used", got=os.strerror(code), fix=_NAMELESS[code])
     return None
 
 

@@ -23,7 +23,7 @@ from sciml.study._problem import problem_of, recorded_problem
 from sciml.study._record import RECORD, Metrics, Record, finite
 from sciml.tasks import Parametrised, keep_sample_labels, out_of_range
 from sciml.tools import Rewrite, find_tool
-from sciml.train import AnyBench, AnyRecipe, AnySolver, AnyTask, Context, find_solver, load_weights
+from sciml.train import AnyBench, AnyRecipe, AnySolver, AnyTask, Context, build_module, find_solver, load_weights
 
 
 class Loaded(NamedTuple):
@@ -104,7 +104,7 @@ def load_run(folder: str | Path, *, problem: str | Path | None = None) -> Loaded
     recipe = parse(type(solver.recipe("tiny")), config.recipe, f"{source}, table recipe,", stored=True)
     context = parse(solver.task.context, config.context, f"{source}, table context,")
     with as_guest():
-        module = solver.build(subject, recipe.model, context)
+        module = build_module(solver, subject, recipe.model, context)
         for number, step in enumerate(config.lineage):
             module = _rebuild(module, step, f"{source}, step {number + 1} of the lineage,")
     load_weights(module, folder / WEIGHTS)

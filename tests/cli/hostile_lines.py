@@ -24,7 +24,18 @@ NUMBERS = (
     "0", "1", "-1", "2", "3.5", "1e6", "1e30", "1e308", "-1e308", "1e999", "nan", "inf", "1000000", "2147483648", "9223372036854775807",
     "9223372036854775808", "99999999999", "1" + "0" * 30, "9" * 5000, "-0", "1e-320", "two", "",
 )  # fmt: skip
-ADDRESSES = ("tcp://127.0.0.1:1", "tls://127.0.0.1:1", "tcp://", "http://x", "tcp://127.0.0.1:99999", "tcp://[::1", "127.0.0.1", "inproc://x", "ucx://x", "tls://")
+ADDRESSES = (
+    "tcp://127.0.0.1:1",
+    "tls://127.0.0.1:1",
+    "tcp://",
+    "http://x",
+    "tcp://127.0.0.1:99999",
+    "tcp://[::1",
+    "127.0.0.1",
+    "inproc://x",
+    "ucx://x",
+    "tls://",
+)
 VALUES = (*NUMBERS, "true", "[]", "[1,2,3]", "{}", '"x"', "[1e30]", "[[]]", '["persistence"]', "[0]", "[-1]")
 NOT_ALONE = {"--open", "--install-completion", "--show-completion", "--help", "-h"}
 """Options that would open a browser or change the shell, and those that answer before anything else is read."""
@@ -53,7 +64,9 @@ class Lines:
             return tuple(self.random.choice(TEXTS) for _ in range(self.random.randint(1, 4)))
         words = list(self.random.choice(self.base))
         for _ in range(self.random.choice((1, 1, 1, 2, 2, 3))):
-            self.random.choice((self._exchange, self._exchange, self._option, self._option, self._set, self._drop))(words)
+            self.random.choice((self._exchange, self._exchange, self._option, self._option, self._set, self._drop))(
+                words
+            )
         return tuple(words)
 
     def _exchange(self, words):

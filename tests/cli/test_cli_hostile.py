@@ -27,7 +27,18 @@ SETTINGS = {
     "linear_ode": ["task.window", "task.cases", "task.noise", "model.width", "baselines", "train.steps"],
     "low_rank": ["flops", "rank"], "prune": ["ratio", "train.steps", "sparsity"], "structure": ["flops"], "cost": ["batch", "repeats"],
 }  # fmt: skip
-QUICK = ("--set", "train.steps=1", "--set", "model.levels=1", "--set", "model.waves=1", "--set", "model.width=2", "--set", 'baselines=["persistence"]')
+QUICK = (
+    "--set",
+    "train.steps=1",
+    "--set",
+    "model.levels=1",
+    "--set",
+    "model.waves=1",
+    "--set",
+    "model.width=2",
+    "--set",
+    'baselines=["persistence"]',
+)
 
 
 class Hung(BaseException):

@@ -24,13 +24,13 @@ class KDEConfig(Config):
 
     centres: int = pydantic.Field(default=2000, ge=2)
     """Largest number of training points that carry a Gaussian, spread evenly over all of them."""
-    bandwidths: int = pydantic.Field(default=20, ge=1)
+    bandwidths: int = pydantic.Field(default=20, ge=1, le=10_000)
     """Widths tried, evenly spaced in their logarithm."""
     narrowest: float = pydantic.Field(default=0.02, gt=0)
     """Smallest width tried, in standard deviations of the data."""
     widest: float = pydantic.Field(default=1.0, gt=0)
     """Largest width tried."""
-    folds: int = pydantic.Field(default=5, ge=2)
+    folds: int = pydantic.Field(default=5, ge=2, le=1000)
     """Parts of the cross-validation that chooses among them."""
 
 
