@@ -160,9 +160,11 @@ def predict(
 ) -> None:
     """Apply a finished run to a file of your own."""
     from sciml import api
+    from sciml.core.paths import check_writable
 
     if example == (inputs is not None):
         raise typer.BadParameter("give either --input FILE, or --example for a file to start from")
+    check_writable(output or Path("prediction.nc"))
     if inputs is None:
         _write(api.example(folder), output or Path("example.nc"), json)
         return

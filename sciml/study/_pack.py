@@ -91,6 +91,7 @@ def write_pack(folder: Path, target: Path, about: About, card: str) -> Path:
 
     Raises: DataError if a file of the run is missing.
     """
+    paths.check_writable(target)
     name = folder.resolve().name
     if not _RUN_NAME.fullmatch(name):
         raise DataError(f"the folder name {name!r} cannot be that of a packed run", expected="letters, digits, . _ -")

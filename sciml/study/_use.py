@@ -10,9 +10,10 @@ from torch import nn
 
 from sciml.core.config import parse
 from sciml.core.errors import DataError, UnknownNameError, UserError
+from sciml.core.paths import shown
 from sciml.core.problem import Problem
 from sciml.core.progress import Progress
-from sciml.data import netcdf_bytes
+from sciml.data import load_netcdf, netcdf_bytes
 from sciml.data.tables import TABLE_ENDINGS
 from sciml.study._about import About, about, read_about
 from sciml.study._folder import CONFIG, EXAMPLE, WEIGHTS, RunConfig, Step, read_config
@@ -185,12 +186,9 @@ def example_inputs(folder: str | Path) -> xarray.Dataset:
     folder = place_of(folder).folder
     read_config(folder)
     try:
-        with xarray.open_dataset(folder / EXAMPLE, engine="h5netcdf", decode_times=False) as opened:
-            return opened.load()
-    except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
-        raise DataError(
-            f"{folder} has no readable {EXAMPLE}", got=" ".join(str(error).split()), fix="Run it again."
-        ) from None
+        return load_netcdf(folder / EXAMPLE)
+    except FileNotFoundError:
+        raise DataError(f"{folder} has no {EXAMPLE}", fix="Run it again.") from None
 
 
 def _read_question(loaded: Loaded, path: Path, steps: int | None, resample: bool) -> Any:  # Any: inputs of its task
@@ -199,10 +197,9 @@ def _read_question(loaded: Loaded, path: Path, steps: int | None, resample: bool
     if not resample:
         return task.read_inputs(path, problem, context, steps)
     try:
-        with xarray.open_dataset(path, engine="h5netcdf", decode_times=False) as opened:
-            source = opened.load()
-    except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path} is not a readable NetCDF-4 file", got=" ".join(str(error).split())) from None
+        source = load_netcdf(path)
+    except (FileNotFoundError, NotADirectoryError):
+        raise DataError(f"there is no file {shown(path)}") from None
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / path.name
         copy.write_bytes(netcdf_bytes(task.resample(source, context, str(path))))
