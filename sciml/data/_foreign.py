@@ -102,7 +102,7 @@ def load_netcdf(
     with damage(path, what):
         with h5py.File(path, "r") as file:
             check_hdf5(path, file)
-        with xarray.open_dataset(path, group=group, engine="h5netcdf", decode_times=False) as opened:
+        with xarray.open_dataset(path, group=group, engine="h5netcdf", decode_times=False, phony_dims="sort") as opened:
             if opened.nbytes > machine_memory() / 2:
                 raise DataError(f"{path} holds more than the memory does", got=said(opened.nbytes),
                                 expected=f"at most {said(machine_memory() / 2)}")  # fmt: skip
