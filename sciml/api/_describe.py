@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -63,7 +64,7 @@ def show(name: str | Path) -> Described:
         return Described(_task(tasks[key]), _render)
     if key in tools:
         return Described(_tool(tools[key], solvers), _render)
-    if key not in registry.problem_folders() and ((Path(name) / CONFIG).is_file() or is_packed(name)):
+    if key not in registry.problem_folders() and _is_run(key):
         return _run(place_of(name).folder)
     known = [*registry.problem_folders(), *solvers, *tasks, *tools]
     if key not in known and not any(mark in key for mark in "./\\"):
@@ -72,6 +73,13 @@ def show(name: str | Path) -> Described:
                 raise UserError(f"the {failure.kind} {key!r} cannot be used", got=failure.reason)
         raise UnknownNameError("name", key, known)
     return Described(_problem(registry.find_problem(name)), _render)
+
+
+def _is_run(name: str) -> bool:
+    """Whether a run folder or a packed run has this path."""
+    with suppress(OSError, ValueError):  # a name that is too long, or holds a null byte
+        return (Path(name) / CONFIG).is_file() or is_packed(name)
+    return False
 
 
 def _render(description: Mapping[str, Any], between: str = "") -> str:  # Any: JSON

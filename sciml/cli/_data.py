@@ -23,7 +23,7 @@ PRESET = typer.Option("tiny", "--preset", "-p", help="tiny, small or paper.")
 def generate(
     problem: str = PROBLEM,
     preset: str = PRESET,
-    workers: int = typer.Option(0, min=0, help="Processes; 0: as many as there are cores, where they pay."),
+    workers: int = typer.Option(0, min=0, max=1024, help="Processes; 0: as many as there are cores, where they pay."),
     scheduler: str = typer.Option("", help="Address of a Dask scheduler (tcp://…) to use instead of local processes."),
     json: bool = JSON,
 ) -> None:

@@ -3,24 +3,44 @@
 from __future__ import annotations
 
 import sys
+from typing import NoReturn
 
 import typer
 
 from sciml.cli import _data, _discover, _inspect, _new, _runs, _tool  # noqa: F401 (importing them adds their verbs)
 from sciml.cli._app import app
 from sciml.core.errors import SciMLError
-from sciml.core.processes import collect_rarely
+from sciml.core.memory import limited_memory, memory_refusal
+from sciml.core.paths import storage_refusal
+from sciml.core.processes import collect_rarely, terminations_interrupt
 
 
 def main() -> None:
     """Run the command line; the exit code is 0 fine, 1 our bug, 2 user, 3 numerics, 130 interrupted."""
     collect_rarely()
     try:
-        app(prog_name="sciml")
+        with terminations_interrupt(), limited_memory():
+            app(prog_name="sciml")
     except SciMLError as error:
-        _complain(str(error))
-        sys.exit(error.exit_code)
+        _give_up(error)
+    except OSError as error:  # of a path that nobody looked at before it was used
+        refusal = storage_refusal(error)
+        if refusal is None:
+            raise
+        _give_up(refusal)
+    except (MemoryError, RuntimeError) as error:
+        refusal = memory_refusal(error)
+        if refusal is None:
+            raise
+        _give_up(refusal)
+
+
+def _give_up(error: SciMLError) -> NoReturn:
+    _complain(str(error))
+    sys.exit(error.exit_code)
 
 
 def _complain(message: str) -> None:
-    typer.echo(typer.style("error: ", fg=typer.colors.RED, bold=True) + message, err=True)
+    """Print an error; what a file or a name put into it writes nothing but letters on a terminal."""
+    plain = "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in message)
+    typer.echo(typer.style("error: ", fg=typer.colors.RED, bold=True) + plain, err=True)

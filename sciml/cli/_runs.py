@@ -167,9 +167,11 @@ def predict(
 ) -> None:
     """Apply a finished run to a file of your own."""
     from sciml import api
+    from sciml.core.paths import check_writable
 
     if example == (inputs is not None):
         raise typer.BadParameter("give either --input FILE, or --example for a file to start from")
+    check_writable(output or Path("prediction.nc"))
     if inputs is None:
         _write(api.example(folder), output or Path("example.nc"), json)
         return
@@ -235,7 +237,7 @@ def study(
     runs: Path | None = typer.Option(None, help="Where its run folders go; by default inside the study's folder."),
     preset: str = typer.Option("", "--preset", "-p", help="Another preset than the file's."),
     problem: str = PROBLEM,
-    workers: int = typer.Option(1, min=1, help="Runs at a time, one thread each."),
+    workers: int = typer.Option(1, min=1, max=1024, help="Runs at a time, one thread each."),
     scheduler: str = typer.Option("", help="Address of a Dask scheduler (tcp://…) to use instead of local processes."),
     draft: bool = typer.Option(False, "--draft", help="Run it in a checkout with local changes."),
     check: bool = typer.Option(False, "--check", help="Look the figures that texts quote up in the results."),

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import ast
 import inspect
-import json
 import textwrap
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 import pydantic
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from sciml.core.errors import ConfigError, DataError, nearest
+from sciml.core.files import DEEPEST, LARGEST_NUMBER, parse_json, parse_toml, read_text
+from sciml.core.paths import shown
 
 C = TypeVar("C", bound="Config")
+
+_FAULTS = 20
+"""Faults of one file that are said."""
 
 
 class Config(pydantic.BaseModel):
@@ -73,11 +77,32 @@ def parse(kind: type[C], values: Any, source: str, *, stored: bool = False) -> C
 
     `stored` data were read from a run's files: a setting that a user may give as a path is refused there.
     """
+    if key := _unbounded(values):
+        raise ConfigError(f"{source} does not describe a valid {_title(kind)}: {key}: the number is too large",
+                          expected="whole numbers below 2^63, which libraries behind us take")  # fmt: skip
     try:
         return kind.model_validate(values, context={"stored": stored})
     except pydantic.ValidationError as error:
-        faults = [_describe(kind, fault) for fault in error.errors()]
+        faults = [_describe(kind, fault) for fault in error.errors()[:_FAULTS]]
         raise ConfigError(f"{source} does not describe a valid {_title(kind)}: " + " | ".join(faults)) from None
+    except (OverflowError, RecursionError) as error:  # a validator of ours met a number, or a depth, without bounds
+        raise ConfigError(f"{source} does not describe a valid {_title(kind)}", got=error) from None
+
+
+def _unbounded(values: object, key: str = "(top level)", depth: int = 0) -> str:
+    """The dotted key of a whole number from 2^63 on, which overflows somewhere in a library; empty for none."""
+    inner: Iterable[tuple[object, object]] = ()
+    if isinstance(values, Mapping):
+        inner = values.items()
+    elif isinstance(values, list | tuple):
+        inner = enumerate(values)
+    elif isinstance(values, int) and abs(values) >= LARGEST_NUMBER:
+        return key
+    if depth == DEEPEST:
+        raise ConfigError(f"{key} nests too deep", expected=f"at most {DEEPEST} levels")
+    within = (_unbounded(entry, f"{key}.{name}" if depth else str(name), depth + 1) for name, entry in inner
+              if isinstance(entry, int | Mapping | list | tuple))  # fmt: skip
+    return next(filter(None, within), "")
 
 
 def from_file(read: Callable[[Path], object], noun: str) -> pydantic.BeforeValidator:
@@ -100,23 +125,16 @@ def from_file(read: Callable[[Path], object], noun: str) -> pydantic.BeforeValid
 def read_toml(path: Path) -> dict[str, Any]:  # Any: TOML
     """The tables of a TOML file; a missing or malformed file is a ConfigError naming it."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(f"no such file: {path}") from None
-    except IsADirectoryError:
-        raise ConfigError(f"{path} is a folder, not a TOML file") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not valid TOML: {error}") from None
+        return parse_toml(read_text(path, noun="valid TOML"), shown(path))
+    except (FileNotFoundError, NotADirectoryError):
+        raise ConfigError(f"no such file: {shown(path)}") from None
+    except DataError as error:
+        raise ConfigError(error.what, got=error.got, expected=error.expected, fix=error.fix) from None
 
 
 def read_json(path: Path) -> Any:
     """The value in a JSON file; DataError for anything else, NaN included. A missing file stays FileNotFoundError."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
-    except (FileNotFoundError, NotADirectoryError):
-        raise
-    except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"{path} is not valid JSON", got=error) from None
+    return parse_json(read_text(path, noun="valid JSON"), shown(path))
 
 
 def differences(
@@ -175,15 +193,14 @@ def _assign(values: dict[str, Any], kind: type[Config], path: list[str], value: 
             values = values[name]
 
 
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is not JSON")
-
-
 def _value(text: str) -> Any:
+    """A setting as it is written: a value of TOML, else a text."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (tomllib.TOMLDecodeError, ValueError):  # a ValueError for a number of thousands of digits
         return text
+    except RecursionError:
+        raise ConfigError("a setting nests too deep", got=f"{text[:40]}…") from None
 
 
 def _describe(kind: type[Config], fault: Any) -> str:
@@ -194,7 +211,13 @@ def _describe(kind: type[Config], fault: Any) -> str:
         hint = f", did you mean {match!r}?" if match else ""
         return f"unknown key {key!r}{hint} (valid keys: {', '.join(valid)})"
     message = fault["msg"].removeprefix("Value error, ")
-    return f"{key}: {message}, got {fault['input']!r}" if fault["type"] != "missing" else f"{key}: {message}"
+    return f"{key}: {message}, got {_brief(fault['input'])}" if fault["type"] != "missing" else f"{key}: {message}"
+
+
+def _brief(value: object) -> str:
+    """A value as it is written, cut where it is long."""
+    text = repr(value)
+    return text if len(text) <= 200 else f"{text[:199]}…"
 
 
 def _title(kind: type[Config]) -> str:

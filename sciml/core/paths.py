@@ -1,7 +1,8 @@
 """Where files live, and how they are written: whole or not at all.
 
 Every file is written beside its final name as ``.tmp-<pid>-<name>``, flushed to disk and renamed, so a killed
-process leaves either the old file, the new file, or a temporary that nobody takes for whole.
+process leaves either the old file, the new file, or a temporary that nobody takes for whole. Renaming replaces whatever
+has the final name, so nothing but a plain file is ever written over: no device, pipe, socket or link.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -39,45 +41,129 @@ def check_name(name: str, kind: str) -> str:
 def make_folder(folder: Path) -> Path:
     """Create `folder` with its parents; a read-only or full place becomes a StorageError."""
     with storage_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+        expanded(folder).mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def expanded(path: Path) -> Path:
+    """`path` itself; raises StorageError for one that begins with ``~``, which the shell did not replace.
+
+    It is a folder of somebody's home for one program and of that very name for the next.
+    """
+    if path.parts[:1] and path.parts[0].startswith("~"):
+        raise StorageError(f"{shown(path)} begins with a tilde that the shell did not replace",
+                           fix="Write the folder out; ./~ begins a name of its own.")  # fmt: skip
+    return path
 
 
 @contextmanager
 def storage_errors(path: Path) -> Iterator[None]:
-    """Turn the operating system's 'full', 'read-only' and 'not permitted' into one StorageError about `path`."""
+    """Turn what the operating system says of a place that cannot be written into one StorageError about `path`."""
     try:
         yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error):
-            raise StorageError(
-                f"no space left on the device that holds {path}",
-                fix="Free some space, or point SCIML_HOME or --out at another disk; what was finished is kept and "
-                "the same command resumes.",
-            ) from error
-        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
-            raise StorageError(
-                f"cannot write to {path}",
-                got=os.strerror(error.errno),
-                fix="Give write permission, or point SCIML_HOME (data) or --out (runs) at a folder you own.",
-            ) from error
-        if error.errno in (errno.ENOTDIR, errno.EEXIST):
-            raise StorageError(
-                f"{path} cannot be a folder because a file is in the way", fix="Move it away."
-            ) from error
-        if error.errno == errno.EISDIR:
-            raise StorageError(f"{path} is a folder, not a file", fix="Choose another name.") from error
-        raise
+    except (OSError, ValueError) as error:
+        refusal = _refusal(shown(path), error)
+        if refusal is None:
+            raise
+        raise refusal from error
+
+
+def shown(path: Path) -> str:
+    """A path as text that can be printed: bytes that are no UTF-8 escaped, the middle of a long one left out."""
+    text = os.fsencode(path).decode("utf-8", "backslashreplace")
+    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return text if len(text) <= 200 else f"{text[:120]}…{text[-60:]}"
+
+
+def storage_refusal(error: OSError) -> StorageError | None:
+    """The error that says why the system refused a file, by its name; None for what is no matter of storage."""
+    names = (error.filename, error.filename2)
+    place = next((shown(Path(os.fsdecode(name))) for name in names if isinstance(name, str | bytes)), "a file")
+    return _refusal(place, error)
+
+
+def _refusal(place: str, error: OSError | ValueError) -> StorageError | None:
+    """The error that says why a file cannot be written; None for what is no matter of storage."""
+    if isinstance(error, ValueError):
+        if "null byte" not in str(error) and not isinstance(error, UnicodeError):
+            return None
+        return StorageError(f"{place} is no name of a file", got=error, fix="Choose another name.")
+    code, words = error.errno, str(error)
+    if code in (errno.ENOSPC, errno.EDQUOT) or "No space left" in words:
+        return StorageError(f"no space left on the device that holds {place}",
+                            fix="Free some space, or point SCIML_HOME or --out at another disk; what was finished is "
+                            "kept and the same command resumes.")  # fmt: skip
+    if code == errno.EFBIG or "File too large" in words:
+        return StorageError(f"{place} would be larger than files may be here", got=os.strerror(errno.EFBIG),
+                            fix="Raise the limit (`ulimit -f`), or use another disk; what was finished is kept and the "
+                            "same command resumes.")  # fmt: skip
+    if code in (errno.EROFS, errno.EACCES, errno.EPERM):
+        return StorageError(f"cannot write to {place}", got=os.strerror(code),
+                            fix="Give write permission, or point SCIML_HOME (data) or --out (runs) at a folder you "
+                            "own.")  # fmt: skip
+    if code in (errno.ENOTDIR, errno.EEXIST):
+        return StorageError(f"{place} cannot be a folder because a file is in the way", fix="Move it away.")
+    if code == errno.EISDIR:
+        return StorageError(f"{place} is a folder, not a file", fix="Choose another name.")
+    if code in _NAMELESS:
+        return StorageError(f"{place} cannot be used", got=os.strerror(code), fix=_NAMELESS[code])
+    return None
+
+
+_NAMELESS = {
+    errno.ENAMETOOLONG: "Choose a shorter name.",
+    errno.ELOOP: "Its links lead in a circle; choose another place.",
+    errno.EINVAL: "Choose another name.",
+    errno.EILSEQ: "Choose another name.",
+    errno.EIO: "The disk reports a fault; use another one.",
+    errno.EMFILE: "Raise the number of files a process may open (`ulimit -n`).",
+    errno.ENFILE: "Close other programs; this machine has no more files to open.",
+    errno.ESTALE: "The network disk has lost it; try again.",
+}
+"""Further reasons of the operating system, with what to do."""
+
+_KINDS = {
+    stat.S_ISLNK: "a link",
+    stat.S_ISCHR: "a device",
+    stat.S_ISBLK: "a device",
+    stat.S_ISFIFO: "a pipe",
+    stat.S_ISSOCK: "a socket",
+}
+
+
+def kind(path: Path) -> str:
+    """What lies at `path` where that is no plain file and no folder (``a link``, ``a pipe``); else nothing."""
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return ""
+    return next((words for is_one, words in _KINDS.items() if is_one(mode)), "")
+
+
+def check_writable(path: Path) -> Path:
+    """`path` itself if a file of that name may be made or written over; else a StorageError that says why not."""
+    with storage_errors(path):
+        if obstacle := kind(expanded(path)):
+            raise StorageError(f"{shown(path)} is {obstacle}, not a plain file, and is not replaced",
+                               fix="Choose another name.")  # fmt: skip
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    return path
 
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Yield a temporary path to write to; on success it is synced and renamed to `path`, on failure removed."""
-    temporary = path.with_name(f".tmp-{os.getpid()}-{path.name}")
+    """Yield a temporary path to write to; on success it is synced and renamed to `path`, on failure removed.
+
+    Raises: StorageError for a place that cannot be written, among them devices, pipes, sockets and links.
+    """
+    check_writable(path)
+    temporary = path.with_name(f".tmp-{os.getpid()}-{path.name[-200:]}")
     try:
         with storage_errors(path):
             yield temporary
             _sync(temporary)
+            check_writable(path)
             os.replace(temporary, path)
             _sync(path.parent)
     finally:

@@ -51,6 +51,19 @@ def processes(workers: int) -> Iterator[Executor]:
 
 
 @contextmanager
+def terminations_interrupt() -> Iterator[None]:
+    """SIGTERM as KeyboardInterrupt, as SIGINT is, in a process that is ours; what is in hand is put down in order."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
 def interrupts_held() -> Iterator[None]:
     """Let SIGINT wait; processes started meanwhile inherit the mask and never see one. Nothing on Windows."""
     if os.name != "posix":

@@ -68,8 +68,14 @@ def find_problem(name: str | Path) -> Problem:
     text = str(name)
     if not (isinstance(name, Path) or os.sep in text or text.startswith(".") or "\\" in text):
         return problem(text)
-    folder = Path(name).expanduser().resolve()
-    if not (folder / "__init__.py").is_file() and not is_recorded(folder):
+    try:
+        folder = Path(os.path.realpath(Path(text).expanduser()))  # Path.resolve raises where links lead in a circle
+        exists = (folder / "__init__.py").is_file() or is_recorded(folder)
+    except (OSError, ValueError, RuntimeError) as error:  # no such user, a name that is too long, or holds a null byte
+        raise UserError(
+            "no problem folder at this path", got=repr(text[:80]), fix=f"It cannot be one: {error}"[:200]
+        ) from None
+    if not exists:
         raise UserError(
             "no problem folder at this path",
             got=repr(text),

@@ -8,7 +8,6 @@ it reads.
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from typing import Any
@@ -17,10 +16,12 @@ import h5py
 import xarray
 
 from sciml.core import registry
-from sciml.core.config import parse
+from sciml.core.config import parse, read_json
 from sciml.core.errors import DataError, UserError
+from sciml.core.files import parse_json, read_text
 from sciml.core.problem import Problem
 from sciml.core.recorded import Recording
+from sciml.data import load_netcdf
 from sciml.discovery import TableData
 from sciml.study import Record, SolverEntry
 from sciml.train import Competitor, Predictions, RunView, layout_errors
@@ -74,11 +75,9 @@ def competitor(key: str, entry: SolverEntry) -> Competitor:
 def read_object(path: Path) -> dict[str, Any]:  # Any: JSON
     """The object in a JSON file; anything else is a DataError naming the file."""
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+        values = read_json(path)
+    except (FileNotFoundError, NotADirectoryError):
         raise DataError(f"no such file: {path}", fix="Give the folder of a finished run or study.") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"{path} is not valid JSON", got=error) from None
     if not isinstance(values, dict):
         raise DataError(f"{path} does not hold a JSON object", got=type(values).__name__)
     return values
@@ -86,18 +85,15 @@ def read_object(path: Path) -> dict[str, Any]:  # Any: JSON
 
 def read_lines(path: Path) -> tuple[dict[str, Any], ...]:  # Any: JSON
     """The objects of a JSON-lines file; a last line cut by a crash is left out, any other fault is a DataError."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} cannot be read as text", got=error) from None
+    lines = read_text(path).splitlines()
     entries = []
     for index, line in enumerate(lines):
         try:
-            entry = json.loads(line)
-        except (ValueError, RecursionError) as error:
+            entry = parse_json(line, f"line {index + 1} of {path}")
+        except DataError:
             if index == len(lines) - 1:
                 break
-            raise DataError(f"line {index + 1} of {path} is not valid JSON", got=error) from None
+            raise
         if not isinstance(entry, dict):
             raise DataError(f"line {index + 1} of {path} does not hold a JSON object", got=type(entry).__name__)
         entries.append(entry)
@@ -134,5 +130,4 @@ def _read_predictions(path: Path) -> Predictions:
 
 
 def _load(path: Path, group: str) -> xarray.Dataset:
-    with xarray.open_dataset(path, group=group, engine="h5netcdf", decode_times=False) as data:
-        return data.load()
+    return load_netcdf(path, group)

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import xarray
 
+from sciml.data import load_netcdf
 from sciml.draw import Figure, Picture, Scale, bars, chart, png, side_by_side
 from sciml.study import FindingsEntry, Record
 from sciml.train import layout_errors
@@ -75,7 +75,7 @@ def _pictures(key: str, entry: FindingsEntry, predictions: Path) -> dict[str, li
         return {}
     with (
         layout_errors(predictions),
-        xarray.open_dataset(predictions, group=f"tools/{key}", engine="h5netcdf", decode_times=False) as data,
+        load_netcdf(predictions, f"tools/{key}") as data,
     ):
         rows = {
             row.title: (data[row.variable].transpose("picture", "y", "x").to_numpy(), row) for row in entry.pictures

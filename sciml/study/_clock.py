@@ -15,7 +15,7 @@ from sciml.core.progress import Progress
 from sciml.study._fit import resized
 from sciml.study._ignored import read_settings
 from sciml.study._study_file import Study, Variant
-from sciml.train import Phases, ShuffleSampler, default_rule, find_solver
+from sciml.train import Phases, ShuffleSampler, build_module, default_rule, find_solver
 
 
 def granted_steps(
@@ -62,7 +62,7 @@ def _step_seconds(study: Study, problem: Problem, variant: Variant, progress: Pr
     torch.set_num_threads(1)
     try:
         rng.seed_everything(0)
-        module = solver.build(problem, recipe.model, bench.context)
+        module = build_module(solver, problem, recipe.model, bench.context)
         if not any(p.requires_grad for p in module.parameters()):
             return 0.0
         solver.initialise(module, bench.examples)

@@ -9,7 +9,16 @@ from torch import nn
 
 from sciml.core import rng
 from sciml.core.progress import Progress
-from sciml.train import AnyBench, AnyRecipe, AnySolver, Trainer, TrainResult, count_parameters, match_parameters
+from sciml.train import (
+    AnyBench,
+    AnyRecipe,
+    AnySolver,
+    Trainer,
+    TrainResult,
+    build_module,
+    count_parameters,
+    match_parameters,
+)
 
 
 class Fitted(NamedTuple):
@@ -56,7 +65,7 @@ def fit(
         resume, device, progress: as for `run`.
     """
     rng.seed_everything(rng.derive(seed, "init", solver.key))
-    module = solver.build(bench.problem, recipe.model, bench.context).to(device)
+    module = build_module(solver, bench.problem, recipe.model, bench.context).to(device)
     started = time.perf_counter()
     if solver.solve_closed_form(module, bench.examples):
         bench.calibrate(solver, module)

@@ -12,6 +12,7 @@ import pydantic
 from sciml.core import paths
 from sciml.core.config import Config, differences, parse, read_json
 from sciml.core.errors import ConfigError, DataError, StorageError
+from sciml.core.files import check_sealed
 from sciml.core.recorded import Recording
 from sciml.discovery import TableData
 
@@ -131,6 +132,7 @@ def read_config(folder: Path) -> RunConfig:
     """The ``config.json`` of a run folder; raises DataError if there is none, or one of another version."""
     path = folder / CONFIG
     try:
+        check_sealed(folder)
         values = read_json(path)
     except (FileNotFoundError, NotADirectoryError):
         raise DataError(

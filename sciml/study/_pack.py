@@ -9,22 +9,22 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import re
 import shutil
 import stat
 import tempfile
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, NamedTuple
 
 from sciml.core import paths
 from sciml.core.config import Config, parse
 from sciml.core.errors import ConfigError, DataError
+from sciml.core.files import parse_json, reading_errors
 from sciml.study._about import ABOUT, About
-from sciml.study._folder import CONFIG, EXAMPLE, WEIGHTS, Plain
+from sciml.study._folder import CONFIG, EXAMPLE, WEIGHTS
 from sciml.study._record import RECORD
 
 CARD, MANIFEST, PAGE = "README.md", "pack.json", "report.html"
@@ -62,7 +62,9 @@ class Manifest(Config):
 
 def is_packed(path: str | Path) -> bool:
     """Whether a path is that of a zip file; nothing says yet that it is in order."""
-    return Path(path).is_file() and zipfile.is_zipfile(path)
+    with suppress(OSError, ValueError):  # a name that is too long, or holds a null byte
+        return Path(path).is_file() and zipfile.is_zipfile(path)
+    return False
 
 
 def place_of(run: str | Path) -> Place:
@@ -89,6 +91,7 @@ def write_pack(folder: Path, target: Path, about: About, card: str) -> Path:
 
     Raises: DataError if a file of the run is missing.
     """
+    paths.check_writable(target)
     name = folder.resolve().name
     if not _RUN_NAME.fullmatch(name):
         raise DataError(f"the folder name {name!r} cannot be that of a packed run", expected="letters, digits, . _ -")
@@ -122,7 +125,8 @@ def _entry(run: str, file: str, method: int) -> zipfile.ZipInfo:
 
 def _opened(path: Path) -> Path:
     """The folder in the cache that a pack was opened into; made the first time."""
-    digest = _hash(path)
+    with reading_errors(path):
+        digest = _hash(path)
     home = paths.home() / "packed" / digest[:32]
     with _archive(path) as archive:
         entries = _checked(archive, path)
@@ -194,9 +198,8 @@ def _manifest(archive: zipfile.ZipFile, entries: dict[str, zipfile.ZipInfo], pat
     _copy(archive, entries[MANIFEST], buffer, _TEXT, path)
     source = f"{MANIFEST} in {path}"
     try:
-        values: Plain = json.loads(buffer.getvalue())
-        manifest = parse(Manifest, values, source)
-    except (ValueError, RecursionError, ConfigError) as error:
+        manifest = parse(Manifest, parse_json(buffer.getvalue().decode("utf-8"), source), source)
+    except (UnicodeDecodeError, DataError, ConfigError) as error:
         raise DataError(f"{source} is not in order", got=str(error)[:200]) from None
     if manifest.format != _FORMAT:
         raise DataError(f"{path} was packed by another version", got=manifest.format[:80], expected=_FORMAT)

@@ -10,6 +10,7 @@ import pydantic
 from sciml.core import paths
 from sciml.core.config import Config, parse, read_json
 from sciml.core.errors import ConfigError, DataError
+from sciml.core.files import check_sealed
 from sciml.tools.cost import Cost
 
 SCHEMA = "sciml/record/1"
@@ -178,6 +179,7 @@ class Record(SolverEntry):
         """Read and validate; raises DataError for a missing or foreign file."""
         path = folder / RECORD
         try:
+            check_sealed(folder)
             content = read_json(path)
         except (FileNotFoundError, NotADirectoryError):
             raise DataError(

@@ -31,7 +31,7 @@ class RunRequest(Config):
     settings: tuple[str, ...] = ()
     """``key=value`` changes to the recipe (``train.steps=100``, ``model.waves=4``). Those of ``train``, but for the
     learning rate, apply to the trained baselines too."""
-    parameters: int | None = pydantic.Field(default=None, ge=1)
+    parameters: int | None = pydantic.Field(default=None, ge=1, le=1_000_000_000_000)
     """Re-size the solver to this parameter count; None keeps the recipe's size."""
     out: Path = Path("runs")
     """Folder under which ``<problem>/<solver>-<preset>-s<seed>`` is made."""
@@ -40,10 +40,10 @@ class RunRequest(Config):
     there is none; so a scheduler can repeat one command."""
     device: str = "auto"
     """``auto`` (CUDA if there is one), ``cpu``, ``cuda`` or ``cuda:N``."""
-    threads: int = pydantic.Field(default=1, ge=1)
+    threads: int = pydantic.Field(default=1, ge=1, le=256)
     """Torch threads of this process while it runs. One is reproducible bit for bit, and on a shared machine often the
     fastest for small networks."""
-    workers: int = pydantic.Field(default=1, ge=0)
+    workers: int = pydantic.Field(default=1, ge=0, le=1024)
     """Processes that generate data and train baselines beside the solver, this one included; 0 for as many as there are
     cores, where they pay. Their number changes no bit of the result."""
 

@@ -10,7 +10,7 @@ import xarray
 from torch.utils.flop_counter import FlopCounterMode
 
 from sciml.core import paths
-from sciml.data import CONVENTIONS, netcdf_bytes
+from sciml.data import CONVENTIONS, load_netcdf, netcdf_bytes
 from sciml.study._fit import Fitted
 from sciml.study._folder import PREDICTIONS, RunConfig
 from sciml.study._provenance import commit, hardware, versions
@@ -109,7 +109,7 @@ def _with_cases(examination: Examination) -> xarray.Dataset:
 
 def read_cases(run: Path, solver: str) -> dict[str, list[float]]:
     """The metrics of every test case that a run stored of a solver, by key."""
-    with xarray.open_dataset(run / PREDICTIONS, group=f"/solvers/{solver}", engine="h5netcdf") as stored:
+    with load_netcdf(run / PREDICTIONS, f"/solvers/{solver}") as stored:
         if "cases" not in stored:
             return {}
         table = stored["cases"].to_numpy()

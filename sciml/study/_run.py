@@ -28,6 +28,7 @@ from sciml.train import (
     AnyBench,
     AnyRecipe,
     AnySolver,
+    build_module,
     count_parameters,
     find_solver,
     process_group,
@@ -201,7 +202,7 @@ def _baselines(
     """
     shared = [s for s in request.settings if s.startswith("train.") and not s.startswith("train.learning_rate")]
     with torch.device("meta"):
-        size = count_parameters(solver.build(bench.problem, recipe.model, bench.context))
+        size = count_parameters(build_module(solver, bench.problem, recipe.model, bench.context))
     baselines, left_out = [], {}
     for key in recipe.baselines:
         baseline = find_solver(key)
@@ -215,7 +216,7 @@ def _baselines(
                 raise UnsupportedError(support.reason)
             settings = resized(baseline, settings, bench, size) if baseline.knob and size else settings
             with torch.device("meta"):
-                baseline.build(bench.problem, settings.model, bench.context)
+                build_module(baseline, bench.problem, settings.model, bench.context)
             check_training(baseline, settings.train, processes)
             baselines.append((baseline, settings))
         except UserError as error:

@@ -28,6 +28,7 @@ from sciml.train import (
     TrainConfig,
     Trainer,
     TrainResult,
+    build_module,
 )
 
 TRIALS = "trials"
@@ -168,7 +169,7 @@ class OpenedRun:
         It is rewritten as trained modules are, so that factors and masks start from what initialisation drew.
         """
         rng.seed_everything(rng.derive(self.seed, "init", self.solver.key))
-        module = self.solver.build(self.problem, recipe.model, self.context)
+        module = build_module(self.solver, self.problem, recipe.model, self.context)
         self.solver.initialise(module, self.bench().examples)
         for step in self.loaded.config.lineage:
             if isinstance(tool := find_tool(step.tool), Rewrite):

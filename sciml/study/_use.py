@@ -11,10 +11,11 @@ from torch import nn
 
 from sciml.core.config import parse
 from sciml.core.errors import DataError, UnknownNameError, UserError
+from sciml.core.paths import shown
 from sciml.core.problem import Problem
 from sciml.core.progress import Progress
 from sciml.core.status import count, in_words
-from sciml.data import netcdf_bytes
+from sciml.data import load_netcdf, netcdf_bytes
 from sciml.data.tables import TABLE_ENDINGS
 from sciml.metrics import CONVENTIONS
 from sciml.study._about import About, about, read_about
@@ -26,7 +27,7 @@ from sciml.study._problem import problem_of, recorded_problem
 from sciml.study._record import RECORD, Metrics, Record, finite
 from sciml.tasks import Parametrised, keep_sample_labels, out_of_range
 from sciml.tools import Rewrite, find_tool
-from sciml.train import AnyBench, AnyRecipe, AnySolver, AnyTask, Context, find_solver, load_weights
+from sciml.train import AnyBench, AnyRecipe, AnySolver, AnyTask, Context, build_module, find_solver, load_weights
 
 
 class Loaded(NamedTuple):
@@ -107,7 +108,7 @@ def load_run(folder: str | Path, *, problem: str | Path | None = None) -> Loaded
     recipe = parse(type(solver.recipe("tiny")), config.recipe, f"{source}, table recipe,", stored=True)
     context = parse(solver.task.context, config.context, f"{source}, table context,")
     with as_guest():
-        module = solver.build(subject, recipe.model, context)
+        module = build_module(solver, subject, recipe.model, context)
         for number, step in enumerate(config.lineage):
             module = _rebuild(module, step, f"{source}, step {number + 1} of the lineage,")
     load_weights(module, folder / WEIGHTS)
@@ -208,12 +209,9 @@ def example_inputs(folder: str | Path) -> xarray.Dataset:
     folder = place_of(folder).folder
     read_config(folder)
     try:
-        with xarray.open_dataset(folder / EXAMPLE, engine="h5netcdf", decode_times=False) as opened:
-            return opened.load()
-    except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
-        raise DataError(
-            f"{folder} has no readable {EXAMPLE}", got=" ".join(str(error).split()), fix="Run it again."
-        ) from None
+        return load_netcdf(folder / EXAMPLE)
+    except FileNotFoundError:
+        raise DataError(f"{folder} has no {EXAMPLE}", fix="Run it again.") from None
 
 
 def _read_question(loaded: Loaded, path: Path, steps: int | None, resample: bool) -> Any:  # Any: inputs of its task
@@ -222,10 +220,9 @@ def _read_question(loaded: Loaded, path: Path, steps: int | None, resample: bool
     if not resample:
         return task.read_inputs(path, problem, context, steps)
     try:
-        with xarray.open_dataset(path, engine="h5netcdf", decode_times=False) as opened:
-            source = opened.load()
-    except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path} is not a readable NetCDF-4 file", got=" ".join(str(error).split())) from None
+        source = load_netcdf(path)
+    except (FileNotFoundError, NotADirectoryError):
+        raise DataError(f"there is no file {shown(path)}") from None
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / path.name
         copy.write_bytes(netcdf_bytes(task.resample(source, context, str(path))))

@@ -19,7 +19,7 @@ from sciml.train import AnySolver, Context, Examples
 class Members(Config):
     """How many members an ensemble has; a part of its configuration, beside that of a member."""
 
-    members: int = pydantic.Field(default=5, ge=2)
+    members: int = pydantic.Field(default=5, ge=2, le=1000)
     """Networks, each with a random start of its own."""
 
 

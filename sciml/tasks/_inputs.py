@@ -14,8 +14,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sciml.core.errors import DataError, InputWarning, UserError, nearest
+from sciml.core.files import check_plain
+from sciml.core.paths import shown
 from sciml.core.problem import Parameter, Problem
 from sciml.core.units import conversion, plain_units
+from sciml.data import load_netcdf
 from sciml.data.tables import TABLE_ENDINGS, read_raw, table_of_columns
 
 _SLACK = 1e-3
@@ -55,9 +58,10 @@ def open_inputs(
 
     Raises: DataError for a file that is missing, unreadable or incomplete, or that holds what is not understood.
     """
-    if not path.is_file():
-        raise DataError(f"there is no file {path}", fix=f"Give a table or a NetCDF file with {what}.")
-    source = _from_table(path) if _is_table(path) else _from_netcdf(path)
+    try:
+        source = _from_table(check_plain(path)) if _is_table(path) else load_netcdf(path)
+    except (FileNotFoundError, NotADirectoryError):
+        raise DataError(f"there is no file {shown(path)}", fix=f"Give a table or a NetCDF file with {what}.") from None
     return checked_inputs(path, source, problem, names, also=also)
 
 
@@ -88,15 +92,6 @@ def checked_inputs(
 
 def _is_table(path: Path) -> bool:
     return path.suffix.lower() in TABLE_ENDINGS
-
-
-def _from_netcdf(path: Path) -> xarray.Dataset:
-    try:
-        with xarray.open_dataset(path, engine="h5netcdf", decode_times=False) as opened:
-            return opened.load()
-    except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:  # what h5py raises for damaged files
-        detail = " ".join(str(error).split())
-        raise DataError(f"{path} is not a readable NetCDF-4 file", got=detail) from None
 
 
 def _from_table(path: Path) -> xarray.Dataset:
@@ -314,5 +309,5 @@ def _labels_of_table(path: Path) -> np.ndarray | None:
 
 
 def _labels_of_netcdf(path: Path) -> np.ndarray | None:
-    source = _from_netcdf(path)
+    source = load_netcdf(path)
     return source["sample"].to_numpy() if "sample" in source.indexes else None

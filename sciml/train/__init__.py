@@ -31,6 +31,7 @@ from sciml.train._solver import Certified as Certified
 from sciml.train._solver import Knob as Knob
 from sciml.train._solver import Recipe as Recipe
 from sciml.train._solver import Solver as Solver
+from sciml.train._solver import build_module as build_module
 from sciml.train._solver import recipe_of as recipe_of
 from sciml.train._space import Choice as Choice
 from sciml.train._space import Choices as Choices
@@ -102,6 +103,7 @@ __all__ = [
     "TrainResult",
     "Trainer",
     "View",
+    "build_module",
     "count_parameters",
     "default_rule",
     "find_solver",

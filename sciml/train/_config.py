@@ -10,11 +10,11 @@ from sciml.core.config import Config
 class TrainConfig(Config):
     """One gradient-trained run: linear warm-up and cosine decay, clipping, EMA, selection by validation."""
 
-    steps: int = pydantic.Field(default=500, ge=0)
+    steps: int = pydantic.Field(default=500, ge=0, le=1_000_000_000)
     """Optimiser steps."""
-    batch_size: int = pydantic.Field(default=16, ge=1)
+    batch_size: int = pydantic.Field(default=16, ge=1, le=500_000)
     """Samples per step, over all processes and accumulation steps together."""
-    accumulate: int = pydantic.Field(default=1, ge=1)
+    accumulate: int = pydantic.Field(default=1, ge=1, le=500_000)
     """Slices a batch is split into, to save memory; the gradient is the same mean."""
     optimiser: Literal["adamw", "adamax", "sgd"] = "adamw"
     """What takes the steps, ``sgd`` with momentum 0.9; but for ``adamw`` the weight decay is part of the gradient."""
@@ -24,9 +24,9 @@ class TrainConfig(Config):
     """Share of the steps with a linearly rising learning rate."""
     final_learning_rate: float = pydantic.Field(default=1e-6, ge=0)
     """Where the cosine ends."""
-    polish: int = pydantic.Field(default=0, ge=0)
+    polish: int = pydantic.Field(default=0, ge=0, le=1_000_000)
     """Rounds of L-BFGS after the last of these steps, each on all training examples at once; one process only."""
-    polish_iterations: int = pydantic.Field(default=20, ge=1)
+    polish_iterations: int = pydantic.Field(default=20, ge=1, le=1_000_000)
     """Iterations of a round, which begins with a new estimate of the curvature."""
     clip: float | None = pydantic.Field(default=1.0, gt=0)
     """Largest gradient norm; None for no clipping."""

@@ -42,7 +42,9 @@ def layout_errors(path: Path) -> Iterator[None]:
     """Turn what reading a damaged or foreign file of predictions raises into a DataError that names it."""
     try:
         yield
-    except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
+    except DataError:
+        raise
+    except Exception as error:  # a damaged file, or one of another layout, can fail anywhere in a view
         raise DataError(
             f"{path} does not hold predictions in the layout of a run",
             got=f"{type(error).__name__}: {error}",

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from sciml.core.errors import DataError
+from sciml.core.memory import machine_memory, said
 from sciml.data.importing._choices import ImportChoices
 from sciml.data.importing._hdf5_file import datasets, hdf5_variable, is_hdf5, open_hdf5
 from sciml.data.importing._pair_arrays import find_pairs
@@ -33,7 +34,7 @@ def read_npy(path: Path, choices: ImportChoices, stack: ExitStack) -> list[Sourc
     """One array, mapped into memory and read in pieces."""
     try:
         values = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+    except Exception as error:  # a damaged file can fail anywhere in the reader
         raise _unreadable(path, "a NumPy array", error) from None
     if not isinstance(values, np.ndarray):
         raise DataError(f"{path} is not one NumPy array", fix="Give an archive the ending .npz.")
@@ -43,11 +44,23 @@ def read_npy(path: Path, choices: ImportChoices, stack: ExitStack) -> list[Sourc
 def read_npz(path: Path, choices: ImportChoices, stack: ExitStack) -> list[Source]:
     """The arrays of an archive; every one is read whole where it is needed."""
     try:
+        check_unpacked(path)
         archive = stack.enter_context(np.load(path, allow_pickle=False))
         arrays = {name: _nameless(np.asarray(archive[name])) for name in archive.files}
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+    except DataError:
+        raise
+    except Exception as error:  # a damaged file can fail anywhere in the reader
         raise _unreadable(path, "an archive of NumPy arrays", error) from None
     return [sorted_out(arrays, str(path), "npz", choices)]
+
+
+def check_unpacked(path: Path) -> None:
+    """Refuse an archive whose contents say that they are larger than the memory. Raises DataError."""
+    with zipfile.ZipFile(path) as archive:
+        size = sum(entry.file_size for entry in archive.infolist())
+    if size > machine_memory() / 2:
+        raise DataError(f"{path} unpacks into more than the memory", got=said(size),
+                        expected=f"at most {said(machine_memory() / 2)}")  # fmt: skip
 
 
 def read_pt(path: Path, choices: ImportChoices, stack: ExitStack) -> list[Source]:
@@ -78,7 +91,7 @@ def read_mat(path: Path, choices: ImportChoices, stack: ExitStack) -> list[Sourc
 
     try:
         content = loadmat(path)
-    except (OSError, ValueError, TypeError, NotImplementedError, KeyError, IndexError) as error:
+    except Exception as error:  # a damaged file can fail anywhere in the reader
         raise _unreadable(path, "a MATLAB file", error) from None
     arrays = {name: _nameless(values) for name, values in content.items() if not name.startswith("__")}
     return [sorted_out(arrays, str(path), "mat", choices)]

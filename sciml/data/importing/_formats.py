@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sciml.core.errors import DataError, UnknownNameError
+from sciml.core.files import check_plain
+from sciml.core.paths import shown
 from sciml.data.importing import _arrays, _cases, _labelled, _pdearena, _pdebench, _well
 from sciml.data.importing._choices import ImportChoices
 from sciml.data.importing._hdf5_file import is_hdf5
@@ -60,8 +62,8 @@ def files_of(paths: list[Path]) -> list[Path]:
     """
     found: list[Path] = []
     for path in paths:
-        if not path.exists():
-            raise DataError(f"there is no file {path}")
+        if not _exists(path):
+            raise DataError(f"there is no file {shown(path)}")
         if path.is_dir() and (
             index := [path / f"index{end}" for end in TABLE_ENDINGS if (path / f"index{end}").is_file()]
         ):
@@ -79,6 +81,16 @@ def files_of(paths: list[Path]) -> list[Path]:
         else:
             found.append(path)
     return found
+
+
+def _exists(path: Path) -> bool:
+    """Whether there is a plain file or a folder. Raises DataError for a device, pipe or socket."""
+    try:
+        return path.is_dir() or bool(check_plain(path))
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except (OSError, ValueError):  # no name of a file: too long, or with a null byte
+        return False
 
 
 def read_file(path: Path, choices: ImportChoices, stack: ExitStack) -> list[Source]:

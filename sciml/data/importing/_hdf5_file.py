@@ -5,14 +5,11 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-from h5py import h5o  # pyright: ignore[reportAttributeAccessIssue] (compiled)
 
-from sciml.core.errors import DataError
+from sciml.data._foreign import check_hdf5, damage
 from sciml.data._store import ODD
 from sciml.data.importing._source import Variable, parity_of, role_of
 
-_MOST_MEMBERS = 2_000_000
-"""Links that are followed before a file is given up; PDEBench's largest has some 40,000."""
 _CACHE = 64 * 2**20
 """Bytes of decompressed chunks kept per array, so that neighbouring samples of a chunk are not unpacked again."""
 
@@ -25,49 +22,12 @@ def is_hdf5(path: Path) -> bool:
 def open_hdf5(path: Path, stack: ExitStack) -> h5py.File:
     """An HDF5 file open for reading until `stack` is closed, in which everything lies in the file itself.
 
-    Raises: DataError for a file that is damaged, or points to other files.
+    Raises: DataError for a file that is damaged, points to other files, or describes far more than it holds.
     """
-    try:
+    with damage(path, "cannot be read as HDF5"):
         file = stack.enter_context(h5py.File(path, "r", rdcc_nbytes=_CACHE))
-        _refuse_foreign(path, file)
-    except (OSError, RuntimeError, KeyError, ValueError) as error:  # what h5py raises for damaged files
-        raise DataError(f"{path} cannot be read as HDF5", got=" ".join(str(error).split())) from None
+        check_hdf5(path, file)
     return file
-
-
-def _refuse_foreign(path: Path, file: h5py.File) -> None:
-    """Raise DataError for links to other files and values stored outside, which would read what nobody named."""
-    waiting: list[h5py.Group] = [file]
-    seen, count = {h5o.get_info(file.id).addr}, 0
-    while waiting:
-        group = waiting.pop()
-        for name in members(group):
-            link, place = group.get(name, getlink=True), f"{str(group.name).rstrip('/')}/{name}"
-            count += 1
-            if count > _MOST_MEMBERS:
-                raise DataError(f"{path} has too many members", got=f"more than {_MOST_MEMBERS:,}")
-            if isinstance(link, h5py.ExternalLink):
-                raise _foreign(path, place, f"a link to {link.path} in {link.filename}")
-            if not isinstance(link, h5py.HardLink):
-                continue  # a soft link leads to what is visited under its own name
-            member = group[name]
-            address = h5o.get_info(member.id).addr
-            if address in seen:
-                continue
-            seen.add(address)
-            if isinstance(member, h5py.Dataset) and (member.external or member.is_virtual):
-                raise _foreign(path, place, "values that are stored in other files")
-            if isinstance(member, h5py.Group):
-                waiting.append(member)
-
-
-def _foreign(path: Path, place: str, got: str) -> DataError:
-    return DataError(
-        f"{path} points outside of itself at {place}",
-        got=got,
-        expected="a file that holds its own values",
-        fix="Copy it with `h5repack` or h5py, so that everything is inside.",
-    )
 
 
 def hdf5_variable(node: h5py.Dataset, dims: tuple[str, ...]) -> Variable:

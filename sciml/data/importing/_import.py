@@ -17,6 +17,7 @@ import xarray
 
 from sciml.core import registry
 from sciml.core.errors import DataError, SciMLError, UserError
+from sciml.core.files import check_plain, reading_errors
 from sciml.core.paths import check_name, locked, make_folder, storage_errors, write_text
 from sciml.core.progress import Progress, SilentProgress
 from sciml.core.recorded import RECORDING, Imported, Recording, imported_folder, is_recorded, read_recorded
@@ -342,12 +343,9 @@ def _file_digest(path: Path) -> str:
     for entry in files:
         if path.is_dir():
             digest.update(f"{entry.relative_to(path).as_posix()}\n".encode())
-        try:
-            with entry.open("rb") as file:
-                while block := file.read(_BLOCK):
-                    digest.update(block)
-        except OSError as error:
-            raise DataError(f"cannot read {entry}", got=error.strerror) from None
+        with reading_errors(check_plain(entry)), entry.open("rb") as file:
+            while block := file.read(_BLOCK):
+                digest.update(block)
     return digest.hexdigest()
 
 

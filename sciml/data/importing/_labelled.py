@@ -9,6 +9,7 @@ import numpy as np
 import xarray
 
 from sciml.core.errors import DataError, UserError
+from sciml.data._foreign import damage
 from sciml.data._store import ODD
 from sciml.data.importing._choices import ImportChoices
 from sciml.data.importing._hdf5_file import is_hdf5, open_hdf5
@@ -69,11 +70,10 @@ def read_zarr(path: Path, choices: ImportChoices, stack: ExitStack) -> list[Sour
 
 
 def _opened(path: Path, engine: Literal["h5netcdf", "scipy", "zarr"], stack: ExitStack, format: str) -> Source:
-    options: dict[str, Any] = {"consolidated": False} if engine == "zarr" else {}  # Any: as in xarray
-    try:
+    by_engine = {"zarr": {"consolidated": False}, "h5netcdf": {"phony_dims": "sort"}}
+    options: dict[str, Any] = by_engine.get(engine, {})  # Any: as in xarray
+    with damage(path, f"cannot be read as {format}"):
         opened = xarray.open_dataset(path, engine=engine, decode_times=False, **options)
-    except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path} cannot be read as {format}", got=" ".join(str(error).split())) from None
     stack.callback(opened.close)
     return source_of(opened, str(path), format)
 

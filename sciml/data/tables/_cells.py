@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sciml.core.errors import DataError
+from sciml.core.files import check_plain, reading_errors
 
 LARGEST = 512 * 2**20
 """Most bytes of a file."""
@@ -139,13 +140,9 @@ def to_number(cell: str, decimal: str, thousands: str) -> float:
 
 
 def _text_of(path: Path) -> tuple[str, list[str]]:
-    try:
-        if path.stat().st_size > LARGEST:
-            raise DataError(f"{path} is too large for a table", got=f"{path.stat().st_size} bytes",
-                            expected=f"at most {LARGEST}", fix="Keep every tenth row.")  # fmt: skip
+    check_plain(path, LARGEST)
+    with reading_errors(path):
         content = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path} cannot be read as a table", got=error) from None
     notes = []
     wide = content[:2] in (b"\xff\xfe", b"\xfe\xff")
     try:

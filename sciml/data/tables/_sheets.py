@@ -3,13 +3,17 @@
 import datetime
 import importlib
 import math
+import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
 
 from sciml.core.errors import DataError, UnsupportedError
-from sciml.data.tables._cells import RawTable
+from sciml.core.files import check_plain
+from sciml.data.tables._cells import LARGEST, RawTable
 
+_CELLS = 100_000_000
+"""Most cells of a Parquet file, which may say the same cell as often as it likes."""
 EXCEL, PARQUET = (".xlsx", ".xlsm"), (".parquet", ".pq")
 
 
@@ -20,6 +24,7 @@ def read_excel(path: Path, sheet: str = "") -> RawTable:
     """
     openpyxl = _needed("openpyxl", path)
     _present(path)
+    _check_unpacked(path)
     try:
         book = openpyxl.load_workbook(path, read_only=True, data_only=True)
     except Exception as error:  # openpyxl raises what zipfile and its XML parser do
@@ -56,8 +61,11 @@ def read_parquet(path: Path) -> RawTable:
     parquet = importlib.import_module("pyarrow.parquet")
     _present(path)
     try:
+        described = parquet.read_metadata(path)
+        if described.num_rows * described.num_columns > _CELLS:
+            raise ValueError(f"{described.num_rows} rows of {described.num_columns} columns")
         table = parquet.read_table(path)
-    except (OSError, ValueError) as error:
+    except Exception as error:  # a damaged file can fail anywhere in the reader
         raise DataError(f"{path} is no Parquet file", got=error) from None
     names = [name for name in table.column_names if not name.startswith("__index_level_")]
     columns = [[_text(cell) for cell in table.column(name).to_pylist()] for name in names]
@@ -82,8 +90,22 @@ def _text(cell: object) -> str:
 
 
 def _present(path: Path) -> None:
-    if not path.is_file():
-        raise DataError(f"{path} cannot be read", got="no such file")
+    try:
+        check_plain(path, LARGEST)
+    except (FileNotFoundError, NotADirectoryError):
+        raise DataError(f"{path} cannot be read", got="no such file") from None
+
+
+def _check_unpacked(path: Path) -> None:
+    """Refuse a workbook that says it unpacks into far more than a table: a small file can become a very large one."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            size = sum(entry.file_size for entry in archive.infolist())
+    except (OSError, ValueError, zipfile.BadZipFile, NotImplementedError) as error:
+        raise DataError(f"{path} is no Excel workbook", got=error) from None
+    if size > 4 * LARGEST:
+        raise DataError(f"{path} unpacks into too much for a table", got=f"{size:,} bytes",
+                        expected=f"at most {4 * LARGEST:,}")  # fmt: skip
 
 
 def _needed(package: str, path: Path) -> ModuleType:

@@ -48,7 +48,7 @@ class BoostedTreesConfig(Config):
     """Largest number of training trajectories used, spread evenly over all of them."""
     frames: int = pydantic.Field(default=256, ge=2)
     """Room for the times of a trajectory."""
-    trees: int = pydantic.Field(default=200, ge=1)
+    trees: int = pydantic.Field(default=200, ge=1, le=100_000)
     """Most trees."""
     depths: tuple[int, ...] = pydantic.Field(default=(1, 2, 3), min_length=1)
     """Depths tried."""
@@ -56,7 +56,7 @@ class BoostedTreesConfig(Config):
     """Share of its step that each tree takes."""
     leaf: int = pydantic.Field(default=3, ge=1)
     """Fewest samples in a leaf."""
-    folds: int = pydantic.Field(default=5, ge=2)
+    folds: int = pydantic.Field(default=5, ge=2, le=1000)
     """Parts of the cross-validation."""
     modes: int = pydantic.Field(default=8, ge=1)
     """Proper orthogonal modes that are kept of trajectories without an outcome."""

@@ -15,7 +15,7 @@ class DilResNetConfig(Config):
 
     width: int = pydantic.Field(default=128, ge=1)
     """Channels throughout."""
-    blocks: int = pydantic.Field(default=4, ge=1)
+    blocks: int = pydantic.Field(default=4, ge=1, le=1000)
     """Residual blocks of seven convolutions each."""
     padding: PaddingChoice = "auto"
     """``auto`` wraps periodic axes, repeats open ends and pads walls with zeros; ``mirror`` has the fields' mirror

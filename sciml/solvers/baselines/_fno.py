@@ -22,7 +22,7 @@ class FNOConfig(Config):
     modes: Modes | tuple[Modes, ...] = 12
     """Non-negative wavenumbers kept, one number for all axes or one per axis (z, y, x); every axis needs at least
     twice as many points."""
-    layers: int = pydantic.Field(default=4, ge=1)
+    layers: int = pydantic.Field(default=4, ge=1, le=1000)
     """Fourier layers."""
     padding: PaddingChoice = "auto"
     """``auto`` extends walled axes with zeros and open ones with their ends; ``mirror`` doubles walled axes by the

@@ -44,7 +44,7 @@ class GaussianProcessConfig(Config):
     """Room for the times of a trajectory."""
     modes: int = pydantic.Field(default=8, ge=1)
     """Proper orthogonal modes that are kept."""
-    restarts: int = pydantic.Field(default=1, ge=0)
+    restarts: int = pydantic.Field(default=1, ge=0, le=1000)
     """Further starting points of the search for a kernel's scales."""
     use_start: bool | None = None
     """Whether the first state is a feature beside the parameters; without, it must be a function of them, and another

@@ -28,7 +28,7 @@ class KDEConfig(Config):
 
     centres: int | None = pydantic.Field(default=None, ge=2)
     """Largest number of training points that carry a Gaussian, spread evenly over all of them; None for every one."""
-    bandwidths: int = pydantic.Field(default=20, ge=2)
+    bandwidths: int = pydantic.Field(default=20, ge=2, le=10_000)
     """Widths tried, evenly spaced in their logarithm, and once more between the neighbours of the best."""
     narrowest: float | None = pydantic.Field(default=None, gt=0)
     """Smallest width tried, in standard deviations of the data; None for a quarter of the median distance of nearest

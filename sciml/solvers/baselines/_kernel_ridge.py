@@ -40,13 +40,13 @@ class KernelRidgeConfig(Config):
     """Largest number of training trajectories used, spread evenly over all of them."""
     frames: int = pydantic.Field(default=256, ge=2)
     """Room for the times of a trajectory."""
-    degree: int = pydantic.Field(default=3, ge=1)
+    degree: int = pydantic.Field(default=3, ge=1, le=100)
     """Of the polynomial kernel (γ x·y + 1)^degree."""
     gammas: tuple[float, ...] = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
     """Values of γ tried, in both kernels; features are standardised."""
     alphas: tuple[float, ...] = (1e-8, 1e-6, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
     """Penalties tried."""
-    folds: int = pydantic.Field(default=5, ge=2)
+    folds: int = pydantic.Field(default=5, ge=2, le=1000)
     """Parts of the cross-validation."""
     use_start: bool | None = None
     """Whether the first state is a feature beside the parameters; without, it must be a function of them, and another

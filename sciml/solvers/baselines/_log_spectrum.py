@@ -36,7 +36,7 @@ class LogSpectrumConfig(Config):
 
     segments: int = pydantic.Field(default=4, ge=1)
     """Stretches of time whose spectra are taken apart."""
-    bands: int = pydantic.Field(default=32, ge=1)
+    bands: int = pydantic.Field(default=32, ge=1, le=1_000_000)
     """Bands of frequency, equally wide in its logarithm."""
     penalty: float = pydantic.Field(default=1e-2, gt=0)
     """Of the sum of squared weights of an answer, mean over answers."""

@@ -28,7 +28,7 @@ class MLPRegressionConfig(Config):
 
     width: int = pydantic.Field(default=64, ge=1)
     """Neurons of a hidden layer."""
-    layers: int = pydantic.Field(default=3, ge=1)
+    layers: int = pydantic.Field(default=3, ge=1, le=1000)
     """Hidden layers."""
     nonlinearity: Activation = "tanh"
     """Between the layers."""

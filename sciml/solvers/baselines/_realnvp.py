@@ -19,11 +19,11 @@ from sciml.train import Knob, Recipe, TrainConfig, recipe_of
 class RealNVPConfig(Config):
     """Couplings with perceptrons."""
 
-    couplings: int = pydantic.Field(default=8, ge=1)
+    couplings: int = pydantic.Field(default=8, ge=1, le=1000)
     """Layers; every second one moves the components the others keep."""
     width: int = pydantic.Field(default=64, ge=1)
     """Neurons of a hidden layer."""
-    layers: int = pydantic.Field(default=2, ge=1)
+    layers: int = pydantic.Field(default=2, ge=1, le=1000)
     """Hidden layers of the perceptron in a coupling."""
     nonlinearity: Activation = "relu"
     """Between them."""

@@ -32,11 +32,11 @@ class ResNetConfig(Config):
     """Hidden neurons of a block (mlp), or channels of the features (conv)."""
     features: int | None = pydantic.Field(default=None, ge=1)
     """For mlp: what the sample is mapped to before the blocks; None for nothing else than the sample."""
-    blocks: int = pydantic.Field(default=6, ge=0)
+    blocks: int = pydantic.Field(default=6, ge=0, le=1000)
     """Residual blocks; without any the features are read as they are."""
     nonlinearity: Activation = "tanh"
     """In the blocks and, for conv, around them."""
-    halvings: int = pydantic.Field(default=1, ge=0)
+    halvings: int = pydantic.Field(default=1, ge=0, le=30)
     """For conv: strided convolutions of the stem."""
     padding: int = pydantic.Field(default=1, ge=0, le=1)
     """For conv: zeros around the picture in the first convolution."""

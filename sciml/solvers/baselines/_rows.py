@@ -89,13 +89,13 @@ class KernelRidgeRowsConfig(Config):
 
     samples: int = pydantic.Field(default=1024, ge=2)
     """Largest number of training rows used, spread evenly over all of them."""
-    degree: int = pydantic.Field(default=3, ge=1)
+    degree: int = pydantic.Field(default=3, ge=1, le=100)
     """Of the polynomial kernel (γ x·y + 1)^degree."""
     gammas: tuple[float, ...] = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
     """Values of γ tried, in both kernels; parameters are standardised."""
     alphas: tuple[float, ...] = (1e-8, 1e-6, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
     """Penalties tried."""
-    folds: int = pydantic.Field(default=5, ge=2)
+    folds: int = pydantic.Field(default=5, ge=2, le=1000)
     """Parts of the cross-validation."""
 
 
@@ -137,9 +137,9 @@ class GaussianProcessRowsConfig(Config):
 
     samples: int = pydantic.Field(default=512, ge=2)
     """Largest number of training rows used, spread evenly over all of them."""
-    restarts: int = pydantic.Field(default=1, ge=0)
+    restarts: int = pydantic.Field(default=1, ge=0, le=1000)
     """Further starting points of the search for a kernel's scales."""
-    folds: int = pydantic.Field(default=5, ge=0)
+    folds: int = pydantic.Field(default=5, ge=0, le=1000)
     """Parts of the rows that are left out in turn to calibrate the stated deviations."""
 
 
@@ -184,7 +184,7 @@ class BoostedTreesRowsConfig(Config):
 
     samples: int = pydantic.Field(default=100_000, ge=2)
     """Largest number of training rows used, spread evenly over all of them."""
-    trees: int = pydantic.Field(default=200, ge=1)
+    trees: int = pydantic.Field(default=200, ge=1, le=100_000)
     """Most trees of a target."""
     depths: tuple[int, ...] = pydantic.Field(default=(1, 2, 3), min_length=1)
     """Depths tried, from 1 to 8."""
@@ -192,7 +192,7 @@ class BoostedTreesRowsConfig(Config):
     """Share of its step that each tree takes."""
     leaf: int = pydantic.Field(default=3, ge=1)
     """Fewest samples in a leaf."""
-    folds: int = pydantic.Field(default=5, ge=2)
+    folds: int = pydantic.Field(default=5, ge=2, le=1000)
     """Parts of the cross-validation."""
 
     @pydantic.field_validator("depths")
@@ -242,7 +242,7 @@ class MLPRowsConfig(Config):
 
     width: int = pydantic.Field(default=64, ge=1)
     """Neurons of a hidden layer."""
-    layers: int = pydantic.Field(default=3, ge=1)
+    layers: int = pydantic.Field(default=3, ge=1, le=1000)
     """Hidden layers."""
     nonlinearity: Activation = "tanh"
     """Between the layers."""

@@ -19,7 +19,7 @@ class RecurrentConfig(Config):
     """Kind of the layers."""
     hidden: int = pydantic.Field(default=24, ge=1)
     """Size of the state."""
-    depth: int = pydantic.Field(default=1, ge=1)
+    depth: int = pydantic.Field(default=1, ge=1, le=1000)
     """Layers."""
     dropout: float = pydantic.Field(default=0.0, ge=0, lt=1)
     """Between layers, in training."""
@@ -30,7 +30,7 @@ class CausalCNNConfig(Config):
 
     width: int = pydantic.Field(default=10, ge=1)
     """Features."""
-    depth: int = pydantic.Field(default=6, ge=1)
+    depth: int = pydantic.Field(default=6, ge=1, le=1000)
     """Layers, each with twice the dilation of the one before."""
     kernel: int = pydantic.Field(default=5, ge=1)
     """Points of a filter."""

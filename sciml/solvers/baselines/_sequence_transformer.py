@@ -14,9 +14,9 @@ class TransformerConfig(Config):
 
     head_size: int = pydantic.Field(default=5, ge=1)
     """Features of a head."""
-    heads: int = pydantic.Field(default=4, ge=1)
+    heads: int = pydantic.Field(default=4, ge=1, le=10_000)
     """How many heads there are; the network is their product wide."""
-    depth: int = pydantic.Field(default=2, ge=1)
+    depth: int = pydantic.Field(default=2, ge=1, le=1000)
     """Blocks."""
     dropout: float = pydantic.Field(default=0.0, ge=0, lt=1)
     """In training."""

@@ -16,7 +16,7 @@ class UNetConfig(Config):
 
     width: float = pydantic.Field(default=64.0, ge=1)
     """Channels of the finest level; level l has ⌊width 2^l⌋, so fractions set the size finely."""
-    levels: int = pydantic.Field(default=4, ge=1)
+    levels: int = pydantic.Field(default=4, ge=1, le=30)
     """Halvings of the grid; all axes must be divisible by 2^levels."""
     operators: tuple[Operator, ...] = ()
     """What the blocks on the way down, then those on the way up, mix points with: ``conv3``, ``conv3_half``, ``conv5``,

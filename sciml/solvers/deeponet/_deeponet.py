@@ -35,14 +35,14 @@ class TrunkConfig(Config):
     """Products summed, per field."""
     width: int = pydantic.Field(default=40, ge=1)
     """Neurons of hidden layers."""
-    branch_layers: int = pydantic.Field(default=2, ge=1)
+    branch_layers: int = pydantic.Field(default=2, ge=1, le=1000)
     """Weight layers of a branch."""
-    trunk_layers: int = pydantic.Field(default=2, ge=1)
+    trunk_layers: int = pydantic.Field(default=2, ge=1, le=1000)
     """Weight layers of the trunk, the last one activated."""
     nonlinearity: Activation = "relu"
     bias: bool = True
     """Whether a number is added at the end."""
-    harmonics: int = pydantic.Field(default=1, ge=0)
+    harmonics: int = pydantic.Field(default=1, ge=0, le=1000)
     """Waves that a periodic axis is seen by; 0 to see its coordinate."""
     vanish: tuple[str, ...] = ()
     """Faces on which all fields are zero by construction, such as ``lower x``."""

@@ -33,15 +33,15 @@ class PIDeepONetConfig(Config):
     """Products summed, per field."""
     width: int = pydantic.Field(default=50, ge=1)
     """Neurons of hidden layers."""
-    branch_layers: int = pydantic.Field(default=3, ge=1)
+    branch_layers: int = pydantic.Field(default=3, ge=1, le=1000)
     """Weight layers of the branch."""
-    trunk_layers: int = pydantic.Field(default=3, ge=1)
+    trunk_layers: int = pydantic.Field(default=3, ge=1, le=1000)
     """Weight layers of the trunk, the last one activated."""
     bias: bool = True
     """Whether a number is added at the end."""
     strategy: Strategy = "split_both"
     """How several fields come out."""
-    harmonics: int = pydantic.Field(default=2, ge=0)
+    harmonics: int = pydantic.Field(default=2, ge=0, le=1000)
     """Waves that a periodic axis is seen by; 0 to see its coordinate, and then nothing makes it periodic."""
     hard: bool = True
     """Whether conditions are built in, as far as they can be: those that hold an input function are not."""

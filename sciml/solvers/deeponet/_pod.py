@@ -30,7 +30,7 @@ class PODDeepONetConfig(Config):
     """Modes, over all fields together; those beyond the rank of the training outputs stay silent."""
     width: int = pydantic.Field(default=64, ge=1)
     """Neurons of hidden layers."""
-    branch_layers: int = pydantic.Field(default=3, ge=1)
+    branch_layers: int = pydantic.Field(default=3, ge=1, le=1000)
     """Weight layers."""
     nonlinearity: Activation = "relu"
 

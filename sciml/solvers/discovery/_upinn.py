@@ -29,12 +29,12 @@ from sciml.train import Phases
 class UPINNConfig(Config):
     """Sizes, weights and training of the networks."""
 
-    members: int = pydantic.Field(default=3, ge=1)
+    members: int = pydantic.Field(default=3, ge=1, le=1000)
     """Independent pairs of networks, each from its own seed and with noise of its own on top of the data where its size
     is known; what they disagree about is not known."""
     width: int = pydantic.Field(default=32, ge=2)
     """Hidden units of a surrogate."""
-    layers: int | None = pydantic.Field(default=None, ge=1)
+    layers: int | None = pydantic.Field(default=None, ge=1, le=1000)
     """Hidden layers of a surrogate; None for two without space and three with it."""
     hidden_width: int = pydantic.Field(default=16, ge=2)
     """Hidden units of the hidden term's network, in two layers."""

@@ -24,7 +24,7 @@ class LipschitzRowsConfig(Config):
 
     width: int = pydantic.Field(default=64, ge=2, multiple_of=2)
     """Neurons of a hidden layer."""
-    layers: int = pydantic.Field(default=2, ge=1)
+    layers: int = pydantic.Field(default=2, ge=1, le=1000)
     """Hidden layers."""
     radius: float = pydantic.Field(default=4.0, gt=0)
     """Largest norm of standardised parameters; longer ones are shortened."""

@@ -28,7 +28,7 @@ class StateSpaceConfig(Config):
     """Components of a state."""
     channels: int = pydantic.Field(default=1, ge=1)
     """Outputs of a system."""
-    depth: int = pydantic.Field(default=2, ge=1)
+    depth: int = pydantic.Field(default=2, ge=1, le=1000)
     """Layers."""
     dt_range: tuple[float, float] | None = None
     """Range from which time steps are drawn, log-uniformly, in units in which a system forgets in about one; None for

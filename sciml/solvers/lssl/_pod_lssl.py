@@ -22,7 +22,7 @@ class PODLSSLConfig(Config):
     """Signals inside the LSSL."""
     state: int = pydantic.Field(default=16, ge=1)
     """Components of a state."""
-    depth: int = pydantic.Field(default=2, ge=1)
+    depth: int = pydantic.Field(default=2, ge=1, le=1000)
     """Layers."""
 
 

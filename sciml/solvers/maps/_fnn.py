@@ -63,7 +63,7 @@ class FNNConfig(Config):
 
     width: int = pydantic.Field(default=60, ge=1)
     """Neurons of a hidden layer."""
-    layers: int = pydantic.Field(default=2, ge=1)
+    layers: int = pydantic.Field(default=2, ge=1, le=1000)
     """Hidden layers."""
     nonlinearity: Activation = "relu"
 

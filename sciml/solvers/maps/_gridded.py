@@ -28,7 +28,7 @@ class FNOMapConfig(Config):
     """Channels of a layer."""
     modes: int = pydantic.Field(default=8, ge=1)
     """Non-negative wavenumbers per axis."""
-    layers: int = pydantic.Field(default=4, ge=1)
+    layers: int = pydantic.Field(default=4, ge=1, le=1000)
 
 
 class UNetMapConfig(Config):
@@ -36,7 +36,7 @@ class UNetMapConfig(Config):
 
     width: float = pydantic.Field(default=16.0, ge=1)
     """Channels of the finest level."""
-    levels: int = pydantic.Field(default=2, ge=1)
+    levels: int = pydantic.Field(default=2, ge=1, le=30)
     """Halvings of the lattice."""
 
 

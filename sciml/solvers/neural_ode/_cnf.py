@@ -24,7 +24,7 @@ class FlowConfig(Config):
     the time."""
     width: int = pydantic.Field(default=32, ge=1)
     """Neurons of a hidden layer, or number of planar fields."""
-    layers: int = pydantic.Field(default=2, ge=1)
+    layers: int = pydantic.Field(default=2, ge=1, le=1000)
     """Hidden layers (squash)."""
     hidden: int = pydantic.Field(default=32, ge=1)
     """Neurons of the two hidden layers that make the coefficients (planar)."""

@@ -22,7 +22,7 @@ class LatentConfig(Config):
     """Components of the latent state."""
     units: int = pydantic.Field(default=32, ge=1)
     """Hidden neurons of a block of the dynamics."""
-    blocks: int = pydantic.Field(default=1, ge=1)
+    blocks: int = pydantic.Field(default=1, ge=1, le=1000)
     """Blocks latent -> units -> latent of the dynamics, one after another."""
     bounded: bool = False
     """Whether the last block too ends with tanh, so that no component is faster than `rate`."""

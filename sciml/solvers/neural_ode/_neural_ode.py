@@ -26,7 +26,7 @@ class DynamicsConfig(Config):
 
     width: int = pydantic.Field(default=50, ge=1)
     """Neurons of a hidden layer."""
-    layers: int = pydantic.Field(default=1, ge=0)
+    layers: int = pydantic.Field(default=1, ge=0, le=1000)
     """Hidden layers; none gives a linear equation."""
     nonlinearity: Activation = "tanh"
     """Between the layers."""

@@ -31,7 +31,7 @@ class ODENetConfig(Config):
     """Hidden neurons of the field (mlp), or channels of the features (conv)."""
     nonlinearity: Activation = "tanh"
     """In the field and, for conv, around it."""
-    halvings: int = pydantic.Field(default=1, ge=0)
+    halvings: int = pydantic.Field(default=1, ge=0, le=30)
     """For conv: strided convolutions of the stem."""
     padding: int = pydantic.Field(default=1, ge=0, le=1)
     """For conv: zeros around the picture in the first convolution."""

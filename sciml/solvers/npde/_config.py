@@ -28,11 +28,11 @@ class NPDEConfig(Config):
     """Whether L-BFGS also fits the first frame of every window, which is as noisy as the others."""
     windows: int = pydantic.Field(default=24, ge=1)
     """Largest number of training windows that L-BFGS and the intervals use, spread evenly over all of them."""
-    iterations: int = pydantic.Field(default=20, ge=1)
+    iterations: int = pydantic.Field(default=20, ge=1, le=1_000_000)
     """Iterations of L-BFGS in one step of ``train.steps``."""
     scheme: Literal["strang", "rk4", "explicit", "imex"] = "strang"
     """Time integration; ``strang`` solves diffusion exactly, so that it may be as large as it is."""
-    substeps: int = pydantic.Field(default=4, ge=1)
+    substeps: int = pydantic.Field(default=4, ge=1, le=1_000_000)
     """Steps between two frames; more allow larger coefficients, and fast reactions need them."""
     accuracy: Literal[2, 4, 6, 8] = 6
     """Order of the differences in space."""

@@ -10,7 +10,7 @@ from sciml.core.config import Config
 class EmbedConfig(Config):
     """How coordinates enter the network; periodic axes are embedded as waves whatever is said here."""
 
-    harmonics: int = pydantic.Field(default=3, ge=1)
+    harmonics: int = pydantic.Field(default=3, ge=1, le=1000)
     """Waves per periodic axis."""
     fourier: int = pydantic.Field(default=0, ge=0, multiple_of=2)
     """Random Fourier features; 0 for none."""
@@ -36,7 +36,7 @@ class OptimiseConfig(Config):
     """How Gauss-Newton solves for its step: by Cholesky, or by conjugate gradients for many parameters."""
     accelerated: bool = True
     """Whether steps of Gauss-Newton are bent along the curvature of the residuals, for one more evaluation each."""
-    history: int = pydantic.Field(default=50, ge=1)
+    history: int = pydantic.Field(default=50, ge=1, le=10_000)
     """Pairs that L-BFGS keeps."""
     engine: Literal["auto", "autograd", "taylor", "laplacian", "traced"] = "auto"
     """How derivatives by the coordinates are taken; ``auto`` times those that apply and agree with autograd."""
@@ -82,7 +82,7 @@ class PINNConfig(Config):
     network: Literal["mlp", "modified_mlp", "piratenet"] = "mlp"
     width: int = pydantic.Field(default=20, ge=1)
     """Neurons per hidden layer."""
-    layers: int = pydantic.Field(default=2, ge=1)
+    layers: int = pydantic.Field(default=2, ge=1, le=1000)
     """Hidden layers; of a PirateNet, blocks of three."""
     widths: tuple[pydantic.PositiveInt, ...] = ()
     """Neurons of every hidden layer of an ``mlp``, in place of `width` and `layers`; none for layers of one width."""

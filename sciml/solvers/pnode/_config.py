@@ -77,7 +77,7 @@ class CalibrationConfig(Config):
 
     points: int = pydantic.Field(default=0, ge=0)
     """Points tried in a round; 0 to start at the problem's guess."""
-    rounds: int = pydantic.Field(default=4, ge=1)
+    rounds: int = pydantic.Field(default=4, ge=1, le=1_000_000)
     """Rounds, each in a box of 0.4 times the width of the one before."""
     samples: int = pydantic.Field(default=24, ge=1)
     """Training samples looked at, the first ones."""
@@ -88,7 +88,7 @@ class PNODEConfig(Config):
 
     width: int = pydantic.Field(default=64, ge=1)
     """Neurons of a hidden layer of the source's networks; those of the coefficients have half of them."""
-    layers: int = pydantic.Field(default=3, ge=1)
+    layers: int = pydantic.Field(default=3, ge=1, le=1000)
     """Hidden layers of the source's networks; those of the coefficients have one fewer."""
     nonlinearity: Activation = "tanh"
     """Between the layers."""

@@ -13,15 +13,15 @@ from sciml.nn import ConditionChoice, Operator, PaddingChoice, condition_mode
 class SineNetConfig(Config):
     """One SineNet: `waves` thin U-Nets in a row, each bridging an equal share of the time step."""
 
-    waves: int = pydantic.Field(default=8, ge=0)
+    waves: int = pydantic.Field(default=8, ge=0, le=1000)
     """Number of U-shaped waves K; 0 leaves encoder and decoder only."""
-    levels: int = pydantic.Field(default=4, ge=1)
+    levels: int = pydantic.Field(default=4, ge=1, le=30)
     """Halvings L of the grid within a wave; all axes must be divisible by 2^L."""
     width: int = pydantic.Field(default=64, ge=1)
     """Channels c_0 between the waves."""
     multiplier: float = pydantic.Field(default=1.425, gt=0)
     """Growth m of the channels per level, c_l = max(1, ⌊c_0 m^l⌋); what sets the size at given K."""
-    blocks: int = pydantic.Field(default=1, ge=1)
+    blocks: int = pydantic.Field(default=1, ge=1, le=1000)
     """Convolution blocks per level and direction; several in a single wave are the paper's deeper U-Net."""
     operators: tuple[Operator, ...] = ()
     """What the blocks on the way down, then those on the way up, mix points with: ``conv3``, ``conv3_half``, ``conv5``,

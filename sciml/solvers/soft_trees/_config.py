@@ -21,9 +21,9 @@ CLAIM = (
 class SoftTreesConfig(Config):
     """An ensemble of soft trees."""
 
-    trees: int = pydantic.Field(default=64, ge=1)
+    trees: int = pydantic.Field(default=64, ge=1, le=100_000)
     """Trees."""
-    depth: int = pydantic.Field(default=2, ge=1)
+    depth: int = pydantic.Field(default=2, ge=1, le=20)
     """Of every tree; 2 is mostly enough, and what can be matched falls with it."""
     kind: TreeKind = "oblivious"
     """``oblivious`` (one split per depth), ``perfect`` (one per node), ``list`` and ``modified_list`` (chains)."""

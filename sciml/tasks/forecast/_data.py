@@ -24,7 +24,7 @@ from sciml.train import Context
 class ForecastConfig(Config):
     """What a forecasting solver is trained for."""
 
-    history: int = pydantic.Field(default=2, ge=1)
+    history: int = pydantic.Field(default=2, ge=1, le=10_000)
     """Frames it sees."""
     strides: tuple[int, ...] = pydantic.Field(default=(1,), min_length=1)
     """Stored frames per step; several values train one network for several time steps. The smallest is examined."""
@@ -38,10 +38,10 @@ class ForecastConfig(Config):
     deviations of the field: a frame is the same in every window and batch. Validation and test stay clean."""
     draw: int = pydantic.Field(default=0, ge=0)
     """Which draw of `data_noise`."""
-    pushforward: int = pydantic.Field(default=0, ge=0)
+    pushforward: int = pydantic.Field(default=0, ge=0, le=10_000)
     """Largest number of steps that training takes on the network's own answers, without a gradient, before the one that
     is scored; every batch draws it anew, from 0 to this."""
-    unroll: int = pydantic.Field(default=1, ge=1)
+    unroll: int = pydantic.Field(default=1, ge=1, le=10_000)
     """Steps that are scored in training, each from the answer of the one before, with the gradient through them all."""
     held_out: float = pydantic.Field(default=0.0, ge=0, le=0.5)
     """Share of the training trajectories that are kept away from training and calibrate bands around rollouts; 0 for no

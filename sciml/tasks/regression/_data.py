@@ -24,7 +24,7 @@ class RegressionConfig(Config):
     """Training rows that are used, a random subset; None for all. What standardises still comes from all of them."""
     draw: int = pydantic.Field(default=0, ge=0)
     """Which of the random subsets."""
-    sites: int = pydantic.Field(default=1, ge=1)
+    sites: int = pydantic.Field(default=1, ge=1, le=10_000)
     """Sites that share the training and validation rows out among them and see nothing of each other's. The constants
     that standardise come from all rows, as they must be agreed on before anything is merged; the test stays whole."""
     site: int = pydantic.Field(default=0, ge=0)

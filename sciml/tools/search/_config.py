@@ -54,11 +54,11 @@ class SearchConfig(MeasureConfig):
     """Learning rate of the choices."""
     skip_cap: int | None = pydantic.Field(default=2, ge=0)
     """Blocks that the network found may skip; None for any number."""
-    trials: int = pydantic.Field(default=20, ge=1)
+    trials: int = pydantic.Field(default=20, ge=1, le=1_000_000)
     """Networks that the other methods train."""
     trial_steps: int | None = pydantic.Field(default=None, ge=1)
     """Steps of each; None for as many as the solver trains for."""
-    population: int = pydantic.Field(default=8, ge=2)
+    population: int = pydantic.Field(default=8, ge=2, le=10_000)
     """Networks among which ``evolution`` and ``nsga2`` choose parents."""
 
     def wanted(self) -> float | None:

@@ -17,7 +17,7 @@ from sciml.core.errors import DataError, UnsupportedError, UserError
 from sciml.tools._contract import Subject
 from sciml.tools._flops import count_flops
 from sciml.tools.cost import Conditions, Machine, measure_energy, measure_latencies, peak_memory, this_machine
-from sciml.train import Choices, Space
+from sciml.train import Choices, Space, build_module
 
 Quantity = Literal["latency", "flops", "memory", "energy"]
 """What a network costs per prediction."""
@@ -100,7 +100,7 @@ FromFile = from_file(read_costs, "latency file")
 
 def build(subject: Subject, space: Space, choices: Choices) -> nn.Module:
     """The network of an architecture, freshly initialised from torch's generator."""
-    return subject.solver.build(subject.problem, space.model(choices), subject.context)
+    return build_module(subject.solver, subject.problem, space.model(choices), subject.context)
 
 
 def conditions_of(subject: Subject) -> Conditions:

@@ -25,7 +25,7 @@ class StructureConfig(BudgetConfig):
     """From the weights of the run, or from fresh ones with blocks that are learned in training."""
     learn: bool = False
     """Whether the blocks of gblr layers go on moving while the network is fine-tuned; from scratch they always do."""
-    cells: int = pydantic.Field(default=8, ge=1)
+    cells: int = pydantic.Field(default=8, ge=1, le=10_000)
     """Parts of an axis that the blocks of gblr are made of; more give finer blocks and slower products."""
     fit_steps: int = pydantic.Field(default=150, ge=1)
     """Steps of gradient descent that look for the blocks of a gblr matrix, for every layer and budget."""

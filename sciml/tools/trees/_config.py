@@ -23,7 +23,7 @@ class TreesConfig(Config):
     barriers."""
     samples: int = pydantic.Field(default=512, ge=1)
     """Training samples of the first run that activations are matched on, at most."""
-    rounds: int = pydantic.Field(default=0, ge=0)
+    rounds: int = pydantic.Field(default=0, ge=0, le=1_000_000)
     """Rounds of federated averaging after that: every run trains on from the average on its own data."""
     local_steps: int | None = pydantic.Field(default=None, ge=1)
     """Steps of a round at every run; None for a tenth of the steps of its own training."""

@@ -1,0 +1,109 @@
+"""HDF5 and NetCDF files of unknown origin: looked at before they are read.
+
+A small file can name values in other files, describe arrays of terabytes of which nothing is stored, or be damaged in
+any place. Each of these ends in a DataError that names the file.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import h5py
+import xarray
+from h5py import h5o  # pyright: ignore[reportAttributeAccessIssue] (compiled)
+
+from sciml.core.errors import DataError, SciMLError
+from sciml.core.files import check_plain
+from sciml.core.memory import machine_memory, said
+
+_MOST_MEMBERS = 2_000_000
+"""Links that are followed before a file is given up; PDEBench's largest has some 40,000."""
+_BOMB, _PACKED = 2**30, 2000
+"""Bytes from which on an array is suspected, and how many times it is larger than what is stored of it then."""
+
+
+@contextmanager
+def damage(path: Path, what: str) -> Iterator[None]:
+    """Turn whatever reading a damaged file raises into a DataError that says that it is not `what`."""
+    try:
+        yield
+    except (SciMLError, FileNotFoundError, KeyboardInterrupt):
+        raise
+    except Exception as error:  # a damaged file can fail anywhere in the reader, and in any way
+        detail = " ".join(str(error).split()) or type(error).__name__
+        raise DataError(f"{path} {what}", got=detail[:300]) from None
+
+
+def check_hdf5(path: Path, file: h5py.File) -> None:
+    """Refuse links to other files, values stored outside, and arrays that could only be unpacked into too much memory.
+
+    Raises: DataError that names the place in the file.
+    """
+    waiting: list[h5py.Group] = [file]
+    seen, count = {h5o.get_info(file.id).addr}, 0
+    while waiting:
+        group = waiting.pop()
+        for name in map(str, group):
+            link, place = group.get(name, getlink=True), f"{str(group.name).rstrip('/')}/{name}"
+            count += 1
+            if count > _MOST_MEMBERS:
+                raise DataError(f"{path} has too many members", got=f"more than {_MOST_MEMBERS:,}")
+            if isinstance(link, h5py.ExternalLink):
+                raise _outside(path, place, f"a link to {link.path} in {link.filename}")
+            if not isinstance(link, h5py.HardLink):
+                continue  # a soft link leads to what is visited under its own name
+            member = group[name]
+            address = h5o.get_info(member.id).addr
+            if address in seen:
+                continue
+            seen.add(address)
+            if isinstance(member, h5py.Dataset):
+                _check_array(path, place, member)
+            if isinstance(member, h5py.Group):
+                waiting.append(member)
+
+
+def _check_array(path: Path, place: str, member: h5py.Dataset) -> None:
+    if member.external or member.is_virtual:
+        raise _outside(path, place, "values that are stored in other files")
+    size = math.prod(member.shape or ()) * member.dtype.itemsize
+    stored = member.id.get_storage_size()
+    if size > _BOMB and size > _PACKED * max(stored, 1):
+        raise DataError(f"{path} describes far more values than it holds", got=f"{said(size)} at {place}, of which "
+                        f"{said(stored)} are stored", fix="Was it written to its end?")  # fmt: skip
+
+
+def _outside(path: Path, place: str, got: str) -> DataError:
+    return DataError(
+        f"{path} points outside of itself at {place}",
+        got=got,
+        expected="a file that holds its own values",
+        fix="Copy it with `h5repack` or h5py, so that everything is inside.",
+    )
+
+
+def load_netcdf(
+    path: Path, group: str | None = None, *, what: str = "is not a readable NetCDF-4 file"
+) -> xarray.Dataset:
+    """The variables of a NetCDF-4 file, or of a group of it, in memory, times as numbers.
+
+    Arguments:
+        path: a plain file.
+        group: the group; None for the top.
+        what: what is said of a file that is none.
+
+    Raises: DataError for a file that is damaged, points outside of itself, or is larger than the memory;
+    FileNotFoundError where there is none.
+    """
+    check_plain(path)
+    with damage(path, what):
+        with h5py.File(path, "r") as file:
+            check_hdf5(path, file)
+        with xarray.open_dataset(path, group=group, engine="h5netcdf", decode_times=False, phony_dims="sort") as opened:
+            if opened.nbytes > machine_memory() / 2:
+                raise DataError(f"{path} holds more than the memory does", got=said(opened.nbytes),
+                                expected=f"at most {said(machine_memory() / 2)}")  # fmt: skip
+            return opened.load()
