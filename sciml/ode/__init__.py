@@ -1,8 +1,11 @@
 """Differentiable integrators that tell what they know: per-sample steps, errors, stiffness, status and gradients."""
 
+from sciml.ode._adams import Adams as Adams
+from sciml.ode._additive import Additive as Additive
 from sciml.ode._adjoint import Adjoint as Adjoint
 from sciml.ode._adjoint import AdjointDriftWarning as AdjointDriftWarning
 from sciml.ode._adjoint import Backsolve as Backsolve
+from sciml.ode._bound import Split as Split
 from sciml.ode._brownian import Brownian as Brownian
 from sciml.ode._brownian import Increment as Increment
 from sciml.ode._control import PID as PID
@@ -39,6 +42,8 @@ from sciml.ode._solve import find_method as find_method
 from sciml.ode._solve import solve as solve
 from sciml.ode._sri import SRI as SRI
 from sciml.ode._sri import StochasticMethod as StochasticMethod
+from sciml.ode._switching import Switching as Switching
+from sciml.ode._symplectic import Symplectic as Symplectic
 from sciml.ode._torchdiffeq import TORCHDIFFEQ_ADAPTIVE as TORCHDIFFEQ_ADAPTIVE
 from sciml.ode._torchdiffeq import TORCHDIFFEQ_FIXED as TORCHDIFFEQ_FIXED
 
@@ -50,6 +55,8 @@ __all__ = [
     "SRI",
     "TORCHDIFFEQ_ADAPTIVE",
     "TORCHDIFFEQ_FIXED",
+    "Adams",
+    "Additive",
     "Adjoint",
     "AdjointDriftWarning",
     "Backsolve",
@@ -71,9 +78,12 @@ __all__ = [
     "Rosenbrock",
     "Solution",
     "Stats",
+    "Split",
     "Step",
     "Steps",
     "StochasticMethod",
+    "Switching",
+    "Symplectic",
     "Tolerance",
     "find_method",
     "find_sde_method",

@@ -130,11 +130,18 @@ def check_settings(
         raise ConfigError("max_steps must be at least 1", got=max_steps)
 
 
-def check_gradient(gradient: object) -> None:
-    """One of the three kinds."""
+def check_gradient(gradient: object, method: Method) -> None:
+    """One of the three kinds, and one that the method can have."""
     if not isinstance(gradient, (Discrete, Checkpointed, Adjoint)):
         raise ConfigError(
             "unknown kind of gradient",
             got=repr(gradient),
             expected="Discrete(), Checkpointed(budget) or Adjoint()",
+        )
+    repeats = isinstance(gradient, Checkpointed) or (isinstance(gradient, Discrete) and gradient.schedule == "stacked")
+    if method.remembers and repeats:
+        raise ConfigError(
+            f"the steps of {method.name} look at earlier ones and cannot be repeated one by one",
+            got=repr(gradient),
+            fix="Take gradient=Discrete(), whose graph follows all steps, or Adjoint().",
         )

@@ -50,6 +50,7 @@ class Coupled(Method):
         *,
         stiffness: bool = False,
         repeatable: bool = False,
+        memory: tuple[Tensor, ...] = (),
     ) -> Step:
         """As `Method.step`; the same bits come out either way."""
         taped, table, dim = torch.is_grad_enabled(), self.tableau, state.shape[1]

@@ -54,6 +54,7 @@ class DiagonallyImplicit(Method):
         *,
         stiffness: bool = False,
         repeatable: bool = False,
+        memory: tuple[Tensor, ...] = (),
     ) -> Step:
         """As `Method.step`; the same bits come out either way."""
         taped = torch.is_grad_enabled()

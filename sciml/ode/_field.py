@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 from torch._C._functorch import is_functorch_wrapped_tensor
 
-from sciml.core.errors import UserError
+from sciml.core.errors import ConfigError, UserError
+from sciml.ode._bound import Split
 
 _NO_GRAPH = ("does not require grad", "does not have a grad_fn")
 
@@ -53,6 +54,17 @@ class FlatField:
         if not isinstance(slope, Tensor) or slope.shape != shaped.shape or slope.dtype != self.dtype:
             self._complain(slope, shaped)
         return self._owned(slope) if len(self.shape) == 1 else self._owned(slope).reshape(rows, -1)
+
+    def parts(self) -> "tuple[FlatField, FlatField]":
+        """Those of an equation in two parts. ConfigError for another."""
+        if not isinstance(self.f, Split):
+            raise ConfigError(
+                "the method needs a right-hand side in two parts",
+                got=type(self.f).__name__,
+                fix="Give ode.Split(stiff=..., rest=...), or take another method.",
+            )
+        made = [FlatField(part, self.shape, self.sign, self.dtype, self.within) for part in (self.f.stiff, self.f.rest)]
+        return made[0], made[1]
 
     def moved(self, time: Tensor, state: Tensor, by: Tensor, args: Sequence[Tensor], attached: bool) -> Tensor:
         """The curve through `state` at `time`, a while `by` later that is zero and has a gradient.

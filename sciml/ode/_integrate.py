@@ -94,7 +94,7 @@ def integrate(
         watch=order.watch,
     )
     state = y0.reshape(len(y0), -1)
-    attached = _is_graph(gradient, state)
+    attached = _is_graph(gradient, state, order.method)
     if times.requires_grad:  # y0 at t0 + dt is on the curve that was at y(t0 - dt) at t0
         begin = rows[:, 0]
         state = flat.moved(begin, state, begin.detach() - begin, args, attached)
@@ -170,9 +170,10 @@ def _events_of_the_flow(
     return replace(found, states=kept, event=hit, marks=marks), following
 
 
-def _is_graph(gradient: Discrete | Checkpointed | Adjoint, state: Tensor) -> bool:
+def _is_graph(gradient: Discrete | Checkpointed | Adjoint, state: Tensor, method: Method) -> bool:
     """Whether it is certain that autograd follows the steps."""
-    return torch.is_grad_enabled() and isinstance(gradient, Discrete) and gradient.follows(state)
+    follows = isinstance(gradient, Discrete) and (method.remembers or gradient.follows(state))
+    return torch.is_grad_enabled() and follows
 
 
 def _run(
@@ -189,7 +190,7 @@ def _run(
             fix="Take gradient=Discrete(), or call .eval() on the module.",
         )
     may_follow = isinstance(gradient, Discrete) and gradient.schedule == "auto"
-    if _is_graph(gradient, state) or (may_follow and (is_random or is_functorch_wrapped_tensor(state))):
+    if _is_graph(gradient, state, plan.method) or (may_follow and (is_random or is_functorch_wrapped_tensor(state))):
         return _outcome(_followed(plan, state, flat))
     start = _look(plan, state, f)
     plan = replace(plan, slope=start.slope)

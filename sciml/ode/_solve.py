@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sciml.core.errors import UnknownNameError
-from sciml.ode import _coupled, _dirk, _explicit, _rosenbrock
+from sciml.ode import _adams, _additive, _coupled, _dirk, _explicit, _rosenbrock, _switching, _symplectic
 from sciml.ode._adjoint import Adjoint
 from sciml.ode._checks import (
     check_args,
@@ -32,7 +32,9 @@ from sciml.ode._walk import Move
 _DISCRETE, _CONTROL = Discrete(), PID()
 
 METHODS: dict[str, Method] = {
-    method.name: method for method in (*_explicit.METHODS, *_dirk.METHODS, *_rosenbrock.METHODS, *_coupled.METHODS)
+    method.name: method
+    for family in (_explicit, _dirk, _rosenbrock, _coupled, _adams, _switching, _symplectic, _additive)
+    for method in family.METHODS
 }
 
 
@@ -148,7 +150,7 @@ def solve_watched(
     check_args(args, y0)
     check_settings(chosen, rtol, atol, step, max_steps)
     check_precision(y0.dtype, rtol, step)
-    check_gradient(gradient)
+    check_gradient(gradient, chosen)
     check_tangents((y0, times, *args))
     order = Order(
         f=f,
