@@ -28,6 +28,7 @@ from sciml.ode._odeint import odeint as odeint
 from sciml.ode._odeint import odeint_adjoint as odeint_adjoint
 from sciml.ode._odeint import odeint_event as odeint_event
 from sciml.ode._options import FIXED_METHODS as FIXED_METHODS
+from sciml.ode._packing import Static as Static
 from sciml.ode._rosenbrock import Rosenbrock as Rosenbrock
 from sciml.ode._sde import SDE_METHODS as SDE_METHODS
 from sciml.ode._sde import find_sde_method as find_sde_method
@@ -77,8 +78,9 @@ __all__ = [
     "Newton",
     "Rosenbrock",
     "Solution",
-    "Stats",
     "Split",
+    "Static",
+    "Stats",
     "Step",
     "Steps",
     "StochasticMethod",

@@ -35,6 +35,11 @@ class Additive(Method):
     explicit: tuple[Row, ...]
     newton: Newton = field(default_factory=Newton)
 
+    @property
+    def twice(self) -> bool:
+        """As `Method.twice`."""
+        return False
+
     def step(
         self,
         f: Field,

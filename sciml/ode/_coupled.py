@@ -40,6 +40,11 @@ class Coupled(Method):
     tableau: CoupledTableau
     newton: Newton = field(default_factory=Newton)
 
+    @property
+    def twice(self) -> bool:
+        """As `Method.twice`."""
+        return False
+
     def step(
         self,
         f: Field,

@@ -44,6 +44,11 @@ class DiagonallyImplicit(Method):
     filtered: bool = False
     newton: Newton = field(default_factory=Newton)
 
+    @property
+    def twice(self) -> bool:
+        """As `Method.twice`."""
+        return False
+
     def step(
         self,
         f: Field,

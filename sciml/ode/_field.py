@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 from torch._C._functorch import is_functorch_wrapped_tensor
 
-from sciml.core.errors import ConfigError, UserError
+from sciml.core.errors import ConfigError, UnsupportedError, UserError
 from sciml.ode._bound import Split
+from sciml.ode._mapped import is_mapped
 
 _NO_GRAPH = ("does not require grad", "does not have a grad_fn")
 
@@ -115,7 +116,14 @@ class FlatField:
 
         What is neither a view nor written into, and whose memory is torch's own, was made for this answer.
         """
-        if is_functorch_wrapped_tensor(slope) or slope.is_inference() or slope._version or slope._base is not None:
+        if is_functorch_wrapped_tensor(slope):
+            if is_mapped(slope):
+                raise UnsupportedError(
+                    "torch.vmap maps over a tensor that the right-hand side uses and was not given",
+                    fix="Give it through args, with one row per sample: args=(k[None],) for a single one.",
+                )
+            return slope.clone()
+        if slope.is_inference() or slope._version or slope._base is not None:
             return slope.clone()
         return slope if slope.untyped_storage().resizable() else slope.clone()
 

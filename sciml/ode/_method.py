@@ -74,6 +74,11 @@ class Method(ABC):
         """Whether a step looks at earlier ones, so that it cannot be repeated by itself."""
         return False
 
+    @property
+    def twice(self) -> bool:
+        """Whether a step has second derivatives, which the transforms of `torch.func` ask for."""
+        return True
+
     def begin(self, state: Float[Tensor, "row dim"]) -> tuple[Tensor, ...]:
         """What the rows remember at the start: tensors with one entry per row."""
         return ()
