@@ -7,16 +7,22 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch._C._functorch import get_unwrapped, is_batchedtensor, is_functorch_wrapped_tensor
+from torch._C._functorch import get_unwrapped, is_batchedtensor, is_functorch_wrapped_tensor, maybe_get_level
 
 
 def is_mapped(value: object) -> bool:
     """Whether `torch.vmap` maps over this tensor, at any level."""
+    return bool(_levels(value))
+
+
+def _levels(value: object) -> set[int]:
+    """The levels at which this tensor is mapped over."""
+    levels = set()
     while isinstance(value, Tensor) and is_functorch_wrapped_tensor(value):
         if is_batchedtensor(value):
-            return True
+            levels.add(maybe_get_level(value))
         value = get_unwrapped(value)
-    return False
+    return levels
 
 
 class _Lowered(torch.autograd.Function):
@@ -82,23 +88,21 @@ class Mapped(NamedTuple):
 
 
 def lowered(y0: Tensor, times: Tensor, args: tuple[Tensor, ...]) -> Mapped:
-    """One level of maps taken away; at least one of the tensors is mapped over."""
-    like = next(value for value in (y0, times, *args) if is_mapped(value))
-    physical = [_Lowered.apply(value) if is_mapped(value) else value for value in (y0, times, *args)]
-    count = next(low.shape[0] for low, value in zip(physical, (y0, times, *args), strict=True) if is_mapped(value))
-
-    def whole(low: Tensor, value: Tensor) -> Tensor:
-        return low if is_mapped(value) else low.expand(count, *low.shape)
-
-    start = whole(physical[0], y0)
-    rest = tuple(whole(low, value).flatten(0, 1) for low, value in zip(physical[2:], args, strict=True))
-    asked, batch = physical[1], start.shape[1]
-    if is_mapped(times) or times.ndim == 2:
-        asked = whole(asked, times)
+    """The innermost level of maps taken away; at least one of the tensors is mapped over."""
+    values = (y0, times, *args)
+    innermost = max(level for value in values for level in _levels(value))
+    mapped = [innermost in _levels(value) for value in values]
+    like = next(value for value, is_like in zip(values, mapped, strict=True) if is_like)
+    physical = [_Lowered.apply(value) if is_like else value for value, is_like in zip(values, mapped, strict=True)]
+    count = next(low.shape[0] for low, is_like in zip(physical, mapped, strict=True) if is_like)
+    whole = [low if is_like else low.expand(count, *low.shape) for low, is_like in zip(physical, mapped, strict=True)]
+    start, asked, batch = whole[0], physical[1], whole[0].shape[1]
+    if mapped[1] or times.ndim == 2:
+        asked = whole[1]
         asked = asked[:, None].expand(count, batch, -1) if asked.ndim == 2 else asked
         asked = asked.flatten(0, 1)
 
     def back(rows: Tensor) -> Tensor:
         return _Raised.apply(rows.unflatten(0, (count, batch)), like)
 
-    return Mapped(start.flatten(0, 1), asked, rest, back)
+    return Mapped(start.flatten(0, 1), asked, tuple(value.flatten(0, 1) for value in whole[2:]), back)

@@ -108,8 +108,8 @@ def solve(
     packing = Packing(y0, args)
     wanted, real = in_rows(times)
     start, rows = packing.flat(y0), packing.rows()
-    mapping = None
-    if any(map(is_mapped, (start, wanted, *rows))):
+    back: list[Callable[[Tensor], Tensor]] = []
+    while any(map(is_mapped, (start, wanted, *rows))):
         if event is not None or record or dense or real is not None:
             raise UnsupportedError(
                 "under torch.vmap a solve returns states and their status only",
@@ -118,6 +118,7 @@ def solve(
             )
         mapping = lowered(start, wanted, rows)
         start, wanted, rows = mapping[:3]
+        back.append(mapping.back)
     solution = solve_watched(
         packing.function(f),
         start,
@@ -136,11 +137,10 @@ def solve(
         dense=dense,
         backend=backend,
     )
-    if mapping is not None:
-        back = mapping.back
+    for unmapped in reversed(back):
         accepted, rejected, evaluations, calls = solution.stats
-        stats = Stats(back(accepted), back(rejected), back(evaluations), calls)
-        solution = replace(solution, states=back(solution.states), status=back(solution.status), stats=stats)
+        stats = Stats(unmapped(accepted), unmapped(rejected), unmapped(evaluations), calls)
+        solution = replace(solution, states=unmapped(solution.states), status=unmapped(solution.status), stats=stats)
     return without_missing(packing.solution(solution), real)
 
 
