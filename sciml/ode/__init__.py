@@ -1,8 +1,11 @@
 """Differentiable integrators that tell what they know: per-sample steps, errors, stiffness, status and gradients."""
 
+from sciml.ode._adams import Adams as Adams
+from sciml.ode._additive import Additive as Additive
 from sciml.ode._adjoint import Adjoint as Adjoint
 from sciml.ode._adjoint import AdjointDriftWarning as AdjointDriftWarning
 from sciml.ode._adjoint import Backsolve as Backsolve
+from sciml.ode._bound import Split as Split
 from sciml.ode._brownian import Brownian as Brownian
 from sciml.ode._brownian import Increment as Increment
 from sciml.ode._control import PID as PID
@@ -26,6 +29,7 @@ from sciml.ode._odeint import odeint as odeint
 from sciml.ode._odeint import odeint_adjoint as odeint_adjoint
 from sciml.ode._odeint import odeint_event as odeint_event
 from sciml.ode._options import FIXED_METHODS as FIXED_METHODS
+from sciml.ode._packing import Static as Static
 from sciml.ode._rosenbrock import Rosenbrock as Rosenbrock
 from sciml.ode._sde import SDE_METHODS as SDE_METHODS
 from sciml.ode._sde import find_sde_method as find_sde_method
@@ -40,6 +44,8 @@ from sciml.ode._solve import find_method as find_method
 from sciml.ode._solve import solve as solve
 from sciml.ode._sri import SRI as SRI
 from sciml.ode._sri import StochasticMethod as StochasticMethod
+from sciml.ode._switching import Switching as Switching
+from sciml.ode._symplectic import Symplectic as Symplectic
 from sciml.ode._torchdiffeq import TORCHDIFFEQ_ADAPTIVE as TORCHDIFFEQ_ADAPTIVE
 from sciml.ode._torchdiffeq import TORCHDIFFEQ_FIXED as TORCHDIFFEQ_FIXED
 
@@ -51,6 +57,8 @@ __all__ = [
     "SRI",
     "TORCHDIFFEQ_ADAPTIVE",
     "TORCHDIFFEQ_FIXED",
+    "Adams",
+    "Additive",
     "Adjoint",
     "AdjointDriftWarning",
     "Backsolve",
@@ -71,10 +79,14 @@ __all__ = [
     "Newton",
     "Rosenbrock",
     "Solution",
+    "Split",
+    "Static",
     "Stats",
     "Step",
     "Steps",
     "StochasticMethod",
+    "Switching",
+    "Symplectic",
     "Tolerance",
     "find_method",
     "find_sde_method",

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch._C._functorch import is_batchedtensor
 from torch.autograd import forward_ad
 
 from sciml.core.errors import ConfigError, UnknownNameError, UnsupportedError, UserError
@@ -31,17 +30,12 @@ def check_state(y0: Tensor) -> None:
             expected="batch *shape, at least one sample",
             fix="For a single sample write y0[None].",
         )
-    if is_batchedtensor(y0):
-        raise UnsupportedError(
-            "a solve cannot be mapped over by torch.vmap: every sample takes steps of its own",
-            fix="Give solve the whole batch, one row per sample; it calls the right-hand side for all of them.",
-        )
     if not y0.is_floating_point():
         raise UserError(
             "the initial state must hold real floating-point numbers",
             got=y0.dtype,
             expected="float32 or float64",
-            fix="Convert it, for example y0.double(); split complex states with torch.view_as_real, or take odeint.",
+            fix="Convert it, for example y0.double().",
         )
 
 
@@ -83,7 +77,7 @@ def check_args(args: Sequence[Tensor], y0: Tensor) -> None:
                 f"argument {place} of the right-hand side must have one row per sample",
                 got=f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__,
                 expected=f"a tensor of shape ({len(y0)}, ...)",
-                fix="What is common to all samples belongs into f itself.",
+                fix="What all samples share is ode.Static(value), or belongs into f itself.",
             )
 
 
@@ -130,11 +124,18 @@ def check_settings(
         raise ConfigError("max_steps must be at least 1", got=max_steps)
 
 
-def check_gradient(gradient: object) -> None:
-    """One of the three kinds."""
+def check_gradient(gradient: object, method: Method) -> None:
+    """One of the three kinds, and one that the method can have."""
     if not isinstance(gradient, (Discrete, Checkpointed, Adjoint)):
         raise ConfigError(
             "unknown kind of gradient",
             got=repr(gradient),
             expected="Discrete(), Checkpointed(budget) or Adjoint()",
+        )
+    repeats = isinstance(gradient, Checkpointed) or (isinstance(gradient, Discrete) and gradient.schedule == "stacked")
+    if method.remembers and repeats:
+        raise ConfigError(
+            f"the steps of {method.name} look at earlier ones and cannot be repeated one by one",
+            got=repr(gradient),
+            fix="Take gradient=Discrete(), whose graph follows all steps, or Adjoint().",
         )

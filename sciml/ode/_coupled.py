@@ -40,6 +40,11 @@ class Coupled(Method):
     tableau: CoupledTableau
     newton: Newton = field(default_factory=Newton)
 
+    @property
+    def twice(self) -> bool:
+        """As `Method.twice`."""
+        return False
+
     def step(
         self,
         f: Field,
@@ -50,6 +55,7 @@ class Coupled(Method):
         *,
         stiffness: bool = False,
         repeatable: bool = False,
+        memory: tuple[Tensor, ...] = (),
     ) -> Step:
         """As `Method.step`; the same bits come out either way."""
         taped, table, dim = torch.is_grad_enabled(), self.tableau, state.shape[1]

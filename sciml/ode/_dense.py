@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -77,6 +78,7 @@ class Dense:
     time: Float[Tensor, "batch step"]
     state: Float[Tensor, "batch step ..."]
     _parts: tuple[tuple[Tensor, Plan, FlatField, Piece, Tensor], ...]
+    shaped: Callable[[Tensor], Any] | None = None  # Any: states nested as the caller has them
 
     @classmethod
     def of(cls, plan: Plan, flat: FlatField, pieces: Sequence[Piece]) -> Dense:
@@ -129,14 +131,15 @@ class Dense:
     @torch.no_grad()
     def __call__(self, times: Float[Tensor, "*batch time"]) -> Float[Tensor, "batch time ..."]:
         """States at any times."""
-        batch, shape = len(self.time), self.state.shape[2:]
+        batch, shape = len(self.time), self._parts[0][2].shape
         if times.ndim not in (1, 2) or (times.ndim == 2 and len(times) != batch):
             raise UserError("the times do not fit", got=tuple(times.shape), expected=f"(time,) or ({batch}, time)")
         asked = times.double().expand(batch, -1)
-        answer = self.state.new_full((batch, asked.shape[1], shape.numel()), torch.nan)
+        like = self._parts[0][3].state
+        answer = like.new_full((batch, asked.shape[1], math.prod(shape)), torch.nan)
         for rows, plan, flat, steps, span in self._parts:
             self._fill(answer, asked, rows, plan, flat, steps, span)
-        return answer.reshape(batch, asked.shape[1], *shape)
+        return answer.reshape(batch, asked.shape[1], *shape) if self.shaped is None else self.shaped(answer)
 
     def _fill(
         self, answer: Tensor, asked: Tensor, rows: Tensor, plan: Plan, flat: FlatField, steps: Piece, span: Tensor

@@ -44,6 +44,11 @@ class DiagonallyImplicit(Method):
     filtered: bool = False
     newton: Newton = field(default_factory=Newton)
 
+    @property
+    def twice(self) -> bool:
+        """As `Method.twice`."""
+        return False
+
     def step(
         self,
         f: Field,
@@ -54,6 +59,7 @@ class DiagonallyImplicit(Method):
         *,
         stiffness: bool = False,
         repeatable: bool = False,
+        memory: tuple[Tensor, ...] = (),
     ) -> Step:
         """As `Method.step`; the same bits come out either way."""
         taped = torch.is_grad_enabled()

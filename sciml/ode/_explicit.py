@@ -48,6 +48,7 @@ class Explicit(Method):
         *,
         stiffness: bool = False,
         repeatable: bool = False,
+        memory: tuple[Tensor, ...] = (),
     ) -> Step:
         """As `Method.step`."""
         last = self.tableau.stages - 1

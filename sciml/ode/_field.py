@@ -7,7 +7,9 @@ import torch
 from torch import Tensor
 from torch._C._functorch import is_functorch_wrapped_tensor
 
-from sciml.core.errors import UserError
+from sciml.core.errors import ConfigError, UnsupportedError, UserError
+from sciml.ode._bound import Split
+from sciml.ode._mapped import is_mapped
 
 _NO_GRAPH = ("does not require grad", "does not have a grad_fn")
 
@@ -53,6 +55,17 @@ class FlatField:
         if not isinstance(slope, Tensor) or slope.shape != shaped.shape or slope.dtype != self.dtype:
             self._complain(slope, shaped)
         return self._owned(slope) if len(self.shape) == 1 else self._owned(slope).reshape(rows, -1)
+
+    def parts(self) -> "tuple[FlatField, FlatField]":
+        """Those of an equation in two parts. ConfigError for another."""
+        if not isinstance(self.f, Split):
+            raise ConfigError(
+                "the method needs a right-hand side in two parts",
+                got=type(self.f).__name__,
+                fix="Give ode.Split(stiff=..., rest=...), or take another method.",
+            )
+        made = [FlatField(part, self.shape, self.sign, self.dtype, self.within) for part in (self.f.stiff, self.f.rest)]
+        return made[0], made[1]
 
     def moved(self, time: Tensor, state: Tensor, by: Tensor, args: Sequence[Tensor], attached: bool) -> Tensor:
         """The curve through `state` at `time`, a while `by` later that is zero and has a gradient.
@@ -103,7 +116,14 @@ class FlatField:
 
         What is neither a view nor written into, and whose memory is torch's own, was made for this answer.
         """
-        if is_functorch_wrapped_tensor(slope) or slope.is_inference() or slope._version or slope._base is not None:
+        if is_functorch_wrapped_tensor(slope):
+            if is_mapped(slope):
+                raise UnsupportedError(
+                    "torch.vmap maps over a tensor that the right-hand side uses and was not given",
+                    fix="Give it through args, with one row per sample: args=(k[None],) for a single one.",
+                )
+            return slope.clone()
+        if slope.is_inference() or slope._version or slope._base is not None:
             return slope.clone()
         return slope if slope.untyped_storage().resizable() else slope.clone()
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch._C import _are_functorch_transforms_active
 from torch._C._functorch import is_functorch_wrapped_tensor
 
 from sciml.core.errors import UnsupportedError
@@ -94,7 +95,7 @@ def integrate(
         watch=order.watch,
     )
     state = y0.reshape(len(y0), -1)
-    attached = _is_graph(gradient, state)
+    attached = _is_graph(gradient, state, order.method)
     if times.requires_grad:  # y0 at t0 + dt is on the curve that was at y(t0 - dt) at t0
         begin = rows[:, 0]
         state = flat.moved(begin, state, begin.detach() - begin, args, attached)
@@ -170,9 +171,10 @@ def _events_of_the_flow(
     return replace(found, states=kept, event=hit, marks=marks), following
 
 
-def _is_graph(gradient: Discrete | Checkpointed | Adjoint, state: Tensor) -> bool:
+def _is_graph(gradient: Discrete | Checkpointed | Adjoint, state: Tensor, method: Method) -> bool:
     """Whether it is certain that autograd follows the steps."""
-    return torch.is_grad_enabled() and isinstance(gradient, Discrete) and gradient.follows(state)
+    follows = isinstance(gradient, Discrete) and (method.remembers or gradient.follows(state))
+    return torch.is_grad_enabled() and follows
 
 
 def _run(
@@ -189,7 +191,7 @@ def _run(
             fix="Take gradient=Discrete(), or call .eval() on the module.",
         )
     may_follow = isinstance(gradient, Discrete) and gradient.schedule == "auto"
-    if _is_graph(gradient, state) or (may_follow and (is_random or is_functorch_wrapped_tensor(state))):
+    if _is_graph(gradient, state, plan.method) or (may_follow and (is_random or _are_functorch_transforms_active())):
         return _outcome(_followed(plan, state, flat))
     start = _look(plan, state, f)
     plan = replace(plan, slope=start.slope)
@@ -210,6 +212,11 @@ def _followed(plan: Plan, state: Tensor, flat: FlatField) -> Trail:
     """The steps with autograd following them, which costs nothing where nothing has a gradient."""
     slope = plan.bind(plan.args)(plan.wanted[:, 0].to(state.dtype), state)
     check_tangents((slope,))
+    if not plan.method.twice and any(map(is_functorch_wrapped_tensor, (slope, state, *plan.args))):
+        raise UnsupportedError(
+            f"the derivatives of {plan.method.name} cannot be taken by torch.func",
+            fix="Take rodas4 or rodas5p, an explicit method, or torch.autograd.grad.",
+        )
     weights = flat.f.parameters() if isinstance(flat.f, nn.Module) else ()
     if any(t.requires_grad for t in (slope, state, *plan.args, *weights)):
         return forward(replace(plan, slope=slope, graph=True), state)

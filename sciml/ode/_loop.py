@@ -59,6 +59,7 @@ def start(plan: Plan, state: Float[Tensor, "batch dim"]) -> tuple[Walk, int]:
         counter + 1,
         plan.args,
         sides,
+        plan.method.begin(state),
     )
     return walk, calls
 
@@ -96,6 +97,7 @@ def advance(plan: Plan, walk: Walk, taped: bool) -> tuple[Move, Walk | None]:
             walk.slope,
             stiffness=plan.record,
             repeatable=plan.repeatable,
+            memory=walk.memory,
         )
         scaled = None if step.error is None else plan.tolerance.ratio(step.error, walk.state, step.state)
     error = None if scaled is None else scaled.detach()
@@ -136,14 +138,17 @@ def _without_rejected(plan: Plan, walk: Walk, size: Tensor, step: Step, accept: 
         return step._replace(state=step.state.detach(), slope=step.slope.detach())
     accepted = gather(walk, kept)
     f, time = plan.bind(accepted.args), accepted.time.to(size.dtype)
-    again = plan.method.step(f, time, size[kept], accepted.state, accepted.slope, stiffness=plan.record)
+    again = plan.method.step(
+        f, time, size[kept], accepted.state, accepted.slope, stiffness=plan.record, memory=accepted.memory
+    )
     stages = [old.detach().index_copy(0, kept, new) for old, new in zip(step.stages, again.stages, strict=True)]
     rest = {
         name: None if new is None else getattr(step, name).detach().index_copy(0, kept, new)
         for name in ("state", "slope", "error", "stiffness")
         if (new := getattr(again, name)) is not None
     }
-    return step._replace(stages=stages, **rest)
+    memory = tuple(old.detach().index_copy(0, kept, new) for old, new in zip(step.memory, again.memory, strict=True))
+    return step._replace(stages=stages, memory=memory, **rest)
 
 
 def _finite(step: Step) -> Bool[Tensor, " row"]:
@@ -163,7 +168,9 @@ def _after(
 ) -> Walk:
     """The rows after the attempt, with the size of the next one."""
     state, slope, before = step.state, step.slope, (walk.state, walk.slope)
+    memory = step.memory
     if not plan.graph:
+        memory = tuple(m.detach() for m in memory)
         state, slope, before = state.detach(), slope.detach(), (walk.state.detach(), walk.slope.detach())
     size, earlier = walk.size, walk.earlier
     if plan.step is None:
@@ -185,6 +192,10 @@ def _after(
         column = accept[:, None]
         state, slope = torch.where(column, state, before[0]), torch.where(column, slope, before[1])
         ahead = torch.where(accept, ahead, walk.time)
+        memory = tuple(
+            torch.where(accept.view(-1, *(1,) * (new.ndim - 1)), new, old)
+            for new, old in zip(memory, walk.memory, strict=True)
+        )
     return walk._replace(
         time=ahead,
         size=size,
@@ -194,6 +205,7 @@ def _after(
         accepted=walk.accepted + accept,
         attempts=walk.attempts + 1,
         args=walk.args if plan.graph else tuple(a.detach() for a in walk.args),
+        memory=memory,
     )
 
 

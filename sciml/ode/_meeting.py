@@ -62,6 +62,7 @@ def cut(plan: Plan, walk: Walk, step: Step, size: Tensor, hit: Hit, taped: bool)
             mine.slope,
             stiffness=plan.record,
             repeatable=plan.repeatable,
+            memory=mine.memory,
         )
         rest = {
             name: getattr(step, name).index_copy(0, kept, new)

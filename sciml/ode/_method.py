@@ -25,6 +25,7 @@ class Step(NamedTuple):
         failed: rows whose inner iteration did not converge, to be tried again with a smaller step; None if none can.
         evaluations: evaluations of f this step took per row, beyond `slope` of the step before.
         scaled: whether `stages` are multiplied by h already.
+        memory: what the rows remember if they accept the step, for methods that look back.
     """
 
     state: Float[Tensor, "row dim"]
@@ -35,6 +36,7 @@ class Step(NamedTuple):
     failed: Bool[Tensor, " row"] | None
     evaluations: int
     scaled: bool = False
+    memory: tuple[Tensor, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +69,20 @@ class Method(ABC):
         """Whether the error estimate contains the slope at the new state, and so is not finite where that is not."""
         return False
 
+    @property
+    def remembers(self) -> bool:
+        """Whether a step looks at earlier ones, so that it cannot be repeated by itself."""
+        return False
+
+    @property
+    def twice(self) -> bool:
+        """Whether a step has second derivatives, which the transforms of `torch.func` ask for."""
+        return True
+
+    def begin(self, state: Float[Tensor, "row dim"]) -> tuple[Tensor, ...]:
+        """What the rows remember at the start: tensors with one entry per row."""
+        return ()
+
     @abstractmethod
     def step(
         self,
@@ -78,6 +94,7 @@ class Method(ABC):
         *,
         stiffness: bool = False,
         repeatable: bool = False,
+        memory: tuple[Tensor, ...] = (),
     ) -> Step:
         """Advance every row by its own (signed) step size.
 
@@ -88,6 +105,7 @@ class Method(ABC):
             stiffness: whether to estimate S_j.
             repeatable: whether the same bits must come out with gradients enabled and without, because a step will be
                 repeated; otherwise a faster order of summation may be chosen without gradients.
+            memory: what the rows remember, from `begin` or the `Step` before.
 
         Differentiable with respect to `state`, `slope` and whatever `f` closes over, when gradients are enabled.
         """

@@ -6,6 +6,8 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+from torch._C._functorch import is_functorch_wrapped_tensor
+from torch._functorch.eager_transforms import enable_inplace_requires_grad
 
 from sciml.core.errors import UserError
 from sciml.ode._method import Field
@@ -58,6 +60,20 @@ def _products(
     if not slope.requires_grad:
         _check_constant(f, time, state, slope)
         return zeros
+    if is_functorch_wrapped_tensor(slope):  # where products cannot be batched
+        single = [
+            torch.autograd.grad(
+                slope,
+                inputs,
+                torch.zeros_like(slope).index_fill(1, unit, 1.0),
+                allow_unused=True,
+                retain_graph=True,
+                create_graph=graph.get("create_graph", False),
+            )
+            for unit in torch.arange(dim, device=slope.device)
+        ]
+        stacked = zip(zeros, zip(*single, strict=True), strict=True)
+        return [zero if column[0] is None else torch.stack(column) for zero, column in stacked]
     units = torch.eye(dim, dtype=slope.dtype, device=slope.device)[:, None].expand(dim, rows, dim)
     products = torch.autograd.grad(slope, inputs, units, is_grads_batched=True, allow_unused=True, **graph)
     return [zero if product is None else product for zero, product in zip(zeros, products, strict=True)]
@@ -67,7 +83,8 @@ def _own(value: Tensor, differentiable: bool) -> Tensor:
     """The same values as a tensor of their own, so that nothing else the right-hand side uses depends on it."""
     if differentiable and value.requires_grad:
         return value.view_as(value)
-    return value.detach().clone().requires_grad_()
+    with enable_inplace_requires_grad(True):  # under torch.func transforms too
+        return value.detach().clone().requires_grad_()
 
 
 def _check_constant(f: Field, time: Tensor, state: Tensor, slope: Tensor) -> None:

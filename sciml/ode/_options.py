@@ -37,6 +37,8 @@ _SAME = (
     "radauIIA5",
     "gl4",
     "gl6",
+    "explicit_adams",
+    "implicit_adams",
 )
 FIXED_METHODS: dict[str, Method] = {
     "heun2": METHODS["heun"],
@@ -177,5 +179,4 @@ def _method(method: str | Method | None, options: Mapping[str, Any] | None) -> t
         "method of odeint",
         str(name),
         [*{**ADAPTIVE, **FIXED_METHODS, **METHODS}, "scipy_solver"],
-        fix="Adams methods are not available: take dopri8 where evaluations are dear.",
     )

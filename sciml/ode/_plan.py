@@ -9,9 +9,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from sciml.core.errors import ConfigError
+from sciml.ode._bound import Bound
 from sciml.ode._control import PID, Tolerance
 from sciml.ode._events import Events
-from sciml.ode._method import Field, Method
+from sciml.ode._method import Method
 
 _STEPS, _MOST_FIXED = 10_000, 10**9
 
@@ -67,18 +68,9 @@ class Plan:
             return torch.searchsorted(self.shared, time, right=True)
         return torch.searchsorted(self.wanted[rows], time[:, None], right=True)[:, 0]
 
-    def bind(self, args: tuple[Tensor, ...]) -> Field:
+    def bind(self, args: tuple[Tensor, ...]) -> Bound:
         """The right-hand side with its arguments filled in, repeated where it is asked for many states per row."""
-        if not args:
-            return self.f
-        rows = len(args[0])
-
-        def filled(time: Tensor, state: Tensor) -> Tensor:
-            times = len(state) // rows
-            repeated = args if times == 1 else [a.repeat(times, *(1,) * (a.ndim - 1)) for a in args]
-            return self.f(time, state, *repeated)
-
-        return filled
+        return Bound(self.f, args)
 
 
 class Places(NamedTuple):

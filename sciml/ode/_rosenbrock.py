@@ -39,6 +39,7 @@ class Rosenbrock(Method):
         *,
         stiffness: bool = False,
         repeatable: bool = False,
+        memory: tuple[Tensor, ...] = (),
     ) -> Step:
         """As `Method.step`; the same bits come out either way."""
         table, h = self.tableau, size[:, None]
@@ -83,5 +84,14 @@ METHODS: tuple[Method, ...] = (
         stability=math.inf,
         tableau=tableaus.RODAS4,
         citation="Hairer, Wanner, Solving Ordinary Differential Equations II, IV.7 (1996)",
+    ),
+    Rosenbrock(
+        name="rodas5p",
+        order=5,
+        error_order=5,
+        stability=math.inf,
+        tableau=tableaus.RODAS5P,
+        citation="Steinebach, Construction of Rosenbrock-Wanner method Rodas5P and numerical benchmarks within the "
+        "Julia Differential Equations package, BIT 63 (2023)",
     ),
 )

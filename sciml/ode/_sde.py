@@ -9,11 +9,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sciml.core.errors import ConfigError, UnknownNameError, UserError
+from sciml.core.errors import ConfigError, UnknownNameError, UnsupportedError, UserError
 from sciml.ode import _sri
 from sciml.ode._brownian import Brownian
 from sciml.ode._checks import check_args, check_state
 from sciml.ode._control import Tolerance
+from sciml.ode._mapped import is_mapped
+from sciml.ode._noise import Noise
 from sciml.ode._plan import step_budget
 from sciml.ode._sde_loop import Course, Parts, Walk
 from sciml.ode._solution import Solution, Stats
@@ -21,8 +23,8 @@ from sciml.ode._sri import StochasticMethod
 
 SDE_METHODS: dict[str, StochasticMethod] = {method.name: method for method in _sri.METHODS}
 
-TORCHSDE_METHODS = ("euler", "milstein", "srk")
-"""What torchsde offers for Itô equations with diagonal noise."""
+TORCHSDE_METHODS = ("euler", "milstein", "srk", "heun")
+"""What torchsde offers of these."""
 
 
 def solve_sde(
@@ -36,13 +38,16 @@ def solve_sde(
     rtol: float | int = 1e-2,
     atol: float | int = 1e-2,
     step: float | int | None = None,
-    seed: int = 0,
+    seed: int | torch.Generator | None = None,
+    calculus: Literal["ito", "stratonovich"] = "ito",
+    noise: Literal["diagonal", "general"] = "diagonal",
+    correlation: Float[Tensor, "motion motion"] | None = None,
     record: bool = False,
     max_steps: int | None = None,
     backend: Literal["sciml", "torchsde"] = "sciml",
     brownian: Brownian | None = None,
 ) -> Solution:
-    """Solve the Itô equation dy_i = f_i(t, y) dt + g_i(t, y) dW_i, every component of every sample with its own noise.
+    """Solve dy_i = f_i(t, y) dt + g_i(t, y) dW_i, by default every component of every sample with its own noise.
 
     All samples share one sequence of steps, as in the papers on regularised neural SDEs: a step is accepted when the
     RMS over samples and components of (δ|E1| + |E2|) / (atol + rtol max(|y0|, |y1|)) is at most 1 (`SRI` defines E1
@@ -58,11 +63,19 @@ def solve_sde(
         times: strictly increasing, the first is the time of `y0`. An Itô equation cannot be run backward.
         args: tensors with one row per sample that both functions need, given to them row by row.
         method: adaptive ``sosri``, ``sosri2``, ``sriw1`` (strong order 1.5), fixed-step ``srk`` (1.5), ``milstein``
-            (1.0), ``euler`` (0.5); or a `StochasticMethod`.
+            (1.0), ``euler`` (0.5), and ``heun`` for Stratonovich equations (1.0, or 0.5 where the columns of the noise
+            do not commute); or a `StochasticMethod`.
         rtol, atol: tolerances of one step.
         step: longest fixed step; equal steps then end on every requested time. None chooses steps by their error.
-        seed: of the Brownian paths. The noise at the requested times depends on it, the times, the batch's shape and
-            the dtype only, so solutions of different methods and tolerances are driven by the same path there.
+        seed: of the Brownian paths, to be given unless `brownian` is: a number gives the same paths every time, a
+            generator new ones with every call. The noise at the requested times depends on it, the times, the batch's
+            shape and the dtype only, so different methods and tolerances are driven by the same path there.
+        calculus: whether the equation is meant after Itô or Stratonovich. Where the method is of the other kind, the
+            drift is converted exactly, ± ½ Σ_jk G_jk ∂_j G_ik by automatic differentiation.
+        noise: ``general`` for a diffusion that returns a matrix ``row *shape motion``, dy = f dt + G dW with as many
+            motions as it has columns; by the methods ``euler`` and ``heun``.
+        correlation: of the motions, if they are not independent: dW dWᵀ = C dt, the same for all samples; by the
+            methods ``euler`` and ``heun``, diagonal noise included.
         record: keep E_j and S_j of every accepted step in ``solution.steps``. E_j is per sample there: its RMS over the
             samples under way is at most 1, single samples may exceed 1.
         max_steps: attempted steps before all samples under way are given up; None for 10,000. The number of fixed steps
@@ -80,13 +93,21 @@ def solve_sde(
     Raises: UserError for arguments that do not fit together, or functions that return the wrong shape or dtype.
     """
     check_state(y0)
+    if is_mapped(y0):
+        raise UnsupportedError(
+            "torch.vmap over an SDE: all samples share steps and paths",
+            fix="Give solve_sde the whole batch, one row per sample.",
+        )
     wanted = _check_times(times)
     check_args(args, y0)
     shape = tuple(y0.shape[1:])
     state = y0.reshape(len(y0), -1)
-    parts = Parts(drift, diffusion, tuple(args), shape)
-    paths = _paths(brownian, seed, wanted, state)
+    chosen = find_sde_method(method)
+    kind = Noise.of(calculus, noise, correlation, state)
+    kind.check(chosen)
+    parts = Parts(drift, diffusion, tuple(args), shape, kind, chosen, noise == "general")
     _check_settings(rtol, atol, step, max_steps)
+    paths = _paths(brownian, seed, wanted, state, parts.motions(wanted[0], state))
     budget = step_budget(torch.tensor([wanted], dtype=torch.float64), step, max_steps)
     if backend not in ("sciml", "torchsde"):
         raise ConfigError("unknown backend of an SDE", got=repr(backend), expected="'sciml' or 'torchsde'")
@@ -98,12 +119,10 @@ def solve_sde(
                 "torchsde does not report the errors or stiffness of its steps",
                 fix='Leave record out, or use backend="sciml".',
             )
-        name = method if isinstance(method, str) else method.name
-        if name not in TORCHSDE_METHODS:
-            raise UnknownNameError("torchsde method for Itô equations with diagonal noise", name, TORCHSDE_METHODS)
-        course = integrate(parts, name, state, wanted, paths, float(rtol), float(atol), step, budget)
+        if chosen.name not in TORCHSDE_METHODS:
+            raise UnknownNameError("torchsde method", chosen.name, TORCHSDE_METHODS)
+        course = integrate(parts, chosen.name, state, wanted, paths, float(rtol), float(atol), step, budget)
     else:
-        chosen = find_sde_method(method)
         if step is None and not chosen.adaptive:
             raise ConfigError(
                 f"{chosen.name} has no error estimate to choose its steps by",
@@ -145,11 +164,21 @@ def _check_times(times: Tensor) -> list[float]:
     return wanted
 
 
-def _paths(brownian: Brownian | None, seed: int, wanted: list[float], state: Tensor) -> Brownian:
-    shape = (len(state), state.shape[1])
+def _paths(
+    brownian: Brownian | None, seed: int | torch.Generator | None, wanted: list[float], state: Tensor, motions: int
+) -> Brownian:
+    shape = (len(state), motions)
     if brownian is None:
+        if isinstance(seed, torch.Generator):
+            seed = int(torch.randint(2**62, (), generator=seed, device=seed.device))
         if isinstance(seed, bool) or not isinstance(seed, int):
-            raise UserError("the seed of the noise must be an integer", got=repr(seed), expected="for example seed=0")
+            raise UserError(
+                "the noise needs a seed",
+                got=repr(seed),
+                expected="an integer, which gives the same paths every time, or a torch.Generator, for new ones every "
+                "time",
+                fix="For example seed=0; in training draw one per step.",
+            )
         return Brownian(wanted, shape, seed=seed, dtype=state.dtype, device=state.device)
     same = (brownian.shape, brownian.dtype, brownian.device) == (shape, state.dtype, state.device)
     if not same or not (brownian.start <= wanted[0] and wanted[-1] <= brownian.end):

@@ -13,6 +13,7 @@ from sciml.core.errors import UserError
 from sciml.core.status import Status
 from sciml.ode._brownian import Brownian
 from sciml.ode._control import PID, Tolerance, rms
+from sciml.ode._noise import Noise
 from sciml.ode._solution import Steps
 from sciml.ode._sri import SRI, StochasticMethod, StochasticStep
 
@@ -32,6 +33,9 @@ class Parts:
         given_drift, given_diffusion: as the user wrote them.
         args: the rows under way of their arguments.
         shape: of one state.
+        noise: what kind it is.
+        matrix: whether the user's diffusion is a matrix ``row *shape motion``.
+        method: whose calculus the drift is asked in.
         drifts, calls: how often the drift, and either of them, was called.
     """
 
@@ -39,36 +43,67 @@ class Parts:
     given_diffusion: Callable[..., Tensor]
     args: tuple[Tensor, ...]
     shape: tuple[int, ...]
+    noise: Noise
+    method: StochasticMethod
+    matrix: bool = False
     drifts: int = field(default=0, init=False)
     calls: int = field(default=0, init=False)
 
     def drift(self, time: float | Tensor, state: Tensor) -> Tensor:
-        """f(t, y), both ``row dim``."""
+        """f(t, y) in the calculus of the method, both ``row dim``."""
         self.drifts += 1
-        return self._value("drift", self.given_drift, time, state)
+        moment = state.new_full((len(state),), float(time))
+        return self.noise.drift(self._drift, self._diffusion, self.method)(moment, state)
 
     def diffusion(self, time: float | Tensor, state: Tensor) -> Tensor:
-        """The diagonal g(t, y), both ``row dim``."""
-        return self._value("diffusion", self.given_diffusion, time, state)
+        """g(t, y) for independent motions: the diagonal ``row dim``, or a matrix ``row dim motion``."""
+        return self._diffusion(state.new_full((len(state),), float(time)), state)
+
+    def motions(self, time: float, state: Tensor) -> int:
+        """How many Brownian motions drive every row."""
+        if not self.noise.general:
+            return state.shape[1]
+        with torch.no_grad():
+            return self.diffusion(time, state).shape[2]
 
     def keep(self, rows: Tensor) -> None:
         """Go on with some of the rows."""
         self.args = tuple(value[rows] for value in self.args)
 
-    def _value(self, name: str, function: Callable[..., Tensor], time: float | Tensor, state: Tensor) -> Tensor:
+    def _drift(self, time: Tensor, state: Tensor) -> Tensor:
+        value = self._value("drift", self.given_drift, time, state, ())
+        return value if len(self.shape) == 1 else value.reshape(len(state), -1)
+
+    def _diffusion(self, time: Tensor, state: Tensor) -> Tensor:
+        matrix = self.noise.general and (self.noise.factor is None or self.matrix)
+        value = self._value("diffusion", self.given_diffusion, time, state, (None,) if matrix else ())
+        if matrix:
+            return self.noise.applied(value.reshape(len(state), -1, value.shape[-1]))
+        return self.noise.applied(value if len(self.shape) == 1 else value.reshape(len(state), -1))
+
+    def _value(
+        self, name: str, function: Callable[..., Tensor], time: Tensor, state: Tensor, more: tuple[None, ...]
+    ) -> Tensor:
+        """What the user's function says, checked; with `more` it has one more axis."""
         self.calls += 1
         shaped = state if len(self.shape) == 1 else state.view(len(state), *self.shape)
-        value = function(state.new_full((len(state),), float(time)), shaped, *self.args)
-        if not isinstance(value, Tensor) or value.shape != shaped.shape or value.dtype != shaped.dtype:
-            kind = f"shape {tuple(value.shape)}, {value.dtype}" if isinstance(value, Tensor) else type(value).__name__
-            hint = " Noise is diagonal: one value per component of the state, not a matrix." * (name == "diffusion")
-            raise UserError(
-                f"the {name} returned the wrong kind of value",
-                got=kind,
-                expected=f"shape {tuple(shaped.shape)}, {shaped.dtype}, like the state it was given",
-                fix=f"It is called with any number of rows; give per-sample tensors through `args`.{hint}",
-            )
-        return value if len(self.shape) == 1 else value.reshape(len(state), -1)
+        value = function(time, shaped, *self.args)
+        good = isinstance(value, Tensor) and value.dtype == shaped.dtype
+        if good and value.ndim == shaped.ndim + len(more) and value.shape[: shaped.ndim] == shaped.shape:
+            return value
+        kind = f"shape {tuple(value.shape)}, {value.dtype}" if isinstance(value, Tensor) else type(value).__name__
+        hint = ""
+        if name == "diffusion" and not more:
+            hint = ' Noise is diagonal, one value per component of the state; noise="general" takes a matrix.'
+        expected = str(tuple(shaped.shape))[:-1].rstrip(",") + (
+            ", motion)" if more else ",)" if shaped.ndim < 2 else ")"
+        )
+        raise UserError(
+            f"the {name} returned the wrong kind of value",
+            got=kind,
+            expected=f"shape {expected}, {shaped.dtype}, like the state it was given",
+            fix=f"It is called with any number of rows; give per-sample tensors through `args`.{hint}",
+        )
 
 
 class Course(NamedTuple):

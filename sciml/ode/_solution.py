@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Generic, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+from typing_extensions import TypeVar
 
 from sciml.core.errors import NumericsError
 from sciml.core.status import Status
@@ -74,12 +75,17 @@ class Marks(NamedTuple):
     index: Int[Tensor, "batch mark"]  # pyright: ignore[reportIncompatibleMethodOverride] (hides tuple.index)
 
 
+S = TypeVar("S", default=Tensor)
+"""A state: a tensor, or a nesting of tuples, lists and dictionaries of them."""
+
+
 @dataclass(frozen=True)
-class Solution:
+class Solution(Generic[S]):
     """The result of `sciml.ode.solve`.
 
     Fields:
-        states: at the requested times; NaN after the failure of a sample.
+        states: at the requested times, ``batch time *shape``, nested like the initial state; NaN after the failure of a
+            sample.
         times: the requested times.
         status: a `Status` code per sample.
         stats: counters per sample.
@@ -90,7 +96,7 @@ class Solution:
         dense: the states anywhere, if ``dense=True`` asked for them.
     """
 
-    states: Float[Tensor, "batch time ..."]
+    states: S
     times: Float[Tensor, "*batch time"]
     status: Int[Tensor, " batch"]
     stats: Stats
@@ -105,7 +111,7 @@ class Solution:
         """Which samples reached their end (a missed event counts as reached)."""
         return (self.status == Status.OK) | (self.status == Status.NO_EVENT)
 
-    def check(self) -> "Solution":
+    def check(self) -> "Solution[S]":
         """This solution if every sample is well; NumericsError naming the first failures if not."""
         if bool(torch.all(self.ok)):
             return self

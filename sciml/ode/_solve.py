@@ -1,13 +1,14 @@
 """The front door: check what was given, integrate, hand back a `Solution`."""
 
 from collections.abc import Callable, Sequence
-from typing import Literal
+from dataclasses import replace
+from typing import Any, Literal
 
 from jaxtyping import Float
 from torch import Tensor
 
-from sciml.core.errors import UnknownNameError
-from sciml.ode import _coupled, _dirk, _explicit, _rosenbrock
+from sciml.core.errors import UnknownNameError, UnsupportedError
+from sciml.ode import _adams, _additive, _coupled, _dirk, _explicit, _rosenbrock, _switching, _symplectic
 from sciml.ode._adjoint import Adjoint
 from sciml.ode._checks import (
     check_args,
@@ -24,27 +25,31 @@ from sciml.ode._events import Event
 from sciml.ode._forcing import Forcing
 from sciml.ode._gradient import Checkpointed, Discrete
 from sciml.ode._integrate import Order, integrate
+from sciml.ode._mapped import is_mapped, lowered
 from sciml.ode._method import Method
+from sciml.ode._packing import Packing, in_rows, without_missing
 from sciml.ode._pieces import in_pieces, inner_jumps
-from sciml.ode._solution import Solution
+from sciml.ode._solution import S, Solution, Stats
 from sciml.ode._walk import Move
 
 _DISCRETE, _CONTROL = Discrete(), PID()
 
 METHODS: dict[str, Method] = {
-    method.name: method for method in (*_explicit.METHODS, *_dirk.METHODS, *_rosenbrock.METHODS, *_coupled.METHODS)
+    method.name: method
+    for family in (_explicit, _dirk, _rosenbrock, _coupled, _adams, _switching, _symplectic, _additive)
+    for method in family.METHODS
 }
 
 
 def solve(
-    f: Callable[..., Tensor],
-    y0: Float[Tensor, "batch ..."],
-    times: Float[Tensor, "*batch time"],
+    f: Callable[..., Any],  # Any: slopes, nested like the state
+    y0: S,
+    times: Float[Tensor, "*batch time"] | Sequence[Float[Tensor, " time"]],
     *,
-    args: Sequence[Tensor] = (),
+    args: Sequence[Any] = (),  # Any: tensors with one row per sample, and whatever else f takes
     method: str | Method = "dopri5",
     rtol: float | int = 1e-6,
-    atol: float | int | Float[Tensor, "..."] = 1e-8,
+    atol: Any = 1e-8,  # Any: a number, or numbers nested like the state
     step: float | int | None = None,
     gradient: Discrete | Checkpointed | Adjoint = _DISCRETE,
     controller: PID = _CONTROL,
@@ -54,16 +59,19 @@ def solve(
     record: bool = False,
     dense: bool = False,
     backend: Literal["sciml", "scipy", "torchdiffeq"] = "sciml",
-) -> Solution:
+) -> Solution[S]:
     """Solve dy/dt = f(t, y) for a batch of initial values, every sample with its own steps.
 
     Arguments:
         f: ``(time: row, state: row *shape, *args) -> row *shape``. Rows must not influence each other, and `f` is
             called with any number of rows: samples that are done leave, and backward repeats many steps at once.
-        y0: initial states.
+        y0: initial states ``batch *shape``, real or complex, or tuples, lists and dictionaries of such tensors; `f`
+            gets states and returns slopes in that form. The error of a sample is the RMS over all of its real numbers.
         times: requested times, increasing or decreasing, common to all samples or one row each; the first is the time
-            of `y0`. A time may be repeated, so rows of unequal length are filled up with their last one.
-        args: tensors with one row per sample that `f` needs, given to it row by row.
+            of `y0`. A time may be repeated. Samples with fewer times have NaN at the end of their row, or `times` is a
+            list with one tensor per sample; their states are NaN there.
+        args: what else `f` takes: tensors with one row per sample, given to it row by row; and what all samples share:
+            numbers, tensors without axes, anything that is not a tensor, and ``ode.Static(tensor)``.
         method: a name (`METHODS`) or a `Method`.
         rtol, atol: a step is accepted when the RMS over a sample's components of error / (atol + rtol max(|y0|, |y1|))
             is at most 1; `atol` may be a tensor of the shape of one state.
@@ -97,24 +105,43 @@ def solve(
         gradient, or is a module with dropout or batch statistics in training, `Discrete` takes the schedule ``graph``,
         whatever the size of the batch.
     """
-    return solve_watched(
-        f,
-        y0,
-        times,
-        args=args,
+    packing = Packing(y0, args)
+    wanted, real = in_rows(times)
+    start, rows = packing.flat(y0), packing.rows()
+    back: list[Callable[[Tensor], Tensor]] = []
+    while any(map(is_mapped, (start, wanted, *rows))):
+        if event is not None or record or dense or real is not None:
+            raise UnsupportedError(
+                "under torch.vmap a solve returns states and their status only",
+                got="an event, record=True, dense=True or missing times",
+                fix="Give solve the whole batch, one row per sample.",
+            )
+        mapping = lowered(start, wanted, rows)
+        start, wanted, rows = mapping[:3]
+        back.append(mapping.back)
+    solution = solve_watched(
+        packing.function(f),
+        start,
+        wanted,
+        args=rows,
         method=method,
         rtol=rtol,
-        atol=atol,
+        atol=packing.tolerance(atol),
         step=step,
         gradient=gradient,
         controller=controller,
         max_steps=max_steps,
-        event=event,
+        event=packing.events(event),
         jumps=jumps,
         record=record,
         dense=dense,
         backend=backend,
     )
+    for unmapped in reversed(back):
+        accepted, rejected, evaluations, calls = solution.stats
+        stats = Stats(unmapped(accepted), unmapped(rejected), unmapped(evaluations), calls)
+        solution = replace(solution, states=unmapped(solution.states), status=unmapped(solution.status), stats=stats)
+    return without_missing(packing.solution(solution), real)
 
 
 def solve_watched(
@@ -148,7 +175,7 @@ def solve_watched(
     check_args(args, y0)
     check_settings(chosen, rtol, atol, step, max_steps)
     check_precision(y0.dtype, rtol, step)
-    check_gradient(gradient)
+    check_gradient(gradient, chosen)
     check_tangents((y0, times, *args))
     order = Order(
         f=f,

@@ -4,7 +4,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -44,7 +44,7 @@ class StochasticStep(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class StochasticMethod(ABC):
-    """A one-step method for Itô equations with diagonal noise; a leaf is a family, its instances are data.
+    """A one-step method for stochastic equations; a leaf is a family, its instances are data.
 
     The strong orders hold when component i of the diffusion depends on component i of the state only. A diffusion that
     mixes components while each keeps its own noise still converges, with strong order 1/2.
@@ -54,6 +54,8 @@ class StochasticMethod(ABC):
         order: strong order, E|y_n - y(t_n)| = O(h^order).
         stability: reach of the stability region of its drift part on the negative real axis.
         adaptive: whether it may choose its own steps.
+        calculus: ``ito`` or ``stratonovich``: what its drift is meant in.
+        general: whether it takes matrices of noise ``row dim motion``.
         citation: where it comes from.
     """
 
@@ -61,6 +63,8 @@ class StochasticMethod(ABC):
     order: float
     stability: float
     adaptive: bool = False
+    calculus: Literal["ito", "stratonovich"] = "ito"
+    general: bool = False
     citation: str
 
     @abstractmethod
@@ -95,7 +99,34 @@ class EulerMaruyama(StochasticMethod):
     ) -> StochasticStep:
         """As `StochasticMethod.step`; it has neither error nor stiffness."""
         moved = torch.add(state, drift(time, state), alpha=noise.size)
-        return StochasticStep(torch.addcmul(moved, diffusion(time, state), noise.w), None, None)
+        return StochasticStep(moved + _kick(diffusion(time, state), noise.w), None, None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StochasticHeun(StochasticMethod):
+    """y1 = y + h (f + f̃) / 2 + (g + g̃) ΔW / 2 with f̃, g̃ at (t + h, y + h f + g ΔW), for Stratonovich equations.
+
+    Strong order 1 where the columns of the noise commute (diagonal and additive noise, or one motion), else 1/2.
+    """
+
+    def step(
+        self,
+        drift: Part,
+        diffusion: Part,
+        time: float,
+        state: Float[Tensor, "row dim"],
+        noise: Increment,
+        *,
+        error: bool = False,
+        stiffness: bool = False,
+    ) -> StochasticStep:
+        """As `StochasticMethod.step`; it has neither error nor stiffness."""
+        h, later = noise.size, time + noise.size
+        f, kick = drift(time, state), _kick(diffusion(time, state), noise.w)
+        ahead = torch.add(state, f, alpha=h) + kick
+        again = _kick(diffusion(later, ahead), noise.w)
+        moved = torch.add(state, f + drift(later, ahead), alpha=h / 2)
+        return StochasticStep(torch.add(moved, kick + again, alpha=0.5), None, None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,6 +240,11 @@ class SRI(StochasticMethod):
         return secant(here - there, arguments[i] - arguments[j])
 
 
+def _kick(g: Tensor, w: Float[Tensor, "row motion"]) -> Float[Tensor, "row dim"]:
+    """g ΔW of a diagonal or a matrix."""
+    return g * w if g.ndim == 2 else torch.einsum("rdm,rm->rd", g, w)
+
+
 def _sum(weights: Sequence[float], stages: Sequence[Tensor | None]) -> Tensor | None:
     """``Σ weights_i stages_i``; None if nothing is added."""
     total: Tensor | None = None
@@ -238,5 +274,15 @@ METHODS: tuple[StochasticMethod, ...] = (
         stability=2.0,
         citation="Kloeden, Platen, Numerical Solution of SDE (1992), section 11.1",
     ),
-    EulerMaruyama(name="euler", order=0.5, stability=2.0, citation="Maruyama, Rend. Circ. Mat. Palermo 4 (1955)"),
+    EulerMaruyama(
+        name="euler", order=0.5, stability=2.0, general=True, citation="Maruyama, Rend. Circ. Mat. Palermo 4 (1955)"
+    ),
+    StochasticHeun(
+        name="heun",
+        order=1.0,
+        stability=2.0,
+        calculus="stratonovich",
+        general=True,
+        citation="Rümelin, Numerical treatment of stochastic differential equations, SIAM J. Numer. Anal. 19 (1982)",
+    ),
 )

@@ -20,11 +20,10 @@ class _OutOfSteps(Exception):
 class _Equation:
     """An equation as torchsde wants it."""
 
-    noise_type = "diagonal"
-    sde_type = "ito"
-
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
+        self.noise_type = "general" if parts.noise.general else "diagonal"
+        self.sde_type = parts.method.calculus
 
     def f(self, t: Tensor, y: Tensor) -> Tensor:
         """The drift."""

@@ -21,6 +21,7 @@ class Walk(NamedTuple):
         target: index of the next requested time.
         args: the rows of the right-hand side's arguments.
         sides: values of the event functions at (t, y); no columns without events.
+        memory: what the method remembers of earlier steps.
     """
 
     rows: Int[Tensor, " row"]
@@ -35,6 +36,7 @@ class Walk(NamedTuple):
     target: Int[Tensor, " row"]
     args: tuple[Tensor, ...]
     sides: Float[Tensor, "row event"]
+    memory: tuple[Tensor, ...] = ()
 
 
 class Hit(NamedTuple):

@@ -58,7 +58,7 @@ def test_what_each_method_evaluates():
     expected = {"sosri": (4, 4), "sosri2": (4, 4), "sriw1": (2, 4), "srk": (3, 4), "milstein": (1, 2), "euler": (1, 1)}
     for name, (drifts, diffusions) in expected.items():
         solution = solve_sde(
-            GEOMETRIC.drift, GEOMETRIC.diffusion, start(GEOMETRIC, 2), times(0, 1), method=name, step=0.125
+            GEOMETRIC.drift, GEOMETRIC.diffusion, start(GEOMETRIC, 2), times(0, 1), method=name, step=0.125, seed=0
         )
         assert solution.stats.accepted.tolist() == [8, 8]
         assert solution.stats.evaluations.tolist() == [8 * drifts] * 2
@@ -72,7 +72,7 @@ def test_the_drift_is_stable_as_far_as_claimed(name):
     rates = torch.cat([torch.linspace(0.01, reach - 2e-3, 200, dtype=D), torch.tensor([reach + 2e-3], dtype=D)])
     y0 = torch.ones(len(rates), dtype=D)
     solution = solve_sde(
-        lambda t, y, z: -z * y, lambda t, y, z: 0 * y, y0, times(0, 1), args=(rates,), method=name, step=1
+        lambda t, y, z: -z * y, lambda t, y, z: 0 * y, y0, times(0, 1), args=(rates,), method=name, step=1, seed=0
     )
     growth = solution.states[:, -1].abs()
     assert growth[:-1].max() <= 1 + 1e-12
@@ -289,6 +289,7 @@ def test_stiffness_of_a_linear_drift_is_its_rate(name):
         method=name,
         step=0.01,
         record=True,
+        seed=0,
     )
     torch.testing.assert_close(solution.steps.stiffness, torch.full((3, 10), 50.0, dtype=D), rtol=1e-9, atol=0)
 
@@ -302,6 +303,7 @@ def test_without_drift_and_with_additive_noise_nothing_is_to_be_controlled():
         torch.zeros(2, 1, dtype=D),
         times(0, 1),
         record=True,
+        seed=0,
     )
     assert solution.steps.error.abs().max() < 1e-12
     assert solution.steps.stiffness.abs().max() == 0
@@ -315,7 +317,13 @@ def test_zero_noise_gives_the_ordinary_equation():
         errors = []
         for size in (0.1, 0.05):
             solution = solve_sde(
-                lambda t, y: -y, lambda t, y: 0 * y, torch.ones(1, 1, dtype=D), times(0, 1), method=name, step=size
+                lambda t, y: -y,
+                lambda t, y: 0 * y,
+                torch.ones(1, 1, dtype=D),
+                times(0, 1),
+                method=name,
+                step=size,
+                seed=0,
             )
             errors.append(abs(float(solution.states[0, -1]) - math.exp(-1)))
         assert math.log2(errors[0] / errors[1]) > 1.8
@@ -341,6 +349,7 @@ def test_any_shape_of_state_and_both_precisions(shape, dtype):
         times(0, 0.5, 1),
         args=(rate,),
         method="sriw1",
+        seed=0,
     )
     assert solution.states.shape == (4, 3, *shape)
     assert solution.states.dtype == dtype
@@ -364,6 +373,7 @@ def test_a_sample_that_blows_up_leaves_and_the_others_go_on():
             args=(strength,),
             record=True,
             max_steps=100_000,
+            seed=0,
             **options,
         )
         assert solution.status[0] == solution.status[2] == Status.OK
@@ -381,7 +391,7 @@ def test_a_sample_that_blows_up_leaves_and_the_others_go_on():
 
 def test_an_initial_state_that_is_not_finite_is_a_status():
     y0 = torch.tensor([[math.nan], [1.0]], dtype=D)
-    solution = solve_sde(GEOMETRIC.drift, GEOMETRIC.diffusion, y0, times(0, 1))
+    solution = solve_sde(GEOMETRIC.drift, GEOMETRIC.diffusion, y0, times(0, 1), seed=0)
     assert solution.status.tolist() == [Status.DIVERGED, Status.OK]
     assert solution.states[1].isfinite().all()
     assert "initial state" in solution.failures[0]
@@ -397,6 +407,7 @@ def test_a_step_that_vanishes_is_a_status():
         rtol=0.0,
         atol=1e-9,
         method="sriw1",
+        seed=0,
     )
     assert solution.status[1] == Status.STEP_UNDERFLOW
     assert "shrank" in solution.failures[1]
@@ -411,6 +422,7 @@ def test_a_spent_budget_is_a_status():
         rtol=1e-6,
         atol=1e-6,
         max_steps=50,
+        seed=0,
     )
     assert solution.status.tolist() == [Status.MAX_STEPS] * 2
     assert solution.states[:, 0].isfinite().all()
@@ -424,8 +436,7 @@ def test_a_known_number_of_steps_is_no_budget():
     """dy = -y dt + 0.1 dW over 20 s in steps of 1e-3: mean e^-20, standard deviation 0.1 / √2."""
     solution = solve_sde(
         lambda t, y: -y, lambda t, y: 0.1 + 0 * y, torch.ones(400, 1, dtype=torch.float64), times(0, 10.5),
-        step=1e-3, method="euler",
-    ).check()  # fmt: skip
+        step=1e-3, method="euler", seed=0).check()  # fmt: skip
     assert int(solution.stats.accepted[0]) == 10_500
     assert float(solution.states[:, -1].std()) == pytest.approx(0.1 / math.sqrt(2), abs=0.01)
 
@@ -484,17 +495,17 @@ def test_failures_of_torchsde_are_status():
 
     y0 = torch.tensor([[5.0], [0.1]], dtype=D)
     quiet = lambda t, y: 0.01 * y
-    fixed = solve_sde(explode, quiet, y0, times(0, 0.1, 1, 2), method="euler", step=0.05, backend="torchsde")
+    fixed = solve_sde(explode, quiet, y0, times(0, 0.1, 1, 2), method="euler", step=0.05, backend="torchsde", seed=0)
     assert fixed.status.tolist() == [Status.DIVERGED, Status.OK]
     assert fixed.states[0, 1].isfinite().all()
     assert fixed.states[0, -1].isnan().all()
     assert fixed.states[1].isfinite().all()
-    few = {"method": "srk", "backend": "torchsde", "max_steps": 3}
+    few = {"method": "srk", "backend": "torchsde", "max_steps": 3, "seed": 0}
     with pytest.raises(ConfigError, match=r"more than max_steps; got 20 steps of 0\.05; expected at most 3"):
         solve_sde(explode, quiet, y0, times(0, 1), step=0.05, **few)
     spent = solve_sde(explode, quiet, y0, times(0, 1), rtol=1e-9, atol=1e-9, **few)
     assert spent.status.tolist() == [Status.MAX_STEPS] * 2
-    nan = solve_sde(lambda t, y: y / 0, quiet, y0, times(0, 1), method="srk", backend="torchsde")
+    nan = solve_sde(lambda t, y: y / 0, quiet, y0, times(0, 1), method="srk", backend="torchsde", seed=0)
     assert nan.status.tolist() == [Status.DIVERGED] * 2
     assert "NaN" in nan.failures[0] or "nan" in nan.failures[0]
 

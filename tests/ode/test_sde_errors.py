@@ -22,6 +22,8 @@ def _as_shipped():
 
 
 def call(drift=None, diffusion=None, y0=Y0, times=TIMES, **options):
+    if "brownian" not in options:
+        options = {"seed": 0, **options}
     return solve_sde(drift or (lambda t, y: -y), diffusion or (lambda t, y: 0.1 * y), y0, times, **options)
 
 
@@ -41,6 +43,17 @@ def call(drift=None, diffusion=None, y0=Y0, times=TIMES, **options):
         ({"seed": 1.5}, ("seed", "1.5", "integer")),
         ({"seed": True}, ("seed", "True")),
         ({"seed": "a"}, ("seed", "'a'")),
+        ({"seed": None}, ("the noise needs a seed", "torch.Generator", "seed=0")),
+        ({"calculus": "strato"}, ("calculus", "'strato'", "ito, stratonovich")),
+        ({"noise": "scalar"}, ("kind of noise", "'scalar'", "diagonal, general")),
+        ({"noise": "general"}, ("sosri takes independent noise", "a matrix", "euler", "heun")),
+        ({"correlation": torch.eye(3)}, ("sosri takes independent noise", "correlated", "euler", "heun")),
+        (
+            {"correlation": torch.ones(3, 3), "method": "euler", "step": 0.1},
+            ("positive definite", "shape (3, 3)", "one column"),
+        ),
+        ({"correlation": torch.eye(2), "method": "euler", "step": 0.1}, ("does not fit", "2 motions", "3, one per")),
+        ({"noise": "general", "method": "heun", "step": 0.1}, ("diffusion returned", "(2, 3, motion)", "(2, 3)")),
         ({"args": (torch.ones(3),)}, ("one row per sample", "(3,)", "(2, ...)")),
         ({"drift": lambda t, y: y[:, :2]}, ("drift returned", "(2, 2)", "(2, 3)")),
         ({"drift": lambda t, y: y.double()}, ("drift returned", "float64", "float32")),
@@ -78,10 +91,10 @@ def test_settings_that_cannot_work(options, words):
 
 def test_unknown_methods_list_the_valid_ones():
     with pytest.raises(
-        UnknownNameError, match=r"'sosir'.*euler, milstein, sosri, sosri2, sriw1, srk.*Did you mean 'sosri'"
+        UnknownNameError, match=r"'sosir'.*euler, heun, milstein, sosri, sosri2, sriw1, srk.*Did you mean 'sosri'"
     ):
         call(method="sosir")
-    with pytest.raises(UnknownNameError, match=r"torchsde method.*euler, milstein, srk"):
+    with pytest.raises(UnknownNameError, match=r"torchsde method.*euler, heun, milstein, srk"):
         call(method="sosri", backend="torchsde")
 
 
