@@ -57,6 +57,7 @@ def fit(
     """
     rng.seed_everything(rng.derive(seed, "init", solver.key))
     module = solver.build(bench.problem, recipe.model, bench.context).to(device)
+    solver.task.equip(module, bench.context)
     started = time.perf_counter()
     if solver.solve_closed_form(module, bench.examples):
         bench.calibrate(solver, module)

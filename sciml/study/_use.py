@@ -105,6 +105,7 @@ def load_run(folder: str | Path, *, problem: str | Path | None = None) -> Loaded
     context = parse(solver.task.context, config.context, f"{source}, table context,")
     with as_guest():
         module = solver.build(subject, recipe.model, context)
+        solver.task.equip(module, context)
         for number, step in enumerate(config.lineage):
             module = _rebuild(module, step, f"{source}, step {number + 1} of the lineage,")
     load_weights(module, folder / WEIGHTS)

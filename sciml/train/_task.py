@@ -185,6 +185,18 @@ class Task(ABC, Generic[P, T, C, B, Q]):
         """A prediction with what must not depend on how it was asked for among its statistics; itself by default."""
         return prediction
 
+    def equip(self, module: nn.Module, context: C) -> None:
+        """What every freshly built module gets of the task, such as room for bands; nothing by default."""
+        return
+
+    def conformal(self, share: float) -> tuple[str, ...]:
+        """The settings by which predictions carry bands that hold a share of the values.
+
+        Raises: UnsupportedError where the task has no such bands.
+        """
+        raise UnsupportedError(f"predictions of the task {self.key!r} have no conformal bands", got=f"{share:g}",
+                               fix="Leave out --conformal.")  # fmt: skip
+
     def shorten(self, inputs: Q) -> tuple[Q, slice] | None:
         """Inputs that ask the same samples for less, and which part of axis 1 of the full answer that is.
 

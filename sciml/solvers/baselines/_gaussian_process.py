@@ -226,7 +226,7 @@ class GaussianProcessSolver(TrajectoriesSolver[HasTrajectories, GaussianProcessC
         prediction = finished(inputs, module.frames.units.restore(module.frames.at(mean, times)))
         spread = module.frames.at(variance, times).sqrt() * module.frames.units.field_std
         spread[:, 0] = 0.0
-        stats = {**prediction.stats, **module.derived_values(inputs, prediction.mean)}
+        stats = {**prediction.stats, **module.derived_values(inputs, module.frames.units.restore(mean))}
         return prediction._replace(spread=spread.to(prediction.mean.dtype), stats=stats)
 
     def program(self, module: GaussianProcess) -> FramesProgram:

@@ -92,6 +92,10 @@ class Forecast(Task[HasTrajectories, ForecastConfig, ForecastContext, data.Windo
         times = inputs.time + time_step(inputs, context) * np.arange(1, inputs.steps + 1)
         return xarray.Dataset(arrays, label_axes(context, times, problem.time_step))
 
+    def conformal(self, share: float) -> tuple[str, ...]:
+        """A quarter of the training trajectories is held out to calibrate."""
+        return (f"task.coverage={share}", "task.held_out=0.25")
+
     def shorten(self, inputs: Window) -> tuple[Window, slice] | None:
         """The first step alone."""
         return (inputs._replace(steps=1), slice(0, 1)) if inputs.steps > 1 else None

@@ -35,6 +35,9 @@ class TrajectoriesConfig(Config):
     all of them, and validation and test stay whole."""
     draw: int = pydantic.Field(default=0, ge=0)
     """Which of the random subsets."""
+    conformal: float | None = pydantic.Field(default=None, gt=0, lt=1)
+    """Share of the values that bands around predictions are to hold, in the mean over trajectories (split conformal
+    prediction on the validation trajectories); None for no bands."""
 
 
 class TrajectoriesContext(Context):
@@ -52,6 +55,8 @@ class TrajectoriesContext(Context):
     """How first states follow from the parameters; None where they do not, or where it is not known."""
     free_starts: bool = False
     """Whether they are known not to follow."""
+    conformal: float | None = None
+    """Share of the values that bands around predictions hold; None without bands."""
 
 
 class Start(NamedTuple):
