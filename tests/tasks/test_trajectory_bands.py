@@ -75,7 +75,7 @@ def test_a_share_that_cannot_be_promised_is_refused_before_work(bench):
 def test_predict_writes_bands_and_spreads(tmp_path):
     run = api.run(TANK, solver="gaussian_process", conformal=0.8, settings=["baselines=[]"], out=tmp_path)
     example = tmp_path / "example.nc"
-    api.example(run.folder, problem=TANK).to_netcdf(example, engine="h5netcdf")
+    api.example(run.folder).to_netcdf(example, engine="h5netcdf")
     answer = api.predict(run.folder, example, problem=TANK)
     for name in ("sigma_temperature", "low_temperature", "high_temperature"):
         assert answer[name].dims == ("sample", "time") and answer[name].attrs["units"] == "1"
