@@ -7,7 +7,7 @@ A `Problem` is frozen data about an equation. What can be done with it is said b
 
 import math
 from abc import ABC
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -21,6 +21,16 @@ from sciml.core.types import Grid, Params
 
 SHELL = (0.1, 0.2)
 """How far outside of their ranges parameters are drawn to examine extrapolation, in shares of the range."""
+
+
+RESERVED = frozenset(
+    "sample time channel field case cases metric status trajectory active relative_l2 vrmse covered band chance "
+    "evaluations forcing_time class label predicted probability log_density grid_log_density path draw query "
+    "query_number run point seed".split()
+)
+"""What files of data, inputs and predictions call variables and dimensions of their own."""
+DERIVED = ("sigma", "low", "high", "observed", "summary", "signal", "drawn", "grid")
+"""Prefixes of variables that files derive from others: ``sigma_h`` is the error stated for ``h``."""
 
 
 @dataclass(frozen=True)
@@ -175,6 +185,7 @@ class Problem(ABC):
                 f"problem {self.name!r} needs at least one field and distinct names of fields and parameters",
                 got=names,
             )
+        _refuse_taken(self.name, names, tuple(self.boundary))
         for entry in self.fields:
             if astray := [axis for axis in entry.odd or () if self.boundary.get(axis) != "wall"]:
                 raise UserError(
@@ -210,3 +221,17 @@ class Problem(ABC):
                 break
         pairs = zip(self.parameters, units, strict=True)
         return {entry.name: entry.at(unit).clamp(*entry.possible) for entry, unit in pairs}
+
+
+def _refuse_taken(problem: str, names: Sequence[str], axes: Sequence[str]) -> None:
+    """Refuse names of fields, parameters and forcings that files use for something else."""
+    meanings = dict.fromkeys(RESERVED, "is a name that files of data and predictions use themselves")
+    meanings |= dict.fromkeys(axes, "is the name of an axis")
+    meanings |= {f"{prefix}_{name}": f"is what files call something derived from {name!r}"
+                 for name in names for prefix in DERIVED}  # fmt: skip
+    if taken := [name for name in names if name in meanings]:
+        raise UserError(
+            f"problem {problem!r} cannot call a field or parameter {taken[0]!r}: it {meanings[taken[0]]}",
+            got=", ".join(taken),
+            fix="Call it something else: it would overwrite, or be overwritten by, the variable of that name.",
+        )

@@ -28,6 +28,8 @@ class DatasetEntry(Config):
     """The preset as generated."""
     unmeasured: dict[str, str] = {}
     """Metrics of the task that make no sense on this data, with the reason."""
+    cautions: list[str] = []
+    """What is wrong with it, such as samples that two splits share."""
 
 
 class TrainEntry(Config):

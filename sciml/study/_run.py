@@ -112,6 +112,8 @@ def run(request: RunRequest, *, progress: Progress | None = None) -> Run | None:
         with sole_writer(folder) if group.leads else nullcontext():
             if group.leads:
                 write_setup(folder, config, bench)
+            for words in bench.cautions():
+                progress.log(f"warning: {words}")
             for key, reason in left_out.items():
                 progress.log(f"baseline {key} is left out: {reason}")
             entries = [(solver, recipe), *baselines]

@@ -83,6 +83,8 @@ def checked_inputs(
         given, expected = variable.attrs.get("units"), units.get(str(name))
         if given is not None and expected is not None:
             source = _in_units(path, source, str(name), str(given), expected)
+    if source.sizes.get("sample") == 0:
+        raise DataError(f"{path} holds no samples", got="a dimension sample of length 0", expected="one sample or more")
     return source if "sample" in source.dims else source.expand_dims("sample")
 
 

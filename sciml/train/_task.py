@@ -85,6 +85,10 @@ class Bench(ABC, Generic[P, T, C, B, Q]):
         """The test samples as one batch, of which a tool may ask the loss; None (the default) for no such batch."""
         return None
 
+    def cautions(self) -> tuple[str, ...]:
+        """What is wrong with the data that a user must know before anything is trained; nothing by default."""
+        return ()
+
     def watch(self, solver: "TaskSolver[P, T, C, B, Q]", module: nn.Module) -> Mapping[str, float]:
         """What is logged beside that score and decides nothing."""
         return {}

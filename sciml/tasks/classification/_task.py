@@ -120,6 +120,10 @@ class ClassificationBench(Bench[Classifies, ClassificationConfig, Classification
         self.examples = LabelledExamples(problem, self.splits["train"], self.context.statistics, settings)
         self.example = Pictures(self.splits["test"].features[:1])
 
+    def cautions(self) -> tuple[str, ...]:
+        """Samples that two splits share."""
+        return data.twins({name: split.features for name, split in self.splits.items()})
+
     def validate(self, solver: AnySolver, module: nn.Module) -> float:
         """Mean negative log probability of the true class on the validation split."""
         inputs, labels = self.splits["valid"]

@@ -134,6 +134,10 @@ class SequencesBench(Bench[HasSequences, SequencesConfig, SequencesContext, Sequ
         self.examples = SequenceExamples(train, self.times, self.context.signals.field_std, settings.noise)
         self.example = Signals(self.splits["test"].signals[:1], self.times)
 
+    def cautions(self) -> tuple[str, ...]:
+        """Samples that two splits share."""
+        return data.twins({name: split.signals for name, split in self.splits.items()})
+
     def validate(self, solver: AnySolver, module: nn.Module) -> float:
         """Mean squared error in variances of each target, or mean negative log probability of the true class."""
         split = self.splits["valid"]

@@ -168,6 +168,10 @@ class TrajectoriesBench(Bench[HasTrajectories, TrajectoriesConfig, TrajectoriesC
         start = self._starts("test")
         self.example = Start(start.state[:1], start.parameters[:1], start.times[:2])
 
+    def cautions(self) -> tuple[str, ...]:
+        """Trajectories that two splits share."""
+        return data.twin_trajectories(self.source)
+
     def validate(self, solver: AnySolver, module: nn.Module) -> float:
         """Mean relative L2 error of the validation trajectories, each predicted from its first frame.
 
