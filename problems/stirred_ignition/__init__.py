@@ -57,9 +57,14 @@ PROBLEM = StirredIgnition(
     title="Ignition of one stirred reactor with detailed chemistry",
     equation=equations.EQUATION,
     fields=(
-        Field("temperature", "T", "K", "temperature"),
-        Field("pressure", "p", "Pa", "pressure"),
-        *(Field(name.lower(), f"Y_{name}", "1", f"mass fraction of {name}") for name in equations.SPECIES),
+        Field("temperature", "T", "K", "temperature", least=0.0, open=("least",)),
+        Field("pressure", "p", "Pa", "pressure", least=0.0, open=("least",)),
+        *(
+            Field(
+                name.lower(), f"Y_{name}", "1", f"mass fraction of {name}", least=0.0, most=1.0, share_of="the mixture"
+            )
+            for name in equations.SPECIES
+        ),
     ),
     parameters=(
         Parameter("energy", "E₀", "J", "energy of the pulse", 0.05, 0.5, "log", least=0.0),

@@ -133,7 +133,10 @@ def run(
 def evaluate(
     folder: Path = RUN,
     metrics: list[str] = typer.Option(
-        [], "--metrics", "-m", help="Also the numbers of a benchmark as it defines them: pdebench, the_well; repeatable."
+        [],
+        "--metrics",
+        "-m",
+        help="Also the numbers of a benchmark as it defines them: pdebench, the_well; repeatable.",
     ),
     problem: str = PROBLEM,
     json: bool = JSON,

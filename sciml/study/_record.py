@@ -38,7 +38,7 @@ class TrainEntry(Config):
     steps: int
     seconds: float
     nfe: int | None = None
-    """Calls of learned right-hand sides in the forward solves of all training steps; None where nothing is integrated."""
+    """Calls of learned right-hand sides in forward solves of all training steps; None where nothing is integrated."""
     best_step: int | None = None
     """The step whose weights were kept; None for a closed-form fit."""
     best_validation: float | None = None

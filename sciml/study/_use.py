@@ -178,6 +178,7 @@ def predict_run(
     loaded = load_run(folder, problem=problem)
     question = _read_question(loaded, Path(inputs), steps, resample)
     outside = out_of_range(loaded.problem, question) if isinstance(question, Parametrised) else []
+    outside += loaded.task.unseen(question, loaded.problem, loaded.context)
     if outside and not extrapolate:
         raise outside[0]
     with as_guest():

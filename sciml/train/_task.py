@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Generic
 import xarray
 from torch import Tensor, nn
 
-from sciml.core.errors import UnsupportedError
+from sciml.core.errors import UnsupportedError, UserError
 from sciml.core.progress import Progress
 from sciml.core.types import Grid, Prediction
 from sciml.data import CardTable
@@ -103,9 +103,7 @@ class Bench(ABC, Generic[P, T, C, B, Q]):
     def examine(self, solver: "TaskSolver[P, T, C, B, Q]", module: nn.Module) -> Examination:
         """Everything that is reported of a trained module, on the test split."""
 
-    def convention(
-        self, name: str, solver: "TaskSolver[P, T, C, B, Q]", module: nn.Module
-    ) -> Mapping[str, float]:
+    def convention(self, name: str, solver: "TaskSolver[P, T, C, B, Q]", module: nn.Module) -> Mapping[str, float]:
         """Numbers of the test split as another benchmark defines them; `name` is one of `sciml.metrics.CONVENTIONS`.
 
         Raises: UnsupportedError where the benchmark has no such task, which is the default.
@@ -187,6 +185,13 @@ class Task(ABC, Generic[P, T, C, B, Q]):
         Raises: UnsupportedError where inputs lie on no grid; DataError for points of another domain.
         """
         raise UnsupportedError(f"inputs of the task {self.key!r} lie on no grid, so there is nothing to resample")
+
+    def unseen(self, inputs: Q, problem: P, context: C) -> Sequence[UserError]:
+        """An error for everything of a question that lies outside of what was trained on, beside parameters and forcings.
+
+        They are raised unless the user asks for extrapolation; none by default.
+        """
+        return ()
 
     @abstractmethod
     def write_inputs(self, inputs: Q, problem: P, context: C) -> xarray.Dataset:

@@ -42,8 +42,8 @@ class Classification(Task[Classifies, ClassificationConfig, ClassificationContex
         accuracy, error: share of the samples whose most probable class is theirs, and the rest; a prediction that is
             not finite is an error.
         majority_accuracy: what answering always with the most frequent class of the training split would reach.
-        recall/<class>: share of the samples of a class that are answered with it; not for classes without a test sample,
-            which the record names. balanced_accuracy: their mean.
+        recall/<class>: share of the samples of a class that are answered with it; not for classes without a test
+            sample, which the record names. balanced_accuracy: their mean.
         nll: mean negative log probability of the true class, in nat.
         evaluations, calls: of the right-hand side, mean over samples, and of the network, where the solver counts them.
         tolerance_1e-1/evaluations, …/error, …/difference: the same predicted with other tolerances, for a solver that
@@ -191,7 +191,11 @@ def _answers(problem: Classifies, prediction: Prediction) -> xarray.Dataset:
     probabilities, names = prediction.mean, problem.classes
     arrays = {
         "probability": (("sample", "class"), probabilities.numpy(), {"units": "1", "long_name": "probability"}),
-        "predicted": ("sample", predicted_classes(probabilities).numpy(), flag_attributes(names, "most probable class")),
+        "predicted": (
+            "sample",
+            predicted_classes(probabilities).numpy(),
+            flag_attributes(names, "most probable class"),
+        ),
         **labelled_outcome(prediction),
     }
     return xarray.Dataset(arrays, {"class": ("class", list(problem.classes))})

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import numpy as np
-import torch
 import xarray
 from torch import Tensor
 

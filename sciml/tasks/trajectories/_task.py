@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from sciml import data
 from sciml.core.capabilities import HasOutcome, HasTrajectories
+from sciml.core.errors import UserError
 from sciml.core.progress import Progress
 from sciml.core.status import Status, count
 from sciml.core.types import Prediction
@@ -52,6 +53,7 @@ from sciml.tasks.trajectories._outcome import (
     named_parameters,
     outcome_scores,
 )
+from sciml.tasks.trajectories._seen import seen_starts, unseen_starts
 from sciml.tasks.trajectories._starts import StartRule, start_rule
 from sciml.tasks.trajectories.view import VIEW
 from sciml.train import AnySolver, Bench, Conclusion, Examination, Task
@@ -133,6 +135,10 @@ class Trajectories(Task[HasTrajectories, TrajectoriesConfig, TrajectoriesContext
         arrays |= _in_own_terms(problem, inputs, prediction)
         return xarray.Dataset(arrays, {"time": time_coordinate(inputs.times, context.time_units, inputs.origin)})
 
+    def unseen(self, inputs: Start, problem: HasTrajectories, context: TrajectoriesContext) -> list[UserError]:
+        """First states far from all those that training examples begin with."""
+        return unseen_starts(inputs, problem, context)
+
     def shorten(self, inputs: Start) -> tuple[Start, slice] | None:
         """The first step alone."""
         return (inputs._replace(times=inputs.times[:2]), slice(0, 2)) if len(inputs.times) > 2 else None
@@ -159,6 +165,7 @@ class TrajectoriesBench(Bench[HasTrajectories, TrajectoriesConfig, TrajectoriesC
         self.context = TrajectoriesContext(
             starts=starts,
             free_starts=starts is None,
+            seen=seen_starts(dataset, settings),
             statistics=dataset.statistics,
             dt=dataset.card.dt,
             frames=dataset.card.frames,
@@ -223,9 +230,7 @@ class TrajectoriesBench(Bench[HasTrajectories, TrajectoriesConfig, TrajectoriesC
         cases = {"rollout/relative_l2": errors.tolist()}
         return Examination(scores, arrays, each, count(status_of(prediction).tolist()), cases)
 
-    def conclude(
-        self, solver: AnySolver, module: nn.Module, folder: Path, progress: Progress
-    ) -> Conclusion | None:
+    def conclude(self, solver: AnySolver, module: nn.Module, folder: Path, progress: Progress) -> Conclusion | None:
         """What the solver warns of; None for nothing."""
         if not isinstance(solver, Cautions):
             return None
