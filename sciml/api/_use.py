@@ -49,9 +49,9 @@ def pack(folder: str | Path, out: str | Path | None = None, *, problem: str | Pa
     return write_pack(loaded.folder, loaded.folder.parent / f"{name}.zip" if out is None else Path(out), words, card)
 
 
-def evaluate(folder: str | Path, *, problem: str | Path | None = None) -> Examined:
+def evaluate(folder: str | Path, *, problem: str | Path | None = None, metrics: Sequence[str] = ()) -> Examined:
     """Examine a finished run again: `sciml.study.evaluate_run`."""
-    return evaluate_run(folder, problem=problem)
+    return evaluate_run(folder, problem=problem, metrics=metrics)
 
 
 def predict(

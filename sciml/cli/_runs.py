@@ -134,11 +134,21 @@ def run(
 
 
 @app.command()
-def evaluate(folder: Path = RUN, problem: str = PROBLEM, json: bool = JSON) -> None:
+def evaluate(
+    folder: Path = RUN,
+    metrics: list[str] = typer.Option(
+        [],
+        "--metrics",
+        "-m",
+        help="Also the numbers of a benchmark as it defines them: pdebench, the_well; repeatable.",
+    ),
+    problem: str = PROBLEM,
+    json: bool = JSON,
+) -> None:
     """Examine a finished run again on its test data and compare with its record."""
     from sciml import api
 
-    examined = api.evaluate(folder, problem=problem or None)
+    examined = api.evaluate(folder, problem=problem or None, metrics=metrics)
     if json:
         as_json(examined._asdict())
         return
@@ -184,6 +194,8 @@ def predict(
     for words in [*(str(entry.message) for entry in cautions), *([f"{inputs}: {ignored}"] if ignored else [])]:
         typer.echo(typer.style("warning: ", fg=typer.colors.YELLOW, bold=True) + words, err=True)
     _write(predicted, output or Path("prediction.nc"), json)
+    if "status" in predicted and (predicted["status"] != 0).all():
+        raise typer.Exit(3)
 
 
 @app.command()

@@ -22,6 +22,7 @@ from sciml.data._generate import TrajectoryShards, generate, make_remotely
 from sciml.data._info import info
 from sciml.data._layout import BEYOND, SPLITS, card_digest, make_layout
 from sciml.data._making import ShardSet, flaw
+from sciml.data._netcdf import CONVENTIONS as CONVENTIONS
 from sciml.data._netcdf import netcdf_bytes
 from sciml.data._pair_set import generate_pairs, pair_set, probe_pairs
 from sciml.data._pair_shards import PairShards
@@ -41,6 +42,8 @@ from sciml.data._sequences import StoredSequences, read_sequences, save_sequence
 from sciml.data._statistics import Moments, Statistics, compute_statistics, load_statistics, save_statistics
 from sciml.data._store import MASK_WORDS, Shard, load_shard, save_shard
 from sciml.data._table_file import table_bytes
+from sciml.data._twins import twin_trajectories as twin_trajectories
+from sciml.data._twins import twins as twins
 from sciml.data._verify import verify
 from sciml.data._windows import Windows
 from sciml.data.importing import (
@@ -57,6 +60,7 @@ from sciml.data.importing import (
 
 __all__ = [
     "BEYOND",
+    "CONVENTIONS",
     "FORMATS",
     "MASK_WORDS",
     "SPLITS",
@@ -130,5 +134,7 @@ __all__ = [
     "save_shard",
     "save_statistics",
     "table_bytes",
+    "twin_trajectories",
+    "twins",
     "verify",
 ]

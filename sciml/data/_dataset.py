@@ -113,6 +113,23 @@ class Dataset:
         return self.layout.preset
 
     @property
+    def constant_fields(self) -> tuple[str, ...]:
+        """Names of the fields that have one and the same value in all of the training data.
+
+        Their standard deviation is said to be 1; the first trajectory tells them from a field of which it really is.
+        """
+        ones = self.statistics.field_std == 1
+        if not ones.any():
+            return ()
+        split = self.split("train")
+        first, zero = split.good[:1], torch.zeros(1, dtype=torch.int64)
+        frames = split.read(first, zero, zero + 1, split.num_frames).double()
+        inside = (frames if self.active is None else frames[..., self.active]).transpose(1, 2).flatten(2)[0]
+        spread = inside.amax(1) - inside.amin(1)
+        still = ones & (spread <= 1e-12 * inside.abs().amax(1))
+        return tuple(name for name, is_still in zip(self.layout.field_names, still.tolist(), strict=True) if is_still)
+
+    @property
     def card(self) -> PresetCard:
         """The card's table for the preset."""
         return self.layout.card

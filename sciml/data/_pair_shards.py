@@ -25,12 +25,12 @@ from sciml.core.errors import ConfigError, DataError, StorageError, UnknownNameE
 from sciml.core.functions import Functions
 from sciml.core.paths import atomic_write, home
 from sciml.core.registry import card_path, folder_of
-from sciml.core.status import Status
+from sciml.core.status import Status, status_attributes
 from sciml.data._code import code_digest
 from sciml.data._hdf5 import values as numbers_of
 from sciml.data._layout import FORMAT, SPLITS, Piece
 from sciml.data._making import ShardSet
-from sciml.data._netcdf import netcdf_bytes
+from sciml.data._netcdf import CONVENTIONS, netcdf_bytes
 from sciml.data._pair_points import choose_queries, queries_of, sensors_of, settled
 from sciml.data._pairs import PairsCard
 from sciml.data._samples import samples_digest
@@ -207,11 +207,9 @@ class PairShards(ShardSet):
         if shard.query is not None:
             words = {"long_name": "number of the query"}
             variables["query_number"] = (dims, shard.query.to(torch.int32).numpy(), words)
-        codes = np.array([int(status) for status in Status], dtype=np.int8)
-        meanings = " ".join(status.name.lower() for status in Status)
-        words = {"long_name": "outcome of the reference solver", "flag_values": codes, "flag_meanings": meanings}
+        words = status_attributes("outcome of the reference solver")
         variables["status"] = ("sample", shard.status.numpy(), words)
-        about = {"Conventions": "CF-1.11", "title": problem.title, "equation": problem.equation,
+        about = {"Conventions": CONVENTIONS, "title": problem.title, "equation": problem.equation,
                  "sciml_version": __version__}  # fmt: skip
         return xarray.Dataset(variables, coordinates, about)
 

@@ -24,10 +24,10 @@ from sciml.core.errors import DataError, StorageError
 from sciml.core.paths import atomic_write
 from sciml.core.problem import Field, Parameter
 from sciml.core.recorded import ACTIVE
-from sciml.core.status import Status
+from sciml.core.status import Status, status_attributes
 from sciml.data._hdf5 import values
 from sciml.data._layout import FORMAT, Layout, Piece
-from sciml.data._netcdf import netcdf_bytes
+from sciml.data._netcdf import CONVENTIONS, netcdf_bytes
 
 TIME_STEP = "time_step"
 """The attribute `role` of the parameter that is the time between frames."""
@@ -148,13 +148,7 @@ def to_xarray(layout: Layout, shard: Shard, first: int, split: str) -> xarray.Da
         for column, entry in enumerate(layout.derived):
             words = words_of(entry) | {"role": "summary"}
             variables[variable_of(entry)] = ("sample", shard.derived[:, column].numpy(), words)
-    meanings = " ".join(status.name.lower() for status in Status)
-    codes = np.array([int(status) for status in Status], dtype=np.int8)
-    variables["status"] = (
-        "sample",
-        shard.status.numpy(),
-        {"long_name": "outcome of the reference solver", "flag_values": codes, "flag_meanings": meanings},
-    )
+    variables["status"] = ("sample", shard.status.numpy(), status_attributes("outcome of the reference solver"))
     index = np.arange(first, first + len(shard.status), dtype=np.int64)
     variables["trajectory"] = ("sample", index, {"long_name": f"number of the trajectory in split {split}"})
     if layout.active is not None:
@@ -191,7 +185,7 @@ def description(layout: Layout) -> dict[str, str]:
     """Root attributes that say what the data is, for any file of the dataset."""
     about = layout.about
     return {
-        "Conventions": "CF-1.11",
+        "Conventions": CONVENTIONS,
         "title": about.title,
         "description": about.description,
         "equation": layout.problem.equation,

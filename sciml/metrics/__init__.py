@@ -25,11 +25,16 @@ from sciml.metrics._absolute import max_error as max_error
 from sciml.metrics._absolute import pearson as pearson
 from sciml.metrics._absolute import rmse as rmse
 from sciml.metrics._absolute import summed_mse as summed_mse
+from sciml.metrics._defined import RATIOS as RATIOS
+from sciml.metrics._defined import is_there as is_there
+from sciml.metrics._defined import mean_where as mean_where
+from sciml.metrics._defined import varies as varies
 from sciml.metrics._events import first_crossing as first_crossing
 from sciml.metrics._metric import Metric as Metric
 from sciml.metrics._metric import check_metric as check_metric
 from sciml.metrics._metric import find_metric as find_metric
 from sciml.metrics._metric import headline_metrics as headline_metrics
+from sciml.metrics._pdebench import pdebench as pdebench
 from sciml.metrics._relative import NRMSE as NRMSE
 from sciml.metrics._relative import RELATIVE_L2 as RELATIVE_L2
 from sciml.metrics._relative import SCALED_L2 as SCALED_L2
@@ -52,15 +57,21 @@ from sciml.metrics._spectral import frmse as frmse
 from sciml.metrics._spectral import power_spectrum as power_spectrum
 from sciml.metrics._spectral import spectral_error as spectral_error
 from sciml.metrics._spectral import spectral_relative_error as spectral_relative_error
+from sciml.metrics._the_well import the_well as the_well
+
+CONVENTIONS = {"pdebench": pdebench, "the_well": the_well}
+"""Numbers of other benchmarks by name, `(pred, true, extents=, dims=)` to numbers by name."""
 
 __all__ = [
     "BRMSE",
+    "CONVENTIONS",
     "CRMSE",
     "DRIFT",
     "FRMSE",
     "MAX_ERROR",
     "NRMSE",
     "PEARSON",
+    "RATIOS",
     "RELATIVE_L2",
     "RMSE",
     "SCALED_L2",
@@ -78,10 +89,13 @@ __all__ = [
     "geometric_mean",
     "h1_relative",
     "headline_metrics",
+    "is_there",
     "lp_relative",
     "max_error",
+    "mean_where",
     "nrmse",
     "nrmse_ratio_of_means",
+    "pdebench",
     "pearson",
     "power_spectrum",
     "relative_l2",
@@ -90,6 +104,8 @@ __all__ = [
     "spectral_error",
     "spectral_relative_error",
     "summed_mse",
+    "the_well",
     "valid_steps",
+    "varies",
     "vrmse",
 ]

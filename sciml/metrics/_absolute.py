@@ -8,7 +8,7 @@ Reference: Takamoto et al. 2022, PDEBench, arXiv:2210.07182.
 
 import torch
 
-from sciml.metrics._fields import flat_space, rms
+from sciml.metrics._fields import centred, flat_space, rms
 from sciml.metrics._metric import Metric
 from sciml.metrics._named_axes import Array, read_pair
 
@@ -31,7 +31,8 @@ def crmse(pred: Array, true: Array, *, dims: str | None = None) -> Array:
     PDEBench's cRMSE is the root mean square of this over samples: ``crmse(...).square().mean(0).sqrt()``.
     """
     axes, pred_field, true_field = read_pair(pred, true, dims)
-    return axes.result(flat_space(pred_field - true_field).mean(-1).abs(), "sample time channel")
+    error = (flat_space(pred_field).double() - flat_space(true_field).double()).mean(-1).abs()
+    return axes.result(error.to(true_field.dtype), "sample time channel")
 
 
 def brmse(pred: Array, true: Array, *, dims: str | None = None) -> Array:
@@ -73,7 +74,6 @@ def pearson(pred: Array, true: Array, *, dims: str | None = None) -> Array:
     Needs at least one spatial axis.
     """
     axes, pred_field, true_field = read_pair(pred, true, dims, space=True)
-    a, b = flat_space(pred_field), flat_space(true_field)
-    a, b = a - a.mean(-1, keepdim=True), b - b.mean(-1, keepdim=True)
+    a, b = centred(pred_field), centred(true_field)
     a, b = a / a.norm(dim=-1, keepdim=True), b / b.norm(dim=-1, keepdim=True)
-    return axes.result((a * b).sum(-1), "sample time channel")
+    return axes.result((a * b).sum(-1).to(true_field.dtype), "sample time channel")

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from sciml.core.errors import UserError
 from sciml.core.types import Grid
-from sciml.metrics._fields import flat_space, rms
+from sciml.metrics._fields import centred, rms
 from sciml.metrics._metric import Metric
 from sciml.metrics._named_axes import Array, in_order, read_pair
 
@@ -92,19 +92,22 @@ def nrmse_ratio_of_means(pred: Array, true: Array, *, dims: str | None = None) -
     return axes.result(rms(pred_field - true_field).mean(0) / rms(true_field).mean(0), "time channel")
 
 
-def vrmse(pred: Array, true: Array, *, epsilon: float = 1e-7, dims: str | None = None) -> Array:
+def vrmse(pred: Array, true: Array, *, epsilon: float = 0.0, dims: str | None = None) -> Array:
     """Variance-scaled RMSE per channel: ``√(⟨e²⟩ / (var u + ε))``, variance over space with divisor N.
 
-    Predicting the spatial mean scores 1 (up to ε). Needs at least one spatial axis.
+    Predicting the spatial mean scores 1. Needs at least one spatial axis. A constant truth gives inf, or NaN where the
+    prediction is exact. The Well's own number, with N - 1 and an ε of 1e-7 in squared units, is `the_well`'s.
 
     Arguments:
-        epsilon: added to the variance, in squared units of the channel, as The Well does.
+        epsilon: added to the variance, in squared units of the channel: with any other than 0 the number depends on the
+            units.
 
     Reference: Ohana et al. 2024, The Well, arXiv:2412.00568.
     """
     axes, pred_field, true_field = read_pair(pred, true, dims, space=True)
-    variance = flat_space(true_field).var(dim=-1, correction=0)
-    return axes.result(rms(pred_field - true_field) / (variance + epsilon).sqrt(), "sample time channel")
+    variance = centred(true_field).square().mean(-1)
+    error = rms(pred_field - true_field).double() / (variance + epsilon).sqrt()
+    return axes.result(error.to(true_field.dtype), "sample time channel")
 
 
 def apebench_nrmse(pred: Array, true: Array, *, dims: str | None = None) -> Array:

@@ -14,7 +14,7 @@ channel``: `LSSL`, `S4`, `S4D`, `S5`, `RecurrentNetwork`, `CausalCNN`, `Sequence
 `LipschitzMLP`, `SoftTrees`; `KernelRidgeRegressor`, `GaussianProcessRegressor`, `BoostedTreesRegressor`,
 `MLPRegressor`, `SoftTreesRegressor` and `SoftTreesClassifier` are estimators in the manner of scikit-learn, around
 `KernelRidgeMap`, `Processes`, `BoostedTreesMap`, `MLP` and `SoftTrees`. Operators: `DeepONet`, `PODDeepONet`,
-`MIONet`. Densities: `RealNVP`, `Flow` (continuous). Courses in time:
+`MIONet`. Densities: `RealNVP`, `SplineFlow`, `Flow` (continuous). Courses in time:
 `TimeNetwork`, `HyperNetwork`, `Pulse`. An `ODEBlock` or `SDEBlock` makes a network with an equation in it of any
 right-hand side. `sciml.models.npde` generates networks from a PDE: `NPDEConv`, `NPDEMLP`, `NPDERNN`, `StableNPDE`,
 `NPDEFree`.
@@ -82,6 +82,7 @@ from sciml.models._sinenet import SineNet as SineNet
 from sciml.models._sinenet import Wave as Wave
 from sciml.models._sinenet import wave_channels as wave_channels
 from sciml.models._soft_trees import SoftTrees as SoftTrees
+from sciml.models._spline_flow import SplineFlow as SplineFlow
 from sciml.models._stacked_mlp import StackedJet as StackedJet
 from sciml.models._stacked_mlp import StackedMLP as StackedMLP
 from sciml.models._state_space_nets import LSSL as LSSL
@@ -165,6 +166,7 @@ __all__ = [
     "SoftTrees",
     "SoftTreesClassifier",
     "SoftTreesRegressor",
+    "SplineFlow",
     "StableNPDE",
     "StackedBranch",
     "StackedJet",

@@ -9,13 +9,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from sciml import ode
-from sciml.core import rng
 from sciml.models._ode_block import IntegrateConfig, ODEBlock
 from sciml.models._regularise import RegulariseConfig
 from sciml.nn import MLP, Activation, ConcatSquash, Network, TimeMLP
-
-EXACT = 10
-"""Dimensions up to which the trace is always computed exactly when a density is asked for after training."""
 
 
 class PlanarVelocity(Network):
@@ -94,7 +90,8 @@ class Flow(Network):
         layers: hidden layers (squash).
         hidden: neurons of the two hidden layers that make the coefficients (planar).
         nonlinearity: between the layers.
-        trace: the divergence in training, exact or estimated with one product instead of one per dimension.
+        trace: the divergence in training, exact or estimated with one product instead of one per dimension. After
+            training it is exact, so that the density at a point does not depend on noise or on the other points.
         noise: what the estimate is drawn with, once per solve.
         span: T.
         mean, std: μ and σ, one per component; 0 and 1 if left out.
@@ -167,13 +164,10 @@ class Flow(Network):
         return solution.states[:, -1] * self.std + self.mean
 
     def _noise(self, z: Tensor) -> tuple[Tensor, ...]:
-        """The noise of one solve: in training from torch's global generator, else always the same."""
-        if self.training and self.trace == "exact":
+        """The noise of one solve in training, from torch's global generator; none for the exact trace."""
+        if not self.training or self.trace == "exact":
             return ()
-        if not self.training and (self.trace == "exact" or self.dim <= EXACT):
-            return ()
-        generator = None if self.training else rng.generator(0, "hutchinson", device=z.device)
         if self.noise == "gaussian":
-            return (torch.randn(z.shape, generator=generator, device=z.device, dtype=z.dtype),)
-        signs = 2 * torch.randint(0, 2, z.shape, generator=generator, device=z.device) - 1
+            return (torch.randn(z.shape, device=z.device, dtype=z.dtype),)
+        signs = 2 * torch.randint(0, 2, z.shape, device=z.device) - 1
         return (signs.to(torch.int8),)

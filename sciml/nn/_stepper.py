@@ -47,6 +47,7 @@ class Stepper(nn.Module, Generic[N]):
         band_steps: steps of a rollout whose errors will be calibrated; 0 for none.
         band_stride: stored frames per step that they are calibrated for.
         field_change: root mean square δ of the change in a step, per channel; None for a network of whole frames.
+        constant: which channels have one value in all data, which they keep; None for none.
 
     Attributes:
         band: by step and field, half the width of the band around a rollout, in physical units; infinite before it is
@@ -63,6 +64,7 @@ class Stepper(nn.Module, Generic[N]):
     active: Tensor | None
     band: Tensor | None
     change: Tensor | None
+    varying: Tensor | None
 
     def __init__(
         self,
@@ -79,6 +81,7 @@ class Stepper(nn.Module, Generic[N]):
         band_steps: int = 0,
         band_stride: int = 1,
         field_change: Float[Tensor, " channel"] | None = None,
+        constant: Bool[Tensor, " channel"] | None = None,
     ) -> None:
         super().__init__()
         self.network = network
@@ -94,6 +97,7 @@ class Stepper(nn.Module, Generic[N]):
         self.register_buffer("band", blank)
         self.band_stride = band_stride
         self.register_buffer("change", None if field_change is None else field_change / field_std)
+        self.register_buffer("varying", None if constant is None else ~constant)
         self.mask_channel = mask_channel and active is not None
 
     def standardise(self, states: Float[Tensor, "batch time channel *space"]) -> Float[Tensor, "..."]:
@@ -144,6 +148,8 @@ class Stepper(nn.Module, Generic[N]):
         answer = self.network(x, condition if self.told else None)[:, None]
         if self.change is not None:
             answer = window[:, -1:] + self._wide(self.change, window) * answer
+        if self.varying is not None:
+            answer = torch.where(self._wide(self.varying, answer), answer, 0.0)
         return answer if self.active is None else torch.where(self.active, answer, 0.0)
 
     def rollout(

@@ -37,6 +37,12 @@ def check_training(solver: AnySolver, config: TrainConfig, processes: int) -> No
         )
         if is_so
     ]
+    if config.batch_size < solver.least_batch and config.steps:
+        raise UnsupportedError(
+            f"the loss of solver {solver.key!r} needs more samples: {solver.pooled}",
+            got=f"train.batch_size={config.batch_size}",
+            expected=f"{solver.least_batch} or more",
+        )
     if solver.pooled and asked:
         raise UnsupportedError(
             f"a batch of solver {solver.key!r} cannot be split: {solver.pooled}",

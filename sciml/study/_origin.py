@@ -6,6 +6,7 @@ import hashlib
 from datetime import UTC, datetime
 from pathlib import Path
 
+from sciml.data import CONVENTIONS
 from sciml.study._about import About
 from sciml.study._folder import WEIGHTS
 
@@ -22,6 +23,7 @@ def origin(about: About, folder: Path, verb: str) -> dict[str, str]:
     run = folder.resolve().name
     cited = dict.fromkeys(filter(None, about.citation.model_dump().values()))  # in order, each once
     return {
+        "Conventions": CONVENTIONS,
         "source": f"{about.program}, run {run}: {about.solver_title} on {about.title}",
         "history": f"{now} sciml {verb} {run}",
         "references": "; ".join(cited),

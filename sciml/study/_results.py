@@ -10,7 +10,7 @@ import xarray
 from torch.utils.flop_counter import FlopCounterMode
 
 from sciml.core import paths
-from sciml.data import netcdf_bytes
+from sciml.data import CONVENTIONS, netcdf_bytes
 from sciml.study._fit import Fitted
 from sciml.study._folder import PREDICTIONS, RunConfig
 from sciml.study._provenance import commit, hardware, versions
@@ -45,7 +45,7 @@ def make_record(
         preset=config.preset,
         seed=config.seed,
         status="diverged" if set(entry.outcomes) - {"ok"} else "finished",
-        dataset=DatasetEntry(**bench.dataset),
+        dataset=DatasetEntry(**bench.dataset, cautions=list(bench.cautions())),
         baselines=entries,
         left_out=left_out,
         versions=versions(),
@@ -73,6 +73,7 @@ def _entry(fitted: Fitted, examination: Examination, bench: AnyBench) -> SolverE
         train=TrainEntry(
             steps=result.steps if result else 0,
             seconds=fitted.seconds,
+            nfe=result.calls if result else None,
             best_step=result.best_step if result else None,
             best_validation=result.best if result and math.isfinite(result.best) else None,
         ),
@@ -92,7 +93,8 @@ def _flops(fitted: Fitted, bench: AnyBench) -> int:
 def write_predictions(folder: Path, bench: AnyBench, results: Results) -> None:
     """``predictions.h5``: group ``truth``, and one group under ``solvers`` per contestant."""
     groups = {"/truth": bench.truth()} | {f"/solvers/{f.solver.key}": _with_cases(e) for f, e in results}
-    content = netcdf_bytes(xarray.DataTree.from_dict(groups))
+    about = xarray.Dataset(attrs={"Conventions": CONVENTIONS})
+    content = netcdf_bytes(xarray.DataTree.from_dict({"/": about} | groups))
     with paths.atomic_write(folder / PREDICTIONS) as temporary:
         temporary.write_bytes(content)
 

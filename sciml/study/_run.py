@@ -13,7 +13,7 @@ from sciml.core.errors import ConfigError, UnsupportedError, UserError
 from sciml.core.problem import Problem
 from sciml.core.progress import Progress, SilentProgress
 from sciml.core.recorded import Imported, has_code
-from sciml.data import netcdf_bytes
+from sciml.data import CONVENTIONS, netcdf_bytes
 from sciml.discovery import TableData, TableProblem
 from sciml.study._about import ABOUT, about
 from sciml.study._beside import trained_beside
@@ -113,6 +113,8 @@ def run(request: RunRequest, *, progress: Progress | None = None) -> Run | None:
         with sole_writer(folder) if group.leads else nullcontext():
             if group.leads:
                 write_setup(folder, config, bench)
+            for words in bench.cautions():
+                progress.log(f"warning: {words}")
             for key, reason in left_out.items():
                 progress.log(f"baseline {key} is left out: {reason}")
             entries = [(solver, recipe), *baselines]
@@ -172,7 +174,7 @@ def run(request: RunRequest, *, progress: Progress | None = None) -> Run | None:
 def write_setup(folder: Path, config: RunConfig, bench: AnyBench) -> None:
     """Write what a run is and the inputs of one sample, before anything is trained."""
     task = find_solver(config.solver).task
-    example = task.write_inputs(bench.example, bench.problem, bench.context)
+    example = task.write_inputs(bench.example, bench.problem, bench.context).assign_attrs(Conventions=CONVENTIONS)
     with paths.atomic_write(folder / EXAMPLE) as temporary:
         temporary.write_bytes(netcdf_bytes(example))
     words = about(bench.problem, find_solver(config.solver), config.preset, config.dataset, bench.context)

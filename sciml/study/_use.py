@@ -2,6 +2,7 @@
 
 import tempfile
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,8 +13,10 @@ from sciml.core.config import parse
 from sciml.core.errors import DataError, UnknownNameError, UserError
 from sciml.core.problem import Problem
 from sciml.core.progress import Progress
+from sciml.core.status import count, in_words
 from sciml.data import netcdf_bytes
 from sciml.data.tables import TABLE_ENDINGS
+from sciml.metrics import CONVENTIONS
 from sciml.study._about import About, about, read_about
 from sciml.study._folder import CONFIG, EXAMPLE, WEIGHTS, RunConfig, Step, read_config
 from sciml.study._guest import as_guest
@@ -113,20 +116,36 @@ def load_run(folder: str | Path, *, problem: str | Path | None = None) -> Loaded
 
 
 def evaluate_run(
-    folder: str | Path, *, problem: str | Path | None = None, progress: Progress | None = None
+    folder: str | Path,
+    *,
+    problem: str | Path | None = None,
+    progress: Progress | None = None,
+    metrics: Sequence[str] = (),
 ) -> Examined:
     """Examine a finished run's weights on its test data, which is made again if it is gone.
 
-    Arguments and errors are those of `load_run`; DataError too for data that has changed.
+    Arguments:
+        folder, problem: as for `load_run`.
+        progress: where the making of data is shown.
+        metrics: benchmarks whose own numbers are wanted too, ``pdebench`` or ``the_well``; they are called
+            ``pdebench/rmse`` and so on.
+
+    Raises: what `load_run` does; DataError for data that has changed; UnknownNameError for another benchmark;
+        UnsupportedError where it has no such numbers.
     """
+    for name in metrics:
+        if name not in CONVENTIONS:
+            raise UnknownNameError("convention of metrics", name, CONVENTIONS)
     files = place_of(folder).folder
     recorded = Record.read(files)
     loaded = load_run(files, problem=problem)
     with as_guest():
-        examination = loaded.bench(progress).examine(loaded.solver, loaded.module)
-    return Examined(
-        finite(dict(examination.metrics)), recorded.metrics["test"], examination.seconds, dict(examination.status)
-    )
+        bench = loaded.bench(progress)
+        theirs = {name: bench.convention(name, loaded.solver, loaded.module) for name in metrics}
+        examination = bench.examine(loaded.solver, loaded.module)
+    numbers = dict(examination.metrics)
+    numbers |= {f"{name}/{key}": value for name, values in theirs.items() for key, value in values.items()}
+    return Examined(finite(numbers), recorded.metrics["test"], examination.seconds, dict(examination.status))
 
 
 def predict_run(
@@ -160,6 +179,7 @@ def predict_run(
     loaded = load_run(folder, problem=problem)
     question = _read_question(loaded, Path(inputs), steps, resample)
     outside = out_of_range(loaded.problem, question) if isinstance(question, Parametrised) else []
+    outside += loaded.task.unseen(question, loaded.problem, loaded.context)
     if outside and not extrapolate:
         raise outside[0]
     with as_guest():
@@ -168,6 +188,9 @@ def predict_run(
     answer = loaded.task.describe(question, prediction, loaded.problem, loaded.context)
     answer = keep_sample_labels(Path(inputs), answer)
     answer.attrs |= origin(loaded.about(), loaded.folder, "predict")
+    if "status" in answer and (failures := in_words(count(answer["status"].values.tolist()))):
+        warnings.warn(failures, stacklevel=2)
+        answer.attrs["failures"] = failures
     if ignored := _ignored(loaded, Path(inputs)):
         answer.attrs["ignored"] = ignored
     if outside:

@@ -42,22 +42,38 @@ class Answers:
 
 
 def confusion_table(answers: Answers) -> dict[str, Any]:  # Any: what the template shows
-    """Counts by true and predicted class as rows of cells, and the most frequent mistakes in words."""
+    """Counts by true and predicted class as rows of cells with the precision of each class, the most frequent mistakes
+    in words, the share of the most frequent class, and classes without a test sample."""
     size = len(answers.classes)
     counts = np.zeros((size, size), int)
     answered = answers.predicted >= 0
     np.add.at(counts, (answers.labels[answered], answers.predicted[answered]), 1)
     totals = np.bincount(answers.labels, minlength=size)
+    said = counts.sum(0)
     rows = [
-        (name, [(int(n), i == j, n / max(1, totals[i])) for j, n in enumerate(counts[i])], counts[i, i], int(totals[i]))
+        (
+            name,
+            [(int(n), i == j, n / max(1, totals[i])) for j, n in enumerate(counts[i])],
+            counts[i, i],
+            int(totals[i]),
+            f"{counts[i, i] / said[i]:.0%}" if said[i] else "never said",
+        )
         for i, name in enumerate(answers.classes)
     ]
+    largest = int(totals.argmax())
+    absent = ", ".join(name for name, total in zip(answers.classes, totals, strict=True) if not total)
     wrong = answers.wrong
     pairs = Counter(zip(answers.labels[wrong].tolist(), answers.predicted[wrong].tolist(), strict=True))
     often = [
         (mistake_words(answers, true, predicted), n) for (true, predicted), n in pairs.most_common(_MOST_CONFUSIONS)
     ]
-    return {"classes": answers.classes, "rows": rows if size <= _MOST_CLASSES else [], "often": often}
+    return {
+        "classes": answers.classes,
+        "rows": rows if size <= _MOST_CLASSES else [],
+        "often": often,
+        "majority": f"{answers.classes[largest]} is the class of {totals[largest] / max(1, totals.sum()):.1%}",
+        "absent": absent,
+    }
 
 
 def mistake_words(answers: Answers, true: int, predicted: int) -> str:

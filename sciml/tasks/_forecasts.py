@@ -114,6 +114,7 @@ def spectra(forecasts: Forecasts) -> list[Figure]:
     return [
         draw.spectrum(field, true[finite, :, channel], predicted[finite, :, channel], rollout.title)
         for channel, field in enumerate(forecasts.fields)
+        if np.ptp(truth[:, ends, channel]) > 0  # a constant has no spectrum
     ]
 
 

@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from jaxtyping import Float
+import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from sciml.core.problem import Problem
+from sciml.core.status import status_attributes
 from sciml.core.types import Grid
 
 Labelled = dict[str, Any]  # Any: what xarray.Dataset takes for a variable
@@ -23,6 +25,12 @@ def labelled_frames(problem: Problem, grid: Grid, states: Float[Tensor, "sample 
         field.name: (dims, states[:, :, i].numpy(), {"units": field.units, "long_name": field.long_name})
         for i, field in enumerate(problem.fields)
     }
+
+
+def labelled_status(status: Int[Tensor, " sample"]) -> Labelled:
+    """``status``: how the prediction of every sample ended, with the meaning of its codes."""
+    words = status_attributes("how the prediction of the sample ended")
+    return {"status": ("sample", status.to(torch.int8).cpu().numpy(), words)}
 
 
 def labelled_parameters(problem: Problem, parameters: Float[Tensor, "sample parameter"]) -> Labelled:

@@ -15,7 +15,7 @@ from sciml.core.problem import Problem
 from sciml.core.progress import Progress, SilentProgress
 from sciml.core.status import Status
 from sciml.core.types import Prediction, Support
-from sciml.tasks._labels import Labelled
+from sciml.tasks._labels import Labelled, labelled_status
 
 
 def supports_points(problem: Problem) -> Support:
@@ -140,7 +140,7 @@ def labelled_spread(problem: Problem, prediction: Prediction, share: float | Non
 
 def labelled_outcome(prediction: Prediction) -> Labelled:
     """``status`` and, where the solver counts them, ``evaluations``, per sample."""
-    labelled: dict[str, Any] = {"status": ("sample", status_of(prediction).to(torch.int8).numpy())}
+    labelled: dict[str, Any] = labelled_status(status_of(prediction))
     if "evaluations" in prediction.stats:
         values = torch.as_tensor(prediction.stats["evaluations"]).cpu().long()
         words = {"units": "1", "long_name": "evaluations of the right-hand side"}

@@ -19,7 +19,7 @@ from sciml.core.config import differences
 from sciml.core.errors import CheckpointError
 
 _FORMAT = 2
-_PARTS = {"format", "identity", "step", "seconds", "best", "model", "rule", "average", "rng"}
+_PARTS = {"format", "identity", "step", "seconds", "best", "model", "rule", "average", "rng", "calls"}
 
 
 class Checkpoint(NamedTuple):
@@ -32,6 +32,7 @@ class Checkpoint(NamedTuple):
         best: lowest validation score so far and the step it was reached at.
         model, rule, average: state dicts (`rule` is what takes the steps, `average` the EMA, None without one).
         rng: states of the global generators.
+        calls: of learned right-hand sides in all steps so far.
 
     Any: whatever torch saves and JSON holds.
     """
@@ -44,6 +45,7 @@ class Checkpoint(NamedTuple):
     rule: dict[str, Any]
     average: dict[str, Any] | None
     rng: dict[str, Any]
+    calls: int = 0
 
     def save(self, path: Path) -> None:
         """Write atomically."""
@@ -72,10 +74,10 @@ class Checkpoint(NamedTuple):
                 got=str(error).splitlines()[0] if str(error) else type(error).__name__,
                 fix="It may be truncated; start the run again; its finished files are kept.",
             ) from None
-        if not isinstance(content, dict) or set(content) != _PARTS or content["format"] != _FORMAT:
+        if not isinstance(content, dict) or {*content, "calls"} != _PARTS or content["format"] != _FORMAT:
             raise CheckpointError(f"{path} is not a checkpoint of this program's format {_FORMAT}")
         _check_identity(path, content["identity"], identity)
-        return cls(**{name: content[name] for name in cls._fields})
+        return cls(**{name: content[name] for name in cls._fields if name in content})  # older ones count no calls
 
 
 def _check_identity(path: Path, got: Any, expected: dict[str, Any]) -> None:

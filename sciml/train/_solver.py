@@ -115,6 +115,8 @@ class Solver(ABC, Generic[P, M, T, C, B, Q, N]):
     pooled: ClassVar[str] = ""
     """Why the loss is no mean over the samples of a batch, in words; empty where it is one. Such a batch is not split:
     ``train.accumulate``, ``train.polish`` and several processes are refused."""
+    least_batch: ClassVar[int] = 1
+    """Samples that a loss needs at least: a variance over paths, for example, needs several."""
     branches: ClassVar[str] = ""
     """Why its loss cannot be taken of single samples side by side (`torch.func.vmap`), in words; empty where it can."""
     differentiates: ClassVar[str] = ""

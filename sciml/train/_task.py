@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Generic
 import xarray
 from torch import Tensor, nn
 
-from sciml.core.errors import UnsupportedError
+from sciml.core.errors import UnsupportedError, UserError
 from sciml.core.progress import Progress
 from sciml.core.types import Grid, Prediction
 from sciml.data import CardTable
@@ -85,6 +85,10 @@ class Bench(ABC, Generic[P, T, C, B, Q]):
         """The test samples as one batch, of which a tool may ask the loss; None (the default) for no such batch."""
         return None
 
+    def cautions(self) -> tuple[str, ...]:
+        """What is wrong with the data that a user must know before anything is trained; nothing by default."""
+        return ()
+
     def watch(self, solver: "TaskSolver[P, T, C, B, Q]", module: nn.Module) -> Mapping[str, float]:
         """What is logged beside that score and decides nothing."""
         return {}
@@ -98,6 +102,17 @@ class Bench(ABC, Generic[P, T, C, B, Q]):
     @abstractmethod
     def examine(self, solver: "TaskSolver[P, T, C, B, Q]", module: nn.Module) -> Examination:
         """Everything that is reported of a trained module, on the test split."""
+
+    def convention(self, name: str, solver: "TaskSolver[P, T, C, B, Q]", module: nn.Module) -> Mapping[str, float]:
+        """Numbers of the test split as another benchmark defines them; `name` is one of `sciml.metrics.CONVENTIONS`.
+
+        Raises: UnsupportedError where the benchmark has no such task, which is the default.
+        """
+        raise UnsupportedError(
+            f"the numbers of {name!r} are those of forecasts on grids",
+            got=f"a run of the task {solver.task.key!r}",
+            fix="Leave out --metrics.",
+        )
 
     def conclude(
         self, solver: "TaskSolver[P, T, C, B, Q]", module: nn.Module, folder: Path, progress: Progress
@@ -170,6 +185,13 @@ class Task(ABC, Generic[P, T, C, B, Q]):
         Raises: UnsupportedError where inputs lie on no grid; DataError for points of another domain.
         """
         raise UnsupportedError(f"inputs of the task {self.key!r} lie on no grid, so there is nothing to resample")
+
+    def unseen(self, inputs: Q, problem: P, context: C) -> Sequence[UserError]:
+        """An error for everything of a question that lies outside of what was trained on, beside parameters and forcings.
+
+        They are raised unless the user asks for extrapolation; none by default.
+        """
+        return ()
 
     @abstractmethod
     def write_inputs(self, inputs: Q, problem: P, context: C) -> xarray.Dataset:

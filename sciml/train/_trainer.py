@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
@@ -37,6 +37,7 @@ class TrainResult(NamedTuple):
         best: lowest validation score; the module now holds the weights that reached it.
         best_step: the step it was reached at.
         stopped: why it ended before its last step, if it did.
+        calls: of learned right-hand sides in the forward solves of all steps; None where nothing is integrated.
     """
 
     steps: int
@@ -44,6 +45,16 @@ class TrainResult(NamedTuple):
     best: float
     best_step: int
     stopped: str = ""
+    calls: int | None = None
+
+
+@runtime_checkable
+class Integrates(Protocol):
+    """A layer that solves equations and counts what that takes."""
+
+    solves: int
+    calls: int
+    evaluations: float
 
 
 class Trainer:
@@ -113,6 +124,8 @@ class Trainer:
         self._total = config.steps + config.polish
         self.average = Average(module, config.ema) if config.ema else None
         self._step, self._before, self._best, self._saved = 0, 0.0, [math.inf, -1], 0
+        self._layers = [layer for layer in module.modules() if isinstance(layer, Integrates)]
+        self._calls = 0
         self._stop = threading.Event()
         self._examined = True  # so that a step asks for the mode of training, which costs a walk through all modules
 
@@ -159,7 +172,14 @@ class Trainer:
         self._group.wait()
         if total:
             load_weights(self.module, self.folder / WEIGHTS)
-        return TrainResult(self._step, self._seconds(), float(self._best[0]), int(self._best[1]), self.rule.stopped)
+        return TrainResult(
+            self._step,
+            self._seconds(),
+            float(self._best[0]),
+            int(self._best[1]),
+            self.rule.stopped,
+            self._calls if self._layers else None,
+        )
 
     def take_step(self) -> Tensor | None:
         """The loss before the step; None where the sampler drew nothing."""
@@ -167,6 +187,7 @@ class Trainer:
             self.module.train()
             self._examined = False
         along = min(1.0, self._step / self.config.steps) if self.config.steps else 1.0
+        before = self._called()
         drawn = self._draw()
         if drawn is None:
             self.rule.skip(along)
@@ -180,7 +201,12 @@ class Trainer:
                 self._break_down(drawn, "Try another seed, fewer frequencies or another method.")
         if self.average is not None:
             self.average.update()
+        self._calls += self._called() - before
         return loss
+
+    def _called(self) -> int:
+        """Calls so far, validation included."""
+        return sum(layer.calls for layer in self._layers)
 
     def _draw(self) -> Any:  # Any: a batch of the task
         """This process's rows of the batch of this step; None for an empty one."""
@@ -240,6 +266,7 @@ class Trainer:
             rule=self.rule.state_dict(),
             average=None if self.average is None else self.average.state_dict(),
             rng=rng.state(),
+            calls=self._calls,
         ).save(self.folder / CHECKPOINT)
 
     def _restore(self, saved: Checkpoint) -> None:
@@ -249,7 +276,7 @@ class Trainer:
             self.average.load_state_dict(saved.average)
         rng.restore(saved.rng)
         self._step, self._before, self._best = saved.step, saved.seconds, list(saved.best)
-        self._saved = saved.step
+        self._saved, self._calls = saved.step, saved.calls
 
     def _trim_log(self) -> None:
         """Drop log lines of steps that will be taken again."""

@@ -71,6 +71,8 @@ from sciml.solvers.baselines._sequence_networks import RecurrentConfig as Recurr
 from sciml.solvers.baselines._sequence_networks import RecurrentSolver as RecurrentSolver
 from sciml.solvers.baselines._sequence_transformer import TransformerConfig as TransformerConfig
 from sciml.solvers.baselines._sequence_transformer import TransformerSolver as TransformerSolver
+from sciml.solvers.baselines._spline_flow import SplineFlowConfig as SplineFlowConfig
+from sciml.solvers.baselines._spline_flow import SplineFlowSolver as SplineFlowSolver
 from sciml.solvers.baselines._unet import UNetConfig as UNetConfig
 from sciml.solvers.baselines._unet import UNetSolver as UNetSolver
 
@@ -85,6 +87,7 @@ SOLVERS = (
     GRUSolver(),
     ResNetSolver(),
     RealNVPSolver(),
+    SplineFlowSolver(),
     KDESolver(),
     KernelRidgeSolver(),
     GaussianProcessSolver(),
@@ -167,6 +170,8 @@ __all__ = [
     "ResNetSolver",
     "RowModule",
     "RowRegression",
+    "SplineFlowConfig",
+    "SplineFlowSolver",
     "TransformerConfig",
     "TransformerSolver",
     "UNetConfig",

@@ -1,6 +1,7 @@
 """Density estimation by a Gaussian around every training point."""
 
 import math
+from collections.abc import Iterator
 
 import pydantic
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from sciml.core import rng
 from sciml.core.capabilities import HasDensity
 from sciml.core.config import Config
+from sciml.core.errors import NumericsError
 from sciml.core.status import Status
 from sciml.core.types import Prediction
 from sciml.nn import Units
@@ -17,21 +19,22 @@ from sciml.tasks.density import DensityConfig, DensityContext, DensitySolver, Po
 from sciml.train import Examples, Recipe, TrainConfig, recipe_of
 
 _BLOCK = 2**22  # pairs of points and centres held at a time
+_PAIRS = 2 * 10**8  # looked at for every width, at most; fewer points are left out in turn where there are more centres
+_FINEST = 1e-7  # standard deviations; narrower kernels see the rounding of single precision
 
 
 class KDEConfig(Config):
     """Gaussians of one width."""
 
-    centres: int = pydantic.Field(default=2000, ge=2)
-    """Largest number of training points that carry a Gaussian, spread evenly over all of them."""
-    bandwidths: int = pydantic.Field(default=20, ge=1)
-    """Widths tried, evenly spaced in their logarithm."""
-    narrowest: float = pydantic.Field(default=0.02, gt=0)
-    """Smallest width tried, in standard deviations of the data."""
+    centres: int | None = pydantic.Field(default=None, ge=2)
+    """Largest number of training points that carry a Gaussian, spread evenly over all of them; None for every one."""
+    bandwidths: int = pydantic.Field(default=20, ge=2)
+    """Widths tried, evenly spaced in their logarithm, and once more between the neighbours of the best."""
+    narrowest: float | None = pydantic.Field(default=None, gt=0)
+    """Smallest width tried, in standard deviations of the data; None for a quarter of the median distance of nearest
+    neighbours, at most 0.02."""
     widest: float = pydantic.Field(default=1.0, gt=0)
     """Largest width tried."""
-    folds: int = pydantic.Field(default=5, ge=2)
-    """Parts of the cross-validation that chooses among them."""
 
 
 class KernelDensity(nn.Module):
@@ -40,19 +43,20 @@ class KernelDensity(nn.Module):
     Fitted by `fit`; before that it is one Gaussian with the mean and the deviations of the data.
 
     Arguments:
-        config: hyper-parameters; ``centres`` is the room for centres.
+        config: hyper-parameters.
         units: what standardises the points.
+        room: for centres.
     """
 
     centres: Tensor
     log_weights: Tensor
     bandwidth: Tensor
 
-    def __init__(self, config: KDEConfig, units: Units) -> None:
+    def __init__(self, config: KDEConfig, units: Units, room: int) -> None:
         super().__init__()
         self.config, self.units = config, units
-        self.register_buffer("centres", torch.zeros(config.centres, units.channels))
-        self.register_buffer("log_weights", torch.full((config.centres,), -torch.inf))
+        self.register_buffer("centres", torch.zeros(room, units.channels))
+        self.register_buffer("log_weights", torch.full((room,), -torch.inf))
         self.register_buffer("bandwidth", torch.ones(()))
         self.log_weights[0] = 0.0
 
@@ -88,12 +92,7 @@ class KernelDensity(nn.Module):
         )
 
 
-_RECIPES = {
-    preset: Recipe[KDEConfig, DensityConfig](
-        model=KDEConfig(centres=centres), task=DensityConfig(), train=TrainConfig(steps=0)
-    )
-    for preset, centres in {"tiny": 1000, "small": 2000, "paper": 10_000}.items()
-}
+_RECIPE = Recipe[KDEConfig, DensityConfig](model=KDEConfig(), task=DensityConfig(), train=TrainConfig(steps=0))
 
 
 class KDESolver(DensitySolver[KDEConfig, KernelDensity]):
@@ -106,12 +105,14 @@ class KDESolver(DensitySolver[KDEConfig, KernelDensity]):
     rule = None
 
     def recipe(self, preset: str) -> Recipe[KDEConfig, DensityConfig]:
-        """Larger presets keep more centres."""
-        return recipe_of(_RECIPES, preset)
+        """The same for every preset: all points are centres."""
+        return recipe_of(dict.fromkeys(("tiny", "small", "paper"), _RECIPE), preset)
 
     def build(self, problem: HasDensity, model: KDEConfig, context: DensityContext) -> KernelDensity:
         """One Gaussian, with room for the centres."""
-        return KernelDensity(model, Units(context.statistics))
+        count = max(1, context.count)
+        room = count if model.centres is None else min(model.centres, count) if context.count else model.centres
+        return KernelDensity(model, Units(context.statistics), room)
 
     def loss(self, module: KernelDensity, batch: PointBatch, along: float = 1.0) -> Tensor:
         """Mean negative log density; nothing here has a gradient."""
@@ -129,16 +130,66 @@ class KDESolver(DensitySolver[KDEConfig, KernelDensity]):
 
     def solve_closed_form(self, module: KernelDensity, examples: Examples[PointBatch]) -> bool:
         """Keep training points as centres; the width is the one that makes left-out points most likely."""
-        from sklearn.model_selection import GridSearchCV, KFold
-        from sklearn.neighbors import KernelDensity as Estimator
-
-        c = module.config
-        chosen = torch.linspace(0, len(examples) - 1, min(len(examples), c.centres)).long()
+        chosen = torch.linspace(0, len(examples) - 1, min(len(examples), len(module.centres))).long()
         points = examples.batch(chosen, rng.generator(0, "kde")).points.to(module.centres.device)
-        centres = module.units.standardise(points)
-        tried = torch.logspace(math.log10(c.narrowest), math.log10(c.widest), c.bandwidths, dtype=torch.float64)
-        folds = KFold(min(c.folds, len(centres)), shuffle=True, random_state=0)
-        search = GridSearchCV(Estimator(), {"bandwidth": tried.tolist()}, cv=folds)
-        search.fit(centres.cpu().double().numpy())
-        module.set(centres, float(search.best_params_["bandwidth"]))
+        centres = module.units.standardise(points.double())
+        module.set(centres.to(module.centres.dtype), best_width(centres, module.config))
         return True
+
+
+def best_width(centres: Float[Tensor, "centre dim"], config: KDEConfig) -> float:
+    """The width at which left-out centres are most likely under all others, with copies of them left out as well.
+
+    Where the best of those tried is the smallest, smaller ones are tried.
+
+    Arguments:
+        centres: standardised, float64.
+        config: which widths are tried.
+
+    Raises: NumericsError where points lie so densely that every smaller width is better (they are no draws from a
+        density).
+    """
+    left_out = centres[torch.linspace(0, len(centres) - 1, min(len(centres), _left_out(len(centres)))).long()]
+    nearest = torch.cat([d.amin(1) for d in _distances(left_out, centres)])
+    typical = float(nearest[nearest.isfinite()].median()) if nearest.isfinite().any() else 1.0
+    low = min(0.02, typical / 4) if config.narrowest is None else config.narrowest
+    high = max(config.widest, 2 * low)
+    while True:
+        tried = torch.logspace(math.log10(low), math.log10(high), config.bandwidths, dtype=torch.float64)
+        best = int(_likelihood(left_out, centres, tried).argmax())
+        if best > 0 or config.narrowest is not None or low < _FINEST:
+            break
+        low, high = low / 100, float(tried[1])
+    ends = tried[max(best - 1, 0)], tried[min(best + 1, len(tried) - 1)]
+    finer = torch.logspace(*(math.log10(float(end)) for end in ends), config.bandwidths, dtype=torch.float64)
+    width = float(finer[_likelihood(left_out, centres, finer).argmax()])
+    if width < _FINEST:
+        raise NumericsError(
+            f"the best kernel width of these points, {width:.1e} of their standard deviation, is below the rounding of "
+            "single precision. Points that repeat others almost exactly are no draws from a density: leave the copies "
+            "out, add the noise of the measurement, or set model.narrowest."
+        )
+    return width
+
+
+def _left_out(count: int) -> int:
+    """How many points are left out in turn."""
+    return max(200, min(1000, _PAIRS // count))
+
+
+def _distances(points: Tensor, centres: Tensor) -> Iterator[Tensor]:
+    """Distances of points to centres, infinite where they coincide, block by block."""
+    for block in points.split(max(1, _BLOCK // len(centres))):
+        exact = torch.cdist(block, centres, compute_mode="donot_use_mm_for_euclid_dist")
+        yield exact.masked_fill(exact == 0, torch.inf)
+
+
+def _likelihood(points: Tensor, centres: Tensor, widths: Tensor) -> Tensor:
+    """Mean log density of the points under the other centres, but for what no width changes; one per width."""
+    total = torch.zeros(len(widths), dtype=torch.float64, device=points.device)
+    for distances in _distances(points, centres):
+        squares = distances.square()
+        for i, width in enumerate(widths.tolist()):
+            logs = torch.logsumexp(squares / (-2 * width**2), dim=1) - centres.shape[1] * math.log(width)
+            total[i] += logs.sum()
+    return total / len(points)

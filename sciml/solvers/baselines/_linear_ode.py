@@ -1,5 +1,7 @@
 """The best linear differential equation, in closed form."""
 
+import math
+
 import numpy as np
 import pydantic
 import torch
@@ -7,13 +9,14 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from sciml.core import rng
-from sciml.core.capabilities import HasTrajectories
+from sciml.core.capabilities import HasDynamics, HasTrajectories
 from sciml.core.config import Config
 from sciml.core.least_squares import least_squares
 from sciml.core.status import Status
 from sciml.core.types import Prediction
 from sciml.nn import Units
 from sciml.tasks.trajectories import (
+    Cautions,
     Start,
     TrajectoriesConfig,
     TrajectoriesContext,
@@ -23,6 +26,7 @@ from sciml.tasks.trajectories import (
 from sciml.train import Examples, Recipe, TrainConfig, recipe_of
 
 _ROWS = 2**16  # pairs of frames laid out at a time
+_NEAR = 0.8 * math.pi  # radians per frame from which on a word is said
 
 
 class LinearODEConfig(Config):
@@ -83,6 +87,12 @@ class LinearODE(nn.Module):
         return matrix, coupling, std * self.rates[:, -1] - matrix @ mean - coupling @ u.parameter_mean.double()
 
     @torch.no_grad()
+    def angles(self, gap: float) -> Float[Tensor, " channel"]:
+        """By how many radians each mode turns in a time `gap`, the largest first."""
+        turns = torch.linalg.eigvals(self.rates[:, : self.units.channels]).imag.abs()
+        return (turns * gap).sort(descending=True).values
+
+    @torch.no_grad()
     def pairs(self, batch: TrajectoryBatch) -> Float[Tensor, "row column"]:
         """One row (w_k, ỹ_{k+1} - ỹ_k) for every two consecutive frames."""
         states = self.units.standardise(batch.states.double())
@@ -127,6 +137,26 @@ def _real_logarithm(matrix: Float[Tensor, "n n"]) -> Float[Tensor, "n n"] | None
     return logarithm if exact else None
 
 
+def _jacobian_angle(
+    problem: HasTrajectories, states: Float[Tensor, "row channel"], context: TrajectoriesContext
+) -> float | None:
+    """Largest angle by which the stated dynamics turn between two frames; None where there are none."""
+    if not isinstance(problem, HasDynamics):
+        return None
+    known = {p.name: states.new_full((1,), 0.5 * (p.low + p.high), dtype=torch.float64) for p in problem.parameters}
+    closures, zero = problem.closures(), torch.zeros(1, dtype=torch.float64)
+
+    def rate(state: Tensor) -> Tensor:
+        return problem.dynamics(zero, state[None], known, closures)[0]
+
+    angles = []
+    for state in states.double():
+        jacobian = torch.autograd.functional.jacobian(rate, state)
+        if isinstance(jacobian, Tensor) and jacobian.isfinite().all():
+            angles.append(float(torch.linalg.eigvals(jacobian).imag.abs().max()) * context.dt)
+    return max(angles, default=None)
+
+
 _RECIPES = {
     preset: Recipe[LinearODEConfig, TrajectoriesConfig](
         model=LinearODEConfig(windows=windows), task=TrajectoriesConfig(), train=TrainConfig(steps=0)
@@ -135,7 +165,7 @@ _RECIPES = {
 }
 
 
-class LinearODESolver(TrajectoriesSolver[HasTrajectories, LinearODEConfig, LinearODE]):
+class LinearODESolver(TrajectoriesSolver[HasTrajectories, LinearODEConfig, LinearODE], Cautions):
     """Trajectories by the best linear equation: how much of the dynamics is not non-linear."""
 
     key = "linear_ode"
@@ -164,6 +194,33 @@ class LinearODESolver(TrajectoriesSolver[HasTrajectories, LinearODEConfig, Linea
         finite = states.isfinite().all(2).cumprod(1).bool()
         states = torch.where(finite[..., None], states, torch.nan)
         return Prediction(states, None, torch.where(finite.all(1), int(Status.OK), int(Status.DIVERGED)))
+
+    def cautions(
+        self,
+        module: LinearODE,
+        problem: HasTrajectories,
+        context: TrajectoriesContext,
+        states: Float[Tensor, "row channel"],
+    ) -> tuple[str, ...]:
+        """Whether modes turn so far between two frames that their frequency cannot be told from slower ones.
+
+        Where the problem states its dynamics, the modes are those of its Jacobian at `states`; else the learned ones,
+        which show no more than that a turn is close to half a circle.
+        """
+        words, known = [], _jacobian_angle(problem, states, context)
+        learned = float(module.angles(context.dt)[0])
+        if known is not None and known > _NEAR:
+            words.append(
+                f"Frames are {context.dt:g} {context.time_units} apart, in which the equation turns by up to "
+                f"{known / math.pi:.2f} pi: from pi on a rotation looks like a slower one, so that the learned "
+                "frequencies may be aliases. They fit the frames and are wrong in between."
+            )
+        elif learned > _NEAR:
+            words.append(
+                f"A learned mode turns by {learned / math.pi:.2f} pi between two frames, close to half a circle, "
+                "beyond which a rotation looks like a slower one: its frequency may be an alias. Store frames more often."
+            )
+        return tuple(words)
 
     def solve_closed_form(self, module: LinearODE, examples: Examples[TrajectoryBatch]) -> bool:
         """Least squares in float64 over (at most ``model.windows``) training windows of equally spaced frames."""

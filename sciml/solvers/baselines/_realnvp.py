@@ -7,8 +7,9 @@ from torch import Tensor
 
 from sciml.core.capabilities import HasDensity
 from sciml.core.config import Config
+from sciml.core.problem import Problem
 from sciml.core.status import Status
-from sciml.core.types import Prediction
+from sciml.core.types import Prediction, Support
 from sciml.models import RealNVP
 from sciml.nn import Activation, Units
 from sciml.tasks.density import DensityConfig, DensityContext, DensitySolver, PointBatch, Points
@@ -59,6 +60,13 @@ class RealNVPSolver(DensitySolver[RealNVPConfig, RealNVP]):
     def recipe(self, preset: str) -> Recipe[RealNVPConfig, DensityConfig]:
         """``paper`` is a chain of 32 couplings, as deep as the flows continuous ones were compared with."""
         return recipe_of(_RECIPES, preset)
+
+    def supports(self, problem: Problem) -> Support:
+        """A density of two or more components."""
+        support = super().supports(problem)
+        if support.ok and len(problem.fields) == 1:
+            return Support(False, "it is 1-D, where affine couplings are one affine map; spline_flow bends there")
+        return support
 
     def build(self, problem: HasDensity, model: RealNVPConfig, context: DensityContext) -> RealNVP:
         """A flow that begins as a Gaussian with the mean and the deviations of the data."""

@@ -9,7 +9,15 @@ from sciml.core.config import Config
 from sciml.core.types import Prediction
 from sciml.models import DiffuseConfig, Features, NeuralSDE, RegulariseConfig
 from sciml.nn import Activation
-from sciml.tasks.paths import PathBatch, PathInputs, PathsConfig, PathsContext, PathsSolver
+from sciml.tasks.paths import (
+    LEAST_PATHS,
+    PathBatch,
+    PathInputs,
+    PathsConfig,
+    PathsContext,
+    PathsSolver,
+    moment_errors,
+)
 from sciml.train import Knob, Recipe, TrainConfig, recipe_of
 
 
@@ -69,6 +77,7 @@ class NeuralSDESolver(PathsSolver[NeuralSDEConfig, NeuralSDE]):
         "mean and variance of a spiral with noise are learned from paths; penalised solver errors save few evaluations"
     )
     coupled = "all paths share their steps, and every path of a batch has its own noise"
+    least_batch = LEAST_PATHS
     pooled = "mean and variance are taken over all paths of a batch before they are compared"
     knob = Knob("width", 1, 2**16)
 
@@ -89,10 +98,10 @@ class NeuralSDESolver(PathsSolver[NeuralSDEConfig, NeuralSDE]):
         )
 
     def loss(self, module: NeuralSDE, batch: PathBatch, along: float = 1.0) -> Tensor:
-        """Squared errors of mean and variance over the paths, summed over times and components, and the penalty."""
+        """Squared errors of mean and variance, freed of what they owe to the number of paths, and the penalty."""
         paths, _ = module(batch.start, batch.times, seed=batch.seed)
-        moments = (paths.mean(0) - batch.mean).square().sum() + (paths.var(0) - batch.variance).square().sum()
-        return module.block.policy.add_to(moments, along)
+        of_mean, of_variance = moment_errors(paths, batch.mean, batch.variance)
+        return module.block.policy.add_to(of_mean + of_variance, along)
 
     @torch.no_grad()
     def predict(self, module: NeuralSDE, inputs: PathInputs) -> Prediction:

@@ -116,6 +116,6 @@ class SDENetSolver(ClassificationSolver[SDENetConfig, SDENet]):
         module.eval()
         logits, solution = module(inputs.inputs, seed=0, paths=module.paths, tolerance=inputs.tolerance)
         status = solution.status.unflatten(0, (module.paths, len(logits))).amax(0)
-        evaluations = solution.stats.evaluations.unflatten(0, (module.paths, len(logits))).amax(0)
+        evaluations = solution.stats.evaluations.unflatten(0, (module.paths, len(logits))).sum(0)  # all are paid for
         stats = {"evaluations": evaluations, "calls": solution.stats.calls}
         return Prediction(logits.softmax(dim=1), None, status, stats)

@@ -2,13 +2,12 @@
 
 from sciml.metrics import Metric
 from sciml.tasks._cost import COSTS
+from sciml.tasks._probabilities import CLASS_METRICS
 
 _SWEEP = "tolerance_*"
 
 METRICS = (
-    Metric("accuracy", "accuracy", better="higher", headline=True),
-    Metric("error", "error rate"),
-    Metric("nll", "negative log-likelihood", units="nat", headline=True, signed=True),
+    *CLASS_METRICS,
     Metric(f"{_SWEEP}/evaluations", "function evaluations (NFE) at tolerance {0}", cost=True, sweep=True),
     Metric(f"{_SWEEP}/error", "error rate at tolerance {0}", sweep=True),
     Metric(f"{_SWEEP}/difference", "difference of the probabilities at tolerance {0}", sweep=True),

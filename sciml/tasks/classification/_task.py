@@ -11,12 +11,12 @@ from torch import Tensor, nn
 from sciml import data
 from sciml.core.capabilities import Classifies
 from sciml.core.progress import Progress
-from sciml.core.status import count
+from sciml.core.status import count, flag_attributes
 from sciml.core.types import Prediction
 from sciml.tasks._cost import cost_of, predict_on, prediction_seconds
 from sciml.tasks._in_memory import bad_channels, card_for, refuse_steps
 from sciml.tasks._no_space import finite_mean, labelled_outcome, status_of
-from sciml.tasks._probabilities import predicted_classes, surprise
+from sciml.tasks._probabilities import absent_classes, class_scores, predicted_classes, surprise
 from sciml.tasks.classification._card import ClassificationCard
 from sciml.tasks.classification._data import (
     ClassificationConfig,
@@ -41,6 +41,9 @@ class Classification(Task[Classifies, ClassificationConfig, ClassificationContex
     Metrics on the test split:
         accuracy, error: share of the samples whose most probable class is theirs, and the rest; a prediction that is
             not finite is an error.
+        majority_accuracy: what answering always with the most frequent class of the training split would reach.
+        recall/<class>: share of the samples of a class that are answered with it; not for classes without a test
+            sample, which the record names. balanced_accuracy: their mean.
         nll: mean negative log probability of the true class, in nat.
         evaluations, calls: of the right-hand side, mean over samples, and of the network, where the solver counts them.
         tolerance_1e-1/evaluations, …/error, …/difference: the same predicted with other tolerances, for a solver that
@@ -112,8 +115,14 @@ class ClassificationBench(Bench[Classifies, ClassificationConfig, Classification
             shape=tuple(features.shape[1:]), statistics=data.sample_statistics(data.as_channels(problem, features))
         )
         self.dataset = {"hash": data.samples_digest(problem, card), "card": card.model_dump(mode="json")}
+        if absent := absent_classes(self.splits["test"].labels, self.splits["train"].labels, problem.classes):
+            self.dataset["unmeasured"] = absent
         self.examples = LabelledExamples(problem, self.splits["train"], self.context.statistics, settings)
         self.example = Pictures(self.splits["test"].features[:1])
+
+    def cautions(self) -> tuple[str, ...]:
+        """Samples that two splits share."""
+        return data.twins({name: split.features for name, split in self.splits.items()})
 
     def validate(self, solver: AnySolver, module: nn.Module) -> float:
         """Mean negative log probability of the true class on the validation split."""
@@ -129,25 +138,21 @@ class ClassificationBench(Bench[Classifies, ClassificationConfig, Classification
         features, labels = self.splits["test"]
         inputs = Pictures(features)
         prediction = predict_on(solver, module, inputs)
-        chosen = predicted_classes(prediction.mean)
-        accuracy = float((chosen == labels).double().mean())
         seconds = prediction_seconds(solver, module, inputs)
         scores = {
-            "accuracy": accuracy,
-            "error": 1 - accuracy,
-            "nll": float(surprise(prediction.mean, labels).mean()),
+            **class_scores(prediction.mean, labels, self.splits["train"].labels, self.problem.classes),
             **cost_of(prediction),
             **(self._sweep(solver, module) if "evaluations" in prediction.stats else {}),
             "prediction/seconds": seconds,
         }
         arrays = _answers(self.problem, prediction)
-        arrays["label"] = ("sample", labels.numpy(), {"long_name": "true class"})
+        arrays["label"] = ("sample", labels.numpy(), flag_attributes(self.problem.classes, "true class"))
         return Examination(scores, arrays, seconds / len(labels), count(status_of(prediction).tolist()))
 
     def truth(self) -> xarray.Dataset:
         """The test samples and their classes."""
         features, labels = self.splits["test"]
-        arrays = {"label": ("sample", labels.numpy(), {"long_name": "true class"})}
+        arrays = {"label": ("sample", labels.numpy(), flag_attributes(self.problem.classes, "true class"))}
         arrays |= labelled_pictures(self.problem, features)
         return xarray.Dataset(arrays, {"class": ("class", list(self.problem.classes))}, {"problem": self.problem.name})
 
@@ -183,10 +188,14 @@ class ClassificationBench(Bench[Classifies, ClassificationConfig, Classification
 
 def _answers(problem: Classifies, prediction: Prediction) -> xarray.Dataset:
     """Probabilities, the most probable class and the outcome of every sample."""
-    probabilities = prediction.mean
+    probabilities, names = prediction.mean, problem.classes
     arrays = {
         "probability": (("sample", "class"), probabilities.numpy(), {"units": "1", "long_name": "probability"}),
-        "predicted": ("sample", predicted_classes(probabilities).numpy(), {"long_name": "most probable class"}),
+        "predicted": (
+            "sample",
+            predicted_classes(probabilities).numpy(),
+            flag_attributes(names, "most probable class"),
+        ),
         **labelled_outcome(prediction),
     }
     return xarray.Dataset(arrays, {"class": ("class", list(problem.classes))})

@@ -36,6 +36,8 @@ class DensityContext(Context):
     statistics: data.Statistics
     """Mean and standard deviation per coordinate, counted from the origin, from the training split; there are no
     parameters."""
+    count: int = 0
+    """Training points."""
     origin: TensorField | None = None
     """What is taken from every point in double precision before anything else; None for nothing."""
 

@@ -31,6 +31,7 @@ from sciml.tasks.density._data import (
     placed,
     plane_around,
 )
+from sciml.tasks.density._mass import drawn_mass, resolves
 from sciml.tasks.density._metrics import METRICS
 from sciml.tasks.density.view import VIEW
 from sciml.train import AnySolver, Bench, Examination, Task
@@ -63,7 +64,8 @@ class Density(Task[HasDensity, DensityConfig, DensityContext, PointBatch, Points
         kl: mean of the true log density minus the learned one, an unbiased estimate of KL(true ‖ learned) which may
             fall below zero by its standard error; only where the truth is known.
         normalisation: integral of the density over a box that has a quarter of the points' extent to spare on each
-            side, by the midpoint rule; in two dimensions only. What leaks out of the box is missing.
+            side, by the midpoint rule; in two dimensions only. What leaks out of the box is missing. Where the grid is
+            too coarse for the density, the integral is taken by draws around the training points (`drawn_mass`).
         evaluations, calls: of the right-hand side, mean over points, and of the network, where the solver counts them.
         prediction/seconds: median wall time of predicting the whole test split.
     """
@@ -123,7 +125,8 @@ class DensityBench(Bench[HasDensity, DensityConfig, DensityContext, PointBatch, 
         drawn = data.density_splits(problem, settings.shape, card)
         origin = origin_of(drawn["train"])
         self.splits = {name: counted(points, origin) for name, points in drawn.items()}
-        self.context = DensityContext(statistics=data.sample_statistics(self.splits["train"]), origin=origin)
+        train = self.splits["train"]
+        self.context = DensityContext(statistics=data.sample_statistics(train), count=len(train), origin=origin)
         self.dataset = {
             "hash": data.samples_digest(problem, card, shape=settings.shape),
             "card": card.model_dump(mode="json") | {"shape": settings.shape},
@@ -133,6 +136,10 @@ class DensityBench(Bench[HasDensity, DensityConfig, DensityContext, PointBatch, 
         every = torch.cat(list(self.splits.values()))
         self.plane = plane_around(every, problem, settings.grid, origin) if every.shape[1] == 2 else None
         self._seed = card.seed
+
+    def cautions(self) -> tuple[str, ...]:
+        """Samples that two splits share."""
+        return data.twins(self.splits)
 
     def validate(self, solver: AnySolver, module: nn.Module) -> float:
         """Mean negative log density of the validation points."""
@@ -148,7 +155,7 @@ class DensityBench(Bench[HasDensity, DensityConfig, DensityContext, PointBatch, 
         arrays = {"log_density": _logarithm(("sample",), prediction.mean), **labelled_outcome(prediction)}
         if self.plane is not None:
             on_grid = predict_on(solver, module, Points(self.plane.points)).mean
-            scores["normalisation"] = float(on_grid.double().exp().sum() * self.plane.area)
+            scores["normalisation"] = self._mass(solver, module, self.plane.folded(on_grid).double().exp())
             arrays["grid_log_density"] = _logarithm(self.plane.dims, self.plane.folded(on_grid))
         if isinstance(solver, Draws):
             randomness = rng.generator(self._seed, "draws", self.problem.name, self.settings.shape)
@@ -158,6 +165,15 @@ class DensityBench(Bench[HasDensity, DensityConfig, DensityContext, PointBatch, 
         scores |= {**cost_of(prediction), "prediction/seconds": seconds}
         outcomes = count(status_of(prediction).tolist())
         return Examination(scores, xarray.Dataset(arrays, self._coords), seconds / len(points), outcomes)
+
+    def _mass(self, solver: AnySolver, module: nn.Module, density: Float[Tensor, "y x"]) -> float:
+        """The integral of the density over the grid; over everything near the data where the grid is too coarse."""
+        if self.plane is not None and resolves(density):
+            return float(density.sum() * self.plane.area)
+        randomness = rng.generator(self._seed, "mass", self.problem.name, self.settings.shape)
+        return drawn_mass(
+            lambda points: predict_on(solver, module, Points(points)).mean, self.splits["train"], randomness
+        )
 
     def truth(self) -> xarray.Dataset:
         """The test points, their true log density and that on the grid where they are known."""

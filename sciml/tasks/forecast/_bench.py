@@ -12,11 +12,12 @@ from torch import Tensor, nn
 
 from sciml import data, metrics
 from sciml.core.capabilities import Evolves, HasTrajectories
+from sciml.core.errors import ConfigError, UnknownNameError, UnsupportedError
 from sciml.core.progress import Progress
 from sciml.core.status import Status, count
 from sciml.core.types import Prediction
 from sciml.tasks._cost import predict_on, prediction_seconds
-from sciml.tasks._labels import labelled_forcings, labelled_parameters
+from sciml.tasks._labels import labelled_forcings, labelled_parameters, labelled_status
 from sciml.tasks.forecast._calibrates import Calibrates, Calibration
 from sciml.tasks.forecast._data import (
     ForecastConfig,
@@ -27,8 +28,8 @@ from sciml.tasks.forecast._data import (
     check_length,
 )
 from sciml.tasks.forecast._equation import FindsEquation, conclusion, joined
-from sciml.tasks.forecast._label import label_axes, label_fields, label_times
-from sciml.tasks.forecast._measure import FRAMES, UNMEASURED, held, inside, measure
+from sciml.tasks.forecast._label import label_axes, label_fields
+from sciml.tasks.forecast._measure import CONSTANT, FRAMES, UNMEASURED, Curves, held, inside, joined_curves, measure
 from sciml.tasks.forecast._speed import SAMPLES, Rung, ladder, speed
 from sciml.train import AnySolver, Bench, Conclusion, Examination
 
@@ -36,6 +37,9 @@ VALID_THRESHOLD = 0.5
 """VRMSE at which a forecast stops counting as valid: half the error of predicting the mean."""
 
 _ROWS = 32  # samples examined at a time, so that memory does not grow with the split
+
+
+_TITLES = {metric.key: metric.label for metric in (metrics.RELATIVE_L2, metrics.VRMSE)}
 
 
 def question(batch: data.WindowBatch) -> Window:
@@ -50,8 +54,17 @@ class ForecastBench(Bench[HasTrajectories, ForecastConfig, ForecastContext, data
     def __init__(self, problem: HasTrajectories, dataset: data.Dataset, settings: ForecastConfig) -> None:
         self.problem, self.settings, self.source = problem, settings, dataset
         self.dataset = {"hash": dataset.digest, "card": dataset.card.model_dump(mode="json")}
-        if dataset.active is not None:
-            self.dataset["unmeasured"] = dict(UNMEASURED)
+        constant = dataset.constant_fields
+        if len(constant) == len(problem.fields):
+            raise ConfigError(
+                f"nothing happens in the data of {problem.name!r}",
+                got=f"{', '.join(constant)}: one value in all training trajectories",
+                expected="at least one field that varies",
+            )
+        unmeasured = {} if dataset.active is None else dict(UNMEASURED)
+        unmeasured |= {f"*/{metric} of {name}": CONSTANT for name in constant for metric in metrics.RATIOS}
+        if unmeasured:
+            self.dataset["unmeasured"] = unmeasured
         check_length(settings, dataset.card.frames)
         self.frames = settings.frames(dataset.card.frames)
         self.context = ForecastContext(
@@ -66,12 +79,17 @@ class ForecastBench(Bench[HasTrajectories, ForecastConfig, ForecastContext, data
             active=dataset.active,
             change=change_of(dataset, settings),
             coverage=settings.coverage if settings.held_out else None,
+            constant=constant,
         )
         examples = ForecastExamples(dataset, settings)
         self.examples, self._held_out = examples, examples.held_out
         self._ladder: tuple[Rung, ...] | None = None
         first, _ = next(self._questions("test", dataset.split("test").good[:1]))
         self.example = first._replace(steps=1, time=(settings.history - 1) * settings.stride * dataset.card.dt)
+
+    def cautions(self) -> tuple[str, ...]:
+        """Trajectories that two splits share."""
+        return data.twin_trajectories(self.source)
 
     def validate(self, solver: AnySolver, module: nn.Module) -> float:
         """Mean relative L2 error of rollouts from the first frames of the validation trajectories."""
@@ -99,7 +117,7 @@ class ForecastBench(Bench[HasTrajectories, ForecastConfig, ForecastContext, data
         ``beyond/vrmse`` and ``beyond/valid_steps`` are those of rollouts there.
         """
         active = self.context.active
-        one_step = [measure(p, t, active) for p, t in self._single_steps(solver, module)]
+        steps = joined_curves([measure(p, t, self.context) for p, t in self._single_steps(solver, module)])
         rollouts, seconds = [], []
         start = time.perf_counter()
         for window, true in self._questions("test"):
@@ -112,17 +130,16 @@ class ForecastBench(Bench[HasTrajectories, ForecastConfig, ForecastContext, data
         )
         bands = [p.band for _, p, _ in rollouts if p.band is not None]
         parameters = torch.cat([w.parameters for w, _, _ in rollouts])
-        curves = measure(predicted, true, active)
+        curves = measure(predicted, true, self.context)
         status = torch.where(
             inside(predicted, active).isfinite().flatten(1).all(1), int(Status.OK), int(Status.DIVERGED)
         )
-        scores = {f"one_step/{name}": _mean([part[name] for part in one_step]) for name in one_step[0]}
-        scores |= {f"rollout/{name}": _mean([curve]) for name, curve in curves.items()}
-        scores["rollout/final_relative_l2"] = _mean([curves["relative_l2"][:, -1]])
-        vrmse = curves["vrmse"].mean(2)
-        scores["rollout/valid_steps"] = _mean([metrics.valid_steps(vrmse, VALID_THRESHOLD, dims="sample time")])
+        scores = {f"one_step/{name}": steps.mean(name) for name in steps.values}
+        scores |= {f"rollout/{name}": curves.mean(name) for name in curves.values}
+        scores["rollout/final_relative_l2"] = _mean(curves.values["relative_l2"][:, -1])
+        scores["rollout/valid_steps"] = _valid_steps(curves)
         drifts = self._drifts(window, predicted, parameters)
-        scores |= {f"rollout/{name}_drift": _mean([drift]) for name, drift in drifts.items()}
+        scores |= {f"rollout/{name}_drift": _mean(drift) for name, drift in drifts.items()}
         scores |= self._beyond(solver, module)
         arrays = self._arrays(predicted, curves)
         if bands:
@@ -133,9 +150,23 @@ class ForecastBench(Bench[HasTrajectories, ForecastConfig, ForecastContext, data
             scores |= {f"band/{name}": float(units[..., i].mean()) for i, name in enumerate(names)}
             arrays["covered"] = (("sample", "time", "field"), covered.numpy(), {"promised": self.settings.coverage})
             arrays["band"] = (("sample", "time", "field"), wide.numpy(), {"long_name": "half-width of the band"})
-        arrays["status"] = ("sample", status.to(torch.int8).numpy())
-        cases = {"rollout/relative_l2": curves["relative_l2"].double().mean(1).tolist()}
+        arrays = arrays.assign(labelled_status(status))
+        cases = {"rollout/relative_l2": curves.values["relative_l2"].double().mean(1).tolist()}
         return Examination(scores, arrays, statistics.median(seconds), count(status.tolist()), cases)
+
+    def convention(self, name: str, solver: AnySolver, module: nn.Module) -> dict[str, float]:
+        """Numbers of all rollouts on the test split by the definitions of another benchmark.
+
+        Raises: UnsupportedError on a masked grid; UnknownNameError for a benchmark that is not known.
+        """
+        if name not in metrics.CONVENTIONS:
+            raise UnknownNameError("convention of metrics", name, metrics.CONVENTIONS)
+        if self.context.active is not None:
+            raise UnsupportedError(f"the numbers of {name!r} need values at all points, and the grid has a mask")
+        parts = [(predicted, true) for _, predicted, true in self._rollouts(solver, module, "test")]
+        predicted, true = (torch.cat(states) for states in zip(*parts, strict=True))
+        extents = [axis.extent for axis in self.context.grid.axes]
+        return metrics.CONVENTIONS[name](predicted, true, extents=extents, dims=FRAMES)
 
     def conclude(self, solver: AnySolver, module: nn.Module, folder: Path, progress: Progress) -> Conclusion | None:
         """The equation with its coefficients, from a solver that fits one; the speed-up over the reference, where there
@@ -220,11 +251,9 @@ class ForecastBench(Bench[HasTrajectories, ForecastConfig, ForecastContext, data
             return {}
         rollouts = [(predicted, true) for _, predicted, true in self._rollouts(solver, module, data.BEYOND)]
         predicted, true = (torch.cat(parts) for parts in zip(*rollouts, strict=True))
-        curves = measure(predicted, true, self.context.active)
-        valid = metrics.valid_steps(curves["vrmse"].mean(2), VALID_THRESHOLD, dims="sample time")
-        return {f"beyond/{name}": _mean([curves[name]]) for name in ("relative_l2", "vrmse")} | {
-            "beyond/valid_steps": _mean([valid])
-        }
+        curves = measure(predicted, true, self.context)
+        scores = {f"beyond/{name}": curves.mean(name) for name in ("relative_l2", "vrmse")}
+        return scores | {"beyond/valid_steps": _valid_steps(curves)}
 
     @property
     def _dt(self) -> float:
@@ -251,18 +280,21 @@ class ForecastBench(Bench[HasTrajectories, ForecastConfig, ForecastContext, data
             for invariant in self.problem.invariants
         }
 
-    def _arrays(self, predicted: Tensor, curves: dict[str, Tensor]) -> xarray.Dataset:
+    def _arrays(self, predicted: Tensor, curves: Curves) -> xarray.Dataset:
         arrays = label_fields(self.problem, self.context, predicted)
         for name in ("relative_l2", "vrmse"):
-            curve = curves[name]
-            arrays[name] = (("sample", "time", "field")[: curve.ndim], curve.numpy())
+            curve = curves.values[name]
+            words = {"units": "1", "long_name": _TITLES[name]}
+            arrays[name] = (("sample", "time", "field")[: curve.ndim], curve.numpy(), words)
         times = self._dt * np.arange(self.settings.history, self.frames)
-        coords = {
-            "time": label_times(self.context, times, self.problem.time_step),
-            "field": ("field", [field.name for field in self.problem.fields]),
-        }
-        return xarray.Dataset(arrays, coords)
+        coords = label_axes(self.context, times, self.problem.time_step)
+        return xarray.Dataset(arrays, coords | {"field": ("field", [field.name for field in self.problem.fields])})
 
 
-def _mean(parts: list[Tensor]) -> float:
-    return float(torch.cat(parts).double().mean())
+def _mean(values: Tensor) -> float:
+    return float(values.double().mean())
+
+
+def _valid_steps(curves: Curves) -> float:
+    """Mean number of valid steps, by the VRMSE over the fields that have one."""
+    return _mean(metrics.valid_steps(curves.over_fields("vrmse"), VALID_THRESHOLD, dims="sample time"))

@@ -103,6 +103,8 @@ class ForecastContext(Context):
     networks of whole frames."""
     active: TensorField | None = None
     """Which cells are part of the domain, ``*space``; None for all of them. Fields are NaN at the others."""
+    constant: tuple[str, ...] = ()
+    """Fields that have one value in all of the training data: they are predicted to keep it and count in no loss."""
 
     def channels_in(self, problem: Problem) -> int:
         """Channels of a network that takes the mask, if there is one, beside the frames of the history."""

@@ -27,6 +27,8 @@ M = TypeVar("M", bound=Config)
 K = TypeVar("K", bound=nn.Module)
 _LEAST_CHANGE = 0.1
 """Share of the usual change of a field below which a sample's own counts as this much: one at rest must not rule."""
+_LEAST = 1e-3
+"""Smallest root mean square of a standardised frame that its error is divided by: a field at rest must not rule."""
 
 
 class StepperSolver(
@@ -114,6 +116,7 @@ class StepperSolver(
             band_steps=context.steps if context.coverage else 0,
             band_stride=min(context.strides),
             field_change=context.change if self.learns_changes else None,
+            constant=_constant(problem, context),
         )
         several = len(context.strides) > 1 or problem.time_step is not None
         if not stepper.told and (forced or (several and not self.timeless)):
@@ -126,7 +129,8 @@ class StepperSolver(
         return stepper
 
     def loss(self, module: Stepper[K], batch: data.WindowBatch, along: float = 1.0) -> Tensor:
-        """Scaled L2 of standardised frames: mean over samples, scored steps and channels of ‖e‖ / ‖u‖.
+        """Scaled L2 of standardised frames: mean over samples, scored steps and channels of ‖e‖ / ‖u‖. Fields that are
+        constant in the data are left out, and ‖u‖ counts as a thousandth of its usual size at least.
 
         A network of changes is scored by ‖e‖ / ‖Δu‖, Δu the true change in the step, since ‖u‖ may be much larger and
         samples may move at very different rates; ‖Δu‖ counts as a tenth of the usual change of its field at least.
@@ -150,13 +154,18 @@ class StepperSolver(
                 predicted.append(following.float())
             window = torch.cat([window[:, 1:], following], dim=1)
         answers, scored = torch.cat(predicted, dim=1), targets[:, batch.free :]
+        if module.varying is not None:
+            answers, scored = answers[:, :, module.varying], scored[:, :, module.varying]
         if module.change is not None:
             true = torch.cat([module.standardise(batch.inputs[:, -1:]), targets], dim=1).diff(dim=1)[:, batch.free :]
-            least = (_LEAST_CHANGE * module.change).square()
+            usual = module.change
+            if module.varying is not None:
+                true, usual = true[:, :, module.varying], usual[module.varying]
+            least = (_LEAST_CHANGE * usual).square()
             scale = (true.flatten(3).square().mean(3) + least).rsqrt()
             squares = (answers - scored).flatten(3).square().mean(3)
             return ((squares + 1e-14).sqrt() * scale).mean()  # √0 has no gradient
-        return metrics.scaled_l2(answers, scored, dims="sample time channel *space").mean()
+        return metrics.scaled_l2(answers, scored, guard=_LEAST, dims="sample time channel *space").mean()
 
     @torch.no_grad()
     def predict(self, module: Stepper[K], inputs: Window) -> Prediction:
@@ -198,6 +207,13 @@ def around(
 def cpu(values: Tensor | None) -> Tensor | None:
     """A tensor where predictions are compared."""
     return None if values is None else values.cpu()
+
+
+def _constant(problem: HasTrajectories, context: ForecastContext) -> Bool[Tensor, " channel"] | None:
+    """Which fields are constant; None where all vary."""
+    if not context.constant:
+        return None
+    return torch.tensor([entry.name in context.constant for entry in problem.fields])
 
 
 def _means(context: ForecastContext) -> Tensor:

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import numpy as np
-import torch
 import xarray
 from torch import Tensor
 
@@ -13,7 +12,7 @@ from sciml.core.errors import UnsupportedError
 from sciml.core.progress import Progress, SilentProgress
 from sciml.core.recorded import FORCING_TIME
 from sciml.core.types import Prediction
-from sciml.tasks._labels import labelled_forcings, labelled_parameters
+from sciml.tasks._labels import labelled_forcings, labelled_parameters, labelled_status
 from sciml.tasks.forecast._bench import ForecastBench, question
 from sciml.tasks.forecast._data import ForecastConfig, ForecastContext, Window
 from sciml.tasks.forecast._label import label_axes, label_errors, label_fields, time_step
@@ -86,7 +85,7 @@ class Forecast(Task[HasTrajectories, ForecastConfig, ForecastContext, data.Windo
         """A prediction as named fields with units; its times continue those of the inputs."""
         arrays = label_fields(problem, context, prediction.mean.cpu()) | label_errors(problem, context, prediction)
         if prediction.status is not None:
-            arrays["status"] = ("sample", prediction.status.to(torch.int8).cpu().numpy())
+            arrays |= labelled_status(prediction.status)
         if problem.time_step is not None:
             arrays[problem.time_step] = labelled_parameters(problem, inputs.parameters.cpu())[problem.time_step]
         times = inputs.time + time_step(inputs, context) * np.arange(1, inputs.steps + 1)

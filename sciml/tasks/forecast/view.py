@@ -38,6 +38,7 @@ def show(view: RunView) -> Shown:
         "published": list(view.problem.published) if view.problem else [],
         "masked": _masked(view),
         "unmeasured": list(dict.fromkeys(UNMEASURED.values())),
+        "constant": _constant(forecasts) if forecasts else "",
     }
     figures = [figure for group in plots.values() for figure in group]
     return Shown(values, [*figures, *_files(pictures)])
@@ -135,8 +136,10 @@ def _by_field(forecasts: Forecasts) -> dict[str, Any] | None:
     columns = sorted({0, steps // 2, steps - 1})
     rows = []
     for channel, field in enumerate(forecasts.fields):
+        if all(np.isnan(vrmse[..., channel]).all() for vrmse in errors.values()):
+            continue
         means = {
-            key: [float(vrmse[:, k, channel].astype(np.float64).mean()) for k in columns]
+            key: [_mean_known(vrmse[:, k, channel].astype(np.float64)) for k in columns]
             for key, vrmse in errors.items()
         }
         best = [draw.best_of({k: v[i] for k, v in means.items()}, metrics.VRMSE.loss) for i in range(len(columns))]
@@ -144,6 +147,19 @@ def _by_field(forecasts: Forecasts) -> dict[str, Any] | None:
             cells = [(value, best[i] == rollout.key) for i, value in enumerate(means[rollout.key])]
             rows.append((field, rollout, cells))
     return {"heads": [f"step {k + 1}" for k in columns], "rows": rows, "group": len(forecasts.rollouts)}
+
+
+def _constant(forecasts: Forecasts) -> str:
+    """Names of the fields without a VRMSE in any frame: they do not vary; empty for none."""
+    known = [rollout.vrmse for rollout in forecasts.rollouts if rollout.vrmse is not None]
+    still = np.isnan(known[0]).all((0, 1)) if known else np.zeros(len(forecasts.fields), dtype=bool)
+    return ", ".join(field.name for field, is_still in zip(forecasts.fields, still, strict=True) if is_still)
+
+
+def _mean_known(values: np.ndarray) -> float:
+    """Mean without NaN, which stands for frames whose reference does not vary; NaN where all are."""
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if known.size else float("nan")
 
 
 def _pictures(forecasts: Forecasts) -> dict[str, Any]:

@@ -35,7 +35,7 @@ SEED = "seed"
 class PathsConfig(Config):
     """How a stochastic equation is examined; ``train.batch_size`` is the number of paths in a training step."""
 
-    examined: int = pydantic.Field(default=1000, ge=2)
+    examined: int = pydantic.Field(default=1000, ge=4)
     """Paths that are predicted in validation and on the test split; their number limits how small an error can be."""
 
 
@@ -118,6 +118,42 @@ def moments_of_paths(paths: Float[Tensor, "path time channel"]) -> Moments:
     variance = squares.sum(0) / (len(every) - 1)
     noise = variance.sum() + (squares.square().mean(0) - variance.square()).sum()
     return Moments(mean, variance, float(noise), every[:SHOWN])
+
+
+LEAST_PATHS = 4
+"""Fewest paths of which `moment_errors` can be taken."""
+
+
+def moment_errors(
+    paths: Float[Tensor, "path time channel"],
+    mean: Float[Tensor, "time channel"],
+    variance: Float[Tensor, "time channel"],
+) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
+    """Squared errors of mean and variance of the equation that made `paths`, summed over times and channels.
+
+    Of n paths, the expected squares of the sample mean's and sample variance's errors exceed those of the equation by
+    the variances of the two estimates. A fit that does not subtract these prefers less noise than there is, the more
+    so the fewer paths. From the same paths, with the k-statistics k₂, k₄, they are estimated without bias as
+
+        k₂ / n    and    (2 n k₂² + (n - 1) k₄) / (n (n + 1)),
+
+    so that the sums are right on average for any distribution, and may be negative.
+
+    Arguments:
+        paths: four or more, independent, from one start.
+        mean, variance: what theirs should be.
+
+    Reference: Kenney and Keeping, Mathematics of Statistics, part 2 (1951), section 7.5 (k-statistics).
+    """
+    n = len(paths)
+    centre = paths.mean(0)
+    off = (paths - centre).square()
+    second = off.mean(0)
+    k2 = n / (n - 1) * second
+    k4 = n**2 * ((n + 1) * off.square().mean(0) - 3 * (n - 1) * second.square()) / ((n - 1) * (n - 2) * (n - 3))
+    of_mean = (centre - mean).square() - k2 / n
+    of_variance = (k2 - variance).square() - (2 * n * k2.square() + (n - 1) * k4) / (n * (n + 1))
+    return of_mean.sum(), of_variance.sum()
 
 
 class PathReference:

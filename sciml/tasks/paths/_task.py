@@ -28,6 +28,7 @@ from sciml.tasks.paths._data import (
     PathReference,
     PathsConfig,
     PathsContext,
+    moment_errors,
     moments_of_paths,
     read_path_inputs,
 )
@@ -119,9 +120,10 @@ class PathsBench(Bench[Diffuses, PathsConfig, PathsContext, PathBatch, PathInput
         self.example = inputs._replace(start=inputs.start[:1], times=inputs.times[:2])
 
     def validate(self, solver: AnySolver, module: nn.Module) -> float:
-        """The loss of the moments against those of the validation split, always with the same seed."""
-        predicted = moments_of_paths(predict_on(solver, module, self._inputs("valid")).mean)
-        return finite_mean(torch.stack(_squares(predicted, self.reference["valid"])).sum())
+        """The error of the moments against those of the validation split, always with the same seed, without what it
+        owes to the number of predicted paths: else weights with too little noise would be chosen."""
+        true, paths = self.reference["valid"], predict_on(solver, module, self._inputs("valid")).mean.double()
+        return finite_mean(torch.stack(moment_errors(paths, true.mean, true.variance)).sum())
 
     def examine(self, solver: AnySolver, module: nn.Module) -> Examination:
         """The task's metrics, the moments over time and a few paths."""

@@ -2,6 +2,7 @@
 
 from sciml.metrics import Metric
 from sciml.tasks._cost import COSTS
+from sciml.tasks._probabilities import CLASS_METRICS
 
 _STRIDE = "stride_*"
 
@@ -9,9 +10,7 @@ METRICS = (
     Metric("nrmse", "RMSE in standard deviations", headline=True),
     Metric("r2", "coefficient of determination R²", better="higher", signed=True),
     Metric("skill", "share by which a forecast is closer than the last value", better="higher", signed=True),
-    Metric("accuracy", "accuracy", better="higher", headline=True),
-    Metric("error", "error rate"),
-    Metric("nll", "negative log-likelihood", units="nat", headline=True, signed=True),
+    *CLASS_METRICS,
     Metric(f"{_STRIDE}/nrmse", "RMSE in standard deviations at one time in {0}", sweep=True),
     Metric(f"{_STRIDE}/error", "error rate at one time in {0}", sweep=True),
     Metric(f"{_STRIDE}/unscaled_nrmse", "RMSE at one time in {0}, as if sampled as in training", sweep=True),

@@ -11,7 +11,7 @@ from sciml import data
 from sciml.core.capabilities import HasSequences, Sequences
 from sciml.core.errors import ConfigError
 from sciml.core.progress import Progress
-from sciml.core.status import count
+from sciml.core.status import count, flag_attributes
 from sciml.core.types import Prediction
 from sciml.tasks._cost import cost_of, predict_on, prediction_seconds
 from sciml.tasks._in_memory import card_for, labelled_table, refuse_steps
@@ -24,7 +24,7 @@ from sciml.tasks._no_space import (
     status_of,
     time_coordinate,
 )
-from sciml.tasks._probabilities import predicted_classes, surprise
+from sciml.tasks._probabilities import absent_classes, class_scores, predicted_classes, surprise
 from sciml.tasks.sequences._card import SequencesCard
 from sciml.tasks.sequences._data import (
     SequenceBatch,
@@ -128,8 +128,15 @@ class SequencesBench(Bench[HasSequences, SequencesConfig, SequencesContext, Sequ
             targets=target_statistics(problem, train),
         )
         self.dataset = {"hash": data.samples_digest(problem, card), "card": card.model_dump(mode="json")}
+        is_class = problem.target == "class"
+        if is_class and (absent := absent_classes(self.splits["test"].targets, train.targets, problem.classes)):
+            self.dataset["unmeasured"] = absent
         self.examples = SequenceExamples(train, self.times, self.context.signals.field_std, settings.noise)
         self.example = Signals(self.splits["test"].signals[:1], self.times)
+
+    def cautions(self) -> tuple[str, ...]:
+        """Samples that two splits share."""
+        return data.twins({name: split.signals for name, split in self.splits.items()})
 
     def validate(self, solver: AnySolver, module: nn.Module) -> float:
         """Mean squared error in variances of each target, or mean negative log probability of the true class."""
@@ -168,7 +175,7 @@ class SequencesBench(Bench[HasSequences, SequencesConfig, SequencesContext, Sequ
         }
         coords = {"time": time_coordinate(self.times, self.context.time_units)}
         if problem.target == "class":
-            arrays["label"] = ("sample", split.targets.numpy(), {"long_name": "true class"})
+            arrays["label"] = ("sample", split.targets.numpy(), flag_attributes(problem.classes, "true class"))
             coords |= {"class": ("class", list(problem.classes), {})}
         elif problem.target == "signal":
             arrays |= labelled_fields(problem, split.targets)
@@ -191,9 +198,7 @@ class SequencesBench(Bench[HasSequences, SequencesConfig, SequencesContext, Sequ
 
     def _scores(self, prediction: Prediction, split: Sequences) -> dict[str, float]:
         if self.problem.target == "class":
-            accuracy = float((predicted_classes(prediction.mean) == split.targets).double().mean())
-            nll = float(surprise(prediction.mean, split.targets).mean())
-            return {"accuracy": accuracy, "error": 1 - accuracy, "nll": nll}
+            return class_scores(prediction.mean, split.targets, self.splits["train"].targets, self.problem.classes)
         channels = (lambda t: t.flatten(0, -2).double())(split.targets)
         variance = (channels - channels.mean(0)).square().mean(0)
         error = (prediction.mean.flatten(0, -2).double() - channels).square().mean(0)
@@ -243,9 +248,14 @@ def _answers(
         return xarray.Dataset({**labelled_fields(problem, prediction.mean), **labelled_outcome(prediction)}, coords)
     if problem.target == "value":
         return xarray.Dataset({**labelled_table(problem, prediction.mean), **labelled_outcome(prediction)}, coords)
+    names = problem.classes
     arrays = {
         "probability": (("sample", "class"), prediction.mean.numpy(), {"units": "1", "long_name": "probability"}),
-        "predicted": ("sample", predicted_classes(prediction.mean).numpy(), {"long_name": "most probable class"}),
+        "predicted": (
+            "sample",
+            predicted_classes(prediction.mean).numpy(),
+            flag_attributes(names, "most probable class"),
+        ),
         **labelled_outcome(prediction),
     }
     return xarray.Dataset(arrays, {**coords, "class": ("class", list(problem.classes))})

@@ -1,5 +1,6 @@
 """Whole trajectories of ordinary differential equations."""
 
+from sciml.tasks.trajectories._cautions import Cautions as Cautions
 from sciml.tasks.trajectories._data import Start as Start
 from sciml.tasks.trajectories._data import TrajectoriesConfig as TrajectoriesConfig
 from sciml.tasks.trajectories._data import TrajectoriesContext as TrajectoriesContext
@@ -23,6 +24,7 @@ TASKS = (TRAJECTORIES,)
 __all__ = [
     "TASKS",
     "TRAJECTORIES",
+    "Cautions",
     "Start",
     "StartRule",
     "Trajectories",

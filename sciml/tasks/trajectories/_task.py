@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import torch
 import xarray
 from jaxtyping import Float
@@ -9,9 +10,12 @@ from torch import Tensor, nn
 
 from sciml import data
 from sciml.core.capabilities import Evolves, HasDerivedQuantities, HasOutcome, HasTrajectories
+from sciml.core.errors import UserError
+from sciml.core.problem import is_possible
 from sciml.core.progress import Progress
-from sciml.core.status import count
+from sciml.core.status import Status, count
 from sciml.core.types import Prediction
+from sciml.tasks._conformal import conformal_widths
 from sciml.tasks._cost import cost_of, predict_on, prediction_seconds
 from sciml.tasks._inputs import halved
 from sciml.tasks._labels import Labelled, labelled_parameters
@@ -30,8 +34,8 @@ from sciml.tasks._no_space import (
     time_coordinate,
     whole_error,
 )
-from sciml.tasks._conformal import conformal_widths
 from sciml.tasks.trajectories._bands import BAND, add_band, band_at, check_conformal
+from sciml.tasks.trajectories._cautions import Cautions
 from sciml.tasks.trajectories._data import (
     Start,
     TrajectoriesConfig,
@@ -55,14 +59,17 @@ from sciml.tasks.trajectories._outcome import (
     outcome_scores,
     stated_quantities,
 )
+from sciml.tasks.trajectories._seen import seen_starts, unseen_starts
 from sciml.tasks.trajectories._starts import StartRule, start_rule
 from sciml.tasks.trajectories.view import VIEW
-from sciml.train import AnySolver, Bench, Examination, Task
+from sciml.train import AnySolver, Bench, Conclusion, Examination, Task
 
 _MAP = 15
 """Places along each axis of the map of outcomes."""
 _LOOKS = 1601
 """Times at which a predicted trajectory is looked at for its derived quantities; the frames of most cards among them."""
+_LOOKED_AT = 20
+"""States at which a stated equation is linearised, for warnings."""
 
 
 class Trajectories(Task[HasTrajectories, TrajectoriesConfig, TrajectoriesContext, TrajectoryBatch, Start]):
@@ -146,10 +153,11 @@ class Trajectories(Task[HasTrajectories, TrajectoriesConfig, TrajectoriesContext
     def complete(
         self, solver: AnySolver, module: nn.Module, inputs: Start, prediction: Prediction, problem: HasTrajectories
     ) -> Prediction:
-        """With its conformal band, and the derived quantities of the trajectory, looked at `_LOOKS` times whatever times were asked for.
+        """With its conformal band, and the derived quantities, looked at `_LOOKS` times whatever times were asked for.
 
         What the solver states itself stands.
         """
+        prediction = _with_impossible(problem, prediction)
         if (width := band_at(module, inputs)) is not None:
             prediction = prediction._replace(band=width.expand(len(inputs.state), -1, -1))
         if not isinstance(problem, HasDerivedQuantities) or len(inputs.times) < 2:
@@ -172,6 +180,10 @@ class Trajectories(Task[HasTrajectories, TrajectoriesConfig, TrajectoriesContext
     def conformal(self, share: float) -> tuple[str, ...]:
         """One setting: the validation trajectories calibrate."""
         return (f"task.conformal={share}",)
+
+    def unseen(self, inputs: Start, problem: HasTrajectories, context: TrajectoriesContext) -> list[UserError]:
+        """First states far from all those that training examples begin with."""
+        return unseen_starts(inputs, problem, context)
 
     def shorten(self, inputs: Start) -> tuple[Start, slice] | None:
         """The first step alone."""
@@ -199,6 +211,7 @@ class TrajectoriesBench(Bench[HasTrajectories, TrajectoriesConfig, TrajectoriesC
         self.context = TrajectoriesContext(
             starts=starts,
             free_starts=starts is None,
+            seen=seen_starts(dataset, settings),
             statistics=dataset.statistics,
             dt=dataset.card.dt,
             frames=dataset.card.frames,
@@ -210,6 +223,10 @@ class TrajectoriesBench(Bench[HasTrajectories, TrajectoriesConfig, TrajectoriesC
         self.examples = TrajectoryExamples(dataset, settings)
         start = self._starts("test")
         self.example = Start(start.state[:1], start.parameters[:1], start.times[:2])
+
+    def cautions(self) -> tuple[str, ...]:
+        """Trajectories that two splits share."""
+        return data.twin_trajectories(self.source)
 
     def validate(self, solver: AnySolver, module: nn.Module) -> float:
         """Mean relative L2 error of the validation trajectories, each predicted from its first frame.
@@ -254,7 +271,7 @@ class TrajectoriesBench(Bench[HasTrajectories, TrajectoriesConfig, TrajectoriesC
             {
                 **labelled_fields(self.problem, prediction.mean[:, 1:]),
                 **labelled_spread(self.problem, _later(prediction), self.settings.conformal),
-                "relative_l2": (("sample", "time"), curve.numpy()),
+                "relative_l2": (("sample", "time"), curve.numpy(), {"units": "1", "long_name": "relative L2 error"}),
                 **labelled_outcome(prediction),
                 **_in_own_terms(self.problem, inputs, prediction),
                 **self._outcome_map(solver, module, inputs),
@@ -264,6 +281,15 @@ class TrajectoriesBench(Bench[HasTrajectories, TrajectoriesConfig, TrajectoriesC
         each = seconds / (len(true) * (len(inputs.times) - 1))
         cases = {"rollout/relative_l2": errors.tolist()}
         return Examination(scores, arrays, each, count(status_of(prediction).tolist()), cases)
+
+    def conclude(self, solver: AnySolver, module: nn.Module, folder: Path, progress: Progress) -> Conclusion | None:
+        """What the solver warns of; None for nothing."""
+        if not isinstance(solver, Cautions):
+            return None
+        states = good_states(self.source, "train").flatten(0, 1)
+        some = states[torch.linspace(0, len(states) - 1, min(len(states), _LOOKED_AT)).long()]
+        words = solver.cautions(module, self.problem, self.context, some)
+        return Conclusion({}, {"cautions": list(words)}, xarray.Dataset(), words) if words else None
 
     def truth(self) -> xarray.Dataset:
         """The test trajectories themselves with parameters and units; the first frame is what is given."""
@@ -370,6 +396,16 @@ class TrajectoriesBench(Bench[HasTrajectories, TrajectoriesConfig, TrajectoriesC
         return {"window/relative_l2": float(whole_error(relative_error(predicted, kept[:, 1:])).double().mean())}
 
 
+def _with_impossible(problem: HasTrajectories, prediction: Prediction) -> Prediction:
+    """With the status of samples in which a field reaches an open end, such as a temperature that is not above 0 K."""
+    status = status_of(prediction)
+    for channel, field in enumerate(problem.fields):
+        if field.open:
+            broken = ~is_possible(field, prediction.mean[:, :, channel]).all(1)
+            status = torch.where(broken & (status == Status.OK), int(Status.DIVERGED), status)
+    return prediction._replace(status=status)
+
+
 def _later(prediction: Prediction) -> Prediction:
     """Without the first frame, which is given."""
     parts = {name: None if part is None else part[:, 1:] for name, part in
@@ -378,12 +414,13 @@ def _later(prediction: Prediction) -> Prediction:
 
 
 def _in_own_terms(problem: HasTrajectories, inputs: Start, prediction: Prediction) -> Labelled:
-    """The chance of the outcome and the derived quantities, as far as the problem has them."""
+    """The chance of the outcome and the derived quantities, as far as the problem has them; NaN where a sample failed,
+    since nothing follows from a trajectory that was not computed to its end."""
     params = named_parameters(problem, inputs.parameters)
-    return {
-        **labelled_chance(problem, prediction, params),
-        **labelled_derived(problem, derived_of(problem, inputs.clock, prediction, params)),
-    }
+    terms = labelled_chance(problem, prediction, params)
+    terms |= labelled_derived(problem, derived_of(problem, inputs.clock, prediction, params))
+    failed = (status_of(prediction) != Status.OK).cpu().numpy()
+    return {name: (dims, np.where(failed, np.nan, values), words) for name, (dims, values, words) in terms.items()}
 
 
 def _errors(

@@ -1,0 +1,42 @@
+"""Scores of answers with classes where one class is rare, or missing."""
+
+import pytest
+import torch
+
+from sciml.tasks._confusion import Answers, confusion_table
+from sciml.tasks._probabilities import absent_classes, class_scores
+
+NAMES = ("common", "rare", "unseen")
+
+
+def test_always_answering_with_the_commonest_class_is_seen_through():
+    """19 of 20 samples are of one class: right in 95 %, no better than the majority, recall of the rare one 0."""
+    labels, known = torch.tensor([0] * 19 + [1]), torch.tensor([0] * 90 + [1] * 10)
+    always = torch.tensor([0.9, 0.1, 0.0]).repeat(20, 1)
+    scores = class_scores(always, labels, known, NAMES)
+    assert scores["accuracy"] == scores["majority_accuracy"] == pytest.approx(0.95)
+    assert scores["recall/common"] == 1.0
+    assert scores["recall/rare"] == 0.0
+    assert scores["balanced_accuracy"] == 0.5
+    assert "recall/unseen" not in scores
+    perfect = torch.nn.functional.one_hot(labels, 3).float()
+    assert class_scores(perfect, labels, known, NAMES)["balanced_accuracy"] == 1.0
+    broken = torch.full((20, 3), torch.nan)
+    assert class_scores(broken, labels, known, NAMES)["accuracy"] == 0.0
+
+
+def test_classes_without_samples_are_named():
+    reasons = absent_classes(torch.tensor([0, 0, 2]), torch.tensor([0, 1]), NAMES)
+    assert reasons == {
+        "recall/rare": "no test sample is of this class",
+        "recall/unseen": "no training sample is of this class",
+    }
+
+
+def test_the_page_has_recall_precision_and_the_majority():
+    labels = torch.tensor([0] * 9 + [1]).numpy()
+    answers = Answers(NAMES, labels, labels * 0, torch.tensor([[0.8, 0.2, 0.0]] * 10).numpy(), None)
+    table = confusion_table(answers)
+    assert table["majority"] == "common is the class of 90.0%"
+    assert table["absent"] == "unseen"
+    assert [row[2:] for row in table["rows"]] == [(9, 9, "90%"), (0, 1, "never said"), (0, 0, "never said")]
