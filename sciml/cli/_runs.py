@@ -36,7 +36,10 @@ def run(
     seed: int = typer.Option(0, min=0, help="Seed of initialisation, batch order and noise."),
     settings: list[str] = typer.Option([], "--set", help="key=value, for example train.steps=100; repeatable."),
     conformal: float = typer.Option(
-        0.0, min=0.0, max=1.0, help="Share of the values that bands around predictions shall hold, 0.9 say; 0: no bands."
+        0.0,
+        min=0.0,
+        max=1.0,
+        help="Share of the values that bands around predictions shall hold, 0.9 say; 0: no bands.",
     ),
     parameters: int = typer.Option(0, min=0, help="Re-size the solver to this parameter count; 0 keeps its size."),
     out: Path = typer.Option(Path("runs"), "--out", "-o", help="Folder for run folders."),

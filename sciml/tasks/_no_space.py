@@ -122,7 +122,7 @@ def labelled_fields(problem: Problem, states: Float[Tensor, "sample time channel
 
 
 def labelled_spread(problem: Problem, prediction: Prediction, share: float | None = None) -> Labelled:
-    """``sigma_<field>``, and ``low_<field>`` and ``high_<field>`` of a band that holds `share`, where they are known."""
+    """``sigma_<field>``, and ``low_<field>`` and ``high_<field>`` of a band that holds `share`, where known."""
     labelled: Labelled = {}
     mean, spread, band = (None if x is None else x.cpu() for x in (prediction.mean, prediction.spread, prediction.band))
     for i, field in enumerate(problem.fields):

@@ -95,7 +95,7 @@ def by_cantera(temperature, pressure):
     reactor = cantera.IdealGasReactor(gas, clone=True)
     network = cantera.ReactorNet([reactor])
     network.rtol, network.atol = 1e-9, 1e-18
-    while reactor.T < temperature + 400.0:
+    while temperature + 400.0 > reactor.T:
         before, reached = network.time, reactor.T
         network.step()
     return before + (temperature + 400.0 - reached) / (reactor.T - reached) * (network.time - before)

@@ -1,4 +1,4 @@
-"""Spreads and conformal bands of trajectories: how often they hold the truth, in the record and in what predict writes."""
+"""Spreads and conformal bands of trajectories: how often they hold the truth, in records and in what predict writes."""
 
 import math
 

@@ -36,7 +36,6 @@ from sciml.tasks.trajectories import (
 )
 from sciml.train import Examples, Recipe, TrainConfig, recipe_of
 
-
 _FOLDS = 5
 _TWO_SIGMA = 0.9545  # of a Gaussian's values lie within two standard deviations
 
