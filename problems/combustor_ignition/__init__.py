@@ -93,10 +93,15 @@ PROBLEM = CombustorIgnition(
     title="Laser ignition of a model rocket combustor",
     equation=equations.EQUATION,
     fields=(
-        Field("temperature", "T", "K", "mean temperature of the chamber"),
-        Field("pressure", "p", "Pa", "mean pressure of the chamber"),
-        Field("density", "ρ", "kg m-3", "mean density of the chamber"),
-        *(Field(name.lower(), f"Y_{name}", "1", f"mass fraction of {name}") for name in equations.SPECIES),
+        Field("temperature", "T", "K", "mean temperature of the chamber", least=0.0, open=("least",)),
+        Field("pressure", "p", "Pa", "mean pressure of the chamber", least=0.0, open=("least",)),
+        Field("density", "ρ", "kg m-3", "mean density of the chamber", least=0.0, open=("least",)),
+        *(
+            Field(
+                name.lower(), f"Y_{name}", "1", f"mass fraction of {name}", least=0.0, most=1.0, share_of="the mixture"
+            )
+            for name in equations.SPECIES
+        ),
     ),
     parameters=(
         Parameter("laser_x", "x₀", "m", "distance of the kernel from the injector", 0.012, 0.108, least=0.0, most=0.12),
@@ -104,10 +109,24 @@ PROBLEM = CombustorIgnition(
             "laser_y", "y₀", "m", "height of the kernel above the lower wall", 0.006, 0.054, least=0.0, most=0.06
         ),
         Parameter("energy", "E₀", "J", "energy the laser deposits", 10.0, 22.0, "log", least=0.0),
-        Parameter("duration", "τ", "s", "full width of the pulse at half maximum", 1e-4, 5e-4, "log", least=0.0),
-        Parameter("radius", "r₀", "m", "radius of the kernel at 1/e", 0.010, 0.016, least=0.0),
-        Parameter("equivalence_ratio", "φ", "1", "equivalence ratio of the whole feed", 0.14, 0.21, least=0.0),
-        Parameter("chamber_pressure", "p₀", "Pa", "pressure of the cold chamber", 1.5e5, 2.5e5, least=0.0),
+        Parameter(
+            "duration",
+            "τ",
+            "s",
+            "full width of the pulse at half maximum",
+            1e-4,
+            5e-4,
+            "log",
+            least=0.0,
+            open=("least",),
+        ),
+        Parameter("radius", "r₀", "m", "radius of the kernel at 1/e", 0.010, 0.016, least=0.0, open=("least",)),
+        Parameter(
+            "equivalence_ratio", "φ", "1", "equivalence ratio of the whole feed", 0.14, 0.21, least=0.0, open=("least",)
+        ),
+        Parameter(
+            "chamber_pressure", "p₀", "Pa", "pressure of the cold chamber", 1.5e5, 2.5e5, least=0.0, open=("least",)
+        ),
     ),
     boundary={},
     metrics=("rollout/mae_share", "mae/temperature", "outcome/accuracy", "outcome/auc"),

@@ -51,8 +51,8 @@ IGNITED = 1000.0
 """T [K] at the end that tells the two outcomes apart; no trajectory of the calibration ends within 500 K of it."""
 _WIDTH = 100.0
 BURNT = 0.2
-"""Share of the carbon in CO2 above which the chamber burns: a laser or a hot fill that heats without burning stays below,
-and where burning alone heats the mean to 1000 K it is 0.3."""
+"""Share of the carbon in CO2 above which the chamber burns: a laser or a hot fill that heats without burning stays
+below, and where burning alone heats the mean to 1000 K it is 0.3."""
 
 
 @cache

@@ -36,9 +36,9 @@ PROBLEM = IgnitionDelay(
         Field("burnt_temperature", "T_b", "K", "temperature of the burnt gas after ten delays"),
     ),
     parameters=(
-        Parameter("temperature", "T₀", "K", "temperature before ignition", 1100.0, 1700.0, least=0.0),
-        Parameter("pressure", "p₀", "Pa", "pressure before ignition", 1e5, 2e6, "log", least=0.0),
-        Parameter("equivalence_ratio", "φ", "1", "equivalence ratio", 0.3, 3.0, "log", least=0.0),
+        Parameter("temperature", "T₀", "K", "temperature before ignition", 1100.0, 1700.0, least=0.0, open=("least",)),
+        Parameter("pressure", "p₀", "Pa", "pressure before ignition", 1e5, 2e6, "log", least=0.0, open=("least",)),
+        Parameter("equivalence_ratio", "φ", "1", "equivalence ratio", 0.3, 3.0, "log", least=0.0, open=("least",)),
         Parameter("dilution", "d", "1", "mole fraction of burnt gas", 0.0, 0.5, least=0.0),
         Parameter("hydrogen", "h", "1", "mole fraction of hydrogen in the fuel", 0.0, 0.5, least=0.0),
     ),

@@ -75,7 +75,10 @@ PROBLEM = LotkaVolterra(
     name="lotka_volterra",
     title="Lotka-Volterra predators and prey",
     equation=equations.EQUATION,
-    fields=(Field("prey", "x", "1", "number of prey"), Field("predator", "y", "1", "number of predators")),
+    fields=(
+        Field("prey", "x", "1", "number of prey", least=0.0),
+        Field("predator", "y", "1", "number of predators", least=0.0),
+    ),
     parameters=(
         Parameter("alpha", "α", "1", "birth rate of the prey", 1.2, 1.8),
         Parameter("beta", "β", "1", "rate at which a predator eats", 0.8, 1.2),

@@ -55,10 +55,10 @@ PROBLEM = NavierStokesCompressible(
     title="Compressible Navier–Stokes in a periodic box",
     equation=equations.EQUATION,
     fields=(
-        Field("density", "ρ", "1", "density over mean density"),
+        Field("density", "ρ", "1", "density over mean density", least=0.0, open=("least",)),
         Field("u", "u", "1", "velocity along x over mean sound speed"),
         Field("v", "v", "1", "velocity along y over mean sound speed"),
-        Field("pressure", "p", "1", "pressure over mean density and squared sound speed"),
+        Field("pressure", "p", "1", "pressure over mean density and squared sound speed", least=0.0, open=("least",)),
     ),
     parameters=(
         Parameter("mach", "M", "1", "rms Mach number of the initial random flow", 0.1, 1.0, least=0.0),

@@ -77,7 +77,7 @@ PROBLEM = ShallowWater(
     title="Rotating shallow water (SWE-periodic)",
     equation=equations.EQUATION,
     fields=(
-        Field("h", "h", "1", "layer thickness"),
+        Field("h", "h", "1", "layer thickness", least=0.0, open=("least",)),
         Field("u", "u", "1", "velocity along x"),
         Field("v", "v", "1", "velocity along y"),
     ),

@@ -64,7 +64,7 @@ PROBLEM = DamBreak(
     title="Radial dam break (shallow water)",
     equation=equations.EQUATION,
     fields=(
-        Field("h", "h", "1", "water depth"),
+        Field("h", "h", "1", "water depth", least=0.0),
         Field("u", "u", "1", "velocity along x"),
         Field("v", "v", "1", "velocity along y"),
     ),

@@ -59,7 +59,7 @@ PROBLEM = ShallowWaterSphere(
     title="Shallow water on a rotating sphere",
     equation=equations.EQUATION,
     fields=(
-        Field("h", "h", "m", "depth of the layer"),
+        Field("h", "h", "m", "depth of the layer", least=0.0, open=("least",)),
         Field("u", "u", "m s-1", "eastward velocity"),
         Field("v", "v", "m s-1", "northward velocity"),
     ),

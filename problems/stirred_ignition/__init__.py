@@ -57,17 +57,56 @@ PROBLEM = StirredIgnition(
     title="Ignition of one stirred reactor with detailed chemistry",
     equation=equations.EQUATION,
     fields=(
-        Field("temperature", "T", "K", "temperature"),
-        Field("pressure", "p", "Pa", "pressure"),
-        *(Field(name.lower(), f"Y_{name}", "1", f"mass fraction of {name}") for name in equations.SPECIES),
+        Field("temperature", "T", "K", "temperature", least=0.0, open=("least",)),
+        Field("pressure", "p", "Pa", "pressure", least=0.0, open=("least",)),
+        *(
+            Field(
+                name.lower(), f"Y_{name}", "1", f"mass fraction of {name}", least=0.0, most=1.0, share_of="the mixture"
+            )
+            for name in equations.SPECIES
+        ),
     ),
     parameters=(
         Parameter("energy", "E₀", "J", "energy of the pulse", 0.05, 0.5, "log", least=0.0),
-        Parameter("duration", "δ", "s", "full width of the pulse at half maximum", 1e-6, 3e-4, "log", least=0.0),
-        Parameter("feed_temperature", "T₀", "K", "temperature of feed and fill", 280.0, 500.0, least=0.0),
-        Parameter("feed_pressure", "p₀", "Pa", "pressure of feed and fill", 1e5, 4e5, "log", least=0.0),
-        Parameter("equivalence_ratio", "φ", "1", "equivalence ratio of feed and fill", 0.3, 3.0, "log", least=0.0),
-        Parameter("residence_time", "τ", "s", "mass of the fill over the feed's rate", 3e-5, 3e-3, "log", least=0.0),
+        Parameter(
+            "duration",
+            "δ",
+            "s",
+            "full width of the pulse at half maximum",
+            1e-6,
+            3e-4,
+            "log",
+            least=0.0,
+            open=("least",),
+        ),
+        Parameter(
+            "feed_temperature", "T₀", "K", "temperature of feed and fill", 280.0, 500.0, least=0.0, open=("least",)
+        ),
+        Parameter(
+            "feed_pressure", "p₀", "Pa", "pressure of feed and fill", 1e5, 4e5, "log", least=0.0, open=("least",)
+        ),
+        Parameter(
+            "equivalence_ratio",
+            "φ",
+            "1",
+            "equivalence ratio of feed and fill",
+            0.3,
+            3.0,
+            "log",
+            least=0.0,
+            open=("least",),
+        ),
+        Parameter(
+            "residence_time",
+            "τ",
+            "s",
+            "mass of the fill over the feed's rate",
+            3e-5,
+            3e-3,
+            "log",
+            least=0.0,
+            open=("least",),
+        ),
     ),
     boundary={},
     metrics=("rollout/mae_share", "mae/temperature", "outcome/accuracy", "outcome/auc"),

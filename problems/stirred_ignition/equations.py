@@ -33,9 +33,14 @@ IGNITED = 1500.0
 """T [K] at the end that tells the outcomes apart."""
 _WIDTH = 150.0
 BURNT = 0.2
-"""Share of the carbon in CO and CO2 above which the kernel burns: a pulse that only heats leaves 93 % and more in CH4."""
+"""Share of the carbon in CO and CO2 above which the kernel burns: a pulse that only heats leaves 93 % or more in CH4."""
 DERIVED_QUANTITIES = (
-    Field("ignition_time", "s_ign", "1", "time at which T passes 1500 K with a fifth of the fuel burnt, share of the horizon"),
+    Field(
+        "ignition_time",
+        "s_ign",
+        "1",
+        "time at which T passes 1500 K with a fifth of the fuel burnt, share of the horizon",
+    ),
     Field("peak_temperature", "T_max", "K", "highest temperature"),
     Field("peak_pressure", "p_max", "Pa", "highest pressure"),
     Field("final_temperature", "T_end", "K", "temperature at the end"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import NoReturn
 
@@ -18,6 +19,7 @@ from sciml.core.processes import collect_rarely, terminations_interrupt
 def main() -> None:
     """Run the command line; the exit code is 0 fine, 1 our bug, 2 user, 3 numerics, 130 interrupted."""
     collect_rarely()
+    os.environ["MPLBACKEND"] = "agg"  # no window is ever opened, and matplotlib fails on a backend it does not know
     try:
         with terminations_interrupt(), limited_memory():
             app(prog_name="sciml")

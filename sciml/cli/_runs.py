@@ -35,6 +35,12 @@ def run(
     preset: str = typer.Option("tiny", "--preset", "-p", help="tiny (seconds to minutes), small or paper."),
     seed: int = typer.Option(0, min=0, help="Seed of initialisation, batch order and noise."),
     settings: list[str] = typer.Option([], "--set", help="key=value, for example train.steps=100; repeatable."),
+    conformal: float = typer.Option(
+        0.0,
+        min=0.0,
+        max=1.0,
+        help="Share of the values that bands around predictions shall hold, 0.9 say; 0: no bands.",
+    ),
     parameters: int = typer.Option(0, min=0, help="Re-size the solver to this parameter count; 0 keeps its size."),
     out: Path = typer.Option(Path("runs"), "--out", "-o", help="Folder for run folders."),
     resume: bool = typer.Option(False, "--resume", help="Go on with the newest run of this name."),
@@ -113,6 +119,7 @@ def run(
         preset=preset,
         seed=seed,
         settings=tuple(settings),
+        conformal=conformal or None,
         parameters=parameters or None,
         out=out,
         resume=resume,
@@ -133,7 +140,10 @@ def run(
 def evaluate(
     folder: Path = RUN,
     metrics: list[str] = typer.Option(
-        [], "--metrics", "-m", help="Also the numbers of a benchmark as it defines them: pdebench, the_well; repeatable."
+        [],
+        "--metrics",
+        "-m",
+        help="Also the numbers of a benchmark as it defines them: pdebench, the_well; repeatable.",
     ),
     problem: str = PROBLEM,
     json: bool = JSON,

@@ -18,6 +18,7 @@ from pathlib import Path
 from sciml.core.errors import StorageError, UserError
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{i}" for port in ("com", "lpt") for i in range(1, 10))}
 
 
 def home() -> Path:
@@ -34,6 +35,11 @@ def check_name(name: str, kind: str) -> str:
             f"the {kind} name {name!r} cannot be a folder name",
             expected="lower snake case: a letter, then letters, digits or underscores, at most 64 characters",
             fix="Path separators, dots and spaces are refused so that a name can never leave its folder.",
+        )
+    if name in _DEVICES:
+        raise UserError(
+            f"the {kind} name {name!r} cannot be a folder name on Windows, where it is a device",
+            fix="Choose another name, so that the folder can be copied anywhere.",
         )
     return name
 

@@ -7,12 +7,12 @@ A `Problem` is frozen data about an equation. What can be done with it is said b
 
 import math
 from abc import ABC
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from sciml.core.errors import UserError
@@ -23,6 +23,27 @@ SHELL = (0.1, 0.2)
 """How far outside of their ranges parameters are drawn to examine extrapolation, in shares of the range."""
 
 
+RESERVED = frozenset(
+    {"sample", "time", "channel", "field", "case", "cases", "metric", "status", "trajectory", "active", "relative_l2"}
+    | {"vrmse", "covered", "band", "chance", "evaluations", "forcing_time", "class", "label", "predicted"}
+    | {
+        "probability",
+        "log_density",
+        "grid_log_density",
+        "path",
+        "draw",
+        "query",
+        "query_number",
+        "run",
+        "point",
+        "seed",
+    }
+)
+"""What files of data, inputs and predictions call variables and dimensions of their own."""
+DERIVED = ("sigma", "low", "high", "observed", "summary", "signal", "drawn", "grid")
+"""Prefixes of variables that files derive from others: ``sigma_h`` is the error stated for ``h``."""
+
+
 @dataclass(frozen=True)
 class Field:
     """One unknown of the equation: ``Field("h", "h", "m", "layer thickness")``.
@@ -31,6 +52,9 @@ class Field:
         name, symbol, units, long_name: key, Unicode symbol, physical units (``1`` for none), words.
         odd: axes in whose walls' mirror the field changes its sign, ``("x",)`` for a velocity along x; the empty tuple
             for a field that keeps it at every wall, such as a density. None where that is not known.
+        least, most: what is physically possible; None where nothing is in the way.
+        open: which of these ends are impossible themselves: ``("least",)`` for a temperature, which is above 0 K.
+        share_of: a whole that fields with the same word add up to, as mass fractions do to one; empty for none.
     """
 
     name: str
@@ -38,6 +62,18 @@ class Field:
     units: str
     long_name: str
     odd: tuple[str, ...] | None = None
+    least: float | None = None
+    most: float | None = None
+    open: tuple[str, ...] = ()
+    share_of: str = ""
+
+    def __post_init__(self) -> None:
+        _check_ends("field", self.name, self.least, self.most, self.open)
+
+    @property
+    def possible(self) -> tuple[float, float]:
+        """What is physically possible, infinite where nothing is in the way."""
+        return _ends(self.least, self.most)
 
 
 @dataclass(frozen=True)
@@ -50,6 +86,7 @@ class Parameter:
         scale: ``linear`` for a uniform draw, ``log`` for a uniform draw of its logarithm.
         least, most: what is physically possible, where that is an end of the world near the range (a wall); None where
             nothing is in the way.
+        open: which of these two are impossible themselves, as for a `Field`.
     """
 
     name: str
@@ -61,8 +98,10 @@ class Parameter:
     scale: Literal["linear", "log"] = "linear"
     least: float | None = None
     most: float | None = None
+    open: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        _check_ends("parameter", self.name, self.least, self.most, self.open)
         if not (math.isfinite(self.low) and self.low <= self.high < math.inf) or (
             self.scale == "log" and self.low <= 0
         ):
@@ -81,7 +120,7 @@ class Parameter:
     @property
     def possible(self) -> tuple[float, float]:
         """What is physically possible, infinite where nothing is in the way."""
-        return -math.inf if self.least is None else self.least, math.inf if self.most is None else self.most
+        return _ends(self.least, self.most)
 
     def draw(self, generator: torch.Generator) -> Float[Tensor, ""]:
         """One float64 value from the range."""
@@ -175,6 +214,7 @@ class Problem(ABC):
                 f"problem {self.name!r} needs at least one field and distinct names of fields and parameters",
                 got=names,
             )
+        _refuse_taken(self.name, names, tuple(self.boundary))
         for entry in self.fields:
             if astray := [axis for axis in entry.odd or () if self.boundary.get(axis) != "wall"]:
                 raise UserError(
@@ -210,3 +250,54 @@ class Problem(ABC):
                 break
         pairs = zip(self.parameters, units, strict=True)
         return {entry.name: entry.at(unit).clamp(*entry.possible) for entry, unit in pairs}
+
+
+def _refuse_taken(problem: str, names: Sequence[str], axes: Sequence[str]) -> None:
+    """Refuse names of fields, parameters and forcings that files use for something else."""
+    meanings = dict.fromkeys(RESERVED, "is a name that files of data and predictions use themselves")
+    meanings |= dict.fromkeys(axes, "is the name of an axis")
+    meanings |= {f"{prefix}_{name}": f"is what files call something derived from {name!r}"
+                 for name in names for prefix in DERIVED}  # fmt: skip
+    if taken := [name for name in names if name in meanings]:
+        raise UserError(
+            f"problem {problem!r} cannot call a field or parameter {taken[0]!r}: it {meanings[taken[0]]}",
+            got=", ".join(taken),
+            fix="Call it something else: it would overwrite, or be overwritten by, the variable of that name.",
+        )
+
+
+def _ends(least: float | None, most: float | None) -> tuple[float, float]:
+    return -math.inf if least is None else least, math.inf if most is None else most
+
+
+def _check_ends(kind: str, name: str, least: float | None, most: float | None, ends: Sequence[str]) -> None:
+    """Refuse bounds that leave nothing, and open ends that are not there."""
+    low, high = _ends(least, most)
+    missing = [end for end in ends if {"least": least, "most": most}.get(end) is None]
+    if not low < high or missing:
+        raise UserError(
+            f"{kind} {name!r} has impossible bounds",
+            got=f"least={least}, most={most}, open={tuple(ends)}",
+            expected="least < most, and open one or both of 'least' and 'most' that are given",
+        )
+
+
+def is_possible(entry: Field | Parameter, values: Float[Tensor, "..."], slack: float = 0.0) -> Bool[Tensor, "..."]:
+    """Whether values are physically possible; those that are not finite are not asked.
+
+    Bounds are those of single precision, in which values are stored; closed ones may be missed by `slack`, in units of
+    the values: a mass fraction of -1e-18 is rounding.
+    """
+    values = values.float()
+    low, high = values.new_tensor(entry.possible)
+    above = values > low if "least" in entry.open else values >= low - slack
+    below = values < high if "most" in entry.open else values <= high + slack
+    return (above & below) | ~values.isfinite()
+
+
+def possible_words(entry: Field | Parameter) -> str:
+    """The interval of what is possible, ``(0, inf) K``."""
+    low, high = entry.possible
+    left, right = "(" if "least" in entry.open or low == -math.inf else "[", ")" if "most" in entry.open else "]"
+    units = "" if entry.units == "1" else f" {entry.units}"
+    return f"{left}{low:g}, {high:g}{')' if high == math.inf else right}{units}"

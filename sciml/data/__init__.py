@@ -43,6 +43,8 @@ from sciml.data._sequences import StoredSequences, read_sequences, save_sequence
 from sciml.data._statistics import Moments, Statistics, compute_statistics, load_statistics, save_statistics
 from sciml.data._store import MASK_WORDS, Shard, load_shard, save_shard
 from sciml.data._table_file import table_bytes
+from sciml.data._twins import twin_trajectories as twin_trajectories
+from sciml.data._twins import twins as twins
 from sciml.data._verify import verify
 from sciml.data._windows import Windows
 from sciml.data.importing import (
@@ -134,5 +136,7 @@ __all__ = [
     "save_shard",
     "save_statistics",
     "table_bytes",
+    "twin_trajectories",
+    "twins",
     "verify",
 ]

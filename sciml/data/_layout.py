@@ -25,7 +25,6 @@ FORMAT = 1
 SPLITS = ("train", "valid", "test")
 BEYOND = "beyond"
 """The split with parameters outside of their ranges, of presets that ask for it."""
-_RESERVED = {"sample", "time", "status", "trajectory"}
 
 
 @dataclass(frozen=True)
@@ -168,14 +167,6 @@ def make_layout(problem: Problem, preset: str) -> Layout:
             f"{card_path(problem)}, table [presets.{preset}.{card.key}], key grid: the problem has another grid",
             got=list(card.grid),
             expected=list(grid.size),
-        )
-    named = {entry.name for entry in (*problem.fields, *problem.parameters, *problem.forcings)}
-    taken = {*_RESERVED, *grid.dims} & named
-    if taken:
-        raise UserError(
-            f"problem {problem.name!r} uses names of dimensions for fields or parameters",
-            got=", ".join(sorted(taken)),
-            expected="names other than " + ", ".join(sorted({*_RESERVED, *grid.dims})),
         )
     digest = card_digest(problem, about, card, grid)
     if isinstance(problem, Recorded):

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import xarray
 
-
 CONVENTIONS = "CF-1.11"
 """What files with fields are written by: units, flag meanings and fill values as the CF conventions have them."""
 

@@ -1,5 +1,6 @@
 """Mean and standard deviation of the training split, per field and per parameter."""
 
+import hashlib
 import json
 import math
 from collections.abc import Sequence
@@ -104,22 +105,30 @@ def save_statistics(layout: Layout, statistics: Statistics) -> None:
         }.items()
         if kind != "forcings" or layout.forcing_names
     }
-    write_text(_path(layout), json.dumps({"digest": layout.digest, "split": "train", **tables}, indent=2) + "\n")
+    content = {"digest": layout.digest, "split": "train", **tables}
+    write_text(_path(layout), json.dumps({**content, "sha256": _hash(content)}, indent=2) + "\n")
 
 
 def load_statistics(layout: Layout) -> Statistics | None:
-    """What ``statistics.json`` holds, or None when it is missing, damaged or of another dataset."""
+    """What ``statistics.json`` holds, or None when it is missing, damaged, changed by hand or of another dataset."""
     try:
         content = json.loads(_path(layout).read_text(encoding="utf-8"))
+        if content.pop("sha256") != _hash(content):
+            return None
         groups = [
             [(float(content[kind][name]["mean"]), float(content[kind][name]["std"])) for name in names]
             for kind, names in _named(layout).items()
         ]
-    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         return None
     limits = torch.finfo(torch.float32)
     sound = all(abs(mean) <= limits.max and limits.tiny <= std <= limits.max for group in groups for mean, std in group)
     return assemble(*groups) if sound and content.get("digest") == layout.digest else None
+
+
+def _hash(content: dict[str, object]) -> str:
+    """SHA-256 of the numbers as they are written."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def moments_of(values: Tensor) -> tuple[float, float]:

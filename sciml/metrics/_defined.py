@@ -32,7 +32,7 @@ def varies(true: Array, size: Float[Tensor, " channel"], *, dims: str | None = N
 
 
 def is_there(true: Array, size: Float[Tensor, " channel"], *, dims: str | None = None) -> Array:
-    """Whether each frame's root mean square is more than rounding of `size`; as `varies`, for errors over ``‖true‖``."""
+    """Whether each frame's root mean square is more than rounding of `size`: for errors over ``‖true‖``."""
     axes, field = read(true, dims)
     return axes.result(rms(field.double()) > _ROUNDINGS * size.double(), "sample time channel")
 

@@ -1,11 +1,12 @@
 """The numbers of PDEBench's evaluation, where they differ from ours of the same name.
 
-| PDEBench | its number | ours |
-|---|---|---|
-| cRMSE | root mean square over samples of the error of the spatial mean | mean over samples of its absolute value |
-| max | largest error over samples and space, mean over times and channels | mean over samples of the largest over space |
-| bRMSE | both ends of every axis, cells of edges and corners counted once per side | every boundary cell once |
-| fRMSE | root of the mean over samples of the squared error per shell, divided by the number of points and times the lengths of the sides, mean over the shells of a band; on two and three axes only wave vectors whose components are all >= 0 and below half the number of points | root mean square error by band: squares add up |
+- cRMSE: root mean square over samples of the error of the spatial mean; ours is the mean of its absolute value.
+- max: largest error over samples and space, then means; ours is the mean over samples of the largest over space.
+- bRMSE: both ends of every axis, cells of edges and corners counted once per side; ours counts every cell once.
+- fRMSE: the root of the mean over samples of the squared amplitudes of a shell, over the number of points and times the
+  lengths of the sides, and the mean of these over the shells of a band. On two and three axes only wave vectors count
+  whose components are all at least 0 and below half the number of points. Ours is the root mean square error by band,
+  whose squares add up.
 
 In shells ``n ≤ |k| < n + 1`` wavenumbers k count cycles per side, whatever its length.
 

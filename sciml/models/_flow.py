@@ -13,6 +13,7 @@ from sciml.models._ode_block import IntegrateConfig, ODEBlock
 from sciml.models._regularise import RegulariseConfig
 from sciml.nn import MLP, Activation, ConcatSquash, Network, TimeMLP
 
+
 class PlanarVelocity(Network):
     """dz/dt = (1 / n) Σ_k u_k(t) tanh(w_k(t)ᵀ z + b_k(t)), u_k gated; all coefficients from one network of the time.
 

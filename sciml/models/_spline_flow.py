@@ -120,7 +120,6 @@ class SplineCoupling(Network):
         return torch.cat((knots[..., :-1], torch.full_like(knots[..., :1], self.reach)), dim=2)
 
 
-
 class SplineFlow(Network):
     """log p(x) = log N(f(x̃); 0, 1) + log |det ∂f/∂x̃| - Σ log σ, with f a chain of spline couplings.
 

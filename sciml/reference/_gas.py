@@ -94,7 +94,7 @@ class Gas:
             np.multiply(powers[..., k - 1], t, out=powers[..., k])
         if inside:
             values = (powers @ self._thermo).reshape(*t.shape, 2, 2, -1)
-            cold = (t[..., None, None] <= self._middle)
+            cold = t[..., None, None] <= self._middle
         else:
             values = np.einsum("...sk,kabs->...abs", powers, self._thermo.reshape(6, 2, 2, -1))
             cold = (t <= self._middle)[..., None, :]

@@ -79,7 +79,7 @@ class Mechanism:
 
         Raises: UserError for a file that is missing, that Cantera cannot read, or that holds something which is not
             modelled here, by name: another equation of state or thermodynamics than ideal gas with NASA7, surfaces, and
-            rates of other forms than Arrhenius, third body and falloff by Lindemann or Troe (PLOG, Chebyshev, SRI, ...).
+            rates of other forms than Arrhenius, third body and falloff by Lindemann or Troe (PLOG, Chebyshev, SRI).
         """
         return cls(**tables_of(read_solution(str(source), phase), str(source)))
 

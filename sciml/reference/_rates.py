@@ -1,4 +1,4 @@
-"""Rates of reactions in torch: powers of concentrations, third bodies, and rate constants that fall off with pressure."""
+"""Rates of reactions in torch: powers of concentrations, third bodies, and constants that fall off with pressure."""
 
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import TypeVar
@@ -24,7 +24,7 @@ def moved(tables: T, device: torch.device) -> T:
             changed[entry.name] = value.to(device)
         elif is_dataclass(value):
             changed[entry.name] = moved(value, device)
-    return replace(tables, **changed)  # pyright: ignore[reportArgumentType, reportCallIssue, reportUnknownVariableType, reportReturnType] # fmt: skip # noqa: E501
+    return replace(tables, **changed)  # pyright: ignore[reportArgumentType, reportCallIssue, reportUnknownVariableType, reportReturnType] # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)

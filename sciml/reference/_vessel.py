@@ -152,7 +152,6 @@ class Vessel:
             self.net.max_time_step = self._turnover
             self.net.advance(time)
 
-
     def steps(self, until: float) -> Iterator[Any]:  # Any: Cantera is imported where it is used
         """The gas after every step of the integration before `until` [s]; `net.time` says when."""
         heated = self._heating is not None and self.net.time < self._heating.over

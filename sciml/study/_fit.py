@@ -66,6 +66,7 @@ def fit(
     """
     rng.seed_everything(rng.derive(seed, "init", solver.key))
     module = build_module(solver, bench.problem, recipe.model, bench.context).to(device)
+    solver.task.equip(module, bench.context)
     started = time.perf_counter()
     if solver.solve_closed_form(module, bench.examples):
         bench.calibrate(solver, module)

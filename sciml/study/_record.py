@@ -29,6 +29,8 @@ class DatasetEntry(Config):
     """The preset as generated."""
     unmeasured: dict[str, str] = {}
     """Metrics of the task that make no sense on this data, with the reason."""
+    cautions: list[str] = []
+    """What is wrong with it, such as samples that two splits share."""
 
 
 class TrainEntry(Config):
@@ -37,7 +39,7 @@ class TrainEntry(Config):
     steps: int
     seconds: float
     nfe: int | None = None
-    """Calls of learned right-hand sides in the forward solves of all training steps; None where nothing is integrated."""
+    """Calls of learned right-hand sides in forward solves of all training steps; None where nothing is integrated."""
     best_step: int | None = None
     """The step whose weights were kept; None for a closed-form fit."""
     best_validation: float | None = None

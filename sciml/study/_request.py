@@ -31,6 +31,8 @@ class RunRequest(Config):
     settings: tuple[str, ...] = ()
     """``key=value`` changes to the recipe (``train.steps=100``, ``model.waves=4``). Those of ``train``, but for the
     learning rate, apply to the trained baselines too."""
+    conformal: float | None = pydantic.Field(default=None, gt=0, lt=1)
+    """Share of the values that bands around predictions are to hold (split conformal prediction); None for no bands."""
     parameters: int | None = pydantic.Field(default=None, ge=1, le=1_000_000_000_000)
     """Re-size the solver to this parameter count; None keeps the recipe's size."""
     out: Path = Path("runs")

@@ -45,7 +45,7 @@ def make_record(
         preset=config.preset,
         seed=config.seed,
         status="diverged" if set(entry.outcomes) - {"ok"} else "finished",
-        dataset=DatasetEntry(**bench.dataset),
+        dataset=DatasetEntry(**bench.dataset, cautions=list(bench.cautions())),
         baselines=entries,
         left_out=left_out,
         versions=versions(),

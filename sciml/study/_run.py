@@ -77,7 +77,8 @@ def run(request: RunRequest, *, progress: Progress | None = None) -> Run | None:
             f"solver {solver.key!r} does not apply to problem {problem.name!r}: {support.reason}",
             expected=f"one of: {', '.join(fitting)}" if fitting else None,
         )
-    recipe = override(solver.recipe(request.preset), list(request.settings))
+    banded = () if request.conformal is None else solver.task.conformal(request.conformal)
+    recipe = override(solver.recipe(request.preset), [*banded, *request.settings])
     refuse_ignored(solver, recipe, request.settings)
     paths.check_name(request.preset, "preset")
     _check_baselines(solver, recipe)
@@ -113,6 +114,8 @@ def run(request: RunRequest, *, progress: Progress | None = None) -> Run | None:
         with sole_writer(folder) if group.leads else nullcontext():
             if group.leads:
                 write_setup(folder, config, bench)
+            for words in bench.cautions():
+                progress.log(f"warning: {words}")
             for key, reason in left_out.items():
                 progress.log(f"baseline {key} is left out: {reason}")
             entries = [(solver, recipe), *baselines]

@@ -170,6 +170,7 @@ class OpenedRun:
         """
         rng.seed_everything(rng.derive(self.seed, "init", self.solver.key))
         module = build_module(self.solver, self.problem, recipe.model, self.context)
+        self.solver.task.equip(module, self.context)
         self.solver.initialise(module, self.bench().examples)
         for step in self.loaded.config.lineage:
             if isinstance(tool := find_tool(step.tool), Rewrite):

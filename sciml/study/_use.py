@@ -109,6 +109,7 @@ def load_run(folder: str | Path, *, problem: str | Path | None = None) -> Loaded
     context = parse(solver.task.context, config.context, f"{source}, table context,")
     with as_guest():
         module = build_module(solver, subject, recipe.model, context)
+        solver.task.equip(module, context)
         for number, step in enumerate(config.lineage):
             module = _rebuild(module, step, f"{source}, step {number + 1} of the lineage,")
     load_weights(module, folder / WEIGHTS)
@@ -179,6 +180,7 @@ def predict_run(
     loaded = load_run(folder, problem=problem)
     question = _read_question(loaded, Path(inputs), steps, resample)
     outside = out_of_range(loaded.problem, question) if isinstance(question, Parametrised) else []
+    outside += loaded.task.unseen(question, loaded.problem, loaded.context)
     if outside and not extrapolate:
         raise outside[0]
     with as_guest():

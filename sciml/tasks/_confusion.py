@@ -42,8 +42,8 @@ class Answers:
 
 
 def confusion_table(answers: Answers) -> dict[str, Any]:  # Any: what the template shows
-    """Counts by true and predicted class as rows of cells with the precision of each class, the most frequent mistakes in
-    words, the share of the most frequent class, and classes without a test sample."""
+    """Counts by true and predicted class as rows of cells with the precision of each class, the most frequent mistakes
+    in words, the share of the most frequent class, and classes without a test sample."""
     size = len(answers.classes)
     counts = np.zeros((size, size), int)
     answered = answers.predicted >= 0

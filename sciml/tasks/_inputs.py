@@ -1,5 +1,6 @@
 """Reading a user's table or NetCDF file: open it, find what is needed, name what does not fit."""
 
+import math
 import re
 import warnings
 from collections.abc import Mapping, Sequence
@@ -16,10 +17,11 @@ from torch import Tensor
 from sciml.core.errors import DataError, InputWarning, UserError, nearest
 from sciml.core.files import check_plain
 from sciml.core.paths import shown
-from sciml.core.problem import Parameter, Problem
+from sciml.core.problem import Parameter, Problem, is_possible
 from sciml.core.units import conversion, plain_units
 from sciml.data import load_netcdf
 from sciml.data.tables import TABLE_ENDINGS, read_raw, table_of_columns
+from sciml.tasks._possible import check_possible
 
 _SLACK = 1e-3
 """Share of a step in time by which single precision may change it."""
@@ -87,6 +89,9 @@ def checked_inputs(
         given, expected = variable.attrs.get("units"), units.get(str(name))
         if given is not None and expected is not None:
             source = _in_units(path, source, str(name), str(given), expected)
+    check_possible(path, source, problem)
+    if source.sizes.get("sample") == 0:
+        raise DataError(f"{path} holds no samples", got="a dimension sample of length 0", expected="one sample or more")
     return source if "sample" in source.dims else source.expand_dims("sample")
 
 
@@ -199,8 +204,12 @@ def out_of_range(problem: Problem, inputs: Parametrised) -> list[UserError]:
         columns += zip(problem.forcings, inputs.forcing.float().unbind(2), strict=True)
     for entry, values in columns:
         fault, fix = "is not physically possible", "Change it."
-        if error := _outside(entry, values, entry.possible, fault, fix):
-            raise error
+        if not is_possible(entry, values).all():
+            low, high = torch.nextafter(values.new_tensor(entry.possible), values.new_tensor((math.inf, -math.inf)))
+            ends = (float(low) if "least" in entry.open else entry.possible[0],
+                    float(high) if "most" in entry.open else entry.possible[1])  # fmt: skip
+            if error := _outside(entry, values, ends, fault, fix):
+                raise error
         fault = "is outside the range the run was trained on"
         fix = (
             "Change it, or allow such values with --extrapolate (extrapolate=True in Python): nothing says how wrong a "

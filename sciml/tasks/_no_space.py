@@ -121,6 +121,23 @@ def labelled_fields(problem: Problem, states: Float[Tensor, "sample time channel
     }
 
 
+def labelled_spread(problem: Problem, prediction: Prediction, share: float | None = None) -> Labelled:
+    """``sigma_<field>``, and ``low_<field>`` and ``high_<field>`` of a band that holds `share`, where known."""
+    labelled: Labelled = {}
+    mean, spread, band = (None if x is None else x.cpu() for x in (prediction.mean, prediction.spread, prediction.band))
+    for i, field in enumerate(problem.fields):
+        parts: list[tuple[str, Tensor, str]] = []
+        if spread is not None:
+            parts.append(("sigma", spread, "standard deviation of the error of {}"))
+        if mean is not None and band is not None and share is not None:
+            holds = f"of the band that holds {share:.0%} of {{}}"
+            parts += [("low", mean - band, f"lower end {holds}"), ("high", mean + band, f"upper end {holds}")]
+        for prefix, values, words in parts:
+            attributes = {"units": field.units, "long_name": words.format(field.long_name)}
+            labelled[f"{prefix}_{field.name}"] = (("sample", "time"), values[:, :, i].numpy(), attributes)
+    return labelled
+
+
 def labelled_outcome(prediction: Prediction) -> Labelled:
     """``status`` and, where the solver counts them, ``evaluations``, per sample."""
     labelled: dict[str, Any] = labelled_status(status_of(prediction))

@@ -19,7 +19,6 @@ CLASS_METRICS = (
 """What answers with classes are judged by."""
 
 
-
 def predicted_classes(probabilities: Float[Tensor, "sample class"]) -> Int[Tensor, " sample"]:
     """The most probable class of every sample; -1 where a probability is not finite."""
     return torch.where(probabilities.isfinite().all(1), probabilities.nan_to_num().argmax(1), -1)
@@ -69,6 +68,8 @@ def absent_classes(
 ) -> dict[str, str]:
     """Recalls that cannot be measured, or must fail, with the reason; by key of the metric."""
     tested, trained = ({int(i) for i in values.unique()} for values in (labels, known))
-    reasons = {f"recall/{classes[i]}": "no test sample is of this class" for i in range(len(classes)) if i not in tested}
+    reasons = {
+        f"recall/{classes[i]}": "no test sample is of this class" for i in range(len(classes)) if i not in tested
+    }
     never = {f"recall/{classes[i]}": "no training sample is of this class" for i in tested - trained}
     return reasons | never

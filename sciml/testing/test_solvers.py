@@ -131,6 +131,9 @@ def test_an_answer_can_be_described(trial):
     labelled = trial.task.describe(trial.asked, trial.answered, trial.bench.problem, trial.bench.context)
     assert labelled.sizes["sample"] == 4
     assert set(labelled["status"].dims) == {"sample"}
+    assert labelled["status"].attrs["flag_meanings"].split()[0] == "ok"
+    for name, axis in labelled.coords.items():
+        assert axis.dtype.kind != "f" or "units" in axis.attrs, f"axis {name} has no units"
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Generic
 import xarray
 from torch import Tensor, nn
 
-from sciml.core.errors import UnsupportedError
+from sciml.core.errors import UnsupportedError, UserError
 from sciml.core.progress import Progress
 from sciml.core.types import Grid, Prediction
 from sciml.data import CardTable
@@ -85,6 +85,10 @@ class Bench(ABC, Generic[P, T, C, B, Q]):
         """The test samples as one batch, of which a tool may ask the loss; None (the default) for no such batch."""
         return None
 
+    def cautions(self) -> tuple[str, ...]:
+        """What is wrong with the data that a user must know before anything is trained; nothing by default."""
+        return ()
+
     def watch(self, solver: "TaskSolver[P, T, C, B, Q]", module: nn.Module) -> Mapping[str, float]:
         """What is logged beside that score and decides nothing."""
         return {}
@@ -99,9 +103,7 @@ class Bench(ABC, Generic[P, T, C, B, Q]):
     def examine(self, solver: "TaskSolver[P, T, C, B, Q]", module: nn.Module) -> Examination:
         """Everything that is reported of a trained module, on the test split."""
 
-    def convention(
-        self, name: str, solver: "TaskSolver[P, T, C, B, Q]", module: nn.Module
-    ) -> Mapping[str, float]:
+    def convention(self, name: str, solver: "TaskSolver[P, T, C, B, Q]", module: nn.Module) -> Mapping[str, float]:
         """Numbers of the test split as another benchmark defines them; `name` is one of `sciml.metrics.CONVENTIONS`.
 
         Raises: UnsupportedError where the benchmark has no such task, which is the default.
@@ -184,6 +186,13 @@ class Task(ABC, Generic[P, T, C, B, Q]):
         """
         raise UnsupportedError(f"inputs of the task {self.key!r} lie on no grid, so there is nothing to resample")
 
+    def unseen(self, inputs: Q, problem: P, context: C) -> Sequence[UserError]:
+        """An error for everything of a question that lies outside of what was trained on, beside parameters and forcings.
+
+        They are raised unless the user asks for extrapolation; none by default.
+        """
+        return ()
+
     @abstractmethod
     def write_inputs(self, inputs: Q, problem: P, context: C) -> xarray.Dataset:
         """Inputs as the file that `read_inputs` reads."""
@@ -197,6 +206,18 @@ class Task(ABC, Generic[P, T, C, B, Q]):
     ) -> Prediction:
         """A prediction with what must not depend on how it was asked for among its statistics; itself by default."""
         return prediction
+
+    def equip(self, module: nn.Module, context: C) -> None:
+        """What every freshly built module gets of the task, such as room for bands; nothing by default."""
+        return
+
+    def conformal(self, share: float) -> tuple[str, ...]:
+        """The settings by which predictions carry bands that hold a share of the values.
+
+        Raises: UnsupportedError where the task has no such bands.
+        """
+        raise UnsupportedError(f"predictions of the task {self.key!r} have no conformal bands", got=f"{share:g}",
+                               fix="Leave out --conformal.")  # fmt: skip
 
     def shorten(self, inputs: Q) -> tuple[Q, slice] | None:
         """Inputs that ask the same samples for less, and which part of axis 1 of the full answer that is.

@@ -48,7 +48,9 @@ def _spots(count, seed):
     """Two spots of deviation 0.01, 141 apart; and the true log density."""
     generator = torch.Generator().manual_seed(seed)
     centres = torch.tensor([[-50.0, -50.0], [50.0, 50.0]])
-    points = centres[torch.randint(2, (count,), generator=generator)] + 0.01 * torch.randn(count, 2, generator=generator)
+    points = centres[torch.randint(2, (count,), generator=generator)] + 0.01 * torch.randn(
+        count, 2, generator=generator
+    )
     nearest = torch.cdist(points.double(), centres.double()).amin(1)
     true = -0.5 * (nearest / 0.01).square() - math.log(2 * math.pi * 1e-4) - math.log(2)
     return points, true

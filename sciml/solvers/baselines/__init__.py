@@ -50,8 +50,6 @@ from sciml.solvers.baselines._persistence import PersistenceConfig as Persistenc
 from sciml.solvers.baselines._persistence import PersistenceSolver as PersistenceSolver
 from sciml.solvers.baselines._realnvp import RealNVPConfig as RealNVPConfig
 from sciml.solvers.baselines._realnvp import RealNVPSolver as RealNVPSolver
-from sciml.solvers.baselines._spline_flow import SplineFlowConfig as SplineFlowConfig
-from sciml.solvers.baselines._spline_flow import SplineFlowSolver as SplineFlowSolver
 from sciml.solvers.baselines._resnet import ResNetConfig as ResNetConfig
 from sciml.solvers.baselines._resnet import ResNetSolver as ResNetSolver
 from sciml.solvers.baselines._rows import BoostedTreesRowsConfig as BoostedTreesRowsConfig
@@ -73,6 +71,8 @@ from sciml.solvers.baselines._sequence_networks import RecurrentConfig as Recurr
 from sciml.solvers.baselines._sequence_networks import RecurrentSolver as RecurrentSolver
 from sciml.solvers.baselines._sequence_transformer import TransformerConfig as TransformerConfig
 from sciml.solvers.baselines._sequence_transformer import TransformerSolver as TransformerSolver
+from sciml.solvers.baselines._spline_flow import SplineFlowConfig as SplineFlowConfig
+from sciml.solvers.baselines._spline_flow import SplineFlowSolver as SplineFlowSolver
 from sciml.solvers.baselines._unet import UNetConfig as UNetConfig
 from sciml.solvers.baselines._unet import UNetSolver as UNetSolver
 

@@ -160,7 +160,8 @@ class FramesProgram(nn.Module):
 class Modes(nn.Module):
     """Frames in their own modes: ū(t) + Σ_m c_m φ_m(t), φ_m the leading right singular vectors of centred trajectories.
 
-    Until `learn` is called everything is zero.
+    What the kept modes leave out has the variance `cut`, by frame and channel: that of the training trajectories,
+    enlarged for the degrees of freedom that the modes took from them. Until `learn` is called everything is zero.
 
     Arguments:
         count: most modes.
@@ -169,11 +170,13 @@ class Modes(nn.Module):
 
     modes: Tensor
     mean: Tensor
+    cut: Tensor
 
     def __init__(self, count: int, frames: int, channels: int) -> None:
         super().__init__()
         self.register_buffer("modes", torch.zeros(count, frames, channels, dtype=torch.float64))
         self.register_buffer("mean", torch.zeros(frames, channels, dtype=torch.float64))
+        self.register_buffer("cut", torch.zeros(frames, channels, dtype=torch.float64))
 
     @torch.no_grad()
     def learn(self, y: Float[Tensor, "sample frame channel"]) -> Float[Tensor, "sample mode"]:
@@ -183,6 +186,8 @@ class Modes(nn.Module):
         kept = min(len(self.modes), len(sizes) - 1, int((sizes > 1e-9 * sizes[0]).sum()))
         self.mean[: y.shape[1]] = mean
         self.modes[:kept, : y.shape[1]] = right[:kept].unflatten(1, y.shape[1:])
+        rest = (left[:, kept:] * sizes[kept:]) @ right[kept:]
+        self.cut[: y.shape[1]] = rest.square().sum(0).unflatten(0, y.shape[1:]) / max(1, len(y) - kept - 1)
         return left[:, :kept] * sizes[:kept]
 
     def compose(self, coefficients: Float[Tensor, "batch mode"], count: int) -> Float[Tensor, "batch frame channel"]:
@@ -190,5 +195,5 @@ class Modes(nn.Module):
         return self.mean[:count] + torch.einsum("bm,mfc->bfc", coefficients, self.modes[:, :count])
 
     def spread(self, variances: Float[Tensor, "batch mode"], count: int) -> Float[Tensor, "batch frame channel"]:
-        """Variance of the first `count` frames from that of independent coefficients."""
-        return torch.einsum("bm,mfc->bfc", variances, self.modes[:, :count].square())
+        """Variance of the first `count` frames from that of independent coefficients and of the modes left out."""
+        return torch.einsum("bm,mfc->bfc", variances, self.modes[:, :count].square()) + self.cut[:count]

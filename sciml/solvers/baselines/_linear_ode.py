@@ -16,8 +16,8 @@ from sciml.core.status import Status
 from sciml.core.types import Prediction
 from sciml.nn import Units
 from sciml.tasks.trajectories import (
-    Start,
     Cautions,
+    Start,
     TrajectoriesConfig,
     TrajectoriesContext,
     TrajectoriesSolver,
@@ -196,7 +196,11 @@ class LinearODESolver(TrajectoriesSolver[HasTrajectories, LinearODEConfig, Linea
         return Prediction(states, None, torch.where(finite.all(1), int(Status.OK), int(Status.DIVERGED)))
 
     def cautions(
-        self, module: LinearODE, problem: HasTrajectories, context: TrajectoriesContext, states: Float[Tensor, "row channel"]
+        self,
+        module: LinearODE,
+        problem: HasTrajectories,
+        context: TrajectoriesContext,
+        states: Float[Tensor, "row channel"],
     ) -> tuple[str, ...]:
         """Whether modes turn so far between two frames that their frequency cannot be told from slower ones.
 
@@ -213,8 +217,8 @@ class LinearODESolver(TrajectoriesSolver[HasTrajectories, LinearODEConfig, Linea
             )
         elif learned > _NEAR:
             words.append(
-                f"A learned mode turns by {learned / math.pi:.2f} pi between two frames, close to half a circle, beyond "
-                "which a rotation looks like a slower one: its frequency may be an alias. Store frames more often."
+                f"A learned mode turns by {learned / math.pi:.2f} pi between two frames, close to half a circle, "
+                "beyond which a rotation looks like a slower one: its frequency may be an alias. Store frames more often."
             )
         return tuple(words)
 

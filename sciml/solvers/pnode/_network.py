@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from sciml import ode
-from sciml.core.capabilities import HasReducedModel, Uncertain
+from sciml.core.capabilities import HasReducedModel
 from sciml.core.errors import ConfigError
 from sciml.core.forcing import check_forcing
 from sciml.core.problem import Parameter

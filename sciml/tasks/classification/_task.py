@@ -42,8 +42,8 @@ class Classification(Task[Classifies, ClassificationConfig, ClassificationContex
         accuracy, error: share of the samples whose most probable class is theirs, and the rest; a prediction that is
             not finite is an error.
         majority_accuracy: what answering always with the most frequent class of the training split would reach.
-        recall/<class>: share of the samples of a class that are answered with it; not for classes without a test sample,
-            which the record names. balanced_accuracy: their mean.
+        recall/<class>: share of the samples of a class that are answered with it; not for classes without a test
+            sample, which the record names. balanced_accuracy: their mean.
         nll: mean negative log probability of the true class, in nat.
         evaluations, calls: of the right-hand side, mean over samples, and of the network, where the solver counts them.
         tolerance_1e-1/evaluations, …/error, …/difference: the same predicted with other tolerances, for a solver that
@@ -120,6 +120,10 @@ class ClassificationBench(Bench[Classifies, ClassificationConfig, Classification
         self.examples = LabelledExamples(problem, self.splits["train"], self.context.statistics, settings)
         self.example = Pictures(self.splits["test"].features[:1])
 
+    def cautions(self) -> tuple[str, ...]:
+        """Samples that two splits share."""
+        return data.twins({name: split.features for name, split in self.splits.items()})
+
     def validate(self, solver: AnySolver, module: nn.Module) -> float:
         """Mean negative log probability of the true class on the validation split."""
         inputs, labels = self.splits["valid"]
@@ -187,7 +191,11 @@ def _answers(problem: Classifies, prediction: Prediction) -> xarray.Dataset:
     probabilities, names = prediction.mean, problem.classes
     arrays = {
         "probability": (("sample", "class"), probabilities.numpy(), {"units": "1", "long_name": "probability"}),
-        "predicted": ("sample", predicted_classes(probabilities).numpy(), flag_attributes(names, "most probable class")),
+        "predicted": (
+            "sample",
+            predicted_classes(probabilities).numpy(),
+            flag_attributes(names, "most probable class"),
+        ),
         **labelled_outcome(prediction),
     }
     return xarray.Dataset(arrays, {"class": ("class", list(problem.classes))})

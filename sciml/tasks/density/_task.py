@@ -137,6 +137,10 @@ class DensityBench(Bench[HasDensity, DensityConfig, DensityContext, PointBatch, 
         self.plane = plane_around(every, problem, settings.grid, origin) if every.shape[1] == 2 else None
         self._seed = card.seed
 
+    def cautions(self) -> tuple[str, ...]:
+        """Samples that two splits share."""
+        return data.twins(self.splits)
+
     def validate(self, solver: AnySolver, module: nn.Module) -> float:
         """Mean negative log density of the validation points."""
         return finite_mean(-predict_on(solver, module, Points(self.splits["valid"])).mean)

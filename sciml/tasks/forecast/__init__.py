@@ -1,8 +1,8 @@
 """Fields stepped forward in time."""
 
-from sciml.tasks.forecast._bands import conformal_widths as conformal_widths
-from sciml.tasks.forecast._bands import least_held_out as least_held_out
-from sciml.tasks.forecast._bands import spread_factors as spread_factors
+from sciml.tasks._conformal import conformal_widths as conformal_widths
+from sciml.tasks._conformal import least_held_out as least_held_out
+from sciml.tasks._conformal import spread_factors as spread_factors
 from sciml.tasks.forecast._data import ForecastConfig as ForecastConfig
 from sciml.tasks.forecast._data import ForecastContext as ForecastContext
 from sciml.tasks.forecast._data import Window as Window

@@ -87,6 +87,10 @@ class ForecastBench(Bench[HasTrajectories, ForecastConfig, ForecastContext, data
         first, _ = next(self._questions("test", dataset.split("test").good[:1]))
         self.example = first._replace(steps=1, time=(settings.history - 1) * settings.stride * dataset.card.dt)
 
+    def cautions(self) -> tuple[str, ...]:
+        """Trajectories that two splits share."""
+        return data.twin_trajectories(self.source)
+
     def validate(self, solver: AnySolver, module: nn.Module) -> float:
         """Mean relative L2 error of rollouts from the first frames of the validation trajectories."""
         active = self.context.active

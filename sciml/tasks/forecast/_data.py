@@ -17,7 +17,7 @@ from sciml.core.problem import Problem
 from sciml.core.tensors import TensorField
 from sciml.core.types import Grid
 from sciml.nn import Modes, Odd, PaddingChoice, odd_channels, padding_modes
-from sciml.tasks.forecast._bands import least_held_out
+from sciml.tasks._conformal import least_held_out
 from sciml.train import Context
 
 

@@ -12,8 +12,8 @@ from sciml.core.capabilities import HasTrajectories
 from sciml.core.problem import Problem
 from sciml.core.types import Prediction, Support
 from sciml.nn import Stepper
+from sciml.tasks._conformal import conformal_widths, spread_factors
 from sciml.tasks._ensembles import Members, built, initialise, mean_loss
-from sciml.tasks.forecast._bands import conformal_widths, spread_factors
 from sciml.tasks.forecast._calibrates import Calibrates, Calibration
 from sciml.tasks.forecast._data import ForecastConfig, ForecastContext, Window
 from sciml.tasks.forecast._solver import StepperSolver, around, cpu, status_of

@@ -17,7 +17,7 @@ from sciml.core.problem import Problem
 from sciml.core.status import Status
 from sciml.core.types import Prediction, Support
 from sciml.nn import Stepper
-from sciml.tasks.forecast._bands import conformal_widths
+from sciml.tasks._conformal import conformal_widths
 from sciml.tasks.forecast._calibrates import Calibrates, Calibration
 from sciml.tasks.forecast._data import ForecastConfig, ForecastContext, Window, check_length, num_held_out
 from sciml.tasks.forecast._task import FORECAST

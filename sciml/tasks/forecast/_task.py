@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import numpy as np
-import torch
 import xarray
 from torch import Tensor
 
@@ -91,6 +90,10 @@ class Forecast(Task[HasTrajectories, ForecastConfig, ForecastContext, data.Windo
             arrays[problem.time_step] = labelled_parameters(problem, inputs.parameters.cpu())[problem.time_step]
         times = inputs.time + time_step(inputs, context) * np.arange(1, inputs.steps + 1)
         return xarray.Dataset(arrays, label_axes(context, times, problem.time_step))
+
+    def conformal(self, share: float) -> tuple[str, ...]:
+        """A quarter of the training trajectories is held out to calibrate."""
+        return (f"task.coverage={share}", "task.held_out=0.25")
 
     def shorten(self, inputs: Window) -> tuple[Window, slice] | None:
         """The first step alone."""

@@ -170,6 +170,10 @@ class OperatorBench(Bench[MapsFunctions, OperatorConfig, OperatorContext, PairBa
         self.examples = PairExamples(pairs.splits["train"])
         self.example = self._questions(pairs.splits["test"].first(1))
 
+    def cautions(self) -> tuple[str, ...]:
+        """Input functions that two splits share."""
+        return data.twins({name: split.functions for name, split in self.splits.items()})
+
     def validate(self, solver: AnySolver, module: nn.Module) -> float:
         """The relative error on the validation split, or the solver's own score; infinite if it is not finite."""
         score = self._own_score(solver, module)

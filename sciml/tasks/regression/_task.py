@@ -108,6 +108,10 @@ class RegressionBench(Bench[MapsParameters, RegressionConfig, RegressionContext,
         self.examples = RowExamples(self.splits["train"], settings)
         self.example = Point(self._asked("test").parameters[:1])
 
+    def cautions(self) -> tuple[str, ...]:
+        """Rows that two splits share."""
+        return data.twins({name: torch.cat((rows.parameters, rows.targets), 1) for name, rows in self.splits.items()})
+
     def validate(self, solver: AnySolver, module: nn.Module) -> float:
         """Root mean squared error of the validation rows in standard deviations of the training data."""
         predicted = predict_on(solver, module, self._asked("valid")).mean

@@ -128,11 +128,15 @@ class SequencesBench(Bench[HasSequences, SequencesConfig, SequencesContext, Sequ
             targets=target_statistics(problem, train),
         )
         self.dataset = {"hash": data.samples_digest(problem, card), "card": card.model_dump(mode="json")}
-        if problem.target == "class":
-            if absent := absent_classes(self.splits["test"].targets, train.targets, problem.classes):
-                self.dataset["unmeasured"] = absent
+        is_class = problem.target == "class"
+        if is_class and (absent := absent_classes(self.splits["test"].targets, train.targets, problem.classes)):
+            self.dataset["unmeasured"] = absent
         self.examples = SequenceExamples(train, self.times, self.context.signals.field_std, settings.noise)
         self.example = Signals(self.splits["test"].signals[:1], self.times)
+
+    def cautions(self) -> tuple[str, ...]:
+        """Samples that two splits share."""
+        return data.twins({name: split.signals for name, split in self.splits.items()})
 
     def validate(self, solver: AnySolver, module: nn.Module) -> float:
         """Mean squared error in variances of each target, or mean negative log probability of the true class."""
@@ -247,7 +251,11 @@ def _answers(
     names = problem.classes
     arrays = {
         "probability": (("sample", "class"), prediction.mean.numpy(), {"units": "1", "long_name": "probability"}),
-        "predicted": ("sample", predicted_classes(prediction.mean).numpy(), flag_attributes(names, "most probable class")),
+        "predicted": (
+            "sample",
+            predicted_classes(prediction.mean).numpy(),
+            flag_attributes(names, "most probable class"),
+        ),
         **labelled_outcome(prediction),
     }
     return xarray.Dataset(arrays, {**coords, "class": ("class", list(problem.classes))})

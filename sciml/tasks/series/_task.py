@@ -122,6 +122,10 @@ class SeriesBench(Bench[HasTrajectories, SeriesConfig, SeriesContext, SeriesBatc
         self.within = within_horizon(dataset.card.frames, settings.horizon)
         self.example = self._observed("test").rows(slice(0, 1)).inputs()
 
+    def cautions(self) -> tuple[str, ...]:
+        """Trajectories that two splits share."""
+        return data.twin_trajectories(self.source)
+
     def validate(self, solver: AnySolver, module: nn.Module) -> float:
         """Mean squared error of the validation series at all times, in variances of each field."""
         batch = self._observed("valid")

@@ -14,6 +14,7 @@ from sciml.core import rng
 from sciml.core.config import Config
 from sciml.core.errors import ConfigError, DataError
 from sciml.core.problem import Problem
+from sciml.core.tensors import TensorField
 from sciml.tasks._inputs import Times, check_finite, numbers, open_inputs, parameter_columns, read_times, shape_words
 from sciml.tasks._no_space import by_the_clock, good_parameters, good_states, random_subset, stored_times
 from sciml.tasks.trajectories._starts import StartRule
@@ -35,6 +36,9 @@ class TrajectoriesConfig(Config):
     all of them, and validation and test stay whole."""
     draw: int = pydantic.Field(default=0, ge=0)
     """Which of the random subsets."""
+    conformal: float | None = pydantic.Field(default=None, gt=0, lt=1)
+    """Share of the values that bands around predictions are to hold, in the mean over trajectories (split conformal
+    prediction on the validation trajectories); None for no bands."""
 
 
 class TrajectoriesContext(Context):
@@ -50,8 +54,12 @@ class TrajectoriesContext(Context):
     """Units of `dt`."""
     starts: StartRule | None = None
     """How first states follow from the parameters; None where they do not, or where it is not known."""
+    seen: TensorField | None = None
+    """Lowest and highest value of each field where training examples begin, ``2 channel``; None where not known."""
     free_starts: bool = False
     """Whether they are known not to follow."""
+    conformal: float | None = None
+    """Share of the values that bands around predictions hold; None without bands."""
 
 
 class Start(NamedTuple):

@@ -19,6 +19,8 @@ METRICS = (
     ACCURACY,
     AUC,
     Metric("summary/*", "mean absolute error of {0}", units="", names=derived_names),
+    Metric("covered/*", "share of {0} within two standard deviations", better="none", names=field_names),
+    Metric("held/*", "share of {0} within its conformal band", better="none", names=field_names),
     Metric("compared/*", "samples compared in {0}", better="none", names=derived_names),
     Metric("constraint/*", "largest violation of {0}", check=True),
     *(metric.within("beyond", _BEYOND) for metric in (MAE_SHARE, MAE, ACCURACY, AUC)),

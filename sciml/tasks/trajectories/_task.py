@@ -9,10 +9,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from sciml import data
-from sciml.core.capabilities import HasDerivedQuantities, HasOutcome, HasTrajectories
+from sciml.core.capabilities import Evolves, HasDerivedQuantities, HasOutcome, HasTrajectories
+from sciml.core.errors import UserError
+from sciml.core.problem import is_possible
 from sciml.core.progress import Progress
 from sciml.core.status import Status, count
 from sciml.core.types import Prediction
+from sciml.tasks._conformal import conformal_widths
 from sciml.tasks._cost import cost_of, predict_on, prediction_seconds
 from sciml.tasks._inputs import halved
 from sciml.tasks._labels import Labelled, labelled_parameters
@@ -23,6 +26,7 @@ from sciml.tasks._no_space import (
     good_states,
     labelled_fields,
     labelled_outcome,
+    labelled_spread,
     open_trajectories,
     relative_error,
     status_of,
@@ -30,6 +34,7 @@ from sciml.tasks._no_space import (
     time_coordinate,
     whole_error,
 )
+from sciml.tasks.trajectories._bands import BAND, add_band, band_at, check_conformal
 from sciml.tasks.trajectories._cautions import Cautions
 from sciml.tasks.trajectories._data import (
     Start,
@@ -54,6 +59,7 @@ from sciml.tasks.trajectories._outcome import (
     outcome_scores,
     stated_quantities,
 )
+from sciml.tasks.trajectories._seen import seen_starts, unseen_starts
 from sciml.tasks.trajectories._starts import StartRule, start_rule
 from sciml.tasks.trajectories.view import VIEW
 from sciml.train import AnySolver, Bench, Conclusion, Examination, Task
@@ -61,7 +67,7 @@ from sciml.train import AnySolver, Bench, Conclusion, Examination, Task
 _MAP = 15
 """Places along each axis of the map of outcomes."""
 _LOOKS = 1601
-"""Times at which a predicted trajectory is looked at for its derived quantities; the frames of most cards among them."""
+"""Times at which a predicted trajectory is looked at for its derived quantities; frames of most cards are among them."""
 _LOOKED_AT = 20
 """States at which a stated equation is linearised, for warnings."""
 
@@ -80,6 +86,9 @@ class Trajectories(Task[HasTrajectories, TrajectoriesConfig, TrajectoriesContext
             right, and the area under the ROC curve of the predicted chance; the latter where both outcomes occur.
         summary/<name>, compared/<name>: for a problem with derived quantities, the mean absolute error of each quantity
             over the samples that have it in truth and in prediction, and how many these are.
+        covered/<field>: where the solver states a spread, the share of the values within two standard deviations, 95 %
+            nominally.
+        held/<field>: with ``task.conformal``, the share of the values within their band.
         constraint/<name>: for a problem that `HasConstraints`, the largest violation anywhere in the predictions.
         beyond/mae_share, beyond/mae/<field>, beyond/outcome/…: the same on the split of parameters outside of their
             ranges, where the dataset has one, the share in standard deviations of the test signal too.
@@ -107,6 +116,9 @@ class Trajectories(Task[HasTrajectories, TrajectoriesConfig, TrajectoriesContext
         workers: int = 1,
     ) -> "TrajectoriesBench":
         """Generate what is missing of the preset's dataset and open it."""
+        if settings.conformal is not None and isinstance(problem, Evolves):
+            card = data.read_card(problem).table(preset, data.PresetCard)
+            check_conformal(settings.conformal, card.trajectories.valid)
         dataset = open_trajectories(problem, preset, progress=progress, workers=workers)
         return TrajectoriesBench(problem, dataset, settings)
 
@@ -134,16 +146,20 @@ class Trajectories(Task[HasTrajectories, TrajectoriesConfig, TrajectoriesContext
     ) -> xarray.Dataset:
         """A prediction as named fields with units at the times asked for, the start included."""
         arrays = labelled_fields(problem, prediction.mean.cpu()) | labelled_outcome(prediction)
+        arrays |= labelled_spread(problem, prediction, context.conformal)
         arrays |= _in_own_terms(problem, inputs, prediction)
         return xarray.Dataset(arrays, {"time": time_coordinate(inputs.times, context.time_units, inputs.origin)})
 
     def complete(
         self, solver: AnySolver, module: nn.Module, inputs: Start, prediction: Prediction, problem: HasTrajectories
     ) -> Prediction:
-        """With the derived quantities of the trajectory, looked at `_LOOKS` times whatever times were asked for.
+        """With its conformal band, and the derived quantities, looked at `_LOOKS` times whatever times were asked for.
 
         What the solver states itself stands.
         """
+        prediction = _with_impossible(problem, prediction)
+        if (width := band_at(module, inputs)) is not None:
+            prediction = prediction._replace(band=width.expand(len(inputs.state), -1, -1))
         if not isinstance(problem, HasDerivedQuantities) or len(inputs.times) < 2:
             return prediction
         if all(f"summary/{entry.name}" in prediction.stats for entry in problem.derived_quantities):
@@ -155,6 +171,19 @@ class Trajectories(Task[HasTrajectories, TrajectoriesConfig, TrajectoriesContext
         params = named_parameters(problem, inputs.parameters)
         found = stated_quantities(problem, asked.clock, followed.mean, params)
         return prediction._replace(stats={**found, **prediction.stats})
+
+    def equip(self, module: nn.Module, context: TrajectoriesContext) -> None:
+        """With ``task.conformal``, room for the widths of bands at the stored times."""
+        if context.conformal is not None:
+            add_band(module, context)
+
+    def conformal(self, share: float) -> tuple[str, ...]:
+        """One setting: the validation trajectories calibrate."""
+        return (f"task.conformal={share}",)
+
+    def unseen(self, inputs: Start, problem: HasTrajectories, context: TrajectoriesContext) -> list[UserError]:
+        """First states far from all those that training examples begin with."""
+        return unseen_starts(inputs, problem, context)
 
     def shorten(self, inputs: Start) -> tuple[Start, slice] | None:
         """The first step alone."""
@@ -182,14 +211,22 @@ class TrajectoriesBench(Bench[HasTrajectories, TrajectoriesConfig, TrajectoriesC
         self.context = TrajectoriesContext(
             starts=starts,
             free_starts=starts is None,
+            seen=seen_starts(dataset, settings),
             statistics=dataset.statistics,
             dt=dataset.card.dt,
             frames=dataset.card.frames,
             time_units=dataset.layout.about.time_units,
+            conformal=settings.conformal,
         )
+        if settings.conformal is not None:
+            check_conformal(settings.conformal, len(good_states(dataset, "valid")))
         self.examples = TrajectoryExamples(dataset, settings)
         start = self._starts("test")
         self.example = Start(start.state[:1], start.parameters[:1], start.times[:2])
+
+    def cautions(self) -> tuple[str, ...]:
+        """Trajectories that two splits share."""
+        return data.twin_trajectories(self.source)
 
     def validate(self, solver: AnySolver, module: nn.Module) -> float:
         """Mean relative L2 error of the validation trajectories, each predicted from its first frame.
@@ -223,6 +260,7 @@ class TrajectoriesBench(Bench[HasTrajectories, TrajectoriesConfig, TrajectoriesC
             **self._window_error(solver, module, true),
             **{f"mae/{field.name}": float(v) for field, v in zip(self.problem.fields, absolute, strict=True)},
             **outcome_scores(self.problem, prediction, true, parameters),
+            **self._coverage(prediction, true),
             **derived_scores(self.problem, inputs.times, prediction, self._truth(true, "test"), parameters),
             **constraint_scores(self.problem, prediction.mean, parameters),
             **self._beyond(solver, module, true.double().std((0, 1), correction=0)),
@@ -232,6 +270,7 @@ class TrajectoriesBench(Bench[HasTrajectories, TrajectoriesConfig, TrajectoriesC
         arrays = xarray.Dataset(
             {
                 **labelled_fields(self.problem, prediction.mean[:, 1:]),
+                **labelled_spread(self.problem, _later(prediction), self.settings.conformal),
                 "relative_l2": (("sample", "time"), curve.numpy(), {"units": "1", "long_name": "relative L2 error"}),
                 **labelled_outcome(prediction),
                 **_in_own_terms(self.problem, inputs, prediction),
@@ -243,9 +282,7 @@ class TrajectoriesBench(Bench[HasTrajectories, TrajectoriesConfig, TrajectoriesC
         cases = {"rollout/relative_l2": errors.tolist()}
         return Examination(scores, arrays, each, count(status_of(prediction).tolist()), cases)
 
-    def conclude(
-        self, solver: AnySolver, module: nn.Module, folder: Path, progress: Progress
-    ) -> Conclusion | None:
+    def conclude(self, solver: AnySolver, module: nn.Module, folder: Path, progress: Progress) -> Conclusion | None:
         """What the solver warns of; None for nothing."""
         if not isinstance(solver, Cautions):
             return None
@@ -274,6 +311,27 @@ class TrajectoriesBench(Bench[HasTrajectories, TrajectoriesConfig, TrajectoriesC
         if names := bad_fields(self.problem, predicted):
             return f"prediction of field {names}"
         return "the loss or its gradient (but no field)"
+
+    def _coverage(self, prediction: Prediction, true: Float[Tensor, "sample time channel"]) -> dict[str, float]:
+        """``covered/…`` and ``held/…``; the first frame is given and does not count."""
+        scores: dict[str, float] = {}
+        error = (prediction.mean - true)[:, 1:].abs()
+        for name, factor, widths in (("covered", 2.0, prediction.spread), ("held", 1.0, prediction.band)):
+            if widths is not None:
+                within = (error <= factor * widths[:, 1:]).double().mean((0, 1))
+                scores |= {f"{name}/{f.name}": float(v) for f, v in zip(self.problem.fields, within, strict=True)}
+        return scores
+
+    def calibrate(self, solver: AnySolver, module: nn.Module) -> None:
+        """With ``task.conformal``, widths of the bands from the validation trajectories, which nothing is fitted to."""
+        if self.settings.conformal is None:
+            return
+        inputs, true = self._starts("valid"), good_states(self.source, "valid")
+        check_conformal(self.settings.conformal, len(true))
+        error = (predict_on(solver, module, inputs).mean - true).abs()
+        error = error[..., None]  # no space: one point
+        widths = conformal_widths(error, torch.ones_like(error), self.settings.conformal)
+        module.get_buffer(BAND).copy_(widths)
 
     def _truth(self, states: Float[Tensor, "sample time channel"], name: str) -> Prediction:
         """The good samples of a split with the derived quantities that the reference found between the frames."""
@@ -336,6 +394,23 @@ class TrajectoriesBench(Bench[HasTrajectories, TrajectoriesConfig, TrajectoriesC
             dim=1,
         )
         return {"window/relative_l2": float(whole_error(relative_error(predicted, kept[:, 1:])).double().mean())}
+
+
+def _with_impossible(problem: HasTrajectories, prediction: Prediction) -> Prediction:
+    """With the status of samples in which a field reaches an open end, such as a temperature that is not above 0 K."""
+    status = status_of(prediction)
+    for channel, field in enumerate(problem.fields):
+        if field.open:
+            broken = ~is_possible(field, prediction.mean[:, :, channel]).all(1)
+            status = torch.where(broken & (status == Status.OK), int(Status.DIVERGED), status)
+    return prediction._replace(status=status)
+
+
+def _later(prediction: Prediction) -> Prediction:
+    """Without the first frame, which is given."""
+    parts = {name: None if part is None else part[:, 1:] for name, part in
+             (("mean", prediction.mean), ("spread", prediction.spread), ("band", prediction.band))}  # fmt: skip
+    return prediction._replace(**parts)
 
 
 def _in_own_terms(problem: HasTrajectories, inputs: Start, prediction: Prediction) -> Labelled:
