@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +29,8 @@ LARGEST_NUMBER = 2**63
 """Whole numbers of a text are smaller than this; no library behind us takes larger ones."""
 
 _ENTRIES = 100_000
+_NO_LETTER = re.compile("[\0\ud800-\udfff]")
+"""What no file, name or attribute can hold: C's end of a text, and halves of UTF-16."""
 
 
 @contextmanager
@@ -135,8 +138,11 @@ def _check(value: object, source: str) -> None:
         if isinstance(entry, dict | list):
             if depth > DEEPEST:
                 raise DataError(f"{source} nests too deep", expected=f"at most {DEEPEST} levels")
-            inner = entry.values() if isinstance(entry, dict) else entry
-            waiting += [(e, depth + 1) for e in inner if isinstance(e, dict | list | int)]
+            inner = (*entry, *entry.values()) if isinstance(entry, dict) else entry
+            waiting += [(e, depth + 1) for e in inner if isinstance(e, dict | list | int | str)]
+        elif isinstance(entry, str):
+            if _NO_LETTER.search(entry):
+                raise DataError(f"{source} holds a text with a null character or half of one", got=repr(entry[:40]))
         elif isinstance(entry, int) and abs(entry) >= LARGEST_NUMBER:
             raise DataError(f"{source} holds a number that is too large", got=f"{str(entry)[:40]}…",
                             expected="whole numbers below 2^63")  # fmt: skip

@@ -60,6 +60,8 @@ def verify(
     layout = make_layout(problem, preset)
     pieces = layout.all_pieces()
     present = [piece for piece in pieces if layout.path(piece).is_file()]
+    if not present:  # nothing can be said of data that is not there
+        return [Check("files", False, f"0 of {len(pieces)} shards in {layout.folder}. {layout.remedy}.")]
     findings = _Findings(drift={invariant.name: [] for invariant in problem.invariants})
     with progress.task(f"verifying {problem.name} {preset}", len(present)) as advance:
         for piece in present:
@@ -81,8 +83,7 @@ def verify(
         _check(
             "splits",
             findings.repeated,
-            f"{len(findings.initial)} {'trajectories' if recorded else 'initial states'}, all different, in "
-            f"{len(layout.splits)} splits",
+            f"{len(findings.status)} trajectories, all different, in {len(layout.splits)} splits",
         ),
         _check("parameters", findings.outside, "within their ranges: " + (", ".join(layout.parameter_names) or "none")),
         *(
@@ -113,14 +114,12 @@ def _examine(layout: Layout, piece: Piece, shard: Shard, findings: _Findings) ->
     good = shard.status == Status.OK
     for row in range(piece.count):
         name = f"{piece.split} trajectory {piece.first + row}"
-        if isinstance(layout.problem, Recorded):  # experiments may start alike, and differ by what was not recorded
-            content, same = shard.states[row].numpy().tobytes() + shard.parameters[row].numpy().tobytes(), "equals"
-        else:
-            content, same = shard.states[row, 0].numpy().tobytes(), "begins like"
-        key = hashlib.sha256(content).digest()
-        if key in findings.initial:
-            findings.repeated.append(f"{name} {same} {findings.initial[key]}")
-        findings.initial[key] = name
+        for content, same in _marks(layout, shard, row):
+            key = hashlib.sha256(content).digest()
+            if key in findings.initial:
+                findings.repeated.append(f"{name} {same} {findings.initial[key]}")
+                break
+            findings.initial[key] = name
         states = shard.states[row] if layout.active is None else shard.states[row][..., layout.active]
         if good[row] and not states.isfinite().all():
             findings.not_finite.append(f"{name} has status ok and values that are not finite")
@@ -138,6 +137,23 @@ def _examine(layout: Layout, piece: Piece, shard: Shard, findings: _Findings) ->
             values = invariant.compute(states, parameters, layout.grid)
             scale = values[:, :1].abs().clamp_min(torch.finfo(torch.float32).tiny)
             findings.drift[invariant.name].append(float(((values - values[:, :1]).abs() / scale).amax()))
+
+
+def _marks(layout: Layout, shard: Shard, row: int) -> list[tuple[bytes, str]]:
+    """What no two trajectories have in common, each with the word for two that do.
+
+    Cases may start alike and differ by parameters and forcings; experiments also by what was not recorded. What moves
+    in the same way under other parameters was copied.
+    """
+    states, given = shard.states[row], [shard.parameters[row]]
+    if shard.forcings is not None:
+        given.append(shard.forcings[row])
+    beside = b"".join(part.numpy().tobytes() for part in given)
+    if isinstance(layout.problem, Recorded):
+        return [(states.numpy().tobytes() + beside, "equals")]
+    moves = len(states) > 1 and not torch.equal(states[0], states[-1])
+    whole = [(b"whole" + states.numpy().tobytes(), "is")] if moves else []
+    return [(b"start" + states[0].numpy().tobytes() + beside, "begins like"), *whole]
 
 
 def _label_faults(layout: Layout, piece: Piece, shard: Shard) -> list[str]:
@@ -160,7 +176,9 @@ def _label_faults(layout: Layout, piece: Piece, shard: Shard) -> list[str]:
 
 
 def _invariant(name: str, long_name: str, drifts: list[float], tolerance: float) -> Check:
-    worst = float(np.max(drifts)) if drifts else 0.0  # numpy's maximum keeps a NaN
+    if not drifts:
+        return Check(f"invariant {name}", False, f"{long_name}: not tried, no trajectory is sound")
+    worst = float(np.max(drifts))  # numpy's maximum keeps a NaN
     return Check(f"invariant {name}", worst <= tolerance, f"{long_name}: drift {worst:.1e}, tolerance {tolerance:.1e}")
 
 

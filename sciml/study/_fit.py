@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from sciml.core import rng
+from sciml.core.errors import NumericsError
 from sciml.core.progress import Progress
 from sciml.train import (
     AnyBench,
@@ -69,6 +70,9 @@ def fit(
     solver.task.equip(module, bench.context)
     started = time.perf_counter()
     if solver.solve_closed_form(module, bench.examples):
+        if not all(bool(weight.isfinite().all()) for weight in module.parameters()):
+            raise NumericsError(f"the fit of {solver.title} broke down: a weight is not finite. Look at the data for "
+                                "values of very different size, or regularise.")  # fmt: skip
         bench.calibrate(solver, module)
         return Fitted(solver, recipe, module, None, time.perf_counter() - started)
     solver.initialise(module, bench.examples)

@@ -31,6 +31,7 @@ from sciml.train import (
     build_module,
     count_parameters,
     find_solver,
+    local_device,
     process_group,
     registered_solvers,
     save_weights,
@@ -82,7 +83,7 @@ def run(request: RunRequest, *, progress: Progress | None = None) -> Run | None:
     refuse_ignored(solver, recipe, request.settings)
     paths.check_name(request.preset, "preset")
     _check_baselines(solver, recipe)
-    device = _device(request.device)
+    device = local_device(_device(request.device))
     with as_guest(request.threads), process_group(device) as group:
         check_training(solver, recipe.train, group.size)
         solver.check_preset(problem, request.preset, recipe.model, recipe.task)

@@ -6,6 +6,8 @@ from sciml.train._checkpoint import save_weights as save_weights
 from sciml.train._config import TrainConfig as TrainConfig
 from sciml.train._context import Context as Context
 from sciml.train._distributed import Group as Group
+from sciml.train._distributed import current_group as current_group
+from sciml.train._distributed import local_device as local_device
 from sciml.train._distributed import process_group as process_group
 from sciml.train._examples import Examples as Examples
 from sciml.train._gradient_rule import GradientRule as GradientRule
@@ -105,12 +107,14 @@ __all__ = [
     "View",
     "build_module",
     "count_parameters",
+    "current_group",
     "default_rule",
     "find_solver",
     "find_task",
     "layout_errors",
     "learning_rates",
     "load_weights",
+    "local_device",
     "match_parameters",
     "process_group",
     "recipe_of",

@@ -18,6 +18,8 @@ class Group(NamedTuple):
 
     rank: int = 0
     size: int = 1
+    device: torch.device = torch.device("cpu")
+    """Where tensors that are sent to the others lie: NCCL takes those of a GPU only, gloo those of the CPU."""
 
     @property
     def leads(self) -> bool:
@@ -38,22 +40,23 @@ class Group(NamedTuple):
         """Whether `flag` is set on any process."""
         if self.size == 1:
             return flag
-        total = torch.tensor(float(flag))
+        total = torch.tensor(float(flag), device=self.device)
         torch.distributed.all_reduce(total)
         return bool(total)
 
     def mean(self, value: Tensor) -> Tensor:
         """The mean of a scalar over the processes."""
-        if self.size > 1:
-            value = value.clone()
-            torch.distributed.all_reduce(value)
-        return value / self.size
+        if self.size == 1:
+            return value
+        total = value.detach().to(self.device, copy=True)
+        torch.distributed.all_reduce(total)
+        return (total / self.size).to(value.device)
 
     def broadcast(self, value: float) -> float:
         """The leader's value, on every process."""
         if self.size == 1:
             return value
-        shared = torch.tensor(value, dtype=torch.float64)
+        shared = torch.tensor(value, dtype=torch.float64, device=self.device)
         torch.distributed.broadcast(shared, 0)
         return float(shared)
 
@@ -62,13 +65,13 @@ class Group(NamedTuple):
         if self.size == 1:
             return make()
         shared = [str(make()) if self.leads else ""]
-        torch.distributed.broadcast_object_list(shared, 0)
+        torch.distributed.broadcast_object_list(shared, 0, device=self.device)
         return Path(shared[0])
 
     def wait(self) -> None:
         """Meet the other processes."""
         if self.size > 1:
-            torch.distributed.barrier()
+            torch.distributed.barrier(device_ids=[self.device.index] if self.device.type == "cuda" else None)
 
 
 class Objective(nn.Module):
@@ -93,22 +96,57 @@ def wrap(objective: Objective, group: Group) -> nn.Module:
     return DistributedDataParallel(objective) if group.size > 1 else objective
 
 
+def local_device(device: torch.device) -> torch.device:
+    """The device of this process: under ``torchrun`` each one on a machine takes the GPU of its own number.
+
+    Where there are more processes than GPUs they share them in turn, which gloo serves, and NCCL refuses.
+
+    Arguments:
+        device: what was asked for; ``cuda`` without a number, or a number that all would take.
+
+    Raises: ConfigError for a ``LOCAL_RANK`` that is no number.
+    """
+    if device.type != "cuda" or "LOCAL_RANK" not in os.environ or int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        return device
+    rank = os.environ["LOCAL_RANK"]
+    if not rank.isdecimal():
+        raise ConfigError("LOCAL_RANK is no number of a process", got=repr(rank), fix="Start with torchrun.")
+    return torch.device("cuda", int(rank) % max(1, torch.cuda.device_count()))
+
+
 @contextmanager
 def process_group(device: torch.device) -> Iterator[Group]:
-    """Join the processes that ``torchrun`` started (gloo on CPU, nccl on CUDA), or be alone."""
+    """Join the processes that ``torchrun`` started, or be alone.
+
+    Arguments:
+        device: of this process, as `local_device` says. CPUs speak by gloo; GPUs by NCCL, but for processes that share
+            one, which NCCL does not serve, by gloo.
+    """
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1 or torch.distributed.is_initialized():
         yield current_group()
         return
-    torch.distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    alone = int(os.environ.get("LOCAL_WORLD_SIZE", size)) <= torch.cuda.device_count()
+    before = None
+    if device.type == "cuda":
+        before = torch.cuda.current_device()
+        torch.cuda.set_device(device)
+    if device.type == "cuda" and alone:
+        torch.distributed.init_process_group("nccl", device_id=device)
+    else:
+        torch.distributed.init_process_group("gloo")
     try:
         yield current_group()
     finally:
         torch.distributed.destroy_process_group()
+        if before is not None:
+            torch.cuda.set_device(before)
 
 
 def current_group() -> Group:
     """The group this process has joined; a group of one before it has."""
     if not torch.distributed.is_available() or not torch.distributed.is_initialized():
         return Group()
-    return Group(torch.distributed.get_rank(), torch.distributed.get_world_size())
+    sends_from_gpu = torch.distributed.get_backend() == "nccl"
+    device = torch.device("cuda", torch.cuda.current_device()) if sends_from_gpu else torch.device("cpu")
+    return Group(torch.distributed.get_rank(), torch.distributed.get_world_size(), device)

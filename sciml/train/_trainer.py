@@ -10,10 +10,11 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, Protocol, runtime_checkable
 
+import torch
 from torch import Tensor, nn
 
 from sciml.core import paths, rng
-from sciml.core.errors import ConfigError, Interrupted, NumericsError, UnsupportedError
+from sciml.core.errors import ConfigError, Interrupted, NumericsError, UnsupportedError, UserError
 from sciml.core.progress import Progress, SilentProgress
 from sciml.train._average import Average
 from sciml.train._checkpoint import Checkpoint, load_weights, save_weights
@@ -26,6 +27,10 @@ from sciml.train._sampler import Sampler, ShuffleSampler
 from sciml.train._step_rule import BrokenStep, StepRule
 
 CHECKPOINT, WEIGHTS, LOG = "checkpoint.pt", "model.safetensors", "log.jsonl"
+
+
+_HUGE = 1e3
+"""How many times larger than at the beginning weights are that ran away."""
 
 
 class TrainResult(NamedTuple):
@@ -122,6 +127,7 @@ class Trainer:
                                    + ("train.polish" if config.polish else type(self.rule).__name__),
                                    expected="one process, or the gradient rule without polishing")  # fmt: skip
         self._total = config.steps + config.polish
+        self._began = _largest(module)
         self.average = Average(module, config.ema) if config.ema else None
         self._step, self._before, self._best, self._saved = 0, 0.0, [math.inf, -1], 0
         self._layers = [layer for layer in module.modules() if isinstance(layer, Integrates)]
@@ -197,6 +203,12 @@ class Trainer:
                 loss = self.rule.step(drawn, along)
             except BrokenStep as broken:
                 self._break_down(broken.batch, broken.advice)
+            except (ArithmeticError, LookupError, RuntimeError, ValueError, UserError) as error:
+                if not self._ran_away():
+                    raise  # the fault is not that of the weights
+                words = " ".join(str(error).split())[:200]
+                raise NumericsError(f"training broke down at step {self._step + 1}: weights ran away, and then: {words}"
+                                    f". {self._kept()}Lower train.learning_rate or train.clip.") from error  # fmt: skip
             if not math.isfinite(float(loss)):  # a tenth of the time of loss.isfinite()
                 self._break_down(drawn, "Try another seed, fewer frequencies or another method.")
         if self.average is not None:
@@ -220,11 +232,26 @@ class Trainer:
         return (drawn.rows(self._share) if self._group.size > 1 else drawn).to(self._device)
 
     def _break_down(self, batch: Any, advice: str) -> NoReturn:
+        what = "a weight" if self._ran_away() == "not finite" else self._explain(self.module, batch)
         raise NumericsError(
-            f"training broke down at step {self._step + 1}: {self._explain(self.module, batch)} is not finite. "
-            + (f"The checkpoint of step {self._saved} is kept in {self.folder}. " if self._saved else "")
-            + advice
+            f"training broke down at step {self._step + 1}: {what} is not finite. {self._kept()}{advice}"
         )
+
+    def _kept(self) -> str:
+        return f"The checkpoint of step {self._saved} is kept in {self.folder}. " if self._saved else ""
+
+    def _ran_away(self) -> str:
+        """How weights left the range they began in: ``not finite``, ``huge``, or empty for those that did not."""
+        largest = _largest(self.module)
+        if not math.isfinite(largest):
+            return "not finite"
+        return "huge" if largest > _HUGE * (1.0 + self._began) else ""
+
+    def _check_weights(self) -> None:
+        """Raise NumericsError for weights that are not finite, before they are kept as good ones."""
+        if self._group.any(not math.isfinite(_largest(self.module))):
+            raise NumericsError(f"training broke down at step {self._step}: a weight is not finite. {self._kept()}"
+                                "Lower train.learning_rate or train.clip, or use train.precision=fp32.")  # fmt: skip
 
     def _evaluate(self, loss: Tensor | None, last: bool) -> None:
         """Score the (averaged) weights, keep them if they are the best that may be chosen, and log."""
@@ -232,7 +259,8 @@ class Trainer:
             self._score(loss, last or self.rule.candidate)
 
     def _score(self, loss: Tensor | None, candidate: bool) -> None:
-        score = self._group.broadcast(self.validate(self.module) if self._group.leads else math.nan)
+        self._check_weights()
+        score = self._group.broadcast(self._validated() if self._group.leads else math.nan)
         self._examined = True
         if candidate and (score < self._best[0] or self._best[1] < 0):
             self._best = [score, self._step]
@@ -253,7 +281,17 @@ class Trainer:
             with paths.storage_errors(path), path.open("a", encoding="utf-8") as log:
                 log.write(json.dumps(line) + "\n")
 
+    def _validated(self) -> float:
+        """The score of the weights; not a number where a method can no longer be evaluated with them."""
+        try:
+            return self.validate(self.module)
+        except (ArithmeticError, LookupError, RuntimeError, ValueError, UserError):
+            if not self._ran_away():
+                raise
+            return math.nan
+
     def _save(self) -> None:
+        self._check_weights()
         self._saved = self._step
         if not self._group.leads:
             return
@@ -306,3 +344,9 @@ class Trainer:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def _largest(module: nn.Module) -> float:
+    """The largest weight, by magnitude; not finite where one is not. Buffers may say by NaN that they are not set."""
+    sizes = [weight.detach().abs().amax() for weight in module.parameters() if weight.numel()]
+    return float(torch.stack([size.float().cpu() for size in sizes]).max()) if sizes else 0.0

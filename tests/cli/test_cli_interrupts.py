@@ -1,10 +1,17 @@
 """Ctrl-C, kill and two at once: what was finished is kept, and going on gives the same bits."""
 
+import os
+import random
 import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 
+import pytest
 import torch
 
+ROOT = Path(__file__).parents[2]
 SLOW_STEPS = ("--set", "train.steps=60", "--set", "train.evaluate_every=20")
 
 
@@ -44,14 +51,15 @@ def test_an_interrupted_training_goes_on_bit_for_bit(sciml, start, advection, qu
     assert (place / "record.json").stat().st_mtime_ns == stamp
 
 
-def test_an_interrupted_generation_goes_on(sciml, start, variant, quick, tmp_path, monkeypatch):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+def test_an_interrupted_generation_goes_on(sciml, start, variant, quick, tmp_path, monkeypatch, number):
     slow = {"modes = torch": "import time; time.sleep(0.3)\n        modes = torch"}
     folder = variant("slow", slow)
     monkeypatch.setenv("SCIML_HOME", str(tmp_path / "home"))
     run = ("run", folder, *quick)
     process = start(*run)
     wait_for(lambda: list(tmp_path.glob("home/datasets/slow/*/train-0000.nc")), process)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     err = process.communicate(timeout=60)[1]
     assert process.returncode == 130, err
     assert "Traceback" not in err
@@ -93,3 +101,61 @@ def test_an_interrupt_anywhere_else_is_exit_130(sciml, monkeypatch):
     answer = sciml("list")
     assert answer.code == 130
     assert answer.complaint.startswith("interrupted; what was finished is kept")
+
+
+def test_a_file_that_grows_beyond_its_limit_is_named(start, advection, quick, tmp_path):
+    """``ulimit -f``: the system ends a write, with a signal that Python ignores, and an error."""
+    words = " ".join(["exec", sys.executable, "-m", "sciml", "run", str(advection), *quick[:-2], "--workers", "1"])
+    done = subprocess.run(
+        ["bash", "-c", f"ulimit -f 8; {words} --set baselines=[]"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 2, done.stderr
+    assert "would be larger than files may be here; got File too large" in done.stderr
+    assert not [path for path in tmp_path.rglob(".tmp-*") if path.is_file()]
+
+
+def storm(start, run, seed, kills, longest):
+    """Start a command again and again and end it at random moments, then let it finish; its exit codes."""
+    draw, codes = random.Random(seed), []
+    for _ in range(kills):
+        process = start(*run)
+        time.sleep(draw.uniform(0.2, longest))
+        process.send_signal(draw.choice((signal.SIGKILL, signal.SIGTERM, signal.SIGINT)))
+        err = process.communicate(timeout=60)[1]
+        assert "Traceback (most recent call last)" not in err or "KeyboardInterrupt" in err, err
+        codes.append(process.returncode)
+    process = start(*run)
+    err = process.communicate(timeout=300)[1]
+    assert process.returncode == 0, err
+    return codes
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+def test_a_run_that_is_killed_at_random_moments_ends_bit_for_bit(sciml, start, advection, quick, tmp_path, seed):
+    steps = ("--set", "train.steps=400", "--set", "train.checkpoint_every=1", "--set", "train.evaluate_every=50")
+    run = ("run", advection, *quick, *steps, "--workers", "1", "--resume")
+    assert sciml(*run, "--out", "undisturbed").code == 0
+    codes = storm(start, run, seed, 12, 6.0)
+    assert set(codes) <= {130, -signal.SIGKILL, 0, -signal.SIGTERM}, codes  # TERM ends it before it is our program
+    place, whole = (tmp_path / out / "periodic_advection" / "sinenet-tiny-s0" for out in ("runs", "undisturbed"))
+    assert (place / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
+    assert not [path for path in tmp_path.rglob(".tmp-*") if path.is_file() and path.stat().st_mtime > time.time()]
+
+
+@pytest.mark.slow
+def test_a_generation_that_is_killed_at_random_moments_ends_bit_for_bit(sciml, start, variant, tmp_path, monkeypatch):
+    folder = variant("slow", {"modes = torch": "import time; time.sleep(0.2)\n        modes = torch"})
+    make = ("data", "generate", folder, "--workers", "2")
+    monkeypatch.setenv("SCIML_HOME", str(tmp_path / "whole"))
+    assert sciml(*make).code == 0
+    monkeypatch.setenv("SCIML_HOME", str(tmp_path / "home"))
+    storm(start, make, 5, 8, 6.0)
+    shards = {home: sorted(tmp_path.glob(f"{home}/datasets/slow/*/*.nc")) for home in ("home", "whole")}
+    assert len(shards["home"]) == len(shards["whole"]) > 0
+    assert all(a.read_bytes() == b.read_bytes() for a, b in zip(*shards.values(), strict=True))

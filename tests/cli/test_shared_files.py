@@ -5,7 +5,6 @@ import json
 import shutil
 
 import h5py
-import numpy as np
 import pytest
 from test_cli_hostile import CODES, bounded, ending  # noqa: F401 (a fixture)
 

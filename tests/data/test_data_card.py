@@ -1,4 +1,6 @@
 import dataclasses
+import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -105,3 +107,14 @@ def test_unknown_presets_are_refused_before_anything_is_made(toy, empty_home):
         with pytest.raises(UnknownNameError, match="unknown preset 'huge'"):
             verb(toy, "huge")
     assert not empty_home.exists()
+
+
+@pytest.mark.parametrize("path", sorted((Path(__file__).parents[2] / "datasets").glob("*.toml")), ids=lambda p: p.stem)
+def test_no_two_presets_draw_from_the_same_seed(path):
+    """What settings were tried on would be the test of the next larger preset."""
+    seeds = {}
+    for preset, tables in tomllib.loads(path.read_text(encoding="utf-8")).get("presets", {}).items():
+        for key, table in tables.items():
+            if isinstance(table, dict) and "seed" in table:
+                seeds.setdefault(key, {}).setdefault(table["seed"], []).append(preset)
+    assert all(len(presets) == 1 for by_seed in seeds.values() for presets in by_seed.values()), seeds

@@ -64,7 +64,7 @@ def grow(new):
             "valid",
             states(lambda new: new[2].copy_(new[0])),
             "splits",
-            "valid trajectory 2 begins like valid trajectory 0",
+            "valid trajectory 2 is valid trajectory 0",
         ),
         ("valid", states(grow), "invariant energy", "drift 2.0e-03"),
         (
@@ -96,7 +96,7 @@ def test_the_same_trajectory_in_two_splits_is_found(copied, toy):
     layout = make_layout(toy, "tiny")
     stolen = load_shard(layout, layout.pieces("train")[1]).states[3]
     rewrite(copied.folder, toy, "test", states(lambda new: new[0].copy_(stolen)))
-    assert failed(toy)["splits"] == "test trajectory 0 begins like train trajectory 7"
+    assert failed(toy)["splits"] == "test trajectory 0 is train trajectory 7"
 
 
 @pytest.mark.parametrize(
@@ -124,6 +124,7 @@ def test_missing_and_damaged_files_are_checks_not_exceptions(copied, toy):
 
 
 def test_nothing_generated_fails_every_check_of_files(toy, empty_home):
+    assert [check.name for check in verify(toy, "tiny")] == ["files"]  # of the rest there is nothing to be said
     assert failed(toy)["files"].startswith("0 of 6 shards")
     with pytest.raises(UnknownNameError):
         verify(toy, "nope")
@@ -140,3 +141,18 @@ def test_info_is_plain_data(dataset):
         "mean": pytest.approx(3.0),
         "std": pytest.approx(float(dataset.statistics.field_std[1])),
     }
+
+
+def test_cases_may_start_alike_and_differ_by_their_parameters(copied, toy):
+    """A study of one initial state over a range of parameters is sound; the same case twice is not."""
+
+    def alike(shard, parameters):
+        times = torch.linspace(1.0, 1.1, shard.states.shape[1])[None, :, None, None, None]
+        scale = parameters[:, :1, None, None, None] ** (times - 1.0)  # moves by its parameter
+        states = (shard.states[:1, :1] * scale).to(shard.states)
+        return dataclasses.replace(shard, states=states, parameters=parameters)
+
+    rewrite(copied.folder, toy, "valid", lambda shard: alike(shard, shard.parameters))
+    assert "splits" not in failed(toy)
+    rewrite(copied.folder, toy, "valid", lambda shard: alike(shard, shard.parameters[:1].expand_as(shard.parameters)))
+    assert "begins like" in failed(toy)["splits"]

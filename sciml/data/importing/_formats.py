@@ -8,6 +8,7 @@ from typing import NamedTuple
 from sciml.core.errors import DataError, UnknownNameError
 from sciml.core.files import check_plain
 from sciml.core.paths import shown
+from sciml.data._foreign import damage
 from sciml.data.importing import _arrays, _cases, _labelled, _pdearena, _pdebench, _well
 from sciml.data.importing._choices import ImportChoices
 from sciml.data.importing._hdf5_file import is_hdf5
@@ -98,12 +99,14 @@ def read_file(path: Path, choices: ImportChoices, stack: ExitStack) -> list[Sour
 
     Raises: DataError for a file of no known format, UnknownNameError for an unknown reader.
     """
-    return _format_of(path, choices).read(path, choices, stack)
+    with damage(path, "cannot be read"):
+        return _format_of(path, choices).read(path, choices, stack)
 
 
 def companions_of(path: Path, choices: ImportChoices) -> list[Path]:
     """Further files that a file names, such as those of an index. Raises as `read_file`."""
-    return _format_of(path, choices).companions(path, choices)
+    with damage(path, "cannot be read"):
+        return _format_of(path, choices).companions(path, choices)
 
 
 def _format_of(path: Path, choices: ImportChoices) -> Format:

@@ -1,6 +1,7 @@
 """HDF5 files of unknown origin: opened after a look at what they link to."""
 
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import h5py
@@ -8,7 +9,7 @@ import numpy as np
 
 from sciml.data._foreign import check_hdf5, damage
 from sciml.data._store import ODD
-from sciml.data.importing._source import Variable, parity_of, role_of
+from sciml.data.importing._source import Index, Variable, parity_of, role_of
 
 _CACHE = 64 * 2**20
 """Bytes of decompressed chunks kept per array, so that neighbouring samples of a chunk are not unpacked again."""
@@ -36,12 +37,17 @@ def hdf5_variable(node: h5py.Dataset, dims: tuple[str, ...]) -> Variable:
         dims,
         node.shape,
         node.dtype.kind,
-        lambda index: node[index],
+        partial(_values, node),
         text(node, "units"),
         text(node, "long_name") or "",
         role_of(text(node, "flag_meanings"), text(node, "role")),
         parity_of(text(node, ODD)),
     )
+
+
+def _values(node: h5py.Dataset, index: Index) -> np.ndarray:
+    with damage(Path(node.file.filename), f"is damaged at {node.name}"):
+        return node[index]
 
 
 def members(group: h5py.Group) -> list[str]:

@@ -109,7 +109,8 @@ def _lazy(data: xarray.Dataset, name: str) -> Variable:
     units = entry.attrs.get("units")
 
     def read(index: Index) -> np.ndarray:
-        return np.asarray(entry[index].values)
+        with damage(Path(data.encoding.get("source", "this dataset")), f"is damaged at {name}"):
+            return np.asarray(entry[index].values)
 
     return Variable(
         tuple(map(str, entry.dims)),

@@ -102,6 +102,8 @@ def _file_checks(shards: PairShards) -> list[Check]:
     missing = [piece for piece in needed if piece not in present]
     more, every = len(present) - len(needed) + len(missing), len(shards.all_pieces()) - len(needed)
     words = f"{len(needed) - len(missing)} of {len(needed)} shards, and {more} of {every} in other spaces"
+    if not present:
+        return [Check("files", False, f"{words}, in {shards.folder}; {shards.remedy}")]
     faults = [fault for piece in present if (fault := data.flaw(shards, piece))]
     content = f"header and SHA-256 of {len(present)} shards (digest {shards.digest[:12]})"
     return [
