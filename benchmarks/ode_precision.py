@@ -26,7 +26,7 @@ from sciml import ode
 
 TARGETS = (1e-4, 1e-6)
 BATCH = 64
-STIFF = ("rodas4", "radauIIA5", "kvaerno5")
+STIFF = ("rodas4", "rodas5p", "radauIIA5", "auto", "kvaerno5")
 SMOOTH = ("dopri5", "tsit5", "dopri8")
 
 Side = Callable[[float], tuple[list[float], int]]
@@ -55,7 +55,7 @@ class Problem:
     span: float
     end: tuple[float, ...]
     methods: tuple[str, ...] = STIFF
-    together: tuple[str, ...] = STIFF[:2]
+    together: tuple[str, ...] = STIFF[:3]
     peers: tuple[str, ...] = ("Radau", "LSODA")
     absolute: float = 1.0
     source: str = "SciPy's Radau at rtol 1e-11"

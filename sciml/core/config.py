@@ -6,10 +6,10 @@ import ast
 import inspect
 import textwrap
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_origin
 
 import pydantic
 from pydantic.json_schema import JsonSchemaValue
@@ -179,7 +179,8 @@ def keys(kind: type[Config], prefix: str = "") -> list[str]:
 
 def _assign(values: dict[str, Any], kind: type[Config], path: list[str], value: Any, key: str) -> None:
     for depth, name in enumerate(path):
-        if not isinstance(values, dict) or name not in values:
+        is_free = isinstance(values, dict) and _is_table(kind, path[:depth])
+        if not isinstance(values, dict) or (name not in values and not is_free):
             valid = keys(kind)
             match = nearest(key, valid) or nearest(path[-1], [k.rsplit(".", 1)[-1] for k in valid])
             raise ConfigError(
@@ -191,6 +192,16 @@ def _assign(values: dict[str, Any], kind: type[Config], path: list[str], value: 
             values[name] = value
         else:
             values = values[name]
+
+
+def _is_table(kind: type[Config], path: Sequence[str]) -> bool:
+    """Whether a setting is a table whose keys are not those of a configuration."""
+    inner: Any = kind
+    for name in path:
+        if not (isinstance(inner, type) and issubclass(inner, Config)):
+            return False
+        inner = inner.model_fields[name].annotation
+    return get_origin(inner) is dict
 
 
 def _value(text: str) -> Any:

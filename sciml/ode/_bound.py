@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils import _pytree as pytree
 
 from sciml.core.errors import ConfigError
 from sciml.ode._method import Field
@@ -30,7 +31,7 @@ class Split(nn.Module):
 
     def forward(self, time: Tensor, state: Any, *args: Any) -> Any:  # Any: a state as the caller's, and what f takes
         """The sum."""
-        return torch.utils._pytree.tree_map(torch.add, self.stiff(time, state, *args), self.rest(time, state, *args))
+        return pytree.tree_map(torch.add, self.stiff(time, state, *args), self.rest(time, state, *args))
 
 
 class Bound:

@@ -44,7 +44,11 @@ class _Lowered(torch.autograd.Function):
         return _Raised.apply(grads[0], ctx.saved_tensors[0])
 
     @staticmethod
-    def vmap(info: Any, in_dims: tuple[int | None, ...], value: Tensor) -> tuple[Tensor, None]:  # Any: torch's
+    def vmap(  # pyright: ignore[reportIncompatibleMethodOverride] (torch writes *args)
+        info: Any,  # Any: torch's
+        in_dims: tuple[int | None, ...],
+        value: Tensor,
+    ) -> tuple[Tensor, None]:
         """The physical tensor."""
         assert in_dims[0] is not None
         return value.movedim(in_dims[0], 0).clone(), None
@@ -68,8 +72,13 @@ class _Raised(torch.autograd.Function):
         return _Lowered.apply(grads[0]), None
 
     @staticmethod
-    def vmap(info: Any, in_dims: tuple[int | None, ...], value: Tensor, like: Tensor) -> tuple[Tensor, int]:
-        """The physical tensor, mapped."""  # Any: torch's
+    def vmap(  # pyright: ignore[reportIncompatibleMethodOverride] (torch writes *args)
+        info: Any,  # Any: torch's
+        in_dims: tuple[int | None, ...],
+        value: Tensor,
+        like: Tensor,
+    ) -> tuple[Tensor, int]:
+        """The physical tensor, mapped."""
         return value.clone(), 0
 
 

@@ -169,7 +169,7 @@ class _Module(nn.Module):
         return self.inner(time, state, *args)
 
 
-def in_rows(times: Any) -> tuple[Tensor, Bool[Tensor, "batch time"] | None]:
+def in_rows(times: Any) -> tuple[Any, Bool[Tensor, "batch time"] | None]:
     """Times of unequal number as rows filled up with their last one, and which entries are times; None for all.
 
     Arguments:

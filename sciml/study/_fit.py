@@ -1,14 +1,15 @@
 """Fitting one solver of a run, the main one or a baseline."""
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from sciml.core import rng
-from sciml.core.errors import NumericsError
+from sciml.core.errors import NumericsError, UserError
 from sciml.core.progress import Progress
 from sciml.train import (
     AnyBench,
@@ -55,6 +56,7 @@ def fit(
     resume: bool,
     device: torch.device,
     progress: Progress,
+    start: Mapping[str, Tensor] | None = None,
 ) -> Fitted:
     """Build a solver's module and fit it, in closed form where it can be, else by the trainer.
 
@@ -64,6 +66,9 @@ def fit(
         seed: of initialisation, batch order and noise, together with the solver's key.
         identity: of the run, kept in the checkpoint so that another run's is refused.
         resume, device, progress: as for `run`.
+        start: weights to begin with, by name; None for those of the initialisation.
+
+    Raises: UserError for weights of another network.
     """
     rng.seed_everything(rng.derive(seed, "init", solver.key))
     module = build_module(solver, bench.problem, recipe.model, bench.context).to(device)
@@ -76,6 +81,8 @@ def fit(
         bench.calibrate(solver, module)
         return Fitted(solver, recipe, module, None, time.perf_counter() - started)
     solver.initialise(module, bench.examples)
+    if start is not None:
+        _begin_with(module, start)
     rule = solver.step_rule(module, bench.examples, recipe.train, rng.derive(seed, "rule", solver.key))
     prepared = time.perf_counter() - started
     progress.log(f"{solver.title}: {count_parameters(module):,} parameters, {recipe.train.steps} steps")
@@ -95,3 +102,19 @@ def fit(
     ).fit(resume=resume)
     bench.calibrate(solver, module)
     return Fitted(solver, recipe, module, result, prepared + result.seconds)
+
+
+@torch.no_grad()
+def _begin_with(module: nn.Module, start: Mapping[str, Tensor]) -> None:
+    """The weights of a network of the same shape."""
+    known = dict(module.named_parameters())
+    unlike = [name for name in {*known, *start} if name not in known or name not in start
+              or known[name].shape != start[name].shape]  # fmt: skip
+    if unlike:
+        name = sorted(unlike)[0]
+        shapes = [tuple(group[name].shape) if name in group else "none" for group in (start, known)]
+        raise UserError("the weights to begin with are those of another network", got=f"{name}: {shapes[0]}",
+                        expected=str(shapes[1]),
+                        fix="Take the same fields, unknown numbers and model settings as there.")  # fmt: skip
+    for name, weight in known.items():
+        weight.copy_(start[name])

@@ -1,7 +1,9 @@
 """Solving a statement in a notebook: task, solver and trainer of every run, without a problem or a run folder."""
 
+from __future__ import annotations
+
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from torch import Tensor, nn
 from sciml.core import rng
 from sciml.core.capabilities import HasResidual
 from sciml.core.config import override
+from sciml.core.derivatives import HIGHEST
 from sciml.core.errors import UnknownNameError, UnsupportedError, UserError
 from sciml.core.problem import Field
 from sciml.core.progress import Progress, SilentProgress
@@ -24,6 +27,7 @@ from sciml.study._guest import as_guest
 from sciml.study._ignored import refuse_ignored
 from sciml.tasks.collocation import (
     COLLOCATION,
+    Answer,
     CollocationBench,
     CollocationCard,
     CollocationSolver,
@@ -89,15 +93,21 @@ class Solved:
     solver: CollocationSolver[Any, Any] = field(repr=False)  # Any: settings and module of its own
     stopped: str = ""
 
-    def __call__(self, **coordinates: Any) -> dict[str, np.ndarray]:  # Any: whatever NumPy makes an array of
+    def __call__(
+        self,
+        derivatives: Sequence[str] = (),
+        **coordinates: Any,  # Any: whatever NumPy makes an array of
+    ) -> dict[str, np.ndarray]:
         """The fields at points: ``solved(x=0.5, t=[0.0, 1.0])["u"]``.
 
         Arguments:
+            derivatives: what else is wanted, a field and the axes it is differentiated by: ``["u_x", "u_xxt"]``.
             coordinates: one entry per axis; shapes are broadcast against each other.
 
-        Returns: by field, float64, of the common shape.
+        Returns: by field and derivative, float64, of the common shape.
 
-        Raises: UserError for axes that are missing or do not exist, and for points outside of the domain.
+        Raises: UserError for axes that are missing or do not exist, for points outside of the domain, and for
+            derivatives of other fields or by other axes.
         """
         names = self.statement.names
         if set(coordinates) != set(names):
@@ -109,9 +119,25 @@ class Solved:
             outside = points[int((~inside).nonzero()[0])].tolist()
             expected = str(self.statement.domain)
             raise UserError("a solution is not known outside of its domain", got=outside, expected=expected)
+        wanted = [self._named(name) for name in derivatives]
         with torch.no_grad():
             values = self.solver.fields(self.module, points).double()
-        return {name: values[:, i].reshape(columns[0].shape).numpy() for i, name in enumerate(self.statement.fields)}
+        found = {name: values[:, i] for i, name in enumerate(self.statement.fields)}
+        if wanted:
+            by = Answer.of(self.statement, self.solver, self.module).derivatives(points)
+            found |= {f"{field}_{axes}": by(field, axes).detach().double() for field, axes in wanted}
+        return {name: column.reshape(columns[0].shape).numpy() for name, column in found.items()}
+
+    def _named(self, name: str) -> tuple[str, str]:
+        """Field and axes of a derivative, the axes in the order of the statement."""
+        field, _, axes = name.rpartition("_")
+        names = self.statement.names
+        if field not in self.statement.fields or not axes or set(axes) - set(names) or len(axes) > HIGHEST:
+            raise UserError("a derivative is named by a field and the axes it is taken by", got=repr(name),
+                            expected=f"for example {self.statement.fields[0]}_{names[0] * 2}",
+                            fix=f"Fields are {', '.join(self.statement.fields)}, axes {', '.join(names)}, and "
+                            f"derivatives go to order {HIGHEST}.")  # fmt: skip
+        return field, axes
 
     def compare(self, reference: xarray.Dataset) -> dict[str, float]:
         """Relative L2 errors against values known elsewhere, such as a file that `sciml.data.read` opened.
@@ -161,6 +187,7 @@ def solve(
     observations: str | Path | Mapping[str, Any] | None = None,  # Any: whatever NumPy makes an array of
     sigma: float | None = None,
     reference: Reference | None = None,
+    start: Solved | None = None,
     solver: str = "pinn",
     preset: str = "tiny",
     seed: int = 0,
@@ -177,6 +204,8 @@ def solve(
             deviations (``sigma_u``).
         sigma: standard deviation of the observations where they do not come with any.
         reference: the solution, where it is known otherwise than by the statement; only errors are computed from it.
+        start: the solution of a similar statement whose weights the training begins with: continuation in a parameter,
+            a sharper front, other observations. The network must be the same.
         solver: key of a solver of the task `collocation`.
         preset: recipe of the solver.
         seed: of weights and points.
@@ -204,6 +233,7 @@ def solve(
         fitted = fit(
             entry, recipe, bench, folder=Path(scratch), seed=seed, identity={"solve": bench.dataset["hash"]},
             resume=False, device=torch.device("cpu"), progress=progress,
+            start=None if start is None else dict(start.module.named_parameters()),
         )  # fmt: skip
         examined = bench.examine(entry, fitted.module)
         conclusion = bench.conclude(entry, fitted.module, Path(scratch), progress)

@@ -124,8 +124,9 @@ def test_rosenbrock_coefficients_fulfil_the_order_conditions(method):
     full = np.linalg.inv(np.eye(size) / table.gamma - square(table.c, size))
     a = square(table.a, size) @ full
     beta, alpha, beta_row = a + full, a.sum(1), (a + full).sum(1)
-    assert np.allclose(alpha, table.nodes, atol=1e-14)
-    assert np.allclose(full.sum(1), table.slants, atol=1e-14)
+    rounding = 1e-16 * max(1.0, np.abs(table.c[-1]).max(), np.abs(full).sum()) * size  # coefficients have 16 digits
+    assert np.allclose(alpha, table.nodes, atol=max(1e-14, rounding))
+    assert np.allclose(full.sum(1), table.slants, atol=max(1e-14, rounding))
     conditions = {
         1: [(np.ones(size), 1)],
         2: [(beta_row, 2)],
@@ -138,9 +139,9 @@ def test_rosenbrock_coefficients_fulfil_the_order_conditions(method):
         return max(abs(b @ p - scale**o / d) for o in range(1, order + 1) for p, d in conditions[o])
 
     embedded = tuple(b - e for b, e in zip(table.b, table.error, strict=True))
-    assert residual(table.b, method.order) < 3e-15
-    assert residual(embedded, 3) < 3e-15
-    order = {"rodas4": 3, "rosenbrock23": 2}[method.name]
+    assert residual(table.b, min(method.order, 4)) < max(3e-15, rounding)
+    assert residual(embedded, 4 if method.name == "rodas5p" else 3) < max(3e-15, rounding)
+    order = {"rodas4": 3, "rodas5p": 4, "rosenbrock23": 2}[method.name]
     for theta in (0.2, 0.7):
         dense = np.array(table.dense) @ theta ** np.arange(1, len(table.dense[0]) + 1)
         assert residual(dense, order, theta) < 1e-13
@@ -153,7 +154,7 @@ def test_rosenbrock_coefficients_fulfil_the_order_conditions(method):
 def test_convergence_has_the_claimed_order(method):
     start = powers_exact(torch.zeros(1, dtype=torch.float64))
     exact = powers_exact(torch.ones(1, dtype=torch.float64))
-    steps = [10, 14, 20, 28]
+    steps = [40, 56, 80, 112] if method.name == "rodas5p" else [10, 14, 20, 28]  # it comes to its order late
     with torch.no_grad():
         errors = [float((march(method, powers, start, 0.0, 1.0, n)[0] - exact).norm()) for n in steps]
     assert abs(-slope_of(steps, errors) - method.order) < 0.25
@@ -163,6 +164,8 @@ def test_convergence_has_the_claimed_order(method):
 def test_local_error_its_estimate_and_the_dense_output_have_the_claimed_order(method):
     begin = torch.full((1,), 0.2, dtype=torch.float64)
     state, sizes = powers_exact(begin), [0.05, 0.035, 0.025, 0.0175]
+    if method.name == "rodas5p":  # it comes to its order late
+        sizes = [0.25 * size for size in sizes]
     local, estimated, dense = [], [], []
     along = torch.full((1,), 0.4, dtype=torch.float64)
     with torch.no_grad():

@@ -174,7 +174,7 @@ def test_imex_is_stable_where_only_one_part_is_stiff():
         lambda t, y: -1000 * (y - torch.cos(t)[:, None]), lambda t, y: -torch.sin(t)[:, None].expand_as(y)
     )  # solved by cos t
     solution = ode.solve(f, torch.ones(1, 1, dtype=D), times(0, 1), method="imex_ark3", rtol=1e-6, atol=1e-8)
-    assert abs(float(solution.states[0, -1, 0]) - math.cos(1)) < 2e-6
+    assert abs(float(solution.states[0, -1, 0]) - math.cos(1)) < 5e-6
     assert solution.stats.accepted[0] < 250
 
 

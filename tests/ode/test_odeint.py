@@ -245,7 +245,7 @@ def test_a_failure_raises():
         ({"method": "scipy_solver", "options": {"norm": torch.norm}}, UnknownNameError, "solver"),
         ({"method": "scipy_solver", "options": {"solver": "radau"}}, UnknownNameError, "Did you mean 'Radau'"),
         ({"method": "rk4", "options": {"interp": "quintic"}}, UnknownNameError, "cubic, linear"),
-        ({"method": "explicit_adams"}, UnknownNameError, "adaptive_heun.*Adams"),
+        ({"method": "fixed_adams"}, UnknownNameError, "adaptive_heun.*explicit_adams"),
         ({"method": "dorpi5"}, UnknownNameError, "'dopri5'"),
         ({"options": {"perturb": True}}, UnknownNameError, "first_step.*max_num_steps"),
         ({"method": "rk4", "options": {"first_step": 0.1}}, UnknownNameError, "step_size"),

@@ -187,13 +187,17 @@ def test_a_buffer_that_is_filled_again_is_copied(method, memory):
 TIMES = torch.tensor([[0.1, 0.2, 0.3], [0.0, 0.5, 0.5]], dtype=DOUBLE)
 
 
-@pytest.mark.parametrize("method", sorted(ode.METHODS))
+PLAIN = [name for name in sorted(ode.METHODS) if not isinstance(ode.METHODS[name], (ode.Symplectic, ode.Additive))]
+
+
+@pytest.mark.parametrize("method", PLAIN)
 def test_times_may_be_repeated(method):
     y0, expected = ones(2, 1, requires_grad=True), torch.exp(-(TIMES - TIMES[:, :1]))[..., None]
     step = None if ode.METHODS[method].adaptive else 0.04
     rtol = 1e-7 if ode.METHODS[method].order > 3 else 1e-5
+    repeats = () if ode.METHODS[method].remembers else (ode.Checkpointed(),)
     for sign in (1, -1):
-        for gradient in (ode.Discrete(), ode.Discrete(schedule="graph"), ode.Checkpointed(), ode.Adjoint()):
+        for gradient in (ode.Discrete(), ode.Discrete(schedule="graph"), *repeats, ode.Adjoint()):
             solved = ode.solve(
                 lambda t, y, s=sign: -s * y, y0, sign * TIMES, method=method, step=step, gradient=gradient, rtol=rtol
             ).check()
@@ -203,7 +207,21 @@ def test_times_may_be_repeated(method):
             torch.testing.assert_close(slope, expected.sum(1), rtol=2e-2 if step else 1000 * rtol, atol=0)
 
 
-@pytest.mark.parametrize("method", ["dopri5", "kvaerno5", "rodas4", "rk4"])
+@pytest.mark.parametrize("method", ["leapfrog", "yoshida4", "imex_ark3"])
+def test_times_may_be_repeated_by_methods_for_equations_in_parts(method):
+    is_split = method == "imex_ark3"
+    f = (
+        ode.Split(lambda t, y: -0.4 * y, lambda t, y: -0.6 * y) if is_split else lambda t, y: y.flip(1)
+    )  # q' = p, p' = q
+    y0 = torch.tensor([[1.0, -1.0]] * 2, dtype=DOUBLE, requires_grad=True)
+    for gradient in (ode.Discrete(), ode.Checkpointed()):
+        solved = ode.solve(f, y0, TIMES, method=method, step=None if is_split else 0.01, gradient=gradient).check()
+        expected = torch.exp(-(TIMES - TIMES[:, :1]))[..., None] * y0[:, None]
+        torch.testing.assert_close(solved.states, expected, rtol=1e-4, atol=0)
+        assert torch.equal(solved.states[1, 1], solved.states[1, 2])
+
+
+@pytest.mark.parametrize("method", ["dopri5", "kvaerno5", "rodas4", "rk4", "auto", "explicit_adams"])
 def test_times_that_do_not_move_give_the_start(method):
     step = None if ode.METHODS[method].adaptive else 0.1
     y0 = ones(2, 3, requires_grad=True)

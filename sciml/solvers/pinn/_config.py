@@ -49,6 +49,8 @@ class WeighConfig(Config):
 
     soft: float = pydantic.Field(default=10.0, gt=0)
     """Weight of conditions that are not built in, and of observations, against the equations."""
+    equations: tuple[pydantic.PositiveFloat, ...] = ()
+    """Weight of every equation against the others, in the order of the statement; none for 1 each."""
     balance: Literal["none", "grad_norm", "ntk", "relobralo"] = "none"
     """How weights adapt: to equal gradient norms, equal traces of the tangent kernel, equal relative progress."""
     balance_every: int = pydantic.Field(default=100, ge=1)

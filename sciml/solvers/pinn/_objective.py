@@ -71,7 +71,9 @@ def terms_of(module: PINN, batch: CollocationBatch) -> list[Term]:
 def equation_term(module: PINN, points: Float[Tensor, "point dim"]) -> Term:
     """The equations at points."""
     statement = module.statement
-    scale = _scale(module.scales.of_equations(len(statement.equations)))
+    scales = module.scales.of_equations(len(statement.equations))
+    weights = module.config.weigh.equations or (1.0,) * len(scales)
+    scale = _scale([size / weight**0.5 for size, weight in zip(scales, weights, strict=True)])
     return Term("equation", points, statement.orders, statement.residual, scale)
 
 

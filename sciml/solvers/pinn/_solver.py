@@ -21,6 +21,7 @@ from sciml.tasks.collocation import (
     CollocationContext,
     CollocationSolver,
     Locations,
+    stated,
 )
 from sciml.train import Examples, Knob, Recipe, Searchable, Space, TrainConfig, recipe_of
 
@@ -81,7 +82,7 @@ class PINNSolver(CollocationSolver[PINNConfig, PINN], Searchable):
 
     def build(self, problem: HasResidual, model: PINNConfig, context: CollocationContext) -> PINN:
         """A network of the problem's coordinates in float64."""
-        return PINN(model, problem.statement(context.case), context.scales)
+        return PINN(model, stated(problem, context.case, context.parameters), context.scales)
 
     def space(self, problem: HasResidual, model: PINNConfig, context: CollocationContext) -> Space:
         """Depth, activation, and the width of every hidden layer. UnsupportedError for other networks than an mlp."""

@@ -1,5 +1,6 @@
 """Differential equations solved from their statement."""
 
+from sciml.tasks.collocation._answer import Answer as Answer
 from sciml.tasks.collocation._bench import CollocationBench as CollocationBench
 from sciml.tasks.collocation._card import CollocationCard as CollocationCard
 from sciml.tasks.collocation._conclude import Found as Found
@@ -8,6 +9,7 @@ from sciml.tasks.collocation._data import CollocationConfig as CollocationConfig
 from sciml.tasks.collocation._data import CollocationContext as CollocationContext
 from sciml.tasks.collocation._data import CollocationExamples as CollocationExamples
 from sciml.tasks.collocation._data import Locations as Locations
+from sciml.tasks.collocation._data import stated as stated
 from sciml.tasks.collocation._observed import Observed as Observed
 from sciml.tasks.collocation._observed import observed_in as observed_in
 from sciml.tasks.collocation._table import ObservedTable as ObservedTable
@@ -24,6 +26,7 @@ TASKS = (COLLOCATION,)
 __all__ = [
     "COLLOCATION",
     "TASKS",
+    "Answer",
     "Collocation",
     "CollocationBatch",
     "CollocationBench",
@@ -40,5 +43,6 @@ __all__ = [
     "observed_in",
     "observed_table",
     "read_observed",
+    "stated",
     "unit_points",
 ]

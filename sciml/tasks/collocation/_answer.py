@@ -87,15 +87,16 @@ class Answer:
         """By how much each condition is missed at points of its face."""
         there = {i: points.to(device_of(self.module)) for i, points in faces.items()}
         return [
-            self.statement.fault(i, points, self._derivatives(points), self.numbers).detach().cpu()
+            self.statement.fault(i, points, self.derivatives(points), self.numbers).detach().cpu()
             for i, points in there.items()
         ]
 
     def _in_blocks(self, evaluate: Callable[..., Any], points: Tensor) -> list[Tensor]:
         blocks = points.to(device_of(self.module)).split(_BLOCK)
-        parts = [[value.detach() for value in evaluate(part, self._derivatives(part))] for part in blocks]
+        parts = [[value.detach() for value in evaluate(part, self.derivatives(part))] for part in blocks]
         return [torch.cat(values).cpu() for values in zip(*parts, strict=True)]
 
-    def _derivatives(self, points: Tensor) -> Callable[[str, str], Tensor]:
+    def derivatives(self, points: Tensor) -> Callable[[str, str], Tensor]:
+        """``(field, axes) -> point``, such as ``("u", "xx")``, at points."""
         names = self.statement.fields, self.statement.names
         return autograd_derivatives(lambda p: self.solver.fields(self.module, p), points, *names, create_graph=False)

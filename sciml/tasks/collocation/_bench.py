@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from sciml import data
 from sciml.core import rng
 from sciml.core.capabilities import HasResidual
+from sciml.core.derivatives import autograd_derivatives
 from sciml.core.errors import ConfigError
 from sciml.core.progress import Progress
 from sciml.core.scales import Scales, needed_scales, typical_scales
@@ -30,6 +31,7 @@ from sciml.tasks.collocation._data import (
     CollocationExamples,
     Locations,
     face_points,
+    stated,
 )
 from sciml.tasks.collocation._observed import Observed, made_up, observed_in
 from sciml.tasks.collocation._table import ObservedTable
@@ -46,11 +48,16 @@ class CollocationBench(Bench[HasResidual, CollocationConfig, CollocationContext,
     def __init__(self, problem: HasResidual, card: CollocationCard, config: CollocationConfig) -> None:
         self.problem, self.settings = problem, config
         self.case = config.case or problem.cases[0]
-        self.statement = statement = problem.statement(self.case)
+        self.statement = statement = stated(problem, self.case, config.parameters)
+        self.changed = {n: v for n, v in config.parameters.items() if v != problem.statement(self.case).parameters[n]}
         table = config.observations or card.measured(problem)
         self.dataset = {
             "hash": data.samples_digest(
-                problem, card, case=self.case, **({} if table is None else {"observations": table.digest})
+                problem,
+                card,
+                case=self.case,
+                **({} if table is None else {"observations": table.digest}),
+                **({"parameters": self.changed} if self.changed else {}),
             ),
             "card": card.model_dump(mode="json") | {"case": self.case},
         }
@@ -60,7 +67,7 @@ class CollocationBench(Bench[HasResidual, CollocationConfig, CollocationContext,
         self.typical = typical_scales(statement, {} if seen is None else seen.largest())
         scales = needed_scales(statement, self.typical, is_observed=seen is not None)
         self.scales = scales if config.scale == "auto" else Scales()
-        self.context = CollocationContext(case=self.case, scales=self.scales)
+        self.context = CollocationContext(case=self.case, scales=self.scales, parameters=self.changed)
         self.observed, self.values = (None, None) if seen is None else (seen.points, seen.values)
         sigma = None if seen is None or table is None else seen.sigma  # made-up ones count as they always did
         names = () if seen is None else seen.names
@@ -74,7 +81,7 @@ class CollocationBench(Bench[HasResidual, CollocationConfig, CollocationContext,
         lattice = statement.domain.lattice(self.size)
         self.within = statement.domain.contains(lattice)
         self.lattice = lattice[self.within]
-        self.reference = problem.reference(self.lattice, self.case)
+        self.reference = self._reference()
         self.judged = [statement.fields.index(name) for name in statement.judged or statement.fields]
         self.example = Locations(self.pool[:1])
 
@@ -180,6 +187,18 @@ class CollocationBench(Bench[HasResidual, CollocationConfig, CollocationContext,
         finite = self._answer(solver, module).residual(batch.points.cpu()).isfinite().all()
         return "the loss or its gradient (but no residual)" if finite else "the residual of the equation"
 
+    def _reference(self) -> Tensor | None:
+        """The solution on the lattice; for other parameters only a closed form that still solves the equation."""
+        if not self.changed:
+            return self.problem.reference(self.lattice, self.case)
+        statement = self.statement
+        if not statement.has_solution or statement.unknowns:
+            return None
+        by = autograd_derivatives(statement.exact, self.pool, statement.fields, statement.names, create_graph=False)
+        sizes = torch.stack([terms.abs().sum(1).amax() for terms in statement.terms(self.pool, by)])
+        solved = statement.residual(self.pool, by).abs().amax(0) <= 1e-8 * sizes
+        return statement.exact(self.lattice) if bool(solved.all()) else None
+
     def _observe(
         self, card: CollocationCard, table: ObservedTable | None, generator: torch.Generator
     ) -> Observed | None:
@@ -192,6 +211,10 @@ class CollocationBench(Bench[HasResidual, CollocationConfig, CollocationContext,
                               fix="Name their file with task.observations.")  # fmt: skip
         if not (self.statement.observed and isinstance(card.observations, int) and card.observations):
             return None
+        if self.changed:
+            raise ConfigError("made-up observations belong to the parameters of the case",
+                              got=", ".join(f"{name}={value:g}" for name, value in self.changed.items()),
+                              fix="Give measurements with task.observations, or leave the parameters.")  # fmt: skip
         return made_up(self.problem, self.case, card.observations, card.noise, generator)
 
     def _error(self, mean: Tensor, reference: Tensor) -> tuple[Tensor, dict[str, Tensor]]:

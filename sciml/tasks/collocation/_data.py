@@ -1,7 +1,7 @@
 """Points at which an equation and its conditions are asked to hold, and where solutions are asked for."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Annotated, ClassVar, Literal, NamedTuple
 
@@ -10,7 +10,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from sciml.core.capabilities import HasResidual
 from sciml.core.config import Config, from_file
+from sciml.core.errors import UnknownNameError
 from sciml.core.scales import Scales
 from sciml.core.statement import Statement
 from sciml.data import Batch
@@ -24,6 +26,9 @@ class CollocationConfig(Config):
 
     case: str = ""
     """Name of one of the problem's cases; empty for the first."""
+    parameters: dict[str, pydantic.FiniteFloat] = {}
+    """Values of the equation's parameters in place of those of the case (``task.parameters.nu=0.01``). A reference that
+    is not the statement's own solution belongs to the values of the case, and is then left out."""
     points: int | None = pydantic.Field(default=None, ge=1)
     """Points inside the domain; None for 100 in one dimension, 1000 in two and 4000 in more."""
     face_points: int = pydantic.Field(default=100, ge=1)
@@ -65,6 +70,20 @@ class CollocationContext(Context):
     """Name of one of the problem's cases."""
     scales: Scales = Scales()
     """Typical magnitudes, where they are not about 1."""
+    parameters: dict[str, float] = {}
+    """Values of parameters that are not those of the case."""
+
+
+def stated(problem: HasResidual, case: str, parameters: Mapping[str, float]) -> Statement:
+    """The statement of a case with some of its parameters replaced.
+
+    Raises: UnknownNameError for a parameter it does not have.
+    """
+    statement = problem.statement(case)
+    for name in parameters:
+        if name not in statement.parameters:
+            raise UnknownNameError(f"parameter of case {case!r}", name, statement.parameters)
+    return replace(statement, parameters={**statement.parameters, **parameters}) if parameters else statement
 
 
 @dataclass(frozen=True)

@@ -88,7 +88,7 @@ class Collocation(Task[HasResidual, CollocationConfig, CollocationContext, Collo
     ) -> Locations:
         """Points from a user's NetCDF file, one variable per axis on ``sample``."""
         refuse_steps(path, steps)
-        domain = problem.statement(context.case).domain
+        domain = stated(problem, context.case, context.parameters).domain
         names = [axis.name for axis in domain.axes]
         source = open_inputs(path, problem, "points", names, also={axis.name: axis.units for axis in domain.axes})
         points = torch.stack([column(path, source[name], dtype="float64") for name in names], dim=1)
@@ -112,7 +112,7 @@ class Collocation(Task[HasResidual, CollocationConfig, CollocationContext, Collo
         answer = prediction._replace(mean=prediction.mean.cpu())
         arrays = _labelled_points(inputs, problem, context)
         words = {field.name: {"units": field.units, "long_name": field.long_name} for field in problem.fields}
-        for i, name in enumerate(problem.statement(context.case).fields):
+        for i, name in enumerate(stated(problem, context.case, context.parameters).fields):
             arrays[name] = ("sample", answer.mean[:, i].numpy(), words[name])
         return xarray.Dataset(arrays | labelled_outcome(answer))
 
@@ -135,7 +135,7 @@ class CollocationSolver(
 
 
 def _labelled_points(inputs: Locations, problem: HasResidual, context: CollocationContext) -> Labelled:
-    axes = problem.statement(context.case).domain.axes
+    axes = stated(problem, context.case, context.parameters).domain.axes
     return {
         axis.name: ("sample", inputs.points[:, i].cpu().numpy(), {"units": axis.units}) for i, axis in enumerate(axes)
     }

@@ -1,10 +1,9 @@
 """Count the subtests of torchdiffeq's own suite that pass with our functions in the place of its own.
 
-    python -m benchmarks.torchdiffeq_suite PATH/TO/torchdiffeq/tests [NAME ...]
+    python -m benchmarks._torchdiffeq_suite PATH/TO/torchdiffeq/tests [NAME ...]
 
 The folder is the one called ``tests`` in that library's repository; names (``odeint_tests.TestCallbacks``) choose some
-of its tests. Every subtest counts as one, and so does every test without any. Adjoint tests that look into the library
-itself see the library itself.
+of its tests. Every subtest counts as one, and so does every test without any.
 """
 
 from __future__ import annotations
