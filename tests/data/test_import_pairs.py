@@ -73,17 +73,52 @@ def test_unaligned_pairs_are_stored_by_number_and_never_tiled():
     check_antiderivative(pairs)
 
 
-def test_rows_of_one_function_are_joined():
-    """Five points per function: stored once, split by function."""
-    tiled = {"branch": np.repeat(U, 5, axis=0), "trunk": np.tile(X[2:7], 30)[:, None], "y": V[:, 2:7].reshape(-1, 1)}
-    order = np.random.default_rng(1).permutation(150)
-    _, pairs, _ = imported({name: values[order] for name, values in tiled.items()})
-    assert pairs.splits["train"].functions.shape == (24, 20)
-    assert pairs.splits["train"].query.shape == (24, 5)
-    assert pairs.splits["train"].queries.shape == (5, 1)
-    check_antiderivative(pairs)
+def shuffled(points):
+    """Rows of one query each, ``points`` of every function, in any order."""
+    rows = np.repeat(np.arange(30), points.shape[1])
+    arrays = {"branch": U[rows], "trunk": X[points.ravel()][:, None], "y": V[rows, points.ravel()][:, None]}
+    order = np.random.default_rng(1).permutation(len(rows))
+    return {name: values[order] for name, values in arrays.items()}
+
+
+def check_apart(pairs):
     seen = [set(map(bytes, split.functions.numpy())) for split in pairs.splits.values()]
     assert not (seen[0] & seen[1] or seen[0] & seen[2] or seen[1] & seen[2])
+
+
+def test_rows_of_one_function_are_joined():
+    """Five points per function, not the same ones: stored once, split by function."""
+    _, pairs, _ = imported(shuffled((np.arange(30)[:, None] + 3 * np.arange(5)) % 20))
+    assert pairs.splits["train"].functions.shape == (24, 20)
+    assert pairs.splits["train"].query.shape == (24, 5)
+    assert pairs.splits["train"].queries.shape == (20, 1)
+    check_antiderivative(pairs)
+    check_apart(pairs)
+
+
+def test_tiled_pairs_are_aligned_again():
+    """All functions at the same five points are aligned, however the rows stand: networks of fields and POD apply."""
+    _, pairs, words = imported(shuffled(np.tile(np.arange(2, 7), (30, 1))))
+    assert pairs.aligned
+    assert pairs.splits["train"].values.shape == (24, 5, 1)
+    assert any("all queries known for all functions" in line for line in words)
+    check_antiderivative(pairs)
+    check_apart(pairs)
+
+
+def test_equal_functions_are_never_in_two_splits():
+    twice = np.concatenate([np.arange(30), np.arange(0, 30, 3)])
+    _, pairs, words = imported({"branch": U[twice], "trunk": X[:, None], "y": V[twice]})
+    assert sum(len(split.functions) for split in pairs.splits.values()) == 40
+    assert any("10 functions stand there more than once" in line for line in words)
+    check_antiderivative(pairs)
+    check_apart(pairs)
+
+
+def test_a_test_split_that_was_trained_on_is_said():
+    arrays = {"X_train0": U, "X_train1": X[:, None], "y_train": V}
+    _, _, words = imported({**arrays, "X_test0": U[20:], "X_test1": X[:, None], "y_test": V[20:]})
+    assert any("10 of 10 test functions of the file are in its training split" in line for line in words)
 
 
 def test_functions_with_different_numbers_of_points_become_rows():
@@ -207,6 +242,8 @@ NAN[3, 4] = np.nan
     ({"branch": U, "trunk": X[:, None], "y": V}, {"fields": ("u",)}, "'u' stands for two things"),
     ({"branch": U, "trunk": X[:, None], "y": V}, {"fields": ("v", "w")}, "another number of fields"),
     ({"branch": U, "trunk": X[:, None], "y": V, "sensors": X[:9]}, {}, "sensors of function 'u' do not fit"),
+    ({"branch": U, "trunk": X[:, None], "y": V, "sensors": np.where(X == X[3], X[4], X)}, {},
+     r"two sensors of function 'u' lie at the same place.*1 coordinates"),
     ({"branch": U[:2], "trunk": X[:, None], "y": V[:2]}, {}, "too few functions"),
     ({"inputs": U, "points": X[:, None], "out": V}, {"layout": "pairs"}, r"does not name its functions.*--rename"),
     ({"branch": U, "trunk": X[:, None], "y": V.astype(complex)}, {}, "no real numbers"),

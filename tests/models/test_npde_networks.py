@@ -644,3 +644,37 @@ def test_conditions_with_values_have_no_padding():
     )  # fmt: skip
     with pytest.raises(UserError, match="no counterpart in a padding"):
         NPDESpec.from_statement(posed, (N,), dt=1e-4)
+
+
+@pytest.mark.parametrize("form", ["conv", "mlp", "rnn", "free", "stable"])
+def test_a_rollout_takes_at_least_one_step(form):
+    network = generate(spec(), form)
+    for steps in (0, -1):
+        with pytest.raises(UserError, match=f"at least one step; got steps={steps}"):
+            network.rollout(waves().to(torch.float32 if form == "stable" else torch.float64), steps)
+
+
+def test_the_stable_form_says_that_it_is_in_another_precision():
+    network = generate(spec(), "stable")
+    with pytest.raises(UserError, match=r"precision.*float64.*expected torch\.float32.*network\.double\(\)"):
+        network.rollout(waves(), 2)
+    assert network.double().rollout(waves(), 2).dtype == torch.float64
+
+
+def test_inputs_are_those_of_the_specification_at_every_step():
+    driven = generate(spec((Source(target="u", channel=0),), inputs=1), "conv")
+    with pytest.raises(UserError, match=r"inputs for every step; got \(4, 3, 1\); expected \(batch, 5, 1\)"):
+        driven.rollout(waves(), 5, inputs=torch.ones(4, 3, 1, dtype=torch.float64))
+    with pytest.raises(UserError, match=r"not those of the specification; got \(4, 2\); expected \(batch, 1\)"):
+        driven.rollout(waves(), 3, inputs=torch.ones(4, 3, 2, dtype=torch.float64))
+
+
+def test_a_term_that_diffuses_backwards_is_refused_whatever_its_sign_is_written_on():
+    """-u_xx with a coefficient that stays positive amplifies; a fourth derivative makes it the equation of Sivashinsky."""
+    axes = (SpecAxis(name="x", size=N),)
+    for texts in (["-u_xx"], ["u_x", "-lap(u)"]):
+        terms, coefficients = read_terms(texts, ("u",), ("x",))
+        with pytest.raises(UserError, match="diffusion of 'u' is negative"):
+            NPDESpec(axes=axes, terms=terms, coefficients=coefficients, dt=1e-3)
+    terms, coefficients = read_terms(["u*u_x", "-u_xx", "-u_xxxx"], ("u",), ("x",))
+    generate(NPDESpec(axes=axes, terms=terms, coefficients=coefficients, dt=1e-3, scheme="strang"))

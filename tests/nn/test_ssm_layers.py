@@ -305,12 +305,28 @@ def test_a_network_without_such_modules_is_one_group():
         (lambda: diagonal(state=5), "pairs"),
         (lambda: dense()(torch.zeros(1, 3, 3), 0.0), "positive"),
         (lambda: diagonal()(torch.zeros(1, 3, 3), float("nan")), "positive"),
+        (lambda: dense(learn="A"), "unknown choice of what is learned 'A'.*all, dt, matrix, none"),
+        (lambda: low_rank(learn=""), "unknown choice"),
+        (lambda: dense(method="tustin"), "unknown discretisation 'tustin'"),
+        (lambda: scanned()(torch.zeros(2, 5, 3), torch.ones(2, 5)), r"do not fit.*shape \(2, 5\).*\(5,\)"),
     ],
 )
 def test_impossible_requests_are_refused(call, words, monkeypatch):
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # as users have it; else annotations refuse first
     with pytest.raises(UserError, match=words):
         call()
+
+
+@pytest.mark.parametrize("name", ["legs", "scanned", "diagonal lin", "normal plus low rank"])
+def test_signals_of_other_shapes_are_refused_and_never_broadcast(name, monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    layer = LAYERS[name]()
+    for shape in ((2, 5, 1), (2, 5, 4), (5, 3), (2, 0, 3)):
+        for call in (layer, lambda signal: layer.carry(signal, layer.initial(2))):
+            with pytest.raises(UserError, match=r"expected \(batch, time, 3\)"):
+                call(torch.zeros(shape))
+    with pytest.raises(UserError, match=r"expected \(batch, 3\)"):
+        layer.step(torch.zeros(2, 1), layer.initial(2))
 
 
 def test_no_decay_reaches_the_systems_of_s4():

@@ -250,6 +250,14 @@ def test_a_table_of_functions_is_read_like_a_netcdf_file(finished, tmp_path):
     np.testing.assert_allclose(result["v"], np.repeat(expected["v"].values, 2, axis=0), rtol=1e-5)
 
 
+def with_cell(text, cell):
+    """The value of u at its third sensor replaced."""
+    lines = text.splitlines()
+    header, row = lines[0].split(","), lines[3].split(",")
+    row[next(i for i, name in enumerate(header) if name.startswith("u_1"))] = cell
+    return "\n".join([*lines[:3], ",".join(row), *lines[4:]])
+
+
 @pytest.mark.parametrize(("change", "match"), [
     (lambda text: text.replace("u_1", "w_1"), r"w_1.*functions u \(or u_1"),
     (lambda text: text.replace("p_1", "p_x"), "p_x"),
@@ -258,6 +266,8 @@ def test_a_table_of_functions_is_read_like_a_netcdf_file(finished, tmp_path):
     (lambda text: "\n".join(text.splitlines()[:2] + text.splitlines()[3:]), "number of sensors.*got 6.*expected 7"),
     (lambda text: text.replace("x (m)", "x (s)"), "units"),
     (lambda text: text.replace("0.5,1.5", "0.5,"), "not finite"),
+    (lambda text: with_cell(text, "nan"), r"number of sensors.*got 6, none at x = 0\.\d+;.*expected 7"),
+    (lambda text: with_cell(text, "inf"), "'u'.*not finite"),
 ])  # fmt: skip
 def test_tables_that_do_not_fit_are_refused(finished, tmp_path, change, match):
     path = tmp_path / "functions.csv"

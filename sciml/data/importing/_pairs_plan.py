@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from sciml.core import rng
 from sciml.core.errors import DataError
 from sciml.core.recorded import RecordedCoordinate, RecordedField, RecordedFunction, Recording
 from sciml.core.units import check_units
@@ -17,9 +16,9 @@ from sciml.data._stored_pairs import StoredPairs, StoredSplit, save_pairs
 from sciml.data.importing._choices import ImportChoices
 from sciml.data.importing._pair_arrays import without_channel
 from sciml.data.importing._pair_shapes import Rows, rows_of
+from sciml.data.importing._pair_splits import split_functions
 from sciml.data.importing._plan import about_of
 from sciml.data.importing._source import FoundPairs, PairArrays, Source
-from sciml.data.importing._splits import sizes_of
 
 _AXES = "xyzwabcdefgh"
 _LATTICE_AXES = {1: ("x",), 2: ("y", "x"), 3: ("z", "y", "x")}
@@ -105,7 +104,7 @@ def make_pairs_plan(sources: Sequence[Source], choices: ImportChoices) -> PairsP
         axes, queries = _lattice_axes(shape, choices, notes)
         lattice: tuple[int, ...] | None = shape
     else:
-        axes, queries, lattice = _query_axes(parts, choices), None, None
+        axes, queries, lattice = _query_axes(parts, choices, notes), None, None
     rows = {split: rows_of(part, queries, sources[0].label) for split, part in parts.items()}
     sensors = [
         _sensors(i, name, found, rows, axes, queries, choices, notes) for i, (name, _) in enumerate(first.functions)
@@ -173,7 +172,9 @@ def _axis_names(count: int, usual: Sequence[str], choices: ImportChoices) -> tup
     return names
 
 
-def _query_axes(parts: Mapping[str, PairArrays], choices: ImportChoices) -> tuple[RecordedCoordinate, ...]:
+def _query_axes(
+    parts: Mapping[str, PairArrays], choices: ImportChoices, notes: list[str]
+) -> tuple[RecordedCoordinate, ...]:
     """Names, ends and units of the coordinates of the queries."""
     tables = [as_table(part.queries) for part in parts.values() if part.queries is not None]
     if len({table.shape[1] for table in tables}) > 1:
@@ -192,6 +193,11 @@ def _query_axes(parts: Mapping[str, PairArrays], choices: ImportChoices) -> tupl
                 got=f"from {column.min():g} to {column.max():g}, range [{lower:g}, {upper:g}]",
                 expected="different values within the range",
                 fix=f"State the range: --range {name}=0:1.",
+            )
+        if name not in choices.ranges:
+            notes.append(
+                f"the ends of {name} are not stated: those of the queries, from {lower:g} to {upper:g}, beyond which "
+                f"nothing can be asked for (--range {name}=FIRST:LAST)"
             )
         axes.append(_coordinate(name, lower, upper, choices))
     return tuple(axes)
@@ -251,6 +257,10 @@ def _sensors(
         if len(points) != size:
             raise DataError(f"the sensors of function {name!r} do not fit its values", got=f"{len(points)} coordinates",
                             expected=f"{size}, one per column")  # fmt: skip
+        if len(np.unique(points, axis=0)) < size:
+            raise DataError(f"two sensors of function {name!r} lie at the same place",
+                            got=f"{size - len(np.unique(points, axis=0))} coordinates that repeat others",
+                            fix="Keep one column of the values, and its coordinate.")  # fmt: skip
         letters = [axis.name for axis in axes] if points.shape[1] <= len(axes) else list(_AXES)
         own = tuple(
             _coordinate(letter, *choices.ranges.get(f"{name}_{letter}", _ends(column)), choices)
@@ -333,36 +343,7 @@ def _stored(
             None if chosen is None else torch.from_numpy(np.ascontiguousarray(chosen)),
             torch.from_numpy(part.values.astype(np.float32)),
         )
-    return StoredPairs(sensors, torch.from_numpy(pool), _in_splits(pieces, choices, notes))
-
-
-def _in_splits(pieces: Mapping[str, StoredSplit], choices: ImportChoices, notes: list[str]) -> dict[str, StoredSplit]:
-    """Functions drawn for validation (and test, where the file has none), rows with them."""
-    head = pieces.get("all") or pieces["train"]
-    total = len(head.functions)
-    order = torch.randperm(total, generator=rng.generator(choices.seed, "pairs", "split"))
-    if "test" in pieces:
-        notes.append("the test split is that of the file; one in ten training functions validates")
-        valid = max(1, total // 10)
-        if total - valid < 1:
-            raise DataError("there are too few training functions", got=total, expected="at least 2")
-        return {"train": _of(head, order[valid:]), "valid": _of(head, order[:valid]), "test": pieces["test"]}
-    if total < len(SPLITS):
-        raise DataError("there are too few functions to train, validate and test on", got=total,
-                        expected=f"at least {len(SPLITS)}")  # fmt: skip
-    counts = sizes_of(total, choices)
-    cuts = order.split([*counts, total - sum(counts)] if sum(counts) < total else list(counts))
-    return {name: _of(head, cut) for name, cut in zip(SPLITS, cuts, strict=False)}
-
-
-def _of(split: StoredSplit, functions: torch.Tensor) -> StoredSplit:
-    """Some functions with their rows, renumbered."""
-    functions = functions.sort().values
-    place = torch.full((len(split.functions),), -1)
-    place[functions] = torch.arange(len(functions))
-    rows = (place[split.row] >= 0).nonzero().flatten()
-    query = None if split.query is None else split.query[rows]
-    return StoredSplit(split.functions[functions], place[split.row[rows]], query, split.values[rows])
+    return StoredPairs(sensors, torch.from_numpy(pool), split_functions(pieces, choices, notes))
 
 
 def _same(points: torch.Tensor, queries: torch.Tensor) -> bool:

@@ -41,6 +41,17 @@ class FittedCoefficient(NamedTuple):
     upper: float | None
 
 
+def checked_steps(spec: NPDESpec, steps: int | None, inputs: Tensor | None = None) -> int:
+    """How many steps a rollout takes. Raises UserError for none, or fewer inputs than steps."""
+    count = spec.steps if steps is None else steps
+    if count < 1:
+        raise UserError("a rollout takes at least one step", got=f"steps={count}")
+    if inputs is not None and (inputs.ndim != 3 or inputs.shape[1] < count):
+        raise UserError("the rollout needs inputs for every step", got=tuple(inputs.shape),
+                        expected=f"(batch, {count}, {spec.inputs})")  # fmt: skip
+    return count
+
+
 class NPDE(Network, Equation):
     """A network whose layers are steps of a PDE; depth is time, and what is learned are the coefficients.
 
@@ -99,9 +110,12 @@ class NPDE(Network, Equation):
         parameters: Params | None = None,
         inputs: Float[Tensor, "batch time input"] | None = None,
     ) -> Inexact[Tensor, "batch time channel *space"]:
-        """The states after 1, 2, … steps, as many as the specification says if nothing else is asked for."""
+        """The states after 1, 2, … steps, as many as the specification says if nothing else is asked for.
+
+        Raises: UserError for no step at all, or fewer inputs than steps.
+        """
         states = []
-        for layer in range(self.spec.steps if steps is None else steps):
+        for layer in range(checked_steps(self.spec, steps, inputs)):
             state = self(state, layer, parameters=parameters, inputs=None if inputs is None else inputs[:, layer])
             states.append(state)
         return torch.stack(states, 1)
@@ -130,7 +144,7 @@ class NPDE(Network, Equation):
             if state.is_complex() and spec.dtype == "real":
                 raise UserError("a complex state in a real network", got=state.dtype, expected="real fields",
                                 fix="Set dtype='complex' and a unitary scheme in the specification.")  # fmt: skip
-            if (inputs is None) != (spec.inputs == 0):
+            if (inputs is None) != (spec.inputs == 0) or (inputs is not None and inputs.shape[1:] != (spec.inputs,)):
                 raise UserError("the inputs are not those of the specification",
                                 got="none" if inputs is None else tuple(inputs.shape),
                                 expected=f"(batch, {spec.inputs})" if spec.inputs else "none")  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -72,7 +73,7 @@ class NPDESpec(Config):
     accuracy: Literal[2, 4, 6, 8] = 2
     """Order of the stencils of central differences."""
     sharing: Literal["tied", "per_step"] = "tied"
-    """One set of coefficients, or one for each of `steps` layers."""
+    """One set of coefficients, or one for each of `steps` layers; a longer rollout begins with the first again."""
     dtype: Literal["real", "complex"] = "real"
     """Of the fields."""
     inputs: int = pydantic.Field(default=0, ge=0)
@@ -219,12 +220,14 @@ def _check_diffusion(spec: NPDESpec) -> None:
         low, high = limits(entry)
         start = getattr(entry, "start", low)
         values = [damping(term) * value for value in (low, high, start) if value is not None]
+        if damping(term) < 0 and high is None:
+            values.append(-math.inf)  # whatever is learned above zero amplifies
         if min(values) < 0:
             raise UserError(
                 f"the diffusion of {term.target!r} is negative, so that every step amplifies the finest scales",
                 got=f"{term.coefficient or 'coefficient'} {min(values):g}",
                 expected="a number of at least 0, and bounds that keep it there",
-                fix="Set lower=0.0 in the coefficient, or turn round the sign of `scale`.",
+                fix="Set lower=0.0 in the coefficient, or turn round the sign of `scale`, or of a term that is a text.",
             )
 
 

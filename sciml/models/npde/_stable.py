@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sciml.core.errors import UserError
-from sciml.models.npde._network import FittedCoefficient
+from sciml.models.npde._network import FittedCoefficient, checked_steps
 from sciml.models.npde._report import StabilityReport
 from sciml.models.npde._spec import NPDESpec
 from sciml.models.npde._stencils import padded
@@ -74,11 +74,15 @@ class StableNPDE(Network):
     def forward(
         self, state: Float[Tensor, "batch channel *space"], layer: int = 0
     ) -> Float[Tensor, "batch channel *space"]:
-        """The state one step later. Raises UserError for a state of another shape or a complex one."""
+        """The state one step later. Raises UserError for a state of another shape or precision."""
         expected = (len(self.spec.fields), *self.spec.size)
         if tuple(state.shape[1:]) != expected or state.is_complex():
             raise UserError("the state is none of this network", got=f"{tuple(state.shape)}, {state.dtype}",
                             expected=f"real, {('batch', *expected)}")  # fmt: skip
+        if state.dtype != self.kernels.dtype:
+            raise UserError("the state is in another precision than the weights", got=state.dtype,
+                            expected=self.kernels.dtype,
+                            fix="Convert the state, or the network: network.double().")  # fmt: skip
         count = self.spec.substeps
         first = layer * count % len(self.kernels)
         half = self.width if self.block == "parabolic" else self.width // 2
@@ -93,9 +97,9 @@ class StableNPDE(Network):
     def rollout(
         self, state: Float[Tensor, "batch channel *space"], steps: int | None = None
     ) -> Float[Tensor, "batch time channel *space"]:
-        """The states after 1, 2, … steps."""
+        """The states after 1, 2, … steps. Raises UserError for no step at all."""
         states = []
-        for layer in range(self.spec.steps if steps is None else steps):
+        for layer in range(checked_steps(self.spec, steps)):
             state = self(state, layer)
             states.append(state)
         return torch.stack(states, 1)

@@ -13,7 +13,16 @@ from sciml.nn._parameter_groups import ParameterGroup
 from sciml.nn._weight_marks import WeightMark
 from sciml.nn.ssm._convolve import causal_convolution, interval_means
 from sciml.nn.ssm._discretise import log_uniform
-from sciml.nn.ssm._layer import STEP_RATE, Carried, FixedKernel, StateSpaceLayer, TimeScale, uniform_scale
+from sciml.nn.ssm._layer import (
+    STEP_RATE,
+    Carried,
+    FixedKernel,
+    StateSpaceLayer,
+    TimeScale,
+    check_signal,
+    check_value,
+    uniform_scale,
+)
 from sciml.nn.ssm._nplr import diagonal_kernel, nplr
 
 DiagonalStart = Literal["lin", "inv", "legs"]
@@ -104,7 +113,8 @@ class DiagonalStateSpace(StateSpaceLayer):
     def forward(
         self, signal: Float[Tensor, "batch time feature"], dt_scale: TimeScale = 1.0
     ) -> Float[Tensor, "batch time output"]:
-        """The response to a signal, from rest."""
+        """The response to a signal, from rest. Raises UserError for a signal of another shape."""
+        check_signal(signal, len(self.log_dt))
         dt_scale = uniform_scale(dt_scale)
         driving = signal.transpose(1, 2).contiguous()  # transforms of a strided signal are much slower
         driving = interval_means(driving) if self.mean_inputs else driving
@@ -121,6 +131,7 @@ class DiagonalStateSpace(StateSpaceLayer):
         self, signal: Float[Tensor, "batch feature"], carried: Carried, dt_scale: TimeScale = 1.0
     ) -> tuple[Float[Tensor, "batch output"], Carried]:
         """The response to one more value."""
+        check_value(signal, len(self.log_dt))
         dt_scale = uniform_scale(dt_scale)
         factor, gain = self._factors(dt_scale)
         driving = (signal + carried.before) / 2 if self.mean_inputs else signal
@@ -132,6 +143,7 @@ class DiagonalStateSpace(StateSpaceLayer):
         self, signal: Float[Tensor, "batch time feature"], carried: Carried, dt_scale: TimeScale = 1.0
     ) -> tuple[Float[Tensor, "batch time output"], Carried]:
         """The response to one more piece of a signal, and what to go on from."""
+        check_signal(signal, len(self.log_dt))
         dt_scale = uniform_scale(dt_scale)
         length, output = signal.shape[1], torch.view_as_complex(self.output)
         driving = signal.transpose(1, 2)

@@ -152,6 +152,23 @@ class Memo:
         return not (traced or recorded or any(t.is_meta for t in tensors))
 
 
+def check_signal(signal: Tensor, features: int) -> None:
+    """Refuse a signal of other features, which would be broadcast to all of a layer's, or of no time at all.
+
+    Raises: UserError for anything but ``batch time feature`` with at least one time.
+    """
+    if signal.ndim != 3 or signal.shape[2] != features or signal.shape[1] < 1:
+        raise UserError("the signal has another shape than the layer reads", got=tuple(signal.shape),
+                        expected=f"(batch, time, {features}), with at least one time")  # fmt: skip
+
+
+def check_value(signal: Tensor, features: int) -> None:
+    """The same for one value of a signal, ``batch feature``."""
+    if signal.ndim != 2 or signal.shape[1] != features:
+        raise UserError("the value of a signal has another shape than the layer reads", got=tuple(signal.shape),
+                        expected=f"(batch, {features})")  # fmt: skip
+
+
 def uniform_scale(dt_scale: TimeScale) -> float:
     """One time step for all times. UserError for one of each, or a step that is not positive."""
     if isinstance(dt_scale, Tensor):

@@ -13,7 +13,16 @@ from sciml.nn._weight_marks import WeightMark
 from sciml.nn.ssm._convolve import interval_means
 from sciml.nn.ssm._diagonal import DiagonalStart, diagonal_start
 from sciml.nn.ssm._discretise import log_uniform
-from sciml.nn.ssm._layer import STEP_RATE, Carried, FixedKernel, StateSpaceLayer, TimeScale, uniform_scale
+from sciml.nn.ssm._layer import (
+    STEP_RATE,
+    Carried,
+    FixedKernel,
+    StateSpaceLayer,
+    TimeScale,
+    check_signal,
+    check_value,
+    uniform_scale,
+)
 
 
 def diagonal_scan(
@@ -93,6 +102,7 @@ class ScannedStateSpace(StateSpaceLayer):
         self, signal: Float[Tensor, "batch feature"], carried: Carried, dt_scale: TimeScale = 1.0
     ) -> tuple[Float[Tensor, "batch feature"], Carried]:
         """The response to one more value."""
+        check_value(signal, len(self.direct))
         answer, after = self.carry(signal[:, None], carried, dt_scale)
         return answer[:, 0], after
 
@@ -122,6 +132,10 @@ class ScannedStateSpace(StateSpaceLayer):
     ) -> tuple[Complex[Tensor, "time mode"], Complex[Tensor, "time mode"]]:
         """λ dt and e^{λ dt} at every time."""
         if isinstance(dt_scale, Tensor):
+            if dt_scale.ndim > 1 or dt_scale.numel() not in (1, length):
+                raise UserError("the time steps do not fit the signal", got=f"shape {tuple(dt_scale.shape)}",
+                                expected=f"one number, or ({length},): times that all sequences of a batch share",
+                                fix="Give sequences with other times in calls of their own.")  # fmt: skip
             if not bool(((dt_scale > 0) & dt_scale.isfinite()).all()):
                 raise UserError("the time steps of a sequence must be positive",
                                 got=f"{float(dt_scale.min())} times that of the training")  # fmt: skip
@@ -132,6 +146,7 @@ class ScannedStateSpace(StateSpaceLayer):
         return exponent, exponent.exp()
 
     def _respond(self, signal: Tensor, carried: Carried | None, dt_scale: TimeScale) -> tuple[Tensor, Tensor]:
+        check_signal(signal, len(self.direct))
         driving = signal
         if self.mean_inputs:
             before = None if carried is None else carried.before

@@ -2,13 +2,13 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from sciml.core.errors import UserError
+from sciml.core.errors import UnknownNameError, UserError
 from sciml.nn._parameter_groups import ParameterGroup
 from sciml.nn.ssm._convolve import causal_convolution, interval_means, krylov
 from sciml.nn.ssm._discretise import Discrete, Method, discretise, log_uniform, spectral_radius
@@ -21,6 +21,8 @@ from sciml.nn.ssm._layer import (
     StateMatrix,
     StateSpaceLayer,
     TimeScale,
+    check_signal,
+    check_value,
     uniform_scale,
 )
 
@@ -28,8 +30,10 @@ Learned = Literal["all", "matrix", "dt", "none"]
 """What is trained beside C and D: the state matrix with B, the time steps, both, or nothing (LSSL-f)."""
 
 
-def trains_matrix(learn: Learned) -> bool:
-    """Whether A and B are trained."""
+def trains_matrix(learn: str) -> bool:
+    """Whether A and B are trained. Raises UnknownNameError for no word of `Learned`."""
+    if learn not in get_args(Learned):
+        raise UnknownNameError("choice of what is learned", learn, get_args(Learned))
     return learn in ("all", "matrix")
 
 
@@ -67,6 +71,8 @@ class SharedStateSpace(StateSpaceLayer):
         if min(features, channels) < 1:
             raise UserError("a state-space layer needs sizes of at least one",
                             got=f"features {features}, channels {channels}")  # fmt: skip
+        if method not in get_args(Method):
+            raise UnknownNameError("discretisation", method, get_args(Method))
         self.method: Method = method
         self.mean_inputs, self.matrix = mean_inputs, matrix
         log_dt = log_uniform(features, *dt_range)
@@ -115,7 +121,8 @@ class SharedStateSpace(StateSpaceLayer):
     def forward(
         self, signal: Float[Tensor, "batch time feature"], dt_scale: TimeScale = 1.0
     ) -> Float[Tensor, "batch time output"]:
-        """The response to a signal, from rest."""
+        """The response to a signal, from rest. Raises UserError for a signal of another shape."""
+        check_signal(signal, len(self.log_dt))
         dt_scale = uniform_scale(dt_scale)
         driving = signal.transpose(1, 2).contiguous()  # transforms of a strided signal are much slower
         driving = interval_means(driving) if self.mean_inputs else driving
@@ -131,6 +138,7 @@ class SharedStateSpace(StateSpaceLayer):
         self, signal: Float[Tensor, "batch feature"], carried: Carried, dt_scale: TimeScale = 1.0
     ) -> tuple[Float[Tensor, "batch output"], Carried]:
         """The response to one more value."""
+        check_value(signal, len(self.log_dt))
         dt_scale = uniform_scale(dt_scale)
         system = self.system(dt_scale)
         driving = (signal + carried.before) / 2 if self.mean_inputs else signal
@@ -142,6 +150,7 @@ class SharedStateSpace(StateSpaceLayer):
         self, signal: Float[Tensor, "batch time feature"], carried: Carried, dt_scale: TimeScale = 1.0
     ) -> tuple[Float[Tensor, "batch time output"], Carried]:
         """The response to one more piece of a signal, and what to go on from."""
+        check_signal(signal, len(self.log_dt))
         dt_scale = uniform_scale(dt_scale)
         length, system, response = signal.shape[1], self.system(dt_scale), self.response(signal.shape[1], dt_scale)
         driving = signal.transpose(1, 2)

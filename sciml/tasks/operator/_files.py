@@ -182,24 +182,23 @@ def _matched(
     path: Path, name: str, domain: Domain, points: Float[Tensor, "given dim"], sensors: Float[Tensor, "sensor dim"]
 ) -> Tensor:
     """Where in the file every sensor of the run is."""
+    unit, own = ((part - domain.lower) / domain.extent for part in (points, sensors))
+    distance, order = torch.cdist(own, unit).min(dim=1) if len(points) else (torch.ones(len(own)), torch.zeros(0))
+    worst, is_known = int(distance.argmax()), distance <= TOLERANCE
+    missing = ", ".join(f"{axis.name} = {x:.6g}" for axis, x in zip(domain.axes, sensors[worst].tolist(), strict=True))
     if len(points) != len(sensors):
+        is_part = int(is_known.sum()) == len(points)  # the run's sensors without some of them, as where cells are NaN
         raise DataError(
             f"function {name!r} in {path} has another number of sensors than the run",
-            got=len(points),
+            got=f"{len(points)}, none at {missing}" if is_part else len(points),
             expected=len(sensors),
             fix="Give its values at the sensors of the run; `sciml predict RUN --example` writes a file with them.",
         )
-    unit, own = ((part - domain.lower) / domain.extent for part in (points, sensors))
-    distance, order = torch.cdist(own, unit).min(dim=1)
-    if len(set(order.tolist())) == len(own) and bool((distance <= TOLERANCE).all()):
+    if len(set(order.tolist())) == len(own) and bool(is_known.all()):
         return order
-    worst = int(distance.argmax())
     raise DataError(
         f"function {name!r} in {path} is not known at the sensors of the run",
-        got="no value at "
-        + ", ".join(
-            f"{axis.name} = {value:.6g}" for axis, value in zip(domain.axes, sensors[worst].tolist(), strict=True)
-        ),
+        got=f"no value at {missing}",
         expected="the coordinates of the run's sensors, in any order",
         fix="Interpolate the function to them; `sciml predict RUN --example` writes a file with them.",
     )
@@ -233,7 +232,7 @@ def _from_table(path: Path, problem: MapsFunctions) -> xarray.Dataset:
     is_sensor = np.zeros(len(values), dtype=bool)
     for entry in problem.inputs:
         group = np.stack(columns[entry.name])
-        rows = np.isfinite(group).any(0)
+        rows = (~np.isnan(group)).any(0)  # an infinite value is no missing one, and is refused later
         is_sensor |= rows
         first = next(name for name, _ in named if name == entry.name or name.startswith(f"{entry.name}_"))
         dim = sensor_dim(entry.name)
