@@ -40,9 +40,7 @@ def beltrami_flow():
     """Ethier's and Steinman's flow with a = d = Re = 1. Nothing but its gradient is said of the pressure."""
     u, v, w, p = (sp.Function(name)(x, y, z, t) for name in "uvwp")
     turned = [(x, y, z), (y, z, x), (z, x, y)]
-    velocity = [
-        -(sp.exp(a) * sp.sin(b + c) + sp.exp(c) * sp.cos(a + b)) * sp.exp(-t) for a, b, c in turned
-    ]
+    velocity = [-(sp.exp(a) * sp.sin(b + c) + sp.exp(c) * sp.cos(a + b)) * sp.exp(-t) for a, b, c in turned]
     mixed = sum(2 * sp.sin(a + b) * sp.cos(c + a) * sp.exp(b + c) for a, b, c in turned)
     pressure = -(sp.exp(2 * x) + sp.exp(2 * y) + sp.exp(2 * z) + mixed) * sp.exp(-2 * t) / 2
     exact = dict(zip("uvwp", (*velocity, pressure), strict=True))

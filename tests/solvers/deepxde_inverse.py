@@ -4,6 +4,7 @@ import numpy as np
 import sympy as sp
 from deepxde_evolving import strip
 from deepxde_steady import duration, interval
+from scipy.integrate import solve_ivp
 
 from sciml.core.domain import Coordinate, Domain, dirichlet, initial
 from sciml.core.statement import Statement, Unknown
@@ -28,6 +29,18 @@ def _lorenz(forcing):
 
 def lorenz_inverse():
     return _lorenz(0)
+
+
+def lorenz_seen():
+    """Sixty times of an integration with C = 10, R = 15, B = 8/3."""
+
+    def slope(time, state):
+        u, v, w = state
+        return 10 * (v - u), u * (15 - w) - v, u * v - 8 / 3 * w
+
+    times = np.linspace(0, 3, 60)
+    u, v, w = solve_ivp(slope, (0, 3), (-8, 7, 27), t_eval=times, rtol=1e-10, atol=1e-10).y
+    return {"t": times, "u": u, "v": v, "w": w}
 
 
 def lorenz_inverse_forced():
@@ -67,9 +80,16 @@ def brinkman_forchheimer():
         equations=(-effective / porosity * u.diff(x, 2) + viscosity * u / permeability - push,),
         conditions=dirichlet("u", "x"),
         solution={"u": 1 - sp.cosh(rate * (x - sp.Rational(1, 2))) / sp.cosh(rate / 2)},
-        unknowns=(Unknown("nu", 0.1, 1e-3), Unknown("K", 0.1, 1e-3)),
+        unknowns=(Unknown("nu", 0.1, 1e-3, scale=1e-2), Unknown("K", 0.1, 1e-3, scale=1e-2)),
         observed=("u",),
     )
+
+
+def brinkman_seen():
+    """Five values."""
+    places = np.linspace(0, 1, 7)[1:-1]
+    speed = brinkman_forchheimer().solution["u"]
+    return {"x": places, "u": [float(speed.subs(x, place)) for place in places]}
 
 
 def diffusion_1d_inverse():

@@ -82,6 +82,4 @@ def func():
     """A function that is fitted, no equation: u = x sin 5x."""
     u = sp.Function("u")(x)
     exact = x * sp.sin(5 * x)
-    return Statement(
-        domain=interval(-1.0, 1.0), fields=("u",), equations=(u - exact,), solution={"u": exact}
-    )
+    return Statement(domain=interval(-1.0, 1.0), fields=("u",), equations=(u - exact,), solution={"u": exact})
