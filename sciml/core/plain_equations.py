@@ -42,7 +42,7 @@ def plain_form(
         raise UserError(f"{where} holds an integral", got=min(map(str, integrals)),
                         expected="fields and their derivatives at one point",
                         fix="Carry it out with .doit() if no field is in it; else make it a field of its own, v with "
-                        "v.diff(t) - u = 0 and v = 0 at the start for the integral of u over the time before.")  # fmt: skip
+                        "v.diff(t) - u = 0 and v = 0 at the start for the integral of u over time.")  # fmt: skip
     for entry in equation.atoms(AppliedUndef, sympy.Derivative):
         function = entry.expr if isinstance(entry, sympy.Derivative) else entry
         if not isinstance(function, AppliedUndef):

@@ -8,9 +8,11 @@ import deepxde_evolving as evolving
 import deepxde_inverse as inverse
 import deepxde_operators as operators
 import deepxde_steady as steady
+import numpy as np
 import pytest
 import sympy as sp
 import torch
+from scipy.special import h1vp, hankel1, jvp
 
 from sciml.core import registry
 from sciml.core.derivatives import autograd_derivatives
@@ -104,6 +106,44 @@ def test_the_price_of_a_call_solves_its_equation():
     found = faults(statement, closed_form(statement, [evolving.call_price()]))
     assert found["equation 1"] < 1e-8
     assert found["v at the upper end of s"] < 1e-6
+
+
+def scattered(points, order):
+    """A derivative of Σ c_n H_n(kr) e^(inθ), what a hard cylinder scatters from e^(ikx): c_n = -iⁿ J_n'(kR)/H_n'(kR).
+
+    Either derivative of a wave of order n is made of those of orders n - 1 and n + 1.
+    """
+    k, radius, orders = 2, np.pi / 4, np.arange(-30, 31)
+    waves = {n: -(1j**n) * jvp(n, k * radius) / h1vp(n, k * radius) for n in orders}
+    for axis in order:
+        turn = {"x": 1, "y": 1j}[axis] * k / 2
+        wanted = {}
+        for n, c in waves.items():
+            wanted[n - 1] = wanted.get(n - 1, 0) + c * turn
+            wanted[n + 1] = wanted.get(n + 1, 0) - c * turn * (-1 if axis == "y" else 1)
+        waves = wanted
+    x, y = points.numpy().T
+    r, angle = np.hypot(x, y), np.arctan2(y, x)
+    return sum(c * hankel1(n, k * r) * np.exp(1j * n * angle) for n, c in waves.items())
+
+
+def test_the_scattered_wave_meets_the_hard_cylinder_and_nearly_the_absorbing_walls():
+    """The absorbing condition is that of a plane wave at right angles, so that it holds to a third in the corners."""
+    statement = STATED["helmholtz_sound_hard_abc_2d"]
+    draw = uniform(torch.Generator().manual_seed(0))
+
+    def derivatives(points):
+        return lambda field, order: torch.as_tensor(
+            getattr(scattered(points, order), {"p": "real", "q": "imag"}[field])
+        )
+
+    points = statement.domain.fill(40, draw)
+    assert float(statement.residual(points, derivatives(points)).abs().max()) < 1e-8
+    for index, condition in enumerate(statement.conditions):
+        places = statement.place_of(index, 40, draw)
+        fault = float(statement.fault(index, places, derivatives(places)).square().mean().sqrt())
+        slope = 2 * float(np.abs(scattered(places, "")).mean())
+        assert fault < (1e-8 if condition.edge == "hard" else 0.35 * slope)
 
 
 @pytest.mark.parametrize(
