@@ -31,13 +31,18 @@ def plain_form(
 
     Returns: the expression, and the names of the symbols.
 
-    Raises: UserError for a function that is no field, or one of other axes, and for derivatives that sympy has not
-        carried out.
+    Raises: UserError for a function that is no field, or one of other axes, for derivatives that sympy has not
+        carried out, and for integrals.
     """
     import sympy
     from sympy.core.function import AppliedUndef
 
     equation, swap = _as_expression(equation), {}
+    if integrals := equation.atoms(sympy.Integral):
+        raise UserError(f"{where} holds an integral", got=min(map(str, integrals)),
+                        expected="fields and their derivatives at one point",
+                        fix="Carry it out with .doit() if no field is in it; else make it a field of its own, v with "
+                        "v.diff(t) - u = 0 and v = 0 at the start for the integral of u over time.")  # fmt: skip
     for entry in equation.atoms(AppliedUndef, sympy.Derivative):
         function = entry.expr if isinstance(entry, sympy.Derivative) else entry
         if not isinstance(function, AppliedUndef):
