@@ -110,7 +110,8 @@ class SplineCoupling(Network):
         width, height, slope = raw.split((self.bins, self.bins, self.bins - 1), dim=2)
         x, y = self._knots(width), self._knots(height)
         slopes = pad(_LEAST + (1 - _LEAST) * softplus(slope) / math.log(2), (1, 1), value=1.0)
-        place = torch.searchsorted((x if along == "x" else y)[..., 1:-1].contiguous(), values[..., None], right=True)
+        inner = (x if along == "x" else y)[..., 1:-1]
+        place = (values[..., None] >= inner).sum(-1, keepdim=True)  # as searchsorted, which ONNX does not have
         pick = [knots.gather(2, place + shift)[..., 0] for knots in (x, y, slopes) for shift in (0, 1)]
         return _Bins(pick[0], pick[1] - pick[0], pick[2], pick[3] - pick[2], pick[4], pick[5])
 
