@@ -21,6 +21,8 @@ from sciml.models import (
     ResNet,
     SDENet,
     SoftTrees,
+    SplineFlow,
+    SplineFlow,
     StackedMLP,
     TimeNetwork,
 )

@@ -185,7 +185,8 @@ def best_width(centres: Float[Tensor, "centre dim"], config: KDEConfig) -> float
             break
         low, high = low / 100, float(tried[1])
     ends = tried[max(best - 1, 0)], tried[min(best + 1, len(tried) - 1)]
-    finer = torch.logspace(*(math.log10(float(end)) for end in ends), config.bandwidths, dtype=torch.float64)
+    first, last = (math.log10(float(end)) for end in ends)
+    finer = torch.logspace(first, last, config.bandwidths, dtype=torch.float64)
     width = float(finer[_likelihood(left_out, centres, finer).argmax()])
     if width < _FINEST:
         raise NumericsError(
