@@ -42,7 +42,7 @@ def _check_one(path: Path, array: xarray.DataArray, entry: Field | Parameter) ->
     slack = _ROUNDING * float(finite.abs().max()) if isinstance(entry, Field) and finite.numel() else 0.0
     bad = ~is_possible(entry, values, slack).numpy()
     if bad.any():
-        place = tuple(np.argwhere(bad)[0])
+        place = tuple(np.argwhere(bad)[0].tolist())
         units = "" if entry.units == "1" else f" {entry.units}"
         raise DataError(
             f"{entry.name!r} in {path} has a value that is not physically possible",
@@ -59,7 +59,7 @@ def _check_sum(path: Path, source: xarray.Dataset, whole: str, names: list[str])
     values = np.atleast_1d(total.values)
     off = np.abs(values - 1) > _SUM
     if off.any():
-        place = tuple(np.argwhere(off)[0])
+        place = tuple(np.argwhere(off)[0].tolist())
         raise DataError(
             f"the shares of {whole} in {path} do not add up to one",
             got=f"{values[place]:.6g} at {_words(total, place)}",

@@ -171,7 +171,7 @@ def test_moments_of_few_paths_prefer_the_true_diffusion(paths, skewed):
     batches = 200_000 // paths
     noise = torch.randn(paths, batches, 1, generator=generator, dtype=torch.float64)
     noise = (noise.exp() - math.exp(0.5)) / math.sqrt((math.e - 1) * math.e) if skewed else noise
-    mean, variance = torch.zeros(1, 1).double(), torch.full((1, 1), 0.09).double()
+    mean, variance = torch.zeros(batches, 1).double(), torch.full((batches, 1), 0.09).double()
     tried = torch.linspace(0.04, 0.14, 41, dtype=torch.float64)
     errors = torch.stack(
         [torch.stack(moment_errors(g.sqrt() * noise, mean, variance)) / batches for g in tried]

@@ -1,4 +1,4 @@
-"""States that cannot be, and starts that no training example has: refused before any work, by name, sample and value."""
+"""States that cannot be, and starts that no training example has: refused by name, sample and value."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import torch
 import xarray
 
 from sciml.core.errors import DataError, InputWarning, UserError
-from sciml.core.problem import Field, Parameter, is_possible, possible_words
+from sciml.core.problem import Field, Parameter, Problem, is_possible, possible_words
 from sciml.study import make_request, predict_run, run
 from sciml.tasks._possible import check_possible
 
@@ -17,15 +17,19 @@ def _file(**values):
                            zip(gas.items(), (900.0, 1e5, 0.2, 0.8), strict=True)})  # fmt: skip
 
 
-class Gas:
-    fields = (
+GAS = Problem(
+    name="gas",
+    title="gas",
+    equation="",
+    fields=(
         Field("temperature", "T", "K", "temperature", least=0.0, open=("least",)),
         Field("pressure", "p", "Pa", "pressure", least=0.0, open=("least",)),
         Field("ch4", "Y", "1", "methane", least=0.0, most=1.0, share_of="the gas"),
         Field("o2", "Y", "1", "oxygen", least=0.0, most=1.0, share_of="the gas"),
-    )
-    parameters = ()
-    forcings = ()
+    ),
+    boundary={},
+    citation="",
+)
 
 
 @pytest.mark.parametrize(
@@ -42,12 +46,12 @@ class Gas:
 )
 def test_states_that_cannot_be_are_refused(tmp_path, values, words):
     with pytest.raises(DataError, match=words):
-        check_possible(tmp_path / "in.nc", _file(**values), Gas())
+        check_possible(tmp_path / "in.nc", _file(**values), GAS)
 
 
 def test_rounding_and_gaps_are_no_faults(tmp_path):
-    check_possible(tmp_path / "in.nc", _file(ch4=-1e-18, o2=1.0), Gas())
-    check_possible(tmp_path / "in.nc", _file(temperature=np.nan), Gas())
+    check_possible(tmp_path / "in.nc", _file(ch4=-1e-18, o2=1.0), GAS)
+    check_possible(tmp_path / "in.nc", _file(temperature=np.nan), GAS)
 
 
 def test_bounds_say_whether_they_are_open():
