@@ -90,7 +90,7 @@ class RealNVP(Network):
     def flow(self, points: Float[Tensor, "point dim"]) -> tuple[Float[Tensor, "point dim"], Float[Tensor, " point"]]:
         """z = f(x̃) and log |det ∂z/∂x̃|."""
         z = self.units.standardise(points)
-        log_det = z.new_zeros(len(z))
+        log_det = z.new_zeros(z.shape[0])
         for coupling in self.couplings:
             z, change = coupling(z)
             log_det = log_det + change

@@ -42,7 +42,7 @@ class SplineCoupling(Network):
     are learned as they are. It begins as the identity.
 
     Arguments:
-        kept: m, which components stay, as zeros and ones.
+        kept: m, which components stay.
         bins: of a spline.
         reach: B, in standard deviations of the data.
         width, layers: of the hidden layers of the network.
@@ -53,7 +53,7 @@ class SplineCoupling(Network):
 
     def __init__(
         self,
-        kept: Float[Tensor, " dim"],
+        kept: tuple[bool, ...],
         *,
         bins: int,
         reach: float,
@@ -62,11 +62,11 @@ class SplineCoupling(Network):
         nonlinearity: Activation,
     ) -> None:
         super().__init__()
-        self.register_buffer("kept", kept, persistent=False)
+        self.register_buffer("kept", torch.tensor(kept, dtype=torch.float32), persistent=False)
         self.bins, self.reach = bins, reach
-        self.moved = torch.nonzero(kept == 0).flatten().tolist()
+        self.moved = [i for i, stays in enumerate(kept) if not stays]
         numbers = len(self.moved) * (3 * bins - 1)
-        if kept.any():
+        if any(kept):
             self.network = MLP(len(kept), numbers, width=width, layers=layers, nonlinearity=nonlinearity, silent=True)
             self.free = None
         else:
@@ -104,13 +104,14 @@ class SplineCoupling(Network):
     def _bins(self, seen: Tensor, values: Tensor, *, along: str) -> _Bins:
         """The bins of `values`, found by the knots along x or y, for the components of `seen` that stay."""
         raw = self.network(seen * self.kept) if self.network is not None else cast(Tensor, self.free).expand(
-            len(seen), -1
+            seen.shape[0], -1
         )  # fmt: skip
-        raw = raw.to(seen.dtype).view(len(seen), len(self.moved), -1)
+        raw = raw.to(seen.dtype).view(seen.shape[0], len(self.moved), -1)
         width, height, slope = raw.split((self.bins, self.bins, self.bins - 1), dim=2)
         x, y = self._knots(width), self._knots(height)
         slopes = pad(_LEAST + (1 - _LEAST) * softplus(slope) / math.log(2), (1, 1), value=1.0)
-        place = torch.searchsorted((x if along == "x" else y)[..., 1:-1].contiguous(), values[..., None], right=True)
+        inner = (x if along == "x" else y)[..., 1:-1]
+        place = (values[..., None] >= inner).sum(-1, keepdim=True)  # as searchsorted, which ONNX does not have
         pick = [knots.gather(2, place + shift)[..., 0] for knots in (x, y, slopes) for shift in (0, 1)]
         return _Bins(pick[0], pick[1] - pick[0], pick[2], pick[3] - pick[2], pick[4], pick[5])
 
@@ -150,10 +151,9 @@ class SplineFlow(Network):
     ) -> None:
         super().__init__()
         self.units = units or Units.plain(dim)
-        places = torch.arange(dim)
         self.couplings = nn.ModuleList(
             SplineCoupling(
-                ((places + k) % 2).float() if dim > 1 else torch.zeros(1),
+                tuple(dim > 1 and (i + k) % 2 == 1 for i in range(dim)),
                 bins=bins,
                 reach=reach,
                 width=width,
@@ -172,7 +172,7 @@ class SplineFlow(Network):
     def flow(self, points: Float[Tensor, "point dim"]) -> tuple[Float[Tensor, "point dim"], Float[Tensor, " point"]]:
         """z = f(x̃) and log |det ∂z/∂x̃|."""
         z = self.units.standardise(points)
-        log_det = z.new_zeros(len(z))
+        log_det = z.new_zeros(z.shape[0])
         for coupling in self.couplings:
             z, change = coupling(z)
             log_det = log_det + change

@@ -108,9 +108,16 @@ def export_run(
     loaded = load_run(folder, problem=problem)
     module, single = loaded.solver.program(loaded.module), loaded.task.arguments(loaded.example())
     if module is None or single is None or not maps_tensors(module, single):
+        if single is None:
+            reason = f"a question of the task {loaded.task.key!r} is no fixed list of tensors"
+        elif loaded.solver.coupled:
+            reason = f"its answers are no function of the sample alone: {loaded.solver.coupled}"
+        else:
+            reason = (
+                "its steps are chosen by their errors, and a program of fixed operations has no data-dependent steps"
+            )
         raise UnsupportedError(
-            f"{folder} cannot be exported: predicting for the task {loaded.task.key!r} is more than one pass through a "
-            "network, and a program of fixed operations has no data-dependent steps",
+            f"{folder} cannot be exported: predicting is more than one pass through a network; {reason}",
             got=f"a run of solver {loaded.solver.key!r}",
             expected="a run whose module alone maps tensors to the answer",
             fix="Use `sciml predict`, or export a network inside it: sciml.study.load_run(…).module holds them all.",

@@ -187,7 +187,7 @@ class Task(ABC, Generic[P, T, C, B, Q]):
         raise UnsupportedError(f"inputs of the task {self.key!r} lie on no grid, so there is nothing to resample")
 
     def unseen(self, inputs: Q, problem: P, context: C) -> Sequence[UserError]:
-        """An error for everything of a question that lies outside of what was trained on, beside parameters and forcings.
+        """An error for all of a question that lies outside of what was trained on, parameters and forcings aside.
 
         They are raised unless the user asks for extrapolation; none by default.
         """

@@ -21,6 +21,8 @@ from sciml.models import (
     ResNet,
     SDENet,
     SoftTrees,
+    SplineFlow,
+    SplineFlow,
     StackedMLP,
     TimeNetwork,
 )
@@ -70,6 +72,7 @@ CASES = {
     "ode net": (lambda: ODENet((8, 8), 3, width=4), lambda m: m(PICTURES)[0], (4, 3)),
     "conv ode net": (lambda: ODENet((8, 8), 3, kind="conv", width=4), lambda m: m(PICTURES)[0], (4, 3)),
     "sde net": (lambda: SDENet((8, 8), 3, dim=3, width=4), lambda m: m(PICTURES, seed=0)[0], (4, 3)),
+    "spline flow": (lambda: SplineFlow(2, couplings=2, bins=4, width=4), lambda m: m(POINTS), (5,)),
     "realnvp": (lambda: RealNVP(2, couplings=2, width=4, nonlinearity="tanh"), lambda m: m(POINTS), (5,)),
     "flow": (lambda: Flow(2, width=4), lambda m: m(POINTS)[0], (5,)),
     "planar flow": (lambda: Flow(2, kind="planar", width=4, hidden=4), lambda m: m(POINTS)[0], (5,)),

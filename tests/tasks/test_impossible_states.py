@@ -1,4 +1,4 @@
-"""States that cannot be, and starts that no training example has: refused before any work, by name, sample and value."""
+"""States that cannot be, and starts that no training example has: refused by name, sample and value."""
 
 import numpy as np
 import pytest

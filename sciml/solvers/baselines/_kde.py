@@ -95,6 +95,26 @@ class KernelDensity(nn.Module):
 _RECIPE = Recipe[KDEConfig, DensityConfig](model=KDEConfig(), task=DensityConfig(), train=TrainConfig(steps=0))
 
 
+class KernelProgram(nn.Module):
+    """The same density as fixed operations: all centres at once, whose memory grows with points times centres.
+
+    Arguments:
+        density: fitted.
+    """
+
+    def __init__(self, density: KernelDensity) -> None:
+        super().__init__()
+        self.density = density
+
+    def forward(self, points: Float[Tensor, "point dim"]) -> Float[Tensor, " point"]:
+        """log p of points in physical units."""
+        d = self.density
+        x, centres = d.units.standardise(points).double() / d.bandwidth, d.centres.double() / d.bandwidth
+        exponents = x @ centres.T + d.log_weights - 0.5 * centres.square().sum(1)
+        volume = points.shape[1] * (0.5 * math.log(2 * math.pi) + d.bandwidth.log()) + d.units.log_volume()
+        return (torch.logsumexp(exponents, dim=1) - 0.5 * x.square().sum(1) - volume).to(points.dtype)
+
+
 class KDESolver(DensitySolver[KDEConfig, KernelDensity]):
     """Densities by kernels: what needs no training."""
 
@@ -123,6 +143,10 @@ class KDESolver(DensitySolver[KDEConfig, KernelDensity]):
         """log p per point, in physical units."""
         log_density = module(inputs.points)
         return Prediction(log_density, None, torch.where(log_density.isfinite(), int(Status.OK), int(Status.DIVERGED)))
+
+    def program(self, module: KernelDensity) -> KernelProgram:
+        """Points to log densities."""
+        return KernelProgram(module)
 
     def sample(self, module: KernelDensity, count: int, generator: torch.Generator) -> Float[Tensor, "sample dim"]:
         """Draws in physical units."""
@@ -161,7 +185,8 @@ def best_width(centres: Float[Tensor, "centre dim"], config: KDEConfig) -> float
             break
         low, high = low / 100, float(tried[1])
     ends = tried[max(best - 1, 0)], tried[min(best + 1, len(tried) - 1)]
-    finer = torch.logspace(*(math.log10(float(end)) for end in ends), config.bandwidths, dtype=torch.float64)
+    first, last = (math.log10(float(end)) for end in ends)
+    finer = torch.logspace(first, last, config.bandwidths, dtype=torch.float64)
     width = float(finer[_likelihood(left_out, centres, finer).argmax()])
     if width < _FINEST:
         raise NumericsError(

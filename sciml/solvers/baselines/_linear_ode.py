@@ -1,6 +1,7 @@
 """The best linear differential equation, in closed form."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pydantic
@@ -46,11 +47,12 @@ class LinearODE(nn.Module):
     Arguments:
         config: hyper-parameters.
         units: what standardises states and parameters.
+        times: of the frames of the data, which a program answers at; none for no program.
     """
 
-    def __init__(self, config: LinearODEConfig, units: Units) -> None:
+    def __init__(self, config: LinearODEConfig, units: Units, times: Sequence[float] = ()) -> None:
         super().__init__()
-        self.windows, self.units = config.windows, units
+        self.windows, self.units, self.times = config.windows, units, tuple(times)
         size = units.channels + units.num_parameters + 1
         self.rates = nn.Parameter(torch.zeros(units.channels, size, dtype=torch.float64))
 
@@ -120,6 +122,35 @@ class LinearODE(nn.Module):
         self.rates.copy_(logarithm[:channels] / gap)
 
 
+class LinearODEProgram(nn.Module):
+    """The equation at fixed times: one product with a stored propagator per time, float64 inside.
+
+    Arguments:
+        equation: fitted, with times.
+    """
+
+    propagators: Tensor
+
+    def __init__(self, equation: LinearODE) -> None:
+        super().__init__()
+        self.equation = equation
+        size = equation.rates.shape[1]
+        with torch.no_grad():
+            generator = torch.cat((equation.rates, equation.rates.new_zeros(size - len(equation.rates), size)))
+            times = torch.tensor(equation.times, dtype=torch.float64, device=generator.device)
+            propagators = torch.linalg.matrix_exp((times - times[0])[:, None, None] * generator)
+        self.register_buffer("propagators", propagators[:, : equation.units.channels].clone())
+
+    def forward(
+        self, state: Float[Tensor, "batch channel"], parameters: Float[Tensor, "batch parameter"]
+    ) -> Float[Tensor, "batch time channel"]:
+        """States in physical units."""
+        units = self.equation.units
+        z = units.standardise(state.double())
+        start = torch.cat((z, units.known(parameters.double()), torch.ones_like(z[:, :1])), dim=1)
+        return units.restore(torch.einsum("tij,bj->bti", self.propagators, start)).to(state.dtype)
+
+
 def _least_squares(known: Float[Tensor, "row n"], wanted: Float[Tensor, "row m"]) -> Float[Tensor, "m n"]:
     return least_squares(known, wanted).T
 
@@ -180,7 +211,12 @@ class LinearODESolver(TrajectoriesSolver[HasTrajectories, LinearODEConfig, Linea
 
     def build(self, problem: HasTrajectories, model: LinearODEConfig, context: TrajectoriesContext) -> LinearODE:
         """An equation in which nothing moves yet."""
-        return LinearODE(model, Units(context.statistics))
+        times = [context.dt * frame for frame in range(context.frames)]
+        return LinearODE(model, Units(context.statistics), times)
+
+    def program(self, module: LinearODE) -> "LinearODEProgram | None":
+        """Start and parameters to the states at the times of the data, the start first."""
+        return LinearODEProgram(module) if module.times else None
 
     def loss(self, module: LinearODE, batch: TrajectoryBatch, along: float = 1.0) -> Tensor:
         """Mean squared error of the standardised states after the first."""
@@ -218,7 +254,7 @@ class LinearODESolver(TrajectoriesSolver[HasTrajectories, LinearODEConfig, Linea
         elif learned > _NEAR:
             words.append(
                 f"A learned mode turns by {learned / math.pi:.2f} pi between two frames, close to half a circle, "
-                "beyond which a rotation looks like a slower one: its frequency may be an alias. Store frames more often."
+                "beyond which a rotation looks like a slower one: it may be an alias. Store frames more often."
             )
         return tuple(words)
 

@@ -113,6 +113,10 @@ class Density(Task[HasDensity, DensityConfig, DensityContext, PointBatch, Points
         arrays = labelled_table(problem, points) | {"log_density": _logarithm(("sample",), answer.mean)}
         return xarray.Dataset(arrays | labelled_outcome(answer))
 
+    def arguments(self, inputs: Points) -> tuple[Tensor, ...]:
+        """The points, counted from the origin; a module that integrates nothing maps them to log densities."""
+        return (inputs.points,)
+
 
 DENSITY = Density()
 

@@ -253,7 +253,11 @@ def _tensors(module: HiddenTermModule) -> dict[str, Tensor]:
 
 
 def _place_coords(problem: Problem, places: Visited) -> dict[str, Any]:
-    named = {"trajectory": ("sample", places.trajectory.cpu().to(torch.int16).numpy())}
+    words = {"long_name": "number of the observed trajectory"}
+    named: dict[str, Any] = {"trajectory": ("sample", places.trajectory.cpu().to(torch.int16).numpy(), words)}
+    axes = problem.hidden_statement().domain.axes if isinstance(problem, HasHiddenTerm) else ()
+    units = {"time" if axis.name == "t" else axis.name: axis.units for axis in axes}
     for i, name in enumerate(("time", *problem.boundary)):
-        named[name] = ("sample", places.coordinates[:, i].cpu().double().numpy())
+        attrs = {"units": units.get(name, "1"), "long_name": name if name == "time" else f"{name} coordinate"}
+        named[name] = ("sample", places.coordinates[:, i].cpu().double().numpy(), attrs)
     return named

@@ -152,8 +152,10 @@ def _by_field(forecasts: Forecasts) -> dict[str, Any] | None:
 def _constant(forecasts: Forecasts) -> str:
     """Names of the fields without a VRMSE in any frame: they do not vary; empty for none."""
     known = [rollout.vrmse for rollout in forecasts.rollouts if rollout.vrmse is not None]
-    still = np.isnan(known[0]).all((0, 1)) if known else np.zeros(len(forecasts.fields), dtype=bool)
-    return ", ".join(field.name for field, is_still in zip(forecasts.fields, still, strict=True) if is_still)
+    if not known:
+        return ""
+    gaps = np.isnan(known[0])  # sample time channel
+    return ", ".join(field.name for i, field in enumerate(forecasts.fields) if gaps[..., i].all())
 
 
 def _mean_known(values: np.ndarray) -> float:

@@ -1,0 +1,45 @@
+"""Exported programs answer as `predict` does, for two batch sizes."""
+
+import pytest
+import torch
+
+from sciml.tasks.trajectories import Start
+from sciml.testing._trial import trial_of
+
+TRAJECTORIES = ("linear_ode", "kernel_ridge", "gaussian_process", "mlp_regression", "soft_trees")
+ROWS = ("boosted_trees_rows", "mlp_rows")
+DENSITIES = ("kde", "realnvp", "spline_flow")
+
+
+def _exported(module, arguments):
+    batch = torch.export.Dim("batch", min=1)
+    two = tuple(torch.cat([value[:1], value[:1]]) for value in arguments)
+    return torch.export.export(module, two, dynamic_shapes=tuple({0: batch} for _ in two)).module()
+
+
+def _alike(program, arguments, expected):
+    with torch.no_grad():
+        for rows in (1, len(expected)):
+            answer = program(*(value[:rows] for value in arguments))
+            scale = float(expected.abs().max())
+            torch.testing.assert_close(answer, expected[:rows], rtol=1e-5, atol=1e-5 * scale)
+
+
+@pytest.mark.parametrize("key", TRAJECTORIES)
+def test_programs_of_trajectories_answer_at_the_times_of_the_data(key):
+    trial = trial_of(key)
+    question, context = trial.inputs(3), trial.bench.context
+    times = context.dt * torch.arange(context.frames)
+    inputs = Start(question.state, question.parameters, times)
+    arguments = (inputs.state, inputs.parameters)
+    module = trial.solver.program(trial.module)
+    _alike(_exported(module, arguments), arguments, trial.predict(inputs).mean)
+
+
+@pytest.mark.parametrize("key", [*ROWS, *DENSITIES])
+def test_programs_of_rows_and_densities_answer_as_predict(key):
+    trial = trial_of(key)
+    inputs = trial.inputs(3)
+    arguments = trial.task.arguments(inputs)
+    module = trial.solver.program(trial.module)
+    _alike(_exported(module, arguments), arguments, trial.predict(inputs).mean)
