@@ -22,7 +22,6 @@ from sciml.models import (
     SDENet,
     SoftTrees,
     SplineFlow,
-    SplineFlow,
     StackedMLP,
     TimeNetwork,
 )
