@@ -33,7 +33,7 @@ IGNITED = 1500.0
 """T [K] at the end that tells the outcomes apart."""
 _WIDTH = 150.0
 BURNT = 0.2
-"""Share of the carbon in CO and CO2 above which the kernel burns: a pulse that only heats leaves 93 % or more in CH4."""
+"""Share of the carbon in CO and CO2 above which the kernel burns: a pulse that only heats leaves 93 % unburnt."""
 DERIVED_QUANTITIES = (
     Field(
         "ignition_time",

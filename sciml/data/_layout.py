@@ -86,9 +86,9 @@ class Layout:
     @property
     def derived(self) -> tuple[Field, ...]:
         """Derived quantities that are stored beside the states, as the reference solver found them between frames."""
-        problem = self.problem
-        made = isinstance(problem, HasDerivedQuantities) and not isinstance(problem, Recorded)
-        return problem.derived_quantities if made else ()
+        if isinstance(self.problem, Recorded) or not isinstance(self.problem, HasDerivedQuantities):
+            return ()
+        return self.problem.derived_quantities
 
     @property
     def active(self) -> Bool[Tensor, "*space"] | None:

@@ -34,7 +34,7 @@ def read_solution(source: str, phase: str | None) -> Any:  # Any: Cantera is imp
             fix="Give the path of a YAML mechanism, or the name of one of Cantera's own, such as gri30.yaml.",
         )  # fmt: skip
     try:
-        gas = cantera.Solution(source, phase, transport_model=None)
+        gas = cantera.Solution(source, phase or "", transport_model=None)
         phases = _phases(cantera, source)
     except cantera.CanteraError as error:
         words = [line.strip(" |*>") for line in str(error).splitlines()]

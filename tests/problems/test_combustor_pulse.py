@@ -66,7 +66,7 @@ def predicted(made, times, durations, tolerance=None):
 
 
 @pytest.mark.parametrize(
-    "form", ["guess", "network", *(pytest.param(form, marks=pytest.mark.slow) for form in ("hypernetwork", "shape"))]
+    "form", ["guess", *(pytest.param(form, marks=pytest.mark.slow) for form in ("network", "hypernetwork", "shape"))]
 )
 def test_a_pulse_heats_whatever_form_its_closure_has(form):
     """From 0, 0.4 and -1 ms, in two frames or many, at 0.12 and 0.02 ms: the same end, which a tight solve gives."""

@@ -23,6 +23,7 @@ def solve(name, values, times, start=None):
     return problem, params, times, problem.simulate(params, initial, times, problem.grid(()))
 
 
+@pytest.mark.slow
 def test_the_delay_of_the_chamber_does_not_depend_on_output_times():
     found = []
     for times in ([0.0, 3e-3], torch.linspace(0, 3e-3, 601)):

@@ -39,7 +39,7 @@ def test_the_spread_of_the_gaussian_process_holds_what_it_says(bench):
     assert 0.9 <= sum(covered) / len(covered) <= 0.99
 
 
-@pytest.mark.parametrize("key", ["kernel_ridge", "reduced_model"])
+@pytest.mark.parametrize("key", ["kernel_ridge", pytest.param("reduced_model", marks=pytest.mark.slow)])
 def test_conformal_bands_hold_their_share(bench, key):
     """On average at least the share; 0.1 is three standard errors of so few trajectories."""
     examined = bench.examine(*fitted(bench, key))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -48,5 +50,5 @@ def check_conformal(share: float, count: int) -> None:
             f"too few validation trajectories calibrate bands that hold {share:.0%}",
             got=count,
             expected=f"at least {least_held_out(share)}",
-            fix=f"Ask for task.conformal={count / (count + 1):.2f} or less, or take a preset with more of them.",
+            fix=f"Ask for {math.floor(100 * count / (count + 1)) / 100:g} or less, or take a preset with more of them.",
         )

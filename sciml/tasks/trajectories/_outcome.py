@@ -9,8 +9,10 @@ from torch import Tensor
 from sciml.core.capabilities import Evolves, HasConstraints, HasDerivedQuantities, HasOutcome
 from sciml.core.problem import Field, Parameter, Problem
 from sciml.core.rng import generator
+from sciml.core.status import Status
 from sciml.core.types import Grid, Params, Prediction
 from sciml.tasks._labels import Labelled
+from sciml.tasks._no_space import status_of
 
 
 def named_parameters(problem: Problem, parameters: Float[Tensor, "sample parameter"]) -> Params:
@@ -30,16 +32,20 @@ def outcome_scores(
 ) -> dict[str, float]:
     """``outcome/accuracy`` and, where both outcomes occur, ``outcome/auc``; empty if the problem has no outcome.
 
-    A prediction that is not finite says neither: it is wrong, and ranks as undecided.
+    A prediction that failed or is not finite says neither: it is wrong, and ranks as undecided.
     """
     if not isinstance(problem, HasOutcome):
         return {}
-    chance = chance_of(problem, prediction, params)
+    chance = torch.where(_succeeded(prediction), chance_of(problem, prediction, params), torch.nan)
     happened = problem.chance(true.double(), params) > 0.5
     right = ((chance > 0.5) == happened) & chance.isfinite()
     scores = {"outcome/accuracy": float(right.double().mean())}
     area = area_under_curve(chance.nan_to_num(nan=0.5), happened)
     return scores if area is None else scores | {"outcome/auc": area}
+
+
+def _succeeded(prediction: Prediction) -> Bool[Tensor, " sample"]:
+    return status_of(prediction).to(prediction.mean.device) == Status.OK
 
 
 def area_under_curve(scores: Float[Tensor, " sample"], positive: Bool[Tensor, " sample"]) -> float | None:
@@ -95,7 +101,7 @@ def derived_scores(
     truth = derived_of(problem, times, true, params)
     scores: dict[str, float] = {}
     for name, values in derived_of(problem, times, prediction, params).items():
-        both = values.isfinite() & truth[name].isfinite()
+        both = values.isfinite() & truth[name].isfinite() & _succeeded(prediction)
         if both.any():
             scores[f"summary/{name}"] = float((values - truth[name])[both].abs().mean())
         scores[f"compared/{name}"] = float(both.sum())

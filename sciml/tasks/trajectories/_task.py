@@ -67,7 +67,7 @@ from sciml.train import AnySolver, Bench, Conclusion, Examination, Task
 _MAP = 15
 """Places along each axis of the map of outcomes."""
 _LOOKS = 1601
-"""Times at which a predicted trajectory is looked at for its derived quantities; frames of most cards are among them."""
+"""Times at which a predicted trajectory is looked at for its derived quantities; most cards' frames are among them."""
 _LOOKED_AT = 20
 """States at which a stated equation is linearised, for warnings."""
 

@@ -32,6 +32,7 @@ def show(view: RunView) -> Shown:
         "steps": 0,
         "outcome_words": "",
         "outcome": "",
+        "stated": _stated(view),
     }
     if forecasts is not None:
         rollout = forecasts.rollouts[0]
@@ -54,6 +55,18 @@ def show(view: RunView) -> Shown:
                 plots["missed"] += draw.time_series(forecasts, int(sample), channels=1, name=f"missed-{sample}-")
             values |= {"outcome_words": outcome_words(view, outcomes), "outcome": outcomes.word}
     return Shown(values, [figure for group in plots.values() for figure in group])
+
+
+def _stated(view: RunView) -> list[tuple[str, str, str, str]]:
+    """Solver, field, and the shares of its test values within two stated deviations and within the conformal band."""
+    rows = []
+    for entry in view.competitors:
+        for name in (field.name for field in view.problem.fields) if view.problem is not None else ():
+            covered, held = (entry.metrics.get(f"{kind}/{name}") for kind in ("covered", "held"))
+            if covered is not None or held is not None:
+                cells = ["" if share is None else f"{share:.1%}" for share in (covered, held)]
+                rows.append((entry.title, name, *cells))
+    return rows
 
 
 def _worst(forecasts: Forecasts, sample: int) -> list[Figure]:
