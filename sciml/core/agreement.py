@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sciml.core.domain import Condition, EdgeCondition, Side
+from sciml.core.domain import AnyCondition, Condition, Side
 from sciml.core.errors import UserError
 from sciml.core.expressions import Evaluator, Expression, columns
 from sciml.core.shapes import uniform
@@ -99,8 +99,8 @@ def _check_rim(statement: Statement, on_edge: int, face: Condition) -> None:
 
 def _compare(
     statement: Statement,
-    first: Condition | EdgeCondition,
-    second: Condition | EdgeCondition,
+    first: AnyCondition,
+    second: AnyCondition,
     prescribed: list[Expression],
     points: Float[Tensor, "point dim"],
 ) -> None:

@@ -4,7 +4,7 @@ An axis has one letter, so that ``xxt`` names a derivative: twice along x, once 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, get_args
@@ -281,6 +281,48 @@ class EdgeCondition:
     def __str__(self) -> str:
         where = f"the edge {self.edge}" if self.edge else "the boundary"
         return f"{'the normal derivative of ' * self.order}{self.field} on {where}"
+
+
+@dataclass(frozen=True)
+class PointCondition:
+    """u, or a derivative of it, = value at a point inside, or wherever the named axes have the given values.
+
+    ``PointCondition("p", {"x": 0.0, "y": 0.0})`` pins a pressure; ``PointCondition("u", {"x": 0.3}, 1)`` holds on the
+    line x = 0.3. It is a term of the loss: only conditions on faces and edges are built in.
+
+    Arguments:
+        field: which unknown.
+        at: coordinates by axis; the other axes take all their values.
+        value: a number, or a sympy expression in the axes, the parameters, the unknown numbers, and the unknown
+            functions with their derivatives.
+        derivative: axes that the field is differentiated by, ``"x"`` or ``"xx"``; empty for the field itself.
+
+    Raises: UserError for a condition nowhere, and for derivatives of higher order than there are.
+    """
+
+    field: str
+    at: Mapping[str, float]
+    value: Expression = 0
+    derivative: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.at or not all(math.isfinite(value) for value in self.at.values()):
+            raise UserError(f"the condition on {self.field} inside names no place", got=repr(dict(self.at)),
+                            expected='coordinates, such as {"x": 0.5}')  # fmt: skip
+        if self.order > HIGHEST:
+            raise UserError(f"the condition on {self} has a bad order", got=self.order, expected=f"0 to {HIGHEST}")
+
+    def __str__(self) -> str:
+        where = ", ".join(f"{axis} = {value:g}" for axis, value in self.at.items())
+        return f"{self.field}{'_' + self.derivative if self.derivative else ''} at {where}"
+
+    @property
+    def order(self) -> int:
+        """Of the derivative."""
+        return len(self.derivative)
+
+
+AnyCondition = Condition | EdgeCondition | PointCondition
 
 
 def dirichlet(field: str, axis: str, value: Expression = 0) -> tuple[Condition, Condition]:

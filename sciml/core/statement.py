@@ -12,7 +12,7 @@ from torch import Tensor
 
 from sciml.core.agreement import check_agreement, check_periodicity
 from sciml.core.derivatives import Derivatives
-from sciml.core.domain import Condition, Domain, EdgeCondition
+from sciml.core.domain import AnyCondition, Condition, Domain, EdgeCondition, PointCondition
 from sciml.core.errors import UnknownNameError, UserError
 from sciml.core.expressions import Evaluator, Expression, columns
 from sciml.core.marks import has_unnamed_term, without_marks
@@ -53,7 +53,7 @@ class Statement:
         domain: the box or shape.
         fields: names of the unknown functions.
         equations: left-hand sides, of the functions, the axes, the parameters and the unknown numbers.
-        conditions: on faces of the box and edges of the shape; a periodic axis has none.
+        conditions: on faces of the box, edges of the shape, and at points inside; a periodic axis has no faces.
         parameters: values of the symbols that are known.
         solution: the exact solution by field, where it is known in closed form.
         unknowns: numbers to be found, which equations and conditions may hold.
@@ -73,7 +73,7 @@ class Statement:
     domain: Domain
     fields: tuple[str, ...]
     equations: tuple[Expression, ...]
-    conditions: tuple[Condition | EdgeCondition, ...] = ()
+    conditions: tuple[AnyCondition, ...] = ()
     parameters: Mapping[str, float] = field(default_factory=dict)
     solution: Mapping[str, Expression] = field(default_factory=dict)
     unknowns: tuple[Unknown, ...] = ()
@@ -105,7 +105,11 @@ class Statement:
                 check_symbols(self, argument, f"a coordinate of the input function {name!r}", set(), inputs=False)
         object.__setattr__(self, "_exact", Evaluator([self.solution[name] for name in self.solution]))
         if not self.singular_corners:
-            plain = [i for i in range(len(self.conditions)) if not (self.is_mixed(i) or self._is_open(i))]
+            plain = [
+                i
+                for i, condition in enumerate(self.conditions)
+                if not (self.is_mixed(i) or self._is_open(i) or isinstance(condition, PointCondition))
+            ]
             for index in plain:
                 check_periodicity(self, index)
             for first, second in combinations(plain, 2):
@@ -214,7 +218,7 @@ class Statement:
         """How far condition number `index` is missed at points of its face."""
         condition = self.conditions[index]
         prescribed = self._evaluate(self._values[index], points, derivatives, params)[:, 0]
-        if isinstance(condition, Condition):
+        if not isinstance(condition, EdgeCondition):
             return derivatives(condition.field, condition.derivative) - prescribed
         if not condition.order:
             return derivatives(condition.field, "") - prescribed
@@ -264,6 +268,11 @@ class Statement:
         if isinstance(condition, EdgeCondition):
             edges = self.edges_of(index)
             return torch.cat([self.domain.edge(name, -(-count // len(edges)), draw) for name in edges])
+        if isinstance(condition, PointCondition):
+            points = self.domain.fill(1 if len(condition.at) == dim else count, draw)
+            for axis, value in condition.at.items():
+                points[:, self.domain.index(axis)] = value
+            return points if self.domain.shape is None else points[self.domain.contains(points)]
         free = draw(count if dim > 1 else 1, max(1, dim - 1))
         column = self.domain.index(condition.axis)
         unit = torch.cat([free[:, :column], torch.zeros(len(free), 1).to(free), free[:, column:]], dim=1)[:, :dim]
@@ -325,7 +334,7 @@ class Statement:
         """The derivatives that condition number `index` needs of any field."""
         pairs = [field_and_order(symbol) for symbol in self._values[index].symbols]
         condition = self.conditions[index]
-        if isinstance(condition, Condition):
+        if not isinstance(condition, EdgeCondition):
             own = {condition.derivative}
         else:
             own = set(self.shape_of(index).axes) if condition.order else {""}

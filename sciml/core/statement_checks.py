@@ -7,7 +7,9 @@ from collections.abc import Iterable
 from numbers import Real
 from typing import TYPE_CHECKING
 
-from sciml.core.domain import Condition, EdgeCondition
+import torch
+
+from sciml.core.domain import AnyCondition, Condition, EdgeCondition, PointCondition
 from sciml.core.errors import UnknownNameError, UserError
 from sciml.core.expressions import Expression
 from sciml.core.plain_equations import field_symbol
@@ -56,13 +58,38 @@ def check_symbols(
         )
 
 
-def checked_value(statement: Statement, condition: Condition | EdgeCondition) -> Expression:
+def checked_value(statement: Statement, condition: AnyCondition) -> Expression:
     """What a condition prescribes, in plain symbols (see `sciml.core.plain_equations`), if it can hold."""
     if condition.field not in statement.fields:
         raise UnknownNameError("field of a condition", condition.field, statement.fields)
     if isinstance(condition, Condition):
         return _on_face(statement, condition)
-    return _on_edge(statement, condition)
+    return _inside(statement, condition) if isinstance(condition, PointCondition) else _on_edge(statement, condition)
+
+
+def _inside(statement: Statement, condition: PointCondition) -> Expression:
+    domain = statement.domain
+    for axis in (*condition.at, *condition.derivative):
+        domain.axis(axis)
+    ordered = "".join(sorted(condition.derivative, key=domain.names.index))
+    if condition.derivative != ordered:
+        raise UserError(f"the derivative in the condition on {condition} is not in the order of the axes",
+                        got=condition.derivative, expected=ordered)  # fmt: skip
+    for axis, value in condition.at.items():
+        if not domain.axis(axis).lower <= value <= domain.axis(axis).upper:
+            raise UserError(f"the condition on {condition} lies outside of the domain", expected=str(domain))
+    if domain.shape is not None and set(domain.shape.axes) <= set(condition.at):
+        place = [[condition.at.get(axis.name, axis.lower) for axis in domain.axes]]
+        if not bool(domain.contains(torch.tensor(place, dtype=torch.float64)).all()):
+            raise UserError(f"the condition on {condition} lies outside of the domain", expected=str(domain))
+    same = [c for c in statement.conditions if isinstance(c, PointCondition)]
+    if sum((c.field, c.at, c.derivative) == (condition.field, condition.at, condition.derivative) for c in same) > 1:
+        raise UserError(f"there are two conditions on {condition}", fix="Keep one of them.")
+    value, symbols = _plain_value(statement, condition)
+    if field_symbol(condition.field, condition.derivative) in symbols:
+        raise UserError(f"the condition on {condition} holds on both sides what it prescribes", got=condition.value,
+                        fix="Solve it for what it is about.")  # fmt: skip
+    return value
 
 
 def _on_edge(statement: Statement, condition: EdgeCondition) -> Expression:
@@ -103,7 +130,7 @@ def _on_face(statement: Statement, condition: Condition) -> Expression:
     return value
 
 
-def _plain_value(statement: Statement, condition: Condition | EdgeCondition) -> tuple[Expression, set[str]]:
+def _plain_value(statement: Statement, condition: AnyCondition) -> tuple[Expression, set[str]]:
     value, symbols = statement.plain(condition.value, f"the condition on {condition}")
     check_symbols(statement, value, f"the condition on {condition}", symbols)
     return value, symbols

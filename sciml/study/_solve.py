@@ -169,7 +169,7 @@ class Solved:
                                 fix="Select one sample; rename dimensions and assign coordinates.")  # fmt: skip
             values = theirs.transpose(*self.statement.names).to_numpy().astype(np.float64)
             axes = np.meshgrid(*(theirs[axis].to_numpy() for axis in self.statement.names), indexing="ij", sparse=True)
-            ours = self(**dict(zip(self.statement.names, axes, strict=True)))[name]
+            ours = self((), **dict(zip(self.statement.names, axes, strict=True)))[name]
             known = np.isfinite(values)
             if not known.any() or not values[known].any():
                 raise UserError(f"the reference of {name} has no value other than zero",

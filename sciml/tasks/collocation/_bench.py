@@ -57,7 +57,7 @@ class CollocationBench(Bench[HasResidual, CollocationConfig, CollocationContext,
                 card,
                 case=self.case,
                 **({} if table is None else {"observations": table.digest}),
-                **({"parameters": self.changed} if self.changed else {}),
+                **({"parameters": repr(sorted(self.changed.items()))} if self.changed else {}),
             ),
             "card": card.model_dump(mode="json") | {"case": self.case},
         }

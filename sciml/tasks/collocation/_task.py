@@ -24,6 +24,7 @@ from sciml.tasks.collocation._data import (
     CollocationConfig,
     CollocationContext,
     Locations,
+    stated,
 )
 from sciml.tasks.collocation._metrics import METRICS
 from sciml.tasks.collocation.view import VIEW
