@@ -47,8 +47,9 @@ def export_pairs(problem: MapsFunctions, pairs: PairSet, format: str, destinatio
     arrays, about = _arrays(problem, pairs), json.dumps(_description(problem))
     with atomic_write(path) as temporary:
         if format == "npz":
+            content = {name: array.to_numpy() for name, array in arrays.items()} | {DESCRIPTION: np.array(about)}
             with temporary.open("wb") as file:
-                np.savez(file, **{name: array.to_numpy() for name, array in arrays.items()}, **{DESCRIPTION: about})
+                np.savez(file, allow_pickle=False, **content)
         else:
             words = {"title": problem.title, "references": problem.citation, DESCRIPTION: about}
             temporary.write_bytes(netcdf_bytes(xarray.DataTree(xarray.Dataset(arrays, attrs=words))))
@@ -70,7 +71,7 @@ def _arrays(problem: MapsFunctions, pairs: PairSet) -> dict[str, xarray.DataArra
             arrays[f"X_{split}{number}"] = _array(values, dims, words)
         words = {"long_name": "queries", **_axis_words(problem.domain)}
         arrays[f"X_{split}{last}"] = _array(part.queries, (f"query_{split}", "axis"), words)
-        aligned = part.query is None and bool((part.row == np.arange(len(part))).all())
+        aligned = part.query is None and part.row.tolist() == list(range(len(part)))
         row, point = (f"function_{split}", f"query_{split}") if aligned else (f"row_{split}", f"point_{split}")
         words = {"units": " ".join(field.units for field in problem.fields),
                  "long_name": ", ".join(field.name for field in problem.fields)}  # fmt: skip
