@@ -174,15 +174,24 @@ def verify(problem: str = PROBLEM, preset: str = PRESET, json: bool = JSON) -> N
 def export(
     problem: str = PROBLEM,
     preset: str = PRESET,
-    format: str = typer.Option("netcdf", "--format", "-f", help="well, zarr or netcdf."),
+    format: str = typer.Option(
+        "netcdf", "--format", "-f", help="netcdf; well or zarr for trajectories, npz for pairs of functions."
+    ),
     out: Path = typer.Option(..., "--out", "-o", help="The folder to write."),
     json: bool = JSON,
 ) -> None:
     """Write a generated dataset in another format, for other people's loaders."""
     from sciml import data as layer
     from sciml.core import registry
+    from sciml.tasks import card_tables
 
-    written = layer.export(layer.open_dataset(registry.find_problem(problem), preset), format, out)
+    subject = registry.find_problem(problem)
+    tables = card_tables(subject, preset)
+    described = [table for table in tables.values() if isinstance(table, layer.DescribedCard)]
+    if described and layer.PresetCard.key not in tables:
+        written = [path for table in described for path in table.export(subject, format, out, preset=preset)]
+    else:
+        written = layer.export(layer.open_dataset(subject, preset), format, out)
     if json:
         as_json({"format": format, "paths": list(map(str, written))})
     else:

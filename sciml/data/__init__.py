@@ -18,6 +18,7 @@ from sciml.data._check import Check, checked, reproduced
 from sciml.data._code import code_digest
 from sciml.data._dataset import Dataset, Split, open_dataset
 from sciml.data._export import export
+from sciml.data._export_pairs import export_pairs
 from sciml.data._foreign import load_netcdf
 from sciml.data._generate import TrajectoryShards, generate, make_remotely
 from sciml.data._info import info
@@ -107,6 +108,7 @@ __all__ = [
     "compute_statistics",
     "density_splits",
     "export",
+    "export_pairs",
     "field_statistics",
     "flaw",
     "generate",

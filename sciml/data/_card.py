@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, TypeVar
 import pydantic
 
 from sciml.core.config import Config, parse, read_toml
-from sciml.core.errors import ConfigError, UnknownNameError
+from sciml.core.errors import ConfigError, UnknownNameError, UnsupportedError
 from sciml.core.problem import Problem
 from sciml.core.progress import Progress
 from sciml.core.registry import card_path
@@ -65,6 +65,15 @@ class DescribedCard(CardTable):
     @abstractmethod
     def checks(self, problem: Problem) -> list[Check]:
         """Checks of contents and splits, and that making it again gives the same bits; faults are failed checks."""
+
+    def export(self, problem: Problem, format: str, destination: Path, *, preset: str) -> list[Path]:
+        """Write the data for other people's loaders. Raises UnsupportedError for data that has no such form yet."""
+        raise UnsupportedError(
+            f"the data of {problem.name!r} is not exported",
+            got=f"data of the kind {self.key!r}",
+            expected="trajectories, or pairs of functions",
+            fix=f"`sciml data info {problem.name}` says where it is kept.",
+        )
 
 
 class InMemoryCard(DescribedCard):

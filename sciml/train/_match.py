@@ -50,7 +50,7 @@ def match_parameters(solver: AnySolver, problem: Problem, model: Config, context
             f"solver {solver.key!r} cannot be built with about {parameters:,} parameters",
             expected=f"between {smallest:,} ({knob.name}={low}) and {largest:,} ({knob.name}={high})",
         )
-    sizes: dict[float, int] = {low: smallest, high: largest}
+    sizes: dict[int | float, int] = {low: smallest, high: largest}
     below, above = low, high
     for attempt in itertools.count(1):
         guess = _between(below, above, sizes, parameters, halve=attempt % 4 == 0)
@@ -62,7 +62,9 @@ def match_parameters(solver: AnySolver, problem: Problem, model: Config, context
     return model.model_copy(update={knob.name: nearest})
 
 
-def _between(below: float, above: float, sizes: dict[float, int], wanted: int, *, halve: bool) -> float | None:
+def _between(
+    below: int | float, above: int | float, sizes: dict[int | float, int], wanted: int, *, halve: bool
+) -> int | float | None:
     """A value between both where a power law through the two nearest sizes meets `wanted`; None where none is left.
 
     Counts of parameters nearly are powers of a width, so few modules are built. `halve` takes the geometric middle,

@@ -242,7 +242,7 @@ NAN[3, 4] = np.nan
     ({"branch": U, "trunk": X[:, None], "y": V}, {"fields": ("u",)}, "'u' stands for two things"),
     ({"branch": U, "trunk": X[:, None], "y": V}, {"fields": ("v", "w")}, "another number of fields"),
     ({"branch": U, "trunk": X[:, None], "y": V, "sensors": X[:9]}, {}, "sensors of function 'u' do not fit"),
-    ({"branch": U, "trunk": X[:, None], "y": V, "sensors": np.where(X == X[3], X[4], X)}, {},
+    ({"branch": U, "trunk": X[:, None], "y": V, "sensors": np.where(np.arange(20) == 3, X[4], X)}, {},
      r"two sensors of function 'u' lie at the same place.*1 coordinates"),
     ({"branch": U[:2], "trunk": X[:, None], "y": V[:2]}, {}, "too few functions"),
     ({"inputs": U, "points": X[:, None], "out": V}, {"layout": "pairs"}, r"does not name its functions.*--rename"),

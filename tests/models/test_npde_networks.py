@@ -670,7 +670,7 @@ def test_inputs_are_those_of_the_specification_at_every_step():
 
 
 def test_a_term_that_diffuses_backwards_is_refused_whatever_its_sign_is_written_on():
-    """-u_xx with a coefficient that stays positive amplifies; a fourth derivative makes it the equation of Sivashinsky."""
+    """-u_xx with a coefficient that stays positive amplifies, unless a fourth derivative damps it."""
     axes = (SpecAxis(name="x", size=N),)
     for texts in (["-u_xx"], ["u_x", "-lap(u)"]):
         terms, coefficients = read_terms(texts, ("u",), ("x",))

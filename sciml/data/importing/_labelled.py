@@ -9,10 +9,12 @@ import numpy as np
 import xarray
 
 from sciml.core.errors import DataError, UserError
+from sciml.data._export_pairs import DESCRIPTION
 from sciml.data._foreign import damage
 from sciml.data._store import ODD
 from sciml.data.importing._choices import ImportChoices
 from sciml.data.importing._hdf5_file import is_hdf5, open_hdf5
+from sciml.data.importing._pair_arrays import find_pairs
 from sciml.data.importing._source import Index, Source, Variable, parity_of, role_of
 
 _KINDS = ("periodic", "wall", "open")
@@ -44,7 +46,7 @@ def read_netcdf(path: Path, choices: ImportChoices, stack: ExitStack) -> list[So
     if is_hdf5(path):
         with ExitStack() as looked:
             open_hdf5(path, looked)
-        return [_opened(path, "h5netcdf", stack, "netcdf")]
+        return [_opened(path, "h5netcdf", stack, "netcdf", choices)]
     with path.open("rb") as file:
         start = file.read(3)
     if start != b"CDF":
@@ -53,7 +55,7 @@ def read_netcdf(path: Path, choices: ImportChoices, stack: ExitStack) -> list[So
             got=f"first bytes {start!r}",
             fix="Check that the file was copied whole.",
         )
-    return [_opened(path, "scipy", stack, "netcdf")]
+    return [_opened(path, "scipy", stack, "netcdf", choices)]
 
 
 def read_zarr(path: Path, choices: ImportChoices, stack: ExitStack) -> list[Source]:
@@ -66,15 +68,22 @@ def read_zarr(path: Path, choices: ImportChoices, stack: ExitStack) -> list[Sour
             got="no module zarr",
             fix="Run `pip install 'sciml[zarr]'`.",
         ) from None
-    return [_opened(path, "zarr", stack, "zarr")]
+    return [_opened(path, "zarr", stack, "zarr", choices)]
 
 
-def _opened(path: Path, engine: Literal["h5netcdf", "scipy", "zarr"], stack: ExitStack, format: str) -> Source:
+def _opened(path: Path, engine: Literal["h5netcdf", "scipy", "zarr"], stack: ExitStack, format: str,
+             choices: ImportChoices) -> Source:  # fmt: skip
     by_engine = {"zarr": {"consolidated": False}, "h5netcdf": {"phony_dims": "sort"}}
     options: dict[str, Any] = by_engine.get(engine, {})  # Any: as in xarray
     with damage(path, f"cannot be read as {format}"):
         opened = xarray.open_dataset(path, engine=engine, decode_times=False, **options)
     stack.callback(opened.close)
+    if DESCRIPTION in opened.attrs:
+        arrays = {str(name): _lazy(opened, str(name)) for name in opened.variables}
+        found = find_pairs(arrays, str(path), choices, str(opened.attrs[DESCRIPTION]))
+        if found is None:
+            raise DataError(f"{path} does not hold the pairs it says it holds", got=", ".join(arrays))
+        return Source(str(path), format, {}, {}, {}, pairs=found)
     return source_of(opened, str(path), format)
 
 

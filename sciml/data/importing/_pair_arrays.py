@@ -4,7 +4,8 @@ Layouts that are recognised by their names, those of DeepXDE and of the neural-o
 
     branch (N, m), trunk (Q, d), y (N, Q)                aligned; several functions as branch_u, branch_v
     branch (R, m), trunk (R, d), y (R, 1)                one query per row
-    X_train0, X_train1, y_train (and X_test0, ...)       the same; the last X is the queries
+    X_train0, X_train1, y_train (and X_test0, ...)       the same; the last X is the queries; with row_train (R,) and
+                                                         query_train (R, P), y_train (R, P) at these queries
     u, y, s                                              the same
     coeff, sol; a, u; x, y: each (N, *lattice)           functions and values on one lattice
 """
@@ -15,7 +16,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from sciml.core.errors import DataError
+from sciml.data._export_pairs import DESCRIPTION
 from sciml.data.importing._choices import ImportChoices
+from sciml.data.importing._pair_description import PairDescription, described_by, text_of, with_description
 from sciml.data.importing._source import FoundPairs, PairArrays, Variable
 
 _VALUES = ("y", "s", "values", "outputs", "targets")
@@ -24,16 +27,25 @@ _NAMES = "uvwpqfgh"
 """Of functions that have none."""
 
 
-def find_pairs(arrays: Mapping[str, Variable], label: str, choices: ImportChoices) -> FoundPairs | None:
+def find_pairs(
+    arrays: Mapping[str, Variable], label: str, choices: ImportChoices, description: str = ""
+) -> FoundPairs | None:
     """Pairs of functions in named arrays; None where the names do not say so.
+
+    Arguments:
+        arrays, label, choices: what there is, what messages call it, and what the user says of it.
+        description: what the file says of it, unless an array does.
 
     Raises: DataError where the user says that there are pairs (``layout="pairs"``) and the names do not.
     """
     names = {choices.rename.get(name, name): name for name in arrays}
+    said = described_by(text, label) if (text := description or text_of(arrays)) else None
+    if said is not None:
+        choices = with_description(choices, said)
     for finder in (_numbered, _branches, _triple, _lattice):
         roles = finder(names, arrays, choices)
         if roles is not None:
-            return _read(roles, names, arrays)
+            return _read(roles, names, arrays, said)
     if choices.layout == "pairs":
         raise DataError(
             f"{label} does not name its functions, queries and values",
@@ -51,7 +63,7 @@ _Roles = dict[str, tuple[list[tuple[str, str]], str, str]]
 def _numbered(names: Mapping[str, str], arrays: Mapping[str, Variable], choices: ImportChoices) -> _Roles | None:
     """``X_train0``, ``X_train1``, ..., ``y_train``; or ``X0``, ``X1``, ``y``."""
     found: _Roles = {}
-    for split, inner in (("train", "_train"), ("test", "_test"), ("all", "")):
+    for split, inner in (("train", "_train"), ("valid", "_valid"), ("test", "_test"), ("all", "")):
         keys = sorted((key for key in names if re.fullmatch(rf"X{inner}_?\d+", key)), key=lambda key: int(_digits(key)))
         value = f"y{inner}"
         if len(keys) >= 2 and value in names:
@@ -100,7 +112,9 @@ def _named(given: list[str], choices: ImportChoices) -> list[str]:
     return [name or next(spare) for name in given]
 
 
-def _read(roles: _Roles, names: Mapping[str, str], arrays: Mapping[str, Variable]) -> FoundPairs:
+def _read(
+    roles: _Roles, names: Mapping[str, str], arrays: Mapping[str, Variable], said: PairDescription | None
+) -> FoundPairs:
     parts, used = {}, set()
     for split, (functions, queries, value) in roles.items():
         keys = {**{f"function {name}": key for name, key in functions}, "values": value}
@@ -108,11 +122,16 @@ def _read(roles: _Roles, names: Mapping[str, str], arrays: Mapping[str, Variable
             keys["queries"] = queries
         used |= set(keys.values())
         numbers = {role: _numbers(role, key, arrays[names[key]]) for role, key in keys.items()}
+        stored = {
+            key: arrays[names[f"{key}_{split}"]].values() for key in ("row", "query") if f"{key}_{split}" in names
+        }
+        used |= {f"{key}_{split}" for key in stored}
         parts[split] = PairArrays(
             tuple((name, numbers[f"function {name}"]) for name, _ in functions),
             numbers.get("queries"),
             numbers["values"],
             keys,
+            **(stored if len(stored) == 2 else {}),
         )
     sensors = {}
     for key in names:
@@ -121,9 +140,12 @@ def _read(roles: _Roles, names: Mapping[str, str], arrays: Mapping[str, Variable
             used.add(key)
             sensors[match[1] or ""] = _numbers("sensors", key, arrays[names[key]])
     value = next(iter(roles.values()))[2]
-    return FoundPairs(
-        parts, sensors, value if value in ("s", "sol", "u") else "s", tuple(key for key in names if key not in used)
-    )
+    field, unused = value if value in ("s", "sol", "u") else "s", names.keys() - used - {DESCRIPTION}
+    if said is not None:  # its functions may have been given other names
+        called = [name for name, _ in next(iter(parts.values())).functions]
+        owners = {entry.name: name for entry, name in zip(said.functions, called, strict=False)}
+        sensors = {owners.get(name, name): points for name, points in sensors.items()}
+    return FoundPairs(parts, sensors, field, tuple(key for key in names if key in unused), said)
 
 
 def _numbers(role: str, key: str, entry: Variable) -> np.ndarray:

@@ -47,6 +47,8 @@ def rows_of(part: PairArrays, lattice: np.ndarray | None, label: str) -> Rows:
     if len(set(counts.values())) > 1:
         raise DataError(f"the input functions of {label} have different numbers of rows", got=_words(part))
     number, values, queries = len(functions[0]), part.values, _table(part.queries, part.values)
+    if part.row is not None and part.query is not None:
+        return _by_number(part, functions, queries, label)
     if len(values) != number:
         raise DataError(
             f"functions and values of {label} do not pair",
@@ -103,6 +105,25 @@ def _pointwise(functions: list[np.ndarray], queries: np.ndarray, values: np.ndar
     else:
         query, stacked = query[:, None], values[:, None, :]
     return Rows(_apart(unique, sizes), row, points, query, stacked)
+
+
+def _by_number(part: PairArrays, functions: list[np.ndarray], queries: np.ndarray, label: str) -> Rows:
+    """Rows that say which function and which queries they are about. Raises DataError for numbers there are not."""
+    row, query, values = part.row, part.query, part.values
+    assert row is not None
+    assert query is not None
+    shapes_fit = row.ndim == 1 and query.ndim == 2 and values.shape[:2] == query.shape and len(row) == len(query)
+    whole = row.dtype.kind in "iu" and query.dtype.kind in "iu" and min(row.size, query.size) > 0
+    if not shapes_fit or not whole or row.min() < 0 or query.min() < 0 or (
+        row.max() >= len(functions[0]) or query.max() >= len(queries)
+    ):  # fmt: skip
+        raise DataError(
+            f"the numbers of functions and queries of {label} do not fit its arrays",
+            got=f"{_words(part)}, row {row.shape}, query {query.shape}",
+            expected=f"row (R,) below {len(functions[0])}, query (R, P) below {len(queries)}, values (R, P)",
+        )
+    return Rows(tuple(functions), row.astype(np.int64), queries, query.astype(np.int64),
+                values.reshape(*query.shape, -1))  # fmt: skip
 
 
 def _apart(functions: np.ndarray, sizes: list[int]) -> tuple[np.ndarray, ...]:

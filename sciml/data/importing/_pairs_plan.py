@@ -15,6 +15,7 @@ from sciml.data._layout import SPLITS
 from sciml.data._stored_pairs import StoredPairs, StoredSplit, save_pairs
 from sciml.data.importing._choices import ImportChoices
 from sciml.data.importing._pair_arrays import without_channel
+from sciml.data.importing._pair_description import with_description
 from sciml.data.importing._pair_shapes import Rows, rows_of
 from sciml.data.importing._pair_splits import split_functions
 from sciml.data.importing._plan import about_of
@@ -96,6 +97,8 @@ def make_pairs_plan(sources: Sequence[Source], choices: ImportChoices) -> PairsP
                         fix="Join the arrays first.")  # fmt: skip
     found = sources[0].pairs
     assert found is not None
+    if found.said is not None:
+        choices = with_description(choices, found.said)
     notes = [f"{name} is left out" for name in found.unused]
     parts = {split: _split_functions(part, choices) for split, part in found.parts.items()}
     first = next(iter(parts.values()))
@@ -116,8 +119,8 @@ def make_pairs_plan(sources: Sequence[Source], choices: ImportChoices) -> PairsP
     fields = _fields(next(iter(rows.values())).values.shape[2], found, choices)
     _check_names(inputs, fields, axes)
     stored = _stored(rows, tuple(torch.from_numpy(points) for _, points in sensors), choices, notes)
-    if lattice is None and len(axes) == 1 and all(_same(points, stored.queries) for points in stored.sensors):
-        lattice = (len(stored.queries),)
+    if lattice is None and all(_same(points, stored.queries) for points in stored.sensors):
+        lattice = _lattice_of(stored.queries)
     silent = [entry.name for entry in (*inputs, *fields) if not _told(entry.name, choices)]
     if silent:
         notes.append(f"units of {', '.join(silent)} are not stated: 1 (--units {silent[0]}=...)")
@@ -349,6 +352,16 @@ def _stored(
 def _same(points: torch.Tensor, queries: torch.Tensor) -> bool:
     return points.shape == queries.shape and bool(torch.allclose(points, queries, rtol=0, atol=1e-6 * float(
         queries.max() - queries.min()) if math.isfinite(float(queries.max())) else 0.0))  # fmt: skip
+
+
+def _lattice_of(points: torch.Tensor) -> tuple[int, ...] | None:
+    """Points per axis where points are an equidistant lattice in the order of its axes; networks of fields need one."""
+    lines = [column.unique() for column in points.unbind(1)]
+    size = tuple(len(line) for line in lines)
+    if math.prod(size) != len(points) or min(size) < 2:
+        return None
+    even = [torch.linspace(float(line[0]), float(line[-1]), len(line), dtype=points.dtype) for line in lines]
+    return size if _same(torch.cartesian_prod(*even).reshape(len(points), -1), points) else None
 
 
 def as_table(points: np.ndarray) -> np.ndarray:

@@ -5,7 +5,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from sciml.core.config import Config
 from sciml.core.errors import DataError
+from sciml.core.recorded import RecordedCoordinate, RecordedField, RecordedFunction
 from sciml.data._store import EVEN, TIME_STEP
 
 Index = tuple[int | slice, ...]
@@ -88,6 +90,14 @@ def role_of(flag_meanings: object, role: object) -> str:
     return MASK if flag_meanings == "inactive active" else TIME_STEP if role == TIME_STEP else ""
 
 
+class PairDescription(Config):
+    """What an exported file of pairs says of itself: names, units and ends of axes."""
+
+    functions: tuple[RecordedFunction, ...]
+    fields: tuple[RecordedField, ...]
+    axes: tuple[RecordedCoordinate, ...]
+
+
 @dataclass(frozen=True)
 class PairArrays:
     """Arrays of one split, each with its name in the file.
@@ -97,12 +107,16 @@ class PairArrays:
         queries: ``query dim`` or ``row dim``; None for lattice data.
         values: ``row query``, ``row query field``, ``row field`` or ``row *lattice``.
         names: of the arrays in the file by role, for messages.
+        row, query: function of every row and numbers of the queries of its points, in files that store these and
+            never tile; None where rows and columns say so themselves.
     """
 
     functions: tuple[tuple[str, np.ndarray], ...]
     queries: np.ndarray | None
     values: np.ndarray
     names: Mapping[str, str]
+    row: np.ndarray | None = None
+    query: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -114,12 +128,14 @@ class FoundPairs:
         sensors: coordinates by name of the function (or ``""`` for all), where the file has them.
         field: what the values are called.
         unused: arrays that are left out.
+        said: names, units and axes, where the file says them.
     """
 
     parts: Mapping[str, PairArrays]
     sensors: Mapping[str, np.ndarray]
     field: str
     unused: tuple[str, ...]
+    said: PairDescription | None = None
 
 
 @dataclass(frozen=True)

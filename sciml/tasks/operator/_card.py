@@ -1,6 +1,7 @@
 """The card's table of pairs of functions."""
 
 from concurrent.futures import Executor
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -33,6 +34,11 @@ class OperatorCard(data.PairsCard):
         """Make what is missing of all splits, and of the other function spaces."""
         subject = having(problem, AppliesOperator)
         data.generate_pairs(subject, self, workers=workers, executor=executor, progress=progress)
+
+    def export(self, problem: Problem, format: str, destination: Path, *, preset: str) -> list[Path]:
+        """Functions, queries and values of all splits in one file; what is missing is made."""
+        subject = having(problem, MapsFunctions)
+        return data.export_pairs(subject, data.pair_set(subject, self), format, destination, preset=preset)
 
     def summary(self, problem: Problem, time_units: str) -> dict[str, Any]:  # Any: JSON
         """Sizes, statistics and outcomes; what is missing is made."""
