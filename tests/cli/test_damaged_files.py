@@ -92,10 +92,7 @@ def made(folder, run):
     predicted = ("predict", "run", *own, "-i", "run/example.nc")
     return {
         **reading,
-        **{
-            name: ("data", "import", name, "--dims", "sample,time,x", "--dry-run")
-            for name in ("a.npz", "a.npy", "a.pt")
-        },
+        **{name: (*named, name) for name in ("a.npz", "a.npy", "a.pt")},
         "s.toml": ("study", "s.toml", "--draft"),
         "plane_rotation/dataset.toml": ("data", "info", "./plane_rotation"),
         "run/example.nc": predicted,
