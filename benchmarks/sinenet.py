@@ -131,9 +131,9 @@ def _patched(stock: tuple[Callable[[], Any], ...], work: Callable[[], Tensor]) -
 def _stock_padding() -> Any:
     def padding(x: Tensor, amounts: tuple[int, int]) -> Tensor:
         y, x_pad = amounts
-        return pad(x, (x_pad, x_pad, y, y), mode="circular")
+        return pad(x, (x_pad, x_pad, y, y), mode="circular") if any(amounts) else x
 
-    return patch("sciml.nn._conv.circular_pad", padding)
+    return patch("sciml.nn._pad.circular_pad", padding)
 
 
 def _stock_upsampling() -> Any:

@@ -14,6 +14,8 @@ from sciml.core.types import Axis, Grid, Params, Trajectory
 from . import equations, reference
 
 SMALLEST = 32
+DRY = 0.3
+"""Depth of troughs, in units up to which no layer of the vortices drawn runs dry."""
 WELL = "R. Ohana et al., The Well, NeurIPS 2024 (12 hours on one H100, history 4)"
 SINENET = "X. Zhang et al., SineNet, ICLR 2024, arXiv:2403.19507 (35 million parameters; quoted second-hand)"
 
@@ -48,6 +50,13 @@ class ShallowWater(Evolves):
     def initial(self, params: Params, grid: Grid, generator: torch.Generator) -> Tensor:
         """Balanced random vortices with free gravity waves, (h, u, v) as ``3 y x``, the same function on any grid."""
         return reference.initial_state(params, grid, generator)
+
+    def draw_beyond(self, generator: torch.Generator) -> Params:
+        """As for every problem, but no layer that may run dry: troughs in balance are Fr² (1 + 1/Ro) of it deep."""
+        while True:
+            params = super().draw_beyond(generator)
+            if float(params["froude"] ** 2 * (1 + 1 / params["rossby"])) < DRY:
+                return params
 
     def simulate(self, params: Params, initial: Tensor, times: Tensor, grid: Grid) -> Trajectory:
         """Pseudo-spectral RK4 on at least 64² points, stored on `grid`; rows are independent."""

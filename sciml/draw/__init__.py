@@ -7,6 +7,8 @@ from sciml.draw._curves import error_growth as error_growth
 from sciml.draw._curves import finite as finite
 from sciml.draw._curves import spectrum as spectrum
 from sciml.draw._curves import training as training
+from sciml.draw._films import Film as Film
+from sciml.draw._films import film as film
 from sciml.draw._forecasts import FieldView as FieldView
 from sciml.draw._forecasts import Forecasts as Forecasts
 from sciml.draw._forecasts import Rollout as Rollout
@@ -20,7 +22,6 @@ from sciml.draw._pictures import Panels as Panels
 from sciml.draw._pictures import Picture as Picture
 from sciml.draw._pictures import Scale as Scale
 from sciml.draw._pictures import Strip as Strip
-from sciml.draw._pictures import animation as animation
 from sciml.draw._pictures import dots as dots
 from sciml.draw._pictures import png as png
 from sciml.draw._pictures import side_by_side as side_by_side
@@ -47,6 +48,7 @@ __all__ = [
     "INK",
     "FieldView",
     "Figure",
+    "Film",
     "Forecasts",
     "Panels",
     "Picture",
@@ -54,13 +56,13 @@ __all__ = [
     "Scale",
     "Strip",
     "Sweep",
-    "animation",
     "bars",
     "best_of",
     "chart",
     "dots",
     "drift",
     "error_growth",
+    "film",
     "finite",
     "format_bytes",
     "format_count",

@@ -1,4 +1,4 @@
-"""Fields as pixels: panels, film strips, the animated rollout. Words around them are HTML, so they stay legible."""
+"""Fields as pixels: panels and film strips. Words around them are HTML, so they stay legible."""
 
 from __future__ import annotations
 
@@ -17,9 +17,7 @@ from sciml.draw._words import format_number
 _SIDE = 220  # pixels of a panel's longer side
 _GAP = 10
 _MISSING = (150, 150, 150, 255)  # a value that is not finite
-_MOST_FRAMES = 60
 _DOT = (48, 138, 200, 220)
-_ACCENT, _TRACK = (0, 114, 178, 255), (128, 128, 128, 70)
 
 
 @dataclass(frozen=True)
@@ -95,46 +93,11 @@ class Strip:
     error_scale: Scale
 
 
-def animation(forecasts: Forecasts, rollout: Rollout, sample: int, channel: int, ratio: float) -> Panels:
-    """The rollout as a looping animation, from the last context frame; a bar below the panels shows the time.
-
-    Arguments:
-        ratio: height over width of the domain.
-    """
-    true, pred = _pair(forecasts, rollout, sample, channel)
-    value_scale, error_scale = _scales(true, pred)
-    keep = np.unique(np.linspace(0, len(true) - 1, min(len(true), _MOST_FRAMES)).round().astype(int))
-    frames = []
-    for k in keep:
-        panels = side_by_side(_trio(true[k], pred[k], value_scale, error_scale), ratio)
-        frames.append(_with_bar(panels, k / max(1, len(true) - 1)))
-    durations = [int(np.clip(4500 / len(keep), 80, 450))] * len(keep)
-    durations[0] = durations[-1] = 900
-    buffer = io.BytesIO()
-    frames[0].save(
-        buffer,
-        "webp",
-        save_all=True,
-        append_images=frames[1:],
-        duration=durations,
-        loop=0,
-        lossless=True,
-        quality=20,
-        method=0,
-    )
-    field = forecasts.fields[channel]
-    begin, end = (format_number(forecasts.times[i]) for i in (forecasts.history - 1, -1))
-    alt = f"Animation of {field.label} from time {begin} to {end}: reference, prediction and error side by side."
-    return Panels(
-        field, Picture(f"rollout-{field.name}.webp", buffer.getvalue(), alt, frames[0].size), value_scale, error_scale
-    )
-
-
 def still(forecasts: Forecasts, rollout: Rollout, sample: int, channel: int, ratio: float, name: str) -> Panels:
     """The last frame of a rollout: reference, prediction, error."""
-    true, pred = _pair(forecasts, rollout, sample, channel)
-    value_scale, error_scale = _scales(true, pred)
-    image = side_by_side(_trio(true[-1], pred[-1], value_scale, error_scale), ratio)
+    true, pred = pair_of(forecasts, rollout, sample, channel)
+    value_scale, error_scale = scales_of(true, pred)
+    image = side_by_side(painted(true[-1], pred[-1], value_scale, error_scale), ratio)
     field = forecasts.fields[channel]
     alt = f"{field.label} at the last step, test sample {forecasts.samples[sample]}: reference, prediction, difference."
     return Panels(field, png(f"{name}-{field.name}.png", image, alt), value_scale, error_scale)
@@ -142,9 +105,9 @@ def still(forecasts: Forecasts, rollout: Rollout, sample: int, channel: int, rat
 
 def space_time(forecasts: Forecasts, rollout: Rollout, sample: int, channel: int) -> Panels:
     """A field of one spatial axis as pictures of space (across) and time (upwards): reference, prediction, error."""
-    true, pred = (states[:, 0] for states in _pair(forecasts, rollout, sample, channel))
-    value_scale, error_scale = _scales(true, pred)
-    image = side_by_side(_trio(true, pred, value_scale, error_scale), 1.0)
+    true, pred = (states[:, 0] for states in pair_of(forecasts, rollout, sample, channel))
+    value_scale, error_scale = scales_of(true, pred)
+    image = side_by_side(painted(true, pred, value_scale, error_scale), 1.0)
     field = forecasts.fields[channel]
     alt = f"{field.label} over space (across) and time (upwards), test sample {forecasts.samples[sample]}."
     return Panels(field, png(f"space-time-{field.name}.png", image, alt), value_scale, error_scale)
@@ -152,15 +115,15 @@ def space_time(forecasts: Forecasts, rollout: Rollout, sample: int, channel: int
 
 def strip(forecasts: Forecasts, rollout: Rollout, sample: int, channel: int, ratio: float, columns: int = 6) -> Strip:
     """Frames at equal intervals of a rollout, for reading and for paper."""
-    true, pred = _pair(forecasts, rollout, sample, channel)
-    value_scale, error_scale = _scales(true, pred)
+    true, pred = pair_of(forecasts, rollout, sample, channel)
+    value_scale, error_scale = scales_of(true, pred)
     keep = np.unique(np.linspace(0, len(true) - 1, min(len(true), columns)).round().astype(int))
     field = forecasts.fields[channel]
     rows = []
     for words, states, scale in (
         ("reference", true, value_scale),
         ("prediction", pred, value_scale),
-        ("error", _difference(pred, true), error_scale),
+        ("error", difference(pred, true), error_scale),
     ):
         image = side_by_side([scale.paint(states[k]) for k in keep], ratio)
         alt = f"{words} of {field.label} in {len(keep)} frames, left to right in time"
@@ -176,7 +139,7 @@ def _table(name: str) -> np.ndarray:
     return (colormaps[name](np.linspace(0, 1, 256)) * 255).round().astype(np.uint8)
 
 
-def _pair(forecasts: Forecasts, rollout: Rollout, sample: int, channel: int) -> tuple[np.ndarray, np.ndarray]:
+def pair_of(forecasts: Forecasts, rollout: Rollout, sample: int, channel: int) -> tuple[np.ndarray, np.ndarray]:
     """Reference and prediction ``time y x`` from the last context frame, which both share; 3-D fields at mid-height."""
     start = forecasts.history - 1
     true = forecasts.truth[sample, start:, channel].astype(np.float64)
@@ -188,7 +151,7 @@ def _pair(forecasts: Forecasts, rollout: Rollout, sample: int, channel: int) -> 
     return true, pred
 
 
-def _scales(true: np.ndarray, pred: np.ndarray) -> tuple[Scale, Scale]:
+def scales_of(true: np.ndarray, pred: np.ndarray) -> tuple[Scale, Scale]:
     """The range of the reference (symmetric if it has both signs), and a symmetric one for the error.
 
     A prediction that has left the range of the reference by far does not set the error's scale: it saturates.
@@ -199,19 +162,19 @@ def _scales(true: np.ndarray, pred: np.ndarray) -> tuple[Scale, Scale]:
         values = Scale("RdBu_r", -reach, reach)
     else:
         values = Scale("cividis", low, high)
-    error = np.abs(_difference(pred, true))
+    error = np.abs(difference(pred, true))
     largest = float(error[np.isfinite(error)].max(initial=0.0))
     reach = min(largest, 2 * (high - low)) or high - low or 1.0
     return values, Scale("PuOr_r", -reach, reach)
 
 
-def _difference(pred: np.ndarray, true: np.ndarray) -> np.ndarray:
+def difference(pred: np.ndarray, true: np.ndarray) -> np.ndarray:
     with np.errstate(invalid="ignore", over="ignore"):
         return pred - true
 
 
-def _trio(true: np.ndarray, pred: np.ndarray, value_scale: Scale, error_scale: Scale) -> list[np.ndarray]:
-    return [value_scale.paint(true), value_scale.paint(pred), error_scale.paint(_difference(pred, true))]
+def painted(true: np.ndarray, pred: np.ndarray, value_scale: Scale, error_scale: Scale) -> list[np.ndarray]:
+    return [value_scale.paint(true), value_scale.paint(pred), error_scale.paint(difference(pred, true))]
 
 
 def side_by_side(panels: Sequence[np.ndarray], ratio: float) -> Image.Image:
@@ -224,14 +187,6 @@ def side_by_side(panels: Sequence[np.ndarray], ratio: float) -> Image.Image:
         tile = Image.fromarray(np.ascontiguousarray(pixels[::-1])).resize((width, height), Image.Resampling.NEAREST)
         row.paste(tile, (index * (width + _GAP), 0))
     return row
-
-
-def _with_bar(image: Image.Image, share: float) -> Image.Image:
-    framed = Image.new("RGBA", (image.width, image.height + 16))
-    framed.paste(image, (0, 0))
-    framed.paste(_TRACK, (0, image.height + 10, image.width, image.height + 16))
-    framed.paste(_ACCENT, (0, image.height + 10, max(6, round(image.width * share)), image.height + 16))
-    return framed
 
 
 def dots(points: np.ndarray, box: Sequence[tuple[float, float]], ratio: float) -> Image.Image:

@@ -161,9 +161,9 @@ def scale_axis(axis: Axis, *, log: bool = False, limit: float = math.inf) -> Non
     if high > limit or low < -limit:
         low, high = max(low, -limit), min(high, limit)
         getattr(axis.axes, f"set_{name}lim")(low if log else low - 0.05 * (high - low), high)
-    if log and low > 0 and high / low > 4:
+    if log and high > 4 * low > 0:  # without data low is infinite
         getattr(axis.axes, f"set_{name}scale")("log")
-        wide = high / low > (1e2 if name == "x" else 1e3)  # labels stand side by side there
+        wide = high > (1e2 if name == "x" else 1e3) * low  # labels stand side by side there
         axis.set_major_locator(LogLocator(subs=(1.0,) if wide else (1.0, 2.0, 5.0), numticks=6 if wide else 12))
         axis.set_minor_formatter(NullFormatter())
     else:

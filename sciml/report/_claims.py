@@ -17,6 +17,8 @@ from sciml.report._study_table import Line, metrics_of_study, value_of
 from sciml.study import Claim, Study
 
 STUDY, RESULTS = "study.json", "results.jsonl"
+_MANY = 10.0
+"""Shares from here on are told as multiples, which per cent hide."""
 _NEEDED = (
     "variant",
     "budget",
@@ -183,6 +185,8 @@ def _claimed(claim: Claim) -> str:
 
 
 def _percent(share: float) -> str:
+    if abs(share) >= _MANY:
+        return f"{_signed(share)} times"
     return f"{100 * share:.1f} %".replace("-", "−")
 
 

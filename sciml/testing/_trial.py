@@ -15,6 +15,8 @@ from sciml.train import AnyBench, AnyRecipe, AnySolver, AnyTask, find_solver, re
 _STIR, _SMALL = 1.0, 0.02
 """Standard deviation of what is added to every weight, in that of the weights of its layer, and where these are all
 equal: a final layer that starts at zero would hide what a network reads."""
+_FEW = {"members": 2, "trees": 20}
+"""At most so many parts of a model that has many alike; more of them show no more."""
 
 
 class Trial:
@@ -24,13 +26,16 @@ class Trial:
         solver: of the registry.
 
     Fields:
-        recipe, bench, task: its tiny recipe, on the first problem that fits it.
+        recipe, bench, task: its tiny recipe with few parts, on the first problem that fits it.
     """
 
     def __init__(self, solver: AnySolver) -> None:
         self.solver: AnySolver = solver
         self.task: AnyTask = solver.task
-        self.recipe: AnyRecipe = solver.recipe("tiny")
+        recipe = solver.recipe("tiny")
+        few = {name: min(most, getattr(recipe.model, name, most)) for name, most in _FEW.items()}
+        fewer = {name: count for name, count in few.items() if name in type(recipe.model).model_fields}
+        self.recipe: AnyRecipe = recipe.model_copy(update={"model": recipe.model.model_copy(update=fewer)})
         self.bench: AnyBench = bench_for(solver.key, solver)
 
     def build(self, seed: int = 0) -> nn.Module:

@@ -1,5 +1,7 @@
 """Parameter-matched comparison as a function."""
 
+import itertools
+import math
 from functools import partial
 
 import torch
@@ -11,6 +13,9 @@ from sciml.core.problem import Problem
 from sciml.train._context import Context
 from sciml.train._solver import AnySolver
 
+_FINE = 1e-4
+"""How closely a knob that is no whole number is set, relative to its value."""
+
 
 def count_parameters(module: nn.Module) -> int:
     """Number of trainable scalars; a complex weight counts as two."""
@@ -20,7 +25,7 @@ def count_parameters(module: nn.Module) -> int:
 def match_parameters(solver: AnySolver, problem: Problem, model: Config, context: Context, parameters: int) -> Config:
     """The solver's configuration whose parameter count is nearest to `parameters`.
 
-    Bisects ``solver.knob`` on modules built without memory (device ``meta``); the count must grow with the knob.
+    Modules are built without memory (device ``meta``); their count must grow with ``solver.knob``.
 
     Arguments:
         solver: whose size is to be set.
@@ -45,14 +50,33 @@ def match_parameters(solver: AnySolver, problem: Problem, model: Config, context
             f"solver {solver.key!r} cannot be built with about {parameters:,} parameters",
             expected=f"between {smallest:,} ({knob.name}={low}) and {largest:,} ({knob.name}={high})",
         )
-    whole = isinstance(low, int) and isinstance(high, int)
-    sizes = {low: smallest, high: largest}
-    while sizes[high] > sizes[low] and high - low > (1 if whole else 1e-9 * high):
-        middle = (low + high) // 2 if whole else (low + high) / 2
-        sizes[middle] = size(middle)
-        low, high = (middle, high) if sizes[middle] <= parameters else (low, middle)
+    sizes: dict[float, int] = {low: smallest, high: largest}
+    below, above = low, high
+    for attempt in itertools.count(1):
+        guess = _between(below, above, sizes, parameters, halve=attempt % 4 == 0)
+        if guess is None or sizes[above] == sizes[below]:
+            break
+        sizes[guess] = size(guess)
+        below, above = (guess, above) if sizes[guess] <= parameters else (below, guess)
     nearest = min(sizes, key=lambda value: abs(sizes[value] - parameters))
     return model.model_copy(update={knob.name: nearest})
+
+
+def _between(below: float, above: float, sizes: dict[float, int], wanted: int, *, halve: bool) -> float | None:
+    """A value between both where a power law through the two nearest sizes meets `wanted`; None where none is left.
+
+    Counts of parameters nearly are powers of a width, so few modules are built. `halve` takes the geometric middle,
+    which ends the search whatever the counts are like.
+    """
+    first, second = sorted(sizes, key=lambda value: abs(math.log(sizes[value] / wanted)))[:2]
+    rise = math.log(sizes[second] / sizes[first]) / math.log(second / first)
+    middle = (math.log(below) + math.log(above)) / 2
+    guess = middle if halve or rise <= 0 else math.log(first) + math.log(wanted / sizes[first]) / rise
+    guess = math.exp(min(max(guess, math.log(below)), math.log(above)))
+    if isinstance(below, int):
+        return min(max(round(guess), below + 1), above - 1) if above - below > 1 else None
+    step = 1 + _FINE
+    return min(max(guess, below * step), above / step) if above > below * step**2 else None
 
 
 def _size_at(

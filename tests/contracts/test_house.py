@@ -165,3 +165,9 @@ def test_the_workflow_and_the_hooks_do_what_ci_does():
     assert all(f"\n{hook}" in script for hook in hooks)
     tools = {entry.partition(">")[0] for entry in project["optional-dependencies"]["dev"]}
     assert {"ruff", "import-linter", "basedpyright", "pre-commit"} <= tools
+
+
+def test_no_two_studies_share_a_name():
+    """Results are kept by the name of the file."""
+    names = [path.stem for path in sorted((ROOT / "problems").glob("*/studies/*.toml"))]
+    assert len(names) == len(set(names))

@@ -344,3 +344,11 @@ def test_flow_moves_three_to_six_cells_between_frames_at_64_points():
 def test_sizes_that_do_not_fit_are_refused(size):
     with pytest.raises(UserError, match="at least 32"):
         PROBLEM.grid(size)
+
+
+def test_no_layer_beyond_the_ranges_starts_dry():
+    grid = PROBLEM.grid((32, 32))
+    for index in range(60):
+        randomness = generator(0, PROBLEM.name, "beyond", index)
+        params = PROBLEM.draw_beyond(randomness)
+        assert PROBLEM.initial(params, grid, randomness)[0].min() > 0.05

@@ -10,7 +10,7 @@ import numpy as np
 from sciml import draw, metrics
 from sciml.core.errors import DataError
 from sciml.core.recorded import ACTIVE
-from sciml.draw import Figure, Forecasts, Panels, Picture, Strip
+from sciml.draw import Figure, Film, Forecasts, Panels, Picture, Strip
 from sciml.tasks._forecasts import conserved, read_forecasts, spectra
 from sciml.tasks.forecast._measure import UNMEASURED
 from sciml.train import RunView, Shown, View
@@ -165,7 +165,7 @@ def _pictures(forecasts: Forecasts) -> dict[str, Any]:
         shown["space_time"] = [draw.space_time(forecasts, rollout, typical, channel) for channel in channels]
     if forecasts.rank >= 2:
         ratio = _ratio(forecasts)
-        shown["moving"] = [draw.animation(forecasts, rollout, typical, channel, ratio) for channel in channels]
+        shown["moving"] = [draw.film(forecasts, rollout, typical, channel, ratio) for channel in channels]
         shown["strips"] = [draw.strip(forecasts, rollout, typical, channel, ratio) for channel in channels]
         if len(order) > 1:
             for word, sample in (("best", int(order[0])), ("worst", int(order[-1]))):
@@ -185,7 +185,7 @@ def _ratio(forecasts: Forecasts) -> float:
 def _files(pictures: dict[str, Any]) -> list[Figure | Picture]:
     if not pictures:
         return []
-    panels: list[Panels] = [*pictures["moving"], *pictures["space_time"]]
+    panels: list[Panels | Film] = [*pictures["moving"], *pictures["space_time"]]
     panels += [panel for _, _, stills in pictures["extremes"] for panel in stills]
     strips: list[Strip] = pictures["strips"]
     return [*(panel.picture for panel in panels), *(picture for one in strips for _, picture in one.rows)]
