@@ -8,6 +8,11 @@ from contextlib import contextmanager
 
 from sciml.core.errors import UserError
 
+_TLS = (
+    "Certificates are those of Dask's configuration: distributed.comm.tls.ca-file, .client.cert and .client.key, or "
+    "DASK_DISTRIBUTED__COMM__TLS__CA_FILE and so on."
+)
+
 
 @contextmanager
 def executor(address: str) -> Iterator[Executor | None]:
@@ -23,7 +28,10 @@ def executor(address: str) -> Iterator[Executor | None]:
         ) from None
     try:
         client = Client(address, timeout="10s")
-    except (OSError, ValueError, TimeoutError) as error:
-        raise UserError(f"no Dask scheduler answers at {address!r}", got=str(error)) from None
+    except Exception as error:  # every transport of Dask fails in a way of its own
+        detail = " ".join(str(error).split())[:300] or type(error).__name__
+        raise UserError(
+            f"no Dask scheduler answers at {address!r}", got=detail, fix=_TLS if "tls" in address else ""
+        ) from None
     with client:
         yield client.get_executor()

@@ -5,6 +5,7 @@ without bounds, paths to devices, pipes and folders, names with separators, code
 another kind. What verbs and options there are is read from the command line itself, so that a new one is drawn too.
 """
 
+import contextlib
 import os
 import random
 import socket
@@ -15,15 +16,89 @@ import typer
 import xarray
 
 TEXTS = (
-    "", " ", "-", "--", ".", "..", "/", "\\", "../../../escaped", "a/b", "a\\b", "~nobody_here/x", "$HOME", "%s%n", "{{7*7}}", "{0}",
-    "'; DROP TABLE runs; --", "<script>alert(1)</script>", "__import__('os').system('touch hacked')", "os.system", "$(touch hacked)",
-    "`touch hacked`", "é", "名前", "\u202egnp", "a\tb", "a\nb", "\x1b[31mred", "\x7f", "\udcff", "x" * 300, "x" * 70_000, "nan", "inf", "-inf", "None", "null",
-    "true", "[]", "{}", "[" * 2000, "1e999", "0x10", "1_000", "tiny", "sinenet", "spiral", "x=1", "=", "=1", "a=b=c", ":", "1:2:3", ",", ",,,", "u,v", "*",
-)  # fmt: skip
+    "",
+    " ",
+    "-",
+    "--",
+    ".",
+    "..",
+    "/",
+    "\\",
+    "../../../escaped",
+    "a/b",
+    "a\\b",
+    "~nobody_here/x",
+    "$HOME",
+    "%s%n",
+    "{{7*7}}",
+    "{0}",
+    "'; DROP TABLE runs; --",
+    "<script>alert(1)</script>",
+    "__import__('os').system('touch hacked')",
+    "os.system",
+    "$(touch hacked)",
+    "`touch hacked`",
+    "é",
+    "名前",
+    "\u202egnp",
+    "a\tb",
+    "a\nb",
+    "\x1b[31mred",
+    "\x7f",
+    "\udcff",
+    "x" * 300,
+    "x" * 70_000,
+    "nan",
+    "inf",
+    "-inf",
+    "None",
+    "null",
+    "true",
+    "[]",
+    "{}",
+    "[" * 2000,
+    "1e999",
+    "0x10",
+    "1_000",
+    "tiny",
+    "sinenet",
+    "spiral",
+    "x=1",
+    "=",
+    "=1",
+    "a=b=c",
+    ":",
+    "1:2:3",
+    ",",
+    ",,,",
+    "u,v",
+    "*",
+)
 NUMBERS = (
-    "0", "1", "-1", "2", "3.5", "1e6", "1e30", "1e308", "-1e308", "1e999", "nan", "inf", "1000000", "2147483648", "9223372036854775807",
-    "9223372036854775808", "99999999999", "1" + "0" * 30, "9" * 5000, "-0", "1e-320", "two", "",
-)  # fmt: skip
+    "0",
+    "1",
+    "-1",
+    "2",
+    "3.5",
+    "1e6",
+    "1e30",
+    "1e308",
+    "-1e308",
+    "1e999",
+    "nan",
+    "inf",
+    "1000000",
+    "2147483648",
+    "9223372036854775807",
+    "9223372036854775808",
+    "99999999999",
+    "1" + "0" * 30,
+    "9" * 5000,
+    "-0",
+    "1e-320",
+    "two",
+    "",
+)
 ADDRESSES = (
     "tcp://127.0.0.1:1",
     "tls://127.0.0.1:1",
@@ -144,13 +219,26 @@ def strange_places(folder):
     (folder / "circle").symlink_to("circle")
     os.mkfifo(folder / "pipe")
     listener = socket.socket(socket.AF_UNIX)
-    here = os.getcwd()
-    os.chdir(folder)  # the names of sockets are short
-    listener.bind("socket")
-    os.chdir(here)
+    with contextlib.chdir(folder):  # the names of sockets are short
+        listener.bind("socket")
     listener.close()
     inside = [entry.name for entry in folder.iterdir()]
     return (
-        *inside, *(f"{name}/x" for name in ("empty", "circle", "folder", "pipe", "new/folder")), "/dev/null", "/dev/full", "/dev/zero", "/dev/null/x", "nothing",
-        "~nobody_here/x", "\udcff.nc", "n" * 250 + ".nc", "n" * 300, "new.nc", "new.csv", "a\0b", "/proc/self/mem", "/proc/1/environ", "",
-    )  # fmt: skip
+        *inside,
+        *(f"{name}/x" for name in ("empty", "circle", "folder", "pipe", "new/folder")),
+        "/dev/null",
+        "/dev/full",
+        "/dev/zero",
+        "/dev/null/x",
+        "nothing",
+        "~nobody_here/x",
+        "\udcff.nc",
+        "n" * 250 + ".nc",
+        "n" * 300,
+        "new.nc",
+        "new.csv",
+        "a\0b",
+        "/proc/self/mem",
+        "/proc/1/environ",
+        "",
+    )

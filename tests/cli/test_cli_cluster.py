@@ -54,3 +54,10 @@ def test_a_cluster_makes_the_same_numbers(sciml, scheduler, advection, tmp_path,
 def test_a_scheduler_that_is_not_there(refused, advection):
     message = refused("data", "generate", advection, "--scheduler", "tcp://127.0.0.1:9")
     assert re.search(r"no Dask scheduler answers at 'tcp://127\.0\.0\.1:9'", message)
+
+
+@pytest.mark.parametrize("address", ["tls://127.0.0.1:9", "nothing://x"])
+def test_an_address_that_cannot_be_used_says_what_is_needed(refused, advection, address):
+    message = refused("data", "generate", advection, "--scheduler", address)
+    assert f"no Dask scheduler answers at '{address}'" in message
+    assert ("distributed.comm.tls.ca-file" in message) == address.startswith("tls")

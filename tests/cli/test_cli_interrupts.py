@@ -142,7 +142,9 @@ def test_a_run_that_is_killed_at_random_moments_ends_bit_for_bit(sciml, start, a
     run = ("run", advection, *quick, *steps, "--workers", "1", "--resume")
     assert sciml(*run, "--out", "undisturbed").code == 0
     codes = storm(start, run, seed, 12, 6.0)
-    assert set(codes) <= {130, -signal.SIGKILL, 0, -signal.SIGTERM}, codes  # TERM ends it before it is our program
+    assert set(codes) <= {130, -signal.SIGKILL, 0, -signal.SIGTERM, -signal.SIGINT}, (
+        codes
+    )  # Python itself may be starting
     place, whole = (tmp_path / out / "periodic_advection" / "sinenet-tiny-s0" for out in ("runs", "undisturbed"))
     assert (place / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
     assert not [path for path in tmp_path.rglob(".tmp-*") if path.is_file() and path.stat().st_mtime > time.time()]

@@ -1,4 +1,4 @@
-"""Damaged files of every kind: cut, flipped, emptied, exchanged, with holes. Each ends in an answer or a clear error."""
+"""Damaged files of every kind, cut, flipped, emptied, exchanged, with holes: each ends in an answer or clear words."""
 
 import random
 import shutil
@@ -83,17 +83,16 @@ def made(folder, run):
     (folder / "t.csv").write_text("case,t,u [m]\n" + rows + "\n")
     card = (PROBLEMS / "plane_rotation" / "dataset.toml").read_text()
     shutil.copytree(PROBLEMS / "plane_rotation", folder / "plane_rotation")
-    study = 'title = "t"\nquestion = "q"\nproblem = "spiral"\npreset = "none"\nseeds = [0]\n[[variants]]\nname = "a"\nlabel = "a"\nsolver = "linear_ode"\n'
+    study = 'title = "t"\nquestion = "q"\nproblem = "spiral"\npreset = "none"\nseeds = [0]\n'
+    study += '[[variants]]\nname = "a"\nlabel = "a"\nsolver = "linear_ode"\n'
     (folder / "s.toml").write_text(study)
     (folder / "plane_rotation" / "dataset.toml").write_text(card)
     reading = {name: ("data", "import", name, "--dry-run") for name in ("f.nc", "c.nc", "p.h5", "t.csv")}
+    named = ("data", "import", "--dims", "sample,time,x", "--dry-run")
     predicted = ("predict", "run", *own, "-i", "run/example.nc")
     return {
         **reading,
-        **{
-            name: ("data", "import", name, "--dims", "sample,time,x", "--dry-run")
-            for name in ("a.npz", "a.npy", "a.pt")
-        },
+        **{name: (*named, name) for name in ("a.npz", "a.npy", "a.pt")},
         "s.toml": ("study", "s.toml", "--draft"),
         "plane_rotation/dataset.toml": ("data", "info", "./plane_rotation"),
         "run/example.nc": predicted,
@@ -149,8 +148,16 @@ def test_hundreds_of_damaged_files_end_in_words(sound, tmp_path, bounded):  # no
 
 @pytest.mark.slow
 def test_a_damaged_checkpoint_is_not_gone_on_from(sound, tmp_path, bounded):  # noqa: F811
-    words = ("run", "./plane_rotation", "--solver", "neural_ode", "--workers", "1", "--resume", *(
-        word for s in ("train.steps=2", "model.width=4", "baselines=[]") for word in ("--set", s)))  # fmt: skip
+    words = (
+        "run",
+        "./plane_rotation",
+        "--solver",
+        "neural_ode",
+        "--workers",
+        "1",
+        "--resume",
+        *(word for s in ("train.steps=2", "model.width=4", "baselines=[]") for word in ("--set", s)),
+    )
     code, err = ending(words)
     assert code == 0, err
     place = next((tmp_path / "runs").glob("*/neural_ode-tiny-s0"))

@@ -9,9 +9,26 @@ import pytest
 from test_cli_hostile import CODES, bounded, ending  # noqa: F401 (a fixture)
 
 PAYLOADS = (
-    "../../../../etc/passwd", "/etc/passwd", "{here}/trap", "./trap", "trap", "trap/", "file://{here}/trap", "..", "~/trap", "C:\\windows", "a\0b", "", "名前\u202e",
-    "__import__('pathlib').Path('{here}/hacked').touch()", "{{ ''.__class__.__mro__ }}", "<script>alert(1)</script>", "javascript:alert(1)", "$(touch hacked)", "x" * 5000,
-)  # fmt: skip
+    "../../../../etc/passwd",
+    "/etc/passwd",
+    "{here}/trap",
+    "./trap",
+    "trap",
+    "trap/",
+    "file://{here}/trap",
+    "..",
+    "~/trap",
+    "C:\\windows",
+    "a\0b",
+    "",
+    "名前\u202e",
+    "__import__('pathlib').Path('{here}/hacked').touch()",
+    "{{ ''.__class__.__mro__ }}",
+    "<script>alert(1)</script>",
+    "javascript:alert(1)",
+    "$(touch hacked)",
+    "x" * 5000,
+)
 TRAP = "import pathlib; pathlib.Path(__file__).with_name('executed').touch()\n"
 
 

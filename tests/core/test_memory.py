@@ -15,9 +15,9 @@ def test_the_memory_of_the_machine_is_known():
 
 
 def test_a_tensor_larger_than_the_memory_is_never_made():
-    with pytest.raises(ConfigError, match=r"the network needs more memory than there is; got \d"):
-        with memory.bounded_building("the network"):
-            nn.Linear(10_000_000, 10_000_000)
+    words = r"the network needs more memory than there is; got \d"
+    with pytest.raises(ConfigError, match=words), memory.bounded_building("the network"):
+        nn.Linear(10_000_000, 10_000_000)
 
 
 def test_parts_without_end_are_refused():
