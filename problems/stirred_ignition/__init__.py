@@ -61,7 +61,14 @@ PROBLEM = StirredIgnition(
         Field("pressure", "p", "Pa", "pressure", least=0.0, open=("least",)),
         *(
             Field(
-                name.lower(), f"Y_{name}", "1", f"mass fraction of {name}", least=0.0, most=1.0, share_of="the mixture"
+                name.lower(),
+                f"Y_{name}",
+                "1",
+                f"mass fraction of {name}",
+                least=0.0,
+                most=1.0,
+                share_of="the mixture",
+                rest=True,
             )
             for name in equations.SPECIES
         ),

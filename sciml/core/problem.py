@@ -55,6 +55,7 @@ class Field:
         least, most: what is physically possible; None where nothing is in the way.
         open: which of these ends are impossible themselves: ``("least",)`` for a temperature, which is above 0 K.
         share_of: a whole that fields with the same word add up to, as mass fractions do to one; empty for none.
+        rest: whether something that is no field holds what these shares leave of the whole.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Field:
     most: float | None = None
     open: tuple[str, ...] = ()
     share_of: str = ""
+    rest: bool = False
 
     def __post_init__(self) -> None:
         _check_ends("field", self.name, self.least, self.most, self.open)

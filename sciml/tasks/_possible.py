@@ -18,7 +18,7 @@ _ROUNDING = 1e-6
 
 
 def check_possible(path: Path, source: xarray.Dataset, problem: Problem) -> None:
-    """Refuse values of fields and parameters that are not physically possible, and shares that do not add up to one.
+    """Refuse values of fields and parameters that are not physically possible, and sums of shares that cannot be.
 
     Values that are not finite are left to those who know whether they are gaps.
 
@@ -27,13 +27,13 @@ def check_possible(path: Path, source: xarray.Dataset, problem: Problem) -> None
     for entry in (*problem.fields, *problem.parameters, *problem.forcings):
         if entry.name in source and source[entry.name].dtype.kind in "fiu":
             _check_one(path, source[entry.name], entry)
-    groups: dict[str, list[str]] = {}
+    groups: dict[str, list[Field]] = {}
     for field in problem.fields:
         if field.share_of:
-            groups.setdefault(field.share_of, []).append(field.name)
-    for whole, names in groups.items():
-        if all(name in source and source[name].dtype.kind in "fiu" for name in names):
-            _check_sum(path, source, whole, names)
+            groups.setdefault(field.share_of, []).append(field)
+    for whole, shares in groups.items():
+        if all(field.name in source and source[field.name].dtype.kind in "fiu" for field in shares):
+            _check_sum(path, source, whole, shares)
 
 
 def _check_one(path: Path, array: xarray.DataArray, entry: Field | Parameter) -> None:
@@ -53,17 +53,17 @@ def _check_one(path: Path, array: xarray.DataArray, entry: Field | Parameter) ->
         )
 
 
-def _check_sum(path: Path, source: xarray.Dataset, whole: str, names: list[str]) -> None:
-    total = sum(source[name].astype(np.float64) for name in names)
-    assert isinstance(total, xarray.DataArray)
+def _check_sum(path: Path, source: xarray.Dataset, whole: str, shares: list[Field]) -> None:
+    names, rest = [field.name for field in shares], any(field.rest for field in shares)
+    total = xarray.concat([source[name].astype(np.float64) for name in names], "share").sum("share", skipna=False)
     values = np.atleast_1d(total.values)
-    off = np.abs(values - 1) > _SUM
+    off = (values > 1 + _SUM) | ((values < 1 - _SUM) & (not rest))
     if off.any():
         place = tuple(np.argwhere(off)[0].tolist())
         raise DataError(
-            f"the shares of {whole} in {path} do not add up to one",
+            f"the shares of {whole} in {path} add up to {'more than one' if rest else 'another number than one'}",
             got=f"{values[place]:.6g} at {_words(total, place)}",
-            expected=f"{' + '.join(names)} = 1",
+            expected=f"{' + '.join(names)} {'<=' if rest else '='} 1",
             fix="Give all of them, as shares of the whole.",
         )
 

@@ -15,8 +15,8 @@ from sciml.train import AnyBench, AnyRecipe, AnySolver, AnyTask, find_solver, re
 _STIR, _SMALL = 1.0, 0.02
 """Standard deviation of what is added to every weight, in that of the weights of its layer, and where these are all
 equal: a final layer that starts at zero would hide what a network reads."""
-_FEW = {"members": 2, "trees": 20}
-"""At most so many parts of a model that has many alike; more of them show no more."""
+_FEW = {"members": 2}
+"""At most so many parts of a model that has several alike; more of them show no more."""
 
 
 class Trial:

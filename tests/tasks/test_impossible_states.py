@@ -1,5 +1,7 @@
 """States that cannot be, and starts that no training example has: refused by name, sample and value."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -52,6 +54,13 @@ def test_states_that_cannot_be_are_refused(tmp_path, values, words):
 def test_rounding_and_gaps_are_no_faults(tmp_path):
     check_possible(tmp_path / "in.nc", _file(ch4=-1e-18, o2=1.0), GAS)
     check_possible(tmp_path / "in.nc", _file(temperature=np.nan), GAS)
+
+
+def test_shares_may_leave_a_rest(tmp_path):
+    open_gas = replace(GAS, fields=tuple(replace(field, rest=bool(field.share_of)) for field in GAS.fields))
+    check_possible(tmp_path / "in.nc", _file(ch4=0.1), open_gas)
+    with pytest.raises(DataError, match=r"more than one; got 1.4 at sample 1; expected ch4 \+ o2 <= 1"):
+        check_possible(tmp_path / "in.nc", _file(ch4=0.6), open_gas)
 
 
 def test_bounds_say_whether_they_are_open():

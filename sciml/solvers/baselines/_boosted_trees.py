@@ -220,7 +220,7 @@ class BoostedTreesSolver(TrajectoriesSolver[HasTrajectories, BoostedTreesConfig,
     def predict(self, module: Trees, inputs: Start) -> Prediction:
         """States at ``inputs.times``; with an outcome the mean trajectory of the likelier one, and its chance among the
         statistics."""
-        times = training_times(module.starts, module.config.use_start, inputs, module.frames.times[0])
+        times = training_times(module.starts, module.config.use_start, inputs, module.frames.used())
         frames = module.frames.at(module(inputs.state, inputs.parameters), times)
         prediction = finished(inputs, module.frames.units.restore(frames))
         if isinstance(module, BoostedTrees):

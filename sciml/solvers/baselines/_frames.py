@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from sciml.core import rng
-from sciml.core.errors import ConfigError
+from sciml.core.errors import ConfigError, UserError
 from sciml.core.problem import Problem
 from sciml.core.status import Status
 from sciml.core.types import Prediction, Support
@@ -13,6 +13,9 @@ from sciml.nn import Units
 from sciml.tasks import supports_points
 from sciml.tasks.trajectories import Start, StartRule, TrajectoriesContext, TrajectoryBatch
 from sciml.train import Examples
+
+_SLACK = 1e-5
+"""Share of the training times by which rounding may miss their end."""
 
 
 def supports_frames(problem: Problem) -> Support:
@@ -37,7 +40,7 @@ def reads_start(use_start: bool | None, context: TrajectoriesContext) -> bool:
 
 
 def training_times(
-    starts: StartRule | None, use_start: bool | None, inputs: Start, first: Tensor
+    starts: StartRule | None, use_start: bool | None, inputs: Start, known: Float[Tensor, " frame"]
 ) -> Float[Tensor, " time"]:
     """The times asked for as those of a trajectory that begins when the training ones do.
 
@@ -48,16 +51,27 @@ def training_times(
         starts: what these are; None where it is not known.
         use_start: whether they are read.
         inputs: what is asked.
-        first: when the training trajectories begin.
+        known: times of the training trajectories, or the first and the last of them.
 
-    Raises: UserError for a start that would be ignored.
+    Raises: UserError for a start that would be ignored, and for times after those of training, of which a regression
+        knows nothing.
     """
     if not use_start and starts is None:
-        return inputs.clock.to(first)
-    if starts is not None and not use_start:
-        starts.check(inputs.state, inputs.parameters, inputs.clock)
-    begun = inputs.times[0]
-    return inputs.times if begun == first else inputs.times - begun + first
+        times = inputs.clock.to(known)
+    else:
+        if starts is not None and not use_start:
+            starts.check(inputs.state, inputs.parameters, inputs.clock)
+        begun = inputs.times[0]
+        times = inputs.times if begun == known[0] else inputs.times - begun + known[0]
+    first, last, latest = float(known[0]), float(known[-1]), float(times.max())
+    if latest > last + _SLACK * (last - first):
+        raise UserError(
+            "times after those of training, which a regression of whole trajectories has never seen",
+            got=f"{latest:.6g}",
+            expected=f"between {first:.6g} and {last:.6g}, counted as in training",
+            fix="Ask for earlier times, or use a solver that steps through time (pnode, neural_ode).",
+        )
+    return times
 
 
 class Frames(nn.Module):

@@ -220,7 +220,7 @@ class GaussianProcessSolver(TrajectoriesSolver[HasTrajectories, GaussianProcessC
     @torch.no_grad()
     def predict(self, module: GaussianProcess, inputs: Start) -> Prediction:
         """States at ``inputs.times``, interpolated between the training times, with the standard deviation claimed."""
-        times = training_times(module.starts, module.config.use_start, inputs, module.frames.times[0])
+        times = training_times(module.starts, module.config.use_start, inputs, module.frames.used())
         mean, variance = module(inputs.state, inputs.parameters)
         prediction = finished(inputs, module.frames.units.restore(module.frames.at(mean, times)))
         spread = module.frames.at(variance, times).sqrt() * module.frames.units.field_std

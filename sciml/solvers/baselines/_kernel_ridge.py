@@ -139,7 +139,7 @@ class KernelRidgeSolver(TrajectoriesSolver[HasTrajectories, KernelRidgeConfig, K
     @torch.no_grad()
     def predict(self, module: KernelRidge, inputs: Start) -> Prediction:
         """States at ``inputs.times``, interpolated between the training times; the first one is the given one."""
-        times = training_times(module.starts, module.config.use_start, inputs, module.frames.times[0])
+        times = training_times(module.starts, module.config.use_start, inputs, module.frames.used())
         frames = module.frames.at(module(inputs.state, inputs.parameters), times)
         return finished(inputs, module.frames.units.restore(frames))
 

@@ -147,7 +147,7 @@ class MLPRegressionSolver(TrajectoriesSolver[HasTrajectories, MLPRegressionConfi
     def predict(self, module: MLPRegression, inputs: Start) -> Prediction:
         """States in physical units at ``inputs.times``; the first one is the given one."""
         module.eval()
-        times = training_times(module.starts, module.config.use_start, inputs, module.span[0])
+        times = training_times(module.starts, module.config.use_start, inputs, module.span)
         return finished(inputs, module.units.restore(module(inputs.state, inputs.parameters, times)))
 
     def program(self, module: MLPRegression) -> "MLPProgram":

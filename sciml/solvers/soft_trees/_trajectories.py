@@ -217,7 +217,7 @@ class SoftTreesSolver(TrajectoriesSolver[HasTrajectories, SoftTreesCoursesConfig
         """States at ``inputs.times``; with an outcome the mean trajectory of the likelier one, and its chance among the
         statistics."""
         module.eval()
-        times = training_times(module.starts, module.config.use_start, inputs, module.frames.times[0])
+        times = training_times(module.starts, module.config.use_start, inputs, module.frames.used())
         frames = module.frames.at(module(inputs.state, inputs.parameters), times)
         prediction = finished(inputs, module.frames.units.restore(frames))
         if isinstance(module, SoftTreesOutcome):
