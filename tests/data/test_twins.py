@@ -8,8 +8,7 @@ import torch
 from sciml.core.errors import UserError
 from sciml.core.paths import check_name
 from sciml.core.problem import DERIVED, RESERVED, Field, Parameter, Problem
-from sciml.data import generate, open_dataset, twin_trajectories, twins
-from sciml.data._statistics import load_statistics
+from sciml.data import generate, load_statistics, open_dataset, twin_trajectories, twins
 from sciml.testing import PROBLEMS
 
 

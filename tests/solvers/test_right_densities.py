@@ -12,8 +12,7 @@ from sciml.core.problem import Field
 from sciml.data import Statistics
 from sciml.models import Flow, IntegrateConfig, SplineFlow
 from sciml.solvers.baselines import KDEConfig, KDESolver, RealNVPSolver, SplineFlowSolver
-from sciml.tasks.density import DensityContext, PointBatch, PointExamples, Points
-from sciml.tasks.density._mass import drawn_mass, resolves
+from sciml.tasks.density import DensityContext, PointBatch, PointExamples, Points, drawn_mass, resolves
 from sciml.tasks.paths import moment_errors
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from sciml.tasks.trajectories import Start
-from sciml.testing._trial import trial_of
+from sciml.testing import trial_of
 
 TRAJECTORIES = ("linear_ode", "kernel_ridge", "gaussian_process", "mlp_regression", "soft_trees")
 ROWS = ("boosted_trees_rows", "mlp_rows")

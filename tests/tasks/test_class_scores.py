@@ -3,8 +3,7 @@
 import pytest
 import torch
 
-from sciml.tasks._confusion import Answers, confusion_table
-from sciml.tasks._probabilities import absent_classes, class_scores
+from sciml.tasks import Answers, absent_classes, class_scores, confusion_table
 
 NAMES = ("common", "rare", "unseen")
 

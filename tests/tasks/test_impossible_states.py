@@ -10,7 +10,7 @@ import xarray
 from sciml.core.errors import DataError, InputWarning, UserError
 from sciml.core.problem import Field, Parameter, Problem, is_possible, possible_words
 from sciml.study import make_request, predict_run, run
-from sciml.tasks._possible import check_possible
+from sciml.tasks import check_possible
 
 
 def _file(**values):

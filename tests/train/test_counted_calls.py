@@ -7,8 +7,7 @@ import torch
 from torch import nn
 
 from sciml.core.errors import Interrupted
-from sciml.models import SDENet
-from sciml.models._ode_block import IntegrateConfig, ODEBlock
+from sciml.models import IntegrateConfig, ODEBlock, SDENet
 from sciml.train import TrainConfig, Trainer
 
 

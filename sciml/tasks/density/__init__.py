@@ -6,6 +6,8 @@ from sciml.tasks.density._data import DensityContext as DensityContext
 from sciml.tasks.density._data import PointBatch as PointBatch
 from sciml.tasks.density._data import PointExamples as PointExamples
 from sciml.tasks.density._data import Points as Points
+from sciml.tasks.density._mass import drawn_mass as drawn_mass
+from sciml.tasks.density._mass import resolves as resolves
 from sciml.tasks.density._solver import DensitySolver as DensitySolver
 from sciml.tasks.density._task import DENSITY as DENSITY
 from sciml.tasks.density._task import Density as Density
@@ -27,4 +29,6 @@ __all__ = [
     "PointBatch",
     "PointExamples",
     "Points",
+    "drawn_mass",
+    "resolves",
 ]
