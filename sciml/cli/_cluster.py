@@ -27,7 +27,7 @@ def executor(address: str) -> Iterator[Executor | None]:
             "--scheduler needs Dask, which is not installed", fix="Run `pip install 'sciml[cluster]'`."
         ) from None
     try:
-        client = Client(address, timeout="10s")
+        client = Client(address, timeout="10s", set_as_default=False)  # a default outlives a client that fails
     except Exception as error:  # every transport of Dask fails in a way of its own
         detail = " ".join(str(error).split())[:300] or type(error).__name__
         raise UserError(

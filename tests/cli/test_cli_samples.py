@@ -53,5 +53,5 @@ def test_unknown_presets_are_refused(sciml, preset):
 def test_export_says_that_there_are_no_trajectories(sciml, tmp_path):
     answer = sciml("data", "export", "digits", "--out", tmp_path / "out")
     assert answer.code == 2
-    assert "no dataset of trajectories" in answer.complaint
+    assert "expected trajectories, or pairs of functions" in answer.complaint
     assert "sciml data info digits" in answer.complaint

@@ -73,7 +73,7 @@ class Opened:
         examples = self._bench.examples
         rule = rule or self.solver.step_rule(module, examples, config)
         rule = rule or default_rule(module, self.solver.loss, examples, config, seed=0)
-        chosen = torch.arange(min(2, len(examples)))
+        chosen = torch.arange(min(4, len(examples)))
         assert bool(rule.step(examples.batch(chosen, rng.generator(0)), 0.0).isfinite())
 
     def keep(self, name, make):

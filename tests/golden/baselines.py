@@ -91,7 +91,7 @@ def realnvp():
 
 
 def kde():
-    module = KernelDensity(KDEConfig(centres=6), Units(STATISTICS)).double()
+    module = KernelDensity(KDEConfig(centres=6), Units(STATISTICS), 6).double()
     module.set(wave((5, 2), 0.3), 0.4)
     return module(wave((4, 2), 0.5))
 

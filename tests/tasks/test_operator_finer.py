@@ -86,6 +86,8 @@ def test_a_network_that_refuses_the_finer_lattice_is_examined_without_it():
 def test_what_has_no_finer_lattice_is_refused_before_the_training():
     with pytest.raises(UnsupportedError, match="no lattice whose cells can be halved"):
         _bench(BURGERS, finer=True, sensors={"u": (2,)})
-    pairs = sciml.dataset((np.ones((9, 4)), np.linspace(0, 1, 5)[:, None], np.ones((9, 5))), name="own_pairs")
+    pairs = sciml.dataset(
+        (np.arange(36.0).reshape(9, 4), np.linspace(0, 1, 5)[:, None], np.ones((9, 5))), name="own_pairs"
+    )
     with pytest.raises(UnsupportedError, match="needs a reference"):
         FinerLattice(pairs, _bench(BURGERS).card)

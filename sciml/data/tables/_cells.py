@@ -140,9 +140,12 @@ def to_number(cell: str, decimal: str, thousands: str) -> float:
 
 
 def _text_of(path: Path) -> tuple[str, list[str]]:
-    check_plain(path, LARGEST)
-    with reading_errors(path):
-        content = path.read_bytes()
+    try:
+        check_plain(path, LARGEST)
+        with reading_errors(path):
+            content = path.read_bytes()
+    except FileNotFoundError as error:
+        raise DataError(f"{path} cannot be read as a table", got=error) from None
     notes = []
     wide = content[:2] in (b"\xff\xfe", b"\xfe\xff")
     try:

@@ -220,7 +220,7 @@ def _check_diffusion(spec: NPDESpec) -> None:
         low, high = limits(entry)
         start = getattr(entry, "start", low)
         values = [damping(term) * value for value in (low, high, start) if value is not None]
-        if damping(term) < 0 and high is None:
+        if term.order == 2 and damping(term) < 0 and high is None:  # those of fourth derivatives are bounded by zero
             values.append(-math.inf)  # whatever is learned above zero amplifies
         if min(values) < 0:
             raise UserError(

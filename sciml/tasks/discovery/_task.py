@@ -86,7 +86,8 @@ class Discovery(Task[HasHiddenTerm, DiscoveryConfig, DiscoveryContext, Observati
         """Places from a user's NetCDF file: ``trajectory``, ``time`` and the axes in space, each on ``sample``."""
         refuse_steps(path, steps)
         names = ("time", *problem.boundary)
-        source = open_inputs(path, problem, "places on observed trajectories", names=("trajectory", *names))
+        source = open_inputs(path, problem, "places on observed trajectories", names=("trajectory", *names),
+                             also=_place_units(problem))  # fmt: skip
         table = [column(path, source[name], dtype="float64") for name in names]
         which = column(path, source["trajectory"], dtype="float64").long()
         if len(which) and not 0 <= int(which.min()) <= int(which.max()) < len(context.observed):
@@ -252,12 +253,17 @@ def _tensors(module: HiddenTermModule) -> dict[str, Tensor]:
     return {name: torch.tensor(value, dtype=torch.float64) for name, value in module.found_scalars().items()}
 
 
+def _place_units(problem: Problem) -> dict[str, str]:
+    """Units of the coordinates of a place, by name and in their order."""
+    axes = problem.hidden_statement().domain.axes if isinstance(problem, HasHiddenTerm) else ()
+    known = {"time" if axis.name == "t" else axis.name: axis.units for axis in axes}
+    return {name: known.get(name, "1") for name in ("time", *problem.boundary)}
+
+
 def _place_coords(problem: Problem, places: Visited) -> dict[str, Any]:
     words = {"long_name": "number of the observed trajectory"}
     named: dict[str, Any] = {"trajectory": ("sample", places.trajectory.cpu().to(torch.int16).numpy(), words)}
-    axes = problem.hidden_statement().domain.axes if isinstance(problem, HasHiddenTerm) else ()
-    units = {"time" if axis.name == "t" else axis.name: axis.units for axis in axes}
-    for i, name in enumerate(("time", *problem.boundary)):
-        attrs = {"units": units.get(name, "1"), "long_name": name if name == "time" else f"{name} coordinate"}
+    for i, (name, units) in enumerate(_place_units(problem).items()):
+        attrs = {"units": units, "long_name": name if name == "time" else f"{name} coordinate"}
         named[name] = ("sample", places.coordinates[:, i].cpu().double().numpy(), attrs)
     return named
