@@ -1,19 +1,21 @@
 """Every race runs as far as its peers are installed."""
 
-import importlib
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
-from benchmarks.__main__ import names
-
 pytestmark = pytest.mark.slow
+ROOT = Path(__file__).parents[2]
+RACES = sorted(path.stem for path in (ROOT / "benchmarks").glob("[a-z]*.py"))
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", RACES)
 def test_a_race_has_rows(name):
-    try:
-        rows = list(importlib.import_module(f"benchmarks.{name}").race(quick=True))
-    except ModuleNotFoundError as absent:
-        pytest.skip(f"{absent.name} is not installed")
-    assert rows
-    assert all(row.ours_s > 0 for row in rows)
+    command = [sys.executable, "-m", "benchmarks", name, "--quick"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if "ModuleNotFoundError" in done.stderr:
+        pytest.skip(done.stderr.splitlines()[-1])
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) > 1
