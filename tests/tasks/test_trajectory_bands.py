@@ -7,7 +7,7 @@ import torch
 
 from sciml import api
 from sciml.core import registry
-from sciml.core.errors import ConfigError
+from sciml.core.errors import ConfigError, UserError
 from sciml.tasks.trajectories import TRAJECTORIES, Start, TrajectoriesConfig
 from sciml.testing import PROBLEMS
 from sciml.train import find_solver
@@ -51,19 +51,20 @@ def test_conformal_bands_hold_their_share(bench, key):
 
 
 def test_a_band_belongs_to_the_clock(bench):
-    """Between two frames the wider one holds; beyond the last there is none."""
+    """Between two frames the wider one holds; beyond the last a regression does not answer."""
     solver, module = fitted(bench, "kernel_ridge")
     start = bench.source.split("test")
     widths, dt = module.get_buffer("conformal_width"), bench.context.dt
 
     def bands(times):
         inputs = Start(start.states[:2, 0], start.parameters[:2], torch.tensor(times))
-        states = solver.predict(module, inputs._replace(times=inputs.times.clamp(max=dt)))  # bands read times alone
-        return TRAJECTORIES.complete(solver, module, inputs, states, bench.problem).band
+        answer = TRAJECTORIES.complete(solver, module, inputs, solver.predict(module, inputs), bench.problem)
+        return answer.band
 
     assert torch.equal(bands([0.0, 3 * dt])[0, 1], widths[3])
     assert torch.equal(bands([0.0, 3.5 * dt])[1, 1], torch.maximum(widths[3], widths[4]))
-    assert bands([0.0, 2 * dt * len(widths)])[:, 1].isnan().all()
+    with pytest.raises(UserError, match="times after those of training"):
+        bands([0.0, 2 * dt * len(widths)])
 
 
 def test_a_share_that_cannot_be_promised_is_refused_before_work(bench):
