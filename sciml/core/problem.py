@@ -23,22 +23,11 @@ SHELL = (0.1, 0.2)
 """How far outside of their ranges parameters are drawn to examine extrapolation, in shares of the range."""
 
 
-RESERVED = frozenset(
-    {"sample", "time", "channel", "field", "case", "cases", "metric", "status", "trajectory", "active", "relative_l2"}
-    | {"vrmse", "covered", "band", "chance", "evaluations", "forcing_time", "class", "label", "predicted"}
-    | {
-        "probability",
-        "log_density",
-        "grid_log_density",
-        "path",
-        "draw",
-        "query",
-        "query_number",
-        "run",
-        "point",
-        "seed",
-    }
-)
+RESERVED = frozenset({
+    "sample", "time", "channel", "field", "case", "cases", "metric", "status", "trajectory", "active", "relative_l2",
+    "vrmse", "covered", "band", "chance", "evaluations", "forcing_time", "class", "label", "predicted", "probability",
+    "log_density", "grid_log_density", "path", "draw", "query", "query_number", "run", "point", "seed",
+})  # fmt: skip
 """What files of data, inputs and predictions call variables and dimensions of their own."""
 DERIVED = ("sigma", "low", "high", "observed", "summary", "signal", "drawn", "grid")
 """Prefixes of variables that files derive from others: ``sigma_h`` is the error stated for ``h``."""

@@ -127,7 +127,7 @@ def storm(start, run, seed, kills, longest):
         time.sleep(draw.uniform(0.2, longest))
         process.send_signal(draw.choice((signal.SIGKILL, signal.SIGTERM, signal.SIGINT)))
         err = process.communicate(timeout=60)[1]
-        assert "Traceback (most recent call last)" not in err or "KeyboardInterrupt" in err, err
+        assert "Traceback (most recent call last)" not in err, err
         codes.append(process.returncode)
     process = start(*run)
     err = process.communicate(timeout=300)[1]
@@ -142,12 +142,10 @@ def test_a_run_that_is_killed_at_random_moments_ends_bit_for_bit(sciml, start, a
     run = ("run", advection, *quick, *steps, "--workers", "1", "--resume")
     assert sciml(*run, "--out", "undisturbed").code == 0
     codes = storm(start, run, seed, 12, 6.0)
-    assert set(codes) <= {130, -signal.SIGKILL, 0, -signal.SIGTERM, -signal.SIGINT}, (
-        codes
-    )  # Python itself may be starting
+    by_python = {-signal.SIGTERM, -signal.SIGINT}  # what a signal does before the first line of ours has run
+    assert set(codes) <= {0, 130, -signal.SIGKILL, *by_python}, codes
     place, whole = (tmp_path / out / "periodic_advection" / "sinenet-tiny-s0" for out in ("runs", "undisturbed"))
     assert (place / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
-    assert not [path for path in tmp_path.rglob(".tmp-*") if path.is_file() and path.stat().st_mtime > time.time()]
 
 
 @pytest.mark.slow

@@ -124,7 +124,8 @@ def test_rosenbrock_coefficients_fulfil_the_order_conditions(method):
     full = np.linalg.inv(np.eye(size) / table.gamma - square(table.c, size))
     a = square(table.a, size) @ full
     beta, alpha, beta_row = a + full, a.sum(1), (a + full).sum(1)
-    rounding = 1e-16 * max(1.0, np.abs(table.c[-1]).max(), np.abs(full).sum()) * size  # coefficients have 16 digits
+    large = method.name == "rodas5p"  # whose published coefficients have 16 digits and are large
+    rounding = 1e-16 * max(np.abs(table.c[-1]).max(), np.abs(full).sum()) * size if large else 0.0
     assert np.allclose(alpha, table.nodes, atol=max(1e-14, rounding))
     assert np.allclose(full.sum(1), table.slants, atol=max(1e-14, rounding))
     conditions = {
@@ -140,7 +141,7 @@ def test_rosenbrock_coefficients_fulfil_the_order_conditions(method):
 
     embedded = tuple(b - e for b, e in zip(table.b, table.error, strict=True))
     assert residual(table.b, min(method.order, 4)) < max(3e-15, rounding)
-    assert residual(embedded, 4 if method.name == "rodas5p" else 3) < max(3e-15, rounding)
+    assert residual(embedded, 4 if large else 3) < max(3e-15, rounding)
     order = {"rodas4": 3, "rodas5p": 4, "rosenbrock23": 2}[method.name]
     for theta in (0.2, 0.7):
         dense = np.array(table.dense) @ theta ** np.arange(1, len(table.dense[0]) + 1)
