@@ -13,7 +13,7 @@ from sciml.core.errors import UnsupportedError
 from sciml.models._integrals import WithIntegral, random_signs
 from sciml.models._local import local_error
 from sciml.models._regularise import Policy, RegulariseConfig, jittered_times, steps_penalty
-from sciml.nn import Network
+from sciml.nn import Network, full_precision
 
 F = TypeVar("F", bound=nn.Module)
 """The learned field."""
@@ -235,11 +235,6 @@ class ODEBlock(Network, Generic[F]):
         self.calls += solution.stats.calls
         self.evaluations += float(solution.stats.evaluations.double().mean())
         return solution
-
-
-def full_precision(like: Tensor) -> torch.autocast:
-    """A context without automatic half precision: errors of steps mean nothing in it."""
-    return torch.autocast(like.device.type, enabled=False)
 
 
 def at_least_single(values: Tensor) -> Tensor:

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from sciml import ode
 from sciml.core.config import Config
 from sciml.core.errors import UnsupportedError
-from sciml.models._ode_block import at_least_single, full_precision
+from sciml.models._ode_block import at_least_single
 from sciml.models._regularise import Policy, RegulariseConfig, jittered_times, steps_penalty
-from sciml.nn import Network
+from sciml.nn import Network, full_precision
 
 STABILITY = 10.6
 """Reach of the stability region of SOSRI2's drift part on the negative real axis, by which S_j is divided."""

@@ -37,6 +37,7 @@ from sciml.nn._factor import low_rank_obstacle as low_rank_obstacle
 from sciml.nn._factor import low_rank_of as low_rank_of
 from sciml.nn._factor import matrices as matrices
 from sciml.nn._field_network import FieldNetwork as FieldNetwork
+from sciml.nn._full_precision import full_precision as full_precision
 from sciml.nn._jet import Cosine as Cosine
 from sciml.nn._jet import Jet as Jet
 from sciml.nn._jet import Record as Record
@@ -177,6 +178,7 @@ __all__ = [
     "declared_groups",
     "dense_matrices",
     "discarded_energy",
+    "full_precision",
     "halve",
     "is_packed",
     "join",

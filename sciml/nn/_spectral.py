@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from sciml.core.errors import UserError
+from sciml.nn._full_precision import full_precision
 from sciml.nn._weight_marks import WeightMark
 
 _FEW = 3.0
@@ -74,7 +75,7 @@ def mix_modes(
         return _mix_few(x, modes[0], mix)
     d = len(size)
     dtype, axes, kept = x.dtype, tuple(range(-d, 0)), (*(2 * m for m in modes[:-1]), modes[-1])
-    with torch.autocast("cpu" if x.is_meta else x.device.type, enabled=False):
+    with full_precision(x):
         x_hat = torch.fft.rfftn(x if dtype == torch.float64 else x.float(), dim=axes, norm="forward")
         low = x_hat[..., : modes[-1]]
         for axis, m in zip(axes[:-1], modes, strict=False):
@@ -93,7 +94,7 @@ def _mix_few(x: Tensor, modes: int, mix: Callable[[Tensor], Tensor]) -> Tensor:
     analysis, synthesis = (
         torch.from_numpy(table).to(device=x.device, dtype=working) for table in _waves(x.shape[-1], modes)
     )
-    with torch.autocast("cpu" if x.is_meta else x.device.type, enabled=False):
+    with full_precision(x):
         low = torch.view_as_complex((x.to(working) @ analysis).unflatten(-1, (modes, 2)))
         low = mix(low.movedim(-1, 0))
         pairs = torch.view_as_real(low.movedim(0, -1).contiguous()).flatten(-2)

@@ -1,5 +1,6 @@
 """What every registered solver owes: tested by being there, on the first problem that fits its tiny recipe."""
 
+import contextlib
 from itertools import chain
 
 import pytest
@@ -79,6 +80,12 @@ def test_it_asks_a_problem_for_what_its_task_needs(solver):
     for subject in registry.problems().values():
         if solver.supports(subject).ok:
             assert isinstance(subject, solver.task.capability), subject.name
+
+
+def test_a_preset_is_checked_before_data_is_made(solver, trial):
+    """As every run does; what does not fit the problem is said by a UserError, and nothing else happens."""
+    with contextlib.suppress(UserError):
+        solver.check_preset(trial.bench.problem, "tiny", trial.recipe.model, trial.recipe.task)
 
 
 def test_the_same_seed_builds_the_same_module(trial):

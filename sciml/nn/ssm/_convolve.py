@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sciml.core.errors import UserError
+from sciml.nn._full_precision import full_precision
 from sciml.nn.ssm._discretise import Discrete
 
 
@@ -79,7 +80,7 @@ def causal_convolution(
     """
     dtype = signal.dtype
     precise = torch.float64 if torch.float64 in (signal.dtype, kernel.dtype) else torch.float32
-    with torch.autocast(signal.device.type, enabled=False):
+    with full_precision(signal):
         signal, kernel = signal.to(precise), kernel.to(precise)
         if torch.compiler.is_compiling() or torch.compiler.is_exporting():  # a graph holds no gradients of our own
             answer = _inverse(_spectrum(signal) * _spectrum(kernel), signal.shape[-1])

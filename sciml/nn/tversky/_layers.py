@@ -5,6 +5,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from sciml.core.errors import UserError
+from sciml.nn._full_precision import full_precision
 from sciml.nn.tversky._measure import Measure, Pairing, Sets, all_pairs, difference, intersection, partners, sets_of
 
 
@@ -74,14 +75,14 @@ class TverskySimilarity(nn.Module):
         self, first: Float[Tensor, "*object channel"], second: Float[Tensor, "*other channel"]
     ) -> Float[Tensor, "..."]:
         """S of every object with its partner; shapes may broadcast."""
-        with torch.autocast(first.device.type, enabled=False):
+        with full_precision(first):
             return self._model(self.sets(first), self.sets(second), partners())
 
     def matrix(
         self, first: Float[Tensor, "object channel"], second: Float[Tensor, "other other_channel"]
     ) -> Float[Tensor, "object other"]:
         """S of all pairs."""
-        with torch.autocast(first.device.type, enabled=False):
+        with full_precision(first):
             return self._model(self.sets(first), self.sets(second), all_pairs(self.measure))
 
     def _model(self, x: Sets, y: Sets, pairing: Pairing) -> Tensor:

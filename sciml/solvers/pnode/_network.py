@@ -14,6 +14,7 @@ from sciml.core.forcing import check_forcing
 from sciml.core.problem import Parameter
 from sciml.core.types import Params
 from sciml.data import Statistics
+from sciml.nn import full_precision
 from sciml.solvers.pnode._closures import Coefficient, Pieces, Source
 from sciml.solvers.pnode._config import PNODEConfig
 
@@ -206,7 +207,7 @@ class PNODE(nn.Module):
         """
         c = self.config.integrate
         rtol = c.rtol if tolerance is None else tolerance
-        with torch.autocast(fields.device.type, enabled=False):
+        with full_precision(fields):
             parameters = parameters.double()
             params = self.named(parameters)
             args = self.field.pack(parameters, self.learned(parameters, offsets))
