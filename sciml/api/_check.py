@@ -126,13 +126,13 @@ def _declare(place: Path, groups: Mapping[str, Mapping[str, str]]) -> None:
 def _run(folder: Path, place: Path, keys: Sequence[str]) -> tuple[Tested, ...]:
     outcomes, settings = place / "outcomes.json", place / "pytest.ini"
     settings.write_text("[pytest]\n", encoding="utf-8")  # not that of whatever folder we are in
-    own = [str(folder / "tests")] if (folder / "pyproject.toml").is_file() and (folder / "tests").is_dir() else []
+    own_tests = [str(folder / "tests")] if (folder / "pyproject.toml").is_file() and (folder / "tests").is_dir() else []
     command = [sys.executable, "-m", "pytest", "-q", "-c", str(settings), "--rootdir", str(place)]
     command += ["-p", "no:cacheprovider", "-p", "sciml.testing._only", "--outcomes", str(outcomes)]
     command += [argument for key in keys for argument in ("--only", key)]
     path = os.pathsep.join([str(place), str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
     ran = subprocess.run(
-        [*command, "--pyargs", "sciml.testing", *own],
+        [*command, "--pyargs", "sciml.testing", *own_tests],
         cwd=place,
         env=os.environ | {"PYTHONPATH": path},
         capture_output=True,

@@ -80,8 +80,8 @@ def _julia() -> Check:
 
 
 def _content() -> Check:
-    found = sorted(registry.problem_folders())
-    return Check("problems", "ok" if found else "fail", ", ".join(found) or "none: the installation is incomplete")
+    folders = sorted(registry.problem_folders())
+    return Check("problems", "ok" if folders else "fail", ", ".join(folders) or "none: the installation is incomplete")
 
 
 def _entries() -> Iterator[Check]:

@@ -44,7 +44,7 @@ def dataset(
 
     Raises: UserError for data that cannot be read, or that could be understood in several ways.
     """
-    told = parse(ImportChoices, choices, "this call")
+    parsed = parse(ImportChoices, choices, "this call")
     reporting = progress or interactive_progress()
 
     def tell(plan: AnyPlan) -> None:
@@ -55,17 +55,17 @@ def dataset(
 
     place = None if out is None else Path(out)
     if isinstance(data, str | Path):
-        imported = import_files([Path(data)], told, out=place, announce=tell, progress=reporting)
+        imported = import_files([Path(data)], parsed, out=place, announce=tell, progress=reporting)
     elif isinstance(data, tuple) and (named := _named_pairs(data)):
-        imported = import_arrays(named, told, out=place, announce=tell, progress=reporting)
+        imported = import_arrays(named, parsed, out=place, announce=tell, progress=reporting)
     elif isinstance(data, Sequence):
         paths = [Path(path) for path in data if isinstance(path, str | Path)]
         if len(paths) < len(data):
             raise UserError("a sequence of data is one of files, or functions, queries and values as a tuple of arrays",
                             got=", ".join(type(part).__name__ for part in data))  # fmt: skip
-        imported = import_files(paths, told, out=place, announce=tell, progress=reporting)
+        imported = import_files(paths, parsed, out=place, announce=tell, progress=reporting)
     else:
-        imported = import_arrays(data, told, out=place, announce=tell, progress=reporting)
+        imported = import_arrays(data, parsed, out=place, announce=tell, progress=reporting)
     if imported is None:
         raise AssertionError("only a dry import returns nothing")
     return imported

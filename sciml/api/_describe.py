@@ -131,7 +131,8 @@ def _problem(problem: Problem) -> dict[str, Any]:
             {"name": i.name, "long_name": i.long_name, "tolerance": i.tolerance} for i in problem.invariants
         ],
         "presets": {
-            name: {key: table.model_dump(mode="json") for key, table in found.items()} for name, found in tables.items()
+            name: {key: table.model_dump(mode="json") for key, table in by_task.items()}
+            for name, by_task in tables.items()
         },
     }
 

@@ -96,7 +96,7 @@ def choices_of(
     """The options as `sciml.data.ImportChoices` has them; what was not given is left out."""
     from sciml.data.importing import pairs
 
-    found: dict[str, Any] = {
+    stated: dict[str, Any] = {
         "format": format or None,
         "dims": tuple(filter(None, (name.strip() for name in dims.split(",")))),
         "fields": tuple(fields),
@@ -124,7 +124,7 @@ def choices_of(
         "label": label,
         "ahead": ahead or None,
     }
-    return {name: value for name, value in found.items() if value}
+    return {name: value for name, value in stated.items() if value}
 
 
 def _times(text: str) -> tuple[float, ...]:

@@ -90,7 +90,7 @@ def needed_scales(statement: Statement, typical: Scales, *, is_observed: bool) -
 
 def _fields(statement: Statement, observed: Mapping[str, float]) -> dict[str, float]:
     """The largest value that is given of a field anywhere; 1 for a field of which nothing is."""
-    unit, found = _unit(len(statement.names)), dict.fromkeys(statement.fields, 0.0)
+    unit, scales = _unit(len(statement.names)), dict.fromkeys(statement.fields, 0.0)
     draw = uniform(torch.Generator().manual_seed(0))
     for index, condition in enumerate(statement.conditions):
         if not statement.is_mixed(index) and not statement.has_unknown(index):
@@ -100,9 +100,9 @@ def _fields(statement: Statement, observed: Mapping[str, float]) -> dict[str, fl
                 points = statement.place_of(index, len(unit), draw)
             length = statement.length_of(index) ** condition.order
             largest = float(statement.value(index, points).abs().max()) * length
-            found[condition.field] = max(found[condition.field], largest)
-    found = {name: max(value, observed.get(name, 0.0)) for name, value in found.items()}
-    usable = {name: value if 0 < value < math.inf else _from_sources(statement, name) for name, value in found.items()}
+            scales[condition.field] = max(scales[condition.field], largest)
+    scales = {name: max(value, observed.get(name, 0.0)) for name, value in scales.items()}
+    usable = {name: value if 0 < value < math.inf else _from_sources(statement, name) for name, value in scales.items()}
     return usable | dict(statement.scales)
 
 
@@ -120,14 +120,14 @@ def _from_sources(statement: Statement, name: str) -> float:
     known |= {key: torch.tensor(value, dtype=torch.float64) for key, value in {**numbers, **lengths}.items()}
     marks = {field_symbol(*pair) for pair in statement.needs}
     for equation in statement.plain_equations:
-        own, sources = [], []
+        homogeneous, sources = [], []
         for term in sympy.Add.make_args(sympy.expand(equation)):
             held = {str(symbol) for symbol in term.free_symbols} & marks
             if not held:
                 sources.append(term)
             elif held <= set(lengths) and _is_linear(term, held):
-                own.append(term)
-        size, source = max(_sizes(own, known), default=0.0), max(_sizes(sources, known), default=0.0)
+                homogeneous.append(term)
+        size, source = max(_sizes(homogeneous, known), default=0.0), max(_sizes(sources, known), default=0.0)
         if size > 0 and source > 0:
             return source / size if _is_far([source / size], _GUESSED) else 1.0
     return 1.0

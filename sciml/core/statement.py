@@ -206,11 +206,11 @@ class Statement:
         for name in self.fields:
             rest = [sympy.Symbol(field_symbol(name, order)) for order in pure]
             swap[rest[0]] = sympy.Symbol(field_symbol(name, "Δ")) - sum(rest[1:])
-        found = [sympy.expand(equation.xreplace(swap)) for equation in self.plain_equations]
-        orders = {pair[1] for e in found for s in e.free_symbols if (pair := field_and_order(s.name))}
+        equations = [sympy.expand(equation.xreplace(swap)) for equation in self.plain_equations]
+        orders = {pair[1] for e in equations for s in e.free_symbols if (pair := field_and_order(s.name))}
         if "Δ" not in orders or any(len(order) > 1 for order in orders):
             return None
-        return tuple(sorted(orders, key=len)), Evaluator(found)
+        return tuple(sorted(orders, key=len)), Evaluator(equations)
 
     def fault(
         self, index: int, points: Float[Tensor, "point dim"], derivatives: Derivatives, params: Params | None = None
@@ -335,10 +335,10 @@ class Statement:
         pairs = [field_and_order(symbol) for symbol in self._values[index].symbols]
         condition = self.conditions[index]
         if not isinstance(condition, EdgeCondition):
-            own = {condition.derivative}
+            axes = {condition.derivative}
         else:
-            own = set(self.shape_of(index).axes) if condition.order else {""}
-        orders = {pair[1] for pair in pairs if pair} | own
+            axes = set(self.shape_of(index).axes) if condition.order else {""}
+        orders = {pair[1] for pair in pairs if pair} | axes
         return tuple(sorted(orders, key=lambda name: (len(name), name)))
 
     @property
@@ -351,8 +351,8 @@ class Statement:
         if not self.has_solution:
             raise UserError("the statement has no exact solution", got=sorted(self.solution), expected=self.fields)
         known = {**columns(points, self.names), **self.numbers(params)}
-        found = self._exact(known, points[:, 0])
-        return found[:, [list(self.solution).index(name) for name in self.fields]]
+        values = self._exact(known, points[:, 0])
+        return values[:, [list(self.solution).index(name) for name in self.fields]]
 
     def numbers(self, params: Params | None = None) -> dict[str, Any]:  # Any: floats or tensors
         """Values of all symbols that are no axes: of the statement, replaced by those of `params`."""

@@ -229,14 +229,14 @@ def _is_there(path: Path, layout: Layout, split: str) -> bool:
         return False
     try:
         if path.is_dir():
-            found = json.loads((path / "zarr.json").read_text(encoding="utf-8"))["attributes"]
+            attributes = json.loads((path / "zarr.json").read_text(encoding="utf-8"))["attributes"]
         else:
             with h5py.File(path, "r") as file:
-                found = dict(file.attrs)
+                attributes = dict(file.attrs)
     except (OSError, RuntimeError, KeyError, ValueError, TypeError):
-        found = {}
+        attributes = {}
     identity = _identity(layout, split)
-    if not isinstance(found, dict) or any(str(found.get(key)) != value for key, value in identity.items()):
+    if not isinstance(attributes, dict) or any(str(attributes.get(key)) != value for key, value in identity.items()):
         raise UserError(
             f"{path} is in the way",
             got="something that is not this dataset's export",

@@ -102,13 +102,13 @@ def row_splits(problem: Problem, card: RowsCard) -> dict[str, Rows]:
     if isinstance(subject, HasFormula):
         return _kept(subject, card) if subject.costly else {name: _drawn(subject, card, name) for name in SPLITS}
     path = folder_of(subject) / ROWS_FILE
-    found = _read(path, subject)
+    rows = _read(path, subject)
     for name in SPLITS:
-        if len(found[name].targets) != getattr(card.samples, name):
+        if len(rows[name].targets) != getattr(card.samples, name):
             raise ConfigError(f"{card_path(subject)} says another number of rows than {path} holds",
-                              got=f"{getattr(card.samples, name)} in {name}", expected=len(found[name].targets),
+                              got=f"{getattr(card.samples, name)} in {name}", expected=len(rows[name].targets),
                               fix="Import the table again.")  # fmt: skip
-    return found
+    return rows
 
 
 def _kept(problem: HasFormula, card: RowsCard) -> dict[str, Rows]:

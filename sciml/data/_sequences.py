@@ -78,13 +78,13 @@ def read_sequences(problem: RecordedSequences) -> StoredSequences:
                         fix=again) from None  # fmt: skip
     if _hash(arrays) != recorded:
         raise DataError(f"{path} does not hold the numbers it was written with", fix=again)
-    given = torch.from_numpy(np.stack([arrays[name] for name in signals], axis=-1))
+    values = torch.from_numpy(np.stack([arrays[name] for name in signals], axis=-1))
     if problem.target == "class":
         wanted = torch.from_numpy(arrays[_LABEL].astype(np.int64))
     else:
         wanted = torch.from_numpy(np.stack([arrays[name] for name in targets], axis=-1))
     masks = {name: torch.from_numpy(arrays[_SPLIT] == code) for code, name in enumerate(SPLITS)}
-    splits = {name: Sequences(given[mask], wanted[mask]) for name, mask in masks.items()}
+    splits = {name: Sequences(values[mask], wanted[mask]) for name, mask in masks.items()}
     return StoredSequences(torch.from_numpy(arrays["time"].astype(np.float64)), splits)
 
 

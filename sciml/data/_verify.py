@@ -145,10 +145,10 @@ def _marks(layout: Layout, shard: Shard, row: int) -> list[tuple[bytes, str]]:
     Cases may start alike and differ by parameters and forcings; experiments also by what was not recorded. What moves
     in the same way under other parameters was copied.
     """
-    states, given = shard.states[row], [shard.parameters[row]]
+    states, parameters = shard.states[row], [shard.parameters[row]]
     if shard.forcings is not None:
-        given.append(shard.forcings[row])
-    beside = b"".join(part.numpy().tobytes() for part in given)
+        parameters.append(shard.forcings[row])
+    beside = b"".join(part.numpy().tobytes() for part in parameters)
     if isinstance(layout.problem, Recorded):
         return [(states.numpy().tobytes() + beside, "equals")]
     moves = len(states) > 1 and not torch.equal(states[0], states[-1])

@@ -164,8 +164,8 @@ class EquationFinder:
             begin = int(entry.seen.all(1).int().argmax())
             chosen = [1 + table.columns.index(name) for name in source.prior.inputs]
             driving = table.trajectories[k][begin:, chosen] if chosen else None
-            own = k if is_several(t, x) and source.prior.own else 0
-            predicted = self._solve(entry.coordinates[begin:, 0], entry.values[begin], driving, own)
+            per_trajectory = k if is_several(t, x) and source.prior.own else 0
+            predicted = self._solve(entry.coordinates[begin:, 0], entry.values[begin], driving, per_trajectory)
             misses.append(entry.values[begin:] - predicted)
             values.append(entry.values[begin:])
         miss, value = torch.cat(misses), torch.cat(values)
@@ -206,8 +206,8 @@ class EquationFinder:
         )
 
     def _prior(self) -> HiddenPrior:
-        given = {"operators": self.operators, "library": self.library}
-        changes = {name: tuple(value) for name, value in given.items() if value is not None}
+        settings = {"operators": self.operators, "library": self.library}
+        changes = {name: tuple(value) for name, value in settings.items() if value is not None}
         return HiddenPrior.model_validate({**dict(self.prior or HiddenPrior()), **changes})
 
     def _solve(self, times: Tensor, start: Tensor, inputs: Any, trajectory: int) -> Tensor:
@@ -218,8 +218,8 @@ class EquationFinder:
         numbers = {k: torch.tensor([v], dtype=torch.float64) for k, v in self.named_.scalars.items()}
         scalars = {k: v[0] for k, v in scalars_at(numbers, torch.tensor([trajectory])).items()}
         if names and inputs is not None:
-            given = inputs if isinstance(inputs, Tensor) else torch.from_numpy(np.array(inputs, float))
-            table = given.reshape(len(times), len(names))
+            values = inputs if isinstance(inputs, Tensor) else torch.from_numpy(np.array(inputs, float))
+            table = values.reshape(len(times), len(names))
             signals = (Signal.through([(times, c)], n) for n, c in zip(names, table.unbind(1), strict=True))
             problem, trajectory = replace(problem, signals=tuple(signals)), -1
         if len(times) == 1:

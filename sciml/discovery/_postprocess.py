@@ -149,9 +149,9 @@ def _refit(expr: sp.Expr, table: _Table) -> sp.Expr:
     y, goal = table.problem.y, table.problem.target[table.train]
 
     def fault(numbers: np.ndarray) -> np.ndarray:
-        given = {s.name: n for s, n in zip(symbols, numbers, strict=True)}
+        by_name = {s.name: n for s, n in zip(symbols, numbers, strict=True)}
         with np.errstate(all="ignore"):
-            values = table.problem.seen_by(evaluate(shape, {**table.values, **given}, like=y))[table.train]
+            values = table.problem.seen_by(evaluate(shape, {**table.values, **by_name}, like=y))[table.train]
         return np.nan_to_num(values - goal, nan=1e100, posinf=1e100, neginf=-1e100)
 
     start = np.array([float(value) for value in constants])

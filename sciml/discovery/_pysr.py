@@ -102,9 +102,9 @@ def pysr_request(problem: SymbolicProblem, spec: SearchSpec, seed: int) -> dict[
 
 
 def _julia() -> bool:
-    given = os.environ.get("PYTHON_JULIAPKG_EXE", "")
+    executable = os.environ.get("PYTHON_JULIAPKG_EXE", "")
     managed = Path(sys.prefix) / "julia_env" / "pyjuliapkg" / "install" / "bin"
-    return bool(shutil.which("julia") or (given and Path(given).exists()) or any(managed.glob("julia*")))
+    return bool(shutil.which("julia") or (executable and Path(executable).exists()) or any(managed.glob("julia*")))
 
 
 def _ask(question: dict[str, Any]) -> dict[str, Any]:

@@ -279,12 +279,12 @@ def _space(path: Path, roles: Roles, asked: Sequence[str], known: str) -> tuple[
         if name not in names or len(name) != 1:
             raise DataError(f"{path} has no axis {name!r} in space", expected=f"one letter, of {', '.join(names)}",
                             fix="Rename it.")  # fmt: skip
-    own = set(re.findall(r"([^\W\d]\w*)\s*['′]", known)) | set(re.findall(r"d\s*(\w+)\s*/\s*dt", known))
+    differentiated = set(re.findall(r"([^\W\d]\w*)\s*['′]", known)) | set(re.findall(r"d\s*(\w+)\s*/\s*dt", known))
     fields = "|".join(map(re.escape, names))
     return tuple(asked) or tuple(
         name
         for name in names
-        if len(name) == 1 and name not in own and re.search(rf"(?:{fields})_{name}{{1,2}}\b", known)
+        if len(name) == 1 and name not in differentiated and re.search(rf"(?:{fields})_{name}{{1,2}}\b", known)
     )
 
 

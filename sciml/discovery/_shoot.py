@@ -123,10 +123,10 @@ class _Aim:
             step = _STEP * float(self.problem.levels.scale[i])
             starts[1 + 2 * n + i, :, i] += step * self.free
             starts[1 + 2 * n + c + i, :, i] -= step * self.free
-        found = simulate(self.problem, self.seen, starts, self.formulas, numbers)
+        paths = simulate(self.problem, self.seen, starts, self.formulas, numbers)
         rows, blocks = [], []
         ends = np.cumsum(self.free.numpy()) * c
-        for k, (values, entry, noise) in enumerate(zip(found, self.seen, self.noise, strict=True)):
+        for k, (values, entry, noise) in enumerate(zip(paths, self.seen, self.noise, strict=True)):
             away = ((values - entry.values) / noise)[:, entry.seen]
             away = away.nan_to_num(_WORST, _WORST, -_WORST).clamp(-_WORST, _WORST).numpy()
             slopes = np.zeros((away.shape[1], self.width))
@@ -194,8 +194,10 @@ class _Aim:
             states, times = scaled(self.problem.levels, entry.values[whole]), entry.coordinates[whole, 0]
             table = torch.from_numpy(self.first + moves).repeat_interleave(len(states), 0)
             which = torch.full((len(table),), k)
-            found = rate(times.repeat(len(moves)), states.repeat(len(moves), 1), table, which).nan_to_num(0.0, 0.0, 0.0)
-            rates = found.numpy().reshape(len(moves), -1)
+            slopes = rate(times.repeat(len(moves)), states.repeat(len(moves), 1), table, which).nan_to_num(
+                0.0, 0.0, 0.0
+            )
+            rates = slopes.numpy().reshape(len(moves), -1)
             columns.append(((rates[: len(steps)] - rates[len(steps) : -1]) / (2 * steps[:, None])).T)
             sizes.append(rates[-1])
         effects, usual = np.concatenate(columns), float(np.linalg.norm(np.concatenate(sizes)))

@@ -78,12 +78,14 @@ def smooth(problem: HasHiddenTerm, seen: Sequence[Observations]) -> Smoothed:
             here = r.seen[:, c]
             share = np.broadcast_to(1.0 if sigma is None or not known else sigma, (int(here.sum()),))
             series.append(Series(r.along[here], r.values[here, c], np.where(r.fixed[here], 1e-3, 1.0) * share))
-        found = smooth_series(series, known)
-        for each, curve in zip(curves, found.curves, strict=True):
+        smoothed = smooth_series(series, known)
+        for each, curve in zip(curves, smoothed.curves, strict=True):
             each.append(curve)
-        usual = np.median(np.concatenate([np.atleast_1d(s) for s in sigmas if s is not None])) if known else found.noise
+        usual = (
+            np.median(np.concatenate([np.atleast_1d(s) for s in sigmas if s is not None])) if known else smoothed.noise
+        )
         noise.append(float(usual))
-        spacings.append(float(np.mean([1 / (len(s.times) - 1) for s in series])) / found.length)
+        spacings.append(float(np.mean([1 / (len(s.times) - 1) for s in series])) / smoothed.length)
     return Smoothed(curves, torch.tensor(noise).double(), torch.tensor(spacings).double())
 
 

@@ -136,14 +136,14 @@ class TableData(Config):
         library = self._library(allowed)
         is_held = self.hold_out and len(self.trajectories) >= _SPARE and not self.prior.own
         seen = self.trajectories[: -1 if is_held else None]
-        guesses, own = {}, {}
+        guesses, per_trajectory = {}, {}
         if known.fitted or self.prior.own:
             terms = {
                 n: [] if n in self.complete else _terms(library, self.prior.hidden.get(n, self.columns))
                 for n in self.fields
             }
             terms = {n: [e for e in entries if not known.absorbs(n, e)] for n, entries in terms.items() if entries}
-            guesses, own = guess_scalars(
+            guesses, per_trajectory = guess_scalars(
                 seen, self.columns, self.fields, known.formulas, known.fitted, self.prior.own, terms
             )  # fmt: skip
         tables = tuple(map(self._observations, range(len(self.trajectories))))
@@ -178,7 +178,7 @@ class TableData(Config):
             known_terms=known.formulas,
             multipliers=known.multipliers,
             guesses=guesses,
-            own=own,
+            own=per_trajectory,
         )
 
     def _library(self, allowed: list[str]) -> tuple[str, ...]:

@@ -121,7 +121,7 @@ class TableProblem(HasHiddenTerm):
         A scalar is the coefficient of what it multiplies in the known part, in the first equation it stands in, on the
         assumption that the hidden part has no such term; None where the formula has no such term either.
         """
-        rest, found = [sp.expand(expr) for expr in formulas], {}
+        rest, scalars = [sp.expand(expr) for expr in formulas], {}
         for name, shapes in self.multipliers.items():
             value = None
             for i, shape in enumerate(shapes):
@@ -129,10 +129,10 @@ class TableProblem(HasHiddenTerm):
                     number, core = shape.as_coeff_Mul()
                     parts = (term.as_coeff_Mul() for term in sp.Add.make_args(rest[i]))
                     value = next((float(c / number) for c, rest_of in parts if rest_of == core), None)
-            found[name] = value
+            scalars[name] = value
             if value is not None:
                 rest = [_without_zeros(sp.expand(e - value * s), abs(value)) for e, s in zip(rest, shapes, strict=True)]
-        return found, tuple(rest)
+        return scalars, tuple(rest)
 
 
 def _without_zeros(expr: sp.Expr, size: float) -> sp.Expr:

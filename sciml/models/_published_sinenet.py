@@ -61,11 +61,11 @@ def published_sinenet(
     Reference: Zhang et al., ICLR 2024, arXiv:2403.19507; names and shapes after divelab/AIRS, OpenPDE/SineNet.
     """
     source = "the state dict" if isinstance(weights, Mapping) else str(weights)
-    given = _unwrapped(weights if isinstance(weights, Mapping) else _read(Path(weights)), source)
-    renamed = {_renamed(name, source): value for name, value in given.items()}
+    tensors = _unwrapped(weights if isinstance(weights, Mapping) else _read(Path(weights)), source)
+    renamed = {_renamed(name, source): value for name, value in tensors.items()}
     try:
-        network = _described(given, padding, wave_residual, size)
-        network.to(given["image_proj.weight"].dtype).load_state_dict(renamed)
+        network = _described(tensors, padding, wave_residual, size)
+        network.to(tensors["image_proj.weight"].dtype).load_state_dict(renamed)
     except (KeyError, RuntimeError, UserError) as error:
         raise _not_one(source, str(error).splitlines()[-1].strip()) from None
     return network.eval()

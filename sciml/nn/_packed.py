@@ -150,7 +150,9 @@ def pack(module: nn.Module, name: str, kept: Bool[Tensor, "*shape"]) -> None:
     if values is not None:
         _narrow(module, values, kept)
         return
-    sharing = [(inner, key) for inner in _every(module) for key, own in inner._parameters.items() if own is weight]
+    sharing = [
+        (inner, key) for inner in _every(module) for key, parameter in inner._parameters.items() if parameter is weight
+    ]
     first: nn.Parameter | None = None
     for inner, key in sharing:
         inner._parameters[key] = nn.Parameter(weight.detach().clone(), weight.requires_grad)

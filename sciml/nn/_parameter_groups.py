@@ -48,7 +48,11 @@ def optimiser_groups(
     for group in groups:
         rate = learning_rate if group.max_learning_rate is None else min(learning_rate, group.max_learning_rate)
         alike.setdefault((rate, weight_decay if group.decays else 0.0), []).extend(group.parameters)
-    result += [{"params": found, "lr": rate, "weight_decay": decay} for (rate, decay), found in alike.items() if found]
+    result += [
+        {"params": parameters, "lr": rate, "weight_decay": decay}
+        for (rate, decay), parameters in alike.items()
+        if parameters
+    ]
     return [group for group in result if group["params"]] or result[:1]
 
 

@@ -97,8 +97,8 @@ class Call:
     def callbacks(self, suffix: str = "") -> Callable[[Move], None] | None:
         """The callbacks of the caller's function, ready for the moves of a solve; None for none."""
         names = ("callback_step", *(_CALLBACKS[1:] if self.options.adaptive else ()))
-        found = {name: getattr(self.original, name + suffix, None) for name in names}
-        if self.options.scipy or not any(callable(call) for call in found.values()):
+        methods = {name: getattr(self.original, name + suffix, None) for name in names}
+        if self.options.scipy or not any(callable(call) for call in methods.values()):
             return None
 
         def watch(move: Move) -> None:
@@ -106,7 +106,7 @@ class Call:
             state = move.walk.state[0].detach()
             halves = state.chunk(2) if suffix else (state,)
             shown = [self.form.shaped(half.reshape(self.state.shape)) for half in halves]
-            for name, call in found.items():
+            for name, call in methods.items():
                 if callable(call) and name != _CALLBACKS[2 if accepted else 1]:
                     call(move.walk.time[0].clone(), tuple(shown) if suffix else shown[0], move.size[0].double())
 

@@ -98,7 +98,7 @@ def crossings(
     if not bool(change.any()) and not bool(turns.any()):
         return None
     low, row, event = change.nonzero().unbind(1)
-    found = [(row, event, places[low], places[low + 1])]
+    roots = [(row, event, places[low], places[low + 1])]
     middle, row, event = turns.nonzero().unbind(1)
     if len(row):
         bottom, value = _extremum(events, curve, row, event, places[middle], places[middle + 2])
@@ -110,8 +110,8 @@ def crossings(
             wide = torch.zeros(len(row), before.shape[1], dtype=before.dtype, device=row.device)
             ends = [wide.index_put((item, event), v) for v in pair]
             kept = through & events.crossed(*ends)[item, event]
-            found.append((row[kept], event[kept], low[kept], high[kept]))
-    row, event, low, high = (torch.cat(column) for column in zip(*found, strict=True))
+            roots.append((row[kept], event[kept], low[kept], high[kept]))
+    row, event, low, high = (torch.cat(column) for column in zip(*roots, strict=True))
     if not len(row):
         return None
     return Crossings(row, event, _root(events, curve, row, event, low, high))

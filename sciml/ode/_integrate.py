@@ -144,31 +144,31 @@ def _events_of_the_flow(
 ) -> tuple[Solution, Tensor]:
     """Events under the continuous adjoint: found without gradient, then solved to as if their times were asked for."""
     with torch.no_grad():
-        found, following = integrate(order, y0, times, args, within, first)
+        outcome, following = integrate(order, y0, times, args, within, first)
     rows = times.double().expand(len(y0), -1)
     sign = -1 if bool((rows[:, -1] < rows[:, 0]).any()) else 1
     shape = tuple(y0.shape[1:])
     events = Events(order.events, shape, sign)
     flat = FlatField(order.f, shape, sign, y0.dtype, within)
     last = torch.where(rows.isfinite(), sign * rows, -torch.inf).amax(1).detach()
-    met = found.event.index >= 0 if found.event is not None else torch.zeros_like(last, dtype=torch.bool)
-    limit = last if found.event is None else torch.where(met, sign * found.event.time, last)
+    met = outcome.event.index >= 0 if outcome.event is not None else torch.zeros_like(last, dtype=torch.bool)
+    limit = last if outcome.event is None else torch.where(met, sign * outcome.event.time, last)
     asked = torch.where(sign * rows.detach() <= limit[:, None], rows, sign * limit[:, None])
     again = replace(order, events=(), record=False, dense=False, watch=None)
     asked = torch.cat([asked, sign * limit[:, None]], dim=1)
     states = integrate(again, y0, asked, args, within, first)[0].states
-    kept = torch.where(found.states.isfinite(), states[:, :-1], found.states)
-    hit = found.event
+    kept = torch.where(outcome.states.isfinite(), states[:, :-1], outcome.states)
+    hit = outcome.event
     if hit is not None and bool(met.any()):
         item = met.nonzero().flatten()
         place = states[item, -1].reshape(len(item), -1)
         time, there = implicit(events, flat, hit.index[item], hit.time[item], place, [a[item] for a in args])
         state = hit.state.index_put((item,), there.reshape(-1, *shape))
         hit = Hit(hit.time.index_put((item,), time), state, hit.index)
-    marks = found.marks
+    marks = outcome.marks
     if marks is not None:
         marks = _attached(order, events, flat, marks, y0, times, args, within, first)
-    return replace(found, states=kept, event=hit, marks=marks), following
+    return replace(outcome, states=kept, event=hit, marks=marks), following
 
 
 def _is_graph(gradient: Discrete | Checkpointed | Adjoint, state: Tensor, method: Method) -> bool:

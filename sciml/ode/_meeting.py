@@ -24,18 +24,18 @@ def meet(
     state, slope = walk.state.detach(), walk.slope.detach()
     still = step._replace(state=step.state.detach(), slope=step.slope.detach(), stages=block_of(step).detach())
     curve = Curve(plan.method, still, bind, walk.time, size, state, slope)
-    found = crossings(events, curve, walk.sides, sides, accept)
-    if found is None:
+    roots = crossings(events, curve, walk.sides, sides, accept)
+    if roots is None:
         return after, None, None
-    terminal = torch.tensor(events.terminal, device=size.device)[found.event]
+    terminal = torch.tensor(events.terminal, device=size.device)[roots.event]
     first = torch.full_like(size, torch.inf)
-    first = first.scatter_reduce(0, found.row[terminal], found.along[terminal], "amin")
-    noted = found.chosen((~terminal & (found.along < first[found.row])).nonzero().flatten())
+    first = first.scatter_reduce(0, roots.row[terminal], roots.along[terminal], "amin")
+    noted = roots.chosen((~terminal & (roots.along < first[roots.row])).nonzero().flatten())
     marks = _marks(curve, walk, noted) if len(noted.row) else None
     if not bool(terminal.any()):
         return after, None, marks
     rows, index = first.isfinite(), torch.full_like(walk.rows, -1)
-    ends = found.chosen((terminal & (found.along == first[found.row])).nonzero().flatten())
+    ends = roots.chosen((terminal & (roots.along == first[roots.row])).nonzero().flatten())
     index[ends.row] = ends.event
     along = torch.where(rows, first, 1.0)
     time = torch.where(rows, walk.time + size.double() * along.double(), after.time)

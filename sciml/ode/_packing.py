@@ -102,9 +102,9 @@ class Packing:
 
     def filled(self, args: Sequence[Tensor]) -> list[Any]:
         """All arguments, given those of the rows."""
-        given = iter(args)
+        tensors = iter(args)
         return [
-            (value.value if isinstance(value, Static) else value) if static else next(given)
+            (value.value if isinstance(value, Static) else value) if static else next(tensors)
             for value, static in zip(self.args, self.static, strict=True)
         ]
 

@@ -106,7 +106,7 @@ def _one(plan: Plan, method: str, state: Tensor, row: int) -> tuple[Tensor, Tens
     if method == "LSODA" and plan.controller.shortest:
         settings["min_step"] = plan.controller.shortest
     try:
-        found = solve_ivp(
+        solution = solve_ivp(
             slope,
             (times[0], times[-1]),
             state[row].double().cpu().numpy(),
@@ -120,12 +120,12 @@ def _one(plan: Plan, method: str, state: Tensor, row: int) -> tuple[Tensor, Tens
         )
     except _OutOfSteps:
         return answer, torch.tensor([0, 0, spent]), Status.MAX_STEPS, f"SciPy took more than {spent - 1} evaluations"
-    reached = back < found.y.shape[1]
-    answer[torch.as_tensor(reached)] = state.new_tensor(found.y.T[back[reached]])
-    evaluations = torch.tensor([0, 0, int(found.nfev)])
-    if found.status == 0 and np.isfinite(found.y).all():
+    reached = back < solution.y.shape[1]
+    answer[torch.as_tensor(reached)] = state.new_tensor(solution.y.T[back[reached]])
+    evaluations = torch.tensor([0, 0, int(solution.nfev)])
+    if solution.status == 0 and np.isfinite(solution.y).all():
         return answer, evaluations, Status.OK, ""
-    return answer, evaluations, Status.STEP_UNDERFLOW, f"SciPy stopped: {found.message}"
+    return answer, evaluations, Status.STEP_UNDERFLOW, f"SciPy stopped: {solution.message}"
 
 
 class Value(torch.autograd.Function):

@@ -163,20 +163,20 @@ def _checked(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.ZipInfo]
     infos = archive.infolist()
     if len(infos) > _ENTRIES:
         raise DataError(f"{path} is no packed run", got=f"{len(infos)} entries", expected=f"at most {_ENTRIES}")
-    found: dict[str, zipfile.ZipInfo] = {}
+    members: dict[str, zipfile.ZipInfo] = {}
     for info in infos:
         _refuse_unsafe(info, path)
         parts = PurePosixPath(info.filename).parts
         if len(parts) == 2 and parts[1] in (*_NEEDED, MANIFEST):
-            if parts[1] in found:
+            if parts[1] in members:
                 raise DataError(f"{path} is no packed run", got=f"{parts[1]} twice")
-            found[parts[1]] = info
-    if missing := [file for file in (*_NEEDED, MANIFEST) if file not in found]:
+            members[parts[1]] = info
+    if missing := [file for file in (*_NEEDED, MANIFEST) if file not in members]:
         raise DataError(f"{path} is no packed run", got=f"no {', '.join(missing)}",
                         fix="`sciml pack RUN` writes one.")  # fmt: skip
-    if len({PurePosixPath(info.filename).parts[0] for info in found.values()}) > 1:
+    if len({PurePosixPath(info.filename).parts[0] for info in members.values()}) > 1:
         raise DataError(f"{path} is no packed run", got="files of several folders")
-    return found
+    return members
 
 
 def _refuse_unsafe(info: zipfile.ZipInfo, path: Path) -> None:

@@ -205,7 +205,7 @@ def _execute(jobs: list[dict[str, Any]], workers: int, executor: Executor | None
     """The lines of all jobs; runs that tools are applied to come before those made of them."""
     depths = [len(job["study"].line_of(job["variant"])) for job in jobs]
     for depth in sorted(set(depths)):
-        alike = [job for job, own in zip(jobs, depths, strict=True) if own == depth]
+        alike = [job for job, its_depth in zip(jobs, depths, strict=True) if its_depth == depth]
         yield from _execute_at_once(alike, workers, executor)
 
 

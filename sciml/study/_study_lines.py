@@ -143,8 +143,10 @@ def _course(folder: Path) -> list[list[float]]:
 def conditions_of(study: Study, variant: Variant) -> Line:
     """Everything that changes the runs of a variant, apart from seed and budget."""
     shared = {"problem", "preset", "parameters", "settings", "seeded"} | ({"clock"} if study.clock else set())
-    own = {v.name: v.model_dump(mode="json", exclude={"name", "label", "line", "at"}) for v in _behind(study, variant)}
-    return {**study.model_dump(mode="json", include=shared), "variants": own}
+    settings = {
+        v.name: v.model_dump(mode="json", exclude={"name", "label", "line", "at"}) for v in _behind(study, variant)
+    }
+    return {**study.model_dump(mode="json", include=shared), "variants": settings}
 
 
 def _behind(study: Study, variant: Variant) -> list[Variant]:

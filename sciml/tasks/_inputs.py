@@ -86,9 +86,9 @@ def checked_inputs(
     units = {entry.name: entry.units for entry in (*problem.fields, *problem.parameters)} | dict(also)
     _refuse_strays(path, source, [*wanted, *also, "sample", *_BOOKKEEPING])
     for name, variable in source.variables.items():
-        given, expected = variable.attrs.get("units"), units.get(str(name))
-        if given is not None and expected is not None:
-            source = _in_units(path, source, str(name), str(given), expected)
+        units_in_file, expected = variable.attrs.get("units"), units.get(str(name))
+        if units_in_file is not None and expected is not None:
+            source = _in_units(path, source, str(name), str(units_in_file), expected)
     check_possible(path, source, problem)
     if source.sizes.get("sample") == 0:
         raise DataError(f"{path} holds no samples", got="a dimension sample of length 0", expected="one sample or more")
@@ -124,21 +124,21 @@ def _refuse_strays(path: Path, source: xarray.Dataset, known: Sequence[str]) -> 
         )
 
 
-def _in_units(path: Path, source: xarray.Dataset, name: str, given: str, expected: str) -> xarray.Dataset:
+def _in_units(path: Path, source: xarray.Dataset, name: str, units_in_file: str, expected: str) -> xarray.Dataset:
     """The file with one variable in the units expected. Raises DataError where it is not known how."""
-    since = re.fullmatch(r"\s*(\w+)\s+since\s.*", given)
-    change = conversion(since[1] if since else given, expected)
+    since = re.fullmatch(r"\s*(\w+)\s+since\s.*", units_in_file)
+    change = conversion(since[1] if since else units_in_file, expected)
     if change is None:
         raise DataError(
             f"{name!r} in {path} does not have the units the run was trained with",
-            got=repr(given),
+            got=repr(units_in_file),
             expected=repr(expected),
             fix="Convert the values, or drop the attribute `units` if it is only misspelt.",
         )
     array = source[name]
     if not change.changes or array.dtype.kind not in "fiu":
         return source
-    warnings.warn(f"{name!r} in {path} is converted from {given} to {expected}", InputWarning, stacklevel=3)
+    warnings.warn(f"{name!r} in {path} is converted from {units_in_file} to {expected}", InputWarning, stacklevel=3)
     values = change.factor * array.values.astype(np.float64) + change.offset
     return (
         source.assign_coords({name: (array.dims, values)})

@@ -104,10 +104,10 @@ class HasHiddenTerm(Problem):
         self, trajectory: Int[Tensor, " point"], times: Float[Tensor, " point"]
     ) -> Float[Tensor, "point driver"]:
         """`drivers` at points of several trajectories."""
-        found = times.new_zeros((len(times), len(self.hidden.drivers)), dtype=torch.float64)
+        values = times.new_zeros((len(times), len(self.hidden.drivers)), dtype=torch.float64)
         for k in trajectory.unique().tolist() if self.hidden.drivers else ():
-            found[trajectory == k] = self.drivers(k, times[trajectory == k])
-        return found
+            values[trajectory == k] = self.drivers(k, times[trajectory == k])
+        return values
 
     def scalar_guesses(self, trajectory: Int[Tensor, " point"]) -> dict[str, Float[Tensor, " point"]]:
         """First guesses of the unknown scalars of the known part at points of trajectories."""

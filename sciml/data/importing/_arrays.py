@@ -80,13 +80,13 @@ def read_pt(path: Path, choices: ImportChoices, stack: ExitStack) -> list[Source
 def read_mat(path: Path, choices: ImportChoices, stack: ExitStack) -> list[Source]:
     """The numeric arrays of a MATLAB file, version 5 or 7.3, under MATLAB's order of dimensions."""
     if is_hdf5(path):
-        found = {}
+        by_name = {}
         for name, node in datasets(open_hdf5(path, stack)).items():
             turned = hdf5_variable(node, tuple(f"axis {i}" for i in range(node.ndim)))
-            found[name] = Variable(  # MATLAB stores by columns, so HDF5 sees its dimensions reversed
+            by_name[name] = Variable(  # MATLAB stores by columns, so HDF5 sees its dimensions reversed
                 turned.dims, turned.shape[::-1], turned.kind, lambda index, node=node: node[index[::-1]].T
             )
-        return [sorted_out(found, str(path), "mat", choices)]
+        return [sorted_out(by_name, str(path), "mat", choices)]
     from scipy.io import loadmat
 
     try:
@@ -113,12 +113,12 @@ def read_hdf5(path: Path, choices: ImportChoices, stack: ExitStack) -> list[Sour
 
 def read_memory(arrays: Mapping[str, Any], choices: ImportChoices) -> Source:  # Any: NumPy arrays or tensors
     """Arrays of a notebook, by name."""
-    found = {}
+    by_name = {}
     for name, values in arrays.items():
         if isinstance(values, torch.Tensor):
             values = values.detach().cpu().numpy()
-        found[str(name)] = _nameless(np.asarray(values))
-    return sorted_out(found, "this call", "memory", choices)
+        by_name[str(name)] = _nameless(np.asarray(values))
+    return sorted_out(by_name, "this call", "memory", choices)
 
 
 def _nameless(values: np.ndarray) -> Variable:
@@ -153,8 +153,8 @@ def sorted_out(arrays: Mapping[str, Variable], label: str, format: str, choices:
 
     Raises: DataError where dimensions could be understood in no way, or in several.
     """
-    if (found := find_pairs(arrays, label, choices)) is not None:
-        return Source(label, format, {}, {}, {}, pairs=found)
+    if (pairs := find_pairs(arrays, label, choices)) is not None:
+        return Source(label, format, {}, {}, {}, pairs=pairs)
     renamed = {choices.rename.get(name, name): entry for name, entry in arrays.items()}
     known = {**_COORDINATES, **{dim: dim for dim in choices.dims if dim not in ("sample", "channel")}}
     points = {

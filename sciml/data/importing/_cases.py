@@ -261,7 +261,7 @@ def _parameters_of_rows(
 
 def _files(table: Table, name: str, folder: Path) -> list[Path]:
     """The files of an index, inside of its folder, all there, each once."""
-    root, found = folder.resolve(), []
+    root, files = folder.resolve(), []
     for row, cell in enumerate(table.columns[name].cells):
         path = (root / cell).resolve()
         if not cell or not path.is_relative_to(root):
@@ -270,11 +270,11 @@ def _files(table: Table, name: str, folder: Path) -> list[Path]:
                             fix="Move the file there, or the index to the files.")  # fmt: skip
         if not path.is_file():
             raise DataError(f"{table.label}, {table.at(row)}: there is no such file", got=str(path))
-        if path in found:
+        if path in files:
             raise DataError(f"{table.label}, {table.at(row)}: the file is named twice", got=repr(cell),
-                            expected=f"once; it stands in {table.at(found.index(path))} too")  # fmt: skip
-        found.append(path)
-    return found
+                            expected=f"once; it stands in {table.at(files.index(path))} too")  # fmt: skip
+        files.append(path)
+    return files
 
 
 def _other_times(label: str, first: str, got: np.ndarray, expected: np.ndarray) -> DataError:

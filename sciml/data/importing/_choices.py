@@ -110,10 +110,10 @@ class ImportChoices(Config):
 
 def pairs(entries: list[str], option: str, example: str) -> dict[str, str]:
     """``name=value`` entries of a repeated option. Raises ConfigError for one that is none."""
-    found = {}
+    values = {}
     for entry in entries:
         name, equals, value = entry.partition("=")
         if not equals or not name.strip() or not value.strip():
             raise ConfigError(f"{option} takes NAME=VALUE", got=repr(entry), expected=f"for example {option} {example}")
-        found[name.strip()] = value.strip()
-    return found
+        values[name.strip()] = value.strip()
+    return values

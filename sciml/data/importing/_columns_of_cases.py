@@ -96,7 +96,7 @@ def case_column(
     """Rows by case, and the column that labels them; without one, a case begins where the time starts again."""
     name = table.find(choices.case, "--case") if choices.case else None
     if name is None:
-        named = [own for word in CASE_NAMES for own in table.columns if own.lower() == word and own != when]
+        named = [column for word in CASE_NAMES for column in table.columns if column.lower() == word and column != when]
         name = named[0] if named else None
     cases: dict[str, list[int]] = {}
     if name is not None:
@@ -179,11 +179,11 @@ def _check_parameter(
 
 def _change(values: np.ndarray, rows: Sequence[int]) -> int | None:
     """The first row of a case whose value is another than the one in its first row; None if there is none."""
-    own = values[list(rows)]
-    known = np.isfinite(own)
+    in_case = values[list(rows)]
+    known = np.isfinite(in_case)
     if not known.any():
         return None
-    apart = known & (np.abs(own - own[known][0]) > _ROUNDING * np.abs(own[known][0]))
+    apart = known & (np.abs(in_case - in_case[known][0]) > _ROUNDING * np.abs(in_case[known][0]))
     return rows[int(apart.argmax())] if apart.any() else None
 
 

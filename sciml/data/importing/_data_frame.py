@@ -43,17 +43,17 @@ def frame_to_dataset(frame: pd.DataFrame, dims: tuple[str, ...] = ()) -> xarray.
     if twice.any():
         place = ", ".join(f"{name}={frame[name].iloc[int(twice.argmax())]}" for name in chosen)
         raise DataError("a data frame has several rows for one point", got=place, expected="one row each")
-    found = frame.set_index(chosen).to_xarray()
+    dataset = frame.set_index(chosen).to_xarray()
     if chosen[0] not in _TIME:
         groups = frame.groupby(chosen[0])
         for name in [name for name in frame.columns if name not in chosen]:
             if bool(
                 np.all(groups[name].nunique(dropna=False) == 1)
             ):  # a number per sample, repeated in all of its rows
-                found[name] = (chosen[0], groups[name].first().to_numpy())
+                dataset[name] = (chosen[0], groups[name].first().to_numpy())
     if len(chosen) > 2 and chosen[1] in _TIME:
         moments = frame.groupby(chosen[:2])
-        for name in [name for name in frame.columns if name not in chosen and found[name].ndim > 1]:
+        for name in [name for name in frame.columns if name not in chosen and dataset[name].ndim > 1]:
             if bool(np.all(moments[name].nunique(dropna=False) == 1)):
-                found[name] = moments[name].first().to_xarray()
-    return found
+                dataset[name] = moments[name].first().to_xarray()
+    return dataset

@@ -151,10 +151,10 @@ def without_channels(source: Source, choices: ImportChoices) -> dict[str, Variab
     """The variables with one for each place of a dimension `channel`, named by the user's fields if as many."""
     parted = [name for name, entry in source.variables.items() if "channel" in entry.dims]
     wanted = [name for name in choices.stated_fields() if name not in source.variables]
-    found = {}
+    plain = {}
     for name, entry in source.variables.items():
         if name not in parted:
-            found[name] = entry
+            plain[name] = entry
             continue
         count = entry.sizes["channel"]
         names = [name] if count == 1 else [f"{name}_{i}" for i in range(count)]
@@ -163,27 +163,27 @@ def without_channels(source: Source, choices: ImportChoices) -> dict[str, Variab
                 raise DataError(f"--fields does not name every channel of {name!r} in {source.label}",
                                 got=", ".join(wanted), expected=f"{count} names")  # fmt: skip
             names = wanted
-        found |= {title: entry.at("channel", i) for i, title in enumerate(names)}
-    return found
+        plain |= {title: entry.at("channel", i) for i, title in enumerate(names)}
+    return plain
 
 
 def _scalars(
     source: Source, variables: dict[str, Variable], choices: ImportChoices
 ) -> tuple[dict[str, Variable], list[str]]:
     """Values per sample; what else does not vary in time is left out with a note."""
-    found, notes = {}, []
+    scalars, notes = {}, []
     for name, entry in variables.items():
         if "time" in entry.dims or name in choices.stated_fields():
             continue
         if entry.kind in "fiu" and entry.dims in ((), ("sample",)):
-            found[name] = entry
+            scalars[name] = entry
         else:
             notes.append(f"{name} ({entry.words}) is neither a field over time nor a number per sample: left out")
     if choices.parameters is None:
-        return found, notes
-    if missing := [name for name in choices.parameters if name not in found]:
-        raise UnknownNameError(f"parameter of {source.label}", missing[0], found)
-    return {name: found[name] for name in choices.parameters}, notes
+        return scalars, notes
+    if missing := [name for name in choices.parameters if name not in scalars]:
+        raise UnknownNameError(f"parameter of {source.label}", missing[0], scalars)
+    return {name: scalars[name] for name in choices.parameters}, notes
 
 
 def _in_order(dims: Sequence[str]) -> tuple[str, ...]:

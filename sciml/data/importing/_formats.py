@@ -61,14 +61,14 @@ def files_of(paths: list[Path]) -> list[Path]:
 
     Raises: DataError for what does not exist or is empty.
     """
-    found: list[Path] = []
+    files: list[Path] = []
     for path in paths:
         if not _exists(path):
             raise DataError(f"there is no file {shown(path)}")
         if path.is_dir() and (
             index := [path / f"index{end}" for end in TABLE_ENDINGS if (path / f"index{end}").is_file()]
         ):
-            found.append(index[0])
+            files.append(index[0])
         elif path.is_dir() and not _labelled.recognises_zarr(path):
             inside = sorted(entry for entry in path.rglob("*") if entry.suffix.lower() in (*_DATA_FILES, ".zarr"))
             if not inside:
@@ -78,10 +78,10 @@ def files_of(paths: list[Path]) -> list[Path]:
                     expected=", ".join((*_DATA_FILES, ".zarr")),
                     fix="Tables of cases need an index.csv with their names and parameters." if tables else "",
                 )
-            found += inside
+            files += inside
         else:
-            found.append(path)
-    return found
+            files.append(path)
+    return files
 
 
 def _exists(path: Path) -> bool:

@@ -63,12 +63,12 @@ def group_in(parent: h5py.Group, name: str) -> h5py.Group | None:
 
 def datasets(group: h5py.Group) -> dict[str, h5py.Dataset]:
     """The arrays directly in a group, by name."""
-    found = {}
+    by_path = {}
     for name in members(group):
         member = group.get(name)  # None for a soft link that leads nowhere
         if isinstance(member, h5py.Dataset) and member.shape is not None:
-            found[name] = member
-    return found
+            by_path[name] = member
+    return by_path
 
 
 def text(node: h5py.Group | h5py.Dataset, key: str) -> str | None:

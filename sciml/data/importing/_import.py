@@ -330,10 +330,10 @@ def _known(content: str, choices: ImportChoices) -> Imported | None:
 
 def _digest(parts: Sequence[str], choices: ImportChoices) -> str:
     """Hash of what determines the numbers: bytes and how they are read."""
-    told = choices.model_dump(
+    stated = choices.model_dump(
         mode="json", exclude={"name", "title", "licence", "citation", *(() if choices.odd else ("odd",))}
     )
-    content: dict[str, Any] = {"version": _VERSION, "parts": list(parts), "choices": told}
+    content: dict[str, Any] = {"version": _VERSION, "parts": list(parts), "choices": stated}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 

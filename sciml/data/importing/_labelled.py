@@ -80,10 +80,10 @@ def _opened(path: Path, engine: Literal["h5netcdf", "scipy", "zarr"], stack: Exi
     stack.callback(opened.close)
     if DESCRIPTION in opened.attrs:
         arrays = {str(name): _lazy(opened, str(name)) for name in opened.variables}
-        found = find_pairs(arrays, str(path), choices, str(opened.attrs[DESCRIPTION]))
-        if found is None:
+        pairs = find_pairs(arrays, str(path), choices, str(opened.attrs[DESCRIPTION]))
+        if pairs is None:
             raise DataError(f"{path} does not hold the pairs it says it holds", got=", ".join(arrays))
-        return Source(str(path), format, {}, {}, {}, pairs=found)
+        return Source(str(path), format, {}, {}, {}, pairs=pairs)
     return source_of(opened, str(path), format)
 
 

@@ -62,14 +62,14 @@ _Roles = dict[str, tuple[list[tuple[str, str]], str, str]]
 
 def _numbered(names: Mapping[str, str], arrays: Mapping[str, Variable], choices: ImportChoices) -> _Roles | None:
     """``X_train0``, ``X_train1``, ..., ``y_train``; or ``X0``, ``X1``, ``y``."""
-    found: _Roles = {}
+    roles: _Roles = {}
     for split, inner in (("train", "_train"), ("valid", "_valid"), ("test", "_test"), ("all", "")):
         keys = sorted((key for key in names if re.fullmatch(rf"X{inner}_?\d+", key)), key=lambda key: int(_digits(key)))
         value = f"y{inner}"
         if len(keys) >= 2 and value in names:
             functions = _named([""] * (len(keys) - 1), choices)
-            found[split] = (list(zip(functions, keys[:-1], strict=True)), keys[-1], value)
-    return found if "train" in found or "all" in found else None
+            roles[split] = (list(zip(functions, keys[:-1], strict=True)), keys[-1], value)
+    return roles if "train" in roles or "all" in roles else None
 
 
 def _branches(names: Mapping[str, str], arrays: Mapping[str, Variable], choices: ImportChoices) -> _Roles | None:
@@ -77,8 +77,8 @@ def _branches(names: Mapping[str, str], arrays: Mapping[str, Variable], choices:
     value = next((key for key in _VALUES if key in names), None)
     if not keys or "trunk" not in names or value is None:
         return None
-    given = [key.removeprefix("branch").lstrip("_") for key in keys]
-    functions = _named(["" if entry.isdigit() else entry for entry in given], choices)
+    suffixes = [key.removeprefix("branch").lstrip("_") for key in keys]
+    functions = _named(["" if entry.isdigit() else entry for entry in suffixes], choices)
     return {"all": (list(zip(functions, keys, strict=True)), "trunk", value)}
 
 
@@ -103,13 +103,13 @@ _SPARE = {"a_smooth", "a_smooth_x", "a_x", "Kcoeff", "Kcoeff_x", "Kcoeff_y", "vi
 """Further arrays of the published files, whose functions and values are known all the same."""
 
 
-def _named(given: list[str], choices: ImportChoices) -> list[str]:
+def _named(in_file: list[str], choices: ImportChoices) -> list[str]:
     """Names of the input functions: the user's, the file's, else u, v, w, ..."""
-    told = [entry.partition("=")[0].partition(":")[0].strip() for entry in choices.functions]
-    if len(told) == len(given):
-        return told
-    spare = iter(letter for letter in _NAMES if letter not in given)
-    return [name or next(spare) for name in given]
+    stated = [entry.partition("=")[0].partition(":")[0].strip() for entry in choices.functions]
+    if len(stated) == len(in_file):
+        return stated
+    spare = iter(letter for letter in _NAMES if letter not in in_file)
+    return [name or next(spare) for name in in_file]
 
 
 def _read(

@@ -95,12 +95,12 @@ def make_pairs_plan(sources: Sequence[Source], choices: ImportChoices) -> PairsP
     if len(sources) > 1:
         raise DataError("pairs of functions are imported from one file", got=f"{len(sources)} files",
                         fix="Join the arrays first.")  # fmt: skip
-    found = sources[0].pairs
-    assert found is not None
-    if found.said is not None:
-        choices = with_description(choices, found.said)
-    notes = [f"{name} is left out" for name in found.unused]
-    parts = {split: _split_functions(part, choices) for split, part in found.parts.items()}
+    pairs = sources[0].pairs
+    assert pairs is not None
+    if pairs.said is not None:
+        choices = with_description(choices, pairs.said)
+    notes = [f"{name} is left out" for name in pairs.unused]
+    parts = {split: _split_functions(part, choices) for split, part in pairs.parts.items()}
     first = next(iter(parts.values()))
     if first.queries is None:
         shape = without_channel(first.values).shape[1:]
@@ -110,13 +110,13 @@ def make_pairs_plan(sources: Sequence[Source], choices: ImportChoices) -> PairsP
         axes, queries, lattice = _query_axes(parts, choices, notes), None, None
     rows = {split: rows_of(part, queries, sources[0].label) for split, part in parts.items()}
     sensors = [
-        _sensors(i, name, found, rows, axes, queries, choices, notes) for i, (name, _) in enumerate(first.functions)
+        _sensors(i, name, pairs, rows, axes, queries, choices, notes) for i, (name, _) in enumerate(first.functions)
     ]
     inputs = tuple(
-        RecordedFunction(name=name, units=_units(name, choices, "functions"), axes=own)
-        for (name, _), (own, _) in zip(first.functions, sensors, strict=True)
+        RecordedFunction(name=name, units=_units(name, choices, "functions"), axes=its_axes)
+        for (name, _), (its_axes, _) in zip(first.functions, sensors, strict=True)
     )
-    fields = _fields(next(iter(rows.values())).values.shape[2], found, choices)
+    fields = _fields(next(iter(rows.values())).values.shape[2], pairs, choices)
     _check_names(inputs, fields, axes)
     stored = _stored(rows, tuple(torch.from_numpy(points) for _, points in sensors), choices, notes)
     if lattice is None and all(_same(points, stored.queries) for points in stored.sensors):
@@ -143,10 +143,10 @@ def _split_functions(part: PairArrays, choices: ImportChoices) -> PairArrays:
             raise DataError("--function names another number of functions than the file has",
                             got=len(choices.functions), expected=len(part.functions))  # fmt: skip
         return part
-    told = [entry.partition("=")[0].partition(":") for entry in choices.functions]
+    stated = [entry.partition("=")[0].partition(":") for entry in choices.functions]
     whole = next(iter(part.functions))[1]
     width = whole.shape[1]
-    sizes = [int(size) if size.isdigit() else width // len(told) for _, _, size in told]
+    sizes = [int(size) if size.isdigit() else width // len(stated) for _, _, size in stated]
     if sum(sizes) != width:
         raise DataError(
             "the functions side by side do not fill the columns of the array",
@@ -154,7 +154,7 @@ def _split_functions(part: PairArrays, choices: ImportChoices) -> PairArrays:
             expected="sizes that add up: --function u:20 --function v:20",
         )
     pieces = np.split(whole, np.cumsum(sizes)[:-1], axis=1)
-    names = [name.strip() for name, _, _ in told]
+    names = [name.strip() for name, _, _ in stated]
     key = next(key for role, key in part.names.items() if role.startswith("function"))
     return replace(
         part,
@@ -165,11 +165,11 @@ def _split_functions(part: PairArrays, choices: ImportChoices) -> PairArrays:
 
 
 def _axis_names(count: int, usual: Sequence[str], choices: ImportChoices) -> tuple[str, ...]:
-    told = tuple(name for name in choices.dims if name not in ("sample", "channel"))
-    if told and len(told) != count:
-        raise DataError("--dims names another number of axes than the queries have", got=", ".join(told),
+    stated = tuple(name for name in choices.dims if name not in ("sample", "channel"))
+    if stated and len(stated) != count:
+        raise DataError("--dims names another number of axes than the queries have", got=", ".join(stated),
                         expected=f"{count} names")  # fmt: skip
-    names = told or tuple(usual[:count])
+    names = stated or tuple(usual[:count])
     if len(names) < count or len(set(names)) < count or any(len(name) != 1 or not name.isalpha() for name in names):
         raise DataError("axes of queries have different one-letter names", got=", ".join(names), expected="--dims x,t")
     return names
@@ -227,11 +227,11 @@ def _lattice_axes(
     for name, size in zip(names, shape, strict=True):
         first, last = choices.ranges.get(name, (0.0, 1.0))
         periodic = choices.boundary.get(name) == "periodic"
-        told = name in choices.ranges
-        upper = last + (last - first) / (size - 1) if periodic and told else last
+        has_range = name in choices.ranges
+        upper = last + (last - first) / (size - 1) if periodic and has_range else last
         lines.append(np.linspace(first, upper, size + 1)[:-1] if periodic else np.linspace(first, last, size))
         axes.append(_coordinate(name, first, upper, choices))
-        if not told:
+        if not has_range:
             ends = "without its right end" if periodic else "with its ends"
             notes.append(f"points along {name} are not stated: {size} in [0, 1], {ends} (--range {name}=FIRST:LAST)")
     mesh = np.stack([axis.ravel() for axis in np.meshgrid(*lines, indexing="ij")], axis=1)
@@ -241,7 +241,7 @@ def _lattice_axes(
 def _sensors(
     number: int,
     name: str,
-    found: FoundPairs,
+    pairs: FoundPairs,
     rows: Mapping[str, Rows],
     axes: tuple[RecordedCoordinate, ...],
     lattice: np.ndarray | None,
@@ -254,9 +254,9 @@ def _sensors(
     if set(sizes.values()) != {size}:
         raise DataError(f"function {name!r} has another number of sensors in the test than in the training",
                         got=sizes)  # fmt: skip
-    told = found.sensors.get(name, found.sensors.get(""))
-    if told is not None:
-        points = as_table(told)
+    stored = pairs.sensors.get(name, pairs.sensors.get(""))
+    if stored is not None:
+        points = as_table(stored)
         if len(points) != size:
             raise DataError(f"the sensors of function {name!r} do not fit its values", got=f"{len(points)} coordinates",
                             expected=f"{size}, one per column")  # fmt: skip
@@ -265,21 +265,21 @@ def _sensors(
                             got=f"{size - len(np.unique(points, axis=0))} coordinates that repeat others",
                             fix="Keep one column of the values, and its coordinate.")  # fmt: skip
         letters = [axis.name for axis in axes] if points.shape[1] <= len(axes) else list(_AXES)
-        own = tuple(
+        sensor_axes = tuple(
             _coordinate(letter, *choices.ranges.get(f"{name}_{letter}", _ends(column)), choices)
             for letter, column in zip(letters, points.T, strict=False)
         )
-        return own, points
+        return sensor_axes, points
     if lattice is not None:
         return axes, lattice
     axis = axes[0]
     lower, upper = choices.ranges.get(f"{name}_{axis.name}", (axis.lower, axis.upper))
-    own = axis.model_copy(update={"lower": lower, "upper": upper})
+    sensor_axes = axis.model_copy(update={"lower": lower, "upper": upper})
     notes.append(
         f"sensors of {name} are not stated: {size} equidistant ones with {axis.name} from {lower:g} to {upper:g} "
         f"(an array `sensors`, or --range {name}_{axis.name}=FIRST:LAST)"
     )
-    return (own,), np.linspace(lower, upper, size)[:, None]
+    return (sensor_axes,), np.linspace(lower, upper, size)[:, None]
 
 
 def _ends(column: np.ndarray) -> tuple[float, float]:
@@ -288,21 +288,21 @@ def _ends(column: np.ndarray) -> tuple[float, float]:
     return float(column.min()), float(column.max())
 
 
-def _fields(count: int, found: FoundPairs, choices: ImportChoices) -> tuple[RecordedField, ...]:
-    told = choices.stated_fields()
-    names = list(told) or ([found.field] if count == 1 else [f"{found.field}_{i + 1}" for i in range(count)])
+def _fields(count: int, pairs: FoundPairs, choices: ImportChoices) -> tuple[RecordedField, ...]:
+    stated = choices.stated_fields()
+    names = list(stated) or ([pairs.field] if count == 1 else [f"{pairs.field}_{i + 1}" for i in range(count)])
     if len(names) != count:
         raise DataError("--fields names another number of fields than the values have", got=", ".join(names),
                         expected=f"{count} names")  # fmt: skip
     return tuple(
-        RecordedField(name=name, units=check_units(told.get(name) or choices.units.get(name, "1"), repr(name)))
+        RecordedField(name=name, units=check_units(stated.get(name) or choices.units.get(name, "1"), repr(name)))
         for name in names
     )
 
 
 def _units(name: str, choices: ImportChoices, option: str) -> str:
-    told = {entry.partition("=")[0].partition(":")[0].strip(): entry.partition("=")[2] for entry in choices.functions}
-    return check_units(told.get(name) or choices.units.get(name, "1"), f"function {name!r}")
+    stated = {entry.partition("=")[0].partition(":")[0].strip(): entry.partition("=")[2] for entry in choices.functions}
+    return check_units(stated.get(name) or choices.units.get(name, "1"), f"function {name!r}")
 
 
 def _told(name: str, choices: ImportChoices) -> bool:

@@ -146,9 +146,9 @@ def _dims_of(path: Path, shape: tuple[int, ...], coordinates: dict[str, Variable
     fitting = []
     for order in permutations(space):
         for dims in (("time", *order, "channel"), ("time", "channel", *order)):
-            told = {name: n for name, n in zip(dims, shape, strict=False) if name != "channel"}
-            fits = len(shape) == len(dims) and all(told[name] == size[name] for name in space)
-            if fits and told["time"] in (size["time"], size["time"] - 1):
+            by_dim = {name: n for name, n in zip(dims, shape, strict=False) if name != "channel"}
+            fits = len(shape) == len(dims) and all(by_dim[name] == size[name] for name in space)
+            if fits and by_dim["time"] in (size["time"], size["time"] - 1):
                 fitting.append(dims)
     if not fitting:
         sizes = ", ".join(f"{name} {n}" for name, n in size.items())

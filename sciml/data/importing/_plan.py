@@ -109,12 +109,12 @@ class Plan:
         ]
 
 
-def make_plan(found: Sequence[Source], choices: ImportChoices) -> Plan:
+def make_plan(files: Sequence[Source], choices: ImportChoices) -> Plan:
     """Recognise what the sources hold; the user's choices come first.
 
     Raises: UserError for everything that cannot be imported, before anything is written.
     """
-    sources = [with_usual_names(source, choices.rename) for source in found]
+    sources = [with_usual_names(source, choices.rename) for source in files]
     roles = [roles_of(source, choices) for source in sources]
     check_alike(sources, roles)
     first, head = roles[0], next(iter(roles[0].fields.values()))
@@ -244,7 +244,7 @@ def parameters_of(
 ) -> tuple[tuple[RecordedParameter, ...], np.ndarray]:
     """Parameters with their values for every sample, and their ranges over all samples or those of number `inside`."""
     inside = np.arange(len(samples)) if inside is None else inside
-    found, columns = [], []
+    parameters, columns = [], []
     for name, head in roles[0].scalars.items():
         if any(name not in entry.scalars for entry in roles):
             raise DataError(f"not every file has the parameter {name!r}", fix="Choose others with --parameters.")
@@ -259,7 +259,7 @@ def parameters_of(
         if head.dims == () and column.min() == column.max() and choices.parameters is None:
             continue  # a constant of the file
         units = check_units(choices.units.get(name) or head.units or "1", f"parameter {name!r}")
-        found.append(
+        parameters.append(
             RecordedParameter(
                 name=proper[name],
                 units=units,
@@ -269,7 +269,7 @@ def parameters_of(
             )
         )
         columns.append(column)
-    return tuple(found), np.stack(columns, axis=1) if columns else np.zeros((len(samples), 0))
+    return tuple(parameters), np.stack(columns, axis=1) if columns else np.zeros((len(samples), 0))
 
 
 def _forcings(
@@ -295,8 +295,8 @@ def _forcings(
 
 def about_of(sources: Sequence[Source], choices: ImportChoices) -> dict[str, str]:
     """Title, licence and the like, the user's first."""
-    found: dict[str, str] = {}
+    about: dict[str, str] = {}
     for source in sources:
         for key, value in (source.about or {}).items():
-            found.setdefault(key, value)
-    return found | {key: text for key in ("title", "licence", "citation") if (text := getattr(choices, key))}
+            about.setdefault(key, value)
+    return about | {key: text for key in ("title", "licence", "citation") if (text := getattr(choices, key))}

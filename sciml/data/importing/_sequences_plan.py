@@ -84,12 +84,12 @@ class SequencesPlan:
         save_sequences(folder, RecordedSequences.of(recording, folder), self.stored, self.time_units)
 
 
-def make_sequences_plan(found: Sequence[Source], choices: ImportChoices) -> SequencesPlan:
+def make_sequences_plan(files: Sequence[Source], choices: ImportChoices) -> SequencesPlan:
     """Recognise the signals of sequences and what they are answered with; the user says what that is.
 
     Raises: UserError for everything that cannot be imported, before anything is written.
     """
-    sources, labels = _without_labels([with_usual_names(source, choices.rename) for source in found], choices)
+    sources, labels = _without_labels([with_usual_names(source, choices.rename) for source in files], choices)
     roles = [roles_of(source, choices) for source in sources]
     check_alike(sources, roles)
     first, head = roles[0], sources[0]
@@ -116,7 +116,7 @@ def make_sequences_plan(found: Sequence[Source], choices: ImportChoices) -> Sequ
     kept = frames - ahead
     if kept < 2:
         raise DataError("--ahead is longer than a sequence", got=f"{choices.ahead} of {frames} times")
-    given = np.stack([columns[name][:, :kept] for name in question.signals], axis=2)
+    values = np.stack([columns[name][:, :kept] for name in question.signals], axis=2)
     signals = tuple(described(name, first.fields[name]) for name in question.signals)
     classes: tuple[str, ...] = ()
     if choices.label:
@@ -128,7 +128,7 @@ def make_sequences_plan(found: Sequence[Source], choices: ImportChoices) -> Sequ
     else:
         fields = tuple(described(name, first.scalars[name]) for name in question.values)
         wanted = np.stack([_scalar(roles, samples, name) for name in question.values], axis=1)
-    parts = {name: _part(given, wanted, rows) for name, rows in splits.items()}
+    parts = {name: _part(values, wanted, rows) for name, rows in splits.items()}
     _check_classes(classes, parts["train"], head.label)
     return SequencesPlan(
         formats=tuple(source.format for source in sources),

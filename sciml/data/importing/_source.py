@@ -182,7 +182,7 @@ def with_usual_names(source: Source, rename: Mapping[str, str]) -> Source:
                 got=", ".join(sorted(aliases)),
                 fix=f"Say which: --rename {aliases[0]}={ours} and a name of another kind for the others.",
             )
-    found = {}
+    renamed = {}
     for name, entry in source.variables.items():
         mapped = entry.renamed(names)
         if len(set(mapped.dims)) < len(mapped.dims):
@@ -192,10 +192,10 @@ def with_usual_names(source: Source, rename: Mapping[str, str]) -> Source:
                 expected="every dimension once",
                 fix="Name its dimensions apart with --dims or --rename.",
             )
-        found[rename.get(name, name)] = mapped
+        renamed[rename.get(name, name)] = mapped
     coordinates = {names.get(dim, dim): entry.renamed(names) for dim, entry in source.coordinates.items()}
-    for name in [name for name in found if name.lower() in _TIME and "time" not in coordinates]:
-        if set(found[name].dims) == {"sample", "time"}:  # times of each sample
-            coordinates["time"] = found.pop(name)
+    for name in [name for name in renamed if name.lower() in _TIME and "time" not in coordinates]:
+        if set(renamed[name].dims) == {"sample", "time"}:  # times of each sample
+            coordinates["time"] = renamed.pop(name)
     boundary = {names.get(dim, rename.get(dim, dim)): kind for dim, kind in source.boundary.items()}
-    return replace(source, variables=found, coordinates=coordinates, boundary=boundary)
+    return replace(source, variables=renamed, coordinates=coordinates, boundary=boundary)

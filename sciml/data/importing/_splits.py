@@ -35,20 +35,22 @@ def samples_of(roles: Sequence[Roles], choices: ImportChoices, notes: list[str])
         )
     if stored % frames:
         notes.append(f"the last {stored % frames} frames of every trajectory do not fill a piece: left out")
-    found = []
+    samples = []
     for number, entry in enumerate(roles):
         rows = next(iter(entry.fields.values())).sizes.get("sample", 1)
-        found += [Sample(number, row, first) for row in range(rows) for first in range(0, stored - frames + 1, frames)]
-    if len(found) < len(SPLITS):
+        samples += [
+            Sample(number, row, first) for row in range(rows) for first in range(0, stored - frames + 1, frames)
+        ]
+    if len(samples) < len(SPLITS):
         head = next(iter(roles[0].fields.items()))
         raise DataError(
             f"there are too few trajectories to train, validate and test on: {head[0]} is read as {head[1].words}",
-            got=f"{len(found)} in all, of shape {head[1].shape}",
+            got=f"{len(samples)} in all, of shape {head[1].shape}",
             expected=f"at least {len(SPLITS)}",
             fix="Check the order of the axes (--dims, --rename), import more files at once, or cut long trajectories "
             "into pieces with --cut FRAMES.",
         )
-    return tuple(found), frames
+    return tuple(samples), frames
 
 
 def splits_of(
@@ -93,11 +95,11 @@ def splits_of(
         notes.append("pieces are split in the order of time: first training, then validation, then test")
         groups = [[i] for i in range(len(samples))]
     sizes = sizes_of(len(groups), choices)
-    found, start = {}, 0
+    splits, start = {}, 0
     for name, size in zip(SPLITS, sizes, strict=True):
-        found[name] = tuple(sorted(i for group in groups[start : start + size] for i in group))
+        splits[name] = tuple(sorted(i for group in groups[start : start + size] for i in group))
         start += size
-    return found
+    return splits
 
 
 def sizes_of(count: int, choices: ImportChoices) -> tuple[int, int, int]:

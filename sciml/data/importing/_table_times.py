@@ -67,16 +67,17 @@ def common_times(
     first, rows = next(iter(order.items()))
     grid = times.values[rows]
     for label, others in order.items():
-        own = times.values[others]
-        if not at_times(own, grid):
-            at = next((i for i, (a, b) in enumerate(zip(own, grid, strict=False)) if not at_times(a, b)), None)
+        in_case = times.values[others]
+        if not at_times(in_case, grid):
+            at = next((i for i, (a, b) in enumerate(zip(in_case, grid, strict=False)) if not at_times(a, b)), None)
             place = table.at(others[at] if at is not None else others[-1])
             raise DataError(
                 f"{table.label}, {place}: case {label!r} has other times than case {first!r}",
-                got=f"{len(own)} from {own[0]:g} to {own[-1]:g}" + ("" if at is None else f", there {own[at]:g}"),
+                got=f"{len(in_case)} from {in_case[0]:g} to {in_case[-1]:g}"
+                + ("" if at is None else f", there {in_case[at]:g}"),
                 expected=f"{len(grid)} from {grid[0]:g} to {grid[-1]:g}" + ("" if at is None else f", {grid[at]:g}"),
                 fix="Interpolate all cases to common times with --times FIRST:LAST:COUNT, for example "
-                f"--times {max(own[0], grid[0]):g}:{min(own[-1], grid[-1]):g}:{min(len(own), len(grid))}.",
+                f"--times {max(in_case[0], grid[0]):g}:{min(in_case[-1], grid[-1]):g}:{min(len(in_case), len(grid))}.",
             )
     check_even(table.label, grid, choices)
     return (
@@ -129,14 +130,14 @@ def _in_order(table: Table, label: str, rows: Sequence[int], times: np.ndarray) 
 def _interpolated(
     table: Table, label: str, rows: Sequence[int], times: np.ndarray, column: np.ndarray, grid: np.ndarray
 ) -> np.ndarray:
-    own, seen = times[rows], column[rows]
+    in_case, seen = times[rows], column[rows]
     slack = _UNEVEN * float(np.diff(grid).min()) if len(grid) > 1 else 0.0
-    if grid[0] < own[0] - slack or grid[-1] > own[-1] + slack:
+    if grid[0] < in_case[0] - slack or grid[-1] > in_case[-1] + slack:
         raise DataError(
             f"{table.label}: case {label!r} does not cover the times of --times",
-            got=f"times from {own[0]:g} to {own[-1]:g}",
+            got=f"times from {in_case[0]:g} to {in_case[-1]:g}",
             expected=f"from {grid[0]:g} to {grid[-1]:g}",
             fix="Choose times that all cases cover; nothing is extrapolated.",
         )
     known = np.isfinite(seen)
-    return np.interp(grid, own[known], seen[known]) if known.all() else np.full(len(grid), np.nan)
+    return np.interp(grid, in_case[known], seen[known]) if known.all() else np.full(len(grid), np.nan)

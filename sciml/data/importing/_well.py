@@ -77,7 +77,7 @@ def read(path: Path, choices: ImportChoices, stack: ExitStack) -> list[Source]:
             values = values[0]
         if values.ndim == 1:
             coordinates[name] = variable(values, (name,), text(node, "units"))
-    about = {key: found for key in ("title", "licence", "citation", "description") if (found := text(file, key))}
+    about = {key: entry for key in ("title", "licence", "citation", "description") if (entry := text(file, key))}
     if "title" not in about and (name := text(file, "dataset_name")):
         about["title"] = name
     split = text(file, "split") or _SPLITS.get(path.resolve().parent.name)
@@ -110,18 +110,18 @@ def _components(
         notes.append(f"{name} is the same along an axis: left out")
         return {}
     whole = hdf5_variable(node, dims)
-    found = {}
+    components = {}
     for places in product(range(len(space)), repeat=order):
         part = whole
         for axis, place in zip(axes, places, strict=True):
             part = part.at(axis, place)
         suffix = "".join(space[place] for place in places)
-        found[f"{name}_{suffix}" if suffix else name] = part
-    return found
+        components[f"{name}_{suffix}" if suffix else name] = part
+    return components
 
 
 def _scalars(group: h5py.Group | None, notes: list[str]) -> dict[str, Variable]:
-    found = {}
+    scalars = {}
     for name, node in _ordered(group).items():
         varies = flag(node, "sample_varying", node.ndim > 0), flag(node, "time_varying", False)
         dims = tuple(dim for dim, by in zip(("sample", "time"), varies, strict=True) if by)
@@ -132,15 +132,15 @@ def _scalars(group: h5py.Group | None, notes: list[str]) -> dict[str, Variable]:
                 expected=", ".join(dims) or "one value",
             )
         if dims:
-            found[name] = hdf5_variable(node, dims)
+            scalars[name] = hdf5_variable(node, dims)
         else:
             notes.append(f"scalar {name} is the same for all samples: left out")
-    return found
+    return scalars
 
 
 def _boundaries(file: h5py.File, notes: list[str]) -> dict[str, str]:
     """Kind of boundary per axis; a mixture along one axis is open."""
-    found: dict[str, str] = {}
+    boundaries: dict[str, str] = {}
     group = group_in(file, "boundary_conditions")
     for name in [] if group is None else members(group):
         member = None if group is None else group_in(group, name)
@@ -149,7 +149,7 @@ def _boundaries(file: h5py.File, notes: list[str]) -> dict[str, str]:
         kind = (text(member, "bc_type") or "").lower()
         kind = kind if kind in ("periodic", "wall", "open") else "open"
         for dim in texts(member, "associated_dims"):
-            if found.setdefault(dim, kind) != kind:
+            if boundaries.setdefault(dim, kind) != kind:
                 notes.append(f"axis {dim} has several kinds of boundary: taken as open")
-                found[dim] = "open"
-    return found
+                boundaries[dim] = "open"
+    return boundaries

@@ -66,9 +66,9 @@ class Table:
     def find(self, name: str, option: str) -> str:
         """The column that an option names, by name or header. Raises UnknownNameError."""
         wanted = self.aliases.get(name, name)
-        for own, column in self.columns.items():
-            if wanted in (own, column.header):
-                return own
+        for header, column in self.columns.items():
+            if wanted in (header, column.header):
+                return header
         raise UnknownNameError(f"column of {self.label} (for {option})", name, self.columns)
 
     def numbers(self, name: str, *, gaps: bool = False) -> np.ndarray:

@@ -24,11 +24,11 @@ def library(fields: Sequence[str], axes: Sequence[str], given: Sequence[str] = (
     squares = [f"{a}*{b}" for i, a in enumerate(fields) for b in fields[i:]]
     shared = (*derived, *(f"{g}*{d}" for g in fields for d in derived), *fields, *squares)
     simple = [*derived, *fields]
-    found = []
+    terms = []
     for target in fields:
-        found += [f"{target}: {term}" for term in (f"lap({target})", *shared)]
-        found += [f"{target}: {name}*{term}" for name in given for term in (f"lap({target})", *simple)]
-    return tuple(found)
+        terms += [f"{target}: {term}" for term in (f"lap({target})", *shared)]
+        terms += [f"{target}: {name}*{term}" for name in given for term in (f"lap({target})", *simple)]
+    return tuple(terms)
 
 
 def read_terms(
@@ -57,9 +57,9 @@ def read_terms(
             name = _name(one, body, {entry.name for entry in coefficients}, text)
             term = _read(body.strip(), one, name, fields, axes, given)
             terms.append(term)
-            own = isinstance(term, Diffusion) and term.of in ("", one)
-            amplifies = isinstance(term, Diffusion) and own and term.order == 4 and term.scale > 0
-            low, high = (None, 0.0) if amplifies else (0.0 if own else None, None)
+            of_itself = isinstance(term, Diffusion) and term.of in ("", one)
+            amplifies = isinstance(term, Diffusion) and of_itself and term.order == 4 and term.scale > 0
+            low, high = (None, 0.0) if amplifies else (0.0 if of_itself else None, None)
             coefficients.append(Trainable(name=name, lower=low, upper=high))
     return tuple(terms), tuple(coefficients)
 

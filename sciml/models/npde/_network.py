@@ -122,16 +122,16 @@ class NPDE(Network, Equation):
 
     def moment(self, time: float, layer: int, inputs: Tensor | None, parameters: Params | None) -> Moment:
         """What rates depend on beside the state. Raises UserError for a number that is missing from the samples."""
-        given = [entry.name for entry in self.spec.coefficients if isinstance(entry, Given)]
-        if not given:
+        fields = [entry.name for entry in self.spec.coefficients if isinstance(entry, Given)]
+        if not fields:
             return Moment(time, layer, inputs)
-        if missing := [name for name in given if name not in (parameters or {})]:
+        if missing := [name for name in fields if name not in (parameters or {})]:
             raise UserError(f"the coefficient {missing[0]!r} comes with every sample, and was not given",
                             expected=f"parameters={{{missing[0]!r}: one number per sample}}")  # fmt: skip
         assert parameters is not None
         like = self.rates.get_buffer(f"points_{self.spec.axis_names[0]}")
         shape = [1] * (len(self.spec.axes) + 1)
-        return Moment(time, layer, inputs, {n: parameters[n].to(like).reshape(-1, *shape) for n in given})
+        return Moment(time, layer, inputs, {n: parameters[n].to(like).reshape(-1, *shape) for n in fields})
 
     def checked(self, state: State, inputs: Tensor | None) -> State:
         """The state in the precision of the coefficients. Raises UserError for one that is none of this equation."""

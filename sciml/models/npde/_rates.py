@@ -159,7 +159,7 @@ class Rates(nn.Module):
         Returns: a column for every trainable number, and the known part.
         """
         zeros, cache = torch.zeros_like(state), Cache()
-        found: dict[str, Tensor] = {}
+        columns: dict[str, Tensor] = {}
         known = zeros
         for index in indices(self.spec, only):
             term = self.spec.terms[index]
@@ -172,11 +172,11 @@ class Rates(nn.Module):
                 sign = -1.0 if float(now.reshape(-1)[0]) < 0 else 1.0
                 part = self.body(index, state, sign, moment, cache) * sign
                 wide = part[:, None] * one.view(-1, *[1] * (state.ndim - 2))
-                found[term.coefficient] = found.get(term.coefficient, zeros) + wide
+                columns[term.coefficient] = columns.get(term.coefficient, zeros) + wide
             else:
                 part = self.body(index, state, current(term.coefficient), moment, cache)
                 known = known + part[:, None] * one.view(-1, *[1] * (state.ndim - 2))
-        return found, known
+        return columns, known
 
     def factor(self, index: int, state: State, moment: Moment) -> Number:
         """What multiplies the coefficient of a diffusion beside its scale."""
@@ -193,8 +193,8 @@ class Rates(nn.Module):
 
     def _known(self, state: State, moment: Moment) -> dict[str, Any]:  # Any: tensors and numbers
         axes = {name: getattr(self, f"points_{name}") for name in self.spec.axis_names}
-        given = {} if moment.given is None else {n: v[:, 0] for n, v in moment.given.items()}  # without channels
-        return axes | given | {"t": moment.time} | dict(zip(self.spec.fields, state.unbind(1), strict=True))
+        fields = {} if moment.given is None else {n: v[:, 0] for n, v in moment.given.items()}  # without channels
+        return axes | fields | {"t": moment.time} | dict(zip(self.spec.fields, state.unbind(1), strict=True))
 
     def _diffused(self, term: Diffusion, v: Tensor, value: Number, cache: Cache) -> Tensor:
         varies = isinstance(self.spec.coefficient(term.coefficient), FieldCoefficient | NetCoefficient)

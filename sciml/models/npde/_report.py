@@ -98,17 +98,17 @@ def _field_units(spec: NPDESpec, field: str) -> str:
 
 
 def _body_units(spec: NPDESpec, term: Term) -> str:
-    own = _field_units(spec, acts_on(term))
+    of_field = _field_units(spec, acts_on(term))
     if isinstance(term, Diffusion):
         factor = _formula_units(spec, term.factor)
         axis = spec.axes[spec.axes_of(term)[0]]
-        return product_of_units([(own, 1), (axis.units, -term.order), (factor, 1)]) if factor else ""
+        return product_of_units([(of_field, 1), (axis.units, -term.order), (factor, 1)]) if factor else ""
     if isinstance(term, Mix | NonLocal):
-        return own
+        return of_field
     formula = _formula_units(spec, formulas(spec, term))
     if isinstance(term, Advection):
         axis = next(axis for axis in spec.axes if axis.name == term.axis)
-        return product_of_units([(own, 1), (axis.units, -1), (formula, 1)]) if formula else ""
+        return product_of_units([(of_field, 1), (axis.units, -1), (formula, 1)]) if formula else ""
     return formula
 
 
@@ -128,8 +128,8 @@ def _formula_units(spec: NPDESpec, text: str) -> str:
         return "1"
     summands = set()
     for piece in sympy.Add.make_args(formula):
-        found: Any = piece.as_powers_dict()
-        bases: dict[Any, Any] = {base: power for base, power in found.items() if not base.is_number}
+        powers: Any = piece.as_powers_dict()
+        bases: dict[Any, Any] = {base: power for base, power in powers.items() if not base.is_number}
         if not all(base.is_Symbol and power.is_Integer for base, power in bases.items()):
             return ""
         summands.add(product_of_units([(units[base.name], int(power)) for base, power in bases.items()]))
@@ -186,9 +186,9 @@ def as_text(equations: Mapping[str, Any]) -> tuple[str, ...]:  # Any: sympy
     lines = []
     for equation in equations.values():
         text = equation.rhs
-        for found in sorted(equation.atoms(sympy.Derivative), key=lambda d: -d.derivative_count):
-            letters = "".join(str(symbol) * int(count) for symbol, count in found.variable_count)
-            text = text.xreplace({found: sympy.Symbol(f"{found.expr.func.__name__}_{letters}")})
+        for derivative in sorted(equation.atoms(sympy.Derivative), key=lambda d: -d.derivative_count):
+            letters = "".join(str(symbol) * int(count) for symbol, count in derivative.variable_count)
+            text = text.xreplace({derivative: sympy.Symbol(f"{derivative.expr.func.__name__}_{letters}")})
         plain = {f: sympy.Symbol(f.func.__name__) for f in equation.atoms(sympy.core.function.AppliedUndef)}
         rounded = text.xreplace(plain).xreplace({n: sympy.Float(n, 5) for n in text.atoms(sympy.Float)})
         lines.append(f"{equation.lhs.expr.func.__name__}_t = {rounded}")

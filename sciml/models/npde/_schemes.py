@@ -144,17 +144,17 @@ def reaction_flow(e: Equation, u: State, dt: float, at: Moment, p: Params | None
     u(t) = u E / (1 - c u (E - 1)/b) with E = exp(bt): the logistic flow for u (1 - u).
     """
     exact = [_quadratic(e.spec, field) for field in e.spec.fields]
-    if any(found is None for found in exact):
+    if any(flow is None for flow in exact):
         return runge_kutta(
             lambda v, time: e.rate(v, at._replace(time=time), p, lambda term: isinstance(term, Reaction)),
             u, dt, at.time,
         )  # fmt: skip
     flowed = []
-    for i, found in enumerate(exact):
-        assert found is not None
+    for i, flow in enumerate(exact):
+        assert flow is not None
         v = u[:, i]
         linear, square = torch.zeros_like(v[:1]), torch.zeros_like(v[:1])
-        for index, powers in found:
+        for index, powers in flow:
             term = e.spec.terms[index]
             value = term.scale * e.coefficient(term.coefficient, u, at, p)
             linear = linear + value * powers.get(1, 0.0)
@@ -167,15 +167,15 @@ def reaction_flow(e: Equation, u: State, dt: float, at: Moment, p: Params | None
 
 
 def _quadratic(spec: NPDESpec, field: str) -> list[tuple[int, dict[int, float]]] | None:
-    found = []
+    roots = []
     for index, term in enumerate(spec.terms):
         if isinstance(term, Reaction) and term.target == field:
             powers = polynomial(spec, term)
             varies = isinstance(spec.coefficient(term.coefficient), NetCoefficient)
             if powers is None or not set(powers) <= {1, 2} or term.imaginary or varies:
                 return None
-            found.append((index, powers))
-    return found
+            roots.append((index, powers))
+    return roots
 
 
 def _crank_nicolson(e: Equation, u: State, dt: float, at: Moment, p: Params | None) -> State:
@@ -230,16 +230,16 @@ def _factor(spec: NPDESpec, term: Term) -> Evaluator:
 
     from sciml.core.formulas import parse_formula
 
-    own = sympy.Symbol(term.target)
+    target = sympy.Symbol(term.target)
     ratio: Any = None
     if isinstance(term, Reaction):
-        ratio = sympy.cancel(parse_formula(term.formula).subs(sympy.Abs(own), sympy.Symbol("_size")) / own)
-    if ratio is None or own in ratio.free_symbols:
+        ratio = sympy.cancel(parse_formula(term.formula).subs(sympy.Abs(target), sympy.Symbol("_size")) / target)
+    if ratio is None or target in ratio.free_symbols:
         raise UserError("split_step turns the phase of a field by a factor that does not depend on it",
                         got=getattr(term, "formula", term.kind),
                         expected=f"a product with {term.target}, such as abs({term.target})**2*{term.target}",
                         )  # fmt: skip
-    return Evaluator([ratio.subs(sympy.Symbol("_size"), sympy.Abs(own))])
+    return Evaluator([ratio.subs(sympy.Symbol("_size"), sympy.Abs(target))])
 
 
 def _in_modes(e: Equation, u: State, function: Callable[[Tensor], Tensor], at: Moment, p: Params | None) -> State:

@@ -190,10 +190,10 @@ def formulas(spec: NPDESpec, term: Term) -> str:
     """The formula of a term, checked; empty for one that has none."""
     from sciml.core.formulas import parse_formula
 
-    given = {entry.name for entry in spec.coefficients if isinstance(entry, Given)}
-    everywhere = {*spec.axis_names, "t", *given}
+    names = {entry.name for entry in spec.coefficients if isinstance(entry, Given)}
+    everywhere = {*spec.axis_names, "t", *names}
     if isinstance(term, Diffusion):
-        text, allowed = term.factor, given
+        text, allowed = term.factor, names
     elif isinstance(term, Advection):
         is_flux = term.scheme == "flux"
         text, allowed = term.velocity, {acts_on(term)} if is_flux else {*spec.fields, *everywhere}
@@ -211,9 +211,10 @@ def formulas(spec: NPDESpec, term: Term) -> str:
 def _check_diffusion(spec: NPDESpec) -> None:
     """A field that diffuses backwards grows without limit, the faster the finer the grid, unless a fourth derivative
     damps the finest scales, as in the Kuramoto-Sivashinsky equation."""
-    own = [t for t in spec.terms if isinstance(t, Diffusion) and not t.imaginary and acts_on(t) == t.target]
-    held = {term.target for term in own if term.order == 4}  # their fourth derivatives damp, or are refused themselves
-    for term in own:
+    diagonal = [t for t in spec.terms if isinstance(t, Diffusion) and not t.imaginary and acts_on(t) == t.target]
+    # fourth derivatives of these fields damp, or are refused themselves
+    held = {term.target for term in diagonal if term.order == 4}
+    for term in diagonal:
         if term.order == 2 and term.target in held:
             continue
         entry = spec.coefficient(term.coefficient)

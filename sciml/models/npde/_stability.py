@@ -58,10 +58,10 @@ def _largest_factor(spec: NPDESpec, term: Diffusion) -> float:
     """The largest value of a diffusion's formula between the ends of what is given."""
     if not term.factor:
         return 1.0
-    given = [entry for entry in spec.coefficients if isinstance(entry, Given)]
+    fields = [entry for entry in spec.coefficients if isinstance(entry, Given)]
     formula = Evaluator([parsed(term.factor)])
-    corners = itertools.product(*((entry.lower, (entry.lower + entry.upper) / 2, entry.upper) for entry in given))
-    names = [entry.name for entry in given]
+    corners = itertools.product(*((entry.lower, (entry.lower + entry.upper) / 2, entry.upper) for entry in fields))
+    names = [entry.name for entry in fields]
     return max(abs(float(formula.numbers(dict(zip(names, corner, strict=True)))[0])) for corner in corners)
 
 
@@ -266,8 +266,8 @@ def largest_step(spec: NPDESpec, values: Mapping[str, float]) -> float:
 
 def moving(spec: NPDESpec) -> list[Diffusion | Advection]:
     """The terms of `transports`, and those between fields with constant coefficients."""
-    own = transports(spec)
-    return own + [
+    transported = transports(spec)
+    return transported + [
         term
         for term in spec.terms
         if acts_on(term) != term.target

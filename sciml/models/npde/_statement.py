@@ -124,11 +124,11 @@ def _by_coefficient(rate: Expression, symbols: set[Any]) -> dict[str, Expression
     parts: dict[str, Expression] = {}
     for piece in sympy.Add.make_args(rate):
         rest: Expression = piece
-        found = [symbol for symbol in symbols_in(rest) if symbol in symbols]
+        coefficients = [symbol for symbol in symbols_in(rest) if symbol in symbols]
         name = ""
-        if found:
-            rest, name = rest / found[0], found[0].name
-            if len(found) > 1 or rest.free_symbols & symbols:
+        if coefficients:
+            rest, name = rest / coefficients[0], coefficients[0].name
+            if len(coefficients) > 1 or rest.free_symbols & symbols:
                 raise UserError("a term is not proportional to one coefficient", got=piece,
                                 expected="coefficients that enter linearly, one per term",
                                 fix="Give the combination a name of its own.")  # fmt: skip
@@ -167,8 +167,8 @@ def _terms_of(
             of, axis = first[derived[0]]
             number, velocity = factor.as_coeff_Mul()
             text = "" if velocity == 1 else _text(velocity)
-            own = of == target and set(symbols_in(velocity)) <= {sympy.Symbol(of)}
-            scheme: AdvectionScheme = advection if advection != "flux" or own else "central"
+            of_itself = of == target and set(symbols_in(velocity)) <= {sympy.Symbol(of)}
+            scheme: AdvectionScheme = advection if advection != "flux" or of_itself else "central"
             terms.append(Advection(axis=axis, of=of, velocity=text, scale=-float(number), scheme=scheme, **common))
         else:
             raise UserError("a term has no place in a specification", got=piece,

@@ -82,13 +82,13 @@ class Values(nn.Module):
 
     def numbers(self) -> dict[str, Float[Tensor, "..."]]:
         """Everything that does not depend on the sample: constants, and what was learned, ``layer *space``."""
-        found: dict[str, Tensor] = {}
+        numbers: dict[str, Tensor] = {}
         for name, entry in self.entries.items():
             if isinstance(entry, Constant):
-                found[name] = torch.tensor(entry.value, dtype=torch.float64)
+                numbers[name] = torch.tensor(entry.value, dtype=torch.float64)
             elif isinstance(entry, Trainable | FieldCoefficient):
-                found[name] = _forward(entry, self.free[name], getattr(self, f"scale_{name}"))
-        return found
+                numbers[name] = _forward(entry, self.free[name], getattr(self, f"scale_{name}"))
+        return numbers
 
     @torch.no_grad()
     def assign(self, values: Mapping[str, float | Tensor]) -> tuple[str, ...]:

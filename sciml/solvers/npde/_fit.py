@@ -115,8 +115,8 @@ def fit(
                         expected="finite values, (trajectory, time, channel, *space), two frames or more")  # fmt: skip
     names = tuple(parameters or {})
     columns = [parameters[name] for name in names] if parameters else []
-    given = torch.stack(columns, 1).double() if columns else frames.new_zeros(len(frames), 0).double()
-    whole = Courses(frames.double(), given, names)
+    fields = torch.stack(columns, 1).double() if columns else frames.new_zeros(len(frames), 0).double()
+    whole = Courses(frames.double(), fields, names)
     scale = whole.frames.transpose(1, 2).flatten(2).transpose(0, 1).flatten(1).std(1).clamp_min(1e-12)
     trajectories = TrajectoryFit(
         network, whole.frames, scale, parameters=whole.given, free_start=free_start, gradient=gradient
@@ -154,8 +154,8 @@ def fit(
             network, loss, _Trajectories(whole), score, config, folder=Path(folder),
             seed=rng.derive(seed, "npde"), identity={}, rule=rules.get(method),
         ).fit()  # fmt: skip
-    found = jackknifed(network, trajectories, iterations) if intervals else {}
-    return Fit(network.coefficients(), found, result.best)
+    spread = jackknifed(network, trajectories, iterations) if intervals else {}
+    return Fit(network.coefficients(), spread, result.best)
 
 
 def jackknifed(network: NPDE, trajectories: TrajectoryFit, iterations: int) -> dict[str, Interval]:

@@ -56,14 +56,14 @@ class Forecaster(FieldNetwork):
     ) -> Float[Tensor, "batch channel *space"]:
         """The next frame, standardised as the input is."""
         self.check(x, condition)
-        given: Params | None = None
+        fields: Params | None = None
         if condition is not None:
             values = condition[:, 1:].double() * self.parameter_std + self.parameter_mean
-            given = dict(zip(self.names, values.unbind(1), strict=True))
+            fields = dict(zip(self.names, values.unbind(1), strict=True))
         shape = [-1] + [1] * self.dims
         mean, std = self.field_mean.view(shape), self.field_std.view(shape)
         state = x[:, -self.out_channels :].double() * std + mean
-        following = self.equation(state, parameters=given)
+        following = self.equation(state, parameters=fields)
         return ((following - mean) / std).to(x.dtype)
 
     def given(self, parameters: Float[Tensor, "batch parameter"]) -> Params | None:

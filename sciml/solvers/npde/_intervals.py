@@ -42,12 +42,12 @@ def jackknife(
     group_of = torch.arange(windows) * groups // windows
     fits = [refit(torch.nonzero(group_of != g).flatten()) for g in range(groups)]
     factor = t_quantile(groups - 1)
-    found = {}
+    intervals = {}
     for name, value in whole.items():
         spread = torch.tensor([fit[name] for fit in fits], dtype=torch.float64)
         half = factor * deviation(spread)
-        found[name] = Interval(value - half, value + half)
-    return found
+        intervals[name] = Interval(value - half, value + half)
+    return intervals
 
 
 def deviation(fits: Float[Tensor, " group"]) -> float:

@@ -74,10 +74,10 @@ def information(fit: TrajectoryFit) -> Information | None:
     else:
         columns = [torch.cat((column, torch.zeros_like(first)), 1) for column in columns]
     table = torch.stack(columns, 1)
-    found = Information(table @ table.mT, table @ torch.cat((missed, first), 1)[..., None], torch.stack(rise, 1))
-    if not all(bool(part.isfinite().all()) for part in (found.curvature, found.slope, found.rise)):
+    gathered = Information(table @ table.mT, table @ torch.cat((missed, first), 1)[..., None], torch.stack(rise, 1))
+    if not all(bool(part.isfinite().all()) for part in (gathered.curvature, gathered.slope, gathered.rise)):
         return None
-    return Information(found.curvature, found.slope[..., 0], found.rise)
+    return Information(gathered.curvature, gathered.slope[..., 0], gathered.rise)
 
 
 def _numbers(fit: TrajectoryFit) -> Tensor:
@@ -93,7 +93,7 @@ def _parts(fit: TrajectoryFit) -> tuple[Float[Tensor, "window value"], Float[Ten
 
 def _projected(fit: TrajectoryFit, columns: list[Tensor]) -> list[Tensor]:
     """The columns less what first frames make up for; several at once, as copies of the windows."""
-    windows, found = len(fit.frames), list[Tensor]()
+    windows, projections = len(fit.frames), list[Tensor]()
     many = max(1, _AT_ONCE // fit.frames.numel())
     for start in range(0, len(columns), many):
         part = columns[start : start + many]
@@ -102,8 +102,8 @@ def _projected(fit: TrajectoryFit, columns: list[Tensor]) -> list[Tensor]:
         rows = torch.cat(part) / share
         nothing = rows.new_zeros(len(rows), fit.offsets[0].numel())
         left = _closest(copies, (rows, nothing), len(rows))[0]
-        found += list((left * share).split(windows))
-    return found
+        projections += list((left * share).split(windows))
+    return projections
 
 
 def _closest(fit: TrajectoryFit, right: tuple[Tensor, Tensor], windows: int) -> tuple[Tensor, Tensor]:
@@ -119,12 +119,12 @@ def _closest(fit: TrajectoryFit, right: tuple[Tensor, Tensor], windows: int) -> 
 
     def forward(rows: Tensor) -> Tensor:
         nudge = _NUDGE / rows.square().mean(1, keepdim=True).sqrt().clamp_min(1e-300)
-        given, fit.offsets = fit.offsets, base + (nudge * rows).view_as(base)
+        offsets, fit.offsets = fit.offsets, base + (nudge * rows).view_as(base)
         moved = torch.cat(_parts(fit), 1)
-        fit.offsets = given
+        fit.offsets = offsets
         return (moved - torch.cat((missed, first), 1)) / nudge
 
-    found = left.new_zeros(windows, base[0].numel())
+    nearest = left.new_zeros(windows, base[0].numel())
     slope = back(left)
     path, size = slope, slope.square().sum(1, keepdim=True)
     begun = size.clone()
@@ -133,9 +133,9 @@ def _closest(fit: TrajectoryFit, right: tuple[Tensor, Tensor], windows: int) -> 
             break
         image = forward(path)
         along = size / image.square().sum(1, keepdim=True).clamp_min(1e-300)
-        found, left = found + along * path, left - along * image
+        nearest, left = nearest + along * path, left - along * image
         slope = back(left)
         size, before = slope.square().sum(1, keepdim=True), size
         path = slope + size / before.clamp_min(1e-300) * path
     fit.offsets = base
-    return -left, found.view_as(base)
+    return -left, nearest.view_as(base)

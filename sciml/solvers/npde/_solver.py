@@ -107,8 +107,8 @@ class NPDESolver(StepperSolver[NPDEConfig, Forecaster], FindsEquation):
     def loss(self, module: Stepper[Forecaster], batch: WindowBatch, along: float = 1.0) -> Tensor:
         """Mean square of a rollout from the first frame of every window, in standard deviations of the fields."""
         forecaster, frames = module.network, frames_of(batch)
-        given = forecaster.given(batch.parameters)
-        predicted = forecaster.equation.rollout(frames[:, 0], frames.shape[1] - 1, parameters=given)
+        fields = forecaster.given(batch.parameters)
+        predicted = forecaster.equation.rollout(frames[:, 0], frames.shape[1] - 1, parameters=fields)
         scale = forecaster.field_std.view(-1, *[1] * (frames.ndim - 3))
         return ((predicted - frames[:, 1:]) / scale).square().mean().float() + forecaster.equation.roughness().float()
 

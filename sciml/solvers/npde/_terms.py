@@ -26,12 +26,12 @@ def specification(problem: HasTrajectories, config: NPDEConfig, context: Forecas
         for axis in NPDESpec.axes_of_grid(context.grid)
     )
     fields, names = tuple(f.name for f in problem.fields), tuple(axis.name for axis in axes)
-    given = tuple(p.name for p in problem.parameters)
-    if clash := set(fields) & set(given) or {"t"} & set(names):
+    parameters = tuple(p.name for p in problem.parameters)
+    if clash := set(fields) & set(parameters) or {"t"} & set(names):
         raise ConfigError("a formula could not tell these apart", got=", ".join(clash))
-    texts = config.terms or library(fields, names, given)
-    terms, coefficients = read_terms(texts, fields, names, given)
-    read = {name for name in given if any(_mentions(text, name) for text in texts)}
+    texts = config.terms or library(fields, names, parameters)
+    terms, coefficients = read_terms(texts, fields, names, parameters)
+    read = {name for name in parameters if any(_mentions(text, name) for text in texts)}
     numbers = tuple(_given(p) for p in problem.parameters) if read else ()
     return NPDESpec(
         axes=axes,

@@ -65,8 +65,8 @@ def make_model(
     geometry = _geometry(dde, statement.domain)
 
     def equations(x: Tensor, y: Tensor) -> list[Tensor]:
-        found = statement.residual(x, _derivatives(dde, statement, x, y), unknowns)
-        return list(found.split(1, dim=1))
+        residual = statement.residual(x, _derivatives(dde, statement, x, y), unknowns)
+        return list(residual.split(1, dim=1))
 
     ansatz = Ansatz(statement, hard=config.hard)
     conditions = [_condition(dde, statement, same, geometry, unknowns) for same in _alike(statement, ansatz.soft)]
@@ -236,7 +236,7 @@ def _on(statement: Statement, same: Sequence[int]) -> Callable[[np.ndarray, bool
 
 def _periodic(dde: Any, statement: Statement, geometry: Any) -> list[Any]:
     """Equal values and slopes at both ends of periodic axes."""
-    found = []
+    conditions = []
     for column, axis in enumerate(statement.domain.axes):
 
         def at_an_end(x: np.ndarray, on_boundary: bool, column: int = column, axis: Coordinate = axis) -> bool:
@@ -244,7 +244,7 @@ def _periodic(dde: Any, statement: Statement, geometry: Any) -> list[Any]:
 
         for component in range(len(statement.fields)) if axis.periodic else ():
             for order in (0, 1):
-                found.append(
+                conditions.append(
                     dde.icbc.PeriodicBC(geometry, column, at_an_end, derivative_order=order, component=component)
                 )
-    return found
+    return conditions

@@ -41,8 +41,8 @@ class PINN(nn.Module):
         if config.widths and config.network != "mlp":
             raise ConfigError("only an mlp has layers of different widths", got=f"network={config.network!r}",
                               fix="Leave out model.widths, or set model.network=mlp.")  # fmt: skip
-        if (given := len(config.weigh.equations)) not in (0, len(statement.equations)):
-            raise ConfigError("model.weigh.equations must have one weight per equation", got=f"{given} weights",
+        if (weights := len(config.weigh.equations)) not in (0, len(statement.equations)):
+            raise ConfigError("model.weigh.equations must have one weight per equation", got=f"{weights} weights",
                               expected=f"{len(statement.equations)}")  # fmt: skip
         self.network = ARCHITECTURES[config.network](
             self.embedding.size,

@@ -103,9 +103,9 @@ class PINNSolver(CollocationSolver[PINNConfig, PINN], Searchable):
     @torch.no_grad()
     def predict(self, module: PINN, inputs: Locations) -> Prediction:
         """The fields, float32."""
-        found = module(inputs.points).float()
-        status = torch.where(found.isfinite().all(1), int(Status.OK), int(Status.DIVERGED))
-        return Prediction(found, None, status)
+        values = module(inputs.points).float()
+        status = torch.where(values.isfinite().all(1), int(Status.OK), int(Status.DIVERGED))
+        return Prediction(values, None, status)
 
     def fields(self, module: PINN, points: Float[Tensor, "point dim"]) -> Float[Tensor, "point field"]:
         """The fields with gradients."""

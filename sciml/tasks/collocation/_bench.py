@@ -123,12 +123,12 @@ class CollocationBench(Bench[HasResidual, CollocationConfig, CollocationContext,
         scores |= each
         if faults := answer.faults(self.faces):
             scores["condition/rms"] = float(torch.cat(faults).square().mean().sqrt())
-        found = answer.numbers
+        unknowns = answer.numbers
         for unknown in self.statement.unknowns:
-            if unknown.name in found:
+            if unknown.name in unknowns:
                 if unknown.truth is None:
                     continue
-                gap_of_it = abs(float(found[unknown.name].detach().mean()) - unknown.truth)
+                gap_of_it = abs(float(unknowns[unknown.name].detach().mean()) - unknown.truth)
                 scores[f"unknown/{unknown.name}"] = gap_of_it / (abs(unknown.truth) or 1.0)
         seconds = prediction_seconds(solver, module, Locations(self.lattice), repeats=5)
         scores |= {**cost_of(prediction), "prediction/seconds": seconds}
@@ -136,7 +136,7 @@ class CollocationBench(Bench[HasResidual, CollocationConfig, CollocationContext,
             "residual": (("equation", *self.statement.names), self._map(answer.residual(self.lattice)))
         }
         outcomes = count(status_of(prediction).tolist())
-        numbers = {f"found_{name}": float(value.detach().mean()) for name, value in found.items()}
+        numbers = {f"found_{name}": float(value.detach().mean()) for name, value in unknowns.items()}
         return Examination(scores, xarray.Dataset(arrays, self._coords, numbers), seconds, outcomes)
 
     def conclude(self, solver: AnySolver, module: nn.Module, folder: Path, progress: Progress) -> Conclusion | None:

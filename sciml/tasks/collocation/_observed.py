@@ -124,9 +124,9 @@ def _check_units(
     """Raise DataError for a header with other units than the statement's; numbers are never converted."""
     expected = {axis.name: axis.units for axis in statement.domain.axes} | units
     expected |= {column: units[name] for name, column in deviations.items() if name in units}
-    for column, told in table.units.items():
-        if column in expected and not same_units(told, expected[column]):
-            raise DataError(f"{table.name}: the column {column!r} has other units than the problem", got=repr(told),
+    for column, stated in table.units.items():
+        if column in expected and not same_units(stated, expected[column]):
+            raise DataError(f"{table.name}: the column {column!r} has other units than the problem", got=repr(stated),
                             expected=repr(expected[column]),
                             fix="Convert them, or give the problem's axis or field these units.")  # fmt: skip
 
@@ -154,11 +154,11 @@ def _sigma(
                 return None
             columns.append(torch.full_like(values[:, i], sigma))
             continue
-        told = table.column(deviations[name])
-        bad = ~values[:, i].isnan() & ~(told > 0)
+        deviation = table.column(deviations[name])
+        bad = ~values[:, i].isnan() & ~(deviation > 0)
         if bad.any():
             row = int(bad.nonzero()[0])
             raise DataError(f"{table.place(row)}, column {deviations[name]!r} is no standard deviation",
-                            got=f"{float(told[row]):g}", expected="a positive number")  # fmt: skip
-        columns.append(told.where(~values[:, i].isnan(), told[~values[:, i].isnan()].median()))
+                            got=f"{float(deviation[row]):g}", expected="a positive number")  # fmt: skip
+        columns.append(deviation.where(~values[:, i].isnan(), deviation[~values[:, i].isnan()].median()))
     return torch.stack(columns, dim=1)

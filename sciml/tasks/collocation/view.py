@@ -50,7 +50,7 @@ def show(view: RunView) -> Shown:
     plots = {"training": draw.training(view.log, view.solver.best_step), "seconds": _seconds(view)}
     groups = _groups(view)
     truth = view.predictions.truth.attrs if view.predictions else {}
-    found = view.solver.conclusion
+    conclusion = view.solver.conclusion
     files = [
         *plots["seconds"],
         *plots["training"],
@@ -62,9 +62,9 @@ def show(view: RunView) -> Shown:
         "groups": groups,
         "case": str(truth.get("case", "")),
         "numbers": _numbers(view),
-        "verdict": "" if found is None else str(found.get("verdict", "")),
-        "trusted": found is None or bool(found.get("trusted", True)),
-        "errors": "" if found is None else str(found.get("errors", "")),
+        "verdict": "" if conclusion is None else str(conclusion.get("verdict", "")),
+        "trusted": conclusion is None or bool(conclusion.get("trusted", True)),
+        "errors": "" if conclusion is None else str(conclusion.get("errors", "")),
         "judged_by_error": any(key.startswith("error/") for key in view.solver.metrics),
     }
     return Shown(values, files)
@@ -72,17 +72,17 @@ def show(view: RunView) -> Shown:
 
 def _numbers(view: RunView) -> dict[str, str]:
     """The unknown numbers in words, with their standard deviation where the run concluded one."""
-    found = view.solver.conclusion
-    if found is not None:
+    conclusion = view.solver.conclusion
+    if conclusion is not None:
         try:
-            return {str(name): str(entry["words"]) for name, entry in found["numbers"].items()}
+            return {str(name): str(entry["words"]) for name, entry in conclusion["numbers"].items()}
         except (KeyError, TypeError, AttributeError) as error:
             raise DataError("the conclusion of the record is not that of a solved equation",
                             got=f"{type(error).__name__}: {error}", fix="Run it again.") from None  # fmt: skip
-    own = view.predicted.get(view.solver.key)
+    prediction = view.predicted.get(view.solver.key)
     return {
         str(name).removeprefix("found_"): format_number(float(value), 5)
-        for name, value in (own.attrs if own is not None else {}).items()
+        for name, value in (prediction.attrs if prediction is not None else {}).items()
         if str(name).startswith("found_")
     }
 
@@ -90,21 +90,21 @@ def _numbers(view: RunView) -> dict[str, str]:
 def _groups(view: RunView) -> list[Group]:
     if view.predictions is None or not view.predicted:
         return []
-    truth, own = view.predictions.truth, view.predicted[view.solver.key]
+    truth, prediction = view.predictions.truth, view.predicted[view.solver.key]
     titles = {entry.key: entry.title for entry in view.competitors}
     with view.predictions.reading():
-        names = [str(name) for name in own["residual"].dims[1:]]
-        fields = [str(name) for name in own.data_vars if own[name].dims == tuple(names)]
-        axes = [own[name].to_numpy() for name in names]
+        names = [str(name) for name in prediction["residual"].dims[1:]]
+        fields = [str(name) for name in prediction.data_vars if prediction[name].dims == tuple(names)]
+        axes = [prediction[name].to_numpy() for name in names]
         predicted = {titles[key]: arrays for key, arrays in view.predicted.items()}
         if len(names) == 1:
             return [_line(field, truth, predicted, names[0], axes[0]) for field in fields] + [
-                _line_residual(own, names[0])
+                _line_residual(prediction, names[0])
             ]
         groups = []
         for field in fields:
             groups += _maps(field, truth, predicted, names)
-        return [*groups, _residual(own, names)]
+        return [*groups, _residual(prediction, names)]
 
 
 def _maps(field: str, truth: xarray.Dataset, predicted: Mapping[str, xarray.Dataset], names: list[str]) -> list[Group]:
@@ -134,10 +134,10 @@ def _maps(field: str, truth: xarray.Dataset, predicted: Mapping[str, xarray.Data
     ]
 
 
-def _residual(own: xarray.Dataset, names: list[str]) -> Group:
+def _residual(prediction: xarray.Dataset, names: list[str]) -> Group:
     values = {}
     with np.errstate(divide="ignore"):
-        for i, residual in enumerate(own["residual"]):
+        for i, residual in enumerate(prediction["residual"]):
             values[f"equation {i + 1}"] = np.log10(np.abs(_plane(residual).astype(np.float64)))
     top = max((float(v[np.isfinite(v)].max(initial=-300.0)) for v in values.values()), default=0.0)
     scale = Scale("cividis", top - _DECADES, top)
@@ -207,8 +207,8 @@ def _line(
     return Group(words, "", figures=figures)
 
 
-def _line_residual(own: xarray.Dataset, name: str) -> Group:
-    x, residual = own[name].to_numpy(), np.abs(own["residual"].to_numpy())
+def _line_residual(prediction: xarray.Dataset, name: str) -> Group:
+    x, residual = prediction[name].to_numpy(), np.abs(prediction["residual"].to_numpy())
 
     def paint(axes) -> None:
         for i, values in enumerate(residual):

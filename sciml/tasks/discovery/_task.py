@@ -186,8 +186,8 @@ class DiscoveryBench(Bench[HasHiddenTerm, DiscoveryConfig, DiscoveryContext, Obs
 
     def explain(self, solver: AnySolver, module: nn.Module, batch: ObservationBatch) -> str:
         """Which field's hidden term is not finite."""
-        found = solver.predict(module, Visited(batch.trajectory, batch.coordinates)).mean
-        bad = [f.name for f, column in zip(self.problem.fields, found.unbind(1), strict=True)
+        term = solver.predict(module, Visited(batch.trajectory, batch.coordinates)).mean
+        bad = [f.name for f, column in zip(self.problem.fields, term.unbind(1), strict=True)
                if not column.isfinite().all()]  # fmt: skip
         return f"hidden term of field {', '.join(bad)}" if bad else "the loss or its gradient (but no hidden term)"
 

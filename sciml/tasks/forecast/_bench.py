@@ -171,8 +171,8 @@ class ForecastBench(Bench[HasTrajectories, ForecastConfig, ForecastContext, data
     def conclude(self, solver: AnySolver, module: nn.Module, folder: Path, progress: Progress) -> Conclusion | None:
         """The equation with its coefficients, from a solver that fits one; the speed-up over the reference, where there
         is one."""
-        found = solver.equation(module, self.examples) if isinstance(solver, FindsEquation) else None
-        parts = [None if found is None else conclusion(found), self._speed(solver, module)]
+        equation = solver.equation(module, self.examples) if isinstance(solver, FindsEquation) else None
+        parts = [None if equation is None else conclusion(equation), self._speed(solver, module)]
         known = [part for part in parts if part is not None]
         return joined(known) if known else None
 

@@ -63,17 +63,21 @@ class FindsEquation(ABC):
         """
 
 
-def conclusion(found: FoundEquation) -> Conclusion:
+def conclusion(equation: FoundEquation) -> Conclusion:
     """For the record, the page and the command line."""
-    rows = [asdict(entry) for entry in found.coefficients]
+    rows = [asdict(entry) for entry in equation.coefficients]
     details: dict[str, Any] = {  # Any: JSON
-        "equations": list(found.equations),
+        "equations": list(equation.equations),
         "coefficients": rows,
-        "intervals": found.intervals,
-        "notes": list(found.notes),
+        "intervals": equation.intervals,
+        "notes": list(equation.notes),
     }
-    words = (*found.equations, *(_line(entry) for entry in found.coefficients if entry.low is not None), *found.notes)
-    few = found.coefficients if len(found.coefficients) <= _FEW else ()
+    words = (
+        *equation.equations,
+        *(_line(entry) for entry in equation.coefficients if entry.low is not None),
+        *equation.notes,
+    )
+    few = equation.coefficients if len(equation.coefficients) <= _FEW else ()
     metrics = {f"coefficient/{entry.name}": entry.value for entry in few}
     return Conclusion(metrics, details, xarray.Dataset(), words)
 

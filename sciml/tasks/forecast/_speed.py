@@ -69,18 +69,18 @@ def ladder(
     """
     share = (len(times) - history) / (len(times) - 1) / len(states)
     rungs = []
-    for candidate, target, own in _candidates(problem, grid):
+    for candidate, target, its_grid in _candidates(problem, grid):
         try:
             start = regrid(states[:, 0], grid, target)
             seconds, simulated = _timed(candidate, params, start, times, target)
         except UserError:
             continue
         error = 0.0
-        if not own:
+        if not its_grid:
             ahead = regrid(simulated[:, history:], target, grid)
             error = float(metrics.relative_l2(ahead.float(), states[:, history:], dims=_FRAMES).mean())
         if math.isfinite(error):
-            rungs.append(Rung(target.size, own, seconds * share, error))
+            rungs.append(Rung(target.size, its_grid, seconds * share, error))
     return tuple(rungs)
 
 
@@ -118,10 +118,10 @@ def speed(rungs: Sequence[Rung], seconds: float, error: float) -> Conclusion | N
 
     At equal error means: over the cheapest reference that errs no more. None without a reference that could be timed.
     """
-    own = next((rung for rung in rungs if rung.own), None)
-    if own is None or math.isnan(error):
+    finest = next((rung for rung in rungs if rung.own), None)
+    if finest is None or math.isnan(error):
         return None
-    equal = min((rung for rung in rungs if rung.error <= error), key=lambda rung: rung.seconds, default=own)
+    equal = min((rung for rung in rungs if rung.error <= error), key=lambda rung: rung.seconds, default=finest)
     details: dict[str, Any] = {  # Any: JSON
         "seconds": seconds,
         "error": error,
@@ -130,7 +130,7 @@ def speed(rungs: Sequence[Rung], seconds: float, error: float) -> Conclusion | N
             for r in rungs
         ],
     }
-    numbers = {"speedup/finest": own.seconds / seconds, "speedup/equal_error": equal.seconds / seconds}
+    numbers = {"speedup/finest": finest.seconds / seconds, "speedup/equal_error": equal.seconds / seconds}
     words = (
         f"{numbers['speedup/finest']:.3g} times the speed of the reference that made the data, "
         f"{numbers['speedup/equal_error']:.3g} times that of the cheapest one with no larger error ({_name(equal)})"

@@ -46,8 +46,8 @@ def show(view: RunView) -> Shown:
 
 def _equation(view: RunView) -> dict[str, Any] | None:
     """The fitted equation with its coefficients, numbers in words; None for a solver that fits none."""
-    found = view.solver.conclusion
-    if found is None or "equations" not in found:
+    conclusion = view.solver.conclusion
+    if conclusion is None or "equations" not in conclusion:
         return None
     try:
         rows = [
@@ -60,13 +60,13 @@ def _equation(view: RunView) -> dict[str, Any] | None:
                 else f"{float(entry['low']):.5g} to {float(entry['high']):.5g}",
                 "note": str(entry["note"]),
             }
-            for entry in found["coefficients"]
+            for entry in conclusion["coefficients"]
         ]  # fmt: skip
         return {
-            "lines": [str(line) for line in found["equations"]],
+            "lines": [str(line) for line in conclusion["equations"]],
             "rows": rows,
-            "intervals": str(found["intervals"]),
-            "notes": [str(note) for note in found["notes"]],
+            "intervals": str(conclusion["intervals"]),
+            "notes": [str(note) for note in conclusion["notes"]],
         }
     except (KeyError, TypeError, ValueError) as error:
         raise DataError("the conclusion of the record is not that of a fitted equation",
@@ -77,19 +77,19 @@ def _speed(view: RunView) -> dict[str, Any] | None:
     """The references on their grids, and every solver's speed-up at equal error; None where there is no reference."""
     rows, rungs = [], []
     for entry in view.competitors:
-        found = (entry.conclusion or {}).get("speed")
-        if found is None:
+        speed = (entry.conclusion or {}).get("speed")
+        if speed is None:
             continue
         try:
             rungs = [
                 (" × ".join(str(int(n)) for n in r["points"]) + (" (made the data)" if r["own"] else ""),
                  f"{float(r['seconds']):.3g} s", "0" if r["own"] else f"{float(r['error']):.3g}")
-                for r in found["rungs"]
+                for r in speed["rungs"]
             ]  # fmt: skip
-            seconds, finest = float(found["seconds"]), next(r for r in found["rungs"] if r["own"])
-            equal = next(r for r in found["rungs"] if r["equal"])
-            place = found["rungs"].index(equal)
-            rows.append((entry.title, f"{seconds:.3g} s", f"{float(found['error']):.3g}", rungs[place][0],
+            seconds, finest = float(speed["seconds"]), next(r for r in speed["rungs"] if r["own"])
+            equal = next(r for r in speed["rungs"] if r["equal"])
+            place = speed["rungs"].index(equal)
+            rows.append((entry.title, f"{seconds:.3g} s", f"{float(speed['error']):.3g}", rungs[place][0],
                          *(f"{float(r['seconds']) / seconds:.3g}×" for r in (equal, finest))))  # fmt: skip
         except (KeyError, TypeError, ValueError, StopIteration) as error:
             raise DataError("the conclusion of the record is not that of a speed-up",

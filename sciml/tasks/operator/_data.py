@@ -125,8 +125,8 @@ class PairBatch(data.Batch):
 
     def _part(self, rows: slice) -> dict[str, object]:
         """Queries of each function are cut with them."""
-        own = {"queries": self.queries[rows]} if self.queries.ndim == 3 else {}
-        return super()._part(rows) | own
+        queries = {"queries": self.queries[rows]} if self.queries.ndim == 3 else {}
+        return super()._part(rows) | queries
 
 
 class PairExamples:

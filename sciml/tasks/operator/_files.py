@@ -132,20 +132,20 @@ def _queries(
     path: Path, source: xarray.Dataset, problem: MapsFunctions, context: OperatorContext, samples: int
 ) -> Float[Tensor, "query dim"] | Float[Tensor, "sample query dim"]:
     names = problem.domain.names
-    given = [name for name in names if name in source.variables]
-    if not given and context.queries is not None:
+    in_file = [name for name in names if name in source.variables]
+    if not in_file and context.queries is not None:
         return context.queries
-    if len(given) < len(names):
-        raise DataError(f"{path} does not say where the fields are asked for", got=", ".join(given) or "no queries",
+    if len(in_file) < len(names):
+        raise DataError(f"{path} does not say where the fields are asked for", got=", ".join(in_file) or "no queries",
                         expected=", ".join(names))  # fmt: skip
     columns = []
-    own = any("sample" in source[name].dims for name in names)
+    per_sample = any("sample" in source[name].dims for name in names)
     for name in names:
         array = source[name]
         if set(array.dims) not in ({"query"}, {"sample", "query"}):
             raise DataError(f"the queries {name!r} in {path} have the wrong dimensions", got=shape_words(array),
                             expected="query, or sample and query")  # fmt: skip
-        if own:
+        if per_sample:
             array = array.expand_dims(sample=samples) if "sample" not in array.dims else array
             array = array.transpose("sample", "query")
         columns.append(numbers(path, array, "float64"))
@@ -182,8 +182,10 @@ def _matched(
     path: Path, name: str, domain: Domain, points: Float[Tensor, "given dim"], sensors: Float[Tensor, "sensor dim"]
 ) -> Tensor:
     """Where in the file every sensor of the run is."""
-    unit, own = ((part - domain.lower) / domain.extent for part in (points, sensors))
-    distance, order = torch.cdist(own, unit).min(dim=1) if len(points) else (torch.ones(len(own)), torch.zeros(0))
+    unit, unit_sensors = ((part - domain.lower) / domain.extent for part in (points, sensors))
+    distance, order = (
+        torch.cdist(unit_sensors, unit).min(dim=1) if len(points) else (torch.ones(len(unit_sensors)), torch.zeros(0))
+    )
     worst, is_known = int(distance.argmax()), distance <= TOLERANCE
     missing = ", ".join(f"{axis.name} = {x:.6g}" for axis, x in zip(domain.axes, sensors[worst].tolist(), strict=True))
     if len(points) != len(sensors):
@@ -194,7 +196,7 @@ def _matched(
             expected=len(sensors),
             fix="Give its values at the sensors of the run; `sciml predict RUN --example` writes a file with them.",
         )
-    if len(set(order.tolist())) == len(own) and bool(is_known.all()):
+    if len(set(order.tolist())) == len(unit_sensors) and bool(is_known.all()):
         return order
     raise DataError(
         f"function {name!r} in {path} is not known at the sensors of the run",
@@ -255,23 +257,23 @@ def _columns(
     path: Path, problem: MapsFunctions, names: list[str], values: np.ndarray, axes: set[str]
 ) -> Mapping[str, list[np.ndarray]]:
     """The columns of every input function, in order."""
-    found: dict[str, list[np.ndarray]] = {entry.name: [] for entry in problem.inputs}
+    columns: dict[str, list[np.ndarray]] = {entry.name: [] for entry in problem.inputs}
     for i, name in enumerate(names):
         if name in axes:
             continue
         match = re.fullmatch(r"(.+?)_\d+", name)
-        owner = name if name in found else match[1] if match else name
-        if owner not in found:
+        owner = name if name in columns else match[1] if match else name
+        if owner not in columns:
             raise DataError(
                 f"{path} holds a column that nothing is predicted from",
                 got=repr(name),
                 expected=f"coordinates {', '.join(sorted(axes))} and functions "
-                + ", ".join(f"{entry} (or {entry}_1, {entry}_2, ...)" for entry in found),
+                + ", ".join(f"{entry} (or {entry}_1, {entry}_2, ...)" for entry in columns),
             )
-        found[owner].append(values[:, i])
-    if missing := [name for name, group in found.items() if not group]:
+        columns[owner].append(values[:, i])
+    if missing := [name for name, group in columns.items() if not group]:
         raise DataError(f"{path} lacks {', '.join(missing)}", got=", ".join(names))
-    return found
+    return columns
 
 
 def _cells(path: Path, raw: RawTable) -> np.ndarray:

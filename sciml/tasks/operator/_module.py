@@ -98,10 +98,10 @@ class FreeOperator(nn.Module, Generic[N]):
 
     def mean_square(self, batch: PairBatch) -> Float[Tensor, ""]:
         """Mean squared error of the standardised fields of training pairs; by hand where the network lets it."""
-        scales, own = self.scales, batch.points is not None and batch.index is not None
-        points = batch.points if batch.points is not None and own else batch.queries
+        scales, aligned = self.scales, batch.points is not None and batch.index is not None
+        points = batch.points if batch.points is not None and aligned else batch.queries
         if points.ndim == 2:
-            functions, index = scales.standardise(batch.functions), batch.index if own else None
+            functions, index = scales.standardise(batch.functions), batch.index if aligned else None
             mean, std = scales.field_mean, scales.field_std
             loss = pair_loss(self.network, functions, scales.unit(points), index, batch.targets, mean, std)
             if loss is not None:
@@ -164,11 +164,11 @@ class FixedOperator(nn.Module, Generic[N]):
         scales = self.scales
         ours = (self.points - scales.lower) / scales.extent
         theirs = ((queries - scales.lower) / scales.extent).reshape(-1, queries.shape[-1])
-        found = [torch.cdist(part, ours).min(dim=1) for part in theirs.split(_CHUNK)]
+        nearest = [torch.cdist(part, ours).min(dim=1) for part in theirs.split(_CHUNK)]
         shape = queries.shape[:-1]
         return (
-            torch.cat([entry.indices for entry in found]).view(shape),
-            torch.cat([entry.values for entry in found]).view(shape),
+            torch.cat([entry.indices for entry in nearest]).view(shape),
+            torch.cat([entry.values for entry in nearest]).view(shape),
         )
 
 

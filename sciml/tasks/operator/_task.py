@@ -123,8 +123,10 @@ class Operator(Task[MapsFunctions, OperatorConfig, OperatorContext, PairBatch, Q
     def arguments(self, inputs: Questions) -> tuple[Tensor, ...]:
         """Functions, and queries of each of them, so that both have the axis of samples."""
         queries = inputs.queries
-        own = queries if queries.ndim == 3 else queries.expand(len(inputs.functions), *queries.shape).contiguous()
-        return inputs.functions, own
+        per_function = (
+            queries if queries.ndim == 3 else queries.expand(len(inputs.functions), *queries.shape).contiguous()
+        )
+        return inputs.functions, per_function
 
     def rows(self, inputs: Questions, rows: Tensor) -> Questions:
         """The chosen functions, with their queries."""

@@ -67,12 +67,12 @@ def _cases(view: RunView) -> list[Case]:
     truth, predicted = view.predictions.truth, view.predicted
     with view.predictions.reading():
         inputs, axes = _names(truth, "inputs"), _names(truth, "axes")
-        own = predicted[view.solver.key]
+        prediction = predicted[view.solver.key]
         order = np.arange(truth.sizes["sample"])
-        if "relative_l2" in own:
-            order = np.argsort(own["relative_l2"].to_numpy(), kind="stable")
+        if "relative_l2" in prediction:
+            order = np.argsort(prediction["relative_l2"].to_numpy(), kind="stable")
         places = dict.fromkeys([0, len(order) // 2, len(order) - 1])
-        labels = ("smallest error", "median error", "largest error") if "relative_l2" in own else ("",) * 3
+        labels = ("smallest error", "median error", "largest error") if "relative_l2" in prediction else ("",) * 3
         others = sorted(view.baselines, key=lambda entry: entry.metrics.get("relative_l2", np.inf))
         titles = {entry.key: entry.title for entry in (view.solver, *others)}
         return [

@@ -103,8 +103,8 @@ class RegressionBench(Bench[MapsParameters, RegressionConfig, RegressionContext,
         self.context = RegressionContext(statistics=data.row_statistics(self.splits["train"]))
         self.dataset = {"hash": data.samples_digest(problem, card), "card": card.model_dump(mode="json")}
         names = [entry.name for entry in problem.parameters]
-        own = {name: rows_of_site(self.splits[name], settings, names, name) for name in ("train", "valid")}
-        self.splits = {**self.splits, **own}
+        of_site = {name: rows_of_site(self.splits[name], settings, names, name) for name in ("train", "valid")}
+        self.splits = {**self.splits, **of_site}
         self.examples = RowExamples(self.splits["train"], settings)
         self.example = Point(self._asked("test").parameters[:1])
 

@@ -25,12 +25,14 @@ def show(view: RunView) -> Shown:
     if view.predictions is not None and view.predicted:
         with view.predictions.reading():
             truth, answers = view.predictions.truth, view.predicted
-            own = answers[view.solver.key]
-            names = [str(name) for name in own.data_vars if name in truth and own[name].dims == ("sample",)]
+            prediction = answers[view.solver.key]
+            names = [
+                str(name) for name in prediction.data_vars if name in truth and prediction[name].dims == ("sample",)
+            ]
             fields = {name: _field(truth[name], name) for name in names}
             true = {name: truth[name].to_numpy().astype(np.float64) for name in names}
             predicted = {key: {name: data[name].to_numpy() for name in names} for key, data in answers.items()}
-            spread = {name: own[f"sigma_{name}"].to_numpy() for name in names if f"sigma_{name}" in own}
+            spread = {name: prediction[f"sigma_{name}"].to_numpy() for name in names if f"sigma_{name}" in prediction}
         title = view.solver.title
         for name in names:
             answer = predicted[view.solver.key][name]

@@ -153,11 +153,11 @@ def read_observed(path: Path, problem: Problem, context: SeriesContext, steps: i
             )
         columns.append(numbers(path, array.transpose("sample", "time")))
     values = torch.stack(columns, dim=2)
-    given, stored = read_times(path, source), context.times
-    if given is None and values.shape[1] != len(stored):
+    observed, stored = read_times(path, source), context.times
+    if observed is None and values.shape[1] != len(stored):
         raise DataError(f"{path} does not say when its values were observed", got=f"{values.shape[1]} values in time",
                         expected=f"a coordinate time, or {len(stored)} values at the stored times")  # fmt: skip
-    times, origin = given or Times(stored)
+    times, origin = observed or Times(stored)
     parameters = parameter_columns(path, source, problem, len(values))
     mask = _seen(path, problem, values)
     if steps:

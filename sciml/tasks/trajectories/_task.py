@@ -169,8 +169,8 @@ class Trajectories(Task[HasTrajectories, TrajectoriesConfig, TrajectoriesContext
         asked = inputs._replace(times=torch.lerp(first, last, along).to(inputs.times.dtype))
         followed = predict_on(solver, module, asked)
         params = named_parameters(problem, inputs.parameters)
-        found = stated_quantities(problem, asked.clock, followed.mean, params)
-        return prediction._replace(stats={**found, **prediction.stats})
+        quantities = stated_quantities(problem, asked.clock, followed.mean, params)
+        return prediction._replace(stats={**quantities, **prediction.stats})
 
     def equip(self, module: nn.Module, context: TrajectoriesContext) -> None:
         """With ``task.conformal``, room for the widths of bands at the stored times."""

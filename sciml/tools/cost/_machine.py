@@ -47,7 +47,7 @@ def measure_energy(call: Callable[[], object], *, seconds: float = 0.5, repeats:
     """
     counters = _counters()
     call()
-    found = []
+    readings = []
     for _ in range(repeats):
         before, began, calls = _read(counters), time.perf_counter(), 0
         while calls < _LONGEST and (time.perf_counter() - began < seconds or not calls):
@@ -55,23 +55,23 @@ def measure_energy(call: Callable[[], object], *, seconds: float = 0.5, repeats:
             calls += 1
         spent = [a - b for a, b in zip(_read(counters), before, strict=True)]
         if min(spent) >= 0:  # a counter that began anew within these seconds says nothing
-            found.append(1e-6 * sum(spent) / calls)
-    if not found:
+            readings.append(1e-6 * sum(spent) / calls)
+    if not readings:
         raise UnsupportedError("the energy counters of the processor began anew in every measurement")
-    return min(found)
+    return min(readings)
 
 
 def _counters() -> list[Path]:
-    found = sorted(_RAPL.glob("intel-rapl:?/energy_uj"))
+    counters = sorted(_RAPL.glob("intel-rapl:?/energy_uj"))
     try:
-        _read(found)
+        _read(counters)
     except OSError as error:
         raise UnsupportedError("the energy counters of the processor cannot be read", got=error,
                                fix="They are root's unless the administrator says otherwise.") from None  # fmt: skip
-    if not found:
+    if not counters:
         raise UnsupportedError("this machine has no energy counters that can be read", got=f"nothing in {_RAPL}",
                                expected="intel-rapl:*/energy_uj", fix="Search for latency instead.")  # fmt: skip
-    return found
+    return counters
 
 
 def _read(counters: list[Path]) -> list[int]:

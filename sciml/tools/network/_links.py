@@ -139,7 +139,7 @@ def _follow(
                 reached = True
         if not reached:
             sources.append(name)
-    return onward, {name: tuple(found) for name, found in followers.items()}, tuple(sources)
+    return onward, {name: tuple(names) for name, names in followers.items()}, tuple(sources)
 
 
 def _links(name: str, layer: nn.Module, example: Tensor) -> Links:

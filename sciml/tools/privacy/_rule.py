@@ -68,8 +68,8 @@ class PrivateRule(StepRule[Any]):  # Any: batches of every task
         """Of one sample's gradient, by parameter; of all together where they are clipped."""
         if self._certified is None:
             return {"all parameters": self._clip}
-        found = gradient_bounds(self._certified.network, inputs=self._certified.inputs, loss=self._certified.loss)
-        return {self._names[key]: bound for key, bound in found.items()}
+        bounds = gradient_bounds(self._certified.network, inputs=self._certified.inputs, loss=self._certified.loss)
+        return {self._names[key]: bound for key, bound in bounds.items()}
 
     def step(self, batch: Any, along: float) -> Tensor:  # Any: a batch of the task
         """The mean loss over the batch."""

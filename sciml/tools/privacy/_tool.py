@@ -165,8 +165,8 @@ def _bounds(module: nn.Module, certified: Certified | None, config: PrivacyConfi
     if certified is None:
         return {"all parameters together": config.clip}
     names = {id(parameter): name for name, parameter in module.named_parameters()}
-    found = gradient_bounds(certified.network, inputs=certified.inputs, loss=certified.loss)
-    return {names[id(p)]: found[key] for key, p in certified.network.named_parameters()}
+    bounds = gradient_bounds(certified.network, inputs=certified.inputs, loss=certified.loss)
+    return {names[id(p)]: bounds[key] for key, p in certified.network.named_parameters()}
 
 
 def refuse_coupled(module: nn.Module) -> None:

@@ -129,8 +129,8 @@ def _check_bounds(module: nn.Module, certified: Certified | None, stated: Certif
     if certified is None or stated.loss_constant is None or stated.loss_constant > certified.loss:
         raise _wrong("loss_constant", stated.loss_constant, None if certified is None else certified.loss)
     names = {id(parameter): name for name, parameter in module.named_parameters()}
-    found = gradient_bounds(certified.network, inputs=certified.inputs, loss=stated.loss_constant)
-    derived = {names[id(p)]: found[key] for key, p in certified.network.named_parameters()}
+    bounds = gradient_bounds(certified.network, inputs=certified.inputs, loss=stated.loss_constant)
+    derived = {names[id(p)]: bounds[key] for key, p in certified.network.named_parameters()}
     if derived.keys() != stated.bounds.keys():
         raise _wrong("bounds", ", ".join(stated.bounds), ", ".join(derived))
     for name, bound in derived.items():

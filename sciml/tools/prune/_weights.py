@@ -102,12 +102,12 @@ def _marks(layer: nn.Module) -> Mapping[str, WeightMark]:
 
 def _own(layer: nn.Module) -> dict[str, nn.Parameter]:
     """Parameters of this very layer, packed ones by their values."""
-    found = {name: tensor for name, tensor in layer._parameters.items() if tensor is not None}
+    tensors = {name: tensor for name, tensor in layer._parameters.items() if tensor is not None}
     for name in getattr(layer, "parametrizations", {}):
         values = packed_weight(layer, name)
         if values is not None:
-            found[name] = values
-    return found
+            tensors[name] = values
+    return tensors
 
 
 def _is_weight(layer: nn.Module, name: str, tensor: nn.Parameter, marked: bool) -> bool:

@@ -77,14 +77,14 @@ def shortlist(
         raise UserError("no network of the search space has so few skipped blocks", got=f"skip_cap={skip_cap}",
                         fix="Raise skip_cap, or allow more choices.")  # fmt: skip
     costs = predict(torch.stack([space.encode(one) for one in pool.values()])).tolist()
-    found = [
+    likely = [
         Candidate(one, _likelihood(space, logs, one), cost) for one, cost in zip(pool.values(), costs, strict=True)
     ]
     if target is not None:
-        away = {id(one): abs(one.cost / target - 1) for one in found}
-        near = next((kept for limit in _NEAR if (kept := [c for c in found if away[id(c)] <= limit])), None)
-        found = near or sorted(found, key=lambda one: away[id(one)])[:count]
-    return sorted(found, key=lambda one: one.likelihood, reverse=True)[:count]
+        away = {id(one): abs(one.cost / target - 1) for one in likely}
+        near = next((kept for limit in _NEAR if (kept := [c for c in likely if away[id(c)] <= limit])), None)
+        likely = near or sorted(likely, key=lambda one: away[id(one)])[:count]
+    return sorted(likely, key=lambda one: one.likelihood, reverse=True)[:count]
 
 
 def extreme(space: Space, predict: Predict, *, sign: float, seed: int) -> dict[str, Choice]:

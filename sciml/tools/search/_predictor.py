@@ -86,8 +86,8 @@ def fit_table(codes: Float[Tensor, "net entry"], costs: Float[Tensor, " net"]) -
     """The non-negative table with the least squares of relative errors."""
     t = costs.double().numpy()
     design = np.concatenate([np.ones((len(t), 1)), codes.double().numpy()], axis=1) / t[:, None]
-    found = scipy.optimize.nnls(design, np.ones(len(t)))[0]
-    return CostPredictor(float(found[0]), torch.from_numpy(found[1:]), floor=_FLOOR * float(t.min()))
+    shares = scipy.optimize.nnls(design, np.ones(len(t)))[0]
+    return CostPredictor(float(shares[0]), torch.from_numpy(shares[1:]), floor=_FLOOR * float(t.min()))
 
 
 def fit_predictor(codes: Float[Tensor, "net entry"], costs: Float[Tensor, " net"], *, seed: int = 0) -> CostPredictor:

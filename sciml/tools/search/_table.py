@@ -155,14 +155,14 @@ def _costs(
     subject: Subject, calls: list[Callable[[], object]], quantity: Quantity, patience: float, seed: int
 ) -> tuple[list[float], list[float], float]:
     """Costs of calls, their repeat errors, and the cost of the subject's own network beside them."""
-    own = subject.predict(subject.module)
+    prediction = subject.predict(subject.module)
     if quantity == "latency":
-        named = {str(i): call for i, call in enumerate(calls)} | {_ANCHOR: own}
+        named = {str(i): call for i, call in enumerate(calls)} | {_ANCHOR: prediction}
         times = measure_latencies(named, patience=patience, seed=seed, processor=conditions_of(subject).device == "cpu")
         kept = [times[str(i)] for i in range(len(calls))]
         return [one.seconds for one in kept], [one.spread for one in kept], times[_ANCHOR].seconds
     value = {"flops": _all_flops, "memory": _bytes, "energy": measure_energy}[quantity]
-    return [value(call) for call in calls], [0.0] * len(calls), value(own)
+    return [value(call) for call in calls], [0.0] * len(calls), value(prediction)
 
 
 def _all_flops(call: Callable[[], object]) -> float:
@@ -177,13 +177,13 @@ def _bytes(call: Callable[[], object]) -> float:
 
 def draw_networks(space: Space, count: int, seed: int) -> list[dict[str, str | int | float | bool]]:
     """Different random networks, fewer where the space has no more."""
-    draw, found = rng.generator(seed, "networks"), {}
+    draw, networks = rng.generator(seed, "networks"), {}
     for _ in range(_TRIES * count):
         chosen = space.sample(draw)
-        found.setdefault(tuple(chosen.values()), chosen)
-        if len(found) == count:
+        networks.setdefault(tuple(chosen.values()), chosen)
+        if len(networks) == count:
             break
-    return list(found.values())
+    return list(networks.values())
 
 
 def make_table(

@@ -136,14 +136,14 @@ def _by_gradient(
     score: Callable[[AnyRecipe], float],
     seed: int,
 ) -> tuple[Taken, Findings]:
-    found = search_by_gradient(
+    searched = search_by_gradient(
         subject, learned, config, penalty=config.penalty, target=target, stage=f"penalty-{config.penalty:g}"
     )
-    taken = _take(subject, learned, config, _likely(learned, config, found, target, seed), target, seed, "taken")
-    gap = abs(found.cost - taken.cost) / taken.cost if found.cost else 0.0
-    metrics = {"search_seconds": found.seconds, "mixture_gap": gap, "price": found.price}
-    words = [f"The mixture was predicted to cost {learned.said(found.cost)} at the end."] if found.cost else []
-    tables, figures = [_shares_table(learned, found, taken)], []
+    taken = _take(subject, learned, config, _likely(learned, config, searched, target, seed), target, seed, "taken")
+    gap = abs(searched.cost - taken.cost) / taken.cost if searched.cost else 0.0
+    metrics = {"search_seconds": searched.seconds, "mixture_gap": gap, "price": searched.price}
+    words = [f"The mixture was predicted to cost {learned.said(searched.cost)} at the end."] if searched.cost else []
+    tables, figures = [_shares_table(learned, searched, taken)], []
     if config.sweep:
         trials = [Trial(taken.choices, _score(subject, learned, config, score)(taken.choices), taken.cost)]
         for penalty in config.sweep:
@@ -197,10 +197,10 @@ def _score(
 
 
 def _likely(
-    learned: Learned, config: SearchConfig, found: Searched, target: float | None, seed: int
+    learned: Learned, config: SearchConfig, searched: Searched, target: float | None, seed: int
 ) -> list[Candidate]:
     return shortlist(
-        learned.space, found.shares, learned.predict, target=target, skip_cap=config.skip_cap, count=_SHORTLIST,
+        learned.space, searched.shares, learned.predict, target=target, skip_cap=config.skip_cap, count=_SHORTLIST,
         seed=seed,
     )  # fmt: skip
 
@@ -255,9 +255,9 @@ def _described(learned: Learned, taken: Taken, target: float | None, findings: F
     )
 
 
-def _shares_table(learned: Learned, found: Searched, taken: Taken) -> FindingsTable:
+def _shares_table(learned: Learned, searched: Searched, taken: Taken) -> FindingsTable:
     rows: list[tuple[str | float, ...]] = []
-    for slot, share in zip(learned.space.slots, found.shares, strict=True):
+    for slot, share in zip(learned.space.slots, searched.shares, strict=True):
         likeliest = slot.choices[int(share.argmax())]
         kept = taken.choices[slot.name] if learned.space.exists(slot, taken.choices) else "none"
         rows.append((slot.name, str(kept), str(likeliest), float(share.max())))
@@ -280,7 +280,7 @@ def _pareto_figure(learned: Learned, trials: list[Trial], taken: Taken) -> Findi
     factor, unit = SCALES[learned.table.quantity]
     kept = [trial for trial in trials if isinstance(_finite(trial.score), float)]
     front = pareto(kept)
-    own = [trial for trial in kept if trial.choices == taken.choices]
+    winners = [trial for trial in kept if trial.choices == taken.choices]
 
     def across(some: list[Trial]) -> tuple[tuple[float, ...], tuple[float, ...]]:
         return tuple(factor * one.cost for one in some), tuple(one.score for one in some)
@@ -289,7 +289,7 @@ def _pareto_figure(learned: Learned, trials: list[Trial], taken: Taken) -> Findi
         "Error against cost",
         f"{learned.table.quantity} [{unit}]",
         "validation score",
-        {"tried": across(kept), "beaten by none": across(front), "taken": across(own[:1])},
+        {"tried": across(kept), "beaten by none": across(front), "taken": across(winners[:1])},
         points=("tried", "taken"),
         caption=f"{len(kept)} networks; the line joins the {len(front)} that no other one beats in both.",
     )

@@ -39,20 +39,24 @@ def findings_of(members: Sequence[Member], merged: nn.Module, config: TreesConfi
         return float(first.solver.loss(module.eval(), batch))
 
     each = [loss(member.module) for member in members]
-    own, worst, mean = loss(merged), max(each), sum(each) / len(each)
+    merged_loss, worst, mean = loss(merged), max(each), sum(each) / len(each)
     together = loss(with_trees(members[0], joined([member.trees for member in members])))
     numbers = {
         "runs": float(len(members)),
-        "merged_loss": own,
+        "merged_loss": merged_loss,
         "best_loss": min(each),
         "worst_loss": worst,
         "mean_loss": mean,
         "ensemble_loss": together,
-        **({"merged_to_worst": own / worst, "merged_to_mean": own / mean} if worst > 0 else {}),
+        **({"merged_to_worst": merged_loss / worst, "merged_to_mean": merged_loss / mean} if worst > 0 else {}),
     }
-    rows = [("merged", own), *((member_name(i), value) for i, value in enumerate(each)), ("mean of outputs", together)]
+    rows = [
+        ("merged", merged_loss),
+        *((member_name(i), value) for i, value in enumerate(each)),
+        ("mean of outputs", together),
+    ]
     tables = [FindingsTable("Loss on the test samples", ("network", "loss"), tuple(rows), bars="loss")]
-    arrays, words = xarray.Dataset(), [_comparison(own, each, together)]
+    arrays, words = xarray.Dataset(), [_comparison(merged_loss, each, together)]
     if config.points:
         shares = torch.linspace(0, 1, config.points, dtype=torch.float64)
         curves = _curves(members, config, samples, shares, loss)

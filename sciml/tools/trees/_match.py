@@ -198,10 +198,10 @@ def _levels(form: TreeForm, products: _Products) -> list[tuple[Tensor, Tensor]]:
     below, levels = products.leaves, []
     for level in reversed(range(form.depth)):
         nodes = slice(2**level - 1, 2 ** (level + 1) - 1)
-        own = products.splits[..., nodes, nodes]
+        diagonal = products.splits[..., nodes, nodes]
         left, right = slice(0, None, 2), slice(1, None, 2)
-        kept = own + below[..., left, left] + below[..., right, right]
-        flipped = below[..., right, left] + below[..., left, right] - own
+        kept = diagonal + below[..., left, left] + below[..., right, right]
+        flipped = below[..., right, left] + below[..., left, right] - diagonal
         below = torch.maximum(kept, flipped)
         levels.append((below, flipped > kept))
     return levels[::-1]
