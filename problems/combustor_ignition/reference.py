@@ -172,10 +172,10 @@ def simulate(
         counts.append(steps)
     states = torch.from_numpy(np.stack(solved)).to(initial.device)
     status = torch.tensor(codes, dtype=torch.int8, device=initial.device)
-    summary = {
+    found = {
         f"summary/{name}": torch.cat([row[name] for row in quantities]).to(initial.device) for name in quantities[0]
     }
-    return Trajectory(states, status, {"steps": torch.tensor(counts, device=initial.device), **summary})
+    return Trajectory(states, status, {"steps": torch.tensor(counts, device=initial.device), **found})
 
 
 def _quantities(means: list[tuple[np.ndarray, np.ndarray]], status: Status) -> dict[str, Tensor]:

@@ -41,11 +41,11 @@ class CombustorPressureForecast(HasSequences):
 
 def _records(times: Tensor, count: int) -> Tensor:
     source = registry.problem(SOURCE)
-    collection = source.collection(times, count) if isinstance(source, HasSequences) else None
-    if collection is None:
+    found = source.collection(times, count) if isinstance(source, HasSequences) else None
+    if found is None:
         raise DataError(f"there are no records of {SOURCE!r}", got=type(source).__name__,
                         expected="the problem of that name of this program")  # fmt: skip
-    return collection.signals
+    return found.signals
 
 
 PROBLEM = CombustorPressureForecast(

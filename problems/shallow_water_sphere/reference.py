@@ -90,9 +90,9 @@ def simulate(params: Params, initial: Tensor, times: Tensor, grid: Grid, *, trun
     on, stored = _gauss(truncation, device), uniform(grid, device)
 
     def solve(rows: slice) -> Trajectory:
-        parameters = {name: value[rows].to(initial) for name, value in params.items()}
+        own = {name: value[rows].to(initial) for name, value in params.items()}
         depth = stored.mean(initial[rows, 0])
-        flow = SphereFlow(on, depth=depth, rotation=rotation(parameters), damping_time=HOUR * DAMPING_TIME)
+        flow = SphereFlow(on, depth=depth, rotation=rotation(own), damping_time=HOUR * DAMPING_TIME)
         start = flow.to_modes(initial[rows], stored)
         return evolve_sphere(start, (HOUR * times).tolist(), flow, observe=lambda state: flow.to_fields(state, stored))
 

@@ -110,9 +110,9 @@ def _simulate(gas: Any, params: Params, initial: Tensor, times: Tensor) -> Traje
         tries.append(count)
     states = torch.from_numpy(np.stack(solved)).to(initial.device)
     status = torch.tensor(codes, dtype=torch.int8, device=initial.device)
-    summaries = {f"summary/{name}": torch.cat([row[name] for row in quantities]) for name in quantities[0]}
-    summaries = {name: values.to(initial.device) for name, values in summaries.items()}
-    return Trajectory(states, status, {"tries": torch.tensor(tries, device=initial.device), **summaries})
+    found = {f"summary/{name}": torch.cat([row[name] for row in quantities]) for name in quantities[0]}
+    found = {name: values.to(initial.device) for name, values in found.items()}
+    return Trajectory(states, status, {"tries": torch.tensor(tries, device=initial.device), **found})
 
 
 def _row(

@@ -2,13 +2,14 @@
 
 Problems are folders: a path the user gives, those of the checkout's ``problems/`` (or of the copy inside the wheel),
 packages that entry points of group ``sciml.problems`` name, and imported data in the cache folder, which has no code.
-A folder with code is imported as ``sciml_problems.<name>``.
+A folder with code is imported as ``sciml_problems.<name>``, a second one of that name under a name of its own.
 Solvers, tasks and tools are the modules under ``sciml/solvers``, ``sciml/tasks`` and ``sciml/tools`` (each exports a
 tuple ``SOLVERS``, ``TASKS`` or ``TOOLS``) and the entry points of groups ``sciml.solvers``, ``sciml.tasks`` and
 ``sciml.tools``. Adding one is adding a folder or a module. An entry point that does not work is named, with the reason,
 and takes nothing else along; asking for it is an error.
 """
 
+import hashlib
 import importlib
 import importlib.metadata
 import importlib.util
@@ -17,6 +18,7 @@ import pkgutil
 import sys
 import traceback
 import types
+import weakref
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from importlib.metadata import EntryPoint
@@ -29,6 +31,8 @@ from sciml.core.problem import Problem
 from sciml.core.recorded import Imported, imported_folder, is_recorded, read_recorded
 
 _PACKAGE = "sciml_problems"
+_FOLDERS: weakref.WeakKeyDictionary[type[Problem], Path] = weakref.WeakKeyDictionary()
+"""Where the classes of problems were loaded from: two folders may have one name."""
 E = TypeVar("E")
 
 
@@ -104,7 +108,7 @@ def folder_of(problem: Problem) -> Path:
                 fix=f"Import it again under this name: {', '.join(problem.recording.sources)}.",
             )
         return problem.folder
-    return Path(sys.modules[f"{_PACKAGE}.{problem.name}"].__path__[0])
+    return _FOLDERS.get(type(problem)) or Path(sys.modules[f"{_PACKAGE}.{problem.name}"].__path__[0])
 
 
 def card_path(problem: Problem) -> Path:
@@ -271,7 +275,11 @@ def _load(folder: Path) -> Problem:
         return read_recorded(folder)
     name = f"{_PACKAGE}.{folder.name}"
     module = sys.modules.get(name)
-    if module is None or Path(module.__path__[0]) != folder:
+    if module is not None and Path(module.__path__[0]) != folder:
+        # The namesake stays as it is: what it imports later, and its card, must not come from this folder.
+        name += f"__{hashlib.sha256(str(folder).encode()).hexdigest()[:12]}"
+        module = sys.modules.get(name)
+    if module is None:
         module = _import(folder, name)
     exported = getattr(module, "PROBLEM", None)
     if not isinstance(exported, Problem) or exported.name != folder.name:
@@ -280,6 +288,8 @@ def _load(folder: Path) -> Problem:
             got=f"a PROBLEM named {exported.name!r}" if isinstance(exported, Problem) else f"PROBLEM = {exported!r}",
             expected=f"exactly one PROBLEM, an instance of sciml.core.problem.Problem with name={folder.name!r}",
         )
+    if (type(exported).__module__ + ".").startswith(name + "."):
+        _FOLDERS[type(exported)] = folder
     return exported
 
 

@@ -1,4 +1,6 @@
+import importlib
 import importlib.metadata
+import shutil
 import subprocess
 import sys
 
@@ -138,3 +140,16 @@ def test_a_solver_in_a_module_of_its_own_is_found(monkeypatch, tmp_path):
     )
     monkeypatch.setattr(sciml.solvers, "__path__", [*sciml.solvers.__path__, str(tmp_path)])
     assert find_solver("mine").key == "mine"
+
+
+def test_two_folders_of_one_name_stay_apart(advection, tmp_path):
+    """What the first one imports late, and its card, are its own when another of that name has been loaded."""
+    other = shutil.copytree(advection, tmp_path / "copy" / advection.name)
+    for folder, number in ((advection, 1), (other, 2)):
+        (folder / "late.py").write_text(f"NUMBER = {number}\n")
+    first, second = registry.find_problem(advection), registry.find_problem(other)
+    assert first is not second and first == registry.find_problem(advection)
+    assert [registry.folder_of(problem) for problem in (first, second)] == [advection, other]
+    assert registry.card_path(first).parent == advection
+    late = [importlib.import_module(".late", type(problem).__module__).NUMBER for problem in (first, second)]
+    assert late == [1, 2]
