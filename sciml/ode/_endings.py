@@ -41,9 +41,9 @@ def ended_rows(
     done = reached & (walk.target == plan.wanted.shape[1] - 1) if plan.lands else reached
     if hit is not None:
         done = done | hit.rows
-    over = after.attempts >= plan.max_steps
+    over = _over(plan, walk, after)
     leaving = done if stuck is None else done | stuck
-    if not over and not bool(leaving.any()):
+    if over is None and not bool(leaving.any()):
         return None, {}
     status = torch.full_like(
         walk.rows, int(Status.NO_EVENT if plan.events is not None and any(plan.events.terminal) else Status.OK)
@@ -58,10 +58,10 @@ def ended_rows(
         status = torch.where(stuck, failed, status)
         for row in stuck.nonzero().flatten().tolist():
             words[int(walk.rows[row])] = _why(plan, walk, step, broken[row], row, size)
-    if over:
-        late = ~leaving
+    if over is not None:
+        late = over & ~leaving
         status[late] = int(Status.MAX_STEPS)
-        leaving = torch.ones_like(leaving)
+        leaving = leaving | over
         for row in late.nonzero().flatten().tolist():
             words[int(walk.rows[row])] = (
                 f"{plan.max_steps} steps were not enough: it got to t = {plan.sign * float(after.time[row]):.6g} "
@@ -69,6 +69,14 @@ def ended_rows(
             )
     positions = leaving.nonzero().flatten()
     return (positions, status[positions], index[positions]), words
+
+
+def _over(plan: Plan, walk: Walk, after: Walk) -> Bool[Tensor, " row"] | None:
+    """Whose attempts are used up; None for nobody's. All attempt at once, but may have begun with fewer left."""
+    if plan.spent is None:
+        return torch.ones_like(walk.rows, dtype=torch.bool) if after.attempts >= plan.max_steps else None
+    over = plan.spent[walk.rows] + after.attempts >= plan.max_steps
+    return over if bool(over.any()) else None
 
 
 def _why(plan: Plan, walk: Walk, step: Step, broken: Bool[Tensor, " dim"], row: int, size: Tensor) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch._C import _are_functorch_transforms_active
 from torch._C._functorch import is_functorch_wrapped_tensor
@@ -62,6 +62,7 @@ def integrate(
     args: tuple[Tensor, ...],
     within: tuple[float, float] | None = None,
     first: Float[Tensor, " batch"] | None = None,
+    spent: Int[Tensor, " batch"] | None = None,
 ) -> tuple[Solution, Float[Tensor, " batch"]]:
     """The solution, and the step that every sample would have tried next.
 
@@ -69,9 +70,10 @@ def integrate(
         order, y0, times, args: as in `solve`.
         within: bounds of the times that the right-hand side is asked for, if it jumps there.
         first: the step to begin with; None finds one.
+        spent: steps that every sample has attempted before, of the `max_steps`; None for none.
     """
     if isinstance(order.gradient, Adjoint) and order.events and torch.is_grad_enabled():
-        return _events_of_the_flow(order, y0, times, args, within, first)
+        return _events_of_the_flow(order, y0, times, args, within, first, spent)
     shape, gradient = tuple(y0.shape[1:]), order.gradient
     rows = times.double().expand(len(y0), -1)
     sign = -1 if bool((rows[:, -1] < rows[:, 0]).any()) else 1
@@ -93,6 +95,7 @@ def integrate(
         sign=sign,
         dense=order.dense,
         watch=order.watch,
+        spent=spent,
     )
     state = y0.reshape(len(y0), -1)
     attached = _is_graph(gradient, state, order.method)
@@ -141,10 +144,11 @@ def _events_of_the_flow(
     args: tuple[Tensor, ...],
     within: tuple[float, float] | None,
     first: Tensor | None,
+    spent: Tensor | None,
 ) -> tuple[Solution, Tensor]:
     """Events under the continuous adjoint: found without gradient, then solved to as if their times were asked for."""
     with torch.no_grad():
-        outcome, following = integrate(order, y0, times, args, within, first)
+        outcome, following = integrate(order, y0, times, args, within, first, spent)
     rows = times.double().expand(len(y0), -1)
     sign = -1 if bool((rows[:, -1] < rows[:, 0]).any()) else 1
     shape = tuple(y0.shape[1:])
@@ -156,7 +160,7 @@ def _events_of_the_flow(
     asked = torch.where(sign * rows.detach() <= limit[:, None], rows, sign * limit[:, None])
     again = replace(order, events=(), record=False, dense=False, watch=None)
     asked = torch.cat([asked, sign * limit[:, None]], dim=1)
-    states = integrate(again, y0, asked, args, within, first)[0].states
+    states = integrate(again, y0, asked, args, within, first, spent)[0].states
     kept = torch.where(outcome.states.isfinite(), states[:, :-1], outcome.states)
     hit = outcome.event
     if hit is not None and bool(met.any()):

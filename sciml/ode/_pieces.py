@@ -85,13 +85,17 @@ def in_pieces(
             continue
         within = _bounds(low, high, sign, y0.dtype)
         wanted, asked = _asked(times, rows, ahead, kept, begin, end, low, high, sign)
-        room = None if order.step is not None else max(1, budget - int(parts.attempts.max()))
+        room, spent = None, None
+        if order.step is None and order.peer is None:
+            room, spent = budget, parts.attempts[kept]  # a sample that needs many leaves the others theirs
+        elif order.step is None:
+            room = max(1, budget - int(parts.attempts[kept].max()))
         start = None
         if first is not None:
             span = (end - begin)[kept]  # who starts here starts carefully
             start = torch.where(first[kept] > 0, torch.minimum(first[kept], span), span * 1e-3)
         here = replace(order, max_steps=room)
-        solution, following = integrate(here, state[kept], asked, tuple(a[kept] for a in args), within, start)
+        solution, following = integrate(here, state[kept], asked, tuple(a[kept] for a in args), within, start, spent)
         first = torch.zeros_like(ahead[:, 0]) if first is None else first
         first[kept] = following
         parts.add(kept, solution)

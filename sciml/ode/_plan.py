@@ -36,6 +36,7 @@ class Plan:
         graph: whether autograd follows all moves, each from the one before, as one graph.
         dense: whether the accepted steps are kept with their dense output.
         watch: called with every move.
+        spent: steps that every sample has attempted before, of the `max_steps`; None for none.
     """
 
     f: Callable[..., Tensor]
@@ -56,6 +57,7 @@ class Plan:
     graph: bool = False
     dense: bool = False
     watch: Callable[[Any], None] | None = None  # Any: a `Move`, which knows plans
+    spent: Int[Tensor, " batch"] | None = None
 
     @property
     def lands(self) -> bool:

@@ -7,6 +7,7 @@ import torch
 
 from sciml import ode
 from sciml.core.errors import UserError
+from sciml.core.status import Status
 
 WIDTHS = torch.tensor([1e-6, 1e-4, 1e-2, 0.3], dtype=torch.float64)
 CENTRES = torch.tensor([0.2, 0.5, 0.31, 0.7], dtype=torch.float64)
@@ -104,3 +105,25 @@ def test_what_is_refused(edges, share, words):
         ode.solve_forced(
             pulse, start, torch.tensor([0.0, 1.0]), edges.double(), share=share, args=(CENTRES, WIDTHS)
         )  # fmt: skip
+
+
+@pytest.mark.parametrize("pieces", ["breaks", "jumps"])
+def test_a_sample_that_uses_up_its_steps_leaves_the_others_theirs(pieces):
+    rate = torch.tensor([1.0, 3e4], dtype=torch.float64)
+    y0, times = torch.ones(2, 1, dtype=torch.float64), torch.linspace(0, 4, 9, dtype=torch.float64)
+
+    def f(t, y, rate):
+        return -rate[:, None] * (y - torch.cos(t)[:, None])
+
+    def answer(rows):
+        if pieces == "breaks":
+            breaks = torch.arange(1.0, 4.0, dtype=torch.float64).expand(len(rows), 3)
+            return ode.solve_forced(f, y0[rows], times, breaks, args=(rate[rows],), max_steps=300)
+        jumps = torch.arange(1.0, 4.0, dtype=torch.float64)
+        return ode.solve(f, y0[rows], times, args=(rate[rows],), jumps=jumps, max_steps=300)
+
+    together, alone = answer([0, 1]), answer([0])
+    assert together.status.tolist() == [Status.OK, Status.MAX_STEPS]
+    assert torch.equal(together.states[0], alone.states[0])
+    assert together.stats.accepted[0] == alone.stats.accepted[0]
+    assert "300 steps were not enough" in together.failures[1]
