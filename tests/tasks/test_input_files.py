@@ -149,7 +149,7 @@ def test_one_start_for_each_set_of_parameters_is_the_only_one_whatever_is_read()
     assert (solver.predict(module, asked).status == 0).all()
     beyond = asked._replace(state=asked.state + 0.01, parameters=10 * asked.parameters)
     for other in (asked._replace(state=asked.state + 0.01), beyond):
-        with pytest.raises(UserError, match="in sample 0; expected .* for its parameters"):
+        with pytest.raises(UserError, match=r"in sample 0; expected .* for its parameters"):
             solver.predict(module, other)
 
 
