@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 from torch.overrides import TorchFunctionMode, resolve_name
 from torch.utils._pytree import tree_leaves
@@ -13,6 +14,7 @@ from torch.utils._pytree import tree_leaves
 from sciml.core import rng
 from sciml.core.capabilities import HasDynamics, HasReducedModel
 from sciml.core.errors import ConfigError
+from sciml.core.types import Params
 
 _BLIND = ("zeros_like", "ones_like", "full_like", "new_", "__get__", "size", "expand_as")
 
@@ -54,8 +56,7 @@ def uses_time(problem: HasDynamics) -> bool:
 def check_forcing(problem: HasDynamics) -> None:
     """Refuse dynamics that depend on time and do not say when something acts: a short pulse would be stepped over."""
     params = {name: value[None] for name, value in problem.draw(rng.generator(0, "forcing")).items()}
-    windows = isinstance(problem, HasReducedModel) and any(entry.window is not None for entry in problem.uncertain)
-    if windows or problem.forcing_times(params) is not None or not uses_time(problem):
+    if forcing_breaks(problem, params) is not None or not uses_time(problem):
         return
     raise ConfigError(
         f"the dynamics of problem {problem.name!r} depend on time and do not say when something acts",
@@ -64,3 +65,16 @@ def check_forcing(problem: HasDynamics) -> None:
         fix="Implement forcing_times, so that no pulse is stepped over; return torch.empty(1, 0) where the forcing is "
         "as slow as the solution.",
     )
+
+
+@torch.no_grad()
+def forcing_breaks(problem: HasDynamics, params: Params) -> Float[Tensor, "batch break"] | None:
+    """Times that no step may cross: those the problem names, and the ends of its uncertain sources' windows."""
+    count = max((len(value) for value in params.values()), default=1)
+    uncertain = problem.uncertain if isinstance(problem, HasReducedModel) else ()
+    windows = [end for entry in uncertain if entry.window is not None for end in entry.window(params)]
+    named = problem.forcing_times(params)
+    columns = [column.reshape(-1, 1).expand(count, 1) for column in windows]
+    if named is not None:
+        columns.append(named.reshape(-1, named.shape[-1]).expand(count, -1))
+    return torch.cat([column.double() for column in columns], dim=1) if columns else None

@@ -58,7 +58,7 @@ class TableLayout(Config):
 
 
 def read_table(
-    path: Path,
+    path: str | Path,
     known: str,
     values: Mapping[str, float] | None = None,
     *,
@@ -81,7 +81,7 @@ def read_table(
     Raises: DataError for a file that is not in order; FormulaError for a known part that is not; UnsupportedError for a
         format whose package is not installed.
     """
-    layout, prior = layout or TableLayout(), prior or HiddenPrior()
+    path, layout, prior = Path(path), layout or TableLayout(), prior or HiddenPrior()
     raw = _raw(path, layout)
     return table_of(path, raw, known, dict(values or {}), layout, prior, noise).problem()
 

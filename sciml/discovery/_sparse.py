@@ -123,17 +123,43 @@ def _forward(theta: np.ndarray, y: np.ndarray, usable: np.ndarray) -> list[tuple
     return paths
 
 
+def _lower_degrees(library: tuple[sp.Expr, ...]) -> list[Bool[np.ndarray, " term"]]:
+    """Which terms have at most degree one, two, …, below the largest there is; nothing where a term has no degree.
+
+    Far from zero T and T**2 run parallel, and a path through all terms may well keep the higher one.
+    """
+    symbols = sorted(set().union(*(term.free_symbols for term in library)), key=str)
+    if not symbols or not all(term.is_polynomial(*symbols) for term in library):
+        return []
+    degrees = np.array([sp.Poly(term, *symbols).total_degree() for term in library])
+    return [degrees <= degree for degree in range(1, int(degrees.max()))]
+
+
 def _best_of_each_size(
-    theta: np.ndarray, y: np.ndarray, supports: list[Bool[np.ndarray, " term"]]
+    theta: np.ndarray, y: np.ndarray, supports: list[Bool[np.ndarray, " term"]], count: int = PER_SIZE
 ) -> list[Bool[np.ndarray, " term"]]:
-    """The supports of least error among those with as many terms; none is longer than makes a formula."""
+    """The `count` supports of least error among those with as many terms; none is longer than makes a formula."""
     kept: list[Bool[np.ndarray, " term"]] = []
     longest = max(LONGEST, min(int(support.sum()) for support in supports))
     for size in sorted({int(support.sum()) for support in supports}, reverse=True):
         same = [support for support in supports if int(support.sum()) == size <= longest]
         losses = [np.sum((y - theta[:, s] @ np.linalg.lstsq(theta[:, s], y, rcond=None)[0]) ** 2) for s in same]
-        kept += [same[i] for i in np.argsort(losses, kind="stable")[:PER_SIZE]]
+        kept += [same[i] for i in np.argsort(losses, kind="stable")[:count]]
     return kept
+
+
+def _supports(theta: np.ndarray, y: np.ndarray, library: tuple[sp.Expr, ...]) -> list[Bool[np.ndarray, " term"]]:
+    """Those of the path through all terms, and the best of each size among terms of lower degree."""
+    chosen = _best_of_each_size(theta, y, support_path(theta, y))
+    seen = {support.tobytes() for support in chosen}
+    for terms in _lower_degrees(library):
+        columns = np.where(terms, theta, 0.0)
+        for support in _best_of_each_size(columns, y, support_path(columns, y), 1):
+            if (support & ~terms).any() or support.tobytes() in seen:
+                continue
+            seen.add(support.tobytes())
+            chosen.append(support)
+    return chosen
 
 
 def _loss_without(theta: np.ndarray, y: np.ndarray, kept: np.ndarray, term: int) -> float:
@@ -170,7 +196,7 @@ class SparseEngine(SymbolicEngine):
             raise DataError(f"the candidate term {broken[0]} has no finite value on the data")
         theta, y = problem.seen_by(theta)[rows], problem.target[rows]
         candidates = []
-        for support in _best_of_each_size(theta, y, support_path(theta, y)):
+        for support in _supports(theta, y, library):
             fitted = np.linalg.lstsq(theta[:, support], y, rcond=None)[0]
             chosen = [term for term, kept in zip(library, support, strict=True) if kept]
             expr = sp.Add(*(sp.Float(float(c)) * term for c, term in zip(fitted, chosen, strict=True)))

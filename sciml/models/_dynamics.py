@@ -1,5 +1,6 @@
 """A learned equation of motion."""
 
+from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -7,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sciml import ode
-from sciml.models._ode_block import IntegrateConfig, ODEBlock
+from sciml.models._ode_block import IntegrateConfig, ODEBlock, check_unpenalised
 from sciml.models._regularise import RegulariseConfig
 from sciml.nn import MLP, Activation, Moments, Network, Units
 
@@ -109,6 +110,7 @@ class Dynamics(Network):
     field_std: Tensor
     parameter_mean: Tensor
     parameter_std: Tensor
+    forcing: Callable[[Tensor], Tensor | None] | None = None
 
     def __init__(
         self,
@@ -149,6 +151,17 @@ class Dynamics(Network):
         self.register_buffer("parameter_mean", units.parameter_mean.clone())
         self.register_buffer("parameter_std", units.parameter_std.clone())
 
+    def force(self, forcing: Callable[[Tensor], Tensor | None]) -> None:
+        """Let no step cross a time at which something begins or ends that the clock tells.
+
+        Arguments:
+            forcing: physical parameters ``batch parameter`` to these times, ``batch break``; None for none.
+
+        Raises: UnsupportedError where steps are penalised: breaks bound them, not errors.
+        """
+        check_unpenalised(self.block.policy.config)
+        self.forcing = forcing
+
     def standardise(self, states: Float[Tensor, "*batch channel"]) -> Float[Tensor, "*batch channel"]:
         """(u - μ) / σ."""
         return (states - self.field_mean) / self.field_std
@@ -179,5 +192,6 @@ class Dynamics(Network):
             tolerance: replaces both tolerances.
         """
         known = ((parameters - self.parameter_mean) / self.parameter_std,) if self.num_parameters else ()
-        states, solution = self.block(self.start(state), times, known, tolerance=tolerance)
+        breaks = self.forcing(parameters) if self.clock and self.forcing is not None else None
+        states, solution = self.block(self.start(state), times, known, tolerance=tolerance, breaks=breaks)
         return states[..., : self.channels], solution

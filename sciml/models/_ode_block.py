@@ -17,6 +17,8 @@ from sciml.nn import Network, full_precision
 
 F = TypeVar("F", bound=nn.Module)
 """The learned field."""
+_SHARE = 0.5
+"""Longest step between two times at which something begins or ends, as a share of their distance."""
 
 
 class IntegrateConfig(Config):
@@ -82,6 +84,7 @@ class ODEBlock(Network, Generic[F]):
         args: tuple[Tensor, ...] = (),
         *,
         tolerance: float | None = None,
+        breaks: Float[Tensor, "batch break"] | None = None,
     ) -> tuple[Float[Tensor, "batch time ..."], ode.Solution]:
         """States at `times` and everything else the solve says.
 
@@ -90,10 +93,14 @@ class ODEBlock(Network, Generic[F]):
             times: strictly monotone, common to all samples or one row each.
             args: what f needs per sample.
             tolerance: replaces both tolerances.
+            breaks: times that no step crosses, as of `ode.solve_forced`, without penalties.
 
         Equations are solved in float32 at least, also where the rest of a network runs in half precision.
         """
         with full_precision(y0):
+            if breaks is not None:
+                solution = self._forced(at_least_single(y0), times, args, tolerance, breaks)
+                return solution.states, solution
             return self._integrate(at_least_single(y0), times, args, tolerance)
 
     def _integrate(
@@ -231,10 +238,39 @@ class ODEBlock(Network, Generic[F]):
             max_steps=self.integrate.max_steps,
             record=record,
         )
+        return self._counted(solution)
+
+    def _forced(
+        self, y0: Tensor, times: Tensor, args: tuple[Tensor, ...], tolerance: float | None, breaks: Tensor
+    ) -> ode.Solution:
+        check_unpenalised(self.policy.config)
+        relative, absolute = self._tolerances(tolerance)
+        step = self.integrate.step
+        longest = float((times[..., -1] - times[..., 0]).detach().max())
+        return self._counted(
+            ode.solve_forced(
+                self.field, y0, times, breaks, share=_SHARE, args=args, method=self.method, rtol=relative,
+                atol=absolute, step=None if step is None else min(_SHARE, step / longest),
+                gradient=self.integrate.mode,
+                max_steps=self.integrate.max_steps,
+            )
+        )  # fmt: skip
+
+    def _counted(self, solution: ode.Solution) -> ode.Solution:
         self.solves += 1
         self.calls += solution.stats.calls
         self.evaluations += float(solution.stats.evaluations.double().mean())
         return solution
+
+
+def check_unpenalised(config: RegulariseConfig) -> None:
+    """Refuse penalties on the steps of an equation that is forced at known times: breaks, not errors, bound these."""
+    if config.kind != "none":
+        raise UnsupportedError(
+            "an equation that is forced at known times is integrated from one of them to the next, without penalties",
+            got=f"regularise.kind={config.kind}",
+            fix="Set model.regularise.kind=none, or model.clock=false.",
+        )
 
 
 def at_least_single(values: Tensor) -> Tensor:

@@ -23,11 +23,11 @@ def check_backend(backend: object) -> bool:
 
 def check_state(y0: Tensor) -> None:
     """One row per sample, of real floating-point numbers."""
-    if not isinstance(y0, Tensor) or y0.ndim == 0 or not len(y0):
+    if not isinstance(y0, Tensor) or y0.ndim == 0 or not y0.numel():
         raise UserError(
             "the initial state must be a tensor with one row per sample",
             got=f"shape {tuple(y0.shape)}" if isinstance(y0, Tensor) else type(y0).__name__,
-            expected="batch *shape, at least one sample",
+            expected="batch *shape, at least one sample and one number in it",
             fix="For a single sample write y0[None].",
         )
     if not y0.is_floating_point():

@@ -1,5 +1,7 @@
 """The right-hand side as the loop calls it: flat states, time running forward, answers that are checked and our own."""
 
+import re
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,6 +14,8 @@ from sciml.ode._bound import Split
 from sciml.ode._mapped import is_mapped
 
 _NO_GRAPH = ("does not require grad", "does not have a grad_fn")
+# How torch says that an operation got two dtypes: of products of matrices, of convolutions, of everything else.
+_MIXED = re.compile(r"same dtype|scalar type|[Ii]nput type .* should be the same")
 
 
 class UsesLaterParameters(Exception):
@@ -39,6 +43,8 @@ class FlatField:
         self.watched = False
         self.own_leaves: list[Tensor] | None = None
         self._differentiates = False  # whether f takes gradients itself, which needs the mode of gradients
+        self._rows: int | None = None  # of the last call that f answered
+        self._last: tuple[weakref.ref[Tensor], int] | None = None  # whose memory the last answer lies in, and how new
 
     def __call__(self, time: Tensor, state: Tensor, *args: Tensor) -> Tensor:
         """Slopes in forward time."""
@@ -51,7 +57,12 @@ class FlatField:
         if self.within is not None:
             time = time.clamp(*self.within)
         shaped = state if len(self.shape) == 1 else state.view(rows, *self.shape)
-        slope = self._call(time, shaped, *args)
+        try:
+            slope = self._call(time, shaped, *args)
+        except (RuntimeError, IndexError, ValueError) as error:
+            self._explain(error, shaped)
+            raise
+        self._rows = rows
         if not isinstance(slope, Tensor) or slope.shape != shaped.shape or slope.dtype != self.dtype:
             self._complain(slope, shaped)
         return self._owned(slope) if len(self.shape) == 1 else self._owned(slope).reshape(rows, -1)
@@ -95,6 +106,8 @@ class FlatField:
         if torch.is_grad_enabled():
             return self.f(time, state, *args)
         if self.watched:
+            if self._last is not None and (memory := self._last[0]()) is not None and memory.grad_fn is not None:
+                memory.detach_()  # a buffer in which a Jacobian left its graph
             with torch.enable_grad():
                 slope = self.f(time, state, *args)
             if isinstance(slope, Tensor) and slope.requires_grad:
@@ -110,11 +123,12 @@ class FlatField:
         with torch.enable_grad():
             return self.f(time, state, *args).detach()
 
-    @staticmethod
-    def _owned(slope: Tensor) -> Tensor:
+    def _owned(self, slope: Tensor) -> Tensor:
         """The slope in memory of its own: f may fill one tensor or array again and again, and stages must not change.
 
-        What is neither a view nor written into, and whose memory is torch's own, was made for this answer.
+        What is neither a view nor written into, and whose memory is torch's own, was made for this answer. A tensor
+        that was the answer before is forgotten by autograd once it is copied, if it was written into since: what is
+        written next would else have the gradient of this call, and a Jacobian would give one to all later answers.
         """
         if is_functorch_wrapped_tensor(slope):
             if is_mapped(slope):
@@ -124,8 +138,33 @@ class FlatField:
                 )
             return slope.clone()
         if slope.is_inference() or slope._version or slope._base is not None:
-            return slope.clone()
+            copy, memory = slope.clone(), slope if slope._base is None else slope._base
+            last, version = self._last or (lambda: None, 0)
+            if last() is memory and memory._version > version and memory.grad_fn is not None:
+                memory.detach_()
+            self._last = weakref.ref(memory), memory._version
+            return copy
         return slope if slope.untyped_storage().resizable() else slope.clone()
+
+    def _explain(self, error: Exception, shaped: Tensor) -> None:
+        """Raise what a user can act on where f failed for a reason that shows from here."""
+        if isinstance(error, UserError):
+            return
+        words = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if self._rows is None and _MIXED.search(words):
+            raise UserError(
+                f"the right-hand side cannot take a state of {shaped.dtype}",
+                got=words,
+                expected="one dtype in the state and in whatever f uses",
+                fix="Convert the state, or the network: y0.to(torch.float32), or f.double().",
+            ) from error
+        if self._rows is not None and self._rows != len(shaped):
+            raise UserError(
+                f"the right-hand side fails on {len(shaped)} rows, after it answered for {self._rows}",
+                got=words,
+                expected="an f that takes any number of rows: samples leave, and gradients repeat steps together",
+                fix="Size buffers by len(state), and give per-sample tensors through `args`.",
+            ) from error
 
     def _complain(self, slope: Any, shaped: Tensor) -> None:
         got = f"shape {tuple(slope.shape)}, {slope.dtype}" if isinstance(slope, Tensor) else type(slope).__name__

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from sciml.core.errors import UserError
+from sciml.ode._adjoint import Adjoint
 from sciml.ode._control import PID
 from sciml.ode._gradient import Checkpointed, Discrete
 from sciml.ode._method import Method
@@ -31,7 +32,7 @@ def solve_forced(
     rtol: float | int = 1e-6,
     atol: float | int | Float[Tensor, "..."] = 1e-8,
     step: float | int | None = None,
-    gradient: Discrete | Checkpointed = _DISCRETE,
+    gradient: Discrete | Checkpointed | Adjoint = _DISCRETE,
     controller: PID = _CONTROL,
     max_steps: int | None = None,
 ) -> Solution:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import sympy as sp
 import torch
 from law_cases import ALLEE, ENZYME, EPIDEMIC, PREDATORS
 
@@ -205,6 +206,18 @@ def test_a_quotient_is_looked_for_where_sums_do_not_do():
     assert best.constants == 2
     assert float(best.expr.subs("C", 1.0)) == pytest.approx(-1.5 / 1.6, rel=1e-3)
     assert best.engine == "auto"
+
+
+@pytest.mark.parametrize("shift", [0.0, 273.15, 1e5])
+def test_a_line_far_from_zero_is_no_parabola(shift):
+    """Slopes -0.12 (T - 20), 1 % of noise: far from zero a path through all terms of degree three ends with T**2."""
+    T, noise = 20 + 70 * np.exp(-0.12 * np.linspace(0, 30, 100)), np.random.default_rng(0).normal(size=100)
+    slopes = -0.12 * (T - 20)
+    problem = SymbolicProblem(shift + T[:, None], slopes + 0.01 * slopes.std() * noise, ("T",))
+    best = engine("sparse").fit(problem, SearchSpec(degree=3)).best("mdl").expr
+    (temperature,) = best.free_symbols
+    assert sp.Poly(best, temperature).degree() == 1
+    assert float(best.coeff(temperature)) == pytest.approx(-0.12, rel=0.01)
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,8 @@ def test_jumps_are_exact_and_on_the_right_side():
     torch.testing.assert_close(states[1], torch.tensor([0, 0, 0, 0, 0, 1, 1]).double(), rtol=1e-9, atol=1e-9)
 
 
-def test_gradients_reach_arguments_and_parameters_of_modules():
+@pytest.mark.parametrize("gradient", [ode.Discrete(), ode.Checkpointed(), ode.Adjoint()])
+def test_gradients_reach_arguments_and_parameters_of_modules(gradient):
     class Driven(torch.nn.Module):
         def __init__(self):
             super().__init__()
@@ -84,7 +85,8 @@ def test_gradients_reach_arguments_and_parameters_of_modules():
     edges = torch.tensor([[0.92, 0.96, 1.0, 1.04, 1.08]]).double().expand(2, -1)
     start = torch.zeros(2, 1, dtype=torch.float64)
     times = torch.tensor([0.0, 3.0]).double()
-    end = ode.solve_forced(module, start, times, edges, args=(energy,), rtol=1e-9, atol=1e-12).check().states[:, -1, 0]
+    how = {"args": (energy,), "rtol": 1e-9, "atol": 1e-12, "gradient": gradient}
+    end = ode.solve_forced(module, start, times, edges, **how).check().states[:, -1, 0]
     end.sum().backward()
     exact = math.exp(-2 * 0.7 + 0.5 * (0.7 * 0.01) ** 2)
     assert energy.grad.tolist() == pytest.approx([exact, exact], rel=1e-6)

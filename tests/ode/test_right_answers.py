@@ -179,9 +179,47 @@ def test_a_buffer_that_is_filled_again_is_copied(method, memory):
     step = None if ode.METHODS[method].adaptive else 0.05
     if not isinstance(ode.METHODS[method], type(ode.METHODS["dopri5"])):
         filled = fresh if memory == "array" else filled  # these need the Jacobian, which an array has not
-    with torch.no_grad() if memory != "array" else torch.enable_grad():
-        pair = [ode.solve(f, y0, times, method=method, step=step, rtol=1e-4).states for f in (filled, fresh)]
+    pair = [ode.solve(f, y0, times, method=method, step=step, rtol=1e-4).states for f in (filled, fresh)]
     assert torch.equal(*pair)
+    assert not pair[0].requires_grad  # Jacobians leave nothing in the buffer
+
+
+def test_a_buffer_of_the_wrong_number_of_rows_is_told():
+    buffer = torch.zeros(1, 2, dtype=DOUBLE)
+
+    def filled(t, y):
+        buffer[:, 0], buffer[:, 1] = y[:, 1], -y[:, 0]
+        return buffer
+
+    with pytest.raises(UserError, match=r"fails on 3 rows, after it answered for 1.*len\(state\)"):
+        ode.solve(filled, ones(1, 2), torch.tensor([0.0, 5.0], dtype=DOUBLE), method="radauIIA5")
+
+
+def test_the_gradient_goes_through_a_buffer():
+    """x' = k v, v' = -k x from (1, 0): x = cos k t."""
+    k, buffer = torch.tensor(1.3, dtype=DOUBLE, requires_grad=True), torch.zeros(1, 2, dtype=DOUBLE)
+
+    def filled(t, y):
+        buffer[:, 0], buffer[:, 1] = k * y[:, 1], -k * y[:, 0]
+        return buffer
+
+    y0, times = torch.tensor([[1.0, 0.0]], dtype=DOUBLE), torch.tensor([0.0, 1.0], dtype=DOUBLE)
+    last = ode.solve(filled, y0, times, rtol=1e-8, gradient=ode.Discrete(schedule="graph")).states[0, -1, 0]
+    (slope,) = torch.autograd.grad(last, k)
+    assert abs(last.item() - math.cos(1.3)) < 1e-7
+    assert abs(slope.item() + math.sin(1.3)) < 1e-7
+
+
+@pytest.mark.parametrize("solver", [ode.odeint, ode.solve])
+def test_a_network_of_another_precision_is_told_with_both_names(solver):
+    network = torch.nn.Linear(2, 2)
+    with pytest.raises(UserError, match=r"a state of torch\.float64; got .*Double and Float.*f\.double\(\)"):
+        solver(lambda t, y: network(y), ones(1, 2), torch.tensor([0.0, 1.0], dtype=DOUBLE))
+
+
+def test_rows_without_numbers_are_refused():
+    with pytest.raises(UserError, match=r"got shape \(3, 0\); expected batch \*shape, at least one sample and one"):
+        ode.solve(lambda t, y: -y, torch.zeros(3, 0), torch.tensor([0.0, 1.0]))
 
 
 TIMES = torch.tensor([[0.1, 0.2, 0.3], [0.0, 0.5, 0.5]], dtype=DOUBLE)

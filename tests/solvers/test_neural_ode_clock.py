@@ -4,10 +4,11 @@ import pytest
 import torch
 
 from sciml.core import registry, rng
+from sciml.core.errors import UnsupportedError
 from sciml.data import Statistics
-from sciml.models import Dynamics, IntegrateConfig
+from sciml.models import Dynamics, IntegrateConfig, RegulariseConfig
 from sciml.solvers.neural_ode import DynamicsConfig, NeuralODESolver
-from sciml.tasks.trajectories import TRAJECTORIES, Start, TrajectoriesConfig, TrajectoryBatch
+from sciml.tasks.trajectories import TRAJECTORIES, Start, TrajectoriesConfig, TrajectoriesContext, TrajectoryBatch
 from sciml.testing import PROBLEMS
 
 TANK = PROBLEMS / "warm_tank"
@@ -74,3 +75,38 @@ def test_the_clock_is_on_where_a_source_acts_by_it(rotation, tmp_path, monkeypat
         bench.context.model_copy(update={"statistics": STATISTICS}),
     )
     assert not plain.clock
+
+
+def test_what_the_clock_switches_on_is_never_stepped_over():
+    """A unit of everything within two thousandths, between times that the problem names: two frames are enough."""
+
+    class Pulse(torch.nn.Module):
+        """The first of the pieces that the problem names, and no other."""
+
+        def forward(self, time, state, *parameters):
+            return (
+                torch.where((time >= begin) & (time < end), 1 / (end - begin), 0.0).to(state)[:, None].expand_as(state)
+            )
+
+    problem = registry.find_problem(TANK)
+    values = {entry.name: torch.tensor([entry.high], dtype=torch.float64) for entry in problem.parameters}
+    values["duration"].fill_(1e-3)
+    count = len(problem.fields)
+    statistics = Statistics(torch.zeros(count), torch.ones(count), torch.zeros(len(values)), torch.ones(len(values)))
+    context = TrajectoriesContext(statistics=statistics, dt=0.1, frames=80)
+    module = SOLVER.build(problem, DynamicsConfig(width=4, rate=1.0), context)
+    begin, end = problem.forcing_times(values)[0, :2]
+    module.block.field = Pulse()
+    state, parameters = torch.zeros(1, count), torch.stack(list(values.values()), 1)
+    for times in ([0.0, 8.0], [0.0, 4.0, 8.0], [0.3, 7.9]):
+        ends = module.eval()(state, parameters, torch.tensor(times, dtype=torch.float64))[0][0, -1]
+        torch.testing.assert_close(ends, torch.ones(count), rtol=1e-3, atol=0)
+    module.forcing = None
+    assert not module(state, parameters, torch.tensor([0.0, 8.0]).double())[0].any()  # plain steps miss it
+
+
+def test_penalties_on_forced_steps_are_refused_before_any_work():
+    context = TrajectoriesContext(statistics=STATISTICS, dt=0.1, frames=80)
+    config = DynamicsConfig(width=4, regularise=RegulariseConfig(kind="er"))
+    with pytest.raises(UnsupportedError, match=r"forced at known times.*regularise.kind=er.*clock=false"):
+        SOLVER.build(registry.find_problem(TANK), config, context)

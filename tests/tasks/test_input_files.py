@@ -136,6 +136,23 @@ def test_a_regression_on_parameters_refuses_another_start_and_another_clock(tmp_
             solver.predict(module, later)
 
 
+def test_one_start_for_each_set_of_parameters_is_the_only_one_whatever_is_read():
+    """The problem makes starts from the parameters alone: another one within all that was seen is refused as well."""
+    solver, problem = KernelRidgeSolver(), small_problem("warm_tank")
+    recipe = solver.recipe("tiny")
+    bench = solver.task.prepare(problem, "tiny", recipe.task)
+    assert bench.context.starts.stated
+    context = type(bench.context).model_validate(bench.context.model_dump(mode="json"))
+    module = solver.build(problem, recipe.model.model_copy(update={"use_start": True}), context)
+    assert solver.solve_closed_form(module, bench.examples)
+    asked = solver.task.inputs(bench.examples.batch(torch.arange(4), torch.Generator()))
+    assert (solver.predict(module, asked).status == 0).all()
+    beyond = asked._replace(state=asked.state + 0.01, parameters=10 * asked.parameters)
+    for other in (asked._replace(state=asked.state + 0.01), beyond):
+        with pytest.raises(UserError, match=r"in sample 0; expected .* for its parameters"):
+            solver.predict(module, other)
+
+
 def test_a_regression_that_reads_the_start_answers_alike_whenever_it_begins(tmp_path):
     trial = trial_of("kernel_ridge")
     later = trial.predict(trial.asked._replace(times=trial.asked.times + 3)).mean

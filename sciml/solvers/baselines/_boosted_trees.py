@@ -208,7 +208,7 @@ class BoostedTreesSolver(TrajectoriesSolver[HasTrajectories, BoostedTreesConfig,
             module: Trees = BoostedTrees(model, units, problem)
         else:
             module = BoostedTreesOfModes(model, units)
-        module.starts = context.starts
+        module.starts = None if context.starts is None else context.starts.of(problem)
         return module
 
     def loss(self, module: Trees, batch: TrajectoryBatch, along: float = 1.0) -> Tensor:

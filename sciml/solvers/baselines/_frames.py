@@ -44,8 +44,8 @@ def training_times(
 ) -> Float[Tensor, " time"]:
     """The times asked for as those of a trajectory that begins when the training ones do.
 
-    Where first states are read they may be those of any time. Where they are not, only those are accepted that the
-    training trajectories have.
+    Where first states are read they may be those of any time. Where they are not, or the training trajectories had one
+    for each set of parameters, only theirs are accepted.
 
     Arguments:
         starts: what these are; None where it is not known.
@@ -59,7 +59,7 @@ def training_times(
     if not use_start and starts is None:
         times = inputs.clock.to(known)
     else:
-        if starts is not None and not use_start:
+        if starts is not None and (starts.stated or not use_start):
             starts.check(inputs.state, inputs.parameters, inputs.clock)
         begun = inputs.times[0]
         times = inputs.times if begun == known[0] else inputs.times - begun + known[0]

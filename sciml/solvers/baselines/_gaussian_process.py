@@ -209,7 +209,7 @@ class GaussianProcessSolver(TrajectoriesSolver[HasTrajectories, GaussianProcessC
         """A regression without training points."""
         model = model.model_copy(update={"use_start": reads_start(model.use_start, context)})
         module = GaussianProcess(model, Units(context.statistics), problem)
-        module.starts = context.starts
+        module.starts = None if context.starts is None else context.starts.of(problem)
         return module
 
     def loss(self, module: GaussianProcess, batch: TrajectoryBatch, along: float = 1.0) -> Tensor:

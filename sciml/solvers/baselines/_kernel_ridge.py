@@ -128,7 +128,7 @@ class KernelRidgeSolver(TrajectoriesSolver[HasTrajectories, KernelRidgeConfig, K
         """A regression without training points."""
         model = model.model_copy(update={"use_start": reads_start(model.use_start, context)})
         module = KernelRidge(model, Units(context.statistics))
-        module.starts = context.starts
+        module.starts = None if context.starts is None else context.starts.of(problem)
         return module
 
     def loss(self, module: KernelRidge, batch: TrajectoryBatch, along: float = 1.0) -> Tensor:

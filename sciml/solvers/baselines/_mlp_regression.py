@@ -135,7 +135,7 @@ class MLPRegressionSolver(TrajectoriesSolver[HasTrajectories, MLPRegressionConfi
         """The network with the dataset's constants."""
         model = model.model_copy(update={"use_start": reads_start(model.use_start, context)})
         module = MLPRegression(model, Units(context.statistics))
-        module.starts = context.starts
+        module.starts = None if context.starts is None else context.starts.of(problem)
         return module
 
     def loss(self, module: MLPRegression, batch: TrajectoryBatch, along: float = 1.0) -> Tensor:

@@ -1,12 +1,16 @@
 """The neural ODE as a solver of trajectories: its recipes, its size, its claim."""
 
+from dataclasses import dataclass
+
 import pydantic
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
-from sciml.core.capabilities import HasReducedModel, HasTrajectories
+from sciml.core.capabilities import HasDynamics, HasReducedModel, HasTrajectories
 from sciml.core.config import Config
 from sciml.core.errors import UserError
+from sciml.core.forcing import forcing_breaks
 from sciml.core.types import Prediction
 from sciml.models import Dynamics, Features, IntegrateConfig, RegulariseConfig
 from sciml.nn import Activation
@@ -17,6 +21,7 @@ from sciml.tasks.trajectories import (
     TrajectoriesContext,
     TrajectoriesSolver,
     TrajectoryBatch,
+    named_parameters,
 )
 from sciml.train import Examples, Knob, Recipe, TrainConfig, recipe_of
 
@@ -81,6 +86,16 @@ _RECIPES = {
 }
 
 
+@dataclass(frozen=True)
+class _Forcing:
+    """Parameters to the times at which the problem's forcing begins, peaks or ends; None where it names none."""
+
+    problem: HasDynamics
+
+    def __call__(self, parameters: Float[Tensor, "batch parameter"]) -> Float[Tensor, "batch break"] | None:
+        return forcing_breaks(self.problem, named_parameters(self.problem, parameters))
+
+
 class NeuralODESolver(TrajectoriesSolver[HasTrajectories, DynamicsConfig, Dynamics]):
     """Trajectories by a learned right-hand side."""
 
@@ -104,7 +119,7 @@ class NeuralODESolver(TrajectoriesSolver[HasTrajectories, DynamicsConfig, Dynami
         clock = model.clock
         if clock is None:
             clock = isinstance(problem, HasReducedModel) and any(c.kind == "source" for c in problem.uncertain)
-        return Dynamics(
+        module = Dynamics(
             len(context.statistics.field_mean),
             parameters=len(context.statistics.parameter_mean),
             width=model.width,
@@ -118,6 +133,9 @@ class NeuralODESolver(TrajectoriesSolver[HasTrajectories, DynamicsConfig, Dynami
             integrate=model.integrate,
             regularise=model.regularise,
         )
+        if clock and isinstance(problem, HasDynamics):
+            module.force(_Forcing(problem))
+        return module
 
     def loss(self, module: Dynamics, batch: TrajectoryBatch, along: float = 1.0) -> Tensor:
         """Mean squared error of the standardised states after the first, and the penalty."""

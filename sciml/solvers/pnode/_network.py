@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from sciml import ode
 from sciml.core.capabilities import HasReducedModel
 from sciml.core.errors import ConfigError
-from sciml.core.forcing import check_forcing
+from sciml.core.forcing import check_forcing, forcing_breaks
 from sciml.core.problem import Parameter
 from sciml.core.types import Params
 from sciml.data import Statistics
@@ -200,7 +200,7 @@ class PNODE(nn.Module):
     ) -> tuple[Float[Tensor, "batch time channel"], ode.Solution]:
         """Fields in physical units at `times`, the first of which is that of `fields`, and what the solve says.
 
-        No step crosses a time at which the forcing begins, peaks or ends (`breaks`), wherever `times` begin.
+        No step crosses a time at which the forcing begins, peaks or ends (`forcing_breaks`), wherever `times` begin.
 
         `offsets` stand in for those of the closures, row by row, for a search: samples that need many steps are then
         given up early.
@@ -217,7 +217,7 @@ class PNODE(nn.Module):
             steps = c.max_steps if offsets is None else min(c.max_steps, _SEARCHING)
             atol = (c.atol if tolerance is None else 0.1 * tolerance) * self.sizes
             gradient = ode.Discrete() if c.gradient == "discrete" else ode.Checkpointed()
-            start, breaks = self.problem.encode(fields.double(), params), self.breaks(params)
+            start, breaks = self.problem.encode(fields.double(), params), forcing_breaks(self.problem, params)
             if breaks is None:
                 solution = ode.solve(
                     self.field, start, times.double(), args=args, method=c.method, rtol=rtol, atol=atol,
@@ -229,17 +229,6 @@ class PNODE(nn.Module):
                     atol=atol, gradient=gradient, max_steps=steps,
                 )  # fmt: skip
             return self.problem.decode(solution.states, params), solution
-
-    @torch.no_grad()
-    def breaks(self, params: Params) -> Float[Tensor, "batch break"] | None:
-        """Times that no step crosses: those the problem names, and the ends of its uncertain sources' windows."""
-        count = max((len(value) for value in params.values()), default=1)
-        windows = [end for entry in self.problem.uncertain if entry.window is not None for end in entry.window(params)]
-        named = self.problem.forcing_times(params)
-        columns = [column.reshape(-1, 1).expand(count, 1) for column in windows]
-        if named is not None:
-            columns.append(named.reshape(-1, named.shape[-1]).expand(count, -1))
-        return torch.cat([column.double() for column in columns], dim=1) if columns else None
 
     def _sizes(self, statistics: Statistics, params: Params) -> Float[Tensor, " component"]:
         """|z| + |Δz| at the mean of the fields, Δz for a standard deviation of all of them; 1 where that is nothing."""

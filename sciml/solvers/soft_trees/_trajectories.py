@@ -200,7 +200,7 @@ class SoftTreesSolver(TrajectoriesSolver[HasTrajectories, SoftTreesCoursesConfig
             module: Courses = SoftTreesOutcome(model, units, problem)
         else:
             module = SoftTreesOfModes(model, units)
-        module.starts = context.starts
+        module.starts = None if context.starts is None else context.starts.of(problem)
         return module
 
     def initialise(self, module: Courses, examples: Examples[TrajectoryBatch]) -> None:

@@ -1,9 +1,14 @@
 """Whether the first states of trajectories follow from their parameters, and whether a given one does."""
 
+from collections.abc import Callable
+
+import pydantic
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from sciml.core import rng
+from sciml.core.capabilities import Evolves, HasTrajectories
 from sciml.core.config import Config
 from sciml.core.errors import UserError
 from sciml.core.tensors import TensorField
@@ -16,12 +21,15 @@ _SLACK, _ROUNDING = 10.0, 1e-4
 """Of a given state: largest deviation, in the largest of the training data; and as a share of the values themselves."""
 _MANY = 3
 """Samples per coefficient from which on products of parameters are fitted too."""
+_TRIED = 8
+"""Training samples at which a problem's own first states are compared with the stored ones."""
 
 
 class StartRule(Config):
-    """First states as a function of the parameters: a polynomial of the second degree, by least squares.
+    """First states as a function of the parameters: the problem's own, or a polynomial of the second degree.
 
-    Of what learns from parameters alone it says which first states its answers are for.
+    Of what learns from parameters alone it says which first states its answers are for. The problem's own function is
+    known after `of` alone.
     """
 
     fields: tuple[str, ...]
@@ -33,9 +41,19 @@ class StartRule(Config):
     width: TensorField
     """Largest distance from it."""
     weights: TensorField
-    """Of the terms, ``term component``."""
+    """Of the terms, ``term component``; none where the problem states the function."""
+    stated: bool = False
+    """Whether the problem makes them from the parameters alone."""
     slack: TensorField
     """How far a first state may be from the function, by component."""
+
+    _initial: Callable[[Tensor], Tensor] | None = pydantic.PrivateAttr(default=None)
+
+    def of(self, problem: HasTrajectories) -> "StartRule":
+        """The same rule, with the problem's own function where that is it."""
+        if self.stated and isinstance(problem, Evolves):
+            self._initial = _own_starts(problem)
+        return self
 
     def check(
         self,
@@ -45,7 +63,7 @@ class StartRule(Config):
     ) -> None:
         """Refuse first states that trajectories of these parameters do not have.
 
-        With parameters outside of those of the training data the function is not known, and nothing is refused.
+        With parameters outside of those of the training data a polynomial says nothing, and nothing is refused.
 
         Arguments:
             state: at the first of `times`.
@@ -61,9 +79,15 @@ class StartRule(Config):
                 expected=f"a first state at time {self.time:g}",
                 fix="Begin there, or train with model.use_start=true, or use a solver that follows the state.",
             )
-        away = (parameters.double().cpu() - self.middle) / self.width
-        expected = _terms(away, len(self.weights)) @ self.weights
-        known = (away.abs() <= 1 + _SMALL).all(1) | (len(self.weights) == 1)
+        if self.stated:
+            if self._initial is None:
+                return
+            expected = self._initial(parameters.double().cpu())
+            known = torch.ones(len(expected), dtype=torch.bool)
+        else:
+            away = (parameters.double().cpu() - self.middle) / self.width
+            expected = _terms(away, len(self.weights)) @ self.weights
+            known = (away.abs() <= 1 + _SMALL).all(1) | (len(self.weights) == 1)
         off = (state.double().cpu() - expected).abs() > self.slack + _ROUNDING * expected.abs()
         if (off & known[:, None]).any():
             sample, channel = (off & known[:, None]).nonzero()[0].tolist()
@@ -106,6 +130,47 @@ def start_rule(
         return None
     slack = torch.maximum(_SLACK * rest.amax(0), 1e-6 * statistics.field_std.double())
     return StartRule(fields=fields, time=time, middle=middle, width=width, weights=weights, slack=slack)
+
+
+def stated_rule(
+    problem: HasTrajectories,
+    states: Float[Tensor, "sample channel"],
+    parameters: Float[Tensor, "sample parameter"],
+    statistics: Statistics,
+    time: float,
+) -> StartRule | None:
+    """The problem's own first states as the rule; None where chance has a part in them, or they are not those stored.
+
+    Arguments: as of `start_rule`.
+    """
+    if not isinstance(problem, Evolves) or not len(states) or not parameters.shape[1]:
+        return None
+    y, p = states[:_TRIED].double(), parameters[:_TRIED].double()
+    made, again = (_own_starts(problem, seed)(p) for seed in (0, 1))
+    off = (made - y).abs()
+    near = off <= _SMALL * statistics.field_std.double() + _ROUNDING * made.abs()
+    if not torch.equal(made, again) or not bool(near.all()):
+        return None
+    return StartRule(
+        fields=tuple(field.name for field in problem.fields),
+        time=time,
+        middle=p.mean(0),
+        width=torch.ones_like(p[0]),
+        weights=torch.zeros(0, y.shape[1], dtype=torch.float64),
+        stated=True,
+        slack=torch.maximum(_SLACK * off.amax(0), 1e-6 * statistics.field_std.double()),
+    ).of(problem)
+
+
+def _own_starts(problem: Evolves, seed: int = 0) -> Callable[[Tensor], Tensor]:
+    """Physical parameters ``sample parameter`` to the problem's first states without axes, ``sample channel``."""
+    names, grid = [entry.name for entry in problem.parameters], problem.grid(())
+
+    def states(parameters: Tensor) -> Tensor:
+        rows = [dict(zip(names, row.unbind(), strict=True)) for row in parameters]
+        return torch.stack([problem.initial(row, grid, rng.generator(seed, "starts")).double() for row in rows])
+
+    return states
 
 
 def _degree(samples: int, parameters: int) -> int:

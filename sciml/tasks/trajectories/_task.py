@@ -60,7 +60,7 @@ from sciml.tasks.trajectories._outcome import (
     stated_quantities,
 )
 from sciml.tasks.trajectories._seen import seen_starts, unseen_starts
-from sciml.tasks.trajectories._starts import StartRule, start_rule
+from sciml.tasks.trajectories._starts import start_rule, stated_rule
 from sciml.tasks.trajectories.view import VIEW
 from sciml.train import AnySolver, Bench, Conclusion, Examination, Task
 
@@ -207,10 +207,12 @@ class TrajectoriesBench(Bench[HasTrajectories, TrajectoriesConfig, TrajectoriesC
     def __init__(self, problem: HasTrajectories, dataset: data.Dataset, settings: TrajectoriesConfig) -> None:
         self.problem, self.settings, self.source = problem, settings, dataset
         self.dataset = {"hash": dataset.digest, "card": dataset.card.model_dump(mode="json")}
-        starts = self._start_rule()
+        names, first = tuple(field.name for field in problem.fields), float(dataset.layout.times[0])
+        begun = good_states(dataset, "train")[:, 0], good_parameters(dataset, "train"), dataset.statistics, first
+        fitted = start_rule(names, *begun)
         self.context = TrajectoriesContext(
-            starts=starts,
-            free_starts=starts is None,
+            starts=stated_rule(problem, *begun) or fitted,
+            free_starts=fitted is None,
             seen=seen_starts(dataset, settings),
             statistics=dataset.statistics,
             dt=dataset.card.dt,
@@ -340,11 +342,6 @@ class TrajectoriesBench(Bench[HasTrajectories, TrajectoriesConfig, TrajectoriesC
             return Prediction(states)
         columns = zip(self.source.layout.derived, derived.unbind(1), strict=True)
         return Prediction(states, stats={f"summary/{entry.name}": values for entry, values in columns})
-
-    def _start_rule(self) -> StartRule | None:
-        names, first = tuple(field.name for field in self.problem.fields), float(self.source.layout.times[0])
-        states, parameters = good_states(self.source, "train")[:, 0], good_parameters(self.source, "train")
-        return start_rule(names, states, parameters, self.source.statistics, first)
 
     def _starts(self, name: str) -> Start:
         states = good_states(self.source, name)
