@@ -453,7 +453,7 @@ def test_both_products_are_measured_on_the_same_numbers():
 
 
 def test_beside_an_optimiser_of_bounded_steps_a_weight_is_held_up_to_a_limit():
-    """AdamW gives back α a step and the decay takes α η w / (1 - β): w settles at (1 - β) / η, short of the 1 asked for."""
+    """AdamW gives back α a step and the decay takes α η w / (1 - β): w settles at (1 - β) / η, short of 1."""
     module = torch.nn.Linear(1, 1, bias=False)
     torch.nn.init.ones_(module.weight)
     config = TrainConfig(

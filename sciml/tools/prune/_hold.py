@@ -2,25 +2,27 @@
 
 All weights decay, those to keep as well; what holds them is the loss. Beside an optimiser that divides by averaged
 gradients a step gives back at most about α, and the decay takes α η |w| / (1 - β) of it: what is larger than
-(1 - β) / η shrinks, whatever the loss says. With momentum SGD the steps go down the loss plus η/2 ‖w‖²: where that term,
-of the weights to keep alone, is more than all that the loss has gained over a network of zeros, zeros are the better end.
+(1 - β) / η shrinks, whatever the loss says. With momentum SGD the steps go down the loss plus η/2 ‖w‖²: where that
+term, of the weights to keep alone, is more than all that the loss has gained over a network of zeros, zeros are the
+better end.
 """
 
 import copy
+import math
 from collections.abc import Sequence
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from sciml.core import rng
-from sciml.core.errors import UserError
+from sciml.core.errors import NumericsError, UserError
 from sciml.tools._contract import Subject
 from sciml.tools.prune._weights import Weight
 from sciml.train import ShuffleSampler, TrainConfig
 
 MOST = 4.0
-"""By which the decay may be the stronger one. The weights of an LSSL grew back in tuning from 3.1, a network that solves
-Burgers' equation was gone at 12 (optimiser beside the decay) and at 25 (momentum SGD)."""
+"""By which the decay may be the stronger one. The weights of an LSSL grew back in tuning from 3.1; a network that
+solves Burgers' equation was gone at 12 (optimiser beside the decay) and at 25 (momentum SGD)."""
 
 
 def check_held(
@@ -72,7 +74,7 @@ def check_outweighed(
         UserError: momentum SGD would end at zeros.
     """
     penalty, gained = weight_decay / 2 * float(sizes.square().sum()), losses[1] - losses[0]
-    if penalty <= MOST * gained:
+    if penalty <= MOST * gained or not math.isfinite(gained):
         return
     times = penalty / max(gained, 1e-300)
     raise UserError(
@@ -88,7 +90,7 @@ def check_outweighed(
 def losses_of(
     subject: Subject, module: nn.Module, train: TrainConfig, weights: Sequence[Weight]
 ) -> tuple[float, float]:
-    """Mean loss over a first batch, and that of the same network with zeros for all of `weights`."""
+    """Mean loss over a first batch, and that of the same network with zeros for all of `weights`; infinite for none."""
     chosen, zeros = {id(weight.tensor) for weight in weights}, copy.deepcopy(module)
     for (_, parameter), (_, copied) in zip(module.named_parameters(), zeros.named_parameters(), strict=True):
         if id(parameter) in chosen:
@@ -96,11 +98,17 @@ def losses_of(
     examples, seed = subject.bench().examples, rng.derive(subject.seed, "prune", "held")
     indices = ShuffleSampler(seed).indices(0, len(examples), min(train.batch_size, len(examples)))
     device = next(module.parameters()).device
-    before, after = (
-        float(subject.solver.loss(network, examples.batch(indices, rng.generator(seed)).to(device), 0.0).detach())
-        for network in (module, zeros)
-    )
-    return before, after
+
+    def loss(network: nn.Module) -> float:
+        rng.seed_everything(seed)
+        batch = examples.batch(indices, rng.generator(seed)).to(device)
+        try:
+            value = float(subject.solver.loss(network, batch, 0.0).detach())
+        except NumericsError:
+            return math.inf
+        return value if math.isfinite(value) else math.inf
+
+    return loss(module), loss(zeros)
 
 
 def kept_sizes(sizes: Float[Tensor, " entry"], count: int) -> Float[Tensor, " kept"]:

@@ -1,5 +1,7 @@
 """From what was asked to what is trained; what cannot succeed is refused here."""
 
+import math
+
 from torch import nn
 
 from sciml.core.errors import ConfigError
@@ -34,8 +36,11 @@ def momentum_training(
     momentum = config.momentum or _largest_momentum(config.decay, shape)
     weight_decay_for(config.decay, shape, momentum)  # whether any does, whatever the learning rate
     losses = losses_of(subject, module, train, chosen.weights)
+    gained = losses[1] - losses[0]
     rate = config.learning_rate or (
-        train.learning_rate if config.adaptive else find_rate(subject, module, train, momentum, losses[1] - losses[0])
+        train.learning_rate
+        if config.adaptive
+        else find_rate(subject, module, train, momentum, gained if math.isfinite(gained) else 0.0)
     )
     rates = [rate * value for value in shape]
     if config.weight_decay is None:
