@@ -96,6 +96,15 @@ def test_products_are_those_of_the_dense_matrix(operator, batch):
         torch.testing.assert_close(operator.matvec(x), expected, rtol=1e-12, atol=1e-12)
 
 
+def test_products_with_vectors_that_are_slices_or_transposed(operator):
+    x = vectors(operator.shape, 6)
+    padded = torch.stack([x, x.new_full(x.shape, 7)], dim=-1)
+    transposed = x.mT.contiguous().mT
+    with torch.no_grad():
+        for strided in (padded[..., 0], transposed, torch.cat([x, x], dim=-2)[..., 6:, :]):
+            torch.testing.assert_close(operator.matvec(strided), by_dense(operator, x), rtol=1e-12, atol=1e-12)
+
+
 def test_gradients_of_contents_and_inputs(operator):
     x = vectors(operator.shape, 2).requires_grad_()
     contents = {n: p for n, p in operator.named_parameters() if n not in ("widths", "starts")}

@@ -20,6 +20,8 @@ from sciml.tools.prune import (
     SparseMomentumRule,
     apply_masks,
     check_decay,
+    check_held,
+    check_outweighed,
     count_to_keep,
     decay_of,
     decode,
@@ -448,3 +450,37 @@ def test_both_products_are_measured_on_the_same_numbers():
     full, rows = measure_product(weight, torch.rand(64, 64) < 0.05, x, 0.0)
     assert 0 < full < 1
     assert 0 < rows < 1
+
+
+def test_beside_an_optimiser_of_bounded_steps_a_weight_is_held_up_to_a_limit():
+    """AdamW gives back α a step and the decay takes α η w / (1 - β): w settles at (1 - β) / η, short of 1."""
+    module = torch.nn.Linear(1, 1, bias=False)
+    torch.nn.init.ones_(module.weight)
+    config = TrainConfig(
+        steps=3000, learning_rate=1e-3, final_learning_rate=1e-3, weight_decay=1.0, warmup=0.0, clip=None
+    )
+    weights = prunable(module).weights
+    rule = SparseMomentumRule(
+        module, lambda net, x, _: (net(x) - 1).square().mean(), config, weights=weights, count=1, momentum=0.8,
+        adaptive=True,
+    )  # fmt: skip
+    for _ in range(3000):
+        rule.step(torch.ones(4, 1), 0.0)
+    assert module.weight.item() == pytest.approx(0.2, rel=0.05)
+
+
+def test_a_decay_stronger_than_the_optimisers_steps_is_refused():
+    sizes, common = torch.linspace(0.5, 1.5, 101), {"momentum": 0.8, "learning_rate": 1e-3, "steps": 600}
+    check_held(sizes, weight_decay=0.7, **common)
+    with pytest.raises(UserError, match=r"above 0.1 shrinks.*above 1;.*of 0.25 or more.*learning_rate=0.01, take 6000"):
+        check_held(sizes, weight_decay=2.0, **common)
+
+
+def test_a_decay_that_outweighs_the_loss_is_refused():
+    """Where η/2 Σ w² of the weights to keep is more than the loss of zeros, zeros are the better end."""
+    sizes, common = torch.full((50,), 2.0), {"learning_rate": 0.1, "steps": 600}
+    check_outweighed(sizes, (0.1, 1.1), weight_decay=0.02, **common)
+    with pytest.raises(UserError, match=r"a penalty of 20, where.*is 1 of loss;.*Take 20 times as many steps"):
+        check_outweighed(sizes, (0.1, 1.1), weight_decay=0.2, **common)
+    with pytest.raises(UserError, match="far more steps"):  # a network no better than zeros
+        check_outweighed(sizes, (1.1, 1.1), weight_decay=0.2, **common)

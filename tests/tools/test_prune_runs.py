@@ -17,7 +17,15 @@ from sciml.tools.prune import prunable
 from sciml.train import Trainer
 
 ONCE = ("method=magnitude", "ratio=4", "finetune_steps=2", "patience=0")
-QUICK = ("steps=60", "momentum=0.5", "decay=7", "learning_rate=1e-3", "finetune_steps=0", "patience=0")
+QUICK = (
+    "steps=60",
+    "momentum=0.5",
+    "decay=7",
+    "weight_decay=85",
+    "learning_rate=1e-3",
+    "finetune_steps=0",
+    "patience=0",
+)
 
 
 def zeros_and_ones(folder, problem):
@@ -63,6 +71,20 @@ def test_every_method_leaves_exactly_the_entries_asked_for(method, copy, with_da
     assert str(table.rows[0][0]) in str(show(child.folder))
     with xarray.open_dataset(child.folder / "predictions.h5", group="tools/prune", engine="h5netcdf") as arrays:
         np.testing.assert_allclose(arrays.share_left.values, [row[1] / row[2] for row in table.rows])
+
+
+@pytest.mark.parametrize(
+    ("adaptive", "words"),
+    [(False, "the decay outweighs the loss.*method=gradual"), (True, "stronger than the optimiser's steps.*learning_")],
+)
+def test_a_decay_that_would_take_the_weights_to_keep_as_well_is_refused_before_training(
+    adaptive, words, copy, with_data, problem_of
+):
+    parent = copy("pinn")
+    with pytest.raises(UserError, match=words):
+        tool("prune", parent, settings=("steps=80", "momentum=0.5", "decay=7", "learning_rate=1e-5",
+             f"adaptive={adaptive}"), problem=problem_of("pinn"))  # fmt: skip
+    assert not [*parent.parent.glob("*-prune")], "a folder is left behind"
 
 
 def test_a_pruned_child_lives_without_its_parent_and_stays_pruned(copy, home, problem_of, tmp_path, monkeypatch):

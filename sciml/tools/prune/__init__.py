@@ -10,6 +10,8 @@ from sciml.tools.prune._decay import check_decay as check_decay
 from sciml.tools.prune._decay import decay_of as decay_of
 from sciml.tools.prune._decay import weight_decay_for as weight_decay_for
 from sciml.tools.prune._gradual_rule import GradualRule as GradualRule
+from sciml.tools.prune._hold import check_held as check_held
+from sciml.tools.prune._hold import check_outweighed as check_outweighed
 from sciml.tools.prune._masks import apply_masks as apply_masks
 from sciml.tools.prune._masks import decode as decode
 from sciml.tools.prune._masks import encode as encode
@@ -39,6 +41,8 @@ __all__ = [
     "apply_masks",
     "apply_slices",
     "check_decay",
+    "check_held",
+    "check_outweighed",
     "choose_compressed",
     "count_to_keep",
     "decay_of",

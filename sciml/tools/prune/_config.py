@@ -35,7 +35,8 @@ class PruneConfig(Config):
     decay: float = pydantic.Field(default=10.0, ge=LEAST_DECAY)
     """e-folds by which weights that are never selected decay (gsm); the weight decay follows from it."""
     weight_decay: float | None = pydantic.Field(default=None, gt=0)
-    """Weight decay η of gsm, instead of the one that `decay` asks for; too small a one is refused."""
+    """Weight decay η of gsm, instead of the one that `decay` asks for; too small a one is refused, and whether the
+    weights to keep can stand against it is not asked."""
     finetune_steps: int | None = pydantic.Field(default=None, ge=0)
     """Steps of the solver's own training after the cut, zeros staying zero; None for half of its steps, 0 for none."""
     finetune_learning_rate: float | None = pydantic.Field(default=None, gt=0)

@@ -17,21 +17,24 @@ STEPS = 60
 """Of a trial. Where the loss is driven up it is so within a few dozen steps."""
 RISE = 5.0
 """Multiple of the loss before a trial that it may reach: noise that goes again as the rate falls."""
+SHARE = 0.01
+"""Of what the network has learned that a trial may lose: a loss at its floor rises by any multiple at once."""
 ROOM = 0.8
 """Of the largest rate that a trial survived: later batches may be worse."""
 
 
-def find_rate(subject: Subject, module: nn.Module, train: TrainConfig, momentum: float) -> float:
+def find_rate(subject: Subject, module: nn.Module, train: TrainConfig, momentum: float, gained: float) -> float:
     """The largest α at which momentum SGD does not drive up the loss of a trained module, with room.
 
-    Every trial goes the same steps from the trained weights, without decay.
+    Every trial goes the same steps from the trained weights, without decay. `gained` is how much lower their loss is
+    than that of zeros.
 
     Raises:
         NumericsError: there is none.
     """
     rate = LARGEST * (1 - momentum)
     for _ in range(TRIALS):
-        if _survives(subject, module, train, momentum, rate):
+        if _survives(subject, module, train, momentum, rate, gained):
             return ROOM * rate
         rate /= FACTOR
     raise NumericsError(
@@ -40,7 +43,9 @@ def find_rate(subject: Subject, module: nn.Module, train: TrainConfig, momentum:
     )
 
 
-def _survives(subject: Subject, module: nn.Module, train: TrainConfig, momentum: float, rate: float) -> bool:
+def _survives(
+    subject: Subject, module: nn.Module, train: TrainConfig, momentum: float, rate: float, gained: float
+) -> bool:
     """Whether the loss stays near that of the trained weights."""
     examples, loss, device = subject.bench().examples, subject.solver.loss, next(module.parameters()).device
     seed = rng.derive(subject.seed, "prune", "rate")
@@ -65,4 +70,4 @@ def _survives(subject: Subject, module: nn.Module, train: TrainConfig, momentum:
         elif step >= STEPS - STEPS // 3:
             after.append(value)
     start = sum(before) / len(before)
-    return sum(after) / len(after) - start <= (RISE - 1) * abs(start)
+    return sum(after) / len(after) - start <= max((RISE - 1) * abs(start), SHARE * gained)

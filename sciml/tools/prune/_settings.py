@@ -1,13 +1,17 @@
 """From what was asked to what is trained; what cannot succeed is refused here."""
 
+import math
+
 from torch import nn
 
 from sciml.core.errors import ConfigError
 from sciml.tools._contract import Subject
 from sciml.tools.prune._config import PruneConfig
 from sciml.tools.prune._decay import check_decay, reachable_decay, weight_decay_for
+from sciml.tools.prune._hold import check_held, check_outweighed, kept_sizes, losses_of
 from sciml.tools.prune._momentum_rule import momentum_groups
 from sciml.tools.prune._rate import find_rate
+from sciml.tools.prune._select import count_to_keep, magnitudes
 from sciml.tools.prune._weights import Prunable
 from sciml.train import TrainConfig, learning_rates
 
@@ -31,8 +35,12 @@ def momentum_training(
     shape = _schedule(train, chosen, module)
     momentum = config.momentum or _largest_momentum(config.decay, shape)
     weight_decay_for(config.decay, shape, momentum)  # whether any does, whatever the learning rate
+    losses = losses_of(subject, module, train, chosen.weights)
+    gained = losses[1] - losses[0]
     rate = config.learning_rate or (
-        train.learning_rate if config.adaptive else find_rate(subject, module, train, momentum)
+        train.learning_rate
+        if config.adaptive
+        else find_rate(subject, module, train, momentum, gained if math.isfinite(gained) else 0.0)
     )
     rates = [rate * value for value in shape]
     if config.weight_decay is None:
@@ -40,6 +48,11 @@ def momentum_training(
     else:
         decay = config.weight_decay
         check_decay(rates, momentum, decay)
+    sizes = kept_sizes(magnitudes(chosen.weights), count_to_keep(chosen.entries, config.ratio, config.entries))
+    if config.weight_decay is None and config.adaptive:
+        check_held(sizes, momentum=momentum, weight_decay=decay, learning_rate=rate, steps=train.steps)
+    elif config.weight_decay is None:
+        check_outweighed(sizes, losses, weight_decay=decay, learning_rate=rate, steps=train.steps)
     changes: dict[str, object] = {"learning_rate": rate, "final_learning_rate": 0.0, "weight_decay": decay}
     if not config.adaptive:
         changes["optimiser"] = "sgd"
