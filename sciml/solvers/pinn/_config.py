@@ -97,6 +97,9 @@ class PINNConfig(Config):
     """Whether weights are factorised, W = diag(exp g) V."""
     hard: bool = True
     """Whether conditions are built into the ansatz, as far as they can be; the others are terms of the loss."""
+    onset: pydantic.PositiveFloat | None = None
+    """Share of the duration in which a built-in initial condition is left, for solutions that vary fast in time; None to
+    leave it at an even pace."""
     embedding: EmbedConfig = EmbedConfig()
     optimise: OptimiseConfig = OptimiseConfig()
     weigh: WeighConfig = WeighConfig()

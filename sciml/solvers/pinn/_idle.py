@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from sciml.core.ansatz import Ansatz
 from sciml.core.capabilities import HasResidual
+from sciml.core.domain import Condition
 from sciml.core.statement import Statement
 from sciml.solvers.pinn._config import PINNConfig
 from sciml.tasks.collocation import CollocationConfig, stated
@@ -135,6 +136,12 @@ def _causal(statement: Statement, recipe: PINNRecipe) -> str:
     return "" if statement.domain.time or not recipe.model.weigh.causal else "the statement has no axis of time"
 
 
+def _onset(statement: Statement, recipe: PINNRecipe) -> str:
+    ansatz, time = Ansatz(statement, hard=recipe.model.hard), statement.domain.time
+    starts = [c for i in ansatz.exact if isinstance(c := statement.conditions[i], Condition) and c.axis == time]
+    return "" if starts else "no initial condition is built in"
+
+
 def _soft(statement: Statement, recipe: PINNRecipe) -> str:
     if statement.observed or recipe.task.observations is not None or recipe.model.weigh.balance != "none":
         return ""
@@ -150,6 +157,7 @@ def _face_points(statement: Statement, recipe: PINNRecipe) -> str:
 
 _OF_THE_STATEMENT: Mapping[str, Callable[[Statement, PINNRecipe], str]] = {
     "model.embedding.harmonics": _harmonics,
+    "model.onset": _onset,
     "model.weigh.causal": _causal,
     "model.weigh.soft": _soft,
     "task.face_points": _face_points,

@@ -1,5 +1,6 @@
 """The network of a PINN: embedding, network, built-in conditions, unknown numbers."""
 
+import math
 from collections.abc import Iterable
 
 import torch
@@ -35,7 +36,7 @@ class PINN(nn.Module):
     def __init__(self, config: PINNConfig, statement: Statement, scales: Scales | None = None) -> None:
         super().__init__()
         self.config, self.statement, self.scales = config, statement, scales or Scales()
-        self.ansatz = Ansatz(statement, hard=config.hard)
+        self.ansatz = Ansatz(statement, hard=config.hard, onset=config.onset or math.inf)
         e = config.embedding
         self.embedding = CoordinateEmbedding(statement.domain, harmonics=e.harmonics, fourier=e.fourier, sigma=e.sigma)
         if config.widths and config.network != "mlp":
