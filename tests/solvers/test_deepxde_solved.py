@@ -3,7 +3,9 @@
 import deepxde_evolving as evolving
 import deepxde_inverse as inverse
 import deepxde_steady as steady
+import numpy as np
 import pytest
+from scipy.integrate import solve_ivp
 
 from sciml import solve
 
@@ -28,6 +30,12 @@ FOURIER = ["model.embedding.fourier=20", "model.embedding.sigma=2.0"]
             id="a hole",
         ),
         pytest.param(steady.kovasznay_flow, ["train.steps=60", "task.points=600"], 2e-4, id="Navier-Stokes"),
+        pytest.param(
+            steady.poisson_multiscale_1d,
+            ["train.steps=150", "task.points=500", "model.embedding.fourier=100", "model.embedding.sigma={x=[2,26]}"],
+            1e-3,
+            id="1 and 25 periods",
+        ),
         pytest.param(evolving.heat, ["train.steps=30"], 1e-4, id="heat"),
         pytest.param(evolving.klein_gordon, ["train.steps=80"], 1e-6, id="a nonlinear wave"),
         pytest.param(
@@ -82,3 +90,18 @@ def test_constants_of_lorenz_are_found_from_trajectories():
     )
     for name, truth in {"C": 10, "R": 15, "B": 8 / 3}.items():
         assert abs(found.unknowns[name].value / truth - 1) < 3e-4
+
+
+@pytest.mark.slow
+def test_prey_and_predators_come_round():
+    """As the words of the plain recipe advise: frequencies of a third of the rate 20 that the equations have."""
+    times = np.linspace(0, 1, 401)
+    settings = ["train.steps=80", "task.points=400", "model.embedding.fourier=40", "model.embedding.sigma={t=8}"]
+    solved = solve(steady.lotka_volterra(), settings=settings)
+    reference = solve_ivp(
+        lambda t, z: [40 * z[0] - 160 * z[0] * z[1], 80 * z[0] * z[1] - 21.2 * z[1]],
+        (0, 1), [0.5, 0.075], t_eval=times, rtol=1e-10, atol=1e-12,
+    ).y  # fmt: skip
+    ours = solved(t=times)
+    assert np.abs(np.stack([ours["r"], ours["p"]]) - reference).max() < 1e-3
+    assert solved.trusted
