@@ -10,7 +10,8 @@ F_c L_d = δ_cd. It preserves what the axes before it fulfil exactly if conditio
 `Statement` checks.
 
 On the edges of a shape g is what they prescribe, between edges weighed by the inverse of their functions ω, and φ is
-the ω of the shape, or of those edges alone that prescribe a value. Faces of the box come after it.
+the ω of the shape, or of those edges alone that prescribe a value; in re-entrant corners of a polygon it behaves as
+solutions do (`sciml.core.corners`). Faces of the box come after it.
 
 What cannot be had so stays for the loss: everything where corners are meant to contradict each other, what depends on a
 number that is to be found or on the fields themselves (Robin), what has kinks or jumps, or slopes that differ where a
@@ -34,6 +35,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sciml.core.agreement import is_seamless
+from sciml.core.corners import corner_level
 from sciml.core.derivatives import LAPLACIAN, autograd_derivatives
 from sciml.core.domain import Condition, EdgeCondition
 from sciml.core.expressions import Evaluator, columns, is_rough
@@ -179,7 +181,9 @@ def _on_shape(statement: Statement, numbers: Sequence[int], symbols: dict[str, A
         return _number(0.0), _number(1.0)
     values = [_named(statement.conditions[i].value, symbols) for i in numbers]
     if _covers(statement, numbers, shape):
-        return values[0], _named(shape.level, symbols) / _number(statement.domain.size / 4)
+        special = corner_level(shape)
+        level = shape.level / _number(statement.domain.size / 4) if special is None else special
+        return values[0], _named(level, symbols)
     pieces = [
         (value, _named(shape.edge(name).level, symbols))
         for i, value in zip(numbers, values, strict=True)
