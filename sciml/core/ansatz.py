@@ -51,9 +51,9 @@ class Ansatz:
         hard: whether to build conditions in at all.
         pace: where the solution has scales from `pace` to the whole of time, φ grows from the initial condition with
             log(1 + t/pace) instead of t, so that N stays of order one.
-        onset: where the solution varies fast in time, the share of the duration in which φ leaves the initial condition:
-            it grows with tanh(s/onset), s from 0 to 1, instead of s. By s², what starts with a velocity and returns to
-            its start k times would need an N that falls from k² to 1.
+        onset: where the solution varies fast in time, the share of the duration in which φ leaves the initial
+            condition: it grows with tanh(s/onset), s from 0 to 1, instead of s. By s², what starts with a velocity and
+            returns to its start k times would need an N that falls from k² to 1.
 
     Attributes:
         exact: numbers of the conditions that hold by construction.

@@ -4,9 +4,9 @@ In a corner with an angle ω > π inside, solutions that vanish on both sides be
 
     u ~ c s,   s = r^α cos αψ,   α = π/ω,
 
-with the distance r from the corner and the angle ψ from the bisector. No smooth network times a distance can do so. Here
-s takes the place of the distance from both sides, and s and r^α sin αψ are further inputs of the network, of which all
-further terms of the series are smooth functions.
+with the distance r from the corner and the angle ψ from the bisector. No smooth network times a distance can do so.
+Here s takes the place of the distance from both sides, and s and r^α sin αψ are further inputs of the network, of which
+all further terms of the series are smooth functions.
 
 Reference: P. Grisvard, Elliptic Problems in Nonsmooth Domains, Pitman, 1985, chapter 4 (the series).
 """

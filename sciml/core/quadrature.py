@@ -1,8 +1,8 @@
 """Nodes and weights of integrals over axes of a domain.
 
 Every axis is cut into panels of equal length with four nodes of Gauss and Legendre each, so that smooth integrands
-converge as h⁸ and kinks harm one panel only. In a shape the last of its axes is cut where the boundary crosses it, for
-each node of the others. The one before is cut where the number of crossings or the length inside jumps (where the
+converge as h⁸ and kinks harm one panel only. In a shape the last of its axes is cut where the boundary crosses it,
+for each node of the others. The one before is cut where the number of crossings or the length inside jumps (where the
 boundary is tangent to the last axis, or runs along it), with x = (a + b)/2 - (b - a)/2 cos πs between the cuts a, b, for
 which the square roots at tangents are smooth.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -91,7 +92,7 @@ def _pieces(domain: Domain, name: str, last: str) -> list[tuple[float, float]]:
             low, high = (middle, high) if nearer else (low, middle)
         cuts.append(high)
     ends = [*(c for c in cuts if c < axis.upper), axis.upper]
-    return [(a, b) for a, b in zip(ends[:-1], ends[1:], strict=True) if b - a > 1e-9 * axis.extent]
+    return [(a, b) for a, b in pairwise(ends) if b - a > 1e-9 * axis.extent]
 
 
 def _crossings(

@@ -1,8 +1,8 @@
 """How fast a solution may vary along each axis, from its equation alone: what a plain network may be too smooth for.
 
-Known functions (sources, values of conditions) are looked at along every axis, and their extrema counted: m periods have
-an angular frequency of πm on an axis scaled to [-1, 1]. Along the others the terms of an equation say it: with lengths L
-and frequencies k of the axes b known, c_a u_a⁽ᵐ⁾ balances the largest of its other terms at
+Known functions (sources, values of conditions) are looked at along every axis, and their extrema counted: m periods
+have an angular frequency of πm on an axis scaled to [-1, 1]. Along the others the terms of an equation say it: with
+lengths L and frequencies k of the axes b known, c_a u_a⁽ᵐ⁾ balances the largest of its other terms at
 
     k_a = (L_a / 2) · (max |c_b| k_bⁿ / |c_a|)^(1/m),
 

@@ -23,7 +23,6 @@ from sciml.core.shapes import Draw, Shape
 from sciml.core.statement_checks import check_fields, check_names, check_symbols, checked_value, listed
 from sciml.core.types import Params
 
-
 _ROWS = 20_000  # nodes of an integral over all places it is taken at, at most
 
 
@@ -112,7 +111,9 @@ class Statement:
             plain = [
                 i
                 for i, condition in enumerate(self.conditions)
-                if not (self.is_mixed(i) or self._is_open(i) or isinstance(condition, PointCondition | IntegralCondition))
+                if not (
+                    self.is_mixed(i) or self._is_open(i) or isinstance(condition, PointCondition | IntegralCondition)
+                )
             ]
             for index in plain:
                 check_periodicity(self, index)

@@ -105,8 +105,11 @@ def _integral(statement: Statement, condition: IntegralCondition) -> Expression:
         domain.axis(axis)
     shape = domain.shape.axes if domain.shape is not None else ()
     if not over or set(shape) & set(over) not in (set(), set(shape)):
-        raise UserError(f"the condition on {condition} is over a part of the shape's axes", got=listed(over) or "none",
-                        expected=f"all of {listed(shape)}, or none of them" if shape else "at least one axis")  # fmt: skip
+        raise UserError(
+            f"the condition on {condition} is over a part of the shape's axes",
+            got=listed(over) or "none",
+            expected=f"all of {listed(shape)}, or none of them" if shape else "at least one axis",
+        )
     function = sympy.Function(condition.field)(*(sympy.Symbol(name) for name in statement.names))
     integrand, symbols = statement.plain(
         function if condition.integrand is None else condition.integrand, f"the condition on {condition}"

@@ -126,7 +126,7 @@ class Solver(ABC, Generic[P, M, T, C, B, Q, N]):
     networks: ClassVar[tuple[type[nn.Module], ...]] = ()
     """Kinds of network its module always holds, for tools that act on those alone, such as `sciml.models.SoftTrees`."""
     drawn: ClassVar[frozenset[str]] = frozenset()
-    """Buffers of its module that are random numbers, by name: a training that begins with trained weights takes them."""
+    """Buffers of its module that are random numbers, by name: who begins with trained weights takes them too."""
     rule: ClassVar[type[StepRule[Any]] | None] = GradientRule  # Any: a class variable cannot name the type of batches
     """The kind of `step_rule`, which says what of `TrainConfig` is read; None where `solve_closed_form` does it all."""
 

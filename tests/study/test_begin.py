@@ -31,7 +31,7 @@ def test_it_goes_on_from_there(finished, tmp_path):
     assert losses(warm.folder)[0] < losses(finished.folder)[-1] < 0.2 * losses(finished.folder)[0]
     assert read_config(warm.folder).start.startswith(f"{finished.folder.name} (")
     assert load_run(warm.folder).module is not None
-    with pytest.raises(ConfigError, match="started with other settings.*start"):
+    with pytest.raises(ConfigError, match=r"started with other settings.*start"):
         run(request(tmp_path, 1, seed=1, settings=settings, resume=True))
     again = run(request(tmp_path, 1, seed=1, settings=settings, resume=True, start=finished.folder))
     assert again.folder == warm.folder
@@ -40,7 +40,7 @@ def test_it_goes_on_from_there(finished, tmp_path):
 def test_what_cannot_be_begun_with_is_refused(finished, tmp_path):
     with pytest.raises(UserError, match="weights to begin with are those of another network"):
         run(request(tmp_path, 1, start=finished.folder, settings=("model.layers=3",)))
-    with pytest.raises(DataError, match="config.json"):
+    with pytest.raises(DataError, match=r"config.json"):
         run(request(tmp_path, 1, start=tmp_path / "nothing"))
-    with pytest.raises(UserError, match="weights of the same solver; got .*, a run of pinn; expected unet"):
+    with pytest.raises(UserError, match=r"weights of the same solver; got .*, a run of pinn; expected unet"):
         run(RunRequest(problem="shallow_water", solver="unet", out=tmp_path, start=finished.folder))

@@ -27,8 +27,8 @@ class OptimiseConfig(Config):
     warm: int = pydantic.Field(default=0, ge=0)
     """Steps of Adam before it."""
     restarts: int = pydantic.Field(default=0, ge=0, le=1000)
-    """How often the training begins anew from other weights, in shares of the steps; the best weights are kept. A method
-    that cannot go on begins anew at once."""
+    """How often the training begins anew from other weights, in shares of the steps; the best weights are kept. A
+    method that cannot go on begins anew at once."""
     learning_rate: float = pydantic.Field(default=1e-3, gt=0)
     """Of Adam and SOAP, after a linear rise over the first hundredth of the steps."""
     decay: float = pydantic.Field(default=0.9, gt=0, le=1)
@@ -98,8 +98,8 @@ class PINNConfig(Config):
     hard: bool = True
     """Whether conditions are built into the ansatz, as far as they can be; the others are terms of the loss."""
     onset: pydantic.PositiveFloat | None = None
-    """Share of the duration in which a built-in initial condition is left, for solutions that vary fast in time; None to
-    leave it at an even pace."""
+    """Share of the duration in which a built-in initial condition is left, for solutions that vary fast in time; None
+    to leave it at an even pace."""
     embedding: EmbedConfig = EmbedConfig()
     optimise: OptimiseConfig = OptimiseConfig()
     weigh: WeighConfig = WeighConfig()

@@ -115,8 +115,11 @@ class PINNRule(StepRule[CollocationBatch]):
             drawn = PINN(self.config, self.module.statement, self.module.scales).state_dict()
         state = self.module.state_dict()
         if {n: w.shape for n, w in drawn.items()} != {n: w.shape for n, w in state.items()}:
-            raise UnsupportedError("a network that was rebuilt cannot begin anew from other weights",
-                                   got=f"model.optimise.restarts={self.config.optimise.restarts}", expected="0")  # fmt: skip
+            raise UnsupportedError(
+                "a network that was rebuilt cannot begin anew from other weights",
+                got=f"model.optimise.restarts={self.config.optimise.restarts}",
+                expected="0",
+            )
         self.module.load_state_dict({name: weight.to(state[name]) for name, weight in drawn.items()})
         self._prepare()
 

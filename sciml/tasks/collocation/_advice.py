@@ -36,7 +36,9 @@ def advice(statement: Statement, checks: Sequence[Check], trained: Check, *, poi
             f"(task.points={max(2 * points, _enough(fast, len(statement.names)))}, or model.adapt.kind=rad)."
         )
     if fast:
-        periods = " and ".join(f"{format_number(rate / math.pi, 2)} periods along {name}" for name, rate in fast.items())
+        periods = " and ".join(
+            f"{format_number(rate / math.pi, 2)} periods along {name}" for name, rate in fast.items()
+        )
         words.append(
             f"By its terms the solution may have up to {periods}, which a plain network hardly learns: try "
             f"random Fourier features, model.embedding.fourier=100 with model.embedding.sigma={_sigma(statement, fast)}"

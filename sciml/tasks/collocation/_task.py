@@ -43,8 +43,8 @@ class Collocation(Task[HasResidual, CollocationConfig, CollocationContext, Collo
     data are met, with what may help where they are not, and the unknown numbers with their uncertainty.
 
     Weights are chosen by the residual on an independent pool of points (and by that of the conditions), which needs
-    no solution; the training loss is never looked at. What is told is the residual on a second pool. Derivatives for the examination are those of autograd, whatever
-    the solver trains with.
+    no solution; the training loss is never looked at. What is told is the residual on a second pool.
+    Derivatives for the examination are those of autograd, whatever the solver trains with.
 
     Metrics:
         error/relative_l2: ‖u - u_ref‖₂ / ‖u_ref‖₂ on the card's lattice, over all judged fields; ``error/<field>`` for
