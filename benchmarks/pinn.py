@@ -3,14 +3,14 @@
 First like with like: the network, the points, the precision (float64) and the built-in conditions of our recipe in
 DeepXDE, with L-BFGS, its best method there. Then the recipe of the example of DeepXDE's distribution for the same
 problem as it is published (folder examples/pinn_forward: float32, Adam, perhaps L-BFGS); where a number differs from
-the example the note says so. Ours is a recipe of the solver `pinn`; what it has for the problem at hand alone is named in
-the row. Sides go on until the relative L2 error on the card's lattice, measured outside the clock, falls below the
+the example the note says so. Ours is a recipe of the solver `pinn`; what it has for the problem at hand alone is named
+in the row. Sides go on until the relative L2 error on the card's lattice, measured outside the clock, falls below the
 targets, or until they have spent the budget of a run, `Case.limit`: 20 s like with like, 40 s as published, so that the
 whole race takes about ten minutes of one core. Imports, the statement in sympy, the building of networks and points,
-and the examinations are not counted; every step that is taken is. Seconds are the processor's for the one thread in use, so
-that other work on the machine counts for little. A side that does not get there in its budget has no time, and its note
-says after how many seconds it stood where. Notes also give the median error of both sides after a few times. Steps of
-Adam come last, with the seconds that compiling took.
+and the examinations are not counted; every step that is taken is. Seconds are the processor's for the one thread in
+use, so that other work on the machine counts for little. A side that does not get there in its budget has no time, and
+its note says after how many seconds it stood where. Notes also give the median error of both sides after a few times.
+Steps of Adam come last, with the seconds that compiling took.
 """
 
 import math

@@ -3,8 +3,8 @@
 Every axis is cut into panels of equal length with four nodes of Gauss and Legendre each, so that smooth integrands
 converge as h⁸ and kinks harm one panel only. In a shape the last of its axes is cut where the boundary crosses it,
 for each node of the others. The one before is cut where the number of crossings or the length inside jumps (where the
-boundary is tangent to the last axis, or runs along it), with x = (a + b)/2 - (b - a)/2 cos πs between the cuts a, b, for
-which the square roots at tangents are smooth.
+boundary is tangent to the last axis, or runs along it), with x = (a + b)/2 - (b - a)/2 cos πs between the cuts a, b,
+for which the square roots at tangents are smooth.
 """
 
 from __future__ import annotations
