@@ -50,14 +50,14 @@ def _known_functions(statement: Statement) -> list[Expression]:
 
     terms = [t for e in statement.plain_equations for t in sympy.Add.make_args(sympy.expand(e))]
     free = {*statement.names, *statement.numbers(), *(u.name for u in statement.unknowns)}
-    sources = sympy.Add(*[t for t in terms if {s.name for s in t.free_symbols} <= free])
+    sources = sympy.Add(*[t for t in terms if _names(t) <= free])
     values = [sympy.sympify(value) for value in statement.plain_values]
-    return [e for e in (sources, *values) if e.free_symbols and {s.name for s in e.free_symbols} <= free]
+    return [e for e in (sources, *values) if e.free_symbols and _names(e) <= free]
 
 
 def _frequency(statement: Statement, expression: Expression, name: str) -> float:
     """π times the periods of a known function along one axis."""
-    if name not in {s.name for s in expression.free_symbols}:
+    if name not in _names(expression):
         return 0.0
     most = 0
     for share in _AT:
@@ -84,6 +84,10 @@ def _extrema(values: Tensor) -> int:
     return turns
 
 
+def _names(expression: Expression) -> set[str]:
+    return {symbol.name for symbol in expression.free_symbols}
+
+
 def _numbers(statement: Statement) -> dict[str, float]:
     return {**{u.name: u.start for u in statement.unknowns}, **statement.numbers()}
 
@@ -99,10 +103,10 @@ def _balanced(
     numbers = {**columns(middle, statement.names), **_numbers(statement)}
     terms: list[tuple[str, float]] = []
     for term in sympy.Add.make_args(sympy.expand(equation)):
-        pairs = {s: pair for s in term.free_symbols if (pair := field_and_order(s.name))}
+        pairs = {s: pair for s in term.free_symbols if (pair := field_and_order(str(s)))}
         orders = {s: order for s, (_, order) in pairs.items()}
         coefficient = term.subs({s: sizes[name] for s, (name, _) in pairs.items()})
-        if {s.name for s in coefficient.free_symbols} <= set(numbers) and orders:
+        if _names(coefficient) <= set(numbers) and orders:
             size = abs(float(Evaluator([coefficient])(numbers, middle[:, 0])[0, 0]))
             derivative = max(orders.values(), key=len)
             if math.isfinite(size):

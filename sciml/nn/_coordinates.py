@@ -92,9 +92,8 @@ class CoordinateEmbedding(nn.Module):
         self.sine, self.cosine = Sine(), Cosine()
         size = 2 * len(self.waves) + len(self.plain)
         columns = [of_axis[i] for i in (*self.plain, *self.waves, *self.waves)]
-        spread = _spread(domain, sigma, fourier // 2)
         drawn = torch.randn(fourier // 2, size, dtype=torch.float64)
-        self.register_buffer("random", (spread if isinstance(spread, float) else spread[:, columns]) * drawn)
+        self.register_buffer("random", _spread(domain, sigma, fourier // 2)[:, columns] * drawn)
         self.size = 2 * len(self.random) or size
 
     def forward(self, x: Signal) -> Signal:
@@ -111,10 +110,10 @@ class CoordinateEmbedding(nn.Module):
         return features
 
 
-def _spread(domain: Domain, sigma: Sigma, count: int) -> float | Float[Tensor, "feature axis"]:
-    """σ of every random feature along every axis; one number for all."""
+def _spread(domain: Domain, sigma: Sigma, count: int) -> Float[Tensor, "feature axis"]:
+    """σ of every random feature along every axis."""
     if isinstance(sigma, int | float):
-        return float(sigma)
+        return torch.full((count, len(domain.axes)), float(sigma), dtype=torch.float64)
     if set(sigma) != set(domain.names):
         raise UserError("frequencies of random features are given by axis, and not of all axes",
                         got=", ".join(sigma) or "none", expected=", ".join(domain.names))  # fmt: skip

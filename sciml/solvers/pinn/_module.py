@@ -114,7 +114,8 @@ class PINN(nn.Module):
             plain = Jet({}, like.wanted, like.axes)
             if len(self._remembered) >= _KEPT:
                 self._remembered.clear()
-            kept = self._remembered[key] = (points, *(plain.with_parts(constant_parts(each)) for each in parts))
+            lift, cut, corners = (plain.with_parts(constant_parts(each)) for each in parts)
+            kept = self._remembered[key] = points, lift, cut, corners
         return kept[1:]
 
     def _corner_values(self, points: Tensor) -> Float[Tensor, "point function"]:

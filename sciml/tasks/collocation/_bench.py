@@ -72,9 +72,10 @@ class CollocationBench(Bench[HasResidual, CollocationConfig, CollocationContext,
         self.observed, self.values = (None, None) if seen is None else (seen.points, seen.values)
         sigma = None if seen is None or table is None else seen.sigma  # made-up ones count as they always did
         names = () if seen is None else seen.names
-        self.examples = CollocationExamples(
+        examples = CollocationExamples(
             statement, config, randomness("points"), self.observed, self.values, sigma, names
         )
+        self.examples, self.trained_at = examples, examples.points
         draw = partial(unit_points, "uniform", generator=randomness("pool"))
         self.pool = statement.domain.fill(card.pool, draw)
         self.fresh = statement.domain.fill(card.pool, partial(unit_points, "uniform", generator=randomness("fresh")))
@@ -167,7 +168,7 @@ class CollocationBench(Bench[HasResidual, CollocationConfig, CollocationContext,
         known = self.seen is not None and self.seen.sigma is not None
         hint = ""
         if not at_solution:
-            points = self.examples.points
+            points = self.trained_at
             trained = check_equation(answer.residual(points), answer.terms(points))
             hint = advice(self.statement, checks, trained, points=len(points))
         return conclude(
