@@ -79,7 +79,7 @@ class Answer:
         """Of each equation."""
         return self._in_blocks(lambda part, by: (self.statement.residual(part, by, self.numbers),), points)[0]
 
-    def terms(self, points: Float[Tensor, "point dim"]) -> list[Float[Tensor, "point term"]]:
+    def terms(self, points: Float[Tensor, "point dim"]) -> list[Float[Tensor, "point _"]]:
         """The terms of each equation."""
         return self._in_blocks(lambda part, by: self.statement.terms(part, by, self.numbers), points)
 

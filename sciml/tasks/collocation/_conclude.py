@@ -87,7 +87,7 @@ def check_data(
     return Check("data", max(shares), _FOLLOWED, "of their spread")
 
 
-def check_equation(residual: Float[Tensor, "point equation"], terms: Sequence[Float[Tensor, "point term"]]) -> Check:
+def check_equation(residual: Float[Tensor, "point equation"], terms: Sequence[Float[Tensor, "point _"]]) -> Check:
     """Whether the terms of every equation cancel each other."""
     shares = [float(residual[:, i].norm() / parts.norm(dim=0).max().clamp(min=1e-300)) for i, parts in enumerate(terms)]
     return Check("equation", max(shares), _BALANCED, "of its largest term")
