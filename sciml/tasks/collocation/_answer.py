@@ -83,7 +83,7 @@ class Answer:
         """The terms of each equation."""
         return self._in_blocks(lambda part, by: self.statement.terms(part, by, self.numbers), points)
 
-    def faults(self, faces: Mapping[int, Float[Tensor, "face dim"]]) -> list[Float[Tensor, " face"]]:
+    def faults(self, faces: Mapping[int, Float[Tensor, "_ dim"]]) -> list[Float[Tensor, " _"]]:
         """By how much each condition is missed at points of its face."""
         there = {i: points.to(device_of(self.module)) for i, points in faces.items()}
         return [
