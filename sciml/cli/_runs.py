@@ -44,6 +44,9 @@ def run(
     parameters: int = typer.Option(0, min=0, help="Re-size the solver to this parameter count; 0 keeps its size."),
     out: Path = typer.Option(Path("runs"), "--out", "-o", help="Folder for run folders."),
     resume: bool = typer.Option(False, "--resume", help="Go on with the newest run of this name."),
+    start: Path | None = typer.Option(
+        None, "--start", help="Folder of a finished run whose weights to begin with: continuation, fine-tuning."
+    ),
     device: str = typer.Option("auto", help="auto, cpu, cuda or cuda:N."),
     threads: int = typer.Option(1, min=1, help="Torch threads; one is reproducible to the bit."),
     workers: int = typer.Option(
@@ -123,6 +126,7 @@ def run(
         parameters=parameters or None,
         out=out,
         resume=resume,
+        start=start,
         device=device,
         threads=threads,
         workers=workers,

@@ -10,7 +10,8 @@ F_c L_d = δ_cd. It preserves what the axes before it fulfil exactly if conditio
 `Statement` checks.
 
 On the edges of a shape g is what they prescribe, between edges weighed by the inverse of their functions ω, and φ is
-the ω of the shape, or of those edges alone that prescribe a value. Faces of the box come after it.
+the ω of the shape, or of those edges alone that prescribe a value; in re-entrant corners of a polygon it behaves as
+solutions do (`sciml.core.corners`). Faces of the box come after it.
 
 What cannot be had so stays for the loss: everything where corners are meant to contradict each other, what depends on a
 number that is to be found or on the fields themselves (Robin), what has kinks or jumps, or slopes that differ where a
@@ -34,6 +35,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sciml.core.agreement import is_seamless
+from sciml.core.corners import corner_level
 from sciml.core.derivatives import LAPLACIAN, autograd_derivatives
 from sciml.core.domain import Condition, EdgeCondition
 from sciml.core.expressions import Evaluator, columns, is_rough
@@ -49,20 +51,30 @@ class Ansatz:
         hard: whether to build conditions in at all.
         pace: where the solution has scales from `pace` to the whole of time, φ grows from the initial condition with
             log(1 + t/pace) instead of t, so that N stays of order one.
+        onset: where the solution varies fast in time, the share of the duration in which φ leaves the initial
+            condition: it grows with tanh(s/onset), s from 0 to 1, instead of s. By s², what starts with a velocity and
+            returns to its start k times would need an N that falls from k² to 1.
 
     Attributes:
         exact: numbers of the conditions that hold by construction.
         soft: numbers of those that a loss must see to.
     """
 
-    def __init__(self, statement: Statement, *, hard: bool = True, pace: float = math.inf) -> None:
+    def __init__(
+        self, statement: Statement, *, hard: bool = True, pace: float = math.inf, onset: float = math.inf
+    ) -> None:
         self.statement = statement
         self.exact = sorted(i for field in statement.fields for i in _exact(statement, field)) if hard else []
         self.soft = [i for i in range(len(statement.conditions)) if i not in self.exact]
         self._symbols = _symbols(statement)
         self._on_edges = any(isinstance(statement.conditions[i], EdgeCondition) for i in self.exact)
         pairs = [
-            _build(statement, [i for i in self.exact if statement.conditions[i].field == field], self._symbols, pace)
+            _build(
+                statement,
+                [i for i in self.exact if statement.conditions[i].field == field],
+                self._symbols,
+                _rise(statement, self._symbols, pace, onset),
+            )
             for field in statement.fields
         ]
         self._lift, self._cut = [g for g, _ in pairs], [phi for _, phi in pairs]
@@ -169,7 +181,9 @@ def _on_shape(statement: Statement, numbers: Sequence[int], symbols: dict[str, A
         return _number(0.0), _number(1.0)
     values = [_named(statement.conditions[i].value, symbols) for i in numbers]
     if _covers(statement, numbers, shape):
-        return values[0], _named(shape.level, symbols) / _number(statement.domain.size / 4)
+        special = corner_level(shape)
+        level = shape.level / _number(statement.domain.size / 4) if special is None else special
+        return values[0], _named(level, symbols)
     pieces = [
         (value, _named(shape.edge(name).level, symbols))
         for i, value in zip(numbers, values, strict=True)
@@ -180,8 +194,21 @@ def _on_shape(statement: Statement, numbers: Sequence[int], symbols: dict[str, A
     return g, reduce(mul, [level / _number(statement.domain.size / 4) for _, level in pieces])
 
 
-def _build(statement: Statement, numbers: Sequence[int], symbols: dict[str, Any], pace: float) -> tuple[Any, Any]:
-    """g and φ of one field, from the numbers of its conditions that are built in."""
+def _rise(statement: Statement, symbols: dict[str, Any], pace: float, onset: float) -> Any:
+    """What grows from 0 to 1 in time; None for the share of the duration itself."""
+    import sympy
+
+    if not statement.domain.time or min(pace, onset) == math.inf:
+        return None
+    axis = statement.domain.axis(statement.domain.time)
+    past = symbols[axis.name] - _number(axis.lower)
+    if pace < math.inf:
+        return sympy.log(1 + past / _number(pace)) / math.log1p(axis.extent / pace)
+    return sympy.tanh(past / _number(onset * axis.extent)) / math.tanh(1 / onset)
+
+
+def _build(statement: Statement, numbers: Sequence[int], symbols: dict[str, Any], rising: Any) -> tuple[Any, Any]:
+    """g and φ of one field, from the numbers of its conditions that are built in, and what rises in time."""
     import sympy
 
     conditions = [c for i in numbers if isinstance(c := statement.conditions[i], Condition)]
@@ -199,9 +226,7 @@ def _build(statement: Statement, numbers: Sequence[int], symbols: dict[str, Any]
             missing = _named(condition.value, symbols) - g.diff(x, condition.order).subs(x, face)
             correction += shape * missing
         g += correction
-        rise = s
-        if axis.name == statement.domain.time and pace < math.inf:
-            rise = sympy.log(1 + (x - low) / _number(pace)) / math.log1p(axis.extent / pace)
+        rise = rising if axis.name == statement.domain.time and rising is not None else s
         for condition in on_axis:  # one factor for every condition of its face; no larger than 1
             phi *= rise if condition.side == "lower" else 1 - s
         if len({c.side for c in on_axis}) == 2:

@@ -322,7 +322,43 @@ class PointCondition:
         return len(self.derivative)
 
 
-AnyCondition = Condition | EdgeCondition | PointCondition
+@dataclass(frozen=True)
+class IntegralCondition:
+    """∫ u dV = value over the domain, or over some of its axes at all values of the others.
+
+    ``IntegralCondition("p")`` makes the mean of a pressure zero; ``IntegralCondition("u", 1, over="x")`` conserves a
+    mass at all times. It is a term of the loss, by a quadrature that converges (see `sciml.core.quadrature`).
+
+    Arguments:
+        field: which unknown.
+        value: of the integral: a number, or a sympy expression in the axes that it is not over, the parameters and the
+            unknown numbers.
+        over: the axes; empty for all but time.
+        integrand: what is integrated, an expression of the unknown functions; None for the field itself.
+    """
+
+    field: str
+    value: Expression = 0
+    over: str | tuple[str, ...] = ()
+    integrand: Expression | None = None
+
+    def __str__(self) -> str:
+        return f"the integral of {self.field if self.integrand is None else self.integrand}" + (
+            f" over {', '.join(self.over)}" if self.over else ""
+        )
+
+    @property
+    def order(self) -> int:
+        """It prescribes no derivative."""
+        return 0
+
+    @property
+    def derivative(self) -> str:
+        """None."""
+        return ""
+
+
+AnyCondition = Condition | EdgeCondition | PointCondition | IntegralCondition
 
 
 def dirichlet(field: str, axis: str, value: Expression = 0) -> tuple[Condition, Condition]:

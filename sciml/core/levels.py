@@ -78,10 +78,15 @@ def crossing(points: Sequence[Corner]) -> tuple[int, int] | None:
     for i, j in itertools.combinations(range(len(sides)), 2):
         if j - i in (1, len(sides) - 1):
             continue
-        (a, b), (c, d) = sides[i], sides[j]
-        if _side(a, b, c) * _side(a, b, d) <= 0 and _side(c, d, a) * _side(c, d, b) <= 0:
+        if _meet(*sides[i], *sides[j]):
             return i + 1, j + 1
     return None
+
+
+def _meet(a: Corner, b: Corner, c: Corner, d: Corner) -> bool:
+    """Whether two sides have a point in common: boxes that overlap, and ends of each on both sides of the other."""
+    apart = any(max(a[k], b[k]) < min(c[k], d[k]) or max(c[k], d[k]) < min(a[k], b[k]) for k in (0, 1))
+    return not apart and _side(a, b, c) * _side(a, b, d) <= 0 and _side(c, d, a) * _side(c, d, b) <= 0
 
 
 def _side(a: Corner, b: Corner, c: Corner) -> float:

@@ -70,11 +70,13 @@ class Shape:
         axes: letters of the coordinates it is in.
         level: positive inside, zero on the boundary, of slope 1 there.
         edges: the parts of the boundary.
+        corners: of a polygon, in order; none for other shapes, and for what Boolean operations make of polygons.
     """
 
     axes: tuple[str, ...]
     level: Expression
     edges: tuple[Edge, ...]
+    corners: tuple[tuple[float, float], ...] = ()
 
     def __and__(self, other: "Shape") -> "Shape":
         return self._with(other, both(self.level, other.level), other.edges)
@@ -257,10 +259,11 @@ def polygon(
         raise UserError("sides of the polygon need distinct names", got=names, expected=f"{len(points)} names, or one")
     level = polygon_level(points if area(points) > 0 else points[::-1], letters)
     if isinstance(edge, str):
-        return _primitive(letters, level, edge)
+        return Shape(letters, level, (Edge(edge, level),), tuple(points))
     turn = 1 if area(points) > 0 else -1
     sides = zip(points, [*points[1:], points[0]], names, strict=True)
-    return Shape(letters, level, tuple(Edge(name, turn * half_plane(a, b, letters)) for a, b, name in sides))
+    edges = tuple(Edge(name, turn * half_plane(a, b, letters)) for a, b, name in sides)
+    return Shape(letters, level, edges, tuple(points))
 
 
 def implicit(

@@ -12,15 +12,18 @@ from torch import Tensor
 
 from sciml.core.agreement import check_agreement, check_periodicity
 from sciml.core.derivatives import Derivatives
-from sciml.core.domain import AnyCondition, Condition, Domain, EdgeCondition, PointCondition
+from sciml.core.domain import AnyCondition, Condition, Domain, EdgeCondition, IntegralCondition, PointCondition
 from sciml.core.errors import UnknownNameError, UserError
 from sciml.core.expressions import Evaluator, Expression, columns
 from sciml.core.marks import has_unnamed_term, without_marks
 from sciml.core.plain_equations import field_and_order, field_symbol, plain_form
 from sciml.core.plain_equations import forced as forced
+from sciml.core.quadrature import quadrature
 from sciml.core.shapes import Draw, Shape
 from sciml.core.statement_checks import check_fields, check_names, check_symbols, checked_value, listed
 from sciml.core.types import Params
+
+_ROWS = 20_000  # nodes of an integral over all places it is taken at, at most
 
 
 @dataclass(frozen=True)
@@ -108,7 +111,9 @@ class Statement:
             plain = [
                 i
                 for i, condition in enumerate(self.conditions)
-                if not (self.is_mixed(i) or self._is_open(i) or isinstance(condition, PointCondition))
+                if not (
+                    self.is_mixed(i) or self._is_open(i) or isinstance(condition, PointCondition | IntegralCondition)
+                )
             ]
             for index in plain:
                 check_periodicity(self, index)
@@ -218,6 +223,8 @@ class Statement:
         """How far condition number `index` is missed at points of its face."""
         condition = self.conditions[index]
         prescribed = self._evaluate(self._values[index], points, derivatives, params)[:, 0]
+        if isinstance(condition, IntegralCondition):
+            return self.gathered(index, prescribed)
         if not isinstance(condition, EdgeCondition):
             return derivatives(condition.field, condition.derivative) - prescribed
         if not condition.order:
@@ -225,6 +232,38 @@ class Statement:
         parts = self.normal(index, points)
         along = sum(n * derivatives(condition.field, axis) for axis, n in parts.items())
         return along - prescribed
+
+    def integrated(self, condition: IntegralCondition) -> tuple[str, ...]:
+        """The axes that an integral is over."""
+        return tuple(condition.over) or tuple(name for name in self.names if name != self.domain.time) or self.names
+
+    def density(
+        self, index: int, points: Float[Tensor, "point dim"], derivatives: Derivatives, params: Params | None = None
+    ) -> Float[Tensor, " point"]:
+        """What `gathered` makes the fault of condition number `index` of: point by point, for integrals too."""
+        if isinstance(self.conditions[index], IntegralCondition):
+            return self._evaluate(self._values[index], points, derivatives, params)[:, 0]
+        return self.fault(index, points, derivatives, params)
+
+    def gathered(self, index: int, rows: Float[Tensor, " *row"]) -> Float[Tensor, " *fault"]:
+        """The mean over the nodes of an integral, for each of the places it is taken at; else the rows themselves.
+
+        The mean of condition number `index`, not the integral, so that it has the size of its integrand.
+        """
+        if index not in self.nodes:
+            return rows
+        weights = self.nodes[index][1].to(rows)
+        return (rows.reshape(-1, len(weights), *rows.shape[1:]) * weights.view(1, -1, *[1] * (rows.ndim - 1))).sum(1)
+
+    @cached_property
+    def nodes(self) -> dict[int, tuple[Float[Tensor, "node axis"], Float[Tensor, " node"]]]:
+        """By number of a condition that is an integral: its nodes, and weights that add up to 1."""
+        found = {}
+        for index, condition in enumerate(self.conditions):
+            if isinstance(condition, IntegralCondition):
+                nodes, weights = quadrature(self.domain, self.integrated(condition))
+                found[index] = nodes, weights / weights.sum()
+        return found
 
     def normal(self, index: int, points: Float[Tensor, "point dim"]) -> dict[str, Float[Tensor, " point"]]:
         """The outer normal at points of the edges of condition number `index`, its components by axis."""
@@ -265,6 +304,8 @@ class Statement:
         A single one where it holds at a point.
         """
         condition, dim = self.conditions[index], len(self.names)
+        if isinstance(condition, IntegralCondition):
+            return self._places(index, condition, count, draw)
         if isinstance(condition, EdgeCondition):
             edges = self.edges_of(index)
             return torch.cat([self.domain.edge(name, -(-count // len(edges)), draw) for name in edges])
@@ -278,6 +319,17 @@ class Statement:
         unit = torch.cat([free[:, :column], torch.zeros(len(free), 1).to(free), free[:, column:]], dim=1)[:, :dim]
         points = self.domain.face(unit, condition.axis, condition.side)
         return points if self.domain.shape is None else points[self.domain.contains(points)]
+
+    def _places(self, index: int, condition: IntegralCondition, count: int, draw: Draw) -> Tensor:
+        """All nodes of an integral, after one another for each of a few places in the other axes."""
+        nodes, _ = self.nodes[index]
+        over = [self.domain.index(name) for name in self.names if name in self.integrated(condition)]
+        others = [column for column in range(len(self.names)) if column not in over]
+        few = max(1, min(count, _ROWS // len(nodes))) if others else 1
+        places = self.domain.fill(few, draw) if others else self.domain.place(torch.zeros(1, len(over)).double())
+        points = places.repeat_interleave(len(nodes), dim=0)
+        points[:, over] = nodes.to(points).repeat(len(places), 1)
+        return points
 
     def length_of(self, index: int) -> float:
         """The length along which condition number `index` takes its derivative."""

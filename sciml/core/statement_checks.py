@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from sciml.core.domain import AnyCondition, Condition, EdgeCondition, PointCondition
+from sciml.core.domain import AnyCondition, Condition, EdgeCondition, IntegralCondition, PointCondition
 from sciml.core.errors import UnknownNameError, UserError
 from sciml.core.expressions import Expression
 from sciml.core.plain_equations import field_symbol
+from sciml.core.quadrature import quadrature
 
 if TYPE_CHECKING:
     from sciml.core.statement import Statement
@@ -64,6 +65,8 @@ def checked_value(statement: Statement, condition: AnyCondition) -> Expression:
         raise UnknownNameError("field of a condition", condition.field, statement.fields)
     if isinstance(condition, Condition):
         return _on_face(statement, condition)
+    if isinstance(condition, IntegralCondition):
+        return _integral(statement, condition)
     return _inside(statement, condition) if isinstance(condition, PointCondition) else _on_edge(statement, condition)
 
 
@@ -90,6 +93,39 @@ def _inside(statement: Statement, condition: PointCondition) -> Expression:
         raise UserError(f"the condition on {condition} holds on both sides what it prescribes", got=condition.value,
                         fix="Solve it for what it is about.")  # fmt: skip
     return value
+
+
+def _integral(statement: Statement, condition: IntegralCondition) -> Expression:
+    """The integrand minus the mean that its integral prescribes: what the quadrature averages to zero."""
+    import sympy
+
+    domain = statement.domain
+    over = statement.integrated(condition)
+    for axis in over:
+        domain.axis(axis)
+    shape = domain.shape.axes if domain.shape is not None else ()
+    if not over or set(shape) & set(over) not in (set(), set(shape)):
+        raise UserError(
+            f"the condition on {condition} is over a part of the shape's axes",
+            got=listed(over) or "none",
+            expected=f"all of {listed(shape)}, or none of them" if shape else "at least one axis",
+        )
+    function = sympy.Function(condition.field)(*(sympy.Symbol(name) for name in statement.names))
+    integrand, symbols = statement.plain(
+        function if condition.integrand is None else condition.integrand, f"the condition on {condition}"
+    )
+    check_symbols(statement, integrand, f"the condition on {condition}", symbols)
+    if not symbols:
+        raise UserError(f"the condition on {condition} holds no unknown function", got=condition.integrand)
+    value, held = statement.plain(condition.value, f"the condition on {condition}")
+    check_symbols(statement, value, f"the condition on {condition}", held)
+    if held or {s.name for s in value.free_symbols} & set(over):
+        raise UserError(f"the value of the condition on {condition} is no number there", got=condition.value,
+                        expected="an expression of the other axes and of numbers")  # fmt: skip
+    if sum(c == condition for c in statement.conditions) > 1:
+        raise UserError(f"there are two conditions on {condition}", fix="Keep one of them.")
+    measure = float(quadrature(domain, over)[1].sum())
+    return integrand - value / sympy.Float(measure, 17)
 
 
 def _on_edge(statement: Statement, condition: EdgeCondition) -> Expression:

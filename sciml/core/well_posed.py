@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from sciml.core.derivatives import autograd_derivatives
+from sciml.core.domain import IntegralCondition
 from sciml.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def _is_pinned(statement: Statement, name: str) -> bool:
     stands = {field for field, order in statement.needs if not order}
     for index, condition in enumerate(statement.conditions):
         stands |= {field for field, order in statement.condition_pairs(index) if not order}
-        if not condition.order:
+        if not condition.order and not isinstance(condition, IntegralCondition):
             stands.add(condition.field)
     return name in stands
 

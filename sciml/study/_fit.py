@@ -1,7 +1,6 @@
 """Fitting one solver of a run, the main one or a baseline."""
 
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -56,7 +55,7 @@ def fit(
     resume: bool,
     device: torch.device,
     progress: Progress,
-    start: Mapping[str, Tensor] | None = None,
+    start: nn.Module | None = None,
 ) -> Fitted:
     """Build a solver's module and fit it, in closed form where it can be, else by the trainer.
 
@@ -66,14 +65,17 @@ def fit(
         seed: of initialisation, batch order and noise, together with the solver's key.
         identity: of the run, kept in the checkpoint so that another run's is refused.
         resume, device, progress: as for `run`.
-        start: weights to begin with, by name; None for those of the initialisation.
+        start: a trained module of the same network whose weights to begin with; None for those of the initialisation.
 
-    Raises: UserError for weights of another network.
+    Raises: UserError for weights of another network, and for a start where nothing is trained by steps.
     """
     rng.seed_everything(rng.derive(seed, "init", solver.key))
     module = build_module(solver, bench.problem, recipe.model, bench.context).to(device)
     solver.task.equip(module, bench.context)
     started = time.perf_counter()
+    if start is not None and solver.rule is None:
+        raise UserError("there are no steps that could begin with other weights",
+                        got=f"solver {solver.key!r}, which is fitted in closed form")  # fmt: skip
     if solver.solve_closed_form(module, bench.examples):
         if not all(bool(weight.isfinite().all()) for weight in module.parameters()):
             raise NumericsError(f"the fit of {solver.title} broke down: a weight is not finite. Look at the data for "
@@ -82,7 +84,7 @@ def fit(
         return Fitted(solver, recipe, module, None, time.perf_counter() - started)
     solver.initialise(module, bench.examples)
     if start is not None:
-        _begin_with(module, start)
+        _begin_with(solver, module, start)
     rule = solver.step_rule(module, bench.examples, recipe.train, rng.derive(seed, "rule", solver.key))
     prepared = time.perf_counter() - started
     progress.log(f"{solver.title}: {count_parameters(module):,} parameters, {recipe.train.steps} steps")
@@ -105,16 +107,22 @@ def fit(
 
 
 @torch.no_grad()
-def _begin_with(module: nn.Module, start: Mapping[str, Tensor]) -> None:
-    """The weights of a network of the same shape."""
-    known = dict(module.named_parameters())
-    unlike = [name for name in {*known, *start} if name not in known or name not in start
-              or known[name].shape != start[name].shape]  # fmt: skip
+def _begin_with(solver: AnySolver, module: nn.Module, start: nn.Module) -> None:
+    """The weights of a network of the same shape, with the random numbers they were trained beside."""
+    trained, weights = (_weights(solver, each) for each in (start, module))
+    unlike = [name for name in {*weights, *trained} if name not in weights or name not in trained
+              or weights[name].shape != trained[name].shape]  # fmt: skip
     if unlike:
         name = sorted(unlike)[0]
-        shapes = [tuple(group[name].shape) if name in group else "none" for group in (start, known)]
+        shapes = [tuple(group[name].shape) if name in group else "none" for group in (trained, weights)]
         raise UserError("the weights to begin with are those of another network", got=f"{name}: {shapes[0]}",
                         expected=str(shapes[1]),
                         fix="Take the same fields, unknown numbers and model settings as there.")  # fmt: skip
-    for name, weight in known.items():
-        weight.copy_(start[name])
+    for name, weight in weights.items():
+        weight.copy_(trained[name])
+
+
+def _weights(solver: AnySolver, module: nn.Module) -> dict[str, Tensor]:
+    """All parameters by name, and the buffers that were drawn at random."""
+    drawn = {name: buffer for name, buffer in module.named_buffers() if name in solver.drawn}
+    return {**dict(module.named_parameters()), **drawn}

@@ -75,6 +75,8 @@ class RunConfig(Config):
     """The table that the problem is made of, where it is a user's own; no name is looked up then."""
     recorded: Recording | None = None
     """What imported data is data of, so that a run needs no more than its folder."""
+    start: str | None = None
+    """Name of the folder of the run whose weights the training began with, and a digest of these."""
     parent: str | None = None
     """Name of the folder of the run a tool was applied to; it need not exist any more."""
 

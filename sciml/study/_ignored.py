@@ -4,12 +4,25 @@ from collections.abc import Iterable, Sequence
 
 from sciml.core.config import keys
 from sciml.core.errors import ConfigError, UnsupportedError
+from sciml.core.problem import Problem
 from sciml.train import AnyRecipe, AnySolver, TrainConfig
 
 
-def refuse_ignored(solver: AnySolver, recipe: AnyRecipe, settings: Sequence[str]) -> None:
-    """Raise ConfigError for a setting of ``train`` that means nothing to the solver."""
+def refuse_ignored(
+    solver: AnySolver, recipe: AnyRecipe, settings: Sequence[str], problem: Problem | None = None
+) -> None:
+    """Raise ConfigError for a setting of ``train`` that means nothing to the solver, or one without effect.
+
+    Arguments:
+        solver, recipe: the recipe with all settings applied.
+        settings: those that somebody asked for.
+        problem: what is solved; None leaves settings out whose effect depends on it.
+    """
+    fits = problem is not None and solver.supports(problem).ok
     for setting in settings:
+        key = setting.partition("=")[0].strip()
+        if problem is not None and fits and (reason := solver.idle_reason(key, problem, recipe)):
+            raise ConfigError(f"{key} has no effect: {reason}", got=setting, fix="Leave it out.")
         if name := _ignored(solver, setting):
             reads = sorted(_reads(solver))
             ours = [key for key in keys(type(recipe.model), "model.") if key.rsplit(".", 1)[-1] == name]

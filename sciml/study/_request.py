@@ -40,6 +40,9 @@ class RunRequest(Config):
     resume: bool = False
     """Go on with the newest run of this name: continue it if it is unfinished, return it if it is finished, start it if
     there is none; so a scheduler can repeat one command."""
+    start: Path | None = None
+    """Folder of a finished run of the same solver and network whose weights the training begins with: continuation in a
+    parameter, fine-tuning. Baselines begin as ever."""
     device: str = "auto"
     """``auto`` (CUDA if there is one), ``cpu``, ``cuda`` or ``cuda:N``."""
     threads: int = pydantic.Field(default=1, ge=1, le=256)

@@ -16,6 +16,7 @@ from sciml.core.recorded import Imported, has_code
 from sciml.data import CONVENTIONS, netcdf_bytes
 from sciml.discovery import TableData, TableProblem
 from sciml.study._about import ABOUT, about
+from sciml.study._begin import begin_from
 from sciml.study._beside import trained_beside
 from sciml.study._fit import fit, resized
 from sciml.study._folder import CONFIG, EXAMPLE, WEIGHTS, RunConfig, check_same, choose_folder, sole_writer
@@ -79,8 +80,9 @@ def run(request: RunRequest, *, progress: Progress | None = None) -> Run | None:
             expected=f"one of: {', '.join(fitting)}" if fitting else None,
         )
     banded = () if request.conformal is None else solver.task.conformal(request.conformal)
+    start = None if request.start is None else begin_from(request.start, solver, _unregistered(problem))
     recipe = override(solver.recipe(request.preset), [*banded, *request.settings])
-    refuse_ignored(solver, recipe, request.settings)
+    refuse_ignored(solver, recipe, request.settings, problem)
     paths.check_name(request.preset, "preset")
     _check_baselines(solver, recipe)
     device = local_device(_device(request.device))
@@ -107,6 +109,7 @@ def run(request: RunRequest, *, progress: Progress | None = None) -> Run | None:
             context=bench.context.model_dump(mode="json"),
             table=request.problem if isinstance(request.problem, TableData) else None,
             recorded=problem.recording if isinstance(problem, Imported) and not has_code(problem) else None,
+            start=None if start is None else start.name,
         )
         if (folder / CONFIG).exists():
             check_same(folder, config)
@@ -149,6 +152,7 @@ def run(request: RunRequest, *, progress: Progress | None = None) -> Run | None:
                         resume=is_trained(entry.key) or request.resume,
                         device=device,
                         progress=progress if group.leads else SilentProgress(),
+                        start=start.module if start is not None and entry is solver else None,
                     )
                     trained.append(fitted)
             if not group.leads:

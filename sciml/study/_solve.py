@@ -219,12 +219,12 @@ def solve(
         raise UnsupportedError(f"solver {solver!r} does not solve statements", got=f"its task {entry.task.key!r}",
                                expected=f"a solver of the task {COLLOCATION.key!r}")  # fmt: skip
     recipe = override(entry.recipe(preset), list(settings))
-    refuse_ignored(entry, recipe, settings)
     table = _table(observations)
     task = recipe.task.model_copy(update={"observations": table or recipe.task.observations,
                                           "sigma": sigma or recipe.task.sigma})  # fmt: skip
     recipe = recipe.model_copy(update={"task": task})
     problem = _problem(statement, task.observations, reference)
+    refuse_ignored(entry, recipe, settings, problem)
     dim = len(statement.names)
     card = CollocationCard(grid=_GRID.get(dim, 7), pool=_POOL, seed=rng.derive(seed, "points") % 2**31)
     progress = progress or SilentProgress()
@@ -233,7 +233,7 @@ def solve(
         fitted = fit(
             entry, recipe, bench, folder=Path(scratch), seed=seed, identity={"solve": bench.dataset["hash"]},
             resume=False, device=torch.device("cpu"), progress=progress,
-            start=None if start is None else dict(start.module.named_parameters()),
+            start=None if start is None else start.module,
         )  # fmt: skip
         examined = bench.examine(entry, fitted.module)
         conclusion = bench.conclude(entry, fitted.module, Path(scratch), progress)

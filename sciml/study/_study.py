@@ -159,7 +159,7 @@ def _check_variant(study: Study, variant: Variant, problem: Problem) -> None:
     trained = study.trained(variant)
     solver = find_solver(trained.solver)
     recipe = override(solver.recipe(study.preset), [*study.settings, *trained.settings, *_seeded(study, 0)])
-    refuse_ignored(solver, recipe, trained.settings)
+    refuse_ignored(solver, recipe, trained.settings, problem)
     solver.check_preset(problem, study.preset, recipe.model, recipe.task)
     for use in variant.tools:
         tool = find_tool(use.tool)

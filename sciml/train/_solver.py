@@ -125,6 +125,8 @@ class Solver(ABC, Generic[P, M, T, C, B, Q, N]):
     Tools put no other kind of layer into such a network."""
     networks: ClassVar[tuple[type[nn.Module], ...]] = ()
     """Kinds of network its module always holds, for tools that act on those alone, such as `sciml.models.SoftTrees`."""
+    drawn: ClassVar[frozenset[str]] = frozenset()
+    """Buffers of its module that are random numbers, by name: who begins with trained weights takes them too."""
     rule: ClassVar[type[StepRule[Any]] | None] = GradientRule  # Any: a class variable cannot name the type of batches
     """The kind of `step_rule`, which says what of `TrainConfig` is read; None where `solve_closed_form` does it all."""
 
@@ -137,6 +139,16 @@ class Solver(ABC, Generic[P, M, T, C, B, Q, N]):
 
         Raises: UserError saying what does not fit.
         """
+
+    def idle_reason(self, key: str, problem: P, recipe: Recipe[M, T]) -> str:
+        """Why a setting has no effect beside the others of its recipe, in words; empty where it has, or none can tell.
+
+        Arguments:
+            key: dotted name, ``model.optimise.damping``.
+            problem: what is solved.
+            recipe: with all settings applied.
+        """
+        return ""
 
     def unread_of(self, problem: P) -> Mapping[str, str]:
         """`unread`, and what no prediction depends on for this problem alone."""

@@ -8,7 +8,7 @@ import sympy as sp
 from sciml import solve
 from sciml.core import registry
 from sciml.core.capabilities import HasResidual
-from sciml.core.domain import Condition, Coordinate, Domain
+from sciml.core.domain import Condition, Coordinate, Domain, dirichlet, initial
 from sciml.core.scales import Scales, needed_scales, typical_scales
 from sciml.core.statement import Statement, Unknown
 
@@ -103,3 +103,29 @@ def test_a_long_axis_costs_no_accuracy():
         solution={"u": sp.sin(sp.pi * x / length) * (length / sp.pi) ** 2},
     )
     assert solve(statement, settings=["train.steps=25", "model.width=8"]).metrics["error/relative_l2"] < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("length", "duration", "diffusivity", "size", "offset"),
+    [
+        (1.0, 1.0, 0.1, 1.0, 0.0),
+        (1e-3, 10.0, 1e-8, 80.0, 293.15),
+        (1e6, 1e12, 0.1, 1e-9, 0.0),
+        (1e-9, 1e-12, 1e-7, 1e5, 0.0),
+    ],
+)
+def test_heat_in_any_units_is_solved_as_well_as_in_units_of_one(length, duration, diffusivity, size, offset):
+    """A millimetre for ten seconds in kelvins, a thousand kilometres for ages, a nanometre for a picosecond."""
+    x, t = sp.symbols("x t")
+    u = sp.Function("u")(x, t)
+    exact = offset + size * sp.exp(-diffusivity * (sp.pi / length) ** 2 * t) * sp.sin(sp.pi * x / length)
+    statement = Statement(
+        domain=Domain((Coordinate("x", 0.0, length), Coordinate("t", 0.0, duration)), time="t"),
+        fields=("u",),
+        equations=(u.diff(t) - diffusivity * u.diff(x, 2),),
+        conditions=(*dirichlet("u", "x", offset), *initial("u", exact.subs(t, 0))),
+        solution={"u": exact},
+    )
+    solved = solve(statement, settings=["train.steps=15", "task.points=150", "model.width=10"])
+    assert solved.metrics["error/max"] < 1e-4
+    assert solved.trusted

@@ -78,6 +78,13 @@ def test_normals_point_outwards():
     torch.testing.assert_close(missed.detach(), torch.full((20,), -4.0).double())
 
 
+def test_sides_on_one_line_that_do_not_touch_are_no_crossing():
+    """A U has two ends on one line."""
+    shape = polygon([(-1, -1), (1, -1), (1, 1), (0.5, 1), (0.5, 0), (-0.5, 0), (-0.5, 1), (-1, 1)])
+    places = torch.tensor([[0.75, 0.75], [0.0, 0.5], [-0.75, 0.75], [0.0, -0.5]], dtype=torch.float64)
+    assert shape.contains(places, 2.0).tolist() == [True, False, True, True]
+
+
 def test_points_of_a_polygon_s_edge_are_evenly_spread_over_its_sides():
     there = Domain(SQUARE, shape=ELL).edge("polygon", 4000, draw)
     share = [

@@ -3,7 +3,11 @@
 import deepxde_evolving as evolving
 import deepxde_inverse as inverse
 import deepxde_steady as steady
+import numpy as np
 import pytest
+from scipy.integrate import solve_ivp
+from scipy.sparse import csr_matrix, identity
+from scipy.sparse.linalg import spsolve
 
 from sciml import solve
 
@@ -28,6 +32,12 @@ FOURIER = ["model.embedding.fourier=20", "model.embedding.sigma=2.0"]
             id="a hole",
         ),
         pytest.param(steady.kovasznay_flow, ["train.steps=60", "task.points=600"], 2e-4, id="Navier-Stokes"),
+        pytest.param(
+            steady.poisson_multiscale_1d,
+            ["train.steps=150", "task.points=500", "model.embedding.fourier=100", "model.embedding.sigma={x=[2,26]}"],
+            1e-3,
+            id="1 and 25 periods",
+        ),
         pytest.param(evolving.heat, ["train.steps=30"], 1e-4, id="heat"),
         pytest.param(evolving.klein_gordon, ["train.steps=80"], 1e-6, id="a nonlinear wave"),
         pytest.param(
@@ -82,3 +92,52 @@ def test_constants_of_lorenz_are_found_from_trajectories():
     )
     for name, truth in {"C": 10, "R": 15, "B": 8 / 3}.items():
         assert abs(found.unknowns[name].value / truth - 1) < 3e-4
+
+
+@pytest.mark.slow
+def test_prey_and_predators_come_round():
+    """As the words of the plain recipe advise: frequencies of a third of the rate 20 that the equations have."""
+    times = np.linspace(0, 1, 401)
+    settings = ["train.steps=80", "task.points=400", "model.embedding.fourier=40", "model.embedding.sigma={t=8}"]
+    solved = solve(steady.lotka_volterra(), settings=settings)
+    reference = solve_ivp(
+        lambda t, z: [40 * z[0] - 160 * z[0] * z[1], 80 * z[0] * z[1] - 21.2 * z[1]],
+        (0, 1), [0.5, 0.075], t_eval=times, rtol=1e-10, atol=1e-12,
+    ).y  # fmt: skip
+    ours = solved(t=times)
+    assert np.abs(np.stack([ours["r"], ours["p"]]) - reference).max() < 1e-3
+    assert solved.trusted
+
+
+def _on_the_l(cells):
+    """u on the lattice of the L with 20 points per unit, by second-order differences on `cells` per unit."""
+    line = np.arange(1, 2 * cells) / cells - 1
+    x, y = np.meshgrid(line, line, indexing="ij")
+    inside = (x < -1e-9) | (y < -1e-9)
+    number = np.where(inside, np.cumsum(inside).reshape(inside.shape) - 1, -1)
+    rows, columns = [], []
+    for axis in (0, 1):
+        first, second = (np.take(number, range(k, len(line) - 1 + k), axis).ravel() for k in (0, 1))
+        both = (first >= 0) & (second >= 0)
+        rows += [first[both], second[both]]
+        columns += [second[both], first[both]]
+    pairs = np.concatenate(rows), np.concatenate(columns)
+    matrix = 4 * identity(inside.sum()) - csr_matrix((np.ones(len(pairs[0])), pairs), shape=(inside.sum(),) * 2)
+    u = np.zeros(inside.shape)
+    u[inside] = spsolve(matrix.tocsc(), np.full(inside.sum(), 1 / cells**2))
+    every = slice(cells // 20 - 1, None, cells // 20)
+    return x[every, every], y[every, every], u[every, every]
+
+
+@pytest.mark.slow
+def test_a_re_entrant_corner():
+    """The corner makes the error of differences h^(4/3), which two grids remove, and three what is left of h²."""
+    (x, y, coarse), (_, _, middle), (_, _, fine) = (_on_the_l(cells) for cells in (40, 80, 160))
+    power = 2 ** (4 / 3)
+    first, second = ((power * b - a) / (power - 1) for a, b in ((coarse, middle), (middle, fine)))
+    reference = (4 * second - first) / 3
+    assert np.abs(second - reference).max() < 1e-4 * reference.max() * 3
+    settings = ["train.steps=60", "model.width=14", "task.points=1500"]
+    inside = (x < -1e-9) | (y < -1e-9)
+    ours = solve(steady.poisson_lshape(), settings=settings)(x=x[inside], y=y[inside])["u"]
+    assert np.linalg.norm(ours - reference[inside]) < 1e-3 * np.linalg.norm(reference[inside])

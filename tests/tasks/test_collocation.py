@@ -9,6 +9,7 @@ import xarray
 from collocation_cases import METHODS, ROD, SOLVER, build
 
 from sciml.core import registry, rng
+from sciml.core.config import override
 from sciml.core.errors import DataError, Interrupted, UnknownNameError, UnsupportedError
 from sciml.core.types import Prediction, Support
 from sciml.study import RunRequest, run
@@ -91,7 +92,7 @@ def test_points_of_training_and_examination_are_different(bench):
     batch = bench.examples.batch(torch.arange(30), rng.generator(0))
     assert batch.points is bench.examples.points  # the same tensor, so that what is known of it is kept
     assert batch.rows(slice(None)).points is batch.points
-    together = torch.cat([batch.points, bench.pool])
+    together = torch.cat([batch.points, bench.pool, bench.fresh])
     assert len(together.unique(dim=0)) == len(together)
     for i, points in batch.faces.items():
         condition = bench.statement.conditions[i]
@@ -116,6 +117,10 @@ def test_observations_have_the_errors_of_the_card(bench):
 def test_an_unknown_case_lists_the_known_ones(bench):
     with pytest.raises(UnknownNameError, match="rod"):
         COLLOCATION.prepare(bench.problem, "tiny", CollocationConfig(case="tube"))
+
+
+def test_a_case_may_be_called_by_a_number():
+    assert override(CollocationConfig(), ["case=400"]).case == "400"
 
 
 def test_a_solver_that_cannot_be_differentiated_is_refused(bench):

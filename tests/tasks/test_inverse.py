@@ -90,11 +90,15 @@ def test_data_equation_and_conditions_are_judged_apart(bench, tmp_path, field, n
     assert ("not to be trusted" in conclusion.words[-1]) == (not all(met.values()))
 
 
-def test_a_problem_without_data_and_unknown_numbers_concludes_nothing(tmp_path):
+def test_a_problem_without_data_and_unknown_numbers_concludes_whether_it_is_solved(tmp_path):
     bench = COLLOCATION.prepare(registry.problem("poisson"), "tiny", CollocationConfig(points=5))
     solver = Known(1.0, 1.0)
     solver.numbers = lambda module: {}
-    assert concluded(bench, solver, tmp_path) is None
+    conclusion = concluded(bench, solver, tmp_path)
+    assert {check["what"]: check["met"] for check in conclusion.details["checks"]}["equation"] is False
+    assert conclusion.details["numbers"] == {}
+    assert not conclusion.details["trusted"]
+    assert "The solution is not to be trusted. Train longer" in conclusion.details["verdict"]
 
 
 def test_other_measurements_are_other_data(tmp_path):

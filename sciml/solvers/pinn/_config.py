@@ -14,8 +14,9 @@ class EmbedConfig(Config):
     """Waves per periodic axis."""
     fourier: int = pydantic.Field(default=0, ge=0, multiple_of=2)
     """Random Fourier features; 0 for none."""
-    sigma: float = pydantic.Field(default=1.0, gt=0)
-    """Standard deviation of their frequencies, for axes scaled to [-1, 1]."""
+    sigma: pydantic.PositiveFloat | dict[str, pydantic.PositiveFloat | tuple[pydantic.PositiveFloat, ...]] = 1.0
+    """Standard deviation of their frequencies, for axes scaled to [-1, 1]: of all axes, or by axis, ``{x=3, t=30}``.
+    An axis with several, ``{x=[3, 80]}``, gives an equal share of the features to each."""
 
 
 class OptimiseConfig(Config):
@@ -25,6 +26,9 @@ class OptimiseConfig(Config):
     """What takes the steps; the first two use all points at every step."""
     warm: int = pydantic.Field(default=0, ge=0)
     """Steps of Adam before it."""
+    restarts: int = pydantic.Field(default=0, ge=0, le=1000)
+    """How often the training begins anew from other weights, in shares of the steps; the best weights are kept. A
+    method that cannot go on begins anew at once."""
     learning_rate: float = pydantic.Field(default=1e-3, gt=0)
     """Of Adam and SOAP, after a linear rise over the first hundredth of the steps."""
     decay: float = pydantic.Field(default=0.9, gt=0, le=1)
@@ -93,6 +97,9 @@ class PINNConfig(Config):
     """Whether weights are factorised, W = diag(exp g) V."""
     hard: bool = True
     """Whether conditions are built into the ansatz, as far as they can be; the others are terms of the loss."""
+    onset: pydantic.PositiveFloat | None = None
+    """Share of the duration in which a built-in initial condition is left, for solutions that vary fast in time; None
+    to leave it at an even pace."""
     embedding: EmbedConfig = EmbedConfig()
     optimise: OptimiseConfig = OptimiseConfig()
     weigh: WeighConfig = WeighConfig()

@@ -13,7 +13,7 @@ from torch import Tensor
 from sciml.core.ansatz import Ansatz
 from sciml.core.config import Config
 from sciml.core.derivatives import Derivatives
-from sciml.core.domain import Condition, Coordinate, Domain, EdgeCondition, PointCondition
+from sciml.core.domain import Condition, Coordinate, Domain, EdgeCondition, IntegralCondition, PointCondition
 from sciml.core.errors import UnsupportedError
 from sciml.core.statement import Statement
 from sciml.solvers.pinn._deepxde_shapes import bounds_of, exported_shape, imported_shape, on_edges
@@ -202,7 +202,7 @@ def _condition(dde: Any, statement: Statement, same: Sequence[int], geometry: An
     index = same[0]
     condition = statement.conditions[index]
     component = statement.fields.index(condition.field)
-    if isinstance(condition, PointCondition):
+    if isinstance(condition, PointCondition | IntegralCondition):
         raise UnsupportedError(f"DeepXDE does not get the condition on {condition}, which is on no boundary",
                                fix="Take solver pinn, or an observation.")  # fmt: skip
 

@@ -109,7 +109,7 @@ def residual_by(engine: str, module: PINN, term: Term) -> Float[Tensor, "point r
     statement = module.statement
     if engine == "autograd":
         derivatives = autograd_derivatives(module, term.points, statement.fields, statement.names)
-        return term.rows(derivatives, module.numbers())
+        return term.gathered(term.rows(derivatives, module.numbers()))
     if engine == "laplacian" and term.name == "equation":
         jet = module.jet(term.points, statement.collapsed_orders)
         fields = statement.fields

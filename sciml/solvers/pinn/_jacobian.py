@@ -6,7 +6,8 @@ the value), k over the derivatives that are carried, one reverse sweep over the 
 
     ∂r/∂W = Σ_k δ_k a_kᵀ,   ∂r/∂b = δ_value,
 
-so that the Jacobian costs one sweep per equation and small products, not one sweep per point.
+so that the Jacobian costs one sweep per equation and small products, not one sweep per point. Integrals are sums over
+such points, and so are their rows.
 """
 
 from collections.abc import Sequence
@@ -49,8 +50,8 @@ def jacobian(module: PINN, terms: Sequence[Term]) -> tuple[list[Tensor], list[Te
             last = row == rows.shape[1] - 1
             slopes = torch.autograd.grad(rows[:, row].sum(), sources, retain_graph=not last, allow_unused=True)
             _fill(matrix[row], tape, slopes, offsets, module, numbers)
-        residuals.append(rows.detach())
-        matrices.append(matrix.flatten(0, 1))
+        residuals.append(term.gathered(rows.detach()))
+        matrices.append(torch.cat([term.gathered(part) for part in matrix]))
     return residuals, matrices
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from jaxtyping import Float
@@ -29,6 +30,7 @@ class Term:
         wanted: the derivatives it needs of any field.
         residual: what is to vanish there.
         scale: by which its rows are divided; None for 1.
+        gather: what makes the faults of a term of rows at points, where these are not one each: an integral.
     """
 
     name: str
@@ -36,6 +38,11 @@ class Term:
     wanted: tuple[str, ...]
     residual: Residual
     scale: Tensor | None = None
+    gather: Callable[[Tensor], Tensor] | None = None
+
+    def gathered(self, rows: Float[Tensor, "point *column"]) -> Float[Tensor, "fault *column"]:
+        """Rows at points, and whatever is linear in them, put together to faults."""
+        return rows if self.gather is None else self.gather(rows)
 
     def rows(self, derivatives: Derivatives, numbers: Params) -> Float[Tensor, "point row"]:
         """The residual in its scale."""
@@ -81,7 +88,7 @@ def evaluate(module: PINN, term: Term) -> Float[Tensor, "point row"]:
     """The residual of a term in Taylor mode."""
     jet = module.jet(term.points, term.wanted)
     fields = module.statement.fields
-    return term.rows(lambda name, order: jet[order][:, fields.index(name)], module.numbers())
+    return term.gathered(term.rows(lambda name, order: jet[order][:, fields.index(name)], module.numbers()))
 
 
 def scaled(residuals: Sequence[Tensor], weights: Weights) -> list[Tensor]:
@@ -105,10 +112,11 @@ def _condition(module: PINN, index: int, points: Tensor) -> Term:
     statement = module.statement
 
     def residual(points: Tensor, derivatives: Derivatives, params: Params) -> Tensor:
-        return statement.fault(index, points, derivatives, params)[:, None]
+        return statement.density(index, points, derivatives, params)[:, None]
 
+    gather = partial(statement.gathered, index) if index in statement.nodes else None
     scale = _scale([module.scales.of_condition(statement, index)])
-    return Term(str(statement.conditions[index]), points, statement.condition_orders(index), residual, scale)
+    return Term(str(statement.conditions[index]), points, statement.condition_orders(index), residual, scale, gather)
 
 
 def _observations(module: PINN, batch: CollocationBatch) -> Term:

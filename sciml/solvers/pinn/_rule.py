@@ -13,6 +13,7 @@ from sciml.solvers.pinn._adapt import adapted
 from sciml.solvers.pinn._config import PINNConfig
 from sciml.solvers.pinn._engines import Gradient, choose
 from sciml.solvers.pinn._gauss_newton import GaussNewton, assign, flat
+from sciml.solvers.pinn._idle import FULL
 from sciml.solvers.pinn._jacobian import uncovered
 from sciml.solvers.pinn._lbfgs import LBFGS
 from sciml.solvers.pinn._module import PINN
@@ -22,7 +23,6 @@ from sciml.solvers.pinn._weigh import Balance, causal_weights
 from sciml.tasks.collocation import CollocationBatch
 from sciml.train import Examples, StepRule
 
-_FULL = ("gauss_newton", "lbfgs")
 _RISE = 0.01  # share of the steps with a rising learning rate
 
 
@@ -52,20 +52,31 @@ class PINNRule(StepRule[CollocationBatch]):
                 got=", ".join(left),
                 fix="Take the network mlp or modified_mlp instead of a PirateNet, or the method lbfgs, soap or adam.",
             )
+        self._parameters = list(module.parameters())
+        self._engine, self._taken, self._seed = "", 0, torch.initial_seed()
+        self._attempt, self._begun = 0, 0
+        self._share = -(-steps // (optimise.restarts + 1))
+        self._prepare()
+
+    def _prepare(self) -> None:
+        """All methods as they begin."""
+        optimise = self.config.optimise
         self._newton = GaussNewton(
-            module, damping=optimise.damping, solve=optimise.solve, accelerated=optimise.accelerated
+            self.module, damping=optimise.damping, solve=optimise.solve, accelerated=optimise.accelerated
         )
         self._lbfgs = LBFGS(optimise.history)
-        self._parameters = list(module.parameters())
         self._first_order = torch.optim.Adam(self._parameters, lr=optimise.learning_rate, fused=True)
         self._soap = SOAP(self._parameters, lr=optimise.learning_rate)
         self._balance: Balance | None = None
         self._gradient: Gradient | None = None
-        self._engine, self._taken, self._seed = "", 0, torch.initial_seed()
 
     @property
     def stopped(self) -> str:
-        """Why the method cannot go on."""
+        """Why the method cannot go on; empty while it may begin anew."""
+        return "" if self._attempt < self.config.optimise.restarts else self._stuck
+
+    @property
+    def _stuck(self) -> str:
         return self._newton.stopped or self._lbfgs.stopped
 
     @property
@@ -75,9 +86,11 @@ class PINNRule(StepRule[CollocationBatch]):
 
     def step(self, batch: CollocationBatch, along: float) -> Tensor:
         """One step; the loss before it is the weighted one."""
-        method = "adam" if self._taken < self.config.optimise.warm else self.config.optimise.method
+        if self._attempt < self.config.optimise.restarts and (self._stuck or self._age == self._share):
+            self._begin_anew()
+        method = "adam" if self._age < self.config.optimise.warm else self.config.optimise.method
         self._adapt()
-        used = self.whole if (method in _FULL and not batch.fresh) or not self._follows(batch) else batch
+        used = self.whole if (method in FULL and not batch.fresh) or not self._follows(batch) else batch
         terms = terms_of(self.module, used)
         weights = self._weights(terms)
         if method == "gauss_newton":
@@ -88,6 +101,27 @@ class PINNRule(StepRule[CollocationBatch]):
             loss = self._descend(self._soap if method == "soap" else self._first_order, terms, weights)
         self._taken += 1
         return loss
+
+    @property
+    def _age(self) -> int:
+        """Steps since the weights were drawn."""
+        return self._taken - self._begun
+
+    def _begin_anew(self) -> None:
+        """Other weights, and methods without memory. Raises UnsupportedError for a network that a tool rebuilt."""
+        self._attempt, self._begun = self._attempt + 1, self._taken
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(rng.derive(self._seed, "restart", self._attempt))
+            drawn = PINN(self.config, self.module.statement, self.module.scales).state_dict()
+        state = self.module.state_dict()
+        if {n: w.shape for n, w in drawn.items()} != {n: w.shape for n, w in state.items()}:
+            raise UnsupportedError(
+                "a network that was rebuilt cannot begin anew from other weights",
+                got=f"model.optimise.restarts={self.config.optimise.restarts}",
+                expected="0",
+            )
+        self.module.load_state_dict({name: weight.to(state[name]) for name, weight in drawn.items()})
+        self._prepare()
 
     def _follows(self, batch: CollocationBatch) -> bool:
         """Whether the trainer's batches are still the points in use."""
@@ -145,9 +179,9 @@ class PINNRule(StepRule[CollocationBatch]):
 
     def _descend(self, optimiser: torch.optim.Optimizer, terms: Sequence[Term], weights: Weights) -> Tensor:
         settings = self.config.optimise
-        rise = min(1.0, (self._taken + 1) / max(1.0, _RISE * self.steps))
+        rise = min(1.0, (self._age + 1) / max(1.0, _RISE * self._share))
         for group in optimiser.param_groups:
-            group["lr"] = settings.learning_rate * rise * settings.decay ** (self._taken / settings.decay_steps)
+            group["lr"] = settings.learning_rate * rise * settings.decay ** (self._age / settings.decay_steps)
         losses, slope = self._gradients(terms)(terms, weights)
         for parameter, part in zip(self._parameters, slope.split([p.numel() for p in self._parameters]), strict=True):
             parameter.grad = part.view_as(parameter)
@@ -158,6 +192,8 @@ class PINNRule(StepRule[CollocationBatch]):
         """All methods, weights, points and the engine."""
         return {
             "taken": self._taken,
+            "attempt": self._attempt,
+            "begun": self._begun,
             "engine": self._engine,
             "points": self.whole.points,
             "newton": self._newton.state_dict(),
@@ -170,6 +206,7 @@ class PINNRule(StepRule[CollocationBatch]):
     def load_state_dict(self, state: dict[str, Any]) -> None:  # Any: as in the contract
         """Go on from there."""
         self._taken, self._engine, self._gradient = state["taken"], state["engine"], None
+        self._attempt, self._begun = state["attempt"], state["begun"]
         if self.config.adapt.kind != "none":
             self.whole = replace(self.whole, points=state["points"].to(self.whole.points))
         self._newton.load_state_dict(state["newton"])

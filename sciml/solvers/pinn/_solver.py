@@ -11,6 +11,7 @@ from sciml.core.status import Status
 from sciml.core.types import Params, Prediction, Support
 from sciml.solvers.pinn._config import AdaptConfig, EmbedConfig, OptimiseConfig, PINNConfig, WeighConfig
 from sciml.solvers.pinn._covariance import covariance
+from sciml.solvers.pinn._idle import idle_reason
 from sciml.solvers.pinn._module import PINN
 from sciml.solvers.pinn._objective import evaluate, scaled, terms_of
 from sciml.solvers.pinn._rule import PINNRule, initial_weights
@@ -68,6 +69,7 @@ class PINNSolver(CollocationSolver[PINNConfig, PINN], Searchable):
         "sooner than DeepXDE's published recipes (the race 'pinn')"
     )
     rule = PINNRule
+    drawn = frozenset({"embedding.random"})
     knob = Knob("width", 1, 2**12)
 
     def supports(self, problem: Problem) -> Support:
@@ -79,6 +81,10 @@ class PINNSolver(CollocationSolver[PINNConfig, PINN], Searchable):
     def recipe(self, preset: str) -> Recipe[PINNConfig, CollocationConfig]:
         """In ``small`` points follow the residual; ``paper`` is the expert's guide: soft, balanced, causal, by Adam."""
         return recipe_of(_RECIPES, preset)
+
+    def idle_reason(self, key: str, problem: HasResidual, recipe: Recipe[PINNConfig, CollocationConfig]) -> str:
+        """Settings of methods, features, weights and points that are not in use."""
+        return idle_reason(key, problem, recipe)
 
     def build(self, problem: HasResidual, model: PINNConfig, context: CollocationContext) -> PINN:
         """A network of the problem's coordinates in float64."""

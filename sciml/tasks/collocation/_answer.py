@@ -79,11 +79,11 @@ class Answer:
         """Of each equation."""
         return self._in_blocks(lambda part, by: (self.statement.residual(part, by, self.numbers),), points)[0]
 
-    def terms(self, points: Float[Tensor, "point dim"]) -> list[Float[Tensor, "point term"]]:
+    def terms(self, points: Float[Tensor, "point dim"]) -> list[Float[Tensor, "point _"]]:
         """The terms of each equation."""
         return self._in_blocks(lambda part, by: self.statement.terms(part, by, self.numbers), points)
 
-    def faults(self, faces: Mapping[int, Float[Tensor, "face dim"]]) -> list[Float[Tensor, " face"]]:
+    def faults(self, faces: Mapping[int, Float[Tensor, "_ dim"]]) -> list[Float[Tensor, " _"]]:
         """By how much each condition is missed at points of its face."""
         there = {i: points.to(device_of(self.module)) for i, points in faces.items()}
         return [

@@ -21,6 +21,7 @@ from sciml.core.status import count
 from sciml.core.well_posed import check_determined
 from sciml.tasks._cost import cost_of, device_of, predict_on, prediction_seconds
 from sciml.tasks._no_space import status_of
+from sciml.tasks.collocation._advice import advice
 from sciml.tasks.collocation._answer import Answer
 from sciml.tasks.collocation._card import CollocationCard
 from sciml.tasks.collocation._conclude import check_conditions, check_data, check_equation, conclude, deviations
@@ -71,11 +72,13 @@ class CollocationBench(Bench[HasResidual, CollocationConfig, CollocationContext,
         self.observed, self.values = (None, None) if seen is None else (seen.points, seen.values)
         sigma = None if seen is None or table is None else seen.sigma  # made-up ones count as they always did
         names = () if seen is None else seen.names
-        self.examples = CollocationExamples(
+        examples = CollocationExamples(
             statement, config, randomness("points"), self.observed, self.values, sigma, names
         )
+        self.examples, self.trained_at = examples, examples.points
         draw = partial(unit_points, "uniform", generator=randomness("pool"))
         self.pool = statement.domain.fill(card.pool, draw)
+        self.fresh = statement.domain.fill(card.pool, partial(unit_points, "uniform", generator=randomness("fresh")))
         self.faces = face_points(statement, _FACE, "uniform", randomness("faces"))
         self.size = [card.grid] * len(statement.names)
         lattice = statement.domain.lattice(self.size)
@@ -114,7 +117,7 @@ class CollocationBench(Bench[HasResidual, CollocationConfig, CollocationContext,
         """The metrics above, the fields and residuals on the lattice."""
         prediction = predict_on(solver, module, Locations(self.lattice))
         answer = self._answer(solver, module)
-        residual = answer.residual(self.pool)
+        residual = answer.residual(self.fresh)
         errors, each = self._errors(prediction.mean)
         scores = errors | {
             "residual/rms": float(residual.square().mean().sqrt()),
@@ -142,15 +145,14 @@ class CollocationBench(Bench[HasResidual, CollocationConfig, CollocationContext,
     def conclude(self, solver: AnySolver, module: nn.Module, folder: Path, progress: Progress) -> Conclusion | None:
         """The unknown numbers with their uncertainty, and which of data, equation and conditions are met.
 
-        None where there are neither unknown numbers nor observations.
+        Equations are judged at points that neither trained nor chose the weights. Where they are not met, and nothing
+        else is to be found, it says what may help.
         """
         answer = self._answer(solver, module)
         numbers = {name: float(value.detach().mean()) for name, value in answer.numbers.items()}
-        if not numbers and self.seen is None:
-            return None
         misfit = None if self.seen is None else self._gap(self.seen, answer.fields(self.seen.points))
         sigma = None if self.seen is None or misfit is None else deviations(self.seen, misfit, len(numbers))
-        checks = [check_equation(answer.residual(self.pool), answer.terms(self.pool))]
+        checks = [check_equation(answer.residual(self.fresh), answer.terms(self.fresh))]
         if self.seen is not None and misfit is not None:
             checks.insert(0, check_data(misfit, self.seen.values, self.seen.sigma))
         sizes = [self.typical.of_condition(self.statement, i) for i in self.faces]
@@ -164,7 +166,14 @@ class CollocationBench(Bench[HasResidual, CollocationConfig, CollocationContext,
             ).to(device_of(module))
             covariance = answer.solver.covariance(module, evidence, self.typical)
         known = self.seen is not None and self.seen.sigma is not None
-        return conclude(numbers, covariance, checks, is_sigma_known=known, is_observed=self.seen is not None)
+        hint = ""
+        if not at_solution:
+            points = self.trained_at
+            trained = check_equation(answer.residual(points), answer.terms(points))
+            hint = advice(self.statement, checks, trained, points=len(points))
+        return conclude(
+            numbers, covariance, checks, is_sigma_known=known, is_observed=self.seen is not None, advice=hint
+        )
 
     def truth(self) -> xarray.Dataset:
         """The reference on the lattice if there is one, and what was observed where."""

@@ -87,7 +87,7 @@ def check_data(
     return Check("data", max(shares), _FOLLOWED, "of their spread")
 
 
-def check_equation(residual: Float[Tensor, "point equation"], terms: Sequence[Float[Tensor, "point term"]]) -> Check:
+def check_equation(residual: Float[Tensor, "point equation"], terms: Sequence[Float[Tensor, "point _"]]) -> Check:
     """Whether the terms of every equation cancel each other."""
     shares = [float(residual[:, i].norm() / parts.norm(dim=0).max().clamp(min=1e-300)) for i, parts in enumerate(terms)]
     return Check("equation", max(shares), _BALANCED, "of its largest term")
@@ -127,6 +127,7 @@ def conclude(
     *,
     is_sigma_known: bool,
     is_observed: bool = True,
+    advice: str = "",
 ) -> Conclusion:
     """Numbers and verdict in words, as metrics, and as plain data.
 
@@ -136,14 +137,15 @@ def conclude(
         checks: of data, equation and conditions, as far as there are any.
         is_sigma_known: whether the errors of the data were given.
         is_observed: whether there are observations at all.
+        advice: what may help where not all is met, and nothing is observed.
     """
     sigmas = [None] * len(numbers) if covariance is None else covariance.diagonal().sqrt().tolist()
     numbered = {name: Found(value, sigma) for (name, value), sigma in zip(numbers.items(), sigmas, strict=True)}
     metrics = {f"found/{name}": entry.value for name, entry in numbered.items()}
     metrics |= {f"found_sigma/{name}": entry.sigma for name, entry in numbered.items() if entry.sigma is not None}
     metrics |= {_KEYS[check.what]: check.value for check in checks}
-    trusted = all(check.met for check in checks) and is_observed
-    verdict = verdict_words(checks, has_numbers=bool(numbers))
+    trusted = all(check.met for check in checks) and (is_observed or not numbers)
+    verdict = verdict_words(checks, has_numbers=bool(numbers), advice="" if is_observed else advice)
     if numbers and not is_observed:
         verdict += " Nothing was observed: whether the conditions alone determine the numbers was not examined."
     source = "" if covariance is None else _SOURCES[is_sigma_known]
@@ -166,8 +168,8 @@ _SOURCES = {
 }
 
 
-def verdict_words(checks: Sequence[Check], *, has_numbers: bool) -> str:
-    """What is met and what is not, and what follows for the unknown numbers."""
+def verdict_words(checks: Sequence[Check], *, has_numbers: bool, advice: str = "") -> str:
+    """What is met and what is not, what follows for the unknown numbers or the solution, and what may help."""
     if not checks:
         return ""
     met, missed = [c for c in checks if c.met], [c for c in checks if not c.met]
@@ -183,7 +185,8 @@ def verdict_words(checks: Sequence[Check], *, has_numbers: bool) -> str:
         judged = "not found" if is_ignored else "not to be trusted"
         words += f", so the numbers above are {judged}." if has_numbers else "."
         return words + " Train longer, lower model.weigh.soft, or doubt the equation."
-    return words + (" The numbers above are not to be trusted." if has_numbers else "")
+    subject = "numbers above are" if has_numbers else "solution is"
+    return words + f" The {subject} not to be trusted." + (f" {advice}" if advice else "")
 
 
 def _said(check: Check) -> str:

@@ -104,7 +104,7 @@ class CollocationBatch(Batch):
     shared: ClassVar[frozenset[str]] = frozenset({"faces", "observed", "values", "sigma", "seen", "fresh"})
 
     points: Float[Tensor, "batch dim"]
-    faces: Mapping[int, Float[Tensor, "face dim"]]
+    faces: Mapping[int, Float[Tensor, "_ dim"]]
     observed: Float[Tensor, "observation dim"] | None = None
     values: Float[Tensor, "observation field"] | None = None
     sigma: Float[Tensor, "observation field"] | None = None
@@ -164,7 +164,7 @@ class CollocationExamples:
 
 def face_points(
     statement: Statement, count: int, sampler: PointSet, generator: torch.Generator
-) -> dict[int, Float[Tensor, "face dim"]]:
+) -> dict[int, Float[Tensor, "_ dim"]]:
     """Points of the face or edge of every condition, by its number; a single one where the face is a point."""
     draw = partial(unit_points, sampler, generator=generator)
     return {i: statement.place_of(i, count, draw) for i in range(len(statement.conditions))}

@@ -39,17 +39,17 @@ N = TypeVar("N", bound=nn.Module)
 class Collocation(Task[HasResidual, CollocationConfig, CollocationContext, CollocationBatch, Locations]):
     """Solve a differential equation; be judged by what the trained solver does at points it has not seen.
 
-    Where nobody knows the solution, metrics that need it are left out. Of unknown numbers and observed fields it
-    concludes the values found with their uncertainty, and whether data, equation and conditions are met.
+    Where nobody knows the solution, metrics that need it are left out. It concludes whether equation, conditions and
+    data are met, with what may help where they are not, and the unknown numbers with their uncertainty.
 
     Weights are chosen by the residual on an independent pool of points (and by that of the conditions), which needs
-    no solution; the training loss is never looked at. Derivatives for the examination are those of autograd, whatever
-    the solver trains with.
+    no solution; the training loss is never looked at. What is told is the residual on a second pool.
+    Derivatives for the examination are those of autograd, whatever the solver trains with.
 
     Metrics:
         error/relative_l2: ‖u - u_ref‖₂ / ‖u_ref‖₂ on the card's lattice, over all judged fields; ``error/<field>`` for
             each where there are several. error/max: the largest difference relative to the largest |u_ref|.
-        residual/rms, residual/max: of the equations at the pool.
+        residual/rms, residual/max: of the equations at the second pool.
         condition/rms: of the residuals of all boundary and initial conditions at points of their faces.
         unknown/<name>: relative error of an unknown number whose true value is known.
         found/<name>, found_sigma/<name>: an unknown number and its standard deviation, from the errors of the data.

@@ -1,0 +1,63 @@
+"""What may help a solver whose solution does not meet its equation or its conditions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from sciml.core.rates import rates
+from sciml.core.statement import Statement
+from sciml.draw import format_number
+from sciml.tasks.collocation._conclude import Check
+
+_BETWEEN = 5.0
+"""How many times larger a residual is at new points than at those of the training where there are too few of these."""
+_FAST = 1.5 * math.pi
+"""Frequency on [-1, 1] from which on a plain network, which learns smooth functions first, is likely too smooth."""
+_PER_PERIOD, _LEAST = 16, 12
+"""Points along an axis: per period, and where nothing oscillates."""
+
+
+def advice(statement: Statement, checks: Sequence[Check], trained: Check, *, points: int) -> str:
+    """What may help, in sentences.
+
+    Arguments:
+        statement: the equation.
+        checks: of which some are not met.
+        trained: as that of the equation, at the points of the training.
+        points: how many these are.
+    """
+    equation = next(check for check in checks if check.what == "equation")
+    fast = {name: rate for name, rate in rates(statement).items() if rate > _FAST}
+    words = []
+    if not equation.met and equation.value > _BETWEEN * trained.value:
+        words.append(
+            f"At the {points} training points the residual is {format_number(trained.value, 2)}: there are too few "
+            f"(task.points={max(2 * points, _enough(fast, len(statement.names)))}, or model.adapt.kind=rad)."
+        )
+    if fast:
+        periods = " and ".join(
+            f"{format_number(rate / math.pi, 2)} periods along {name}" for name, rate in fast.items()
+        )
+        words.append(
+            f"By its terms the solution may have up to {periods}, which a plain network hardly learns: try "
+            f"random Fourier features, model.embedding.fourier=100 with model.embedding.sigma={_sigma(statement, fast)}"
+            f" and task.points={max(points, _enough(fast, len(statement.names)))}."
+        )
+    words.append(
+        ("Else t" if words else "T") + "rain longer (train.steps) or again from other weights "
+        "(model.optimise.restarts), or begin with the solution for an easier parameter (--start)."
+    )
+    return " ".join(words)
+
+
+def _enough(fast: dict[str, float], dim: int) -> int:
+    """Points that resolve the frequencies, rounded to hundreds."""
+    along = [max(_LEAST, _PER_PERIOD * rate / math.pi) for rate in fast.values()]
+    return 100 * math.ceil(math.prod(along) * _LEAST ** (dim - len(fast)) / 100)
+
+
+def _sigma(statement: Statement, fast: dict[str, float]) -> str:
+    """Frequencies of random features by axis; a Gaussian's tail reaches a few times further."""
+    each = {name: max(1.0, fast.get(name, 0.0) / 3) for name in statement.names}
+    return "{" + ",".join(f"{name}={format_number(value, 2)}" for name, value in each.items()) + "}"
