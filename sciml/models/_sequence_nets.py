@@ -9,7 +9,6 @@ from sciml.models._signals import check_signals, told_step
 from sciml.nn import Network, Units
 from sciml.nn.ssm import TimeScale
 
-
 _CELLS = {"lstm": nn.LSTM, "gru": nn.GRU}
 
 

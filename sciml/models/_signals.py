@@ -16,12 +16,12 @@ def check_signals(signal: Tensor, channels: int, *, times: bool = True) -> None:
 
     Raises: UserError for another shape, no time at all, or complex values.
     """
-    axes = ("batch", "time", str(channels)) if times else ("batch", str(channels))
-    fits = signal.ndim == len(axes) and signal.shape[-1] == channels and not (times and signal.shape[1] < 1)
-    if signal.is_complex() or not fits:
+    axes = f"(batch, time, {channels}), with at least one time" if times else f"(batch, {channels})"
+    fits = signal.ndim == 2 + times and signal.shape[-1] == channels and not (times and signal.shape[1] < 1)
+    fix = "Give real and imaginary parts as two channels." if signal.is_complex() else ""
+    if fix or not fits:
         raise UserError("signals do not fit this network", got=f"{signal.dtype}, shape {tuple(signal.shape)}",
-                        expected=f"real values, ({', '.join(axes)})" + (", with at least one time" if times else ""),
-                        fix="Give real and imaginary parts as two channels." if signal.is_complex() else "")  # fmt: skip
+                        expected=f"real values, {axes}", fix=fix)  # fmt: skip
 
 
 def told_step(dt_scale: TimeScale) -> float:

@@ -190,7 +190,11 @@ def _onnx(traced: _Traced, home: Path) -> Exported:
     try:
         with _quiet():
             program = torch.onnx.export(
-                without_complex_numbers(traced.program), traced.inputs, dynamo=True, dynamic_shapes=traced.shapes(), verbose=False
+                without_complex_numbers(traced.program),
+                traced.inputs,
+                dynamo=True,
+                dynamic_shapes=traced.shapes(),
+                verbose=False,
             )
             assert program is not None
             with paths.atomic_write(path) as temporary:

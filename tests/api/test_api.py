@@ -107,7 +107,7 @@ def test_predict_takes_what_would_be_in_a_file(tmp_path):
     assert from_file["sample"].values.tolist() == ["b", "a"]
     for inputs in (asked, sciml.example(run.folder).isel(sample=[0, 0]).assign(x=("sample", [0.25, 0.5]))):
         np.testing.assert_array_equal(sciml.predict(run.folder, inputs)["y"], from_file["y"])
-    with pytest.raises(sciml.errors.DataError, match="^the data frame lacks x"):
+    with pytest.raises(sciml.errors.DataError, match=r"^the data frame lacks x"):
         sciml.predict(run.folder, asked.rename(columns={"x": "z"}))
     with pytest.raises(sciml.errors.UserError, match="a file, an xarray dataset or a data frame; got ndarray"):
         sciml.predict(run.folder, x)

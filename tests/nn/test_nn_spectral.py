@@ -7,7 +7,14 @@ from hypothesis import strategies as st
 
 from sciml.core.errors import UserError
 from sciml.models import FNO
-from sciml.nn import LowRankSpectralConv, RealSpectralConv, SpectralConv, shape_of, structured_of, without_complex_numbers
+from sciml.nn import (
+    LowRankSpectralConv,
+    RealSpectralConv,
+    SpectralConv,
+    shape_of,
+    structured_of,
+    without_complex_numbers,
+)
 from sciml.nn.structured import low_rank_form
 
 

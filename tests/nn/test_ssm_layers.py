@@ -335,7 +335,7 @@ def test_layers_keep_no_imaginary_part_back(name, monkeypatch):
     layer, values = LAYERS[name](), torch.zeros(2, 8, 3, dtype=torch.complex64)
     for bad in (lambda: layer(values), lambda: layer.carry(values, layer.initial(2)),
                 lambda: layer.step(values[:, 0], layer.initial(2))):  # fmt: skip
-        with pytest.raises(UserError, match="reads real signals; got torch.complex64"):
+        with pytest.raises(UserError, match=r"reads real signals; got torch\.complex64"):
             bad()
 
 

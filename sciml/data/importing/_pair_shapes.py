@@ -72,7 +72,11 @@ def rows_of(part: PairArrays, lattice: np.ndarray | None, label: str) -> Rows:
         )
     if queries.ndim == 3:
         return _own_queries(part, functions, queries, label)
-    if values.ndim in (2, 3) and values.shape[1] == len(queries) and not (len(queries) == number and values.shape[1] == 1):
+    if (
+        values.ndim in (2, 3)
+        and values.shape[1] == len(queries)
+        and not (len(queries) == number and values.shape[1] == 1)
+    ):
         aligned = values[..., None] if values.ndim == 2 else values
         return Rows(tuple(functions), np.arange(number), queries, None, aligned)
     if len(queries) == number and values.ndim <= 2:
