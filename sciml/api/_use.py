@@ -107,9 +107,9 @@ def _as_file(inputs: object) -> Iterator[Path]:
             raise
 
 
-def example(folder: str | Path) -> xarray.Dataset:
+def example(folder: str | Path, *, table: bool = False) -> xarray.Dataset:
     """Inputs of one test sample of a run, to be filled with one's own: `sciml.study.example_inputs`."""
-    return example_inputs(folder)
+    return example_inputs(folder, table=table)
 
 
 def export(

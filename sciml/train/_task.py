@@ -197,6 +197,10 @@ class Task(ABC, Generic[P, T, C, B, Q]):
     def write_inputs(self, inputs: Q, problem: P, context: C) -> xarray.Dataset:
         """Inputs as the file that `read_inputs` reads."""
 
+    def as_rows(self, content: xarray.Dataset) -> xarray.Dataset:
+        """What `write_inputs` made, arranged as the table that `read_inputs` reads; itself by default."""
+        return content
+
     @abstractmethod
     def describe(self, inputs: Q, prediction: Prediction, problem: P, context: C) -> xarray.Dataset:
         """A prediction for `inputs` as named arrays with units."""
