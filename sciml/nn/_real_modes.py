@@ -78,10 +78,8 @@ def _to_points(re: Tensor, im: Tensor, size: list[int]) -> Tensor:
         re, im = re.movedim(axis, -1), im.movedim(axis, -1)
         re, im = re @ cos - im @ sin, im @ cos + re @ sin
         re, im = re.movedim(-1, axis), im.movedim(-1, axis)
-    modes = re.shape[-1]
-    cos, sin = (table.T for table in _waves(size[-1], modes, signed=False, like=re))
-    twice = torch.full((modes,), 2.0).index_fill(0, torch.tensor([0]), 1.0).to(re)
-    return (re * twice) @ cos - (im * twice) @ sin
+    cos, sin = (table.T for table in _waves(size[-1], re.shape[-1], signed=False, like=re))
+    return 2 * (re @ cos - im @ sin) - re[..., :1]  # the constant has no conjugate partner
 
 
 def _waves(points: int, modes: int, *, signed: bool, like: Tensor) -> tuple[Tensor, Tensor]:
