@@ -166,7 +166,10 @@ def predict(
         None, "--input", "-i", help="NetCDF file, or a table with a row per case or a column per function."
     ),
     output: Path | None = typer.Option(
-        None, "--output", "-o", help="File to write, .nc, or .csv for a row per case, or per case and time; prediction.nc or example.nc."
+        None,
+        "--output",
+        "-o",
+        help="File to write, .nc, or .csv for a row per case, or per case and time; prediction.nc or example.nc.",
     ),
     example: bool = typer.Option(False, "--example", help="Write a file of inputs to start from instead."),
     steps: int = typer.Option(0, min=0, help="Steps to forecast; 0 for as many as the run's own rollouts."),

@@ -30,7 +30,7 @@ def functions_as_rows(content: xarray.Dataset) -> xarray.Dataset:
         columns.setdefault(column, np.full(int(ends[-1]), np.nan))[blocks[block]] = values.to_numpy()
         units.setdefault(column, str(values.attrs.get("units", "1")))
 
-    for name, array in functions.items():
+    for name in functions:
         prefix = sensor_axis(name, "")
         for axis, points in content.coords.items():
             if points.dims == (sensor_dim(name),) and str(axis).startswith(prefix):
