@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import xarray
 
 from sciml.core import registry
-from sciml.core.errors import DataError
+from sciml.core.errors import DataError, UserError
 from sciml.core.progress import Progress, interactive_progress
+from sciml.data import netcdf_bytes
 from sciml.report import model_card, write_run
 from sciml.study import (
     Examined,
@@ -56,20 +60,56 @@ def evaluate(folder: str | Path, *, problem: str | Path | None = None, metrics: 
 
 def predict(
     folder: str | Path,
-    inputs: str | Path,
+    inputs: str | Path | xarray.Dataset | Any,  # Any: a data frame of pandas, which is an extra
     *,
     steps: int | None = None,
     problem: str | Path | None = None,
     extrapolate: bool = False,
     resample: bool = False,
 ) -> xarray.Dataset:
-    """Apply a finished run to a user's file: `sciml.study.predict_run`."""
-    return predict_run(folder, inputs, steps=steps, problem=problem, extrapolate=extrapolate, resample=resample)
+    """Apply a finished run to inputs of one's own: `sciml.study.predict_run`.
+
+    Arguments:
+        inputs: a file, or what would be in it: an xarray dataset as `example` gives one, or a data frame with the
+            columns of a table.
+
+    Other arguments, returns and errors are those of `sciml.study.predict_run`.
+    """
+    with _as_file(inputs) as path:
+        return predict_run(folder, path, steps=steps, problem=problem, extrapolate=extrapolate, resample=resample)
 
 
-def example(folder: str | Path) -> xarray.Dataset:
+@contextmanager
+def _as_file(inputs: object) -> Iterator[Path]:
+    """The file of inputs, or a temporary one of inputs in memory, which no error names.
+
+    There is one way to read inputs, that of files, so that what is in memory is checked as strictly.
+    """
+    if isinstance(inputs, str | Path):
+        yield Path(inputs)
+        return
+    is_frame = hasattr(inputs, "to_csv") and hasattr(inputs, "columns")
+    if not is_frame and not isinstance(inputs, xarray.Dataset):
+        raise UserError("inputs of a prediction are a file, an xarray dataset or a data frame",
+                        got=type(inputs).__name__, fix="sciml.example(RUN) gives such a dataset.")  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / ("inputs.csv" if is_frame else "inputs.nc")
+        if isinstance(inputs, xarray.Dataset):
+            path.write_bytes(netcdf_bytes(inputs))
+        else:
+            path.write_text(inputs.to_csv(index=False), encoding="utf-8")  # pyright: ignore[reportAttributeAccessIssue]
+        try:
+            yield path
+        except UserError as error:
+            for name in ("what", "got", "expected", "fix"):
+                if isinstance(words := getattr(error, name), str):
+                    setattr(error, name, words.replace(str(path), "the data frame" if is_frame else "the dataset"))
+            raise
+
+
+def example(folder: str | Path, *, table: bool = False) -> xarray.Dataset:
     """Inputs of one test sample of a run, to be filled with one's own: `sciml.study.example_inputs`."""
-    return example_inputs(folder)
+    return example_inputs(folder, table=table)
 
 
 def export(

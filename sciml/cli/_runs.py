@@ -170,7 +170,10 @@ def predict(
         None, "--input", "-i", help="NetCDF file, or a table with a row per case or a column per function."
     ),
     output: Path | None = typer.Option(
-        None, "--output", "-o", help="File to write, .nc, or .csv for one row per case; prediction.nc or example.nc."
+        None,
+        "--output",
+        "-o",
+        help="File to write, .nc, or .csv for a row per case, or per case and time; prediction.nc or example.nc.",
     ),
     example: bool = typer.Option(False, "--example", help="Write a file of inputs to start from instead."),
     steps: int = typer.Option(0, min=0, help="Steps to forecast; 0 for as many as the run's own rollouts."),
@@ -187,7 +190,8 @@ def predict(
         raise typer.BadParameter("give either --input FILE, or --example for a file to start from")
     check_writable(output or Path("prediction.nc"))
     if inputs is None:
-        _write(api.example(folder), output or Path("example.nc"), json)
+        as_table = output is not None and output.suffix.lower() == ".csv"
+        _write(api.example(folder, table=as_table), output or Path("example.nc"), json)
         return
     with warnings.catch_warnings(record=True) as cautions:
         warnings.simplefilter("always", UserWarning)

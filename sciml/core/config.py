@@ -28,11 +28,40 @@ _FAULTS = 20
 class Config(pydantic.BaseModel):
     """Base of every configuration: immutable, keyword-only, no unknown keys, no silent coercion of NaN.
 
+    Raises: ConfigError for values that do not describe one, from the constructor and from ``model_validate`` and
+        ``model_validate_json``. A configuration inside another one is checked with it, and faults have dotted keys.
+
     What a setting means says the docstring under it, which `meanings` reads when it is asked. Pydantic would read all
     of them whenever a class is made, a fifth of what starting the program takes.
     """
 
     model_config = pydantic.ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
+
+    def __init__(self, /, **values: Any) -> None:  # Any: checked here
+        try:
+            super().__init__(**values)
+        except pydantic.ValidationError as error:
+            raise _refusal(type(self), error) from None
+
+    # Without this mark pydantic would build configurations inside others by the constructor above, whose error would
+    # hide where they lie and what else is wrong.
+    __init__.__pydantic_base_init__ = True  # pyright: ignore[reportFunctionMemberAccess]
+
+    @classmethod
+    def model_validate(cls: type[C], obj: Any, **options: Any) -> C:  # Any: checked here; options of pydantic
+        """A configuration from plain data."""
+        try:
+            return super().model_validate(obj, **options)
+        except pydantic.ValidationError as error:
+            raise _refusal(cls, error) from None
+
+    @classmethod
+    def model_validate_json(cls: type[C], json_data: str | bytes | bytearray, **options: Any) -> C:  # Any: the same
+        """A configuration from JSON."""
+        try:
+            return super().model_validate_json(json_data, **options)
+        except pydantic.ValidationError as error:
+            raise _refusal(cls, error) from None
 
     @classmethod
     def meanings(cls) -> dict[str, str]:
@@ -81,7 +110,7 @@ def parse(kind: type[C], values: Any, source: str, *, stored: bool = False) -> C
         raise ConfigError(f"{source} does not describe a valid {_title(kind)}: {key}: the number is too large",
                           expected="whole numbers below 2^63, which libraries behind us take")  # fmt: skip
     try:
-        return kind.model_validate(values, context={"stored": stored})
+        return kind.__pydantic_validator__.validate_python(values, context={"stored": stored})
     except pydantic.ValidationError as error:
         faults = [_describe(kind, fault) for fault in error.errors()[:_FAULTS]]
         raise ConfigError(f"{source} does not describe a valid {_title(kind)}: " + " | ".join(faults)) from None
@@ -212,6 +241,27 @@ def _value(text: str) -> Any:
         return text
     except RecursionError:
         raise ConfigError("a setting nests too deep", got=f"{text[:40]}…") from None
+
+
+def _refusal(kind: type[Config], error: pydantic.ValidationError) -> ConfigError:
+    """What is wrong with the arguments of a constructor; one fault alone is taken apart."""
+    faults = error.errors()[:_FAULTS]
+    fault, title = faults[0], _title(kind)
+    if len(faults) > 1:
+        return ConfigError(f"no valid {title}: " + " | ".join(_describe(kind, fault) for fault in faults))
+    key, name = ".".join(map(str, fault["loc"])), fault["loc"][-1:]
+    if fault["type"] == "extra_forbidden":
+        valid = keys(kind)
+        match = nearest(key, valid) or nearest(str(*name), [k.rsplit(".", 1)[-1] for k in valid])
+        return ConfigError(f"{title} has no setting {key!r}", expected="one of: " + ", ".join(valid),
+                           fix=f"Did you mean {match!r}?" if match else "")  # fmt: skip
+    if fault["type"] == "missing":
+        return ConfigError(f"{title} lacks its setting {key!r}", fix=f"Add {'='.join((*map(str, name), '...'))}.")
+    message = fault["msg"].removeprefix("Value error, ")
+    if not message.startswith("Input should "):  # a sentence of ours, or one about how data are written
+        return ConfigError(": ".join(filter(None, (title, key, message))), got=_brief(fault["input"]) if key else None)
+    expected = message.removeprefix("Input should ").removeprefix("be ")
+    return ConfigError(f"{title} has no valid {key or 'content'}", got=_brief(fault["input"]), expected=expected)
 
 
 def _describe(kind: type[Config], fault: Any) -> str:

@@ -1,13 +1,15 @@
 """Recurrent and convolutional networks of sequences, with the interface of the state-space networks."""
 
-from typing import Literal
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from sciml.core.errors import UserError
+from sciml.core.errors import UnknownNameError, UserError
+from sciml.models._signals import check_signals, told_step
 from sciml.nn import Network, Units
+from sciml.nn.ssm import TimeScale
+
+_CELLS = {"lstm": nn.LSTM, "gru": nn.GRU}
 
 
 class RecurrentNetwork(Network):
@@ -18,12 +20,14 @@ class RecurrentNetwork(Network):
 
     Arguments:
         in_channels, out_channels: of signals and of answers.
-        cell: kind of the layers.
+        cell: kind of the layers, ``lstm`` or ``gru``.
         hidden: size of the state.
         depth: layers.
         pooled: one answer for a whole sequence, from its last state; else one at every time.
         dropout: between layers, in training.
         inputs, outputs: what standardises signals and restores answers; none if left out.
+
+    Raises: UnknownNameError for another cell; UserError for sizes below one.
     """
 
     def __init__(
@@ -31,7 +35,7 @@ class RecurrentNetwork(Network):
         in_channels: int,
         out_channels: int,
         *,
-        cell: Literal["lstm", "gru"] = "lstm",
+        cell: str = "lstm",
         hidden: int = 64,
         depth: int = 1,
         pooled: bool = False,
@@ -46,15 +50,17 @@ class RecurrentNetwork(Network):
                             f"depth {depth}")  # fmt: skip
         self.inputs, self.outputs = inputs or Units.plain(in_channels), outputs or Units.plain(out_channels)
         self.pooled = pooled
-        kind = nn.LSTM if cell == "lstm" else nn.GRU
+        if cell not in _CELLS:
+            raise UnknownNameError("cell of a recurrent network", cell, _CELLS)
+        kind = _CELLS[cell]
         self.cells = kind(
             in_channels + 1, hidden, num_layers=depth, batch_first=True, dropout=dropout if depth > 1 else 0.0
         )
         self.head = nn.Linear(hidden, out_channels)
 
-    def forward(self, signal: Float[Tensor, "batch time channel"], dt_scale: float = 1.0) -> Tensor:
+    def forward(self, signal: Float[Tensor, "batch time channel"], dt_scale: TimeScale = 1.0) -> Tensor:
         """Answers to whole signals, ``batch time out``, or ``batch out`` if pooled; `dt_scale` as for `LSSL`."""
-        states = self._states(with_time_step(self.inputs.standardise(signal), dt_scale))
+        states = self._states(with_time_step(self.inputs, signal, dt_scale))
         return self.outputs.restore(self.head(states[:, -1] if self.pooled else states))
 
     def _states(self, values: Tensor) -> Float[Tensor, "batch time state"]:
@@ -113,20 +119,21 @@ class CausalCNN(Network):
         self.mixes = nn.ModuleList(nn.Conv1d(width, width, 1) for _ in range(depth))
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, signal: Float[Tensor, "batch time channel"], dt_scale: float = 1.0) -> Tensor:
+    def forward(self, signal: Float[Tensor, "batch time channel"], dt_scale: TimeScale = 1.0) -> Tensor:
         """Answers to whole signals, ``batch time out``, or ``batch out`` if pooled; `dt_scale` as for `LSSL`."""
-        z = self.encoder(with_time_step(self.inputs.standardise(signal), dt_scale)).transpose(1, 2)
+        z = self.encoder(with_time_step(self.inputs, signal, dt_scale)).transpose(1, 2)
         for i, (convolve, mix) in enumerate(zip(self.filters, self.mixes, strict=True)):
             past = nn.functional.pad(z, ((self.kernel - 1) * 2**i, 0))
             z = z + mix(self.dropout(nn.functional.gelu(convolve(past))))
         return self.outputs.restore(self.head(z.mean(dim=2) if self.pooled else z.transpose(1, 2)))
 
 
-def with_time_step(
-    signal: Float[Tensor, "batch time channel"], dt_scale: float
-) -> Float[Tensor, "batch time channel_and_step"]:
-    """The signal with log dt_scale as one more channel. Raises UserError for a step that is not positive."""
-    if not 0 < dt_scale < float("inf"):
-        raise UserError("the time step of a sequence must be positive", got=f"{dt_scale} times that of the training")
-    step = torch.full_like(signal[..., :1], dt_scale).log()
-    return torch.cat((signal, step), dim=-1)
+def with_time_step(inputs: Units, signal: Tensor, dt_scale: TimeScale) -> Float[Tensor, "batch time channel_and_step"]:
+    """The standardised signal, ``batch time channel``, with log dt_scale as one more channel.
+
+    Raises: UserError for signals that do not fit the network, a step of each time's own, or one that is not positive.
+    """
+    check_signals(signal, inputs.field_mean.shape[-1])
+    values = inputs.standardise(signal)
+    step = torch.full_like(values[..., :1], told_step(dt_scale)).log()
+    return torch.cat((values, step), dim=-1)

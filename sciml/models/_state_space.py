@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from sciml.core.errors import UserError
+from sciml.models._signals import check_signals
 from sciml.nn import Network, Units
 from sciml.nn.ssm import Carried, StateSpaceLayer, TimeScale
 
@@ -146,11 +147,7 @@ class StateSpaceNetwork(Network):
         Raises: UserError for complex values or other channels, a distance that is not positive, or one each where they
             must be equal.
         """
-        channels = self.encoder.in_features
-        if signal.is_complex() or signal.shape[-1] != channels:
-            fix = "Give real and imaginary parts as two channels." if signal.is_complex() else ""
-            raise UserError("signals do not fit this network", got=f"{signal.dtype}, shape {tuple(signal.shape)}",
-                            expected=f"real values, (batch, time, {channels})", fix=fix)  # fmt: skip
+        check_signals(signal, self.encoder.in_features)
         z = self.encoder(self.inputs.standardise(signal))
         for block in self.blocks:
             z = block(z, dt_scale)
@@ -166,6 +163,7 @@ class StateSpaceNetwork(Network):
         self, signal: Float[Tensor, "batch channel"], past: Streamed, dt_scale: TimeScale = 1.0
     ) -> tuple[Float[Tensor, "batch out"], Streamed]:
         """The answer after one more value: at this time, or for the sequence so far."""
+        check_signals(signal, self.encoder.in_features, times=False)
         z, carried = self._through(signal, past, lambda layer, x, state: layer.step(x, state, dt_scale))
         past = Streamed(carried, past.total + z, past.times + 1)
         return self.outputs.restore(self.head(past.total / past.times if self.pooled else z)), past
@@ -174,6 +172,7 @@ class StateSpaceNetwork(Network):
         self, signal: Float[Tensor, "batch time channel"], past: Streamed, dt_scale: TimeScale = 1.0
     ) -> tuple[Tensor, Streamed]:
         """The answer after one more piece: at its times, or for the sequence so far."""
+        check_signals(signal, self.encoder.in_features)
         z, carried = self._through(signal, past, lambda layer, x, state: layer.carry(x, state, dt_scale))
         past = Streamed(carried, past.total + z.sum(dim=1), past.times + z.shape[1])
         return self.outputs.restore(self.head(past.total / past.times if self.pooled else z)), past

@@ -89,8 +89,11 @@ from sciml.nn._pictures import PictureHead as PictureHead
 from sciml.nn._pictures import PictureStem as PictureStem
 from sciml.nn._pictures import picture_norm as picture_norm
 from sciml.nn._program import HasProgram as HasProgram
+from sciml.nn._real_modes import RealSpectralConv as RealSpectralConv
+from sciml.nn._real_modes import without_complex_numbers as without_complex_numbers
 from sciml.nn._recurrent import GatedUnit as GatedUnit
 from sciml.nn._spectral import SpectralConv as SpectralConv
+from sciml.nn._spectral import SpectralLayer as SpectralLayer
 from sciml.nn._stepper import Stepper as Stepper
 from sciml.nn._structure import dense_matrices as dense_matrices
 from sciml.nn._structure import shape_of as shape_of
@@ -151,11 +154,13 @@ __all__ = [
     "PictureHead",
     "PictureStem",
     "PointwiseBlock",
+    "RealSpectralConv",
     "Record",
     "SeparableConv",
     "Signal",
     "Sine",
     "SpectralConv",
+    "SpectralLayer",
     "SpectralMix",
     "Stepper",
     "TimeMLP",
@@ -206,4 +211,5 @@ __all__ = [
     "unstructured_like",
     "unstructured_of",
     "with_operator",
+    "without_complex_numbers",
 ]

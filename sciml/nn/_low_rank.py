@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar, Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Complex, Float
 from torch import Tensor, nn
 
 from sciml.core.errors import UserError
-from sciml.nn._spectral import axis_counts, complex_weight, mix_modes, num_kept
+from sciml.nn._spectral import SpectralLayer, axis_counts, complex_weight, num_kept
 from sciml.nn._weight_marks import WeightMark
 
 PaddingMode = Literal["zeros", "reflect", "replicate", "circular"]
@@ -120,7 +120,7 @@ class LowRankConv(nn.Module):
         return self.second(self.first(x))
 
 
-class LowRankSpectralConv(nn.Module):
+class LowRankSpectralConv(SpectralLayer):
     """A `SpectralConv` whose matrix of every mode is R(k) = V(k) U(k), of one rank for all modes.
 
     The factors are kept as real pairs, and start such that R has the variance a `SpectralConv` starts with.
@@ -146,11 +146,9 @@ class LowRankSpectralConv(nn.Module):
         nn.init.normal_(self.first, std=1 / math.sqrt(2 * channels_in))
         nn.init.normal_(self.second, std=0.1 / math.sqrt(2 * rank))
 
-    def forward(self, x: Float[Tensor, "batch channel_in *space"]) -> Float[Tensor, "batch channel_out *space"]:
-        """The convolved field on the same grid."""
-        return mix_modes(
-            x, self.modes, lambda low: low @ complex_weight(self.first, low) @ complex_weight(self.second, low)
-        )
+    def mix(self, low: Complex[Tensor, "mode batch channel_in"]) -> Complex[Tensor, "mode batch channel_out"]:
+        """V(k) U(k) û(k), from the right."""
+        return low @ complex_weight(self.first, low) @ complex_weight(self.second, low)
 
 
 LowRank = LowRankLinear | LowRankConv | LowRankSpectralConv

@@ -2,13 +2,14 @@
 
 import itertools
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import ClassVar
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Complex, Float
 from torch import Tensor, nn
 
 from sciml.core.errors import UserError
@@ -20,7 +21,28 @@ _FEW = 3.0
 64 to 1024 points they take 0.4 to 0.75 of the time, forwards and backwards."""
 
 
-class SpectralConv(nn.Module):
+class SpectralLayer(nn.Module, ABC):
+    """A layer that mixes the channels of the lowest Fourier modes, each with a matrix of its own, and drops the rest.
+
+    ``modes`` are the numbers of wavenumbers kept per axis, as `mix_modes` takes them.
+    """
+
+    modes: tuple[int, ...]
+
+    @abstractmethod
+    def mix(self, low: Complex[Tensor, "mode batch channel_in"]) -> Complex[Tensor, "mode batch channel_out"]:
+        """The coefficients that are kept, multiplied by their matrices."""
+
+    def forward(self, x: Float[Tensor, "batch channel_in *space"]) -> Float[Tensor, "batch channel_out *space"]:
+        """The convolved field on the same grid.
+
+        Raises:
+            UserError: the grid does not resolve the modes.
+        """
+        return mix_modes(x, self.modes, self.mix)
+
+
+class SpectralConv(SpectralLayer):
     """v̂(k) = R(k) û(k) for the wavenumbers 0 ≤ k_j < m_j of the last axis and -m_j ≤ k_j < m_j of the others, 0 beyond.
 
     Coefficients are means over the grid (``norm="forward"``), so a band-limited field gives the same v on every grid
@@ -45,13 +67,9 @@ class SpectralConv(nn.Module):
         self.weight = nn.Parameter(torch.empty(num_kept(self.modes), channels_in, channels_out, 2))
         nn.init.normal_(self.weight, std=0.1 / math.sqrt(2 * channels_in))
 
-    def forward(self, x: Float[Tensor, "batch channel_in *space"]) -> Float[Tensor, "batch channel_out *space"]:
-        """The convolved field on the same grid.
-
-        Raises:
-            UserError: the grid does not resolve the modes.
-        """
-        return mix_modes(x, self.modes, lambda low: low @ complex_weight(self.weight, low))
+    def mix(self, low: Complex[Tensor, "mode batch channel_in"]) -> Complex[Tensor, "mode batch channel_out"]:
+        """R(k) û(k)."""
+        return low @ complex_weight(self.weight, low)
 
 
 # as ``torch.compiler.disable``, which would load the compiler on import: seconds

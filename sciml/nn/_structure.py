@@ -5,8 +5,8 @@ from torch import Tensor, nn
 
 from sciml.nn._coordinates import FactorisedLinear
 from sciml.nn._factor import Conv, factorable, matrices
-from sciml.nn._low_rank import LowRankConv, LowRankLinear, LowRankSpectralConv
-from sciml.nn._spectral import SpectralConv
+from sciml.nn._low_rank import LowRankConv, LowRankLinear
+from sciml.nn._spectral import SpectralConv, SpectralLayer
 from sciml.nn.structured import (
     Form,
     Shape,
@@ -17,14 +17,13 @@ from sciml.nn.structured import (
     StructuredSpectralConv,
 )
 
-_SPECTRAL = (SpectralConv, LowRankSpectralConv, StructuredSpectralConv)
 _AFFINE = (nn.Linear, FactorisedLinear, LowRankLinear, StructuredAffine)
 
 
 def shape_of(layer: nn.Module) -> Shape:
     """The matrix of a layer. Raises UserError for one without a low-rank form."""
     layer = factorable(layer)
-    if isinstance(layer, _SPECTRAL):
+    if isinstance(layer, SpectralLayer):
         modes, rows, columns = dense_matrices(layer).shape
         return Shape(rows, columns, stack=modes, is_complex=True)
     rows, columns, *kernel = layer.weight.shape
@@ -34,7 +33,7 @@ def shape_of(layer: nn.Module) -> Shape:
 def dense_matrices(layer: nn.Module) -> Tensor:
     """The matrices of a layer from inputs to outputs, ``matrix row width``, float64, detached."""
     values = matrices(layer).values
-    return values.mT if isinstance(layer, _SPECTRAL) else values
+    return values.mT if isinstance(layer, SpectralLayer) else values
 
 
 def structured_like(layer: nn.Module, form: Form) -> Structured:
@@ -67,7 +66,7 @@ def unstructured_like(layer: nn.Module) -> nn.Module:
     layer = factorable(layer)
     shape = shape_of(layer)
     with torch.random.fork_rng(devices=[]):
-        if isinstance(layer, _SPECTRAL):
+        if isinstance(layer, SpectralLayer):
             dense = SpectralConv(shape.columns, shape.rows, modes=layer.modes, dims=len(layer.modes))
         elif isinstance(layer, _AFFINE):
             dense = nn.Linear(shape.columns, shape.rows, bias=layer.bias is not None)
@@ -98,7 +97,7 @@ def with_operator(layer: nn.Module, operator: StructuredLinear) -> Structured:
 
 def _around(layer: nn.Module, operator: StructuredLinear) -> Structured:
     layer = factorable(layer)
-    if isinstance(layer, _SPECTRAL):
+    if isinstance(layer, SpectralLayer):
         return StructuredSpectralConv(operator, modes=layer.modes)
     if isinstance(layer, _AFFINE):
         return StructuredAffine(operator, bias=layer.bias is not None)

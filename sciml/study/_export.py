@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from sciml.core import paths
 from sciml.core.errors import UnknownNameError, UnsupportedError
-from sciml.nn import HasProgram
+from sciml.nn import HasProgram, without_complex_numbers
 from sciml.study._about import ABOUT
 from sciml.study._pack import place_of
 from sciml.study._use import Loaded, load_run
@@ -190,7 +190,11 @@ def _onnx(traced: _Traced, home: Path) -> Exported:
     try:
         with _quiet():
             program = torch.onnx.export(
-                traced.program, traced.inputs, dynamo=True, dynamic_shapes=traced.shapes(), verbose=False
+                without_complex_numbers(traced.program),
+                traced.inputs,
+                dynamo=True,
+                dynamic_shapes=traced.shapes(),
+                verbose=False,
             )
             assert program is not None
             with paths.atomic_write(path) as temporary:

@@ -203,17 +203,22 @@ def predict_run(
     return answer
 
 
-def example_inputs(folder: str | Path) -> xarray.Dataset:
+def example_inputs(folder: str | Path, *, table: bool = False) -> xarray.Dataset:
     """Inputs of one test sample of a run: what a file for `predict_run` looks like.
+
+    Arguments:
+        folder: the run.
+        table: arrange them as the columns of a table.
 
     Raises: DataError for a folder that is not a run, or lost its example.
     """
     folder = place_of(folder).folder
-    read_config(folder)
+    config = read_config(folder)
     try:
-        return load_netcdf(folder / EXAMPLE)
+        content = load_netcdf(folder / EXAMPLE)
     except FileNotFoundError:
         raise DataError(f"{folder} has no {EXAMPLE}", fix="Run it again.") from None
+    return find_solver(config.solver).task.as_rows(content) if table else content
 
 
 def _read_question(loaded: Loaded, path: Path, steps: int | None, resample: bool) -> Any:  # Any: inputs of its task

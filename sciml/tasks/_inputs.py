@@ -302,8 +302,14 @@ def _holds_steps(times: np.ndarray) -> bool:
 
 
 def keep_sample_labels(path: Path, answer: xarray.Dataset) -> xarray.Dataset:
-    """An answer with the labels that a file of inputs gives its samples, if it gives any."""
+    """An answer with the labels that a file of inputs gives its samples, if it gives any.
+
+    A table with several rows per sample, such as one of signals over time, names each of them many times; samples are
+    in the order in which they first appear.
+    """
     labels = _labels_of_table(path) if _is_table(path) else _labels_of_netcdf(path)
+    if labels is not None and _is_table(path) and len(labels) != answer.sizes.get("sample"):
+        labels = np.array(list(dict.fromkeys(labels.tolist())))
     if labels is None or len(labels) != answer.sizes.get("sample"):
         return answer
     words = {"long_name": "label of the sample"} | ({"units": "1"} if labels.dtype.kind in "fiu" else {})

@@ -197,6 +197,18 @@ class Task(ABC, Generic[P, T, C, B, Q]):
     def write_inputs(self, inputs: Q, problem: P, context: C) -> xarray.Dataset:
         """Inputs as the file that `read_inputs` reads."""
 
+    def as_rows(self, content: xarray.Dataset) -> xarray.Dataset:
+        """What `write_inputs` made, arranged as the table that `read_inputs` reads.
+
+        Raises: UnsupportedError where that is no table; by default, where anything is not one number per sample.
+        """
+        for name, array in content.data_vars.items():
+            if set(array.dims) - {"sample"}:
+                raise UnsupportedError(f"inputs of the task {self.key!r} are no table with a row per case",
+                                       got=f"{name} on {', '.join(map(str, array.dims))}",
+                                       fix="Write a NetCDF file: .nc.")  # fmt: skip
+        return content
+
     @abstractmethod
     def describe(self, inputs: Q, prediction: Prediction, problem: P, context: C) -> xarray.Dataset:
         """A prediction for `inputs` as named arrays with units."""

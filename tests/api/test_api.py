@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import typer.main
 
@@ -91,6 +92,25 @@ def test_show_takes_names_folders_and_runs(tmp_path):
     page = sciml.report(run.folder, problem=PROBLEMS / "periodic_advection")
     assert page == run.folder / "report.html"
     assert sciml.report(tmp_path).name == "index.html"
+
+
+def test_predict_takes_what_would_be_in_a_file(tmp_path):
+    """Datasets and data frames are checked as files are, and no error names a file that the user never wrote."""
+    pandas = pytest.importorskip("pandas")
+    x = np.linspace(0.0, 1.0, 12)
+    rows = pandas.DataFrame({"x": x, "y": 3 * x + 1})
+    run = sciml.run(data=rows, solver="kernel_ridge_rows", settings=["baselines=[]"], out=tmp_path / "runs",
+                    choices={"fields": ("y",)})  # fmt: skip
+    asked = pandas.DataFrame({"case": ["b", "a"], "x": [0.25, 0.5]})
+    asked.to_csv(tmp_path / "ask.csv", index=False)
+    from_file = sciml.predict(run.folder, tmp_path / "ask.csv")
+    assert from_file["sample"].values.tolist() == ["b", "a"]
+    for inputs in (asked, sciml.example(run.folder).isel(sample=[0, 0]).assign(x=("sample", [0.25, 0.5]))):
+        np.testing.assert_array_equal(sciml.predict(run.folder, inputs)["y"], from_file["y"])
+    with pytest.raises(sciml.errors.DataError, match=r"^the data frame lacks x"):
+        sciml.predict(run.folder, asked.rename(columns={"x": "z"}))
+    with pytest.raises(sciml.errors.UserError, match="a file, an xarray dataset or a data frame; got ndarray"):
+        sciml.predict(run.folder, x)
 
 
 def test_data_takes_names():

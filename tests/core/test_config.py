@@ -1,3 +1,5 @@
+import json
+
 import pydantic
 import pytest
 
@@ -66,6 +68,29 @@ def test_all_faults_are_told_at_once():
 def test_configs_are_frozen():
     with pytest.raises(pydantic.ValidationError):
         Outer().steps = 3
+
+
+@pytest.mark.parametrize(("values", "message"), [
+    ({"steps": "x"}, r"Outer has no valid steps; got 'x'; expected a valid integer"),
+    ({"inner": {"rate": -1}}, r"Outer has no valid inner\.rate; got -1; expected greater than 0\."),
+    ({"stepps": 3}, r"Outer has no setting 'stepps'; expected one of: .*steps.* Did you mean 'steps'\?"),
+    ({"steps": "x", "inner": {"rate": -1}}, r"no valid Outer: inner\.rate: .* \| steps: "),
+])  # fmt: skip
+def test_constructors_refuse_as_files_do(values, message):
+    for make in (lambda: Outer(**values), lambda: Outer.model_validate(values),
+                 lambda: Outer.model_validate_json(json.dumps(values))):  # fmt: skip
+        with pytest.raises(ConfigError, match=message):
+            make()
+
+
+def test_a_missing_setting_and_broken_json_are_refused():
+    class Needs(Config):
+        rate: float
+
+    with pytest.raises(ConfigError, match=r"Needs lacks its setting 'rate'\. Add rate=\.\.\.\."):
+        Needs()
+    with pytest.raises(ConfigError, match="Needs: Invalid JSON"):
+        Needs.model_validate_json("{")
 
 
 def test_json_round_trip():

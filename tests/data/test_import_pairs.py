@@ -86,6 +86,18 @@ def check_apart(pairs):
     assert not (seen[0] & seen[1] or seen[0] & seen[2] or seen[1] & seen[2])
 
 
+def test_queries_of_every_function_s_own_are_stored_once():
+    own = np.sort(np.random.default_rng(1).choice(X, size=(30, 7)), axis=1)
+    values = np.sin(K[:, None] * own) / K[:, None]
+    _, pairs, _ = imported({"branch": U, "trunk": own[..., None], "y": values})
+    assert len(pairs.splits["train"].queries) == len(np.unique(own))
+    assert pairs.splits["train"].query.shape == (24, 7)
+    check_antiderivative(pairs)
+    _, twice, _ = imported({"branch": U, "trunk": own[..., None], "y": np.stack([values, 2 * values], axis=2)})
+    assert torch.equal(twice.splits["test"].values[..., :1], pairs.splits["test"].values)
+    assert torch.equal(twice.splits["test"].values[..., 1:], 2 * pairs.splits["test"].values)
+
+
 def test_rows_of_one_function_are_joined():
     """Five points per function, not the same ones: stored once, split by function."""
     _, pairs, _ = imported(shuffled((np.arange(30)[:, None] + 3 * np.arange(5)) % 20))
@@ -247,6 +259,13 @@ NAN[3, 4] = np.nan
     ({"branch": U[:2], "trunk": X[:, None], "y": V[:2]}, {}, "too few functions"),
     ({"inputs": U, "points": X[:, None], "out": V}, {"layout": "pairs"}, r"does not name its functions.*--rename"),
     ({"branch": U, "trunk": X[:, None], "y": V.astype(complex)}, {}, "no real numbers"),
+    ({"branch": U, "trunk": V, "y": X[:, None]}, {},
+     r"functions and values.*queries \('trunk'\) \(30, 20\): 30 rows of functions, 20 of values"),
+    ({"branch": U[:0], "trunk": X[:, None], "y": V[:0]}, {}, r"function u.*there are none; got.*\(0, 20\)"),
+    ({"branch": U, "trunk": X[:0, None], "y": V}, {}, r"queries of.*there are none"),
+    ({"branch": U, "trunk": np.where(X > 0.9, np.nan, X)[:, None], "y": V}, {}, r"queries.*not finite.*in \d of 20"),
+    ({"branch": U, "trunk": X[:, None], "y": V[..., None, None]}, {}, r"queries and values.*do not pair"),
+    ({"branch": U, "trunk": np.zeros((30, 7, 1)), "y": V}, {}, r"values of shape \(30, 7\).*function's own"),
 ])  # fmt: skip
 def test_arrays_that_do_not_pair_are_named_by_their_roles(arrays, choices, match):
     with pytest.raises(DataError, match=match):

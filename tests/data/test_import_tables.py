@@ -304,8 +304,21 @@ def test_answers_are_written_as_tables_and_read_back(tmp_path):
     path.write_bytes(table_bytes(answer, str(path)))
     assert path.read_text().splitlines()[0] == "sample,T (K),status"
     assert pd.read_csv(path)["T (K)"].to_numpy().astype(np.float32).tolist() == values.tolist()
-    with pytest.raises(UnsupportedError, match="T on sample, time"):
-        table_bytes(xarray.Dataset({"T": (("sample", "time"), values[:, None])}), "answer.csv")
+    with pytest.raises(UnsupportedError, match="T on sample, time, x"):
+        table_bytes(xarray.Dataset({"T": (("sample", "time", "x"), values[:, None, None])}), "answer.csv")
+
+
+def test_answers_over_time_have_a_row_for_every_time():
+    content = xarray.Dataset(
+        {"T": (("sample", "time"), [[1.5, 2.5], [3.5, 4.5]], {"units": "K"}), "status": ("sample", [0, 2])},
+        {"sample": ["b", "a"], "time": ("time", [0.0, 0.1], {"units": "s"})},
+    )
+    rows = ["sample,time (s),T (K),status", "b,0.0,1.5,0", "b,0.1,2.5,0", "a,0.0,3.5,2", "a,0.1,4.5,2"]
+    assert table_bytes(content, "answer.csv").decode().splitlines() == rows
+    numbered = table_bytes(content.drop_vars("sample"), "answer.csv").decode().splitlines()
+    assert [line.split(",")[0] for line in numbered] == ["sample", "0", "0", "1", "1"]
+    single = table_bytes(content.drop_vars("sample").isel(sample=[0]), "answer.csv").decode()
+    assert single.splitlines()[:2] == ["time (s),T (K),status", "0.0,1.5,0"]
 
 
 def test_many_rows_are_read_in_seconds(tmp_path):

@@ -650,7 +650,7 @@ def test_conditions_with_values_have_no_padding():
 def test_a_rollout_takes_at_least_one_step(form):
     network = generate(spec(), form)
     for steps in (0, -1):
-        with pytest.raises(UserError, match=f"at least one step; got steps={steps}"):
+        with pytest.raises(UserError, match=f"at least one step, and a whole number of them; got steps={steps}"):
             network.rollout(waves().to(torch.float32 if form == "stable" else torch.float64), steps)
 
 

@@ -2,13 +2,12 @@
 
 import math
 
-import pydantic
 import pytest
 import torch
 from torch import nn
 
 from sciml import ode
-from sciml.core.errors import UnknownNameError, UnsupportedError
+from sciml.core.errors import ConfigError, UnknownNameError, UnsupportedError
 from sciml.models import (
     PUBLISHED_COEFFICIENTS,
     DiffuseConfig,
@@ -119,7 +118,7 @@ def test_annealing_goes_from_the_first_to_the_last_coefficient():
     constant = RegulariseConfig(kind="er", coefficient=3.0)
     assert {constant.weight(a) for a in (0.0, 0.4, 1.0)} == {3.0}
     assert RegulariseConfig(kind="er").weight(0.0) == PUBLISHED_COEFFICIENTS["er"][0]
-    with pytest.raises(pydantic.ValidationError, match="final_coefficient needs a positive coefficient"):
+    with pytest.raises(ConfigError, match="final_coefficient needs a positive coefficient"):
         RegulariseConfig(kind="er", final_coefficient=1.0)
 
 

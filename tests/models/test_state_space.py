@@ -102,6 +102,36 @@ def test_signals_that_do_not_fit_are_refused_by_name(monkeypatch):
         network(torch.zeros(2, 8, 2), torch.ones(2, 8))
 
 
+@pytest.mark.parametrize("key", sorted({**KINDS, **PEERS}))
+def test_no_network_broadcasts_a_signal_of_other_channels(key, signal, monkeypatch):
+    """One channel of values would be taken for all of them, since it standardises without complaint."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    network = made({**KINDS, **PEERS}, key)
+    for wrong in (signal[..., :1], signal[0], signal[:, :0], signal.to(torch.complex128)):
+        with pytest.raises(UserError, match=r"expected real values, \(batch, time, 2\), with at least one time"):
+            network(wrong)
+    if not getattr(network, "irregular", False):
+        with pytest.raises(UserError, match="steps uniformly"):
+            network(signal, torch.ones(40))
+
+
+@pytest.mark.parametrize("key", ["lssl pre", "s4", "s4d", "s5"])
+def test_streams_refuse_other_channels_and_the_past_of_others(key, signal, monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    network = made(KINDS, key)
+    for bad in (lambda past: network.step(signal[:, 0, :1], past), lambda past: network.carry(signal[..., :1], past)):
+        with pytest.raises(UserError, match="do not fit this network"):
+            bad(network.initial(3))
+    for bad in (lambda past: network.step(signal[:, 0], past), lambda past: network.carry(signal, past)):
+        with pytest.raises(UserError, match=r"got 1 of them; expected 3.*initial\(3\)"):
+            bad(network.initial(1))
+
+
+def test_a_cell_that_does_not_exist_is_not_a_gru():
+    with pytest.raises(UserError, match="unknown cell of a recurrent network 'rnn'; expected one of: gru, lstm"):
+        RecurrentNetwork(2, 3, cell="rnn")
+
+
 @pytest.mark.parametrize("kinds", [KINDS, PEERS], ids=["state space", "peers"])
 def test_no_network_sees_the_future_or_other_samples(kinds, signal):
     for key in kinds:

@@ -6,7 +6,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sciml.core.errors import UserError
-from sciml.nn import SpectralConv
+from sciml.models import FNO
+from sciml.nn import (
+    LowRankSpectralConv,
+    RealSpectralConv,
+    SpectralConv,
+    shape_of,
+    structured_of,
+    without_complex_numbers,
+)
+from sciml.nn.structured import low_rank_form
 
 
 def band_limited(size, modes, channels=2):
@@ -86,3 +95,35 @@ def test_few_modes_of_a_line_are_those_of_the_fourier_transform(points, modes, m
         answers.append((y.detach(), x.grad, layer.weight.grad))
     for transformed, multiplied in zip(*answers, strict=True):
         torch.testing.assert_close(multiplied, transformed, rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize(("size", "modes"), [
+    ((16,), (5,)), ((17,), (8,)), ((8, 8), (4, 4)), ((9, 8), (3, 4)), ((5, 6, 7), (2, 3, 2)),
+])  # fmt: skip
+def test_real_numbers_give_the_same_field(size, modes):
+    conv = SpectralConv(2, 3, modes=modes, dims=len(size))
+    layers = [
+        conv,
+        LowRankSpectralConv(2, 3, modes=modes, rank=1),
+        structured_of(conv, low_rank_form(shape_of(conv), 2)),
+    ]
+    x = torch.randn(2, 2, *size, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    for layer in layers:
+        layer.double()
+        real = without_complex_numbers(layer)
+        assert isinstance(real, RealSpectralConv)
+        torch.testing.assert_close(real(x), layer(x), rtol=0, atol=1e-14)
+        with pytest.raises(UserError, match="does not resolve the Fourier modes"):
+            real(x[..., :3])
+
+
+def test_a_network_without_complex_numbers_is_a_copy():
+    torch.manual_seed(0)
+    network = FNO(in_channels=1, out_channels=2, modes=3, width=4, layers=2, padding="zeros")
+    twin = without_complex_numbers(network)
+    x = torch.randn(2, 1, 8, 12)
+    torch.testing.assert_close(twin(x), network(x), rtol=1e-5, atol=1e-6)
+    assert not any(isinstance(layer, SpectralConv) for layer in twin.modules())
+    assert sum(isinstance(layer, SpectralConv) for layer in network.modules()) == 2
+    plain = torch.nn.Linear(2, 2)
+    assert without_complex_numbers(plain) is plain

@@ -329,6 +329,16 @@ def test_signals_of_other_shapes_are_refused_and_never_broadcast(name, monkeypat
         layer.step(torch.zeros(2, 1), layer.initial(2))
 
 
+@pytest.mark.parametrize("name", ["legs", "scanned", "diagonal lin", "normal plus low rank"])
+def test_layers_keep_no_imaginary_part_back(name, monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    layer, values = LAYERS[name](), torch.zeros(2, 8, 3, dtype=torch.complex64)
+    for bad in (lambda: layer(values), lambda: layer.carry(values, layer.initial(2)),
+                lambda: layer.step(values[:, 0], layer.initial(2))):  # fmt: skip
+        with pytest.raises(UserError, match=r"reads real signals; got torch\.complex64"):
+            bad()
+
+
 def test_no_decay_reaches_the_systems_of_s4():
     layer = low_rank()
     apart = {

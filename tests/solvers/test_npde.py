@@ -202,6 +202,8 @@ def test_bad_frames_and_methods_are_refused():
     broken[0, 0] = torch.nan
     with pytest.raises(UserError, match="24 values that are not finite"):
         fit(network(STARTS), broken)
+    with pytest.raises(UserError, match=r"fitted to real fields; got frames of torch\.complex128"):
+        fit(network(STARTS), measured(0.0).to(torch.complex128))
     with pytest.raises(UserError, match="same at every step"):
         fit(network(STARTS, sharing="per_step", steps=40), measured(0.0), method="pil")
 

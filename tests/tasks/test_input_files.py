@@ -169,3 +169,12 @@ def test_labels_of_samples_are_kept(forecaster, frames, tmp_path):
     assert keep_sample_labels(path, unlabelled)["sample"].values.tolist() == labels
     path.write_bytes(netcdf_bytes(frames))
     assert keep_sample_labels(path, unlabelled) is unlabelled
+
+
+def test_rows_of_a_sequence_share_its_label(tmp_path):
+    """A table with a row for every time of two cases, named in the order in which they come."""
+    path = tmp_path / "signals.csv"
+    path.write_text("case,time,force\nzeta,0,1\nzeta,1,2\nalpha,0,3\nalpha,1,4\nalpha,2,5\n")
+    answer = xarray.Dataset({"x": (("sample", "time"), np.zeros((2, 2)))})
+    assert keep_sample_labels(path, answer)["sample"].values.tolist() == ["zeta", "alpha"]
+    assert keep_sample_labels(path, answer.isel(sample=[0])).equals(answer.isel(sample=[0]))

@@ -7,7 +7,7 @@ import xarray
 
 from sciml.core import registry, rng
 from sciml.core.errors import ConfigError, DataError, InputWarning, UnknownNameError, UserError
-from sciml.data import generate_pairs, netcdf_bytes, pair_set
+from sciml.data import generate_pairs, netcdf_bytes, pair_set, table_bytes
 from sciml.study import RunRequest, example_inputs, predict_run, run
 from sciml.tasks.operator import OPERATOR, OperatorCard, OperatorConfig, Questions, pair_errors
 from sciml.testing import PROBLEMS
@@ -248,6 +248,13 @@ def test_a_table_of_functions_is_read_like_a_netcdf_file(finished, tmp_path):
     expected = answer(finished, written(example.drop_vars(["x", "t"]).assign_coords(queries), tmp_path))
     assert result["v"].shape == (2, 2)
     np.testing.assert_allclose(result["v"], np.repeat(expected["v"].values, 2, axis=0), rtol=1e-5)
+
+
+def test_an_example_as_a_table_is_one_that_is_read(finished, tmp_path):
+    path = tmp_path / "example.csv"
+    path.write_bytes(table_bytes(example_inputs(finished, table=True), "example.csv"))
+    expected = answer(finished, written(example_inputs(finished), tmp_path))
+    np.testing.assert_allclose(answer(finished, path)["v"], expected["v"], rtol=1e-5)
 
 
 def with_cell(text, cell):

@@ -13,7 +13,8 @@ from sciml.api import run
 from sciml.core import registry, rng
 from sciml.core.errors import DataError, UserError
 from sciml.core.types import Prediction
-from sciml.study import evaluate_run, export_run
+from sciml.data import table_bytes
+from sciml.study import evaluate_run, example_inputs, export_run, predict_run
 from sciml.tasks.sequences import (
     SEQUENCES,
     SequenceModel,
@@ -271,6 +272,14 @@ def test_a_run_has_a_page_answers_files_and_can_be_exported(name, tmp_path):
     if name == "driven_decay":
         exported = export_run(folder, problem=problem)
         assert {entry.format: entry.state for entry in exported} == {"torch": "ok", "onnx": "ok"}, exported
+        rows = [f"{case},{0.1 * i:.1f},{i}" for case in ("zeta", "alpha") for i in range(5)]
+        (tmp_path / "in.csv").write_text("\n".join(["case,time,force", *rows]))
+        answer = predict_run(folder, tmp_path / "in.csv", problem=problem)
+        assert answer["sample"].values.tolist() == ["zeta", "alpha"]
+        (tmp_path / "example.csv").write_bytes(table_bytes(example_inputs(folder, table=True), "example.csv"))
+        expected = predict_run(folder, folder / "example.nc", problem=problem)
+        again = predict_run(folder, tmp_path / "example.csv", problem=problem)
+        np.testing.assert_allclose(again["position"], expected["position"], rtol=1e-4, atol=1e-5)
 
 
 def test_every_solver_of_the_task_is_a_solver_of_sequences():

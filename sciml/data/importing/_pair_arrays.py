@@ -4,6 +4,7 @@ Layouts that are recognised by their names, those of DeepXDE and of the neural-o
 
     branch (N, m), trunk (Q, d), y (N, Q)                aligned; several functions as branch_u, branch_v
     branch (R, m), trunk (R, d), y (R, 1)                one query per row
+    branch (N, m), trunk (N, Q, d), y (N, Q)             queries of every function's own
     X_train0, X_train1, y_train (and X_test0, ...)       the same; the last X is the queries; with row_train (R,) and
                                                          query_train (R, P), y_train (R, P) at these queries
     u, y, s                                              the same

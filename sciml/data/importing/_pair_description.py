@@ -3,9 +3,7 @@
 import json
 from collections.abc import Mapping
 
-import pydantic
-
-from sciml.core.errors import DataError
+from sciml.core.errors import ConfigError, DataError
 from sciml.data._export_pairs import DESCRIPTION
 from sciml.data.importing._choices import ImportChoices
 from sciml.data.importing._source import PairDescription, Variable
@@ -15,7 +13,7 @@ def described_by(text: str, label: str) -> PairDescription:
     """The description. Raises DataError for a text that is none."""
     try:
         return PairDescription.model_validate(json.loads(text))
-    except (ValueError, pydantic.ValidationError, RecursionError) as error:
+    except (ValueError, ConfigError, RecursionError) as error:
         raise DataError(
             f"{label} does not say what its pairs are, though it should",
             got=" ".join(str(error).split())[:200],

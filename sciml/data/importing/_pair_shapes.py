@@ -28,17 +28,32 @@ class Rows:
     values: np.ndarray
 
 
+def check_arrays(part: PairArrays, label: str) -> None:
+    """Refuse arrays that are empty or hold numbers that are not finite, by role. Raises DataError."""
+    arrays = {f"function {name}": values for name, values in part.functions} | {"values": part.values}
+    for role, values in (arrays if part.queries is None else arrays | {"queries": part.queries}).items():
+        if values.size == 0:
+            raise DataError(f"the {role} of {label}: there are none", got=_words(part))
+        bad = ~np.isfinite(values)
+        if bad.any():
+            rows = np.unique(np.nonzero(bad)[0])
+            raise DataError(
+                f"the {role} of {label}: some numbers are not finite",
+                got=f"in {len(rows)} of {len(values)} rows, the first of them {int(rows[0])}",
+                fix="Drop these rows before importing.",
+            )
+
+
 def rows_of(part: PairArrays, lattice: np.ndarray | None, label: str) -> Rows:
     """The rows of one split.
 
     Arguments:
-        part: its arrays.
+        part: its arrays, which were checked by `check_arrays`.
         lattice: the points, where everything lies on one lattice.
         label: of the file, for messages.
 
-    Raises: DataError for shapes that do not pair, and values that are not finite.
+    Raises: DataError for shapes that do not pair.
     """
-    _check_finite(part, label)
     if lattice is not None or part.queries is None:
         assert lattice is not None
         return _on_lattice(part, lattice, label)
@@ -55,7 +70,13 @@ def rows_of(part: PairArrays, lattice: np.ndarray | None, label: str) -> Rows:
             got=f"{_words(part)}: {number} rows of functions, {len(values)} of values",
             expected="one row of values for every row of functions",
         )
-    if values.ndim >= 2 and values.shape[1] == len(queries) and not (len(queries) == number and values.shape[1] == 1):
+    if queries.ndim == 3:
+        return _own_queries(part, functions, queries, label)
+    if (
+        values.ndim in (2, 3)
+        and values.shape[1] == len(queries)
+        and not (len(queries) == number and values.shape[1] == 1)
+    ):
         aligned = values[..., None] if values.ndim == 2 else values
         return Rows(tuple(functions), np.arange(number), queries, None, aligned)
     if len(queries) == number and values.ndim <= 2:
@@ -66,6 +87,19 @@ def rows_of(part: PairArrays, lattice: np.ndarray | None, label: str) -> Rows:
         got=f"{_words(part)}: {len(queries)} queries, values of shape {values.shape}",
         expected=f"{wanted}, or one query per row ({number} of them) with values ({number}, 1)",
     )
+
+
+def _own_queries(part: PairArrays, functions: list[np.ndarray], queries: np.ndarray, label: str) -> Rows:
+    """Queries of every function's own, ``function point dim``, each stored once."""
+    values = part.values[..., None] if part.values.ndim == 2 else part.values
+    if values.ndim != 3 or values.shape[:2] != queries.shape[:2]:
+        raise DataError(
+            f"queries and values of {label} do not pair",
+            got=_words(part),
+            expected=f"values of shape {queries.shape[:2]} for queries of every function's own",
+        )
+    points, query = np.unique(queries.reshape(-1, queries.shape[2]), axis=0, return_inverse=True)
+    return Rows(tuple(functions), np.arange(len(functions[0])), points, query.reshape(queries.shape[:2]), values)
 
 
 def _on_lattice(part: PairArrays, lattice: np.ndarray, label: str) -> Rows:
@@ -135,19 +169,6 @@ def _table(points: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Queries as ``query dim``."""
     is_line = points.ndim == 1 or (points.ndim == 2 and 1 in points.shape)
     return points.reshape(-1, 1) if is_line else points
-
-
-def _check_finite(part: PairArrays, label: str) -> None:
-    arrays = {f"function {name}": values for name, values in part.functions} | {"values": part.values}
-    for role, values in arrays.items():
-        bad = ~np.isfinite(values)
-        if bad.any():
-            rows = np.unique(np.nonzero(bad)[0])
-            raise DataError(
-                f"the {role} of {label}: some numbers are not finite",
-                got=f"in {len(rows)} of {len(values)} rows, the first of them {int(rows[0])}",
-                fix="Drop these rows before importing.",
-            )
 
 
 def _words(part: PairArrays) -> str:

@@ -16,7 +16,7 @@ from sciml.data._stored_pairs import StoredPairs, StoredSplit, save_pairs
 from sciml.data.importing._choices import ImportChoices
 from sciml.data.importing._pair_arrays import without_channel
 from sciml.data.importing._pair_description import with_description
-from sciml.data.importing._pair_shapes import Rows, rows_of
+from sciml.data.importing._pair_shapes import Rows, check_arrays, rows_of
 from sciml.data.importing._pair_splits import split_functions
 from sciml.data.importing._plan import about_of
 from sciml.data.importing._source import FoundPairs, PairArrays, Source
@@ -102,13 +102,16 @@ def make_pairs_plan(sources: Sequence[Source], choices: ImportChoices) -> PairsP
     notes = [f"{name} is left out" for name in pairs.unused]
     parts = {split: _split_functions(part, choices) for split, part in pairs.parts.items()}
     first = next(iter(parts.values()))
+    for part in parts.values():
+        check_arrays(part, sources[0].label)
+    lattice: tuple[int, ...] | None = None
+    queries: np.ndarray | None = None
+    axes: tuple[RecordedCoordinate, ...] = ()
     if first.queries is None:
-        shape = without_channel(first.values).shape[1:]
-        axes, queries = _lattice_axes(shape, choices, notes)
-        lattice: tuple[int, ...] | None = shape
-    else:
-        axes, queries, lattice = _query_axes(parts, choices, notes), None, None
+        lattice = without_channel(first.values).shape[1:]
+        axes, queries = _lattice_axes(lattice, choices, notes)
     rows = {split: rows_of(part, queries, sources[0].label) for split, part in parts.items()}
+    axes = axes or _query_axes(parts, choices, notes)  # of arrays that pair
     sensors = [
         _sensors(i, name, pairs, rows, axes, queries, choices, notes) for i, (name, _) in enumerate(first.functions)
     ]
@@ -184,8 +187,6 @@ def _query_axes(
         raise DataError("the queries of training and test have different numbers of coordinates",
                         got=" and ".join(str(table.shape[1]) for table in tables))  # fmt: skip
     points = np.concatenate(tables)
-    if not np.isfinite(points).all():
-        raise DataError("the queries hold values that are not finite")
     names = _axis_names(points.shape[1], _AXES, choices)
     axes = []
     for name, column in zip(names, points.T, strict=True):
@@ -365,6 +366,6 @@ def _lattice_of(points: torch.Tensor) -> tuple[int, ...] | None:
 
 
 def as_table(points: np.ndarray) -> np.ndarray:
-    """Coordinates as ``point dim``: a line has one."""
+    """Coordinates as ``point dim``: a line has one, those of each function lie below each other."""
     is_line = points.ndim == 1 or (points.ndim == 2 and 1 in points.shape)
-    return points.reshape(-1, 1) if is_line else points
+    return points.reshape(-1, 1 if is_line else points.shape[-1])

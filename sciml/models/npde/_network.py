@@ -44,8 +44,8 @@ class FittedCoefficient(NamedTuple):
 def checked_steps(spec: NPDESpec, steps: int | None, inputs: Tensor | None = None) -> int:
     """How many steps a rollout takes. Raises UserError for none, or fewer inputs than steps."""
     count = spec.steps if steps is None else steps
-    if count < 1:
-        raise UserError("a rollout takes at least one step", got=f"steps={count}")
+    if not isinstance(count, int) or count < 1:
+        raise UserError("a rollout takes at least one step, and a whole number of them", got=f"steps={count}")
     if inputs is not None and (inputs.ndim != 3 or inputs.shape[1] < count):
         raise UserError("the rollout needs inputs for every step", got=tuple(inputs.shape),
                         expected=f"(batch, {count}, {spec.inputs})")  # fmt: skip

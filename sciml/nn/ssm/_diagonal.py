@@ -19,6 +19,7 @@ from sciml.nn.ssm._layer import (
     FixedKernel,
     StateSpaceLayer,
     TimeScale,
+    check_carried,
     check_signal,
     check_value,
     uniform_scale,
@@ -132,6 +133,7 @@ class DiagonalStateSpace(StateSpaceLayer):
     ) -> tuple[Float[Tensor, "batch output"], Carried]:
         """The response to one more value."""
         check_value(signal, len(self.log_dt))
+        check_carried(carried, signal)
         dt_scale = uniform_scale(dt_scale)
         factor, gain = self._factors(dt_scale)
         driving = (signal + carried.before) / 2 if self.mean_inputs else signal
@@ -144,6 +146,7 @@ class DiagonalStateSpace(StateSpaceLayer):
     ) -> tuple[Float[Tensor, "batch time output"], Carried]:
         """The response to one more piece of a signal, and what to go on from."""
         check_signal(signal, len(self.log_dt))
+        check_carried(carried, signal)
         dt_scale = uniform_scale(dt_scale)
         length, output = signal.shape[1], torch.view_as_complex(self.output)
         driving = signal.transpose(1, 2)

@@ -153,10 +153,11 @@ class Memo:
 
 
 def check_signal(signal: Tensor, features: int) -> None:
-    """Refuse a signal of other features, which would be broadcast to all of a layer's, or of no time at all.
+    """Refuse a signal of other features, which would be broadcast to all of a layer's, of no time, or complex.
 
-    Raises: UserError for anything but ``batch time feature`` with at least one time.
+    Raises: UserError for anything but real values, ``batch time feature``, with at least one time.
     """
+    _check_real(signal)
     if signal.ndim != 3 or signal.shape[2] != features or signal.shape[1] < 1:
         raise UserError("the signal has another shape than the layer reads", got=tuple(signal.shape),
                         expected=f"(batch, time, {features}), with at least one time")  # fmt: skip
@@ -164,9 +165,24 @@ def check_signal(signal: Tensor, features: int) -> None:
 
 def check_value(signal: Tensor, features: int) -> None:
     """The same for one value of a signal, ``batch feature``."""
+    _check_real(signal)
     if signal.ndim != 2 or signal.shape[1] != features:
         raise UserError("the value of a signal has another shape than the layer reads", got=tuple(signal.shape),
                         expected=f"(batch, {features})")  # fmt: skip
+
+
+def check_carried(carried: Carried, signal: Tensor) -> None:
+    """Refuse the past of other sequences. Raises UserError for another number of them."""
+    if carried.before.shape[0] != signal.shape[0]:
+        raise UserError("the state carried on belongs to other sequences", got=f"{carried.before.shape[0]} of them",
+                        expected=f"{signal.shape[0]}, as there are values",
+                        fix=f"Begin with initial({signal.shape[0]}).")  # fmt: skip
+
+
+def _check_real(signal: Tensor) -> None:
+    if signal.is_complex():
+        raise UserError("a state-space layer reads real signals", got=signal.dtype,
+                        fix="Give real and imaginary parts as two features.")  # fmt: skip
 
 
 def uniform_scale(dt_scale: TimeScale) -> float:

@@ -19,6 +19,7 @@ from sciml.nn.ssm._layer import (
     FixedKernel,
     StateSpaceLayer,
     TimeScale,
+    check_carried,
     check_signal,
     check_value,
     uniform_scale,
@@ -147,6 +148,8 @@ class ScannedStateSpace(StateSpaceLayer):
 
     def _respond(self, signal: Tensor, carried: Carried | None, dt_scale: TimeScale) -> tuple[Tensor, Tensor]:
         check_signal(signal, len(self.direct))
+        if carried is not None:
+            check_carried(carried, signal)
         driving = signal
         if self.mean_inputs:
             before = None if carried is None else carried.before

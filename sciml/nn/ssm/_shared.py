@@ -21,6 +21,7 @@ from sciml.nn.ssm._layer import (
     StateMatrix,
     StateSpaceLayer,
     TimeScale,
+    check_carried,
     check_signal,
     check_value,
     uniform_scale,
@@ -139,6 +140,7 @@ class SharedStateSpace(StateSpaceLayer):
     ) -> tuple[Float[Tensor, "batch output"], Carried]:
         """The response to one more value."""
         check_value(signal, len(self.log_dt))
+        check_carried(carried, signal)
         dt_scale = uniform_scale(dt_scale)
         system = self.system(dt_scale)
         driving = (signal + carried.before) / 2 if self.mean_inputs else signal
@@ -151,6 +153,7 @@ class SharedStateSpace(StateSpaceLayer):
     ) -> tuple[Float[Tensor, "batch time output"], Carried]:
         """The response to one more piece of a signal, and what to go on from."""
         check_signal(signal, len(self.log_dt))
+        check_carried(carried, signal)
         dt_scale = uniform_scale(dt_scale)
         length, system, response = signal.shape[1], self.system(dt_scale), self.response(signal.shape[1], dt_scale)
         driving = signal.transpose(1, 2)

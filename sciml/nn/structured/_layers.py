@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Complex, Float
 from torch import Tensor, nn
 from torch.nn import functional
 
 from sciml.core.errors import UserError
 from sciml.nn._low_rank import PaddingMode, per_axis
-from sciml.nn._spectral import mix_modes
+from sciml.nn._spectral import SpectralLayer
 from sciml.nn.structured._operator import Products, StructuredLinear
 
 _CONVOLVE = {1: functional.conv1d, 2: functional.conv2d, 3: functional.conv3d}
@@ -146,7 +146,7 @@ class StructuredConv(nn.Module):
         return [p for total in reversed(totals) for p in (total // 2, total - total // 2)]
 
 
-class StructuredSpectralConv(nn.Module):
+class StructuredSpectralConv(SpectralLayer):
     """A `sciml.nn.SpectralConv` whose matrices of all modes have one structure.
 
     Arguments:
@@ -158,9 +158,9 @@ class StructuredSpectralConv(nn.Module):
         super().__init__()
         self.operator, self.modes = operator, modes
 
-    def forward(self, x: Float[Tensor, "batch channel_in *space"]) -> Float[Tensor, "batch channel_out *space"]:
-        """The convolved field on the same grid. Raises UserError for one that does not resolve the modes."""
-        return mix_modes(x, self.modes, lambda low: self.operator.matvec(low))
+    def mix(self, low: Complex[Tensor, "mode batch channel_in"]) -> Complex[Tensor, "mode batch channel_out"]:
+        """Every mode by the matrix of the operator."""
+        return self.operator.matvec(low)
 
 
 Structured = StructuredAffine | StructuredConv | StructuredSpectralConv

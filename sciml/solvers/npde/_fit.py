@@ -105,10 +105,15 @@ def fit(
         intervals: whether to refit without groups of trajectories for 95 % intervals.
         seed: of Adam's batches.
 
-    Raises: UserError for an unknown method, frames that are not finite, or a network without trainable numbers.
+    Raises: UserError for an unknown method, frames that are not finite, complex fields, or a network without trainable
+        numbers.
     """
     if method not in METHODS:
         raise UnknownNameError("method", method, METHODS)
+    if frames.is_complex() or network.spec.dtype == "complex":
+        raise UserError("coefficients are fitted to real fields",
+                        got=f"frames of {frames.dtype}, a specification with dtype={network.spec.dtype!r}",
+                        fix="State real and imaginary parts as two fields of a real specification.")  # fmt: skip
     if not bool(frames.isfinite().all()) or frames.ndim < 4 or frames.shape[1] < 2:
         raise UserError("frames cannot be fitted to", got=f"shape {tuple(frames.shape)}, "
                         f"{int((~frames.isfinite()).sum())} values that are not finite",

@@ -145,7 +145,8 @@ class FixedOperator(nn.Module, Generic[N]):
         index = self._nearest(queries)[0]
         if index.ndim == 1:
             return fields[:, index]
-        return fields.gather(1, index[..., None].expand(-1, -1, fields.shape[2]))
+        start = fields.shape[1] * torch.arange(fields.shape[0], device=fields.device)  # of every function
+        return fields.flatten(0, 1)[index + start[:, None]]  # rows, which ONNX's reference takes in any number
 
     def check(self, queries: Float[Tensor, "query dim"] | Float[Tensor, "batch query dim"], title: str) -> None:
         """Raise UserError for queries that are no points of the set."""

@@ -34,6 +34,7 @@ from sciml.tasks.operator._files import labelled_fields, labelled_inputs, labell
 from sciml.tasks.operator._finer import FinerLattice
 from sciml.tasks.operator._metrics import METRICS, coverage, pair_errors, relative_errors
 from sciml.tasks.operator._score import ScoresItself
+from sciml.tasks.operator._table import functions_as_rows
 from sciml.tasks.operator.view import VIEW
 from sciml.train import AnySolver, Bench, Examination, Task
 
@@ -101,6 +102,10 @@ class Operator(Task[MapsFunctions, OperatorConfig, OperatorContext, PairBatch, Q
         """Functions at their sensors, and the queries."""
         variables, coordinates = labelled_inputs(problem, context, inputs.functions)
         return xarray.Dataset(variables, coordinates | labelled_queries(problem, inputs.queries))
+
+    def as_rows(self, content: xarray.Dataset) -> xarray.Dataset:
+        """A row per sensor and per query."""
+        return functions_as_rows(content)
 
     def describe(
         self, inputs: Questions, prediction: Prediction, problem: MapsFunctions, context: OperatorContext

@@ -96,6 +96,10 @@ class SequencesTask(Task[HasSequences, SequencesConfig, SequencesContext, Sequen
         time = {"time": time_coordinate(inputs.times, context.time_units)}
         return xarray.Dataset(labelled_signals(problem, inputs.signals), time)
 
+    def as_rows(self, content: xarray.Dataset) -> xarray.Dataset:
+        """A row per time of every sequence."""
+        return content
+
     def describe(
         self, inputs: Signals, prediction: Prediction, problem: HasSequences, context: SequencesContext
     ) -> xarray.Dataset:
