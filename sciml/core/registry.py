@@ -17,7 +17,8 @@ import pkgutil
 import sys
 import traceback
 import types
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields, replace
 from functools import lru_cache
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -105,6 +106,28 @@ def folder_of(problem: Problem) -> Path:
             )
         return problem.folder
     return Path(sys.modules[f"{_PACKAGE}.{problem.name}"].__path__[0])
+
+
+def by_place(problem: Problem) -> tuple[Any, ...] | None:  # Any: of the pickle protocol
+    """How a problem of a loaded folder is pickled and copied: as the folder, and what was changed of it, if anything.
+
+    A process that reads it loads the folder first. None for what comes from no folder with code.
+    """
+    module = sys.modules.get(f"{_PACKAGE}.{problem.name}")
+    if module is None:
+        return None
+    exported, folder = getattr(module, "PROBLEM", None), Path(module.__path__[0])
+    if exported is problem:
+        return _load, (folder,)
+    if type(problem) is not type(exported):
+        return None
+    values = {entry.name: getattr(problem, entry.name) for entry in fields(problem)}
+    return _changed, (folder, {name: v for name, v in values.items() if v is not getattr(exported, name)})
+
+
+def _changed(folder: Path, changes: Mapping[str, Any]) -> Problem:  # Any: fields of a problem
+    """The problem of a folder with other fields."""
+    return replace(_load(folder), **changes)
 
 
 def card_path(problem: Problem) -> Path:

@@ -27,14 +27,17 @@ _BOMB, _PACKED = 2**30, 2000
 
 @contextmanager
 def damage(path: Path, what: str) -> Iterator[None]:
-    """Turn whatever reading a damaged file raises into a DataError that says that it is not `what`."""
+    """Turn whatever reading a damaged file raises into a DataError that says that it is not `what`.
+
+    A name that does not exist and a module that is missing are no damage of a file, and pass as they are.
+    """
     try:
         yield
-    except (SciMLError, FileNotFoundError, KeyboardInterrupt):
+    except (SciMLError, FileNotFoundError, NameError, ImportError):
         raise
     except Exception as error:  # a damaged file can fail anywhere in the reader, and in any way
         detail = " ".join(str(error).split()) or type(error).__name__
-        raise DataError(f"{path} {what}", got=detail[:300]) from None
+        raise DataError(f"{path} {what}", got=detail[:300]) from error
 
 
 def check_hdf5(path: Path, file: h5py.File) -> None:

@@ -11,6 +11,7 @@ from torch import nn
 
 from sciml.core.config import parse
 from sciml.core.errors import DataError, UnknownNameError, UserError
+from sciml.core.guests import as_guest
 from sciml.core.paths import shown
 from sciml.core.problem import Problem
 from sciml.core.progress import Progress
@@ -20,7 +21,6 @@ from sciml.data.tables import TABLE_ENDINGS
 from sciml.metrics import CONVENTIONS
 from sciml.study._about import About, about, read_about
 from sciml.study._folder import CONFIG, EXAMPLE, WEIGHTS, RunConfig, Step, read_config
-from sciml.study._guest import as_guest
 from sciml.study._origin import origin
 from sciml.study._pack import place_of
 from sciml.study._problem import problem_of, recorded_problem

@@ -1,7 +1,7 @@
 """The solver contract: what a module under ``sciml/solvers`` exports in its ``SOLVERS`` tuple."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeVar
 
@@ -50,6 +50,18 @@ class Recipe(Config, Generic[M, T]):
     """Steps, batch, optimiser."""
     baselines: tuple[str, ...] = ()
     """Solvers it is compared with in the same run, by key."""
+
+    def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...]]:
+        """By the types of model and task: a pickle finds classes by their names, and ``Recipe[M, T]`` has none."""
+        kinds = type(self).__pydantic_generic_metadata__["args"]
+        return _recipe, (kinds, dict(self), set(self.model_fields_set))
+
+
+def _recipe(
+    kinds: tuple[type[Config], ...], values: dict[str, Any], given: set[str]
+) -> Recipe[Any, Any]:  # Any: the types are those of the values
+    """A recipe out of a pickle."""
+    return (Recipe[kinds] if kinds else Recipe).model_construct(given, **values)
 
 
 def recipe_of(recipes: Mapping[str, Recipe[M, T]], preset: str) -> Recipe[M, T]:

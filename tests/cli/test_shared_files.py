@@ -135,9 +135,10 @@ def test_no_text_of_a_run_is_a_path_or_code(shared, file, bounded):  # noqa: F81
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("part", range(4))
 @pytest.mark.parametrize("file", VERBS)
-def test_no_text_of_a_run_is_a_path_or_code_in_any_combination(shared, file, bounded):  # noqa: F811
-    wrong = walk(shared, file, VERBS[file], 1, lambda index: PAYLOADS, 0)
+def test_no_text_of_a_run_is_a_path_or_code_in_any_combination(shared, file, bounded, part):  # noqa: F811
+    wrong = walk(shared, file, VERBS[file], 4, lambda index: PAYLOADS, part)
     assert not wrong, wrong
 
 
