@@ -15,6 +15,7 @@ import importlib.util
 import os
 import pkgutil
 import sys
+import threading
 import traceback
 import types
 from collections.abc import Callable, Iterable, Mapping
@@ -30,6 +31,8 @@ from sciml.core.problem import Problem
 from sciml.core.recorded import Imported, imported_folder, is_recorded, read_recorded
 
 _PACKAGE = "sciml_problems"
+_LOADING = threading.RLock()
+"""A folder is imported by one thread at a time: another would see half of a module."""
 E = TypeVar("E")
 
 
@@ -118,16 +121,22 @@ def by_place(problem: Problem) -> tuple[Any, ...] | None:  # Any: of the pickle 
         return None
     exported, folder = getattr(module, "PROBLEM", None), Path(module.__path__[0])
     if exported is problem:
-        return _load, (folder,)
+        return _of_place, (problem.name, folder)
     if type(problem) is not type(exported):
         return None
-    values = {entry.name: getattr(problem, entry.name) for entry in fields(problem)}
-    return _changed, (folder, {name: v for name, v in values.items() if v is not getattr(exported, name)})
+    values = {entry.name: getattr(problem, entry.name) for entry in fields(problem) if entry.init}
+    changes = {name: value for name, value in values.items() if value is not getattr(exported, name)}
+    return _changed, (problem.name, folder, changes)
 
 
-def _changed(folder: Path, changes: Mapping[str, Any]) -> Problem:  # Any: fields of a problem
+def _of_place(name: str, folder: Path) -> Problem:
+    """The problem of a folder, or the registered one of its name on a machine where there is no such folder."""
+    return _load(folder) if folder.is_dir() else problem(name)
+
+
+def _changed(name: str, folder: Path, changes: Mapping[str, Any]) -> Problem:  # Any: fields of a problem
     """The problem of a folder with other fields."""
-    return replace(_load(folder), **changes)
+    return replace(_of_place(name, folder), **changes)
 
 
 def card_path(problem: Problem) -> Path:
@@ -293,9 +302,10 @@ def _load(folder: Path) -> Problem:
     if is_recorded(folder):
         return read_recorded(folder)
     name = f"{_PACKAGE}.{folder.name}"
-    module = sys.modules.get(name)
-    if module is None or Path(module.__path__[0]) != folder:
-        module = _import(folder, name)
+    with _LOADING:
+        module = sys.modules.get(name)
+        if module is None or Path(module.__path__[0]) != folder:
+            module = _import(folder, name)
     exported = getattr(module, "PROBLEM", None)
     if not isinstance(exported, Problem) or exported.name != folder.name:
         raise UserError(
@@ -308,7 +318,7 @@ def _load(folder: Path) -> Problem:
 
 def _import(folder: Path, name: str) -> types.ModuleType:
     sys.modules.setdefault(_PACKAGE, types.ModuleType(_PACKAGE)).__path__ = []  # a namespace of loaded folders
-    for loaded in [key for key in sys.modules if key == name or key.startswith(name + ".")]:
+    for loaded in [key for key in list(sys.modules) if key == name or key.startswith(name + ".")]:
         del sys.modules[loaded]
     spec = importlib.util.spec_from_file_location(
         name, folder / "__init__.py", submodule_search_locations=[str(folder)]

@@ -1,12 +1,15 @@
 import importlib.metadata
+import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from sciml.core import registry
 from sciml.core.errors import UnknownNameError, UserError
 from sciml.core.problem import Problem
+from sciml.testing import PROBLEMS
 from sciml.tools import Tool
 from sciml.train import Solver, Task, find_solver, registered_solvers
 
@@ -138,3 +141,14 @@ def test_a_solver_in_a_module_of_its_own_is_found(monkeypatch, tmp_path):
     )
     monkeypatch.setattr(sciml.solvers, "__path__", [*sciml.solvers.__path__, str(tmp_path)])
     assert find_solver("mine").key == "mine"
+
+
+def test_a_problem_that_two_threads_want_first_is_loaded_once(tmp_path):
+    """The second used to find half of a module, or one that the first had just taken out."""
+    folder = tmp_path / "slow_rotation"
+    shutil.copytree(PROBLEMS / "plane_rotation", folder)
+    code = (folder / "__init__.py").read_text().replace('name="plane_rotation"', 'name="slow_rotation"')
+    (folder / "__init__.py").write_text("import time\ntime.sleep(0.05)\n" + code)
+    with ThreadPoolExecutor(4) as pool:
+        problems = list(pool.map(registry.find_problem, [folder] * 4))
+    assert all(problem is problems[0] for problem in problems)
