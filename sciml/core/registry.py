@@ -18,6 +18,7 @@ import sys
 import threading
 import traceback
 import types
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, replace
 from functools import lru_cache
@@ -188,10 +189,12 @@ def _collect(kind: str, base: type[E]) -> tuple[dict[str, E], dict[str, str]]:
     package = importlib.import_module(f"sciml.{kind}")
     working: dict[str, E] = {}
     broken: dict[str, str] = {}
-    for module in pkgutil.iter_modules(package.__path__):
-        if not module.name.startswith("_"):
-            for exported in getattr(importlib.import_module(f"sciml.{kind}.{module.name}"), kind.upper(), ()):
-                _add(working, exported.key, exported)
+    with warnings.catch_warnings():  # libraries add filters of their own when they are first imported
+        modules = [importlib.import_module(f"sciml.{kind}.{entry.name}")
+                   for entry in pkgutil.iter_modules(package.__path__) if not entry.name.startswith("_")]  # fmt: skip
+    for module in modules:
+        for exported in getattr(module, kind.upper(), ()):
+            _add(working, exported.key, exported)
     for point in _points(f"sciml.{kind}"):
         try:
             loaded = point.load()
@@ -327,7 +330,8 @@ def _import(folder: Path, name: str) -> types.ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
+        with warnings.catch_warnings():
+            spec.loader.exec_module(module)
     except UserError:
         del sys.modules[name]
         raise

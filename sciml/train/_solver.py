@@ -57,10 +57,8 @@ class Recipe(Config, Generic[M, T]):
         return _recipe, (kinds, dict(self), set(self.model_fields_set))
 
 
-def _recipe(
-    kinds: tuple[type[Config], ...], values: dict[str, Any], given: set[str]
-) -> Recipe[Any, Any]:  # Any: the types are those of the values
-    """A recipe out of a pickle."""
+def _recipe(kinds: tuple[type[Config], ...], values: dict[str, object], given: set[str]) -> Config:
+    """A recipe out of a pickle: model and task of these types, its fields, and which of them were given."""
     return (Recipe[kinds] if kinds else Recipe).model_construct(given, **values)
 
 

@@ -123,7 +123,7 @@ def test_what_the_user_has_set_changes_nothing_and_stays(tmp_path, monkeypatch, 
         before = process_state()
         made = _everything(tmp_path)
         after = process_state()
-    assert [key for key in before if before[key] != after[key]] == []
+    assert {key: (before[key], after[key]) for key in before if before[key] != after[key]} == {}
     assert made == alone
     assert alone["exported"] == "ok"
 

@@ -20,6 +20,7 @@ TABLE = re.search(r"\| solver \| torch \| onnx \|[^\n]*\n[^\n]*\n((?:\|.*\n)+)",
 ROWS = [[cell.strip() for cell in row.split("|")[1:4]] for row in TABLE[1].splitlines()] if TABLE else []
 CLAIMED = {key.strip(): states for keys, *states in ROWS for key in keys.split(",")}
 """What the docs say of every solver, by key: the states of both formats, or dashes."""
+UNTRIED = DOCS.partition("Not tried in both formats yet: ")[2].partition(".\n")[0].split(", ")
 
 
 @pytest.fixture
@@ -51,8 +52,8 @@ def made(tmp_path):
 
 
 def test_the_table_names_every_solver_once():
-    assert sorted(CLAIMED) == sorted(registered_solvers())
-    assert len(CLAIMED) == sum(len(keys.split(",")) for keys, *_ in ROWS)
+    named = [*UNTRIED, *(key.strip() for keys, *_ in ROWS for key in keys.split(","))]
+    assert sorted(named) == sorted(registered_solvers())
 
 
 def described(folder, trial, formats):
@@ -85,7 +86,7 @@ def channels(argument):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("key", sorted(registered_solvers()))
+@pytest.mark.parametrize("key", sorted(CLAIMED))
 def test_the_table_of_exports_is_true(made, key):
     """The answers agree, at a batch size that the program was not traced with, or the table says why not."""
     trial, folder = made(key)
