@@ -8,7 +8,6 @@ import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import zip_longest
 from pathlib import Path
 from typing import NamedTuple
 
@@ -146,17 +145,16 @@ def export_run(
 def _words(loaded: Loaded, inputs: tuple[Tensor, ...], free: Axes) -> str:
     """What a program needs to be used alone, as JSON: all of ``about.json``, its arguments in order, and its answer."""
     names = list(inspect.signature(loaded.module.forward).parameters)
-    columns = loaded.task.columns(loaded.problem, loaded.context)
+    columns = [*loaded.task.columns(loaded.problem, loaded.context), *[()] * len(inputs)]
     arguments = [
         {
             "name": name,
             "shape": ["batch", *(free.get(i, {}).get(axis, size) for axis, size in enumerate(value.shape) if axis)],
             "dtype": str(value.dtype).removeprefix("torch."),
-            "columns": [column._asdict() for column in of_argument],
+            "columns": [column._asdict() for column in columns[i]],
         }
-        for i, (name, value, of_argument) in enumerate(zip_longest(names[: len(inputs)], inputs, columns[: len(inputs)],
-                                                                   fillvalue=()))
-    ]  # fmt: skip
+        for i, (name, value) in enumerate(zip(names, inputs, strict=False))
+    ]
     answer = {"columns": [column._asdict() for column in loaded.task.answers(loaded.problem, loaded.context)]}
     words = loaded.about().model_dump(mode="json") | {"arguments": arguments, "answer": answer}
     return json.dumps(words, indent=2, ensure_ascii=False)

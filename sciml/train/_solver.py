@@ -59,7 +59,8 @@ class Recipe(Config, Generic[M, T]):
 
 def _recipe(kinds: tuple[type[Config], ...], values: dict[str, object], given: set[str]) -> Config:
     """A recipe out of a pickle: model and task of these types, its fields, and which of them were given."""
-    return (Recipe[kinds] if kinds else Recipe).model_construct(given, **values)
+    kind = Recipe[kinds] if kinds else Recipe  # pyright: ignore[reportInvalidTypeArguments] (types, not known before)
+    return kind.model_construct(given, **values)
 
 
 def recipe_of(recipes: Mapping[str, Recipe[M, T]], preset: str) -> Recipe[M, T]:
