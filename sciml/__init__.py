@@ -8,6 +8,7 @@ neither torch nor any other heavy library; the verbs load what they need when th
 from __future__ import annotations
 
 import importlib
+import warnings
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -71,11 +72,12 @@ _MODULES["errors"] = "sciml.core.errors"
 
 
 def __getattr__(name: str) -> Any:  # Any: a verb or a module; the imports above give their types
-    if name in _MODULES:  # `report` and `study` are packages and verbs
-        return importlib.import_module(_MODULES[name])
-    if name in __all__:
+    if name not in _MODULES and name not in __all__:
+        raise AttributeError(f"module 'sciml' has no attribute {name!r}")
+    with warnings.catch_warnings():  # libraries add filters of their own when they are first imported
+        if name in _MODULES:  # `report` and `study` are packages and verbs
+            return importlib.import_module(_MODULES[name])
         return getattr(importlib.import_module("sciml.api"), name)
-    raise AttributeError(f"module 'sciml' has no attribute {name!r}")
 
 
 def __dir__() -> Any:  # Any: a list, which is a verb here

@@ -47,7 +47,10 @@ def check_name(name: str, kind: str) -> str:
 def make_folder(folder: Path) -> Path:
     """Create `folder` with its parents; a read-only or full place becomes a StorageError."""
     with storage_errors(folder):
-        expanded(folder).mkdir(parents=True, exist_ok=True)
+        try:
+            expanded(folder).mkdir(parents=True, exist_ok=True)
+        except FileNotFoundError:  # within ``/proc``, or in a folder that was removed while somebody stood in it
+            raise StorageError(f"no folder can be made at {shown(folder)}", fix="Choose another name.") from None
     return folder
 
 
@@ -68,10 +71,22 @@ def storage_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError) as error:
-        refusal = _refusal(shown(path), error)
+        refusal = _no_folder(path, error) or _refusal(shown(path), error)
         if refusal is None:
             raise
         raise refusal from error
+
+
+def _no_folder(path: Path, error: OSError | ValueError) -> StorageError | None:
+    """The error that names a device, pipe, socket or link where a folder should be; None for any other fault."""
+    if not isinstance(error, OSError) or error.errno not in (errno.ENOTDIR, errno.EEXIST):
+        return None
+    for place in (path, *path.parents):
+        with suppress(OSError):  # nothing lies within what is no folder
+            if (obstacle := kind(place)) and not place.is_dir():
+                leads = " that leads to no folder" if obstacle == "a link" else ", not a folder"
+                return StorageError(f"{shown(place)} is {obstacle}{leads}", fix="Choose another name.")
+    return None
 
 
 def shown(path: Path) -> str:

@@ -9,7 +9,7 @@ import math
 from abc import ABC
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, SupportsIndex
 
 import torch
 from jaxtyping import Bool, Float
@@ -216,6 +216,12 @@ class Problem(ABC):
                 )
         if self.time_step is not None and self.time_step not in [entry.name for entry in self.parameters]:
             raise UserError(f"the time step of problem {self.name!r} is none of its parameters", got=self.time_step)
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:  # Any: of the pickle protocol
+        """A folder's problem is pickled as its place, as a module is by its name: a folder may hold anything."""
+        from sciml.core import registry  # it loads problems, so it imports this module
+
+        return registry.by_place(self) or super().__reduce_ex__(protocol)
 
     def draw(self, generator: torch.Generator) -> dict[str, Float[Tensor, ""]]:
         """One value of every parameter, in declaration order."""

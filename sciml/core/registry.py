@@ -16,10 +16,12 @@ import importlib.util
 import os
 import pkgutil
 import sys
+import threading
 import traceback
 import types
-import weakref
-from collections.abc import Callable, Iterable
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields, replace
 from functools import lru_cache
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -31,8 +33,8 @@ from sciml.core.problem import Problem
 from sciml.core.recorded import Imported, imported_folder, is_recorded, read_recorded
 
 _PACKAGE = "sciml_problems"
-_FOLDERS: weakref.WeakKeyDictionary[type[Problem], Path] = weakref.WeakKeyDictionary()
-"""Where the classes of problems were loaded from: two folders may have one name."""
+_LOADING = threading.RLock()
+"""A folder is imported by one thread at a time: another would see half of a module."""
 E = TypeVar("E")
 
 
@@ -108,7 +110,43 @@ def folder_of(problem: Problem) -> Path:
                 fix=f"Import it again under this name: {', '.join(problem.recording.sources)}.",
             )
         return problem.folder
-    return _FOLDERS.get(type(problem)) or Path(sys.modules[f"{_PACKAGE}.{problem.name}"].__path__[0])
+    module = _module_of(problem)
+    assert module is not None
+    return Path(module.__path__[0])
+
+
+def _module_of(problem: Problem) -> types.ModuleType | None:
+    """The folder a problem was loaded from, as a module: of two folders of one name, that of its class."""
+    name, own = f"{_PACKAGE}.{problem.name}", ".".join(type(problem).__module__.split(".")[:2])
+    return sys.modules.get(own if own.startswith(f"{name}__") else name)
+
+
+def by_place(problem: Problem) -> tuple[Any, ...] | None:  # Any: of the pickle protocol
+    """How a problem of a loaded folder is pickled and copied: as the folder, and what was changed of it, if anything.
+
+    A process that reads it loads the folder first. None for what comes from no folder with code.
+    """
+    module = _module_of(problem)
+    if module is None:
+        return None
+    exported, folder = getattr(module, "PROBLEM", None), Path(module.__path__[0])
+    if exported is problem:
+        return _of_place, (problem.name, folder)
+    if type(problem) is not type(exported):
+        return None
+    values = {entry.name: getattr(problem, entry.name) for entry in fields(problem) if entry.init}
+    changes = {name: value for name, value in values.items() if value is not getattr(exported, name)}
+    return _changed, (problem.name, folder, changes)
+
+
+def _of_place(name: str, folder: Path) -> Problem:
+    """The problem of a folder, or the registered one of its name on a machine where there is no such folder."""
+    return _load(folder) if folder.is_dir() else problem(name)
+
+
+def _changed(name: str, folder: Path, changes: Mapping[str, Any]) -> Problem:  # Any: fields of a problem
+    """The problem of a folder with other fields."""
+    return replace(_of_place(name, folder), **changes)
 
 
 def card_path(problem: Problem) -> Path:
@@ -160,10 +198,12 @@ def _collect(kind: str, base: type[E]) -> tuple[dict[str, E], dict[str, str]]:
     package = importlib.import_module(f"sciml.{kind}")
     working: dict[str, E] = {}
     broken: dict[str, str] = {}
-    for module in pkgutil.iter_modules(package.__path__):
-        if not module.name.startswith("_"):
-            for exported in getattr(importlib.import_module(f"sciml.{kind}.{module.name}"), kind.upper(), ()):
-                _add(working, exported.key, exported)
+    with warnings.catch_warnings():  # libraries add filters of their own when they are first imported
+        modules = [importlib.import_module(f"sciml.{kind}.{entry.name}")
+                   for entry in pkgutil.iter_modules(package.__path__) if not entry.name.startswith("_")]  # fmt: skip
+    for module in modules:
+        for exported in getattr(module, kind.upper(), ()):
+            _add(working, exported.key, exported)
     for point in _points(f"sciml.{kind}"):
         try:
             loaded = point.load()
@@ -274,13 +314,14 @@ def _load(folder: Path) -> Problem:
     if is_recorded(folder):
         return read_recorded(folder)
     name = f"{_PACKAGE}.{folder.name}"
-    module = sys.modules.get(name)
-    if module is not None and Path(module.__path__[0]) != folder:
-        # The namesake stays as it is: what it imports later, and its card, must not come from this folder.
-        name += f"__{hashlib.sha256(str(folder).encode()).hexdigest()[:12]}"
+    with _LOADING:
         module = sys.modules.get(name)
-    if module is None:
-        module = _import(folder, name)
+        if module is not None and Path(module.__path__[0]) != folder:
+            # The namesake stays as it is: what it imports later, and its card, must not come from this folder.
+            name += f"__{hashlib.sha256(str(folder).encode()).hexdigest()[:12]}"
+            module = sys.modules.get(name)
+        if module is None:
+            module = _import(folder, name)
     exported = getattr(module, "PROBLEM", None)
     if not isinstance(exported, Problem) or exported.name != folder.name:
         raise UserError(
@@ -288,14 +329,12 @@ def _load(folder: Path) -> Problem:
             got=f"a PROBLEM named {exported.name!r}" if isinstance(exported, Problem) else f"PROBLEM = {exported!r}",
             expected=f"exactly one PROBLEM, an instance of sciml.core.problem.Problem with name={folder.name!r}",
         )
-    if (type(exported).__module__ + ".").startswith(name + "."):
-        _FOLDERS[type(exported)] = folder
     return exported
 
 
 def _import(folder: Path, name: str) -> types.ModuleType:
     sys.modules.setdefault(_PACKAGE, types.ModuleType(_PACKAGE)).__path__ = []  # a namespace of loaded folders
-    for loaded in [key for key in sys.modules if key == name or key.startswith(name + ".")]:
+    for loaded in [key for key in list(sys.modules) if key == name or key.startswith(name + ".")]:
         del sys.modules[loaded]
     spec = importlib.util.spec_from_file_location(
         name, folder / "__init__.py", submodule_search_locations=[str(folder)]
@@ -304,7 +343,8 @@ def _import(folder: Path, name: str) -> types.ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
+        with warnings.catch_warnings():
+            spec.loader.exec_module(module)
     except UserError:
         del sys.modules[name]
         raise

@@ -16,7 +16,7 @@ import xarray
 from h5py import h5o  # pyright: ignore[reportAttributeAccessIssue] (compiled)
 
 from sciml.core.errors import DataError, SciMLError
-from sciml.core.files import check_plain
+from sciml.core.files import DEEPEST, check_plain
 from sciml.core.memory import machine_memory, said
 
 _MOST_MEMBERS = 2_000_000
@@ -27,25 +27,30 @@ _BOMB, _PACKED = 2**30, 2000
 
 @contextmanager
 def damage(path: Path, what: str) -> Iterator[None]:
-    """Turn whatever reading a damaged file raises into a DataError that says that it is not `what`."""
+    """Turn whatever reading a damaged file raises into a DataError that says that it is not `what`.
+
+    A name that does not exist and a module that is missing are no damage of a file, and pass as they are.
+    """
     try:
         yield
-    except (SciMLError, FileNotFoundError, KeyboardInterrupt):
+    except (SciMLError, FileNotFoundError, NameError, ImportError):
         raise
     except Exception as error:  # a damaged file can fail anywhere in the reader, and in any way
         detail = " ".join(str(error).split()) or type(error).__name__
-        raise DataError(f"{path} {what}", got=detail[:300]) from None
+        raise DataError(f"{path} {what}", got=detail[:300]) from error
 
 
 def check_hdf5(path: Path, file: h5py.File) -> None:
     """Refuse links to other files, values stored outside, and arrays that could only be unpacked into too much memory.
 
+    Refused are also groups that are reached in two ways, which readers follow round and round, and very deep ones.
+
     Raises: DataError that names the place in the file.
     """
-    waiting: list[h5py.Group] = [file]
+    waiting: list[tuple[h5py.Group, int]] = [(file, 1)]
     seen, count = {h5o.get_info(file.id).addr}, 0
     while waiting:
-        group = waiting.pop()
+        group, depth = waiting.pop()
         for name in map(str, group):
             link, place = group.get(name, getlink=True), f"{str(group.name).rstrip('/')}/{name}"
             count += 1
@@ -53,17 +58,22 @@ def check_hdf5(path: Path, file: h5py.File) -> None:
                 raise DataError(f"{path} has too many members", got=f"more than {_MOST_MEMBERS:,}")
             if isinstance(link, h5py.ExternalLink):
                 raise _outside(path, place, f"a link to {link.path} in {link.filename}")
-            if not isinstance(link, h5py.HardLink):
-                continue  # a soft link leads to what is visited under its own name
+            if not isinstance(link, h5py.HardLink):  # it leads to what is visited under its own name
+                if group.get(name, getclass=True) is h5py.Group:
+                    raise _endless(path, place, "a link to a group")
+                continue
             member = group[name]
             address = h5o.get_info(member.id).addr
+            if isinstance(member, h5py.Group) and (address in seen or depth == DEEPEST):
+                got = "a group that is reached in two ways" if address in seen else f"more than {DEEPEST} levels"
+                raise _endless(path, place, got)
             if address in seen:
                 continue
             seen.add(address)
             if isinstance(member, h5py.Dataset):
                 _check_array(path, place, member)
             if isinstance(member, h5py.Group):
-                waiting.append(member)
+                waiting.append((member, depth + 1))
 
 
 def _check_array(path: Path, place: str, member: h5py.Dataset) -> None:
@@ -74,6 +84,14 @@ def _check_array(path: Path, place: str, member: h5py.Dataset) -> None:
     if size > _BOMB and size > _PACKED * max(stored, 1):
         raise DataError(f"{path} describes far more values than it holds", got=f"{said(size)} at {place}, of which "
                         f"{said(stored)} are stored", fix="Was it written to its end?")  # fmt: skip
+
+
+def _endless(path: Path, place: str, got: str) -> DataError:
+    return DataError(
+        f"{path} has groups within groups without end",
+        got=f"{got}, at {place[:80]}",
+        fix="Copy its arrays into a file with plain groups.",
+    )
 
 
 def _outside(path: Path, place: str, got: str) -> DataError:

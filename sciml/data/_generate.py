@@ -18,6 +18,7 @@ from torch import Tensor
 from sciml.core import registry
 from sciml.core.capabilities import HasDerivedQuantities
 from sciml.core.errors import DataError, UnsupportedError, UserError
+from sciml.core.guests import as_guest
 from sciml.core.paths import locked
 from sciml.core.problem import Problem
 from sciml.core.progress import Progress, SilentProgress
@@ -34,6 +35,7 @@ from sciml.data._store import Shard, load_shard, save_shard
 _SILENT = SilentProgress()
 
 
+@as_guest()
 def generate(
     problem: Problem | str | Path,
     preset: str = "tiny",

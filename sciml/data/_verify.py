@@ -11,6 +11,7 @@ from torch import Tensor
 
 from sciml.core import registry
 from sciml.core.errors import DataError
+from sciml.core.guests import as_guest
 from sciml.core.problem import Problem
 from sciml.core.progress import Progress, SilentProgress
 from sciml.core.recorded import Recorded
@@ -41,6 +42,7 @@ class _Findings:
     drift: dict[str, list[float]] = field(default_factory=dict)
 
 
+@as_guest()
 def verify(
     problem: Problem | str | Path, preset: str = "tiny", *, seed: int = 0, progress: Progress = _SILENT
 ) -> list[Check]:

@@ -6,6 +6,7 @@ import io
 import math
 import re
 import textwrap
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
 
 INK = "#010203"
 """Stands for the page's text colour; it becomes ``currentColor``, so that a figure follows light and dark."""
+
+_STYLE = threading.RLock()
+"""The style is the process's, so threads draw one after another, and each puts back what it found."""
+_NO_STYLE = ("backend", "interactive", "keymap", "toolbar", "savefig.directory")
+"""Settings of matplotlib that change no figure; all others are its own, whatever the user has set."""
 
 _PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # Okabe and Ito 2008, without the yellow
 _DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (3, 3)))
@@ -80,6 +86,7 @@ def plot(name: str, paint: Callable[[Axes], None], *, caption: str, alt: str, ti
     from matplotlib.figure import Figure as Canvas
 
     settings: dict[Any, object] = {  # Any: the stubs of matplotlib want its own literal names
+        **{key: value for key, value in matplotlib.rcParamsDefault.items() if not key.startswith(_NO_STYLE)},
         "svg.fonttype": "none",
         "svg.hashsalt": name,
         "text.parse_math": False,
@@ -105,7 +112,7 @@ def plot(name: str, paint: Callable[[Axes], None], *, caption: str, alt: str, ti
             ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color", "grid.color"), INK
         ),
     }
-    with matplotlib.rc_context(settings):
+    with _STYLE, matplotlib.rc_context(settings):
         canvas = Canvas(figsize=(4.6, 3.25))
         FigureCanvasSVG(canvas)
         axes = canvas.add_subplot()

@@ -11,6 +11,7 @@ from typing import Any
 import jinja2
 
 from sciml.core.errors import DataError, UserError
+from sciml.core.guests import as_guest
 from sciml.core.problem import Problem
 from sciml.draw import format_count, format_seconds
 from sciml.metrics import Metric, find_metric
@@ -27,6 +28,7 @@ from sciml.train import RunView, View, find_solver
 PAGE, FIGURES = "report.html", "figures"
 
 
+@as_guest()
 def write_run(folder: Path, *, problem: Problem | None = None) -> Path:
     """Write ``report.html`` and ``figures/`` into a run folder from the files that lie there.
 

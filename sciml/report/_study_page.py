@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sciml.core.config import parse
+from sciml.core.guests import as_guest
 from sciml.metrics import Metric, find_metric
 from sciml.report._claims import RESULTS, STUDY, judge_claims, read_results, verdict_words
 from sciml.report._page import write_figures, write_page
@@ -25,6 +26,7 @@ from sciml.study import Study
 PAGE, FIGURES = "report.html", "figures"
 
 
+@as_guest()
 def write_study(folder: Path) -> Path:
     """Write ``report.html`` and ``figures/`` into the folder of a study, finished or not.
 

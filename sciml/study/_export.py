@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from sciml.core import paths
 from sciml.core.errors import UnknownNameError, UnsupportedError
+from sciml.core.guests import as_guest
 from sciml.nn import HasProgram, without_complex_numbers
 from sciml.study._about import ABOUT
 from sciml.study._pack import place_of
@@ -84,6 +85,7 @@ class _Traced(NamedTuple):
 _Writer = Callable[[_Traced, Path], Exported]
 
 
+@as_guest()
 def export_run(
     folder: str | Path, formats: Sequence[str] = ("torch", "onnx"), *, problem: str | Path | None = None
 ) -> list[Exported]:
@@ -141,17 +143,21 @@ def export_run(
 
 
 def _words(loaded: Loaded, inputs: tuple[Tensor, ...], free: Axes) -> str:
-    """What a program needs to be used alone, as JSON: all of ``about.json``, and its arguments in order."""
+    """What a program needs to be used alone, as JSON: all of ``about.json``, its arguments in order, and its answer."""
     names = list(inspect.signature(loaded.module.forward).parameters)
+    columns = [*loaded.task.columns(loaded.problem, loaded.context), *[()] * len(inputs)]
     arguments = [
         {
             "name": name,
             "shape": ["batch", *(free.get(i, {}).get(axis, size) for axis, size in enumerate(value.shape) if axis)],
             "dtype": str(value.dtype).removeprefix("torch."),
+            "columns": [column._asdict() for column in columns[i]],
         }
         for i, (name, value) in enumerate(zip(names, inputs, strict=False))
     ]
-    return json.dumps(loaded.about().model_dump(mode="json") | {"arguments": arguments}, indent=2, ensure_ascii=False)
+    answer = {"columns": [column._asdict() for column in loaded.task.answers(loaded.problem, loaded.context)]}
+    words = loaded.about().model_dump(mode="json") | {"arguments": arguments, "answer": answer}
+    return json.dumps(words, indent=2, ensure_ascii=False)
 
 
 def maps_tensors(module: nn.Module, arguments: tuple[Tensor, ...]) -> bool:

@@ -24,7 +24,7 @@ def versions() -> dict[str, str]:
 
 
 def hardware(device: torch.device) -> dict[str, Any]:  # Any: JSON
-    """Processor, threads, load at this moment and accelerator."""
+    """Processor, threads, load at this moment, accelerator, and what somebody set of torch that changes last digits."""
     return {
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
         "processor": _processor(),
@@ -32,6 +32,8 @@ def hardware(device: torch.device) -> dict[str, Any]:  # Any: JSON
         "threads": torch.get_num_threads(),
         "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
         "system": platform.system(),
+        **({} if torch.backends.mkldnn.enabled else {"onednn": "off"}),
+        **({"deterministic": "on"} if torch.are_deterministic_algorithms_enabled() else {}),
     }
 
 

@@ -10,6 +10,7 @@ import torch
 from sciml.core import paths, registry
 from sciml.core.config import override
 from sciml.core.errors import ConfigError, UnsupportedError, UserError
+from sciml.core.guests import as_guest
 from sciml.core.problem import Problem
 from sciml.core.progress import Progress, SilentProgress
 from sciml.core.recorded import Imported, has_code
@@ -20,7 +21,6 @@ from sciml.study._begin import begin_from
 from sciml.study._beside import trained_beside
 from sciml.study._fit import fit, resized
 from sciml.study._folder import CONFIG, EXAMPLE, WEIGHTS, RunConfig, check_same, choose_folder, sole_writer
-from sciml.study._guest import as_guest
 from sciml.study._ignored import check_training, read_settings, refuse_ignored
 from sciml.study._record import RECORD, Record
 from sciml.study._request import RunRequest, open_problem

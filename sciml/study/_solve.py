@@ -19,11 +19,11 @@ from sciml.core.capabilities import HasResidual
 from sciml.core.config import override
 from sciml.core.derivatives import HIGHEST
 from sciml.core.errors import UnknownNameError, UnsupportedError, UserError
+from sciml.core.guests import as_guest
 from sciml.core.problem import Field
 from sciml.core.progress import Progress, SilentProgress
 from sciml.core.statement import Statement
 from sciml.study._fit import fit
-from sciml.study._guest import as_guest
 from sciml.study._ignored import refuse_ignored
 from sciml.tasks.collocation import (
     COLLOCATION,

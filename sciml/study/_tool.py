@@ -17,6 +17,7 @@ from torch import nn
 from sciml.core import paths
 from sciml.core.config import Config, differences, override, parse
 from sciml.core.errors import ConfigError, DataError, UnsupportedError, UserError
+from sciml.core.guests import as_guest
 from sciml.core.progress import Progress, SilentProgress
 from sciml.data import netcdf_bytes
 from sciml.study._about import ABOUT
@@ -35,7 +36,6 @@ from sciml.study._folder import (
     read_config,
     sole_writer,
 )
-from sciml.study._guest import as_guest
 from sciml.study._others import open_others, recorded, weights_digest
 from sciml.study._pack import place_of
 from sciml.study._record import (

@@ -11,6 +11,7 @@ from torch import nn
 
 from sciml.core.config import parse
 from sciml.core.errors import DataError, UnknownNameError, UserError
+from sciml.core.guests import as_guest
 from sciml.core.paths import shown
 from sciml.core.problem import Problem
 from sciml.core.progress import Progress
@@ -20,7 +21,6 @@ from sciml.data.tables import TABLE_ENDINGS
 from sciml.metrics import CONVENTIONS
 from sciml.study._about import About, about, read_about
 from sciml.study._folder import CONFIG, EXAMPLE, WEIGHTS, RunConfig, Step, read_config
-from sciml.study._guest import as_guest
 from sciml.study._origin import origin
 from sciml.study._pack import place_of
 from sciml.study._problem import problem_of, recorded_problem
@@ -84,6 +84,7 @@ class Examined(NamedTuple):
     outcomes: dict[str, int]
 
 
+@as_guest()
 def load_run(folder: str | Path, *, problem: str | Path | None = None) -> Loaded:
     """Rebuild the solver of a finished run with its weights; no data is made or opened.
 
@@ -107,15 +108,15 @@ def load_run(folder: str | Path, *, problem: str | Path | None = None) -> Loaded
     source = str(folder / CONFIG)
     recipe = parse(type(solver.recipe("tiny")), config.recipe, f"{source}, table recipe,", stored=True)
     context = parse(solver.task.context, config.context, f"{source}, table context,")
-    with as_guest():
-        module = build_module(solver, subject, recipe.model, context)
-        solver.task.equip(module, context)
-        for number, step in enumerate(config.lineage):
-            module = _rebuild(module, step, f"{source}, step {number + 1} of the lineage,")
+    module = build_module(solver, subject, recipe.model, context)
+    solver.task.equip(module, context)
+    for number, step in enumerate(config.lineage):
+        module = _rebuild(module, step, f"{source}, step {number + 1} of the lineage,")
     load_weights(module, folder / WEIGHTS)
     return Loaded(folder, config, subject, solver, solver.task, recipe, context, module.eval())
 
 
+@as_guest()
 def evaluate_run(
     folder: str | Path,
     *,
@@ -140,10 +141,9 @@ def evaluate_run(
     files = place_of(folder).folder
     recorded = Record.read(files)
     loaded = load_run(files, problem=problem)
-    with as_guest():
-        bench = loaded.bench(progress)
-        theirs = {name: bench.convention(name, loaded.solver, loaded.module) for name in metrics}
-        examination = bench.examine(loaded.solver, loaded.module)
+    bench = loaded.bench(progress)
+    theirs = {name: bench.convention(name, loaded.solver, loaded.module) for name in metrics}
+    examination = bench.examine(loaded.solver, loaded.module)
     numbers = dict(examination.metrics)
     numbers |= {f"{name}/{key}": value for name, values in theirs.items() for key, value in values.items()}
     return Examined(finite(numbers), recorded.metrics["test"], examination.seconds, dict(examination.status))
@@ -177,17 +177,17 @@ def predict_run(
 
     Raises: DataError for inputs that do not fit the problem; UserError for a parameter outside of its range.
     """
-    loaded = load_run(folder, problem=problem)
-    question = _read_question(loaded, Path(inputs), steps, resample)
-    outside = out_of_range(loaded.problem, question) if isinstance(question, Parametrised) else []
-    outside += loaded.task.unseen(question, loaded.problem, loaded.context)
-    if outside and not extrapolate:
-        raise outside[0]
     with as_guest():
+        loaded = load_run(folder, problem=problem)
+        question = _read_question(loaded, Path(inputs), steps, resample)
+        outside = out_of_range(loaded.problem, question) if isinstance(question, Parametrised) else []
+        outside += loaded.task.unseen(question, loaded.problem, loaded.context)
+        if outside and not extrapolate:
+            raise outside[0]
         prediction = loaded.solver.predict(loaded.module, question)
         prediction = loaded.task.complete(loaded.solver, loaded.module, question, prediction, loaded.problem)
-    answer = loaded.task.describe(question, prediction, loaded.problem, loaded.context)
-    answer = keep_sample_labels(Path(inputs), answer)
+        answer = loaded.task.describe(question, prediction, loaded.problem, loaded.context)
+        answer = keep_sample_labels(Path(inputs), answer)
     answer.attrs |= origin(loaded.about(), loaded.folder, "predict")
     if "status" in answer and (failures := in_words(count(answer["status"].values.tolist()))):
         warnings.warn(failures, stacklevel=2)

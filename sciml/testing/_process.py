@@ -30,6 +30,7 @@ def process_state() -> Mapping[str, object]:
         "autocast": torch.is_autocast_enabled("cpu"),
         "anomaly detection": torch.is_anomaly_enabled(),
         "deterministic algorithms": torch.are_deterministic_algorithms_enabled(),
+        "precision of products": torch.get_float32_matmul_precision(),
         "threads": torch.get_num_threads(),
         "print options": str(np.get_printoptions()),
         "floating-point errors": str(np.geterr()),

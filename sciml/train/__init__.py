@@ -49,10 +49,12 @@ from sciml.train._step_rule import StepRule as StepRule
 from sciml.train._task import AnyBench as AnyBench
 from sciml.train._task import AnyTask as AnyTask
 from sciml.train._task import Bench as Bench
+from sciml.train._task import Column as Column
 from sciml.train._task import Conclusion as Conclusion
 from sciml.train._task import Examination as Examination
 from sciml.train._task import Task as Task
 from sciml.train._task import TaskSolver as TaskSolver
+from sciml.train._task import columns_of as columns_of
 from sciml.train._trainer import Trainer as Trainer
 from sciml.train._trainer import TrainResult as TrainResult
 from sciml.train._view import Competitor as Competitor

@@ -1,7 +1,7 @@
 """The solver contract: what a module under ``sciml/solvers`` exports in its ``SOLVERS`` tuple."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeVar
 
@@ -50,6 +50,17 @@ class Recipe(Config, Generic[M, T]):
     """Steps, batch, optimiser."""
     baselines: tuple[str, ...] = ()
     """Solvers it is compared with in the same run, by key."""
+
+    def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...]]:
+        """By the types of model and task: a pickle finds classes by their names, and ``Recipe[M, T]`` has none."""
+        kinds = type(self).__pydantic_generic_metadata__["args"]
+        return _recipe, (kinds, dict(self), set(self.model_fields_set))
+
+
+def _recipe(kinds: tuple[type[Config], ...], values: dict[str, object], given: set[str]) -> Config:
+    """A recipe out of a pickle: model and task of these types, its fields, and which of them were given."""
+    kind = Recipe[kinds] if kinds else Recipe  # pyright: ignore[reportInvalidTypeArguments] (types, not known before)
+    return kind.model_construct(given, **values)
 
 
 def recipe_of(recipes: Mapping[str, Recipe[M, T]], preset: str) -> Recipe[M, T]:

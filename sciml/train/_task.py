@@ -5,15 +5,16 @@ A task is a folder under ``sciml/tasks`` that exports ``TASKS``. It says how inp
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Generic
+from typing import Any, ClassVar, Generic, NamedTuple
 
 import xarray
 from torch import Tensor, nn
 
 from sciml.core.errors import UnsupportedError, UserError
+from sciml.core.problem import Field, Parameter
 from sciml.core.progress import Progress
 from sciml.core.types import Grid, Prediction
 from sciml.data import CardTable
@@ -21,6 +22,27 @@ from sciml.metrics import Metric, find_metric
 from sciml.train._examples import Examples
 from sciml.train._solver import AnySolver, B, C, P, Q, Solver, T
 from sciml.train._view import View
+
+
+class Column(NamedTuple):
+    """One quantity among those that lie side by side in a tensor.
+
+    Fields:
+        name, units, long_name: as of a field or parameter.
+        size: entries that it takes one after another, such as the values of a function at its sensors.
+        origin: what its values are counted from.
+    """
+
+    name: str
+    units: str
+    long_name: str = ""
+    size: int = 1
+    origin: float = 0.0
+
+
+def columns_of(entries: Iterable[Field | Parameter]) -> tuple[Column, ...]:
+    """A column of every field or parameter, in their order."""
+    return tuple(Column(entry.name, entry.units, entry.long_name) for entry in entries)
 
 
 @dataclass(frozen=True)
@@ -249,6 +271,14 @@ class Task(ABC, Generic[P, T, C, B, Q]):
     def arguments(self, inputs: Q) -> tuple[Tensor, ...] | None:
         """Arguments of `Solver.program`, if the question can be put as tensors alone, one row per sample."""
         return None
+
+    def columns(self, problem: P, context: C) -> tuple[tuple[Column, ...], ...]:
+        """What lies side by side along the axis of channels of each of the `arguments`; nothing where there is none."""
+        return ()
+
+    def answers(self, problem: P, context: C) -> tuple[Column, ...]:
+        """What lies side by side in the answer of `Solver.program`: the fields, unless it is something else."""
+        return columns_of(problem.fields)
 
     def grid_of(self, context: C) -> tuple[int, ...]:
         """Points per spatial axis of an input; none where there is no space."""

@@ -42,7 +42,7 @@ def layout_errors(path: Path) -> Iterator[None]:
     """Turn what reading a damaged or foreign file of predictions raises into a DataError that names it."""
     try:
         yield
-    except DataError:
+    except (DataError, NameError, ImportError):  # the latter two are none of the file's
         raise
     except Exception as error:  # a damaged file, or one of another layout, can fail anywhere in a view
         raise DataError(

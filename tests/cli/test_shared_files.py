@@ -135,9 +135,10 @@ def test_no_text_of_a_run_is_a_path_or_code(shared, file, bounded):  # noqa: F81
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("part", range(4))
 @pytest.mark.parametrize("file", VERBS)
-def test_no_text_of_a_run_is_a_path_or_code_in_any_combination(shared, file, bounded):  # noqa: F811
-    wrong = walk(shared, file, VERBS[file], 1, lambda index: PAYLOADS, 0)
+def test_no_text_of_a_run_is_a_path_or_code_in_any_combination(shared, file, bounded, part):  # noqa: F811
+    wrong = walk(shared, file, VERBS[file], 4, lambda index: PAYLOADS, part)
     assert not wrong, wrong
 
 
@@ -177,15 +178,30 @@ def outside_of(path, kind):
             layout = h5py.VirtualLayout((2, 2, 16, 12), "f4")
             layout[:] = h5py.VirtualSource("other.h5", "a", (2, 2, 16, 12))
             file.create_virtual_dataset("a", layout)
+        elif kind == "hard circle":
+            file.create_group("g")["up"] = file["/"]
+        elif kind == "soft circle":
+            file.create_group("g")["up"] = h5py.SoftLink("/")
+        elif kind == "deep":
+            group = file
+            for _ in range(100):
+                group = group.create_group("g")
         elif kind == "sparse":
             file.create_dataset("a", (1_000_000, 1_000_000), "f4", chunks=(1000, 1000))
         elif kind == "bomb":
             file.create_dataset("a", (60_000, 60_000), "f4", chunks=(600, 600), fillvalue=0)[0, 0] = 1
 
 
-@pytest.mark.parametrize("kind", ["link", "raw", "virtual", "sparse", "bomb"])
+WORDS = {
+    **dict.fromkeys(("link", "raw", "virtual"), "points outside of itself"),
+    **dict.fromkeys(("sparse", "bomb"), "describes far more values than it holds"),
+    **dict.fromkeys(("hard circle", "soft circle", "deep"), "has groups within groups without end"),
+}
+
+
+@pytest.mark.parametrize("kind", WORDS)
 def test_values_that_lie_elsewhere_or_nowhere_are_refused(shared, refused, kind):
-    words = "describes far more values than it holds" if kind in ("sparse", "bomb") else "points outside of itself"
+    words = WORDS[kind]
     outside_of(shared / "x.nc", kind)
     assert words in refused("data", "import", "x.nc")
     assert words in refused("predict", "run", "-i", "x.nc")

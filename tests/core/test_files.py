@@ -41,6 +41,26 @@ def test_what_is_no_plain_file_is_not_written_over(strange, name):
     assert not [entry for entry in os.listdir(strange) if entry.startswith(".tmp")]
 
 
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("/dev/null", "/dev/null is a device, not a folder"),
+        ("/dev/full/x", "/dev/full is a device, not a folder"),
+        ("pipe/x", "pipe is a pipe, not a folder"),
+        ("circle", "circle is a link that leads to no folder"),
+        ("nowhere", "nowhere is a link that leads to no folder"),
+        ("plain/x", "cannot be a folder because a file is in the way"),
+        ("/proc/nothing/x", "no folder can be made at /proc/nothing/x"),
+    ],
+)
+def test_what_is_no_folder_is_named_and_nobody_is_told_to_move_a_device(strange, name, words):
+    (strange / "nowhere").symlink_to("nothing")
+    with pytest.raises(StorageError) as raised:
+        paths.make_folder(strange / name)
+    assert words in str(raised.value)
+    assert ("Move it away" in str(raised.value)) == (name == "plain/x")
+
+
 def test_a_name_of_250_characters_is_written(tmp_path):
     paths.write_text(tmp_path / ("n" * 250), "new")
     assert (tmp_path / ("n" * 250)).read_text() == "new"

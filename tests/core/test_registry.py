@@ -3,12 +3,14 @@ import importlib.metadata
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from sciml.core import registry
 from sciml.core.errors import UnknownNameError, UserError
 from sciml.core.problem import Problem
+from sciml.testing import PROBLEMS
 from sciml.tools import Tool
 from sciml.train import Solver, Task, find_solver, registered_solvers
 
@@ -153,3 +155,14 @@ def test_two_folders_of_one_name_stay_apart(advection, tmp_path):
     assert registry.card_path(first).parent == advection
     late = [importlib.import_module(".late", type(problem).__module__).NUMBER for problem in (first, second)]
     assert late == [1, 2]
+
+
+def test_a_problem_that_two_threads_want_first_is_loaded_once(tmp_path):
+    """The second used to find half of a module, or one that the first had just taken out."""
+    folder = tmp_path / "slow_rotation"
+    shutil.copytree(PROBLEMS / "plane_rotation", folder)
+    code = (folder / "__init__.py").read_text().replace('name="plane_rotation"', 'name="slow_rotation"')
+    (folder / "__init__.py").write_text("import time\ntime.sleep(0.05)\n" + code)
+    with ThreadPoolExecutor(4) as pool:
+        problems = list(pool.map(registry.find_problem, [folder] * 4))
+    assert all(problem is problems[0] for problem in problems)

@@ -29,7 +29,7 @@ from sciml.tasks.classification._data import (
 )
 from sciml.tasks.classification._metrics import METRICS
 from sciml.tasks.classification.view import VIEW
-from sciml.train import AnySolver, Bench, Examination, Task
+from sciml.train import AnySolver, Bench, Column, Examination, Task, columns_of
 
 TIGHTER = 1e-2
 """Tolerance of the predictions the sweep is compared with, in units of its last one."""
@@ -99,6 +99,14 @@ class Classification(Task[Classifies, ClassificationConfig, ClassificationContex
     def arguments(self, inputs: Pictures) -> tuple[Tensor, ...]:
         """The samples; a module without an equation in it maps them to logits."""
         return (inputs.inputs,)
+
+    def columns(self, problem: Classifies, context: ClassificationContext) -> tuple[tuple[Column, ...], ...]:
+        """The fields: components of a vector, or the channels of a picture."""
+        return (columns_of(problem.fields),)
+
+    def answers(self, problem: Classifies, context: ClassificationContext) -> tuple[Column, ...]:
+        """Logits of the classes."""
+        return tuple(Column(name, "1") for name in problem.classes)
 
 
 CLASSIFICATION = Classification()

@@ -28,7 +28,7 @@ from sciml.tasks.collocation._data import (
 )
 from sciml.tasks.collocation._metrics import METRICS
 from sciml.tasks.collocation.view import VIEW
-from sciml.train import Solver, Task
+from sciml.train import Column, Solver, Task, columns_of
 
 _ROUNDING = 1e-6  # of an extent: points on a face may come from a file of single precision
 
@@ -120,6 +120,17 @@ class Collocation(Task[HasResidual, CollocationConfig, CollocationContext, Collo
     def arguments(self, inputs: Locations) -> tuple[Tensor, ...]:
         """The points."""
         return (inputs.points,)
+
+    def columns(self, problem: HasResidual, context: CollocationContext) -> tuple[tuple[Column, ...], ...]:
+        """Coordinates, in the order of the axes."""
+        axes = stated(problem, context.case, context.parameters).domain.axes
+        return (tuple(Column(axis.name, axis.units) for axis in axes),)
+
+    def answers(self, problem: HasResidual, context: CollocationContext) -> tuple[Column, ...]:
+        """The fields of the statement, with the units that the problem gives them."""
+        own = {column.name: column for column in columns_of(problem.fields)}
+        names = stated(problem, context.case, context.parameters).fields
+        return tuple(own.get(name, Column(name, "1")) for name in names)
 
 
 COLLOCATION = Collocation()

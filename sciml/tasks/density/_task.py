@@ -34,7 +34,7 @@ from sciml.tasks.density._data import (
 from sciml.tasks.density._mass import drawn_mass, resolves
 from sciml.tasks.density._metrics import METRICS
 from sciml.tasks.density.view import VIEW
-from sciml.train import AnySolver, Bench, Examination, Task
+from sciml.train import AnySolver, Bench, Column, Examination, Task, columns_of
 
 DRAWN = 2000
 """Most points that are drawn from a learned density."""
@@ -116,6 +116,18 @@ class Density(Task[HasDensity, DensityConfig, DensityContext, PointBatch, Points
     def arguments(self, inputs: Points) -> tuple[Tensor, ...]:
         """The points, counted from the origin; a module that integrates nothing maps them to log densities."""
         return (inputs.points,)
+
+    def columns(self, problem: HasDensity, context: DensityContext) -> tuple[tuple[Column, ...], ...]:
+        """Coordinates, counted from the origin of the context."""
+        columns = columns_of(problem.fields)
+        if context.origin is None:
+            return (columns,)
+        origin = context.origin.tolist()
+        return (tuple(column._replace(origin=value) for column, value in zip(columns, origin, strict=True)),)
+
+    def answers(self, problem: HasDensity, context: DensityContext) -> tuple[Column, ...]:
+        """One number, the logarithm of the density."""
+        return ()
 
 
 DENSITY = Density()

@@ -20,7 +20,7 @@ from sciml.tasks.forecast._metrics import METRICS
 from sciml.tasks.forecast._read import read_window
 from sciml.tasks.forecast._resample import resample
 from sciml.tasks.forecast.view import VIEW
-from sciml.train import Task
+from sciml.train import Column, Task, columns_of
 
 
 class Forecast(Task[HasTrajectories, ForecastConfig, ForecastContext, data.WindowBatch, Window]):
@@ -109,6 +109,10 @@ class Forecast(Task[HasTrajectories, ForecastConfig, ForecastContext, data.Windo
         """Context, parameters, stride and, where there is one, the forcing: what a `Stepper` maps to the next frame."""
         forcing = () if inputs.forcing is None else (inputs.forcing[:, :2],)
         return inputs.states, inputs.parameters, inputs.stride, *forcing
+
+    def columns(self, problem: HasTrajectories, context: ForecastContext) -> tuple[tuple[Column, ...], ...]:
+        """Fields, parameters, nothing for the number of frames that a step takes, and forcings."""
+        return columns_of(problem.fields), columns_of(problem.parameters), (), columns_of(problem.forcings)
 
 
 FORECAST = Forecast()

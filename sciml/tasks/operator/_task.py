@@ -36,7 +36,7 @@ from sciml.tasks.operator._metrics import METRICS, coverage, pair_errors, relati
 from sciml.tasks.operator._score import ScoresItself
 from sciml.tasks.operator._table import functions_as_rows
 from sciml.tasks.operator.view import VIEW
-from sciml.train import AnySolver, Bench, Examination, Task
+from sciml.train import AnySolver, Bench, Column, Examination, Task
 
 KEPT = 64
 """Most test functions whose predictions are stored."""
@@ -132,6 +132,14 @@ class Operator(Task[MapsFunctions, OperatorConfig, OperatorContext, PairBatch, Q
             queries if queries.ndim == 3 else queries.expand(len(inputs.functions), *queries.shape).contiguous()
         )
         return inputs.functions, per_function
+
+    def columns(self, problem: MapsFunctions, context: OperatorContext) -> tuple[tuple[Column, ...], ...]:
+        """Values of the input functions at their sensors, one function after another; coordinates of the queries."""
+        functions = [
+            Column(entry.name, entry.units, entry.long_name, len(sensors))
+            for entry, sensors in zip(problem.inputs, context.sensors, strict=True)
+        ]
+        return tuple(functions), tuple(Column(axis.name, axis.units) for axis in problem.domain.axes)
 
     def rows(self, inputs: Questions, rows: Tensor) -> Questions:
         """The chosen functions, with their queries."""

@@ -27,7 +27,7 @@ from sciml.tasks.regression._data import (
 )
 from sciml.tasks.regression._metrics import METRICS
 from sciml.tasks.regression.view import VIEW
-from sciml.train import AnySolver, Bench, Examination, Task
+from sciml.train import AnySolver, Bench, Column, Examination, Task, columns_of
 
 
 class Regression(Task[MapsParameters, RegressionConfig, RegressionContext, RowBatch, Point]):
@@ -89,6 +89,10 @@ class Regression(Task[MapsParameters, RegressionConfig, RegressionContext, RowBa
     def arguments(self, inputs: Point) -> tuple[Tensor, ...] | None:
         """The parameters."""
         return (inputs.parameters,)
+
+    def columns(self, problem: MapsParameters, context: RegressionContext) -> tuple[tuple[Column, ...], ...]:
+        """The parameters."""
+        return (columns_of(problem.parameters),)
 
 
 REGRESSION = Regression()

@@ -40,7 +40,7 @@ from sciml.tasks.sequences._module import SequenceModel, StateSpaces
 from sciml.tasks.sequences._sampling import Resampled, reads_irregular, strided, with_losses
 from sciml.tasks.sequences._splits import sequence_splits, signal_statistics, target_statistics, times_of
 from sciml.tasks.sequences.view import VIEW
-from sciml.train import AnySolver, Bench, Examination, Task
+from sciml.train import AnySolver, Bench, Column, Examination, Task, columns_of
 
 
 class SequencesTask(Task[HasSequences, SequencesConfig, SequencesContext, SequenceBatch, Signals]):
@@ -109,6 +109,14 @@ class SequencesTask(Task[HasSequences, SequencesConfig, SequencesContext, Sequen
     def arguments(self, inputs: Signals) -> tuple[Tensor, ...]:
         """The signals, at the step of the training."""
         return (inputs.signals,)
+
+    def columns(self, problem: HasSequences, context: SequencesContext) -> tuple[tuple[Column, ...], ...]:
+        """The signals."""
+        return (columns_of(problem.signals),)
+
+    def answers(self, problem: HasSequences, context: SequencesContext) -> tuple[Column, ...]:
+        """The fields, or logits of the classes."""
+        return tuple(Column(name, "1") for name in problem.classes) or columns_of(problem.fields)
 
 
 SEQUENCES = SequencesTask()

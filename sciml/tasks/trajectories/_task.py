@@ -62,7 +62,7 @@ from sciml.tasks.trajectories._outcome import (
 from sciml.tasks.trajectories._seen import seen_starts, unseen_starts
 from sciml.tasks.trajectories._starts import start_rule, stated_rule
 from sciml.tasks.trajectories.view import VIEW
-from sciml.train import AnySolver, Bench, Conclusion, Examination, Task
+from sciml.train import AnySolver, Bench, Column, Conclusion, Examination, Task, columns_of
 
 _MAP = 15
 """Places along each axis of the map of outcomes."""
@@ -192,6 +192,10 @@ class Trajectories(Task[HasTrajectories, TrajectoriesConfig, TrajectoriesContext
     def arguments(self, inputs: Start) -> tuple[Tensor, ...] | None:
         """State and parameters; a program answers at the training times."""
         return inputs.state, inputs.parameters
+
+    def columns(self, problem: HasTrajectories, context: TrajectoriesContext) -> tuple[tuple[Column, ...], ...]:
+        """Fields, and parameters."""
+        return columns_of(problem.fields), columns_of(problem.parameters)
 
     def refine(self, inputs: Start) -> tuple[Start, slice] | None:
         """A time between any two."""
