@@ -56,7 +56,7 @@ def test_an_interrupted_generation_goes_on(sciml, start, variant, quick, tmp_pat
     slow = {"modes = torch": "import time; time.sleep(0.3)\n        modes = torch"}
     folder = variant("slow", slow)
     monkeypatch.setenv("SCIML_HOME", str(tmp_path / "home"))
-    run = ("run", folder, *quick)
+    run = ("run", folder, *quick, "--workers", "1")  # those of a pool are interrupted in tests/data
     process = start(*run)
     wait_for(lambda: list(tmp_path.glob("home/datasets/slow/*/train-0000.nc")), process)
     process.send_signal(number)
@@ -76,7 +76,7 @@ def test_two_runs_at_once_share_the_data_and_get_folders_of_their_own(sciml, sta
     slow = {"modes = torch": "import time; time.sleep(0.1)\n        modes = torch"}
     folder = variant("shared", slow)
     monkeypatch.setenv("SCIML_HOME", str(tmp_path / "home"))
-    run = ("run", folder, "--solver", "linear", "--json")
+    run = ("run", folder, "--solver", "linear", "--json", "--workers", "1")
     other = start(*run)
     wait_for(lambda: list(tmp_path.glob("home/datasets/shared/*")), other)  # it has begun to make the data
     answer = sciml(*run)
