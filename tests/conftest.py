@@ -1,6 +1,7 @@
-"""What every test gets: one torch thread, its own cache folder, the same loaded problems, no network."""
+"""What every test gets: one torch thread, its own cache folder, the same loaded problems, no network, no waiting."""
 
 import gc
+import os
 import socket
 import sys
 from pathlib import Path
@@ -27,6 +28,15 @@ def pytest_collection_finish():
 @pytest.fixture(autouse=True, scope="session")
 def _one_thread():
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _in_haste():
+    """Predictions are timed four times, not for seconds, and nothing waits for the disk: no test cuts the power."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sciml.tasks._cost.PATIENCE", 0.0)
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        yield
 
 
 @pytest.fixture(autouse=True)
