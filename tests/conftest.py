@@ -32,9 +32,10 @@ def _one_thread():
 
 @pytest.fixture(autouse=True, scope="session")
 def _in_haste():
-    """Predictions are timed four times, not for seconds, and nothing waits for the disk: no test cuts the power."""
+    """Predictions are timed a few times, not for seconds, and nothing waits for the disk: no test cuts the power."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sciml.tasks._cost.PATIENCE", 0.0)
+        patch.setattr("sciml.tools.cost._latency.PATIENCE", 0.0)
         patch.setattr(os, "fsync", lambda descriptor: None)
         yield
 
