@@ -18,7 +18,7 @@ C = TypeVar("C", bound=Config)
 _STIR, _SMALL = 1.0, 0.02
 """Standard deviation of what is added to every weight, in that of the weights of its layer, and where these are all
 equal: a final layer that starts at zero would hide what a network reads."""
-_FEW: dict[str, Any] = {"members": 2, "trees": 16, "calibration": {"points": 2, "rounds": 1}}
+_FEW: dict[str, Any] = {"members": 2, "calibration": {"points": 2, "rounds": 1}}
 """At most so many parts of a model that has several alike, and rounds of a search; more of them show no more."""
 
 
