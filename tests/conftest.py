@@ -1,6 +1,7 @@
-"""What every test gets: one torch thread, its own cache folder, the same loaded problems, no network."""
+"""What every test gets: one torch thread, its own cache folder, the same loaded problems, no network, no waiting."""
 
 import gc
+import os
 import socket
 import sys
 from pathlib import Path
@@ -27,6 +28,19 @@ def pytest_collection_finish():
 @pytest.fixture(autouse=True, scope="session")
 def _one_thread():
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _in_haste():
+    """Predictions are timed a few times, not for seconds; nothing waits for the disk, for no test cuts the power; no
+    further processes are started of one's own accord, since other tests run on the other cores."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sciml.tasks._cost.PATIENCE", 0.0)
+        patch.setattr("sciml.tools.cost._latency.PATIENCE", 0.0)
+        for module in ("data._making", "study._beside"):
+            patch.setattr(f"sciml.{module}.usable_cores", lambda: 1)
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        yield
 
 
 @pytest.fixture(autouse=True)

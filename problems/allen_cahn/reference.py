@@ -3,9 +3,8 @@
 from functools import lru_cache
 
 import numpy as np
+import scipy  # whose parts load when they are used: each takes a second
 import torch
-from scipy.fft import dst, idst
-from scipy.interpolate import make_interp_spline
 from torch import Tensor
 
 MODES, STEPS = 1024, 2000
@@ -30,7 +29,7 @@ def solution(points: Tensor, diffusivity: float, *, modes: int = MODES, steps: i
     if len(times) <= 512:  # a lattice: one spline in x for each of its times
         for i, coefficients in enumerate(spline(times)):
             rows = order[edges[i] : edges[i + 1]]
-            values[rows] = make_interp_spline(grid, _fine(coefficients, modes), k=5)(x.numpy()[rows])
+            values[rows] = scipy.interpolate.make_interp_spline(grid, _fine(coefficients, modes), k=5)(x.numpy()[rows])
     else:  # scattered points: the sines themselves
         wave = np.pi / 2 * np.arange(1, modes + 1)
         for block in np.array_split(np.arange(len(points)), max(1, len(points) // 512)):
@@ -57,11 +56,11 @@ def _states(diffusivity: float, modes: int, steps: int):
     f3 = h * ((-4 - 3 * z - z**2 + e * (4 - z)) / z**3).mean(1).real
 
     def reaction(coefficients):
-        w = idst(coefficients, type=1) * (modes + 1)
-        return dst(15 * w**2 - 5 * w**3, type=1) / (modes + 1)
+        w = scipy.fft.idst(coefficients, type=1) * (modes + 1)
+        return scipy.fft.dst(15 * w**2 - 5 * w**3, type=1) / (modes + 1)
 
     x = -1 + 2 * np.arange(1, modes + 1) / (modes + 1)
-    v = dst(1 + x**2 * np.cos(np.pi * x), type=1) / (modes + 1)
+    v = scipy.fft.dst(1 + x**2 * np.cos(np.pi * x), type=1) / (modes + 1)
     stored = [v]
     for step in range(1, steps + 1):
         n = reaction(v)
@@ -73,11 +72,11 @@ def _states(diffusivity: float, modes: int, steps: int):
         v = full * v + n * f1 + 2 * (n_a + n_b) * f2 + n_c * f3
         if step % _STORED == 0:
             stored.append(v)
-    return make_interp_spline(np.linspace(0, 1, len(stored)), np.array(stored), k=5)
+    return scipy.interpolate.make_interp_spline(np.linspace(0, 1, len(stored)), np.array(stored), k=5)
 
 
 def _fine(coefficients: np.ndarray, modes: int) -> np.ndarray:
     """The sum of sines on a grid four times as fine, both ends included."""
     padded = np.zeros(4 * (modes + 1) - 1)
     padded[:modes] = coefficients
-    return np.concatenate([[0.0], idst(padded, type=1) * (4 * (modes + 1)), [0.0]])
+    return np.concatenate([[0.0], scipy.fft.idst(padded, type=1) * (4 * (modes + 1)), [0.0]])

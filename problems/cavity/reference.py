@@ -6,9 +6,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.polynomial import Chebyshev, Polynomial
-from scipy.interpolate import RectBivariateSpline
-from scipy.sparse import csr_matrix, diags, identity, kron
-from scipy.sparse.linalg import spsolve
 from torch import Tensor
 
 ORDER, CELLS = 32, 128
@@ -30,6 +27,8 @@ def smooth(points: Tensor, reynolds: float, *, order: int = ORDER) -> Tensor:
 
 def plain(points: Tensor, reynolds: float, *, cells: int = CELLS) -> Tensor:
     """ψ at points ``point 2``, float64: second-order differences, extrapolated from two grids, joined by splines."""
+    from scipy.interpolate import RectBivariateSpline  # takes a second to load
+
     line = np.linspace(0, 1, cells // 2 + 1)
     x, y = points.double().numpy().T
     psi = (4 * _differences(reynolds, cells)[::2, ::2] - _differences(reynolds, cells // 2)) / 3
@@ -77,6 +76,9 @@ def _table(basis: list[Chebyshev], s: np.ndarray, order: int) -> np.ndarray:
 @lru_cache(maxsize=4)
 def _differences(reynolds: float, cells: int) -> np.ndarray:
     """ψ on the lattice; ghost points beyond the walls carry the condition on the slope."""
+    from scipy.sparse import csr_matrix, diags, identity, kron  # take a second to load
+    from scipy.sparse.linalg import spsolve
+
     n, h = cells - 1, 1 / cells
     one = identity(n, format="csr")
     first = diags([-1.0, 1.0], [-1, 1], shape=(n, n)) / (2 * h)

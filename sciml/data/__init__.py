@@ -19,7 +19,8 @@ from sciml.data._code import code_digest
 from sciml.data._dataset import Dataset, Split, open_dataset
 from sciml.data._export import export
 from sciml.data._export_pairs import export_pairs
-from sciml.data._foreign import load_netcdf
+from sciml.data._foreign import load_groups as load_groups
+from sciml.data._foreign import load_netcdf as load_netcdf
 from sciml.data._generate import TrajectoryShards, generate, make_remotely
 from sciml.data._info import info
 from sciml.data._layout import BEYOND, SPLITS, card_digest, make_layout
@@ -117,6 +118,7 @@ __all__ = [
     "import_files",
     "info",
     "labelled_splits",
+    "load_groups",
     "load_netcdf",
     "load_shard",
     "load_statistics",

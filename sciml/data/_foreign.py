@@ -7,13 +7,15 @@ any place. Each of these ends in a DataError that names the file.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import h5netcdf
 import h5py
 import xarray
 from h5py import h5o  # pyright: ignore[reportAttributeAccessIssue] (compiled)
+from xarray.backends import H5NetCDFStore
 
 from sciml.core.errors import DataError, SciMLError
 from sciml.core.files import DEEPEST, check_plain
@@ -116,12 +118,24 @@ def load_netcdf(
     Raises: DataError for a file that is damaged, points outside of itself, or is larger than the memory;
     FileNotFoundError where there is none.
     """
+    return next(iter(load_groups(path, [group], what=what).values()))
+
+
+def load_groups(
+    path: Path, groups: Sequence[str | None], *, what: str = "is not a readable NetCDF-4 file"
+) -> dict[str | None, xarray.Dataset]:
+    """Several groups of a file as `load_netcdf` reads one; it is opened and looked through once."""
     check_plain(path)
     with damage(path, what):
         with h5py.File(path, "r") as file:
             check_hdf5(path, file)
-        with xarray.open_dataset(path, group=group, engine="h5netcdf", decode_times=False, phony_dims="sort") as opened:
-            if opened.nbytes > machine_memory() / 2:
-                raise DataError(f"{path} holds more than the memory does", got=said(opened.nbytes),
-                                expected=f"at most {said(machine_memory() / 2)}")  # fmt: skip
-            return opened.load()
+        with h5netcdf.File(path, "r", phony_dims="sort") as file:
+            return {group: _load(path, H5NetCDFStore(file, group=group)) for group in groups}
+
+
+def _load(path: Path, store: H5NetCDFStore) -> xarray.Dataset:
+    opened = xarray.open_dataset(store, decode_times=False)
+    if opened.nbytes > machine_memory() / 2:
+        raise DataError(f"{path} holds more than the memory does", got=said(opened.nbytes),
+                        expected=f"at most {said(machine_memory() / 2)}")  # fmt: skip
+    return opened.load()

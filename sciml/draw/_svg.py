@@ -29,6 +29,7 @@ _NO_STYLE = ("backend", "interactive", "keymap", "toolbar", "savefig.directory")
 _PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # Okabe and Ito 2008, without the yellow
 _DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (3, 3)))
 _MARKERS = ("o", "s", "^", "D", "v", "P")
+_PAD = 3.0  # points around the axes and around the legend
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,6 @@ def plot(name: str, paint: Callable[[Axes], None], *, caption: str, alt: str, ti
         "legend.frameon": False,
         "legend.fontsize": 9.5,
         "legend.handlelength": 2.6,
-        "figure.constrained_layout.use": True,
         "savefig.transparent": True,
         **dict.fromkeys(
             ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color", "grid.color"), INK
@@ -124,24 +124,26 @@ def plot(name: str, paint: Callable[[Axes], None], *, caption: str, alt: str, ti
         columns = 1 if _widest_pair(words) > 48 else 2
         canvas.set_size_inches(4.6, 3.25 + 0.23 * max(0, -(-len(words) // columns) - 4))  # a long legend adds height
         canvas.legend(handles, words, loc="outside upper left", ncols=columns)
-        _lay_out(canvas)
+        _lay_out(canvas, axes)
         buffer = io.StringIO()
         canvas.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Type": None, "Format": None})
     svg = re.sub(r"<metadata>.*?</metadata>", "", buffer.getvalue(), flags=re.S)
     return Figure(name, svg.replace(INK, "currentColor"), title, caption, alt)
 
 
-def _lay_out(canvas: Canvas) -> None:
-    """Place axes and legend for good: a layout that is left to the end has matplotlib draw everything twice."""
-    import matplotlib
-
-    engine, resolution = canvas.get_layout_engine(), canvas.dpi
+def _lay_out(canvas: Canvas, axes: Axes) -> None:
+    """Place the axes for good below the legend, by one look at what stands around them: drawing takes longest to
+    measure text, and the layouts of matplotlib do so several times."""
+    resolution = canvas.dpi
     canvas.set_dpi(72)  # what the SVG is drawn at
-    if engine is not None:
-        engine.execute(canvas)
+    width, height = 72 * canvas.get_size_inches()
+    legend = sum(entry.get_window_extent().height + 2 * _PAD for entry in canvas.legends)
+    outer, inner = axes.get_tightbbox(for_layout_only=True), axes.get_window_extent()
+    assert outer is not None, "axes are visible"
+    left, bottom = inner.x0 - outer.x0 + _PAD, inner.y0 - outer.y0 + _PAD
+    right, top = outer.x1 - inner.x1 + _PAD, outer.y1 - inner.y1 + _PAD + legend
+    axes.set_position((left / width, bottom / height, 1 - (left + right) / width, 1 - (bottom + top) / height))
     canvas.set_dpi(resolution)
-    with matplotlib.rc_context({"figure.constrained_layout.use": False}):
-        canvas.set_layout_engine(None)
 
 
 def _widest_pair(words: Sequence[str]) -> int:

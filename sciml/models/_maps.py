@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from sciml.models._known_settings import known_settings
 from sciml.nn import Network
 
 
@@ -83,7 +84,8 @@ class KernelRidgeMap(Network):
         ]
         split = KFold(max(2, min(folds, len(x))), shuffle=True, random_state=0)
         search = GridSearchCV(KernelRidge(), grid, cv=split, scoring="neg_mean_squared_error")
-        search.fit(x.cpu().numpy(), (y - mean).cpu().numpy())
+        with known_settings():
+            search.fit(x.cpu().numpy(), (y - mean).cpu().numpy())
         best = search.best_estimator_
         count, outputs = y.shape
         for buffer in (self.points, self.weights, self.mean):

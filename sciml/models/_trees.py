@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from sciml.models._known_settings import known_settings
 from sciml.nn import Network
 
 
@@ -75,12 +76,13 @@ class BoostedTreesMap(Network):
         features, y = x.float().cpu().numpy(), wanted.double().cpu().numpy()
         losses = np.zeros((len(depths), self.trees))
         splits = KFold(max(2, min(folds, len(y))), shuffle=True, random_state=0).split(features)
-        for train, held in splits:
-            for i, depth in enumerate(depths):
-                grown = self._regressor(depth, self.trees).fit(features[train], y[train])
-                losses[i] += [float(np.square(v - y[held]).sum()) for v in grown.staged_predict(features[held])]
-        i, j = np.unravel_index(losses.argmin(), losses.shape)
-        self._keep(number, self._regressor(depths[int(i)], int(j) + 1).fit(features, y), float(y.mean()))
+        with known_settings():
+            for train, held in splits:
+                for i, depth in enumerate(depths):
+                    grown = self._regressor(depth, self.trees).fit(features[train], y[train])
+                    losses[i] += [float(np.square(v - y[held]).sum()) for v in grown.staged_predict(features[held])]
+            i, j = np.unravel_index(losses.argmin(), losses.shape)
+            self._keep(number, self._regressor(depths[int(i)], int(j) + 1).fit(features, y), float(y.mean()))
 
     @torch.no_grad()
     def fit_labels(
@@ -104,16 +106,17 @@ class BoostedTreesMap(Network):
         features, y = x.float().cpu().numpy(), labels.cpu().numpy().astype(int)
         losses = np.zeros((len(depths), self.trees))
         splits = StratifiedKFold(min(folds, rarer), shuffle=True, random_state=0).split(features, y)
-        for train, held in splits:
-            for i, depth in enumerate(depths):
-                grown = self._classifier(depth, self.trees).fit(features[train], y[train])
-                for j, chances in enumerate(grown.staged_predict_proba(features[held])):
-                    likelihoods = np.clip(chances[np.arange(len(held)), y[held]], 1e-12, 1.0)
-                    losses[i, j] -= np.log(likelihoods).sum()
-        i, j = np.unravel_index(losses.argmin(), losses.shape)
-        share = float(y.mean())
-        fitted = self._classifier(depths[int(i)], int(j) + 1).fit(features, y)
-        self._keep(number, fitted, math.log(share / (1 - share)))
+        with known_settings():
+            for train, held in splits:
+                for i, depth in enumerate(depths):
+                    grown = self._classifier(depth, self.trees).fit(features[train], y[train])
+                    for j, chances in enumerate(grown.staged_predict_proba(features[held])):
+                        likelihoods = np.clip(chances[np.arange(len(held)), y[held]], 1e-12, 1.0)
+                        losses[i, j] -= np.log(likelihoods).sum()
+            i, j = np.unravel_index(losses.argmin(), losses.shape)
+            share = float(y.mean())
+            fitted = self._classifier(depths[int(i)], int(j) + 1).fit(features, y)
+            self._keep(number, fitted, math.log(share / (1 - share)))
 
     def _keep(self, number: int, fitted: Any, base: float) -> None:  # Any: scikit-learn has no types
         self.base[number] = base

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import h5py
-import xarray
 
 from sciml.core import registry
 from sciml.core.config import parse, read_json
@@ -21,7 +20,7 @@ from sciml.core.errors import DataError, UserError
 from sciml.core.files import parse_json, read_text
 from sciml.core.problem import Problem
 from sciml.core.recorded import Recording
-from sciml.data import load_netcdf
+from sciml.data import load_groups
 from sciml.discovery import TableData
 from sciml.study import Record, SolverEntry
 from sciml.train import Competitor, Predictions, RunView, layout_errors
@@ -126,8 +125,5 @@ def _read_predictions(path: Path) -> Predictions:
         with h5py.File(path, "r") as file:
             group = file.get("solvers")
             keys = list(group) if isinstance(group, h5py.Group) else []
-        return Predictions(path, _load(path, "truth"), {key: _load(path, f"solvers/{key}") for key in keys})
-
-
-def _load(path: Path, group: str) -> xarray.Dataset:
-    return load_netcdf(path, group)
+        stored = load_groups(path, ["truth", *(f"solvers/{key}" for key in keys)])
+        return Predictions(path, stored["truth"], {key: stored[f"solvers/{key}"] for key in keys})

@@ -139,7 +139,7 @@ class OpenedRun:
         """On the test split."""
         return self.bench().examine(self.solver, module)
 
-    def measure(self, module: nn.Module, patience: float = 2.0) -> Cost:
+    def measure(self, module: nn.Module, patience: float | None = None) -> Cost:
         """Cost of answering the example."""
         cost = measure_cost(
             module,

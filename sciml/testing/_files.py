@@ -45,10 +45,10 @@ def answer_file(trial: Trial, source: xarray.Dataset, folder: Path) -> FileAnswe
 
 
 @lru_cache
-def file_answer(trial: Trial) -> FileAnswer:
+def file_answer(trial: Trial, count: int = 4) -> FileAnswer:
     """What a solver answers to the file of `input_file`; asked once, nobody changes it."""
     with TemporaryDirectory() as folder:
-        return answer_file(trial, input_file(trial), Path(folder))
+        return answer_file(trial, input_file(trial, count), Path(folder))
 
 
 def answer_or_refusal(trial: Trial, source: xarray.Dataset, folder: Path) -> FileAnswer | UserError:

@@ -1,22 +1,34 @@
 """A solver with its tiny recipe on a small problem, built and not trained."""
 
+from collections.abc import Mapping
 from functools import cached_property, lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 import torch
 from torch import nn
 
 from sciml.core import rng
+from sciml.core.config import Config
 from sciml.core.types import Prediction
 from sciml.testing._problems import bench_for
 from sciml.train import AnyBench, AnyRecipe, AnySolver, AnyTask, find_solver, registered_solvers
 
+C = TypeVar("C", bound=Config)
 _STIR, _SMALL = 1.0, 0.02
 """Standard deviation of what is added to every weight, in that of the weights of its layer, and where these are all
 equal: a final layer that starts at zero would hide what a network reads."""
-_FEW = {"members": 2}
-"""At most so many parts of a model that has several alike; more of them show no more."""
+_FEW: dict[str, Any] = {"members": 2, "calibration": {"points": 2, "rounds": 1}}
+"""At most so many parts of a model that has several alike, and rounds of a search; more of them show no more."""
+
+
+def fewer(config: C, few: Mapping[str, Any]) -> C:  # Any: numbers, and the same of a nested configuration
+    """A configuration with at most so many of what `few` names, where it has that."""
+    changes: dict[str, Any] = {}
+    for name in few.keys() & type(config).model_fields.keys():
+        value = getattr(config, name)
+        changes[name] = fewer(value, few[name]) if isinstance(value, Config) else min(few[name], value)
+    return config.model_copy(update=changes)
 
 
 class Trial:
@@ -33,9 +45,7 @@ class Trial:
         self.solver: AnySolver = solver
         self.task: AnyTask = solver.task
         recipe = solver.recipe("tiny")
-        few = {name: min(most, getattr(recipe.model, name, most)) for name, most in _FEW.items()}
-        fewer = {name: count for name, count in few.items() if name in type(recipe.model).model_fields}
-        self.recipe: AnyRecipe = recipe.model_copy(update={"model": recipe.model.model_copy(update=fewer)})
+        self.recipe: AnyRecipe = recipe.model_copy(update={"model": fewer(recipe.model, _FEW)})
         self.bench: AnyBench = bench_for(solver.key, solver)
 
     def build(self, seed: int = 0) -> nn.Module:

@@ -4,6 +4,7 @@ import pytest
 
 from sciml.testing._fixtures import one_thread as one_thread
 from sciml.testing._fixtures import shared_cache as shared_cache
+from sciml.testing._fixtures import timed_briefly as timed_briefly
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -1,6 +1,7 @@
 """What every registered solver owes: tested by being there, on the first problem that fits its tiny recipe."""
 
 import contextlib
+from functools import cache
 from itertools import chain
 
 import pytest
@@ -246,20 +247,23 @@ def test_its_knob_sets_its_size(solver, trial):
         pytest.skip(f"{solver.key} has no size")
     problem, context, knob, tiny = trial.bench.problem, trial.bench.context, solver.knob, trial.recipe.model
 
-    def size(model):
+    @cache
+    def size(value):
         with torch.device("meta"):
-            return count_parameters(solver.build(problem, model, context))
+            return count_parameters(solver.build(problem, tiny.model_copy(update={knob.name: value}), context))
 
-    smallest, largest = (size(tiny.model_copy(update={knob.name: end})) for end in (knob.low, knob.high))
+    smallest, largest = size(knob.low), size(knob.high)
     for factor in (0.7, 3.0):
-        wanted = min(max(smallest, round(factor * size(tiny))), largest)
+        wanted = min(max(smallest, round(factor * size(getattr(tiny, knob.name)))), largest)
         matched = match_parameters(solver, problem, tiny, context, wanted)
-        distance, value = abs(size(matched) - wanted), getattr(matched, knob.name)
+        value = getattr(matched, knob.name)
+        assert matched == tiny.model_copy(update={knob.name: value})
+        distance = abs(size(value) - wanted)
         near = [value - 1, value + 1] if isinstance(knob.low, int) else [0.99 * value, 1.01 * value]
         for other in near:
             if knob.low <= other <= knob.high:
-                assert distance <= abs(size(matched.model_copy(update={knob.name: other})) - wanted)
-        assert distance <= 0.15 * wanted, f"{wanted:,} asked, {size(matched):,} built"
+                assert distance <= abs(size(other) - wanted)
+        assert distance <= 0.15 * wanted, f"{wanted:,} asked, {size(value):,} built"
 
 
 @pytest.mark.parametrize("preset", ["small", "paper"])

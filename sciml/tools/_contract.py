@@ -135,7 +135,7 @@ class Subject(Protocol):
         """
         ...
 
-    def measure(self, module: nn.Module, patience: float = 2.0) -> "Cost":
+    def measure(self, module: nn.Module, patience: float | None = None) -> "Cost":
         """What answering `example` costs with a module; the latency takes `patience` seconds at most, or six calls."""
         ...
 

@@ -1,8 +1,6 @@
 """Every network that is not of fields: built by keywords alone, called, and trained by a plain loop."""
 
 import inspect
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -56,12 +54,3 @@ def test_pictures_too_small_are_refused():
 def test_every_public_name_is_told_of():
     named = [getattr(models, name) for name in models.__all__]
     assert all(entry.__doc__ for entry in named if inspect.isclass(entry) or inspect.isfunction(entry))
-
-
-def test_networks_need_neither_data_nor_tasks_nor_solvers():
-    code = (
-        "import sys, sciml.models; "
-        "print([n for n in sys.modules if n.startswith(('sciml.data', 'sciml.train', 'sciml.solvers', 'sciml.study'))])"
-    )
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert loaded.stdout.strip() == "[]"

@@ -1,5 +1,6 @@
 """What the PINN reaches, with margins over what was measured; DeepXDE as backend and guest."""
 
+import os
 import subprocess
 import sys
 
@@ -138,11 +139,20 @@ assert state() == before
 """
 
 
-def test_deepxde_gets_the_same_problem_and_leaves_no_trace():
+@pytest.fixture(scope="module")
+def guests(tmp_path_factory):
+    """What both scripts print, one after the other in a process that takes DeepXDE in."""
+    home = {**os.environ, "SCIML_HOME": str(tmp_path_factory.mktemp("home"))}
+    code = f"{_GUEST}\nprint('then', flush=True)\n{_RING}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, env=home)
+    return done, *(part.splitlines() for part in done.stdout.split("then\n"))
+
+
+def test_deepxde_gets_the_same_problem_and_leaves_no_trace(guests):
     """Device, dtype, generators and environment are what they were; its residuals are those of the statement."""
-    done = subprocess.run([sys.executable, "-c", _GUEST], capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-4:] == [
+    done, lines, *_ = guests
+    assert len(guests) == 3, done.stderr
+    assert lines[-4:] == [
         "burgers DirichletBC IC",
         "wave DirichletBC IC OperatorBC",
         "poisson",
@@ -206,11 +216,11 @@ with deepxde() as dde:
 """
 
 
-def test_periodic_axes_observations_and_mixed_conditions_reach_deepxde():
+def test_periodic_axes_observations_and_mixed_conditions_reach_deepxde(guests):
     """Errors of its conditions for functions whose jumps and distance from the data are known."""
-    done = subprocess.run([sys.executable, "-c", _RING], capture_output=True, text=True, timeout=300, check=False)
+    done, *_, lines = guests
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines() == [
+    assert lines == [
         "IC PeriodicBC PeriodicBC PeriodicBC PeriodicBC True True True True True",
         "0.0 0.0 0.0 0.0",
         "4.0 4.0 3.0 6.0",

@@ -133,10 +133,3 @@ def test_a_real_search(problem):
         pytest.skip(support.reason)
     best = engine("pysr").fit(problem, SearchSpec(seeds=(0,), generations=5)).best()
     assert compare(best.expr, parse_formula("-0.9*prey*predator"), problem.X, problem.names).same
-
-
-def test_importing_the_family_loads_no_engine():
-    heavy = "('pysr', 'pyoperon', 'juliacall')"
-    code = f"import sciml.solvers.discovery, sys; print([name for name in {heavy} if name in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"

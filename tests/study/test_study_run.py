@@ -8,6 +8,7 @@ import xarray
 
 from sciml.core.errors import ConfigError, UnsupportedError
 from sciml.study import RunRequest, load_run, run
+from sciml.testing import PROBLEMS
 from sciml.train import count_parameters
 
 SMALL = ["model.levels=2", "model.waves=1", "model.width=4", "train.steps=2"]
@@ -61,18 +62,26 @@ def test_the_same_seed_gives_the_same_bits_and_another_does_not(advection, tmp_p
     assert a.record.dataset == c.record.dataset
 
 
+WATCHED = [*SMALL, 'baselines=["unet","persistence"]', "train.evaluate_every=1"]
+
+
+@pytest.fixture(scope="module")
+def alone(small_unet, tmp_path_factory):
+    """A run that trains its baseline itself, on data of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SCIML_HOME", str(tmp_path_factory.mktemp("home")))
+        problem, out = PROBLEMS / "periodic_advection", tmp_path_factory.mktemp("alone")
+        return run(RunRequest(problem=problem, settings=WATCHED, out=out))
+
+
 @pytest.mark.parametrize("works", [True, False])
-def test_a_baseline_trained_in_a_process_of_its_own_has_the_same_bits(
-    advection, small_unet, tmp_path, monkeypatch, works
-):
+def test_a_baseline_trained_in_a_process_of_its_own_has_the_same_bits(advection, alone, tmp_path, monkeypatch, works):
     """And if that process fails, the run trains the baseline itself."""
-    settings = [*SMALL, 'baselines=["unet","persistence"]', "train.evaluate_every=1"]
-    alone = run(RunRequest(problem=advection, settings=settings, out=tmp_path / "alone"))
     monkeypatch.setattr("sciml.study._beside._LONG", 1)
     if not works:
         nowhere = SimpleNamespace(folder_of=lambda problem: tmp_path / "nowhere")
         monkeypatch.setattr("sciml.study._beside.registry", nowhere)
-    beside = run(RunRequest(problem=advection, settings=settings, out=tmp_path / "beside", workers=2))
+    beside = run(RunRequest(problem=advection, settings=WATCHED, out=tmp_path / "beside", workers=2))
     for name in ("model.safetensors", "baselines/unet/model.safetensors"):
         assert (beside.folder / name).read_bytes() == (alone.folder / name).read_bytes()
     assert beside.record.baselines["unet"].metrics == alone.record.baselines["unet"].metrics

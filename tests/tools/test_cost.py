@@ -71,6 +71,7 @@ def test_latencies_are_measured_on_one_thread_which_is_undone():
                 "long": lambda: time.sleep(0.003),
             },
             repeats=5,
+            patience=2.0,
         )
         assert torch.get_num_threads() == 2
         with pytest.raises(ZeroDivisionError):

@@ -3,7 +3,6 @@
 import numpy as np
 import torch
 from jaxtyping import Float
-from scipy.interpolate import CubicSpline
 from torch import Tensor
 
 from sciml.core.types import Axis, Grid
@@ -32,5 +31,7 @@ def _matrix(old: Axis, new: Axis) -> np.ndarray:
         return np.fft.irfft(modes, n=new.size, axis=0) * (new.size / old.size)
     if old.size % new.size == 0:
         return np.kron(np.eye(new.size), np.full((1, old.size // new.size), new.size / old.size))
+    from scipy.interpolate import CubicSpline  # takes a second to load, and few grids need it
+
     spline = CubicSpline(old.points().numpy(), np.eye(old.size), axis=0)
     return spline(new.points().numpy())

@@ -20,6 +20,9 @@ from sciml.tools.cost._model import Latency
 Call = Callable[[], object]
 """Makes one prediction."""
 
+PATIENCE = 2.0
+"""Seconds that measuring may take where nobody says otherwise."""
+
 _REFERENCE = "\0reference"  # no caller can have a name with this character in a file
 _WARMUPS = 3
 _MOST_PASSES = 6
@@ -31,7 +34,7 @@ def measure_latencies(
     *,
     device: torch.device | str = "cpu",
     repeats: int = 15,
-    patience: float = 2.0,
+    patience: float | None = None,
     seed: int = 0,
     processor: bool = False,
 ) -> dict[str, Latency]:
@@ -43,7 +46,8 @@ def measure_latencies(
         calls: predictions by name; each is made many times and must do the same work every time.
         device: where they compute; a GPU is waited for.
         repeats: per call and pass.
-        patience: seconds after which no further repeat is begun, but for three in each of two passes.
+        patience: seconds after which no further repeat is begun, but for three in each of two passes; `PATIENCE` if
+            nobody says.
         seed: of the order within a repeat.
         processor: whether to take the processor time of this thread in place of wall time. On an idle processor it is
             the same; on a busy one it leaves out the waiting, which calls of tens of milliseconds never escape. On a
@@ -55,7 +59,7 @@ def measure_latencies(
     Returns:
         A `Latency` by name, in the order of `calls`.
     """
-    device = torch.device(device)
+    device, patience = torch.device(device), PATIENCE if patience is None else patience
     if processor and device.type != "cpu":
         raise UnsupportedError("processor time does not measure what a GPU computes", got=str(device))
     clock = time.thread_time if processor else time.perf_counter

@@ -23,7 +23,7 @@ def measure_cost(
     batch: int,
     grid: Sequence[int] = (),
     latency: Latency | None = None,
-    patience: float = 2.0,
+    patience: float | None = None,
 ) -> Cost:
     """Parameters, FLOPs, memory, file size and latency of `predict`.
 
@@ -34,7 +34,7 @@ def measure_cost(
         batch: samples in `inputs`.
         grid: points per spatial axis of `inputs`.
         latency: from `measure_latencies`, where this module was measured beside others; measured here without.
-        patience: seconds the latency may take.
+        patience: seconds the latency may take, as for `measure_latencies`.
     """
     tensors = [*module.parameters(), *module.buffers()]
     device = tensors[0].device if tensors else torch.device("cpu")
@@ -69,7 +69,7 @@ def measure_costs(
     *,
     batch: int,
     grid: Sequence[int] = (),
-    patience: float = 2.0,
+    patience: float | None = None,
 ) -> dict[str, Cost]:
     """The cost of several modules that answer the same question, their latencies measured side by side.
 

@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from scipy.stats import gaussian_kde
 from torch import Tensor
 
 from sciml.core.errors import UserError
@@ -127,5 +126,7 @@ def _density(values: np.ndarray, grid: np.ndarray) -> np.ndarray:
     if values.size < 2 or values.std() < spacing:
         density = np.exp(-0.5 * ((grid - values.mean()) / (2 * spacing)) ** 2)
     else:
+        from scipy.stats import gaussian_kde  # takes a second to load
+
         density = gaussian_kde(values)(grid)
     return density / np.trapezoid(density, grid)

@@ -5,8 +5,6 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-import scipy.optimize
-import scipy.stats
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -84,9 +82,11 @@ class Accuracy(NamedTuple):
 
 def fit_table(codes: Float[Tensor, "net entry"], costs: Float[Tensor, " net"]) -> CostPredictor:
     """The non-negative table with the least squares of relative errors."""
+    from scipy.optimize import nnls  # takes a second to load, and only searches use it
+
     t = costs.double().numpy()
     design = np.concatenate([np.ones((len(t), 1)), codes.double().numpy()], axis=1) / t[:, None]
-    shares = scipy.optimize.nnls(design, np.ones(len(t)))[0]
+    shares = nnls(design, np.ones(len(t)))[0]
     return CostPredictor(float(shares[0]), torch.from_numpy(shares[1:]), floor=_FLOOR * float(t.min()))
 
 
@@ -126,6 +126,8 @@ def assess(
     codes: Float[Tensor, "net entry"], costs: Float[Tensor, " net"], flops: Float[Tensor, " net"], *, seed: int = 0
 ) -> Accuracy:
     """Fit to four fifths of some measured networks and predict the last fifth, beside what one would do without."""
+    from scipy.stats import kendalltau
+
     order = torch.randperm(len(costs), generator=rng.generator(seed, "held out"))
     count = max(1, round(_HELD_OUT * len(costs)))
     test, train = order[:count], order[count:]
@@ -134,7 +136,7 @@ def assess(
     added = fit_table(codes[train], costs[train])(codes[test])
     line = fit_table(flops[train, None].double() / float(flops.max().clamp_min(1)), costs[train])
     straight = line(flops[test, None].double() / float(flops.max().clamp_min(1)))
-    result = scipy.stats.kendalltau(said.numpy(), true.numpy())
+    result = kendalltau(said.numpy(), true.numpy())
     tau = float(result.statistic) if count > 1 else 1.0  # pyright: ignore[reportAttributeAccessIssue] (SciPy's result)
     return Accuracy(
         error=relative(said, true),
