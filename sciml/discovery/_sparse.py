@@ -154,6 +154,8 @@ def _supports(theta: np.ndarray, y: np.ndarray, library: tuple[sp.Expr, ...]) ->
     seen = {support.tobytes() for support in chosen}
     for terms in _lower_degrees(library):
         columns = np.where(terms, theta, 0.0)
+        if not columns.any():
+            continue
         for support in _best_of_each_size(columns, y, support_path(columns, y), 1):
             if (support & ~terms).any() or support.tobytes() in seen:
                 continue

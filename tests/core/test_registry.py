@@ -1,9 +1,11 @@
 import importlib
 import importlib.metadata
+import pickle
 import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -163,13 +165,16 @@ def test_a_solver_in_a_module_of_its_own_is_found(monkeypatch, tmp_path):
 
 def test_two_folders_of_one_name_stay_apart(advection, tmp_path):
     """What the first one imports late, and its card, are its own when another of that name has been loaded."""
-    other = shutil.copytree(advection, tmp_path / "copy" / advection.name)
-    for folder, number in ((advection, 1), (other, 2)):
+    one, other = (Path(shutil.copytree(advection, tmp_path / part / "twin_advection")) for part in "ab")
+    for folder, number in ((one, 1), (other, 2)):
+        code = (folder / "__init__.py").read_text().replace(advection.name, one.name)
+        (folder / "__init__.py").write_text(code)
         (folder / "late.py").write_text(f"NUMBER = {number}\n")
-    first, second = registry.find_problem(advection), registry.find_problem(other)
-    assert first is not second and first == registry.find_problem(advection)
-    assert [registry.folder_of(problem) for problem in (first, second)] == [advection, other]
-    assert registry.card_path(first).parent == advection
+    first, second = registry.find_problem(one), registry.find_problem(other)
+    assert first is not second and first is registry.find_problem(one)
+    assert [registry.folder_of(problem) for problem in (first, second)] == [one, other]
+    assert registry.card_path(first).parent == one
+    assert [registry.folder_of(pickle.loads(pickle.dumps(problem))) for problem in (first, second)] == [one, other]
     late = [importlib.import_module(".late", type(problem).__module__).NUMBER for problem in (first, second)]
     assert late == [1, 2]
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 import xarray
 
-from sciml.core.errors import DataError, UnknownNameError
+from sciml.core.errors import ConfigError, DataError, UnknownNameError
 from sciml.core.recorded import Recording
 from sciml.data import ImportChoices, export, import_arrays, import_files, info, open_dataset, verify
 
@@ -196,5 +196,5 @@ def test_a_shard_with_another_mask_is_damaged():
     changed = open_dataset(Recording.model_validate(described).problem(dataset.folder), "tiny")
     with pytest.raises(DataError, match="has another mask than the dataset"):
         _ = changed.split("train").states
-    with pytest.raises(ValueError, match="do not agree"):
+    with pytest.raises(ConfigError, match="do not agree"):
         Recording.model_validate(described | {"active": "ff"})

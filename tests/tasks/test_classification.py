@@ -230,7 +230,7 @@ def test_data_is_named_by_card_version_and_samples(problem, bench):
     ],
 )
 def test_impossible_settings_are_refused(settings, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ConfigError, match=message):
         ClassificationConfig(**settings)
 
 

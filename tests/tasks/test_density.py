@@ -12,7 +12,7 @@ from torch import nn
 from sciml.api import predict as predict_file
 from sciml.api import run
 from sciml.core import registry, rng
-from sciml.core.errors import DataError, UnknownNameError
+from sciml.core.errors import ConfigError, DataError, UnknownNameError
 from sciml.study import evaluate_run
 from sciml.tasks.density import DENSITY, DensityConfig, DensityContext, Draws, PointBatch, Points
 from sciml.testing import PROBLEMS
@@ -147,7 +147,7 @@ def test_each_density_is_data_of_its_own(problem, bench):
 def test_what_cannot_be_prepared_is_explained(problem):
     with pytest.raises(UnknownNameError, match=r"unknown density 'gaussain'.*Did you mean 'gaussian'"):
         DENSITY.prepare(problem, "tiny", DensityConfig(shape="gaussain"))
-    with pytest.raises(ValueError, match="grid"):
+    with pytest.raises(ConfigError, match="grid"):
         DensityConfig(grid=1)
 
 

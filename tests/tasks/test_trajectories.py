@@ -181,7 +181,7 @@ def test_impossible_settings_are_refused(problem, advection):
         TRAJECTORIES.prepare(problem, "tiny", TrajectoriesConfig(window=18))
     with pytest.raises(UnsupportedError, match="has spatial axes; got y, x"):
         TRAJECTORIES.prepare(registry.find_problem(advection), "tiny", TrajectoriesConfig())
-    with pytest.raises(ValueError, match="window"):
+    with pytest.raises(ConfigError, match="window"):
         TrajectoriesConfig(window=1)
 
 
