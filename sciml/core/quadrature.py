@@ -78,16 +78,16 @@ def _pieces(domain: Domain, name: str, last: str) -> list[tuple[float, float]]:
         return first[0] != second[0] or abs(first[1] - second[1]) > allowed
 
     places = torch.linspace(axis.lower, axis.upper, _COARSE, dtype=torch.float64)
-    found, cuts = measure(places), [axis.lower]
+    lines, cuts = measure(places), [axis.lower]
     for i in range(_COARSE - 1):
-        if not jumps(found[i], found[i + 1]):
+        if not jumps(lines[i], lines[i + 1]):
             continue
         low, high = float(places[i]), float(places[i + 1])
         for _ in range(_ROUNDS):
             middle = (low + high) / 2
             (there,) = measure(torch.tensor([middle], dtype=torch.float64))
-            nearer = there[0] == found[i][0] and (
-                found[i][0] != found[i + 1][0] or abs(there[1] - found[i][1]) < abs(there[1] - found[i + 1][1])
+            nearer = there[0] == lines[i][0] and (
+                lines[i][0] != lines[i + 1][0] or abs(there[1] - lines[i][1]) < abs(there[1] - lines[i + 1][1])
             )
             low, high = (middle, high) if nearer else (low, middle)
         cuts.append(high)

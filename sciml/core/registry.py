@@ -101,7 +101,10 @@ def as_problem(problem: Problem | str | Path) -> Problem:
 
 
 def folder_of(problem: Problem) -> Path:
-    """The folder a loaded problem came from. Raises DataError for imported data that is not on this machine."""
+    """The folder a loaded problem came from.
+
+    Raises: DataError for imported data that is not on this machine, UserError for a problem of no folder.
+    """
     if isinstance(problem, Imported):
         if problem.folder is None:
             raise DataError(
@@ -111,14 +114,18 @@ def folder_of(problem: Problem) -> Path:
             )
         return problem.folder
     module = _module_of(problem)
-    assert module is not None
+    if module is None:
+        raise UserError(
+            f"the problem {problem.name!r} comes from no folder",
+            fix="Write it into a folder that exports it as PROBLEM, and load that: registry.find_problem(folder).",
+        )
     return Path(module.__path__[0])
 
 
 def _module_of(problem: Problem) -> types.ModuleType | None:
     """The folder a problem was loaded from, as a module: of two folders of one name, that of its class."""
-    name, own = f"{_PACKAGE}.{problem.name}", ".".join(type(problem).__module__.split(".")[:2])
-    return sys.modules.get(own if own.startswith(f"{name}__") else name)
+    name, of_class = f"{_PACKAGE}.{problem.name}", ".".join(type(problem).__module__.split(".")[:2])
+    return sys.modules.get(of_class if of_class.startswith(f"{name}__") else name)
 
 
 def by_place(problem: Problem) -> tuple[Any, ...] | None:  # Any: of the pickle protocol

@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from sciml.core.errors import UnknownNameError, UserError
-from sciml.models._signals import check_signals, told_step
+from sciml.models._signals import check_signals, uniform_step
 from sciml.nn import Network, Units
 from sciml.nn.ssm import TimeScale
 
@@ -135,5 +135,5 @@ def with_time_step(inputs: Units, signal: Tensor, dt_scale: TimeScale) -> Float[
     """
     check_signals(signal, inputs.field_mean.shape[-1])
     values = inputs.standardise(signal)
-    step = torch.full_like(values[..., :1], told_step(dt_scale)).log()
+    step = torch.full_like(values[..., :1], uniform_step(dt_scale)).log()
     return torch.cat((values, step), dim=-1)

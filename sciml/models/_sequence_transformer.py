@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from sciml.core.errors import UserError
 from sciml.models._sequence_nets import with_time_step
-from sciml.models._signals import told_step
+from sciml.models._signals import uniform_step
 from sciml.nn import Network, Units
 from sciml.nn.ssm import TimeScale
 
@@ -89,7 +89,7 @@ class SequenceTransformer(Network):
     def forward(self, signal: Float[Tensor, "batch time channel"], dt_scale: TimeScale = 1.0) -> Tensor:
         """Answers to whole signals, ``batch time out``, or ``batch out`` if pooled; `dt_scale` as for `LSSL`."""
         z = self.encoder(with_time_step(self.inputs, signal, dt_scale))
-        z = z + self._positions(z, told_step(dt_scale))
+        z = z + self._positions(z, uniform_step(dt_scale))
         for block in self.blocks:
             z = block(z)
         z = self.norm(z)

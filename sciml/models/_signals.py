@@ -24,7 +24,7 @@ def check_signals(signal: Tensor, channels: int, *, times: bool = True) -> None:
                         expected=f"real values, {axes}", fix=fix)  # fmt: skip
 
 
-def told_step(dt_scale: TimeScale) -> float:
+def uniform_step(dt_scale: TimeScale) -> float:
     """The one time step that a network reads as a channel.
 
     Raises: UserError for a step of each time's own, or one that is not positive.

@@ -45,8 +45,8 @@ def advice(statement: Statement, checks: Sequence[Check], trained: Check, *, poi
             f" and task.points={max(points, _enough(fast, len(statement.names)))}."
         )
     words.append(
-        ("Else t" if words else "T") + "rain longer (train.steps) or again from other weights "
-        "(model.optimise.restarts), or begin with the solution for an easier parameter (--start)."
+        "Training longer (train.steps) or again from other weights (model.optimise.restarts) may help, and so may "
+        "beginning with the solution for an easier parameter (--start)."
     )
     return " ".join(words)
 
