@@ -98,7 +98,8 @@ def test_a_problem_without_data_and_unknown_numbers_concludes_whether_it_is_solv
     assert {check["what"]: check["met"] for check in conclusion.details["checks"]}["equation"] is False
     assert conclusion.details["numbers"] == {}
     assert not conclusion.details["trusted"]
-    assert "The solution is not to be trusted. Train longer" in conclusion.details["verdict"]
+    assert "Training longer (train.steps)" in conclusion.details["verdict"]
+    assert "not to be trusted" in conclusion.words[-1]
 
 
 def test_other_measurements_are_other_data(tmp_path):
