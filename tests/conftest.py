@@ -2,13 +2,16 @@
 
 import gc
 import os
+import re
 import socket
 import sys
+from itertools import count
 from pathlib import Path
 
 import hypothesis
 import pytest
 import torch
+import typed_calls  # before anything of the package
 
 from sciml.data import TrajectoryShards
 from sciml.testing import PROBLEMS
@@ -18,6 +21,10 @@ hypothesis.settings.load_profile("unhurried")
 
 
 gc.disable()  # while a million objects are imported and collected that all stay
+
+
+def pytest_runtest_setup():
+    typed_calls.begin_test()
 
 
 def pytest_collection_finish():
@@ -43,9 +50,24 @@ def _in_haste():
         yield
 
 
+@pytest.fixture(scope="session")
+def _new_folder(tmp_path_factory):
+    """A function: a path of its own in the folder of this session. pytest's would look through all the others first."""
+    base, number = tmp_path_factory.getbasetemp(), count()
+    return lambda name: base / f"{next(number)}-{name[:30]}"
+
+
+@pytest.fixture
+def tmp_path(request, _new_folder):
+    """As pytest's own."""
+    path = _new_folder(re.sub(r"\W", "_", request.node.name))
+    path.mkdir(mode=0o700)
+    return path
+
+
 @pytest.fixture(autouse=True)
-def _own_cache(tmp_path_factory, monkeypatch):
-    monkeypatch.setenv("SCIML_HOME", str(tmp_path_factory.mktemp("home")))
+def _own_cache(_new_folder, monkeypatch):
+    monkeypatch.setenv("SCIML_HOME", str(_new_folder("home")))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")  # for the processes a test starts
     monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)  # they share what the first of them compiles
 
