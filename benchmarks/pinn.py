@@ -277,6 +277,7 @@ def _step_time(case: Case, engine: str, repeats: int) -> Row:
             "model.optimise.method=adam",
             f"model.optimise.engine={engine}",
             f"model.optimise.compile={str(engine == 'traced').lower()}",
+            "model.adapt.kind=none",
             f"task.points={peer.domain + peer.boundary + (peer.initial if bench.statement.domain.time else 0)}",
             f"task.face_points={max(1, peer.boundary // 2)}",
         ],
