@@ -45,7 +45,7 @@ class OptimiseConfig(Config):
     engine: Literal["auto", "autograd", "taylor", "laplacian", "traced"] = "auto"
     """How derivatives by the coordinates are taken; ``auto`` times those that apply and agree with autograd."""
     compile: bool = False
-    """Whether a traced step is compiled, which takes seconds first, and again whenever `adapt` has chosen other points."""
+    """Whether a traced step is compiled, which takes seconds, and does so again for every new choice of points."""
 
 
 class WeighConfig(Config):
