@@ -1,5 +1,6 @@
 """From networks on standardised numbers to operators in physical units."""
 
+import operator
 from typing import Any, Generic, TypeVar
 
 import torch
@@ -44,6 +45,7 @@ class OperatorScales(nn.Module):
         self.register_buffer("field_std", statistics.field_std.clone())
         for number, points in enumerate(context.sensors):
             self.register_buffer(f"sensors_{number}", points.clone())
+        self._asked: tuple[tuple[Tensor, ...], tuple[int, ...], Tensor] | None = None
 
     def standardise(self, functions: Float[Tensor, "batch sensor"]) -> Float[Tensor, "batch sensor"]:
         """Inputs of mean 0 and standard deviation 1."""
@@ -54,6 +56,14 @@ class OperatorScales(nn.Module):
     def unit(self, queries: Float[Tensor, "*point dim"]) -> Float[Tensor, "*point dim"]:
         """Queries in the unit box, in the precision of the network; the offset is taken away before."""
         return ((queries - self.lower) / self.extent).to(self.field_mean.dtype)
+
+    def unit_of_same(self, queries: Float[Tensor, "query dim"]) -> Float[Tensor, "query dim"]:
+        """As `unit`, for queries that are the same tensor at every step of a training: worked out once."""
+        made_from = queries, self.lower, self.extent
+        versions = tuple(entry._version for entry in made_from)
+        if self._asked is None or self._asked[1] != versions or any(map(operator.is_not, self._asked[0], made_from)):
+            self._asked = made_from, versions, self.unit(queries)
+        return self._asked[2]
 
     def scale(self, fields: Float[Tensor, "batch query field"]) -> Float[Tensor, "batch query field"]:
         """Fields of mean 0 and standard deviation 1, in one pass over all values."""
@@ -103,7 +113,7 @@ class FreeOperator(nn.Module, Generic[N]):
         if points.ndim == 2:
             functions, index = scales.standardise(batch.functions), batch.index if aligned else None
             mean, std = scales.field_mean, scales.field_std
-            loss = pair_loss(self.network, functions, scales.unit(points), index, batch.targets, mean, std)
+            loss = pair_loss(self.network, functions, scales.unit_of_same(points), index, batch.targets, mean, std)
             if loss is not None:
                 return loss
         return mse_loss(self.standardised(batch), scales.scale(batch.targets))  # before the scales: fewer passes
