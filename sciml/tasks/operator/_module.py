@@ -1,5 +1,6 @@
 """From networks on standardised numbers to operators in physical units."""
 
+import math
 import operator
 from typing import Any, Generic, TypeVar
 
@@ -17,6 +18,8 @@ N = TypeVar("N", bound=nn.Module)
 TOLERANCE = 1e-5
 """Distance, in shares of an axis, within which two points are the same: files may hold them in single precision."""
 _CHUNK = 1024
+_NOTHING = 1e-6
+"""Size, in standard deviations, below which an image counts as zero."""
 
 
 class OperatorScales(nn.Module):
@@ -214,11 +217,15 @@ def relative_error(
     module: FreeOperator[Any] | FixedOperator[Any],  # Any: networks of every kind
     batch: PairBatch,
 ) -> Float[Tensor, ""]:
-    """Mean over functions of ‖v - s‖₂ / ‖s‖₂, fields in units of their standard deviation."""
+    """Mean over functions of ‖v - s‖₂ / ‖s‖₂, fields in units of their standard deviation.
+
+    An image that is zero is no measure: the error of such a function is that of a field of one standard deviation.
+    """
     std = module.scales.field_std
     residual = ((module(batch.functions, batch.queries) - batch.targets) / std).flatten(1).norm(dim=1)
     size = (batch.targets / std).flatten(1).norm(dim=1)
-    return (residual / size.clamp_min(torch.finfo(size.dtype).tiny)).mean()
+    typical = math.sqrt(batch.targets[0].numel())
+    return (residual / torch.where(size > _NOTHING * typical, size, typical)).mean()
 
 
 def _repeated(constants: Float[Tensor, " input"], sizes: tuple[int, ...]) -> Float[Tensor, " sensor"]:
