@@ -128,7 +128,10 @@ class _PairLoss(torch.autograd.Function):
         ctx: Any,
         *grads: Tensor,  # Any: torch's context
     ) -> tuple[Tensor | None, ...]:
-        return (*[None] * 7, *(slope * grads[0] for slope in ctx.saved_tensors))
+        slopes, share = ctx.saved_tensors, grads[0]
+        if share.device.type == "cpu" and float(share) == 1.0:  # as at every step: a pass less over each
+            return (*[None] * 7, *slopes)
+        return (*[None] * 7, *(slope * share for slope in slopes))
 
 
 def _values(layers: Sequence[Layer], x: Tensor, weights: Sequence[Tensor]) -> list[Tensor]:
@@ -161,7 +164,8 @@ def _own_queries(residual: Tensor, b: Tensor, t: Tensor, index: Tensor) -> tuple
     slope = (residual * (2 / residual.numel()))[..., None]
     torch.mul(slope, b[:, None], out=products)
     slope_t = torch.zeros_like(t).index_add_(0, places, products.view(-1, t.shape[1]))
-    return chosen.mul_(slope).sum(1), slope_t
+    chosen.mul_(slope)
+    return chosen.squeeze(1) if chosen.shape[1] == 1 else chosen.sum(1), slope_t
 
 
 def _descend(

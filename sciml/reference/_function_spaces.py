@@ -13,7 +13,7 @@ from sciml.core.domain import Domain
 from sciml.core.errors import UnsupportedError, UserError
 from sciml.core.functions import FunctionSpace
 from sciml.reference._kernels import Kernel
-from sciml.reference._legendre import one_axis, unit_points
+from sciml.reference._legendre import check_positive, check_size, one_axis, unit_points
 
 RELATIVE_VARIANCE = 1e-13
 """Modes with less than this share of the total variance are left out of a Gaussian field. It stands in for the jitter
@@ -37,7 +37,7 @@ class GaussianSpace(FunctionSpace):
         modes: most modes kept; None for all that are above rounding.
         variance: of the field.
 
-    Raises: UserError for a domain of several axes.
+    Raises: UserError for a domain of several axes, and for a length that is short against the distance of the nodes.
 
     Reference: C. E. Rasmussen, C. K. I. Williams, Gaussian Processes for Machine Learning (2006), section 4.3.2.
     """
@@ -46,8 +46,11 @@ class GaussianSpace(FunctionSpace):
         self, domain: Domain, kernel: Kernel, *, nodes: int = 200, modes: int | None = None, variance: float = 1.0
     ) -> None:
         one_axis(domain)
-        if variance <= 0:
-            raise UserError("the variance of a Gaussian field is not positive", got=variance)
+        check_size("nodes", nodes, least=2)
+        check_positive("variance", variance)
+        if modes is not None:
+            check_size("modes", modes)
+        _check_resolved(kernel, math.pi / 2 * float(domain.extent) / nodes, nodes)
         self.domain, self.kernel, self.variance = domain, kernel, variance
         self._nodes, self._most = nodes, modes
 
@@ -91,6 +94,23 @@ class GaussianSpace(FunctionSpace):
         return nodes, math.sqrt(self.variance) * root[:, None] * vectors / values.sqrt()
 
 
+def _check_resolved(kernel: Kernel, step: float, nodes: int) -> None:
+    """Raise UserError where much variance is missing in the middle of the two nodes that are farthest apart.
+
+    Values at both ends of a step h explain 2 k(h/2)² / (1 + k(h)) of the variance in its middle.
+    """
+    half, full = kernel(torch.tensor([step / 2, step], dtype=torch.float64)).tolist()
+    missing = 1 - 2 * half * half / (1 + full)
+    if missing > _MISSING:
+        raise UserError("a Gaussian field of this length is not resolved by its nodes",
+                        got=f"{kernel.name} of length {kernel.length:g}, {nodes} nodes up to {step:.3g} apart",
+                        expected=f"at most {_MISSING:.0%} of the variance missing between them",
+                        fix="Give more nodes, or a longer length.")  # fmt: skip
+
+
+_MISSING = 0.1
+"""Share of the variance that may be missing between the nodes."""
+
 Curve = Callable[[Tensor], Tensor]
 
 
@@ -125,6 +145,12 @@ class GivenSpace(FunctionSpace):
         return torch.stack([function(points.double()) for function in self._integrals], dim=1)
 
 
+def _check_spectrum(size: int, inverse_length: float, exponent: float, amplitude: float) -> None:
+    check_size("size", size)
+    for name, value in (("inverse_length", inverse_length), ("exponent", exponent), ("amplitude", amplitude)):
+        check_positive(name, value)
+
+
 class CosineSpace(FunctionSpace):
     """A Gaussian field on a box with zero normal derivative, u ~ N(0, σ² (-Δ + τ²)^(-α)).
 
@@ -150,6 +176,7 @@ class CosineSpace(FunctionSpace):
         mean: bool = True,
     ) -> None:
         self.domain, dims = domain, len(domain.axes)
+        _check_spectrum(size, inverse_length, exponent, amplitude)
         if not 1 <= dims <= 3:
             raise UnsupportedError("a cosine field has one to three axes", got=domain.names)
         numbers = torch.cartesian_prod(*[torch.arange(size, dtype=torch.float64)] * dims).reshape(-1, dims)
@@ -194,6 +221,7 @@ class FourierSpace(FunctionSpace):
         amplitude: float = 25.0,
     ) -> None:  # fmt: skip
         self.domain, dims = domain, len(domain.axes)
+        _check_spectrum(size, inverse_length, exponent, amplitude)
         if not 1 <= dims <= 3:
             raise UnsupportedError("a periodic field has one to three axes", got=domain.names)
         numbers = torch.cartesian_prod(*[torch.arange(-size, size + 1, dtype=torch.float64)] * dims).reshape(-1, dims)
@@ -233,14 +261,38 @@ def wasserstein2(first: Float[Tensor, "point point"], second: Float[Tensor, "poi
 
     Returns: W₂, in the units of the field.
 
+    Raises: UserError for what are no two covariances on one grid.
+
     Reference: C. R. Givens, R. M. Shortt, Michigan Math. J. 31 (1984), doi:10.1307/mmj/1029003026.
     """
     if first.shape != second.shape:
         raise UserError("the covariances are not on one grid", got=f"{tuple(first.shape)} and {tuple(second.shape)}")
-    root = _root(first.double())
-    between = torch.linalg.eigvalsh(root @ second.double() @ root).clamp_min(0).sqrt().sum()
-    square = (first.trace() + second.trace() - 2 * between) / len(first)
+    one, two = _checked_covariance(first), _checked_covariance(second)
+    root = _root(one)
+    between = torch.linalg.eigvalsh(root @ two @ root).clamp_min(0).sqrt().sum()
+    square = (one.trace() + two.trace() - 2 * between) / len(one)
     return math.sqrt(max(0.0, float(square)))
+
+
+def _checked_covariance(matrix: Float[Tensor, "point point"]) -> Float[Tensor, "point point"]:
+    """In float64. Raises UserError for a matrix that is no covariance."""
+    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or not len(matrix) or matrix.is_complex():
+        raise UserError("a covariance is a square matrix of real numbers", got=f"shape {tuple(matrix.shape)}")
+    matrix = matrix.double()
+    if not bool(matrix.isfinite().all()):
+        raise UserError("a covariance holds numbers that are not finite", got=f"shape {tuple(matrix.shape)}")
+    size = float(matrix.abs().max())
+    skew = float((matrix - matrix.T).abs().max())
+    lowest = float(torch.linalg.eigvalsh(matrix)[0])
+    if skew > _SYMMETRY * size or lowest < -_SYMMETRY * size * len(matrix):
+        raise UserError("a covariance is symmetric, and no variance is negative",
+                        got=f"a difference to its transpose of {skew:.3g}, and {lowest:.3g} for the lowest eigenvalue",
+                        expected="both zero up to rounding")  # fmt: skip
+    return matrix
+
+
+_SYMMETRY = 1e-5
+"""Share of the largest number that single precision leaves between a covariance and its transpose."""
 
 
 def _root(matrix: Float[Tensor, "point point"]) -> Float[Tensor, "point point"]:

@@ -37,8 +37,9 @@ class Kernel:
     def __post_init__(self) -> None:
         if self.name not in get_args(KernelName):
             raise UnknownNameError("kernel", self.name, get_args(KernelName))
-        if not 0 < self.length < math.inf:
-            raise UserError("the length of a kernel is not positive", got=self.length)
+        is_number = isinstance(self.length, int | float) and not isinstance(self.length, bool)
+        if not is_number or not 0 < self.length < math.inf:
+            raise UserError("the length of a kernel is not positive", got=repr(self.length))
 
     def __call__(self, distance: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
         """k at distances."""

@@ -1,5 +1,6 @@
 """Legendre series on an interval: smooth functions by their values at Gauss's nodes, to rounding."""
 
+import math
 from functools import cache
 
 import numpy as np
@@ -64,6 +65,20 @@ def one_axis(domain: Domain) -> None:
     """Raise UserError for a domain that is not an interval."""
     if len(domain.axes) != 1:
         raise UserError("this function space is on an interval", got=f"axes {', '.join(domain.names)}")
+
+
+def check_size(name: str, size: object, least: int = 1) -> None:
+    """Raise UserError for what is no whole number of terms."""
+    if isinstance(size, bool) or not isinstance(size, int) or size < least:
+        raise UserError(f"{name} of a function space is no such number", got=repr(size),
+                        expected=f"a whole number from {least}")  # fmt: skip
+
+
+def check_positive(name: str, value: object) -> None:
+    """Raise UserError for what is no positive number."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+        raise UserError(f"{name} of a function space is not positive", got=repr(value),
+                        expected="a positive number")  # fmt: skip
 
 
 def unit_points(domain: Domain, points: Float[Tensor, "point dim"]) -> Float[Tensor, "point dim"]:

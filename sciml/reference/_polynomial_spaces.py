@@ -9,7 +9,14 @@ from torch import Tensor
 from sciml.core.domain import Domain
 from sciml.core.errors import UserError
 from sciml.core.functions import FunctionSpace
-from sciml.reference._legendre import legendre, legendre_integrals, one_axis, unit_points
+from sciml.reference._legendre import (
+    check_positive,
+    check_size,
+    legendre,
+    legendre_integrals,
+    one_axis,
+    unit_points,
+)
 
 
 class ChebyshevSpace(FunctionSpace):
@@ -23,6 +30,8 @@ class ChebyshevSpace(FunctionSpace):
 
     def __init__(self, domain: Domain, *, size: int = 20, bound: float = 1.0) -> None:
         one_axis(domain)
+        check_size("size", size)
+        check_positive("bound", bound)
         self.domain, self.size, self.bound = domain, size, bound
 
     def coefficients(self, count: int, generator: torch.Generator) -> Float[Tensor, "function mode"]:
@@ -48,6 +57,8 @@ class PowerSpace(FunctionSpace):
 
     def __init__(self, domain: Domain, *, size: int = 100, bound: float = 1.0) -> None:
         one_axis(domain)
+        check_size("size", size)
+        check_positive("bound", bound)
         self.domain, self.size, self.bound = domain, size, bound
 
     def coefficients(self, count: int, generator: torch.Generator) -> Float[Tensor, "function mode"]:
@@ -72,6 +83,8 @@ class LegendreSpace(FunctionSpace):
 
     def __init__(self, domain: Domain, *, size: int = 11, bound: float = 1.0) -> None:
         one_axis(domain)
+        check_size("size", size)
+        check_positive("bound", bound)
         self.domain, self.size, self.bound = domain, size, bound
 
     def coefficients(self, count: int, generator: torch.Generator) -> Float[Tensor, "function mode"]:
@@ -105,7 +118,10 @@ class FractonomialSpace(FunctionSpace):
 
     def __init__(self, domain: Domain, *, order: float, size: int = 11, bound: float = 1.0) -> None:
         one_axis(domain)
-        if not 0 < order < 1 or not 1 <= size <= 16:
+        check_size("size", size)
+        check_positive("order", order)
+        check_positive("bound", bound)
+        if not order < 1 or size > 16:
             raise UserError("poly-fractonomials have an order between 0 and 1 and at most 16 terms",
                             got=f"order {order}, {size} terms")  # fmt: skip
         self.domain, self.order, self.size, self.bound = domain, order, size, bound

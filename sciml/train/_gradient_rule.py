@@ -10,12 +10,16 @@ import torch
 from torch import Tensor, nn
 
 from sciml.nn import optimiser_groups
+from sciml.train._adamw import LeanAdamW
 from sciml.train._config import TrainConfig
 from sciml.train._distributed import Objective, current_group, wrap
 from sciml.train._step_rule import BrokenStep, StepRule
 
 Loss = Callable[[nn.Module, Any, float], Tensor]
 """``(module, batch, along)`` to a scalar. Any: every task has a batch type of its own."""
+
+_FEW = 2**15
+"""Weights whose gradients are put side by side in less time than the norm of each one takes."""
 
 
 class GradientRule(StepRule[Any]):  # Any: it slices batches of every type
@@ -51,6 +55,8 @@ class GradientRule(StepRule[Any]):  # Any: it slices batches of every type
         self._objective = wrap(Objective(module, loss), self._group)
         self._optimiser, self._amend = optimiser or _optimiser(module, config), amend
         self._weights = list(module.parameters())
+        few = sum(weight.numel() for weight in self._weights) <= _FEW
+        self._joins = few and len({weight.device for weight in self._weights}) == 1
         self._peaks = [group["lr"] for group in self._optimiser.param_groups]
         self._taken = 0
         self._schedule()
@@ -60,7 +66,7 @@ class GradientRule(StepRule[Any]):  # Any: it slices batches of every type
         for weight in self._weights:  # as the optimiser's zero_grad, which takes longer than a small layer
             weight.grad = None
         mean = self._accumulated(batch, along)
-        norm = nn.utils.get_total_norm([weight.grad for weight in self._weights if weight.grad is not None])
+        norm = self._norm()
         if self.config.clip is not None:
             nn.utils.clip_grads_with_norm_(self._weights, self.config.clip, norm)
         if self._group.any(not math.isfinite(float(mean + norm))):
@@ -88,6 +94,13 @@ class GradientRule(StepRule[Any]):  # Any: it slices batches of every type
             loss.backward()
             mean = mean + loss.detach()
         return mean
+
+    def _norm(self) -> Tensor:
+        """Of the gradient of all weights."""
+        slopes = [weight.grad for weight in self._weights if weight.grad is not None]
+        if self.config.clip is None and self._joins:  # it says no more than whether the gradient is finite
+            return torch.cat([slope.flatten() for slope in slopes]).norm() if slopes else torch.zeros(())
+        return nn.utils.get_total_norm(slopes)
 
     def skip(self, along: float) -> None:
         """The schedule goes on."""
@@ -145,7 +158,7 @@ def _optimiser(module: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
     if config.optimiser == "adamax":
         return torch.optim.Adamax(groups)
     fused = all(p.is_floating_point() for p in module.parameters())  # torch has no fused one for complex weights
-    return torch.optim.AdamW(groups, fused=fused)
+    return LeanAdamW(groups) if fused else torch.optim.AdamW(groups)
 
 
 def _factor(c: TrainConfig, step: int) -> float:

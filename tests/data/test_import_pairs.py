@@ -272,6 +272,67 @@ def test_arrays_that_do_not_pair_are_named_by_their_roles(arrays, choices, match
         imported(arrays, **choices)
 
 
+@pytest.mark.parametrize(
+    ("values", "match"),
+    [
+        (V > 0, "truth values"),
+        (V.astype(str), "got text"),
+        (np.arange(600).reshape(30, 20).astype("datetime64[s]"), "dates"),
+        (np.array(1.0), "single number"),
+        (1e39 * V, "single precision does not hold such numbers; got up to"),
+        (1e-42 * V, "single precision does not hold such numbers; got up to"),
+        (1e5 + 1e-6 * V, "single precision does not tell its numbers apart"),
+    ],
+)
+def test_numbers_that_cannot_be_kept_are_refused_by_role(values, match):
+    """A warning of NumPy and infinite or equal numbers otherwise."""
+    for arrays, role in (
+        ({"branch": U, "trunk": X[:, None], "y": values}, "values"),
+        ({"branch": values, "trunk": X[:, None], "y": V}, "function u"),
+    ):
+        with pytest.raises(DataError, match=f"{role}.*{match}"):
+            imported(arrays)
+
+
+def test_offsets_and_constants_that_single_precision_holds_are_kept():
+    rounding = np.random.default_rng(0).normal(size=V.shape) * 1e-16
+    for values in (300 + V, 1 + rounding, 0 * V, (100 * V).astype(int), V.astype(np.float16)):
+        _, pairs, _ = imported({"branch": U, "trunk": X[:, None], "y": values})
+        kept = torch.cat([split.values[..., 0] for split in pairs.splits.values()])
+        assert float(kept.double().mean()) == pytest.approx(float(values.mean()), rel=1e-3, abs=1e-3)
+
+
+def test_pairs_without_values_are_said_to_have_none():
+    with pytest.raises(
+        DataError, match=r"no values of the operator; got branch \(30, 20\), trunk \(20, 1\).*--rename OLD=y"
+    ):
+        imported({"branch": U, "trunk": X[:, None], "outcome": V})
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (lambda t: t.to_sparse(), "one by one; got torch.sparse_coo"),
+        (lambda t: torch.complex(t, t), "complex numbers"),
+        (lambda t: t > 0, "truth values"),
+    ],
+)
+def test_tensors_of_other_kinds_are_refused(tmp_path, change, match):
+    path = tmp_path / "pairs.pt"
+    torch.save({"branch": change(torch.tensor(U)), "trunk": torch.tensor(X)[:, None], "y": torch.tensor(V)}, path)
+    with pytest.raises(DataError, match=match):
+        import_files([path], ImportChoices(name="others"))
+
+
+def test_tensors_with_gradients_and_in_short_precision_are_numbers(tmp_path):
+    path = tmp_path / "pairs.pt"
+    functions = torch.nn.Parameter(torch.tensor(U)).bfloat16()
+    torch.save({"branch": functions, "trunk": torch.tensor(X)[:, None], "y": torch.nn.Parameter(torch.tensor(V))}, path)
+    problem = import_files([path], ImportChoices(name="short"))
+    kept = stored(problem).splits["train"].functions
+    torch.testing.assert_close(kept, kept.bfloat16().float(), rtol=0, atol=0)
+
+
 def test_a_pickle_inside_an_archive_is_refused(tmp_path):
     ragged = np.empty(2, dtype=object)
     ragged[:] = [U, X[:, None]]

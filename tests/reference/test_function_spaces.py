@@ -15,6 +15,7 @@ from sciml.reference import (
     GaussianSpace,
     GivenSpace,
     Kernel,
+    LegendreSpace,
     PowerSpace,
     wasserstein2,
 )
@@ -174,3 +175,69 @@ def test_wrong_spaces_are_refused():
         Kernel("rbf", 0.0)
     with pytest.raises(UserError, match="integral each"):
         GivenSpace(LINE, [torch.sin], [torch.cos, torch.sin])
+
+
+@pytest.mark.parametrize("space", [ChebyshevSpace, PowerSpace, LegendreSpace])
+@pytest.mark.parametrize("size", [0, -3, True])
+def test_a_space_of_no_terms_is_refused(space, size):
+    with pytest.raises(UserError, match="size of a function space"):
+        space(LINE, size=size)
+
+
+@pytest.mark.parametrize("settings", [{"nodes": 1}, {"modes": 0}, {"variance": 0.0}, {"variance": math.inf}])
+def test_a_gaussian_space_of_no_modes_is_refused(settings):
+    with pytest.raises(UserError, match="of a function space"):
+        GaussianSpace(LINE, Kernel("rbf", 0.1), **settings)
+
+
+@pytest.mark.parametrize(("name", "length"), [("rbf", 1e-3), ("exponential", 0.01), ("matern32", 1e-3)])
+def test_a_length_that_the_nodes_do_not_resolve_is_refused(name, length):
+    with pytest.raises(UserError, match="not resolved by its nodes"):
+        GaussianSpace(LINE, Kernel(name, length))
+
+
+@pytest.mark.parametrize("name", ["rbf", "exponential", "matern32", "matern52"])
+def test_the_shortest_length_that_is_taken_keeps_the_variance(name):
+    """What is missing between the nodes is at most what is said."""
+    points = columns(0, 1, 397)
+    for length in (0.2, 0.1, 0.05, 0.02, 0.01, 0.005):
+        try:
+            space = GaussianSpace(LINE, Kernel(name, length))
+        except UserError:
+            return
+        assert 0.9 < float(space.covariance(points).diag().min()) <= 1 + 1e-9
+
+
+@pytest.mark.parametrize(
+    ("points", "match"),
+    [
+        (torch.tensor([[0.5], [2.0]]), "outside of its domain"),
+        (torch.tensor([[float("nan")]]), "outside of its domain"),
+        (torch.rand(3, 2), "another number of coordinates"),
+        (torch.rand(3), "another number of coordinates"),
+    ],
+)
+def test_a_function_is_not_asked_for_where_it_is_not(points, match):
+    """A polynomial goes on, a Gaussian field fades: neither is what was drawn."""
+    for space in (ChebyshevSpace(LINE, size=4), GaussianSpace(LINE, Kernel("rbf", 0.2))):
+        draw = space.draw(2, rng.generator(0))
+        for ask in (draw, draw.integral):
+            with pytest.raises(UserError, match=match):
+                ask(points)
+    assert draw(torch.tensor([[1.0 + 1e-8]], dtype=torch.float64)).isfinite().all()
+
+
+@pytest.mark.parametrize(
+    ("other", "match"),
+    [
+        (-torch.eye(3), "no variance is negative"),
+        (torch.tensor([[1.0, 2.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]), "symmetric"),
+        (torch.full((3, 3), float("nan")), "not finite"),
+        (torch.eye(4), "not on one grid"),
+        (torch.ones(3, 2), "not on one grid"),
+    ],
+)
+def test_what_is_no_covariance_has_no_distance(other, match):
+    for pair in ((torch.eye(3), other), (other, torch.eye(3))):
+        with pytest.raises(UserError, match=match):
+            wasserstein2(*pair)

@@ -1,15 +1,19 @@
 """The task on operators: storage of pairs, batches, files of functions, errors with right values, refusals."""
 
+import json
+import math
+
 import numpy as np
 import pytest
 import torch
 import xarray
 
+from sciml import api
 from sciml.core import registry, rng
 from sciml.core.errors import ConfigError, DataError, InputWarning, UnknownNameError, UserError
 from sciml.data import generate_pairs, netcdf_bytes, pair_set, table_bytes
 from sciml.study import RunRequest, example_inputs, predict_run, run
-from sciml.tasks.operator import OPERATOR, OperatorCard, OperatorConfig, Questions, pair_errors
+from sciml.tasks.operator import OPERATOR, OperatorCard, OperatorConfig, OperatorScales, Questions, pair_errors
 from sciml.testing import PROBLEMS
 from sciml.train import find_solver
 
@@ -141,6 +145,23 @@ def test_batches_are_cut_with_their_queries(two, points):
     assert torch.equal(part.queries, batch.queries if points is None else batch.queries[1:3])
 
 
+def test_queries_that_stay_are_brought_to_the_unit_box_once(two):
+    """And anew where they, or the box, are others."""
+    bench = OPERATOR.prepare(two, "tiny", OperatorConfig(functions=5))
+    scales = OperatorScales(bench.context, two.domain)
+    queries = two.domain.lattice((3, 2))
+    first = scales.unit_of_same(queries)
+    assert scales.unit_of_same(queries) is first
+    torch.testing.assert_close(first, scales.unit(queries), rtol=0, atol=0)
+    queries[0] += 0.5 * two.domain.extent
+    torch.testing.assert_close(scales.unit_of_same(queries), scales.unit(queries), rtol=0, atol=0)
+    scales.extent.mul_(2)
+    torch.testing.assert_close(scales.unit_of_same(queries), scales.unit(queries), rtol=0, atol=0)
+    scales.double()
+    other = queries.clone() + 0.1
+    torch.testing.assert_close(scales.unit_of_same(other), scales.unit(other), rtol=0, atol=0)
+
+
 def test_errors_have_the_values_of_their_definitions():
     true = torch.tensor([[[3.0], [4.0]], [[0.0], [2.0]]])
     predicted = true + torch.tensor([[[0.5], [0.0]], [[0.0], [1.0]]])
@@ -156,6 +177,37 @@ def test_errors_have_the_values_of_their_definitions():
     off[0, :2] = 10.0
     off[0, 2:] = 1.0
     assert pair_errors(off, many + 1e-30, aligned=True)["mse/trimmed"] == pytest.approx(1.0)
+
+
+def test_an_image_that_is_zero_is_no_measure():
+    """The squared error counts it; nothing is a share of it."""
+    true = torch.tensor([[[3.0], [4.0]], [[0.0], [0.0]]])
+    predicted = true + torch.tensor([[[0.5], [0.0]], [[1.0], [1.0]]])
+    some = pair_errors(predicted, true, aligned=True)
+    assert (some["relative_l2"], some["relative_l2/worst"]) == pytest.approx((0.1, 0.1))
+    assert some["mse"] == pytest.approx(2.25 / 4)
+    for aligned in (True, False):
+        none = pair_errors(predicted[1:], true[1:], aligned=aligned)
+        assert math.isnan(none["relative_l2"])
+        assert none["mse"] == 1.0
+    assert math.isnan(pair_errors(predicted * math.nan, true, aligned=True)["relative_l2"])
+
+
+@pytest.mark.parametrize(("solver", "zeros"), [("deeponet", 1), ("fno_map", 3)])
+def test_a_network_learns_beside_functions_whose_image_is_zero(tmp_path, monkeypatch, solver, zeros):
+    """With `zeros` = 1 all images are: then the squared error chooses the weights."""
+    monkeypatch.setenv("SCIML_HOME", str(tmp_path / "home"))
+    x = torch.linspace(0, 1, 16, dtype=torch.float64)
+    k = torch.linspace(1, 3, 30, dtype=torch.float64)[:, None]
+    images = torch.where(torch.arange(30)[:, None] % zeros == 0, 0.0, torch.sin(k * x) / k)
+    done = api.run(data=(torch.cos(k * x), x[:, None], images), choices={"name": "some", "ranges": {"x": (0.0, 1.0)}},
+                   solver=solver, settings=["baselines=['mean_map']", "train.steps=40", "train.evaluate_every=20"],
+                   out=tmp_path)  # fmt: skip
+    log = [json.loads(line) for line in (done.folder / "log.jsonl").read_text().splitlines()]
+    assert all(math.isfinite(line["validation"]) and math.isfinite(line["loss"]) for line in log)
+    scores = done.record.metrics["test"]
+    assert math.isfinite(scores["mse"])
+    assert (scores["relative_l2"] is None) == (zeros == 1)
 
 
 def test_a_metric_of_every_field_and_space(finished):

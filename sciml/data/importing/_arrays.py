@@ -73,8 +73,21 @@ def read_pt(path: Path, choices: ImportChoices, stack: ExitStack) -> list[Source
         content = {_stem(path): content}
     if not isinstance(content, dict) or not all(isinstance(entry, torch.Tensor) for entry in content.values()):
         raise DataError(f"{path} does not hold a tensor or a dictionary of tensors", got=type(content).__name__)
-    arrays = {str(name): _nameless(entry.detach().numpy()) for name, entry in content.items()}
+    arrays = {str(name): _nameless(_of_tensor(path, str(name), entry)) for name, entry in content.items()}
     return [sorted_out(arrays, str(path), "pt", choices)]
+
+
+def _of_tensor(path: Path, name: str, tensor: torch.Tensor) -> np.ndarray:
+    """The numbers of a tensor; types that NumPy does not have, such as bfloat16, as float32."""
+    if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta:
+        raise DataError(
+            f"the tensor {name!r} of {path} does not hold its numbers one by one",
+            got=f"{tensor.layout}, {tensor.dtype}",
+            fix="Save tensor.dequantize() or tensor.to_dense().",
+        )
+    plain = tensor.detach().resolve_conj().resolve_neg()
+    short = plain.is_floating_point() and plain.dtype not in (torch.float16, torch.float32, torch.float64)
+    return (plain.float() if short else plain).numpy()
 
 
 def read_mat(path: Path, choices: ImportChoices, stack: ExitStack) -> list[Source]:
@@ -131,6 +144,8 @@ def _stem(path: Path) -> str:
 
 def _unreadable(path: Path, what: str, error: Exception) -> DataError:
     detail = (str(error).splitlines() or [type(error).__name__])[0]
+    if isinstance(error, KeyError | IndexError | EOFError):  # their words are numbers of bytes, or none
+        detail = "something else, or a part of it"
     if isinstance(error, pickle.UnpicklingError) and zipfile.is_zipfile(path):  # torch advises to load it all the same
         detail = "a file of torch with more than tensors"
     if (

@@ -76,8 +76,15 @@ def _numbered(names: Mapping[str, str], arrays: Mapping[str, Variable], choices:
 def _branches(names: Mapping[str, str], arrays: Mapping[str, Variable], choices: ImportChoices) -> _Roles | None:
     keys = [key for key in names if re.fullmatch(r"branch(_?\w+)?", key)]
     value = next((key for key in _VALUES if key in names), None)
-    if not keys or "trunk" not in names or value is None:
+    if not keys or "trunk" not in names:
         return None
+    if value is None:
+        raise DataError(
+            "there are functions and queries, and no values of the operator",
+            got=", ".join(f"{name} {arrays[origin].shape}" for name, origin in names.items()),
+            expected=f"one more array, called {', '.join(_VALUES[:-1])} or {_VALUES[-1]}",
+            fix="Rename it: --rename OLD=y.",
+        )
     suffixes = [key.removeprefix("branch").lstrip("_") for key in keys]
     functions = _named(["" if entry.isdigit() else entry for entry in suffixes], choices)
     return {"all": (list(zip(functions, keys, strict=True)), "trunk", value)}
@@ -151,8 +158,18 @@ def _read(
 
 def _numbers(role: str, key: str, entry: Variable) -> np.ndarray:
     if entry.kind not in "fiu":
-        raise DataError(f"the {role} ({key!r}) are no real numbers", got=f"values of kind {entry.kind!r}")
+        raise DataError(f"the {role} ({key!r}): no real numbers", got=_KINDS.get(entry.kind, f"kind {entry.kind!r}"),
+                        expected="floating-point or whole numbers")  # fmt: skip
+    if not entry.shape:
+        raise DataError(f"the {role} ({key!r}): an array of rows is needed", got="a single number")
     return np.asarray(entry.values(), dtype=np.float64)
+
+
+_KINDS = {
+    "b": "truth values", "c": "complex numbers", "M": "dates", "m": "spans of time", "O": "Python objects or text",
+    "S": "text", "U": "text", "V": "records",
+}  # fmt: skip
+"""What NumPy's kinds of other values are called."""
 
 
 def _plain_shape(shape: tuple[int, ...]) -> tuple[int, ...]:

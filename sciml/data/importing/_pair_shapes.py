@@ -29,7 +29,10 @@ class Rows:
 
 
 def check_arrays(part: PairArrays, label: str) -> None:
-    """Refuse arrays that are empty or hold numbers that are not finite, by role. Raises DataError."""
+    """Refuse arrays that are empty, hold numbers that are not finite or that single precision cannot hold, by role.
+
+    Raises: DataError.
+    """
     arrays = {f"function {name}": values for name, values in part.functions} | {"values": part.values}
     for role, values in (arrays if part.queries is None else arrays | {"queries": part.queries}).items():
         if values.size == 0:
@@ -42,6 +45,31 @@ def check_arrays(part: PairArrays, label: str) -> None:
                 got=f"in {len(rows)} of {len(values)} rows, the first of them {int(rows[0])}",
                 fix="Drop these rows before importing.",
             )
+        if role != "queries":
+            _check_precision(f"the {role} of {label}", values)
+
+
+def _check_precision(what: str, values: np.ndarray) -> None:
+    """Refuse numbers that lose what they say in single precision, in which pairs are stored. Raises DataError."""
+    largest = float(np.abs(values).max())
+    if largest and not _SMALLEST <= largest <= _LARGEST:
+        raise DataError(f"{what}: single precision does not hold such numbers", got=f"up to {largest:.3g} in size",
+                        expected=f"between {_SMALLEST:.0e} and {_LARGEST:.0e}", fix="Choose other units.")  # fmt: skip
+    spread = float((values - values.flat[0]).std())
+    if _ROUNDING * largest < spread < _RESOLVED * float(np.finfo(np.float32).eps) * largest:
+        raise DataError(
+            f"{what}: single precision does not tell its numbers apart",
+            got=f"numbers of size {largest:.6g} that differ by {spread:.3g}",
+            fix="Subtract what they have in common before importing.",
+        )
+
+
+_SMALLEST, _LARGEST = 1e-37, 1e37
+"""Numbers that are normal ones in single precision, and their inverses too."""
+_RESOLVED = 100.0
+"""Spread that is kept to a percent, in units of the last digit."""
+_ROUNDING = 1e-13
+"""Spread that is rounding of double precision: the array is a constant."""
 
 
 def rows_of(part: PairArrays, lattice: np.ndarray | None, label: str) -> Rows:

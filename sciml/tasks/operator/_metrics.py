@@ -1,5 +1,8 @@
 """What an operator is judged by."""
 
+import math
+
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -46,14 +49,18 @@ def pair_errors(
     """``relative_l2`` and ``mse`` of values, with median and worst function where all functions share the queries.
 
     The relative error of a function is the norm of the error over all queries and fields by that of the truth; their
-    mean is reported. With a few queries per function such ratios say little, and the norms are over all rows instead.
+    mean is reported, over the functions whose image is not zero, and not a number where there are none. With a few
+    queries per function such ratios say little, and the norms are over all rows instead.
     """
     error, truth = (predicted.double() - true.double()), true.double()
     squares = error.square().flatten()
     scores = {"mse": float(squares.mean()), "mse/trimmed": float(_trimmed(squares))}
     if not aligned:
-        return {"relative_l2": float(error.norm() / truth.norm())} | scores
-    relative = relative_errors(predicted, true)
+        size = truth.norm()
+        return {"relative_l2": float(error.norm() / size) if size > 0 else math.nan} | scores
+    relative = relative_errors(predicted, true)[truth.flatten(1).norm(dim=1) > 0]
+    if not len(relative):
+        return {"relative_l2": math.nan, **scores, "relative_l2/median": math.nan, "relative_l2/worst": math.nan}
     return {
         "relative_l2": float(relative.mean()),
         **scores,
@@ -76,9 +83,10 @@ def coverage(
 def relative_errors(
     predicted: Float[Tensor, "row query field"], true: Float[Tensor, "row query field"]
 ) -> Float[Tensor, " row"]:
-    """‖error‖₂ / ‖truth‖₂ of every row, float64."""
+    """‖error‖₂ / ‖truth‖₂ of every row, float64; not a number where the truth is zero, of which nothing is a share."""
     truth = true.double()
-    return (predicted.double() - truth).flatten(1).norm(dim=1) / truth.flatten(1).norm(dim=1)
+    size = truth.flatten(1).norm(dim=1)
+    return (predicted.double() - truth).flatten(1).norm(dim=1) / torch.where(size > 0, size, math.nan)
 
 
 def _trimmed(squares: Float[Tensor, " value"]) -> Float[Tensor, ""]:

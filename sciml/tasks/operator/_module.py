@@ -1,5 +1,7 @@
 """From networks on standardised numbers to operators in physical units."""
 
+import math
+import operator
 from typing import Any, Generic, TypeVar
 
 import torch
@@ -16,6 +18,8 @@ N = TypeVar("N", bound=nn.Module)
 TOLERANCE = 1e-5
 """Distance, in shares of an axis, within which two points are the same: files may hold them in single precision."""
 _CHUNK = 1024
+_NOTHING = 1e-6
+"""Size, in standard deviations, below which an image counts as zero."""
 
 
 class OperatorScales(nn.Module):
@@ -44,6 +48,7 @@ class OperatorScales(nn.Module):
         self.register_buffer("field_std", statistics.field_std.clone())
         for number, points in enumerate(context.sensors):
             self.register_buffer(f"sensors_{number}", points.clone())
+        self._asked: tuple[tuple[Tensor, ...], tuple[int, ...], Tensor] | None = None
 
     def standardise(self, functions: Float[Tensor, "batch sensor"]) -> Float[Tensor, "batch sensor"]:
         """Inputs of mean 0 and standard deviation 1."""
@@ -54,6 +59,14 @@ class OperatorScales(nn.Module):
     def unit(self, queries: Float[Tensor, "*point dim"]) -> Float[Tensor, "*point dim"]:
         """Queries in the unit box, in the precision of the network; the offset is taken away before."""
         return ((queries - self.lower) / self.extent).to(self.field_mean.dtype)
+
+    def unit_of_same(self, queries: Float[Tensor, "query dim"]) -> Float[Tensor, "query dim"]:
+        """As `unit`, for queries that are the same tensor at every step of a training: worked out once."""
+        made_from = queries, self.lower, self.extent
+        versions = tuple(entry._version for entry in made_from)
+        if self._asked is None or self._asked[1] != versions or any(map(operator.is_not, self._asked[0], made_from)):
+            self._asked = made_from, versions, self.unit(queries)
+        return self._asked[2]
 
     def scale(self, fields: Float[Tensor, "batch query field"]) -> Float[Tensor, "batch query field"]:
         """Fields of mean 0 and standard deviation 1, in one pass over all values."""
@@ -103,7 +116,7 @@ class FreeOperator(nn.Module, Generic[N]):
         if points.ndim == 2:
             functions, index = scales.standardise(batch.functions), batch.index if aligned else None
             mean, std = scales.field_mean, scales.field_std
-            loss = pair_loss(self.network, functions, scales.unit(points), index, batch.targets, mean, std)
+            loss = pair_loss(self.network, functions, scales.unit_of_same(points), index, batch.targets, mean, std)
             if loss is not None:
                 return loss
         return mse_loss(self.standardised(batch), scales.scale(batch.targets))  # before the scales: fewer passes
@@ -204,11 +217,15 @@ def relative_error(
     module: FreeOperator[Any] | FixedOperator[Any],  # Any: networks of every kind
     batch: PairBatch,
 ) -> Float[Tensor, ""]:
-    """Mean over functions of ‖v - s‖₂ / ‖s‖₂, fields in units of their standard deviation."""
+    """Mean over functions of ‖v - s‖₂ / ‖s‖₂, fields in units of their standard deviation.
+
+    An image that is zero is no measure: the error of such a function is that of a field of one standard deviation.
+    """
     std = module.scales.field_std
     residual = ((module(batch.functions, batch.queries) - batch.targets) / std).flatten(1).norm(dim=1)
     size = (batch.targets / std).flatten(1).norm(dim=1)
-    return (residual / size.clamp_min(torch.finfo(size.dtype).tiny)).mean()
+    typical = math.sqrt(batch.targets[0].numel())
+    return (residual / torch.where(size > _NOTHING * typical, size, typical)).mean()
 
 
 def _repeated(constants: Float[Tensor, " input"], sizes: tuple[int, ...]) -> Float[Tensor, " sensor"]:

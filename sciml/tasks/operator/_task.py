@@ -212,7 +212,7 @@ class OperatorBench(Bench[MapsFunctions, OperatorConfig, OperatorContext, PairBa
     def _valid_error(self, solver: AnySolver, module: nn.Module) -> float:
         valid = self.splits["valid"]
         error = pair_errors(self._predicted(solver, module, valid).mean, valid.values, aligned=valid.query is None)
-        return error["relative_l2"]
+        return error["mse"] if math.isnan(error["relative_l2"]) else error["relative_l2"]
 
     def examine(self, solver: AnySolver, module: nn.Module) -> Examination:
         """The metrics of the task, and the fields of some test functions."""

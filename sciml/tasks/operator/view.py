@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ import xarray
 
 from sciml import draw
 from sciml.draw import INK, Figure, Picture, Scale, plot, png, side_by_side, style
-from sciml.train import RunView, Shown, View
+from sciml.train import Competitor, RunView, Shown, View
 
 _MOST_LINES = 4  # solvers in one figure; more cannot be told apart
 _MOST_PANELS = 3  # solvers shown as pictures: the one the page is about and the best of the others
@@ -70,15 +71,23 @@ def _cases(view: RunView) -> list[Case]:
         prediction = predicted[view.solver.key]
         order = np.arange(truth.sizes["sample"])
         if "relative_l2" in prediction:
-            order = np.argsort(prediction["relative_l2"].to_numpy(), kind="stable")
+            errors = prediction["relative_l2"].to_numpy()
+            order = np.argsort(errors, kind="stable")
+            order = order[np.isfinite(errors[order])] if np.isfinite(errors).any() else order
         places = dict.fromkeys([0, len(order) // 2, len(order) - 1])
         labels = ("smallest error", "median error", "largest error") if "relative_l2" in prediction else ("",) * 3
-        others = sorted(view.baselines, key=lambda entry: entry.metrics.get("relative_l2", np.inf))
+        others = sorted(view.baselines, key=_rank)
         titles = {entry.key: entry.title for entry in (view.solver, *others)}
         return [
             _case(truth, predicted, titles, int(order[place]), words, inputs, axes)
             for place, words in zip(places, labels, strict=False)
         ]
+
+
+def _rank(entry: Competitor) -> float:
+    """Its error; at the end where there is none."""
+    error = entry.metrics.get("relative_l2", math.nan)
+    return math.inf if math.isnan(error) else error
 
 
 def _case(
