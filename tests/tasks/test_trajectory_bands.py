@@ -65,7 +65,6 @@ def test_few_cases_do_not_make_the_spread_too_wide():
         mean, variance = module(later.states[:, 0], later.parameters)
         error = (mean - module.frames.units.standardise(later.states)).abs()
         covered.append(float((error <= 2 * variance.sqrt())[:, 1:].double().mean()))
-    print(covered)
     assert 0.93 <= sum(covered) / len(covered) <= 0.98
 
 
