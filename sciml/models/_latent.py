@@ -55,7 +55,8 @@ class LatentODE(Network):
         units, blocks: of the dynamics, blocks latent -> units -> latent one after another.
         bounded: whether the last block too ends with tanh, so that no component is faster than the rate.
         rate: factor on the dynamics, one over a time; None leaves it to be measured (`measure`), and 1 until then.
-        reads: where the unit steps: at times and observations from the last one back, or at the observations only.
+        reads: where the unit steps: at times and observations from the last one back, or at the observations only, and
+            at the first time.
         step: between these times, from the first on; None: they are those given, and the code depends on which.
         recognition: means (and as many spreads) that the unit carries.
         gates: hidden neurons of its gates.
@@ -138,7 +139,8 @@ class LatentODE(Network):
             times, values, mask, steps, *_ = moments_of(times, values, mask, self.step)
             read = (mask.flip(1).cumsum(1).flip(1) > 0) & steps
         else:
-            read = mask
+            read = mask.clone()
+            read[:, 0] |= mask.any(1)  # how long after the first time a series was seen first
         seen = torch.where(mask[:, :, None], self.standardise(values), 0.0)
         state = self.recognise.start(seen[:, 0])
         after = torch.full_like(seen[:, 0, 0], torch.nan)

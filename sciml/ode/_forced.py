@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -14,10 +15,12 @@ from sciml.ode._adjoint import Adjoint
 from sciml.ode._control import PID
 from sciml.ode._gradient import Checkpointed, Discrete
 from sciml.ode._method import Method
+from sciml.ode._plan import Gaps
 from sciml.ode._solution import Solution
-from sciml.ode._solve import solve
+from sciml.ode._solve import find_method, solve
 
 _DISCRETE, _CONTROL = Discrete(), PID()
+_MOMENT = re.compile(r"\bt = (\d[\d.]*(?:e[+-]?\d+)?)")
 
 
 def solve_forced(
@@ -44,6 +47,7 @@ def solve_forced(
 
     so that breaks lie at whole s for all samples, and `jumps` of `solve` are these. No step crosses a break or is
     longer than `share` of the distance of two. Where the samples begin and which times are asked for moves no break.
+    With `Discrete` and a method that chooses its steps, all pieces of all samples are one integration.
 
     Arguments:
         f, y0, times, args, method, rtol, atol, gradient, controller, max_steps: as for `solve`; times increase, and
@@ -69,22 +73,42 @@ def solve_forced(
     begin, end = edges[:, :-1], edges[:, 1:]
     lengths = end - begin
     inside = torch.nextafter(begin, end), torch.nextafter(end, begin)  # strictly between two breaks
+    chosen = find_method(method)
+    at_once = step is None and isinstance(gradient, Discrete) and not (chosen.lands or chosen.remembers)
+    apart = 2 if at_once else 1
+    inner = torch.arange(1.0, lengths.shape[1], dtype=torch.float64, device=y0.device)
     solution = solve(
-        _Warped(f), y0, _places(rows, edges), args=(begin, lengths, *inside, *args), method=method, rtol=rtol,
-        atol=atol, step=step, gradient=gradient, controller=replace(controller, longest=min(controller.longest, share)),
-        max_steps=max_steps,
-        jumps=torch.arange(1.0, lengths.shape[1], dtype=torch.float64, device=y0.device),
+        _Warped(f, apart), y0, _places(rows, edges, apart), args=(begin, lengths, *inside, *args), method=chosen,
+        rtol=rtol, atol=atol, step=step, gradient=gradient, max_steps=max_steps,
+        controller=replace(controller, longest=min(controller.longest, share)),
+        jumps=_gaps(inner) if at_once else inner,
     )  # fmt: skip
-    words = {row: f"{failure} (times in distances of two breaks)" for row, failure in solution.failures.items()}
+    words = {row: _at_times(failure, edges[row], apart) for row, failure in solution.failures.items()}
     return replace(solution, times=times, failures=words)
+
+
+def _gaps(inner: Float[Tensor, " break"]) -> Gaps:
+    """Piece k lies at 2k <= s <= 2k + 1, so that both sides of a break have a place of their own."""
+    return Gaps(*(torch.cat((edge, inner.new_full((1,), torch.inf))) for edge in (2 * inner - 1, 2 * inner)))
+
+
+def _at_times(failure: str, edges: Float[Tensor, " edge"], apart: int) -> str:
+    """Words of a failure with the time in place of s."""
+
+    def moment(found: re.Match[str]) -> str:
+        place = float(found[1])
+        number = min(int(place // apart), len(edges) - 2)
+        return f"t = {float(torch.lerp(edges[number], edges[number + 1], place - apart * number)):.6g}"
+
+    return f"{_MOMENT.sub(moment, failure)} (lengths of steps in distances of two breaks)"
 
 
 class _Warped(nn.Module):
     """The right-hand side in s; a module, so that whatever parameters `f` holds are found."""
 
-    def __init__(self, f: Callable[..., Tensor]) -> None:
+    def __init__(self, f: Callable[..., Tensor], apart: int) -> None:
         super().__init__()
-        self.f = f
+        self.f, self.apart = f, apart
 
     def forward(
         self,
@@ -97,9 +121,9 @@ class _Warped(nn.Module):
         *args: Tensor,
     ) -> Float[Tensor, "row ..."]:
         """dy/ds; times stay strictly between two breaks, where rounding would touch one."""
-        number = place.detach().floor().long().clamp(0, begin.shape[1] - 1)[:, None]
+        number = (place.detach() / self.apart).floor().long().clamp(0, begin.shape[1] - 1)[:, None]
         start, length, low, high = (table.gather(1, number)[:, 0] for table in (begin, lengths, lowest, highest))
-        time = (start + (place - number[:, 0]) * length).clamp(low, high)
+        time = (start + (place - self.apart * number[:, 0]) * length).clamp(low, high)
         slope = self.f(time, state, *args)
         return slope * length.reshape(-1, *(1,) * (slope.ndim - 1)).to(slope.dtype)
 
@@ -111,10 +135,11 @@ def _edges(breaks: Float[Tensor, "batch break"], times: Float[Tensor, "batch tim
     return torch.cat((first, within.sort(dim=1).values, last), dim=1)
 
 
-def _places(times: Float[Tensor, "batch time"], edges: Float[Tensor, "batch edge"]) -> Float[Tensor, "batch time"]:
-    """s of some times; the very last is that of the last edge, whatever pieces without length lie before it."""
-    number = torch.searchsorted(edges[:, 1:-1].contiguous(), times.detach().contiguous(), right=True)
+def _places(
+    times: Float[Tensor, "batch time"], edges: Float[Tensor, "batch edge"], apart: int
+) -> Float[Tensor, "batch time"]:
+    """s of some times; a break ends the piece before it, and the last time the last piece that has a length."""
+    number = torch.searchsorted(edges[:, 1:-1].contiguous(), times.detach().contiguous())
     begin, end = edges.gather(1, number), edges.gather(1, number + 1)
     length = end - begin
-    place = number + torch.where(length > 0, (times - begin) / torch.where(length > 0, length, 1.0), 0.0)
-    return torch.where(times >= edges[:, -1:], float(edges.shape[1] - 1), place)
+    return apart * number + torch.where(length > 0, (times - begin) / torch.where(length > 0, length, 1.0), 0.0)

@@ -22,7 +22,7 @@ from sciml.ode._gradient import Checkpointed, Discrete, Integrate
 from sciml.ode._graph import is_older, leaves_of, now
 from sciml.ode._hits import attached_marks, hit_of, implicit, marks_of
 from sciml.ode._method import Method
-from sciml.ode._plan import Plan, farthest, step_budget
+from sciml.ode._plan import Gaps, Plan, farthest, step_budget
 from sciml.ode._solution import Hit, Marks, Solution, Stats, Steps
 from sciml.ode._walk import Move
 
@@ -38,6 +38,7 @@ class Order:
         method, tolerance, events: what it made of them.
         peer, backend: method and name of the program that does the work, if it is not this one.
         watch: called with every move of the forward solve.
+        gaps: stretches of time that are left out; for methods that do not land, without events.
     """
 
     f: Callable[..., Tensor]
@@ -53,6 +54,7 @@ class Order:
     peer: str | None
     backend: str = "sciml"
     watch: Callable[[Move], None] | None = None
+    gaps: Gaps | None = None
 
 
 def integrate(
@@ -96,6 +98,7 @@ def integrate(
         dense=order.dense,
         watch=order.watch,
         spent=spent,
+        gaps=order.gaps,
     )
     state = y0.reshape(len(y0), -1)
     attached = _is_graph(gradient, state, order.method)

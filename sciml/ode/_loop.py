@@ -10,14 +10,14 @@ import itertools
 from collections.abc import Iterator
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from sciml.ode._control import first_step
 from sciml.ode._endings import ended_rows, stuck_rows, without
 from sciml.ode._meeting import cut, meet
 from sciml.ode._method import Step
-from sciml.ode._plan import Plan, parts_of
+from sciml.ode._plan import Gaps, Plan, parts_of
 from sciml.ode._walk import Hit, Move, Walk, gather, leaves
 
 
@@ -84,6 +84,9 @@ def advance(plan: Plan, walk: Walk, taped: bool) -> tuple[Move, Walk | None]:
         walk = leaves(walk)
     dtype = walk.state.dtype
     stop = plan.wanted[walk.rows, walk.target] if plan.lands else walk.end
+    gap = _next_gap(plan, walk)
+    if gap is not None:
+        stop = torch.minimum(stop, gap.begin)
     remaining = stop - walk.time
     reaches = remaining <= walk.size * (1 + (1e-9 if plan.step is None else 1e-6))  # sums of equal steps round
     taken = torch.where(reaches, remaining, walk.size)
@@ -114,6 +117,13 @@ def advance(plan: Plan, walk: Walk, taped: bool) -> tuple[Move, Walk | None]:
     if plan.graph and not everyone:
         step = _without_rejected(plan, walk, size, step, accept)
     after = _after(plan, walk, step, error, accept, everyone, taken, torch.where(reaches, stop, walk.time + taken))
+    done = accept & reaches
+    if gap is not None:
+        landed = done & (stop < walk.end)
+        done = done & ~landed
+        if bool(landed.any()):
+            after = _past_gap(plan, walk, after, landed.nonzero().flatten(), gap.end)
+            step = step._replace(evaluations=step.evaluations + 1)
     hit = marks = None
     if plan.events is not None:
         after, hit, marks = meet(plan, plan.events, walk, after, step, size, accept)
@@ -124,7 +134,7 @@ def advance(plan: Plan, walk: Walk, taped: bool) -> tuple[Move, Walk | None]:
     else:
         after = after._replace(target=plan.next_target(walk.rows, after.time))
     stuck = stuck_rows(plan, walk, after, accept, everyone, reaches)
-    ended, words = ended_rows(plan, walk, after, step, accept & reaches, hit, stuck, size)
+    ended, words = ended_rows(plan, walk, after, step, done, hit, stuck, size)
     move = Move(walk, size, accept, everyone, step, scaled, after.target, hit, marks, ended, words)
     return move, after if ended is None else without(after, ended[0])
 
@@ -149,6 +159,26 @@ def _without_rejected(plan: Plan, walk: Walk, size: Tensor, step: Step, accept: 
     }
     memory = tuple(old.detach().index_copy(0, kept, new) for old, new in zip(step.memory, again.memory, strict=True))
     return step._replace(stages=stages, memory=memory, **rest)
+
+
+def _next_gap(plan: Plan, walk: Walk) -> Gaps | None:
+    """The gap ahead of every row."""
+    if plan.gaps is None:
+        return None
+    number = torch.searchsorted(plan.gaps.begin, walk.time.contiguous(), right=True)
+    return Gaps(*(edges[number] for edges in plan.gaps))
+
+
+def _past_gap(plan: Plan, walk: Walk, after: Walk, landed: Int[Tensor, " landed"], end: Float[Tensor, " row"]) -> Walk:
+    """The walk with some rows at the end of their gap: slopes of there, errors forgotten, the step tried last kept."""
+    there = end[landed]
+    time, size = (old.index_copy(0, landed, new) for old, new in ((after.time, there), (after.size, walk.size[landed])))
+    dtype = after.state.dtype
+    with torch.set_grad_enabled(plan.graph):
+        slope = plan.bind(tuple(a[landed] for a in after.args))(there.to(dtype), after.state[landed])
+        slopes = after.slope.index_copy(0, landed, slope)
+    earlier = tuple(error.index_fill(0, landed, 1.0) for error in after.earlier)
+    return after._replace(time=time, size=size, slope=slopes, earlier=earlier)
 
 
 def _finite(step: Step) -> Bool[Tensor, " row"]:

@@ -17,6 +17,20 @@ from sciml.ode._method import Method
 _STEPS, _MOST_FIXED = 10_000, 10**9
 
 
+class Gaps(NamedTuple):
+    """Stretches of time that are left out, one after another: a step ends where one begins, the next starts at its end.
+
+    What the right-hand side is on both sides of a gap differs in its time, so it may jump there, and every row goes
+    past it when it comes to it: all pieces of all rows are one integration, and one batch when steps are repeated.
+
+    Fields:
+        begin, end: of the gaps, increasing; no requested time lies within one, and the last begins at infinity.
+    """
+
+    begin: Float[Tensor, " gap"]
+    end: Float[Tensor, " gap"]
+
+
 @dataclass(frozen=True)
 class Plan:
     """What does not change during a solve.
@@ -37,6 +51,7 @@ class Plan:
         dense: whether the accepted steps are kept with their dense output.
         watch: called with every move.
         spent: steps that every sample has attempted before, of the `max_steps`; None for none.
+        gaps: stretches of time that are left out; None for none.
     """
 
     f: Callable[..., Tensor]
@@ -58,6 +73,7 @@ class Plan:
     dense: bool = False
     watch: Callable[[Any], None] | None = None  # Any: a `Move`, which knows plans
     spent: Int[Tensor, " batch"] | None = None
+    gaps: Gaps | None = None
 
     @property
     def lands(self) -> bool:

@@ -29,6 +29,7 @@ from sciml.ode._mapped import is_mapped, lowered
 from sciml.ode._method import Method
 from sciml.ode._packing import Packing, in_rows, without_missing
 from sciml.ode._pieces import in_pieces, inner_jumps
+from sciml.ode._plan import Gaps
 from sciml.ode._solution import S, Solution, Stats
 from sciml.ode._walk import Move
 
@@ -55,7 +56,7 @@ def solve(
     controller: PID = _CONTROL,
     max_steps: int | None = None,
     event: Event | Sequence[Event] | None = None,
-    jumps: Float[Tensor, " jump"] | Forcing | Sequence[Forcing] | None = None,
+    jumps: Float[Tensor, " jump"] | Forcing | Sequence[Forcing] | Gaps | None = None,
     record: bool = False,
     dense: bool = False,
     backend: Literal["sciml", "scipy", "torchdiffeq"] = "sciml",
@@ -83,7 +84,7 @@ def solve(
         event: where to stop a sample early, or what to note on the way; then the last time may be infinite.
         jumps: times at which `f` jumps or has a kink, the same for all samples, or the tables of forcing it uses. No
             step crosses one: `f` is asked just before it by the step that ends there and just after it by the next one,
-            so short pulses are seen and kinks cost no rejected steps. Differentiable.
+            so short pulses are seen and kinks cost no rejected steps. Differentiable. `Gaps` are for `solve_forced`.
         record: keep E_j and S_j of every accepted step in ``solution.steps``.
         dense: keep every accepted step in ``solution.dense``, to look at the states anywhere later, without gradient.
         backend: ``torchdiffeq`` integrates with that library's method of the given name, for comparison. All samples
@@ -158,7 +159,7 @@ def solve_watched(
     controller: PID = _CONTROL,
     max_steps: int | None = None,
     event: Event | Sequence[Event] | None = None,
-    jumps: Float[Tensor, " jump"] | Forcing | Sequence[Forcing] | None = None,
+    jumps: Float[Tensor, " jump"] | Forcing | Sequence[Forcing] | Gaps | None = None,
     record: bool = False,
     dense: bool = False,
     backend: Literal["sciml", "scipy", "torchdiffeq"] = "sciml",
@@ -191,8 +192,9 @@ def solve_watched(
         peer=None if ours else method if isinstance(method, str) else method.name,
         backend=backend,
         watch=watch,
+        gaps=jumps if isinstance(jumps, Gaps) else None,
     )
-    between = inner_jumps(jumps, times)
+    between = None if isinstance(jumps, Gaps) else inner_jumps(jumps, times)
     if between is None:
         return integrate(order, y0, times, tuple(args))[0]
     return in_pieces(order, y0, times, tuple(args), between)

@@ -93,6 +93,44 @@ def test_gradients_reach_arguments_and_parameters_of_modules(gradient):
     assert float(module.rate.grad) == pytest.approx(3 * exact * (-2 + 0.7 * 1e-4), rel=1e-5)
 
 
+@pytest.mark.parametrize("schedule", ["stacked", "graph"])
+@pytest.mark.parametrize("method", ["rodas4", "dopri5"])
+def test_all_pieces_at_once_are_the_pieces_one_after_another(method, schedule):
+    """Checkpoints stand in one piece at a time: the same steps, states and gradients, breaks that coincide included."""
+    times = torch.tensor([0.0, 0.1, 0.3, 0.31, 1.5, 2.0], dtype=torch.float64)
+    centres, widths = CENTRES[2:], WIDTHS[2:]
+    edges = torch.stack((centres - 4 * widths, centres, centres, centres + 4 * widths), 1)
+
+    def solved(gradient):
+        rate = torch.tensor([3.0, 0.1], dtype=torch.float64, requires_grad=True)
+        start = torch.zeros(2, 1, dtype=torch.float64, requires_grad=True)
+
+        def f(time, state, centre, width, rate):
+            return pulse(time, state, centre, width) - rate[:, None] * (state - torch.cos(time)[:, None])
+
+        solution = ode.solve_forced(
+            f, start, times, edges, args=(centres, widths, rate), method=method, rtol=1e-4, gradient=gradient
+        ).check()  # fmt: skip
+        grads = torch.autograd.grad(solution.states.square().sum(), (rate, start))
+        return solution.states.detach(), *grads, solution.stats.accepted, solution.stats.rejected
+
+    for ours, theirs in zip(solved(ode.Discrete(schedule)), solved(ode.Checkpointed()), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-8, atol=1e-10)
+
+
+def test_a_failure_is_told_at_its_time():
+    """dy/dt = y² from 1 at t = 5 ends at t = 6."""
+
+    def f(time, state):
+        return state.square()
+
+    start, times = torch.ones(1, 1, dtype=torch.float64), torch.tensor([5.0, 8.0], dtype=torch.float64)
+    for gradient in (ode.Discrete(), ode.Checkpointed()):
+        solution = ode.solve_forced(f, start, times, torch.tensor([[5.5, 7.0]]).double(), gradient=gradient)
+        assert solution.status.tolist() != [Status.OK]
+        assert "t = 6" in solution.failures[0] or "t = 5.99" in solution.failures[0]
+
+
 @pytest.mark.parametrize(
     ("edges", "share", "words"),
     [

@@ -68,6 +68,32 @@ def test_gaps_between_observations_are_seen():
 
 
 @pytest.mark.parametrize("reads", ["times", "observations"])
+def test_when_a_series_was_first_seen_matters(reads):
+    """Equal values and gaps, the second series 5 s later, both asked for from t = 0: z(0) differs."""
+    module, times = model(reads=reads), torch.arange(12, dtype=torch.float64)
+    pattern = torch.randn(4, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+    values, mask = torch.zeros(2, 12, 3, dtype=torch.float64), torch.zeros(2, 12, dtype=torch.bool)
+    for row, first in enumerate((0, 5)):
+        values[row, first : first + 4], mask[row, first : first + 4] = pattern, True
+    seen = module.encode(times, values, mask)[0].detach()
+    assert float((seen[0] - seen[1]).abs().max()) > 1e-3
+
+
+@pytest.mark.parametrize("reads", ["times", "observations"])
+def test_times_asked_for_in_between_change_nothing(reads):
+    """A time at which nothing was seen is put between any two: the values at the old times stay."""
+    module = model(reads=reads, step=3 / 11, integrate=IntegrateConfig(rtol=1e-9, atol=1e-9))
+    rows, solver = batch(), LatentODESolver()
+    more = torch.cat((TIMES, (TIMES[1:] + TIMES[:-1]) / 2)).sort().values
+    old = torch.searchsorted(more, TIMES)
+    values, mask = rows.values.new_zeros(5, len(more), 3), torch.zeros(5, len(more), dtype=torch.bool)
+    values[:, old], mask[:, old] = rows.values, rows.mask
+    asked = Observed(more, values, mask, rows.parameters)
+    plain = solver.predict(module, rows.inputs()).mean
+    torch.testing.assert_close(solver.predict(module, asked).mean[:, old], plain, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("reads", ["times", "observations"])
 def test_later_times_do_not_change_earlier_predictions(reads):
     module, rows = model(reads=reads, integrate=IntegrateConfig(rtol=1e-9, atol=1e-9)), batch()
     solver, whole = LatentODESolver(), batch().inputs()

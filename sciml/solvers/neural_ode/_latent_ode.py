@@ -30,7 +30,7 @@ class LatentConfig(Config):
     """Factor on the dynamics, one over a time in the problem's units; None measures how fast series change."""
     reads: Literal["times", "observations"] = "times"
     """Where the recurrent unit steps: at the times of the data and the observations from the last one back, or at the
-    observations only."""
+    observations only; in both cases at the first time, too."""
     recognition: int = pydantic.Field(default=32, ge=1)
     """Means (and as many spreads) that the recurrent unit carries."""
     gates: int = pydantic.Field(default=32, ge=1)

@@ -136,6 +136,7 @@ class PNODE(nn.Module):
                 got=", ".join(config.constants), expected=f"some of: {', '.join(learnt) or '(none)'}",
             )  # fmt: skip
         self.config, self.problem = config, problem
+        self.solves, self.calls, self.evaluations = 0, 0, 0.0  # of the right-hand side, for who counts what it takes
         self.features = Scaled(problem.parameters)
         count = len(self.features.columns)
         with torch.device("cpu"):
@@ -228,6 +229,9 @@ class PNODE(nn.Module):
                     self.field, start, times.double(), breaks, share=c.share, args=args, method=c.method, rtol=rtol,
                     atol=atol, gradient=gradient, max_steps=steps,
                 )  # fmt: skip
+            self.solves += 1
+            self.calls += solution.stats.calls
+            self.evaluations += float(solution.stats.evaluations.double().mean())
             return self.problem.decode(solution.states, params), solution
 
     def _sizes(self, statistics: Statistics, params: Params) -> Float[Tensor, " component"]:
