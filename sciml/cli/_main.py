@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from typing import NoReturn
@@ -19,6 +20,7 @@ from sciml.core.processes import collect_rarely, terminations_interrupt
 def main() -> None:
     """Run the command line; the exit code is 0 fine, 1 our bug, 2 user, 3 numerics, 130 interrupted."""
     collect_rarely()
+    _write_any_letter()
     os.environ["MPLBACKEND"] = "agg"  # no window is ever opened, and matplotlib fails on a backend it does not know
     try:
         with terminations_interrupt(), limited_memory():
@@ -35,6 +37,13 @@ def main() -> None:
         if refusal is None:
             raise
         _give_up(refusal)
+
+
+def _write_any_letter() -> None:
+    """Let a terminal, or a pipe, whose encoding lacks a letter get its escape (``\\u2207``) in place of a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _give_up(error: SciMLError) -> NoReturn:
