@@ -10,7 +10,7 @@ from typing import NoReturn
 import typer
 
 from sciml.cli import _data, _discover, _inspect, _new, _runs, _tool  # noqa: F401 (importing them adds their verbs)
-from sciml.cli._app import app
+from sciml.cli._app import app, interrupted
 from sciml.core.errors import SciMLError
 from sciml.core.memory import limited_memory, memory_refusal
 from sciml.core.paths import storage_refusal
@@ -27,6 +27,8 @@ def main() -> None:
             app(prog_name="sciml")
     except SciMLError as error:
         _give_up(error)
+    except KeyboardInterrupt:  # before the line was understood, or while something else was said
+        _give_up(interrupted())
     except OSError as error:  # of a path that nobody looked at before it was used
         refusal = storage_refusal(error)
         if refusal is None:

@@ -1,11 +1,16 @@
 """Studies that somebody went on with after something changed: data, encodings, places."""
 
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from sciml.testing import PROBLEMS
 
+ROOT = Path(__file__).parents[2]
 ADVECTION = PROBLEMS / "periodic_advection"
 STUDY = """title = "Waves"
 question = "Do two waves beat none?"
@@ -72,9 +77,7 @@ def test_a_claim_between_results_on_different_data_is_not_decided(sciml, begun):
     lines = [line | {"seed": seed} for seed in (0, 1, 2) for line in lines]
     edit(out / "study.json", '"seeds": [\n    0\n  ]', '"seeds": [0, 1, 2]')
     for alike in (True, False):
-        changed = [
-            line | ({} if alike or line["variant"] == "still" else {"dataset": "f" * 16}) for line in lines
-        ]
+        changed = [line | ({} if alike or line["variant"] == "still" else {"dataset": "f" * 16}) for line in lines]
         (out / "results.jsonl").write_text("".join(json.dumps(line) + "\n" for line in changed))
         assert sciml("report", out).code == 0
         page = (out / "report.html").read_text(encoding="utf-8")
@@ -100,10 +103,11 @@ def test_the_name_of_a_variant_is_no_path(refused, tmp_path, name):
     assert [entry.name for entry in tmp_path.iterdir()] == ["waves.toml"]
 
 
-def test_a_terminal_of_another_encoding_gets_what_it_can_show(start):
+def test_a_terminal_of_another_encoding_gets_what_it_can_show(tmp_path):
     """The equation of the spiral has signs that Windows' letters for the west do not know."""
-    process = start("show", "spiral", PYTHONIOENCODING="cp1252")
-    out, err = process.communicate(timeout=300)
-    assert (process.returncode, err) == (0, "")
-    assert "Cubic spiral" in out
-    assert "\\u" in out
+    words = [sys.executable, "-m", "sciml", "show", "spiral"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "cp1252"}
+    done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, timeout=300)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert "Cubic spiral" in done.stdout.decode("cp1252")
+    assert b"\\u" in done.stdout
