@@ -12,6 +12,13 @@ from typer.core import TyperGroup
 from sciml.core.errors import Interrupted
 
 
+def interrupted() -> Interrupted:
+    """What is said of SIGINT and SIGTERM where nothing knows better."""
+    return Interrupted(
+        "interrupted; what was finished is kept, and the same command (with --resume for a run) continues"
+    )
+
+
 class _Verbs(TyperGroup):
     """The verbs; typer's own answers to an interrupt and to a closed pipe say nothing, or too much."""
 
@@ -19,9 +26,7 @@ class _Verbs(TyperGroup):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            raise Interrupted(
-                "interrupted; what was finished is kept, and the same command (with --resume for a run) continues"
-            ) from None
+            raise interrupted() from None
         except BrokenPipeError:  # the reader of our output went away (`sciml list | head`)
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit from None

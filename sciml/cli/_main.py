@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from typing import NoReturn
@@ -9,7 +10,7 @@ from typing import NoReturn
 import typer
 
 from sciml.cli import _data, _discover, _inspect, _new, _runs, _tool  # noqa: F401 (importing them adds their verbs)
-from sciml.cli._app import app
+from sciml.cli._app import app, interrupted
 from sciml.core.errors import SciMLError
 from sciml.core.memory import limited_memory, memory_refusal
 from sciml.core.paths import storage_refusal
@@ -19,12 +20,15 @@ from sciml.core.processes import collect_rarely, terminations_interrupt
 def main() -> None:
     """Run the command line; the exit code is 0 fine, 1 our bug, 2 user, 3 numerics, 130 interrupted."""
     collect_rarely()
+    _write_any_letter()
     os.environ["MPLBACKEND"] = "agg"  # no window is ever opened, and matplotlib fails on a backend it does not know
     try:
         with terminations_interrupt(), limited_memory():
             app(prog_name="sciml")
     except SciMLError as error:
         _give_up(error)
+    except KeyboardInterrupt:  # before the line was understood, or while something else was said
+        _give_up(interrupted())
     except OSError as error:  # of a path that nobody looked at before it was used
         refusal = storage_refusal(error)
         if refusal is None:
@@ -35,6 +39,13 @@ def main() -> None:
         if refusal is None:
             raise
         _give_up(refusal)
+
+
+def _write_any_letter() -> None:
+    """Let a terminal, or a pipe, whose encoding lacks a letter get its escape (``\\u2207``) in place of a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _give_up(error: SciMLError) -> NoReturn:

@@ -272,7 +272,11 @@ def _describe(kind: type[Config], fault: Any) -> str:
         hint = f", did you mean {match!r}?" if match else ""
         return f"unknown key {key!r}{hint} (valid keys: {', '.join(valid)})"
     message = fault["msg"].removeprefix("Value error, ")
-    return f"{key}: {message}, got {_brief(fault['input'])}" if fault["type"] != "missing" else f"{key}: {message}"
+    if fault["type"] == "missing":
+        return f"{key}: {message}"
+    if not fault["loc"] and isinstance(fault["input"], Mapping):  # of all settings together, in words that name them
+        return message
+    return f"{key}: {message}, got {_brief(fault['input'])}"
 
 
 def _brief(value: object) -> str:

@@ -81,7 +81,12 @@ def read_text(path: Path, most: int = LARGEST_TEXT, *, noun: str = "text in UTF-
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise DataError(f"{shown(path)} is not {noun}", got=error) from None
+        line = content.count(b"\n", 0, error.start) + 1
+        raise DataError(
+            f"{shown(path)} is not {noun}",
+            got=f"byte 0x{content[error.start]:02x} in line {line}, which is not UTF-8",
+            fix="Save it with the encoding UTF-8.",
+        ) from None
 
 
 def parse_json(text: str, source: str) -> object:

@@ -25,6 +25,13 @@ _ASKED = re.compile(r"you tried to allocate (\d+) bytes|(?:Unable to allocate|Tr
 """What torch, NumPy and CUDA say."""
 _TENSORS = 20_000
 """Tensors of the largest network that is built; more are made one by one for minutes."""
+_COPIES = 4
+"""Of every weight while a network is trained: itself, its gradient, and the two moments of Adam."""
+
+
+def check_training_memory(size: float, what: str) -> None:
+    """Raise ConfigError if weights of so many bytes cannot be trained on this machine."""
+    check_memory(_COPIES * size, f"training {what}", "Make it smaller.")
 
 
 @lru_cache(maxsize=1)
@@ -90,7 +97,7 @@ def memory_refusal(error: MemoryError | RuntimeError) -> UserError | None:
 
 @contextmanager
 def bounded_building(what: str) -> Iterator[None]:
-    """While a network is built: tensors larger than the memory, and tens of thousands of them, are a ConfigError.
+    """While a network is built: tensors too large to be trained, and tens of thousands of them, are a ConfigError.
 
     Sizes are looked at before the memory is taken. Raises: ConfigError that begins with `what`.
     """
@@ -116,11 +123,17 @@ def bounded_building(what: str) -> Iterator[None]:
         def _count(self, shape: list[int], dtype: object) -> None:
             kept = dtype if isinstance(dtype, torch.dtype) else torch.get_default_dtype()
             size = float(math.prod(shape)) * kept.itemsize
-            check_memory(size, what, "Make it smaller.")
+            check_training_memory(size, what)
             self.count += 1
             if self.count > _TENSORS:
                 raise ConfigError(f"{what} consists of too many parts", got=f"more than {_TENSORS:,} tensors",
                                   fix="Make it less deep.")  # fmt: skip
 
-    with _Bounded():
-        yield
+    try:
+        with _Bounded():
+            yield
+    except RuntimeError as error:
+        if "overflow" not in str(error):  # of the count of bytes, which torch finds before it asks us
+            raise
+        raise ConfigError(f"{what} needs more memory than there is", got="more bytes than can be counted",
+                          expected=f"at most {said(machine_memory())}", fix="Make it smaller.") from None  # fmt: skip

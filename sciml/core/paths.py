@@ -54,6 +54,21 @@ def make_folder(folder: Path) -> Path:
     return folder
 
 
+def check_place(folder: Path) -> Path:
+    """`folder` itself where it is one or one may be made; else the StorageError of making it. Nothing is made."""
+    with storage_errors(folder):
+        for place in (expanded(folder), *folder.absolute().parents):
+            if place.is_symlink() or place.exists():
+                if not place.is_dir():
+                    raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+                if not os.access(place, os.W_OK | os.X_OK):
+                    is_read_only = hasattr(os, "statvfs") and os.statvfs(place).f_flag & os.ST_RDONLY
+                    fault = errno.EROFS if is_read_only else errno.EACCES
+                    raise OSError(fault, os.strerror(fault))
+                break
+    return folder
+
+
 def expanded(path: Path) -> Path:
     """`path` itself; raises StorageError for one that begins with ``~``, which the shell did not replace.
 

@@ -103,5 +103,8 @@ def sample_words(forecasts: Forecasts, rollout: Rollout, sample: int) -> str:
     """Which sample it is, its error and its parameters."""
     score, kind = rollout.scores[sample], "rollout error" if forecasts.history else "error"
     error = f"{kind} {format_number(float(score))}" if math.isfinite(score) else "diverged"
-    values = [f"{name} {format_number(float(values[sample]))}" for name, values in forecasts.parameters.items()]
+    values = [
+        f"{name.replace('_', ' ')} {format_number(float(values[sample]))}"
+        for name, values in forecasts.parameters.items()
+    ]
     return ", ".join([f"test sample {forecasts.samples[sample]}", error, *values])

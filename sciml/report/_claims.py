@@ -127,16 +127,20 @@ def judge_claims(study: Study, lines: Sequence[Line]) -> list[tuple[Claim, Metri
 
 def _judge_claim(study: Study, claim: Claim, metric: Metric, lines: Sequence[Line]) -> Verdict:
     labels = {variant.name: variant.label for variant in study.variants}
-    sides, cases = [], []
+    asked = {variant.name: study.data_of(variant) for variant in study.variants}
+    sides, cases, data = [], [], []
     for name, key in ((claim.better, metric.key), (claim.worse, claim.against or metric.key)):
         runs = [line for line in lines if line["variant"] == name and line["budget"] == claim.budget]
         values = {line["seed"]: value_of(line, key) for line in runs if key in line["metrics"]}
         if runs and not values:
             return undecided(f"the runs of {labels.get(name, name)} have no {metric.words}")
-        if not study.seeded and len({line["dataset"] for line in runs if line.get("dataset")}) > 1:
+        data.append({line["dataset"] for line in runs if line.get("dataset")})
+        if not study.seeded and len(data[-1]) > 1:
             return undecided(f"the runs of {labels.get(name, name)} were made on different data")
         sides.append(values)
         cases.append({line["seed"]: line["cases"][key] for line in runs if key in line.get("cases", {})})
+    if asked.get(claim.better) and asked.get(claim.better) == asked.get(claim.worse) and len(data[0] | data[1]) > 1:
+        return undecided("the two sides were made on different data")
     (better, worse), (better_cases, worse_cases) = sides, cases
     return judge(
         better,

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from sciml import metrics
+from sciml.core.capabilities import HasDerivedQuantities
+from sciml.core.problem import Problem
 from sciml.draw import format_count, format_number
 from sciml.metrics import Metric
 from sciml.report._tasks import metrics_of, view_of
@@ -18,7 +21,17 @@ _TOO_MUCH_TO_SAY = 1000
 def headline_metrics(view: RunView) -> list[Metric]:
     """The metrics worth a column: the problem's own first, then the task's, as far as the solver has them."""
     first = view.problem.metrics if view.problem else ()
-    return metrics.headline_metrics(metrics_of(view.task), view.solver.metrics, first=first)
+    columns = metrics.headline_metrics(metrics_of(view.task), view.solver.metrics, first=first)
+    return [_with_units(metric, view.problem) for metric in columns]
+
+
+def _with_units(metric: Metric, problem: Problem | None) -> Metric:
+    """The metric with the units of the quantity it is named after in its label, where they are its own."""
+    if metric.units or problem is None:
+        return metric
+    derived = problem.derived_quantities if isinstance(problem, HasDerivedQuantities) else ()
+    units = {entry.name: entry.units for entry in (*problem.fields, *derived)}.get(metric.key.rpartition("/")[2], "1")
+    return metric if units == "1" else replace(metric, label=f"{metric.label} [{units}]", brief=metric.words)
 
 
 def usual_metrics(task: str, values: Mapping[str, float]) -> Sequence[Metric]:

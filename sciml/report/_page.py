@@ -79,7 +79,11 @@ def _capitalize_first(words: str) -> str:
 def _plain(value: Any) -> str:
     """Nested settings as one readable line."""
     if isinstance(value, dict):
-        return ", ".join(f"{key} {_plain(entry)}" for key, entry in value.items() if entry not in (None, [], {}))
+        return ", ".join(
+            f"{str(key).replace('_', ' ')} {_plain(entry)}"
+            for key, entry in value.items()
+            if entry not in (None, [], {})
+        )
     if isinstance(value, list | tuple):
         return " × ".join(map(_plain, value))
     return str(value)

@@ -11,6 +11,7 @@ from sciml.core import paths, registry
 from sciml.core.config import override
 from sciml.core.errors import ConfigError, UnsupportedError, UserError
 from sciml.core.guests import as_guest
+from sciml.core.memory import check_training_memory
 from sciml.core.problem import Problem
 from sciml.core.progress import Progress, SilentProgress
 from sciml.core.recorded import Imported, has_code
@@ -41,6 +42,8 @@ from sciml.train import (
 
 STEPS = "steps"
 """Folder of finished steps of what a task concludes, gone when the run is finished."""
+_FLOAT = 4
+"""Bytes of a parameter."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,9 @@ def run(request: RunRequest, *, progress: Progress | None = None) -> Run | None:
     refuse_ignored(solver, recipe, request.settings, problem)
     paths.check_name(request.preset, "preset")
     _check_baselines(solver, recipe)
+    paths.check_place(request.out / problem.name)
+    if request.parameters is not None:
+        check_training_memory(_FLOAT * request.parameters, f"a network of {request.parameters:,} parameters")
     device = local_device(_device(request.device))
     with as_guest(request.threads), process_group(device) as group:
         check_training(solver, recipe.train, group.size)

@@ -244,6 +244,12 @@ class Study(Config):
         """The variant that is trained for this one: itself, or the one that tools begin with."""
         return self.line_of(variant)[0]
 
+    def data_of(self, variant: Variant) -> tuple[str, tuple[str, ...]] | None:
+        """What the data of a variant follow from, equal for two on the same data; None where the seed draws them."""
+        if self.seeded:
+            return None
+        return self.problem_of(variant), tuple(s for s in self.trained(variant).settings if s.startswith("task."))
+
     def line_of(self, variant: Variant) -> list[Variant]:
         """The variants that lead to this one, the trained one first and itself last."""
         line, named = [variant], {entry.name: entry for entry in self.variants}

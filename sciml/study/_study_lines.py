@@ -193,16 +193,18 @@ def _conditions(study: Study, names: set[str], timed: bool) -> Line:
 
 
 def check_data(study: Study, line: Line, lines: Sequence[Line]) -> None:
-    """Refuse the result of a run on other data than those of the same variant before it, whose seeds draw no data."""
-    if study.seeded:
+    """Refuse the result of a run on other data than those of the results before it that were asked for the same."""
+    asked = {variant.name: study.data_of(variant) for variant in study.variants}
+    ours = asked[line["variant"]]
+    if ours is None or line.get("status") == BROKEN:
         return
     for other in lines:
-        same = other["variant"] == line["variant"] and other.get("status") != BROKEN != line.get("status")
-        if same and other["dataset"] != line["dataset"]:
+        alike = asked.get(other["variant"]) == ours and other.get("status") != BROKEN
+        if alike and other["dataset"] != line["dataset"]:
             raise DataError(
-                f"the data of variant {line['variant']!r} have changed since seed {other['seed']} of it was run",
+                f"the data of variant {line['variant']!r} are not those that results of this study were made on",
                 got=f"data {line['dataset']} at seed {line['seed']}",
-                expected=f"data {other['dataset']}",
+                expected=f"data {other['dataset']}, as variant {other['variant']!r} at seed {other['seed']}",
                 fix="Choose another --out to run all of it on the new data; the results so far are as they were.",
             )
 

@@ -4,6 +4,7 @@ The file is written by ``torch.save`` and read with ``weights_only=True``: tenso
 """
 
 import io
+import math
 import pickle
 import warnings
 from pathlib import Path
@@ -19,7 +20,7 @@ from sciml.core.config import differences
 from sciml.core.errors import CheckpointError
 
 _FORMAT = 2
-_PARTS = {"format", "identity", "step", "seconds", "best", "model", "rule", "average", "rng", "calls"}
+_PARTS = {"format", "identity", "step", "seconds", "best", "model", "rule", "average", "rng", "calls", "first"}
 
 
 class Checkpoint(NamedTuple):
@@ -33,6 +34,7 @@ class Checkpoint(NamedTuple):
         model, rule, average: state dicts (`rule` is what takes the steps, `average` the EMA, None without one).
         rng: states of the global generators.
         calls: of learned right-hand sides in all steps so far.
+        first: the loss of the first step.
 
     Any: whatever torch saves and JSON holds.
     """
@@ -46,6 +48,7 @@ class Checkpoint(NamedTuple):
     average: dict[str, Any] | None
     rng: dict[str, Any]
     calls: int = 0
+    first: float = math.inf
 
     def save(self, path: Path) -> None:
         """Write atomically."""
@@ -74,10 +77,10 @@ class Checkpoint(NamedTuple):
                 got=str(error).splitlines()[0] if str(error) else type(error).__name__,
                 fix="It may be truncated; start the run again; its finished files are kept.",
             ) from None
-        if not isinstance(content, dict) or {*content, "calls"} != _PARTS or content["format"] != _FORMAT:
+        if not isinstance(content, dict) or {*content, "calls", "first"} != _PARTS or content["format"] != _FORMAT:
             raise CheckpointError(f"{path} is not a checkpoint of this program's format {_FORMAT}")
         _check_identity(path, content["identity"], identity)
-        return cls(**{name: content[name] for name in cls._fields if name in content})  # older ones count no calls
+        return cls(**{name: content[name] for name in cls._fields if name in content})  # older ones lack the last ones
 
 
 def _check_identity(path: Path, got: Any, expected: dict[str, Any]) -> None:

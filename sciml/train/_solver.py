@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from sciml.core.capabilities import MapsFunctions
 from sciml.core.config import Config
 from sciml.core.errors import UnknownNameError
-from sciml.core.memory import bounded_building, check_memory
+from sciml.core.memory import bounded_building, check_training_memory
 from sciml.core.problem import Problem
 from sciml.core.types import Prediction, Support
 from sciml.data import Batch
@@ -240,8 +240,8 @@ def build_module(solver: AnySolver, problem: Problem, model: Config, context: Co
 
     Raises: ConfigError for one whose tensors do not fit into the memory of this machine, before that is taken.
     """
-    with bounded_building(f"the network of solver {solver.key!r}"):
+    what = f"the network of solver {solver.key!r}"
+    with bounded_building(what):
         module = solver.build(problem, model, context)
-    size = sum(tensor.numel() * tensor.element_size() for tensor in module.state_dict().values())
-    check_memory(4 * size, f"training the network of solver {solver.key!r}", "Make it smaller.")
+    check_training_memory(sum(tensor.numel() * tensor.element_size() for tensor in module.state_dict().values()), what)
     return module

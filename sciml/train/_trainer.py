@@ -131,7 +131,7 @@ class Trainer:
         self.average = Average(module, config.ema) if config.ema else None
         self._step, self._before, self._best, self._saved = 0, 0.0, [math.inf, -1], 0
         self._layers = [layer for layer in module.modules() if isinstance(layer, Integrates)]
-        self._calls = 0
+        self._calls, self._first = 0, math.inf
         self._stop = threading.Event()
         self._examined = True  # so that a step asks for the mode of training, which costs a walk through all modules
 
@@ -172,7 +172,7 @@ class Trainer:
                 advance(1, f"{said}  best {self._best[0]:.4f}")
                 stopping = self._group.any(self._stop.is_set()) and not last
                 if last or stopping or self._step % self.config.checkpoint_every == 0:
-                    self._save()
+                    self._save(loss)
                 if stopping:
                     raise Interrupted(f"stopped after step {self._step} of {total}; --resume continues from there")
         self._group.wait()
@@ -211,6 +211,8 @@ class Trainer:
                                     f". {self._kept()}Lower train.learning_rate or train.clip.") from error  # fmt: skip
             if not math.isfinite(float(loss)):  # a tenth of the time of loss.isfinite()
                 self._break_down(drawn, "Try another seed, fewer frequencies or another method.")
+            if math.isinf(self._first):
+                self._first = float(loss)
         if self.average is not None:
             self.average.update()
         self._calls += self._called() - before
@@ -247,11 +249,16 @@ class Trainer:
             return "not finite"
         return "huge" if largest > _HUGE * (1.0 + self._began) else ""
 
-    def _check_weights(self) -> None:
-        """Raise NumericsError for weights that are not finite, before they are kept as good ones."""
+    def _check_weights(self, loss: Tensor | None) -> None:
+        """Raise NumericsError before weights are kept as good ones that are not finite, or that ran away while the loss
+        rose above that of the first step."""
         if self._group.any(not math.isfinite(_largest(self.module))):
             raise NumericsError(f"training broke down at step {self._step}: a weight is not finite. {self._kept()}"
                                 "Lower train.learning_rate or train.clip, or use train.precision=fp32.")  # fmt: skip
+        if self._group.any(loss is not None and float(loss) > self._first and bool(self._ran_away())):
+            raise NumericsError(f"training diverged by step {self._step}: weights grew to {_largest(self.module):.1e} "
+                                f"and the loss above that of the first step, {self._first:.3g}. {self._kept()}"
+                                "Lower the learning rate.")  # fmt: skip
 
     def _evaluate(self, loss: Tensor | None, last: bool) -> None:
         """Score the (averaged) weights, keep them if they are the best that may be chosen, and log."""
@@ -259,7 +266,7 @@ class Trainer:
             self._score(loss, last or self.rule.candidate)
 
     def _score(self, loss: Tensor | None, candidate: bool) -> None:
-        self._check_weights()
+        self._check_weights(loss)
         score = self._group.broadcast(self._validated() if self._group.leads else math.nan)
         self._examined = True
         if candidate and (score < self._best[0] or self._best[1] < 0):
@@ -290,8 +297,8 @@ class Trainer:
                 raise
             return math.nan
 
-    def _save(self) -> None:
-        self._check_weights()
+    def _save(self, loss: Tensor | None) -> None:
+        self._check_weights(loss)
         self._saved = self._step
         if not self._group.leads:
             return
@@ -305,6 +312,7 @@ class Trainer:
             average=None if self.average is None else self.average.state_dict(),
             rng=rng.state(),
             calls=self._calls,
+            first=self._first,
         ).save(self.folder / CHECKPOINT)
 
     def _restore(self, saved: Checkpoint) -> None:
@@ -314,7 +322,7 @@ class Trainer:
             self.average.load_state_dict(saved.average)
         rng.restore(saved.rng)
         self._step, self._before, self._best = saved.step, saved.seconds, list(saved.best)
-        self._saved, self._calls = saved.step, saved.calls
+        self._saved, self._calls, self._first = saved.step, saved.calls, saved.first
 
     def _trim_log(self) -> None:
         """Drop log lines of steps that will be taken again."""

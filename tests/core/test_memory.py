@@ -15,9 +15,23 @@ def test_the_memory_of_the_machine_is_known():
 
 
 def test_a_tensor_larger_than_the_memory_is_never_made():
-    words = r"the network needs more memory than there is; got \d"
+    words = r"training the network needs more memory than there is; got \d"
     with pytest.raises(ConfigError, match=words), memory.bounded_building("the network"):
         nn.Linear(10_000_000, 10_000_000)
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+@pytest.mark.parametrize("width", [100_000_000, 3_000_000_000])
+def test_more_bytes_than_can_be_counted_are_refused_on_any_device(device, width):
+    words = "the network needs more memory than there is"
+    with pytest.raises(ConfigError, match=words), torch.device(device), memory.bounded_building("the network"):
+        nn.Conv2d(width, width, 3)
+
+
+def test_a_tensor_that_fits_but_cannot_be_trained_is_never_filled():
+    size = memory.machine_memory() // 2
+    with pytest.raises(ConfigError, match="training the network needs"), memory.bounded_building("the network"):
+        torch.empty(size, dtype=torch.uint8)
 
 
 def test_parts_without_end_are_refused():

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 
 import h5py
 import numpy as np
@@ -12,9 +13,11 @@ from PIL import Image
 from report_builders import Page
 from task_runs import RUNS, task_problem
 
+from sciml.core import registry
 from sciml.core.errors import DataError
 from sciml.report import write_run
-from sciml.study import RECORD, Record
+from sciml.study import RECORD, Record, RunRequest, run
+from sciml.testing import PROBLEMS
 
 FIGURES = {
     "trajectories": {"phase-typical.svg", "phase-worst.svg", "series-x.svg", "worst-series-x.svg", "work.svg"},
@@ -235,3 +238,20 @@ def test_paths_that_diverge_still_have_a_page(task_folders, tmp_path):
     for name in ("x", "x_mean", "x_variance", "y", "y_mean", "y_variance"):
         _change(folder, "solvers/neural_sde", name, lambda values: np.full_like(values, np.nan))
     assert "not finite" in Page(write_run(folder, problem=task_problem("paths")).read_text(encoding="utf-8")).text
+
+
+def test_a_regression_is_not_said_to_learn_dynamics(tmp_path, monkeypatch):
+    """And errors in the units of a field say which."""
+    monkeypatch.setenv("SCIML_HOME", str(tmp_path / "home"))
+    request = RunRequest(
+        problem=PROBLEMS / "warm_tank", solver="kernel_ridge", settings=("baselines=[]",), out=tmp_path / "runs"
+    )
+    folder = run(request).folder
+    tank = registry.find_problem(PROBLEMS / "warm_tank")
+    kelvin = tuple(replace(field, units="K") if field.name == "temperature" else field for field in tank.fields)
+    write_run(folder, problem=replace(tank, fields=kelvin, metrics=("mae/temperature",)))
+    text = _page(folder).text
+    assert "learns the states of reference trajectories as functions of their parameters" in text
+    assert "learns the dynamics" not in text
+    assert "and predicts the states of" in text
+    assert "mean absolute error of temperature [K]" in text

@@ -219,6 +219,17 @@ def test_nan_stops_the_run_with_step_and_name_and_keeps_the_checkpoint(tmp_path,
     assert all(value.isfinite().all() for value in saved["model"].values())
 
 
+def test_weights_that_ran_away_are_not_kept_though_everything_is_finite(tmp_path):
+    """With the loss above that of the first step, as a huge rate leaves it; found after a resume, too."""
+    config = CONFIG.model_copy(update={"optimiser": "adamax", "learning_rate": 1e5, "clip": None, "warmup": 0})
+    with pytest.raises(NumericsError, match=r"training diverged by step \d+: weights grew to") as caught:
+        trainer(tmp_path, config).fit()
+    assert caught.value.exit_code == 3
+    assert not (tmp_path / "model.safetensors").exists()
+    with pytest.raises(NumericsError, match="training diverged by step"):
+        trainer(tmp_path, config).fit(resume=True)
+
+
 def test_bf16_trains_with_float32_weights(tmp_path):
     run = trainer(tmp_path, CONFIG.model_copy(update={"precision": "bf16", "ema": None}))
     before = score(run.module)

@@ -186,6 +186,7 @@ _RECIPES = {
 class BoostedTreesSolver(TrajectoriesSolver[HasTrajectories, BoostedTreesConfig, Trees]):
     """Outcomes by boosted trees on the parameters; whole trajectories where there is no outcome."""
 
+    regresses = True
     key = "boosted_trees"
     title = "Boosted trees"
     citation = "Friedman, Greedy function approximation: a gradient boosting machine, Ann. Statist. 29 (2001)"

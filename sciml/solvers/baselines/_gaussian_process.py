@@ -196,6 +196,7 @@ _RECIPES = {
 class GaussianProcessSolver(TrajectoriesSolver[HasTrajectories, GaussianProcessConfig, GaussianProcess]):
     """Trajectories by Gaussian processes on the parameters."""
 
+    regresses = True
     key = "gaussian_process"
     title = "Gaussian process"
     citation = "Guo, Hesthaven, Reduced order modeling for nonlinear structural analysis using Gaussian process regression, Comput. Methods Appl. Mech. Eng. 341 (2018)"  # fmt: skip # noqa: E501

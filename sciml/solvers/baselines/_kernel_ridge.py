@@ -110,6 +110,7 @@ _RECIPES = {
 class KernelRidgeSolver(TrajectoriesSolver[HasTrajectories, KernelRidgeConfig, KernelRidge]):
     """Trajectories by kernel ridge regression on the parameters."""
 
+    regresses = True
     key = "kernel_ridge"
     title = "Kernel ridge"
     citation = "Saunders, Gammerman, Vovk, Ridge regression learning algorithm in dual variables, ICML 1998"

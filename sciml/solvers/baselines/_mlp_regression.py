@@ -115,6 +115,7 @@ _RECIPES = {
 class MLPRegressionSolver(TrajectoriesSolver[HasTrajectories, MLPRegressionConfig, MLPRegression]):
     """Trajectories by a fully connected network of parameters and time, stopped where validation is best."""
 
+    regresses = True
     key = "mlp_regression"
     title = "Fully connected network"
     citation = "Rumelhart, Hinton, Williams, Learning representations by back-propagating errors, Nature 323 (1986)"

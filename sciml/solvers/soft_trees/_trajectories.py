@@ -178,6 +178,7 @@ _RECIPES = {"tiny": _recipe(32, 128, 400), "small": _recipe(64, 256, 1500), "pap
 class SoftTreesSolver(TrajectoriesSolver[HasTrajectories, SoftTreesCoursesConfig, Courses]):
     """Outcomes by soft trees of the parameters; whole trajectories where there is no outcome."""
 
+    regresses = True
     key = "soft_trees"
     title = "Soft trees"
     citation = CITATION

@@ -142,7 +142,7 @@ def _residual(prediction: xarray.Dataset, names: list[str]) -> Group:
     top = max((float(v[np.isfinite(v)].max(initial=-300.0)) for v in values.values()), default=0.0)
     scale = Scale("cividis", top - _DECADES, top)
     values = {title: np.where(np.isneginf(value), scale.low, value) for title, value in values.items()}
-    note = f"Decadic logarithm of its size, by automatic differentiation; {_DECADES} decades are resolved."
+    note = f"log₁₀ of its size, by automatic differentiation; {_DECADES} decades are resolved."
     return Group("Residual of the equations", note, _painted("residual", "residual", values, scale), scale)
 
 

@@ -13,6 +13,7 @@ from sciml import data, metrics
 from sciml.core.capabilities import Evolves, HasTrajectories
 from sciml.core.config import Config
 from sciml.core.errors import ConfigError
+from sciml.core.memory import bounded_building
 from sciml.core.problem import Problem
 from sciml.core.status import Status
 from sciml.core.types import Prediction, Support
@@ -90,7 +91,8 @@ class StepperSolver(
         num_held_out(task, card.trajectories.train if task.trajectories is None else task.trajectories)
         with torch.device("meta"):
             context = _blank_context(problem, card, task)
-            stepper = self.build(problem, model, context)
+            with bounded_building(f"the network of solver {self.key!r}"):
+                stepper = self.build(problem, model, context)
             fields, size = len(problem.fields), context.grid.size
             forcing = torch.zeros(1, 2, len(problem.forcings)) if problem.forcings else None
             states, parameters = torch.zeros(1, task.history, fields, *size), torch.zeros(1, len(problem.parameters))

@@ -89,8 +89,9 @@ def _speed(view: RunView) -> dict[str, Any] | None:
             seconds, finest = float(speed["seconds"]), next(r for r in speed["rungs"] if r["own"])
             equal = next(r for r in speed["rungs"] if r["equal"])
             place = speed["rungs"].index(equal)
+            both = (equal, finest)
             rows.append((entry.title, f"{seconds:.3g} s", f"{float(speed['error']):.3g}", rungs[place][0],
-                         *(f"{float(r['seconds']) / seconds:.3g}×" for r in (equal, finest))))  # fmt: skip
+                         *(f"{draw.format_number(float(r['seconds']) / seconds)}×" for r in both)))  # fmt: skip
         except (KeyError, TypeError, ValueError, StopIteration) as error:
             raise DataError("the conclusion of the record is not that of a speed-up",
                             got=f"{type(error).__name__}: {error}", fix="Run it again.") from None  # fmt: skip

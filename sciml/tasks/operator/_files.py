@@ -151,6 +151,9 @@ def _queries(
         columns.append(numbers(path, array, "float64"))
         check_finite(path, name, columns[-1])
     queries = torch.stack(columns, dim=-1)
+    if not queries.shape[-2]:
+        raise DataError(f"{path} asks for no point", got="a dimension query of length 0", expected="one query or more",
+                        fix="Leave the queries out to be answered at those of the run.")  # fmt: skip
     _check_inside(path, problem.domain, queries)
     return queries
 

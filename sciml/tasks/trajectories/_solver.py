@@ -1,6 +1,6 @@
 """Solvers that predict whole trajectories of points."""
 
-from typing import Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 from torch import nn
 
@@ -26,6 +26,8 @@ class TrajectoriesSolver(
     """
 
     task = TRAJECTORIES
+    regresses: ClassVar[bool] = False
+    """Whether it answers for every time at once by what it is told of a case, and learns no change of states."""
 
     def supports(self, problem: Problem) -> Support:
         """A problem that `HasTrajectories` without spatial axes."""

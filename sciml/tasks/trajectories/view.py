@@ -14,7 +14,7 @@ from sciml import draw
 from sciml.draw import Figure, Forecasts
 from sciml.tasks._forecasts import conserved, read_forecasts
 from sciml.tasks.trajectories._outcome_figures import outcome_maps, outcome_words, quantity_figures, read_outcomes
-from sciml.train import RunView, Shown, View
+from sciml.train import RunView, Shown, View, registered_solvers
 
 _MOST_MISSED = 3
 _PLOTS = ("quantities", "outcomes", "missed", "typical", "worst", "growth", "work", "conserved")
@@ -33,6 +33,7 @@ def show(view: RunView) -> Shown:
         "outcome_words": "",
         "outcome": "",
         "stated": _stated(view),
+        "regresses": getattr(registered_solvers().get(view.solver.key), "regresses", False),
     }
     if forecasts is not None:
         rollout = forecasts.rollouts[0]
