@@ -7,6 +7,8 @@ from sciml.tools.network._health import diagnose as diagnose
 from sciml.tools.network._links import Links as Links
 from sciml.tools.network._links import Wiring as Wiring
 from sciml.tools.network._links import trace as trace
+from sciml.tools.network._population import Member as Member
+from sciml.tools.network._population import train_population as train_population
 from sciml.tools.network._rule import WatchedRule as WatchedRule
 from sciml.tools.network._signature import signature as signature
 from sciml.tools.network._special import mode_strengths as mode_strengths
@@ -29,6 +31,7 @@ __all__ = [
     "TOOLS",
     "Health",
     "Links",
+    "Member",
     "NetworkConfig",
     "NetworkProbe",
     "NetworkView",
@@ -47,6 +50,7 @@ __all__ = [
     "recurrent_strengths",
     "signature",
     "trace",
+    "train_population",
     "unfolded_strengths",
     "view_network",
 ]
