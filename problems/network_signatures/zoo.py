@@ -65,15 +65,18 @@ def _chain(nonlinearity: Activation, *sizes: int) -> nn.Module:
     return nn.Sequential(*layers[:-1])
 
 
-def _dense(nonlinearity: Activation, more: bool) -> nn.Module:
+def dense(nonlinearity: Activation, more: bool) -> nn.Module:
+    """16-32-32-16, or with a hidden layer more."""
     return _chain(nonlinearity, POINTS, *[_WIDTH] * (2 + more), POINTS)
 
 
-def _autoencoder(nonlinearity: Activation, more: bool) -> nn.Module:
+def autoencoder(nonlinearity: Activation, more: bool) -> nn.Module:
+    """16-32-6-32-16, or with a hidden layer more."""
     return _chain(nonlinearity, POINTS, *[_WIDTH] * (1 + more), _NECK, _WIDTH, POINTS)
 
 
-def _convolutional(nonlinearity: Activation, more: bool) -> nn.Module:
+def convolutional(nonlinearity: Activation, more: bool) -> nn.Module:
+    """Circular convolutions of five points, 1-8-8-1 channels, or with a hidden layer more."""
     sizes = (1, *[_CHANNELS] * (2 + more), 1)
     layers = [
         part
@@ -83,17 +86,18 @@ def _convolutional(nonlinearity: Activation, more: bool) -> nn.Module:
     return nn.Sequential(nn.Unflatten(1, (1, POINTS)), *layers[:-1], nn.Flatten())
 
 
-def _residual(nonlinearity: Activation, more: bool) -> nn.Module:
+def residual(nonlinearity: Activation, more: bool) -> nn.Module:
+    """16-32, x + φ(W x + b), 32-16, or with a hidden layer more."""
     first = nn.Sequential(nn.Linear(POINTS, _WIDTH), activation(nonlinearity))
     blocks = [Residual(nonlinearity) for _ in range(1 + more)]
     return nn.Sequential(first, *blocks, nn.Linear(_WIDTH, POINTS))
 
 
 _BUILDERS: dict[str, Callable[[Activation, bool], nn.Module]] = {
-    "dense": _dense,
-    "autoencoder": _autoencoder,
-    "convolutional": _convolutional,
-    "residual": _residual,
+    "dense": dense,
+    "autoencoder": autoencoder,
+    "convolutional": convolutional,
+    "residual": residual,
 }
 
 

@@ -32,9 +32,7 @@ def surprise(probabilities: Float[Tensor, "sample class"], labels: Int[Tensor, "
     return -likelihoods.clamp_min(torch.finfo(torch.float32).tiny).log()
 
 
-def ranking_area(
-    scores: Float[Tensor, " sample"], members: Bool[Tensor, " sample"]
-) -> float:
+def ranking_area(scores: Float[Tensor, " sample"], members: Bool[Tensor, " sample"]) -> float:
     """The chance that a member has a higher score than another sample, ties counting half: the area under the curve.
 
     (R - n (n + 1) / 2) / (n m), R the sum of the ranks of the n members among all n + m, equal scores having their mean
