@@ -306,7 +306,7 @@ def test_a_run_on_some_fields_predicts_from_these_alone(solver, tmp_path):
                settings=["task.inputs=['x']", "train.steps=20", "baselines=[]"])  # fmt: skip
     file = tmp_path / "a.nc"
     xarray.Dataset({"x": ("sample", [0.1, 5.9])}).to_netcdf(file, engine="h5netcdf")
-    found = predict_file(made.folder, inputs=file)
+    found = predict_file(made.folder, file, problem=SPOTS)
     assert found["probability"].shape == (2, 3)
 
 
