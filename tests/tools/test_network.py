@@ -16,6 +16,7 @@ from sciml.core import rng
 from sciml.core.errors import UserError
 from sciml.models import DeepONet
 from sciml.nn import MLP, SpectralConv
+from sciml.nn.ssm import LinearStateSpace
 from sciml.nn.tversky import tversky_projection
 from sciml.tools.network import (
     WatchedRule,
@@ -26,6 +27,7 @@ from sciml.tools.network import (
     neuron_activity,
     node_strengths,
     recurrent_strengths,
+    state_space_strengths,
     trace,
     unfolded_strengths,
 )
@@ -125,6 +127,28 @@ def test_recurrent_layers_of_torch_are_unfolded_with_all_their_gates():
     between = recurrent_strengths(gated, 3)[1]
     total = gated.weight_ih_l0.sum() + 2 * gated.weight_hh_l0.sum()
     torch.testing.assert_close(between.sum(), total.detach())
+
+
+@pytest.mark.parametrize("mean_inputs", [False, True])
+def test_a_state_space_layer_is_its_graph_unfolded(mean_inputs):
+    """Two features of three states with two outputs each, over four times, against the graph and against its steps."""
+    steps, layer = 4, seeded(LinearStateSpace(2, state=3, channels=2, dt_range=(0.1, 0.5), mean_inputs=mean_inputs))
+    found, system = state_space_strengths(layer, steps), layer.system()
+    assert found.shape == (steps, 2, 3)
+    for feature in range(2):
+        graph, a, b = networkx.DiGraph(), system.matrix[feature].tolist(), system.drive[feature].tolist()
+        for t, k in np.ndindex(steps, 3):
+            for time in (t, t - 1) if mean_inputs else (t,):
+                graph.add_edge(("u", time), ("x", t, k), weight=b[k] / (1 + mean_inputs))
+            for o in range(2):
+                graph.add_edge(("x", t, k), ("y", t, o), weight=float(layer.output[feature, o, k].detach()))
+            for j in range(3) if t else ():
+                graph.add_edge(("x", t - 1, j), ("x", t, k), weight=a[k][j])
+        expected = graph_strengths(graph)
+        for t, k in np.ndindex(steps, 3):
+            assert float(found[t, feature, k]) == pytest.approx(expected["x", t, k], abs=1e-6)
+    torch.testing.assert_close(found[1], found[2])
+    assert not torch.allclose(found[0], found[1])
 
 
 def test_links_of_modes_are_those_of_the_complex_weight():

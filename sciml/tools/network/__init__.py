@@ -13,6 +13,7 @@ from sciml.tools.network._rule import WatchedRule as WatchedRule
 from sciml.tools.network._signature import signature as signature
 from sciml.tools.network._special import mode_strengths as mode_strengths
 from sciml.tools.network._special import recurrent_strengths as recurrent_strengths
+from sciml.tools.network._special import state_space_strengths as state_space_strengths
 from sciml.tools.network._strength import NodeLayer as NodeLayer
 from sciml.tools.network._strength import fluctuation as fluctuation
 from sciml.tools.network._strength import js_divergence as js_divergence
@@ -49,6 +50,7 @@ __all__ = [
     "node_strengths",
     "recurrent_strengths",
     "signature",
+    "state_space_strengths",
     "trace",
     "train_population",
     "unfolded_strengths",
