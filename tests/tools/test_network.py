@@ -15,8 +15,9 @@ from torch.nn import functional
 from sciml.core import rng
 from sciml.core.errors import UserError
 from sciml.models import DeepONet
-from sciml.nn import MLP, SpectralConv
+from sciml.nn import MLP, SpectralConv, pack
 from sciml.nn.ssm import LinearStateSpace
+from sciml.nn.structured import MonarchMatrix, Shape, StructuredAffine
 from sciml.nn.tversky import tversky_projection
 from sciml.tools.network import (
     WatchedRule,
@@ -149,6 +150,48 @@ def test_a_state_space_layer_is_its_graph_unfolded(mean_inputs):
             assert float(found[t, feature, k]) == pytest.approx(expected["x", t, k], abs=1e-6)
     torch.testing.assert_close(found[1], found[2])
     assert not torch.allclose(found[0], found[1])
+
+
+@pytest.mark.parametrize("convolution", [False, True])
+def test_pruned_layers_are_the_graph_of_the_entries_that_are_left(convolution):
+    def made():
+        if convolution:
+            return seeded(nn.Sequential(nn.Conv1d(2, 3, 3), nn.Tanh(), nn.Conv1d(3, 2, 1)))
+        return seeded(nn.Sequential(nn.Linear(4, 6), nn.Tanh(), nn.Linear(6, 3)))
+
+    x = torch.randn(2, 2, 5).double() if convolution else torch.randn(2, 4).double()
+    plain, pruned = made(), made()
+    for layer, packed in zip(plain, pruned, strict=True):
+        if hasattr(layer, "weight"):
+            kept = layer.weight.detach().abs() > 0.5
+            with torch.no_grad():
+                layer.weight.mul_(kept)
+            pack(packed, "weight", kept)
+    expected, found = (trace(network, lambda network=network: network(x)) for network in (plain, pruned))
+    assert list(found.links) == list(expected.links) == ["0", "2"]
+    for (name, theirs), ours in zip(strengths(plain, x).items(), strengths(pruned, x).values(), strict=True):
+        torch.testing.assert_close(ours, theirs, msg=name)
+    for name, link in found.links.items():
+        dense = plain[int(name)].weight.detach()
+        assert len(link.weights) == int((dense != 0).sum()) < dense.numel()
+        assert link.fan_in == pytest.approx(len(link.weights) / len(dense))
+    neurons = neuron_activity(pruned, lambda: pruned(x))
+    torch.testing.assert_close(neurons["0"].strength, neuron_activity(plain, lambda: plain(x))["0"].strength)
+
+
+def test_structured_layers_are_the_graph_of_their_matrix():
+    middle = StructuredAffine(MonarchMatrix(Shape(6, 6), blocks=2))
+    network = seeded(nn.Sequential(nn.Linear(4, 6), nn.Tanh(), middle, nn.Tanh(), nn.Linear(6, 3)))
+    dense = copy.deepcopy(network)
+    dense[2] = nn.Linear(6, 6).double()
+    with torch.no_grad():
+        dense[2].weight.copy_(middle.weight)
+        dense[2].bias.copy_(middle.bias)
+    x = torch.randn(2, 4).double()
+    assert strengths(network, x).keys() == strengths(dense, x).keys() == {"input of 0", "0", "2", "4"}
+    for name, theirs in strengths(dense, x).items():
+        torch.testing.assert_close(strengths(network, x)[name], theirs, msg=name)
+    assert list(neuron_activity(network, lambda: network(x))) == ["0", "2", "4"]
 
 
 def test_links_of_modes_are_those_of_the_complex_weight():
