@@ -139,8 +139,8 @@ def test_a_state_space_layer_is_its_graph_unfolded(mean_inputs):
     for feature in range(2):
         graph, a, b = networkx.DiGraph(), system.matrix[feature].tolist(), system.drive[feature].tolist()
         for t, k in np.ndindex(steps, 3):
-            for time in (t, t - 1) if mean_inputs else (t,):
-                graph.add_edge(("u", time), ("x", t, k), weight=b[k] / (1 + mean_inputs))
+            for source in (t, t - 1) if mean_inputs else (t,):
+                graph.add_edge(("u", source), ("x", t, k), weight=b[k] / (1 + mean_inputs))
             for o in range(2):
                 graph.add_edge(("x", t, k), ("y", t, o), weight=float(layer.output[feature, o, k].detach()))
             for j in range(3) if t else ():

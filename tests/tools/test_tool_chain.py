@@ -10,7 +10,7 @@ from sciml.study import load_run
 
 @pytest.mark.slow
 def test_searched_structured_pruned_certified_and_inspected(tmp_path):
-    """Each step acts on what the one before left; the last run stands alone, its certificate holds, its links are few."""
+    """Each step acts on what the one before left; the last run stands alone, and its certificate holds."""
     folder = sciml.run(
         "borehole", solver="mlp_rows", settings=("train.steps=20", "model.width=16", "baselines=[]"), out=tmp_path
     ).folder
