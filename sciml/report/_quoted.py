@@ -98,18 +98,22 @@ def _missing(block: str, numbers: np.ndarray) -> Iterator[tuple[str, str]]:
         digits, percent = match[1].replace(",", ""), match[3] is not None
         if len(digits.replace(".", "").lstrip("0")) < 2 and not (match[2] or percent):
             continue
-        value = _value(match)
-        half = 0.5001 * value / float(digits) * 10.0 ** -len(digits.partition(".")[2])
+        value, half = _value(match), 0.5001 * _unit(match) * 10.0 ** -len(digits.partition(".")[2])
         known = np.concatenate([numbers, 1 - numbers, numbers - 1]) if percent else numbers
         if not (np.abs(known - value) <= half).any():
             around = shown[max(0, match.start() - 40) : match.end() + 30]
             yield match[0].strip(), " ".join(around.split())
 
 
+def _unit(match: re.Match[str]) -> float:
+    """What the digits of a figure count: its power of ten, or hundredths."""
+    scale = 10.0 ** int(match[2].translate(_RAISED)) if match[2] else 1.0
+    return scale / (1.0 if match[3] is None else 100.0)
+
+
 def _value(match: re.Match[str]) -> float:
     """What a figure says."""
-    scale = 10.0 ** int(match[2].translate(_RAISED)) if match[2] else 1.0
-    return float(match[1].replace(",", "")) * scale / (1.0 if match[3] is None else 100.0)
+    return float(match[1].replace(",", "")) * _unit(match)
 
 
 def _of_study(root: Path, name: str) -> np.ndarray:

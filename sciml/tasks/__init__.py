@@ -23,6 +23,7 @@ from sciml.tasks._no_space import supports_points as supports_points
 from sciml.tasks._possible import check_possible as check_possible
 from sciml.tasks._probabilities import absent_classes as absent_classes
 from sciml.tasks._probabilities import class_scores as class_scores
+from sciml.tasks._probabilities import ranking_area as ranking_area
 from sciml.tasks._tables import card_tables as card_tables
 from sciml.tasks._tables import check_data as check_data
 from sciml.tasks._tables import describe_data as describe_data
@@ -50,6 +51,7 @@ __all__ = [
     "parameter_columns",
     "predict_on",
     "prediction_seconds",
+    "ranking_area",
     "refuse_steps",
     "status_of",
     "supports_points",

@@ -1,9 +1,10 @@
 """Probabilities of classes."""
 
+import math
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from sciml.metrics import Metric
@@ -15,6 +16,7 @@ CLASS_METRICS = (
     Metric("error", "error rate"),
     Metric("nll", "negative log-likelihood", units="nat", headline=True, signed=True),
     Metric("recall/*", "recall of {0}", better="higher"),
+    Metric("auc/*", "area under the curve of {0} against the rest", better="higher"),
 )
 """What answers with classes are judged by."""
 
@@ -30,15 +32,31 @@ def surprise(probabilities: Float[Tensor, "sample class"], labels: Int[Tensor, "
     return -likelihoods.clamp_min(torch.finfo(torch.float32).tiny).log()
 
 
+def ranking_area(scores: Float[Tensor, " sample"], members: Bool[Tensor, " sample"]) -> float:
+    """The chance that a member has a higher score than another sample, ties counting half: the area under the curve.
+
+    (R - n (n + 1) / 2) / (n m), R the sum of the ranks of the n members among all n + m, equal scores having their mean
+    rank. A score that is not finite is ranked on the wrong side. NaN without members, or without others.
+    """
+    wrong = torch.where(members, -torch.inf, torch.inf).double()
+    values, place = torch.where(scores.isfinite(), scores.double(), wrong).unique(return_inverse=True)
+    counts = torch.bincount(place, minlength=len(values)).double()
+    rank = (counts.cumsum(0) - (counts - 1) / 2)[place]
+    inside, outside = int(members.sum()), int((~members).sum())
+    area = rank[members].sum() - inside * (inside + 1) / 2
+    return float(area / (inside * outside)) if inside and outside else math.nan
+
+
 def class_scores(
     probabilities: Float[Tensor, "sample class"],
     labels: Int[Tensor, " sample"],
     known: Int[Tensor, " train"],
     classes: Sequence[str],
 ) -> dict[str, float]:
-    """Accuracy, what the commonest class alone would reach, recall by class and its mean, error and surprise.
+    """Accuracy, what the commonest class alone would reach, recall by class and its mean, areas, error and surprise.
 
-    Recalls are of the classes that occur among `labels`; see `absent_classes` for the others.
+    Recalls are of the classes that occur among `labels`; see `absent_classes` for the others. The area of a class is
+    that of its probability as a score against all other samples (`ranking_area`).
 
     Arguments:
         probabilities: predicted, of test samples.
@@ -60,16 +78,26 @@ def class_scores(
         "error": 1 - accuracy,
         "nll": float(surprise(probabilities, labels).mean()),
         **{f"recall/{classes[i]}": value for i, value in recalls.items()},
+        **{
+            f"auc/{classes[i]}": ranking_area(probabilities[:, i], labels == i)
+            for i in recalls
+            if totals[i] < len(labels)
+        },
     }
 
 
 def absent_classes(
     labels: Int[Tensor, " sample"], known: Int[Tensor, " train"], classes: Sequence[str]
 ) -> dict[str, str]:
-    """Recalls that cannot be measured, or must fail, with the reason; by key of the metric."""
+    """Recalls and areas that cannot be measured, or must fail, with the reason; by key of the metric."""
     tested, trained = ({int(i) for i in values.unique()} for values in (labels, known))
     reasons = {
-        f"recall/{classes[i]}": "no test sample is of this class" for i in range(len(classes)) if i not in tested
+        f"{what}/{classes[i]}": "no test sample is of this class"
+        for what in ("recall", "auc")
+        for i in range(len(classes))
+        if i not in tested
     }
+    if len(tested) == 1:
+        reasons[f"auc/{classes[min(tested)]}"] = "every test sample is of this class"
     never = {f"recall/{classes[i]}": "no training sample is of this class" for i in tested - trained}
     return reasons | never

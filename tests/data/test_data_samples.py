@@ -36,10 +36,10 @@ def failed(problem):
     return [check.name for checks in check_data(problem, "tiny").values() for check in checks if not check.ok]
 
 
+LONG = ("combustor_pressure", "network_")
+"""Beginnings of the names of problems that simulate the combustor, or train networks, for their samples."""
 IN_MEMORY = [
-    pytest.param(
-        name, marks=[pytest.mark.slow] if name.startswith("combustor_pressure") else []
-    )  # makes the combustor's data
+    pytest.param(name, marks=[pytest.mark.slow] if name.startswith(LONG) else [])
     for name in registry.problem_folders()
     if in_memory(registry.find_problem(name))
 ]

@@ -47,6 +47,7 @@ def race(tmp_path):
         ("equal to 2.5·10⁻⁷", []),
         ("equal to 4·10⁻⁷", ["4·10⁻⁷"]),
         ("98.8 % saved, 1.23 % left", []),
+        ("0.0 % saved", []),
         ("between 97.1 and 98.8 % saved", ["97.1"]),
         ("`4.44` in code, and [words](a/5.55.html)", []),
     ],

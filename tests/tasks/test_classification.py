@@ -12,7 +12,7 @@ from torch import nn
 from sciml.api import predict as predict_file
 from sciml.api import run
 from sciml.core import registry, rng
-from sciml.core.errors import ConfigError, DataError
+from sciml.core.errors import ConfigError, DataError, UnknownNameError
 from sciml.study import evaluate_run, export_run
 from sciml.tasks.classification import CLASSIFICATION, ClassificationConfig, ClassificationContext, Pictures
 from sciml.testing import PROBLEMS
@@ -234,6 +234,11 @@ def test_impossible_settings_are_refused(settings, message):
         ClassificationConfig(**settings)
 
 
+def test_a_field_that_is_not_there_cannot_be_read(problem):
+    with pytest.raises(UnknownNameError, match=r"unknown field 'z\*'"):
+        CLASSIFICATION.prepare(problem, "tiny", ClassificationConfig(inputs=("x", "z*")))
+
+
 def test_what_cannot_be_prepared_is_explained(problem):
     with pytest.raises(ConfigError, match=r"too large for these samples; got task.shift=1, samples of shape \(2,\)"):
         CLASSIFICATION.prepare(problem, "tiny", ClassificationConfig(shift=1))
@@ -275,6 +280,46 @@ def test_inputs_are_written_as_they_are_read(request, name, tmp_path):
         file = CLASSIFICATION.write_inputs(samples, bench.problem, bench.context)
         file.to_netcdf(tmp_path / "a.nc", engine="h5netcdf")
         assert torch.equal(read(bench, tmp_path / "a.nc").inputs, samples.inputs)
+
+
+@pytest.mark.parametrize(("inputs", "kept"), [(("y",), [1]), (("[xy]",), [0, 1]), (("y", "x"), [0, 1]), ((), [0, 1])])
+def test_some_fields_can_be_read_alone(problem, bench, inputs, kept, tmp_path):
+    some = CLASSIFICATION.prepare(problem, "tiny", ClassificationConfig(inputs=inputs, noise=0.1))
+    assert some.context.shape == (len(kept),)
+    assert torch.equal(some.splits["test"].features, bench.splits["test"].features[:, kept])
+    assert torch.equal(some.splits["test"].labels, bench.splits["test"].labels)
+    assert torch.equal(some.context.statistics.field_mean, bench.context.statistics.field_mean[kept])
+    assert some.examples.batch(torch.arange(3), rng.generator(0)).inputs.shape == (3, len(kept))
+    names = ["xy"[place] for place in kept]
+    assert [column.name for column in CLASSIFICATION.columns(problem, some.context)[0]] == names
+    assert {name for name in ("x", "y") if name in some.truth()} == set(names)
+    written = CLASSIFICATION.write_inputs(some.example, problem, some.context)
+    assert set(written.data_vars) == set(names)
+    written.to_netcdf(tmp_path / "a.nc", engine="h5netcdf")
+    assert torch.equal(CLASSIFICATION.read_inputs(tmp_path / "a.nc", problem, some.context, None).inputs,
+                       some.example.inputs)  # fmt: skip
+
+
+@pytest.mark.parametrize("solver", ["resnet", "soft_trees_classes"])
+def test_a_run_on_some_fields_predicts_from_these_alone(solver, tmp_path):
+    made = run(str(SPOTS), solver=solver, preset="tiny", out=tmp_path, progress=None,
+               settings=["task.inputs=['x']", "train.steps=20", "baselines=[]"])  # fmt: skip
+    file = tmp_path / "a.nc"
+    xarray.Dataset({"x": ("sample", [0.1, 5.9])}).to_netcdf(file, engine="h5netcdf")
+    found = predict_file(made.folder, file, problem=SPOTS)
+    assert found["probability"].shape == (2, 3)
+
+
+def test_every_draw_shares_the_samples_out_anew(problem, bench):
+    parts = [CLASSIFICATION.prepare(problem, "tiny", ClassificationConfig(draw=draw)) for draw in (0, 1, 1, 2)]
+    tests = [part.splits["test"].features for part in parts]
+    assert torch.equal(tests[0], bench.splits["test"].features)
+    assert torch.equal(tests[1], tests[2])
+    assert not torch.equal(tests[0], tests[1])
+    assert not torch.equal(tests[1], tests[3])
+    assert [part.dataset["hash"] == bench.dataset["hash"] for part in parts] == [True, False, False, False]
+    for part in parts:
+        assert torch.bincount(part.splits["test"].labels).tolist() == [10, 5, 15]
 
 
 def test_the_context_survives_json(digits):

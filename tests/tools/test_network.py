@@ -15,7 +15,9 @@ from torch.nn import functional
 from sciml.core import rng
 from sciml.core.errors import UserError
 from sciml.models import DeepONet
-from sciml.nn import MLP, SpectralConv
+from sciml.nn import MLP, SpectralConv, pack
+from sciml.nn.ssm import LinearStateSpace
+from sciml.nn.structured import MonarchMatrix, Shape, StructuredAffine
 from sciml.nn.tversky import tversky_projection
 from sciml.tools.network import (
     WatchedRule,
@@ -26,6 +28,7 @@ from sciml.tools.network import (
     neuron_activity,
     node_strengths,
     recurrent_strengths,
+    state_space_strengths,
     trace,
     unfolded_strengths,
 )
@@ -125,6 +128,70 @@ def test_recurrent_layers_of_torch_are_unfolded_with_all_their_gates():
     between = recurrent_strengths(gated, 3)[1]
     total = gated.weight_ih_l0.sum() + 2 * gated.weight_hh_l0.sum()
     torch.testing.assert_close(between.sum(), total.detach())
+
+
+@pytest.mark.parametrize("mean_inputs", [False, True])
+def test_a_state_space_layer_is_its_graph_unfolded(mean_inputs):
+    """Two features of three states with two outputs each, over four times, against the graph and against its steps."""
+    steps, layer = 4, seeded(LinearStateSpace(2, state=3, channels=2, dt_range=(0.1, 0.5), mean_inputs=mean_inputs))
+    found, system = state_space_strengths(layer, steps), layer.system()
+    assert found.shape == (steps, 2, 3)
+    for feature in range(2):
+        graph, a, b = networkx.DiGraph(), system.matrix[feature].tolist(), system.drive[feature].tolist()
+        for t, k in np.ndindex(steps, 3):
+            for source in (t, t - 1) if mean_inputs else (t,):
+                graph.add_edge(("u", source), ("x", t, k), weight=b[k] / (1 + mean_inputs))
+            for o in range(2):
+                graph.add_edge(("x", t, k), ("y", t, o), weight=float(layer.output[feature, o, k].detach()))
+            for j in range(3) if t else ():
+                graph.add_edge(("x", t - 1, j), ("x", t, k), weight=a[k][j])
+        expected = graph_strengths(graph)
+        for t, k in np.ndindex(steps, 3):
+            assert float(found[t, feature, k]) == pytest.approx(expected["x", t, k], abs=1e-6)
+    torch.testing.assert_close(found[1], found[2])
+    assert not torch.allclose(found[0], found[1])
+
+
+@pytest.mark.parametrize("convolution", [False, True])
+def test_pruned_layers_are_the_graph_of_the_entries_that_are_left(convolution):
+    def made():
+        if convolution:
+            return seeded(nn.Sequential(nn.Conv1d(2, 3, 3), nn.Tanh(), nn.Conv1d(3, 2, 1)))
+        return seeded(nn.Sequential(nn.Linear(4, 6), nn.Tanh(), nn.Linear(6, 3)))
+
+    x = torch.randn(2, 2, 5).double() if convolution else torch.randn(2, 4).double()
+    plain, pruned = made(), made()
+    for layer, packed in zip(plain, pruned, strict=True):
+        if hasattr(layer, "weight"):
+            kept = layer.weight.detach().abs() > 0.5
+            with torch.no_grad():
+                layer.weight.mul_(kept)
+            pack(packed, "weight", kept)
+    expected, found = (trace(network, lambda network=network: network(x)) for network in (plain, pruned))
+    assert list(found.links) == list(expected.links) == ["0", "2"]
+    for (name, theirs), ours in zip(strengths(plain, x).items(), strengths(pruned, x).values(), strict=True):
+        torch.testing.assert_close(ours, theirs, msg=name)
+    for name, link in found.links.items():
+        dense = plain[int(name)].weight.detach()
+        assert len(link.weights) == int((dense != 0).sum()) < dense.numel()
+        assert link.fan_in == pytest.approx(len(link.weights) / len(dense))
+    neurons = neuron_activity(pruned, lambda: pruned(x))
+    torch.testing.assert_close(neurons["0"].strength, neuron_activity(plain, lambda: plain(x))["0"].strength)
+
+
+def test_structured_layers_are_the_graph_of_their_matrix():
+    middle = StructuredAffine(MonarchMatrix(Shape(6, 6), blocks=2))
+    network = seeded(nn.Sequential(nn.Linear(4, 6), nn.Tanh(), middle, nn.Tanh(), nn.Linear(6, 3)))
+    dense = copy.deepcopy(network)
+    dense[2] = nn.Linear(6, 6).double()
+    with torch.no_grad():
+        dense[2].weight.copy_(middle.weight)
+        dense[2].bias.copy_(middle.bias)
+    x = torch.randn(2, 4).double()
+    assert strengths(network, x).keys() == strengths(dense, x).keys() == {"input of 0", "0", "2", "4"}
+    for name, theirs in strengths(dense, x).items():
+        torch.testing.assert_close(strengths(network, x)[name], theirs, msg=name)
+    assert list(neuron_activity(network, lambda: network(x))) == ["0", "2", "4"]
 
 
 def test_links_of_modes_are_those_of_the_complex_weight():

@@ -19,6 +19,7 @@ from sciml.tasks.classification import (
     ClassificationSolver,
     Labelled,
     Pictures,
+    as_read,
 )
 from sciml.train import Knob, Recipe, TrainConfig, recipe_of
 
@@ -87,7 +88,8 @@ class ResNetSolver(ClassificationSolver[ResNetConfig, ResNet]):
     def build(self, problem: Classifies, model: ResNetConfig, context: ClassificationContext) -> ResNet:
         """A classifier for the problem's samples and classes."""
         config, statistics = model, context.statistics
-        columns = context.shape == (len(problem.fields),)  # fields of their own units, not points of one field
+        fields = as_read(problem, context.inputs).fields
+        columns = context.shape == (len(fields),)  # fields of their own units, not points of one field
         return ResNet(
             context.shape,
             len(problem.classes),

@@ -19,7 +19,7 @@ from sciml.solvers.baselines._gaussian_process import GaussianProcessSolver
 from sciml.solvers.baselines._kernel_ridge import KernelRidgeSolver
 from sciml.solvers.baselines._mlp_regression import MLPRegressionSolver
 from sciml.tasks.regression import Point, RegressionConfig, RegressionContext, RegressionSolver, RowBatch
-from sciml.train import Examples, Knob, Recipe, TrainConfig, recipe_of
+from sciml.train import Choices, Examples, Knob, Places, Recipe, Searchable, Slot, Space, TrainConfig, recipe_of, spread
 
 M = TypeVar("M", bound=Config)
 F = TypeVar("F", bound=nn.Module)
@@ -264,7 +264,7 @@ _MLP = {
 }
 
 
-class MLPRowsSolver(RowRegression[nn.Module, MLPRowsConfig]):
+class MLPRowsSolver(RowRegression[nn.Module, MLPRowsConfig], Searchable):
     """Numbers by a fully connected network of the parameters, stopped where validation is best."""
 
     key = "mlp_rows"
@@ -291,6 +291,24 @@ class MLPRowsSolver(RowRegression[nn.Module, MLPRowsConfig]):
             nonlinearity=model.nonlinearity,
         )
         return RowModule(map, units, model)
+
+    def space(self, problem: MapsParameters, model: MLPRowsConfig, context: RegressionContext) -> Space:
+        """Depth, width and nonlinearity."""
+        return _mlp_space(model)
+
+
+def _mlp_space(model: MLPRowsConfig) -> Space:
+    """One to four hidden layers, all a quarter, half, as, or twice as wide as the recipe's."""
+    depths = tuple(range(1, max(4, model.layers) + 1))
+    widths = spread(model.width // 4, model.width // 2, model.width, 2 * model.width)
+    nonlinearities = tuple(dict.fromkeys(("tanh", "relu", "gelu", model.nonlinearity)))
+    slots = (Slot("layers", depths), Slot("width", widths), Slot("nonlinearity", nonlinearities))
+
+    def places(choices: Choices) -> Places:
+        readers = {f"map.layers.{2 * place}": "width" for place in range(1, int(choices["layers"]) + 1)}
+        return Places({"map": ("layers", "nonlinearity")}, readers)
+
+    return Space(slots, lambda choices: model.model_copy(update=dict(choices)), places)
 
 
 class MeanConfig(Config):

@@ -19,6 +19,7 @@ from sciml.tasks.classification import (
     ClassificationSolver,
     Labelled,
     Pictures,
+    as_read,
     sample_dims,
 )
 from sciml.train import Knob, Recipe, TrainConfig, recipe_of
@@ -75,7 +76,7 @@ class SoftTreesClassesSolver(ClassificationSolver[SoftTreesConfig, SoftTreesClas
         """The trees with the data's constants."""
         units = Units(context.statistics)
         trees = model.network(math.prod(context.shape), len(problem.classes))
-        return SoftTreesClasses(trees, units, sample_dims(context.shape, problem)[0])
+        return SoftTreesClasses(trees, units, sample_dims(context.shape, as_read(problem, context.inputs))[0])
 
     def loss(self, module: SoftTreesClasses, batch: Labelled, along: float = 1.0) -> Tensor:
         """Mean cross-entropy."""

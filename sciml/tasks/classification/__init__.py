@@ -5,6 +5,7 @@ from sciml.tasks.classification._data import ClassificationConfig as Classificat
 from sciml.tasks.classification._data import ClassificationContext as ClassificationContext
 from sciml.tasks.classification._data import Labelled as Labelled
 from sciml.tasks.classification._data import Pictures as Pictures
+from sciml.tasks.classification._data import as_read as as_read
 from sciml.tasks.classification._data import sample_dims as sample_dims
 from sciml.tasks.classification._solver import ClassificationSolver as ClassificationSolver
 from sciml.tasks.classification._task import CLASSIFICATION as CLASSIFICATION
@@ -24,5 +25,6 @@ __all__ = [
     "ClassificationSolver",
     "Labelled",
     "Pictures",
+    "as_read",
     "sample_dims",
 ]

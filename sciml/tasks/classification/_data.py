@@ -1,9 +1,12 @@
 """What classification trains on and asks."""
 
+import dataclasses
+import fnmatch
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import pydantic
 import torch
@@ -13,16 +16,22 @@ from torch.nn.functional import pad
 
 from sciml import data
 from sciml.core.config import Config
-from sciml.core.errors import ConfigError, DataError
+from sciml.core.errors import ConfigError, DataError, UnknownNameError
 from sciml.core.problem import Problem
 from sciml.tasks._inputs import check_finite, numbers, open_inputs, shape_words
 from sciml.tasks._labels import Labelled as Variables
 from sciml.train import Context
 
+P = TypeVar("P", bound=Problem)
+
 
 class ClassificationConfig(Config):
     """How a classifier is trained and examined; the card says how many samples each split has."""
 
+    inputs: tuple[str, ...] = ()
+    """Fields that are read, by name or pattern (``neurons_*``), in the order of the problem; none for all."""
+    draw: int = pydantic.Field(default=0, ge=0)
+    """Which way of sharing the samples out among the splits; 0 for that of the card."""
     noise: float = pydantic.Field(default=0.0, ge=0)
     """Standard deviation of Gaussian noise on the training samples, in standard deviations of the field; drawn anew
     every time."""
@@ -47,6 +56,38 @@ class ClassificationContext(Context):
     """Of one sample."""
     statistics: data.Statistics
     """Mean and standard deviation per field, from the training split; there are no parameters."""
+    inputs: tuple[str, ...] = ()
+    """Names of the fields that are read; none for all."""
+
+
+def as_read(problem: P, inputs: Sequence[str]) -> P:
+    """The problem with those fields alone that are read.
+
+    Arguments:
+        problem: which has more.
+        inputs: names of fields, or patterns for several; none for all.
+
+    Raises: UnknownNameError for one that fits no field.
+    """
+    if not inputs:
+        return problem
+    names = [field.name for field in problem.fields]
+    for pattern in inputs:
+        if not fnmatch.filter(names, pattern):
+            raise UnknownNameError("field", pattern, names, fix="Patterns such as `a_*` stand for several fields.")
+    read = tuple(field for field in problem.fields if any(fnmatch.fnmatchcase(field.name, p) for p in inputs))
+    return dataclasses.replace(problem, fields=read)
+
+
+def read_split(problem: Problem, reading: Problem, split: data.LabelledSplit) -> data.LabelledSplit:
+    """The split with the fields of `reading` alone, which has some of those of `problem`."""
+    if reading is problem:
+        return split
+    read = {field.name for field in reading.fields}
+    rows = [place for place, field in enumerate(problem.fields) if field.name in read]
+    if split.features.shape[1] != len(problem.fields):  # a single field, whose values are the sample
+        return split
+    return data.LabelledSplit(split.features[:, rows], split.labels)
 
 
 class Pictures(NamedTuple):

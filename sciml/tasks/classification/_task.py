@@ -9,6 +9,7 @@ import xarray
 from torch import Tensor, nn
 
 from sciml import data
+from sciml.core import rng
 from sciml.core.capabilities import Classifies
 from sciml.core.progress import Progress
 from sciml.core.status import count, flag_attributes
@@ -24,8 +25,10 @@ from sciml.tasks.classification._data import (
     Labelled,
     LabelledExamples,
     Pictures,
+    as_read,
     labelled_pictures,
     read_pictures,
+    read_split,
 )
 from sciml.tasks.classification._metrics import METRICS
 from sciml.tasks.classification.view import VIEW
@@ -44,6 +47,7 @@ class Classification(Task[Classifies, ClassificationConfig, ClassificationContex
         majority_accuracy: what answering always with the most frequent class of the training split would reach.
         recall/<class>: share of the samples of a class that are answered with it; not for classes without a test
             sample, which the record names. balanced_accuracy: their mean.
+        auc/<class>: how surely its probability ranks samples of a class above the others, from 0 to 1; 0.5 is chance.
         nll: mean negative log probability of the true class, in nat.
         evaluations, calls: of the right-hand side, mean over samples, and of the network, where the solver counts them.
         tolerance_1e-1/evaluations, …/error, …/difference: the same predicted with other tolerances, for a solver that
@@ -73,7 +77,10 @@ class Classification(Task[Classifies, ClassificationConfig, ClassificationContex
         workers: int = 1,
     ) -> "ClassificationBench":
         """Split the problem's samples as the card says."""
-        return ClassificationBench(problem, card_for(problem, preset, Classifies, ClassificationCard), settings)
+        card = card_for(problem, preset, Classifies, ClassificationCard)
+        if settings.draw:
+            card = card.model_copy(update={"seed": rng.derive(card.seed, "draw", settings.draw)})
+        return ClassificationBench(problem, card, settings)
 
     def inputs(self, batch: Labelled) -> Pictures:
         """The samples without their classes."""
@@ -84,11 +91,11 @@ class Classification(Task[Classifies, ClassificationConfig, ClassificationContex
     ) -> Pictures:
         """Samples from a user's NetCDF file."""
         refuse_steps(path, steps)
-        return read_pictures(path, problem, context.shape)
+        return read_pictures(path, as_read(problem, context.inputs), context.shape)
 
     def write_inputs(self, inputs: Pictures, problem: Classifies, context: ClassificationContext) -> xarray.Dataset:
         """One variable per field."""
-        return xarray.Dataset(labelled_pictures(problem, inputs.inputs))
+        return xarray.Dataset(labelled_pictures(as_read(problem, context.inputs), inputs.inputs))
 
     def describe(
         self, inputs: Pictures, prediction: Prediction, problem: Classifies, context: ClassificationContext
@@ -102,7 +109,7 @@ class Classification(Task[Classifies, ClassificationConfig, ClassificationContex
 
     def columns(self, problem: Classifies, context: ClassificationContext) -> tuple[tuple[Column, ...], ...]:
         """The fields: components of a vector, or the channels of a picture."""
-        return (columns_of(problem.fields),)
+        return (columns_of(as_read(problem, context.inputs).fields),)
 
     def answers(self, problem: Classifies, context: ClassificationContext) -> tuple[Column, ...]:
         """Logits of the classes."""
@@ -116,16 +123,21 @@ class ClassificationBench(Bench[Classifies, ClassificationConfig, Classification
     """The labelled samples of a problem, in three splits."""
 
     def __init__(self, problem: Classifies, card: ClassificationCard, settings: ClassificationConfig) -> None:
-        self.problem, self.settings = problem, settings
-        self.splits = data.labelled_splits(problem, card)
+        self.problem, self.settings = as_read(problem, settings.inputs), settings
+        self.splits = {
+            name: read_split(problem, self.problem, split)
+            for name, split in data.labelled_splits(problem, card).items()
+        }
         features = self.splits["train"].features
         self.context = ClassificationContext(
-            shape=tuple(features.shape[1:]), statistics=data.sample_statistics(data.as_channels(problem, features))
+            shape=tuple(features.shape[1:]),
+            statistics=data.sample_statistics(data.as_channels(self.problem, features)),
+            inputs=tuple(field.name for field in self.problem.fields) if settings.inputs else (),
         )
         self.dataset = {"hash": data.samples_digest(problem, card), "card": card.model_dump(mode="json")}
         if absent := absent_classes(self.splits["test"].labels, self.splits["train"].labels, problem.classes):
             self.dataset["unmeasured"] = absent
-        self.examples = LabelledExamples(problem, self.splits["train"], self.context.statistics, settings)
+        self.examples = LabelledExamples(self.problem, self.splits["train"], self.context.statistics, settings)
         self.example = Pictures(self.splits["test"].features[:1])
 
     def cautions(self) -> tuple[str, ...]:

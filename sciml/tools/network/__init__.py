@@ -7,10 +7,13 @@ from sciml.tools.network._health import diagnose as diagnose
 from sciml.tools.network._links import Links as Links
 from sciml.tools.network._links import Wiring as Wiring
 from sciml.tools.network._links import trace as trace
+from sciml.tools.network._population import Member as Member
+from sciml.tools.network._population import train_population as train_population
 from sciml.tools.network._rule import WatchedRule as WatchedRule
 from sciml.tools.network._signature import signature as signature
 from sciml.tools.network._special import mode_strengths as mode_strengths
 from sciml.tools.network._special import recurrent_strengths as recurrent_strengths
+from sciml.tools.network._special import state_space_strengths as state_space_strengths
 from sciml.tools.network._strength import NodeLayer as NodeLayer
 from sciml.tools.network._strength import fluctuation as fluctuation
 from sciml.tools.network._strength import js_divergence as js_divergence
@@ -29,6 +32,7 @@ __all__ = [
     "TOOLS",
     "Health",
     "Links",
+    "Member",
     "NetworkConfig",
     "NetworkProbe",
     "NetworkView",
@@ -46,7 +50,9 @@ __all__ = [
     "node_strengths",
     "recurrent_strengths",
     "signature",
+    "state_space_strengths",
     "trace",
+    "train_population",
     "unfolded_strengths",
     "view_network",
 ]

@@ -7,14 +7,16 @@ gradient. For a convolution this is the graph of the unrolled layer, borders and
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils import parametrize
 from torch.overrides import TorchFunctionMode
 
 from sciml.core import rng
+from sciml.nn.structured import StructuredAffine, StructuredConv
 
 Call = Callable[[], object]
 """Runs the module on data, with gradients enabled."""
@@ -43,7 +45,7 @@ class Links(NamedTuple):
         bias: ``*output``.
         outputs: Σ over its links that begin there, ``*input``.
         fan_in, fan_out: links of one vertex behind it and before it, zeros of padding not counted out.
-        weights: the entries of its matrices.
+        weights: the entries of its matrices; of pruned and structured ones those that are not zero.
     """
 
     name: str
@@ -151,9 +153,12 @@ def _links(name: str, layer: nn.Module, example: Tensor) -> Links:
     with torch.enable_grad():
         read = one.requires_grad_()
         (outputs,) = torch.autograd.grad(layer.forward(read)[0].sum(), read)
-    matrices = [parameter.detach() for parameter in layer.parameters() if parameter.ndim > 1]
-    entries = sum(matrix.numel() for matrix in matrices)
-    axis = 1 if _has_space(layer) else -1
+    matrices = own_matrices(layer)
+    weights = torch.cat([matrix.flatten() for matrix in matrices])
+    if _sparse(layer):
+        weights = weights[weights != 0]
+    entries = len(weights)
+    axis = 1 if any(matrix.ndim > 2 for matrix in matrices) else -1
     return Links(
         name=name,
         inputs=inputs,
@@ -161,13 +166,8 @@ def _links(name: str, layer: nn.Module, example: Tensor) -> Links:
         outputs=outputs[0],
         fan_in=entries / inputs.shape[axis - 1 if axis == 1 else axis],
         fan_out=entries / outputs[0].shape[axis - 1 if axis == 1 else axis],
-        weights=torch.cat([matrix.flatten() for matrix in matrices]),
+        weights=weights,
     )
-
-
-def _has_space(layer: nn.Module) -> bool:
-    """Whether channels come first, with space behind them."""
-    return any(parameter.ndim > 2 for parameter in layer.parameters())
 
 
 def _no_link(layer: nn.Module, inputs: tuple[Any, ...], output: Any) -> str:
@@ -200,9 +200,33 @@ def _hooks(module: nn.Module, make: Callable[[str, nn.Module], Callable[..., Any
 
 
 def matrix_layers(module: nn.Module) -> dict[str, nn.Module]:
-    """Layers that have matrices of their own, by name; of one with parts inside the parts count."""
-    return {
-        name or "network": layer
-        for name, layer in module.named_modules()
-        if any(parameter.ndim > 1 for parameter in layer.parameters(recurse=False))
-    }
+    """Layers that have matrices of their own, by name; of one with parts inside the parts count.
+
+    A pruned matrix is one, and so is one of factors or blocks: the layer counts, what it is made of does not.
+    """
+    found: dict[str, nn.Module] = {}
+    made_of = ""
+    for name, layer in module.named_modules():
+        if made_of and name.startswith(made_of):
+            continue
+        if own_matrices(layer):
+            found[name or "network"] = layer
+        if isinstance(layer, StructuredAffine | StructuredConv) or parametrize.is_parametrized(layer):
+            made_of = f"{name}." if name else ""
+    return found
+
+
+def own_matrices(layer: nn.Module) -> list[Tensor]:
+    """The matrices of a layer itself, whole where they are kept as entries that are left, factors or blocks."""
+    if isinstance(layer, StructuredAffine | StructuredConv):
+        return [layer.weight.detach()]
+    tensors: list[Tensor] = list(layer.parameters(recurse=False))
+    if parametrize.is_parametrized(layer):
+        names = cast(nn.ModuleDict, layer.parametrizations)
+        tensors += [cast(Tensor, getattr(layer, name)) for name in names]
+    return [tensor.detach() for tensor in tensors if tensor.ndim > 1]
+
+
+def _sparse(layer: nn.Module) -> bool:
+    """Whether entries of its matrices that are zero are no links."""
+    return isinstance(layer, StructuredAffine | StructuredConv) or parametrize.is_parametrized(layer)

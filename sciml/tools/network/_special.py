@@ -1,10 +1,11 @@
-"""Layers with links of their own kind: Fourier modes, and recurrent layers unfolded in time."""
+"""Layers with links of their own kind: Fourier modes, recurrent and state-space layers unfolded in time."""
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from sciml.nn import SpectralConv
+from sciml.nn.ssm import SharedStateSpace
 from sciml.tools.network._strength import unfolded_strengths
 
 
@@ -28,3 +29,16 @@ def recurrent_strengths(layer: nn.RNNBase, steps: int) -> Float[Tensor, "time un
         return values.unflatten(0, (-1, size)).sum(0)
 
     return unfolded_strengths(gates(inputs), gates(recurrent), gates(bias), inputs.new_zeros(1, size), steps)
+
+
+def state_space_strengths(layer: SharedStateSpace, steps: int) -> Float[Tensor, "time feature state"]:
+    """Node strengths of the states of x_t = Ā x_{t-1} + B̄ u_t, y_t = C x_t + D u_t over time, feature by feature.
+
+    Ā and B̄ are those of the time step of each feature; see `unfolded_strengths`. D passes the states by. A layer that
+    is driven by means over steps has half of B̄ from either of two inputs, which is the same strength.
+    """
+    system, none = layer.system(), torch.zeros(layer.output.shape[2]).to(layer.output)
+    parts = zip(system.matrix.detach(), system.drive.detach(), layer.output.detach(), strict=True)
+    return torch.stack(
+        [unfolded_strengths(drive[:, None], matrix, none, output, steps) for matrix, drive, output in parts], dim=1
+    )

@@ -42,13 +42,13 @@ def node_strengths(wiring: Wiring, *, bias: bool = True, boundary: bool = True) 
     for name in wiring.sources:
         link = wiring.links[name]
         strength = link.outputs + float(boundary)
-        layers.append(NodeLayer(f"input of {name}", strength, strength / (link.fan_out + boundary) ** 0.5))
+        layers.append(NodeLayer(f"input of {name}", strength, strength / max(1.0, link.fan_out + boundary) ** 0.5))
     for name, link in wiring.links.items():
         followers = wiring.followers[name]
         last = boundary and not followers
         strength = link.inputs + wiring.onward[name] + float(last) + (link.bias if bias else 0)
         degree = link.fan_in + sum(wiring.links[other].fan_out for other in followers) + last
-        layers.append(NodeLayer(name, strength, strength / degree**0.5))
+        layers.append(NodeLayer(name, strength, strength / max(1.0, degree) ** 0.5))
     return tuple(layers)
 
 

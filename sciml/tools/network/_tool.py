@@ -14,12 +14,13 @@ from sciml.core.config import Config
 from sciml.core.errors import UnsupportedError, UserError
 from sciml.core.types import Support
 from sciml.nn import SpectralConv
+from sciml.nn.ssm import SharedStateSpace
 from sciml.tools._contract import AnyRule, Findings, FindingsFigure, FindingsTable, Policy, Probe, Subject
 from sciml.tools.network._activity import Neurons, neuron_activity
 from sciml.tools.network._health import Health, diagnose
 from sciml.tools.network._links import Call, Wiring, trace
 from sciml.tools.network._rule import WatchedRule
-from sciml.tools.network._special import mode_strengths, recurrent_strengths
+from sciml.tools.network._special import mode_strengths, recurrent_strengths, state_space_strengths
 from sciml.tools.network._strength import NodeLayer, fluctuation, node_strengths
 from sciml.train import AnySolver, TrainConfig, default_rule
 
@@ -125,8 +126,7 @@ class NetworkProbe(Probe[NetworkConfig]):
             "saturated": max(entry.saturated for entry in view.health.values()),
         }
         modes = {n: mode_strengths(m) for n, m in subject.module.named_modules() if isinstance(m, SpectralConv)}
-        recurrent = {n: m for n, m in subject.module.named_modules() if isinstance(m, nn.RNNBase)}
-        tables = (*_tables(view), *_unfolded(recurrent))
+        tables = (*_tables(view), *_unfolded(subject.module))
         return Findings(metrics, _arrays(view), tuple(words), tables, (*_figures(view), *_modes(modes)))
 
 
@@ -205,14 +205,19 @@ def _nodes_table(nodes: tuple[NodeLayer, ...], wiring: Wiring) -> FindingsTable:
     return FindingsTable("Links and nodes", columns, tuple(rows), "Y normalised")
 
 
-def _unfolded(layers: Mapping[str, nn.RNNBase]) -> tuple[FindingsTable, ...]:
-    """Recurrent layers unfolded in time: strengths are constant between the ends."""
+def _unfolded(module: nn.Module) -> tuple[FindingsTable, ...]:
+    """Recurrent and state-space layers unfolded in time: strengths are constant between the ends."""
     columns = ("layer", "units", "mean s at first", "mean s between", "mean s at last", "fluctuation Y between")
     rows = []
-    for name, layer in layers.items():
-        first, between, last = recurrent_strengths(layer, 3)
+    for name, layer in module.named_modules():
+        if isinstance(layer, nn.RNNBase):
+            first, between, last = recurrent_strengths(layer, 3)
+        elif isinstance(layer, SharedStateSpace):
+            first, between, last = state_space_strengths(layer, 3)
+        else:
+            continue
         means = (float(values.mean()) for values in (first, between, last))
-        rows.append((name, layer.hidden_size, *map(_number, means), _number(fluctuation(between))))
+        rows.append((name, between.numel(), *map(_number, means), _number(fluctuation(between))))
     return (FindingsTable("Recurrent layers, unfolded", columns, tuple(rows)),) if rows else ()
 
 
