@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from sciml.solvers.pnode import PNODEConfig, StiffConfig
 from sciml.tasks.trajectories import Start
 from sciml.testing import trial_of
 
@@ -43,3 +44,20 @@ def test_programs_of_rows_and_densities_answer_as_predict(key):
     arguments = trial.task.arguments(inputs)
     module = trial.solver.program(trial.module)
     _alike(_exported(module, arguments), arguments, trial.predict(inputs).mean)
+
+
+def test_fixed_steps_of_a_reduced_model_leave_as_a_loop():
+    """At breaks of every sample's own, and at answers between steps: the step does not divide the frames' distance."""
+    trial = trial_of("pnode")
+    question, context = trial.inputs(3), trial.bench.context
+    config = PNODEConfig(width=4, layers=1, integrate=StiffConfig(step=0.3 * context.dt))
+    module = trial.solver.build(trial.bench.problem, config, context)
+    inputs = Start(question.state, question.parameters, context.dt * torch.arange(context.frames))
+    prediction = trial.solver.predict(module, inputs)
+    arguments = (inputs.state, inputs.parameters)
+    program = _exported(trial.solver.program(module), arguments)
+    _alike(program, arguments, prediction.mean)
+    assert len(program.graph.nodes) < 400  # a loop, not every one of its steps
+    chosen = trial.solver.predict(trial.solver.build(trial.bench.problem, PNODEConfig(width=4, layers=1), context), inputs)
+    assert int(prediction.stats["evaluations"][0]) == prediction.stats["calls"] > 5 * context.frames
+    torch.testing.assert_close(prediction.mean[:, 0], chosen.mean[:, 0])

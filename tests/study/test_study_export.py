@@ -27,16 +27,19 @@ UNTRIED = DOCS.partition("Not tried in both formats yet: ")[2].partition(".\n")[
 def made(tmp_path):
     """``made(key)``: a run folder of a solver that was built, stirred and not trained, with its trial."""
 
-    def write(key):
+    def write(key, **integrate):
         trial = trial_of(key)
         bench, context = trial.bench, trial.bench.context
+        recipe = trial.recipe.model_dump(mode="json")
+        if integrate:
+            recipe["model"]["integrate"] |= integrate
         config = RunConfig(
             problem=bench.problem.name,
             problem_path=None,
             solver=key,
             preset="tiny",
             seed=0,
-            recipe=trial.recipe.model_dump(mode="json"),
+            recipe=recipe,
             dataset=str(bench.dataset["hash"]),
             context=context.model_dump(mode="json"),
         )
@@ -116,3 +119,23 @@ def test_an_export_names_the_columns_of_its_arguments(made, key):
         "resnet": ([[("x", "m", 1), ("y", "m", 1)]], ["origin", "right", "top"]),
     }
     assert (named, [column["name"] for column in words["answer"]["columns"]]) == expected[key]
+
+
+@pytest.mark.parametrize("key", ["pnode", "reduced_model"])
+def test_steps_chosen_by_their_error_do_not_leave_and_the_refusal_names_the_setting(made, key):
+    trial, folder = made(key)
+    with pytest.raises(UnsupportedError, match=r"data-dependent steps[\s\S]*model\.integrate\.step"):
+        export_run(folder, problem=registry.folder_of(trial.bench.problem))
+    assert not (folder / "export").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("key", ["pnode", "reduced_model"])
+def test_fixed_steps_leave_in_both_formats(made, key):
+    trial, folder = made(key, step=0.25 * trial_of(key).bench.context.dt)
+    exports = export_run(folder, problem=registry.folder_of(trial.bench.problem))
+    assert [entry.state for entry in exports] == ["ok", "ok"], [entry.detail for entry in exports]
+    assert all(entry.difference < 1e-6 for entry in exports)
+    assert [[c["name"] for c in a["columns"]] for a in described(folder, trial, ["torch", "onnx"])["arguments"]] == [
+        [field.name for field in trial.bench.problem.fields], [entry.name for entry in trial.bench.problem.parameters]
+    ]

@@ -1,0 +1,31 @@
+"""Predictions by fixed steps as a program."""
+
+import copy
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from sciml.solvers.pnode._network import PNODE
+
+
+class PNODEProgram(nn.Module):
+    """Start and parameters to the fields at the times of the data, the first of which is the start's, by fixed steps.
+
+    Arguments:
+        module: with times, and a fixed step in its settings.
+    """
+
+    def __init__(self, module: PNODE) -> None:
+        super().__init__()
+        self.module = copy.deepcopy(module).requires_grad_(False).eval()
+
+    def forward(
+        self, state: Float[Tensor, "batch channel"], parameters: Float[Tensor, "batch parameter"]
+    ) -> Float[Tensor, "batch time channel"]:
+        """Fields in physical units."""
+        return self.module.fixed(state, parameters, self.module.times)[0].float()
+
+
+def program_of(module: PNODE) -> PNODEProgram | None:
+    """None where steps are chosen by their error."""
+    return PNODEProgram(module) if module.times and module.config.integrate.step is not None else None
