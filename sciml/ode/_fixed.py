@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch._higher_order_ops import scan
 
 from sciml.core.errors import ConfigError
 from sciml.ode._explicit import Explicit
@@ -100,6 +99,8 @@ def _looped(
 ) -> tuple[Tensor, ...]:
     """Of every step what `advance` hands out, stacked."""
     if torch.compiler.is_exporting():
+        from torch._higher_order_ops import scan  # slow to import, needed here only
+
         return scan(advance, state, pieces)[1]
     handed = []
     for piece in zip(*pieces, strict=True):

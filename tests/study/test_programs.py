@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from sciml.core.status import Status
 from sciml.solvers.pnode import PNODEConfig, StiffConfig
 from sciml.tasks.trajectories import Start
 from sciml.testing import trial_of
@@ -48,16 +49,25 @@ def test_programs_of_rows_and_densities_answer_as_predict(key):
 
 def test_fixed_steps_of_a_reduced_model_leave_as_a_loop():
     """At breaks of every sample's own, and at answers between steps: the step does not divide the frames' distance."""
-    trial = trial_of("pnode")
-    question, context = trial.inputs(3), trial.bench.context
-    config = PNODEConfig(width=4, layers=1, integrate=StiffConfig(step=0.3 * context.dt))
-    module = trial.solver.build(trial.bench.problem, config, context)
-    inputs = Start(question.state, question.parameters, context.dt * torch.arange(context.frames))
-    prediction = trial.solver.predict(module, inputs)
+    trial = trial_of("reduced_model")
+    context, problem = trial.bench.context, trial.bench.problem
+    assert problem.name == "warm_tank"
+    inputs = Start(
+        torch.tensor([[1.0, 0.8, 0.2], [1.1, 0.7, 0.3], [0.9, 0.5, 0.5]]),
+        torch.tensor([[0.4, 0.1, 0.3], [0.5, 0.3, 0.6], [0.45, 0.6, 0.4]]),
+        context.dt * torch.arange(context.frames),
+    )
+    fixed, chosen = (
+        trial.solver.build(problem, PNODEConfig(integrate=StiffConfig(step=step)), context)
+        for step in (0.3 * context.dt, None)
+    )
+    prediction = trial.solver.predict(fixed, inputs)
     arguments = (inputs.state, inputs.parameters)
-    program = _exported(trial.solver.program(module), arguments)
+    program = _exported(trial.solver.program(fixed), arguments)
     _alike(program, arguments, prediction.mean)
     assert len(program.graph.nodes) < 400  # a loop, not every one of its steps
-    chosen = trial.solver.predict(trial.solver.build(trial.bench.problem, PNODEConfig(width=4, layers=1), context), inputs)
     assert int(prediction.stats["evaluations"][0]) == prediction.stats["calls"] > 5 * context.frames
-    torch.testing.assert_close(prediction.mean[:, 0], chosen.mean[:, 0])
+    assert prediction.status.tolist() == [Status.OK] * 3
+    torch.testing.assert_close(prediction.mean, trial.solver.predict(chosen, inputs).mean, rtol=1e-3, atol=1e-3)
+    hot = inputs._replace(state=torch.tensor([4.0, 0.8, 0.2]).expand(3, -1))  # rate of the fuel 150 / s
+    assert Status.OK not in trial.solver.predict(fixed, hot).status.tolist()

@@ -28,6 +28,8 @@ from sciml.tasks.trajectories import (
 )
 from sciml.train import Examples, Knob, Recipe, TrainConfig, recipe_of
 
+_ALIKE = 0.1
+"""Largest change of a field by twice the fixed step, in its standard deviations; more of it is no answer."""
 _WHOLE = TrajectoriesConfig(window=None)
 _RIVALS = ("kernel_ridge", "mlp_regression", "gaussian_process", "boosted_trees", "reduced_model")
 
@@ -88,7 +90,7 @@ def _predict(module: PNODE, inputs: Start) -> Prediction:
 
 
 def _predict_fixed(module: PNODE, inputs: Start, step: float) -> Prediction:
-    """The same by fixed steps, whose number is known; a tolerance means nothing to them."""
+    """The same by fixed steps; a sample that steps of twice the length answer otherwise has not converged."""
     if inputs.tolerance is not None:
         raise ConfigError(
             "this run predicts with fixed steps, which no tolerance chooses",
@@ -97,9 +99,12 @@ def _predict_fixed(module: PNODE, inputs: Start, step: float) -> Prediction:
             fix="Leave out the tolerance, or train a run without model.integrate.step.",
         )
     times = inputs.clock.double().tolist()
-    fields, calls = module.fixed(inputs.state, inputs.parameters, times)
-    good = fields.isfinite().flatten(1).all(1)
-    status = torch.where(good, int(Status.OK), int(Status.DIVERGED))
+    fields, calls = module.fixed(inputs.state, inputs.parameters, times, step)
+    coarse, more = module.fixed(inputs.state, inputs.parameters, times, 2 * step)
+    change = ((fields - coarse) / torch.where(module.field_std > 0, module.field_std, math.inf)).abs().flatten(1)
+    status = torch.where((change <= _ALIKE).all(1), int(Status.OK), int(Status.NOT_CONVERGED))
+    status = torch.where(fields.isfinite().flatten(1).all(1), status, int(Status.DIVERGED))
+    calls += more
     stats: dict[str, Tensor | int] = {"evaluations": torch.full_like(status, calls), "calls": calls}
     if isinstance(module.problem, HasOutcome):
         stats["chance"] = module.problem.chance(fields, module.named(inputs.parameters.double()))
