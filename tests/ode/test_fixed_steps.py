@@ -41,7 +41,7 @@ def test_a_break_keeps_the_order(breaks):
         cuts = torch.cat((begin, begin - 9, begin + 9), dim=1) if breaks else None
         states = ode.fixed_steps(_switched, torch.zeros(2, 1).double(), times, step=step, args=(begin,), breaks=cuts)
         errors.append(float((states[:, -1] - (1 - torch.exp(begin - 3))).abs().max()))
-    assert (errors[1] < errors[0] / 12 and errors[0] < 1e-6) if breaks else errors[1] > 1e-4
+    assert (errors[1] < errors[0] / 12 and errors[0] < 1e-5) if breaks else errors[1] > 1e-4
 
 
 def test_other_times_do_not_move_an_answer():
