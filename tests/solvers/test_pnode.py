@@ -200,6 +200,21 @@ def test_a_tighter_tolerance_brings_the_prediction_nearer(cases, make):
     assert rough < 0.05
 
 
+def test_what_a_solve_takes_is_counted(cases, make):
+    """By an explicit method; an implicit one counts a Jacobian as evaluations for every component."""
+    parameters, states = cases
+    config = small()
+    module, called = (
+        make(config.model_copy(update={"integrate": config.integrate.model_copy(update={"method": "dopri5"})})),
+        [],
+    )
+    module.field.register_forward_hook(lambda *_: called.append(1))
+    PNODESolver().predict(module, Start(states[:4, 0].float(), parameters[:4].float(), TIMES.float()))
+    assert module.solves == 1
+    assert module.calls == len(called)
+    assert 0 < module.evaluations <= module.calls
+
+
 def test_the_curriculum_lengthens_the_horizon(cases, make, monkeypatch):
     parameters, states = cases
     module = make(small(curriculum=CurriculumConfig(start=0.25, until=0.5)))

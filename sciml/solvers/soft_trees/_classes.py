@@ -40,7 +40,8 @@ class SoftTreesClasses(nn.Module):
 
     def forward(self, inputs: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch class"]:
         """Logits of samples in physical units."""
-        x = inputs.reshape(len(inputs), self.units.channels if self.per_field else 1, -1)
+        fields = self.units.channels if self.per_field else 1
+        x = inputs.flatten(1).unflatten(1, (fields, -1))  # `len` would fix the batch size of an exported program
         return self.map(self.units.standardise(x.transpose(1, 2)).flatten(1))
 
 
