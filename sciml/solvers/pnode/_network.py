@@ -247,17 +247,15 @@ class PNODE(nn.Module):
         step: float,
     ) -> tuple[Float[Tensor, "batch time channel"], int]:
         """As `forward`, by fixed steps, and how often they ask for the right-hand side."""
-        method = self.config.integrate.step_method
-        with full_precision(fields):
-            parameters = parameters.double()
-            params = self.named(parameters)
-            breaks = forcing_breaks(self.problem, params)
-            states = ode.fixed_steps(
-                self.field, self.problem.encode(fields.double(), params), times, step=step, breaks=breaks,
-                args=self.field.pack(parameters, self.learned(parameters)), method=method,
-            )  # fmt: skip
-            steps = ode.count_steps(step, times[-1] - times[0]) + (0 if breaks is None else breaks.shape[1])
-            return self.problem.decode(states, params), steps * ode.check_fixed(method, step).stages
+        method, parameters = self.config.integrate.step_method, parameters.double()
+        params = self.named(parameters)
+        breaks = forcing_breaks(self.problem, params)
+        states = ode.fixed_steps(
+            self.field, self.problem.encode(fields.double(), params), times, step=step, breaks=breaks,
+            args=self.field.pack(parameters, self.learned(parameters)), method=method,
+        )  # fmt: skip
+        steps = ode.count_steps(step, times[-1] - times[0]) + (0 if breaks is None else breaks.shape[1])
+        return self.problem.decode(states, params), steps * ode.check_fixed(method, step).stages
 
     def _sizes(self, statistics: Statistics, params: Params) -> Float[Tensor, " component"]:
         """|z| + |Δz| at the mean of the fields, Δz for a standard deviation of all of them; 1 where that is nothing."""

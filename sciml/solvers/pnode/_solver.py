@@ -13,6 +13,7 @@ from sciml.core.errors import ConfigError
 from sciml.core.problem import Problem
 from sciml.core.status import Status
 from sciml.core.types import Prediction, Support
+from sciml.nn import full_precision
 from sciml.solvers.pnode._calibrate import calibrate
 from sciml.solvers.pnode._config import CalibrationConfig, PNODEConfig, SourceConfig, StiffConfig
 from sciml.solvers.pnode._network import PNODE
@@ -99,8 +100,9 @@ def _predict_fixed(module: PNODE, inputs: Start, step: float) -> Prediction:
             fix="Leave out the tolerance, or train a run without model.integrate.step.",
         )
     times = inputs.clock.double().tolist()
-    fields, calls = module.fixed(inputs.state, inputs.parameters, times, step)
-    coarse, more = module.fixed(inputs.state, inputs.parameters, times, 2 * step)
+    with full_precision(inputs.state):  # here, for a program cannot hold it
+        fields, calls = module.fixed(inputs.state, inputs.parameters, times, step)
+        coarse, more = module.fixed(inputs.state, inputs.parameters, times, 2 * step)
     change = ((fields - coarse) / torch.where(module.field_std > 0, module.field_std, math.inf)).abs().flatten(1)
     status = torch.where((change <= _ALIKE).all(1), int(Status.OK), int(Status.NOT_CONVERGED))
     status = torch.where(fields.isfinite().flatten(1).all(1), status, int(Status.DIVERGED))
