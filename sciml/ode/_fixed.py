@@ -49,8 +49,9 @@ def fixed_steps(
     tableau = check_fixed(method, step, times[-1] - times[0])
     grid = [times[0] + k * step for k in range(count_steps(step, times[-1] - times[0]) + 1)]
     moments = torch.tensor(list(times), dtype=torch.float64, device=y0.device)
-    edges = torch.tensor(grid, dtype=torch.float64, device=y0.device).expand(y0.shape[0], -1)
-    number = torch.tensor([bisect_left(grid, t) for t in times], device=y0.device).expand(y0.shape[0], -1)
+    rows = torch.zeros_like(y0[:, :1])
+    edges = rows + torch.tensor(grid, dtype=torch.float64, device=y0.device)
+    number = rows.long() + torch.tensor([bisect_left(grid, t) for t in times], device=y0.device)
     if breaks is not None:
         inner = breaks.double().clamp(grid[0], grid[-1])
         edges = torch.cat((edges, inner), dim=1).sort(dim=1).values

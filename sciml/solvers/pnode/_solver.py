@@ -178,10 +178,7 @@ class PNODESolver(TrajectoriesSolver[HasReducedModel, PNODEConfig, PNODE]):
         "ignites better than kernel ridge regression and a plain network do, and keep the constraints exactly"
     )
     knob = Knob("width", 2, 2**12)
-    leaves_with = (
-        "with --set model.integrate.step=…, a fixed step of its predictions in the problem's unit of time; `sciml run "
-        "--start` with --set train.steps=0 makes one of the weights of this run"
-    )
+    leaves_with = "with --set model.integrate.step=…, a fixed step of its predictions in the problem's unit of time"
 
     def supports(self, problem: Problem) -> Support:
         """A problem that `HasTrajectories` and `HasReducedModel`, without spatial axes."""
