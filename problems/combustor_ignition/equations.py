@@ -128,11 +128,11 @@ def forcing_times(params: Params) -> Tensor:
 
 
 def _pre_exponential(params: Params) -> Tensor:
-    return mechanism().ln_a.to(params["energy"]).expand(len(params["energy"]))
+    return mechanism().ln_a.to(params["energy"]).expand(params["energy"].shape[0])
 
 
 def _activation(params: Params) -> Tensor:
-    return mechanism().activation.to(params["energy"]).expand(len(params["energy"]))
+    return mechanism().activation.to(params["energy"]).expand(params["energy"].shape[0])
 
 
 CLOSURES: dict[str, Callable[..., Tensor]] = {

@@ -70,7 +70,7 @@ def check_forcing(problem: HasDynamics) -> None:
 @torch.no_grad()
 def forcing_breaks(problem: HasDynamics, params: Params) -> Float[Tensor, "batch break"] | None:
     """Times that no step may cross: those the problem names, and the ends of its uncertain sources' windows."""
-    count = max((len(value) for value in params.values()), default=1)
+    count = max((value.shape[0] for value in params.values()), default=1)
     uncertain = problem.uncertain if isinstance(problem, HasReducedModel) else ()
     windows = [end for entry in uncertain if entry.window is not None for end in entry.window(params)]
     named = problem.forcing_times(params)

@@ -20,7 +20,7 @@ class Status(IntEnum):
     NO_EVENT = 4
     """The event that was waited for (an ignition, a crossing) did not happen."""
     NOT_CONVERGED = 5
-    """An inner iteration stopped above its tolerance."""
+    """An inner iteration stopped above its tolerance, or steps of twice the length give another answer."""
 
 
 def count(status: Iterable[int]) -> dict[str, int]:

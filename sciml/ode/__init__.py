@@ -16,6 +16,9 @@ from sciml.ode._dense import Dense as Dense
 from sciml.ode._dirk import DiagonallyImplicit as DiagonallyImplicit
 from sciml.ode._events import Event as Event
 from sciml.ode._explicit import Explicit as Explicit
+from sciml.ode._fixed import check_fixed as check_fixed
+from sciml.ode._fixed import count_steps as count_steps
+from sciml.ode._fixed import fixed_steps as fixed_steps
 from sciml.ode._forced import solve_forced as solve_forced
 from sciml.ode._forcing import Forcing as Forcing
 from sciml.ode._gradient import Checkpointed as Checkpointed
@@ -88,9 +91,12 @@ __all__ = [
     "Switching",
     "Symplectic",
     "Tolerance",
+    "check_fixed",
+    "count_steps",
     "find_method",
     "find_sde_method",
     "first_step",
+    "fixed_steps",
     "jacobian",
     "odeint",
     "odeint_adjoint",

@@ -123,7 +123,9 @@ def export_run(
             f"{folder} cannot be exported: predicting is more than one pass through a network; {reason}",
             got=f"a run of solver {loaded.solver.key!r}",
             expected="a run whose module alone maps tensors to the answer",
-            fix="Use `sciml predict`, or export a network inside it: sciml.study.load_run(…).module holds them all.",
+            fix=f"Use a run {loaded.solver.leaves_with}."
+            if loaded.solver.leaves_with
+            else "Use `sciml predict`, or export a network inside it: sciml.study.load_run(…).module holds them all.",
         )
     inputs = tuple(torch.cat([value, value]) for value in single)  # two rows: the batch is not to be taken as constant
     home = paths.make_folder(place_of(folder).exports)

@@ -121,6 +121,8 @@ class Solver(ABC, Generic[P, M, T, C, B, Q, N]):
     """What `match_parameters` turns; None when the method has no size."""
     coupled: ClassVar[str] = ""
     """Why a sample's prediction depends on the rest of its batch, in words; empty where it does not."""
+    leaves_with: ClassVar[str] = ""
+    """Settings of a run that `program` is None without, in words; empty where there are none."""
     unread: ClassVar[Mapping[str, str]] = {}
     """Variables of a file of inputs (``parameters``, ``forcings`` and ``functions`` for all of them) that no prediction
     depends on, each with the reason in words. Every other one is read, or refused."""

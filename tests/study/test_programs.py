@@ -3,6 +3,8 @@
 import pytest
 import torch
 
+from sciml.core.status import Status
+from sciml.solvers.pnode import PNODEConfig, StiffConfig
 from sciml.tasks.trajectories import Start
 from sciml.testing import trial_of
 
@@ -43,3 +45,47 @@ def test_programs_of_rows_and_densities_answer_as_predict(key):
     arguments = trial.task.arguments(inputs)
     module = trial.solver.program(trial.module)
     _alike(_exported(module, arguments), arguments, trial.predict(inputs).mean)
+
+
+@pytest.fixture(scope="module")
+def tank():
+    """Reduced model by a step that does not divide the frames' distance, by chosen steps, and three cold starts."""
+    trial = trial_of("reduced_model")
+    context, problem = trial.bench.context, trial.bench.problem
+    assert problem.name == "warm_tank"
+    inputs = Start(
+        torch.tensor([[1.0, 0.8, 0.2], [1.1, 0.7, 0.3], [0.9, 0.5, 0.5]]),
+        torch.tensor([[0.4, 0.1, 0.3], [0.5, 0.3, 0.6], [0.45, 0.6, 0.4]]),
+        context.dt * torch.arange(context.frames),
+    )
+    modules = [
+        trial.solver.build(problem, PNODEConfig(integrate=StiffConfig(step=step)), context)
+        for step in (0.3 * context.dt, None)
+    ]
+    return trial.solver, *modules, inputs
+
+
+def test_fixed_steps_of_a_reduced_model_answer_as_chosen_ones_do(tank):
+    solver, fixed, chosen, inputs = tank
+    prediction = solver.predict(fixed, inputs)
+    assert prediction.status.tolist() == [Status.OK] * 3
+    torch.testing.assert_close(prediction.mean, solver.predict(chosen, inputs).mean, rtol=1e-3, atol=1e-3)
+    assert int(prediction.stats["evaluations"][0]) == prediction.stats["calls"] > 7 * len(inputs.times)
+    _alike(solver.program(fixed), (inputs.state, inputs.parameters), prediction.mean)
+    assert solver.program(chosen) is None
+
+
+def test_steps_too_long_for_a_stiff_sample_have_not_converged(tank):
+    solver, fixed, _, inputs = tank
+    hot = inputs._replace(state=torch.tensor([4.0, 0.8, 0.2]).expand(3, -1))  # rate of the fuel 150 / s
+    assert Status.OK not in solver.predict(fixed, hot).status.tolist()
+
+
+@pytest.mark.slow
+def test_fixed_steps_of_a_reduced_model_leave_as_a_loop(tank):
+    """At breaks of every sample's own, and at answers between steps."""
+    solver, fixed, _, inputs = tank
+    arguments = (inputs.state, inputs.parameters)
+    program = _exported(solver.program(fixed), arguments)
+    _alike(program, arguments, solver.predict(fixed, inputs).mean)
+    assert len(program.graph.nodes) < 400  # a loop, not every one of its steps

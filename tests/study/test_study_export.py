@@ -12,6 +12,7 @@ from sciml.core import registry
 from sciml.core.errors import UnsupportedError
 from sciml.data import netcdf_bytes
 from sciml.study import CONFIG, RECORD, RunConfig, export_run
+from sciml.tasks.trajectories import Start
 from sciml.testing import trial_of
 from sciml.train import registered_solvers, save_weights
 
@@ -27,16 +28,19 @@ UNTRIED = DOCS.partition("Not tried in both formats yet: ")[2].partition(".\n")[
 def made(tmp_path):
     """``made(key)``: a run folder of a solver that was built, stirred and not trained, with its trial."""
 
-    def write(key):
+    def write(key, **integrate):
         trial = trial_of(key)
         bench, context = trial.bench, trial.bench.context
+        recipe = trial.recipe.model_dump(mode="json")
+        if integrate:
+            recipe["model"]["integrate"] |= integrate
         config = RunConfig(
             problem=bench.problem.name,
             problem_path=None,
             solver=key,
             preset="tiny",
             seed=0,
-            recipe=trial.recipe.model_dump(mode="json"),
+            recipe=recipe,
             dataset=str(bench.dataset["hash"]),
             context=context.model_dump(mode="json"),
         )
@@ -116,3 +120,29 @@ def test_an_export_names_the_columns_of_its_arguments(made, key):
         "resnet": ([[("x", "m", 1), ("y", "m", 1)]], ["origin", "right", "top"]),
     }
     assert (named, [column["name"] for column in words["answer"]["columns"]]) == expected[key]
+
+
+@pytest.mark.parametrize("key", ["pnode", "reduced_model"])
+def test_steps_chosen_by_their_error_do_not_leave_and_the_refusal_names_the_setting(made, key):
+    trial, folder = made(key)
+    with pytest.raises(UnsupportedError, match=r"data-dependent steps[\s\S]*model\.integrate\.step"):
+        export_run(folder, problem=registry.folder_of(trial.bench.problem))
+    assert not (folder / "export").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("key", ["pnode", "reduced_model"])
+def test_fixed_steps_leave_as_one_loop(made, key):
+    trial, folder = made(key, step=0.25 * trial_of(key).bench.context.dt)
+    problem, context = trial.bench.problem, trial.bench.context
+    start = torch.tensor([[1.0, 0.8, 0.2]])  # cold: what burns is too stiff for so few steps
+    asked = Start(start, torch.tensor([[0.4, 0.1, 0.3]]), context.dt * torch.arange(3.0))
+    (folder / "example.nc").write_bytes(netcdf_bytes(trial.task.write_inputs(asked, problem, context)))
+    exports = export_run(folder, problem=registry.folder_of(problem))
+    torch_export, onnx_export = exports
+    assert torch_export.state == "ok", torch_export.detail
+    assert torch_export.difference < 1e-6
+    assert onnx_export.state == "failed"
+    assert "takes no other batch size" in onnx_export.detail
+    columns = [[c["name"] for c in a["columns"]] for a in described(folder, trial, ["torch"])["arguments"]]
+    assert columns == [[field.name for field in problem.fields], [entry.name for entry in problem.parameters]]

@@ -48,7 +48,7 @@ class Coefficient(nn.Module):
         argument = self.offset if offset is None else offset
         if self.network is not None:
             argument = argument + self.reach * self.network(features)
-        return guess + (self.bound * torch.tanh(argument)).expand(len(features), -1).reshape(guess.shape)
+        return guess + (self.bound * torch.tanh(argument)).expand(features.shape[0], -1).reshape(guess.shape)
 
 
 class Course(nn.Module):
@@ -150,7 +150,7 @@ class Source(nn.Module):
         if isinstance(self.shape, Course):
             return total / self._energy(params), begin, 1 / (end - begin)
         many = [piece.repeat_interleave(count, 0) for piece in pieces]
-        course = self._profile(self.nodes.repeat(len(features)), *many).view(-1, count)
+        course = self._profile(self.nodes.repeat(features.shape[0]), *many).view(-1, count)
         height = total / ((end - begin) * (course @ self.weights))
         return height, begin, 1 / (end - begin), *pieces
 

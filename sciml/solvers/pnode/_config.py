@@ -32,6 +32,12 @@ class StiffConfig(Config):
     """Absolute tolerance in training, in units of the typical size of each component."""
     predict_rtol: float = pydantic.Field(default=1e-5, gt=0)
     """Relative tolerance of predictions, where it is the smaller one; the absolute one is a tenth of it."""
+    step: float | None = pydantic.Field(default=None, gt=0)
+    """Fixed step of predictions, in the problem's unit of time; None chooses steps by their error. A run that predicts
+    with fixed steps can be exported. Samples that twice the step answers otherwise, by a tenth of a field's standard
+    deviation anywhere, get the status of what has not converged; a program does not say so."""
+    step_method: str = "rk4"
+    """Key of the explicit method that takes the fixed steps."""
     gradient: Literal["discrete", "checkpointed"] = "discrete"
     """Backpropagation through the steps, or the same with checkpoints, for less memory."""
     max_steps: int = pydantic.Field(default=3000, ge=1)

@@ -106,6 +106,7 @@ class PNODE(nn.Module):
         config: hyper-parameters.
         problem: whose model it is.
         statistics: of fields and parameters; they set the typical size of the state's components.
+        times: of the frames of the data, which a program answers at.
 
     Raises: ConfigError if a closure that shall be learned is not one of the uncertain ones.
 
@@ -118,7 +119,9 @@ class PNODE(nn.Module):
     field_std: Tensor
     sizes: Tensor
 
-    def __init__(self, config: PNODEConfig, problem: HasReducedModel, statistics: Statistics) -> None:
+    def __init__(
+        self, config: PNODEConfig, problem: HasReducedModel, statistics: Statistics, times: Sequence[float] = ()
+    ) -> None:
         super().__init__()
         known = {entry.name: entry for entry in problem.uncertain}
         chosen = config.learn
@@ -135,7 +138,9 @@ class PNODE(nn.Module):
                 "model.constants names closures that are not learned coefficients",
                 got=", ".join(config.constants), expected=f"some of: {', '.join(learnt) or '(none)'}",
             )  # fmt: skip
-        self.config, self.problem = config, problem
+        if config.integrate.step is not None:
+            ode.check_fixed(config.integrate.step_method, config.integrate.step)
+        self.config, self.problem, self.times = config, problem, tuple(times)
         self.solves, self.calls, self.evaluations = 0, 0, 0.0  # of the right-hand side, for who counts what it takes
         self.features = Scaled(problem.parameters)
         count = len(self.features.columns)
@@ -233,6 +238,24 @@ class PNODE(nn.Module):
             self.calls += solution.stats.calls
             self.evaluations += float(solution.stats.evaluations.double().mean())
             return self.problem.decode(solution.states, params), solution
+
+    def fixed(
+        self,
+        fields: Float[Tensor, "batch channel"],
+        parameters: Float[Tensor, "batch parameter"],
+        times: Sequence[float],
+        step: float,
+    ) -> tuple[Float[Tensor, "batch time channel"], int]:
+        """As `forward`, by fixed steps, and how often they ask for the right-hand side."""
+        method, parameters = self.config.integrate.step_method, parameters.double()
+        params = self.named(parameters)
+        breaks = forcing_breaks(self.problem, params)
+        states = ode.fixed_steps(
+            self.field, self.problem.encode(fields.double(), params), times, step=step, breaks=breaks,
+            args=self.field.pack(parameters, self.learned(parameters)), method=method,
+        )  # fmt: skip
+        steps = ode.count_steps(step, times[-1] - times[0]) + (0 if breaks is None else breaks.shape[1])
+        return self.problem.decode(states, params), steps * ode.check_fixed(method, step).stages
 
     def _sizes(self, statistics: Statistics, params: Params) -> Float[Tensor, " component"]:
         """|z| + |Δz| at the mean of the fields, Δz for a standard deviation of all of them; 1 where that is nothing."""

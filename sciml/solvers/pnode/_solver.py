@@ -9,12 +9,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sciml.core.capabilities import HasOutcome, HasReducedModel
+from sciml.core.errors import ConfigError
 from sciml.core.problem import Problem
 from sciml.core.status import Status
 from sciml.core.types import Prediction, Support
+from sciml.nn import full_precision
 from sciml.solvers.pnode._calibrate import calibrate
 from sciml.solvers.pnode._config import CalibrationConfig, PNODEConfig, SourceConfig, StiffConfig
 from sciml.solvers.pnode._network import PNODE
+from sciml.solvers.pnode._program import PNODEProgram, program_of
 from sciml.solvers.pnode._unread import unread_parameters
 from sciml.tasks import supports_points
 from sciml.tasks.trajectories import (
@@ -26,6 +29,8 @@ from sciml.tasks.trajectories import (
 )
 from sciml.train import Examples, Knob, Recipe, TrainConfig, recipe_of
 
+_ALIKE = 0.1
+"""Largest change of a field by twice the fixed step, in its standard deviations; more of it is no answer."""
 _WHOLE = TrajectoriesConfig(window=None)
 _RIVALS = ("kernel_ridge", "mlp_regression", "gaussian_process", "boosted_trees", "reduced_model")
 
@@ -75,12 +80,42 @@ def _predict(module: PNODE, inputs: Start) -> Prediction:
     """Fields in physical units at ``inputs.times``; the chance of the outcome among the statistics if there is one."""
     module.eval()
     c = module.config.integrate
+    if c.step is not None:
+        return _predict_fixed(module, inputs, c.step)
     tolerance = min(c.rtol, c.predict_rtol) if inputs.tolerance is None else inputs.tolerance
     fields, solution = module(inputs.state, inputs.parameters, inputs.clock, tolerance=tolerance)
     stats = {"evaluations": solution.stats.evaluations, "calls": solution.stats.calls}
     if isinstance(module.problem, HasOutcome):
         stats["chance"] = module.problem.chance(fields, module.named(inputs.parameters.double()))
     return Prediction(fields.float(), None, solution.status, stats)
+
+
+def _predict_fixed(module: PNODE, inputs: Start, step: float) -> Prediction:
+    """The same by fixed steps; a sample that steps of twice the length answer otherwise has not converged."""
+    if inputs.tolerance is not None:
+        raise ConfigError(
+            "this run predicts with fixed steps, which no tolerance chooses",
+            got=f"a tolerance of {inputs.tolerance:g}, model.integrate.step={step:g}",
+            expected="no tolerance",
+            fix="Leave out the tolerance, or train a run without model.integrate.step.",
+        )
+    times = inputs.clock.double().tolist()
+    with full_precision(inputs.state):  # here, for a program cannot hold it
+        fields, calls = module.fixed(inputs.state, inputs.parameters, times, step)
+        coarse, more = module.fixed(inputs.state, inputs.parameters, times, 2 * step)
+    change = ((fields - coarse) / torch.where(module.field_std > 0, module.field_std, math.inf)).abs().flatten(1)
+    status = torch.where((change <= _ALIKE).all(1), int(Status.OK), int(Status.NOT_CONVERGED))
+    status = torch.where(fields.isfinite().flatten(1).all(1), status, int(Status.DIVERGED))
+    calls += more
+    stats: dict[str, Tensor | int] = {"evaluations": torch.full_like(status, calls), "calls": calls}
+    if isinstance(module.problem, HasOutcome):
+        stats["chance"] = module.problem.chance(fields, module.named(inputs.parameters.double()))
+    return Prediction(fields.float(), None, status, stats)
+
+
+def _times(context: TrajectoriesContext) -> list[float]:
+    """Of the frames, as questions have them."""
+    return (context.dt * torch.arange(context.frames)).double().tolist()
 
 
 def misfit(module: PNODE, batch: TrajectoryBatch, along: float) -> Tensor:
@@ -143,6 +178,7 @@ class PNODESolver(TrajectoriesSolver[HasReducedModel, PNODEConfig, PNODE]):
         "ignites better than kernel ridge regression and a plain network do, and keep the constraints exactly"
     )
     knob = Knob("width", 2, 2**12)
+    leaves_with = "with --set model.integrate.step=…, a fixed step of its predictions in the problem's unit of time"
 
     def supports(self, problem: Problem) -> Support:
         """A problem that `HasTrajectories` and `HasReducedModel`, without spatial axes."""
@@ -154,7 +190,11 @@ class PNODESolver(TrajectoriesSolver[HasReducedModel, PNODEConfig, PNODE]):
 
     def build(self, problem: HasReducedModel, model: PNODEConfig, context: TrajectoriesContext) -> PNODE:
         """The reduced model with its networks."""
-        return PNODE(model, problem, context.statistics)
+        return PNODE(model, problem, context.statistics, _times(context))
+
+    def program(self, module: PNODE) -> PNODEProgram | None:
+        """With ``model.integrate.step``: start and parameters to the fields at the times of the data."""
+        return program_of(module)
 
     def loss(self, module: PNODE, batch: TrajectoryBatch, along: float = 1.0) -> Tensor:
         """`misfit`, over the horizon of the curriculum."""
@@ -193,6 +233,7 @@ class ReducedModelSolver(TrajectoriesSolver[HasReducedModel, PNODEConfig, PNODE]
     citation = "the problem's own reduced model"
     claim = ""
     rule = None
+    leaves_with = "with --set model.integrate.step=…, a fixed step of its predictions in the problem's unit of time"
 
     def supports(self, problem: Problem) -> Support:
         """A problem that `HasTrajectories` and `HasReducedModel`, without spatial axes."""
@@ -208,7 +249,11 @@ class ReducedModelSolver(TrajectoriesSolver[HasReducedModel, PNODEConfig, PNODE]
 
     def build(self, problem: HasReducedModel, model: PNODEConfig, context: TrajectoriesContext) -> PNODE:
         """The reduced model without networks."""
-        return PNODE(model.model_copy(update={"learn": ()}), problem, context.statistics)
+        return PNODE(model.model_copy(update={"learn": ()}), problem, context.statistics, _times(context))
+
+    def program(self, module: PNODE) -> PNODEProgram | None:
+        """With ``model.integrate.step``: start and parameters to the fields at the times of the data."""
+        return program_of(module)
 
     def loss(self, module: PNODE, batch: TrajectoryBatch, along: float = 1.0) -> Tensor:
         """The misfit over the whole horizon; nothing here has a gradient."""
