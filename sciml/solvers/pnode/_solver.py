@@ -115,7 +115,7 @@ def _predict_fixed(module: PNODE, inputs: Start, step: float) -> Prediction:
 
 def _times(context: TrajectoriesContext) -> list[float]:
     """Of the frames, as questions have them."""
-    return (context.dt * torch.arange(context.frames)).double().tolist()
+    return (context.dt * torch.arange(context.frames, device="cpu")).double().tolist()
 
 
 def misfit(module: PNODE, batch: TrajectoryBatch, along: float) -> Tensor:
