@@ -185,6 +185,30 @@ def test_clipped_gradients_are_those_of_single_samples():
     assert float(total) <= 9 * 1e-3 / 20 * (1 + 1e-5)
 
 
+def test_a_clipped_step_is_that_of_opacus():
+    """Without noise, so that errors of the two at equal epsilon are those of one method."""
+    opacus = pytest.importorskip("opacus")
+
+    def plain():
+        torch.manual_seed(0)
+        return nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 2))
+
+    def loss(net, rows, along):
+        return nn.functional.huber_loss(net(rows.parameters), rows.targets, delta=0.5)
+
+    ours, rows, clip = plain(), batch(9), 0.05
+    theirs = opacus.GradSampleModule(plain(), loss_reduction="mean")
+    inner = torch.optim.SGD(theirs.parameters(), 0.0)
+    optimiser = opacus.optimizers.DPOptimizer(inner, noise_multiplier=0.0, max_grad_norm=clip, expected_batch_size=20)
+    loss(theirs, rows, 0.0).backward()
+    optimiser.step()
+    config = TrainConfig(steps=20, learning_rate=1e-2, weight_decay=0.0, warmup=0.0)
+    rule = PrivateRule(ours, loss, config, mechanism=Mechanism(100, 0.2, 0.0, 20, 1e-4), clip=clip)
+    rule.step(rows, 0.0)
+    for one, two in zip(ours.parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(one.grad, two.grad, rtol=1e-4, atol=1e-7)  # Opacus adds 1e-6 to norms
+
+
 def test_one_sample_changes_a_step_by_no_more_than_its_bound():
     """The released gradient with and without one row, with a clipped slope of the loss too."""
     rows = batch(12)
