@@ -73,7 +73,7 @@ def as_read(problem: P, inputs: Sequence[str]) -> P:
         return problem
     names = [field.name for field in problem.fields]
     for pattern in inputs:
-        if not fnmatch.filter(names, pattern):
+        if not any(fnmatch.fnmatchcase(name, pattern) for name in names):
             raise UnknownNameError("field", pattern, names, fix="Patterns such as `a_*` stand for several fields.")
     read = tuple(field for field in problem.fields if any(fnmatch.fnmatchcase(field.name, p) for p in inputs))
     return dataclasses.replace(problem, fields=read)
