@@ -72,21 +72,22 @@ class RectangleMatrix(StructuredLinear):
         traced = torch.compiler.is_compiling() or torch.compiler.is_exporting()
         if torch.is_grad_enabled() or traced or self.shape.stack or self.shape.is_complex or type(x) is not Tensor:
             return super().affine(x, bias)
-        flat = x.reshape(-1, x.shape[-1])
+        flat = x if x.ndim == 2 else x.reshape(-1, x.shape[-1])
         batch, rows = flat.shape[0], self.shape.rows
-        across, along, at = *flat.stride(), flat.storage_offset()
+        (across, along), at = flat.stride(), flat.storage_offset()
         y = flat.new_zeros(batch, rows) if bias is None else bias.expand(batch, -1).clone()
+        mm, addmm = torch.mm, torch.addmm
         for columns, products in self._kept.steps((self.left, self.right), self._steps):
-            z = None
+            z = None  # features first: kernels of BLAS like the batch on their long side better than a small rank
             for start, width, factor in columns:
-                part = flat.as_strided((batch, width), (across, along), at + start * along)  # `narrow` takes longer
-                z = part if factor is None else (part @ factor if z is None else torch.addmm(z, part, factor))
+                part = flat.as_strided((width, batch), (along, across), at + start * along)  # `narrow` takes longer
+                z = part if factor is None else (mm(factor, part) if z is None else addmm(z, factor, part))
             assert z is not None
             for begin, length, factor, place, count in products:
-                into = y.as_strided((batch, count), (rows, 1), place)
-                part = z if length is None else z.narrow(1, begin, length)
-                torch.addmm(into, part, factor, out=into)  # counters of FLOPs know no `addmm_`
-        return y if x.ndim == 2 else y.view(*x.shape[:-1], self.shape.rows)
+                into = y.as_strided((count, batch), (1, rows), place)
+                part = z if length is None else z.narrow(0, begin, length)
+                addmm(into, factor, part, out=into)  # counters of FLOPs know no `addmm_`
+        return y if x.ndim == 2 else y.view(*x.shape[:-1], rows)
 
     def _steps(self) -> list[Step]:
         return steps_of(self.shape, self.rectangles, self.blocks, self.right.detach())

@@ -15,7 +15,7 @@ class Product(NamedTuple):
 
     Fields:
         begin, length: of what is multiplied; no length where it is all there is.
-        factor: by which, ``length count``.
+        factor: that multiplies it, ``count length``.
         place, rows: of the slice.
     """
 
@@ -30,7 +30,7 @@ class Step(NamedTuple):
     """Blocks of the same columns.
 
     Fields:
-        columns: (start, length, factor ``length rank`` of all these blocks), one or two, whose products are added; no
+        columns: (start, length, factor ``rank length`` of all these blocks), one or two, whose products are added; no
             factor for full blocks, which multiply the vector itself.
         products: what is done with that.
     """
@@ -71,14 +71,14 @@ def steps_of(shape: Shape, rectangles: Sequence[Rectangle], blocks: Sequence[Blo
         alike = [*group]
         start, length = (side * shape.taps for side in columns)
         total = sum(r.rank or r.rows[1] for r in alike)
-        across = flat[at : at + total * length].view(total, length).mT
+        across = flat[at : at + total * length].view(total, length)
         intervals = pieces(start, length, shape.width)
         if factored:
             products = list(_second(shape, alike, blocks[done : done + len(alike)]))
-            steps.append(Step([(place, n, across.narrow(0, begin, n)) for begin, place, n in intervals], products))
+            steps.append(Step([(place, n, across.narrow(1, begin, n)) for begin, place, n in intervals], products))
         else:
             steps += [
-                Step([(place, n, None)], list(_only(shape, alike, across.narrow(0, begin, n))))
+                Step([(place, n, None)], list(_only(shape, alike, across.narrow(1, begin, n))))
                 for begin, place, n in intervals
             ]
         at, done = at + total * length, done + len(alike)
@@ -92,14 +92,14 @@ def _second(shape: Shape, rectangles: Sequence[Rectangle], blocks: Sequence[Bloc
         assert block.left is not None
         for inner, place, count in pieces(*rectangle.rows, shape.rows):
             length = rectangle.rank if len(rectangles) > 1 else None
-            yield Product(begin, length, block.left.detach().narrow(1, inner, count), place, count)
+            yield Product(begin, length, block.left.detach().narrow(1, inner, count).mT, place, count)
         begin += rectangle.rank
 
 
 def _only(shape: Shape, rectangles: Sequence[Rectangle], across: Tensor) -> Iterator[Product]:
-    """From some columns to the rows of full blocks, ``column row`` side by side."""
+    """From some columns to the rows of full blocks, ``row column`` one above the other."""
     top = 0
     for rectangle in rectangles:
         for inner, place, count in pieces(*rectangle.rows, shape.rows):
-            yield Product(0, None, across.narrow(1, top + inner, count), place, count)
+            yield Product(0, None, across.narrow(0, top + inner, count), place, count)
         top += rectangle.rows[1]
