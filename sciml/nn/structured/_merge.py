@@ -1,5 +1,6 @@
 """Fewer and larger blocks with the same sum: products that pay for their call."""
 
+import functools
 from collections.abc import Sequence
 
 import pydantic
@@ -8,11 +9,17 @@ from torch import Tensor
 
 from sciml.core.config import Config
 from sciml.core.errors import UserError
-from sciml.nn.structured._operator import Shape
+from sciml.nn.structured._operator import Shape, pieces
 from sciml.nn.structured._rectangle import Block, Rectangle, interval
 from sciml.nn.structured._rectangles import RectangleMatrix
 
 _Interval = tuple[int, int]
+_STARTS = (
+    1.0,
+    2.0,
+    4.0,
+)  # prices of a product to merge by at first, over the price itself; dearer ones often end better
+_LEAST = 1e-6  # of the price of a product: what a change gains at least, so that changes end
 
 
 class Merged(Config):
@@ -27,26 +34,63 @@ def merge_rectangles(rectangles: Sequence[Rectangle], shape: Shape, overhead: fl
     """Rectangles merged two by two, as long as multiplications saved by fewer products outweigh zeros multiplied.
 
     A merged block has the smallest rectangle around its members and the sum of their ranks, or all its entries where
-    that is cheaper.
+    that is cheaper. Then members change to other blocks, or
+    go alone, as long as that is cheaper.
 
     Arguments:
         rectangles: what is merged.
         shape: rows, columns, taps.
         overhead: what starting a product costs, in multiplications per vector.
     """
-    merged = [Merged(rectangle=r, members=(k,)) for k, r in enumerate(rectangles)]
-    gains = {(i, j): _gain(merged[i], merged[j], shape, overhead) for i in range(len(merged)) for j in range(i)}
-    alive = dict(enumerate(merged))
+    alone = [Merged(rectangle=r, members=(k,)) for k, r in enumerate(rectangles)]
+
+    def price(merged: Sequence[Merged]) -> float:
+        return sum(_price(one.rectangle, shape, overhead) for one in merged)
+
+    starts = (_pairwise(alone, shape, factor * overhead) for factor in _STARTS)
+    best = min((_settled(start, alone, shape, overhead) for start in starts), key=price)
+    return sorted(best, key=lambda one: (one.rectangle.columns, one.rectangle.rows))
+
+
+def _pairwise(alone: Sequence[Merged], shape: Shape, overhead: float | int) -> list[Merged]:
+    """The two that gain most become one, again and again."""
+    gains = {(i, j): _gain(alone[i], alone[j], shape, overhead) for i in range(len(alone)) for j in range(i)}
+    alive = dict(enumerate(alone))
     while gains:
         (i, j), gain = max(gains.items(), key=lambda entry: entry[1])
         if gain <= 0:
             break
         both = _around(alive.pop(i), alive.pop(j), shape)
         gains = {pair: value for pair, value in gains.items() if i not in pair and j not in pair}
-        new = max(alive, default=-1) + len(rectangles)
+        new = max(alive, default=-1) + len(alone)
         gains |= {(new, k): _gain(both, other, shape, overhead) for k, other in alive.items()}
         alive[new] = both
-    return sorted(alive.values(), key=lambda one: (one.rectangle.columns, one.rectangle.rows))
+    return list(alive.values())
+
+
+def _settled(start: Sequence[Merged], alone: Sequence[Merged], shape: Shape, overhead: float | int) -> list[Merged]:
+    """Blocks after single members have changed to others."""
+
+    @functools.cache
+    def around(group: frozenset[int]) -> Merged:
+        return functools.reduce(lambda a, b: _around(a, b, shape), (alone[k] for k in sorted(group)))
+
+    def price(*changed: frozenset[int]) -> float:
+        return sum(_price(around(group).rectangle, shape, overhead) for group in changed if group)
+
+    groups, moved = [frozenset(one.members) for one in start], True
+    while moved:
+        moved = False
+        for k in range(len(alone)):
+            here = next(group for group in groups if k in group)
+            others = [group for group in groups if group != here]
+            options = others if len(here) == 1 else [*others, frozenset[int]()]
+            gains = [price(here, there) - price(here - {k}, there | {k}) for there in options]
+            best = max(range(len(options)), key=lambda i: gains[i], default=None)
+            if best is not None and gains[best] > _LEAST * overhead:
+                there, moved = options[best], True
+                groups = [group for group in (*others, here - {k}, there | {k}) if group and group != there]
+    return [around(group) for group in groups]
 
 
 def merge_blocks(matrix: RectangleMatrix, merged: Sequence[Merged]) -> RectangleMatrix:
@@ -102,11 +146,13 @@ def _spread(factor: Tensor, places: Tensor, length: int) -> Tensor:
 
 def _gain(a: Merged, b: Merged, shape: Shape, overhead: float | int) -> float:
     apart, together = (a.rectangle, b.rectangle), _around(a, b, shape).rectangle
-    return sum(_price(r, shape.taps, overhead) for r in apart) - _price(together, shape.taps, overhead)
+    return sum(_price(r, shape, overhead) for r in apart) - _price(together, shape, overhead)
 
 
-def _price(rectangle: Rectangle, taps: int, overhead: float | int) -> float:
-    return rectangle.multiplications(taps) + overhead * (2 if rectangle.rank else 1)
+def _price(rectangle: Rectangle, shape: Shape, overhead: float | int) -> float:
+    """Multiplications, and products: one per piece of an interval that goes on at the beginning."""
+    across, down = len(pieces(*rectangle.columns, shape.columns)), len(pieces(*rectangle.rows, shape.rows))
+    return rectangle.multiplications(shape.taps) + overhead * (across + down if rectangle.rank else across * down)
 
 
 def _around(a: Merged, b: Merged, shape: Shape) -> Merged:

@@ -1,6 +1,6 @@
 """From the code of a network to its cost, learned from measured networks."""
 
-import copy
+import itertools
 import math
 from typing import NamedTuple
 
@@ -13,6 +13,8 @@ from torch.nn import functional
 from sciml.core import rng
 
 _WIDTHS = (128, 64)
+_FOLDS = 5
+_SHARES = torch.linspace(0, 1, 11, dtype=torch.float64)  # of what the networks say that may be added to the table
 _EPOCHS, _BATCH, _RATE, _DECAY = 300, 64, 2e-3, 1e-2
 _HELD_OUT = 0.2
 _FLOOR = 1e-3  # of the smallest measured cost: the least an additive model may say
@@ -20,13 +22,13 @@ _REACH = 3.0  # standard deviations of the residual that the network may add
 
 
 class CostPredictor(nn.Module):
-    """ĉ(z) = (b + a·z) exp(σ r(z) + μ): a table of costs per choice, and a network for what does not add up.
+    """ĉ(z) = (b + a·z) exp(σ r(z) + μ): a table of costs per choice, and networks for what does not add up.
 
     Positive for every code and every mixture of codes, and smooth. Frozen: it has buffers only.
 
     Arguments:
         base, table: b and a, none of them negative.
-        residual: r; None for the table alone.
+        residual: r, a number per code; None for the table alone.
         mean, std: μ and σ of the logarithm that the table leaves.
     """
 
@@ -56,7 +58,7 @@ class CostPredictor(nn.Module):
         added = (self.base + code.double() @ self.table).clamp_min(self.floor)
         if self.residual is None:
             return added
-        more = (_REACH * torch.tanh(self.residual(code.double()).squeeze(-1) / _REACH)) * self.std + self.mean
+        more = _bounded(self.residual(code.double())) * self.std + self.mean
         return added * more.exp()
 
 
@@ -91,7 +93,10 @@ def fit_table(codes: Float[Tensor, "net entry"], costs: Float[Tensor, " net"]) -
 
 
 def fit_predictor(codes: Float[Tensor, "net entry"], costs: Float[Tensor, " net"], *, seed: int = 0) -> CostPredictor:
-    """The table, then a network for the logarithm of what it misses, by AdamW on Huber's loss.
+    """The table, then networks for the logarithm of what it misses, by AdamW on Huber's loss.
+
+    Each of five networks is fitted without another fifth of the data. Their mean is added to the table, by the share of
+    it that predicts those fifths best: none where costs add up, since networks would only add the noise of measuring.
 
     Arguments:
         codes: one-hot, by row.
@@ -104,22 +109,45 @@ def fit_predictor(codes: Float[Tensor, "net entry"], costs: Float[Tensor, " net"
     if std < 1e-9:
         return table
     y, draw = (left - mean) / std, rng.generator(seed, "predictor")
-    network = _network(codes.shape[1], draw)
-    optimiser = torch.optim.AdamW(network.parameters(), lr=_RATE, weight_decay=_DECAY)
-    batches = math.ceil(len(z) / _BATCH)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, _EPOCHS * batches)
+    fold = torch.arange(len(z))[torch.randperm(len(z), generator=draw)] % _FOLDS
+    networks = _fitted(z, y, fold, draw)
+    with torch.no_grad():
+        held = _bounded(networks.each(z)).gather(0, fold[None]).squeeze(0)
+    misses = ((_SHARES[:, None] * (std * held + mean) - left).exp() - 1).abs().mean(dim=1)
+    share = float(_SHARES[misses.argmin()])
+    if share == 0:
+        return table
+    return CostPredictor(
+        float(table.base),
+        table.table,
+        floor=float(table.floor),
+        residual=networks,
+        mean=share * mean,
+        std=share * std,
+    )
+
+
+def _fitted(z: Tensor, y: Tensor, fold: Tensor, draw: torch.Generator) -> "_Networks":
+    """One network without each fold, all of them trained side by side."""
+    networks = _Networks(z.shape[1], draw)
+    kept = [torch.nonzero(fold != k).squeeze(1) for k in range(_FOLDS)]
+    count = min(len(rows) for rows in kept)  # folds differ by one network at most
+    optimiser = torch.optim.AdamW(networks.parameters(), lr=_RATE, weight_decay=_DECAY)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, _EPOCHS * math.ceil(count / _BATCH))
     for _ in range(_EPOCHS):
-        for rows in torch.randperm(len(z), generator=draw).split(_BATCH):
-            said = _REACH * torch.tanh(network(z[rows]).squeeze(-1) / _REACH)
-            loss = functional.huber_loss(said, y[rows])
-            optimiser.zero_grad()
+        order = torch.stack([rows[torch.randperm(len(rows), generator=draw)[:count]] for rows in kept])
+        for rows in order.split(_BATCH, dim=1):
             with torch.enable_grad():
+                loss = _FOLDS * functional.huber_loss(_bounded(networks.each(z[rows])), y[rows])
+                optimiser.zero_grad()
                 loss.backward()
             optimiser.step()
             schedule.step()
-    return CostPredictor(
-        float(table.base), table.table, floor=float(table.floor), residual=copy.deepcopy(network), mean=mean, std=std
-    )
+    return networks
+
+
+def _bounded(said: Tensor) -> Tensor:
+    return _REACH * torch.tanh(said / _REACH)
 
 
 def assess(
@@ -154,13 +182,24 @@ def relative(said: Float[Tensor, " net"], true: Float[Tensor, " net"]) -> float:
     return float(((said - true).abs() / true).mean())
 
 
-def _network(entries: int, draw: torch.Generator) -> nn.Sequential:
-    """A small network whose weights come from a generator, not from torch's own."""
-    layers: list[nn.Module] = []
-    for a, b in zip((entries, *_WIDTHS), (*_WIDTHS, 1), strict=True):
-        layer = nn.Linear(a, b, dtype=torch.float64, device="meta").to_empty(device="cpu")
-        with torch.no_grad():
-            layer.weight.copy_(torch.randn(b, a, generator=draw, dtype=torch.float64) / math.sqrt(a))
-            layer.bias.zero_()
-        layers += [layer, nn.SiLU()]
-    return nn.Sequential(*layers[:-1])
+class _Networks(nn.Module):
+    """As many small networks as there are folds, side by side; weights come from a generator, not from torch's own."""
+
+    def __init__(self, entries: int, draw: torch.Generator) -> None:
+        super().__init__()
+        sizes = list(itertools.pairwise((entries, *_WIDTHS, 1)))
+        self.weights = nn.ParameterList(
+            torch.randn(_FOLDS, a, b, generator=draw, dtype=torch.float64) / math.sqrt(a) for a, b in sizes
+        )
+        self.biases = nn.ParameterList(torch.zeros(_FOLDS, 1, b, dtype=torch.float64) for _, b in sizes)
+
+    def each(self, z: Float[Tensor, "*fold row entry"]) -> Float[Tensor, "fold row"]:
+        """What every network says of the same rows, or of its own."""
+        for number, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            z = functional.silu(z) if number else z.expand(_FOLDS, *z.shape[-2:])
+            z = torch.baddbmm(bias, z, weight)
+        return z.squeeze(-1)
+
+    def forward(self, z: Float[Tensor, "*many entry"]) -> Float[Tensor, "*many"]:
+        """Their mean."""
+        return self.each(z.reshape(-1, z.shape[-1])).mean(dim=0).reshape(z.shape[:-1])
