@@ -19,11 +19,11 @@ from sciml.tools.cost import measure_latencies
 from sciml.tools.search import read_costs
 
 CASES = (
-    ("unet", "shallow_water", 300, 4.0),
-    ("unet", "kuramoto_sivashinsky_1d", 300, 3.0),
+    ("unet", "shallow_water", 300, 2.0),
+    ("unet", "kuramoto_sivashinsky_1d", 300, 1.5),
     ("lssl", "mass_spring_identification", 100, 4.0),
-    ("deeponet", "antiderivative", 500, 1.5),
-    ("pinn", "heat", 500, 1.5),
+    ("deeponet", "antiderivative", 500, 0.7),
+    ("pinn", "heat", 500, 0.7),
 )
 """Solver, problem, networks, and seconds of patience for a dozen of them."""
 TARGETS = (("mlp_rows", "borehole"), ("deeponet", "antiderivative"))
