@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -18,22 +19,26 @@ _SHARES = torch.linspace(0, 1, 11, dtype=torch.float64)  # of what the networks 
 _EPOCHS, _BATCH, _RATE, _DECAY = 300, 64, 2e-3, 1e-2
 _HELD_OUT = 0.2
 _FLOOR = 1e-3  # of the smallest measured cost: the least an additive model may say
+_RIDGE = 1e-3  # of logarithms of factors: choices of a slot sum to one, so that the factors are not unique
+_BETTER = 0.98  # of the other table's error, or costs add up: a difference smaller than that is chance
 _REACH = 3.0  # standard deviations of the residual that the network may add
 
 
 class CostPredictor(nn.Module):
-    """ĉ(z) = (b + a·z) exp(σ r(z) + μ): a table of costs per choice, and networks for what does not add up.
+    """ĉ(z) = (b + a·z) exp(c·z + σ r(z) + μ): costs that add up or multiply, and networks for the rest.
 
     Positive for every code and every mixture of codes, and smooth. Frozen: it has buffers only.
 
     Arguments:
         base, table: b and a, none of them negative.
+        factors: c, logarithms; None for costs that add up.
         residual: r, a number per code; None for the table alone.
         mean, std: μ and σ of the logarithm that the table leaves.
     """
 
     base: Tensor
     table: Tensor
+    factors: Tensor
     floor: Tensor
 
     def __init__(
@@ -42,6 +47,7 @@ class CostPredictor(nn.Module):
         table: Float[Tensor, " entry"],
         *,
         floor: float,
+        factors: Float[Tensor, " entry"] | None = None,
         residual: nn.Module | None = None,
         mean: float = 0.0,
         std: float = 1.0,
@@ -49,16 +55,17 @@ class CostPredictor(nn.Module):
         super().__init__()
         self.register_buffer("base", torch.tensor(base, dtype=torch.float64))
         self.register_buffer("table", table.double())
+        self.register_buffer("factors", torch.zeros_like(self.table) if factors is None else factors.double())
         self.register_buffer("floor", torch.tensor(floor, dtype=torch.float64))
         self.residual = None if residual is None else residual.double().eval().requires_grad_(False)
         self.mean, self.std = mean, std
 
     def forward(self, code: Float[Tensor, "*many entry"]) -> Float[Tensor, "*many"]:
         """Costs of codes, in the unit of the measurements."""
-        added = (self.base + code.double() @ self.table).clamp_min(self.floor)
-        if self.residual is None:
-            return added
-        more = _bounded(self.residual(code.double())) * self.std + self.mean
+        z = code.double()
+        added, more = (self.base + z @ self.table).clamp_min(self.floor), z @ self.factors
+        if self.residual is not None:
+            more = more + _bounded(self.residual(z)) * self.std + self.mean
         return added * more.exp()
 
 
@@ -92,25 +99,37 @@ def fit_table(codes: Float[Tensor, "net entry"], costs: Float[Tensor, " net"]) -
     return CostPredictor(float(shares[0]), torch.from_numpy(shares[1:]), floor=_FLOOR * float(t.min()))
 
 
-def fit_predictor(codes: Float[Tensor, "net entry"], costs: Float[Tensor, " net"], *, seed: int = 0) -> CostPredictor:
-    """The table, then networks for the logarithm of what it misses, by AdamW on Huber's loss.
+def fit_factors(codes: Float[Tensor, "net entry"], costs: Float[Tensor, " net"]) -> CostPredictor:
+    """The table of factors with the least squares of the logarithm, by ridge regression."""
+    z, logs = codes.double(), costs.double().log()
+    centre, mean = z.mean(dim=0), logs.mean()
+    square = (z - centre).mT @ (z - centre) + _RIDGE * torch.eye(z.shape[1], dtype=torch.float64)
+    factors = torch.linalg.solve(square, (z - centre).mT @ (logs - mean))
+    return CostPredictor(float((mean - centre @ factors).exp()), torch.zeros_like(factors), floor=0.0, factors=factors)
 
-    Each of five networks is fitted without another fifth of the data. Their mean is added to the table, by the share of
-    it that predicts those fifths best: none where costs add up, since networks would only add the noise of measuring.
+
+def fit_predictor(codes: Float[Tensor, "net entry"], costs: Float[Tensor, " net"], *, seed: int = 0) -> CostPredictor:
+    """A table of costs that add up or that multiply, then networks for the logarithm of what it misses, by AdamW.
+
+    Costs multiply where that predicts fifths of the data better that a table was not fitted to. Each of five networks
+    is fitted without another fifth, too. Their mean is added by the share that predicts those fifths best: none where
+    the table says all, since networks would only add the noise of measuring.
 
     Arguments:
         codes: one-hot, by row.
         costs: measured; positive.
         seed: of weights and batches; the result is a function of it and the data.
     """
-    table = fit_table(codes, costs)
-    z, left = codes.double(), (costs.double() / table(codes)).log()
+    draw = rng.generator(seed, "predictor")
+    fold = torch.arange(len(codes))[torch.randperm(len(codes), generator=draw)] % _FOLDS
+    z, t = codes.double(), costs.double()
+    multiplies = _missed(fit_factors, z, t, fold) < _BETTER * _missed(fit_table, z, t, fold)
+    table = fit_factors(z, t) if multiplies else fit_table(z, t)
+    left = (t / table(z)).log()
     mean, std = float(left.mean()), float(left.std(unbiased=False))
     if std < 1e-9:
         return table
-    y, draw = (left - mean) / std, rng.generator(seed, "predictor")
-    fold = torch.arange(len(z))[torch.randperm(len(z), generator=draw)] % _FOLDS
-    networks = _fitted(z, y, fold, draw)
+    networks = _fitted(z, (left - mean) / std, fold, draw)
     with torch.no_grad():
         held = _bounded(networks.each(z)).gather(0, fold[None]).squeeze(0)
     misses = ((_SHARES[:, None] * (std * held + mean) - left).exp() - 1).abs().mean(dim=1)
@@ -121,10 +140,17 @@ def fit_predictor(codes: Float[Tensor, "net entry"], costs: Float[Tensor, " net"
         float(table.base),
         table.table,
         floor=float(table.floor),
+        factors=table.factors,
         residual=networks,
         mean=share * mean,
         std=share * std,
     )
+
+
+def _missed(fit: Callable[[Tensor, Tensor], CostPredictor], z: Tensor, t: Tensor, fold: Tensor) -> float:
+    """Summed relative error of a table on folds that it was not fitted to."""
+    parts = [(fit(z[fold != k], t[fold != k]), fold == k) for k in range(_FOLDS) if bool((fold == k).any())]
+    return sum(float(((table(z[held]) - t[held]) / t[held]).abs().sum()) for table, held in parts)
 
 
 def _fitted(z: Tensor, y: Tensor, fold: Tensor, draw: torch.Generator) -> "_Networks":
