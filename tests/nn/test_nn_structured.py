@@ -315,6 +315,28 @@ def test_merged_blocks_are_the_same_matrix(size, overhead):
         merge_blocks(operator, merged[:-1])
 
 
+def test_no_block_is_cheaper_in_another_one():
+    """Merging two by two alone leaves some where going to another is cheaper."""
+    shape, overhead = Shape(128, 128), 300  # so large that no interval goes on at the beginning
+    for seed in range(12):
+        draw = torch.Generator().manual_seed(seed)
+        number = lambda high, draw=draw: int(torch.randint(high, (), generator=draw))
+        blocks = [
+            Rectangle(rows=(8 * number(6), 16), columns=(8 * number(6), 16), rank=(0, 2, 5)[number(3)])
+            for _ in range(8)
+        ]
+
+        def price(*groups, blocks=blocks):
+            hulls = [merge_rectangles([blocks[k] for k in sorted(g)], shape, 1e9)[0].rectangle for g in groups if g]
+            return sum(hull.multiplications(1) + overhead * (2 if hull.rank else 1) for hull in hulls)
+
+        merged = [set(one.members) for one in merge_rectangles(blocks, shape, overhead)]
+        for k in range(len(blocks)):
+            here = next(group for group in merged if k in group)
+            for there in [group for group in merged if group is not here] + [set()]:
+                assert price(here - {k}, there | {k}) >= price(here, there)
+
+
 def test_predictions_follow_weights_that_change_in_place_or_move():
     torch.manual_seed(0)
     operator = RectangleMatrix(Shape(12, 9), forms(Shape(12, 9))["wrapped"].blocks).double()

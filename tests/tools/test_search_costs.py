@@ -244,6 +244,21 @@ def test_energy_is_measured_or_refused_with_the_reason():
             measure_energy(lambda: None)
 
 
+def test_costs_that_multiply_are_known_from_few_networks_and_those_that_add_up_are_a_table():
+    """Layers times operator: a table that adds up misses by tens of per cent, factors by nothing."""
+    nets = draw_networks(SPACE, 40, 0)
+    codes = torch.stack([SPACE.encode(one) for one in nets])
+    factor = {"conv": 1.0, "spectral": 4.0, "skip": 0.3}
+    product = torch.tensor([one["layers"] * factor[one["operator"]] for one in nets], dtype=torch.float64)
+    accuracy = assess(codes, product, product)
+    assert accuracy.error < 2e-3
+    assert accuracy.additive > 0.1
+    noise = 1 + 0.02 * torch.randn(len(nets), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    added = noise * torch.tensor([one["layers"] + factor[one["operator"]] for one in nets], dtype=torch.float64)
+    accuracy = assess(codes, added, product)
+    assert accuracy.error <= 1.1 * accuracy.additive, "networks add no more than noise"
+
+
 def test_the_table_is_a_straight_line_for_one_number():
     x = torch.linspace(1, 5, 9, dtype=torch.float64)[:, None]
     torch.testing.assert_close(fit_table(x, 2 + 3 * x[:, 0])(x), 2 + 3 * x[:, 0], rtol=1e-9, atol=0)

@@ -191,6 +191,10 @@ def test_jets_of_a_structured_network_are_its_derivatives():
     ("settings", "words"),
     [
         ({"flops": 0.01}, r"budget cannot be met.*expected at least 0\.\d+"),
+        *(
+            ({"flops": 0.01, "families": (family,)}, r"budget cannot be met.*expected at least 0\.\d+")
+            for family in ("block_sparse", "block_low_rank", "blast", "gblr")
+        ),
         ({"flops": 0.01, "start": "scratch"}, r"cannot be met from scratch.*expected at least 0\.\d+"),
         ({"keep": ("lyers",)}, r"unknown layer 'lyers'.*Did you mean 'layers"),
         ({"keep": ("layers",)}, "no layer of this module can be structured"),

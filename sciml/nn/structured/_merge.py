@@ -1,6 +1,8 @@
 """Fewer and larger blocks with the same sum: products that pay for their call."""
 
-from collections.abc import Sequence
+import functools
+import itertools
+from collections.abc import Callable, Sequence
 
 import pydantic
 import torch
@@ -8,11 +10,18 @@ from torch import Tensor
 
 from sciml.core.config import Config
 from sciml.core.errors import UserError
-from sciml.nn.structured._operator import Shape
+from sciml.nn.structured._operator import Shape, pieces
 from sciml.nn.structured._rectangle import Block, Rectangle, interval
 from sciml.nn.structured._rectangles import RectangleMatrix
 
 _Interval = tuple[int, int]
+_Group = frozenset[int]
+_STARTS = (
+    1.0,
+    2.0,
+    4.0,
+)  # prices of a product to merge by at first, over the price itself; dearer ones often end better
+_LEAST = 1e-6  # of the price of a product: what a change gains at least, so that changes end
 
 
 class Merged(Config):
@@ -27,26 +36,53 @@ def merge_rectangles(rectangles: Sequence[Rectangle], shape: Shape, overhead: fl
     """Rectangles merged two by two, as long as multiplications saved by fewer products outweigh zeros multiplied.
 
     A merged block has the smallest rectangle around its members and the sum of their ranks, or all its entries where
-    that is cheaper.
+    that is cheaper. Then members change to other blocks, or
+    go alone, as long as that is cheaper.
 
     Arguments:
         rectangles: what is merged.
         shape: rows, columns, taps.
         overhead: what starting a product costs, in multiplications per vector.
     """
-    merged = [Merged(rectangle=r, members=(k,)) for k, r in enumerate(rectangles)]
-    gains = {(i, j): _gain(merged[i], merged[j], shape, overhead) for i in range(len(merged)) for j in range(i)}
-    alive = dict(enumerate(merged))
-    while gains:
-        (i, j), gain = max(gains.items(), key=lambda entry: entry[1])
-        if gain <= 0:
+    around = functools.cache(lambda group: _around(group, rectangles, shape))
+
+    def price(*groups: _Group, factor: float = 1.0) -> float:
+        return sum(_price(around(group), shape, factor * overhead) for group in groups if group)
+
+    alone = [frozenset((k,)) for k in range(len(rectangles))]
+    starts = (_pairwise(alone, functools.partial(price, factor=factor)) for factor in _STARTS)
+    best = min((_settled(start, price, _LEAST * overhead) for start in starts), key=lambda groups: price(*groups))
+    merged = [Merged(rectangle=around(group), members=tuple(sorted(group))) for group in best]
+    return sorted(merged, key=lambda one: (one.rectangle.columns, one.rectangle.rows))
+
+
+def _pairwise(groups: Sequence[_Group], price: Callable[..., float]) -> list[_Group]:
+    """The two that gain most become one, again and again."""
+    alive = list(groups)
+    gain = functools.cache(lambda a, b: price(a) + price(b) - price(a | b))
+    while len(alive) > 1:
+        a, b = max(itertools.combinations(alive, 2), key=lambda pair: gain(*pair))
+        if gain(a, b) <= 0:
             break
-        both = _around(alive.pop(i), alive.pop(j), shape)
-        gains = {pair: value for pair, value in gains.items() if i not in pair and j not in pair}
-        new = max(alive, default=-1) + len(rectangles)
-        gains |= {(new, k): _gain(both, other, shape, overhead) for k, other in alive.items()}
-        alive[new] = both
-    return sorted(alive.values(), key=lambda one: (one.rectangle.columns, one.rectangle.rows))
+        alive = [*(group for group in alive if group not in (a, b)), a | b]
+    return alive
+
+
+def _settled(groups: list[_Group], price: Callable[..., float], least: float) -> list[_Group]:
+    """Groups after single members have changed to others."""
+    moved = True
+    while moved:
+        moved = False
+        for k in sorted(frozenset[int]().union(*groups)):
+            here = next(group for group in groups if k in group)
+            others = [group for group in groups if group != here]
+            options = others if len(here) == 1 else [*others, frozenset[int]()]
+            gains = [price(here, there) - price(here - {k}, there | {k}) for there in options]
+            best = max(range(len(options)), key=lambda i: gains[i], default=None)
+            if best is not None and gains[best] > least:
+                there, moved = options[best], True
+                groups = [group for group in (*others, here - {k}, there | {k}) if group and group != there]
+    return groups
 
 
 def merge_blocks(matrix: RectangleMatrix, merged: Sequence[Merged]) -> RectangleMatrix:
@@ -100,24 +136,21 @@ def _spread(factor: Tensor, places: Tensor, length: int) -> Tensor:
     return longer
 
 
-def _gain(a: Merged, b: Merged, shape: Shape, overhead: float | int) -> float:
-    apart, together = (a.rectangle, b.rectangle), _around(a, b, shape).rectangle
-    return sum(_price(r, shape.taps, overhead) for r in apart) - _price(together, shape.taps, overhead)
+def _price(rectangle: Rectangle, shape: Shape, overhead: float | int) -> float:
+    """Multiplications, and products: one per piece of an interval that goes on at the beginning."""
+    across, down = len(pieces(*rectangle.columns, shape.columns)), len(pieces(*rectangle.rows, shape.rows))
+    return rectangle.multiplications(shape.taps) + overhead * (across + down if rectangle.rank else across * down)
 
 
-def _price(rectangle: Rectangle, taps: int, overhead: float | int) -> float:
-    return rectangle.multiplications(taps) + overhead * (2 if rectangle.rank else 1)
-
-
-def _around(a: Merged, b: Merged, shape: Shape) -> Merged:
-    rows = _hull(a.rectangle.rows, b.rectangle.rows, shape.rows)
-    columns = _hull(a.rectangle.columns, b.rectangle.columns, shape.columns)
-    height, width = rows[1], columns[1] * shape.taps
-    rank = sum(r.rank or min(r.rows[1], r.columns[1] * shape.taps) for r in (a.rectangle, b.rectangle))
-    full = (rank * (height + width) >= height * width) or not (a.rectangle.rank and b.rectangle.rank)
-    return Merged(
-        rectangle=Rectangle(rows=rows, columns=columns, rank=0 if full else rank), members=(*a.members, *b.members)
-    )
+def _around(group: _Group, rectangles: Sequence[Rectangle], shape: Shape) -> Rectangle:
+    members = [rectangles[k] for k in sorted(group)]
+    if len(members) == 1:
+        return members[0]
+    rows = functools.reduce(lambda a, b: _hull(a, b, shape.rows), (r.rows for r in members))
+    columns = functools.reduce(lambda a, b: _hull(a, b, shape.columns), (r.columns for r in members))
+    height, width, rank = rows[1], columns[1] * shape.taps, sum(r.rank for r in members)
+    full = rank * (height + width) >= height * width or not all(r.rank for r in members)
+    return Rectangle(rows=rows, columns=columns, rank=0 if full else rank)
 
 
 def _hull(a: _Interval, b: _Interval, size: int) -> _Interval:

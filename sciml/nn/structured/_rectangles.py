@@ -72,21 +72,28 @@ class RectangleMatrix(StructuredLinear):
         traced = torch.compiler.is_compiling() or torch.compiler.is_exporting()
         if torch.is_grad_enabled() or traced or self.shape.stack or self.shape.is_complex or type(x) is not Tensor:
             return super().affine(x, bias)
-        flat = x.reshape(-1, x.shape[-1])
-        batch, rows = flat.shape[0], self.shape.rows
-        across, along, at = *flat.stride(), flat.storage_offset()
+        flat = x if x.ndim == 2 else x.reshape(-1, x.shape[-1])
+        batch, rows, at = flat.shape[0], self.shape.rows, flat.storage_offset()
+        across, along = flat.stride()
         y = flat.new_zeros(batch, rows) if bias is None else bias.expand(batch, -1).clone()
-        for columns, products in self._kept.steps((self.left, self.right), self._steps):
-            z = None
-            for start, width, factor in columns:
-                part = flat.as_strided((batch, width), (across, along), at + start * along)  # `narrow` takes longer
-                z = part if factor is None else (part @ factor if z is None else torch.addmm(z, part, factor))
-            assert z is not None
+        # Features first: kernels of BLAS like the batch on their long side better than a small rank. Slices are made by
+        # `as_strided`, since `narrow` takes longer, and a product lasts no longer than a few calls.
+        mm, addmm, columns, answer = torch.mm, torch.addmm, flat.as_strided, y.as_strided
+        left, right = self._parameters.get("left"), self._parameters.get("right")  # `self.left` takes longer
+        if left is None or right is None:
+            left, right = self.left, self.right  # pruned
+        for (start, width, factor), more, products in self._kept.steps(left, right, self._steps):
+            z = columns((width, batch), (along, across), at + start * along)
+            if factor is not None:
+                z = mm(factor, z)
+            for start, width, factor in more:
+                z = addmm(z, factor, columns((width, batch), (along, across), at + start * along))
             for begin, length, factor, place, count in products:
-                into = y.as_strided((batch, count), (rows, 1), place)
-                part = z if length is None else z.narrow(1, begin, length)
-                torch.addmm(into, part, factor, out=into)  # counters of FLOPs know no `addmm_`
-        return y if x.ndim == 2 else y.view(*x.shape[:-1], self.shape.rows)
+                into = answer((count, batch), (1, rows), place)
+                addmm(
+                    into, factor, z if length is None else z.narrow(0, begin, length), out=into
+                )  # counted; `addmm_` not
+        return y if x.ndim == 2 else y.view(*x.shape[:-1], rows)
 
     def _steps(self) -> list[Step]:
         return steps_of(self.shape, self.rectangles, self.blocks, self.right.detach())

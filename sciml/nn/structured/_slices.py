@@ -15,7 +15,7 @@ class Product(NamedTuple):
 
     Fields:
         begin, length: of what is multiplied; no length where it is all there is.
-        factor: by which, ``length count``.
+        factor: that multiplies it, ``count length``.
         place, rows: of the slice.
     """
 
@@ -30,12 +30,14 @@ class Step(NamedTuple):
     """Blocks of the same columns.
 
     Fields:
-        columns: (start, length, factor ``length rank`` of all these blocks), one or two, whose products are added; no
-            factor for full blocks, which multiply the vector itself.
+        columns: (start, length, factor ``rank length`` of all these blocks); no factor for full blocks, which multiply
+            the vector itself.
+        more: the same for the rest of an interval that goes on at the beginning; its product is added.
         products: what is done with that.
     """
 
-    columns: list[tuple[int, int, Tensor | None]]
+    columns: tuple[int, int, Tensor | None]
+    more: list[tuple[int, int, Tensor]]
     products: list[Product]
 
 
@@ -43,17 +45,17 @@ class Kept:
     """The last steps that were made, for as long as the parameters stay where they are in memory."""
 
     def __init__(self) -> None:
-        self._kept: tuple[tuple[int, ...], list[Step]] | None = None
+        self._kept: tuple[tuple[int, int], list[Step]] | None = None
 
     def __deepcopy__(self, memo: dict[int, object]) -> "Kept":
         return Kept()  # of other parameters
 
-    def steps(self, parameters: Sequence[Tensor], make: Callable[[], list[Step]]) -> list[Step]:
+    def steps(self, left: Tensor, right: Tensor, make: Callable[[], list[Step]]) -> list[Step]:
         """The steps for these parameters. What is kept holds their memory, so that no others can get its address."""
-        key = tuple(parameter.data_ptr() for parameter in parameters)
-        if self._kept is None or self._kept[0] != key:
-            self._kept = (key, make())
-        return self._kept[1]
+        kept, key = self._kept, (left.data_ptr(), right.data_ptr())
+        if kept is None or kept[0] != key:
+            self._kept = kept = (key, make())
+        return kept[1]
 
 
 def steps_of(shape: Shape, rectangles: Sequence[Rectangle], blocks: Sequence[Block], flat: Tensor) -> list[Step]:
@@ -71,14 +73,15 @@ def steps_of(shape: Shape, rectangles: Sequence[Rectangle], blocks: Sequence[Blo
         alike = [*group]
         start, length = (side * shape.taps for side in columns)
         total = sum(r.rank or r.rows[1] for r in alike)
-        across = flat[at : at + total * length].view(total, length).mT
+        across = flat[at : at + total * length].view(total, length)
         intervals = pieces(start, length, shape.width)
         if factored:
             products = list(_second(shape, alike, blocks[done : done + len(alike)]))
-            steps.append(Step([(place, n, across.narrow(0, begin, n)) for begin, place, n in intervals], products))
+            columns = [(place, n, across.narrow(1, begin, n)) for begin, place, n in intervals]
+            steps.append(Step(columns[0], columns[1:], products))
         else:
             steps += [
-                Step([(place, n, None)], list(_only(shape, alike, across.narrow(0, begin, n))))
+                Step((place, n, None), [], list(_only(shape, alike, across.narrow(1, begin, n))))
                 for begin, place, n in intervals
             ]
         at, done = at + total * length, done + len(alike)
@@ -92,14 +95,14 @@ def _second(shape: Shape, rectangles: Sequence[Rectangle], blocks: Sequence[Bloc
         assert block.left is not None
         for inner, place, count in pieces(*rectangle.rows, shape.rows):
             length = rectangle.rank if len(rectangles) > 1 else None
-            yield Product(begin, length, block.left.detach().narrow(1, inner, count), place, count)
+            yield Product(begin, length, block.left.detach().narrow(1, inner, count).mT, place, count)
         begin += rectangle.rank
 
 
 def _only(shape: Shape, rectangles: Sequence[Rectangle], across: Tensor) -> Iterator[Product]:
-    """From some columns to the rows of full blocks, ``column row`` side by side."""
+    """From some columns to the rows of full blocks, ``row column`` one above the other."""
     top = 0
     for rectangle in rectangles:
         for inner, place, count in pieces(*rectangle.rows, shape.rows):
-            yield Product(0, None, across.narrow(1, top + inner, count), place, count)
+            yield Product(0, None, across.narrow(0, top + inner, count), place, count)
         top += rectangle.rows[1]

@@ -23,7 +23,7 @@ from sciml.nn.structured import Merged, RectangleMatrix, Rectangles, Structured,
 from sciml.tools._replace import replace_layers
 from sciml.tools.cost import measure_latencies
 
-_STARTS = (3e3, 8e3, 2e4, 5e4, 1e5, 4e5)
+_STARTS = (3e3, 8e3, 2e4, 5e4, 1e5, 2e5, 4e5)
 """What starting a product may cost, in multiplications: a microsecond to twenty on the cores of today."""
 _MARGIN = 0.05  # by which a form must beat the dense one: repeats differ by as much
 _STRUCTURED = (*Structured.__args__, LowRankLinear, LowRankConv, LowRankSpectralConv)

@@ -68,8 +68,10 @@ class Wanted(NamedTuple):
 
 
 def offers_of(family: Family, wanted: Wanted) -> list[Offer]:
-    """The structures of one family."""
-    return list(_FAMILIES[family](wanted))
+    """The structures of one family; the cheapest that are found where less is asked for than it can do with."""
+    while not (offers := list(_FAMILIES[family](wanted))) and wanted.share < 1:
+        wanted = wanted._replace(share=2 * max(wanted.share, 1 / wanted.shape.entries))
+    return offers
 
 
 def _low_rank(wanted: Wanted) -> Iterator[Offer]:
