@@ -9,7 +9,7 @@ from torch import Tensor
 from sciml.core.capabilities import Evolves
 from sciml.core.problem import Field, Invariant, Parameter, Published
 from sciml.core.types import Grid, Params, Trajectory
-from sciml.reference import periodic_grid
+from sciml.reference import check_possible, periodic_grid
 
 from . import equations, reference
 
@@ -36,6 +36,7 @@ class GrayScott(Evolves):
 
     def simulate(self, params: Params, initial: Tensor, times: Tensor, grid: Grid) -> Trajectory:
         """Pseudo-spectral ETDRK4 on 3/2 of the points and at least 64²; rows are independent."""
+        check_possible(self.parameters, params)
         return reference.simulate(params, initial, times, grid)
 
 

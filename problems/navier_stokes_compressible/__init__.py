@@ -9,7 +9,7 @@ from torch import Tensor
 from sciml.core.capabilities import Evolves
 from sciml.core.problem import Field, Invariant, Parameter
 from sciml.core.types import Grid, Params, Trajectory
-from sciml.reference import check_grid, check_initial, periodic_grid
+from sciml.reference import check_grid, check_initial, check_possible, periodic_grid
 
 from . import equations, reference
 
@@ -40,6 +40,7 @@ class NavierStokesCompressible(Evolves):
 
         Raises: UserError for a density or pressure in `initial` that is not positive.
         """
+        check_possible(self.parameters, params)
         check_grid(grid, self.grid(grid.size))
         check_initial(initial, len(self.fields), grid.size, "density, velocity along x and y, pressure")
         factor = max(2, -(-reference.LEAST // min(grid.size))) if self.refined else 1

@@ -11,7 +11,7 @@ from sciml.core.capabilities import Evolves
 from sciml.core.errors import UserError
 from sciml.core.problem import Field, Invariant, Parameter
 from sciml.core.types import Grid, Params, Trajectory
-from sciml.reference import check_grid, check_initial
+from sciml.reference import check_grid, check_initial, check_possible
 
 from . import equations, reference
 
@@ -48,9 +48,10 @@ class Smoke(Evolves):
         return torch.stack([smoke, torch.zeros_like(smoke), torch.zeros_like(smoke)])
 
     def simulate(self, params: Params, initial: Tensor, times: Tensor, grid: Grid) -> Trajectory:
-        """States at `times`; rows are independent."""
+        """States at `times`; rows are independent. Raises: UserError for a viscosity below zero."""
         check_grid(grid, self.grid(grid.size))
         check_initial(initial, len(self.fields), grid.size, "smoke, velocity along x and y")
+        check_possible(self.parameters, params)
         if self.scheme == "pdearena":
             return reference.simulate_like_published(params, initial, times, grid)
         factor = max(2, -(-reference.INTERNAL_SIZE // grid.size[0])) if self.refined else 1

@@ -9,7 +9,7 @@ from torch import Tensor
 from sciml.core.capabilities import Evolves
 from sciml.core.problem import Field, Invariant, Parameter
 from sciml.core.types import Grid, Params, Trajectory
-from sciml.reference import periodic_grid
+from sciml.reference import check_possible, check_solenoidal, periodic_grid
 
 from . import equations, reference
 
@@ -33,7 +33,12 @@ class TaylorGreen(Evolves):
         return reference.initial_state(params, grid, generator)
 
     def simulate(self, params: Params, initial: Tensor, times: Tensor, grid: Grid) -> Trajectory:
-        """Pseudo-spectral with integrating factors, on 3/2 of the points and at least 32³; rows are independent."""
+        """Pseudo-spectral with integrating factors, on 3/2 of the points and at least 32³; rows are independent.
+
+        Raises: UserError for an initial velocity with divergence.
+        """
+        check_possible(self.parameters, params)
+        check_solenoidal(initial, grid)
         return reference.simulate(params, initial, times, grid)
 
 

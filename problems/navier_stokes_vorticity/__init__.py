@@ -9,7 +9,7 @@ from torch import Tensor
 from sciml.core.capabilities import Evolves
 from sciml.core.problem import Field, Invariant, Parameter
 from sciml.core.types import Grid, Params, Trajectory
-from sciml.reference import periodic_grid
+from sciml.reference import check_possible, periodic_grid
 
 from . import equations, reference
 
@@ -35,6 +35,7 @@ class NavierStokesVorticity(Evolves):
 
     def simulate(self, params: Params, initial: Tensor, times: Tensor, grid: Grid) -> Trajectory:
         """Pseudo-spectral with integrating factors, on 3/2 of the points and at least 64²; rows are independent."""
+        check_possible(self.parameters, params)
         return reference.simulate(params, initial, times, grid)
 
 

@@ -10,7 +10,7 @@ from sciml.core.capabilities import Evolves
 from sciml.core.errors import UserError
 from sciml.core.problem import Field, Invariant, Parameter
 from sciml.core.types import Grid, Params, Trajectory
-from sciml.reference import check_grid, check_initial
+from sciml.reference import check_grid, check_initial, check_possible
 
 from . import equations, reference
 
@@ -49,6 +49,7 @@ class DamBreak(Evolves):
 
         Raises: UserError for a negative depth in `initial`.
         """
+        check_possible(self.parameters, params)
         check_grid(grid, self.grid(grid.size))
         check_initial(initial, len(self.fields), grid.size, "depth, velocity along x and y")
         factor = max(2, -(-reference.LEAST // grid.size[0])) if self.refined else 1

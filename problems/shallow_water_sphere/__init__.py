@@ -10,7 +10,7 @@ from sciml.core.capabilities import Evolves
 from sciml.core.errors import UserError
 from sciml.core.problem import Field, Invariant, Parameter
 from sciml.core.types import Grid, Params, Trajectory
-from sciml.reference import check_grid, check_initial, sphere_grid
+from sciml.reference import check_grid, check_initial, check_possible, sphere_grid
 
 from . import equations, reference
 
@@ -48,6 +48,7 @@ class ShallowWaterSphere(Evolves):
 
         Raises: UserError for a depth in `initial` that is not positive.
         """
+        check_possible(self.parameters, params)
         check_grid(grid, self.grid(grid.size))
         check_initial(initial, len(self.fields), grid.size, "depth, eastward and northward velocity")
         stored = equations.truncation_of(grid.size[0])
