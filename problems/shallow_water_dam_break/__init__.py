@@ -15,6 +15,8 @@ from sciml.reference import check_grid, check_initial, check_possible
 from . import equations, reference
 
 SMALLEST = 16
+COARSEST = 8
+"""Cells per axis of the coarsest grid that a reference for comparison computes on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +33,7 @@ class DamBreak(Evolves):
 
     def grid(self, size: Sequence[int]) -> Grid:
         """The square on ``(n, n)`` cells, at least 16."""
-        if len(size) != 2 or size[0] != size[1] or size[0] < SMALLEST:
+        if len(size) != 2 or size[0] != size[1] or size[0] < (SMALLEST if self.refined else COARSEST):
             raise UserError(
                 "the grid of the dam break must be square and fine enough for the dam",
                 got=tuple(size),
@@ -56,7 +58,7 @@ class DamBreak(Evolves):
         return reference.simulate(initial, times, grid, factor=factor)
 
     def coarsest(self) -> Evolves | None:
-        """On the stored cells."""
+        """On the stored cells, which may then be fewer than initial states are drawn on."""
         return replace(self, refined=False) if self.refined else None
 
 
