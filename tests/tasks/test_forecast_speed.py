@@ -75,7 +75,7 @@ def test_a_forecast_that_diverged_has_no_speed():
 
 
 def test_the_ladder_of_a_spectral_reference():
-    """Fields that every grid resolves are forecast without error on all of them; the reference refines none but its own."""
+    """What a grid resolves is forecast without error on it; none but the grid of the data is refined."""
     problem = registry.problem("navier_stokes_vorticity")
     grid = problem.grid([32, 48])
     generator = torch.Generator().manual_seed(0)
