@@ -36,7 +36,9 @@ def initial_state(grid: Grid, generator: torch.Generator) -> Tensor:
     return torch.stack([1 - DEPLETION * amount, DENSITY * amount])
 
 
-def simulate(params: Params, initial: Tensor, times: Tensor, grid: Grid, *, step_factor: float = 1.0) -> Trajectory:
+def simulate(
+    params: Params, initial: Tensor, times: Tensor, grid: Grid, *, refined: bool = True, step_factor: float = 1.0
+) -> Trajectory:
     """Concentrations at `times`, stored on `grid`."""
-    internal = finer_grid(grid, factor=FACTOR, least=LEAST)
+    internal = finer_grid(grid, factor=FACTOR, least=LEAST) if refined else grid
     return evolve_semilinear(Reaction(), params, initial, times, grid, internal=internal, step_factor=step_factor)

@@ -24,8 +24,10 @@ def initial_state(grid: Grid, generator: torch.Generator) -> Tensor:
     return (RMS * waves / waves.square().mean().sqrt())[None]
 
 
-def simulate(params: Params, initial: Tensor, times: Tensor, grid: Grid, *, step_factor: float = 1.0) -> Trajectory:
+def simulate(
+    params: Params, initial: Tensor, times: Tensor, grid: Grid, *, refined: bool = True, step_factor: float = 1.0
+) -> Trajectory:
     """u at `times`, stored on `grid`."""
-    internal = finer_grid(grid, factor=FACTOR, least=LEAST)
+    internal = finer_grid(grid, factor=FACTOR, least=LEAST) if refined else grid
     equation = KuramotoSivashinskyEquation()
     return evolve_semilinear(equation, params, initial, times, grid, internal=internal, step_factor=step_factor)

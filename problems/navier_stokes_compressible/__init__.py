@@ -7,11 +7,15 @@ import torch
 from torch import Tensor
 
 from sciml.core.capabilities import Evolves
-from sciml.core.problem import Field, Invariant, Parameter
+from sciml.core.problem import Field, Invariant, Parameter, Published
 from sciml.core.types import Grid, Params, Trajectory
-from sciml.reference import check_grid, check_initial, periodic_grid
+from sciml.reference import check_grid, check_initial, check_possible, periodic_grid
 
 from . import equations, reference
+
+WELL = "R. Ohana et al., The Well, NeurIPS 2024 (12 hours on one H100, history 4)"
+COARSEST = 8
+"""Cells per axis of the coarsest grid that a reference for comparison computes on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +33,9 @@ class NavierStokesCompressible(Evolves):
 
     def grid(self, size: Sequence[int]) -> Grid:
         """The unit square on ``(n_y, n_x)`` cells, at least 16 per axis."""
-        return periodic_grid(size, (equations.EXTENT, equations.EXTENT), smallest=4 * reference.BAND)
+        return periodic_grid(
+            size, (equations.EXTENT, equations.EXTENT), smallest=4 * reference.BAND if self.refined else COARSEST
+        )
 
     def initial(self, params: Params, grid: Grid, generator: torch.Generator) -> Tensor:
         """Random fields of rms Mach number `mach`, in half of the draws inside of a window; (ρ, u, v, p), ``4 y x``."""
@@ -40,13 +46,14 @@ class NavierStokesCompressible(Evolves):
 
         Raises: UserError for a density or pressure in `initial` that is not positive.
         """
+        check_possible(self.parameters, params)
         check_grid(grid, self.grid(grid.size))
         check_initial(initial, len(self.fields), grid.size, "density, velocity along x and y, pressure")
         factor = max(2, -(-reference.LEAST // min(grid.size))) if self.refined else 1
         return reference.simulate(params, initial, times, grid, factor=factor)
 
     def coarsest(self) -> Evolves | None:
-        """On the stored cells."""
+        """On the stored cells, which may then be fewer than initial states are drawn on."""
         return replace(self, refined=False) if self.refined else None
 
 
@@ -71,6 +78,12 @@ PROBLEM = NavierStokesCompressible(
         Invariant("energy", "mean energy", equations.energy, 1e-6),
     ),
     version=2,
+    published=tuple(
+        Published(
+            method, "euler_multi_quadrants_periodicBC of The Well, without viscosity", "one-step VRMSE", value, WELL
+        )
+        for method, value in (("FNO", "0.408"), ("TFNO", "0.416"), ("U-Net", "0.183"), ("CNextU-Net", "0.153"))
+    ),
     citation="M. Takamoto et al., PDEBench: An Extensive Benchmark for Scientific Machine Learning, NeurIPS 2022, "
     "arXiv:2210.07182 (setting of 2D compressible Navier-Stokes)",
 )

@@ -9,13 +9,16 @@ from torch import Tensor
 
 from sciml.core.capabilities import Evolves
 from sciml.core.errors import UserError
-from sciml.core.problem import Field, Invariant, Parameter
+from sciml.core.problem import Field, Invariant, Parameter, Published
 from sciml.core.types import Grid, Params, Trajectory
-from sciml.reference import check_grid, check_initial
+from sciml.reference import check_grid, check_initial, check_possible
 
 from . import equations, reference
 
 SMALLEST = 16
+COARSEST = 8
+"""Cells per axis of the coarsest grid that a reference for comparison computes on."""
+WELL = "R. Ohana et al., The Well, NeurIPS 2024 (12 hours on one H100, history 4)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +36,7 @@ class Smoke(Evolves):
 
     def grid(self, size: Sequence[int]) -> Grid:
         """The square on ``(n, n)`` cells, at least 16."""
-        if len(size) != 2 or size[0] != size[1] or size[0] < SMALLEST:
+        if len(size) != 2 or size[0] != size[1] or size[0] < (SMALLEST if self.refined else COARSEST):
             raise UserError(
                 "the grid of the smoke must be square and fine enough for the initial smoke",
                 got=tuple(size),
@@ -48,16 +51,17 @@ class Smoke(Evolves):
         return torch.stack([smoke, torch.zeros_like(smoke), torch.zeros_like(smoke)])
 
     def simulate(self, params: Params, initial: Tensor, times: Tensor, grid: Grid) -> Trajectory:
-        """States at `times`; rows are independent."""
+        """States at `times`; rows are independent. Raises: UserError for a viscosity below zero."""
         check_grid(grid, self.grid(grid.size))
         check_initial(initial, len(self.fields), grid.size, "smoke, velocity along x and y")
+        check_possible(self.parameters, params)
         if self.scheme == "pdearena":
             return reference.simulate_like_published(params, initial, times, grid)
         factor = max(2, -(-reference.INTERNAL_SIZE // grid.size[0])) if self.refined else 1
         return reference.simulate(params, initial, times, grid, internal=factor * grid.size[0])
 
     def coarsest(self) -> Evolves | None:
-        """On the stored cells."""
+        """On the stored cells, which may then be fewer than initial states are drawn on."""
         return replace(self, refined=False) if self.refined and self.scheme == "conservative" else None
 
 
@@ -76,6 +80,16 @@ PROBLEM = Smoke(
     ),
     boundary={"y": "wall", "x": "wall"},
     invariants=(Invariant("mass", "mean smoke density", equations.mass, 1e-6),),
+    published=(
+        *(
+            Published(method, "rayleigh_benard of The Well, convection by heat", metric, value, WELL)
+            for metric, values in (
+                ("one-step VRMSE, test", ("0.840", "0.657", "1.486", "0.670")),
+                ("rollout VRMSE, steps 6 to 12", ("> 10", "> 10", "> 10", "> 10")),
+            )
+            for method, value in zip(("FNO", "TFNO", "U-Net", "CNextU-Net"), values, strict=True)
+        ),
+    ),
     citation="J. K. Gupta, J. Brandstetter, Towards multi-spatiotemporal-scale generalized PDE modeling, "
     "arXiv:2209.15616 (setting of NavierStokes2D)",
     version=2,

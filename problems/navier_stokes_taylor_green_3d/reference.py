@@ -27,7 +27,9 @@ def initial_state(params: Params, grid: Grid, generator: torch.Generator) -> Ten
     return vortices + params["disturbance"].to(vortices) / rms * noise
 
 
-def simulate(params: Params, initial: Tensor, times: Tensor, grid: Grid, *, step_factor: float = 1.0) -> Trajectory:
+def simulate(
+    params: Params, initial: Tensor, times: Tensor, grid: Grid, *, refined: bool = True, step_factor: float = 1.0
+) -> Trajectory:
     """Velocities at `times`, stored on `grid`."""
-    internal = finer_grid(grid, factor=FACTOR, least=LEAST)
+    internal = finer_grid(grid, factor=FACTOR, least=LEAST) if refined else grid
     return evolve_semilinear(Velocity(), params, initial, times, grid, internal=internal, step_factor=step_factor)

@@ -28,7 +28,9 @@ def initial_state(params: Params, grid: Grid, generator: torch.Generator) -> Ten
     return (vortices + ONSET * forcing(params["forcing"].to(vortices), grid))[None]
 
 
-def simulate(params: Params, initial: Tensor, times: Tensor, grid: Grid, *, step_factor: float = 1.0) -> Trajectory:
+def simulate(
+    params: Params, initial: Tensor, times: Tensor, grid: Grid, *, refined: bool = True, step_factor: float = 1.0
+) -> Trajectory:
     """Vorticity at `times`, stored on `grid`; see `sciml.reference.evolve_vorticity`."""
     return evolve_vorticity(
         initial[:, 0],
@@ -37,7 +39,7 @@ def simulate(params: Params, initial: Tensor, times: Tensor, grid: Grid, *, step
         viscosity=params["viscosity"],
         drag=params["drag"],
         forcing=forcing(params["forcing"].to(initial), grid),
-        internal=finer_grid(grid, factor=FACTOR, least=LEAST),
+        internal=finer_grid(grid, factor=FACTOR, least=LEAST) if refined else grid,
         step_factor=step_factor,
     )
 

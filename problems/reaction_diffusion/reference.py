@@ -28,7 +28,9 @@ def initial_state(grid: Grid, generator: torch.Generator) -> Tensor:
     return (1 - empty)[None]
 
 
-def simulate(params: Params, initial: Tensor, times: Tensor, grid: Grid, *, step_factor: float = 1.0) -> Trajectory:
+def simulate(
+    params: Params, initial: Tensor, times: Tensor, grid: Grid, *, refined: bool = True, step_factor: float = 1.0
+) -> Trajectory:
     """Densities at `times`, stored on `grid`."""
-    internal = finer_grid(grid, factor=FACTOR, least=LEAST)
+    internal = finer_grid(grid, factor=FACTOR, least=LEAST) if refined else grid
     return evolve_semilinear(FisherKPP(), params, initial, times, grid, internal=internal, step_factor=step_factor)

@@ -9,7 +9,7 @@ from torch import Tensor
 from sciml.core.capabilities import Evolves
 from sciml.core.problem import Field, Invariant, Parameter
 from sciml.core.types import Grid, Params, Trajectory
-from sciml.reference import periodic_grid
+from sciml.reference import check_possible, periodic_grid
 
 from . import equations, reference
 
@@ -32,6 +32,7 @@ class Schroedinger(Evolves):
 
     def simulate(self, params: Params, initial: Tensor, times: Tensor, grid: Grid) -> Trajectory:
         """Split steps of order four with exact norm; rows are independent."""
+        check_possible(self.parameters, params)
         return reference.simulate(params, initial, times, grid)
 
 

@@ -10,11 +10,13 @@ from sciml.core.capabilities import Evolves
 from sciml.core.errors import UserError
 from sciml.core.problem import Field, Invariant, Parameter
 from sciml.core.types import Grid, Params, Trajectory
-from sciml.reference import check_grid, check_initial
+from sciml.reference import check_grid, check_initial, check_possible
 
 from . import equations, reference
 
 SMALLEST = 16
+COARSEST = 8
+"""Cells per axis of the coarsest grid that a reference for comparison computes on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +33,7 @@ class DamBreak(Evolves):
 
     def grid(self, size: Sequence[int]) -> Grid:
         """The square on ``(n, n)`` cells, at least 16."""
-        if len(size) != 2 or size[0] != size[1] or size[0] < SMALLEST:
+        if len(size) != 2 or size[0] != size[1] or size[0] < (SMALLEST if self.refined else COARSEST):
             raise UserError(
                 "the grid of the dam break must be square and fine enough for the dam",
                 got=tuple(size),
@@ -49,13 +51,14 @@ class DamBreak(Evolves):
 
         Raises: UserError for a negative depth in `initial`.
         """
+        check_possible(self.parameters, params)
         check_grid(grid, self.grid(grid.size))
         check_initial(initial, len(self.fields), grid.size, "depth, velocity along x and y")
         factor = max(2, -(-reference.LEAST // grid.size[0])) if self.refined else 1
         return reference.simulate(initial, times, grid, factor=factor)
 
     def coarsest(self) -> Evolves | None:
-        """On the stored cells."""
+        """On the stored cells, which may then be fewer than initial states are drawn on."""
         return replace(self, refined=False) if self.refined else None
 
 

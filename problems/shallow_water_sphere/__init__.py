@@ -1,20 +1,24 @@
 """Shallow water on a rotating planet: jets along circles of latitude that become unstable, and random flows."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from sciml.core.capabilities import Evolves
 from sciml.core.errors import UserError
-from sciml.core.problem import Field, Invariant, Parameter
+from sciml.core.problem import Field, Invariant, Parameter, Published
 from sciml.core.types import Grid, Params, Trajectory
-from sciml.reference import check_grid, check_initial, sphere_grid
+from sciml.reference import check_grid, check_initial, check_possible, sphere_grid
 
 from . import equations, reference
 
 SMALLEST = 48
+COARSEST = 12
+"""Latitudes of the coarsest grid that a reference for comparison computes on."""
+WELL = "R. Ohana et al., The Well, NeurIPS 2024 (12 hours on one H100, history 4)"
+SINENET = "X. Zhang et al., SineNet, ICLR 2024, arXiv:2403.19507 (35 million parameters; quoted second-hand)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,11 +30,21 @@ class ShallowWaterSphere(Evolves):
 
     Jets meander and roll up, random vortices move and merge, Rossby waves run westward and gravity waves around the
     planet. Good values: 48 x 96 or 96 x 192 points, frames 3 to 12 hours apart, up to ten days.
+
+    Arguments:
+        refined: whether the reference computes with higher degrees than are stored.
     """
+
+    refined: bool = True
 
     def grid(self, size: Sequence[int]) -> Grid:
         """Latitude and longitude on ``(n, 2n)`` points, n even and at least 48; longitude closes, latitude does not."""
-        if len(size) != 2 or size[1] != 2 * size[0] or size[0] % 2 or size[0] < SMALLEST:
+        if (
+            len(size) != 2
+            or size[1] != 2 * size[0]
+            or size[0] % 2
+            or size[0] < (SMALLEST if self.refined else COARSEST)
+        ):
             raise UserError(
                 "the grid of the sphere must have twice as many longitudes as latitudes and hold the initial states",
                 got=tuple(size),
@@ -48,10 +62,16 @@ class ShallowWaterSphere(Evolves):
 
         Raises: UserError for a depth in `initial` that is not positive.
         """
+        check_possible(self.parameters, params)
         check_grid(grid, self.grid(grid.size))
         check_initial(initial, len(self.fields), grid.size, "depth, eastward and northward velocity")
         stored = equations.truncation_of(grid.size[0])
-        return reference.simulate(params, initial, times, grid, truncation=-(-4 * stored // 3))
+        truncation = -(-4 * stored // 3) if self.refined else stored
+        return reference.simulate(params, initial, times, grid, truncation=truncation)
+
+    def coarsest(self) -> Evolves | None:
+        """With the degrees that are stored, on grids that may be coarser than initial states are drawn on."""
+        return replace(self, refined=False) if self.refined else None
 
 
 PROBLEM = ShallowWaterSphere(
@@ -75,6 +95,24 @@ PROBLEM = ShallowWaterSphere(
         Invariant("angular_momentum", "mean angular momentum", equations.angular_momentum, 1e-5),
     ),
     metrics=("one_step/vrmse", "rollout/vrmse"),  # a norm of all fields is that of the depth
+    published=(
+        *(
+            Published(method, "planetswe of The Well", metric, value, WELL)
+            for metric, values in (
+                ("one-step VRMSE, test", ("0.173", "0.085", "0.362", "0.372")),
+                ("rollout VRMSE, steps 6 to 12", ("0.81", "0.29", "1.18", "0.42")),
+            )
+            for method, value in zip(("FNO", "TFNO", "U-Net", "CNextU-Net"), values, strict=True)
+        ),
+        *(
+            Published(method, "ShallowWater2D of PDEArena", metric, value, SINENET)
+            for method, values in (
+                ("SineNet-8, circular padding", ("1.02 %", "1.78 %")),
+                ("SineNet-8, zero padding", ("1.50 %", "4.19 %")),
+            )
+            for metric, value in zip(("one-step scaled L2", "rollout scaled L2"), values, strict=True)
+        ),
+    ),
     citation="J. Galewsky, R. K. Scott and L. M. Polvani, An initial-value problem for testing numerical models of the "
     "global shallow-water equations, Tellus A 56 (2004) 429-440, doi:10.3402/tellusa.v56i5.14436; J. K. Gupta and J. "
     "Brandstetter, Towards Multi-spatiotemporal-scale Generalized PDE Modeling, TMLR 2023, arXiv:2209.15616 (setting)",

@@ -26,6 +26,7 @@ from sciml.reference._function_spaces import wasserstein2 as wasserstein2
 from sciml.reference._gas import Gas as Gas
 from sciml.reference._grids import check_grid as check_grid
 from sciml.reference._grids import check_initial as check_initial
+from sciml.reference._grids import check_possible as check_possible
 from sciml.reference._grids import finer_grid as finer_grid
 from sciml.reference._grids import periodic_grid as periodic_grid
 from sciml.reference._harmonics import SphericalHarmonics as SphericalHarmonics
@@ -71,6 +72,7 @@ from sciml.reference._split_step import split_step as split_step
 from sciml.reference._staggered import StaggeredBox as StaggeredBox
 from sciml.reference._stepping import ORDERS as ORDERS
 from sciml.reference._stepping import Tendency as Tendency
+from sciml.reference._stepping import check_times as check_times
 from sciml.reference._stepping import in_chunks as in_chunks
 from sciml.reference._stepping import integrate as integrate
 from sciml.reference._stepping import rk4 as rk4
@@ -84,6 +86,7 @@ from sciml.reference._stochastic import ito_step as ito_step
 from sciml.reference._super_time_stepping import SplitDiffusion as SplitDiffusion
 from sciml.reference._super_time_stepping import rkl2 as rkl2
 from sciml.reference._velocity import Velocity as Velocity
+from sciml.reference._velocity import check_solenoidal as check_solenoidal
 from sciml.reference._velocity import curl as curl
 from sciml.reference._velocity import solenoidal as solenoidal
 from sciml.reference._vessel import Feed as Feed
@@ -149,6 +152,9 @@ __all__ = [
     "caputo",
     "check_grid",
     "check_initial",
+    "check_possible",
+    "check_solenoidal",
+    "check_times",
     "closed_form",
     "curl",
     "evaluate_series",

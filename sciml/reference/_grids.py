@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from sciml.core.errors import UserError
-from sciml.core.types import Axis, Grid
+from sciml.core.problem import Parameter, is_possible, possible_words
+from sciml.core.types import Axis, Grid, Params
 
 _NAMES = "zyx"
 
@@ -74,6 +75,25 @@ def check_initial(initial: Tensor, channels: int, size: Sequence[int], names: st
             "the initial fields do not fit the grid",
             got=f"shape {tuple(initial.shape)}",
             expected=f"(batch, {', '.join(map(str, (channels, *size)))}) for {names}",
+        )
+
+
+def check_possible(parameters: Sequence[Parameter], params: Params) -> None:
+    """Raise UserError for parameters of rows that are physically impossible: viscosity that drives, depth below zero.
+
+    Arguments:
+        parameters: those of the problem.
+        params: their values, one per row; what is not finite is left to the status, what is missing not asked.
+    """
+    for entry in parameters:
+        values = params.get(entry.name)
+        if values is None or bool(is_possible(entry, values).all()):
+            continue
+        row = int((~is_possible(entry, values)).flatten().nonzero()[0])
+        raise UserError(
+            f"the {entry.long_name} cannot have this value",
+            got=f"{entry.name} = {float(values.flatten()[row]):.6g} in row {row}",
+            expected=possible_words(entry),
         )
 
 

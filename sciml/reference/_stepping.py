@@ -72,6 +72,12 @@ def check_step_factor(factor: float, largest: float) -> None:
         )
 
 
+def check_times(times: Sequence[float]) -> None:
+    """Raise UserError for output times that do not increase, or none."""
+    if len(times) < 1 or any(not late > early for early, late in pairwise(times)):
+        raise UserError("output times must increase", got=list(times))
+
+
 def integrate(
     tendency: Tendency,
     initial: Inexact[Tensor, "batch *rest"],
@@ -107,8 +113,7 @@ def integrate(
     Raises:
         UserError: if the times do not increase.
     """
-    if len(times) < 1 or any(not late > early for early, late in pairwise(times)):
-        raise UserError("output times must increase", got=list(times))
+    check_times(times)
     one = (-1, *[1] * (initial.ndim - 1))
     state = initial
     total = torch.zeros(len(initial), dtype=torch.int64, device=initial.device)

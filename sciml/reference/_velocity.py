@@ -7,13 +7,17 @@ import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
 
+from sciml.core.errors import UserError
 from sciml.core.types import Grid, Params
 from sciml.reference._exponential import IFRK4, ExponentialMethod
+from sciml.reference._grids import check_initial
 from sciml.reference._semilinear import Semilinear, over_space
 from sciml.reference._spectral import Fourier
 
 COURANT = 1.0
 """Time step times the fastest rate of advection of a resolved mode; IF-RK4 is stable up to 2.82."""
+DIVERGENCE = 1e-3
+"""Over the vorticity, both rms, up to which a velocity counts as one without."""
 
 
 class Velocity(Semilinear):
@@ -68,3 +72,28 @@ def curl(u: Float[Tensor, "batch three *space"], grid: Grid) -> Float[Tensor, "b
     """``∇ × u`` on a periodic box; components x, y, z, axes z, y, x."""
     fourier = Fourier(grid, u.device)
     return fourier.inverse(curl_modes(fourier.forward(u), fourier))
+
+
+def check_solenoidal(u: Float[Tensor, "batch three *space"], grid: Grid) -> None:
+    """Raise UserError for a velocity with divergence, of which an incompressible flow has none.
+
+    An rms divergence up to a thousandth of the rms vorticity is rounding, or what a coarser grid left out.
+    """
+    check_initial(u, 3, grid.size, "velocity along x, y and z")
+    fourier = Fourier(grid, u.device)
+    modes = fourier.forward(u)
+    parts = [factor * part for factor, part in zip(fourier.ik[::-1], modes.unbind(1), strict=True)]
+    divergence, turning = _rms(fourier, reduce(torch.add, parts)[:, None]), _rms(fourier, curl_modes(modes, fourier))
+    wrong = divergence > DIVERGENCE * (turning + divergence)
+    if bool(wrong.any()):
+        row = int(wrong.nonzero()[0])
+        raise UserError(
+            "the initial velocity of an incompressible flow has divergence",
+            got=f"an rms divergence of {float(divergence[row] / turning[row]):.3g} rms vorticities in row {row}",
+            expected=f"at most {DIVERGENCE:g}",
+            fix="Take the part without divergence: sciml.reference.solenoidal(velocity, grid).",
+        )
+
+
+def _rms(fourier: Fourier, modes: Complex[Tensor, "batch channel *mode"]) -> Float[Tensor, " batch"]:
+    return fourier.inverse(modes).square().sum(1).flatten(1).mean(1).sqrt()

@@ -71,6 +71,41 @@ def test_solutions_are_shifted_with_their_initial_states(name):
 # --- reaction and diffusion -------------------------------------------------------------------------------------------
 
 
+IMPOSSIBLE = {
+    "navier_stokes_smoke": ((16, 16), "viscosity"),
+    "navier_stokes_vorticity": ((20, 24), "drag"),
+    "navier_stokes_taylor_green_3d": ((8, 9, 10), "viscosity"),
+    "navier_stokes_compressible": ((16, 20), "viscosity"),
+    "shallow_water_dam_break": ((16, 16), "outer_depth"),
+    "shallow_water_sphere": ((48, 96), "depth"),
+    "kuramoto_sivashinsky_1d": ((48,), "viscosity"),
+    "reaction_diffusion": ((50,), "diffusion"),
+    "gray_scott": ((9, 12), "feed"),
+    "schroedinger": ((64,), "depth"),
+    "paraxial_beam": ((32, 36), "wavenumber"),
+}
+"""A small grid of each flow, and a parameter that cannot be negative."""
+
+
+@pytest.mark.parametrize("name", IMPOSSIBLE)
+def test_parameters_that_cannot_be_are_refused(name):
+    size, parameter = IMPOSSIBLE[name]
+    problem = registry.problem(name)
+    grid, params, initial = draw(problem, size, count=2)
+    params[parameter] = params[parameter] * double(1.0, -1.0)
+    with pytest.raises(UserError, match="cannot have this value") as caught:
+        problem.simulate(params, initial, double(0, 0.1), grid)
+    assert f"{parameter} = -" in str(caught.value) and "in row 1" in str(caught.value)
+
+
+def test_a_velocity_with_divergence_is_refused_where_none_can_be():
+    problem = registry.problem("navier_stokes_taylor_green_3d")
+    grid, params, initial = draw(problem, (8, 9, 10))
+    problem.simulate(params, initial.float().double(), double(0, 0.1), grid)  # rounding is not divergence
+    with pytest.raises(UserError, match="has divergence"):
+        problem.simulate(params, initial.roll(1, 1), double(0, 0.1), grid)
+
+
 def test_a_uniform_population_grows_logistically():
     problem = registry.problem("reaction_diffusion")
     grid = problem.grid((50,))

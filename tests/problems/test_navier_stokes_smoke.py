@@ -94,3 +94,26 @@ def test_the_published_scheme_refuses_a_grid_on_which_its_viscosity_is_unstable(
 def test_other_grids_are_refused(size):
     with pytest.raises(UserError, match="square and fine enough"):
         PROBLEM.grid(size)
+
+
+def test_heavy_smoke_sinks_as_light_smoke_rises():
+    """Turned upside down and with the opposite buoyancy the flow is the same, steps included."""
+    sink = PROBLEM.simulate(params(1, buoyancy=-4.0), starts(rows=1).flip(-2), TIMES[:2] / 2, GRID)
+    rise = PROBLEM.simulate(params(1, buoyancy=4.0), starts(rows=1), TIMES[:2] / 2, GRID)
+    assert rise.status.tolist() == [Status.OK]
+    upright = sink.states.flip(-2) * torch.tensor([1.0, 1.0, -1.0]).double().view(3, 1, 1)
+    torch.testing.assert_close(upright, rise.states, rtol=0, atol=1e-8)
+    assert torch.equal(sink.stats["steps"], rise.stats["steps"])
+
+
+@pytest.mark.parametrize("scheme", ["conservative", "pdearena"])
+@pytest.mark.parametrize("times", [(2.0, 1.0), (0.0, 0.0), ()])
+def test_times_that_do_not_increase_are_refused_by_both_schemes(scheme, times):
+    problem = dataclasses.replace(PROBLEM, scheme=scheme)
+    with pytest.raises(UserError, match="times must increase"):
+        problem.simulate(params(), starts(), torch.tensor(times, dtype=torch.float64), GRID)
+
+
+def test_the_published_scheme_gives_the_start_alone_where_nothing_else_is_asked():
+    alone = dataclasses.replace(PROBLEM, scheme="pdearena").simulate(params(), starts(), TIMES[:1], GRID)
+    assert torch.equal(alone.states[:, 0], starts())

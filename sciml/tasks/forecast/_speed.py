@@ -94,7 +94,7 @@ def _candidates(problem: Evolves, grid: Grid) -> Iterator[tuple[Evolves, Grid, b
         if any(size.denominator > 1 for size in sizes):
             continue
         try:
-            target = problem.grid([int(size) for size in sizes])
+            target = (coarse or problem).grid([int(size) for size in sizes])
         except UserError:
             continue
         yield coarse or problem, target, False
