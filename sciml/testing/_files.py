@@ -27,11 +27,10 @@ class FileAnswer(NamedTuple):
     labelled: xarray.Dataset
 
 
-def input_file(trial: Trial, count: int = 4, *, short: bool = False) -> xarray.Dataset:
-    """Inputs of some training samples as the file of a user; the shortest question of the task if `short`."""
-    bench, inputs = trial.bench, trial.inputs(count)
-    shorter = trial.task.shorten(inputs) if short else None
-    return trial.task.write_inputs(inputs if shorter is None else shorter[0], bench.problem, bench.context)
+def input_file(trial: Trial, count: int = 4) -> xarray.Dataset:
+    """Inputs of some training samples as the file of a user."""
+    bench = trial.bench
+    return trial.task.write_inputs(trial.inputs(count), bench.problem, bench.context)
 
 
 def answer_file(trial: Trial, source: xarray.Dataset, folder: Path) -> FileAnswer:
@@ -46,10 +45,10 @@ def answer_file(trial: Trial, source: xarray.Dataset, folder: Path) -> FileAnswe
 
 
 @lru_cache
-def file_answer(trial: Trial, count: int = 4, *, short: bool = False) -> FileAnswer:
+def file_answer(trial: Trial, count: int = 4) -> FileAnswer:
     """What a solver answers to the file of `input_file`; asked once, nobody changes it."""
     with TemporaryDirectory() as folder:
-        return answer_file(trial, input_file(trial, count, short=short), Path(folder))
+        return answer_file(trial, input_file(trial, count), Path(folder))
 
 
 def answer_or_refusal(trial: Trial, source: xarray.Dataset, folder: Path) -> FileAnswer | UserError:
