@@ -427,8 +427,8 @@ margin = 0.25
 """
 
 
-def test_a_study_goes_on_from_what_tools_made(sciml, refused, begun, tmp_path):
-    study_file, text = begun, begun.read_text()
+def test_a_study_goes_on_from_what_tools_made(sciml, refused, study_file, tmp_path):
+    text = ONE_SEED
     study_file.write_text(text + FURTHER.replace('of = "less"', 'of = "fewer"'))
     assert "'fewer' is made of 'fewer', which is no variant above it" in refused(
         "study", study_file, "--problem", ADVECTION
