@@ -87,11 +87,11 @@ def test_export_and_import_are_inverse(imported, tmp_path, format):
 
 
 def test_a_file_larger_than_memory_is_read_in_pieces(tmp_path):
-    """A process that may take 48 MB more than it has imports a file of 63 MB."""
+    """A process that may take 96 MB more than it has imports a file of 105 MB."""
     path = tmp_path / "large.hdf5"
     with h5py.File(path, "w") as file:
-        node = file.create_dataset("tensor", (30, 8, 512, 128), "f4")
-        for i in range(30):
+        node = file.create_dataset("tensor", (50, 8, 512, 128), "f4")
+        for i in range(50):
             node[i] = i + np.sin(np.arange(8 * 512 * 128, dtype="f4")).reshape(8, 512, 128)
         file["x-coordinate"], file["y-coordinate"] = np.arange(512.0), np.arange(128.0)
         file["t-coordinate"] = np.arange(8.0)
@@ -102,9 +102,9 @@ from sciml.data import ImportChoices, import_arrays, import_files
 import numpy as np
 import_arrays({"u": np.random.rand(3, 4, 5), "t": np.arange(4.0), "x": np.arange(5.0)})  # all that is imported late
 used = next(int(l.split()[1]) for l in open("/proc/self/status") if l.startswith("VmData")) * 1024
-resource.setrlimit(resource.RLIMIT_DATA, (used + 48 * 2**20, resource.RLIM_INFINITY))
+resource.setrlimit(resource.RLIMIT_DATA, (used + 96 * 2**20, resource.RLIM_INFINITY))
 try:
-    np.ones(63 * 2**20, dtype="u1")
+    np.ones(110 * 2**20, dtype="u1")
 except MemoryError:
     print("limited")
 print(import_files([Path(sys.argv[1])]).name)

@@ -13,7 +13,7 @@ FIELDS = ("model.levels=2", "model.waves=1", "model.width=4")
 SMALL = {
     "sinenet": ("periodic_advection", FIELDS),
     "fno": ("periodic_advection", ("model.modes=4", "model.width=8")),
-    "pnode": ("warm_tank", ("task.cases=4", "model.width=64", "model.layers=3")),  # of less, half is not to be had
+    "pnode": ("warm_tank", ("task.cases=4",)),
     "neural_ode": ("plane_rotation", ("model.width=8",)),
     "pinn": ("short_rod", ("model.width=8",)),
     "persistence": ("periodic_advection", ()),
