@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import typer
 
-from sciml.cli import _data, _discover, _inspect, _new, _runs, _tool  # noqa: F401 (importing them adds their verbs)
+from sciml.cli import _data, _discover, _inspect, _new, _runs, _studies, _tool  # noqa: F401 (importing them adds their verbs)
 from sciml.cli._app import app, interrupted
 from sciml.core.errors import SciMLError
 from sciml.core.memory import limited_memory, memory_refusal

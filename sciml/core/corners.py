@@ -43,15 +43,15 @@ def corner_level(shape: Shape) -> Expression | None:
     that would vanish in the inside or doubly on a side: neighbouring corners, sides whose prolongations come back.
     """
     corners = _directed(shape)
-    found = _re_entrant(corners)
-    rest = [corner for i, corner in enumerate(corners) if i not in found]
-    neighbours = any((i + 1) % len(corners) in found for i in found)
-    if not found or neighbours or len(rest) < 3 or area(rest) <= 0 or crossing(rest):
+    inward = _re_entrant(corners)
+    rest = [corner for i, corner in enumerate(corners) if i not in inward]
+    neighbours = any((i + 1) % len(corners) in inward for i in inward)
+    if not inward or neighbours or len(rest) < 3 or area(rest) <= 0 or crossing(rest):
         return None
-    if any(_comes_back(shape, corners, i) for i in found):
+    if any(_comes_back(shape, corners, i) for i in inward):
         return None
     size = _size(corners)
-    zeros = [_pair(shape, corners, i)[0] for i in found]
+    zeros = [_pair(shape, corners, i)[0] for i in inward]
     return reduce(mul, zeros, polygon_level(rest, (shape.axes[0], shape.axes[1])) / exact(size / 4))
 
 

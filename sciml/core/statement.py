@@ -258,12 +258,12 @@ class Statement:
     @cached_property
     def nodes(self) -> dict[int, tuple[Float[Tensor, "node axis"], Float[Tensor, " node"]]]:
         """By number of a condition that is an integral: its nodes, and weights that add up to 1."""
-        found = {}
+        rules = {}
         for index, condition in enumerate(self.conditions):
             if isinstance(condition, IntegralCondition):
                 nodes, weights = quadrature(self.domain, self.integrated(condition))
-                found[index] = nodes, weights / weights.sum()
-        return found
+                rules[index] = nodes, weights / weights.sum()
+        return rules
 
     def normal(self, index: int, points: Float[Tensor, "point dim"]) -> dict[str, Float[Tensor, " point"]]:
         """The outer normal at points of the edges of condition number `index`, its components by axis."""

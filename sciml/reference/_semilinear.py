@@ -92,21 +92,21 @@ def evolve_semilinear(
     asked, kept = _cut(times.tolist(), equation.longest_interval)
 
     def solve(rows: slice) -> Trajectory:
-        own = {name: value[rows].to(initial) for name, value in params.items()}
-        source = equation.source(fourier, own)
+        numbers = {name: value[rows].to(initial) for name, value in params.items()}
+        source = equation.source(fourier, numbers)
 
         def tendency(state: Tensor) -> Tensor:
-            changes = equation.nonlinear(state, fourier, own)
+            changes = equation.nonlinear(state, fourier, numbers)
             return (changes if source is None else changes + source) * fourier.resolved
 
         solved = integrate(
             tendency,
             fourier.forward(resample(initial[rows], fourier.size)) * fourier.resolved,
             asked,
-            largest_step=lambda state: step_factor * equation.largest_step(fourier.inverse(state), fourier, own),
+            largest_step=lambda state: step_factor * equation.largest_step(fourier.inverse(state), fourier, numbers),
             is_admissible=lambda state: torch.view_as_real(state).isfinite().flatten(1).all(1),
             observe=lambda state: resample(fourier.inverse(state), grid.size),
-            method=scheme(equation.linear(fourier, own)),
+            method=scheme(equation.linear(fourier, numbers)),
         )
         return solved._replace(states=solved.states[:, kept])
 

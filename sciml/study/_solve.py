@@ -122,11 +122,11 @@ class Solved:
         wanted = [self._named(name) for name in derivatives]
         with torch.no_grad():
             values = self.solver.fields(self.module, points).double()
-        found = {name: values[:, i] for i, name in enumerate(self.statement.fields)}
+        columns_by_name = {name: values[:, i] for i, name in enumerate(self.statement.fields)}
         if wanted:
             by = Answer.of(self.statement, self.solver, self.module).derivatives(points)
-            found |= {f"{field}_{axes}": by(field, axes).detach().double() for field, axes in wanted}
-        return {name: column.reshape(columns[0].shape).numpy() for name, column in found.items()}
+            columns_by_name |= {f"{field}_{axes}": by(field, axes).detach().double() for field, axes in wanted}
+        return {name: column.reshape(columns[0].shape).numpy() for name, column in columns_by_name.items()}
 
     def _named(self, name: str) -> tuple[str, str]:
         """Field and axes of a derivative, the axes in the order of the statement."""

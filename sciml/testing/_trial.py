@@ -18,16 +18,25 @@ C = TypeVar("C", bound=Config)
 _STIR, _SMALL = 1.0, 0.02
 """Standard deviation of what is added to every weight, in that of the weights of its layer, and where these are all
 equal: a final layer that starts at zero would hide what a network reads."""
-_FEW: dict[str, Any] = {"members": 2, "calibration": {"points": 2, "rounds": 1}}
-"""At most so many parts of a model that has several alike, and rounds of a search; more of them show no more."""
+_FEW: dict[str, Any] = {
+    "members": 2,
+    "folds": 2,
+    "calibration": {"points": 2, "rounds": 1},
+    "integrate": {"predict_rtol": 1e-3},
+}
+"""At most so many parts of a model that has several alike, and rounds of a search; more of them show no more. Errors
+of an integration may be at least so large: answers are compared with one another, of the same steps."""
 
 
 def fewer(config: C, few: Mapping[str, Any]) -> C:  # Any: numbers, and the same of a nested configuration
-    """A configuration with at most so many of what `few` names, where it has that."""
+    """A configuration with at most so many of what `few` names, and at least such tolerances, where it has them."""
     changes: dict[str, Any] = {}
     for name in few.keys() & type(config).model_fields.keys():
         value = getattr(config, name)
-        changes[name] = fewer(value, few[name]) if isinstance(value, Config) else min(few[name], value)
+        if isinstance(value, Config):
+            changes[name] = fewer(value, few[name])
+        else:
+            changes[name] = min(few[name], value) if isinstance(value, int) else max(few[name], value)
     return config.model_copy(update=changes)
 
 
@@ -88,6 +97,12 @@ class Trial:
     def answered(self) -> Prediction:
         """The answer to `asked`, made once."""
         return self.predict(self.asked)
+
+    @cached_property
+    def refined(self) -> tuple[Any, Any, Prediction] | None:  # Any: the inputs of its task; an index of its answers
+        """More questions than `asked`, where those of `asked` are among them, and the answer; None for all at once."""
+        refined = self.task.refine(self.asked)
+        return None if refined is None else (*refined, self.predict(refined[0]))
 
 
 def one_of_each_task() -> list[Any]:  # Any: parameters of pytest

@@ -49,11 +49,11 @@ class LeanAdamW(torch.optim.AdamW):
             loss = super().step(closure)
             self._plans = self._planned() if complete and closure is None else None
             return loss
-        for group, plan, own in zip(self.param_groups, self._plans, slopes, strict=True):
+        for group, plan, gradients in zip(self.param_groups, self._plans, slopes, strict=True):
             plan.counts.add_(1)
             beta1, beta2 = group["betas"]
             torch._fused_adamw_(  # pyright: ignore[reportPrivateImportUsage] (as torch's own optimisers call it)
-                plan.weights, own, plan.first, plan.second, [], plan.steps,
+                plan.weights, gradients, plan.first, plan.second, [], plan.steps,
                 lr=group["lr"], beta1=beta1, beta2=beta2, weight_decay=group["weight_decay"], eps=group["eps"],
                 amsgrad=False, maximize=False,
             )  # fmt: skip

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from sciml.core import registry, rng
-from sciml.core.config import override
+from sciml.core.config import Config, override
 from sciml.core.errors import UserError
 from sciml.testing import PROBLEMS
 from sciml.tools import Findings, Merge, Policy, Probe, Rewrite, Search, Subject, registered_tools
@@ -17,7 +17,8 @@ from sciml.train import Searchable, default_rule, load_weights, registered_solve
 
 FIXTURES = PROBLEMS
 TOOLS, SOLVERS = registered_tools(), registered_solvers()
-SIZES = {"levels": 2, "waves": 1, "modes": 4, "width": 8, "hidden": 8, "units": 8, "members": 2, "adam": 2}
+SIZES = {"levels": 2, "waves": 1, "modes": 4, "width": 8, "hidden": 8, "units": 8, "members": 2, "folds": 2, "adam": 2}
+SIZES["integrate"] = {"predict_rtol": 1e-3}
 SPARING = {"shape": "gaussian", "cases": 4, "tolerances": []}
 PATIENT = {"patience": 0.0, "fit_steps": 1, "families": ("block_diagonal", "monarch", "gblr")}
 BRIEF = {"patience": 0.0, "nets": 12, "steps": 2}
@@ -33,8 +34,12 @@ def problem_for(solver):
 
 
 def reduced(config, sizes):
-    """A configuration with the sizes that it has."""
-    return config.model_copy(update={name: value for name, value in sizes.items() if name in type(config).model_fields})
+    """A configuration with the sizes that it has, and that configurations inside it have."""
+    present = {name: value for name, value in sizes.items() if name in type(config).model_fields}
+    for name, value in present.items():
+        if isinstance(inner := getattr(config, name), Config):
+            present[name] = reduced(inner, value)
+    return config.model_copy(update=present)
 
 
 class Opened:

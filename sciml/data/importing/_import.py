@@ -1,14 +1,13 @@
 """From files or arrays to a folder of imported data that every verb takes like a problem."""
 
 import hashlib
-import json
 import os
 import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -17,7 +16,6 @@ import xarray
 
 from sciml.core import registry
 from sciml.core.errors import DataError, SciMLError, UserError
-from sciml.core.files import check_plain, reading_errors
 from sciml.core.paths import check_name, locked, make_folder, storage_errors, write_text
 from sciml.core.progress import Progress, SilentProgress
 from sciml.core.recorded import RECORDING, Imported, Recording, imported_folder, is_recorded, read_recorded
@@ -31,6 +29,7 @@ from sciml.data.importing._card import write_card
 from sciml.data.importing._cases import read_frame
 from sciml.data.importing._choices import ImportChoices
 from sciml.data.importing._data_frame import frame_to_dataset, has_space
+from sciml.data.importing._digests import file_digest, import_digest, source_digest
 from sciml.data.importing._formats import companions_of, files_of, read_file
 from sciml.data.importing._labelled import source_of
 from sciml.data.importing._pairs_plan import PairsPlan, make_pairs_plan
@@ -39,9 +38,6 @@ from sciml.data.importing._rows_plan import RowsPlan, make_rows_plan
 from sciml.data.importing._sequences_plan import SequencesPlan, make_sequences_plan
 from sciml.data.importing._source import Source
 
-_VERSION = 2
-"""Of how files are read; raised when the same files would give other numbers."""
-_BLOCK = 2**22
 _SILENT = SilentProgress()
 _OF_SEQUENCES = ("signals", "target", "classes", "forecasts", "uneven")
 
@@ -93,7 +89,7 @@ def import_files(
     if not files:
         raise DataError("no file to import")
     every = [part for path in files for part in (path, *companions_of(path, choices))]
-    content = _digest([_file_digest(path) for path in every], choices)
+    content = import_digest([file_digest(path) for path in every], choices)
     with ExitStack() as stack:
         if not dry and out is None and (known := _known(content, choices)):
             return known
@@ -130,7 +126,7 @@ def import_arrays(
     else:
         arrays = dict(data) if isinstance(data, Mapping) else {"u": data}
         source = read_memory(arrays, choices)
-    content = _digest([_source_digest(source)], choices)
+    content = import_digest([source_digest(source)], choices)
     if not dry and out is None and (known := _known(content, choices)):
         return known
     return _finish([source], (), content, choices, out, announce, dry, progress)
@@ -326,44 +322,3 @@ def _known(content: str, choices: ImportChoices) -> Imported | None:
         if problem.recording.content == content:
             return problem
     return None
-
-
-def _digest(parts: Sequence[str], choices: ImportChoices) -> str:
-    """Hash of what determines the numbers: bytes and how they are read."""
-    stated = choices.model_dump(
-        mode="json", exclude={"name", "title", "licence", "citation", *(() if choices.odd else ("odd",))}
-    )
-    content: dict[str, Any] = {"version": _VERSION, "parts": list(parts), "choices": stated}
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def _file_digest(path: Path) -> str:
-    digest = hashlib.sha256()
-    files = sorted(entry for entry in path.rglob("*") if entry.is_file()) if path.is_dir() else [path]
-    for entry in files:
-        if path.is_dir():
-            digest.update(f"{entry.relative_to(path).as_posix()}\n".encode())
-        with reading_errors(check_plain(entry)), entry.open("rb") as file:
-            while block := file.read(_BLOCK):
-                digest.update(block)
-    return digest.hexdigest()
-
-
-def _source_digest(source: Source) -> str:
-    """Hash of arrays in memory with their names, dimensions and units."""
-    digest = hashlib.sha256()
-    groups = {"": source.variables, "coordinate ": source.coordinates}
-    for prefix, entries in groups.items():
-        for name, entry in sorted(entries.items()):
-            values = entry.values()
-            digest.update(f"{prefix}{name} {entry.dims} {values.dtype} {values.shape} {entry.units}\n".encode())
-            digest.update(np.ascontiguousarray(values).tobytes() if values.dtype != object else b"objects")
-    if source.pairs is not None:
-        for split, part in source.pairs.parts.items():
-            arrays = [*part.functions, ("values", part.values)]
-            arrays += [] if part.queries is None else [("queries", part.queries)]
-            for name, values in [*arrays, *source.pairs.sensors.items()]:
-                digest.update(f"{split} {name} {values.shape}\n".encode())
-                digest.update(np.ascontiguousarray(values).tobytes())
-    digest.update(json.dumps([sorted(source.boundary.items()), source.split]).encode())
-    return digest.hexdigest()

@@ -193,20 +193,20 @@ def make_plan(files: Sequence[Source], choices: ImportChoices) -> Plan:
 
 def proper_names(names: Sequence[str], notes: list[str]) -> dict[str, str]:
     """Names as we can store them. Raises DataError for those that are taken."""
-    found = {}
+    proper_by_name = {}
     for name in names:
         proper = re.sub(r"\W", "_", name, flags=re.ASCII).strip("_") or "u"
         proper = proper if VARIABLE_NAME.fullmatch(proper) else f"v_{proper}"[:64]
         if proper != name:
             notes.append(f"{name!r} is called {proper} here")
-        if proper in RESERVED_NAMES or proper in found.values():
+        if proper in RESERVED_NAMES or proper in proper_by_name.values():
             raise DataError(
                 f"the name {name!r} cannot be used here",
                 got="a name that our files use themselves" if proper in RESERVED_NAMES else f"{proper!r} twice",
                 fix=f"Give it another one: --rename {name}=NEW.",
             )
-        found[name] = proper
-    return found
+        proper_by_name[name] = proper
+    return proper_by_name
 
 
 def _odd(

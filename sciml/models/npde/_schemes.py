@@ -215,8 +215,8 @@ def _turned(e: Equation, u: State, dt: float, at: Moment, p: Params | None) -> S
             continue
         i = e.spec.fields.index(term.target)
         axes = {name: getattr(e.rates, f"points_{name}") for name in e.spec.axis_names}
-        given = {} if at.given is None else {name: number[:, 0] for name, number in at.given.items()}
-        known = axes | given | {"t": at.time} | dict(zip(e.spec.fields, fields, strict=True))
+        coefficients = {} if at.given is None else {name: number[:, 0] for name, number in at.given.items()}
+        known = axes | coefficients | {"t": at.time} | dict(zip(e.spec.fields, fields, strict=True))
         value = e.coefficient(term.coefficient, u, at, p)
         exponent = _factor(e.spec, term).numbers(known)[0] * value * term.scale * dt
         exponent = torch.as_tensor(exponent, dtype=u.dtype, device=u.device)

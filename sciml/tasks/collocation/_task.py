@@ -128,9 +128,9 @@ class Collocation(Task[HasResidual, CollocationConfig, CollocationContext, Collo
 
     def answers(self, problem: HasResidual, context: CollocationContext) -> tuple[Column, ...]:
         """The fields of the statement, with the units that the problem gives them."""
-        own = {column.name: column for column in columns_of(problem.fields)}
+        described = {column.name: column for column in columns_of(problem.fields)}
         names = stated(problem, context.case, context.parameters).fields
-        return tuple(own.get(name, Column(name, "1")) for name in names)
+        return tuple(described.get(name, Column(name, "1")) for name in names)
 
 
 COLLOCATION = Collocation()

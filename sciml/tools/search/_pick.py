@@ -92,12 +92,12 @@ def extreme(space: Space, predict: Predict, *, sign: float, seed: int) -> dict[s
     draw, best = rng.generator(seed, "extreme"), None
     flat = [torch.zeros(len(slot.choices), dtype=torch.float64) for slot in space.slots]
     for _ in range(4):
-        found = _ascended(space, flat, space.sample(draw), lambda codes: sign * predict(codes))
-        if space.obstacle(found):
+        network = _ascended(space, flat, space.sample(draw), lambda codes: sign * predict(codes))
+        if space.obstacle(network):
             continue
-        cost = sign * float(predict(space.encode(found)[None])[0])
+        cost = sign * float(predict(space.encode(network)[None])[0])
         if best is None or cost < best[0]:
-            best = cost, found
+            best = cost, network
     return space.sample(draw) if best is None else best[1]
 
 
