@@ -60,14 +60,16 @@ def _sizes(length: int, repeats: int) -> Iterable[Row]:
         peer = RecurrentNetwork(1, 1, hidden=hidden).to(dtype)
         seconds = paired(_train(network, signal), _train(peer, signal), repeats=repeats)
         precision = "double precision, " if dtype == torch.float64 else ""
-        case = f"S4D training step, {precision}{sizes['depth']} layers of {sizes['features']}, batch {batch}, length {length}"
+        layers = f"{sizes['depth']} layers of {sizes['features']}"
+        case = f"S4D training step, {precision}{layers}, batch {batch}, length {length}"
         yield Row(case=case, ours_s=seconds[0], peer="nn.LSTM", peer_version=torch.__version__, peer_s=seconds[1],
                   note=f"{count_parameters(network):,} against {count_parameters(peer):,} parameters")  # fmt: skip
     signal = torch.randn(BATCH, length, 1)
     seconds = paired(_transforms(length), _train(RecurrentNetwork(1, 1, hidden=HIDDEN["s4d"]), signal), repeats=repeats)
     yield Row(case=f"transforms of S4D alone, batch {BATCH}, length {length}", ours_s=seconds[0], peer="nn.LSTM",
               peer_version=torch.__version__, peer_s=seconds[1],
-              note="five per layer, feature and sample, one sample after another: what a convolution by FFT cannot go below")  # fmt: skip
+              note="five per layer, feature and sample, one sample after another: "
+              "what a convolution by FFT cannot go below")  # fmt: skip
 
 
 def _transforms(length: int) -> Callable[[], None]:
