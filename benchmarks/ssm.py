@@ -47,8 +47,8 @@ def race(quick: bool) -> Iterable[Row]:
 
 def _sizes(length: int, repeats: int) -> Iterable[Row]:
     """S4D at other batches, widths and precisions, and the transforms of its convolutions with nothing around them."""
-    usual, small = {"features": FEATURES, "depth": DEPTH}, {"features": 128, "depth": 6}
-    for batch, dtype, sizes, hidden in (
+    usual, small = (DEPTH, FEATURES), (6, 128)
+    for batch, dtype, (depth, features), hidden in (
         (1, torch.float32, usual, HIDDEN["s4d"]),
         (1, torch.float32, small, 224),  # the small network of the paper, 0.2 million parameters
         (1, torch.float64, usual, HIDDEN["s4d"]),
@@ -56,12 +56,11 @@ def _sizes(length: int, repeats: int) -> Iterable[Row]:
     ):
         torch.manual_seed(0)
         signal = torch.randn(batch, length, 1, dtype=dtype)
-        network = S4D(1, 1, state=STATE, dt_range=(1 / length, 100 / length), **sizes).to(dtype)
+        network = S4D(1, 1, features=features, state=STATE, depth=depth, dt_range=(1 / length, 100 / length)).to(dtype)
         peer = RecurrentNetwork(1, 1, hidden=hidden).to(dtype)
         seconds = paired(_train(network, signal), _train(peer, signal), repeats=repeats)
         precision = "double precision, " if dtype == torch.float64 else ""
-        layers = f"{sizes['depth']} layers of {sizes['features']}"
-        case = f"S4D training step, {precision}{layers}, batch {batch}, length {length}"
+        case = f"S4D training step, {precision}{depth} layers of {features}, batch {batch}, length {length}"
         yield Row(case=case, ours_s=seconds[0], peer="nn.LSTM", peer_version=torch.__version__, peer_s=seconds[1],
                   note=f"{count_parameters(network):,} against {count_parameters(peer):,} parameters")  # fmt: skip
     signal = torch.randn(BATCH, length, 1)
