@@ -1,6 +1,7 @@
 """What a long sequence costs: a training step against an LSTM, kernels against the recurrence, a streaming step.
 
-The networks have equal numbers of parameters, one layer of memory each, and see the same batch.
+The networks have equal numbers of parameters (within 10 %) and see the same batch. What a ratio of theirs depends on is
+raced at 4k times: the batch, the width, and the precision, since PyTorch's fused LSTM is of single precision alone.
 """
 
 from collections.abc import Callable, Iterable
@@ -39,7 +40,50 @@ def race(quick: bool) -> Iterable[Row]:
             yield Row(case=case, ours_s=seconds[0], peer="nn.LSTM", peer_version=torch.__version__, peer_s=seconds[1],
                       note=note)  # fmt: skip
         yield from _kernels(length, repeats)
+    if not quick:
+        yield from _sizes(4096, repeats)
     yield _streaming()
+
+
+def _sizes(length: int, repeats: int) -> Iterable[Row]:
+    """S4D at other batches, widths and precisions, and the transforms of its convolutions with nothing around them."""
+    usual, small = (DEPTH, FEATURES), (6, 128)
+    for batch, dtype, (depth, features), hidden in (
+        (1, torch.float32, usual, HIDDEN["s4d"]),
+        (1, torch.float32, small, 224),  # the small network of the paper, 0.2 million parameters
+        (1, torch.float64, usual, HIDDEN["s4d"]),
+        (BATCH, torch.float64, usual, HIDDEN["s4d"]),
+    ):
+        torch.manual_seed(0)
+        signal = torch.randn(batch, length, 1, dtype=dtype)
+        network = S4D(1, 1, features=features, state=STATE, depth=depth, dt_range=(1 / length, 100 / length)).to(dtype)
+        peer = RecurrentNetwork(1, 1, hidden=hidden).to(dtype)
+        seconds = paired(_train(network, signal), _train(peer, signal), repeats=repeats)
+        precision = "double precision, " if dtype == torch.float64 else ""
+        case = f"S4D training step, {precision}{depth} layers of {features}, batch {batch}, length {length}"
+        yield Row(case=case, ours_s=seconds[0], peer="nn.LSTM", peer_version=torch.__version__, peer_s=seconds[1],
+                  note=f"{count_parameters(network):,} against {count_parameters(peer):,} parameters")  # fmt: skip
+    signal = torch.randn(BATCH, length, 1)
+    seconds = paired(_transforms(length), _train(RecurrentNetwork(1, 1, hidden=HIDDEN["s4d"]), signal), repeats=repeats)
+    yield Row(case=f"transforms of S4D alone, batch {BATCH}, length {length}", ours_s=seconds[0], peer="nn.LSTM",
+              peer_version=torch.__version__, peer_s=seconds[1],
+              note="five per layer, feature and sample, one sample after another: "
+              "what a convolution by FFT cannot go below")  # fmt: skip
+
+
+def _transforms(length: int) -> Callable[[], None]:
+    """A transform there and back forwards; of gradient and signal there, and of one gradient back, backwards."""
+    signals = torch.randn(FEATURES, 2 * length)
+    spectra = torch.fft.rfft(signals)
+
+    def run() -> None:
+        for _ in range(BATCH * DEPTH):
+            for _ in range(3):
+                torch.fft.rfft(signals)
+            for _ in range(2):
+                torch.fft.irfft(spectra, n=2 * length)
+
+    return run
 
 
 def _train(network: nn.Module, signal: Tensor) -> Callable[[], Tensor]:

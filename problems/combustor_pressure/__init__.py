@@ -10,7 +10,7 @@ from sciml.core.problem import Field
 
 from . import reference
 
-PRESSURE = Field("pressure", "p", "Pa", "mean pressure of the chamber, by a transducer")
+PRESSURE = Field("pressure", "p", "Pa", "mean pressure of the chamber, by a transducer", least=0.0, open=("least",))
 
 
 @dataclass(frozen=True, kw_only=True)

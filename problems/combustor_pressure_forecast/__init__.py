@@ -24,7 +24,9 @@ class CombustorPressureForecast(HasSequences):
     then empties through the nozzle like an exponential. The jump itself is announced by a slow rise, if at all.
     """
 
-    signals: tuple[Field, ...] = (Field("pressure", "p", "Pa", "mean pressure of the chamber, by a transducer"),)
+    signals: tuple[Field, ...] = (
+        Field("pressure", "p", "Pa", "mean pressure of the chamber, by a transducer", least=0.0, open=("least",)),
+    )
     target: SequenceTarget = "signal"
     forecasts: tuple[str, ...] = ("pressure",)
 

@@ -10,7 +10,7 @@ from sciml.core.problem import Field
 
 from . import reference
 
-INTENSITY = Field("intensity", "x", "1", "share of inked points in a block of 4 x 4")
+INTENSITY = Field("intensity", "x", "1", "share of inked points in a block of 4 x 4", least=0.0, most=1.0)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -376,12 +376,17 @@ def test_an_explicit_step_that_is_too_long_is_refused_with_the_largest_stable_on
     with pytest.raises(UserError, match=r"at most 1\.71") as caught:
         generate(spec((TERMS[0],), dt=2.0))
     assert pytest.approx(1.7135, abs=1e-3) == DX**2 / (2 * 0.02)
-    assert "Raise substeps to 2" in str(caught.value)
+    assert "Raise substeps to 2" in str(caught.value) and "take imex" in str(caught.value)
     generate(spec((TERMS[0],), dt=2.0, substeps=2))
     generate(spec((TERMS[0],), dt=2.0, scheme="imex"))
     central = spec((Advection(target="u", axis="x", coefficient="c"),))
     with pytest.raises(UserError, match="upwind"):
         generate(central)
+    for scheme in ("explicit", "imex"):  # against transport an implicit diffusion is no remedy
+        upwind = spec((Advection(target="u", axis="x", coefficient="c", scheme="upwind"),), dt=2.0, scheme=scheme)
+        with pytest.raises(UserError, match=r"at most 0\.\d+, the largest stable dt.*Raise substeps") as caught:
+            generate(upwind)
+        assert "take imex" not in str(caught.value)
 
 
 def test_no_weights_can_break_the_step():

@@ -244,3 +244,16 @@ def test_no_digit_is_in_two_splits_and_they_are_those_of_the_pictures():
     test = splits["test"]
     assert all(seen[tuple(row)] == label for row, label in zip(test.signals[..., 0].tolist(), test.targets.tolist(),
                                                                strict=True))  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "possible", "ends"),
+    [
+        ("combustor_pressure", (0, math.inf), ("least",)),
+        ("combustor_pressure_forecast", (0, math.inf), ("least",)),
+        ("sequential_digits", (0, 1), ()),
+    ],
+)
+def test_signals_have_the_bounds_of_what_they_are(name, possible, ends):
+    (signal,) = registry.problem(name).signals
+    assert (signal.possible, signal.open) == (possible, ends)

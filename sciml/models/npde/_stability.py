@@ -149,10 +149,17 @@ def _check(spec: NPDESpec) -> None:
     entries = {term.coefficient: spec.coefficient(term.coefficient) for term in spec.terms}
     starts = {name: _start(entry) for name, entry in entries.items()}
     largest = {name: _largest(entry) for name, entry in entries.items()}
-    shortest = min(largest_step(spec, starts), largest_step(spec, largest))
+
+    def stable_up_to(scheme: NPDESpec) -> float:
+        return min(largest_step(scheme, starts), largest_step(scheme, largest))
+
+    shortest = stable_up_to(spec)
     if spec.substep > shortest * _SLACK:
         if shortest:
-            fix = f"Raise substeps to {math.ceil(spec.dt / shortest)}, lower dt or an upper bound, or take imex."
+            implicit = spec.model_copy(update={"scheme": "imex"})  # helps against diffusion, not against advection
+            helps = spec.scheme != "imex" and spec.substep <= stable_up_to(implicit) * _SLACK
+            fix = f"Raise substeps to {math.ceil(spec.dt / shortest)}, lower dt or an upper bound"
+            fix += ", or take imex." if helps else "."
         elif any(isinstance(term, Advection) and term.scheme != "upwind" for term in transports(spec)):
             fix = "Central differences of advection need diffusion here: take scheme='upwind' in the term, or rk4."
         else:

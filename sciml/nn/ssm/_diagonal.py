@@ -118,9 +118,8 @@ class DiagonalStateSpace(StateSpaceLayer):
         check_signal(signal, len(self.log_dt))
         dt_scale = uniform_scale(dt_scale)
         driving = signal.transpose(1, 2).contiguous()  # transforms of a strided signal are much slower
-        driving = interval_means(driving) if self.mean_inputs else driving
-        answer = causal_convolution(driving[:, :, None], self.kernel(signal.shape[1], dt_scale))
-        return self._with_direct(answer.flatten(1, 2).transpose(1, 2).contiguous(), signal)
+        answer = causal_convolution(driving[:, :, None], self.impulse_response(signal.shape[1], dt_scale))
+        return answer.flatten(1, 2).transpose(1, 2).contiguous()
 
     def initial(self, batch: int) -> Carried:
         """Rest."""

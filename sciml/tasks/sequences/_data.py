@@ -207,7 +207,7 @@ def _times(path: Path, values: np.ndarray) -> Float[Tensor, " time"]:
     if not sound or not np.isfinite(values).all() or not (np.diff(values.astype(np.float64)) > 0).all():
         raise DataError(
             f"the times of {path} cannot be used",
-            got=", ".join(map(str, values.ravel()[:6])),
+            got=", ".join(map(str, values.ravel()[:6])) or "none",
             expected="at least two different numbers on the dimension time, all finite",
         )
     return torch.from_numpy(values.astype(np.float64))
