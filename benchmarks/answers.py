@@ -86,7 +86,7 @@ def _event(batch: int, repeats: int) -> Row:
     temperature = torch.linspace(1000.0, 1500.0, batch, dtype=torch.float64)
     shares = mechanism.shares_of_moles(HYDROGEN).expand(batch, -1)
     start = vessel.encode(temperature, torch.full_like(temperature, 1e5), shares)
-    atol = torch.tensor([1e-12] * len(mechanism.species) + [1e-3], dtype=torch.float64)
+    atol = torch.tensor([1e-15] * len(mechanism.species) + [1e-3], dtype=torch.float64)
     end = 5e-3
 
     def solved(times: Tensor, event: ode.Event | None, tolerance: float = 1e-4) -> ode.Solution:
