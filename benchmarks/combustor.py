@@ -51,17 +51,21 @@ def race(quick: bool) -> Iterable[Row]:
 
     The threshold is between 60 and 80 J; energies right at it are left out, for there any error decides the answer.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "one_step.yaml"
-        path.write_text(MECHANISM, encoding="utf-8")
-        mechanism = Mechanism.load(path)
-        gas = cantera.Solution(str(path), transport_model=None)
+    mechanism, gas = saved_mechanism(), cantera.Solution(yaml=MECHANISM, transport_model=None)
     for batch in (1, 16, 64) if not quick else (16,):
         energies = _energies(batch)
         exact = _scipy(mechanism, energies, 1e-9)
         for tolerance in (1e-5, 1e-7):
             yield from _against(mechanism, gas, energies, tolerance, exact, repeats=3 if quick or batch > 16 else 5)
     yield from _hydrogen(quick)
+
+
+def saved_mechanism() -> Mechanism:
+    """The reaction in one step, read from a file as a user's is."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "one_step.yaml"
+        path.write_text(MECHANISM, encoding="utf-8")
+        return Mechanism.load(path)
 
 
 def _hydrogen(quick: bool) -> Iterable[Row]:
@@ -155,7 +159,8 @@ def _against(
         )
 
 
-def _reactor(mechanism: Mechanism) -> tuple[StirredReactor, Tensor]:
+def reactor_of(mechanism: Mechanism) -> tuple[StirredReactor, Tensor]:
+    """The fed reactor without its pulse, and its state at rest, cold and full of the feed."""
     shares = mechanism.shares(FEED)
     reactor = StirredReactor(mechanism, VOLUME, (Inflow(FLOW, 300.0, shares),), Nozzle(3e-5, 0.98, OUTSIDE))
     start = reactor.encode(*(torch.tensor([v], dtype=torch.float64) for v in (300.0, OUTSIDE)), shares[None])
@@ -163,7 +168,7 @@ def _reactor(mechanism: Mechanism) -> tuple[StirredReactor, Tensor]:
 
 
 def _ours(mechanism: Mechanism, energies: np.ndarray, tolerance: float) -> np.ndarray:
-    reactor, start = _reactor(mechanism)
+    reactor, start = reactor_of(mechanism)
 
     def slope(time: Tensor, state: Tensor, energy: Tensor) -> Tensor:
         return reactor.slope(time, state, energy * _shape(time))
@@ -225,7 +230,7 @@ def _scipy(mechanism: Mechanism, energies: np.ndarray, tolerance: float) -> np.n
     net = (mechanism.products - mechanism.reactants)[0].numpy()
     a, e = math.exp(float(mechanism.ln_a[0])), float(mechanism.activation[0])
     powers, parts = np.arange(5), 1 / np.arange(1.0, 6.0)
-    start = _reactor(mechanism)[1]
+    start = reactor_of(mechanism)[1]
     feed = mechanism.shares(FEED).numpy()
 
     def polynomials(temperature: float) -> tuple[np.ndarray, np.ndarray]:

@@ -36,9 +36,16 @@ def fitted(bench, key):
 
 
 def test_the_spread_of_the_gaussian_process_holds_what_it_says(bench):
-    """Over all fields and test trajectories 90 to 99 % within two standard deviations, 95 % nominally."""
-    metrics = bench.examine(*fitted(bench, "gaussian_process")).metrics
-    covered = [metrics[f"covered/{field.name}"] for field in bench.problem.fields]
+    """Over all fields 90 to 99 % within two standard deviations, 95 % nominally, on average over sets of twelve cases.
+
+    One set alone decides nothing: of eight test trajectories one or none is missed.
+    """
+    covered = []
+    for draw in range(3):
+        settings = TrajectoriesConfig(window=None, conformal=0.8, cases=12, draw=draw)
+        drawn = TRAJECTORIES.prepare(bench.problem, "tiny", settings)
+        metrics = drawn.examine(*fitted(drawn, "gaussian_process")).metrics
+        covered += [metrics[f"covered/{field.name}"] for field in bench.problem.fields]
     assert 0.9 <= sum(covered) / len(covered) <= 0.99
 
 
