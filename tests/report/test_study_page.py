@@ -48,7 +48,7 @@ def test_every_run_is_listed(tmp_path):
 
 def test_lost_seed_spoils_its_variant_and_its_claims(tmp_path):
     text = _read(write_study(make_study(tmp_path / "study", drop=("sinenet", 1)))).text
-    assert "1 of 3 seeds not finite" in text
+    assert "1 of 3 seeds failed" in text
     assert "It diverged at 1 of 3 seeds." in text
     assert text.count("✕ does not hold") == 2
 

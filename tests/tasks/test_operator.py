@@ -327,6 +327,7 @@ def with_cell(text, cell):
     (lambda text: text.replace("0.5,1.5", "0.5,"), "not finite"),
     (lambda text: with_cell(text, "nan"), r"number of sensors.*got 6, none at x = 0\.\d+;.*expected 7"),
     (lambda text: with_cell(text, "inf"), "'u'.*not finite"),
+    (lambda text: text + ",".join(["nan"] * len(text.splitlines()[0].split(","))), "line 16: a row says nothing"),
 ])  # fmt: skip
 def test_tables_that_do_not_fit_are_refused(finished, tmp_path, change, match):
     path = tmp_path / "functions.csv"
