@@ -82,8 +82,8 @@ def _cards(view: RunView, words: View) -> list[tuple[str, str, str]]:
     """Label, value and a remark: the numbers to remember."""
     cards = []
     columns = headline_metrics(view)
-    counted = [metric for metric in columns if metric.cost and metric.units != "s"][:1]
-    for metric in [*[metric for metric in columns if not metric.cost][: 3 - len(counted)], *counted]:
+    costs = [metric for metric in columns if metric.cost and metric.units != "s"][:1]
+    for metric in [*[metric for metric in columns if not metric.cost][: 3 - len(costs)], *costs]:
         baselines = {entry.title: entry.metrics.get(metric.key) for entry in view.baselines}
         best = metric.strongest(baselines)
         remark = f"against {format_metric(baselines[best], metric)} by {best}" if best else ""
