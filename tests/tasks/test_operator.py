@@ -397,7 +397,7 @@ def test_the_page_shows_functions_and_fields(finished, tmp_path):
 
 
 @pytest.mark.parametrize(("solver", "settings", "words"), [
-    ("deeponet", ["model.width=1000000"], "the network of solver 'deeponet'.*needs more memory"),
+    ("deeponet", ["model.width=1000000000"], "the network of solver 'deeponet'.*needs more memory"),
     ("fno_map", [], "on one lattice"),
 ])  # fmt: skip
 def test_what_cannot_be_built_is_refused_before_pairs_are_made(tmp_path, monkeypatch, solver, settings, words):
