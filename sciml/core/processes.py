@@ -1,13 +1,15 @@
-"""Work for other processes: how many are useful, and a pool of them that ends with this one."""
+"""Work for other processes: how many are useful, a pool of them that ends with this one, and what interrupts it."""
 
 import gc
 import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
+from types import FrameType
 from typing import Protocol, runtime_checkable
 
 
@@ -50,17 +52,55 @@ def processes(workers: int) -> Iterator[Executor]:
     watched.close()
 
 
+class Interrupt:
+    """What SIGINT and SIGTERM do in a process that is ours: KeyboardInterrupt, but none in the middle of an import.
+
+    A library that is stopped half imported may swallow the exception and break down later with another one. So the
+    signal comes again a little later until the import is done, for at most `PATIENCE` seconds.
+    """
+
+    PATIENCE, PAUSE = 5.0, 0.02
+
+    def __init__(self) -> None:
+        self._asked: float | None = None
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        """Handle a signal."""
+        now = time.monotonic()
+        self._asked = now if self._asked is None else self._asked
+        if os.name == "posix" and now - self._asked < self.PATIENCE and _is_importing(frame):
+            again = threading.Timer(self.PAUSE, os.kill, (os.getpid(), number))
+            again.daemon = True
+            again.start()
+            return
+        self._asked = None
+        raise KeyboardInterrupt
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
+
+
 @contextmanager
 def terminations_interrupt() -> Iterator[None]:
-    """SIGTERM as KeyboardInterrupt, as SIGINT is, in a process that is ours; what is in hand is put down in order."""
+    """SIGTERM as SIGINT in a process that is ours, both as an `Interrupt`; what is in hand is put down in order."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    ours = Interrupt()
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    for number, handler in before.items():
+        if number == signal.SIGTERM or handler is not signal.SIG_IGN:  # who started us may have switched SIGINT off
+            signal.signal(number, ours)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager

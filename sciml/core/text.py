@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -51,6 +52,12 @@ def flat(values: Mapping[str, object], prefix: str = "") -> dict[str, object]:
     for key, value in values.items():
         pairs |= flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {prefix + key: value}
     return pairs
+
+
+def counted(count: int, plural: str) -> str:
+    """``1 seed``, ``5 seeds``, ``1 pair of seed and test case``: a count and the noun, given in the plural."""
+    noun = plural if count != 1 else re.sub(r"s\b", "", plural, count=1)
+    return f"{count:,} {noun}"
 
 
 def number(value: object) -> str:

@@ -27,7 +27,7 @@ from sciml.data._layout import BEYOND, SPLITS, card_digest, make_layout
 from sciml.data._making import ShardSet, flaw
 from sciml.data._netcdf import CONVENTIONS as CONVENTIONS
 from sciml.data._netcdf import netcdf_bytes
-from sciml.data._pair_set import generate_pairs, pair_set, probe_pairs
+from sciml.data._pair_set import generate_pairs, pair_set, planned_points, probe_pairs
 from sciml.data._pair_shards import PairShards
 from sciml.data._pairs import Pairs, PairsCard, PairSet
 from sciml.data._rows import Rows, RowsCard, row_splits, row_statistics
@@ -127,6 +127,7 @@ __all__ = [
     "netcdf_bytes",
     "open_dataset",
     "pair_set",
+    "planned_points",
     "probe_pairs",
     "read",
     "read_card",

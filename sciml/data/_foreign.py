@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from traceback import walk_tb
 
 import h5netcdf
 import h5py
@@ -31,15 +32,26 @@ _BOMB, _PACKED = 2**30, 2000
 def damage(path: Path, what: str) -> Iterator[None]:
     """Turn whatever reading a damaged file raises into a DataError that says that it is not `what`.
 
-    A name that does not exist and a module that is missing are no damage of a file, and pass as they are.
+    A name that does not exist and a module that is missing are no damage of a file, nor is a fault of this package, and
+    pass as they are.
     """
     try:
         yield
     except (SciMLError, FileNotFoundError, NameError, ImportError):
         raise
     except Exception as error:  # a damaged file can fail anywhere in the reader, and in any way
+        if _is_our_fault(error):
+            raise
         detail = " ".join(str(error).split()) or type(error).__name__
         raise DataError(f"{path} {what}", got=detail[:300]) from error
+
+
+def _is_our_fault(error: Exception) -> bool:
+    """Whether it is what a mistake in a program raises, and a line of this package raised it, not one of a reader."""
+    if not isinstance(error, AttributeError | TypeError | AssertionError):
+        return False
+    *_, (frame, _) = walk_tb(error.__traceback__)
+    return str(frame.f_globals.get("__name__")).partition(".")[0] == "sciml"
 
 
 def check_hdf5(path: Path, file: h5py.File) -> None:

@@ -14,6 +14,7 @@ from sciml.core.recorded import RecordedPairs
 from sciml.core.status import Status, count
 from sciml.data._layout import SPLITS, Piece
 from sciml.data._making import PATIENCE, check_workers, flaw, make_missing
+from sciml.data._pair_points import queries_of, sensors_of
 from sciml.data._pair_shards import PairShard, PairShards
 from sciml.data._pairs import Pairs, PairsCard, PairSet
 from sciml.data._stored_pairs import read_pairs
@@ -43,6 +44,14 @@ def pair_set(problem: MapsFunctions, card: PairsCard, *, workers: int = 1, progr
         splits[name], outcomes[name] = _joined(shards, name, parts)
     queries = shards.queries("test")
     return PairSet(shards.sensors, queries, _lattice(shards.sensors, queries, card.queries), splits, outcomes)
+
+
+def planned_points(
+    problem: AppliesOperator, card: PairsCard
+) -> tuple[tuple[Tensor, ...], Tensor, tuple[int, ...] | None]:
+    """Sensors, test queries and the lattice that all of them are, as `pair_set` will give them; nothing is made."""
+    sensors, (_, queries) = sensors_of(problem, card), queries_of(problem, card)
+    return sensors, queries, _lattice(sensors, queries, card.queries)
 
 
 def probe_pairs(problem: AppliesOperator, card: PairsCard, space: str, *, progress: Progress = _SILENT) -> Pairs:

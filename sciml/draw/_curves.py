@@ -48,7 +48,7 @@ def error_growth(forecasts: Forecasts, *, over_time: bool = False, seen_until: f
 
     count = len(curves[0][1])
     notes = [
-        f"{rollout.title} is not finite in {rollout.diverged} of {count} samples; its mean ends there."
+        f"{rollout.title} fails in {rollout.diverged} of {count} samples; its mean ends there."
         for rollout in forecasts.rollouts
         if rollout.diverged
     ]
@@ -120,7 +120,7 @@ def drift(name: str, long_name: str, times: np.ndarray, drifts: Sequence[tuple[s
 
     last = [(title, float(np.abs(values[:, -1]).mean())) for title, values in drifts]
     words = "; ".join(
-        f"{title} {format_number(value)} %" if math.isfinite(value) else f"{title} not finite" for title, value in last
+        f"{title} {format_number(value)} %" if math.isfinite(value) else f"{title} failed" for title, value in last
     )
     outside = _outside([(title, _largest(values.mean(0))) for title, values in drifts], limit)
     return plot(

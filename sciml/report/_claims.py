@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from sciml.core.config import parse
 from sciml.core.errors import DataError, UserError
+from sciml.core.text import counted
 from sciml.draw import format_number
 from sciml.metrics import Metric, find_metric
 from sciml.report._run import read_lines, read_object
@@ -166,12 +167,12 @@ def verdict_words(claim: Claim, metric: Metric, verdict: Verdict) -> str:
         amount, size = _times, max(verdict.gain, 1 / verdict.gain)
     else:
         amount, size = _percent if claim.tolerance is None else _signed, abs(verdict.gain)
-    measured = f"Measured: {amount(size)} {direction}"
+    measured = "Measured: equal" if verdict.gain == none else f"Measured: {amount(size)} {direction}"
     if math.isfinite(verdict.low):
         measured += f", 95 % interval of the improvement {amount(verdict.low)} to {amount(verdict.high)}"
     claimed = f"claimed: {_claimed(claim)}"
     note = f" {verdict.reason[:1].upper()}{verdict.reason[1:]}." if verdict.reason else ""
-    return f"{measured} ({verdict.count} {verdict.over}, paired); {claimed}.{note}"
+    return f"{measured} ({counted(verdict.count, verdict.over)}, paired); {claimed}.{note}"
 
 
 def _claimed(claim: Claim) -> str:

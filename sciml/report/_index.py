@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from sciml.core.config import parse
 from sciml.core.errors import UserError
+from sciml.core.text import counted
 from sciml.report._claims import claims_of
 from sciml.report._headline import usual_metrics
 from sciml.report._page import write_page
@@ -56,7 +57,8 @@ def _study(root: Path, page: Path) -> Entry:
         study = parse(Study, read_object(path), str(path))
     except UserError as error:
         return _entry(root, page, "a study that cannot be read", str(error))
-    details = f"{', '.join(study.problems)}, {study.preset}: {len(study.variants)} variants, {len(study.seeds)} seeds"
+    size = f"{counted(len(study.variants), 'variants')}, {counted(len(study.seeds), 'seeds')}"
+    details = f"{', '.join(study.problems)}, {study.preset}: {size}"
     return _entry(root, page, study.title, details)
 
 

@@ -13,6 +13,7 @@ import jinja2
 from sciml.core.errors import DataError, UserError
 from sciml.core.guests import as_guest
 from sciml.core.problem import Problem
+from sciml.core.text import counted
 from sciml.draw import format_count, format_seconds
 from sciml.metrics import Metric, find_metric
 from sciml.report._headline import headline, headline_metrics
@@ -81,8 +82,8 @@ def _cards(view: RunView, words: View) -> list[tuple[str, str, str]]:
     """Label, value and a remark: the numbers to remember."""
     cards = []
     columns = headline_metrics(view)
-    counted = [metric for metric in columns if metric.cost and metric.units != "s"][:1]
-    for metric in [*[metric for metric in columns if not metric.cost][: 3 - len(counted)], *counted]:
+    costs = [metric for metric in columns if metric.cost and metric.units != "s"][:1]
+    for metric in [*[metric for metric in columns if not metric.cost][: 3 - len(costs)], *costs]:
         baselines = {entry.title: entry.metrics.get(metric.key) for entry in view.baselines}
         best = metric.strongest(baselines)
         remark = f"against {format_metric(baselines[best], metric)} by {best}" if best else ""
@@ -90,7 +91,7 @@ def _cards(view: RunView, words: View) -> list[tuple[str, str, str]]:
     solver = view.solver
     operations = f"{format_count(solver.flops)} operations per {words.counted}"
     cards.append(("parameters", format_count(solver.parameters), operations))
-    cards.append(("training time", format_seconds(solver.train_seconds), f"{solver.train_steps:,} steps"))
+    cards.append(("training time", format_seconds(solver.train_seconds), counted(solver.train_steps, "steps")))
     cards.append((f"time to predict a {words.timed}", format_seconds(solver.predict_seconds), words.batched))
     return cards
 

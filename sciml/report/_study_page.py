@@ -14,6 +14,7 @@ from typing import Any
 
 from sciml.core.config import parse
 from sciml.core.guests import as_guest
+from sciml.core.text import counted
 from sciml.metrics import Metric, find_metric
 from sciml.report._claims import RESULTS, STUDY, judge_claims, read_results, verdict_words
 from sciml.report._page import write_figures, write_page
@@ -97,7 +98,7 @@ def study_numbers(folder: Path) -> dict[str, Any]:  # Any: JSON
                 "verdict": verdict.sign,
                 "gain": _finite(verdict.gain),
                 "interval": [_finite(verdict.low), _finite(verdict.high)],
-                "over": f"{verdict.count} {verdict.over}",
+                "over": counted(verdict.count, verdict.over),
                 "words": verdict_words(claim, metric, verdict),
             }
             for claim, metric, verdict in judge_claims(study, lines)
@@ -122,7 +123,7 @@ def _tally(verdicts: Sequence[Verdict]) -> str:
     }
     verb = {"holds": "hold", "does not hold": "do not hold", "undecided": "undecided"}
     parts = [f"{n} {sign if n == 1 else verb[sign]}" for sign, n in counts.items() if n]
-    return f"Of {len(verdicts)} claims: " + ", ".join(parts) if parts else ""
+    return f"Of {counted(len(verdicts), 'claims')}: " + ", ".join(parts) if parts else ""
 
 
 def _position(study: Study, line: Line) -> int:

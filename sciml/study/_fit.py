@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from sciml.core import rng
 from sciml.core.errors import NumericsError, UserError
 from sciml.core.progress import Progress
+from sciml.core.text import counted
 from sciml.train import (
     AnyBench,
     AnyRecipe,
@@ -87,7 +88,7 @@ def fit(
         _begin_with(solver, module, start)
     rule = solver.step_rule(module, bench.examples, recipe.train, rng.derive(seed, "rule", solver.key))
     prepared = time.perf_counter() - started
-    progress.log(f"{solver.title}: {count_parameters(module):,} parameters, {recipe.train.steps} steps")
+    progress.log(f"{solver.title}: {count_parameters(module):,} parameters, {counted(recipe.train.steps, 'steps')}")
     result = Trainer(
         module,
         solver.loss,

@@ -17,7 +17,7 @@ from hostile_lines import Lines, strange_places
 
 from sciml.testing import PROBLEMS
 
-SECONDS = 20
+SECONDS, PATIENCE = 20, 300  # of the processor, and by the clock: others may work beside
 """After which a line counts as hanging; it is some thousand times what a refusal takes."""
 MEMORY = 6 * 2**30
 """Bytes beyond what the process has that a line may ask for; what asks for more should have been refused."""
@@ -79,7 +79,8 @@ def ending(line):
     out, err = io.StringIO(), io.StringIO()
     before = sys.argv
     sys.argv = ["sciml", *line]
-    signal.alarm(SECONDS)
+    signal.setitimer(signal.ITIMER_PROF, SECONDS)
+    signal.alarm(PATIENCE)
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             main()
@@ -89,20 +90,22 @@ def ending(line):
     except BaseException:
         return traceback.format_exc(), err.getvalue()
     finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
         signal.alarm(0)
         sys.argv = before
 
 
 @pytest.fixture
 def bounded():
-    """An alarm for lines that hang, and a limit on memory that is put back."""
-    handler = signal.signal(signal.SIGALRM, _late)
+    """Alarms for lines that hang, be it at work or waiting, and a limit on memory; all are put back."""
+    handlers = {number: signal.signal(number, _late) for number in (signal.SIGALRM, signal.SIGPROF)}
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (taken + MEMORY, hard))
     yield
     resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
-    signal.signal(signal.SIGALRM, handler)
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Ctrl-C, kill and two at once: what was finished is kept, and going on gives the same bits."""
 
+import json
 import os
 import random
 import signal
@@ -101,6 +102,50 @@ def test_an_interrupt_anywhere_else_is_exit_130(sciml, monkeypatch):
     answer = sciml("list")
     assert answer.code == 130
     assert answer.complaint.startswith("interrupted; what was finished is kept")
+
+
+@pytest.fixture
+def interrupting(monkeypatch):
+    """``interrupting(n)``: the n-th JSON text that is parsed meets a SIGTERM half way; ``interrupting(0)``: none."""
+    loads = json.loads
+
+    def begin(number):
+        left = [number]
+
+        def parse(*arguments, **options):
+            left[0] -= 1
+            if not left[0]:
+                signal.raise_signal(signal.SIGTERM)
+            return loads(*arguments, **options)
+
+        monkeypatch.setattr(json, "loads", parse)
+        return left
+
+    return begin
+
+
+@pytest.mark.parametrize("verb", ["pack", "show"])
+def test_an_interrupt_while_a_run_is_parsed_leaves_nothing_half(
+    sciml, advection, finished, interrupting, monkeypatch, tmp_path, verb
+):
+    monkeypatch.setenv("SCIML_HOME", str(tmp_path / "home"))
+    words = {"pack": ("pack", finished, "-o", "sent.zip", "--problem", advection), "show": ("show", "sent.zip")}
+    if verb == "show":
+        assert sciml(*words["pack"]).code == 0
+    before = set(tmp_path.rglob("*"))
+    for number in range(1, 20):
+        left = interrupting(number)
+        answer = sciml(*words[verb])
+        if left[0] > 0:  # there were fewer texts
+            break
+        assert answer.code == 130
+        assert answer.complaint.startswith("interrupted; what was finished is kept")
+        made = [path for path in tmp_path.rglob("*") if path.is_file() and path not in before]
+        assert not made or (verb == "show" and {path.parent.name for path in made} == {finished.name}), made
+    assert number > 3
+    assert answer.code == 0
+    interrupting(0)
+    assert sciml("show", "sent.zip").code == 0
 
 
 def test_a_file_that_grows_beyond_its_limit_is_named(start, advection, quick, tmp_path):

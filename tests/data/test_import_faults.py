@@ -13,7 +13,7 @@ import xarray
 from sciml.core.errors import UserError
 from sciml.core.progress import SilentProgress
 from sciml.core.recorded import imported_folder
-from sciml.data import ImportChoices, import_arrays, import_files, open_dataset, verify
+from sciml.data import ImportChoices, import_arrays, import_files, load_netcdf, open_dataset, verify
 
 
 @pytest.fixture
@@ -206,3 +206,15 @@ def test_a_few_broken_trajectories_are_left_out(empty_home):
     dataset = open_dataset(problem, "tiny")
     outcomes = [dataset.split(name).counts for name in ("train", "valid", "test")]
     assert sum(counts.get("diverged", 0) for counts in outcomes) == 1
+
+
+def test_a_fault_of_ours_is_not_called_damage_of_a_file(tmp_path, monkeypatch):
+    arrays_as_netcdf = xarray.Dataset({"u": ("x", np.arange(4.0))})
+    arrays_as_netcdf.to_netcdf(tmp_path / "sound.nc", engine="h5netcdf")
+    assert load_netcdf(tmp_path / "sound.nc")["u"].sum() == 6
+    monkeypatch.setattr("sciml.data._foreign.machine_memory", lambda: "a mistake")
+    with pytest.raises(TypeError, match="unsupported operand"):
+        load_netcdf(tmp_path / "sound.nc")
+    (tmp_path / "cut.nc").write_bytes((tmp_path / "sound.nc").read_bytes()[:2000])
+    with pytest.raises(UserError, match="not a readable NetCDF-4 file"):
+        load_netcdf(tmp_path / "cut.nc")

@@ -136,7 +136,7 @@ def test_diverged_run_is_told_in_words(tmp_path):
     assert "SineNet fails on 1 of 5 test rollouts" in text
     assert "4 ok, 1 diverged" in text
     assert "not finite" in text
-    assert "is not finite in 1 of 5 samples" in text
+    assert "SineNet fails in 1 of 5 samples" in text
     assert "test sample 2, diverged" in text  # the worst sample is the one that broke down
     assert " nan" not in text.lower()
     assert " inf " not in text.lower()

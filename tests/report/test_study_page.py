@@ -48,7 +48,7 @@ def test_every_run_is_listed(tmp_path):
 
 def test_lost_seed_spoils_its_variant_and_its_claims(tmp_path):
     text = _read(write_study(make_study(tmp_path / "study", drop=("sinenet", 1)))).text
-    assert "1 of 3 seeds not finite" in text
+    assert "1 of 3 seeds failed" in text
     assert "It diverged at 1 of 3 seeds." in text
     assert text.count("✕ does not hold") == 2
 
@@ -265,7 +265,7 @@ def test_a_study_of_cost_draws_quality_against_evaluations(tmp_path):
     assert "Quality against cost" in page.text
     assert "Without evaluations, so not drawn: Persistence" in page.text
     assert "one sample" in page.text
-    assert "Of 1 claims: 1 holds" in page.text
+    assert "Of 1 claim: 1 holds" in page.text
 
 
 def test_variants_of_a_line_are_drawn_over_what_the_study_varies(tmp_path):
@@ -285,6 +285,7 @@ def test_variants_of_a_line_are_drawn_over_what_the_study_varies(tmp_path):
 def test_a_metric_that_a_variant_does_not_have_is_a_dash_and_not_a_breakdown(tmp_path):
     page = _read(write_study(_with_evaluations(tmp_path / "study")))
     assert "not finite" not in page.text
+    assert "failed" not in page.text
     row = re.search(r"Persistence 0\.920 best ± 0 (\S+)", page.text)
     assert row is not None
     assert row[1] == "–"
@@ -334,7 +335,7 @@ def test_a_claim_on_what_one_side_does_not_measure_cannot_be_decided(tmp_path):
     study["claims"][0] |= {"worse": "persistence"}
     (folder / "study.json").write_text(json.dumps(study))
     text = _read(write_study(folder)).text
-    assert "Of 1 claims: 1 undecided" in text
+    assert "Of 1 claim: 1 undecided" in text
     assert "The runs of Persistence have no function evaluations (NFE)." in text
 
 

@@ -327,6 +327,7 @@ def with_cell(text, cell):
     (lambda text: text.replace("0.5,1.5", "0.5,"), "not finite"),
     (lambda text: with_cell(text, "nan"), r"number of sensors.*got 6, none at x = 0\.\d+;.*expected 7"),
     (lambda text: with_cell(text, "inf"), "'u'.*not finite"),
+    (lambda text: text + ",".join(["nan"] * len(text.splitlines()[0].split(","))), "line 16: a row says nothing"),
 ])  # fmt: skip
 def test_tables_that_do_not_fit_are_refused(finished, tmp_path, change, match):
     path = tmp_path / "functions.csv"
@@ -393,3 +394,14 @@ def test_the_page_shows_functions_and_fields(finished, tmp_path):
     page = write_run(folder, problem=registry.find_problem(PROBLEMS / "plane_blur")).read_text(encoding="utf-8")
     assert "Input: source [K]" in page
     assert "blurred field [K]: reference, Mean field, error" in page
+
+
+@pytest.mark.parametrize(("solver", "settings", "words"), [
+    ("deeponet", ["model.width=1000000000"], "the network of solver 'deeponet'.*needs more memory"),
+    ("fno_map", [], "on one lattice"),
+])  # fmt: skip
+def test_what_cannot_be_built_is_refused_before_pairs_are_made(tmp_path, monkeypatch, solver, settings, words):
+    monkeypatch.setenv("SCIML_HOME", str(tmp_path / "home"))
+    with pytest.raises(UserError, match=words):
+        run(RunRequest(problem=TWO, solver=solver, settings=tuple(settings), out=tmp_path))
+    assert not list(tmp_path.rglob("*.nc"))

@@ -11,6 +11,7 @@ from pydantic_core import CoreSchema
 from torch import Tensor
 
 from sciml import data
+from sciml.core.capabilities import AppliesOperator
 from sciml.core.config import Config
 from sciml.core.tensors import TensorField, tensor_dataclass_schema
 from sciml.data import Pairs
@@ -165,6 +166,16 @@ def statistics_of(pairs: Pairs, sensors: tuple[Tensor, ...]) -> OperatorStatisti
     fields = [_moments(values) for values in pairs.values.unbind(2)]
     columns = [torch.tensor([row[i] for row in group]) for group in (inputs, fields) for i in (0, 1)]
     return OperatorStatistics(*columns)
+
+
+def blank_context(problem: AppliesOperator, card: data.PairsCard) -> OperatorContext:
+    """The context of pairs that are not made yet, its statistics without values."""
+    sensors, queries, lattice = data.planned_points(problem, card)
+    numbers = [torch.ones(len(entries)) for entries in (problem.inputs, problem.fields) for _ in range(2)]
+    aligned = card.points is None and card.scattered is None
+    return OperatorContext(
+        sensors=sensors, queries=queries, aligned=aligned, lattice=lattice, statistics=OperatorStatistics(*numbers)
+    )
 
 
 def _moments(values: Tensor) -> tuple[float, float]:

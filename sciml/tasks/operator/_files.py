@@ -247,11 +247,14 @@ def _from_table(path: Path, problem: MapsFunctions) -> xarray.Dataset:
                 raise DataError(f"{path} lacks the coordinate {axis.name!r} of the sensors", got=", ".join(raw.header))
             column = coordinates[axis.name][rows]
             variables[sensor_axis(entry.name, axis.name)] = (dim, column, _attributes(units.get(axis.name)))
-    if (~is_sensor).any():
-        for axis in problem.domain.axes:
-            if axis.name in coordinates:
-                column = coordinates[axis.name][~is_sensor]
-                variables[axis.name] = ("query", column, _attributes(units.get(axis.name)))
+    asked = {axis.name: coordinates[axis.name] for axis in problem.domain.axes if axis.name in coordinates}
+    if (is_empty := ~is_sensor & np.all([np.isnan(column) for column in asked.values()], axis=0)).any():
+        raise DataError(f"{path}, {raw.where} {raw.lines[int(is_empty.argmax())]}: a row says nothing",
+                        got="no value of a function, and no coordinate of a query",
+                        expected=f"a value of {' or '.join(columns)} at a sensor, or {', '.join(problem.domain.names)}",
+                        fix="Fill or drop the row.")  # fmt: skip
+    for name, column in asked.items() if (~is_sensor).any() else ():
+        variables[name] = ("query", column[~is_sensor], _attributes(units.get(name)))
     names, units_of = _expected(problem)
     return checked_inputs(path, xarray.Dataset(variables), problem, names, also=units_of)
 

@@ -5,12 +5,15 @@ from typing import Generic, TypeVar
 import torch
 from torch import nn
 
-from sciml.core.capabilities import MapsFunctions
+from sciml.core.capabilities import AppliesOperator, MapsFunctions
 from sciml.core.config import Config
+from sciml.core.memory import bounded_building
 from sciml.core.problem import Problem
 from sciml.core.status import Status
 from sciml.core.types import Prediction, Support
-from sciml.tasks.operator._data import OperatorConfig, OperatorContext, PairBatch, Questions
+from sciml.tasks._in_memory import card_for
+from sciml.tasks.operator._card import OperatorCard
+from sciml.tasks.operator._data import OperatorConfig, OperatorContext, PairBatch, Questions, blank_context
 from sciml.tasks.operator._ensemble import Ensemble
 from sciml.tasks.operator._module import FixedOperator
 from sciml.tasks.operator._task import OPERATOR
@@ -33,6 +36,14 @@ class OperatorSolver(Solver[MapsFunctions, M, OperatorConfig, OperatorContext, P
         if isinstance(problem, MapsFunctions):
             return Support(True)
         return Support(False, "it is no map from functions to functions")
+
+    def check_preset(self, problem: MapsFunctions, preset: str, model: M, task: OperatorConfig) -> None:
+        """Build a network without values, and so without cost, for the sensors and queries of the preset."""
+        if not isinstance(problem, AppliesOperator):
+            return  # its data is there
+        context = blank_context(problem, task.on(card_for(problem, preset, MapsFunctions, OperatorCard)))
+        with torch.device("meta"), bounded_building(f"the network of solver {self.key!r}"):
+            self.build(problem, model, context)
 
     @torch.no_grad()
     def predict(self, module: N, inputs: Questions) -> Prediction:
