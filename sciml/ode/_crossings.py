@@ -134,10 +134,8 @@ def _in_direction(
     return events.crossed(before, after)[item, event]
 
 
-def _looks(
-    events: Events, curve: Curve, before: Tensor, after: Tensor, accept: Bool[Tensor, " row"]
-) -> list[Looks]:
-    """The event functions in the accepted steps: at the places that `events` names, and at more where these do not do."""
+def _looks(events: Events, curve: Curve, before: Tensor, after: Tensor, accept: Bool[Tensor, " row"]) -> list[Looks]:
+    """The event functions in the accepted steps: at the places that `events` names, and at more where these fail."""
     inside, rows = events.looks, accept.nonzero().flatten()
     places = torch.tensor((0.0, *inside, 1.0), dtype=curve.size.dtype, device=curve.size.device)
     ends = before[rows], after[rows]

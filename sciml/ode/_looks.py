@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import functools
+import itertools
 import math
 from typing import NamedTuple
 
@@ -77,7 +78,7 @@ def finer(places: Float[Tensor, " place"]) -> Float[Tensor, " finer"]:
 def _finer(places: tuple[float, ...]) -> tuple[float, ...]:
     """At uneven distances: a wave whose period is that of even ones would look like a slow one."""
     made = [0.0]
-    for low, high in zip(places[:-1], places[1:], strict=True):
+    for low, high in itertools.pairwise(places):
         parts = _FINER if high - low > _WIDE else 1
         made += [low + (high - low) * (k + _UNEVEN * math.sin(_TURN * len(made) + k)) / parts for k in range(1, parts)]
         made.append(high)
@@ -86,7 +87,7 @@ def _finer(places: tuple[float, ...]) -> tuple[float, ...]:
 
 @functools.lru_cache(maxsize=32)
 def _weights(places: tuple[float, ...]) -> tuple[Tensor, Tensor]:
-    """Weights of the values for those at inner places from their neighbours, then at finer places; and which are inner."""
+    """Weights of values for those at inner places, from their neighbours, and at finer ones; and which are inner."""
     last = len(places) - 1
     inner = [k for k in range(1, last) if _WIDE < places[k] < 1 - _WIDE]
     rows = []

@@ -208,5 +208,5 @@ def test_events_that_are_no_numbers_are_refused():
     with pytest.raises(UserError, match=r"not a number.*NaN of event 0 at t = "):
         ode.solve(lambda t, y: torch.ones_like(y), y0, times, event=event)
     event = ode.Event(lambda t, y: (y[:, 0] > 1).long())
-    with pytest.raises(UserError, match="int64.*expected floating point or bool"):
+    with pytest.raises(UserError, match=r"int64.*expected floating point or bool"):
         ode.solve(lambda t, y: torch.ones_like(y), y0, times, event=event)

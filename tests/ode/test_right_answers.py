@@ -409,7 +409,7 @@ def test_an_argument_and_the_state_of_odeint_are_not_written_into():
     with pytest.raises(UserError, match="writes into"):
         ode.odeint(torch_writes, at([1.0, 2.0]), at([0.0, 1.0]))
     with pytest.raises(UserError, match="the drift writes into"):
-        noise = lambda t, y: torch.full_like(y, 0.1)  # noqa: E731
+        noise = lambda t, y: torch.full_like(y, 0.1)
         ode.solve_sde(torch_writes, noise, at([[1.0]]), at([0.0, 1.0]), seed=0)
 
 
@@ -438,3 +438,15 @@ def test_drift_and_diffusion_may_fill_a_buffer(method):
     fresh = solve(lambda t, y: -y * y, lambda t, y: 0.3 * y)
     again = solve(lambda t, y: filled(buffers[0], -y * y), lambda t, y: filled(buffers[1], 0.3 * y))
     assert torch.equal(fresh, again)
+
+
+def test_times_that_single_precision_rounds_together_are_told():
+    times, start = at([1e8, 1e8 + 1]), torch.ones(1, 1)
+    with pytest.raises(UserError, match=r"float32 cannot tell .* apart.*Count times from the first"):
+        ode.solve(lambda t, y: torch.cos(t - 1e8)[:, None] + 0 * y, start, times, rtol=1e-4)
+    with pytest.raises(UserError, match="float32 cannot tell"):
+        ode.odeint(lambda t, y: torch.cos(t - 1e8) + 0 * y, torch.ones(1), times, rtol=1e-4, atol=1e-5)
+    same = ode.solve(lambda t, y: -y, start, times, rtol=1e-5).check()  # does not look at the time
+    assert float(same.states[0, -1]) == pytest.approx(math.exp(-1), rel=1e-4)
+    sharp = ode.solve(lambda t, y: torch.cos(t - 1e8)[:, None] + 0 * y, 0 * start.double(), times).check()
+    assert float(sharp.states[0, -1]) == pytest.approx(math.sin(1), abs=1e-6)
