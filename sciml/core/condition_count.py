@@ -48,7 +48,7 @@ def check_count(statement: Statement) -> None:
                 f"the conditions leave the solution open along {axis.name}",
                 got=f"{given} for an equation with {needed} free {free}",
                 expected=f"at least {needed} along {axis.name}, or observations",
-                fix="Give the others, such as Condition(field, axis, side, value, order) or initial(field, value, rate).",
+                fix="Give the others: Condition(field, axis, side, value, order), initial(field, value, rate).",
             )
 
 

@@ -26,7 +26,7 @@ followed too closely; where the data alone were followed: 1."""
 _HELD = 0.02
 """Largest residual of a condition that is met, relative to the magnitude of what it prescribes."""
 _VAGUE = 3
-"""Largest standard deviation of a number that is determined, relative to itself and to the change of it that matters."""
+"""Largest standard deviation of a number that is determined, relative to itself or to a change of it that matters."""
 
 
 class Check(NamedTuple):
