@@ -64,8 +64,8 @@ def _orders_along(statement: Statement, axis: str) -> int | None:
     if len(statement.equations) != len(statement.fields) or len(statement.fields) > 6:
         return None
     rows: list[dict[str, int]] = []
-    for equation in statement.equations:
-        expression, symbols = statement.plain(equation)
+    for expression in statement.plain_equations:
+        symbols = {symbol.name for symbol in expression.free_symbols if field_and_order(symbol.name)}
         orders: dict[str, int] = {}
         for name, order in filter(None, map(field_and_order, symbols)):
             orders[name] = max(orders.get(name, 0), order.count(axis))

@@ -60,7 +60,7 @@ def _is_pinned(statement: Statement, name: str) -> bool:
 
 def _check_used(statement: Statement) -> None:
     """Refuse unknown numbers that stand in no equation and no condition."""
-    names = {s.name for equation in statement.equations for s in statement.plain(equation)[0].free_symbols}
+    names = {s.name for equation in statement.plain_equations for s in equation.free_symbols}
     for unknown in statement.unknowns:
         if unknown.name not in names and not any(
             statement.mentions(index, unknown.name) for index in range(len(statement.conditions))

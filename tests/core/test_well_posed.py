@@ -172,7 +172,7 @@ def test_too_few_conditions_are_counted(statement, words):
         on_line(U.diff(X, 2) - 1, conditions=(LEFT, PointCondition("u", {"x": 0.5}, 2))),
         on_line(U.diff(X, 2) + C * U, unknowns=(Unknown("C", 9.0),),
                 conditions=(*dirichlet("u", "x"), IntegralCondition("u", 1, integrand=U**2))),
-        wave(*dirichlet("u", "x"), Condition("u", "t", "lower", 0), Condition("u", "t", "upper", 1)),
+        wave(*dirichlet("u", "x"), Condition("u", "t", "lower", 0), Condition("u", "t", "upper", sp.sin(sp.pi * X))),
     ],
 )  # fmt: skip
 def test_enough_conditions_are_taken(statement):
@@ -196,8 +196,8 @@ def test_moments_of_a_small_deflection_are_conditions_that_count():
         conditions=(*dirichlet("u", "x"), *(Condition("u", "x", side, 0, 2) for side in ("lower", "upper"))),
         solution={"u": load * X * (length**3 - 2 * length * X**2 + X**3) / (24 * stiffness)},
     )
-    solution = solve(beam, settings=["train.steps=10", "task.points=60", "model.width=6"])
-    assert solution.metrics["condition/relative"] > 0.3 * solution.metrics["error/relative_l2"]
+    solution = solve(beam, settings=["train.steps=40", "task.points=200", "model.width=10"])
+    assert solution.metrics["condition/relative"] > 0.5 * solution.metrics["error/relative_l2"]
 
 
 def test_numbers_that_the_data_do_not_determine_are_not_trusted():
