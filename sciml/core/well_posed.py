@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from sciml.core.condition_count import check_count
 from sciml.core.derivatives import autograd_derivatives
 from sciml.core.domain import IntegralCondition
 from sciml.core.errors import UserError
@@ -23,7 +24,8 @@ def check_determined(statement: Statement, observed: Collection[str]) -> None:
         observed: fields of which values are known somewhere.
 
     Raises: UserError where an equation stands alone on an axis that is not periodic, and for a judged field to which a
-        constant can be added; for unknown numbers that nothing depends on where the exact solution holds.
+        constant can be added; for unknown numbers that stand nowhere, or that nothing depends on where the exact
+        solution holds; and, where nothing is observed, for fewer conditions than derivatives ask for.
     """
     open_axes = [axis.name for axis in statement.domain.axes if not axis.periodic]
     differentiated = any(name in open_axes for _, order in statement.needs for name in order)
@@ -31,6 +33,7 @@ def check_determined(statement: Statement, observed: Collection[str]) -> None:
         raise UserError("nothing determines the solution: there are neither conditions nor observations",
                         got=f"an equation on {', '.join(open_axes)}",
                         fix="Give conditions, such as *dirichlet(field, axis) and *initial(field, value).")  # fmt: skip
+    _check_used(statement)
     if statement.has_solution and statement.unknowns:
         _check_identifiable(statement)
     for name in statement.judged or statement.fields:
@@ -41,6 +44,8 @@ def check_determined(statement: Statement, observed: Collection[str]) -> None:
                 fix="Give its value somewhere, by a condition or an observation, or name the other fields in "
                 "judged=(…) where only its derivatives matter.",
             )
+    if not observed:
+        check_count(statement)
 
 
 def _is_pinned(statement: Statement, name: str) -> bool:
@@ -51,6 +56,17 @@ def _is_pinned(statement: Statement, name: str) -> bool:
         if not condition.order and not isinstance(condition, IntegralCondition):
             stands.add(condition.field)
     return name in stands
+
+
+def _check_used(statement: Statement) -> None:
+    """Refuse unknown numbers that stand in no equation and no condition."""
+    names = {s.name for equation in statement.plain_equations for s in equation.free_symbols}
+    for unknown in statement.unknowns:
+        if unknown.name not in names and not any(
+            statement.mentions(index, unknown.name) for index in range(len(statement.conditions))
+        ):
+            raise UserError(f"the unknown number {unknown.name} stands in no equation and no condition",
+                            fix="Leave it out, or write it where it belongs.")  # fmt: skip
 
 
 def _check_identifiable(statement: Statement) -> None:

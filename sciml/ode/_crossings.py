@@ -8,10 +8,13 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from sciml.core.errors import UserError
 from sciml.ode._events import Events
+from sciml.ode._looks import Looks, changed, finer
 from sciml.ode._method import Field, Method, Step, evaluate, pick
 
 _GOLDEN = 0.6180339887498949
+_NUMBERS = 1 << 22  # of states that are looked at together
 
 
 class Crossings(NamedTuple):
@@ -88,48 +91,91 @@ def crossings(
     Arguments:
         before, after: values of the event functions at both ends of the steps.
     """
-    places, values = _looks(events, curve, before, after)
-    accepted = accept[None, :, None]
-    change = events.crossed(values[:-1], values[1:]) & accepted
-    sides = values.sign()
-    size = values.abs()
-    turns = (sides[:-2] == sides[1:-1]) & (sides[1:-1] == sides[2:]) & (size[1:-1] < size[:-2])
-    turns = turns & (size[1:-1] <= size[2:]) & accepted
-    if not bool(change.any()) and not bool(turns.any()):
+    if not bool(accept.any()):
         return None
-    low, row, event = change.nonzero().unbind(1)
-    roots = [(row, event, places[low], places[low + 1])]
-    middle, row, event = turns.nonzero().unbind(1)
-    if len(row):
-        bottom, value = _extremum(events, curve, row, event, places[middle], places[middle + 2])
-        through = value * sides[middle + 1, row, event] <= 0
-        for low, high in ((places[middle], bottom), (bottom, places[middle + 2])):
-            item = torch.arange(len(row), device=row.device)
-            value_at = _picker(events, curve, row, event)
-            pair = [value_at(edge) for edge in (low, high)]
-            wide = torch.zeros(len(row), before.shape[1], dtype=before.dtype, device=row.device)
-            ends = [wide.index_put((item, event), v) for v in pair]
-            kept = through & events.crossed(*ends)[item, event]
-            roots.append((row[kept], event[kept], low[kept], high[kept]))
-    row, event, low, high = (torch.cat(column) for column in zip(*roots, strict=True))
+    seen = _looks(events, curve, before, after, accept)
+    brackets = [bracket for looks in seen for bracket in _brackets(events, curve, looks)]
+    row, event, low, high = (torch.cat(column) for column in zip(*brackets, strict=True))
+    kept = _in_direction(events, curve, row, event, low, high)
+    row, event, low, high = row[kept], event[kept], low[kept], high[kept]
     if not len(row):
         return None
     return Crossings(row, event, _root(events, curve, row, event, low, high))
 
 
-def _looks(
-    events: Events, curve: Curve, before: Tensor, after: Tensor
-) -> tuple[Float[Tensor, " place"], Float[Tensor, "place row event"]]:
-    """Places in a step, ends included, and the event functions there."""
-    inside = events.looks
+def _brackets(events: Events, curve: Curve, looks: Looks) -> list[tuple[Tensor, Tensor, Tensor, Tensor]]:
+    """Rows, events and pairs of places: where signs change in any direction, and both sides of a dip through zero."""
+    places, rows, values = looks
+    low, row, event = changed(values[:-1], values[1:]).nonzero().unbind(1)
+    brackets = [(rows[row], event, places[low], places[low + 1])]
+    sides, size = values.sign(), values.abs()
+    turns = (sides[:-2] == sides[1:-1]) & (sides[1:-1] == sides[2:]) & (size[1:-1] < size[:-2])
+    middle, row, event = (turns & (size[1:-1] <= size[2:])).nonzero().unbind(1)
+    if not len(row):
+        return brackets
+    side, row = sides[middle + 1, row, event], rows[row]
+    bottom, value = _extremum(events, curve, row, event, places[middle], places[middle + 2])
+    value_at = _picker(events, curve, row, event)
+    for low, high in ((places[middle], bottom), (bottom, places[middle + 2])):
+        kept = (value * side <= 0) & changed(value_at(low), value_at(high))
+        brackets.append((row[kept], event[kept], low[kept], high[kept]))
+    return brackets
+
+
+def _in_direction(
+    events: Events, curve: Curve, row: Tensor, event: Tensor, low: Tensor, high: Tensor
+) -> Bool[Tensor, " item"]:
+    """Which brackets hold a crossing in the wanted direction."""
+    if not len(row):
+        return torch.zeros(0, dtype=torch.bool, device=row.device)
+    item, value_at = torch.arange(len(row), device=row.device), _picker(events, curve, row, event)
+    wide = curve.state.new_zeros(len(row), len(events.events))
+    before, after = (wide.index_put((item, event), value_at(edge)) for edge in (low, high))
+    return events.crossed(before, after)[item, event]
+
+
+def _looks(events: Events, curve: Curve, before: Tensor, after: Tensor, accept: Bool[Tensor, " row"]) -> list[Looks]:
+    """The event functions in the accepted steps: at the places that `events` names, and at more where these fail."""
+    inside, rows = events.looks, accept.nonzero().flatten()
     places = torch.tensor((0.0, *inside, 1.0), dtype=curve.size.dtype, device=curve.size.device)
-    if not inside:
-        return places, torch.stack([before, after])
-    rows = len(before)
-    row = torch.arange(rows, device=places.device).repeat(len(inside))
-    along = places[1:-1].repeat_interleave(rows)
-    seen = events.values(curve.times(row, along), curve.states(row, along))
-    return places, torch.cat([before[None], seen.unflatten(0, (len(inside), rows)), after[None]])
+    ends = before[rows], after[rows]
+    looks = Looks(places, rows, _values(events, curve, places, rows, *ends))
+    if len(inside) < 3:
+        return [looks]
+    seen: list[Looks] = []
+    for again in (Looks.crossed_or_restless, Looks.unresolved):
+        more = again(looks)
+        if not bool(more.any()):
+            break
+        seen.append(looks.some(~more))
+        rows, places = looks.rows[more], finer(looks.places)
+        ends = looks.values[0, more], looks.values[-1, more]
+        looks = Looks(places, rows, _values(events, curve, places, rows, *ends))
+    return [*seen, looks]
+
+
+def _values(
+    events: Events, curve: Curve, places: Tensor, rows: Tensor, before: Tensor, after: Tensor
+) -> Float[Tensor, "place row event"]:
+    """The event functions of some rows at places, of which the first and the last are known. UserError for NaN."""
+    inside, count = len(places) - 2, len(rows)
+    time = curve.time[rows]
+    chunk = max(1, _NUMBERS // max(1, curve.state[rows].numel()))
+    parts = []
+    for along in places[1:-1].split(chunk) if inside else ():
+        row, along = rows.repeat(len(along)), along.repeat_interleave(count)
+        parts.append(events.values(curve.times(row, along), curve.states(row, along)).unflatten(0, (-1, count)))
+    values = torch.cat([before[None], *parts, after[None]])
+    if bool((bad := values.isnan()).any()):
+        place, row, event = bad.nonzero()[0].tolist()
+        when = events.sign * float(time[row] + curve.size[rows[row]].double() * float(places[place]))
+        raise UserError(
+            "an event function is not a number",
+            got=f"NaN of event {event} at t = {when:.6g}",
+            expected="a number wherever a step may look, beyond the event too",
+            fix="Write it without roots and logarithms: y - 1 is zero where log(y) is.",
+        )
+    return values
 
 
 def _picker(

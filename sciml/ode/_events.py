@@ -86,6 +86,13 @@ class Events:
                     got=tuple(column.shape) if isinstance(column, Tensor) else type(column).__name__,
                     expected=f"one value per row, {tuple(time.shape)}",
                 )
+            if column.dtype != torch.bool and not column.is_floating_point():
+                raise UserError(
+                    "an event function returned neither numbers that can be zero between others nor truth values",
+                    got=column.dtype,
+                    expected="floating point or bool",
+                    fix="Compare (y[:, 0] > 1), or return the difference that is zero at the event.",
+                )
         numbers = [2 * c.to(state.dtype) - 1 if c.dtype == torch.bool else c.to(state.dtype) for c in columns]
         return torch.stack(numbers, dim=1)
 

@@ -11,6 +11,7 @@ from torch._C._functorch import is_functorch_wrapped_tensor
 
 from sciml.core.errors import ConfigError, UnsupportedError, UserError
 from sciml.ode._bound import Split
+from sciml.ode._given import called, needs_copy
 from sciml.ode._mapped import is_mapped
 
 _NO_GRAPH = ("does not require grad", "does not have a grad_fn")
@@ -104,24 +105,27 @@ class FlatField:
 
     def _call(self, time: Tensor, state: Tensor, *args: Tensor) -> Tensor:
         if torch.is_grad_enabled():
-            return self.f(time, state, *args)
+            return self._ask(time, state, *args)
         if self.watched:
             if self._last is not None and (memory := self._last[0]()) is not None and memory.grad_fn is not None:
                 memory.detach_()  # a buffer in which a Jacobian left its graph
             with torch.enable_grad():
-                slope = self.f(time, state, *args)
+                slope = self._ask(time, state, *args)
             if isinstance(slope, Tensor) and slope.requires_grad:
                 raise UsesLaterParameters
             return slope
         if not self._differentiates:
             try:
-                return self.f(time, state, *args)
+                return self._ask(time, state, *args)
             except RuntimeError as error:
                 if not any(words in str(error) for words in _NO_GRAPH):
                     raise
                 self._differentiates = True
         with torch.enable_grad():
-            return self.f(time, state, *args).detach()
+            return self._ask(time, state, *args).detach()
+
+    def _ask(self, time: Tensor, state: Tensor, *args: Tensor) -> Tensor:
+        return called("right-hand side", self.f, time, state, args, first=self._rows is None)
 
     def _owned(self, slope: Tensor) -> Tensor:
         """The slope in memory of its own: f may fill one tensor or array again and again, and stages must not change.
@@ -137,6 +141,8 @@ class FlatField:
                     fix="Give it through args, with one row per sample: args=(k[None],) for a single one.",
                 )
             return slope.clone()
+        if not needs_copy(slope):
+            return slope
         if slope.is_inference() or slope._version or slope._base is not None:
             copy, memory = slope.clone(), slope if slope._base is None else slope._base
             last, version = self._last or (lambda: None, 0)
@@ -144,7 +150,7 @@ class FlatField:
                 memory.detach_()
             self._last = weakref.ref(memory), memory._version
             return copy
-        return slope if slope.untyped_storage().resizable() else slope.clone()
+        return slope.clone()
 
     def _explain(self, error: Exception, shaped: Tensor) -> None:
         """Raise what a user can act on where f failed for a reason that shows from here."""

@@ -38,6 +38,9 @@ def inner_jumps(jumps: Jumps, times: Float[Tensor, "*batch time"]) -> Float[Tens
         known = jumps.double()
     else:
         tables = (jumps,) if isinstance(jumps, Forcing) else tuple(jumps)
+        if not all(isinstance(table, Forcing) for table in tables):
+            raise UserError("the jumps are neither a tensor nor tables of forcing", got=repr(jumps),
+                            fix="Give torch.tensor([...]).")  # fmt: skip
         for table in tables:
             begin, end = float(table.times[0]), float(table.times[-1])
             if lowest < begin or highest > end:

@@ -24,7 +24,8 @@ def complain_if_changed(plan: Plan, start: Tensor, end: Tensor, again: Tensor | 
     absolute = plan.tolerance.absolute
     if isinstance(absolute, Tensor):
         absolute = absolute.norm() / len(absolute) ** 0.5
-    allowed = 1e-2 * size + rounding
+    share = 1e-4 if end.dtype == torch.float64 else 1e-2  # what another order of sums may change where terms cancel
+    allowed = share * size + rounding
     if plan.step is None or not isinstance(plan.method, Explicit):  # Newton's iteration stops within the tolerance
         allowed = allowed + plan.tolerance.relative * end.norm(dim=1) + absolute * end.shape[1] ** 0.5
     if bool((gap > allowed).any()):

@@ -13,6 +13,7 @@ from sciml.core.errors import ConfigError, UnknownNameError, UnsupportedError, U
 from sciml.ode import _sri
 from sciml.ode._brownian import Brownian
 from sciml.ode._checks import check_args, check_state
+from sciml.ode._clock import check_clock
 from sciml.ode._control import Tolerance
 from sciml.ode._mapped import is_mapped
 from sciml.ode._noise import Noise
@@ -100,6 +101,7 @@ def solve_sde(
         )
     wanted = _check_times(times)
     check_args(args, y0)
+    check_clock(drift, y0, times, args)
     shape = tuple(y0.shape[1:])
     state = y0.reshape(len(y0), -1)
     chosen = find_sde_method(method)

@@ -20,6 +20,7 @@ from sciml.ode._checks import (
     check_tangents,
     check_times,
 )
+from sciml.ode._clock import check_clock
 from sciml.ode._control import PID, Tolerance
 from sciml.ode._events import Event
 from sciml.ode._forcing import Forcing
@@ -178,6 +179,7 @@ def solve_watched(
     check_precision(y0.dtype, rtol, step)
     check_gradient(gradient, chosen)
     check_tangents((y0, times, *args))
+    check_clock(f, y0, times, args)
     order = Order(
         f=f,
         method=chosen,

@@ -6,7 +6,17 @@ import torch
 
 from sciml import solve
 from sciml.core.ansatz import Ansatz
-from sciml.core.domain import Coordinate, Domain, dirichlet, initial, neumann
+from sciml.core.condition_count import check_count
+from sciml.core.domain import (
+    Condition,
+    Coordinate,
+    Domain,
+    IntegralCondition,
+    PointCondition,
+    dirichlet,
+    initial,
+    neumann,
+)
 from sciml.core.errors import UserError
 from sciml.core.expressions import Evaluator
 from sciml.core.statement import Statement, Unknown, forced
@@ -113,6 +123,90 @@ def test_a_true_value_of_zero_and_a_field_that_is_zero_have_no_relative_error():
 
 
 def test_numbers_that_only_conditions_could_determine_are_not_trusted():
-    statement = on_line(U.diff(X, 2) - C, conditions=dirichlet("u", "x"), unknowns=(Unknown("C", 1.0),))
+    conditions = *dirichlet("u", "x"), Condition("u", "x", "lower", -0.5, 1)
+    statement = on_line(U.diff(X, 2) - C, conditions=conditions, unknowns=(Unknown("C", 1.0),))
     solution = solve(statement, settings=["train.steps=2", "model.width=4"])
     assert "Nothing was observed" in " ".join(solution.words)
+
+
+def wave(*conditions):
+    return Statement(domain=BAR, fields=("u",), equations=(V.diff(T, 2) - V.diff(X, 2),), conditions=conditions)
+
+
+LEFT = Condition("u", "x", "lower", 1)
+W = sp.Function("w")(X)
+
+
+@pytest.mark.parametrize(
+    ("statement", "words"),
+    [
+        (on_line(U.diff(X, 2) - 1, conditions=(LEFT,)), "open along x; got 1 for an equation with 2 free constants"),
+        (on_line(U.diff(X, 4) - 1, conditions=dirichlet("u", "x")), "got 2 for an equation with 4"),
+        (on_line(U.diff(X, 2) - C, conditions=dirichlet("u", "x"), unknowns=(Unknown("C", 1.0),)),
+         "got 2 for an equation with 3 free constants and unknown numbers"),
+        (on_line(U.diff(X, 2) - 1, conditions=dirichlet("u", "x"), unknowns=(Unknown("C", 1.0),)),
+         "the unknown number C stands in no equation"),
+        (wave(*dirichlet("u", "x"), *initial("u", sp.sin(sp.pi * X))), r"open along t; got 1 .* 2 free functions"),
+        (wave(LEFT, *initial("u", 1, 0)), "open along x; got 1"),
+        (heat(BAR, *dirichlet("u", "x")), "open along t; got 0"),
+        (Statement(domain=LINE, fields=("u", "w"), equations=(U.diff(X) - W,), conditions=(LEFT,)),
+         "fewer equations than fields"),
+        (Statement(domain=LINE, fields=("u", "w"), equations=(U.diff(X) - W, W.diff(X) + U), conditions=(LEFT,)),
+         "got 1 for an equation with 2"),
+    ],
+)  # fmt: skip
+def test_too_few_conditions_are_counted(statement, words):
+    with pytest.raises(UserError, match=words):
+        check_determined(statement, ())
+    if "stands in no equation" not in words:
+        check_determined(statement, statement.fields)  # values from elsewhere may determine it
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        on_line(X * U.diff(X, 2) + 2 * U.diff(X) + X * U, conditions=(LEFT,)),  # regular at 0: sin(x)/x
+        on_line(U.diff(X, 2) + 2 / X * U.diff(X) + U, conditions=(LEFT,)),
+        on_line(U.diff(X) * U - 1, conditions=(LEFT,)),
+        Statement(domain=LINE, fields=("u", "w"), equations=(U.diff(X) - W, U - sp.sin(X)), conditions=()),
+        on_line(U.diff(X, 2) - 1, conditions=(LEFT, PointCondition("u", {"x": 0.5}, 2))),
+        on_line(U.diff(X, 2) + C * U, unknowns=(Unknown("C", 9.0),),
+                conditions=(*dirichlet("u", "x"), IntegralCondition("u", 1, integrand=U**2))),
+        wave(*dirichlet("u", "x"), Condition("u", "t", "lower", 0), Condition("u", "t", "upper", sp.sin(sp.pi * X))),
+    ],
+)  # fmt: skip
+def test_enough_conditions_are_taken(statement):
+    check_count(statement)
+
+
+def test_an_equation_of_one_term_is_judged_by_its_magnitude():
+    line = on_line(U.diff(X, 2), conditions=(LEFT, Condition("u", "x", "upper", -2 * U, 1)))
+    solution = solve(line, settings=["train.steps=15", "task.points=60", "model.width=6"])
+    assert float(solution(x=1.0)["u"]) == pytest.approx(1 / 3, abs=1e-4)
+    assert solution.trusted, solution.words
+
+
+def test_moments_of_a_small_deflection_are_conditions_that_count():
+    """A beam on two supports goes down by 5 q L⁴/(384 EI), a hundredth of q L⁴/EI, by which it was scaled."""
+    stiffness, load, length = 1.68e6, 5e3, 4.0
+    beam = Statement(
+        domain=Domain((Coordinate("x", 0.0, length),)),
+        fields=("u",),
+        equations=(stiffness * U.diff(X, 4) - load,),
+        conditions=(*dirichlet("u", "x"), *(Condition("u", "x", side, 0, 2) for side in ("lower", "upper"))),
+        solution={"u": load * X * (length**3 - 2 * length * X**2 + X**3) / (24 * stiffness)},
+    )
+    solution = solve(beam, settings=["train.steps=40", "task.points=200", "model.width=10"])
+    assert solution.metrics["condition/relative"] > 0.5 * solution.metrics["error/relative_l2"]
+
+
+def test_numbers_that_the_data_do_not_determine_are_not_trusted():
+    a, b = sp.symbols("A B")
+    statement = on_line(
+        U.diff(X, 2) + a * b, conditions=dirichlet("u", "x"), unknowns=(Unknown("A", 1.0), Unknown("B", 1.0))
+    )
+    seen = {"x": [0.25, 0.5, 0.7], "u": [0.5625, 0.75, 0.63]}
+    settings = ["train.steps=15", "task.points=60", "model.width=6"]
+    solution = solve(statement, observations=seen, sigma=0.001, settings=settings)
+    assert "The data do not determine A, B." in " ".join(solution.words)
+    assert not solution.trusted

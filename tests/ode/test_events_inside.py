@@ -173,3 +173,40 @@ def test_samples_may_be_numbers(gradient):
     (slope,) = torch.autograd.grad(solved.event.time.sum() + solved.marks.time[0, 0], y0)
     assert slope.tolist() == pytest.approx([-2, -1])
     assert solved.dense(at(0.5)).flatten().tolist() == pytest.approx([0.5, 1.5])
+
+
+@pytest.mark.parametrize(("direction", "where"), [("any", [2.5, 2.6, 2.7]), ("falling", [2.6]), ("rising", [2.5, 2.7])])
+@pytest.mark.parametrize("terminal", [True, False])
+def test_three_roots_in_one_step(terminal, direction, where):
+    def product(t, y):
+        return (y[:, 0] - 2.5) * (y[:, 0] - 2.6) * (y[:, 0] - 2.7)
+
+    event = ode.Event(product, direction=direction, terminal=terminal)
+    solved = ode.solve(lambda t, y: torch.ones_like(y), at(0.0)[None], at(0.0, 10.0), event=event).check()
+    seen = solved.event.time if terminal else solved.marks.time[0]
+    assert seen.tolist() == pytest.approx(where[:1] if terminal else where, abs=1e-9)
+
+
+def test_the_first_of_four_roots():
+    event = ode.Event(lambda t, y: (y[:, 0] - 2.5) * (y[:, 0] - 2.6) * (y[:, 0] - 7.1) * (y[:, 0] - 7.2))
+    solved = ode.solve(lambda t, y: torch.ones_like(y), at(0.0)[None], at(0.0, 10.0), event=event).check()
+    assert float(solved.event.time) == pytest.approx(2.5, abs=1e-9)
+
+
+@pytest.mark.parametrize("rate", [1, 10])
+def test_a_wave_is_counted_in_steps_that_are_long_against_it(rate):
+    event = ode.Event(lambda t, y: torch.sin(rate * t), terminal=False)
+    solved = ode.solve(lambda t, y: torch.ones_like(y), at(0.0)[None], at(0.0, 100.0), event=event).check()
+    assert solved.stats.accepted[0] < 10
+    known = torch.arange(1, int(100 * rate / math.pi) + 1) * math.pi / rate
+    assert torch.allclose(solved.marks.time[0], known.double(), atol=1e-9)
+
+
+def test_events_that_are_no_numbers_are_refused():
+    y0, times = at(0.0)[None], at(0.0, 10.0)
+    event = ode.Event(lambda t, y: (3 - y[:, 0]).sqrt() - 1)
+    with pytest.raises(UserError, match=r"not a number.*NaN of event 0 at t = "):
+        ode.solve(lambda t, y: torch.ones_like(y), y0, times, event=event)
+    event = ode.Event(lambda t, y: (y[:, 0] > 1).long())
+    with pytest.raises(UserError, match=r"int64.*expected floating point or bool"):
+        ode.solve(lambda t, y: torch.ones_like(y), y0, times, event=event)

@@ -22,6 +22,10 @@ GRADIENTS = {
 }
 
 
+def at(values):
+    return torch.tensor(values, dtype=DOUBLE)
+
+
 def ones(*shape, **more):
     return torch.ones(*shape, dtype=DOUBLE, **more)
 
@@ -370,3 +374,79 @@ def test_leaves_of_its_own_do_not_hide_a_parameter_that_shows_up_late(gradient):
     solved = ode.solve(slope, ones(1, 1), times, method="rk4", step=0.02, gradient=GRADIENTS[gradient])
     with pytest.raises(UserError, match="uses a tensor with gradient that it did not use at the first time"):
         solved.states.sum().backward()
+
+
+def torch_writes(t, y):
+    y *= -0.7
+    return y
+
+
+def numpy_writes(t, y):
+    y.detach().numpy()[:] *= -0.7
+    return y.clone()
+
+
+def time_writes(t, y):
+    t -= 5
+    return -0.7 * y
+
+
+@pytest.mark.parametrize("wrong", [torch_writes, numpy_writes, time_writes])
+@pytest.mark.parametrize("method", ["dopri5", "explicit_adams", "auto", "rodas4", "kvaerno5", "radauIIA5"])
+def test_what_is_given_is_not_written_into(method, wrong):
+    step = 0.1 if method == "explicit_adams" else None
+    with pytest.raises(UserError, match="writes into the time, state or arguments"):
+        ode.solve(wrong, at([[1.0, 2.0]]), at([0.0, 1.0]), method=method, step=step)
+
+
+def test_an_argument_and_the_state_of_odeint_are_not_written_into():
+    def scaled(t, y, k):
+        k *= 0.5
+        return -k * y
+
+    with pytest.raises(UserError, match="writes into"):
+        ode.solve(scaled, at([[1.0]]), at([0.0, 1.0]), args=(at([[1.0]]),))
+    with pytest.raises(UserError, match="writes into"):
+        ode.odeint(torch_writes, at([1.0, 2.0]), at([0.0, 1.0]))
+    with pytest.raises(UserError, match="the drift writes into"):
+        noise = lambda t, y: torch.full_like(y, 0.1)
+        ode.solve_sde(torch_writes, noise, at([[1.0]]), at([0.0, 1.0]), seed=0)
+
+
+@pytest.mark.parametrize("gradient", [ode.Discrete(schedule="stacked"), ode.Checkpointed(budget=4)])
+def test_a_constant_that_changes_before_backward_is_found_out(gradient):
+    k, scale = at(0.7).requires_grad_(), at([1.0])
+    states = ode.solve(lambda t, y: -k * scale * y, at([[1.0]]), at([0.0, 1.0]), gradient=gradient).states
+    scale *= 1.001
+    with pytest.raises(UserError, match="another answer"):
+        states[:, -1].sum().backward()
+
+
+@pytest.mark.parametrize("method", ["heun", "srk", "milstein", "sosri"])
+def test_drift_and_diffusion_may_fill_a_buffer(method):
+    buffers = torch.zeros(5, 2, dtype=torch.float64), torch.zeros(5, 2, dtype=torch.float64)
+
+    def filled(buffer, value):
+        buffer[:] = value
+        return buffer
+
+    def solve(drift, diffusion):
+        step = None if method == "sosri" else 0.1
+        y0 = torch.ones(5, 2, dtype=torch.float64)
+        return ode.solve_sde(drift, diffusion, y0, at([0.0, 1.0]), method=method, step=step, seed=3).states
+
+    fresh = solve(lambda t, y: -y * y, lambda t, y: 0.3 * y)
+    again = solve(lambda t, y: filled(buffers[0], -y * y), lambda t, y: filled(buffers[1], 0.3 * y))
+    assert torch.equal(fresh, again)
+
+
+def test_times_that_single_precision_rounds_together_are_told():
+    times, start = at([1e8, 1e8 + 1]), torch.ones(1, 1)
+    with pytest.raises(UserError, match=r"float32 cannot tell .* apart.*Count times from the first"):
+        ode.solve(lambda t, y: torch.cos(t - 1e8)[:, None] + 0 * y, start, times, rtol=1e-4)
+    with pytest.raises(UserError, match="float32 cannot tell"):
+        ode.odeint(lambda t, y: torch.cos(t - 1e8) + 0 * y, torch.ones(1), times, rtol=1e-4, atol=1e-5)
+    same = ode.solve(lambda t, y: -y, start, times, rtol=1e-5).check()  # does not look at the time
+    assert float(same.states[0, -1]) == pytest.approx(math.exp(-1), rel=1e-4)
+    sharp = ode.solve(lambda t, y: torch.cos(t - 1e8)[:, None] + 0 * y, 0 * start.double(), times).check()
+    assert float(sharp.states[0, -1]) == pytest.approx(math.sin(1), abs=1e-6)

@@ -91,6 +91,10 @@ class Answer:
             for i, points in there.items()
         ]
 
+    def largest(self, field: str, order: str, points: Float[Tensor, "point dim"]) -> float:
+        """The largest absolute value of a field, or of a derivative such as ``xx``, at points."""
+        return float(self._in_blocks(lambda _, by: (by(field, order),), points)[0].abs().max())
+
     def _in_blocks(self, evaluate: Callable[..., Any], points: Tensor) -> list[Tensor]:
         blocks = points.to(device_of(self.module)).split(_BLOCK)
         parts = [[value.detach() for value in evaluate(part, self.derivatives(part))] for part in blocks]

@@ -14,6 +14,7 @@ from sciml import data
 from sciml.core import rng
 from sciml.core.capabilities import HasResidual
 from sciml.core.derivatives import autograd_derivatives
+from sciml.core.domain import Condition, PointCondition
 from sciml.core.errors import ConfigError
 from sciml.core.progress import Progress
 from sciml.core.scales import Scales, needed_scales, typical_scales
@@ -40,6 +41,7 @@ from sciml.tasks.collocation._unit_points import unit_points
 from sciml.train import AnySolver, Bench, Conclusion, Examination
 
 _FACE = 200  # points per face on which conditions are examined
+_LEAST = 1e-3  # of the typical magnitude: what a condition is at least compared with
 _EVIDENCE = 2000  # points of the pool at which equations bind the unknown numbers
 
 
@@ -152,10 +154,11 @@ class CollocationBench(Bench[HasResidual, CollocationConfig, CollocationContext,
         numbers = {name: float(value.detach().mean()) for name, value in answer.numbers.items()}
         misfit = None if self.seen is None else self._gap(self.seen, answer.fields(self.seen.points))
         sigma = None if self.seen is None or misfit is None else deviations(self.seen, misfit, len(numbers))
-        checks = [check_equation(answer.residual(self.fresh), answer.terms(self.fresh))]
+        magnitudes = self.typical.equations
+        checks = [check_equation(answer.residual(self.fresh), answer.terms(self.fresh), magnitudes)]
         if self.seen is not None and misfit is not None:
             checks.insert(0, check_data(misfit, self.seen.values, self.seen.sigma))
-        sizes = [self.typical.of_condition(self.statement, i) for i in self.faces]
+        sizes = [self._size_of(i, answer) for i in self.faces]
         if (conditions := check_conditions(answer.faults(self.faces), sizes)) is not None:
             checks.append(conditions)
         covariance = None
@@ -169,11 +172,28 @@ class CollocationBench(Bench[HasResidual, CollocationConfig, CollocationContext,
         hint = ""
         if not at_solution:
             points = self.trained_at
-            trained = check_equation(answer.residual(points), answer.terms(points))
+            trained = check_equation(answer.residual(points), answer.terms(points), magnitudes)
             hint = advice(self.statement, checks, trained, points=len(points))
         return conclude(
-            numbers, covariance, checks, is_sigma_known=known, is_observed=self.seen is not None, advice=hint
+            numbers,
+            covariance,
+            checks,
+            is_sigma_known=known,
+            scales=self.typical.unknowns,
+            is_observed=self.seen is not None,
+            advice=hint,
         )
+
+    def _size_of(self, index: int, answer: Answer) -> float:
+        """The magnitude of what a condition prescribes: the typical one, or that of the solution if it is smaller.
+
+        A deflection of 0.01 has a curvature far below 1/length²; compared with that, any bending moment would vanish.
+        """
+        condition, typical = self.statement.conditions[index], self.typical.of_condition(self.statement, index)
+        if not isinstance(condition, (Condition, PointCondition)):
+            return typical
+        largest = answer.largest(condition.field, condition.derivative, self.fresh[:_EVIDENCE])
+        return min(typical, max(largest, _LEAST * typical))
 
     def truth(self) -> xarray.Dataset:
         """The reference on the lattice if there is one, and what was observed where."""

@@ -25,6 +25,8 @@ played no part. Measured where numbers were found: 1e-7 to 8e-5 for exact data, 
 followed too closely; where the data alone were followed: 1."""
 _HELD = 0.02
 """Largest residual of a condition that is met, relative to the magnitude of what it prescribes."""
+_VAGUE = 3
+"""Largest standard deviation of a number that is determined, relative to itself or to a change of it that matters."""
 
 
 class Check(NamedTuple):
@@ -87,9 +89,23 @@ def check_data(
     return Check("data", max(shares), _FOLLOWED, "of their spread")
 
 
-def check_equation(residual: Float[Tensor, "point equation"], terms: Sequence[Float[Tensor, "point _"]]) -> Check:
-    """Whether the terms of every equation cancel each other."""
-    shares = [float(residual[:, i].norm() / parts.norm(dim=0).max().clamp(min=1e-300)) for i, parts in enumerate(terms)]
+def check_equation(
+    residual: Float[Tensor, "point equation"],
+    terms: Sequence[Float[Tensor, "point _"]],
+    typical: Sequence[float] = (),
+) -> Check:
+    """Whether the terms of every equation cancel each other.
+
+    Arguments:
+        residual, terms: of each equation.
+        typical: magnitudes of the equations, with which those of a single term, as u'' = 0, are compared.
+    """
+    shares = []
+    for i, parts in enumerate(terms):
+        size = float(parts.norm(dim=0).max())
+        if parts.shape[1] == 1 and typical:
+            size = max(size, typical[i] * math.sqrt(len(parts)))
+        shares.append(float(residual[:, i].norm()) / max(size, 1e-300))
     return Check("equation", max(shares), _BALANCED, "of its largest term")
 
 
@@ -126,6 +142,7 @@ def conclude(
     checks: Sequence[Check],
     *,
     is_sigma_known: bool,
+    scales: Mapping[str, float],
     is_observed: bool = True,
     advice: str = "",
 ) -> Conclusion:
@@ -136,6 +153,7 @@ def conclude(
         covariance: of them, in their order; None where it cannot be said, or something is not met.
         checks: of data, equation and conditions, as far as there are any.
         is_sigma_known: whether the errors of the data were given.
+        scales: changes of the numbers that matter; what is known no better than that is not determined.
         is_observed: whether there are observations at all.
         advice: what may help where not all is met, and nothing is observed.
     """
@@ -144,10 +162,17 @@ def conclude(
     metrics = {f"found/{name}": entry.value for name, entry in numbered.items()}
     metrics |= {f"found_sigma/{name}": entry.sigma for name, entry in numbered.items() if entry.sigma is not None}
     metrics |= {_KEYS[check.what]: check.value for check in checks}
-    trusted = all(check.met for check in checks) and (is_observed or not numbers)
+    vague = [
+        name
+        for name, entry in numbered.items()
+        if entry.sigma is not None and not entry.sigma <= _VAGUE * max(abs(entry.value), scales.get(name, 1.0))
+    ]
+    trusted = all(check.met for check in checks) and (is_observed or not numbers) and not vague
     verdict = verdict_words(checks, has_numbers=bool(numbers), advice="" if is_observed else advice)
     if numbers and not is_observed:
         verdict += " Nothing was observed: whether the conditions alone determine the numbers was not examined."
+    if vague:
+        verdict += f" The data do not determine {', '.join(vague)}."
     source = "" if covariance is None else _SOURCES[is_sigma_known]
     details: dict[str, Any] = {  # Any: JSON
         "numbers": {name: {"value": f.value, "sigma": f.sigma, "words": str(f)} for name, f in numbered.items()},

@@ -1,0 +1,98 @@
+"""How many conditions an equation needs along an axis, as far as its orders say, and how many it has."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+from sciml.core.domain import Condition, EdgeCondition
+from sciml.core.errors import UserError
+from sciml.core.plain_equations import field_and_order, field_symbol
+
+if TYPE_CHECKING:
+    from sciml.core.expressions import Expression
+    from sciml.core.statement import Statement
+
+
+def check_count(statement: Statement) -> None:
+    """Refuse fewer equations than fields, and fewer conditions than the orders of derivatives ask for.
+
+    Along the only axis, along time, and for a single field along every axis of a box, the equations have as many free
+    functions (numbers, where there is one axis) as the largest sum of orders in which every equation stands for another
+    field; unknown numbers are free too. Nothing is said where a highest derivative has a factor that may vanish or
+    another one that may be infinite, as at x = 0 in x u'' + u' = 0: there fewer conditions do.
+
+    Raises: UserError that says what is missing.
+    """
+    if len(statement.equations) < len(statement.fields):
+        raise UserError(
+            "there are fewer equations than fields, so that something may be anything",
+            got=f"{len(statement.equations)} for {', '.join(statement.fields)}",
+            expected=f"{len(statement.fields)} equations, or observations",
+        )
+    domain = statement.domain
+    shaped = domain.shape.axes if domain.shape is not None else ()
+    for axis in domain.axes:
+        alone = len(domain.axes) == 1
+        is_clock = alone or axis.name == domain.time
+        if axis.periodic or axis.name in shaped or not (is_clock or len(statement.fields) == 1):
+            continue
+        needed = _orders_along(statement, axis.name)
+        if needed is None or (not is_clock and needed < 2):  # of order one, whether a face takes a value is a matter of
+            continue  # the signs of speeds
+        needed += len(statement.unknowns) if alone else 0
+        given = sum(not _is_elsewhere(condition, axis.name) for condition in statement.conditions)
+        if given < needed:
+            free = ("constants and unknown numbers" if statement.unknowns else "constants") if alone else "functions"
+            raise UserError(
+                f"the conditions leave the solution open along {axis.name}",
+                got=f"{given} for an equation with {needed} free {free}",
+                expected=f"at least {needed} along {axis.name}, or observations",
+                fix="Give the others: Condition(field, axis, side, value, order), initial(field, value, rate).",
+            )
+
+
+def _is_elsewhere(condition: object, axis: str) -> bool:
+    """Whether a condition is on another axis. Those at points and on integrals may be on any."""
+    if isinstance(condition, EdgeCondition):
+        return True
+    return isinstance(condition, Condition) and condition.axis != axis
+
+
+def _orders_along(statement: Statement, axis: str) -> int | None:
+    """The largest sum of orders; None where it says nothing of the number of conditions."""
+    if len(statement.equations) != len(statement.fields) or len(statement.fields) > 6:
+        return None
+    rows: list[dict[str, int]] = []
+    for expression in statement.plain_equations:
+        symbols = {symbol.name for symbol in expression.free_symbols if field_and_order(symbol.name)}
+        orders: dict[str, int] = {}
+        for name, order in filter(None, map(field_and_order, symbols)):
+            orders[name] = max(orders.get(name, 0), order.count(axis))
+        if not all(
+            _is_plain(expression, symbols, name, axis, top, statement.names) for name, top in orders.items() if top
+        ):
+            return None
+        rows.append(orders)
+    sums = [
+        sum(row[name] for row, name in zip(rows, names, strict=True))
+        for names in itertools.permutations(statement.fields)
+        if all(name in row for row, name in zip(rows, names, strict=True))
+    ]
+    return max(sums, default=None)
+
+
+def _is_plain(expression: Expression, symbols: set[str], name: str, axis: str, top: int, axes: tuple[str, ...]) -> bool:
+    """Whether the highest derivative stands alone, times a constant, and nothing becomes infinite on the axis."""
+    import sympy
+
+    coordinate = sympy.Symbol(axis)
+    if any(
+        power.exp.could_extract_minus_sign() and power.base.has(coordinate) for power in expression.atoms(sympy.Pow)
+    ):
+        return False
+    highest = [s for s in symbols if (found := field_and_order(s)) and found[0] == name and found[1].count(axis) == top]
+    if highest != [field_symbol(name, axis * top)]:
+        return False
+    slope = expression.diff(sympy.Symbol(highest[0]))
+    return slope != 0 and not slope.free_symbols & {sympy.Symbol(other) for other in (*symbols, *axes)}
