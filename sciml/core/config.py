@@ -47,15 +47,16 @@ class Config(pydantic.BaseModel):
     # hide where they lie and what else is wrong.
     __init__.__pydantic_base_init__ = True  # pyright: ignore[reportFunctionMemberAccess]
 
-    @pydantic.field_validator("*", mode="before")
+    @pydantic.model_validator(mode="before")
     @classmethod
-    def _no_switch_is_a_number(cls, value: object, info: pydantic.ValidationInfo) -> object:
+    def _no_switch_is_a_number(cls, values: object) -> object:
         """Pydantic would read ``true`` as 1: ``train.steps=true`` would train one step."""
-        if _has_switch(value) and info.field_name is not None:
-            kinds = _kinds(cls.model_fields[info.field_name].annotation)
-            if {int, float} & kinds and not {bool, Any, object} & kinds:
-                raise ValueError("true and false are not numbers")
-        return value
+        for name, value in values.items() if isinstance(values, Mapping) else ():
+            if _has_switch(value) and name in cls.model_fields:
+                kinds = _kinds(cls.model_fields[name].annotation)
+                if {int, float} & kinds and not {bool, Any, object} & kinds:
+                    raise ValueError(f"{name}: true and false are not numbers")
+        return values
 
     @classmethod
     def model_validate(cls: type[C], obj: Any, **options: Any) -> C:  # Any: checked here; options of pydantic

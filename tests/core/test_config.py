@@ -51,7 +51,7 @@ def test_override_leaves_the_original_alone():
         ("inner.rate=-1", ["inner.rate", "greater than 0"]),
         ("inner.rate=nan", ["inner.rate", "finite"]),
         ("steps=true", ["steps: true and false are not numbers"]),
-        ("inner.rate=true", ["inner.rate: true and false are not numbers"]),
+        ("inner.rate=true", ["inner: rate: true and false are not numbers"]),
         ("sizes=[3, true]", ["sizes: true and false are not numbers"]),
         ("steps.more=1", ["unknown setting"]),
         ("inner=3", ["inner"]),
