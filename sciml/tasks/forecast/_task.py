@@ -45,7 +45,8 @@ class Forecast(Task[HasTrajectories, ForecastConfig, ForecastContext, data.Windo
         workers: int = 1,
     ) -> ForecastBench:
         """Generate what is missing of the dataset of the preset, or of `settings.data`, and open it."""
-        dataset = data.generate(problem, settings.data or preset, workers=workers, progress=progress or SilentProgress())
+        chosen = settings.data or preset
+        dataset = data.generate(problem, chosen, workers=workers, progress=progress or SilentProgress())
         return ForecastBench(problem, dataset, settings)
 
     def inputs(self, batch: data.WindowBatch) -> Window:
