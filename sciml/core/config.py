@@ -6,10 +6,10 @@ import ast
 import inspect
 import textwrap
 import tomllib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, TypeVar, get_origin
+from typing import Any, TypeVar, get_args, get_origin
 
 import pydantic
 from pydantic.json_schema import JsonSchemaValue
@@ -46,6 +46,16 @@ class Config(pydantic.BaseModel):
     # Without this mark pydantic would build configurations inside others by the constructor above, whose error would
     # hide where they lie and what else is wrong.
     __init__.__pydantic_base_init__ = True  # pyright: ignore[reportFunctionMemberAccess]
+
+    @pydantic.field_validator("*", mode="before")
+    @classmethod
+    def _no_switch_is_a_number(cls, value: object, info: pydantic.ValidationInfo) -> object:
+        """Pydantic would read ``true`` as 1: ``train.steps=true`` would train one step."""
+        if _has_switch(value) and info.field_name is not None:
+            kinds = _kinds(cls.model_fields[info.field_name].annotation)
+            if {int, float} & kinds and not {bool, Any, object} & kinds:
+                raise ValueError("true and false are not numbers")
+        return value
 
     @classmethod
     def model_validate(cls: type[C], obj: Any, **options: Any) -> C:  # Any: checked here; options of pydantic
@@ -85,6 +95,19 @@ class Config(pydantic.BaseModel):
             if entry is not None:
                 entry.setdefault("description", meaning)
         return schema
+
+
+def _has_switch(value: object) -> bool:
+    """Whether a value is a boolean, or a list with one in it."""
+    return isinstance(value, bool) or (isinstance(value, list | tuple) and any(map(_has_switch, value)))
+
+
+def _kinds(annotation: object) -> set[object]:
+    """The types within an annotation; a literal boolean counts as its type."""
+    inner = get_args(annotation)
+    if not inner:
+        return {bool if isinstance(annotation, bool) else annotation} if isinstance(annotation, Hashable) else set()
+    return set().union(*map(_kinds, inner))
 
 
 def _docstrings(kind: type[Config]) -> dict[str, str]:

@@ -16,15 +16,23 @@ class Outer(Config):
     inner: Inner = Inner()
     steps: int = 10
     tags: tuple[str, ...] = ()
+    sizes: tuple[int, ...] | None = None
+    either: bool | int = 0
+    switch: bool = False
 
 
 def test_keys_are_dotted():
-    assert keys(Outer) == ["inner.rate", "inner.name", "steps", "tags"]
+    assert keys(Outer) == ["inner.rate", "inner.name", "steps", "tags", "sizes", "either", "switch"]
 
 
 def test_override_sets_nested_values_with_their_types():
     changed = override(Outer(), ["inner.rate=0.5", "steps=3", 'tags=["x"]', "inner.name=plain text"])
     assert changed == Outer(inner=Inner(rate=0.5, name="plain text"), steps=3, tags=("x",))
+
+
+def test_a_switch_stays_one():
+    changed = override(Outer(), ["switch=true", "either=true"])
+    assert (changed.switch, changed.either) == (True, True)
 
 
 def test_override_leaves_the_original_alone():
@@ -42,6 +50,9 @@ def test_override_leaves_the_original_alone():
         ("steps=many", ["steps", "valid integer", "'many'"]),
         ("inner.rate=-1", ["inner.rate", "greater than 0"]),
         ("inner.rate=nan", ["inner.rate", "finite"]),
+        ("steps=true", ["steps: true and false are not numbers"]),
+        ("inner.rate=true", ["inner.rate: true and false are not numbers"]),
+        ("sizes=[3, true]", ["sizes: true and false are not numbers"]),
         ("steps.more=1", ["unknown setting"]),
         ("inner=3", ["inner"]),
     ],
