@@ -10,26 +10,41 @@ from sciml.ode._explicit import Explicit
 from sciml.ode._plan import Plan
 
 
-def complain_if_changed(plan: Plan, start: Tensor, end: Tensor, again: Tensor | None) -> None:
+def complain_if_changed(
+    plan: Plan, start: Tensor, end: Tensor, again: Tensor | None, rows: Tensor | None = None
+) -> None:
     """UserError if repeated steps end elsewhere: their gradient would be that of another right-hand side.
+
+    What steps may differ by is measured by the longest way that a step of the same sample goes: close to an equilibrium
+    the terms cancel, and what is left is their rounding, which another size of the batch may change.
 
     Arguments:
         start, end: states before and after the steps that were taken.
         again: states after the repeated ones; None if other samples were under way.
+        rows: which sample each step is of, if there are several steps.
     """
     if again is None:
         complain_of_change()
     size, gap = (end - start).norm(dim=1), (again.detach() - end).norm(dim=1)
-    rounding = (1e3 * torch.finfo(end.dtype).eps) * end.norm(dim=1)
+    extent = end.norm(dim=1)
+    if rows is not None and len(rows):
+        size, extent = _largest(size, rows), _largest(extent, rows)
     absolute = plan.tolerance.absolute
     if isinstance(absolute, Tensor):
         absolute = absolute.norm() / len(absolute) ** 0.5
-    share = 1e-4 if end.dtype == torch.float64 else 1e-2  # what another order of sums may change where terms cancel
-    allowed = share * size + rounding
+    # what another order of sums may change where terms cancel; a network in float32 may be part of any f
+    share, rounding = (1e-4, 2e-7) if end.dtype == torch.float64 else (1e-2, 1e3 * torch.finfo(end.dtype).eps)
+    allowed = share * size + rounding * extent
     if plan.step is None or not isinstance(plan.method, Explicit):  # Newton's iteration stops within the tolerance
         allowed = allowed + plan.tolerance.relative * end.norm(dim=1) + absolute * end.shape[1] ** 0.5
     if bool((gap > allowed).any()):
         complain_of_change()
+
+
+def _largest(values: Tensor, rows: Tensor) -> Tensor:
+    """The largest of the values with the same row, in place of each."""
+    largest = values.new_zeros(int(rows.max()) + 1).scatter_reduce(0, rows, values, "amax")
+    return largest[rows]
 
 
 def complain_of_change() -> NoReturn:

@@ -122,7 +122,7 @@ class _Chunk:
             slope = f(time, self.state)
             step = plan.method.step(f, time, record.size, self.state, slope, stiffness=costs.stiffness is not None)
             self.new = step.state
-            complain_if_changed(plan, record.state, record.end, step.state)
+            complain_if_changed(plan, record.state, record.end, step.state, record.rows)
             self.shows = step.state if isinstance(plan.method, Explicit) else slope
             self.known, self.weights = _known_costs(plan, record, self.state, step, costs)
 

@@ -210,3 +210,54 @@ def test_numbers_that_the_data_do_not_determine_are_not_trusted():
     solution = solve(statement, observations=seen, sigma=0.001, settings=settings)
     assert "The data do not determine A, B." in " ".join(solution.words)
     assert not solution.trusted
+
+
+@pytest.mark.parametrize(
+    ("axis", "equations", "start"),
+    [
+        ("t", lambda u, v, d: (d(u) + d(v) - 1, d(u) + d(v) + u - v), "u"),  # u - v = -1, so one constant
+        ("t", lambda u, v, d: (d(u) + d(v), d(u) + d(v) + u - 1), "v"),  # u = 1 and v' = 0
+        ("x", lambda u, v, d: (d(d(u + v)) - 1, d(d(u + v)) + u - X), "v"),  # u = x - 1 and v'' = 1
+        ("x", lambda u, v, d: (d(d(u + sp.sin(v))) - 1, d(d(u + sp.sin(v))) + u - X), "v"),
+    ],
+)
+def test_derivatives_that_equations_share_ask_for_no_condition_each(axis, equations, start):
+    """The largest sum of orders counts too many constants where the highest derivatives cannot be solved for."""
+    symbol = sp.Symbol(axis)
+    u, v = sp.Function("u")(symbol), sp.Function("v")(symbol)
+    check_count(
+        Statement(
+            domain=Domain((Coordinate(axis, 0.0, 1.0),)),
+            fields=("u", "v"),
+            equations=equations(u, v, lambda f: f.diff(symbol)),
+            conditions=dirichlet(start, "x") if axis == "x" else (Condition(start, "t", "lower", 0),),
+        )
+    )
+
+
+def test_solvable_systems_are_still_counted():
+    """u' + v' and u' - v' say as much as u' and v'; an algebraic equation leaves out its constant alone."""
+    t = sp.Symbol("t")
+    u, v = sp.Function("u")(t), sp.Function("v")(t)
+    for equations in (
+        (u.diff(t) + v.diff(t) - 1, u.diff(t) - v.diff(t) + u),
+        (u.diff(t, 2) - v, v.diff(t) + u - v),
+        (u.diff(t, 2) + v - 1, u.diff(t) + v),
+    ):
+        statement = Statement(
+            domain=Domain((Coordinate("t", 0.0, 1.0),)),
+            fields=("u", "v"),
+            equations=equations,
+            conditions=(Condition("u", "t", "lower", 0),),
+        )
+        with pytest.raises(UserError, match="leave the solution open along t"):
+            check_count(statement)
+
+
+def test_a_coefficient_that_is_infinite_at_an_end_takes_away_a_condition():
+    """(cos x u')' + 2 cos x u = 0, that of Legendre with s = sin x: one solution is smooth at both poles."""
+    angle = Domain((Coordinate("x", -1.5707963267948966, 1.5707963267948966),))
+    equation = U.diff(X, 2) - sp.tan(X) * U.diff(X) + 2 * U
+    check_count(
+        Statement(domain=angle, fields=("u",), equations=(equation,), conditions=(Condition("u", "x", "upper", 1),))
+    )

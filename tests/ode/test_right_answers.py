@@ -162,6 +162,32 @@ def test_a_look_at_the_other_rows_is_found_out(gradient):
         solved.states[:, -1].sum().backward()
 
 
+@pytest.mark.parametrize("samples", [1, 5])
+@pytest.mark.parametrize("at_rest", [True, False])
+def test_rounding_close_to_an_equilibrium_is_no_change(samples, at_rest):
+    """A network in single precision, repeated as one batch, rounds otherwise: 1e-7 of terms that cancel."""
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(torch.nn.Linear(2, 64), torch.nn.Tanh(), torch.nn.Linear(64, 2)).float()
+    y0 = torch.randn(samples, 2, dtype=DOUBLE)
+    with torch.no_grad():
+        for _ in range(200 * at_rest):
+            y0 = (y0 + net(y0.float()).to(DOUBLE)) / 2
+
+    def gradients(schedule):
+        solved = ode.solve(
+            lambda t, y: net(y.float()).to(DOUBLE) - y,
+            y0,
+            torch.tensor([0.0, 10.0], dtype=DOUBLE),
+            method="rk4",
+            step=0.1,
+            gradient=ode.Discrete(schedule=schedule),
+        )
+        return torch.autograd.grad(solved.states[:, -1].sum(), list(net.parameters()))
+
+    for ours, true in zip(gradients("stacked"), gradients("graph"), strict=True):
+        torch.testing.assert_close(ours, true, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("method", ["dopri5", "rk4", "heun", "kvaerno5", "rodas4", "tsit5", "dopri8"])
 @pytest.mark.parametrize("memory", ["tensor", "array", "part"])
 def test_a_buffer_that_is_filled_again_is_copied(method, memory):

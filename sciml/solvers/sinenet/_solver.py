@@ -49,8 +49,8 @@ class SineNetSolver(StepperSolver[SineNetConfig, SineNet], Searchable):
         "Differential Equations, ICLR 2024, arXiv:2403.19507"
     )
     claim = (
-        "at equal parameters more waves lower the error (reports/displacement, reports/smoke_waves), and circular "
-        "padding lowers it on periodic data (the study waves of shallow_water asks)"
+        "at equal parameters more waves lower the error, and circular padding lowers it on periodic data; what became "
+        "of both here is in reports/waves, reports/displacement and reports/smoke_waves"
     )
     mask_channel, reads_forcings, learns_changes = True, True, True
     knob = Knob("multiplier", 0.25, 8.0)

@@ -28,6 +28,9 @@ class ForecastConfig(Config):
     """Frames it sees."""
     strides: tuple[int, ...] = pydantic.Field(default=(1,), min_length=1)
     """Stored frames per step; several values train one network for several time steps. The smallest is examined."""
+    data: str | None = None
+    """Preset of the dataset card whose trajectories are used; unset for that of the run. A table without a recipe of
+    its own, such as a study's, is asked for so."""
     trajectories: int | None = pydantic.Field(default=None, ge=1)
     """Training trajectories that are used, the first ones of the split; unset for all. Statistics stay those of all."""
     noise: float = pydantic.Field(default=0.0, ge=0)

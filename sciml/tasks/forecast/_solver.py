@@ -86,7 +86,7 @@ class StepperSolver(
             )
         if not isinstance(problem, Evolves):
             return  # its data is there
-        card = data.read_card(problem).table(preset, data.PresetCard)
+        card = data.read_card(problem).table(task.data or preset, data.PresetCard)
         check_length(task, card.frames)
         num_held_out(task, card.trajectories.train if task.trajectories is None else task.trajectories)
         with torch.device("meta"):

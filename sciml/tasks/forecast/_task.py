@@ -44,8 +44,9 @@ class Forecast(Task[HasTrajectories, ForecastConfig, ForecastContext, data.Windo
         progress: Progress | None = None,
         workers: int = 1,
     ) -> ForecastBench:
-        """Generate what is missing of the preset's dataset and open it."""
-        dataset = data.generate(problem, preset, workers=workers, progress=progress or SilentProgress())
+        """Generate what is missing of the dataset of the preset, or of `settings.data`, and open it."""
+        chosen = settings.data or preset
+        dataset = data.generate(problem, chosen, workers=workers, progress=progress or SilentProgress())
         return ForecastBench(problem, dataset, settings)
 
     def inputs(self, batch: data.WindowBatch) -> Window:
