@@ -188,7 +188,7 @@ def predict(
 
     if example == (inputs is not None):
         raise typer.BadParameter("give either --input FILE, or --example for a file to start from")
-    check_writable(output or Path("prediction.nc"))
+    check_writable(output or Path("prediction.nc"), read=inputs)
     if inputs is None:
         as_table = output is not None and output.suffix.lower() == ".csv"
         _write(api.example(folder, table=as_table), output or Path("example.nc"), json)

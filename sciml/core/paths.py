@@ -176,9 +176,17 @@ def kind(path: Path) -> str:
     return next((words for is_one, words in _KINDS.items() if is_one(mode)), "")
 
 
-def check_writable(path: Path) -> Path:
-    """`path` itself if a file of that name may be made or written over; else a StorageError that says why not."""
+def check_writable(path: Path, read: Path | None = None) -> Path:
+    """`path` itself if a file of that name may be made or written over; else a StorageError that says why not.
+
+    Arguments:
+        read: the file that what is written comes from, which must stay.
+    """
     with storage_errors(path):
+        if read is not None and path.exists() and read.exists() and path.samefile(read):
+            raise StorageError(
+                f"{shown(path)} is the file that is read, and is not replaced", fix="Choose another name."
+            )
         if obstacle := kind(expanded(path)):
             raise StorageError(f"{shown(path)} is {obstacle}, not a plain file, and is not replaced",
                                fix="Choose another name.")  # fmt: skip

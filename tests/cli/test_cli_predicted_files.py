@@ -53,6 +53,18 @@ def test_no_sample_is_no_question(sciml, finished, question, tmp_path):
     assert "holds no samples" in answer.complaint
 
 
+@pytest.mark.parametrize("name", ["out.nc", "./out.nc", "link.nc"])
+def test_the_file_that_is_read_is_not_written_over(sciml, finished, question, tmp_path, name):
+    before = data.netcdf_bytes(question)
+    (tmp_path / "out.nc").write_bytes(before)
+    (tmp_path / "link.nc").hardlink_to(tmp_path / "out.nc")
+    problem = PROBLEMS / "periodic_advection"
+    answer = sciml("predict", finished, "-i", name, "-o", "out.nc", "--problem", problem)
+    assert answer.code == 2
+    assert "out.nc is the file that is read" in answer.complaint
+    assert (tmp_path / "out.nc").read_bytes() == before
+
+
 @pytest.mark.parametrize("name", ["example.nc", "predictions.h5", "out.nc"])
 def test_coordinates_have_units_and_no_fill_value(sciml, finished, question, tmp_path, name):
     if name == "out.nc":
