@@ -1,5 +1,6 @@
 """Series of one's own: tables and arrays as sequences, with signals, numbers and classes to answer with; forecasts."""
 
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -77,6 +78,27 @@ def test_a_forecast_is_the_signal_later(tmp_path):
     solver = find_solver("lagged_ridge")
     module = solver.build(problem, solver.recipe("tiny").model, bench.context)
     assert "skill" in bench.examine(solver, module).metrics
+
+
+@pytest.mark.parametrize("kind", ["S5", "U5", "vlen"])
+def test_classes_that_are_texts_beside_arrays(tmp_path, kind):
+    path = tmp_path / ("series.npz" if kind == "U5" else "series.h5")
+
+    def write(texts):
+        if kind == "U5":
+            np.savez(path, u=U, kind=texts.astype("U5"))
+            return
+        with h5py.File(path, "w") as file:
+            file["u"] = U
+            dtype = h5py.string_dtype() if kind == "vlen" else "S5"
+            file.create_dataset("kind", data=texts.astype("S5").tolist(), dtype=dtype)
+
+    choices = ImportChoices(dims=("sample", "time"), label="kind")
+    write(KIND)
+    assert import_files([path], choices, out=tmp_path / "own").classes == ("heavy", "light")
+    write(KIND[:-1])
+    with pytest.raises(DataError, match="no class for every sequence"):
+        import_files([path], choices, out=tmp_path / "other")
 
 
 def test_arrays_in_files(tmp_path):

@@ -180,6 +180,8 @@ def sorted_out(arrays: Mapping[str, Variable], label: str, format: str, choices:
     times = {name: rest.pop(name) for name in list(rest) if known.get(name) == "time" and len(rest[name].shape) == 2}
     for entry in times.values():  # one row per sample
         points["time"] = entry.at(entry.dims[0], 0).renamed({entry.dims[1]: "time"})
+    chosen = choices.rename.get(choices.label, choices.label)
+    classes = rest.pop(chosen) if chosen in rest and rest[chosen].kind not in "fiu" else None  # texts
     notes = [f"{name} holds no numbers: left out" for name, entry in rest.items() if entry.kind not in "fiu"]
     numeric = {name: entry for name, entry in rest.items() if entry.kind in "fiu"}
     stated = choices.stated_fields()
@@ -212,6 +214,11 @@ def sorted_out(arrays: Mapping[str, Variable], label: str, format: str, choices:
             variables[name] = _line(entry, "sample" if size == samples else "time")
         else:
             notes.append(f"{name} has as many numbers as there are neither samples nor frames ({size}): left out")
+    if classes is not None:
+        if classes.shape not in ((samples,), (samples, 1), (1, samples)):
+            raise DataError(f"{chosen!r} in {label} is no class for every sequence", got=classes.words,
+                            expected=f"{samples} texts, one per sequence")  # fmt: skip
+        variables[chosen] = _line(classes, "sample")
     for name, entry in (courses | times).items():
         if entry.shape == (samples, frames):
             dims: tuple[str, ...] = ("sample", "time")
