@@ -53,10 +53,11 @@ def processes(workers: int) -> Iterator[Executor]:
 
 
 class Interrupt:
-    """What SIGINT and SIGTERM do in a process that is ours: KeyboardInterrupt, but none in the middle of an import.
+    """What SIGINT and SIGTERM do in a process that is ours: KeyboardInterrupt, but none where much would be left half.
 
-    A library that is stopped half imported may swallow the exception and break down later with another one. So the
-    signal comes again a little later until the import is done, for at most `PATIENCE` seconds.
+    A library that is stopped half imported may swallow the exception and break down later with another one, and a
+    worker that is started without what it is to know complains. So the signal comes again a little later until the
+    import or the start is done, for at most `PATIENCE` seconds.
     """
 
     PATIENCE, PAUSE = 5.0, 0.02
@@ -68,7 +69,7 @@ class Interrupt:
         """Handle a signal."""
         now = time.monotonic()
         self._asked = now if self._asked is None else self._asked
-        if os.name == "posix" and now - self._asked < self.PATIENCE and _is_importing(frame):
+        if os.name == "posix" and now - self._asked < self.PATIENCE and _is_delicate(frame):
             again = threading.Timer(self.PAUSE, os.kill, (os.getpid(), number))
             again.daemon = True
             again.start()
@@ -77,9 +78,11 @@ class Interrupt:
         raise KeyboardInterrupt
 
 
-def _is_importing(frame: FrameType | None) -> bool:
+def _is_delicate(frame: FrameType | None) -> bool:
+    """Whether a library is imported, or a worker started."""
     while frame is not None:
-        if frame.f_code.co_filename.startswith("<frozen importlib"):
+        file = frame.f_code.co_filename
+        if file.startswith("<frozen importlib") or file.endswith("popen_spawn_posix.py"):
             return True
         frame = frame.f_back
     return False

@@ -1,13 +1,16 @@
 """Interrupts of a process that is ours."""
 
 import importlib
+import os
 import signal
 import sys
 import time
+from contextlib import suppress
+from multiprocessing import util
 
 import pytest
 
-from sciml.core.processes import Interrupt, terminations_interrupt
+from sciml.core.processes import Interrupt, processes, terminations_interrupt
 
 SLOW = """
 import os, signal, time
@@ -49,6 +52,25 @@ def test_but_not_for_one_without_end(slow_import, monkeypatch):
     with pytest.raises(KeyboardInterrupt), terminations_interrupt():
         slow_import("SIGTERM", 500)
     assert "half_way" not in sys.modules
+
+
+def test_an_interrupt_waits_for_a_worker_to_be_started(monkeypatch, capfd):
+    spawned, workers = util.spawnv_passfds, []
+
+    def interrupted(program, words, files):
+        started = spawned(program, words, files)
+        if any("spawn_main" in os.fsdecode(word) for word in words):
+            workers.append(started)
+            os.kill(os.getpid(), signal.SIGTERM)  # before it is told what to do
+            time.sleep(0.1)
+        return started
+
+    monkeypatch.setattr(util, "spawnv_passfds", interrupted)
+    with pytest.raises(KeyboardInterrupt), terminations_interrupt(), processes(1) as pool:
+        pool.submit(time.sleep, 30).result()
+    with suppress(ChildProcessError):  # the pool has waited for it
+        os.waitpid(workers[0], 0)
+    assert "Traceback" not in capfd.readouterr().err  # a worker that is told nothing says EOFError
 
 
 def test_an_interrupt_that_is_switched_off_stays_so():
