@@ -50,12 +50,12 @@ def check_count(statement: Statement) -> None:
         if needed is None or (not is_clock and needed < 2):  # of order one, whether a face takes a value is a matter of
             continue  # the signs of speeds
         needed += len(statement.unknowns) if alone else 0
-        given = sum(not _is_elsewhere(condition, axis.name) for condition in statement.conditions)
-        if given < needed:
+        stated = sum(not _is_elsewhere(condition, axis.name) for condition in statement.conditions)
+        if stated < needed:
             free = ("constants and unknown numbers" if statement.unknowns else "constants") if alone else "functions"
             raise UserError(
                 f"the conditions leave the solution open along {axis.name}",
-                got=f"{given} for an equation with {needed} free {free}",
+                got=f"{stated} for an equation with {needed} free {free}",
                 expected=f"at least {needed} along {axis.name}, or observations",
                 fix="Give the others: Condition(field, axis, side, value, order), initial(field, value, rate).",
             )
@@ -154,7 +154,7 @@ def _is_plain(expression: Expression, symbols: set[str], name: str, axis: str, t
         power.exp.could_extract_minus_sign() and power.base.has(coordinate) for power in expression.atoms(sympy.Pow)
     ) or any(function.has(coordinate) for function in expression.atoms(sympy.tan, sympy.log)):
         return False
-    highest = [s for s in symbols if (found := field_and_order(s)) and found[0] == name and found[1].count(axis) == top]
+    highest = [s for s in symbols if (parts := field_and_order(s)) and parts[0] == name and parts[1].count(axis) == top]
     if highest != [field_symbol(name, axis * top)]:
         return False
     slope = expression.diff(sympy.Symbol(highest[0]))

@@ -25,8 +25,8 @@ def called(
         name: what the function is, for the message.
         first: whether it is called for the first time; then what bypasses torch, such as NumPy, is found out too.
     """
-    given = [t for t in (time, state, *args) if isinstance(t, Tensor) and not t.is_inference()]
-    versions = [t._version for t in given]
+    inputs = [t for t in (time, state, *args) if isinstance(t, Tensor) and not t.is_inference()]
+    versions = [t._version for t in inputs]
     copies = (time.clone(), state.clone()) if first and not is_functorch_wrapped_tensor(state) else None
     try:
         value = function(time, state, *args)
@@ -34,7 +34,7 @@ def called(
         if "in-place operation" in str(error) and "leaf" in str(error):
             raise _written(name) from error
         raise
-    if [t._version for t in given] != versions:
+    if [t._version for t in inputs] != versions:
         raise _written(name)
     if copies is not None and not all(_same(a, b) for a, b in zip(copies, (time, state), strict=True)):
         raise _written(name)
