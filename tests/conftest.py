@@ -138,6 +138,22 @@ def _data_made_once(request, monkeypatch, _shards):
     monkeypatch.setattr(TrajectoryShards, "make", copied)
 
 
+@pytest.fixture
+def figures():
+    """For tests that look at figures of pages; see `_figures_left_blank`."""
+
+
+@pytest.fixture(autouse=True)
+def _figures_left_blank(request, monkeypatch):
+    """Figures are painted, but measured and written as SVG only for tests that look at them: on most pages of tests
+    nobody does, and it takes half of a short run."""
+    if "figures" in request.fixturenames or {"docs", "draw", "report"} & set(request.path.parts):
+        return
+    blank = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1 1"/>'
+    monkeypatch.setattr("sciml.draw._svg._lay_out", lambda canvas, axes: None)
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", lambda canvas, buffer, **options: buffer.write(blank))
+
+
 @pytest.fixture(autouse=True)
 def _no_network(monkeypatch):
     connect = socket.socket.connect

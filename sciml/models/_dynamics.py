@@ -1,6 +1,6 @@
 """A learned equation of motion."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import torch
@@ -111,6 +111,7 @@ class Dynamics(Network):
     parameter_mean: Tensor
     parameter_std: Tensor
     forcing: Callable[[Tensor], Tensor | None] | None = None
+    times: tuple[float, ...] = ()  # of the data, at which an exported program answers
 
     def __init__(
         self,
@@ -175,6 +176,43 @@ class Dynamics(Network):
         z = self.standardise(state)
         return torch.cat((z, z.new_zeros(len(z), self.augment)), dim=1) if self.augment else z
 
+    @property
+    def fixed_step(self) -> float | None:
+        """The step of an integration that a program can hold (`ode.fixed_steps`); None where errors choose the steps,
+        or where equations are solved in each of them."""
+        method = self.block.method
+        return self.block.integrate.step if isinstance(method, ode.Explicit) and not method.lands else None
+
+    def fixed(
+        self,
+        state: Float[Tensor, "batch channel"],
+        parameters: Float[Tensor, "batch parameter"],
+        times: Sequence[float],
+    ) -> Float[Tensor, "batch time channel"]:
+        """As `forward`, by steps of `fixed_step`, whose places do not depend on the times asked for."""
+        assert self.fixed_step is not None, "a step was given"
+        field = self.block.field
+
+        def slope(time: Tensor, z: Tensor, *known: Tensor) -> Tensor:
+            return field(time, z.to(state.dtype), *known).double()
+
+        return ode.fixed_steps(
+            slope, self.start(state).double(), times, step=self.fixed_step, breaks=self._breaks(parameters),
+            args=self._known(parameters), method=self.block.method,
+        )[..., : self.channels].to(state.dtype)  # fmt: skip
+
+    def count_fixed(self, span: float) -> int:
+        """How often `fixed` asks for the right-hand side over a span of time without breaks."""
+        assert self.fixed_step is not None, "a step was given"
+        return ode.count_steps(self.fixed_step, span) * ode.check_fixed(self.block.method, self.fixed_step, span).stages
+
+    def _known(self, parameters: Tensor) -> tuple[Tensor, ...]:
+        """Standardised parameters, where there are any."""
+        return ((parameters - self.parameter_mean) / self.parameter_std,) if self.num_parameters else ()
+
+    def _breaks(self, parameters: Tensor) -> Tensor | None:
+        return self.forcing(parameters) if self.clock and self.forcing is not None else None
+
     def forward(
         self,
         state: Float[Tensor, "batch channel"],
@@ -191,7 +229,7 @@ class Dynamics(Network):
             times: strictly monotone, common to all samples or one row each.
             tolerance: replaces both tolerances.
         """
-        known = ((parameters - self.parameter_mean) / self.parameter_std,) if self.num_parameters else ()
-        breaks = self.forcing(parameters) if self.clock and self.forcing is not None else None
-        states, solution = self.block(self.start(state), times, known, tolerance=tolerance, breaks=breaks)
+        states, solution = self.block(
+            self.start(state), times, self._known(parameters), tolerance=tolerance, breaks=self._breaks(parameters)
+        )
         return states[..., : self.channels], solution

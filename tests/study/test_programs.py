@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from sciml.core.status import Status
+from sciml.models import IntegrateConfig
 from sciml.solvers.pnode import PNODEConfig, StiffConfig
 from sciml.tasks.trajectories import Start
 from sciml.testing import trial_of
@@ -73,6 +74,29 @@ def test_fixed_steps_of_a_reduced_model_answer_as_chosen_ones_do(tank):
     assert int(prediction.stats["evaluations"][0]) == prediction.stats["calls"] > 7 * len(inputs.times)
     _alike(solver.program(fixed), (inputs.state, inputs.parameters), prediction.mean)
     assert solver.program(chosen) is None
+
+
+@pytest.mark.parametrize("method", ["rk4", "tsit5"])
+def test_fixed_steps_of_a_neural_ode_answer_as_chosen_ones_do(method):
+    """Also at times of one's own between the steps; the program answers at those of the data."""
+    trial = trial_of("neural_ode")
+    context, problem = trial.bench.context, trial.bench.problem
+    inputs = trial.inputs(3)._replace(times=torch.tensor(trial.bench.context.times))
+    fixed, chosen, implicit = (
+        trial.solver.build(problem, trial.recipe.model.model_copy(update={"integrate": settings}), context)
+        for settings in (
+            IntegrateConfig(method=method, step=0.3 * context.dt),
+            IntegrateConfig(rtol=1e-6, atol=1e-7),
+            IntegrateConfig(method="kvaerno5", step=context.dt),
+        )
+    )
+    fixed.load_state_dict(chosen.state_dict())
+    prediction = trial.solver.predict(fixed, inputs)
+    torch.testing.assert_close(prediction.mean, trial.solver.predict(chosen, inputs).mean, rtol=1e-4, atol=1e-4)
+    _alike(trial.solver.program(fixed), (inputs.state, inputs.parameters), prediction.mean)
+    between = inputs._replace(times=inputs.times[[0, 3, 5]])
+    torch.testing.assert_close(trial.solver.predict(fixed, between).mean, prediction.mean[:, [0, 3, 5]])
+    assert trial.solver.program(chosen) is trial.solver.program(implicit) is None
 
 
 def test_steps_too_long_for_a_stiff_sample_have_not_converged(tank):

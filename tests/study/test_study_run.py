@@ -74,7 +74,7 @@ def alone(small_unet, tmp_path_factory):
         return run(RunRequest(problem=problem, settings=WATCHED, out=out))
 
 
-@pytest.mark.parametrize("works", [True, False])
+@pytest.mark.parametrize("works", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_a_baseline_trained_in_a_process_of_its_own_has_the_same_bits(advection, alone, tmp_path, monkeypatch, works):
     """And if that process fails, the run trains the baseline itself."""
     monkeypatch.setattr("sciml.study._beside._LONG", 1)

@@ -13,12 +13,14 @@ FIELDS = ("model.levels=2", "model.waves=1", "model.width=4")
 SMALL = {
     "sinenet": ("periodic_advection", FIELDS),
     "fno": ("periodic_advection", ("model.modes=4", "model.width=8")),
-    "pnode": ("warm_tank", ("task.cases=4",)),
+    "pnode": ("warm_tank", ("task.cases=4", "model.layers=3", "model.width=16")),
     "neural_ode": ("plane_rotation", ("model.width=8",)),
     "pinn": ("short_rod", ("model.width=8",)),
     "persistence": ("periodic_advection", ()),
 }
-"""Solver to its problem and the settings that make it small."""
+SMALL["neural_ode in fixed steps"] = ("plane_rotation", ("model.width=8", "model.integrate.step=0.1"))
+SMALL["pnode in fixed steps"] = ("warm_tank", (*SMALL["pnode"][1], "model.integrate.step=0.05"))
+"""Solver, first word of the key, to its problem and the settings that make it small."""
 
 
 @pytest.fixture(scope="session")
@@ -37,7 +39,10 @@ def made(tmp_path_factory, home):
             problem, settings = SMALL[solver]
             steps = () if solver == "persistence" else ("train.steps=2",)
             request = RunRequest(
-                problem=FIXTURES / problem, solver=solver, settings=(*settings, *steps, "baselines=[]"), out=out
+                problem=FIXTURES / problem,
+                solver=solver.split()[0],
+                settings=(*settings, *steps, "baselines=[]"),
+                out=out,
             )
             with pytest.MonkeyPatch.context() as patch:
                 patch.setenv("SCIML_HOME", str(home))

@@ -1,19 +1,21 @@
 """The neural ODE as a solver of trajectories: its recipes, its size, its claim."""
 
+import copy
 from dataclasses import dataclass
 
 import pydantic
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from sciml.core.capabilities import HasDynamics, HasReducedModel, HasTrajectories
 from sciml.core.config import Config
 from sciml.core.errors import UserError
 from sciml.core.forcing import forcing_breaks
+from sciml.core.status import Status
 from sciml.core.types import Prediction
 from sciml.models import Dynamics, Features, IntegrateConfig, RegulariseConfig
-from sciml.nn import Activation
+from sciml.nn import Activation, full_precision
 from sciml.solvers.neural_ode._calibrate import spread
 from sciml.tasks.trajectories import (
     Start,
@@ -96,6 +98,24 @@ class _Forcing:
         return forcing_breaks(self.problem, named_parameters(self.problem, parameters))
 
 
+class NeuralODEProgram(nn.Module):
+    """Start and parameters to the states at the times of the data, the first of which is the start's, by fixed steps.
+
+    Arguments:
+        module: with times and a fixed step.
+    """
+
+    def __init__(self, module: Dynamics) -> None:
+        super().__init__()
+        self.module = copy.deepcopy(module).requires_grad_(False).eval()
+
+    def forward(
+        self, state: Float[Tensor, "batch channel"], parameters: Float[Tensor, "batch parameter"]
+    ) -> Float[Tensor, "batch time channel"]:
+        """States in physical units."""
+        return self.module.restore(self.module.fixed(state, parameters, self.module.times))
+
+
 class NeuralODESolver(TrajectoriesSolver[HasTrajectories, DynamicsConfig, Dynamics]):
     """Trajectories by a learned right-hand side."""
 
@@ -109,6 +129,7 @@ class NeuralODESolver(TrajectoriesSolver[HasTrajectories, DynamicsConfig, Dynami
         "equation can; penalised solver errors save evaluations"
     )
     knob = Knob("width", 1, 2**17)
+    leaves_with = "with --set model.integrate.step=…, a fixed step in the problem's unit of time of an explicit method"
 
     def recipe(self, preset: str) -> Recipe[DynamicsConfig, TrajectoriesConfig]:
         """``paper`` has the sizes and the schedule of the published spiral."""
@@ -135,7 +156,12 @@ class NeuralODESolver(TrajectoriesSolver[HasTrajectories, DynamicsConfig, Dynami
         )
         if clock and isinstance(problem, HasDynamics):
             module.force(_Forcing(problem))
+        module.times = context.times
         return module
+
+    def program(self, module: Dynamics) -> NeuralODEProgram | None:
+        """With ``model.integrate.step``: start and parameters to the states at the times of the data."""
+        return NeuralODEProgram(module) if module.fixed_step is not None and module.times else None
 
     def loss(self, module: Dynamics, batch: TrajectoryBatch, along: float = 1.0) -> Tensor:
         """Mean squared error of the standardised states after the first, and the penalty."""
@@ -163,6 +189,17 @@ class NeuralODESolver(TrajectoriesSolver[HasTrajectories, DynamicsConfig, Dynami
                 expected=f"times up to {float(module.block.field.end):g}",
                 fix="Count the times as those of the training data are counted.",
             )
+        if module.fixed_step is not None and inputs.tolerance is None:
+            return self._predict_fixed(module, inputs)
         states, solution = module(inputs.state, inputs.parameters, inputs.times, tolerance=inputs.tolerance)
         stats = {"evaluations": solution.stats.evaluations, "calls": solution.stats.calls}
         return Prediction(module.restore(states), None, solution.status, stats)
+
+    def _predict_fixed(self, module: Dynamics, inputs: Start) -> Prediction:
+        """The same by the steps of the exported program."""
+        times = inputs.times.double().tolist()
+        with full_precision(inputs.state):
+            states = module.restore(module.fixed(inputs.state, inputs.parameters, times))
+        status = torch.where(states.isfinite().flatten(1).all(1), int(Status.OK), int(Status.DIVERGED))
+        calls = module.count_fixed(times[-1] - times[0])
+        return Prediction(states, None, status, {"evaluations": torch.full_like(status, calls), "calls": calls})

@@ -113,11 +113,6 @@ def _predict_fixed(module: PNODE, inputs: Start, step: float) -> Prediction:
     return Prediction(fields.float(), None, status, stats)
 
 
-def _times(context: TrajectoriesContext) -> list[float]:
-    """Of the frames, as questions have them."""
-    return (context.dt * torch.arange(context.frames, device="cpu")).double().tolist()
-
-
 def misfit(module: PNODE, batch: TrajectoryBatch, along: float) -> Tensor:
     """Mean over samples of `misfits`, over the horizon of the curriculum. Failed samples do not count."""
     costs = misfits(module, batch, None, module.config.curriculum.horizon(along))
@@ -190,7 +185,7 @@ class PNODESolver(TrajectoriesSolver[HasReducedModel, PNODEConfig, PNODE]):
 
     def build(self, problem: HasReducedModel, model: PNODEConfig, context: TrajectoriesContext) -> PNODE:
         """The reduced model with its networks."""
-        return PNODE(model, problem, context.statistics, _times(context))
+        return PNODE(model, problem, context.statistics, context.times)
 
     def program(self, module: PNODE) -> PNODEProgram | None:
         """With ``model.integrate.step``: start and parameters to the fields at the times of the data."""
@@ -249,7 +244,7 @@ class ReducedModelSolver(TrajectoriesSolver[HasReducedModel, PNODEConfig, PNODE]
 
     def build(self, problem: HasReducedModel, model: PNODEConfig, context: TrajectoriesContext) -> PNODE:
         """The reduced model without networks."""
-        return PNODE(model.model_copy(update={"learn": ()}), problem, context.statistics, _times(context))
+        return PNODE(model.model_copy(update={"learn": ()}), problem, context.statistics, context.times)
 
     def program(self, module: PNODE) -> PNODEProgram | None:
         """With ``model.integrate.step``: start and parameters to the fields at the times of the data."""

@@ -61,6 +61,11 @@ class TrajectoriesContext(Context):
     conformal: float | None = None
     """Share of the values that bands around predictions hold; None without bands."""
 
+    @property
+    def times(self) -> tuple[float, ...]:
+        """Of the stored frames, as questions have them."""
+        return tuple((self.dt * torch.arange(self.frames, device="cpu")).double().tolist())
+
 
 class Start(NamedTuple):
     """What a solver of the task `Trajectories` predicts from.
