@@ -185,6 +185,7 @@ def test_clipped_gradients_are_those_of_single_samples():
     assert float(total) <= 9 * 1e-3 / 20 * (1 + 1e-5)
 
 
+@pytest.mark.filterwarnings("ignore:Full backward hook is firing:UserWarning")  # of Opacus's hooks
 def test_a_clipped_step_is_that_of_opacus():
     """Without noise, so that errors of the two at equal epsilon are those of one method."""
     opacus = pytest.importorskip("opacus")
