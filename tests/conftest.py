@@ -13,7 +13,7 @@ import pytest
 import torch
 import typed_calls  # before anything of the package
 
-from sciml.data import TrajectoryShards
+from sciml.data import PairShards, TrajectoryShards
 from sciml.testing import PROBLEMS
 
 hypothesis.settings.register_profile("unhurried", deadline=None)  # a busy machine is no fault of a function
@@ -122,20 +122,22 @@ def _data_made_once(request, monkeypatch, _shards):
     """Every test has a cache of its own; a shard that another one has made is copied into it rather than made again."""
     if _DATA_TESTS & set(request.path.parts):
         return
-    make = TrajectoryShards.make
+    def once(make, digest_of):
+        def copied(self, piece):
+            key, path = (digest_of(self), piece), self.path(piece)
+            if key not in _shards:
+                statuses = make(self, piece)
+                _shards[key] = path.read_bytes(), statuses
+            content, statuses = _shards[key]
+            if not path.exists():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(content)
+            return list(statuses)
 
-    def copied(self, piece):
-        key, path = (self.layout.digest, piece), self.path(piece)
-        if key not in _shards:
-            statuses = make(self, piece)
-            _shards[key] = path.read_bytes(), statuses
-        content, statuses = _shards[key]
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
-        return list(statuses)
+        return copied
 
-    monkeypatch.setattr(TrajectoryShards, "make", copied)
+    monkeypatch.setattr(TrajectoryShards, "make", once(TrajectoryShards.make, lambda shards: shards.layout.digest))
+    monkeypatch.setattr(PairShards, "make", once(PairShards.make, lambda shards: shards.digest))
 
 
 @pytest.fixture
