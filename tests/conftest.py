@@ -122,6 +122,7 @@ def _data_made_once(request, monkeypatch, _shards):
     """Every test has a cache of its own; a shard that another one has made is copied into it rather than made again."""
     if _DATA_TESTS & set(request.path.parts):
         return
+
     def once(make, digest_of):
         def copied(self, piece):
             key, path = (digest_of(self), piece), self.path(piece)

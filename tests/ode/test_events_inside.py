@@ -169,7 +169,9 @@ def test_samples_may_be_numbers(gradient):
     y0 = at(0.0, 1.0).requires_grad_()
     events = [ode.Event(lambda t, y: y - 2), ode.Event(lambda t, y: y - 1.5, terminal=False)]
     solved = ode.solve(lambda t, y: torch.ones_like(y), y0, at(0.0, 5.0), event=events, gradient=gradient, dense=True)
-    assert solved.event.time.tolist() == pytest.approx([2, 1]) and solved.marks.state[:, 0].tolist() == pytest.approx([1.5, 1.5], rel=1e-12)
+    assert solved.event.time.tolist() == pytest.approx([2, 1]) and solved.marks.state[:, 0].tolist() == pytest.approx(
+        [1.5, 1.5], rel=1e-12
+    )
     (slope,) = torch.autograd.grad(solved.event.time.sum() + solved.marks.time[0, 0], y0)
     assert slope.tolist() == pytest.approx([-2, -1])
     assert solved.dense(at(0.5)).flatten().tolist() == pytest.approx([0.5, 1.5])
