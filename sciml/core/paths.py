@@ -121,7 +121,7 @@ def storage_refusal(error: OSError) -> StorageError | None:
 def _refusal(place: str, error: OSError | ValueError) -> StorageError | None:
     """The error that says why a file cannot be written; None for what is no matter of storage."""
     if isinstance(error, ValueError):
-        if "null byte" not in str(error) and not isinstance(error, UnicodeError):
+        if "embedded null" not in str(error) and not isinstance(error, UnicodeError):
             return None
         return StorageError(f"{place} is no name of a file", got=error, fix="Choose another name.")
     code, words = error.errno, str(error)

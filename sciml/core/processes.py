@@ -79,10 +79,12 @@ class Interrupt:
 
 
 def _is_delicate(frame: FrameType | None) -> bool:
-    """Whether a library is imported, or a worker started."""
+    """Whether a library is imported, or a worker or the thread that minds the workers started."""
     while frame is not None:
         file = frame.f_code.co_filename
         if file.startswith("<frozen importlib") or file.endswith("popen_spawn_posix.py"):
+            return True
+        if frame.f_code.co_name == "_start_executor_manager_thread":  # of concurrent.futures, which joins it unasked
             return True
         frame = frame.f_back
     return False

@@ -91,3 +91,6 @@ class Units(nn.Module):
     def log_volume(self) -> Float[Tensor, ""]:
         """log |dx / dx̃|, what turns a density of x̃ into one of x."""
         return torch.log(self.field_std.double()).sum().to(self.field_std.dtype)
+
+
+Moments.register(Units)  # from Python 3.12 on buffers, which a module looks up, do not make it one
