@@ -7,6 +7,7 @@ from dataclasses import replace
 from itertools import combinations_with_replacement
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from sciml.core.capabilities import HasHiddenTerm, Observations
@@ -42,7 +43,7 @@ def report_on(
     share = _share(inputs, errors, seen, problem)
     points, notes = sum(int(entry.seen.any(1).sum()) for entry in seen), _notes(problem)
     groups = dict.fromkeys(inputs_of(problem, f.name) for f in problem.fields if f.name not in problem.hidden.complete)
-    reports = []
+    reports, observed = [], _observed(problem, seen, columns)
     for group in groups:
         which = [names.index(name) for name in group]
 
@@ -50,6 +51,7 @@ def report_on(
             return identify(
                 inputs[:, which], group, library or group, curves=len(seen), space=len(problem.boundary), noise=share,
                 points=points, notes=notes, errors=None if errors is None else errors[which],
+                observed=None if observed is None else [rows[:, which] for rows in observed],
             )  # fmt: skip
 
         usual = tuple(term for term in problem.hidden.library if symbol_names(parse_formula(term)) <= set(group))
@@ -99,6 +101,18 @@ def _errors(problem: HasHiddenTerm, seen: Sequence[Observations], noise: Tensor 
     fields = np.zeros(len(problem.fields) + len(problem.hidden.drivers))
     fields[: len(problem.fields)] = noise.numpy()
     return fields[list(problem.rate_equation.hidden_columns)]
+
+
+def _observed(problem: HasHiddenTerm, seen: Sequence[Observations], columns: list[int]) -> list[np.ndarray] | None:
+    """Measured hidden inputs of every trajectory in order of time; None in space."""
+    if problem.boundary:
+        return None
+    tables = []
+    for k, entry in enumerate(seen):
+        times, order = entry.coordinates[:, 0].sort()
+        values = torch.where(entry.seen, entry.values, torch.nan)[order]
+        tables.append(torch.cat([values, problem.drivers(k, times)], dim=1).numpy()[:, columns])
+    return tables
 
 
 def _share(
