@@ -28,6 +28,7 @@ from sciml.discovery._signal import Signal
 from sciml.discovery._simulate import forecast
 from sciml.discovery._smooth import measure_by_curves
 from sciml.discovery._table_problem import TableProblem
+from sciml.discovery._words import remarks
 
 if TYPE_CHECKING:
     from sklearn.utils import Tags
@@ -60,7 +61,9 @@ class EquationFinder:
         problem_: the data as a problem with a hidden term.
         columns_: names of the columns that have a rate, in the order of `predict`.
         notes_: how the table was read.
-        advice_: whether a surrogate that knows the equation (`sciml.discover`) would find more.
+        advice_: what may be relied on, and whether a surrogate that knows the equation (`sciml.discover`) would find more.
+        remarks_: of the formula of each such column: numbers with intervals, other formulas that fit as well, whether
+            it is an approximation only.
         n_features_in_: number of columns of t, which is one.
     """
 
@@ -119,6 +122,7 @@ class EquationFinder:
         self.front_ = {component.field: component.front for component in self.named_.components}
         self.scalars_ = unknown_scalars(self.problem_, self.named_)
         self.advice_ = self.named_.advice
+        self.remarks_ = {component.field: remarks(component) for component in self.named_.components}
         self.columns_, self.notes_, self.n_features_in_ = source.fields, source.notes, 1
         return self
 

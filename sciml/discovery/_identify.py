@@ -200,19 +200,22 @@ def _is_constant(sums: Sequence[np.ndarray], terms: np.ndarray, noise: np.ndarra
     variance = float(np.concatenate(sums).var())
     if variance <= (RELATION * NEGLIGIBLE * least) ** 2:
         return True
-    return variance - float(noise @ noise) <= (CONSTANT * least) ** 2 and _is_white(sums)
+    return variance - float(noise @ noise) <= (CONSTANT * least) ** 2 and is_white(sums)
 
 
-def _is_white(series: Sequence[np.ndarray]) -> bool:
-    """Whether successive values differ by as much as independent ones do: von Neumann's ratio, two less two errors.
+def is_white(series: Sequence[Float[np.ndarray, " row"]], errors: float = 2.0) -> bool:
+    """Whether successive values differ by as much as independent ones do: von Neumann's ratio is about two.
+
+    Arguments:
+        series: values of every trajectory in order of time.
+        errors: standard errors that the ratio may lie below two.
 
     Reference: J. von Neumann, Annals of Mathematical Statistics 12 (1941) 367-395. doi:10.1214/aoms/1177731677
     """
     values = np.concatenate(series)
     steps = np.concatenate([np.diff(one) for one in series])
-    if len(steps) < 4:
-        return False
-    return float(np.mean(steps**2) / values.var()) >= 2 - 4 / np.sqrt(len(steps))
+    variance = float(np.mean((values - values.mean()) ** 2))
+    return bool(len(steps) and np.mean(steps**2) >= (2 - 2 * errors / np.sqrt(len(steps))) * variance)
 
 
 def _short(factor: float, width: float) -> float:

@@ -26,7 +26,7 @@ from sciml.discovery import (
     try_formulas,
 )
 from sciml.solvers.discovery import Surfaces
-from sciml.tasks.discovery import DiscoveryConfig, dense_places, observe, remarks, true_values
+from sciml.tasks.discovery import DiscoveryConfig, dense_places, observe, true_values
 
 
 def with_unknown(problem):
