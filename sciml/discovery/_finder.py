@@ -61,7 +61,7 @@ class EquationFinder:
         problem_: the data as a problem with a hidden term.
         columns_: names of the columns that have a rate, in the order of `predict`.
         notes_: how the table was read.
-        advice_: what may be relied on, and whether a surrogate that knows the equation (`sciml.discover`) would find more.
+        advice_: what may be relied on, and whether a surrogate (`sciml.discover`) would find more.
         remarks_: of the formula of each such column: numbers with intervals, other formulas that fit as well, whether
             it is an approximation only.
         n_features_in_: number of columns of t, which is one.

@@ -54,7 +54,9 @@ def report_on(
                 observed=None if observed is None else [rows[:, which] for rows in observed],
             )  # fmt: skip
 
-        usual = tuple(term for term in problem.hidden.library if symbol_names(parse_formula(term)) <= set(group))
+        usual = tuple(
+            term for term in problem.hidden.library if symbol_names(parse_formula(term, spelling=group)) <= set(group)
+        )
         richer = _richer(problem, group)
         best = ask(richer) if richer else None
         reports.append(best if best is not None and best.identifiable else ask(usual))

@@ -139,8 +139,8 @@ def _advice(problem: HasHiddenTerm, curves: Smoothed | None, named: Named | None
     if decided and (close := [c.field for c in named.components if c.is_approximate]):
         lines.append(
             f"the formula for {', '.join(close)} is an approximation where values were observed, and not the law: the "
-            "residuals of the equation are more than noise. Try other operators (exp, abs, sqrt, pow), another engine (auto), "
-            "a library of your own, or a column that was not measured"
+            "residuals of the equation are more than noise. Try other operators (exp, abs, sqrt, pow), another engine "
+            "(auto), a library of your own, or a column that was not measured"
         )
     sparse, c = (float(value) for value in curves.spacings.max(0))
     if sparse > SPARSE:
@@ -201,7 +201,9 @@ def _name(
     name, every = problem.fields[index].name, problem.rate_equation.hidden_inputs
     chosen = inputs_of(problem, name)
     if len(chosen) < len(every):
-        library = tuple(term for term in search.library if symbol_names(parse_formula(term)) <= set(chosen))
+        library = tuple(
+            term for term in search.library if symbol_names(parse_formula(term, spelling=chosen)) <= set(chosen)
+        )
         search = search.model_copy(update={"library": library})
     columns = [every.index(entry) for entry in chosen]
     weak = None if noise is None else weak_form(problem, seen, table, index, noise)
@@ -298,7 +300,7 @@ def input_units(problem: HasHiddenTerm, index: int) -> tuple[dict[str, str], str
 
 
 def _leading(front: SymbolicFront) -> list[sp.Expr]:
-    """The favourite, simpler formulas on the front that explain something, the best of the more complex ones and rivals.
+    """The favourite, simpler formulas on the front that explain something, the best richer one, and rivals.
 
     What speaks against simpler ones may be errors of the curves alone, which fitting to the observations does not
     have, however many nat that makes: none is left out for its description length.

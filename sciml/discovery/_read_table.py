@@ -15,7 +15,7 @@ from torch import Tensor
 
 from sciml.core.config import Config
 from sciml.core.errors import DataError
-from sciml.core.formulas import FormulaError
+from sciml.core.formulas import FormulaError, spelt
 from sciml.data.tables import (
     MISSING,
     SECONDS,
@@ -128,6 +128,7 @@ def table_of(
     trajectories, thinned = _trajectories(path, raw, labels, every, names, space)
     values_of = torch.cat(trajectories)[:, first : first + len(names)]
     spreads = (values_of - values_of.nanmean(0)).square().nanmean(0).sqrt().tolist()
+    prior, values = prior.spelt(names), {spelt(name, names): value for name, value in values.items()}
     stated = parse_noise(noise, dict(zip(names, spreads, strict=True)))
     sigmas = [_sigmas(path, rows[:, first:], names, tuple(roles.sigmas), stated) for rows in trajectories]
     return TableData(
@@ -151,9 +152,10 @@ def _raw(path: Path, layout: TableLayout) -> RawTable:
     if layout.names:
         return _named(path, raw, layout.names)
     if not raw.header or all(is_number(cell) for cell in raw.header if cell):
-        first = ", ".join(raw.rows[0] if not raw.header else raw.header)
-        raise DataError(f"{path} has no header, its first row holds numbers", got=first,
-                        fix=f"Name its {len(raw.header or raw.rows[0])} columns: --names t,x,y.")  # fmt: skip
+        first = raw.header or raw.rows[0]
+        names = ",".join(("t", "x", "y", *(f"x{i}" for i in range(3, len(first)))))
+        raise DataError(f"{path} has no header, its first row holds numbers", got=", ".join(first),
+                        fix=f"Name its {len(first)} columns: --names {names}.")  # fmt: skip
     return raw
 
 

@@ -2,9 +2,9 @@
 
     y ≈ c₀ y_k s(x; c) + Σ c_i (products of at most two columns)
 
-with s(x; c) = xⁿ/(c + xⁿ) (Michaelis and Menten, Holling, Hill), |x| x, |x|, √x, exp(c x), sin c x or cos c x, for every
-column x and factor y_k, one or another column. The number c inside is scanned and fitted afterwards; a sum of products
-follows any of them within a range, and is told from them only by its longer description.
+with s(x; c) = xⁿ/(c + xⁿ) (Michaelis and Menten, Holling, Hill), |x| x, |x|, √x, exp(c x), sin c x or cos c x, for
+every column x and factor y_k, one or another column. The number c inside is scanned, and fitted afterwards. A sum of
+products follows any of them within a range, and is told from them only by its longer description.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +19,7 @@ from sciml.discovery._spec import SearchSpec, SymbolicProblem
 from sciml.discovery._tree import evaluate
 
 SHAPES = ("div", "abs", "sqrt", "exp")
-"""Operators that shapes are made of where nobody chose; waves follow any curve, and are tried where they are asked for."""
+"""Operators that shapes are made of where nobody chose. Waves follow any curve, and are tried where they are asked."""
 WAVES = ("sin", "cos")
 WIDEST = 3
 """Columns up to which shapes are tried: their number grows with the square."""

@@ -49,8 +49,7 @@ class SearchSpec(Config):
     degree: int = pydantic.Field(default=3, ge=1, le=6)
     """Highest total degree of the monomials of sparse regression."""
     shapes: tuple[str, ...] = ()
-    """Operators, of `div`, `abs`, `sqrt`, `exp`, `sin`, `cos`, of which sparse regression tries one term beside those of
-    its library."""
+    """Of `div`, `abs`, `sqrt`, `exp`, `sin`, `cos`: what sparse regression may make one term of beside its library."""
 
     @pydantic.model_validator(mode="after")
     def _operators_are_known(self) -> "SearchSpec":

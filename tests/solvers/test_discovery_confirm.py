@@ -22,6 +22,7 @@ from sciml.discovery import (
     exact_starts,
     formula_units,
     parse_formula,
+    remarks,
     spline_weights,
     try_formulas,
 )
