@@ -57,7 +57,7 @@ _LOOKALIKES = str.maketrans({"−": "-", "·": "*", "×": "*", "⋅": "*"})
 
 
 def unified(name: str) -> str:
-    """A name as Python reads it, compatibility forms made one: the micro sign ``µ`` and the letter ``μ`` are the same."""
+    """A name as Python reads it, compatibility forms made one: the micro sign ``µ`` is the letter ``μ``."""
     return unicodedata.normalize("NFKC", name)
 
 

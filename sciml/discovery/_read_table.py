@@ -34,6 +34,8 @@ from sciml.discovery._table_problem import TableProblem
 
 MOST = 2000
 """Rows that are kept; of longer tables every k-th row of each trajectory is."""
+LARGEST = 1e50
+"""Magnitude of values, and one over it, beyond which products of several columns leave the range of doubles."""
 MOST_IN_SPACE = 500
 """Rows per trajectory of a table in space: the time to fit a surface grows with their cube."""
 
@@ -186,6 +188,10 @@ def _marks(path: Path, columns: Sequence[Sequence[str]], decimal: str) -> tuple[
 def _times(
     path: Path, raw: RawTable, roles: Roles, cells: Sequence[str], decimal: str, thousands: str
 ) -> tuple[list[float], str, list[str]]:
+    if not any(is_number(cell) for cell in raw.rows[0]) and len(raw.rows) > 1 and is_number(cells[1]):
+        raise DataError(f"{path}, {raw.where} {raw.lines[0]}: the first row holds no numbers",
+                        got=", ".join(raw.rows[0]), fix=f"Write units into the header, {raw.header[roles.time.at]} [{cells[0]}], and leave the row "
+                        "out.")  # fmt: skip
     missing = next((i for i, cell in enumerate(cells) if cell.lower() in MISSING), None)
     if missing is not None:
         raise DataError(f"{path}, {raw.where} {raw.lines[missing]}: the time is missing", got=repr(cells[missing]),
@@ -220,6 +226,11 @@ def _check_columns(path: Path, names: Sequence[str], values: Tensor) -> None:
         present = values[:, i][values[:, i].isfinite()]
         if not len(present):
             raise DataError(f"{path}: column {name!r} has no values", fix="Leave it out.")
+        if (largest := float(present.abs().max())) > LARGEST or 0 < largest < 1 / LARGEST:
+            size = "large" if largest > 1 else "small"
+            raise DataError(f"{path}: values of column {name!r} are too {size} to compute with", got=f"{largest:g}",
+                            expected=f"magnitudes from {1 / LARGEST:g} to {LARGEST:g}",
+                            fix="Give the column in other units, or correct the row.")  # fmt: skip
         if float(present.max() - present.min()) <= 1e-12 * float(present.abs().max()):
             raise DataError(f"{path}: column {name!r} is constant", got=float(present[0]),
                             fix="Leave it out; a number can stand in the known part.")  # fmt: skip

@@ -11,8 +11,8 @@ def remarks(component: Component) -> list[str]:
     if component.nice is not None:
         lines.append(f"the observations cannot tell it from {format_expr(component.nice)}")
     lines += [
-        f"the observations allow {format_expr(rival)} as well; it differs by {100 * apart:.0f} % on a box twice as wide, "
-        "where a measurement would decide"
+        f"the observations allow {format_expr(rival)} as well; on a box twice as wide it differs by "
+        f"{100 * apart:.0f} %, so that measurements there would decide"
         for rival, apart in component.rivals
     ]
     if component.is_approximate:
