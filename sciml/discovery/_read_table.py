@@ -188,10 +188,13 @@ def _marks(path: Path, columns: Sequence[Sequence[str]], decimal: str) -> tuple[
 def _times(
     path: Path, raw: RawTable, roles: Roles, cells: Sequence[str], decimal: str, thousands: str
 ) -> tuple[list[float], str, list[str]]:
-    if not any(is_number(cell) for cell in raw.rows[0]) and len(raw.rows) > 1 and is_number(cells[1]):
-        raise DataError(f"{path}, {raw.where} {raw.lines[0]}: the first row holds no numbers",
-                        got=", ".join(raw.rows[0]), fix=f"Write units into the header, {raw.header[roles.time.at]} [{cells[0]}], and leave the row "
-                        "out.")  # fmt: skip
+    if not any(map(is_number, raw.rows[0])) and len(cells) > 1 and is_number(cells[1]):
+        header = f"{raw.header[roles.time.at]} [{cells[0]}]"
+        raise DataError(
+            f"{path}, {raw.where} {raw.lines[0]}: the first row holds no numbers",
+            got=", ".join(raw.rows[0]),
+            fix=f"Write units into the header, {header}, and leave the row out.",
+        )
     missing = next((i for i, cell in enumerate(cells) if cell.lower() in MISSING), None)
     if missing is not None:
         raise DataError(f"{path}, {raw.where} {raw.lines[missing]}: the time is missing", got=repr(cells[missing]),
