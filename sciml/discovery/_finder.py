@@ -20,7 +20,7 @@ from sciml.core.status import Status
 from sciml.discovery._complete import full_equations, hidden_function, unknown_scalars
 from sciml.discovery._engines import engine as find_engine
 from sciml.discovery._frames import TIME, ArrayError, is_frame, is_several, names_for, raw_of, width_of
-from sciml.discovery._naming import NamingConfig, name_term
+from sciml.discovery._naming import NamingConfig, name_term, require_engine
 from sciml.discovery._observed_course import scalars_at
 from sciml.discovery._prior import HiddenPrior
 from sciml.discovery._read_table import TableLayout, table_of
@@ -94,7 +94,7 @@ class EquationFinder:
         Returns: itself.
 
         Raises: ArrayError (a ValueError) for a table that is not in order, FormulaError for a known part that is not,
-            EngineUnavailable for an engine that cannot run here.
+            EngineUnavailable for an engine that cannot run here, UnsupportedError for operators that it would not use.
         """
         if x is None:
             raise ArrayError("requires y to be passed, but the target y is None", fix="Give times t and values x.")
@@ -115,6 +115,7 @@ class EquationFinder:
         except DataError as error:
             raise ArrayError(error.what, got=error.got, expected=error.expected, fix=error.fix) from None
         config = parse(NamingConfig, {"engine": find_engine(self.engine).key, "anyway": self.anyway}, "EquationFinder")
+        require_engine(config.engine, self.problem_)
         seen = self.problem_.tables
         self.named_ = name_term(self.problem_, seen, measure_by_curves(self.problem_, seen), config)
         self.identifiability_ = self.named_.identifiability

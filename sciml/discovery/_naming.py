@@ -18,7 +18,7 @@ from torch import Tensor
 
 from sciml.core.capabilities import HasHiddenTerm, Observations
 from sciml.core.config import Config
-from sciml.core.errors import DataError
+from sciml.core.errors import DataError, UnsupportedError
 from sciml.core.formulas import parse_formula
 from sciml.discovery._algebra import symbol_names
 from sciml.discovery._complete import try_formulas
@@ -46,6 +46,7 @@ SPARSE = 0.5
 """Spacing of observations, in lengths on which values are alike, from which on smooth curves are poor."""
 POOR = 3.0
 """Misfit of the observations, in units of the noise, from which on a formula is not the law."""
+_USED = ("add", "sub", "mul", *SHAPES, *WAVES)
 DIFFERENT = 0.1
 """Share of its size by which a formula must differ outside of what was observed to be another one."""
 LEAST_ERROR = 0.005
@@ -163,11 +164,29 @@ def _advice(problem: HasHiddenTerm, curves: Smoothed | None, named: Named | None
     return ". ".join(lines)
 
 
-def require_engine(key: str) -> None:
-    """Raise EngineUnavailable, before minutes of training, for an engine that cannot run here."""
+def require_engine(key: str, problem: HasHiddenTerm | None = None) -> None:
+    """Raise EngineUnavailable, before minutes of training, for an engine that cannot run here.
+
+    Raises UnsupportedError for one that would leave operators unused that were chosen for a problem.
+    """
+    if problem is not None:
+        _require_used(problem, key)
     machine = find_engine(key)
     if not machine.available().ok:
         machine.fit(SymbolicProblem(np.ones((8, 1)), np.arange(8.0), ("x",)))
+
+
+def _require_used(problem: HasHiddenTerm, engine: str) -> None:
+    """Raise UnsupportedError for operators chosen for a table that an engine would leave unused."""
+    prior = problem.source.prior if isinstance(problem, TableProblem) else None
+    if prior is None or not prior.operators or engine != "sparse":
+        return
+    idle = list(prior.operators) if prior.library else [o for o in prior.operators if o not in _USED]
+    if idle:
+        why = "the terms of the library are the only ones" if prior.library else "sparse regression has no such terms"
+        raise UnsupportedError(f"the engine 'sparse' does nothing with the operators {', '.join(idle)}: {why}",
+                               expected=f"some of: {', '.join(_USED)}, without a library",
+                               fix="Write terms with them into the library, or choose the engine auto.")  # fmt: skip
 
 
 def _usual_search(problem: HasHiddenTerm, engine: str, report: Identifiability) -> SearchSpec:
