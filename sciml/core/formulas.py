@@ -94,7 +94,8 @@ def parse_formula(text: str, names: Iterable[str] | None = None, spelling: Itera
     except RecursionError:
         raise FormulaError("a formula is nested too deeply", got=f"{text[:40]}…") from None
     expr = realised(expr)
-    if renamed := {sp.Symbol(unified(name)): sp.Symbol(name) for name in allowed[::-1] if unified(name) != name}:
+    spellings = {unified(name): name for name in reversed(allowed)}  # the first of several counts
+    if renamed := {sp.Symbol(plain): sp.Symbol(name) for plain, name in spellings.items() if plain != name}:
         expr = cast(sp.Expr, expr.xreplace(renamed))
     if expr.has(sp.zoo, sp.oo, sp.nan, -sp.oo):
         raise FormulaError(f"the formula {text!r} has no finite value", got=expr)
