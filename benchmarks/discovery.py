@@ -109,7 +109,19 @@ SYSTEMS = (
         "Drag (modulus)", lambda t, u: [u[1], -u[0] - 0.5 * abs(u[1]) * u[1]],
         ((2.0, 0.0), (0.0, 3.0), (-1.0, -1.0)), 8.0,
         "x' = v; v' = -x", {"x": "0", "v": "-0.5*v*abs(v)"},
-        prior=HiddenPrior(complete=("x",), operators=("add", "mul", "abs")), has_peer=False,
+        prior=HiddenPrior(complete=("x",)), has_peer=False,
+    ),
+    System(
+        "Hill switch (quotient)", lambda t, u: [0.1 + 1.5 * u[0] ** 4 / (1 + u[0] ** 4) - 0.8 * u[0]],
+        ((0.05,), (0.9,), (3.0,)), 8.0, "x' = 0", {"x": "0.1 + 1.5*x**4/(x**4 + 1.0) - 0.8*x"}, has_peer=False,
+    ),
+    System(
+        "Holling's predators (quotient)",
+        lambda t, u: [
+            u[0] * (1 - u[0] / 3) - 1.2 * u[0] * u[1] / (0.5 + u[0]), 0.7 * u[0] * u[1] / (0.5 + u[0]) - 0.3 * u[1]
+        ],
+        ((1.0, 0.5), (2.5, 1.0), (0.3, 1.5)), 15.0, "x' = 0; y' = 0",
+        {"x": "1.0*x - 0.3333*x**2 - 1.2*x*y/(x + 0.5)", "y": "0.7*x*y/(x + 0.5) - 0.3*y"}, has_peer=False,
     ),
     System(
         "Cubic, 5 % noise", lambda t, u: [u[1], -0.2 * u[1] + u[0] - u[0] ** 3],

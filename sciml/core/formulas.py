@@ -50,28 +50,42 @@ _TWO = {"aq": _aq, "pow": lambda a, b: _power(a, b), "powabs": lambda a, b: _pow
 NAMES = frozenset({*FUNCTIONS, *_TWO, "max", "min", "fmax", "fmin"})
 """What cannot be the name of a quantity, since it is that of a function."""
 _KEYWORDS = re.compile(rf"\b({'|'.join(sorted({*keyword.kwlist} - {'True', 'False', 'None'}))})\b")
+_WORDS = re.compile(r"[^\W\d]\w*")
 _STAND_IN = "KEYWORD_"
 """Before the words of Python in a formula, so that `lambda` may be a wavelength."""
 _LOOKALIKES = str.maketrans({"−": "-", "·": "*", "×": "*", "⋅": "*"})
 
 
-def parse_formula(text: str, names: Iterable[str] | None = None) -> sp.Expr:
+def unified(name: str) -> str:
+    """A name as Python reads it, compatibility forms made one: the micro sign ``µ`` is the letter ``μ``."""
+    return unicodedata.normalize("NFKC", name)
+
+
+def spelt(name: str, names: Iterable[str]) -> str:
+    """The one of some names that differs from `name` by compatibility forms at most, else `name`."""
+    known = list(names)
+    return name if name in known else next((one for one in known if unified(one) == unified(name)), name)
+
+
+def parse_formula(text: str, names: Iterable[str] | None = None, spelling: Iterable[str] = ()) -> sp.Expr:
     """One expression; powers are ``**`` or ``^``.
 
     Arguments:
         text: the formula.
-        names: symbols it may use; None for any.
+        names: symbols it may use, spelt as they are here; None for any.
+        spelling: where any are allowed, names to be spelt as they are here; others stay as they are written.
 
     Raises: FormulaError for anything but numbers, names, + - * / ^, brackets and the `FUNCTIONS`.
     """
     if not isinstance(text, str) or not text.strip():
         raise FormulaError("a formula is empty", got=repr(text), expected="for example -0.9*x*y")
+    allowed = [*spelling, *_WORDS.findall(text)] if names is None else list(names)
     if len(text) > LONGEST:
         raise FormulaError("a formula is too long", got=f"{len(text)} characters", expected=f"at most {LONGEST}")
     plain = _KEYWORDS.sub(rf"{_STAND_IN}\1", text.translate(_LOOKALIKES).replace("^", "**").strip())
     try:
         tree = ast.parse(plain, mode="eval")
-        expr = _build(tree.body, None if names is None else set(names), text)
+        expr = _build(tree.body, None if names is None else {unified(name) for name in allowed}, text)
     except (SyntaxError, ValueError, MemoryError) as error:
         at = f" near character {error.offset}" if isinstance(error, SyntaxError) and error.offset else ""
         raise FormulaError(f"the formula {text!r} does not parse{at}",
@@ -80,27 +94,32 @@ def parse_formula(text: str, names: Iterable[str] | None = None) -> sp.Expr:
     except RecursionError:
         raise FormulaError("a formula is nested too deeply", got=f"{text[:40]}…") from None
     expr = realised(expr)
+    spellings = {unified(name): name for name in reversed(allowed)}  # the first of several counts
+    if renamed := {sp.Symbol(plain): sp.Symbol(name) for plain, name in spellings.items() if plain != name}:
+        expr = cast(sp.Expr, expr.xreplace(renamed))
     if expr.has(sp.zoo, sp.oo, sp.nan, -sp.oo):
         raise FormulaError(f"the formula {text!r} has no finite value", got=expr)
     return expr
 
 
-def parse_equations(text: str, names: Iterable[str] = ()) -> dict[str, sp.Expr]:
+def parse_equations(text: str, names: Iterable[str] = (), spelling: Iterable[str] = ()) -> dict[str, sp.Expr]:
     """Right-hand sides by name of the left: ``"x' = a*x; y' = -d*y"``, also ``dx/dt = …``, one per ``;`` or line.
 
     Arguments:
         text: the equations.
         names: variables that may stand on the left, all of them required; empty for any.
+        spelling: other names that are to be spelt as they are here.
 
     Raises: FormulaError for what is not of this form, an equation twice, or one that is missing.
     """
     known, equations = list(names), {}
+    spelling = [*known, *spelling]
     for part in filter(None, (piece.strip() for piece in re.split(r"[;\n]", text))):
         left, sign, right = part.partition("=")
         match = re.fullmatch(r"([^\W\d]\w*)\s*['′]|d\s*([^\W\d]\w*)\s*/\s*dt", left.strip())
         if not sign or not match or "=" in right:
             raise FormulaError(f"{part!r} is not an equation", expected="the form x' = a*x (or dx/dt = a*x)")
-        name = unicodedata.normalize("NFKC", match[1] or match[2])  # as Python reads the names on the right
+        name = spelt(match[1] or match[2], known)
         if known and name not in known:
             hint = nearest(name, known)
             raise FormulaError(f"there is no variable {name!r} for the equation {part!r}",
@@ -108,7 +127,7 @@ def parse_equations(text: str, names: Iterable[str] = ()) -> dict[str, sp.Expr]:
                                fix=f"Did you mean {hint!r}?" if hint else "")  # fmt: skip
         if name in equations:
             raise FormulaError(f"two equations for {name!r}", got=text)
-        equations[name] = parse_formula(right)
+        equations[name] = parse_formula(right, spelling=spelling)
     missing = [name for name in known if name not in equations]
     if missing or not equations:
         raise FormulaError(

@@ -69,6 +69,7 @@ from sciml.discovery._tree import from_tree as from_tree
 from sciml.discovery._tree import to_tree as to_tree
 from sciml.discovery._weak import weak_form as weak_form
 from sciml.discovery._weak_form import WeakForm as WeakForm
+from sciml.discovery._words import remarks as remarks
 
 __all__ = [
     "FEWEST_FOR_SPLINES",
@@ -126,6 +127,7 @@ __all__ = [
     "pysr_request",
     "read_table",
     "relative_error",
+    "remarks",
     "require_engine",
     "rounded",
     "smooth",

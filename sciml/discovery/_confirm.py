@@ -11,7 +11,7 @@ What is left open of a number follows from the same fit, (Jᵀ J)⁻¹ with J th
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import numpy as np
@@ -22,12 +22,19 @@ from torch import Tensor
 
 from sciml.core.capabilities import HasHiddenTerm, Observations
 from sciml.discovery._front import EVIDENCE
+from sciml.discovery._identify import is_white
 from sciml.discovery._observed_course import RTOL, first_scalars
-from sciml.discovery._postprocess import complexity
+from sciml.discovery._postprocess import alike, complexity
 from sciml.discovery._shoot import Shot, shoot
 
 CANDIDATES = 3
 """The favourite of a component and the simpler formulas that are tried beside it."""
+SWEEPS = 2
+"""Times that the formulas of all fields are chosen: a wrong one of the first spoils the choice of the second."""
+TREND = 3.0
+"""Standard errors by which residuals must resemble their neighbours to be no noise."""
+UNSEEN = 0.3
+"""Misfit, in units of the noise, below which residuals may be rounding or the integration's own."""
 EXACT = 3 * RTOL
 """Share of a field's spread below which a misfit is the integration's own."""
 
@@ -65,6 +72,8 @@ class Confirmed:
         scalars: the unknowns of the known part.
         nice: the formulas with every nice candidate put in, if the data allow all of them at once.
         starts: initial states of the trajectories, fitted where nobody knows them exactly.
+        rivals: other formulas per field that the observations allow as well, within `EVIDENCE` of the description.
+        trends: fields whose residuals follow each other along time, as errors of an equation do and noise does not.
     """
 
     formulas: tuple[sp.Expr, ...]
@@ -74,6 +83,8 @@ class Confirmed:
     scalars: Mapping[str, Constant] = field(default_factory=dict)
     nice: tuple[sp.Expr, ...] | None = None
     starts: Tensor | None = None
+    rivals: tuple[tuple[sp.Expr, ...], ...] = ()
+    trends: tuple[int, ...] = ()
 
 
 def confirm(
@@ -97,22 +108,33 @@ def confirm(
     scalars = first_scalars(problem, len(seen)) | dict(scalars or {})
     chosen = [entries[0] for entries in options]
     best = _fit(problem, seen, starts, chosen, alphabet, scalars, noise)
-    for index, entries in enumerate(options):
-        fits = [best]
-        for entry in entries[1:]:
-            tried, rival = [*chosen[:index], entry, *chosen[index + 1 :]], min(one.misfit for one in fits)
-            fits.append(_fit(problem, seen, starts, tried, alphabet, scalars, noise, rival=rival))
-        least = min(one.length for one in fits)
-        close = [one for one in fits if one.length <= least + EVIDENCE]
-        best = min(close, key=lambda one: (sum(complexity(e) for e in one.formulas), one.length))
-        chosen = list(best.formulas)
+    rivals: list[tuple[sp.Expr, ...]] = [()] * len(options)
+    for _ in range(SWEEPS):
+        before = list(best.formulas)
+        for index, entries in enumerate(options):
+            fits = [best]
+            for entry in entries:
+                if alike(entry, best.formulas[index]):
+                    continue
+                tried, rival = [*chosen[:index], entry, *chosen[index + 1 :]], min(one.misfit for one in fits)
+                fits.append(_fit(problem, seen, starts, tried, alphabet, scalars, noise, rival=rival))
+            least = min(one.length for one in fits)
+            close = [one for one in fits if one.length <= least + EVIDENCE]
+            best = min(close, key=lambda one: (sum(complexity(e) for e in one.formulas), one.length))
+            rivals[index] = tuple(one.formulas[index] for one in close if one is not best)
+            chosen = list(best.formulas)
+        if len(options) == 1 or all(alike(a, b) for a, b in zip(before, chosen, strict=True)):
+            break
     best = _fit(problem, seen, _present(best.starts), best.formulas, alphabet, _values(best), noise, final=True)
     while (fewer := _without_idle_term(best)) is not None:
         tried = _fit(problem, seen, _present(best.starts), fewer, alphabet, _values(best), noise, final=True)
         if tried.length > best.length + EVIDENCE:
             break
         best = tried
-    return best
+    others = tuple(
+        tuple(one for one in ties if not alike(one, expr)) for ties, expr in zip(rivals, best.formulas, strict=True)
+    )
+    return replace(best, rivals=others)
 
 
 def _values(fit: Confirmed) -> dict[str, float]:
@@ -149,6 +171,7 @@ def _fit(
     scales = [_scale(problem, entry, noise) for entry in seen]
     shot = shoot(problem, seen, starts, shapes, first, scales, rival * sum(int(e.seen.sum()) for e in seen))
     misfit, price = float(np.mean(shot.residual**2)), len(shot.residual) / 2 * float(np.mean(shot.residual**2))
+    visible = [float(np.mean(shot.residual[shot.channel == c] ** 2)) > UNSEEN for c in range(len(problem.fields))]
     if not known:
         price = _price(problem, seen, shot, scales)
         variances = _variances(shot, len(problem.fields))
@@ -171,7 +194,21 @@ def _fit(
         fitted = {sp.Symbol(f"_c{i}"): sp.Float(value) for i, value in enumerate(nice)}
         rounded = tuple(shape.xreplace(fitted) for shape in shapes)
     named = dict(zip(scalars, intervals[count:], strict=True))
-    return Confirmed(formulas, misfit, length, constants, named, rounded, shot.starts)
+    trends = tuple(c for c in _trends(problem, seen, shot) if visible[c])
+    return Confirmed(formulas, misfit, length, constants, named, rounded, shot.starts, trends=trends)
+
+
+def _trends(problem: HasHiddenTerm, seen: Sequence[Observations], shot: Shot) -> tuple[int, ...]:
+    """Fields whose residuals, trajectory by trajectory, resemble their neighbours in time."""
+    if problem.boundary:
+        return ()
+    ends = np.cumsum([int(entry.seen.sum()) for entry in seen])[:-1]
+    parts = list(zip(np.split(shot.residual, ends), np.split(shot.channel, ends), strict=True))
+    return tuple(
+        c
+        for c in range(len(problem.fields))
+        if not is_white([residual[channel == c] for residual, channel in parts], TREND)
+    )
 
 
 def _variances(shot: Shot, fields: int) -> Float[np.ndarray, " field"]:

@@ -20,7 +20,7 @@ from sciml.core.status import Status
 from sciml.discovery._complete import full_equations, hidden_function, unknown_scalars
 from sciml.discovery._engines import engine as find_engine
 from sciml.discovery._frames import TIME, ArrayError, is_frame, is_several, names_for, raw_of, width_of
-from sciml.discovery._naming import NamingConfig, name_term
+from sciml.discovery._naming import NamingConfig, name_term, require_engine
 from sciml.discovery._observed_course import scalars_at
 from sciml.discovery._prior import HiddenPrior
 from sciml.discovery._read_table import TableLayout, table_of
@@ -28,6 +28,7 @@ from sciml.discovery._signal import Signal
 from sciml.discovery._simulate import forecast
 from sciml.discovery._smooth import measure_by_curves
 from sciml.discovery._table_problem import TableProblem
+from sciml.discovery._words import remarks
 
 if TYPE_CHECKING:
     from sklearn.utils import Tags
@@ -60,7 +61,9 @@ class EquationFinder:
         problem_: the data as a problem with a hidden term.
         columns_: names of the columns that have a rate, in the order of `predict`.
         notes_: how the table was read.
-        advice_: whether a surrogate that knows the equation (`sciml.discover`) would find more.
+        advice_: what may be relied on, and whether a surrogate (`sciml.discover`) would find more.
+        remarks_: of the formula of each such column: numbers with intervals, other formulas that fit as well, whether
+            it is an approximation only.
         n_features_in_: number of columns of t, which is one.
     """
 
@@ -91,7 +94,7 @@ class EquationFinder:
         Returns: itself.
 
         Raises: ArrayError (a ValueError) for a table that is not in order, FormulaError for a known part that is not,
-            EngineUnavailable for an engine that cannot run here.
+            EngineUnavailable for an engine that cannot run here, UnsupportedError for operators that it would not use.
         """
         if x is None:
             raise ArrayError("requires y to be passed, but the target y is None", fix="Give times t and values x.")
@@ -112,6 +115,7 @@ class EquationFinder:
         except DataError as error:
             raise ArrayError(error.what, got=error.got, expected=error.expected, fix=error.fix) from None
         config = parse(NamingConfig, {"engine": find_engine(self.engine).key, "anyway": self.anyway}, "EquationFinder")
+        require_engine(config.engine, self.problem_)
         seen = self.problem_.tables
         self.named_ = name_term(self.problem_, seen, measure_by_curves(self.problem_, seen), config)
         self.identifiability_ = self.named_.identifiability
@@ -119,6 +123,7 @@ class EquationFinder:
         self.front_ = {component.field: component.front for component in self.named_.components}
         self.scalars_ = unknown_scalars(self.problem_, self.named_)
         self.advice_ = self.named_.advice
+        self.remarks_ = {component.field: remarks(component) for component in self.named_.components}
         self.columns_, self.notes_, self.n_features_in_ = source.fields, source.notes, 1
         return self
 

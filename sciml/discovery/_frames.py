@@ -87,7 +87,7 @@ def _single(t: Any, x: Any, names: Sequence[str]) -> RawTable:
 
 def _from_frame(t: Any, x: Any) -> RawTable:  # Any: as above
     header = [str(name) for name in x.columns]
-    rows = text_rows(x.itertuples(index=False))
+    rows = text_rows(x.itertuples(index=False, name=None))
     if isinstance(t, str):
         if as_name(t) not in map(as_name, header):
             raise ArrayError(f"the table has no column {t!r} for the times", expected=f"one of: {', '.join(header)}")

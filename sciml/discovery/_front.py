@@ -1,6 +1,6 @@
 """The result of a symbolic search: formulas on the front of error against complexity."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -16,6 +16,9 @@ EVIDENCE = 3.0
 
 Reference: R. E. Kass, A. E. Raftery, Bayes factors, JASA 90 (1995) 773-795. doi:10.1080/01621459.1995.10476572
 """
+
+RIVALS = 6
+"""Formulas of other kinds that are kept beside a front."""
 
 
 @dataclass(frozen=True)
@@ -67,11 +70,14 @@ class SymbolicFront:
         names: the inputs, in the order of the table's columns.
         entries: by rising complexity and falling held-out loss.
         selection: the criterion of `best` where none is given.
+        rivals: the best formula of every other kind (`kind_of`) off the front; errors of smooth curves may favour a
+            wrong one, so that only the observations decide.
     """
 
     names: tuple[str, ...]
     entries: tuple[Entry, ...]
     selection: Literal["mdl", "bic", "knee"] = "mdl"
+    rivals: tuple[Entry, ...] = ()
 
     @classmethod
     def of(
@@ -79,7 +85,7 @@ class SymbolicFront:
     ) -> "SymbolicFront":
         """The front of any entries."""
         kept: list[Entry] = []
-        finite = (e for e in entries if np.isfinite(e.loss_heldout) and np.isfinite(e.loss_train))
+        finite = [e for e in entries if np.isfinite(e.loss_heldout) and np.isfinite(e.loss_train)]
         for entry in sorted(finite, key=lambda e: (e.complexity, e.loss_heldout, str(e.expr))):
             if not kept or entry.loss_heldout < kept[-1].loss_heldout * (1 - 1e-9):
                 if kept and kept[-1].complexity == entry.complexity:
@@ -87,14 +93,14 @@ class SymbolicFront:
                 kept.append(entry)
         if not kept:
             raise DataError("no formula with finite values was found", fix="Give more rows, generations or operators.")
-        return cls(names, tuple(kept), selection)
+        return cls(names, tuple(kept), selection, _rivals(kept, finite))
 
     def merge(self, *others: "SymbolicFront") -> "SymbolicFront":
         """The front of several, of different seeds or engines on the same table."""
         for other in others:
             if other.names != self.names:
                 raise DataError("fronts of different inputs cannot be merged", got=other.names, expected=self.names)
-        pooled = [entry for front in (self, *others) for entry in front.entries]
+        pooled = [entry for front in (self, *others) for entry in (*front.entries, *front.rivals)]
         return SymbolicFront.of(self.names, pooled, self.selection)
 
     def best(self, criterion: str | None = None) -> Entry:
@@ -119,13 +125,16 @@ class SymbolicFront:
 
     def mapped(self, change: Callable[[sp.Expr], sp.Expr], complexity: Callable[[sp.Expr], int]) -> "SymbolicFront":
         """The same entries with every formula changed (a transform of the target undone)."""
-        entries = (replace(e, expr=(new := change(e.expr)), complexity=complexity(new)) for e in self.entries)
-        return replace(self, entries=tuple(entries))
+
+        def of(entries: Iterable[Entry]) -> tuple[Entry, ...]:
+            return tuple(replace(e, expr=(new := change(e.expr)), complexity=complexity(new)) for e in entries)
+
+        return replace(self, entries=of(self.entries), rivals=of(self.rivals))
 
     def to_dict(self) -> dict[str, Any]:  # Any: JSON
         """Plain data for JSON."""
-        entries = [entry.to_dict() for entry in self.entries]
-        return {"names": list(self.names), "selection": self.selection, "entries": entries}
+        entries, rivals = ([entry.to_dict() for entry in some] for some in (self.entries, self.rivals))
+        return {"names": list(self.names), "selection": self.selection, "entries": entries, "rivals": rivals}
 
     @classmethod
     def from_dict(cls, values: Any) -> "SymbolicFront":  # Any: JSON, not checked yet
@@ -133,12 +142,33 @@ class SymbolicFront:
         try:
             names = tuple(map(str, values["names"]))
             entries = tuple(Entry.from_dict(entry) for entry in values["entries"])
+            rivals = tuple(Entry.from_dict(entry) for entry in values.get("rivals", ()))
             selection = values["selection"]
-        except (KeyError, TypeError) as error:
+        except (AttributeError, KeyError, TypeError) as error:
             raise DataError("a stored front is not complete", got=error) from None
         if not entries or selection not in ("mdl", "bic", "knee"):
             raise DataError("a stored front is empty or chosen by something unknown", got=selection)
-        return cls(names, entries, selection)
+        return cls(names, entries, selection, rivals)
+
+
+def kind_of(expr: sp.Expr) -> frozenset[str]:
+    """What a formula has beside sums and products: quotients, roots, functions; nothing for a polynomial."""
+    kinds = {type(node).__name__ for node in expr.atoms(sp.Function)}
+    for node in expr.atoms(sp.Pow):
+        if node.base.free_symbols and node.exp.could_extract_minus_sign():
+            inner = [power.exp for power in node.base.atoms(sp.Pow) if power.exp.is_Integer]
+            kinds.add(f"quotient by degree {max(inner, default=1)}")
+        elif node.base.free_symbols and not node.exp.is_integer:
+            kinds.add("root")
+    return frozenset(kinds)
+
+
+def _rivals(front: Sequence[Entry], entries: Iterable[Entry]) -> tuple[Entry, ...]:
+    """The entry of least description length of every kind whose best is not on the front."""
+    best: dict[frozenset[str], Entry] = {}
+    for entry in sorted(entries, key=lambda e: (e.mdl, e.complexity, str(e.expr))):
+        best.setdefault(kind_of(entry.expr), entry)
+    return tuple(entry for entry in best.values() if entry not in front)[:RIVALS]
 
 
 def format_expr(expr: sp.Expr, digits: int = 4) -> str:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from itertools import combinations_with_replacement
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from sciml.core.capabilities import HasHiddenTerm, Observations
@@ -37,27 +38,36 @@ def report_on(
         noise: standard deviation of every field's values as they speak of it; None where they cannot.
     """
     names, every = problem.rate_equation.hidden_inputs, measured.inputs.numpy()
+    same = _same_courses(problem, seen, measured, noise)
+    is_one_curve = not problem.hidden.drivers and len(same) == len(problem.fields)
+    curves = 1 if is_one_curve else len(seen)
     columns = list(problem.rate_equation.hidden_columns)
     inputs, errors = every[:, columns], _errors(problem, seen, noise)
     share = _share(inputs, errors, seen, problem)
     points, notes = sum(int(entry.seen.any(1).sum()) for entry in seen), _notes(problem)
+    if is_one_curve:
+        notes = (f"all {len(seen)} trajectories follow the same course, so they count as one", *notes)
     groups = dict.fromkeys(inputs_of(problem, f.name) for f in problem.fields if f.name not in problem.hidden.complete)
-    reports = []
+    reports, observed = [], _observed(problem, seen, columns)
     for group in groups:
         which = [names.index(name) for name in group]
 
         def ask(library: tuple[str, ...], group: tuple[str, ...] = group, which: list[int] = which) -> Identifiability:
             return identify(
-                inputs[:, which], group, library or group, curves=len(seen), space=len(problem.boundary), noise=share,
+                inputs[:, which], group, library or group, curves=curves, space=len(problem.boundary), noise=share,
                 points=points, notes=notes, errors=None if errors is None else errors[which],
+                observed=None if observed is None else [rows[:, which] for rows in observed],
             )  # fmt: skip
 
-        usual = tuple(term for term in problem.hidden.library if symbol_names(parse_formula(term)) <= set(group))
+        usual = tuple(
+            term for term in problem.hidden.library if symbol_names(parse_formula(term, spelling=group)) <= set(group)
+        )
         richer = _richer(problem, group)
         best = ask(richer) if richer else None
         reports.append(best if best is not None and best.identifiable else ask(usual))
     report = next((report for report in reports if not report.identifiable), reports[0])
-    if timed := _functions_of_time(problem, seen, measured, noise):
+    timed = [name for name in same if name not in problem.hidden.complete] if len(same) < len(problem.fields) else []
+    if timed:
         words = (f"{', '.join(timed)} is the same function of time on all trajectories, so what its rate hides cannot "
                  f"be told from a function of time; give it as an input (--inputs {','.join(timed)})")  # fmt: skip
         report = replace(report, identifiable=False, reasons=(*report.reasons, words))
@@ -101,6 +111,18 @@ def _errors(problem: HasHiddenTerm, seen: Sequence[Observations], noise: Tensor 
     return fields[list(problem.rate_equation.hidden_columns)]
 
 
+def _observed(problem: HasHiddenTerm, seen: Sequence[Observations], columns: list[int]) -> list[np.ndarray] | None:
+    """Measured hidden inputs of every trajectory in order of time; None in space."""
+    if problem.boundary:
+        return None
+    tables = []
+    for k, entry in enumerate(seen):
+        times, order = entry.coordinates[:, 0].sort()
+        values = torch.where(entry.seen, entry.values, torch.nan)[order]
+        tables.append(torch.cat([values, problem.drivers(k, times)], dim=1).numpy()[:, columns])
+    return tables
+
+
 def _share(
     inputs: np.ndarray, errors: np.ndarray | None, seen: Sequence[Observations], problem: HasHiddenTerm
 ) -> float:
@@ -116,16 +138,16 @@ def _share(
     return max(shares, default=0.0)
 
 
-def _functions_of_time(
+def _same_courses(
     problem: HasHiddenTerm, seen: Sequence[Observations], measured: MeasuredTerm, noise: Tensor | None
 ) -> list[str]:
-    """Fields that follow the same course on all trajectories where others do not."""
+    """Fields that follow the same course in time on all trajectories."""
     if measured.times is None or problem.boundary or len(seen) < 2 or len(problem.fields) < 2:
         return []
     same = []
     first = (measured.trajectory == 0).numpy()
     columns, times = problem.rate_equation.field_columns, measured.times.numpy()
-    for c, (column, is_hidden) in enumerate(zip(columns, problem.is_hidden.tolist(), strict=True)):
+    for c, column in enumerate(columns):
         values, spread = measured.inputs[:, column].numpy(), float(problem.levels.scale[c])
         allowed = max(1e-3 * spread, 0.0 if noise is None else _ALIKE * float(noise[c]))
         apart = []
@@ -134,10 +156,9 @@ def _functions_of_time(
             both = (times[first] >= times[rows].min()) & (times[first] <= times[rows].max())
             other = np.interp(times[first][both], times[rows], values[rows])
             apart.append(float(np.sqrt(np.mean((values[first][both] - other) ** 2))) if both.any() else np.inf)
-        same.append((problem.fields[c].name, max(apart) <= allowed, is_hidden))
-    if all(alike for _, alike, _ in same):
-        return []
-    return [name for name, alike, is_hidden in same if alike and is_hidden]
+        if max(apart) <= allowed:
+            same.append(problem.fields[c].name)
+    return same
 
 
 def _notes(problem: HasHiddenTerm) -> tuple[str, ...]:

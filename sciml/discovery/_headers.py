@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sciml.core.errors import DataError, nearest
-from sciml.core.formulas import NAMES
+from sciml.core.formulas import NAMES, spelt, unified
 from sciml.data.tables import TIME_NAMES, TIME_UNITS, as_name, split_header
 from sciml.discovery._dimensions import dimension
 
@@ -54,8 +54,15 @@ def header_of(cell: str) -> tuple[str, str, str]:
     try:
         dimension(units)
     except DataError:
-        return as_name(name), "1", f"the units {units!r} of {name!r} cannot be read and are left out"
-    return as_name(name), units, ""
+        return _as_written(name), "1", f"the units {units!r} of {name!r} cannot be read and are left out"
+    return _as_written(name), units, ""
+
+
+def _as_written(text: str) -> str:
+    """A name as formulas are read, but with the letters of the file: a column ``µ`` is no ``μ``."""
+    name = as_name(text)
+    plain = re.sub(r"[\s\-./]+", "_", text.strip()).strip("_")
+    return plain if plain.isidentifier() else name
 
 
 def roles_of(path: Path, header: Sequence[str], time: str = "", trajectory: str = "") -> Roles:
@@ -76,8 +83,9 @@ def roles_of(path: Path, header: Sequence[str], time: str = "", trajectory: str 
     every = [Named(name, units, i) for i, (name, units, _) in enumerate(read)]
     notes = [note for _, _, note in read if note]
     names = [entry.name for entry in every]
-    if len(set(names)) < len(names):
-        raise DataError(f"{path} has a header with empty or repeated names", got=", ".join(header))
+    if len(set(map(unified, names))) < len(names):
+        raise DataError(f"{path} has a header with empty or repeated names", got=", ".join(header),
+                        fix="Names that differ by compatibility forms only (µ, μ) are the same name.")  # fmt: skip
     when = _time(path, every, time)
     group = _group(path, every, trajectory, when)
     if when.name not in ("t", "time"):
@@ -132,8 +140,8 @@ def _group(path: Path, every: Sequence[Named], asked: str, when: Named) -> Named
 
 
 def _named(path: Path, every: Sequence[Named], asked: str, option: str) -> Named:
-    name = header_of(asked)[0]
     names = [entry.name for entry in every]
+    name = spelt(header_of(asked)[0], names)
     if name not in names:
         hint = nearest(name, names)
         raise DataError(f"{path} has no column {name!r} for {option}", expected=f"one of: {', '.join(names)}",
@@ -144,8 +152,9 @@ def _named(path: Path, every: Sequence[Named], asked: str, option: str) -> Named
 def _owner(name: str, others: Sequence[Named]) -> str | None:
     """The column whose standard deviation a column of this name has."""
     match = _ERRORS.fullmatch(name)
-    owner = (match[1] or match[2]) if match else None
-    return owner if owner in [entry.name for entry in others] and owner != name else None
+    names = [entry.name for entry in others]
+    owner = spelt(match[1] or match[2], names) if match else None
+    return owner if owner in names and owner != name else None
 
 
 def _check_names(path: Path, header: Sequence[str], columns: Sequence[Named]) -> None:

@@ -5,6 +5,7 @@ smooth function of time: many formulas agree there and nowhere else. On several 
 in space, the candidate terms' columns Θ on the visited states tell: their rank, and which of them run parallel.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,8 @@ NEGLIGIBLE = 1e-4
 SAME = " is constant"
 RELATION = 3.0
 """How many times the noise a sum of columns may vary and still count as constant."""
+CONSTANT = 0.2
+"""Share of what each of its terms varies by that a sum may vary by: the noise of jagged curves is about their size."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,7 @@ def identify(
     inputs: Float[np.ndarray, "row input"], names: tuple[str, ...], library: tuple[str, ...], *, curves: int,
     space: int = 0, noise: float = 0.0, points: int | None = None, notes: tuple[str, ...] = (),
     errors: Float[np.ndarray, " input"] | None = None,
+    observed: Sequence[Float[np.ndarray, "row input"]] | None = None,
 ) -> Identifiability:  # fmt: skip
     """Look at the candidate terms on visited states.
 
@@ -90,13 +94,14 @@ def identify(
         points: number of observations; None for as many as there are places.
         notes: to be kept.
         errors: standard deviations of the inputs, to tell sums that are constant; None for `noise` of their spread.
+        observed: measured inputs of every trajectory in order of time, NaN where there is none; None for `inputs`.
     """
     terms = tuple(parse_formula(term, names) for term in library)
     constant = [
         name for name, column in zip(names, inputs.T, strict=True) if np.ptp(column) <= 1e-9 * np.abs(column).max()
     ]
     blur = max(noise, NEGLIGIBLE) * inputs.std(0) if errors is None else np.maximum(errors, NEGLIGIBLE * inputs.std(0))
-    relations, spare = ((), ()) if constant or space else find_relations(inputs, names, blur)
+    relations, spare = ((), ()) if constant or space else find_relations(inputs, names, blur, observed)
     twins = [words for words in relations if len(symbol_names(parse_formula(words.removesuffix(SAME)))) == 2]
     if twins:  # a formula of the one would be as short as one of the other
         spare = ()
@@ -142,37 +147,75 @@ def _rank(
 
 
 def find_relations(
-    inputs: Float[np.ndarray, "row input"], names: Sequence[str], errors: Float[np.ndarray, " input"]
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    inputs: Float[np.ndarray, "row input"], names: Sequence[str], errors: Float[np.ndarray, " input"],
+    observed: Sequence[Float[np.ndarray, "row input"]] | None = None,
+) -> tuple[tuple[str, ...], tuple[str, ...]]:  # fmt: skip
     """Sums of columns that are constant up to their errors, in words, and a column per sum that the others give.
+
+    What such a sum varies by is little beside what its terms vary by, and noise: it does not remember from one
+    observation to the next. Two random walks have a sum of least variance too, which is neither.
 
     Arguments:
         inputs: visited values.
         names: of the columns.
         errors: standard deviations of the columns.
+        observed: as for `identify`.
     """
     relations: list[str] = []
     spare: list[str] = []
-    rest = list(range(len(names)))
-    while len(rest) > 1:
-        centred = inputs[:, rest] - inputs[:, rest].mean(0)
-        scale = errors[rest]
-        _, sizes, right = np.linalg.svd(centred / scale / np.sqrt(len(inputs)), full_matrices=False)
+    series = [rows[np.isfinite(rows).all(1)] for rows in observed or [inputs]]
+    values, rest = np.concatenate(series), list(range(len(names)))
+    while len(rest) > 1 and len(values) > len(rest):
+        centred, scale = values[:, rest] - values[:, rest].mean(0), errors[rest]
+        _, sizes, right = np.linalg.svd(centred / scale / np.sqrt(len(values)), full_matrices=False)
         if sizes[-1] > RELATION or sizes[-2] <= RELATION:
             break
         factors = right[-1] / scale
         factors = factors / factors[np.argmax(np.abs(right[-1]))]
         width = RELATION * scale / max(sizes[-2], 1e-300) * np.abs(factors).max() / scale.min()
         taking = np.abs(right[-1]) > 0.05
-        if taking.sum() < 2:
+        sums = [rows[:, rest] @ factors for rows in series]
+        if taking.sum() < 2 or not _is_constant(sums, (factors * centred.std(0))[taking], factors * scale):
             break
         numbers = [_short(f, w) for f, w in zip(factors[taking], width[taking], strict=True)]
         chosen = [rest[i] for i in np.flatnonzero(taking)]
-        shown = " + ".join(names[c] if n == 1 else f"{n:.4g}*{names[c]}" for n, c in zip(numbers, chosen, strict=True))
-        relations.append(shown.replace("+ -1*", "- ").replace("+ -", "- ") + SAME)
+        sign = float(np.sign(numbers[0]))
+        shown = " + ".join(f"{sign * n:.4g}*{names[c]}" for n, c in zip(numbers, chosen, strict=True))
+        relations.append(re.sub(r"\b1\*", "", shown).replace("+ -", "- ") + SAME)
         spare.append(names[chosen[-1]])
         rest.remove(chosen[-1])
     return tuple(relations), tuple(spare)
+
+
+def _is_constant(sums: Sequence[np.ndarray], terms: np.ndarray, noise: np.ndarray) -> bool:
+    """Whether a sum of columns varies little beside each of its terms, noise aside, and from one row to the next like
+    independent noise.
+
+    Arguments:
+        sums: its values on every trajectory.
+        terms: standard deviations of its terms.
+        noise: and of their noise.
+    """
+    least = float(np.abs(terms).min())
+    variance = float(np.concatenate(sums).var())
+    if variance <= (RELATION * NEGLIGIBLE * least) ** 2:
+        return True
+    return variance - float(noise @ noise) <= (CONSTANT * least) ** 2 and is_white(sums)
+
+
+def is_white(series: Sequence[Float[np.ndarray, " row"]], errors: float = 2.0) -> bool:
+    """Whether successive values differ by as much as independent ones do: von Neumann's ratio is about two.
+
+    Arguments:
+        series: values of every trajectory in order of time.
+        errors: standard errors that the ratio may lie below two.
+
+    Reference: J. von Neumann, Annals of Mathematical Statistics 12 (1941) 367-395. doi:10.1214/aoms/1177731677
+    """
+    values = np.concatenate(series)
+    steps = np.concatenate([np.diff(one) for one in series])
+    variance = float(np.mean((values - values.mean()) ** 2))
+    return bool(len(steps) and np.mean(steps**2) >= (2 - 2 * errors / np.sqrt(len(steps))) * variance)
 
 
 def _short(factor: float, width: float) -> float:

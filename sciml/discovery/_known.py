@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import sympy as sp
 
-from sciml.core.formulas import FormulaError, parse_equations
+from sciml.core.formulas import FormulaError, parse_equations, spelt
 from sciml.discovery._algebra import replaced, symbol_names
 
 
@@ -52,11 +52,13 @@ def known_part(
 
     Raises: FormulaError.
     """
-    equations = parse_equations(text, fields)
+    equations = parse_equations(text, fields, columns)
+    used = sorted({name for expr in equations.values() for name in symbol_names(expr)})
+    values = {spelt(name, used): value for name, value in values.items()}
     formulas = [replaced(equations[name], {sp.Symbol(k): sp.Float(v) for k, v in values.items()}) for name in fields]
     variables = {*columns, "t"}
     unknown = sorted({name for expr in formulas for name in symbol_names(expr)} - variables)
-    strange = sorted(set(values) - {name for expr in equations.values() for name in symbol_names(expr)})
+    strange = sorted(set(values) - set(used))
     if strange:
         raise FormulaError(f"a value is given for {strange[0]!r}, which does not occur in the known part", got=text)
     if fixed := sorted(set(values) & variables):

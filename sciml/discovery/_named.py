@@ -50,6 +50,10 @@ class Component:
         nice: `expr` with shorter numbers, if the observations allow all of them at once.
         units: whether the formula fits the units of its inputs, where the problem has any.
         explained: share of what is hidden that the favourite of the front explains; None where noise is left.
+        rivals: other formulas that the observations allow as well, and by how much of its size each differs from `expr`
+            on a box twice as wide as what was observed.
+        is_approximate: whether the residuals of the field follow each other along time, or are far above the noise: the
+            formula is close to the law where it was observed, and another one.
     """
 
     field: str
@@ -62,6 +66,8 @@ class Component:
     nice: sp.Expr | None = None
     units: UnitsVerdict | None = None
     explained: float | None = None
+    rivals: tuple[tuple[sp.Expr, float], ...] = ()
+    is_approximate: bool = False
 
 
 @dataclass(frozen=True)
@@ -104,6 +110,11 @@ class Named:
     advice: str = ""
 
     @property
+    def is_approximate(self) -> bool:
+        """Whether some formula is an approximation within the range of the observations."""
+        return any(component.is_approximate for component in self.components)
+
+    @property
     def formulas(self) -> tuple[sp.Expr, ...]:
         """The chosen formula of every field; empty if none may be looked for."""
         return tuple(component.expr for component in self.components)
@@ -127,6 +138,8 @@ class Named:
                     "constants": [vars(number) for number in c.constants],
                     "nice": None if c.nice is None else format_expr(c.nice),
                     "units": None if c.units is None else vars(c.units),
+                    "rivals": [{"text": format_expr(expr), "apart": apart} for expr, apart in c.rivals],
+                    "is_approximate": c.is_approximate,
                 }
                 for c in self.components
             },

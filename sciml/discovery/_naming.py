@@ -18,7 +18,7 @@ from torch import Tensor
 
 from sciml.core.capabilities import HasHiddenTerm, Observations
 from sciml.core.config import Config
-from sciml.core.errors import DataError
+from sciml.core.errors import DataError, UnsupportedError
 from sciml.core.formulas import parse_formula
 from sciml.discovery._algebra import symbol_names
 from sciml.discovery._complete import try_formulas
@@ -31,9 +31,11 @@ from sciml.discovery._gate import CLEAR, inputs_of, report_on, unexplained
 from sciml.discovery._identify import Identifiability
 from sciml.discovery._named import Component, MeasuredTerm, Named
 from sciml.discovery._observed_course import exact_starts, first_scalars, scalars_at
+from sciml.discovery._shapes import SHAPES, WAVES
 from sciml.discovery._smooth import Smoothed, smooth
 from sciml.discovery._spec import SearchSpec, SymbolicProblem
 from sciml.discovery._steps import Steps
+from sciml.discovery._table_problem import TableProblem
 from sciml.discovery._weak import weak_form
 
 HOPELESS = 0.5
@@ -44,6 +46,9 @@ SPARSE = 0.5
 """Spacing of observations, in lengths on which values are alike, from which on smooth curves are poor."""
 POOR = 3.0
 """Misfit of the observations, in units of the noise, from which on a formula is not the law."""
+_USED = ("add", "sub", "mul", *SHAPES, *WAVES)
+DIFFERENT = 0.1
+"""Share of its size by which a formula must differ outside of what was observed to be another one."""
 LEAST_ERROR = 0.005
 """Error assumed at least, as a share of a component's root mean square: networks that agree may be wrong together."""
 
@@ -113,8 +118,8 @@ def name_term(
     numbers = {name: number.value for name, number in decided.scalars.items()}
     seconds["confirm"] = time.perf_counter() - started
     trial = try_formulas(problem, [c.expr for c in components], numbers)
-    advice = _advice(problem, curves, decided.misfit)
-    return Named(report, components, trial, numbers, dict(decided.scalars), seconds, advice)
+    named = Named(report, components, trial, numbers, dict(decided.scalars), seconds)
+    return replace(named, advice=_advice(problem, curves, named))
 
 
 def _curves_of(problem: HasHiddenTerm, seen: Sequence[Observations]) -> Smoothed | None:
@@ -127,39 +132,79 @@ def _curves_of(problem: HasHiddenTerm, seen: Sequence[Observations]) -> Smoothed
         return None
 
 
-def _advice(problem: HasHiddenTerm, curves: Smoothed | None, misfit: float | None = None) -> str:
-    """Whether a surrogate would pay, given the misfit of the equation that was found, if one was."""
+def _advice(problem: HasHiddenTerm, curves: Smoothed | None, named: Named | None = None) -> str:
+    """What may be relied on of the equations that were found, if some were, and whether a surrogate would pay."""
     if curves is None:
         return ""
+    lines, decided = [], named is not None and bool(named.components)
+    if decided and (close := [c.field for c in named.components if c.is_approximate]):
+        lines.append(
+            f"the formula for {', '.join(close)} is an approximation where values were observed, and not the law: the "
+            "residuals of the equation are more than noise. Try other operators (exp, abs, sqrt, pow), another engine "
+            "(auto), a library of your own, or a column that was not measured"
+        )
     sparse, c = (float(value) for value in curves.spacings.max(0))
     if sparse > SPARSE:
-        return (
+        lines.append(
             f"there are {1 / sparse:.1f} points per length on which {problem.fields[int(c)].symbol} is alike, too few "
             "for smooth curves: a surrogate that knows the equation (--solver upinn) would pay"
         )
-    if misfit is None:
-        return ""
-    if misfit > POOR:
-        return (
-            f"the misfit is {misfit:.3g} times that of the noise, so the law is another one or not all of it: try "
-            "other --operators or --library, or a surrogate (--solver upinn)"
+    elif lines:
+        lines.append("A surrogate (--solver upinn) measures the hidden part without a formula")
+    elif decided and any(c.rivals for c in named.components):
+        lines.append(
+            "the points are dense and nothing but noise is left, but other formulas leave no more: the remarks on each "
+            "formula say which, and where a measurement would decide"
         )
-    return "the points are dense and only noise is left: a surrogate (--solver upinn) would find the same"
+    elif decided:
+        lines.append(
+            "the points are dense and nothing but noise is left where values were observed; beyond that the formula is "
+            "an extrapolation. A surrogate (--solver upinn) would find the same"
+        )
+    return ". ".join(lines)
 
 
-def require_engine(key: str) -> None:
-    """Raise EngineUnavailable, before minutes of training, for an engine that cannot run here."""
+def require_engine(key: str, problem: HasHiddenTerm | None = None) -> None:
+    """Raise EngineUnavailable, before minutes of training, for an engine that cannot run here.
+
+    Raises UnsupportedError for one that would leave operators unused that were chosen for a problem.
+    """
+    if problem is not None:
+        _require_used(problem, key)
     machine = find_engine(key)
     if not machine.available().ok:
         machine.fit(SymbolicProblem(np.ones((8, 1)), np.arange(8.0), ("x",)))
+
+
+def _require_used(problem: HasHiddenTerm, engine: str) -> None:
+    """Raise UnsupportedError for operators chosen for a table that an engine would leave unused."""
+    prior = problem.source.prior if isinstance(problem, TableProblem) else None
+    if prior is None or not prior.operators or engine != "sparse":
+        return
+    idle = list(prior.operators) if prior.library else [o for o in prior.operators if o not in _USED]
+    if idle:
+        why = "the terms of the library are the only ones" if prior.library else "sparse regression has no such terms"
+        raise UnsupportedError(f"the engine 'sparse' does nothing with the operators {', '.join(idle)}: {why}",
+                               expected=f"some of: {', '.join(_USED)}, without a library",
+                               fix="Write terms with them into the library, or choose the engine auto.")  # fmt: skip
 
 
 def _usual_search(problem: HasHiddenTerm, engine: str, report: Identifiability) -> SearchSpec:
     """Sparse regression adds up the terms of its library, whatever they are made of."""
     library = report.terms if report.identifiable else problem.hidden.library
     if engine == "sparse":
-        return SearchSpec(library=library)
-    return SearchSpec(operators=problem.hidden.operators, library=library if engine == "auto" else ())
+        return SearchSpec(library=library, shapes=_shapes_of(problem))
+    if engine == "auto":
+        return SearchSpec(operators=problem.hidden.operators, library=library, shapes=_shapes_of(problem))
+    return SearchSpec(operators=problem.hidden.operators)
+
+
+def _shapes_of(problem: HasHiddenTerm) -> tuple[str, ...]:
+    """What terms beside products may be made of: anything where nobody chose, else what was chosen."""
+    if not isinstance(problem, TableProblem) or problem.boundary or problem.source.prior.library:
+        return ()
+    asked = problem.source.prior.operators
+    return tuple(name for name in (*SHAPES, *WAVES) if name in asked) if asked else SHAPES
 
 
 def _name(
@@ -175,7 +220,9 @@ def _name(
     name, every = problem.fields[index].name, problem.rate_equation.hidden_inputs
     chosen = inputs_of(problem, name)
     if len(chosen) < len(every):
-        library = tuple(term for term in search.library if symbol_names(parse_formula(term)) <= set(chosen))
+        library = tuple(
+            term for term in search.library if symbol_names(parse_formula(term, spelling=chosen)) <= set(chosen)
+        )
         search = search.model_copy(update={"library": library})
     columns = [every.index(entry) for entry in chosen]
     weak = None if noise is None else weak_form(problem, seen, table, index, noise)
@@ -235,10 +282,20 @@ def _confirmed(
             replace(
                 component, expr=expr, match=_match(problem, index, expr, inputs), misfit=decided.misfit,
                 constants=decided.constants[index], nice=None if nice == expr else nice,
-                units=formula_units(problem, index, expr),
+                units=formula_units(problem, index, expr), rivals=_apart(problem, decided.rivals[index], expr, inputs),
+                is_approximate=bool(options[index]) and (decided.misfit > POOR or index in decided.trends),
             )
         )  # fmt: skip
     return tuple(confirmed), decided
+
+
+def _apart(
+    problem: HasHiddenTerm, rivals: Sequence[sp.Expr], expr: sp.Expr, inputs: np.ndarray
+) -> tuple[tuple[sp.Expr, float], ...]:
+    """The rivals that differ from a formula on a box twice as wide as the observations, and by how much."""
+    names = problem.rate_equation.hidden_inputs
+    apart = [(rival, compare(rival, expr, inputs, names).wide_error) for rival in rivals]
+    return tuple((rival, error) for rival, error in apart if error > DIFFERENT)
 
 
 def formula_units(problem: HasHiddenTerm, index: int, expr: sp.Expr) -> UnitsVerdict | None:
@@ -262,7 +319,7 @@ def input_units(problem: HasHiddenTerm, index: int) -> tuple[dict[str, str], str
 
 
 def _leading(front: SymbolicFront) -> list[sp.Expr]:
-    """The favourite, simpler formulas on the front that explain something, and the best of the more complex ones.
+    """The favourite, simpler formulas on the front that explain something, the best richer one, and rivals.
 
     What speaks against simpler ones may be errors of the curves alone, which fitting to the observations does not
     have, however many nat that makes: none is left out for its description length.
@@ -272,7 +329,7 @@ def _leading(front: SymbolicFront) -> list[sp.Expr]:
     worst = max(entry.loss_heldout + entry.loss_train for entry in front.entries)
     hopeful = [e for e in front.entries[:at] if e.loss_heldout + e.loss_train < HOPELESS * worst or at == 1]
     richer = sorted(front.entries[at + 1 :], key=lambda entry: entry.mdl)[:1]
-    return [entry.expr for entry in (favourite, *hopeful[::-1][: CANDIDATES - 1], *richer)]
+    return [entry.expr for entry in (favourite, *hopeful[::-1][: CANDIDATES - 1], *richer, *front.rivals)]
 
 
 def _match(problem: HasHiddenTerm, index: int, expr: sp.Expr, inputs: np.ndarray) -> Match | None:

@@ -7,7 +7,7 @@ import pydantic
 
 from sciml.core.config import Config
 from sciml.core.errors import UnknownNameError
-from sciml.core.formulas import FormulaError
+from sciml.core.formulas import FormulaError, spelt
 from sciml.discovery._spec import BINARY, UNARY
 
 
@@ -28,6 +28,16 @@ class HiddenPrior(Config):
     """Candidate terms, as formulas of the columns; empty for all products of at most two columns."""
     own: tuple[str, ...] = ()
     """Unknown scalars of the known part that have a value of their own on every trajectory."""
+
+    def spelt(self, names: Sequence[str]) -> "HiddenPrior":
+        """The same with the names of columns as the table spells them."""
+
+        def those(some: Sequence[str]) -> tuple[str, ...]:
+            return tuple(spelt(name, names) for name in some)
+
+        hidden = {spelt(name, names): those(inputs) for name, inputs in self.hidden.items()}
+        changes = {"inputs": those(self.inputs), "complete": those(self.complete), "hidden": hidden}
+        return self.model_copy(update=changes)
 
     @pydantic.model_validator(mode="after")
     def _operators_are_known(self) -> "HiddenPrior":
@@ -108,6 +118,7 @@ def parse_noise(text: str, spreads: Mapping[str, float]) -> dict[str, float]:
     sizes: dict[str, float] = {}
     for part in split_list(text):
         name, sign, value = (piece.strip() for piece in part.rpartition("="))
+        name = spelt(name, spreads)
         if sign and name not in spreads:
             raise UnknownNameError("column", name, spreads)
         for column in [name] if sign else list(spreads):

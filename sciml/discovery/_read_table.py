@@ -15,7 +15,7 @@ from torch import Tensor
 
 from sciml.core.config import Config
 from sciml.core.errors import DataError
-from sciml.core.formulas import FormulaError
+from sciml.core.formulas import FormulaError, spelt
 from sciml.data.tables import (
     MISSING,
     SECONDS,
@@ -34,6 +34,8 @@ from sciml.discovery._table_problem import TableProblem
 
 MOST = 2000
 """Rows that are kept; of longer tables every k-th row of each trajectory is."""
+LARGEST = 1e50
+"""Magnitude of values, and one over it, beyond which products of several columns leave the range of doubles."""
 MOST_IN_SPACE = 500
 """Rows per trajectory of a table in space: the time to fit a surface grows with their cube."""
 
@@ -128,6 +130,7 @@ def table_of(
     trajectories, thinned = _trajectories(path, raw, labels, every, names, space)
     values_of = torch.cat(trajectories)[:, first : first + len(names)]
     spreads = (values_of - values_of.nanmean(0)).square().nanmean(0).sqrt().tolist()
+    prior, values = prior.spelt(names), {spelt(name, names): value for name, value in values.items()}
     stated = parse_noise(noise, dict(zip(names, spreads, strict=True)))
     sigmas = [_sigmas(path, rows[:, first:], names, tuple(roles.sigmas), stated) for rows in trajectories]
     return TableData(
@@ -151,9 +154,10 @@ def _raw(path: Path, layout: TableLayout) -> RawTable:
     if layout.names:
         return _named(path, raw, layout.names)
     if not raw.header or all(is_number(cell) for cell in raw.header if cell):
-        first = ", ".join(raw.rows[0] if not raw.header else raw.header)
-        raise DataError(f"{path} has no header, its first row holds numbers", got=first,
-                        fix=f"Name its {len(raw.header or raw.rows[0])} columns: --names t,x,y.")  # fmt: skip
+        first = raw.header or raw.rows[0]
+        names = ",".join(("t", "x", "y", *(f"x{i}" for i in range(3, len(first)))))
+        raise DataError(f"{path} has no header, its first row holds numbers", got=", ".join(first),
+                        fix=f"Name its {len(first)} columns: --names {names}.")  # fmt: skip
     return raw
 
 
@@ -184,6 +188,13 @@ def _marks(path: Path, columns: Sequence[Sequence[str]], decimal: str) -> tuple[
 def _times(
     path: Path, raw: RawTable, roles: Roles, cells: Sequence[str], decimal: str, thousands: str
 ) -> tuple[list[float], str, list[str]]:
+    if not any(map(is_number, raw.rows[0])) and len(cells) > 1 and is_number(cells[1]):
+        header = f"{raw.header[roles.time.at]} [{cells[0]}]"
+        raise DataError(
+            f"{path}, {raw.where} {raw.lines[0]}: the first row holds no numbers",
+            got=", ".join(raw.rows[0]),
+            fix=f"Write units into the header, {header}, and leave the row out.",
+        )
     missing = next((i for i, cell in enumerate(cells) if cell.lower() in MISSING), None)
     if missing is not None:
         raise DataError(f"{path}, {raw.where} {raw.lines[missing]}: the time is missing", got=repr(cells[missing]),
@@ -218,6 +229,11 @@ def _check_columns(path: Path, names: Sequence[str], values: Tensor) -> None:
         present = values[:, i][values[:, i].isfinite()]
         if not len(present):
             raise DataError(f"{path}: column {name!r} has no values", fix="Leave it out.")
+        if (largest := float(present.abs().max())) > LARGEST or 0 < largest < 1 / LARGEST:
+            size = "large" if largest > 1 else "small"
+            raise DataError(f"{path}: values of column {name!r} are too {size} to compute with", got=f"{largest:g}",
+                            expected=f"magnitudes from {1 / LARGEST:g} to {LARGEST:g}",
+                            fix="Give the column in other units, or correct the row.")  # fmt: skip
         if float(present.max() - present.min()) <= 1e-12 * float(present.abs().max()):
             raise DataError(f"{path}: column {name!r} is constant", got=float(present[0]),
                             fix="Leave it out; a number can stand in the known part.")  # fmt: skip

@@ -18,6 +18,7 @@ from sciml.core.types import Support
 from sciml.discovery._dimensions import check_units
 from sciml.discovery._engine import SymbolicEngine
 from sciml.discovery._postprocess import Candidate
+from sciml.discovery._shapes import shape_candidates
 from sciml.discovery._spec import BINARY, SearchSpec, SymbolicProblem
 from sciml.discovery._tree import evaluate
 
@@ -189,7 +190,7 @@ class SparseEngine(SymbolicEngine):
         return Support(True)
 
     def candidates(self, problem: SymbolicProblem, spec: SearchSpec) -> list[Candidate]:
-        """A formula per support of the path."""
+        """A formula per support of the path, and those with one term of another shape."""
         library = _possible_terms(make_library(problem.names, spec), problem)
         rows, _ = problem.split_equations(spec.held_out)
         theta = library_values(library, problem.X, problem.names)
@@ -203,4 +204,4 @@ class SparseEngine(SymbolicEngine):
             chosen = [term for term, kept in zip(library, support, strict=True) if kept]
             expr = sp.Add(*(sp.Float(float(c)) * term for c, term in zip(fitted, chosen, strict=True)))
             candidates.append(Candidate(expr, str(expr), spec.seeds[0], len(chosen)))
-        return candidates
+        return [*candidates, *shape_candidates(problem, spec, library)]

@@ -48,10 +48,12 @@ class SearchSpec(Config):
     """Candidate terms of sparse regression; empty for all monomials up to `degree`."""
     degree: int = pydantic.Field(default=3, ge=1, le=6)
     """Highest total degree of the monomials of sparse regression."""
+    shapes: tuple[str, ...] = ()
+    """Of `div`, `abs`, `sqrt`, `exp`, `sin`, `cos`: what sparse regression may make one term of beside its library."""
 
     @pydantic.model_validator(mode="after")
     def _operators_are_known(self) -> "SearchSpec":
-        for name in (*self.operators, *self.no_nesting):
+        for name in (*self.operators, *self.no_nesting, *self.shapes):
             if name not in (*BINARY, *UNARY):
                 raise UnknownNameError("operator", name, (*BINARY, *UNARY))
         return self

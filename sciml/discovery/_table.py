@@ -204,7 +204,7 @@ class TableData(Config):
 
 def _check_own(source: TableData) -> None:
     """Raise UnknownNameError for a scalar with a value per trajectory that is none, or has a value."""
-    equations = parse_equations(source.known, source.fields)
+    equations = parse_equations(source.known, source.fields, source.columns)
     used = {name for expr in equations.values() for name in symbol_names(expr)}
     for name in source.prior.own:
         if name not in used - {*source.columns, *source.values, "t"}:
@@ -213,4 +213,4 @@ def _check_own(source: TableData) -> None:
 
 def _terms(library: tuple[str, ...], names: tuple[str, ...]) -> list[sp.Expr]:
     """The candidate terms made of some columns only."""
-    return [expr for term in library if symbol_names(expr := parse_formula(term)) <= set(names)]
+    return [expr for term in library if symbol_names(expr := parse_formula(term, spelling=names)) <= set(names)]

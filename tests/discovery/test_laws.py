@@ -110,6 +110,26 @@ def test_a_relation_with_factors_is_named_with_them():
     assert float(factors.coeff(parse_formula("y"))) / ratio == pytest.approx(-0.5)
 
 
+@pytest.mark.parametrize(("columns", "points", "seed"), [(2, 30, 1), (2, 60, 2), (2, 30, 5), (3, 40, 1), (3, 40, 2)])
+def test_random_walks_have_no_relation(columns, points, seed):
+    """Their sum of least variance is within three times what smooth curves take for noise."""
+    random, names = np.random.default_rng(seed), "xyz"[:columns]
+    walks = [random.normal(size=(points, columns)).cumsum(0) for _ in range(3)]
+    whole = np.concatenate(walks)
+    report = identify(whole, tuple(names), tuple(names), curves=3, errors=np.full(columns, 0.6), observed=walks)
+    assert report.relations == ()
+    finder = EquationFinder("; ".join(f"{name}' = 0" for name in names), library=tuple(names))
+    assert finder.fit([np.arange(points) * 1.0] * 3, walks).identifiability_.relations == ()
+
+
+def test_trajectories_that_follow_one_course_are_one_curve():
+    times, states = PREDATORS.exact(20)
+    finder = EquationFinder("x' = 0; y' = 0").fit([times] * 3, [states[0]] * 3)
+    assert finder.equations_ == []
+    assert "all 3 trajectories follow the same course, so they count as one" in finder.identifiability_.words()
+    assert "observe more initial conditions" in finder.identifiability_.words()
+
+
 @pytest.mark.parametrize(("noise", "told"), [(0.01, True), (0.5, False)])
 def test_terms_are_judged_against_the_noise(noise, told):
     """Raw columns of t and t² run parallel; what counts is whether the difference shows above the noise."""

@@ -187,6 +187,34 @@ def test_names_that_mean_something_elsewhere_are_names_here(put, names):
     assert known.tolist() == [[0.0, 10.0]]
 
 
+@pytest.mark.parametrize(("column", "written"), [("µ", "µ"), ("µ", "μ"), ("μ", "µ"), ("ｘ", "x")])
+def test_columns_keep_their_own_spelling(put, column, written):
+    """The micro sign and the letter mu are one name to Python, and two in a file."""
+    rows = [(t, v, t * t) for t, v in zip(TIMES, VALUES, strict=True)]
+    path = put(text(header=("t", column, "y"), rows=rows))
+    prior = HiddenPrior(hidden={written: (written, "y"), "y": (written,)}, library=(f"{written}*y", written))
+    problem = read_table(
+        path, f"{written}' = k*{written}; y' = {written}*y", noise=f"{written}=0.1, y=0.1", prior=prior
+    )
+    assert problem.source.columns == (column, "y")
+    assert problem.rate_equation.inputs == (column, "y")
+    assert problem.source.notes == ()
+    assert problem.hidden.inputs_of == {column: (column, "y"), "y": (column,)}
+    known = problem.rate_equation.known(torch.zeros(1), torch.tensor([[3.0, 5.0]]).double())
+    assert known.tolist() == [[0.0, 15.0]]
+
+
+def test_scalars_keep_their_own_spelling(put):
+    assert list(read_table(put(text()), "T' = -µ*T").multipliers) == ["µ"]
+    assert str(read_table(put(text()), "T' = -µ*T", {"μ": 0.3}).known_terms[0]) == "-0.3*T"
+
+
+def test_two_spellings_of_one_name_are_refused(put):
+    rows = [(t, v, t * t) for t, v in zip(TIMES, VALUES, strict=True)]
+    with pytest.raises(DataError, match="compatibility forms only"):
+        read_table(put(text(header=("t", "µ", "μ"), rows=rows)), "µ' = 0")
+
+
 def test_a_scalar_may_be_called_lambda(put):
     problem = read_table(put(text()), "T' = -lambda*T", {"lambda": 0.3})
     assert str(problem.known_terms[0]) == "-0.3*T"
@@ -209,7 +237,10 @@ def test_a_scalar_may_be_called_lambda(put):
         (text(header=("t", "T"), rows=[(t, 5) for t in TIMES]), {}, "is constant.*a number can stand"),
         (text(header=("t", "T", "T")), {}, "empty or repeated names|another number"),
         (text(header=("x", "y"), rows=[("a", "b")] * 9), {"time": "x"}, "line 2: the time is neither"),
-        (text(), {"decimal": ";"}, "no decimal mark"),
+        (text(rows=[("s", "K"), *zip(TIMES, VALUES, strict=True)]), {}, r"units into the header, t \[s\]"),
+        (text(rows=[(t, 1e300 * v) for t, v in zip(TIMES, VALUES, strict=True)]), {}, "too large.*other units"),
+        (text(rows=[(t, 1e-300 * v) for t, v in zip(TIMES, VALUES, strict=True)]), {}, "too small.*other units"),
+        (text(decimal="."), {"decimal": ";"}, "no decimal mark"),
         (text(), {"names": ("t",)}, "another number of columns than names"),
     ],
 )  # fmt: skip

@@ -22,11 +22,12 @@ from sciml.discovery import (
     exact_starts,
     formula_units,
     parse_formula,
+    remarks,
     spline_weights,
     try_formulas,
 )
 from sciml.solvers.discovery import Surfaces
-from sciml.tasks.discovery import DiscoveryConfig, dense_places, observe, remarks, true_values
+from sciml.tasks.discovery import DiscoveryConfig, dense_places, observe, true_values
 
 
 def with_unknown(problem):

@@ -15,7 +15,6 @@ from sciml.tasks.discovery._task import Discovery as Discovery
 from sciml.tasks.discovery._task import DiscoveryBench as DiscoveryBench
 from sciml.tasks.discovery._task import hidden_errors as hidden_errors
 from sciml.tasks.discovery._task import true_values as true_values
-from sciml.tasks.discovery._words import remarks as remarks
 
 TASKS = (DISCOVERY,)
 
@@ -35,6 +34,5 @@ __all__ = [
     "dense_places",
     "hidden_errors",
     "observe",
-    "remarks",
     "true_values",
 ]

@@ -21,13 +21,14 @@ from sciml.discovery import (
     format_expr,
     full_equations,
     name_term,
+    remarks,
     to_callable,
     to_latex,
     unknown_scalars,
 )
 from sciml.tasks.discovery._data import Measured, Visited, dense_places
 from sciml.tasks.discovery._module import HiddenTermModule
-from sciml.tasks.discovery._words import remarks, scalar_words
+from sciml.tasks.discovery._words import scalar_words
 from sciml.train import Conclusion
 
 ROWS = 61

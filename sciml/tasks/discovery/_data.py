@@ -154,7 +154,9 @@ def dense_places(seen: tuple[Observations, ...], count: int) -> Visited:
         lower, upper = entry.coordinates.amin(0), entry.coordinates.amax(0)
         dims, clock = len(lower), Clock.of(entry.coordinates[:, 0])
         each = count if dims == 1 else max(8, round((count // 5) ** (2 / dims)))
-        axes = [torch.linspace(float(a), float(b), each).double() for a, b in zip(lower, upper, strict=True)]
+        axes = [
+            torch.linspace(float(a), float(b), each, dtype=torch.float64) for a, b in zip(lower, upper, strict=True)
+        ]
         if not clock.even:
             axes[0] = clock.time(torch.linspace(0.0, 1.0, each, dtype=torch.float64))
         points = torch.stack([axis.flatten() for axis in torch.meshgrid(*axes, indexing="ij")], dim=1)

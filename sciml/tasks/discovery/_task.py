@@ -73,7 +73,7 @@ class Discovery(Task[HasHiddenTerm, DiscoveryConfig, DiscoveryContext, Observati
     ) -> "DiscoveryBench":
         """Make the observations."""
         if settings.naming.engine != "none":
-            require_engine(settings.naming.engine)
+            require_engine(settings.naming.engine, problem)
         has_card = not isinstance(problem, TableProblem)
         card = card_for(problem, preset, HasHiddenTerm, ObservationsCard) if has_card else ObservationsCard()
         return DiscoveryBench(problem, card, settings)
