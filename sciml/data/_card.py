@@ -10,8 +10,8 @@ import pydantic
 
 from sciml.core.config import Config, parse, read_toml
 from sciml.core.errors import ConfigError, UnknownNameError, UnsupportedError
-from sciml.core.problem import Problem
 from sciml.core.paths import shown
+from sciml.core.problem import Problem
 from sciml.core.progress import Progress
 from sciml.core.registry import card_path, typed
 from sciml.data._check import Check

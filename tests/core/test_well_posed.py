@@ -269,7 +269,10 @@ STEP = sp.Piecewise((1, X < 0.4), (4, True))
 @pytest.mark.parametrize(
     ("equation", "words"),
     [
-        ((STEP * U.diff(X)).diff(X), r"coefficient of u_xx in equation 1 jumps along x; got Piecewise.*field of its own"),
+        (
+            (STEP * U.diff(X)).diff(X),
+            r"coefficient of u_xx in equation 1 jumps along x; got Piecewise.*field of its own",
+        ),
         ((sp.Piecewise((1, U < 0.5), (4, True)) * U.diff(X)).diff(X), "coefficient of u_xx in equation 1 jumps"),
         (((1 + 3 * sp.Heaviside(X - 0.4)) * U.diff(X)).diff(X), r"holds a delta function.*got DiracDelta\(x - 0.4\)"),
         (((2 + sp.Abs(X - 0.4)) * U.diff(X)).diff(X), r"not carried out.*make the symbols real"),

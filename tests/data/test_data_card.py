@@ -56,7 +56,9 @@ def test_a_folder_without_a_card_is_told_which_file_it_lacks(variant):
     problem = variant("bare_advection")
     card = registry.folder_of(problem) / "dataset.toml"
     card.unlink()
-    with pytest.raises(ConfigError, match=rf"'bare_advection' has no dataset card; expected a file {card}\. `sciml new"):
+    with pytest.raises(
+        ConfigError, match=rf"'bare_advection' has no dataset card; expected a file {card}\. `sciml new"
+    ):
         read_card(problem)
 
 

@@ -89,6 +89,7 @@ def test_the_plain_recipe_says_that_it_failed_and_what_may_help():
     assert "Not met: the equation" in words
     assert "10 periods along t" in words
     assert "model.embedding.sigma={x=1.0,t=10}" in words
+    assert "model.onset=0.05" in words  # without it the same features leave an error of 0.46 for five periods
     assert failed.metrics["residual/relative"] > 0.1
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from jaxtyping import Float
 from torch import Tensor
 
+from sciml.core.domain import Condition
 from sciml.core.expressions import is_rough
 from sciml.core.rates import rates
 from sciml.core.statement import Statement
@@ -48,7 +49,7 @@ def advice(statement: Statement, checks: Sequence[Check], trained: Check, *, poi
         words.append(
             f"By its terms the solution may have up to {periods}, which a plain network hardly learns: try "
             f"random Fourier features, model.embedding.fourier=100 with model.embedding.sigma={_sigma(statement, fast)}"
-            f" and task.points={max(points, _enough(fast, len(statement.names)))}."
+            f" and task.points={max(points, _enough(fast, len(statement.names)))}{_onset(statement, fast)}."
         )
     words.append(
         "Training longer (train.steps) or again from other weights (model.optimise.restarts) may help, and so may "
@@ -98,6 +99,13 @@ def _enough(fast: dict[str, float], dim: int) -> int:
     """Points that resolve the frequencies, rounded to hundreds."""
     along = [max(_LEAST, _PER_PERIOD * rate / math.pi) for rate in fast.values()]
     return 100 * math.ceil(math.prod(along) * _LEAST ** (dim - len(fast)) / 100)
+
+
+def _onset(statement: Statement, fast: dict[str, float]) -> str:
+    """Of a start with a velocity, which is built in by t²: the network would have to fall with 1/t²."""
+    time = statement.domain.time
+    starts = [c for c in statement.conditions if isinstance(c, Condition) and c.axis == time and c.order]
+    return " and model.onset=0.05" if time in fast and starts else ""
 
 
 def _sigma(statement: Statement, fast: dict[str, float]) -> str:
