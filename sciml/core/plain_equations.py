@@ -47,7 +47,8 @@ def plain_form(
         function = entry.expr if isinstance(entry, sympy.Derivative) else entry
         if not isinstance(function, AppliedUndef):
             raise UserError(f"{where} holds a derivative that sympy has not carried out", got=entry,
-                            fix="Call .doit() on it.")  # fmt: skip
+                            fix="Call .doit() on it; where Abs or sign is differentiated make the symbols real, "
+                            "sympy.symbols('x', real=True).")  # fmt: skip
         name = function.func.__name__
         if name not in fields:
             raise UserError(f"{where} names the unknown function {name!r}", expected=f"one of: {', '.join(fields)}")

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sciml.core.errors import DataError, UnknownNameError, UserError
-from sciml.core.paths import check_name
+from sciml.core.paths import check_name, shown
 from sciml.core.problem import Problem
 from sciml.core.recorded import Imported, imported_folder, is_recorded, read_recorded
 
@@ -157,10 +157,17 @@ def _changed(name: str, folder: Path, changes: Mapping[str, Any]) -> Problem:  #
 
 
 def card_path(problem: Problem) -> Path:
-    """The dataset card of a loaded problem: ``dataset.toml`` in its folder, else ``../../datasets/<name>.toml``."""
+    """The dataset card of a loaded problem: ``../../datasets/<name>.toml``, or ``dataset.toml`` in its folder."""
     folder = folder_of(problem)
-    inside = folder / "dataset.toml"
-    return inside if inside.is_file() else folder.parent.parent / "datasets" / f"{problem.name}.toml"
+    inside, shared = folder / "dataset.toml", folder.parent.parent / "datasets" / f"{problem.name}.toml"
+    return shared if shared.is_file() and not inside.is_file() else inside
+
+
+def typed(problem: Problem) -> str:
+    """What a user types for a loaded problem: the name of a registered one, else the path of its folder."""
+    module = None if isinstance(problem, Imported) else _module_of(problem)
+    folder = None if module is None else Path(module.__path__[0])
+    return problem.name if folder is None or folder == problem_folders().get(problem.name) else shown(folder)
 
 
 def problems() -> dict[str, Problem]:

@@ -15,6 +15,7 @@ from sciml.core.derivatives import Derivatives
 from sciml.core.domain import AnyCondition, Condition, Domain, EdgeCondition, IntegralCondition, PointCondition
 from sciml.core.errors import UnknownNameError, UserError
 from sciml.core.expressions import Evaluator, Expression, columns
+from sciml.core.jumps import check_jumps
 from sciml.core.marks import has_unnamed_term, without_marks
 from sciml.core.plain_equations import field_and_order, field_symbol, plain_form
 from sciml.core.plain_equations import forced as forced
@@ -100,6 +101,7 @@ class Statement:
         unnamed = any(has_unnamed_term(equation) for equation in self.equations)
         object.__setattr__(self, "_residual", None if unnamed else Evaluator(replaced))
         object.__setattr__(self, "plain_equations", tuple(replaced))
+        check_jumps(self)
         prescribed = [checked_value(self, condition) for condition in self.conditions]
         object.__setattr__(self, "plain_values", tuple(prescribed))
         object.__setattr__(self, "_values", [Evaluator([value]) for value in prescribed])

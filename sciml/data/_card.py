@@ -10,9 +10,10 @@ import pydantic
 
 from sciml.core.config import Config, parse, read_toml
 from sciml.core.errors import ConfigError, UnknownNameError, UnsupportedError
+from sciml.core.paths import shown
 from sciml.core.problem import Problem
 from sciml.core.progress import Progress
-from sciml.core.registry import card_path
+from sciml.core.registry import card_path, typed
 from sciml.data._check import Check
 
 Count = Annotated[int, pydantic.Field(strict=True, ge=1)]
@@ -72,7 +73,7 @@ class DescribedCard(CardTable):
             f"the data of {problem.name!r} is not exported",
             got=f"data of the kind {self.key!r}",
             expected="trajectories, or pairs of functions",
-            fix=f"`sciml data info {problem.name}` says where it is kept.",
+            fix=f"`sciml data info {typed(problem)}` says where it is kept.",
         )
 
 
@@ -182,6 +183,9 @@ def read_card(problem: Problem) -> Card:
     Raises: ConfigError naming the file, the table and the key of every fault.
     """
     path = card_path(problem)
+    if not path.is_file():
+        raise ConfigError(f"problem {problem.name!r} has no dataset card", expected=f"a file {shown(path)}",
+                          fix="`sciml new problem` writes one to start from.")  # fmt: skip
     values = read_toml(path)
     presets = values.pop("presets", None)
     if not isinstance(presets, dict) or not all(isinstance(tables, dict) for tables in presets.values()):

@@ -14,7 +14,7 @@ from sciml.core.errors import ConfigError, UnknownNameError, UnsupportedError, U
 from sciml.core.paths import home
 from sciml.core.problem import Field, Problem
 from sciml.core.recorded import Recorded
-from sciml.core.registry import card_path, folder_of
+from sciml.core.registry import card_path, folder_of, typed
 from sciml.core.types import Grid
 from sciml.data._card import Card, PresetCard, read_card
 from sciml.data._code import code_digest
@@ -136,7 +136,7 @@ class Layout:
         if isinstance(self.problem, Recorded):
             sources = ", ".join(self.problem.recording.sources)
             return f"Remove the folder and import {sources or 'the data'} again"
-        return f"`sciml data generate {self.problem.name} --preset {self.preset}` makes what is missing"
+        return f"`sciml data generate {typed(self.problem)} --preset {self.preset}` makes what is missing"
 
 
 def make_layout(problem: Problem, preset: str) -> Layout:
@@ -149,7 +149,7 @@ def make_layout(problem: Problem, preset: str) -> Layout:
             f"problem {problem.name!r} has no dataset of trajectories",
             got="a problem without a time simulation",
             expected="imported data, or a problem with the capability Evolves",
-            fix=f"`sciml data info {problem.name}` describes what data it has.",
+            fix=f"`sciml data info {typed(problem)}` describes what data it has.",
         )
     about = read_card(problem)
     card = about.table(preset, PresetCard)

@@ -24,7 +24,7 @@ from sciml.core.capabilities import AppliesOperator
 from sciml.core.errors import ConfigError, DataError, StorageError, UnknownNameError, UserError
 from sciml.core.functions import Functions
 from sciml.core.paths import atomic_write, home
-from sciml.core.registry import card_path, folder_of
+from sciml.core.registry import card_path, folder_of, typed
 from sciml.core.status import Status, status_attributes
 from sciml.data._code import code_digest
 from sciml.data._hdf5 import values as numbers_of
@@ -265,7 +265,7 @@ class PairShards(ShardSet):
     @property
     def remedy(self) -> str:
         """What makes missing or damaged files."""
-        return f"`sciml data generate {self.problem.name}`, or a run, makes what is missing."
+        return f"`sciml data generate {typed(self.problem)}`, or a run, makes what is missing."
 
 
 def make_pairs_remotely(source: str, card: PairsCard, digest: str, folder: str, piece: Piece) -> list[int]:

@@ -1,6 +1,7 @@
 """The stacked schedule: all steps of a solve repeated as one batch."""
 
 import itertools
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -67,7 +68,7 @@ class Stacked:
         lengths = [len(r.rows) for r in records]
         whole = Record(*(torch.cat(column) for column in zip(*records, strict=True)))
         spans = _spans(sum(lengths), _CHUNK)
-        chunks = [_Chunk(plan, _part(whole, a, b), costs) for a, b in spans]
+        chunks = [_Chunk(plan, _part(whole, a, b), costs, gradients.inputs) for a, b in spans]
         keep = sum(lengths) <= _KEEP
         jacobians, sources = [], []
         for chunk in chunks:
@@ -94,7 +95,7 @@ class Stacked:
         gradients.state = costate
         for (a, b), chunk in zip(spans, chunks, strict=True):
             if not keep:
-                chunk = _Chunk(plan, _part(whole, a, b), costs)
+                chunk = _Chunk(plan, _part(whole, a, b), costs, gradients.inputs)
             chunk.collect(costates[a:b], gradients)
             chunk.forget()
 
@@ -112,7 +113,7 @@ def _spans(total: int, chunk: int) -> list[tuple[int, int]]:
 class _Chunk:
     """A batch of repeated steps with their graph."""
 
-    def __init__(self, plan: Plan, record: Record, costs: Costs) -> None:
+    def __init__(self, plan: Plan, record: Record, costs: Costs, inputs: Sequence[Tensor]) -> None:
         self.plan, self.record = plan, record
         self.state = record.state.detach().requires_grad_()
         args = [a[record.rows].detach() for a in plan.args]
@@ -122,7 +123,8 @@ class _Chunk:
             slope = f(time, self.state)
             step = plan.method.step(f, time, record.size, self.state, slope, stiffness=costs.stiffness is not None)
             self.new = step.state
-            complain_if_changed(plan, record.state, record.end, step.state, record.rows)
+            seen = (self.state, *(a for a in self.args if a.requires_grad), *inputs)
+            complain_if_changed(plan, record.state, record.end, step.state, record.rows, seen)
             self.shows = step.state if isinstance(plan.method, Explicit) else slope
             self.known, self.weights = _known_costs(plan, record, self.state, step, costs)
 

@@ -261,3 +261,35 @@ def test_a_coefficient_that_is_infinite_at_an_end_takes_away_a_condition():
     check_count(
         Statement(domain=angle, fields=("u",), equations=(equation,), conditions=(Condition("u", "x", "upper", 1),))
     )
+
+
+STEP = sp.Piecewise((1, X < 0.4), (4, True))
+
+
+@pytest.mark.parametrize(
+    ("equation", "words"),
+    [
+        (
+            (STEP * U.diff(X)).diff(X),
+            r"coefficient of u_xx in equation 1 jumps along x; got Piecewise.*field of its own",
+        ),
+        ((sp.Piecewise((1, U < 0.5), (4, True)) * U.diff(X)).diff(X), "coefficient of u_xx in equation 1 jumps"),
+        (((1 + 3 * sp.Heaviside(X - 0.4)) * U.diff(X)).diff(X), r"holds a delta function.*got DiracDelta\(x - 0.4\)"),
+        (((2 + sp.Abs(X - 0.4)) * U.diff(X)).diff(X), r"not carried out.*make the symbols real"),
+    ],
+)
+def test_the_derivative_of_a_jump_is_not_lost_without_a_word(equation, words):
+    """sympy takes (k u')' for k u'': the slope would be continuous in place of the flux, and u 26 % off."""
+    with pytest.raises(UserError, match=words):
+        on_line(equation, conditions=dirichlet("u", "x"))
+
+
+def test_jumps_that_no_derivative_is_taken_of_are_equations_like_others():
+    late = sp.Piecewise((1, T < 0.5), (2, True))
+    heat_later = V.diff(T) - late * V.diff(X, 2)
+    layered = STEP.subs(X, X / 2) * V.diff(T, 2) - V.diff(X, 2)
+    for equation in (heat_later, layered):
+        Statement(domain=BAR, fields=("u",), equations=(equation,), conditions=dirichlet("u", "x"))
+    kinked = 1 + sp.Piecewise((X, X < 0.5), (sp.Rational(1, 2), True))
+    for equation in (U.diff(X, 2) - STEP, (kinked * U.diff(X)).diff(X), U.diff(X, 2) + sp.sign(U.diff(X))):
+        on_line(equation, conditions=dirichlet("u", "x"))

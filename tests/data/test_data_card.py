@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from sciml.core import registry
 from sciml.core.errors import ConfigError, UnknownNameError, UnsupportedError, UserError
 from sciml.core.problem import Field, Problem
 from sciml.data import PresetCard, card_digest, code_digest, generate, make_layout, open_dataset, read_card
@@ -49,6 +50,23 @@ def test_faults_of_a_card_name_the_file_and_the_key(variant, old, new, message):
     with pytest.raises(ConfigError, match=message) as error:
         make_layout(problem, "tiny")
     assert "dataset.toml" in str(error.value)
+
+
+def test_a_folder_without_a_card_is_told_which_file_it_lacks(variant):
+    problem = variant("bare_advection")
+    card = registry.folder_of(problem) / "dataset.toml"
+    card.unlink()
+    with pytest.raises(
+        ConfigError, match=rf"'bare_advection' has no dataset card; expected a file {card}\. `sciml new"
+    ):
+        read_card(problem)
+
+
+def test_commands_that_are_advised_name_the_folder_of_a_problem(variant):
+    problem = variant("far_advection")
+    remedy = make_layout(problem, "tiny").remedy
+    assert remedy.startswith(f"`sciml data generate {registry.folder_of(problem)} --preset tiny`")
+    assert "`sciml data generate shallow_water " in make_layout(registry.problem("shallow_water"), "tiny").remedy
 
 
 def test_a_grid_that_the_problem_refuses_is_blamed_on_the_card(variant):

@@ -186,6 +186,24 @@ def test_rounding_close_to_an_equilibrium_is_no_change():
         torch.testing.assert_close(ours, true, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("rows", [1, 7])
+def test_terms_of_a_network_that_cancel_at_rest_are_no_change(rows):
+    """A state that rests at zero says nothing of what cancels: the rounding is that of the weights."""
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(torch.nn.Linear(2, 256), torch.nn.Tanh(), torch.nn.Linear(256, 2))
+    rest = net(torch.zeros(1, 2)).detach()
+
+    def slope(t, y):
+        return (net(y.float()) - rest).to(DOUBLE)
+
+    y0, slopes = torch.zeros(rows, 2, dtype=DOUBLE), []
+    for schedule in ("stacked", "graph"):
+        solved = ode.solve(slope, y0, SPAN, method="rk4", step=0.05, gradient=ode.Discrete(schedule=schedule))
+        slopes.append(torch.autograd.grad(solved.states[:, -1].sum(), list(net.parameters())))
+    for ours, true in zip(*slopes, strict=True):
+        torch.testing.assert_close(ours, true, rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize("method", ["dopri5", "rk4", "heun", "kvaerno5", "rodas4", "tsit5", "dopri8"])
 @pytest.mark.parametrize("memory", ["tensor", "array", "part"])
 def test_a_buffer_that_is_filled_again_is_copied(method, memory):

@@ -1,19 +1,24 @@
 """The collocation task: independent points, an honest score, exact resumption, inputs of users."""
 
+import dataclasses
 import json
 
 import numpy as np
 import pytest
+import sympy as sp
 import torch
 import xarray
 from collocation_cases import METHODS, ROD, SOLVER, build
 
 from sciml.core import registry, rng
 from sciml.core.config import override
+from sciml.core.domain import Coordinate, Domain, dirichlet
 from sciml.core.errors import DataError, Interrupted, UnknownNameError, UnsupportedError
+from sciml.core.statement import Statement
 from sciml.core.types import Prediction, Support
+from sciml.solvers.pinn import PINNConfig
 from sciml.study import RunRequest, run
-from sciml.tasks.collocation import COLLOCATION, CollocationConfig, CollocationSolver, Locations
+from sciml.tasks.collocation import COLLOCATION, CollocationConfig, CollocationContext, CollocationSolver, Locations
 from sciml.train import Solver, TrainConfig, Trainer
 
 
@@ -229,3 +234,24 @@ def test_points_outside_of_any_training_are_only_predictions(bench):
     )
     assert prediction.status.tolist() != [0, 0]
     assert prediction.mean[1].isfinite().all()
+
+
+def test_a_statement_that_is_made_anew_can_be_counted(bench):
+    """Networks are counted where tensors hold no numbers, and a statement compares some where its faces meet."""
+    x, y = sp.symbols("x y")
+    u = sp.Function("u")(x, y)
+
+    class Plate(type(bench.problem)):
+        def statement(self, case):
+            axes = Coordinate("x", 0.0, 1.0), Coordinate("y", 0.0, 1.0)
+            conditions = (*dirichlet("u", "x"), *dirichlet("u", "y"))
+            equations = (u.diff(x, 2) + u.diff(y, 2) + sp.Symbol("q"),)
+            return Statement(domain=Domain(axes), fields=("u",), equations=equations, conditions=conditions,
+                             parameters={"q": 1.0})  # fmt: skip
+
+    plate = Plate(**{field.name: getattr(bench.problem, field.name) for field in dataclasses.fields(bench.problem)})
+    context = CollocationContext(case="rod", parameters={"q": 2.0})
+    with torch.device("meta"):
+        module = SOLVER.build(plate, PINNConfig(width=4), context)
+    assert all(tensor.is_meta for tensor in module.parameters())
+    assert module.statement.parameters == {"q": 2.0}

@@ -5,15 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from jaxtyping import Float
+from torch import Tensor
+
+from sciml.core.domain import Condition
+from sciml.core.expressions import is_rough
 from sciml.core.rates import rates
 from sciml.core.statement import Statement
 from sciml.draw import format_number
-from sciml.tasks.collocation._conclude import Check
+from sciml.tasks.collocation._conclude import Check, check_equation
 
 _BETWEEN = 5.0
 """How many times larger a residual is at new points than at those of the training where there are too few of these."""
 _FAST = 1.5 * math.pi
 """Frequency on [-1, 1] from which on a plain network, which learns smooth functions first, is likely too smooth."""
+_NEAR, _GATHERED = 0.1, 0.9
+"""What is near, as a share of every axis; the share of the squared residual from which on it is told to be in one place."""
 _PER_PERIOD, _LEAST = 16, 12
 """Points along an axis: per period, and where nothing oscillates."""
 
@@ -42,7 +49,7 @@ def advice(statement: Statement, checks: Sequence[Check], trained: Check, *, poi
         words.append(
             f"By its terms the solution may have up to {periods}, which a plain network hardly learns: try "
             f"random Fourier features, model.embedding.fourier=100 with model.embedding.sigma={_sigma(statement, fast)}"
-            f" and task.points={max(points, _enough(fast, len(statement.names)))}."
+            f" and task.points={max(points, _enough(fast, len(statement.names)))}{_onset(statement, fast)}."
         )
     words.append(
         "Training longer (train.steps) or again from other weights (model.optimise.restarts) may help, and so may "
@@ -51,10 +58,54 @@ def advice(statement: Statement, checks: Sequence[Check], trained: Check, *, poi
     return " ".join(words)
 
 
+def caution(
+    statement: Statement,
+    points: Float[Tensor, "point dim"],
+    residual: Float[Tensor, "point equation"],
+    terms: Sequence[Float[Tensor, "point _"]],
+    *,
+    met: bool,
+) -> str:
+    """A sentence on where the residual is, for statements with kinks or jumps, and if one place holds what is missed.
+
+    A corner where conditions contradict each other may hold nearly all of it, with the solution right elsewhere; and
+    what is met on average is missed at a kink, which a smooth network rounds off.
+
+    Arguments:
+        statement, points: where the equations were examined.
+        residual, terms: of each equation.
+        met: whether the solution meets everything; then smooth statements need no words.
+    """
+    squares = (residual / residual.norm(dim=0).clamp(min=1e-300)).square().sum(1)
+    worst = points[int(squares.argmax())]
+    near = ((points - worst).abs() <= _NEAR * statement.domain.extent).all(1)
+    where = ", ".join(
+        f"{name} = {format_number(value, 2)}" for name, value in zip(statement.names, worst.tolist(), strict=True)
+    )
+    inside = float(squares[near].sum() / squares.sum().clamp(min=1e-300))
+    gathered = f"{100 * inside:.0f} % of the squared residual lies near {where}"
+    if any(map(is_rough, (*statement.plain_equations, *statement.plain_values))):
+        return (
+            f"The statement has kinks or jumps, which a network rounds off: the solution is less accurate there than on "
+            f"average ({gathered}). More points may help (task.points, model.adapt.kind=rad)."
+        )
+    if met or not inside > _GATHERED or bool(near.all()):
+        return ""
+    elsewhere = check_equation(residual[~near], [part[~near] for part in terms]).value
+    return f"{gathered}; elsewhere it is {format_number(elsewhere, 2)} of its largest term."
+
+
 def _enough(fast: dict[str, float], dim: int) -> int:
     """Points that resolve the frequencies, rounded to hundreds."""
     along = [max(_LEAST, _PER_PERIOD * rate / math.pi) for rate in fast.values()]
     return 100 * math.ceil(math.prod(along) * _LEAST ** (dim - len(fast)) / 100)
+
+
+def _onset(statement: Statement, fast: dict[str, float]) -> str:
+    """Of a start with a velocity, which is built in by t²: the network would have to fall with 1/t²."""
+    time = statement.domain.time
+    starts = [c for c in statement.conditions if isinstance(c, Condition) and c.axis == time and c.order]
+    return " and model.onset=0.05" if time in fast and starts else ""
 
 
 def _sigma(statement: Statement, fast: dict[str, float]) -> str:

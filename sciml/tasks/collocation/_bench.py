@@ -22,7 +22,7 @@ from sciml.core.status import count
 from sciml.core.well_posed import check_determined
 from sciml.tasks._cost import cost_of, device_of, predict_on, prediction_seconds
 from sciml.tasks._no_space import status_of
-from sciml.tasks.collocation._advice import advice
+from sciml.tasks.collocation._advice import advice, caution
 from sciml.tasks.collocation._answer import Answer
 from sciml.tasks.collocation._card import CollocationCard
 from sciml.tasks.collocation._conclude import check_conditions, check_data, check_equation, conclude, deviations
@@ -155,7 +155,8 @@ class CollocationBench(Bench[HasResidual, CollocationConfig, CollocationContext,
         misfit = None if self.seen is None else self._gap(self.seen, answer.fields(self.seen.points))
         sigma = None if self.seen is None or misfit is None else deviations(self.seen, misfit, len(numbers))
         magnitudes = self.typical.equations
-        checks = [check_equation(answer.residual(self.fresh), answer.terms(self.fresh), magnitudes)]
+        residual, terms = answer.residual(self.fresh), answer.terms(self.fresh)
+        checks = [check_equation(residual, terms, magnitudes)]
         if self.seen is not None and misfit is not None:
             checks.insert(0, check_data(misfit, self.seen.values, self.seen.sigma))
         sizes = [self._size_of(i, answer) for i in self.faces]
@@ -182,6 +183,7 @@ class CollocationBench(Bench[HasResidual, CollocationConfig, CollocationContext,
             scales=self.typical.unknowns,
             is_observed=self.seen is not None,
             advice=hint,
+            caution=caution(self.statement, self.fresh, residual, terms, met=at_solution),
         )
 
     def _size_of(self, index: int, answer: Answer) -> float:

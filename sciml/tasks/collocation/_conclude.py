@@ -145,6 +145,7 @@ def conclude(
     scales: Mapping[str, float],
     is_observed: bool = True,
     advice: str = "",
+    caution: str = "",
 ) -> Conclusion:
     """Numbers and verdict in words, as metrics, and as plain data.
 
@@ -156,6 +157,7 @@ def conclude(
         scales: changes of the numbers that matter; what is known no better than that is not determined.
         is_observed: whether there are observations at all.
         advice: what may help where not all is met, and nothing is observed.
+        caution: what to mind in any case.
     """
     sigmas = [None] * len(numbers) if covariance is None else covariance.diagonal().sqrt().tolist()
     numbered = {name: Found(value, sigma) for (name, value), sigma in zip(numbers.items(), sigmas, strict=True)}
@@ -173,6 +175,7 @@ def conclude(
         verdict += " Nothing was observed: whether the conditions alone determine the numbers was not examined."
     if vague:
         verdict += f" The data do not determine {', '.join(vague)}."
+    verdict = f"{verdict} {caution}".strip()
     source = "" if covariance is None else _SOURCES[is_sigma_known]
     details: dict[str, Any] = {  # Any: JSON
         "numbers": {name: {"value": f.value, "sigma": f.sigma, "words": str(f)} for name, f in numbered.items()},

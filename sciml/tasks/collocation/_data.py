@@ -79,11 +79,12 @@ def stated(problem: HasResidual, case: str, parameters: Mapping[str, float]) -> 
 
     Raises: UnknownNameError for a parameter it does not have.
     """
-    statement = problem.statement(case)
-    for name in parameters:
-        if name not in statement.parameters:
-            raise UnknownNameError(f"parameter of case {case!r}", name, statement.parameters)
-    return replace(statement, parameters={**statement.parameters, **parameters}) if parameters else statement
+    with torch.device("cpu"):  # it compares numbers, also where a network is only counted, on the device meta
+        statement = problem.statement(case)
+        for name in parameters:
+            if name not in statement.parameters:
+                raise UnknownNameError(f"parameter of case {case!r}", name, statement.parameters)
+        return replace(statement, parameters={**statement.parameters, **parameters}) if parameters else statement
 
 
 @dataclass(frozen=True)
