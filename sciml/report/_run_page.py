@@ -103,7 +103,8 @@ def _comparison(view: RunView) -> dict[str, Any]:
         metric.key: best_metric(metric, {entry.key: entry.metrics.get(metric.key) for entry in view.competitors})
         for metric in columns
     }
-    return {"columns": columns, "best": best, "rows": view.competitors}
+    counts_evaluations = any(metric.key == "evaluations" for metric in columns)
+    return {"columns": columns, "best": best, "rows": view.competitors, "counts_evaluations": counts_evaluations}
 
 
 def _all_metrics(view: RunView) -> list[tuple[Metric, list[float | None], int | None]]:
