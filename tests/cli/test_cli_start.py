@@ -51,3 +51,18 @@ def test_a_closed_pipe_is_no_error(tmp_path):
     assert listing.stderr is not None
     with listing.stderr as err:
         assert b"Traceback" not in err.read()
+
+
+def test_closed_output_is_no_error(tmp_path):
+    """``>&-``: a service that has closed its output writes its files all the same."""
+    words = f"{sys.executable} -m sciml new problem heat"
+    done = subprocess.run(
+        ["bash", "-c", f"{words} >&-"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "heat" / "__init__.py").is_file()
