@@ -70,13 +70,13 @@ def import_data(
     mask: str = options.MASK,
     units: list[str] = options.UNITS,
     rename: list[str] = options.RENAME,
-    dt: float = options.DT,
+    dt: float | None = options.DT,
     range: list[str] = options.RANGE,
     boundary: list[str] = options.BOUNDARY,
     odd: list[str] = options.ODD,
     split: str = options.SPLIT,
     split_seed: int = options.SPLIT_SEED,
-    cut: int = options.CUT,
+    cut: int | None = options.CUT,
     layout: str = options.LAYOUT,
     time: str = options.TIME,
     case: str = options.CASE,
@@ -87,7 +87,7 @@ def import_data(
     functions: list[str] = options.FUNCTIONS,
     targets: list[str] = options.TARGETS,
     label: str = options.LABEL,
-    ahead: int = options.AHEAD,
+    ahead: int | None = options.AHEAD,
     json: bool = JSON,
 ) -> None:
     """Import trajectories on a grid from files of your own; every verb takes the result like a problem."""
@@ -124,7 +124,7 @@ def import_data(
         ahead=ahead,
     )
     about = {"name": name or None, "title": title, "licence": licence, "citation": citation}
-    choices = parse(layer.ImportChoices, stated | about, "these options")
+    choices = parse(layer.ImportChoices, stated | about, "this command")
     recognised: list[str] = []
 
     def announce(plan: layer.AnyPlan) -> None:

@@ -38,7 +38,9 @@ def discover(
     fast: bool = typer.Option(False, "--fast", help="In seconds: smooth curves, sparse regression, then a search."),
     solver: str = typer.Option("", "--solver", "-s", help="What measures the hidden term; upinn by default."),
     engine: str = typer.Option("", "--engine", "-e", help="What looks for formulas: operon, sparse, auto or pysr."),
-    seeds: int = typer.Option(0, min=0, help="Independent fits that must agree; 0 for the recipe's."),
+    seeds: int | None = typer.Option(
+        None, min=1, help="Independent fits that must agree; by default as many as the recipe says."
+    ),
     preset: str = typer.Option("tiny", "--preset", "-p", help="tiny, small or paper."),
     seed: int = typer.Option(0, min=0, help="Seed of initialisation."),
     settings: list[str] = typer.Option([], "--set", help="key=value, for example task.trajectories=1; repeatable."),
@@ -80,7 +82,7 @@ def discover(
         solver=solver or None,
         engine=engine,
         fast=fast,
-        members=seeds or None,
+        members=seeds,
         preset=preset,
         seed=seed,
         settings=tuple(settings),

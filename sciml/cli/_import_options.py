@@ -24,7 +24,7 @@ FORCINGS = typer.Option(
 MASK = typer.Option("", help="Cells to leave out: VARIABLE=VALUE, any (NaN anywhere), or none.", rich_help_panel=_PANEL)
 UNITS = typer.Option([], help="NAME=UNITS of a field, parameter, axis or of time; repeatable.", rich_help_panel=_PANEL)
 RENAME = typer.Option([], help="OLD=NEW name of a variable or dimension; repeatable.", rich_help_panel=_PANEL)
-DT = typer.Option(0.0, min=0.0, help="Time between frames; 0: that of the file.", rich_help_panel=_PANEL)
+DT = typer.Option(None, help="Time between frames; by default that of the file.", rich_help_panel=_PANEL)
 RANGE = typer.Option([], help="AXIS=FIRST:LAST point, instead of the file's; repeatable.", rich_help_panel=_PANEL)
 BOUNDARY = typer.Option([], help="AXIS=periodic, wall or open; repeatable.", rich_help_panel=_PANEL)
 ODD = typer.Option(
@@ -32,7 +32,7 @@ ODD = typer.Option(
 )
 SPLIT = typer.Option("", help="Shares of train, valid and test, such as 0.7,0.15,0.15.", rich_help_panel=_PANEL)
 SPLIT_SEED = typer.Option(0, min=0, help="Seed of the split.", rich_help_panel=_PANEL)
-CUT = typer.Option(0, min=0, help="Cut trajectories into pieces of so many frames.", rich_help_panel=_PANEL)
+CUT = typer.Option(None, min=2, help="Cut trajectories into pieces of so many frames.", rich_help_panel=_PANEL)
 LAYOUT = typer.Option(
     "",
     help="Of a table: long, wide, index or rows; pairs of functions: pairs; by default found out.",
@@ -60,7 +60,7 @@ TARGETS = typer.Option(
     rich_help_panel=_PANEL,
 )
 LABEL = typer.Option("", "--label", help="Column of the class of every sequence.", rich_help_panel=_PANEL)
-AHEAD = typer.Option(0, "--ahead", min=0, help="Forecast signals so many times ahead.", rich_help_panel=_PANEL)
+AHEAD = typer.Option(None, "--ahead", min=1, help="Forecast signals so many times ahead.", rich_help_panel=_PANEL)
 SHEET = typer.Option("", help="Sheet of a workbook.", rich_help_panel=_PANEL)
 
 
@@ -74,13 +74,13 @@ def choices_of(
     mask: str,
     units: list[str],
     rename: list[str],
-    dt: float,
+    dt: float | None,
     range: list[str],
     boundary: list[str],
     odd: list[str],
     split: str,
     split_seed: int,
-    cut: int,
+    cut: int | None,
     layout: str,
     time: str,
     case: str,
@@ -91,7 +91,7 @@ def choices_of(
     functions: list[str],
     targets: list[str],
     label: str,
-    ahead: int,
+    ahead: int | None,
 ) -> dict[str, Any]:  # Any: the fields of ImportChoices
     """The options as `sciml.data.ImportChoices` has them; what was not given is left out."""
     from sciml.data.importing import pairs
@@ -105,13 +105,13 @@ def choices_of(
         "mask": mask or None,
         "units": pairs(units, "--units", "u='m s-1'"),
         "rename": pairs(rename, "--rename", "lat=y"),
-        "dt": dt or None,
+        "dt": dt,
         "ranges": {name: _numbers(ends, ":", "--range") for name, ends in pairs(range, "--range", "x=0:1").items()},
         "boundary": pairs(boundary, "--boundary", "x=periodic"),
         "odd": pairs(odd, "--odd", "u=x"),
         "split": _numbers(split, ",", "--split") if split else None,
         "seed": split_seed or None,
-        "cut": cut or None,
+        "cut": cut,
         "layout": layout,
         "time": time,
         "case": case,
@@ -122,9 +122,9 @@ def choices_of(
         "functions": tuple(functions),
         "targets": tuple(targets),
         "label": label,
-        "ahead": ahead or None,
+        "ahead": ahead,
     }
-    return {name: value for name, value in stated.items() if value}
+    return {name: value for name, value in stated.items() if value not in (None, "", (), {})}
 
 
 def _times(text: str) -> tuple[float, ...]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 import os
 import sys
+from itertools import pairwise
 from typing import NoReturn
 
 import typer
 
 from sciml.cli import _data, _discover, _inspect, _new, _runs, _studies, _tool  # noqa: F401 (importing them adds their verbs)
 from sciml.cli._app import app, interrupted
-from sciml.core.errors import SciMLError
+from sciml.core.errors import ConfigError, SciMLError
 from sciml.core.memory import limited_memory, memory_refusal
 from sciml.core.paths import storage_refusal
 from sciml.core.processes import collect_rarely, terminations_interrupt
@@ -23,6 +24,7 @@ def main() -> None:
     _write_any_letter()
     os.environ["MPLBACKEND"] = "agg"  # no window is ever opened, and matplotlib fails on a backend it does not know
     try:
+        _refuse_empty_words(sys.argv[1:])
         with terminations_interrupt(), limited_memory():
             app(prog_name="sciml")
     except SciMLError as error:
@@ -39,6 +41,19 @@ def main() -> None:
         if refusal is None:
             raise
         _give_up(refusal)
+
+
+def _refuse_empty_words(words: list[str]) -> None:
+    """A variable of the shell that is not set (``--solver "$SOLVER"``) must not become the default without a word."""
+    for before, word in pairwise(["sciml", *words]):
+        option, equals, value = word.partition("=")
+        if not word or (option.startswith("--") and equals and not value):
+            raise ConfigError(
+                "an argument is empty",
+                got=repr(f"{before} {word}"),
+                expected="a value",
+                fix="Leave out the option for its default; a variable of the shell may not be set.",
+            )
 
 
 def _write_any_letter() -> None:

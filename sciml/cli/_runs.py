@@ -35,13 +35,12 @@ def run(
     preset: str = typer.Option("tiny", "--preset", "-p", help="tiny (seconds to minutes), small or paper."),
     seed: int = typer.Option(0, min=0, help="Seed of initialisation, batch order and noise."),
     settings: list[str] = typer.Option([], "--set", help="key=value, for example train.steps=100; repeatable."),
-    conformal: float = typer.Option(
-        0.0,
-        min=0.0,
-        max=1.0,
-        help="Share of the values that bands around predictions shall hold, 0.9 say; 0: no bands.",
+    conformal: float | None = typer.Option(
+        None, help="Share of the values that bands around predictions shall hold, 0.9 say; by default no bands."
     ),
-    parameters: int = typer.Option(0, min=0, help="Re-size the solver to this parameter count; 0 keeps its size."),
+    parameters: int | None = typer.Option(
+        None, min=1, help="Re-size the solver to this parameter count; by default it keeps its size."
+    ),
     out: Path = typer.Option(Path("runs"), "--out", "-o", help="Folder for run folders."),
     resume: bool = typer.Option(False, "--resume", help="Go on with the newest run of this name."),
     start: Path | None = typer.Option(
@@ -61,13 +60,13 @@ def run(
     mask: str = options.MASK,
     units: list[str] = options.UNITS,
     rename: list[str] = options.RENAME,
-    dt: float = options.DT,
+    dt: float | None = options.DT,
     range: list[str] = options.RANGE,
     boundary: list[str] = options.BOUNDARY,
     odd: list[str] = options.ODD,
     split: str = options.SPLIT,
     split_seed: int = options.SPLIT_SEED,
-    cut: int = options.CUT,
+    cut: int | None = options.CUT,
     layout: str = options.LAYOUT,
     time: str = options.TIME,
     case: str = options.CASE,
@@ -78,7 +77,7 @@ def run(
     functions: list[str] = options.FUNCTIONS,
     targets: list[str] = options.TARGETS,
     label: str = options.LABEL,
-    ahead: int = options.AHEAD,
+    ahead: int | None = options.AHEAD,
     json: bool = JSON,
 ) -> None:
     """Make data, train a solver and its baselines, compare them, write a page with pictures."""
@@ -122,8 +121,8 @@ def run(
         preset=preset,
         seed=seed,
         settings=tuple(settings),
-        conformal=conformal or None,
-        parameters=parameters or None,
+        conformal=conformal,
+        parameters=parameters,
         out=out,
         resume=resume,
         start=start,
@@ -176,7 +175,9 @@ def predict(
         help="File to write, .nc, or .csv for a row per case, or per case and time; prediction.nc or example.nc.",
     ),
     example: bool = typer.Option(False, "--example", help="Write a file of inputs to start from instead."),
-    steps: int = typer.Option(0, min=0, help="Steps to forecast; 0 for as many as the run's own rollouts."),
+    steps: int | None = typer.Option(
+        None, min=1, help="Steps to forecast; by default as many as the run's own rollouts."
+    ),
     extrapolate: bool = typer.Option(False, "--extrapolate", help="Allow parameters outside of their ranges."),
     resample: bool = typer.Option(False, "--resample", help="Interpolate fields on other points of the run's domain."),
     problem: str = PROBLEM,
@@ -188,6 +189,10 @@ def predict(
 
     if example == (inputs is not None):
         raise typer.BadParameter("give either --input FILE, or --example for a file to start from")
+    if example and (steps or extrapolate or resample):
+        raise typer.BadParameter("--example writes inputs; --steps, --extrapolate and --resample are about predictions")
+    if output is not None and output.suffix.lower() not in (".nc", ".csv"):
+        raise typer.BadParameter(f"--output takes a name in .nc or .csv, which says what is written; got {output.name}")
     check_writable(output or Path("prediction.nc"), read=inputs)
     if inputs is None:
         as_table = output is not None and output.suffix.lower() == ".csv"
@@ -198,7 +203,7 @@ def predict(
         predicted = api.predict(
             folder,
             inputs,
-            steps=steps or None,
+            steps=steps,
             problem=problem or None,
             extrapolate=extrapolate,
             resample=resample,

@@ -32,6 +32,8 @@ def study(
     from sciml.report import study_numbers
 
     if check:
+        if runs or preset or problem or scheduler or draft or workers != 1:
+            raise ConfigError("--check reads texts and runs nothing", fix="Leave out the other options but --out.")
         _check_figures(files, out, json)
         return
     if len(files) != 1:

@@ -36,6 +36,7 @@ class Metric:
         sweep: whether it is one point of a sweep, shown as a curve and not as a row.
         check: whether it tells if an answer is admissible rather than how good it is; studies do not plot it.
         names: the names that a family has for a problem; None if they are known only when it is measured.
+        blind: the answer that knows nothing and has the value 1 by definition (``zero``, ``the mean``); empty for none.
     """
 
     key: str
@@ -50,6 +51,7 @@ class Metric:
     sweep: bool = False
     check: bool = False
     names: Callable[[Problem], Iterable[str]] | None = None
+    blind: str = ""
 
     def __post_init__(self) -> None:
         if (self.better == "target") != (self.target is not None):

@@ -16,10 +16,10 @@ from sciml.metrics._fields import centred, rms
 from sciml.metrics._metric import Metric
 from sciml.metrics._named_axes import Array, in_order, read_pair
 
-RELATIVE_L2 = Metric("relative_l2", "relative L2 error")
-SCALED_L2 = Metric("scaled_l2", "scaled L2 error")
-NRMSE = Metric("nrmse", "nRMSE")
-VRMSE = Metric("vrmse", "VRMSE")
+RELATIVE_L2 = Metric("relative_l2", "relative L2 error", blind="zero")
+SCALED_L2 = Metric("scaled_l2", "scaled L2 error", blind="zero")
+NRMSE = Metric("nrmse", "nRMSE", blind="zero")
+VRMSE = Metric("vrmse", "VRMSE", blind="the mean")
 
 
 def relative_l2(pred: Array, true: Array, *, dims: str | None = None) -> Array:

@@ -52,6 +52,8 @@ def headline(view: RunView) -> str:
     if not math.isfinite(value):
         return f"{solver.title} on {view.problem_title}: the {metric.words} is not finite"
     best = metric.strongest({entry.key: entry.metrics.get(metric.key) for entry in view.baselines})
+    if best is None and _is_blind(metric, value):
+        return f"{solver.title} is no better than answering {metric.blind}: {metric.words} {format_number(value)}"
     if best is None:
         article = "an" if metric.words.startswith(_VOWELS) else "a"
         return f"{solver.title} reaches {article} {metric.words} of {format_number(value)}"
@@ -62,6 +64,8 @@ def headline(view: RunView) -> str:
 def _comparison(metric: Metric, solver: str, value: float, baseline: str, reference: float) -> str:
     numbers = f"{format_number(value)} vs {format_number(reference)}"
     better = metric.loss(value) < metric.loss(reference)
+    if _is_blind(metric, value) and _is_blind(metric, reference):
+        return f"Neither {solver} nor {baseline} is better than answering {metric.blind}: {metric.words} {numbers}"
     if format_number(value) == format_number(reference):
         return f"{solver} matches {baseline} in {metric.words}: {format_number(value)}"
     factor = reference / max(value, 1e-12)
@@ -72,6 +76,11 @@ def _comparison(metric: Metric, solver: str, value: float, baseline: str, refere
     if factor > 6:
         return f"{solver} has a {format_count(factor)}x lower {metric.words} than {baseline}: {numbers}"
     return f"{solver} {_reduction(value / reference, f'the {metric.words} of {baseline}')}: {numbers}"
+
+
+def _is_blind(metric: Metric, value: float) -> bool:
+    """Whether an answer that knows nothing would do as well, so that nothing is to be praised."""
+    return bool(metric.blind) and value >= 1
 
 
 def _reduction(ratio: float, what: str) -> str:

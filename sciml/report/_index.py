@@ -47,7 +47,10 @@ def write_index(folder: Path) -> Path:
     runs = [_run(folder, page) for page in pages if (page.parent / RECORD).is_file()]
     claims = claims_of(folder)
     counts = {sign: sum(row.sign == sign for row in claims) for sign in ("holds", "does not hold", "undecided")}
-    values = {"title": "Reports", "studies": studies, "runs": runs, "claims": claims, "counts": counts}
+    sizes = [f"{len(studies)} {'study' if len(studies) == 1 else 'studies'}"] if studies else []
+    sizes += [counted(len(runs), "runs")] if runs else []
+    values = {"title": "Reports", "studies": studies, "runs": runs, "claims": claims, "counts": counts,
+              "size": " and ".join(sizes)}  # fmt: skip
     return write_page(folder / PAGE, "index.html.j2", values)
 
 
@@ -75,7 +78,9 @@ def _run(root: Path, page: Path) -> Entry:
     ]
     concluded = () if record.conclusion is None else record.conclusion.words
     details = " · ".join([f"{record.preset}, seed {record.seed}", record.status, *numbers, *concluded])
-    return _entry(root, page, f"{record.title} on {record.problem.replace('_', ' ')}", details)
+    made_by = ", ".join(step.tool for step in record.lineage if step.tool) or record.tool
+    tools = f", after {made_by}" if made_by else ""
+    return _entry(root, page, f"{record.title} on {record.problem.replace('_', ' ')}{tools}", details)
 
 
 def _entry(root: Path, page: Path, words: str, details: str) -> Entry:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from sciml.core.errors import DataError, UserError
 from sciml.core.guests import as_guest
 from sciml.core.problem import Problem
 from sciml.core.text import counted
-from sciml.draw import format_count, format_seconds
+from sciml.draw import format_count, format_number, format_seconds
 from sciml.metrics import Metric, find_metric
 from sciml.report._headline import headline, headline_metrics
 from sciml.report._page import task_template, write_figures, write_page
@@ -103,7 +103,8 @@ def _comparison(view: RunView) -> dict[str, Any]:
         metric.key: best_metric(metric, {entry.key: entry.metrics.get(metric.key) for entry in view.competitors})
         for metric in columns
     }
-    return {"columns": columns, "best": best, "rows": view.competitors}
+    counts_evaluations = any(metric.key == "evaluations" for metric in columns)
+    return {"columns": columns, "best": best, "rows": view.competitors, "counts_evaluations": counts_evaluations}
 
 
 def _all_metrics(view: RunView) -> list[tuple[Metric, list[float | None], int | None]]:
@@ -119,10 +120,27 @@ def _all_metrics(view: RunView) -> list[tuple[Metric, list[float | None], int | 
     return rows
 
 
-def _tools(record: Record) -> list[tuple[str, str, FindingsEntry]]:
-    """Key, title and findings of every tool that reported something; a tool that is not here goes by its key."""
+def _tools(record: Record) -> list[tuple[str, str, FindingsEntry, list[tuple[str, str]]]]:
+    """Key, title, findings and numbers of every tool that reported something; one that is not here goes by its key."""
     here = registered_tools()
-    return [(key, here[key].title if key in here else key, entry) for key, entry in record.findings.items()]
+    return [
+        (
+            key,
+            here[key].title if key in here else key,
+            entry,
+            _numbers(key, entry, here[key].metrics if key in here else ()),
+        )
+        for key, entry in record.findings.items()
+    ]
+
+
+def _numbers(tool: str, entry: FindingsEntry, declared: Sequence[Metric]) -> list[tuple[str, str]]:
+    """The numbers of a tool that have a name and units. The others are for programs, and are shown, by their keys, only
+    where neither words nor tables say what was found."""
+    if not (entry.words or entry.tables):
+        return [(key.replace("_", " "), format_number(value)) for key, value in entry.metrics.items()]
+    values = {f"{tool}/{key}": value for key, value in entry.metrics.items()}
+    return [(metric.label, format_metric(values[metric.key], metric)) for metric in declared if metric.key in values]
 
 
 def _commands(record: Record, config: Mapping[str, Any]) -> str:

@@ -242,7 +242,7 @@ def _device(name: str) -> torch.device:
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        if name.partition(":")[0] not in ("cpu", "cuda"):
+        if name != "cpu" and name.partition(":")[0] != "cuda":  # there is no cpu:3, which torch would take for cpu
             raise RuntimeError("this kind of device is not supported")
         return torch.empty(0, device=name).device
     except (RuntimeError, AssertionError) as error:

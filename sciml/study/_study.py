@@ -190,6 +190,13 @@ def _check_metrics(study: Study, subjects: Mapping[str, Problem]) -> None:
                     got=claim.text,
                     fix="Name a metric of the solvers, not of the test, or the `target` that it should have.",
                 )
+            highest = metric.better == "higher"
+            if (highest and claim.margin <= -1) or (not highest and claim.margin >= 1):
+                raise ConfigError(
+                    f"a claim on {claim.metric!r} names a share that no metric can change by",
+                    got=f"margin={claim.margin:g} in {claim.text!r}",
+                    expected="more than -1" if highest else "less than 1: 0.5 is half of it, `factor = 10` a tenth",
+                )
             if claim.target is not None and metric.better not in ("none", "target"):
                 raise ConfigError(
                     f"the metric {claim.metric!r} has a better side, {metric.better}, and no target",

@@ -138,6 +138,8 @@ class Claim(Config):
     def _one_measure(self) -> "Claim":
         if (self.tolerance is not None) + (self.factor is not None) + bool(self.margin) > 1:
             raise ValueError("a claim has one of margin (a share), tolerance (absolute) and factor")
+        if self.better == self.worse and self.against in ("", self.metric):
+            raise ValueError(f"a claim compares {self.better!r} with itself")
         return self
 
 

@@ -199,7 +199,8 @@ class Findings:
     """What a tool reports besides the child's own metrics.
 
     Arguments:
-        metrics: numbers by name, for ``record.json``.
+        metrics: numbers by name, for ``record.json``; the page shows those that the tool declares, which have words and
+            units, and all of them where there are neither words nor tables.
         arrays: saved in ``predictions.h5`` under ``tools/<key>``.
         words: remarks for people, one sentence each.
         tables: what is said row by row, such as of every layer.

@@ -106,12 +106,17 @@ def local_device(device: torch.device) -> torch.device:
 
     Raises: ConfigError for a ``LOCAL_RANK`` that is no number.
     """
-    if device.type != "cuda" or "LOCAL_RANK" not in os.environ or int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    if device.type != "cuda" or "LOCAL_RANK" not in os.environ or _stated("WORLD_SIZE", 1) == 1:
         return device
-    rank = os.environ["LOCAL_RANK"]
-    if not rank.isdecimal():
-        raise ConfigError("LOCAL_RANK is no number of a process", got=repr(rank), fix="Start with torchrun.")
-    return torch.device("cuda", int(rank) % max(1, torch.cuda.device_count()))
+    return torch.device("cuda", _stated("LOCAL_RANK", 0) % max(1, torch.cuda.device_count()))
+
+
+def _stated(name: str, default: int) -> int:
+    """A count that ``torchrun`` leaves in the environment. Raises ConfigError for a text that is none."""
+    text = os.environ.get(name, str(default))
+    if not text.isdecimal():
+        raise ConfigError(f"{name} is no number of a process", got=repr(text), fix="Start with torchrun.")
+    return int(text)
 
 
 @contextmanager
@@ -121,20 +126,29 @@ def process_group(device: torch.device) -> Iterator[Group]:
     Arguments:
         device: of this process, as `local_device` says. CPUs speak by gloo; GPUs by NCCL, but for processes that share
             one, which NCCL does not serve, by gloo.
+
+    Raises: ConfigError where the environment speaks of several processes and does not say how they meet.
     """
-    size = int(os.environ.get("WORLD_SIZE", "1"))
-    if size == 1 or torch.distributed.is_initialized():
+    size = _stated("WORLD_SIZE", 1)
+    if size <= 1 or torch.distributed.is_initialized():
         yield current_group()
         return
-    alone = int(os.environ.get("LOCAL_WORLD_SIZE", size)) <= torch.cuda.device_count()
+    alone = _stated("LOCAL_WORLD_SIZE", size) <= torch.cuda.device_count()
     before = None
     if device.type == "cuda":
         before = torch.cuda.current_device()
         torch.cuda.set_device(device)
-    if device.type == "cuda" and alone:
-        torch.distributed.init_process_group("nccl", device_id=device)
-    else:
-        torch.distributed.init_process_group("gloo")
+    try:
+        if device.type == "cuda" and alone:
+            torch.distributed.init_process_group("nccl", device_id=device)
+        else:
+            torch.distributed.init_process_group("gloo")
+    except (ValueError, torch.distributed.DistError) as error:  # torch's own words name the variable that is missing
+        raise ConfigError(
+            f"the {size} processes that WORLD_SIZE speaks of cannot be joined: {str(error).splitlines()[0]}",
+            got=", ".join(f"{name}={os.environ.get(name)}" for name in ("RANK", "MASTER_ADDR", "MASTER_PORT")),
+            fix="Start with torchrun, or unset WORLD_SIZE.",
+        ) from None
     try:
         yield current_group()
     finally:

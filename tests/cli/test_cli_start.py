@@ -1,10 +1,13 @@
 """How the command line starts: fast, completable, as a module, into a pipe."""
 
 import os
+import signal
 import statistics
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[2]
 
@@ -51,3 +54,19 @@ def test_a_closed_pipe_is_no_error(tmp_path):
     assert listing.stderr is not None
     with listing.stderr as err:
         assert b"Traceback" not in err.read()
+
+
+def test_closed_output_is_no_error(monkeypatch):
+    """``>&-``: Python then has None in the place of the stream, which no table can ask for its width."""
+    from sciml.__main__ import start
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr(sys, "argv", ["sciml", "list"])
+    try:
+        with pytest.raises(SystemExit) as stopped:
+            start()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert not stopped.value.code
+    sys.stdout.close()

@@ -46,6 +46,10 @@ def test_a_headline_knows_which_way_is_better(task, key, values, sentence):
         ((0.3, 0.2), "SineNet does not beat U-Net: one-step error 0.300 vs 0.200"),
         ((0.2, 0.2), "SineNet matches U-Net in one-step error: 0.200"),
         ((float("nan"), 0.2), "SineNet on torus_waves: the one-step error is not finite"),
+        ((1.29,), "SineNet is no better than answering zero: one-step error 1.29"),
+        ((1.19, 1.29), "Neither SineNet nor U-Net is better than answering zero: one-step error 1.19 vs 1.29"),
+        ((1.19, 0.9), "SineNet does not beat U-Net: one-step error 1.19 vs 0.900"),
+        ((0.9, 1.29), "SineNet lowers the one-step error of U-Net by 30 %: 0.900 vs 1.29"),
         ((0.2, None, 0.7), "SineNet lowers the one-step error of Persistence by 71 %: 0.200 vs 0.700"),
     ],
 )

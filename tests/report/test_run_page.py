@@ -261,3 +261,20 @@ def test_log_cut_by_a_kill_is_read(written, tmp_path):
     log = folder / "log.jsonl"
     log.write_text(log.read_text() + '{"step": 5')
     assert len(read_run(folder).log) == 10
+
+
+def test_numbers_of_tools_have_names_and_units(written, tmp_path):
+    """Those that the tool declares; what it counted for programs is no word of a page, unless nothing else is said."""
+    folder = _fresh(written, tmp_path)
+    record = json.loads((folder / "record.json").read_text())
+    numbers = {"search_seconds": 1.41, "cost": 0.0022, "mixture_gap": 0.171}
+    record["findings"] = {
+        "search": {"metrics": numbers, "words": ["Found: width 2."]},
+        "gone": {"metrics": {"odd_one": 0.5}},
+    }
+    (folder / "record.json").write_text(json.dumps(record))
+    text = re.sub(r"<[^>]+>", " ", write_run(folder, problem=make_problem()).read_text(encoding="utf-8"))
+    assert re.search(r"time of the search\s+1\.41\ss", text)
+    assert "mixture gap" not in text
+    assert "0.00220" not in text
+    assert re.search(r"odd one\s+0\.500", text)

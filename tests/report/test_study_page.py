@@ -91,14 +91,17 @@ def test_index_lists_pages_with_relative_links(tmp_path):
     (broken / "report.html").write_text("")
     (broken / "record.json").write_text("{")
     make_run(tmp_path / "runs" / "without page", rank=0)
+    made_by_a_tool = tmp_path / "runs" / "one" / "record.json"
+    made_by_a_tool.write_text(json.dumps({**json.loads(made_by_a_tool.read_text()), "tool": "prune"}))
     page = _read(write_index(tmp_path))
+    assert "What the program wrote: 1 study and 2 runs." in page.text
     assert list(dict.fromkeys(page.references)) == [
         "a%20study/report.html",
         "runs/broken/report.html",
         "runs/one/report.html",
     ]
     assert "Waves at equal size" in page.text
-    assert "SineNet on torus waves" in page.text
+    assert "SineNet on torus waves, after prune" in page.text
     assert "a run that cannot be read" in page.text
     assert "Nothing here yet" in _read(write_index(broken.parent / "without page")).text
 

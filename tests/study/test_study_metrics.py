@@ -64,3 +64,20 @@ def test_a_claim_on_a_number_of_the_test_is_refused(tmp_path):
     )
     with pytest.raises(ConfigError, match="neither more nor less"):
         run_study(path, out=tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("claim", "more", "words"),
+    [
+        ("rollout/relative_l2", "margin = 1.5", "a share that no metric can change by.*less than 1"),
+        ("outcome/accuracy", "margin = -1.0", "a share that no metric can change by.*more than -1"),
+        ("rollout/relative_l2", "against = 'rollout/relative_l2'", "compares 'a' with itself"),
+    ],
+)
+def test_a_claim_that_no_result_could_decide_is_refused(claim, more, words, tmp_path):
+    path = tmp_path / "study.toml"
+    text = STUDY.format(metric="rollout/relative_l2", claim=claim) + more + "\n"
+    path.write_text(text.replace('worse = "b"', 'worse = "a"') if "against" in more else text)
+    with pytest.raises(ConfigError, match=words):
+        run_study(path, out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()

@@ -111,6 +111,25 @@ def test_a_rank_that_is_no_number_is_refused(ranks, monkeypatch):
         local_device(torch.device("cuda"))
 
 
+@pytest.mark.parametrize(
+    ("environment", "words"),
+    [
+        ({"WORLD_SIZE": "two"}, "WORLD_SIZE is no number"),
+        ({"WORLD_SIZE": "2"}, "2 processes that WORLD_SIZE speaks of cannot be joined.*RANK expected.*torchrun"),
+        ({"WORLD_SIZE": "2", "RANK": "0"}, "MASTER_ADDR expected"),
+        ({"WORLD_SIZE": "2", "RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "door"}, "cannot be joined"),
+    ],
+)
+def test_an_environment_that_is_not_that_of_torchrun_is_refused(monkeypatch, environment, words):
+    """As a cluster leaves it in a shell."""
+    for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigError, match=words), process_group(torch.device("cpu")):
+        pass
+
+
 def test_what_is_sent_lies_where_the_backend_takes_it(monkeypatch):
     """Numbers of the CPU are sent from the device of the group, and come back to where they were."""
     sent = []

@@ -37,6 +37,7 @@ from sciml.data.importing._plan import Plan, make_plan
 from sciml.data.importing._rows_plan import RowsPlan, make_rows_plan
 from sciml.data.importing._sequences_plan import SequencesPlan, make_sequences_plan
 from sciml.data.importing._source import Source
+from sciml.data.importing._unread import refuse_unread
 
 _SILENT = SilentProgress()
 _OF_SEQUENCES = ("signals", "target", "classes", "forecasts", "uneven")
@@ -142,6 +143,7 @@ def _finish(
     dry: bool,
     progress: Progress,
 ) -> Imported | None:
+    refuse_unread(sources, choices)
     plan = plan_of(sources, choices)
     if not dry:
         _name(names, choices, out)  # a name that is taken is refused before anything is announced or written

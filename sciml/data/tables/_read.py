@@ -23,6 +23,8 @@ def read_raw(path: Path, *, separator: str = "", sheet: str = "") -> RawTable:
     ending = path.suffix.lower()
     if ending in EXCEL:
         return read_excel(path, sheet)
+    if sheet:
+        raise DataError(f"{path} has no sheets, which workbooks (.xlsx) have", got=sheet, fix="Leave out the sheet.")
     if ending in PARQUET:
         return read_parquet(path)
     if ending == ".xls":

@@ -5,7 +5,13 @@ from sciml.tasks._cost import COSTS
 from sciml.tasks._metric_names import field_names
 
 METRICS = (
-    Metric("hidden/relative_l2", "relative L2 error of the hidden term", brief="hidden-term error", headline=True),
+    Metric(
+        "hidden/relative_l2",
+        "relative L2 error of the hidden term",
+        brief="hidden-term error",
+        headline=True,
+        blind="zero",
+    ),
     Metric("hidden/*", "relative L2 error of the hidden term of {0}", names=field_names),
     Metric("state/relative_l2", "relative L2 error of the state", headline=True),
     Metric("forecast/relative_l2", "relative L2 error of the forecast"),

@@ -25,7 +25,7 @@ def _spaces(problem: Problem) -> tuple[str, ...]:
 
 
 METRICS = (
-    Metric("relative_l2", "relative L2 error", headline=True),
+    Metric("relative_l2", "relative L2 error", headline=True, blind="zero"),
     Metric("mse", "mean squared error", units="", headline=True),
     Metric("mse/trimmed", "mean squared error without the worst 0.1 %", units=""),
     Metric("relative_l2/median", "relative L2 error, median"),

@@ -5,7 +5,13 @@ from sciml.tasks._cost import COSTS
 from sciml.tasks._metric_names import field_names
 
 METRICS = (
-    Metric("rmse_share", "root mean squared error in standard deviations", brief="error", headline=True),
+    Metric(
+        "rmse_share",
+        "root mean squared error in standard deviations",
+        brief="error",
+        headline=True,
+        blind="the mean",
+    ),
     Metric("worst_share", "largest error in standard deviations", headline=True),
     Metric("mae/*", "mean absolute error of {0}", units="", names=field_names),
     Metric("rmse/*", "root mean squared error of {0}", units="", names=field_names),

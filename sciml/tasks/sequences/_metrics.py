@@ -7,7 +7,7 @@ from sciml.tasks._probabilities import CLASS_METRICS
 _STRIDE = "stride_*"
 
 METRICS = (
-    Metric("nrmse", "RMSE in standard deviations", headline=True),
+    Metric("nrmse", "RMSE in standard deviations", headline=True, blind="the mean"),
     Metric("r2", "coefficient of determination R²", better="higher", signed=True),
     Metric("skill", "share by which a forecast is closer than the last value", better="higher", signed=True),
     *CLASS_METRICS,
