@@ -44,6 +44,8 @@ NOTHING = 0.1
 """A hidden part below this share of the known one may be none: zero is tried on the observations too."""
 SPARSE = 0.5
 """Spacing of observations, in lengths on which values are alike, from which on smooth curves are poor."""
+SETTLED = 1.5
+"""Misfit, in units of the noise, up to which a favourite leaves nothing to explain."""
 POOR = 3.0
 """Misfit of the observations, in units of the noise, from which on a formula is not the law."""
 _USED = ("add", "sub", "mul", *SHAPES, *WAVES)
@@ -136,8 +138,8 @@ def _advice(problem: HasHiddenTerm, curves: Smoothed | None, named: Named | None
     """What may be relied on of the equations that were found, if some were, and whether a surrogate would pay."""
     if curves is None:
         return ""
-    lines, decided = [], named is not None and bool(named.components)
-    if decided and (close := [c.field for c in named.components if c.is_approximate]):
+    lines, components = [], () if named is None else named.components
+    if close := [c.field for c in components if c.is_approximate]:
         lines.append(
             f"the formula for {', '.join(close)} is an approximation where values were observed, and not the law: the "
             "residuals of the equation are more than noise. Try other operators (exp, abs, sqrt, pow), another engine "
@@ -151,12 +153,12 @@ def _advice(problem: HasHiddenTerm, curves: Smoothed | None, named: Named | None
         )
     elif lines:
         lines.append("A surrogate (--solver upinn) measures the hidden part without a formula")
-    elif decided and any(c.rivals for c in named.components):
+    elif any(c.rivals for c in components):
         lines.append(
             "the points are dense and nothing but noise is left, but other formulas leave no more: the remarks on each "
             "formula say which, and where a measurement would decide"
         )
-    elif decided:
+    elif components:
         lines.append(
             "the points are dense and nothing but noise is left where values were observed; beyond that the formula is "
             "an extrapolation. A surrogate (--solver upinn) would find the same"
@@ -329,7 +331,9 @@ def _leading(front: SymbolicFront) -> list[sp.Expr]:
     worst = max(entry.loss_heldout + entry.loss_train for entry in front.entries)
     hopeful = [e for e in front.entries[:at] if e.loss_heldout + e.loss_train < HOPELESS * worst or at == 1]
     richer = sorted(front.entries[at + 1 :], key=lambda entry: entry.mdl)[:1]
-    return [entry.expr for entry in (favourite, *hopeful[::-1][: CANDIDATES - 1], *richer, *front.rivals)]
+    is_settled = max(favourite.loss_train, favourite.loss_heldout) <= SETTLED  # what is longer cannot win then
+    rivals = [one for one in front.rivals if not is_settled or one.complexity <= favourite.complexity]
+    return [entry.expr for entry in (favourite, *hopeful[::-1][: CANDIDATES - 1], *richer, *rivals)]
 
 
 def _match(problem: HasHiddenTerm, index: int, expr: sp.Expr, inputs: np.ndarray) -> Match | None:
