@@ -20,7 +20,7 @@ _BETWEEN = 5.0
 _FAST = 1.5 * math.pi
 """Frequency on [-1, 1] from which on a plain network, which learns smooth functions first, is likely too smooth."""
 _NEAR, _GATHERED = 0.1, 0.9
-"""What is near, as a share of every axis; the share of the squared residual from which on it is told to be in one place."""
+"""What is near, as a share of every axis; the share of the squared residual that is gathered there if it is at all."""
 _PER_PERIOD, _LEAST = 16, 12
 """Points along an axis: per period, and where nothing oscillates."""
 
@@ -86,8 +86,8 @@ def caution(
     gathered = f"{100 * inside:.0f} % of the squared residual lies near {where}"
     if any(map(is_rough, (*statement.plain_equations, *statement.plain_values))):
         return (
-            f"The statement has kinks or jumps, which a network rounds off: the solution is less accurate there than on "
-            f"average ({gathered}). More points may help (task.points, model.adapt.kind=rad)."
+            f"The statement has kinks or jumps, which a network rounds off: the solution is less accurate there than "
+            f"on average ({gathered}). More points may help (task.points, model.adapt.kind=rad)."
         )
     if met or not inside > _GATHERED or bool(near.all()):
         return ""
