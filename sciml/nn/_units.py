@@ -93,4 +93,5 @@ class Units(nn.Module):
         return torch.log(self.field_std.double()).sum().to(self.field_std.dtype)
 
 
-Moments.register(Units)  # from Python 3.12 on buffers, which a module looks up, do not make it one
+# From Python 3.12 on buffers, which a module looks up, do not make it one. A protocol's class is an ABCMeta.
+Moments.register(Units)  # pyright: ignore[reportAttributeAccessIssue]

@@ -110,7 +110,15 @@ def test_a_relation_with_factors_is_named_with_them():
     assert float(factors.coeff(parse_formula("y"))) / ratio == pytest.approx(-0.5)
 
 
-@pytest.mark.parametrize(("columns", "points", "seed"), [(2, 30, 1), (2, 60, 2), (2, 30, 5), (3, 40, 1), (3, 40, 2)])
+@pytest.mark.parametrize(
+    ("columns", "points", "seed"),
+    [
+        (2, 30, 1),
+        (2, 60, 2),
+        pytest.param(3, 40, 1, marks=pytest.mark.slow),
+        pytest.param(3, 40, 2, marks=pytest.mark.slow),
+    ],
+)
 def test_random_walks_have_no_relation(columns, points, seed):
     """Their sum of least variance is within three times what smooth curves take for noise."""
     random, names = np.random.default_rng(seed), "xyz"[:columns]
