@@ -379,6 +379,7 @@ def test_data_that_is_all_broken_says_so(sciml, variant, quick):
     assert "no trajectory of the training split of broken tiny succeeded; got 10 failed ones" in answer.complaint
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of what xarray and SciPy leave open
 def test_a_full_disk_loses_nothing_and_can_be_resumed(sciml, advection, quick, small_disk, monkeypatch, tmp_path):
     disk = small_disk("size=300k")
     run = ("run", advection, *quick, "--set", "train.checkpoint_every=1", "--out", disk / "runs", "--resume")

@@ -135,6 +135,7 @@ def damaged(folder, commands, seed, count):
     return wrong
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of what xarray and SciPy leave open
 def test_damaged_files_end_in_words(sound, tmp_path, bounded):  # noqa: F811
     wrong = damaged(tmp_path, sound, 0, 2)
     assert not wrong, wrong
