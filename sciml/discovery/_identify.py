@@ -175,7 +175,8 @@ def find_relations(
         width = RELATION * scale / max(sizes[-2], 1e-300) * np.abs(factors).max() / scale.min()
         taking = np.abs(right[-1]) > 0.05
         sums = [rows[:, rest] @ factors for rows in series]
-        if taking.sum() < 2 or not _is_constant(sums, (factors * centred.std(0))[taking], factors * scale):
+        noise = None if observed is None else factors * scale
+        if taking.sum() < 2 or not _is_constant(sums, (factors * centred.std(0))[taking], noise):
             break
         numbers = [_short(f, w) for f, w in zip(factors[taking], width[taking], strict=True)]
         chosen = [rest[i] for i in np.flatnonzero(taking)]
@@ -187,19 +188,21 @@ def find_relations(
     return tuple(relations), tuple(spare)
 
 
-def _is_constant(sums: Sequence[np.ndarray], terms: np.ndarray, noise: np.ndarray) -> bool:
+def _is_constant(sums: Sequence[np.ndarray], terms: np.ndarray, noise: np.ndarray | None) -> bool:
     """Whether a sum of columns varies little beside each of its terms, noise aside, and from one row to the next like
-    independent noise.
+    independent noise, where it is one of observations.
 
     Arguments:
         sums: its values on every trajectory.
         terms: standard deviations of its terms.
-        noise: and of their noise.
+        noise: and of their noise; None for values that have none, such as those of smooth curves.
     """
     least = float(np.abs(terms).min())
     variance = float(np.concatenate(sums).var())
     if variance <= (RELATION * NEGLIGIBLE * least) ** 2:
         return True
+    if noise is None:
+        return variance <= (CONSTANT * least) ** 2
     return variance - float(noise @ noise) <= (CONSTANT * least) ** 2 and is_white(sums)
 
 

@@ -160,7 +160,7 @@ STUDIES = {
         "'z' is not the name of a variant",
     ),
     "claim's budget": (
-        'problem = "shallow_water"\n[[claims]]\ntext = "t"\nmetric = "m"\nbetter = "a"\nworse = "a"\nbudget = "time"',
+        'problem = "shallow_water"\n[[claims]]\ntext = "t"\nmetric = "m"\nbetter = "a"\nworse = "b"\nbudget = "time"\n[[variants]]\nname = "b"\nlabel = "b"\nsolver = "linear"',
         "a claim is about the budget 'time'",
     ),
 }
@@ -222,8 +222,8 @@ def test_predict_refuses_files_that_are_no_netcdf(refused, finished, tmp_path, c
 
 def test_predict_does_not_write_over_a_folder(refused, finished, given, tmp_path):
     given.to_netcdf(tmp_path / "x.nc", engine="h5netcdf")
-    (tmp_path / "out").mkdir()
-    assert "out is a folder, not a file" in refused("predict", finished, *OWN, "-i", "x.nc", "-o", "out")
+    (tmp_path / "out.nc").mkdir()
+    assert "out.nc is a folder, not a file" in refused("predict", finished, *OWN, "-i", "x.nc", "-o", "out.nc")
 
 
 @pytest.fixture

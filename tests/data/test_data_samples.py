@@ -254,6 +254,6 @@ def test_checks_find_what_is_wrong(changed):
 def test_what_needs_trajectories_says_where_the_data_is(spots):
     for verb in (generate, open_dataset):
         with pytest.raises(
-            UnsupportedError, match=r"capability Evolves\. `sciml data info three_spots` describes what data it has"
+            UnsupportedError, match=r"capability Evolves\. `sciml data info \S+three_spots` describes what data it has"
         ):
             verb(spots, "tiny")

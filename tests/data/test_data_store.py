@@ -8,6 +8,7 @@ import torch
 import xarray
 
 from sciml.core.errors import DataError
+from sciml.core.registry import folder_of
 from sciml.data import Shard, generate, load_shard, make_layout, open_dataset, save_shard
 
 
@@ -90,7 +91,7 @@ def test_damaged_shards_are_refused_set_aside_and_made_again(damage, copied, toy
     layout = make_layout(toy, "tiny")
     with pytest.raises(DataError, match=r"train-0001.nc") as error:
         load_shard(layout, layout.pieces("train")[1])
-    assert "sciml data generate periodic_advection --preset tiny" in str(error.value)
+    assert f"sciml data generate {folder_of(toy)} --preset tiny" in str(error.value)
     with pytest.raises(DataError, match=r"train-0001.nc"):
         open_dataset(toy, "tiny").split("train").states  # noqa: B018
     generate(toy, "tiny")

@@ -225,7 +225,7 @@ def test_info_and_verify_know_the_files(two):
     missing = {check.name: check for check in check_data(two, "tiny")["operator"]}
     assert not missing["files"].ok
     assert "0 of 3 shards" in missing["files"].detail
-    assert "sciml data generate two_sources" in missing["files"].detail
+    assert f"sciml data generate {registry.folder_of(two)}" in missing["files"].detail
     table = OPERATOR.card(**registry_card(two))
     table.generate(two, workers=1, executor=None, progress=SilentProgress())
     numbers = describe_data(two, "tiny")["operator"]

@@ -2,7 +2,6 @@
 
 import copy
 import math
-import statistics
 import time
 
 import networkx
@@ -447,5 +446,5 @@ def test_watching_every_fifty_steps_takes_less_than_two_per_cent():
     for step in (rule.step, rule.inner.step):
         step(batch, 0.5)
     pairs = [(seconds(rule.inner.step), seconds(rule.step)) for _ in range(9)]
-    overhead = statistics.median(seen - plain for plain, seen in pairs) / statistics.median(p for p, _ in pairs)
-    assert overhead / 50 < 0.02
+    plain, seen = (min(times) for times in zip(*pairs, strict=True))  # what other work of the machine adds is no part
+    assert (seen - plain) / plain / 50 < 0.02

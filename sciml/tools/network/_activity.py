@@ -1,5 +1,6 @@
 """What neurons do on data: strengths and activations, the dead and the saturated, by hooks alone."""
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -59,11 +60,11 @@ class _Sums:
 
     def add(self, values: Tensor, flat: Tensor | None = None) -> None:
         """Rows ``sample *neuron``."""
-        rows = values.detach().double()
+        rows = values.detach().to(torch.float64, copy=True)
         self.count += len(rows)
-        self.first, self.second = self.first + rows.sum(0), self.second + rows.square().sum(0)
+        self.first, self.second = self.first + rows.sum(0), self.second + rows.square_().sum(0)
         if flat is not None:
-            self.flat = self.flat + flat.double().sum(0)
+            self.flat = self.flat + flat.sum(0, dtype=torch.float64)
 
     @property
     def mean(self) -> Tensor:
@@ -73,8 +74,9 @@ class _Sums:
     @property
     def std(self) -> Tensor:
         """Over the data."""
-        variance = self.second / max(1, self.count) - self.mean.square()
-        rounding = 1e-14 * self.mean.square()
+        squared = self.mean.square()
+        variance = self.second / max(1, self.count) - squared
+        rounding = 1e-14 * squared
         return torch.where(variance > rounding, variance, torch.zeros_like(variance)).sqrt()
 
 
@@ -115,9 +117,9 @@ class _Watch(TorchFunctionMode):
 def _is_flat(func: Callable[..., Any], output: Tensor) -> Tensor | None:
     if func not in BOUNDED:
         return None
-    tanh = func in (torch.tanh, Tensor.tanh, functional.tanh)
-    slope = 1 - output.detach().square() if tanh else 4 * output.detach() * (1 - output.detach())
-    return slope < _FLAT
+    if func in (torch.tanh, Tensor.tanh, functional.tanh):  # whose slope is 1 - tanh²
+        return output.detach().abs() > math.sqrt(1 - _FLAT)
+    return (output.detach() - 0.5).abs() > math.sqrt(1 - _FLAT) / 2  # 4 s (1 - s) = 1 - 4 (s - ½)²
 
 
 def neuron_activity(module: nn.Module, call: Call) -> dict[str, Neurons]:
@@ -132,7 +134,8 @@ def neuron_activity(module: nn.Module, call: Call) -> dict[str, Neurons]:
         def hook(_: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
             answer = output[0] if isinstance(output, tuple) and output else output
             if isinstance(answer, Tensor) and answer.is_floating_point() and answer.ndim > 1:
-                watch.note(name, answer)
+                with torch._C.DisableTorchFunction():  # else the mode looks at every sum, for a tenth of a step
+                    watch.note(name, answer)
 
         return hook
 
