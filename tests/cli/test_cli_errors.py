@@ -160,7 +160,8 @@ STUDIES = {
         "'z' is not the name of a variant",
     ),
     "claim's budget": (
-        'problem = "shallow_water"\n[[claims]]\ntext = "t"\nmetric = "m"\nbetter = "a"\nworse = "b"\nbudget = "time"\n[[variants]]\nname = "b"\nlabel = "b"\nsolver = "linear"',
+        'problem = "shallow_water"\n[[claims]]\ntext = "t"\nmetric = "m"\nbetter = "a"\nworse = "b"\nbudget = "time"\n'
+        '[[variants]]\nname = "b"\nlabel = "b"\nsolver = "linear"',
         "a claim is about the budget 'time'",
     ),
 }
