@@ -154,7 +154,21 @@ def _figures_left_blank(request, monkeypatch):
         return
     blank = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1 1"/>'
     monkeypatch.setattr("sciml.draw._svg._lay_out", lambda canvas, axes: None)
+    monkeypatch.setattr("sciml.draw._films._animated", lambda frames: b"")
     monkeypatch.setattr("matplotlib.figure.Figure.savefig", lambda canvas, buffer, **options: buffer.write(blank))
+
+
+@pytest.fixture
+def spreads():
+    """For tests of the spread of Gaussian processes; see `_few_parts`."""
+
+
+@pytest.fixture(autouse=True)
+def _few_parts(request, monkeypatch):
+    """Gaussian processes take their spread from five parts left out, as those of many cases do; from twenty parts of
+    few cases only for tests that ask for it."""
+    if "spreads" not in request.fixturenames:
+        monkeypatch.setattr("sciml.solvers.baselines._gaussian_process._folds", lambda count: 5)
 
 
 @pytest.fixture(autouse=True)

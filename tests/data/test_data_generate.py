@@ -241,6 +241,7 @@ def test_ctrl_c_stops_the_workers_and_one_alone_finishes(slow, tmp_path, monkeyp
     assert files(generate(slow, "tiny", workers=1).folder) == undisturbed
 
 
+@pytest.mark.slow
 @needs_proc
 def test_killed_twice_and_resumed_equals_undisturbed(slow, tmp_path, monkeypatch, files, undisturbed):
     home = tmp_path / "killed"

@@ -197,7 +197,11 @@ def test_the_digest_follows_the_data_and_not_the_prose(spots, card, changed):
     assert len(others | {base}) == 5
 
 
-@pytest.mark.parametrize("name", IN_MEMORY)
+LONG = {"ignition_delay", "mass_spring_identification", "reactor_regimes"}
+"""Problems that take seconds, and are tried by their own tests, too."""
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n in LONG)) for n in IN_MEMORY])
 def test_registered_problems_are_described_and_in_order(name):
     """Every registered problem whose data is made in memory."""
     problem = registry.find_problem(name)

@@ -265,7 +265,11 @@ def test_a_reference_that_fails_leaves_statuses_and_what_it_calls_fine_must_be_f
 OPERATORS = [name for name in registry.problem_folders() if isinstance(registry.find_problem(name), AppliesOperator)]
 
 
-@pytest.mark.parametrize("name", OPERATORS)
+LONG = {"ignition_operator", "vorticity_operator"}
+"""Problems that take seconds, and are tried by their own tests, too."""
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n in LONG)) for n in OPERATORS])
 def test_registered_operators_are_made_and_in_order(name):
     """The tiny preset of every operator: cut to a few functions where it has many, so that it is made in no time."""
     problem = registry.find_problem(name)

@@ -16,6 +16,7 @@ from sciml.testing import PROBLEMS
 from sciml.train import find_solver
 
 TANK = PROBLEMS / "warm_tank"
+pytestmark = pytest.mark.usefixtures("spreads")
 
 
 @pytest.fixture(scope="module")
