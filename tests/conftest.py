@@ -42,8 +42,9 @@ def _in_haste():
     """Predictions are timed a few times, not for seconds; nothing waits for the disk, for no test cuts the power; no
     further processes are started of one's own accord, since other tests run on the other cores."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sciml.tasks._cost.PATIENCE", 0.0)
-        patch.setattr("sciml.tools.cost._latency.PATIENCE", 0.0)
+        for module in ("tasks._cost", "tools.cost._latency"):
+            patch.setattr(f"sciml.{module}.PATIENCE", 0.0)
+            patch.setattr(f"sciml.{module}.FEWEST", 1)
         for module in ("data._making", "study._beside"):
             patch.setattr(f"sciml.{module}.usable_cores", lambda: 1)
         patch.setattr(os, "fsync", lambda descriptor: None)

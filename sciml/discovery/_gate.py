@@ -19,8 +19,8 @@ from sciml.discovery._table_problem import TableProblem
 
 RICHER = 3
 """Columns up to which products of three are candidate terms too, where the data tell them apart."""
-EXPLAINED = 0.5
-"""Share of what is hidden that the best formula must explain to be one."""
+EXPLAINED = 0.8
+"""Share of what is hidden that the best formula must explain to be one; two thirds are found by looking among many."""
 CLEAR = 10.0
 """Misfit, in units of the noise, from which on what is not explained is no noise."""
 _ALIKE = 3.0  # times the noise by which curves may differ and still be the same function of time

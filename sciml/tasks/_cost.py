@@ -20,8 +20,8 @@ COSTS = (EVALUATIONS, CALLS, SECONDS)
 REPEATS = 20
 """Timed predictions; the median is reported."""
 
-PATIENCE = 5.0
-"""Seconds after which no further prediction is timed; three are in any case."""
+PATIENCE, FEWEST = 5.0, 3
+"""Seconds after which no further prediction is timed, and how many are in any case."""
 
 
 def device_of(module: nn.Module) -> torch.device:
@@ -52,7 +52,7 @@ def prediction_seconds(
     device = device_of(module)
     on_device, taken = moved(inputs, device), []
     for _ in range(repeats + 1):
-        if len(taken) > 3 and sum(taken) > PATIENCE:
+        if len(taken) > FEWEST and sum(taken) > PATIENCE:
             break
         started = time.perf_counter()
         solver.predict(module, on_device)

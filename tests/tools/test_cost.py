@@ -86,7 +86,8 @@ def test_latencies_are_measured_on_one_thread_which_is_undone():
     assert all(each.repeats == 5 * each.passes and each.reference_seconds > 0 for each in latencies.values())
 
 
-def test_patience_leaves_three_repeats_in_two_passes():
+def test_patience_leaves_three_repeats_in_two_passes(monkeypatch):
+    monkeypatch.setattr("sciml.tools.cost._latency.FEWEST", 3)
     calls = []
     latency = measure_latencies({"slow": lambda: (calls.append(1), time.sleep(0.002))}, patience=0.0)["slow"]
     assert (latency.repeats, latency.passes) == (6, 2)

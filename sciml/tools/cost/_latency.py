@@ -20,11 +20,11 @@ from sciml.tools.cost._model import Latency
 Call = Callable[[], object]
 """Makes one prediction."""
 
-PATIENCE = 2.0
-"""Seconds that measuring may take where nobody says otherwise."""
+PATIENCE, FEWEST = 2.0, 3
+"""Seconds that measuring may take where nobody says otherwise, and repeats of a pass, and calls to warm up, in any
+case."""
 
 _REFERENCE = "\0reference"  # no caller can have a name with this character in a file
-_WARMUPS = 3
 _MOST_PASSES = 6
 _TOLERANCE = 0.05  # passes that differ by more are repeated
 
@@ -68,7 +68,7 @@ def measure_latencies(
     order, count, started = random.Random(seed), 0, time.perf_counter()
     with _one_thread():
         for call in timed.values():
-            for _ in range(_WARMUPS):
+            for _ in range(FEWEST):
                 _seconds(call, device, clock)
         while len(best[_REFERENCE]) < 2 or (
             max(_spread(best[name]) for name in timed) > _TOLERANCE
@@ -77,7 +77,7 @@ def measure_latencies(
         ):
             shortest = dict.fromkeys(timed, math.inf)
             for repeat in range(repeats):
-                if repeat >= 3 and time.perf_counter() - started > patience:
+                if repeat >= FEWEST and time.perf_counter() - started > patience:
                     break
                 for name in order.sample(list(timed), len(timed)):
                     shortest[name] = min(shortest[name], _seconds(timed[name], device, clock))
