@@ -52,6 +52,7 @@ def test_an_interrupted_training_goes_on_bit_for_bit(sciml, start, advection, qu
     assert (place / "record.json").stat().st_mtime_ns == stamp
 
 
+@pytest.mark.slow
 def test_an_interrupted_generation_goes_on(sciml, start, variant, tmp_path, monkeypatch):
     """By SIGTERM; training, above, meets a SIGINT."""
     slow = {"modes = torch": "import time; time.sleep(0.3)\n        modes = torch"}
@@ -73,6 +74,7 @@ def test_an_interrupted_generation_goes_on(sciml, start, variant, tmp_path, monk
     assert first.stat().st_mtime_ns == stamp
 
 
+@pytest.mark.slow
 def test_two_runs_at_once_share_the_data_and_get_folders_of_their_own(sciml, start, variant, tmp_path, monkeypatch):
     slow = {"modes = torch": "import time; time.sleep(0.1)\n        modes = torch"}
     folder = variant("shared", slow)

@@ -36,8 +36,8 @@ def failed(problem):
     return [check.name for checks in check_data(problem, "tiny").values() for check in checks if not check.ok]
 
 
-LONG = ("combustor_pressure", "network_")
-"""Beginnings of the names of problems that simulate the combustor, or train networks, for their samples."""
+LONG = ("combustor_pressure", "network_", "ignition_delay", "mass_spring_identification", "reactor_regimes")
+"""Beginnings of the names of problems that simulate chemistry or long series, or train networks, for their samples."""
 IN_MEMORY = [
     pytest.param(name, marks=[pytest.mark.slow] if name.startswith(LONG) else [])
     for name in registry.problem_folders()
@@ -197,11 +197,7 @@ def test_the_digest_follows_the_data_and_not_the_prose(spots, card, changed):
     assert len(others | {base}) == 5
 
 
-LONG = {"ignition_delay", "mass_spring_identification", "reactor_regimes"}
-"""Problems that take seconds, and are tried by their own tests, too."""
-
-
-@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n in LONG)) for n in IN_MEMORY])
+@pytest.mark.parametrize("name", IN_MEMORY)
 def test_registered_problems_are_described_and_in_order(name):
     """Every registered problem whose data is made in memory."""
     problem = registry.find_problem(name)

@@ -102,6 +102,7 @@ def test_without_a_budget_memory_grows_like_the_root_of_the_steps():
     assert few < many < 5 * few
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("schedule", "counts"),
     [("graph", QUICK), *(pytest.param(s, LONG.values[0], marks=LONG.marks) for s in ("graph", "stacked"))],

@@ -148,6 +148,7 @@ def test_one_case_burns_and_one_does_not(pair):
     assert (hot[TIMES < equations.FIRING] < 302).all()
 
 
+@pytest.mark.slow
 def test_tolerance_does_not_matter(pair):
     params, initial, solved = pair
     tight = reference.simulate(row(params, 0), initial[:1], TIMES[:31], rtol=1e-8).states

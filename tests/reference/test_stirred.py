@@ -209,6 +209,7 @@ def open_in_cantera(energy, times):
     return np.array(temperatures)
 
 
+@pytest.mark.slow
 def test_gradients_across_ignition(methane):
     """dT(t)/dE, dT/d ln A and dT/d(activation energy) against central differences on the same steps."""
     reactor, start = combustor(methane)

@@ -50,6 +50,7 @@ def test_the_spread_of_the_gaussian_process_holds_what_it_says(bench):
     assert 0.9 <= sum(covered) / len(covered) <= 0.99
 
 
+@pytest.mark.slow
 def test_the_spread_holds_courses_of_heavy_tails():
     """Courses of a size that no parameter foretells: about 95 % within two spreads from 20 cases, on average."""
     rotation, times = registry.find_problem(PROBLEMS / "plane_rotation"), torch.linspace(0.0, 1.0, 13)

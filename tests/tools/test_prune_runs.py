@@ -47,7 +47,7 @@ def entries_left(folder, problem):
     return prunable(load_run(folder, problem=problem).module).entries
 
 
-@pytest.mark.parametrize("method", ["gsm", "gradual", "magnitude", "random"])
+@pytest.mark.parametrize("method", ["gsm", "gradual", "magnitude", pytest.param("random", marks=pytest.mark.slow)])
 def test_every_method_leaves_exactly_the_entries_asked_for(method, copy, with_data, problem_of):
     problem, parent = problem_of("neural_ode"), copy("neural_ode")
     settings = {"gsm": QUICK, "gradual": ("steps=20", "finetune_steps=0", "patience=0")}.get(

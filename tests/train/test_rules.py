@@ -73,7 +73,7 @@ RULES = {
     "upinn": lambda folder, **more: discovery(folder, "upinn", 20, UPINN, **more),
     "universal_ode": lambda folder, **more: discovery(folder, "universal_ode", 20, {"warm": 4, "adam": 3}, **more),
 }
-SHORT = {"adamw", "polish", "pinn_gauss_newton", "upinn", "universal_ode"}
+SHORT = {"adamw", "polish", "pinn_gauss_newton", "upinn"}
 
 
 def stopping(made, after):
@@ -97,7 +97,7 @@ def test_every_rule_goes_on_as_if_it_had_never_stopped(tmp_path, key, ema):
     straight = RULES[key](_made(tmp_path / "straight"), ema=ema)
     result = straight.fit()
     assert result.stopped or result.steps == straight.config.steps + straight.config.polish
-    for after in (2, 6, 9) if key in SHORT and (ema is None or key != "universal_ode") else (6,):  # which is slow
+    for after in (2, 6, 9) if key in SHORT else (6,):
         folder = _made(tmp_path / str(after))
         with pytest.raises(Interrupted):
             stopping(RULES[key](folder, ema=ema), after).fit()
