@@ -39,7 +39,7 @@ def _one_thread():
 
 @pytest.fixture(autouse=True, scope="session")
 def _in_haste():
-    """Predictions are timed a few times, not for seconds; nothing waits for the disk, for no test cuts the power; no
+    """Predictions are timed once, not for seconds; nothing waits for the disk, for no test cuts the power; no
     further processes are started of one's own accord, since other tests run on the other cores."""
     with pytest.MonkeyPatch.context() as patch:
         for module in ("tasks._cost", "tools.cost._latency"):

@@ -289,7 +289,8 @@ def test_jumps_that_no_derivative_is_taken_of_are_equations_like_others():
     heat_later = V.diff(T) - late * V.diff(X, 2)
     layered = STEP.subs(X, X / 2) * V.diff(T, 2) - V.diff(X, 2)
     for equation in (heat_later, layered):
-        Statement(domain=BAR, fields=("u",), equations=(equation,), conditions=dirichlet("u", "x"))
+        stated = Statement(domain=BAR, fields=("u",), equations=(equation,), conditions=dirichlet("u", "x"))
+        assert {symbol.name for symbol in stated.plain_equations[0].free_symbols} >= {"u∂xx"}
     kinked = 1 + sp.Piecewise((X, X < 0.5), (sp.Rational(1, 2), True))
     for equation in (U.diff(X, 2) - STEP, (kinked * U.diff(X)).diff(X), U.diff(X, 2) + sp.sign(U.diff(X))):
         on_line(equation, conditions=dirichlet("u", "x"))
