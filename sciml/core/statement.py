@@ -17,14 +17,13 @@ from sciml.core.errors import UnknownNameError, UserError
 from sciml.core.expressions import Evaluator, Expression, columns
 from sciml.core.jumps import check_jumps
 from sciml.core.marks import has_unnamed_term, without_marks
+from sciml.core.places import condition_points
 from sciml.core.plain_equations import field_and_order, field_symbol, plain_form
 from sciml.core.plain_equations import forced as forced
 from sciml.core.quadrature import quadrature
 from sciml.core.shapes import Draw, Shape
 from sciml.core.statement_checks import check_fields, check_names, check_symbols, checked_value, listed
 from sciml.core.types import Params
-
-_ROWS = 20_000  # nodes of an integral over all places it is taken at, at most
 
 
 @dataclass(frozen=True)
@@ -305,33 +304,7 @@ class Statement:
 
         A single one where it holds at a point.
         """
-        condition, dim = self.conditions[index], len(self.names)
-        if isinstance(condition, IntegralCondition):
-            return self._places(index, condition, count, draw)
-        if isinstance(condition, EdgeCondition):
-            edges = self.edges_of(index)
-            return torch.cat([self.domain.edge(name, -(-count // len(edges)), draw) for name in edges])
-        if isinstance(condition, PointCondition):
-            points = self.domain.fill(1 if len(condition.at) == dim else count, draw)
-            for axis, value in condition.at.items():
-                points[:, self.domain.index(axis)] = value
-            return points if self.domain.shape is None else points[self.domain.contains(points)]
-        free = draw(count if dim > 1 else 1, max(1, dim - 1))
-        column = self.domain.index(condition.axis)
-        unit = torch.cat([free[:, :column], torch.zeros(len(free), 1).to(free), free[:, column:]], dim=1)[:, :dim]
-        points = self.domain.face(unit, condition.axis, condition.side)
-        return points if self.domain.shape is None else points[self.domain.contains(points)]
-
-    def _places(self, index: int, condition: IntegralCondition, count: int, draw: Draw) -> Tensor:
-        """All nodes of an integral, after one another for each of a few places in the other axes."""
-        nodes, _ = self.nodes[index]
-        over = [self.domain.index(name) for name in self.names if name in self.integrated(condition)]
-        others = [column for column in range(len(self.names)) if column not in over]
-        few = max(1, min(count, _ROWS // len(nodes))) if others else 1
-        places = self.domain.fill(few, draw) if others else self.domain.place(torch.zeros(1, len(over)).double())
-        points = places.repeat_interleave(len(nodes), dim=0)
-        points[:, over] = nodes.to(points).repeat(len(places), 1)
-        return points
+        return condition_points(self, index, count, draw)
 
     def length_of(self, index: int) -> float:
         """The length along which condition number `index` takes its derivative."""

@@ -22,6 +22,7 @@ from sciml.data._export_pairs import export_pairs
 from sciml.data._foreign import load_groups as load_groups
 from sciml.data._foreign import load_netcdf as load_netcdf
 from sciml.data._generate import TrajectoryShards, generate, make_remotely
+from sciml.data._heaps import hdf5_file as hdf5_file
 from sciml.data._info import info
 from sciml.data._layout import BEYOND, SPLITS, card_digest, make_layout
 from sciml.data._making import ShardSet, flaw
@@ -114,6 +115,7 @@ __all__ = [
     "flaw",
     "generate",
     "generate_pairs",
+    "hdf5_file",
     "import_arrays",
     "import_files",
     "info",

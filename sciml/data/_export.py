@@ -19,6 +19,7 @@ from sciml.core.paths import atomic_write, make_folder, storage_errors
 from sciml.core.recorded import ACTIVE
 from sciml.data._dataset import Dataset
 from sciml.data._hdf5 import variable
+from sciml.data._heaps import hdf5_file
 from sciml.data._layout import Layout
 from sciml.data._store import MASK_WORDS, TIME_STEP, description, fill_value, load_shard, to_xarray, words_of
 
@@ -231,7 +232,7 @@ def _is_there(path: Path, layout: Layout, split: str) -> bool:
         if path.is_dir():
             attributes = json.loads((path / "zarr.json").read_text(encoding="utf-8"))["attributes"]
         else:
-            with h5py.File(path, "r") as file:
+            with hdf5_file(path) as file:
                 attributes = dict(file.attrs)
     except (OSError, RuntimeError, KeyError, ValueError, TypeError):
         attributes = {}

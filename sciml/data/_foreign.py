@@ -21,6 +21,7 @@ from xarray.backends import H5NetCDFStore
 from sciml.core.errors import DataError, SciMLError
 from sciml.core.files import DEEPEST, check_plain
 from sciml.core.memory import machine_memory, said
+from sciml.data._heaps import hdf5_file
 
 _MOST_MEMBERS = 2_000_000
 """Links that are followed before a file is given up; PDEBench's largest has some 40,000."""
@@ -139,7 +140,7 @@ def load_groups(
     """Several groups of a file as `load_netcdf` reads one; it is opened and looked through once."""
     check_plain(path)
     with damage(path, what):
-        with h5py.File(path, "r") as file:
+        with hdf5_file(path) as file:
             check_hdf5(path, file)
         with h5netcdf.File(path, "r", phony_dims="sort") as file:
             return {group: _load(path, H5NetCDFStore(file, group=group)) for group in groups}

@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from sciml.data._hdf5 import variable
+from sciml.data._heaps import hdf5_file
 from sciml.data._layout import Layout, Piece
 from sciml.data._store import load_shard, open_shard
 
@@ -82,7 +83,7 @@ class ShardFrames(Frames):
                 self.open_files.pop(next(iter(self.open_files)))[0].close()
             with open_shard(self._layout, self._pieces[index]):
                 pass  # checked once, before the handle that stays
-            file = h5py.File(self._layout.path(self._pieces[index]), "r")
+            file = hdf5_file(self._layout.path(self._pieces[index]))
             self.open_files[index] = file, [variable(file, name) for name in self._layout.field_names]
         return self.open_files[index][1]
 

@@ -11,7 +11,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, final
 
-import h5py
 import numpy as np
 import torch
 import xarray
@@ -28,6 +27,7 @@ from sciml.core.registry import card_path, folder_of, typed
 from sciml.core.status import Status, status_attributes
 from sciml.data._code import code_digest
 from sciml.data._hdf5 import values as numbers_of
+from sciml.data._heaps import hdf5_file
 from sciml.data._layout import FORMAT, SPLITS, Piece
 from sciml.data._making import ShardSet
 from sciml.data._netcdf import CONVENTIONS, netcdf_bytes
@@ -236,7 +236,7 @@ class PairShards(ShardSet):
         if not path.is_file():
             raise DataError(f"the shard {path} does not exist", fix=self.remedy)
         try:
-            with h5py.File(path, "r") as file:
+            with hdf5_file(path) as file:
                 for key, expected in self._header(piece).items():
                     actual = np.asarray(file.attrs.get(key)).reshape(-1).tolist()
                     if actual != [expected]:

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import h5py
 import numpy as np
 import torch
 import xarray
@@ -22,6 +21,7 @@ from sciml.core.rng import generator
 from sciml.data._card import SamplesCard
 from sciml.data._check import Check, checked, reproduced
 from sciml.data._code import code_digest
+from sciml.data._heaps import hdf5_file
 from sciml.data._layout import SPLITS
 from sciml.data._netcdf import netcdf_bytes
 from sciml.data._samples import field_statistics, samples_digest
@@ -166,7 +166,7 @@ def _drawn(problem: HasFormula, card: RowsCard, name: str) -> Rows:
 def _read(path: Path, problem: RecordedRows | MapsParameters) -> dict[str, Rows]:
     names = [entry.name for entry in (*problem.parameters, *problem.fields)]
     try:
-        with h5py.File(path, "r") as file:
+        with hdf5_file(path) as file:
             numbers = {name: np.asarray(file[name][()], dtype=np.float64) for name in names}  # pyright: ignore
             codes = np.asarray(file[_SPLIT][()], dtype=np.int8)  # pyright: ignore
             recorded = str(file.attrs.get("sha256"))

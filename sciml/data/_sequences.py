@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import h5py
 import numpy as np
 import torch
 import xarray
@@ -17,6 +16,7 @@ from sciml.core.errors import DataError
 from sciml.core.paths import atomic_write
 from sciml.core.recorded import RecordedSequences
 from sciml.core.registry import folder_of
+from sciml.data._heaps import hdf5_file
 from sciml.data._layout import SPLITS
 from sciml.data._netcdf import netcdf_bytes
 
@@ -69,7 +69,7 @@ def read_sequences(problem: RecordedSequences) -> StoredSequences:
     targets = [_LABEL] if problem.target == "class" else [_TARGET + field.name for field in problem.fields]
     again = "Remove the folder and import the files again."
     try:
-        with h5py.File(path, "r") as file:
+        with hdf5_file(path) as file:
             names = (*signals, *targets, "time", _SPLIT)
             arrays = {name: np.asarray(file[name][()]) for name in names}  # pyright: ignore
             recorded = str(file.attrs.get("sha256"))

@@ -26,6 +26,7 @@ from sciml.core.problem import Field, Parameter
 from sciml.core.recorded import ACTIVE
 from sciml.core.status import Status, status_attributes
 from sciml.data._hdf5 import values
+from sciml.data._heaps import hdf5_file
 from sciml.data._layout import FORMAT, Layout, Piece
 from sciml.data._netcdf import CONVENTIONS, netcdf_bytes
 
@@ -120,7 +121,7 @@ def open_shard(layout: Layout, piece: Piece) -> Iterator[h5py.File]:
     if not path.is_file():
         raise DataError(f"the shard {path} does not exist", fix=f"{layout.remedy}.")
     try:
-        with h5py.File(path, "r") as file:
+        with hdf5_file(path) as file:
             _check(layout, piece, file)
             yield file
     except PermissionError as error:

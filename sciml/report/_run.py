@@ -20,7 +20,7 @@ from sciml.core.errors import DataError, UserError
 from sciml.core.files import parse_json, read_text
 from sciml.core.problem import Problem
 from sciml.core.recorded import Recording
-from sciml.data import load_groups
+from sciml.data import hdf5_file, load_groups
 from sciml.discovery import TableData
 from sciml.study import Record, SolverEntry
 from sciml.train import Competitor, Predictions, RunView, layout_errors
@@ -122,7 +122,7 @@ def _registered(name: str) -> Problem | None:
 
 def _read_predictions(path: Path) -> Predictions:
     with layout_errors(path):
-        with h5py.File(path, "r") as file:
+        with hdf5_file(path) as file:
             group = file.get("solvers")
             keys = list(group) if isinstance(group, h5py.Group) else []
         stored = load_groups(path, ["truth", *(f"solvers/{key}" for key in keys)])

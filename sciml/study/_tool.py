@@ -1,6 +1,5 @@
 """Applying a tool to a run: the child run, its lineage, and what it cost before and after."""
 
-import math
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -11,7 +10,6 @@ from types import TracebackType
 from typing import Any, NamedTuple
 
 import torch
-import xarray
 from torch import nn
 
 from sciml.core import paths
@@ -19,8 +17,8 @@ from sciml.core.config import Config, differences, override, parse
 from sciml.core.errors import ConfigError, DataError, UnsupportedError, UserError
 from sciml.core.guests import as_guest
 from sciml.core.progress import Progress, SilentProgress
-from sciml.data import netcdf_bytes
 from sciml.study._about import ABOUT
+from sciml.study._findings import add_arrays, findings_entry
 from sciml.study._fit import Fitted
 from sciml.study._folder import (
     CONFIG,
@@ -40,13 +38,8 @@ from sciml.study._others import open_others, recorded, weights_digest
 from sciml.study._pack import place_of
 from sciml.study._record import (
     RECORD,
-    FigureEntry,
-    FindingsEntry,
     LineageEntry,
-    PicturesEntry,
     Record,
-    TableEntry,
-    finite,
 )
 from sciml.study._results import make_record, write_predictions
 from sciml.study._run import Run
@@ -180,7 +173,7 @@ class _Child(NamedTuple):
         if not isinstance(self.tool, Probe):  # what a tool changed errs otherwise than before
             subject.bench().calibrate(loaded.solver, self.module)
         save_weights(self.module, folder / WEIGHTS)
-        findings = {self.tool.key: _entry(self.findings)}
+        findings = {self.tool.key: findings_entry(self.findings)}
         if isinstance(self.tool, Probe):  # the module is the parent's, and so are its numbers
             cost = subject.cost or subject.measure(subject.module)
             costs = {"before": cost, "after": cost}
@@ -207,7 +200,7 @@ class _Child(NamedTuple):
                     expected="a plain name that no file of a run has",
                 )  # fmt: skip
             paths.write_text(folder / name, text)
-        _add_arrays(folder / PREDICTIONS, self.tool.key, self.findings.arrays)
+        add_arrays(folder / PREDICTIONS, self.tool.key, self.findings.arrays)
         for scratch in (KEPT, TRIALS, STAGES):
             shutil.rmtree(folder / scratch, ignore_errors=True)
         record.model_copy(
@@ -355,47 +348,3 @@ def _rows_until(name: str, before: Record, cost: Cost) -> tuple[LineageEntry, ..
         run=name, tool="", metrics=before.metrics["test"], train_seconds=before.train.seconds, cost=cost
     )
     return (first,)
-
-
-def _entry(findings: Findings) -> FindingsEntry:
-    return FindingsEntry(
-        metrics=finite(dict(findings.metrics)),
-        words=findings.words,
-        tables=tuple(
-            TableEntry(title=entry.title, columns=entry.columns, rows=entry.rows, bars=entry.bars)
-            for entry in findings.tables
-        ),
-        figures=tuple(
-            FigureEntry(
-                title=entry.title,
-                x=entry.x,
-                y=entry.y,
-                lines={name: (_finite_values(x), _finite_values(y)) for name, (x, y) in entry.lines.items()},
-                points=entry.points,
-                log=entry.log,
-                caption=entry.caption,
-            )
-            for entry in findings.figures
-        ),
-        pictures=tuple(
-            PicturesEntry(title=entry.title, variable=entry.variable, captions=entry.captions)
-            for entry in findings.pictures
-        ),
-    )
-
-
-def _finite_values(values: Sequence[float]) -> tuple[float | None, ...]:
-    """Numbers as JSON can hold them: None for what is not finite."""
-    return tuple(float(value) if math.isfinite(value) else None for value in values)
-
-
-def _add_arrays(path: Path, tool: str, arrays: xarray.Dataset) -> None:
-    """Put what a tool found beside the predictions, as the group ``tools/<key>``."""
-    if not arrays.variables:
-        return
-    groups: dict[str, xarray.Dataset] = {}
-    if path.is_file():
-        with xarray.open_datatree(path, engine="h5netcdf", decode_times=False) as stored:
-            groups = {name: group.load() for name, group in stored.to_dict().items()}
-    with paths.atomic_write(path) as temporary:
-        temporary.write_bytes(netcdf_bytes(xarray.DataTree.from_dict({**groups, f"/tools/{tool}": arrays})))

@@ -1,19 +1,15 @@
-"""Networks generated from a PDE: equal to the schemes they are, to torch's stacks, and stable as they promise."""
+"""Networks generated from a PDE: equal to the schemes they are, and to torch's stacks."""
 
 import math
 
 import numpy as np
 import pytest
-import sympy
 import torch
+from npde_cases import CLASSICAL, DX, KINETIC, PSI, RING, TERMS, TRUE, WELL, N, lap, learned, packet, spec, waves
 from torch import nn
 
-from sciml import models
-from sciml.core.domain import Coordinate, Domain, dirichlet, initial, neumann
 from sciml.core.errors import UserError
-from sciml.core.statement import Statement, Unknown
 from sciml.models.npde import (
-    Advection,
     Constant,
     Diffusion,
     FieldCoefficient,
@@ -21,79 +17,16 @@ from sciml.models.npde import (
     Mix,
     NetCoefficient,
     NonLocal,
-    NPDESpec,
     Reaction,
     Source,
     SpecAxis,
     Trainable,
     adjoint_rollout,
-    as_text,
-    equations_of,
     generate,
-    library,
-    read_terms,
     regression_rows,
     trainable_numbers,
 )
 from sciml.train import solve_columns
-
-N = 24
-RING = SpecAxis(name="x", size=N, upper=2 * math.pi, units="m")
-DX = RING.spacing
-TRUE = {"D": 0.02, "c": 0.5, "r": 3.0}
-TERMS = (
-    Diffusion(target="u", coefficient="D"),
-    Advection(target="u", axis="x", coefficient="c"),
-    Reaction(target="u", formula="u*(1 - u)", coefficient="r"),
-)
-
-
-def spec(terms=TERMS, coefficients=None, **more):
-    known = tuple(Constant(name=name, value=value) for name, value in TRUE.items())
-    settings = {"axes": (RING,), "dt": 5e-4, "steps": 40, "time_units": "s"} | more
-    return NPDESpec(terms=terms, coefficients=known if coefficients is None else coefficients, **settings)
-
-
-def learned(**more):
-    starts = (
-        Trainable(name="D", start=0.01, lower=0.0),
-        Trainable(name="c", start=0.1),
-        Trainable(name="r", start=1.0),
-    )
-    return spec(coefficients=starts, **more)
-
-
-def waves(count=4, size=N, seed=0):
-    x = torch.arange(size, dtype=torch.float64) * (2 * math.pi / size)
-    g = torch.Generator().manual_seed(seed)
-    phases = 6 * torch.rand(count, 3, generator=g, dtype=torch.float64)
-    return torch.stack([0.5 + sum(0.15 * torch.sin((k + 1) * x + p[k]) / (k + 1) for k in range(3)) for p in phases])[
-        :, None
-    ]
-
-
-def roll(u, shift, axis=-1):
-    return np.roll(u, shift, axis)
-
-
-def lap(u, dx=DX, axis=-1):
-    return (roll(u, -1, axis) - 2 * u + roll(u, 1, axis)) / dx**2
-
-
-CLASSICAL = {
-    "heat": ((TERMS[0],), lambda u, dt: u + dt * 0.02 * lap(u)),
-    "advection-diffusion, upwind": (
-        (TERMS[0], Advection(target="u", axis="x", coefficient="c", scheme="upwind")),
-        lambda u, dt: u + dt * (0.02 * lap(u) - 0.5 * (u - roll(u, 1)) / DX),
-    ),
-    "Fisher-KPP": (
-        (TERMS[0], TERMS[2]), lambda u, dt: u + dt * (0.02 * lap(u) + 3.0 * u * (1 - u)),
-    ),
-    "Burgers in flux form": (
-        (TERMS[0], Advection(target="u", axis="x", velocity="u", scheme="flux")),
-        lambda u, dt: u + dt * (0.02 * lap(u) - (roll(u, -1) ** 2 - roll(u, 1) ** 2) / (4 * DX)),
-    ),
-}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", CLASSICAL)
@@ -125,16 +58,6 @@ def test_conv_in_the_plane_with_walls_is_the_five_point_scheme():
 def dense_laplacian():
     eye = np.eye(N)
     return (np.roll(eye, 1, 1) - 2 * eye + np.roll(eye, -1, 1)) / DX**2
-
-
-PSI = {"fields": ("psi",), "dtype": "complex", "dt": 1e-2, "coefficients": ()}
-KINETIC = Diffusion(target="psi", scale=0.5, imaginary=True)
-WELL = Reaction(target="psi", formula="(x - 3)**2*psi", scale=-0.1, imaginary=True)
-
-
-def packet():
-    x = torch.arange(N, dtype=torch.float64) * DX
-    return torch.exp(-((x - 3) ** 2) + 2j * x)[None, None]
 
 
 def test_schroedinger_is_crank_nicolson_with_exact_norm():
@@ -351,109 +274,6 @@ def test_numbers_given_with_the_samples_are_read_and_asked_for():
         network(state, parameters={"nu": nu})
 
 
-# ---- stability
-
-
-@torch.no_grad()
-def test_the_predicted_largest_step_is_where_it_blows_up():
-    for terms in ((TERMS[0],), (TERMS[0], Advection(target="u", axis="x", coefficient="c", scheme="upwind"))):
-        limit = generate(spec(terms)).stability_report().largest_dt
-        shape = torch.randn(1, 1, N, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-        below = generate(spec(terms, dt=0.98 * limit)).rollout(shape, 600)
-        assert below[:, -1].abs().max() <= shape.abs().max()
-        report = generate(spec(terms, dt=0.98 * limit)).stability_report()
-        assert report.is_stable
-        assert report.is_monotone
-        step = 1.02 * limit
-        kernel = generate(spec(terms))
-        state = shape
-        for _ in range(600):  # 1.04**600 is 1e10
-            state = state + step * kernel.rate(state, kernel.moment(0.0, 0, None, None), None)
-        assert state.abs().max() > 1e6
-
-
-def test_an_explicit_step_that_is_too_long_is_refused_with_the_largest_stable_one():
-    with pytest.raises(UserError, match=r"at most 1\.71") as caught:
-        generate(spec((TERMS[0],), dt=2.0))
-    assert pytest.approx(1.7135, abs=1e-3) == DX**2 / (2 * 0.02)
-    assert "Raise substeps to 2" in str(caught.value) and "take imex" in str(caught.value)
-    generate(spec((TERMS[0],), dt=2.0, substeps=2))
-    generate(spec((TERMS[0],), dt=2.0, scheme="imex"))
-    central = spec((Advection(target="u", axis="x", coefficient="c"),))
-    with pytest.raises(UserError, match="upwind"):
-        generate(central)
-    for scheme in ("explicit", "imex"):  # against transport an implicit diffusion is no remedy
-        upwind = spec((Advection(target="u", axis="x", coefficient="c", scheme="upwind"),), dt=2.0, scheme=scheme)
-        with pytest.raises(UserError, match=r"at most 0\.\d+, the largest stable dt.*Raise substeps") as caught:
-            generate(upwind)
-        assert "take imex" not in str(caught.value)
-
-
-def test_no_weights_can_break_the_step():
-    """Bounds share what the step allows: at any parameters the CFL numbers sum to 1 at most."""
-    upwind = Advection(target="u", axis="x", coefficient="c", scheme="upwind")
-    network = generate(spec(
-        (TERMS[0], upwind), (Trainable(name="D", start=0.01), Trainable(name="c")), dt=0.5))  # fmt: skip
-    shape = torch.randn(1, 1, N, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    for size in (1.0, 30.0, 1e4):
-        with torch.no_grad():
-            for weight in network.parameters():
-                weight.fill_(size)
-        assert sum(network.stability_report().numbers.values()) <= 1 + 1e-9
-        assert network.rollout(shape, 300).abs().max() <= shape.abs().max() * (1 + 1e-12)
-
-
-def stable(block, **more):
-    grown = {"steps": 400, "sharing": "per_step"} | more
-    return generate(
-        spec((TERMS[0],), **grown), "stable", block=block, generator=torch.Generator().manual_seed(3)
-    ).double()
-
-
-@pytest.mark.parametrize("boundary", ["periodic", "zero"])
-@torch.no_grad()
-def test_the_parabolic_form_never_expands_at_depth_400(boundary):
-    axis = RING.model_copy(update={"boundary": boundary})
-    network = stable("parabolic", axes=(axis,))
-    with torch.no_grad():
-        network.raw_steps += 20.0  # at the very limit
-        network.kernels *= 30.0
-    first, second = waves(2, seed=1), waves(2, seed=2)
-    rolled = network.rollout(torch.cat((first, second)))
-    apart = (rolled[:2] - rolled[2:]).flatten(2).norm(dim=2)
-    before = (first - second).flatten(1).norm(dim=1)
-    assert (apart[:, 0] <= before * (1 + 1e-12)).all()
-    assert (apart.diff(dim=1) <= 1e-12).all()
-
-
-@pytest.mark.parametrize("block", ["parabolic", "hamiltonian", "leapfrog"])
-@torch.no_grad()
-def test_stable_forms_do_not_blow_up_at_depth_400(block):
-    network, state = stable(block), waves()
-    assert network.rollout(state).abs().max() < 3 * state.abs().max()
-    assert network.stability_report().is_stable
-
-
-@torch.no_grad()
-def test_the_same_blocks_with_the_other_sign_blow_up():
-    """What the form is for: u + h Kᵀσ(Ku) at depth 400 grows without limit."""
-    network, state = stable("parabolic", substeps=1), waves()
-    wide = torch.cat((state, state.new_zeros(4, 15, N)), 1)
-    sizes = network.step_sizes()
-    for index in range(400):
-        wide = wide + sizes[index] * network.force(index, wide)
-    assert wide.abs().max() > 20 * state.abs().max()
-
-
-@torch.no_grad()
-def test_schur_s_bound_is_one():
-    network = stable("parabolic", steps=3)
-    for index, bound in enumerate(network.norms().tolist()):
-        basis = torch.eye(16 * N, dtype=torch.float64).view(-1, 16, N)
-        matrix = network.convolved(basis, network.kernels[index]).flatten(1)
-        assert float(torch.linalg.matrix_norm(matrix.detach(), 2)) ** 2 <= bound
-
-
 # ---- learning
 
 
@@ -507,179 +327,3 @@ def test_the_adjoint_keeps_the_square_root_of_the_steps():
     with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t):
         adjoint_rollout(network, waves(), 400)
     assert len(kept) <= 22 + 3
-
-
-# ---- statements, text, files
-
-
-def statement(periodic=True):
-    x, t, D, c, r = sympy.symbols("x t D c r")
-    u = sympy.Function("u")(x, t)
-    return Statement(
-        domain=Domain((Coordinate("x", 0.0, 2 * math.pi, periodic=periodic), Coordinate("t", 0.0, 1.0)), time="t"),
-        fields=("u",),
-        equations=(sympy.Eq(u.diff(t), D * u.diff(x, 2) - c * u.diff(x) + r * u * (1 - u)),),
-        conditions=(*initial("u", sympy.cos(x)), *(() if periodic else neumann("u", "x"))),
-        parameters={"D": 0.02, "c": 0.5},
-        unknowns=(Unknown("r", 3.0),),
-    )
-
-
-def test_a_statement_gives_the_same_network_and_a_network_its_equation():
-    found = NPDESpec.from_statement(statement(), (N,), dt=5e-4, trainable=("D",))
-    network = generate(found)
-    assert set(network.coefficients()) == {"D", "r"}
-    assert network.coefficients()["D"].lower == 0.0
-    torch.testing.assert_close(network.rollout(waves(), 40), generate(spec()).rollout(waves(), 40), rtol=0, atol=1e-12)
-    (equation,) = network.to_sympy().values()
-    x, t = sympy.symbols("x t")
-    u = sympy.Function("u")(x, t)
-    expected = 0.02 * u.diff(x, 2) - 0.5 * u.diff(x) + 3.0 * u * (1 - u)
-    rest = sympy.expand(equation.rhs - expected)
-    assert all(abs(float(number)) < 1e-12 for number in rest.as_coefficients_dict().values()) or rest == 0
-    assert NPDESpec.model_validate_json(found.model_dump_json()) == found
-    assert hash(found) == hash(NPDESpec.model_validate_json(found.model_dump_json()))
-    assert NPDESpec.from_statement(statement(False), (N,), dt=5e-4).axes[0].boundary == "neumann"
-
-
-def test_schroedinger_s_statement_is_a_unitary_network():
-    """As a statement has it, in real and imaginary part; Crank-Nicolson is the same rotation then."""
-    x, t = sympy.symbols("x t")
-    a, b = (sympy.Function(name)(x, t) for name in "ab")
-    well = (x - 3) ** 2 / 10
-    posed = Statement(
-        domain=Domain((Coordinate("x", 0.0, 2 * math.pi, periodic=True), Coordinate("t", 0.0, 1.0)), time="t"),
-        fields=("a", "b"),
-        equations=(a.diff(t) + b.diff(x, 2) / 2 - well * b, b.diff(t) - a.diff(x, 2) / 2 + well * a),
-        conditions=(*initial("a", sympy.exp(sympy.cos(x))), *initial("b", 0)),
-    )
-    network = generate(NPDESpec.from_statement(posed, (N,), dt=1e-2, scheme="crank_nicolson"))
-    known = generate(spec((KINETIC, WELL), scheme="crank_nicolson", **PSI)).rollout(packet(), 20)
-    found = network.rollout(torch.view_as_real(packet()).movedim(-1, 2)[:, 0], 20)
-    torch.testing.assert_close(torch.complex(found[:, :, 0], found[:, :, 1]), known[:, :, 0], rtol=0, atol=1e-12)
-    with pytest.raises(UserError, match="at most 0"):
-        generate(NPDESpec.from_statement(posed, (N,), dt=1e-2))
-
-
-def test_statements_of_problems_become_networks():
-    from sciml.core import registry
-
-    heat = registry.problem("heat")
-    network = generate(NPDESpec.from_statement(heat.statement(heat.cases[0]), (32,), dt=1e-4))
-    assert network.spec.axes[0].boundary == "dirichlet"
-    burgers = registry.problem("burgers")
-    network = generate(
-        NPDESpec.from_statement(burgers.statement("smooth"), (64,), dt=1e-3, advection="flux", trainable=("nu",))
-    )
-    assert network.coefficients()["nu"].value.item() == pytest.approx(0.1 / math.pi, rel=1e-5)
-    points = -1 + (torch.arange(64, dtype=torch.float64) + 0.5) / 32
-    found = network.rollout(-torch.sin(math.pi * points)[None, None], 500)[0, -1, 0]
-    where = torch.stack((points, torch.full_like(points, 0.5)), 1)
-    exact = burgers.reference(where, "smooth")[:, 0]
-    assert (found - exact).norm() / exact.norm() < 0.01
-
-
-def test_terms_are_read_from_text():
-    terms, coefficients = read_terms(["lap(u)", "v: u*v_x", "v: nu*v_xx"], ("u", "v"), ("y", "x"), ("nu",))
-    assert [entry.name for entry in coefficients] == ["c_u_lap_u", "c_v_lap_u", "c_v_u_v_x", "c_v_nu_v_xx"]
-    assert terms[2] == Advection(target="v", of="v", axis="x", velocity="u", coefficient="c_v_u_v_x", scale=-1.0)
-    assert terms[3].factor == "nu"
-    assert len(library(("u",), ("x",))) == 5
-    for text, words in (
-        ("u_x*v_x", "no place"), ("u_xxx", "unknown name"), ("w: u", "field"), ("u*u_xx", "no place"), ("u +", "parse"),
-    ):  # fmt: skip
-        with pytest.raises(UserError, match=words):
-            read_terms([text], ("u", "v"), ("x",))
-    with pytest.raises(UserError, match="twice"):
-        read_terms(["u", "u"], ("u",), ("x",))
-    (line,) = as_text(generate(spec()).to_sympy())
-    assert line == "u_t = 3.0*u*(1 - u) - 0.5*u_x + 0.02*u_xx"
-
-
-def test_what_multiplies_a_laplacian_stands_in_the_equation():
-    terms, coefficients = read_terms(["lap(u)", "nu*lap(u)"], ("u",), ("x",), ("nu",))
-    given = Given(name="nu", lower=0.1, upper=0.2)
-    values = {"c_u_lap_u": torch.tensor(0.5), "c_u_nu_lap_u": torch.tensor(2.0)}
-    built = spec(terms, (*coefficients, given), scheme="strang")
-    assert as_text(equations_of(built, values)) == ("u_t = 2.0*nu*u_xx + 0.5*u_xx",)
-
-
-@pytest.mark.parametrize(
-    ("words", "build"),
-    [
-        ("negative", lambda: spec((Diffusion(target="u", scale=-1.0, coefficient="D"),))),
-        ("negative", lambda: spec((TERMS[0],), (Trainable(name="D", start=0.1, lower=-1.0),))),
-        ("unknown field", lambda: spec((Mix(target="u", of="w"),))),
-        ("unknown coefficient", lambda: spec((Diffusion(target="u", coefficient="E"),))),
-        ("unknown name", lambda: spec((Reaction(target="u", formula="u*w"),))),
-        ("no step is stable", lambda: spec((KINETIC,), **PSI)),
-        ("factor i", lambda: spec((Diffusion(target="u", imaginary=True),))),
-        ("real network", lambda: generate(spec((KINETIC,), scheme="split_step", **PSI), "mlp")),
-        ("real network", lambda: generate(spec((KINETIC,), scheme="split_step", **PSI), "stable")),
-        ("real kernels", lambda: generate(spec((KINETIC,), scheme="split_step", **PSI), "free")),
-        ("complex state", lambda: generate(spec())(packet())),
-        ("another shape", lambda: generate(spec())(waves(size=12))),
-        ("same weights at every step", lambda: generate(spec(TERMS[:2], sharing="per_step"), "rnn")),
-        ("no place for this term", lambda: generate(spec(CLASSICAL["Burgers in flux form"][0]), "mlp")),
-        ("linear equations", lambda: generate(spec(scheme="crank_nicolson"))),
-        ("unknown form", lambda: generate(spec(), "cnn")),
-        ("trainable", lambda: regression_rows(generate(spec()), torch.stack((waves(), waves()), 1))),
-        ("one frame", lambda: regression_rows(generate(learned()), waves()[:, None])),
-    ],
-)
-def test_what_makes_no_network_is_refused_in_words(words, build):
-    with pytest.raises(UserError, match=words):
-        build()
-
-
-def test_files_give_the_network_back(tmp_path):
-    network = generate(learned())
-    network.values.assign(TRUE)
-    path = models.save(network, tmp_path / "fisher.safetensors")
-    again = models.load(path)
-    assert torch.equal(again.rollout(waves()), network.rollout(waves()))
-
-
-def test_conditions_with_values_have_no_padding():
-    x, t = sympy.symbols("x t")
-    u = sympy.Function("u")(x, t)
-    posed = Statement(
-        domain=Domain((Coordinate("x", 0.0, 1.0), Coordinate("t", 0.0, 1.0)), time="t"), fields=("u",),
-        equations=(u.diff(t) - u.diff(x, 2),), conditions=(*initial("u", 1), *dirichlet("u", "x", 1)),
-    )  # fmt: skip
-    with pytest.raises(UserError, match="no counterpart in a padding"):
-        NPDESpec.from_statement(posed, (N,), dt=1e-4)
-
-
-@pytest.mark.parametrize("form", ["conv", "mlp", "rnn", "free", "stable"])
-def test_a_rollout_takes_at_least_one_step(form):
-    network = generate(spec(), form)
-    for steps in (0, -1):
-        with pytest.raises(UserError, match=f"at least one step, and a whole number of them; got steps={steps}"):
-            network.rollout(waves().to(torch.float32 if form == "stable" else torch.float64), steps)
-
-
-def test_the_stable_form_says_that_it_is_in_another_precision():
-    network = generate(spec(), "stable")
-    with pytest.raises(UserError, match=r"precision.*float64.*expected torch\.float32.*network\.double\(\)"):
-        network.rollout(waves(), 2)
-    assert network.double().rollout(waves(), 2).dtype == torch.float64
-
-
-def test_inputs_are_those_of_the_specification_at_every_step():
-    driven = generate(spec((Source(target="u", channel=0),), inputs=1), "conv")
-    with pytest.raises(UserError, match=r"inputs for every step; got \(4, 3, 1\); expected \(batch, 5, 1\)"):
-        driven.rollout(waves(), 5, inputs=torch.ones(4, 3, 1, dtype=torch.float64))
-    with pytest.raises(UserError, match=r"not those of the specification; got \(4, 2\); expected \(batch, 1\)"):
-        driven.rollout(waves(), 3, inputs=torch.ones(4, 3, 2, dtype=torch.float64))
-
-
-def test_a_term_that_diffuses_backwards_is_refused_whatever_its_sign_is_written_on():
-    """-u_xx with a coefficient that stays positive amplifies, unless a fourth derivative damps it."""
-    axes = (SpecAxis(name="x", size=N),)
-    for texts in (["-u_xx"], ["u_x", "-lap(u)"]):
-        terms, coefficients = read_terms(texts, ("u",), ("x",))
-        with pytest.raises(UserError, match="diffusion of 'u' is negative"):
-            NPDESpec(axes=axes, terms=terms, coefficients=coefficients, dt=1e-3)
-    terms, coefficients = read_terms(["u*u_x", "-u_xx", "-u_xxxx"], ("u",), ("x",))
-    generate(NPDESpec(axes=axes, terms=terms, coefficients=coefficients, dt=1e-3, scheme="strang"))

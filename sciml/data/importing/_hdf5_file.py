@@ -8,6 +8,7 @@ import h5py
 import numpy as np
 
 from sciml.data._foreign import check_hdf5, damage
+from sciml.data._heaps import hdf5_file
 from sciml.data._store import ODD
 from sciml.data.importing._source import Index, Variable, parity_of, role_of
 
@@ -26,7 +27,7 @@ def open_hdf5(path: Path, stack: ExitStack) -> h5py.File:
     Raises: DataError for a file that is damaged, points to other files, or describes far more than it holds.
     """
     with damage(path, "cannot be read as HDF5"):
-        file = stack.enter_context(h5py.File(path, "r", rdcc_nbytes=_CACHE))
+        file = stack.enter_context(hdf5_file(path, rdcc_nbytes=_CACHE))
         check_hdf5(path, file)
     return file
 

@@ -4,13 +4,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Literal
 
-import h5py
 import numpy as np
 import xarray
 
 from sciml.core.errors import DataError, UserError
 from sciml.data._export_pairs import DESCRIPTION
 from sciml.data._foreign import damage
+from sciml.data._heaps import hdf5_file
 from sciml.data._store import ODD
 from sciml.data.importing._choices import ImportChoices
 from sciml.data.importing._hdf5_file import is_hdf5, open_hdf5
@@ -30,7 +30,7 @@ def recognises_netcdf(path: Path) -> bool:
     if not is_hdf5(path):
         return False
     try:
-        with h5py.File(path, "r") as file:
+        with hdf5_file(path) as file:
             return "_NCProperties" in file.attrs
     except (OSError, RuntimeError, ValueError):
         return False

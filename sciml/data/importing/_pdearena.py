@@ -13,6 +13,7 @@ import h5py
 import numpy as np
 
 from sciml.core.errors import DataError
+from sciml.data._heaps import hdf5_file
 from sciml.data.importing._choices import ImportChoices
 from sciml.data.importing._hdf5_file import datasets, hdf5_variable, is_hdf5, open_hdf5
 from sciml.data.importing._source import Source, Variable, variable
@@ -26,7 +27,7 @@ def recognises(path: Path) -> bool:
     if not is_hdf5(path):
         return False
     try:
-        with h5py.File(path, "r") as file:
+        with hdf5_file(path) as file:
             return bool(len(file)) and set(file) <= set(_SPLITS)
     except (OSError, RuntimeError, ValueError):
         return False

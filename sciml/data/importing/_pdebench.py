@@ -15,6 +15,7 @@ import h5py
 import numpy as np
 
 from sciml.core.errors import DataError
+from sciml.data._heaps import hdf5_file
 from sciml.data.importing._choices import ImportChoices
 from sciml.data.importing._hdf5_file import datasets, group_in, hdf5_variable, is_hdf5, members, open_hdf5
 from sciml.data.importing._source import Index, Source, Variable, variable
@@ -27,7 +28,7 @@ def recognises(path: Path) -> bool:
     if not is_hdf5(path):
         return False
     try:
-        with h5py.File(path, "r") as file:
+        with hdf5_file(path) as file:
             names = members(file)
             return "tensor" in names or any(name.endswith("-coordinate") for name in names) or bool(_numbered(file))
     except (OSError, RuntimeError, ValueError):

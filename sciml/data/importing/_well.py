@@ -15,6 +15,7 @@ import h5py
 import numpy as np
 
 from sciml.core.errors import DataError
+from sciml.data._heaps import hdf5_file
 from sciml.data._layout import BEYOND, SPLITS
 from sciml.data.importing._choices import ImportChoices
 from sciml.data.importing._hdf5_file import (
@@ -43,7 +44,7 @@ def recognises(path: Path) -> bool:
     if not is_hdf5(path):
         return False
     try:
-        with h5py.File(path, "r") as file:
+        with hdf5_file(path) as file:
             return "dimensions" in file and any(name in file for name in _GROUPS)
     except (OSError, RuntimeError, ValueError):
         return False

@@ -1,5 +1,6 @@
 """Whole trajectories of ordinary differential equations."""
 
+from sciml.tasks.trajectories._bench import TrajectoriesBench as TrajectoriesBench
 from sciml.tasks.trajectories._cautions import Cautions as Cautions
 from sciml.tasks.trajectories._data import Start as Start
 from sciml.tasks.trajectories._data import TrajectoriesConfig as TrajectoriesConfig
@@ -17,7 +18,6 @@ from sciml.tasks.trajectories._starts import StartRule as StartRule
 from sciml.tasks.trajectories._starts import start_rule as start_rule
 from sciml.tasks.trajectories._task import TRAJECTORIES as TRAJECTORIES
 from sciml.tasks.trajectories._task import Trajectories as Trajectories
-from sciml.tasks.trajectories._task import TrajectoriesBench as TrajectoriesBench
 
 TASKS = (TRAJECTORIES,)
 

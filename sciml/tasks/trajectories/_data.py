@@ -112,6 +112,11 @@ class TrajectoryBatch(data.Batch):
     derived: Float[Tensor, "batch quantity"] | None = None
 
     @property
+    def start(self) -> Start:
+        """The first state of every piece, asked for at the times of the pieces."""
+        return Start(self.states[:, 0], self.parameters, self.times)
+
+    @property
     def moments(self) -> Float[Tensor, "batch window"]:
         """Times of the frames by the clock, for dynamics that depend on it."""
         rows = self.times.expand(len(self.states), -1)
