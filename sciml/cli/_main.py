@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import os
 import sys
+from collections.abc import Callable
+from functools import cache
 from itertools import pairwise
 from typing import NoReturn
 
@@ -26,7 +28,7 @@ def main() -> None:
     try:
         _refuse_empty_words(sys.argv[1:])
         with terminations_interrupt(), limited_memory():
-            app(prog_name="sciml")
+            _command()(prog_name="sciml")
     except SciMLError as error:
         _give_up(error)
     except KeyboardInterrupt:  # before the line was understood, or while something else was said
@@ -41,6 +43,12 @@ def main() -> None:
         if refusal is None:
             raise
         _give_up(refusal)
+
+
+@cache
+def _command() -> Callable[..., object]:
+    """The verbs with their options; made once, since a program may call `main` many times."""
+    return typer.main.get_command(app)
 
 
 def _refuse_empty_words(words: list[str]) -> None:

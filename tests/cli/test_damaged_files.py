@@ -142,6 +142,7 @@ def test_damaged_files_end_in_words(sound, tmp_path, bounded):  # noqa: F811
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of what xarray and SciPy leave open
 @pytest.mark.parametrize("seed", range(1, 11))
 def test_hundreds_of_damaged_files_end_in_words(sound, tmp_path, bounded, seed):  # noqa: F811
     wrong = damaged(tmp_path, sound, seed, 10)

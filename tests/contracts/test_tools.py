@@ -22,7 +22,7 @@ SIZES["integrate"] = {"predict_rtol": 1e-3}
 SPARING = {"shape": "gaussian", "cases": 4, "tolerances": []}
 PATIENT = {"patience": 0.0, "fit_steps": 1, "families": ("block_diagonal", "monarch", "gblr")}
 BRIEF = {"patience": 0.0, "nets": 12, "steps": 2}
-KNOWN = {**PATIENT, "learning_rate": 1e-3, "decay": 7.0, "weight_decay": 0.6, "steps": 1000}
+KNOWN = {**PATIENT, "learning_rate": 1e-3, "decay": 7.0, "weight_decay": 0.6, "steps": 1000, "fit_steps": 20}
 """Settings of models, tasks and tools that make them small and quick, where they have them. The decay is
 stated: untrained modules have learned nothing that could hold their weights, which is what pruning else asks for."""
 

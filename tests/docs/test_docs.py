@@ -18,6 +18,7 @@ PAGES = [
     ROOT / "datasets" / "README.md",
     *sorted((ROOT / "docs").rglob("*.md")),
 ]
+VERBS = typer.main.get_command(app)
 BLOCK = re.compile(r"```(\w+)\n(.*?)```", re.DOTALL)
 
 
@@ -65,8 +66,7 @@ def test_toml_blocks_parse(text):
 
 @pytest.mark.parametrize("line", list(commands()))
 def test_commands_exist_with_their_options(line):
-    words = shlex.split(line, comments=True)[1:]
-    command = typer.main.get_command(app)
+    words, command = shlex.split(line, comments=True)[1:], VERBS
     context = click.Context(command, info_name="sciml")
     while isinstance(command, click.Group):
         verb = command.get_command(context, words[0])

@@ -29,14 +29,19 @@ _COORDINATES = {
 }
 """Usual names of one-dimensional arrays of coordinates, and the dimensions they belong to."""
 
+_ARCHIVE = b"PK\x03\x04"
+"""What an archive begins with."""
+
 
 def read_npy(path: Path, choices: ImportChoices, stack: ExitStack) -> list[Source]:
     """One array, mapped into memory and read in pieces."""
     try:
-        values = np.load(path, mmap_mode="r", allow_pickle=False)
+        with path.open("rb") as file:
+            start = file.read(len(_ARCHIVE))
+        values = None if start == _ARCHIVE else np.lib.format.open_memmap(path, mode="r")
     except Exception as error:  # a damaged file can fail anywhere in the reader
         raise _unreadable(path, "a NumPy array", error) from None
-    if not isinstance(values, np.ndarray):
+    if values is None:
         raise DataError(f"{path} is not one NumPy array", fix="Give an archive the ending .npz.")
     return [sorted_out({_stem(path): _nameless(values)}, str(path), "npy", choices)]
 
