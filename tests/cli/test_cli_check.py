@@ -57,12 +57,18 @@ def test_a_skeleton_can_be_shown_and_says_what_it_can_do(kind, sciml, tmp_path):
 
 
 @every_kind
-def test_a_skeleton_runs_and_keeps_the_contract(kind, sciml, tmp_path):
+def test_a_skeleton_runs(kind, sciml):
     assert sciml("new", "problem", f"my_{kind}", "--kind", kind).code == 0
     verb, *options = RUNS[kind]
     answer = sciml(verb, f"./my_{kind}", *options, "--set", "baselines=[]", "--json")
     assert answer.code == 0, answer.err
     assert answer.json["record"]["problem"] == f"my_{kind}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", sorted(CAPABILITIES))
+def test_a_skeleton_keeps_the_contract(kind, sciml, tmp_path):
+    assert sciml("new", "problem", f"my_{kind}", "--kind", kind).code == 0
     checked = package.check(tmp_path / f"my_{kind}")
     assert checked.ok, str(checked)
     assert checked.keys == (f"my_{kind}",)

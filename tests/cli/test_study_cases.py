@@ -1,16 +1,14 @@
 """Studies that somebody went on with after something changed: data, encodings, places."""
 
+import io
 import json
-import os
-import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
+from sciml.cli import main
 from sciml.testing import PROBLEMS
 
-ROOT = Path(__file__).parents[2]
 ADVECTION = PROBLEMS / "periodic_advection"
 STUDY = """title = "Waves"
 question = "Do two waves beat none?"
@@ -103,11 +101,13 @@ def test_the_name_of_a_variant_is_no_path(refused, tmp_path, name):
     assert [entry.name for entry in tmp_path.iterdir()] == ["waves.toml"]
 
 
-def test_a_terminal_of_another_encoding_gets_what_it_can_show(tmp_path):
+def test_a_terminal_of_another_encoding_gets_what_it_can_show(monkeypatch):
     """The equation of the spiral has signs that Windows' letters for the west do not know."""
-    words = [sys.executable, "-m", "sciml", "show", "spiral"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "cp1252"}
-    done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, timeout=300)
-    assert (done.returncode, done.stderr) == (0, b"")
-    assert "Cubic spiral" in done.stdout.decode("cp1252")
-    assert b"\\u" in done.stdout
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="cp1252", write_through=True))
+    monkeypatch.setattr(sys, "argv", ["sciml", "show", "spiral"])
+    with pytest.raises(SystemExit) as done:
+        main()
+    assert not done.value.code
+    assert "Cubic spiral" in written.getvalue().decode("cp1252")
+    assert b"\\u" in written.getvalue()
