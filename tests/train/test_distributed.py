@@ -13,7 +13,7 @@ from sciml.core.errors import ConfigError
 from sciml.train import Group, current_group, local_device, process_group
 
 SETTINGS = [
-    "train.steps=20",
+    "train.steps=10",
     "train.batch_size=8",
     "train.accumulate=2",
     "model.levels=2",
@@ -37,7 +37,7 @@ def run_in_two_processes(advection, out) -> Path:
 
 
 def test_two_processes_match_one_at_the_same_global_batch(tmp_path, advection):
-    """20 steps with gloo: the same losses to 1e-5, the same weights to 1e-5 of their norm, one set of files."""
+    """10 steps with gloo: the same losses to 1e-5, the same weights to 1e-5 of their norm, one set of files."""
     one = sciml.run(advection, settings=SETTINGS, out=tmp_path / "one").folder
     two = run_in_two_processes(advection, tmp_path / "two")
     logs = [json.loads((folder / "log.jsonl").read_text()) for folder in (one, two)]
