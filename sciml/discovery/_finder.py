@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from torch import Tensor
 from sciml.core.capabilities import HeldOut
 from sciml.core.config import parse
 from sciml.core.errors import DataError, UnsupportedError, UserError
+from sciml.core.estimator import HasParameters
 from sciml.core.status import Status
 from sciml.discovery._complete import full_equations, hidden_function, unknown_scalars
 from sciml.discovery._engines import engine as find_engine
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from sklearn.utils import Tags
 
 
-class EquationFinder:
+class EquationFinder(HasParameters):
     """Names what is hidden in x' = known + hidden from values of x at times t.
 
     The values are smoothed by Gaussian processes; an engine looks for formulas whose integrals along these curves are
@@ -176,26 +176,6 @@ class EquationFinder:
         miss, value = torch.cat(misses), torch.cat(values)
         spread = (value - value.nanmean(0)).square().nansum(0)
         return float((1 - miss.square().where(value.isfinite(), 0.0).sum(0) / spread).mean())
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:  # Any: as scikit-learn has it
-        """The arguments of the constructor, as scikit-learn's `clone` asks for them."""
-        return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
-
-    def set_params(self, **params: Any) -> EquationFinder:  # Any: as scikit-learn has it
-        """Change arguments of the constructor. Raises ValueError for one that does not exist."""
-        valid = self.get_params()
-        for name, value in params.items():
-            if name not in valid:
-                raise ValueError(
-                    f"Invalid parameter {name!r} for estimator {self}. Valid parameters are: {[*valid]!r}."
-                )
-            setattr(self, name, value)
-        return self
-
-    def __repr__(self) -> str:
-        defaults = inspect.signature(type(self)).parameters
-        shown = [f"{k}={v!r}" for k, v in self.get_params().items() if v != defaults[k].default]
-        return f"{type(self).__name__}({', '.join(shown)})"
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "named_")

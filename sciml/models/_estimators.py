@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, no_type_check
 
@@ -10,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from sciml.core.estimator import HasParameters
 from sciml.models._maps import KernelRidgeMap, Processes
 from sciml.models._trees import BoostedTreesMap
 from sciml.nn import MLP, Activation
@@ -17,11 +17,10 @@ from sciml.nn import MLP, Activation
 if TYPE_CHECKING:
     from sklearn.utils import Tags
 
-E = TypeVar("E", bound="Estimator")  # not Self, which the type checks of the tests cannot read
 N = TypeVar("N", bound=nn.Module)
 
 
-class Estimator:
+class Estimator(HasParameters):
     """What regressors and classifiers share: standardised features, and the conventions of scikit-learn.
 
     They do not inherit from scikit-learn's classes, so that importing `sciml.models` does not import scikit-learn.
@@ -30,26 +29,6 @@ class Estimator:
     map_: nn.Module
     _x_mean: np.ndarray
     _x_std: np.ndarray
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:  # Any: as scikit-learn has it
-        """The arguments of the constructor, as scikit-learn's `clone` asks for them."""
-        return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
-
-    def set_params(self: E, **params: Any) -> E:  # Any: as scikit-learn has it
-        """Change arguments of the constructor. Raises ValueError for one that does not exist."""
-        valid = self.get_params()
-        for name, value in params.items():
-            if name not in valid:
-                raise ValueError(
-                    f"Invalid parameter {name!r} for estimator {self}. Valid parameters are: {[*valid]!r}."
-                )
-            setattr(self, name, value)
-        return self
-
-    def __repr__(self) -> str:
-        defaults = inspect.signature(type(self)).parameters
-        shown = [f"{k}={v!r}" for k, v in self.get_params().items() if v != defaults[k].default]
-        return f"{type(self).__name__}({', '.join(shown)})"
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "map_")

@@ -13,11 +13,10 @@ from sciml.nn._parameter_groups import ParameterGroup
 from sciml.nn._weight_marks import WeightMark
 from sciml.nn.ssm._convolve import causal_convolution, interval_means
 from sciml.nn.ssm._discretise import log_uniform
+from sciml.nn.ssm._filters import FeatureFilters
 from sciml.nn.ssm._layer import (
     STEP_RATE,
     Carried,
-    FixedKernel,
-    StateSpaceLayer,
     TimeScale,
     check_carried,
     check_signal,
@@ -54,7 +53,7 @@ def diagonal_start(kind: DiagonalStart, size: int) -> Complex[Tensor, " {size//2
     raise UnknownNameError("eigenvalues", kind, ("lin", "inv", "legs"))
 
 
-class DiagonalStateSpace(StateSpaceLayer):
+class DiagonalStateSpace(FeatureFilters):
     """The layer of S4D: each feature has N / 2 pairs of conjugate modes λ, dt, C and D of its own, and B = 1.
 
         x_n' = λ_n x_n + u,   y_m = 2 Re Σ_n C_mn x_n + D_m u        (zero-order hold)
@@ -99,27 +98,6 @@ class DiagonalStateSpace(StateSpaceLayer):
         output = torch.view_as_complex(self.output)
         steps = self._steps(dt_scale)[:, None].expand(output.shape[:2])
         return diagonal_kernel(self.eigenvalues()[:, None].expand(output.shape), output, steps, length)
-
-    def impulse_response(self, length: int, dt_scale: float = 1.0) -> Float[Tensor, "feature channel {length}"]:
-        """The kernel with the direct part and the means over steps."""
-        kernel = self.kernel(length, dt_scale)
-        kernel = interval_means(kernel) if self.mean_inputs else kernel
-        return kernel + nn.functional.pad(self.direct[..., None], (0, length - 1))
-
-    def fixed(self, length: int, dt_scale: float = 1.0) -> FixedKernel:
-        """Filters of every feature alone."""
-        response = self.impulse_response(length, dt_scale)
-        return FixedKernel(response.flatten(0, 1)[:, None], groups=response.shape[0])
-
-    def forward(
-        self, signal: Float[Tensor, "batch time feature"], dt_scale: TimeScale = 1.0
-    ) -> Float[Tensor, "batch time output"]:
-        """The response to a signal, from rest. Raises UserError for a signal of another shape."""
-        check_signal(signal, len(self.log_dt))
-        dt_scale = uniform_scale(dt_scale)
-        driving = signal.transpose(1, 2).contiguous()  # transforms of a strided signal are much slower
-        answer = causal_convolution(driving[:, :, None], self.impulse_response(signal.shape[1], dt_scale))
-        return answer.flatten(1, 2).transpose(1, 2).contiguous()
 
     def initial(self, batch: int) -> Carried:
         """Rest."""
@@ -166,7 +144,8 @@ class DiagonalStateSpace(StateSpaceLayer):
 
     def parameter_groups(self) -> Sequence[ParameterGroup]:
         """Modes and time steps at `STEP_RATE` at most."""
-        return (ParameterGroup((self.log_decay, self.frequency, self.log_dt), max_learning_rate=STEP_RATE),)
+        slow = [entry for entry in (self.log_decay, self.frequency, self.log_dt) if isinstance(entry, nn.Parameter)]
+        return (ParameterGroup(slow, max_learning_rate=STEP_RATE),)
 
     def _steps(self, dt_scale: float) -> Float[Tensor, " feature"]:
         dt_scale = uniform_scale(dt_scale)
@@ -176,6 +155,3 @@ class DiagonalStateSpace(StateSpaceLayer):
         eigenvalues = self.eigenvalues()
         exponents = self._steps(dt_scale)[:, None] * eigenvalues
         return exponents.exp(), torch.expm1(exponents) / eigenvalues
-
-    def _with_direct(self, answer: Tensor, signal: Tensor) -> Tensor:
-        return answer + (signal[..., None] * self.direct).flatten(-2)

@@ -1,6 +1,5 @@
 """What layers share whose features have one pair (A, B) and a dt, C and D each: all but how kernels are made."""
 
-from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Literal, get_args
 
@@ -12,14 +11,13 @@ from sciml.core.errors import UnknownNameError, UserError
 from sciml.nn._parameter_groups import ParameterGroup
 from sciml.nn.ssm._convolve import causal_convolution, interval_means, krylov
 from sciml.nn.ssm._discretise import Discrete, Method, discretise, log_uniform, spectral_radius
+from sciml.nn.ssm._filters import FeatureFilters
 from sciml.nn.ssm._layer import (
     MATRIX_RATE,
     STEP_RATE,
     Carried,
-    FixedKernel,
     Memo,
     StateMatrix,
-    StateSpaceLayer,
     TimeScale,
     check_carried,
     check_signal,
@@ -38,7 +36,7 @@ def trains_matrix(learn: str) -> bool:
     return learn in ("all", "matrix")
 
 
-class SharedStateSpace(StateSpaceLayer):
+class SharedStateSpace(FeatureFilters):
     """H features, each with M outputs, its own dt, C and D, and one pair (A, B) for all.
 
         x_h' = A x_h + B u_h,   y_hm = C_hm x_h + D_hm u_h        (a step of feature h lasts dt_h)
@@ -54,7 +52,6 @@ class SharedStateSpace(StateSpaceLayer):
     """
 
     drive: Tensor
-    log_dt: Tensor
 
     def __init__(
         self,
@@ -89,10 +86,6 @@ class SharedStateSpace(StateSpaceLayer):
         self.direct = nn.Parameter(torch.randn(features, channels))
         self._systems = Memo()
 
-    @abstractmethod
-    def kernel(self, length: int, dt_scale: float = 1.0) -> Float[Tensor, "feature channel {length}"]:
-        """(C B̄, C Ā B̄, …); the direct part D is apart."""
-
     def system(self, dt_scale: float = 1.0) -> Discrete:
         """Ā and B̄ of every feature; the time step is scaled in both, else the kernel has the wrong size."""
         dt_scale = uniform_scale(dt_scale)
@@ -107,27 +100,6 @@ class SharedStateSpace(StateSpaceLayer):
     def response(self, length: int, dt_scale: float = 1.0) -> Float[Tensor, "feature state {length}"]:
         """Impulse response of the state, the Krylov matrix."""
         return krylov(self.system(dt_scale), length)
-
-    def impulse_response(self, length: int, dt_scale: float = 1.0) -> Float[Tensor, "feature channel {length}"]:
-        """The kernel with the direct part and the means over steps."""
-        kernel = self.kernel(length, dt_scale)
-        kernel = interval_means(kernel) if self.mean_inputs else kernel
-        return kernel + nn.functional.pad(self.direct[..., None], (0, length - 1))
-
-    def fixed(self, length: int, dt_scale: float = 1.0) -> FixedKernel:
-        """Filters of every feature alone."""
-        response = self.impulse_response(length, dt_scale)
-        return FixedKernel(response.flatten(0, 1)[:, None], groups=response.shape[0])
-
-    def forward(
-        self, signal: Float[Tensor, "batch time feature"], dt_scale: TimeScale = 1.0
-    ) -> Float[Tensor, "batch time output"]:
-        """The response to a signal, from rest. Raises UserError for a signal of another shape."""
-        check_signal(signal, len(self.log_dt))
-        dt_scale = uniform_scale(dt_scale)
-        driving = signal.transpose(1, 2).contiguous()  # transforms of a strided signal are much slower
-        answer = causal_convolution(driving[:, :, None], self.impulse_response(signal.shape[1], dt_scale))
-        return answer.flatten(1, 2).transpose(1, 2).contiguous()
 
     def initial(self, batch: int) -> Carried:
         """Rest."""
@@ -177,9 +149,6 @@ class SharedStateSpace(StateSpaceLayer):
             ParameterGroup(matrix, max_learning_rate=MATRIX_RATE),
             ParameterGroup(steps, max_learning_rate=STEP_RATE),
         )
-
-    def _with_direct(self, answer: Tensor, signal: Tensor) -> Tensor:
-        return answer + (signal[..., None] * self.direct).flatten(-2)
 
     def _sources(self) -> list[Tensor]:
         return [*self.matrix.state_dict(keep_vars=True).values(), self.drive, self.log_dt]
