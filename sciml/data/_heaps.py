@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 import struct
 from pathlib import Path
 from typing import Any
@@ -35,28 +34,31 @@ def check_heaps(path: Path) -> None:
 
     Raises: DataError with the place in the file.
     """
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        size = len(content)
-        for first, last in ((0, min(size, _NEAR)), (max(size - _NEAR, _NEAR), size)):
-            place = content.find(_HEAP, first, last)
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        for start in sorted({0, max(0, size - _NEAR)}):
+            file.seek(start)
+            part = file.read(_NEAR)
+            place = part.find(_HEAP)
             while place >= 0:
-                _check_heap(path, content, place)
-                place = content.find(_HEAP, place + 1, last)
+                _check_heap(path, part, start, place)
+                place = part.find(_HEAP, place + 1)
 
 
-def _check_heap(path: Path, content: mmap.mmap, place: int) -> None:
-    if content[place + 4 : place + 8] != b"\1\0\0\0" or place + _HEADER > len(content):
-        return  # four letters among values, or a heap that the library refuses itself
-    end = place + int.from_bytes(content[place + 8 : place + 16], "little")
-    if end > len(content):
-        return  # as above
+def _check_heap(path: Path, part: bytes, start: int, place: int) -> None:
+    """Walk through the collection at `place` of a part of the file that begins at `start`."""
+    if part[place + 4 : place + 8] != b"\1\0\0\0" or place + _HEADER > len(part):
+        return  # four letters among values, or a collection that the library refuses itself
+    end = place + int.from_bytes(part[place + 8 : place + 16], "little")
+    if end > len(part):
+        return  # as above, or one that the other part holds whole
     here = place + _HEADER
     while here + _HEADER <= end:
-        number, length = struct.unpack_from("<H6xQ", content, here)
+        number, length = struct.unpack_from("<H6xQ", part, here)
         taken = length if number == 0 else _HEADER + -(-length // 8) * 8  # number 0 is what is free, header and all
         if not 0 < taken <= end - here:
             raise DataError(f"{path} is damaged: its values of variable length cannot be followed",
-                            got=f"an object of {length} bytes at byte {here}",
+                            got=f"an object of {length} bytes at byte {start + here}",
                             expected=f"at most {end - here}, the rest of its collection",
                             fix="Check that it was copied whole.")  # fmt: skip
         here += taken
