@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from sciml.core.errors import DataError
 
 _HEAP, _HEADER = b"GCOL", 16
 """What a collection of values of variable length begins with, and the bytes of its header, and of each object's."""
-_NEAR = 32 * 2**20
+_NEAR = 8 * 2**20
 """Bytes at both ends of a file that are looked through: structure lies there, and a look at all would be a read."""
 
 
@@ -22,19 +23,19 @@ def hdf5_file(path: Path, **options: Any) -> h5py.File:  # Any: as in h5py
     Raises: DataError for a damaged file that the library would read for ever; what h5py raises for others.
     """
     if path.is_file() and h5py.is_hdf5(path):
-        check_heaps(path)
+        stat = path.stat()
+        _check_heaps(path.resolve(), stat.st_size, stat.st_mtime_ns)
     return h5py.File(path, "r", **options)
 
 
-def check_heaps(path: Path) -> None:
+@lru_cache(maxsize=4096)
+def _check_heaps(path: Path, size: int, changed: int) -> None:
     """Refuse collections of values of variable length, texts and references among them, whose objects have no length.
 
     The library goes from each object to the next by the length that stands there. One of zero keeps it where it is, in
-    a loop that nothing interrupts; one that leads out of the collection makes it read what is not its own.
-
-    Raises: DataError with the place in the file.
+    a loop that nothing interrupts; one that leads out of the collection makes it read what is not its own. A file of
+    that size and time of change is looked at once.
     """
-    size = path.stat().st_size
     with path.open("rb") as file:
         for start in sorted({0, max(0, size - _NEAR)}):
             file.seek(start)
