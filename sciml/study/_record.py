@@ -72,11 +72,19 @@ class SolverEntry(Config):
     """Floating-point operations of one step of one sample as counted by torch (FFTs are not counted)."""
     train: TrainEntry
     predict: PredictEntry
-    metrics: dict[str, Metrics]
+    metrics: dict[str, Metrics] = pydantic.Field(json_schema_extra={"required": ["test"]})
+    """By split, that of the test among them."""
     outcomes: dict[str, int] = {}
     """Samples by how they ended."""
     conclusion: ConclusionEntry | None = None
     """None where the task draws none, or was not asked to."""
+
+    @pydantic.field_validator("metrics")
+    @classmethod
+    def _examined(cls, metrics: dict[str, Metrics]) -> dict[str, Metrics]:
+        if "test" not in metrics:
+            raise ValueError("there are none of the split 'test'")
+        return metrics
 
 
 class LineageEntry(Config):

@@ -112,6 +112,8 @@ def spoil(key, value):
     [
         spoil("schema", "sciml/record/2"),
         spoil("metrics", None),
+        spoil("metrics.test", None),
+        spoil("baselines.unet.metrics.test", None),
         spoil("parameters", "many"),
         spoil("seed", 1.5),
         spoil("status", "perfect"),
