@@ -15,22 +15,11 @@ from sciml.metrics import Metric, find_metric
 from sciml.report._run import read_lines, read_object
 from sciml.report._statistics import Verdict, judge, judge_together, undecided
 from sciml.report._study_table import Line, metrics_of_study, value_of
-from sciml.study import Claim, Study
+from sciml.study import Claim, Study, check_line
 
 STUDY, RESULTS = "study.json", "results.jsonl"
 _MANY = 10.0
 """Shares from here on are told as multiples, which per cent hide."""
-_NEEDED = (
-    "variant",
-    "budget",
-    "seed",
-    "solver",
-    "parameters",
-    "steps",
-    "train_seconds",
-    "predict_seconds",
-    "metrics",
-)
 
 
 class ClaimRow(NamedTuple):
@@ -79,15 +68,13 @@ def read_results(study: Study, path: Path) -> tuple[list[Line], tuple[str, ...]]
 
     Lines of variants, budgets and seeds that the study does not name (any more) are left out, and said.
 
-    Raises: DataError for a line that is not the result of a run, and for two lines of one run.
+    Raises: ConfigError for a line that is not the result of a run, DataError for two lines of one run.
     """
     if not path.is_file():
         return [], ()
     lines = list(read_lines(path))
     for index, line in enumerate(lines, start=1):
-        missing = [key for key in _NEEDED if key not in line]
-        if missing:
-            raise DataError(f"line {index} of {path} is not the result of a run", got=f"no {', '.join(missing)}")
+        check_line(line, f"line {index} of {path}")
     named = {(v.name, budget, seed) for v in study.variants for budget in study.budgets for seed in study.seeds}
     kept: dict[tuple[str, str, int], Line] = {}
     for index, line in enumerate(lines, start=1):

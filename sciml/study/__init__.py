@@ -30,6 +30,7 @@ from sciml.study._request import RunRequest as RunRequest
 from sciml.study._request import make_discovery_request as make_discovery_request
 from sciml.study._request import make_request as make_request
 from sciml.study._request import open_problem as open_problem
+from sciml.study._result_line import check_line as check_line
 from sciml.study._run import Run as Run
 from sciml.study._run import run as run
 from sciml.study._solve import Solved as Solved
@@ -71,6 +72,7 @@ __all__ = [
     "Study",
     "Variant",
     "apply_tool",
+    "check_line",
     "check_training",
     "commit",
     "evaluate_run",

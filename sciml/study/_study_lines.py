@@ -13,6 +13,7 @@ from sciml.core.errors import ConfigError, DataError, NumericsError
 from sciml.study._folder import LOG
 from sciml.study._provenance import commit, hardware, versions
 from sciml.study._record import Metrics, Record
+from sciml.study._result_line import check_line
 from sciml.study._results import read_cases
 from sciml.study._run import Run
 from sciml.study._study_file import Study, Variant
@@ -27,12 +28,17 @@ Line = dict[str, Any]  # Any: JSON
 
 
 def read_results(folder: Path) -> list[Line]:
-    """The finished runs of a study, one dictionary each; a line cut short by a kill is dropped."""
+    """The finished runs of a study, one dictionary each; a line cut short by a kill is dropped.
+
+    Raises: ConfigError for a whole line that is not the result of a run.
+    """
     path = folder / RESULTS
     if not path.exists():
         return []
     text = path.read_text(encoding="utf-8", errors="replace")
     entries = [entry for line in text.splitlines() if (entry := _entry(line))]
+    for index, entry in enumerate(entries, start=1):
+        check_line(entry, f"result {index} of {path}")
     if _text(entries) != text:
         write_results(folder, entries)
     return entries

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from report_builders import Page, make_problem, make_run, make_study
 from scipy import stats
 
-from sciml.core.errors import DataError, UserError
+from sciml.core.errors import UserError
 from sciml.metrics import Metric
 from sciml.report import judge, mean_of, write_index, write_run, write_study
 
@@ -80,7 +80,7 @@ def test_damaged_study_is_named(tmp_path):
         write_study(tmp_path)
     folder = make_study(tmp_path / "study")
     (folder / "results.jsonl").write_text('{"variant": "sinenet"}\n')
-    with pytest.raises(DataError, match=r"line 1 of .*results\.jsonl is not the result of a run"):
+    with pytest.raises(ConfigError, match=r"line 1 of .*results\.jsonl does not describe a valid result line"):
         write_study(folder)
 
 
