@@ -31,7 +31,7 @@ class ResultLine(Config):
     predict_seconds: pydantic.NonNegativeFloat
     metrics: Metrics
     cases: dict[str, tuple[float | None, ...]] = {}
-    course: tuple[tuple[float, float], ...] = ()
+    course: tuple[tuple[float, float | None], ...] = ()
     cost: Cost | None = None
     model: dict[str, Any] = {}  # Any: JSON
     dataset: str | None = None

@@ -80,7 +80,7 @@ def test_damaged_study_is_named(tmp_path):
         write_study(tmp_path)
     folder = make_study(tmp_path / "study")
     (folder / "results.jsonl").write_text('{"variant": "sinenet"}\n')
-    with pytest.raises(ConfigError, match=r"line 1 of .*results\.jsonl does not describe a valid result line"):
+    with pytest.raises(ConfigError, match=r"line 1 of .*results\.jsonl does not describe a valid ResultLine"):
         write_study(folder)
 
 
