@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -11,11 +11,11 @@ from typing import NamedTuple
 from sciml.core.config import parse
 from sciml.core.errors import DataError, UserError
 from sciml.core.text import counted
-from sciml.draw import format_number
+from sciml.draw import format_number, format_seconds
 from sciml.metrics import Metric, find_metric
 from sciml.report._run import read_lines, read_object
-from sciml.report._statistics import Verdict, judge, judge_together, undecided
-from sciml.report._study_table import Line, metrics_of_study, value_of
+from sciml.report._statistics import Verdict, judge, judge_together, mean_of, undecided
+from sciml.report._study_table import EQUAL, Line, metrics_of_study, value_of
 from sciml.study import Claim, Study
 
 STUDY, RESULTS = "study.json", "results.jsonl"
@@ -159,9 +159,26 @@ def _judge_claim(study: Study, claim: Claim, metric: Metric, lines: Sequence[Lin
         factor=claim.factor,
         cases=(better_cases, worse_cases),
     )
+    if note := _unequal_times(claim, labels, lines):
+        verdict = replace(verdict, reason="; ".join(filter(None, (verdict.reason, note))))
     missing = [seed for seed in study.seeds if seed not in better or seed not in worse]
     # chance = NaN: what is not tested takes no part in Holm's procedure
     return replace(verdict, sign="undecided", chance=math.nan, reason=_unfinished(missing)) if missing else verdict
+
+
+def _unequal_times(claim: Claim, labels: Mapping[str, str], lines: Sequence[Line]) -> str:
+    """What the two sides of a claim at equal time spent, where that is not equal; empty otherwise."""
+    if claim.budget != "time":
+        return ""
+    better, worse = (
+        mean_of([line["train_seconds"] for line in lines if (line["variant"], line["budget"]) == (name, "time")]).value
+        for name in (claim.better, claim.worse)
+    )
+    if better == worse or abs(better - worse) <= EQUAL * worse:
+        return ""
+    names = (labels.get(name, name) for name in (claim.better, claim.worse))
+    took = (f"{name} took {format_seconds(seconds)}" for name, seconds in zip(names, (better, worse), strict=True))
+    return f"the training times are not equal: {', '.join(took)}"
 
 
 def _unfinished(missing: Sequence[int]) -> str:

@@ -372,6 +372,18 @@ def test_a_claim_is_decided_on_all_seeds_of_one_commit_or_not_at_all(tmp_path, c
     assert "Of 4 claims: 4 undecided" in text
 
 
+def test_a_claim_at_equal_time_says_where_the_times_are_not_equal(tmp_path):
+    folder = make_study(tmp_path / "study")
+    study = json.loads((folder / "study.json").read_text())
+    for claim in study["claims"]:
+        claim["budget"] = "time"
+    (folder / "study.json").write_text(json.dumps(study))
+    (_, first, *_) = (row.words for row in claims_of(tmp_path))
+    assert first.replace("\xa0", " ").endswith(
+        "The training times are not equal: SineNet, K = 2 took 71.0 s, U-Net took 83.0 s."
+    )
+
+
 def test_shares_beyond_ten_are_told_as_ratios(tmp_path):
     """11 times as much is 1000 % more and not ten times as much."""
     folder = make_study(tmp_path / "study")
