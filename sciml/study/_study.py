@@ -19,6 +19,7 @@ from sciml.core.processes import collect_rarely
 from sciml.core.progress import Progress, SilentProgress
 from sciml.metrics import check_metric
 from sciml.study._clock import granted_steps
+from sciml.study._folder import OtherSettingsError
 from sciml.study._ignored import read_settings, refuse_ignored
 from sciml.study._left import LEFT, costs_left
 from sciml.study._problem import problem_of
@@ -284,24 +285,29 @@ def _trained(
     place: Path,
     resume: bool = True,
 ) -> Run:
-    """The trained run of a variant; one that is finished is given as it is."""
+    """The trained run of a variant; one that is finished is given as it is.
+
+    A folder of other settings or data, of which there is no result, is left by an attempt that was refused.
+    """
     solver = find_solver(trained.solver)
     shared = read_settings(solver, [*study.settings, *_seeded(study, seed)])
     settings = [*shared, *trained.settings, "baselines=[]"]
     if steps is not None:
         settings.append(f"train.steps={steps}")
     sized = solver.knob is not None and trained.matched
-    finished = run(
-        RunRequest(
-            problem=place,
-            solver=trained.solver,
-            preset=study.preset,
-            seed=seed + trained.shift,
-            settings=tuple(settings),
-            parameters=study.parameters if sized else None,
-            out=runs / trained.name / budget,
-            resume=resume,
-        )
+    request = RunRequest(
+        problem=place,
+        solver=trained.solver,
+        preset=study.preset,
+        seed=seed + trained.shift,
+        settings=tuple(settings),
+        parameters=study.parameters if sized else None,
+        out=runs / trained.name / budget,
+        resume=resume,
     )
+    try:
+        finished = run(request)
+    except OtherSettingsError:
+        finished = run(request.model_copy(update={"resume": False}))
     assert finished is not None
     return finished
