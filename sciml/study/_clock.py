@@ -49,10 +49,11 @@ def granted_steps(
     if new := [v for v in trained if v.name not in seconds]:
         seconds |= {v.name: _step_seconds(study, subjects[study.problem_of(v)], v, progress) for v in new}
         paths.write_text(path, json.dumps(seconds, indent=2) + "\n")
-    if not seconds[study.clock]:
+    clock = study.clock or ""
+    if not seconds[clock]:
         raise ConfigError(
-            f"the budget 'time' grants the training time of variant {study.clock!r}, which takes no training steps",
-            got=f"clock={study.clock!r}",
+            f"the budget 'time' grants the training time of variant {clock!r}, which takes no training steps",
+            got=f"clock={clock!r}",
             expected="a variant that is trained in steps",
             fix="Name another variant as `clock`, or leave out the budget 'time'.",
         )
@@ -63,8 +64,8 @@ def granted_steps(
         ).train
         for v in trained
     }
-    granted = trains[study.clock or ""]
-    total = (granted.steps + granted.polish) * seconds[study.clock]
+    granted = trains[clock]
+    total = (granted.steps + granted.polish) * seconds[clock]
     plan["time"] = {
         name: max(1, round(total / each) - trains[name].polish) if each else None for name, each in seconds.items()
     }
