@@ -128,11 +128,11 @@ def _refusal(place: str, error: OSError | ValueError) -> StorageError | None:
     if code in (errno.ENOSPC, errno.EDQUOT) or "No space left" in words:
         return StorageError(f"no space left on the device that holds {place}",
                             fix="Free some space, or point SCIML_HOME or --out at another disk; what was finished is "
-                            "kept and the same command resumes.")  # fmt: skip
+                            "kept and the same command resumes (a run with --resume).")  # fmt: skip
     if code == errno.EFBIG or "File too large" in words:
         return StorageError(f"{place} would be larger than files may be here", got=os.strerror(errno.EFBIG),
                             fix="Raise the limit (`ulimit -f`), or use another disk; what was finished is kept and the "
-                            "same command resumes.")  # fmt: skip
+                            "same command resumes (a run with --resume).")  # fmt: skip
     if code in (errno.EROFS, errno.EACCES, errno.EPERM):
         return StorageError(f"cannot write to {place}", got=os.strerror(code),
                             fix="Give write permission, or point SCIML_HOME (data) or --out (runs) at a folder you "

@@ -87,7 +87,7 @@ def find_problem(name: str | Path) -> Problem:
             got=repr(text),
             expected="a folder with an __init__.py that exports PROBLEM, imported data, or a registered name without "
             "separators",
-            fix=f"`sciml run --data {text}` runs on a data file."
+            fix=f"`sciml run --data {text}` runs on a data file, `sciml discover --data {text}` on a table."
             if folder.is_file()
             else "`sciml new problem NAME` writes one; `sciml list` shows the registered names.",
         )

@@ -29,8 +29,9 @@ def bars(
         axes.grid(visible=False, axis="x")
 
     least, most = min(values), max(values)
+    unit = "\N{NO-BREAK SPACE}%" if quantity.endswith(" in %") else ""
     ends = (
-        f"Least in {labels[values.index(least)]}: {format_number(least)}; "
-        f"most in {labels[values.index(most)]}: {format_number(most)}."
+        f"Least in {labels[values.index(least)]}: {format_number(least)}{unit}; "
+        f"most in {labels[values.index(most)]}: {format_number(most)}{unit}."
     )
     return plot(name, paint, title=title, caption=ends, alt=f"{quantity} of {len(values)} rows. {ends}")

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 from sciml.core.config import parse
 from sciml.core.errors import DataError, UserError
 from sciml.core.text import counted
-from sciml.draw import format_number
+from sciml.draw import format_number, format_seconds
 from sciml.metrics import Metric, find_metric
 from sciml.report._run import read_lines, read_object
-from sciml.report._statistics import Verdict, judge, judge_together, undecided
-from sciml.report._study_table import Line, metrics_of_study, value_of
+from sciml.report._statistics import Verdict, judge, judge_together, mean_of, undecided
+from sciml.report._study_table import EQUAL, Line, metrics_of_study, value_of
 from sciml.study import Claim, Study, check_line
 
 STUDY, RESULTS = "study.json", "results.jsonl"
 _MANY = 10.0
 """Shares from here on are told as multiples, which per cent hide."""
+_LARGE = 1e4
+"""Multiples from here on are told with a power of ten."""
 
 
 class ClaimRow(NamedTuple):
@@ -116,21 +119,25 @@ def judge_claims(study: Study, lines: Sequence[Line]) -> list[tuple[Claim, Metri
 def _judge_claim(study: Study, claim: Claim, metric: Metric, lines: Sequence[Line]) -> Verdict:
     labels = {variant.name: variant.label for variant in study.variants}
     asked = {variant.name: study.data_of(variant) for variant in study.variants}
-    sides, cases, data = [], [], []
+    sides, cases, data, commits = [], [], [], set()
     for name, key in ((claim.better, metric.key), (claim.worse, claim.against or metric.key)):
         runs = [line for line in lines if line["variant"] == name and line["budget"] == claim.budget]
         values = {line["seed"]: value_of(line, key) for line in runs if key in line["metrics"]}
-        if runs and not values:
-            return undecided(f"the runs of {labels.get(name, name)} have no {metric.words}")
+        if without := [line["seed"] for line in runs if line["seed"] not in values]:
+            some = f" at {_seeds(without)}" if values else ""
+            return undecided(f"the runs of {labels.get(name, name)} have no {metric.words}{some}")
         data.append({line["dataset"] for line in runs if line.get("dataset")})
         if not study.seeded and len(data[-1]) > 1:
             return undecided(f"the runs of {labels.get(name, name)} were made on different data")
+        commits |= {line["git"] for line in runs if line.get("git")}
         sides.append(values)
         cases.append({line["seed"]: line["cases"][key] for line in runs if key in line.get("cases", {})})
     if asked.get(claim.better) and asked.get(claim.better) == asked.get(claim.worse) and len(data[0] | data[1]) > 1:
         return undecided("the two sides were made on different data")
+    if len(commits) > 1:
+        return undecided(f"the runs are of {len(commits)} versions of the code")
     (better, worse), (better_cases, worse_cases) = sides, cases
-    return judge(
+    verdict = judge(
         better,
         worse,
         claim.margin,
@@ -139,6 +146,34 @@ def _judge_claim(study: Study, claim: Claim, metric: Metric, lines: Sequence[Lin
         factor=claim.factor,
         cases=(better_cases, worse_cases),
     )
+    if note := _unequal_times(claim, labels, lines):
+        verdict = replace(verdict, reason="; ".join(filter(None, (verdict.reason, note))))
+    missing = [seed for seed in study.seeds if seed not in better or seed not in worse]
+    # chance = NaN: what is not tested takes no part in Holm's procedure
+    return replace(verdict, sign="undecided", chance=math.nan, reason=_unfinished(missing)) if missing else verdict
+
+
+def _unequal_times(claim: Claim, labels: Mapping[str, str], lines: Sequence[Line]) -> str:
+    """What the two sides of a claim at equal time spent, where that is not equal; empty otherwise."""
+    if claim.budget != "time":
+        return ""
+    better, worse = (
+        mean_of([line["train_seconds"] for line in lines if (line["variant"], line["budget"]) == (name, "time")]).value
+        for name in (claim.better, claim.worse)
+    )
+    if better == worse or abs(better - worse) <= EQUAL * worse:
+        return ""
+    names = (labels.get(name, name) for name in (claim.better, claim.worse))
+    took = (f"{name} took {format_seconds(seconds)}" for name, seconds in zip(names, (better, worse), strict=True))
+    return f"the training times are not equal: {', '.join(took)}"
+
+
+def _unfinished(missing: Sequence[int]) -> str:
+    return f"{_seeds(missing)} of the study {'is' if len(missing) == 1 else 'are'} missing"
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+    return f"{'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, seeds))}"
 
 
 def verdict_words(claim: Claim, metric: Metric, verdict: Verdict) -> str:
@@ -177,13 +212,13 @@ def _claimed(claim: Claim) -> str:
 
 
 def _percent(share: float) -> str:
-    if abs(share) >= _MANY:
-        return f"{_signed(share)} times"
+    if abs(share) >= _MANY:  # a share of 10 more is 11 times as much
+        return f"{_times(1 + abs(share))}{' worse' if share < 0 else ''}"
     return f"{100 * share:.1f} %".replace("-", "−")
 
 
 def _times(factor: float) -> str:
-    return f"{factor:.3g} times"
+    return f"{factor:.3g} times" if factor < _LARGE else f"{format_number(factor)} times"
 
 
 def _signed(value: float) -> str:

@@ -82,7 +82,7 @@ def _plain(value: Any) -> str:
         return ", ".join(
             f"{str(key).replace('_', ' ')} {_plain(entry)}"
             for key, entry in value.items()
-            if entry not in (None, [], {})
+            if entry not in (None, [], {}, "")
         )
     if isinstance(value, list | tuple):
         return " × ".join(map(_plain, value))

@@ -10,27 +10,53 @@ import torch
 
 from sciml.core import paths, rng
 from sciml.core.config import override, read_json
+from sciml.core.errors import ConfigError
 from sciml.core.problem import Problem
 from sciml.core.progress import Progress
 from sciml.study._fit import resized
 from sciml.study._ignored import read_settings
 from sciml.study._study_file import Study, Variant
+from sciml.study._study_lines import conditions_of
 from sciml.train import Phases, ShuffleSampler, build_module, default_rule, find_solver
 
 
 def granted_steps(
-    study: Study, subjects: Mapping[str, Problem], out: Path, progress: Progress
+    study: Study, subjects: Mapping[str, Problem], out: Path, progress: Progress, before: Study | None = None
 ) -> dict[str, dict[str, int | None]]:
-    """Training steps per budget and variant; measured step times are kept in ``clock.json`` so a study can resume."""
+    """Training steps per budget and variant; measured step times are kept in ``clock.json`` so a study can resume.
+
+    Arguments:
+        study: what is run.
+        subjects: its problems by name.
+        out: folder of the clock.
+        progress: where to report.
+        before: the study that the clock was measured for; variants with other settings there are measured anew.
+
+    Raises: ConfigError if the clock takes no steps.
+    """
     trained = [variant for variant in study.variants if not variant.of]
     plan: dict[str, dict[str, int | None]] = {"steps": {v.name: None for v in trained}}
     if "time" not in study.budgets:
         return plan
     path = out / "clock.json"
-    seconds = read_json(path) if path.exists() else {}
+    measured = read_json(path) if path.exists() and before is not None else {}
+    earlier = {v.name: conditions_of(before, v) for v in before.variants} if before is not None else {}
+    seconds = {
+        v.name: measured[v.name]
+        for v in trained
+        if v.name in measured and earlier.get(v.name) == conditions_of(study, v)
+    }
     if new := [v for v in trained if v.name not in seconds]:
         seconds |= {v.name: _step_seconds(study, subjects[study.problem_of(v)], v, progress) for v in new}
         paths.write_text(path, json.dumps(seconds, indent=2) + "\n")
+    clock = study.clock or ""
+    if not seconds[clock]:
+        raise ConfigError(
+            f"the budget 'time' grants the training time of variant {clock!r}, which takes no training steps",
+            got=f"clock={clock!r}",
+            expected="a variant that is trained in steps",
+            fix="Name another variant as `clock`, or leave out the budget 'time'.",
+        )
     trains = {
         v.name: override(
             find_solver(v.solver).recipe(study.preset),
@@ -38,8 +64,8 @@ def granted_steps(
         ).train
         for v in trained
     }
-    granted = trains[study.clock or ""]
-    total = (granted.steps + granted.polish) * seconds[study.clock]
+    granted = trains[clock]
+    total = (granted.steps + granted.polish) * seconds[clock]
     plan["time"] = {
         name: max(1, round(total / each) - trains[name].polish) if each else None for name, each in seconds.items()
     }

@@ -111,10 +111,14 @@ def _numbered(parent: Path, stem: str, number: int) -> Path:
     return parent / (stem if number == 1 else f"{stem}-{number}")
 
 
+class OtherSettingsError(ConfigError):
+    """A run folder was started with another configuration."""
+
+
 def check_same(folder: Path, config: RunConfig) -> None:
     """Refuse to go on in a folder that was started with another configuration."""
     if different := differences(read_config(folder).model_dump(), config.model_dump()):
-        raise ConfigError(
+        raise OtherSettingsError(
             f"{folder} was started with other settings",
             got=", ".join(f"{key.removeprefix('recipe.')}={_brief(now)}" for key, (_, now) in different.items()),
             expected=", ".join(

@@ -19,6 +19,7 @@ from sciml.core.processes import collect_rarely
 from sciml.core.progress import Progress, SilentProgress
 from sciml.metrics import check_metric
 from sciml.study._clock import granted_steps
+from sciml.study._folder import OtherSettingsError
 from sciml.study._ignored import read_settings, refuse_ignored
 from sciml.study._left import LEFT, costs_left
 from sciml.study._problem import problem_of
@@ -36,6 +37,7 @@ from sciml.study._study_lines import (
     check_same,
     mended,
     read_results,
+    read_stored,
     result_line,
     write_results,
 )
@@ -119,8 +121,9 @@ def _run_missing(
     check_same(out, study, [line for line in lines if line.get("status") != BROKEN], current)
     if retried:
         write_results(out, lines)
+    before = read_stored(out)
     paths.write_text(out / STUDY, study.model_dump_json(indent=2) + "\n")
-    steps = granted_steps(study, subjects, out, progress)
+    steps = granted_steps(study, subjects, out, progress, before)
     places = {name: registry.folder_of(subject) for name, subject in subjects.items()}
     done = {_identity(line) for line in lines}
     afresh = {_identity(line) for line in retried}
@@ -160,6 +163,14 @@ def _check_variant(study: Study, variant: Variant, problem: Problem) -> None:
     solver = find_solver(trained.solver)
     recipe = override(solver.recipe(study.preset), [*study.settings, *trained.settings, *_seeded(study, 0)])
     refuse_ignored(solver, recipe, trained.settings, problem)
+    if study.budgets == ("time",) and variant.name != study.clock:
+        steps = [entry for entry in variant.settings if entry.startswith("train.steps=")]
+        if steps:
+            raise ConfigError(
+                "at equal training time, the steps of a variant are those that fit the time of the clock",
+                got=f"{steps[0]} of variant {variant.name!r}",
+                fix="Leave the setting out, or add the budget 'steps'.",
+            )
     solver.check_preset(problem, study.preset, recipe.model, recipe.task)
     for use in variant.tools:
         tool = find_tool(use.tool)
@@ -258,7 +269,7 @@ def _job(
                 )
     except NumericsError as error:
         return broken_line(study, variant, budget, seed, error)
-    line: Line = {**result_line(variant, budget, finished, {claim.metric for claim in study.claims}), "seed": seed}
+    line: Line = {**result_line(variant, budget, finished, study.claimed), "seed": seed}
     if not study.asked.isdisjoint(metric.key for metric in LEFT):
         line["metrics"] = {**line["metrics"], **costs_left(first.folder, finished.folder, place)}
     return line
@@ -274,24 +285,29 @@ def _trained(
     place: Path,
     resume: bool = True,
 ) -> Run:
-    """The trained run of a variant; one that is finished is given as it is."""
+    """The trained run of a variant; one that is finished is given as it is.
+
+    A folder of other settings or data, of which there is no result, is left by an attempt that was refused.
+    """
     solver = find_solver(trained.solver)
     shared = read_settings(solver, [*study.settings, *_seeded(study, seed)])
     settings = [*shared, *trained.settings, "baselines=[]"]
     if steps is not None:
         settings.append(f"train.steps={steps}")
     sized = solver.knob is not None and trained.matched
-    finished = run(
-        RunRequest(
-            problem=place,
-            solver=trained.solver,
-            preset=study.preset,
-            seed=seed + trained.shift,
-            settings=tuple(settings),
-            parameters=study.parameters if sized else None,
-            out=runs / trained.name / budget,
-            resume=resume,
-        )
+    request = RunRequest(
+        problem=place,
+        solver=trained.solver,
+        preset=study.preset,
+        seed=seed + trained.shift,
+        settings=tuple(settings),
+        parameters=study.parameters if sized else None,
+        out=runs / trained.name / budget,
+        resume=resume,
     )
+    try:
+        finished = run(request)
+    except OtherSettingsError:
+        finished = run(request.model_copy(update={"resume": False}))
     assert finished is not None
     return finished

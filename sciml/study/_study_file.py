@@ -225,7 +225,12 @@ class Study(Config):
     @property
     def asked(self) -> set[str]:
         """The metrics that it shows or claims something of."""
-        return {*self.metrics, *(claim.metric for claim in self.claims)}
+        return {*self.metrics, *self.claimed}
+
+    @property
+    def claimed(self) -> set[str]:
+        """The metrics that it claims something of."""
+        return {key for claim in self.claims for key in (claim.metric, claim.against) if key}
 
     def tool_metrics(self, variant: Variant) -> tuple[Metric, ...]:
         """What the tools that make a variant declare, as far as they are registered here."""

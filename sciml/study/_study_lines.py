@@ -9,7 +9,7 @@ import torch
 
 from sciml.core import paths
 from sciml.core.config import differences, parse, read_json
-from sciml.core.errors import ConfigError, DataError, NumericsError
+from sciml.core.errors import ConfigError, DataError, NumericsError, UserError
 from sciml.study._folder import LOG
 from sciml.study._provenance import commit, hardware, versions
 from sciml.study._record import Metrics, Record
@@ -144,6 +144,15 @@ def _course(folder: Path) -> list[list[float]]:
     path = folder / LOG
     lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
     return [[line["seconds"], float(f"{line['error']:.4g}")] for line in lines if "error" in line]
+
+
+def read_stored(folder: Path) -> Study | None:
+    """The study whose results are in a folder; None where there is none that can be read."""
+    path = folder / STUDY
+    try:
+        return parse(Study, read_json(path), str(path)) if path.exists() else None
+    except UserError:
+        return None
 
 
 def conditions_of(study: Study, variant: Variant) -> Line:

@@ -239,9 +239,12 @@ def _outside(
 
 def check_finite(path: Path, name: str, values: Tensor) -> None:
     """Raise DataError naming the variable if any of its values is not finite."""
-    if not values.isfinite().all():
+    broken = values[~values.isfinite()]
+    if len(broken):
         raise DataError(
-            f"{name!r} in {path} holds values that are not finite", fix="Fill or drop the bad samples first."
+            f"{name!r} in {path} holds values that are not finite",
+            got=f"{float(broken[0]):g} as the first of {len(broken)} among {values.numel()}",
+            fix="Fill or drop the bad samples first.",
         )
 
 

@@ -68,6 +68,18 @@ def test_results_on_other_data_are_not_added(refused, begun, addition):
     assert (out / "results.jsonl").read_text() == before
 
 
+def test_a_study_goes_on_when_the_data_are_what_they_were(sciml, refused, begun):
+    """Runs on the other data lie in the folders that it would go on in."""
+    path, folder, out = begun
+    edit(path, "seeds = [0]", "seeds = [0, 1]")
+    edit(folder / "dataset.toml", "frames = 8", "frames = 6")
+    refused("study", path, "--draft", "--problem", folder)
+    edit(folder / "dataset.toml", "frames = 6", "frames = 8")
+    assert sciml("study", path, "--draft", "--problem", folder).code == 0
+    lines = [json.loads(line) for line in (out / "results.jsonl").read_text().splitlines()]
+    assert len(lines) == 4 and len({line["dataset"] for line in lines}) == 1
+
+
 def test_a_claim_between_results_on_different_data_is_not_decided(sciml, begun):
     """As a folder from before the refusal holds them."""
     out = begun[2]

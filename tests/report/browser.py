@@ -23,6 +23,8 @@ addEventListener("load", () => {
   parent.postMessage({
     name: location.pathname.split("/").pop(), width: innerWidth, page: document.documentElement.scrollWidth,
     beside: beside.map((element) => element.tagName + "." + element.className),
+    narrow: [...document.querySelectorAll("th, td")].filter((cell) => cell.scrollWidth > cell.clientWidth + 1)
+      .map((cell) => cell.textContent),
     cut: cut.map((letter) => letter.textContent),
     broken: images.filter((image) => !image.naturalWidth).length, images: images.length,
     plots: [...document.querySelectorAll("figure svg")].map((svg) => svg.getBoundingClientRect().height),
@@ -68,5 +70,6 @@ def check_layout(layout):
     assert layout["page"] <= layout["width"]
     assert layout["beside"] == []
     assert layout["cut"] == []
+    assert layout["narrow"] == []  # words of a cell that lie over those of the next one
     assert layout["broken"] == 0
     assert layout["text"] >= 16

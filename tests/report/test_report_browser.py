@@ -24,7 +24,8 @@ def run_page(tmp_path_factory):
 def layouts(run_page, task_folders, other_folders, tmp_path_factory):
     place = tmp_path_factory.mktemp("layouts")
     pages = {task: folder / "report.html" for task, folder in (task_folders | other_folders).items()}
-    study = write_study(make_study(tmp_path_factory.mktemp("study")))
+    labels = ("block.field.network.layers.0.weight", "U-Net", "Persistence")  # no word of the first can be broken
+    study = write_study(make_study(tmp_path_factory.mktemp("study"), labels=labels))
     return layouts_of({**pages, "run": run_page, "study": study, "index": write_index(study.parent.parent)}, place)
 
 

@@ -81,3 +81,21 @@ def test_a_claim_that_no_result_could_decide_is_refused(claim, more, words, tmp_
     with pytest.raises(ConfigError, match=words):
         run_study(path, out=tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("budgets", "clock", "settings", "words"),
+    [
+        (["steps", "time"], "b", "[]", "time of variant 'b', which takes no training steps"),
+        (["time"], "a", "['train.steps=7']", "got train.steps=7 of variant 'b'"),
+    ],
+)
+def test_what_equal_time_cannot_heed_is_refused(budgets, clock, settings, words, tmp_path):
+    path = tmp_path / "study.toml"
+    text = STUDY.format(metric="rollout/relative_l2", claim="rollout/relative_l2")
+    text = text.replace("seeds =", f"budgets = {budgets}\nclock = '{clock}'\nsettings = ['train.steps=2']\nseeds =")
+    text = text.replace('"linear_ode"', f'"{"linear_ode" if clock == "b" else "neural_ode"}", settings = {settings}')
+    path.write_text(text + f"budget = '{budgets[-1]}'\n")
+    with pytest.raises(ConfigError, match=words):
+        run_study(path, out=tmp_path / "out", draft=True)
+    assert not (tmp_path / "out" / "results.jsonl").exists()

@@ -248,7 +248,7 @@ def test_a_trajectory_gives_its_first_state_and_its_times(bench, tmp_path):
     [
         ({"y": None}, "lacks y; got variables x, frequency; expected x, y, frequency"),
         ({"frequency": None}, "lacks frequency"),
-        ({"x": ("sample", [1.0, np.nan])}, "'x' in .* holds values that are not finite"),
+        ({"x": ("sample", [1.0, np.nan])}, "'x' in .* values that are not finite; got nan as the first of 1 among 2"),
         ({"frequency": np.inf}, "'frequency' in .* holds values that are not finite"),
         ({"x": (("sample", "k"), np.ones((2, 3)))}, "field 'x' in .* has the wrong shape; got sample 2, k 3"),
         ({"x": ("sample", ["a", "b"])}, "'x' in .* does not hold real numbers"),

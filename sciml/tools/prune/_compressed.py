@@ -8,6 +8,7 @@ from jaxtyping import Bool
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sciml.core.text import counted
 from sciml.nn import compressed_rows, owner_of
 from sciml.tools.cost import measure_latencies
 
@@ -68,7 +69,7 @@ def measure_product(
 def _measured(weight: Tensor, mask: Tensor, x: Tensor, patience: float) -> Verdict:
     full, rows = measure_product(weight, mask, x, patience)
     gain, columns = full / rows, x.numel() // x.shape[-1]
-    words = f"compressed rows take {rows / full:.2g} times as long at {columns} columns"
+    words = f"compressed rows take {rows / full:.2g} times as long at {counted(columns, 'columns')}"
     return Verdict(gain > WORTHWHILE, words)
 
 
