@@ -17,7 +17,7 @@ from sciml.discovery._tree import evaluate
 MAX_STEPS = 1000
 _LEAST_STEPS, _STEPS = 200, 5
 """Of a simulation at most, and without space this many and so many for every time that was observed: what was seen well
-enough for a law to be found varies little between two points. Candidates that need more are on their way to infinity."""
+enough for a law to be found varies little between two points. Candidates that need more end in infinity."""
 RTOL = 1e-5
 _ATOL = 1e-7  # of the integration
 

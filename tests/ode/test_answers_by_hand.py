@@ -25,7 +25,9 @@ def test_the_end_by_both_times_forward_and_backward(ends, backward):
     assert slopes.tolist() == pytest.approx([-2 * a, 2 * b], abs=1e-7)
 
 
-@pytest.mark.parametrize("gradient", [None, ode.Checkpointed(), ode.Adjoint()], ids=["graph", "checkpointed", "adjoint"])
+@pytest.mark.parametrize(
+    "gradient", [None, ode.Checkpointed(), ode.Adjoint()], ids=["graph", "checkpointed", "adjoint"]
+)
 def test_numbers_made_of_another_are_not_lost(gradient):
     """x' = a x - b x² with (a, b) = 2 z: x(2) and its slopes by the closed form of logistic growth."""
     half = torch.tensor([0.2, 1.5], dtype=DOUBLE, requires_grad=True)

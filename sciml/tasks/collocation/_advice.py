@@ -25,7 +25,8 @@ _PER_PERIOD, _LEAST = 16, 12
 """Points along an axis: per period, and where nothing oscillates."""
 
 _STEP = (
-    " A start with a jump at a is better begun later: a diffusivity D has made erf((x - a)/w) of it at the time w²/(4 D)."
+    " A start with a jump at a is better begun later: a diffusivity D has made erf((x - a)/w) of it at the time "
+    "w²/(4 D)."
 )
 
 
