@@ -66,6 +66,37 @@ def plain_form(
     return equation.xreplace(swap), {symbol.name for symbol in swap.values()}
 
 
+_LARGE = 500
+"""Operations above which known functions in an equation are not multiplied out."""
+
+
+def multiplied_out(equation: Expression) -> Expression:
+    """An equation of plain symbols as a sum of terms.
+
+    What holds no field is left as it is in a large equation: a known function, put in with four derivatives, would
+    become so many terms that sympy takes minutes.
+    """
+    import sympy
+
+    if equation.count_ops() < _LARGE:
+        return sympy.expand(equation)
+    whole: dict[Expression, Expression] = {}
+
+    def covered(part: Expression) -> Expression:
+        """The same with one symbol for everything without a field."""
+        if not part.args or part.is_number:
+            return part
+        if not any(field_and_order(symbol.name) for symbol in part.free_symbols):
+            return whole.setdefault(part, sympy.Dummy())
+        if not (part.is_Add or part.is_Mul):
+            return part.func(*map(covered, part.args))
+        known, rest = part.as_independent(*(s for s in part.free_symbols if field_and_order(s.name)))
+        return part.func(covered(known), *map(covered, part.func.make_args(rest)))
+
+    terms = sympy.expand(covered(equation))
+    return terms.xreplace({symbol: part for part, symbol in whole.items()})
+
+
 def forced(
     equation: Expression, solution: Mapping[str, Expression], values: Mapping[str, float] | None = None
 ) -> Expression:

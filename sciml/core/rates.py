@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from sciml.core.expressions import Evaluator, Expression, columns
-from sciml.core.plain_equations import field_and_order
+from sciml.core.plain_equations import field_and_order, multiplied_out
 from sciml.core.scales import typical_scales
 from sciml.core.statement import Statement
 
@@ -28,6 +28,7 @@ _LINE = 2001  # points along an axis, which resolve 500 periods
 _AT = (0.231, 0.618, 0.844)  # of the other axes' extents
 _LEAST = 1e-3  # of a known function's spread: smaller wiggles are rounding
 _ROUNDS = 2  # a second one for rates that follow from others
+_VANISHED = 1e-10  # of the largest term: a coefficient that is zero where it is looked at, but for rounding
 
 
 def rates(statement: Statement) -> dict[str, float]:
@@ -48,7 +49,7 @@ def _known_functions(statement: Statement) -> list[Expression]:
     """Terms of equations without fields, and what conditions prescribe without them."""
     import sympy
 
-    terms = [t for e in statement.plain_equations for t in sympy.Add.make_args(sympy.expand(e))]
+    terms = [t for e in statement.plain_equations for t in sympy.Add.make_args(multiplied_out(e))]
     free = {*statement.names, *statement.numbers(), *(u.name for u in statement.unknowns)}
     sources = sympy.Add(*[t for t in terms if _names(t) <= free])
     values = [sympy.sympify(value) for value in statement.plain_values]
@@ -102,7 +103,7 @@ def _balanced(
     middle = statement.domain.place(torch.full((1, len(half)), 0.5, dtype=torch.float64))
     numbers = {**columns(middle, statement.names), **_numbers(statement)}
     terms: list[tuple[str, float]] = []
-    for term in sympy.Add.make_args(sympy.expand(equation)):
+    for term in sympy.Add.make_args(multiplied_out(equation)):
         pairs = {s: pair for s in term.free_symbols if (pair := field_and_order(str(s)))}
         orders = {s: order for s, (_, order) in pairs.items()}
         coefficient = term.subs({s: sizes[name] for s, (name, _) in pairs.items()})
@@ -112,9 +113,10 @@ def _balanced(
             if math.isfinite(size):
                 terms.append((derivative, size / math.prod(half[a] for a in derivative)))
     fastest: dict[str, float] = {}
+    least = _VANISHED * max((size for _, size in terms), default=0.0)
     for derivative, size in terms:
         axis = derivative[:1]
-        if not derivative or set(derivative) != {axis} or not size > 0:
+        if not derivative or set(derivative) != {axis} or not size > least:
             continue
         others = [s * math.prod(known[b] for b in d) for d, s in terms if set(d) != {axis}]
         if others:

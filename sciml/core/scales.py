@@ -17,7 +17,7 @@ from torch import Tensor
 from sciml.core.config import Config
 from sciml.core.domain import Condition, Domain
 from sciml.core.expressions import Evaluator, Expression, columns
-from sciml.core.plain_equations import field_symbol
+from sciml.core.plain_equations import field_symbol, multiplied_out
 from sciml.core.shapes import uniform
 from sciml.core.statement import Statement
 
@@ -121,7 +121,7 @@ def _from_sources(statement: Statement, name: str) -> float:
     marks = {field_symbol(*pair) for pair in statement.needs}
     for equation in statement.plain_equations:
         homogeneous, sources = [], []
-        for term in sympy.Add.make_args(sympy.expand(equation)):
+        for term in sympy.Add.make_args(multiplied_out(equation)):
             held = {str(symbol) for symbol in term.free_symbols} & marks
             if not held:
                 sources.append(term)
@@ -134,17 +134,18 @@ def _from_sources(statement: Statement, name: str) -> float:
 
 
 def _is_linear(term: Expression, names: Iterable[str]) -> bool:
+    """Whether a term of a sum that is multiplied out is one of the symbols times what holds none of them."""
     import sympy
 
     symbols = [sympy.Symbol(name) for name in names]
-    return term.is_polynomial(*symbols) and sympy.Poly(term, *symbols).total_degree() == 1
+    return term.as_independent(*symbols, as_Add=False)[1] in symbols
 
 
 def _magnitude(equation: Expression, known: Mapping[str, Tensor]) -> float:
     """Of the largest term; 0 where no term is finite."""
     import sympy
 
-    return max(_sizes(sympy.Add.make_args(sympy.expand(equation)), known), default=0.0)
+    return max(_sizes(sympy.Add.make_args(multiplied_out(equation)), known), default=0.0)
 
 
 def _step(equation: Expression, name: str, magnitude: float, known: Mapping[str, Tensor]) -> list[float]:
@@ -152,7 +153,7 @@ def _step(equation: Expression, name: str, magnitude: float, known: Mapping[str,
     import sympy
 
     slope = sympy.sympify(equation).diff(sympy.Symbol(name))
-    total = sum(_sizes(sympy.Add.make_args(sympy.expand(slope)), known))
+    total = sum(_sizes(sympy.Add.make_args(multiplied_out(slope)), known))
     return [magnitude / total] if total > 0 else []
 
 

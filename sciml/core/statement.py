@@ -18,7 +18,7 @@ from sciml.core.expressions import Evaluator, Expression, columns
 from sciml.core.jumps import check_jumps
 from sciml.core.marks import has_unnamed_term, without_marks
 from sciml.core.places import condition_points
-from sciml.core.plain_equations import field_and_order, field_symbol, plain_form
+from sciml.core.plain_equations import field_and_order, field_symbol, multiplied_out, plain_form
 from sciml.core.plain_equations import forced as forced
 from sciml.core.quadrature import quadrature
 from sciml.core.shapes import Draw, Shape
@@ -183,7 +183,7 @@ class Statement:
     def _terms(self) -> list[Evaluator]:
         import sympy
 
-        return [Evaluator(sympy.Add.make_args(sympy.expand(equation))) for equation in self.plain_equations]
+        return [Evaluator(sympy.Add.make_args(multiplied_out(equation))) for equation in self.plain_equations]
 
     @property
     def has_laplacian(self) -> bool:
@@ -212,7 +212,7 @@ class Statement:
         for name in self.fields:
             rest = [sympy.Symbol(field_symbol(name, order)) for order in pure]
             swap[rest[0]] = sympy.Symbol(field_symbol(name, "Δ")) - sum(rest[1:])
-        equations = [sympy.expand(equation.xreplace(swap)) for equation in self.plain_equations]
+        equations = [multiplied_out(equation.xreplace(swap)) for equation in self.plain_equations]
         orders = {pair[1] for e in equations for s in e.free_symbols if (pair := field_and_order(s.name))}
         if "Δ" not in orders or any(len(order) > 1 for order in orders):
             return None

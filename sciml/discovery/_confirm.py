@@ -31,6 +31,8 @@ CANDIDATES = 3
 """The favourite of a component and the simpler formulas that are tried beside it."""
 SWEEPS = 2
 """Times that the formulas of all fields are chosen: a wrong one of the first spoils the choice of the second."""
+NO_BETTER = 0.8
+"""Share of its misfit that a sweep leaves where no formula was wrong, and none is tried again beside the others."""
 TREND = 3.0
 """Standard errors by which residuals must resemble their neighbours to be no noise."""
 UNSEEN = 0.3
@@ -110,7 +112,7 @@ def confirm(
     best = _fit(problem, seen, starts, chosen, alphabet, scalars, noise)
     rivals: list[tuple[sp.Expr, ...]] = [()] * len(options)
     for _ in range(SWEEPS):
-        before = list(best.formulas)
+        before, misfit = list(best.formulas), best.misfit
         for index, entries in enumerate(options):
             fits = [best]
             for entry in entries:
@@ -123,7 +125,8 @@ def confirm(
             best = min(close, key=lambda one: (sum(complexity(e) for e in one.formulas), one.length))
             rivals[index] = tuple(one.formulas[index] for one in close if one is not best)
             chosen = list(best.formulas)
-        if len(options) == 1 or all(alike(a, b) for a, b in zip(before, chosen, strict=True)):
+        same = all(alike(a, b) for a, b in zip(before, chosen, strict=True))
+        if len(options) == 1 or same or best.misfit > NO_BETTER * misfit:
             break
     best = _fit(problem, seen, _present(best.starts), best.formulas, alphabet, _values(best), noise, final=True)
     while (fewer := _without_idle_term(best)) is not None:

@@ -15,7 +15,9 @@ from sciml.discovery._table_problem import TableProblem
 from sciml.discovery._tree import evaluate
 
 MAX_STEPS = 1000
-"""Of a simulation; candidates that need more are on their way to infinity."""
+_LEAST_STEPS, _STEPS = 200, 5
+"""Of a simulation at most, and without space this many and so many for every time that was observed: what was seen well
+enough for a law to be found varies little between two points. Candidates that need more end in infinity."""
 RTOL = 1e-5
 _ATOL = 1e-7  # of the integration
 
@@ -53,7 +55,7 @@ def simulate(
             solved = ode.solve(
                 rate_of(problem, formulas, largest, len(seen)), first, when,
                 args=(constants.repeat(len(group), 1), which), rtol=RTOL, atol=_ATOL, method=method_for(asked),
-                max_steps=MAX_STEPS,
+                max_steps=MAX_STEPS if space else min(MAX_STEPS, _LEAST_STEPS + _STEPS * len(asked)),
             )  # fmt: skip
         values = unscaled(levels, solved.states.flatten(0, 1)).view_as(solved.states)
         states = values[:, 1:] if len(asked) > len(times) else values

@@ -5,11 +5,13 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Annotated
 
+import pydantic
 import torch
 
 from sciml.core import paths, rng
-from sciml.core.config import override, read_json
+from sciml.core.config import Config, override, parse, read_json
 from sciml.core.errors import ConfigError
 from sciml.core.problem import Problem
 from sciml.core.progress import Progress
@@ -39,7 +41,7 @@ def granted_steps(
     if "time" not in study.budgets:
         return plan
     path = out / "clock.json"
-    measured = read_json(path) if path.exists() and before is not None else {}
+    measured = _read_clock(path) if path.exists() and before is not None else {}
     earlier = {v.name: conditions_of(before, v) for v in before.variants} if before is not None else {}
     seconds = {
         v.name: measured[v.name]
@@ -70,6 +72,17 @@ def granted_steps(
         name: max(1, round(total / each) - trains[name].polish) if each else None for name, each in seconds.items()
     }
     return plan
+
+
+class StepSeconds(Config):
+    """What a clock has measured: seconds per step, by variant; 0 for one that takes no steps."""
+
+    seconds: dict[str, Annotated[float, pydantic.Field(ge=0, le=1e6)]]
+
+
+def _read_clock(path: Path) -> dict[str, float]:
+    """Raises: ConfigError for a file that holds something else."""
+    return parse(StepSeconds, {"seconds": read_json(path)}, str(path)).seconds
 
 
 def _step_seconds(study: Study, problem: Problem, variant: Variant, progress: Progress, repeats: int = 7) -> float:

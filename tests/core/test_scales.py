@@ -9,10 +9,13 @@ from sciml import solve
 from sciml.core import registry
 from sciml.core.capabilities import HasResidual
 from sciml.core.domain import Condition, Coordinate, Domain, dirichlet, initial
+from sciml.core.expressions import Evaluator
+from sciml.core.plain_equations import multiplied_out, plain_form
+from sciml.core.rates import rates
 from sciml.core.scales import Scales, needed_scales, typical_scales
 from sciml.core.statement import Statement, Unknown
 
-T, A = sp.symbols("t A")
+T, A, X, Y = sp.symbols("t A x y")
 D = sp.Function("D")(T)
 RATE = 2.5e-15
 
@@ -129,3 +132,32 @@ def test_heat_in_any_units_is_solved_as_well_as_in_units_of_one(length, duration
     solved = solve(statement, settings=["train.steps=15", "task.points=150", "model.width=10"])
     assert solved.metrics["error/max"] < 1e-4
     assert solved.trusted
+
+
+def test_a_known_function_of_many_terms_is_not_multiplied_out():
+    """Put in with its derivatives it would be thousands of terms; what holds the field comes apart."""
+    known = sp.Mul(*[sp.atan(X / (1 + k * Y)) for k in range(1, 4)])
+    u = sp.Function("u")(X, Y)
+    whole = u + known
+    equation = whole.diff(Y) * whole.diff(X, 3) - whole.diff(X) * whole.diff(Y, 3) + u.diff(X, 4)
+    plain, names = plain_form(equation, ("u",), ("x", "y"), "the equation")
+    assert plain.count_ops() > 500
+    terms = sp.Add.make_args(multiplied_out(plain))
+    by_fields = {frozenset(s.name for s in term.free_symbols) & names for term in terms}
+    assert len(terms) < 200
+    assert {frozenset({"u∂xxxx"}), frozenset({"u∂y", "u∂xxx"}), frozenset({"u∂xxx"}), frozenset()} <= by_fields
+    values = {symbol.name: 0.1 + i / 7 for i, symbol in enumerate(sorted(plain.free_symbols, key=str))} | {"y": 0.3}
+    before, after = Evaluator([plain, sum(terms)]).numbers(values)
+    assert after == pytest.approx(before, rel=1e-9)
+
+
+def test_a_coefficient_that_vanishes_in_the_middle_makes_no_frequency():
+    """sin(2πx) is 1e-16 in floating point at x = 1/2, and the solution no faster for it."""
+    u = sp.Function("u")(X, Y)
+    statement = Statement(
+        domain=Domain((Coordinate("x", 0.0, 1.0), Coordinate("y", 0.0, 1.0))),
+        fields=("u",),
+        equations=(u.diff(X, 2) + u.diff(Y, 2) + sp.sin(2 * sp.pi * X) * u.diff(X) + 1,),
+        conditions=(*dirichlet("u", "x"), *dirichlet("u", "y")),
+    )
+    assert max(rates(statement).values()) < 10

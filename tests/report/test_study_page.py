@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from report_builders import Page, make_problem, make_run, make_study
 from scipy import stats
 
-from sciml.core.errors import UserError
+from sciml.core.errors import ConfigError, UserError
 from sciml.metrics import Metric
 from sciml.report import judge, mean_of, write_index, write_run, write_study
 

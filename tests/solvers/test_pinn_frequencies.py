@@ -111,6 +111,37 @@ def test_a_kink_is_named_where_the_equation_is_met_on_average():
         assert ("kinks or jumps" in words) == ("residual lies near x = 0.4" in words) == (source != 1)
 
 
+@pytest.mark.slow
+def test_a_start_that_jumps_is_better_begun_as_an_error_function():
+    """Heat with D = 0.1 from a step, against its Fourier series: the run says the remedy, and the remedy works."""
+    diffusivity, begin = 0.1, 0.01
+    u, step = sp.Function("u")(X, T), sp.Heaviside(X - sp.Rational(1, 2))
+    width = 2 * math.sqrt(diffusivity * begin)
+    rounded = sum(f * sp.erf((X - a) / width) / 2 for f, a in ((1, 0.5), (-2, 1.0), (1, 1.5)))  # mirrored at x = 1
+    modes = torch.arange(1, 400, dtype=torch.float64)[:, None] * math.pi
+    x = torch.linspace(0.01, 0.99, 99, dtype=torch.float64)
+    weights = 2 / modes * (torch.cos(modes / 2) - torch.cos(modes))
+    errors, words = [], []
+    for first, start in ((0.0, step), (begin, rounded)):
+        statement = Statement(
+            domain=Domain((Coordinate("x", 0.0, 1.0), Coordinate("t", first, 1.0)), time="t"),
+            fields=("u",),
+            equations=(u.diff(T) - diffusivity * u.diff(X, 2),),
+            conditions=(*dirichlet("u", "x"), *initial("u", start)),
+            singular_corners=True,
+        )
+        solution = solve(statement, settings=["train.steps=60"])
+        words.append(" ".join(solution.words))
+        for time in (0.05, 0.3, 1.0):
+            exact = (weights * torch.sin(modes * x) * torch.exp(-diffusivity * modes**2 * time)).sum(0)
+            value = torch.as_tensor(solution(x=x.numpy(), t=time)["u"]).double().flatten()
+            errors.append(float((value - exact).norm() / exact.norm()))
+    assert "Not met" in words[0]
+    assert "erf((x - a)/w)" in words[0]
+    assert "Not met" not in words[1]
+    assert max(errors[3:]) < 0.01 < min(errors[:3])
+
+
 def test_a_corner_that_holds_all_that_is_missed_is_named():
     """u = 1 and u_y = -3 u at one corner: singular there, and right elsewhere."""
     x, y = sp.symbols("x y")

@@ -10,6 +10,7 @@ from sciml.core.statement import Unknown
 from sciml.discovery import compare, confirm, exact_starts, forecast, identify, parse_formula
 from sciml.models import StackedMLP
 from sciml.solvers.discovery import UPINN, Places, UPINNConfig, steps_of
+from sciml.study import make_discovery_request, run
 from sciml.tasks.discovery import (
     DISCOVERY,
     DiscoveryConfig,
@@ -301,12 +302,25 @@ def test_the_rate_law_is_found_among_products(draw, discovered):
 
 
 @pytest.mark.slow
-def test_one_published_trajectory_is_flagged_and_still_fitted(discovered):
-    record = discovered("lotka_volterra", "upinn", engine="operon", trajectories=1, noise=0.0)
-    assert not record.conclusion.details["identifiability"]["identifiable"]
-    assert record.conclusion.details["components"] == {}
-    assert record.metrics["test"]["state/relative_l2"] < 0.01
-    assert record.metrics["test"]["hidden/relative_l2"] < 0.1
+def test_one_published_trajectory_is_flagged_and_still_fitted(tmp_path):
+    """The bounds are those of the published case, 10 % of the hidden terms and 1 % of the state.
+
+    They are of the method and not of a budget: the recipe ends before L-BFGS has converged on one trajectory, and how
+    far it comes by then is a matter of the seed. With 2000 iterations more all seeds come to one error, which is
+    asserted as well; nothing in it could come from a lucky start.
+    """
+    errors = []
+    for seed in range(3):
+        out = {"settings": ["task.trajectories=1", "task.noise=0.0", "train.steps=4900"], "out": tmp_path / str(seed)}
+        options = {"solver": "upinn", "seed": seed} | out
+        request = make_discovery_request("lotka_volterra", options, engine="sparse", compare=False)
+        record = run(request).record
+        assert not record.conclusion.details["identifiability"]["identifiable"]
+        assert record.conclusion.details["components"] == {}
+        assert record.metrics["test"]["state/relative_l2"] < 0.01
+        errors.append(record.metrics["test"]["hidden/relative_l2"])
+    assert max(errors) < 0.1
+    assert max(errors) < 1.2 * min(errors)
 
 
 def test_the_observations_decide_between_formulas(lotka):

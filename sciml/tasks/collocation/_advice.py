@@ -24,6 +24,11 @@ _NEAR, _GATHERED = 0.1, 0.9
 _PER_PERIOD, _LEAST = 16, 12
 """Points along an axis: per period, and where nothing oscillates."""
 
+_STEP = (
+    " A start with a jump at a is better begun later: a diffusivity D has made erf((x - a)/w) of it at the time "
+    "w²/(4 D)."
+)
+
 
 def advice(statement: Statement, checks: Sequence[Check], trained: Check, *, points: int) -> str:
     """What may help, in sentences.
@@ -88,11 +93,25 @@ def caution(
         return (
             f"The statement has kinks or jumps, which a network rounds off: the solution is less accurate there than "
             f"on average ({gathered}). More points may help (task.points, model.adapt.kind=rad)."
+            + (_STEP if _starts_with_a_jump(statement) else "")
         )
     if met or not inside > _GATHERED or bool(near.all()):
         return ""
     elsewhere = check_equation(residual[~near], [part[~near] for part in terms]).value
     return f"{gathered}; elsewhere it is {format_number(elsewhere, 2)} of its largest term."
+
+
+def _starts_with_a_jump(statement: Statement) -> bool:
+    """Whether a field, and not only its slope, jumps along an axis at the start."""
+    import sympy
+
+    time = statement.domain.time
+    starts = [
+        sympy.sympify(value)
+        for condition, value in zip(statement.conditions, statement.plain_values, strict=True)
+        if isinstance(condition, Condition) and condition.axis == time and not condition.order
+    ]
+    return any(value.has(sympy.Heaviside, sympy.sign, sympy.Piecewise) for value in starts)
 
 
 def _enough(fast: dict[str, float], dim: int) -> int:
