@@ -71,7 +71,7 @@ def show(name: str | Path) -> Described:
         for failure in failures():
             if failure.name == key:
                 raise UserError(f"the {failure.kind} {key!r} cannot be used", got=failure.reason)
-        raise UnknownNameError("name", key, known)
+        raise UnknownNameError("name", key, known, fix="`sciml list` shows all.")
     return Described(_problem(registry.find_problem(name)), _render)
 
 

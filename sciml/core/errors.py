@@ -46,8 +46,12 @@ def _rebuild(kind: type[UserError], what: str, got: object, expected: object, fi
     return error
 
 
+_MOST_NAMES, _NEAR = 30, 8
+"""Names that are listed in full; of more, so many that are like the one that was given."""
+
+
 class UnknownNameError(UserError):
-    """A name that is not in a registry or a schema; lists the valid ones and the nearest match."""
+    """A name that is not in a registry or a schema; lists the valid ones, or those like it, and the nearest match."""
 
     def __init__(self, kind: str, name: str, valid: Iterable[str], *, fix: str = "") -> None:
         choices = sorted(valid)
@@ -55,9 +59,16 @@ class UnknownNameError(UserError):
         hint = f"Did you mean {match!r}?" if match else ""
         super().__init__(
             f"unknown {kind} {name!r}",
-            expected="one of: " + (", ".join(choices) or "(none)"),
+            expected=_listed(name, choices),
             fix=" ".join(filter(None, (hint, fix))),
         )
+
+
+def _listed(name: str, choices: list[str]) -> str:
+    if len(choices) <= _MOST_NAMES:
+        return "one of: " + (", ".join(choices) or "(none)")
+    like = difflib.get_close_matches(name, choices, n=_NEAR, cutoff=0.0)
+    return f"one of {len(choices)} names, such as " + ", ".join(like)
 
 
 class ConfigError(UserError):

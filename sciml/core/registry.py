@@ -61,7 +61,10 @@ def problem(name: str) -> Problem:
         raise _unusable(name, "problems", broken[name])
     if name not in folders:
         raise UnknownNameError(
-            "problem", name, folders, fix="`sciml new problem NAME` starts your own; give a path as ./NAME."
+            "problem",
+            name,
+            folders,
+            fix="`sciml list` shows all; `sciml new problem NAME` starts your own; give a path as ./NAME.",
         )
     return _load(folders[name])
 

@@ -192,6 +192,9 @@ class Record(SolverEntry):
             check_sealed(folder)
             content = read_json(path)
         except (FileNotFoundError, NotADirectoryError):
+            if not folder.exists():
+                raise DataError(f"there is no folder {folder}", expected="the folder of a finished run, as "
+                                "runs/PROBLEM/SOLVER-PRESET-s0") from None  # fmt: skip
             raise DataError(
                 f"{folder} is not a finished run: it has no {RECORD}",
                 fix="Finish it with `sciml run … --resume`, or name another folder.",

@@ -19,10 +19,10 @@ OWN = ("--problem", PROBLEMS / "periodic_advection")
 """The fixture problem is not registered, so a verb that loads a run must be told where it is."""
 
 WRONG = {
-    "problem": (["shalow_water"], "unknown problem 'shalow_water'; expected one of: "),
+    "problem": (["shalow_water"], "names, such as shallow_water"),
     "path": (["../nothing"], "no problem folder at this path; got '../nothing'"),
     "separators": (["a/b"], "no problem folder at this path; got 'a/b'"),
-    "solver": (["ADVECTION", "--solver", "sinnet"], "unknown solver 'sinnet'; expected one of: "),
+    "solver": (["ADVECTION", "--solver", "sinnet"], "names, such as sinenet"),
     "preset": (
         ["ADVECTION", "--preset", "tinny"],
         "unknown preset 'tinny'; expected one of: paper, small, tiny. Did you",
@@ -69,7 +69,7 @@ def test_usage_errors_exit_2_too(sciml, arguments):
 
 
 VERBS = {
-    "evaluate": (["evaluate", "nowhere"], "nowhere is not a finished run: it has no record.json"),
+    "evaluate": (["evaluate", "nowhere"], "there is no folder nowhere"),
     "evaluate a file": (["evaluate", "file"], "file is neither a run folder nor a packed run"),
     "predict": (["predict", "nowhere", "-i", "x.nc"], "nowhere is not a run folder: it has no config.json"),
     "export": (["export", "nowhere"], "nowhere is not a run folder"),

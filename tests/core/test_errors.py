@@ -30,6 +30,14 @@ def test_errors_cross_process_boundaries(kind):
     assert str(error) == "what; got 1; expected 2. do"
 
 
+def test_of_many_names_those_like_it_are_listed():
+    few, many = [f"name_{k}" for k in range(30)], [f"name_{k}" for k in range(31)]
+    assert str(errors.UnknownNameError("word", "nme_7", few)).count("name_") == 31
+    told = str(errors.UnknownNameError("word", "nme_7", many))
+    assert "expected one of 31 names, such as name_7, " in told
+    assert told.count("name_") == 9
+
+
 def test_unknown_name_crosses_process_boundaries():
     error = pickle.loads(pickle.dumps(errors.UnknownNameError("problem", "a", ["b"])))
     assert type(error) is errors.UnknownNameError
