@@ -280,15 +280,15 @@ def test_times_may_be_repeated(method):
     step = None if ode.METHODS[method].adaptive else 0.04
     rtol = 1e-7 if ode.METHODS[method].order > 3 else 1e-5
     repeats = () if ode.METHODS[method].remembers else (ode.Checkpointed(),)
-    for sign in (1, -1):
-        for gradient in (ode.Discrete(), ode.Discrete(schedule="graph"), *repeats, ode.Adjoint()):
-            solved = ode.solve(
-                lambda t, y, s=sign: -s * y, y0, sign * TIMES, method=method, step=step, gradient=gradient, rtol=rtol
-            ).check()
-            torch.testing.assert_close(solved.states, expected, rtol=2e-2 if step else 100 * rtol, atol=0)
-            assert torch.equal(solved.states[1, 1], solved.states[1, 2])
-            (slope,) = torch.autograd.grad(solved.states.sum(), y0)
-            torch.testing.assert_close(slope, expected.sum(1), rtol=2e-2 if step else 1000 * rtol, atol=0)
+    ways = (ode.Discrete(), ode.Discrete(schedule="graph"), *repeats, ode.Adjoint())
+    for gradient, sign in ((ways[0], -1), *((way, 1) for way in ways)):
+        solved = ode.solve(
+            lambda t, y, s=sign: -s * y, y0, sign * TIMES, method=method, step=step, gradient=gradient, rtol=rtol
+        ).check()
+        torch.testing.assert_close(solved.states, expected, rtol=2e-2 if step else 100 * rtol, atol=0)
+        assert torch.equal(solved.states[1, 1], solved.states[1, 2])
+        (slope,) = torch.autograd.grad(solved.states.sum(), y0)
+        torch.testing.assert_close(slope, expected.sum(1), rtol=2e-2 if step else 1000 * rtol, atol=0)
 
 
 @pytest.mark.parametrize("method", ["leapfrog", "yoshida4", "imex_ark3"])

@@ -112,6 +112,7 @@ def test_it_is_imported_trained_on_and_predicted_alone(case):
         np.testing.assert_array_equal(answer[name].isnull().values, np.broadcast_to(land, answer[name].shape))
 
 
+@pytest.mark.parametrize("case", ["holes", "weather", pytest.param("well", marks=pytest.mark.slow)], indirect=True)
 def test_its_exported_program_answers_alike(case):
     _, finished = case
     (torch_program,) = sciml.export(finished.folder, ("torch",))

@@ -190,6 +190,7 @@ def test_recipes_and_problems_can_be_copied_and_pickled(pickled):
             assert copied == value if not name.startswith("another ") else _same(copied, value), name
 
 
+@pytest.mark.slow
 def test_another_process_reads_a_pickled_problem(pickled):
     code = (
         "import pickle, sys\n"

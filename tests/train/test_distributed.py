@@ -1,5 +1,6 @@
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -22,24 +23,43 @@ SETTINGS = [
 ]
 
 
-def run_in_two_processes(advection, out) -> Path:
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
-    command = [*launcher, "-m", "sciml", "run", str(advection), "--out", str(out)]
-    done = subprocess.run(
-        [*command, *(word for s in SETTINGS for word in ("--set", s))],
-        capture_output=True,
-        text=True,
-        timeout=240,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-    assert done.returncode == 0, done.stderr
-    return out / "periodic_advection" / "sinenet-tiny-s0"
+def start_by_torchrun(words, free_port):
+    """As the documentation says."""
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "sciml", *words]
+    return [subprocess.Popen(launcher, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)]
 
 
-def test_two_processes_match_one_at_the_same_global_batch(tmp_path, advection):
+def start_both(words, free_port):
+    """What torchrun does, without a process that only starts and waits for the two."""
+    common = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port)}
+    return [
+        subprocess.Popen(
+            [sys.executable, "-m", "sciml", *words],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, **common, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+        )
+        for rank in range(2)
+    ]
+
+
+@pytest.fixture
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+@pytest.mark.parametrize("start", [start_both, pytest.param(start_by_torchrun, marks=pytest.mark.slow)])
+def test_two_processes_match_one_at_the_same_global_batch(tmp_path, advection, free_port, start):
     """10 steps with gloo: the same losses to 1e-5, the same weights to 1e-5 of their norm, one set of files."""
     one = sciml.run(advection, settings=SETTINGS, out=tmp_path / "one").folder
-    two = run_in_two_processes(advection, tmp_path / "two")
+    words = ["run", str(advection), "--out", str(tmp_path / "two"), *(w for s in SETTINGS for w in ("--set", s))]
+    processes = start(words, free_port)
+    errors = [process.communicate(timeout=240)[1] for process in processes]
+    assert not any(process.returncode for process in processes), errors
+    two = tmp_path / "two" / "periodic_advection" / "sinenet-tiny-s0"
     logs = [json.loads((folder / "log.jsonl").read_text()) for folder in (one, two)]
     for key in ("loss", "validation"):
         assert abs(logs[0][key] - logs[1][key]) <= 1e-5 * abs(logs[0][key])
