@@ -22,11 +22,16 @@ VERBS = typer.main.get_command(app)
 BLOCK = re.compile(r"```(\w+)\n(.*?)```", re.DOTALL)
 
 
+LONG = {"docs/reduced_models.md-2"}
+"""Blocks that take ten seconds; a reduced model of a table is also trained in tests/study."""
+
+
 def blocks(language):
     for page in PAGES:
         for i, (kind, text) in enumerate(BLOCK.findall(page.read_text(encoding="utf-8"))):
             if kind == language:
-                yield pytest.param(text, id=f"{page.relative_to(ROOT)}-{i}")
+                name = f"{page.relative_to(ROOT)}-{i}"
+                yield pytest.param(text, id=name, marks=[pytest.mark.slow] if name in LONG else [])
 
 
 def commands():
