@@ -76,11 +76,15 @@ def _capitalize_first(words: str) -> str:
     return words[:1].upper() + words[1:]
 
 
+_SETTINGS = {"draw": "random draw", "dense": "places examined on each trajectory"}
+"""Settings of data whose keys are no words by themselves."""
+
+
 def _plain(value: Any) -> str:
     """Nested settings as one readable line."""
     if isinstance(value, dict):
         return ", ".join(
-            f"{str(key).replace('_', ' ')} {_plain(entry)}"
+            f"{_SETTINGS.get(key, str(key).replace('_', ' '))} {_plain(entry)}"
             for key, entry in value.items()
             if entry not in (None, [], {}, "")
         )
