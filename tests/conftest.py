@@ -3,6 +3,7 @@
 import gc
 import os
 import re
+import signal
 import socket
 import sys
 from itertools import count
@@ -19,6 +20,9 @@ from sciml.testing import PROBLEMS
 hypothesis.settings.register_profile("unhurried", deadline=None)  # a busy machine is no fault of a function
 hypothesis.settings.load_profile("unhurried")
 
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of a script, for our children too
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 gc.disable()  # while a million objects are imported and collected that all stay
 

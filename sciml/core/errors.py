@@ -46,7 +46,7 @@ def _rebuild(kind: type[UserError], what: str, got: object, expected: object, fi
     return error
 
 
-_MOST_NAMES, _NEAR = 30, 8
+_MOST_NAMES, _NEAR = 40, 8
 """Names that are listed in full; of more, so many that are like the one that was given."""
 
 
