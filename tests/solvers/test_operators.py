@@ -88,7 +88,7 @@ def test_networks_learn(key, steps, tmp_path):
     assert record.metrics["test"]["mse"] < 0.5 * record.baselines["mean_map"].metrics["test"]["mse"]
 
 
-@pytest.mark.parametrize("key", ["fno_map", "unet_map", "pod_deeponet"])
+@pytest.mark.parametrize("key", ["fno_map", pytest.param("unet_map", marks=pytest.mark.slow), "pod_deeponet"])
 def test_networks_on_a_lattice_learn(key, tmp_path):
     request = RunRequest(problem=PROBLEMS / "plane_blur", solver=key, out=tmp_path,
                          settings=("train.steps=100", 'baselines=["mean_map"]', "task.functions=60"))  # fmt: skip

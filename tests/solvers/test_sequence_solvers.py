@@ -85,7 +85,7 @@ def trained(bench, key, folder, *settings):
     return bench.examine(solver, module).metrics
 
 
-@pytest.mark.parametrize("key", ["lssl", pytest.param("s4", marks=pytest.mark.slow), "s4d", "s5"])
+@pytest.mark.parametrize("key", ["lssl", *(pytest.param(key, marks=pytest.mark.slow) for key in ("s4", "s4d")), "s5"])
 def test_state_space_layers_learn_a_response_and_keep_it_at_half_the_rate(decay, key, tmp_path):
     scores = trained(decay, key, tmp_path, "train.steps=250", "model.features=8", "model.depth=1")
     assert scores["nrmse"] < 0.2

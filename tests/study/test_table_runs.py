@@ -22,6 +22,7 @@ QUICK = {
     "neural_ode": ["train.steps=3", "task.window=5"],
     "latent_ode": ["train.steps=2"],
 }
+LONGER = {"boosted_trees", "gaussian_process"}
 MODEL = '''"""A tank that cools: the rate is not known."""
 from dataclasses import dataclass
 
@@ -87,7 +88,10 @@ def tank(source):
     sys.modules.pop("sciml_problems.tank", None)
 
 
-@pytest.mark.parametrize("solver", sorted(QUICK))
+@pytest.mark.parametrize(
+    "solver",
+    [pytest.param(key, marks=[pytest.mark.slow] if key in LONGER else []) for key in sorted(QUICK)],
+)
 def test_every_trajectory_surrogate_runs_on_a_table_by_one_call(solver, source, tmp_path):
     finished = sciml.run(data=source, solver=solver, settings=[*QUICK[solver], "baselines=[]"], out=tmp_path)
     assert finished.record.status == "finished"

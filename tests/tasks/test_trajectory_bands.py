@@ -36,6 +36,7 @@ def fitted(bench, key):
     return solver, module
 
 
+@pytest.mark.slow
 def test_the_spread_of_the_gaussian_process_holds_what_it_says(bench):
     """Over all fields 90 to 99 % within two standard deviations, 95 % nominally, on average over sets of twelve cases.
 

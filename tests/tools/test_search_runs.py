@@ -108,7 +108,7 @@ def test_what_cannot_be_is_refused_before_work_starts(measured, latency_file, co
         apply_tool("search", weightless, settings=TRIALS, problem=problem)
 
 
-@pytest.mark.parametrize("cost", ["flops", "memory"])
+@pytest.mark.parametrize("cost", ["flops", pytest.param("memory", marks=pytest.mark.slow)])
 def test_other_costs_are_learned_in_the_same_way(cost, measured, with_data, problem_of):
     child = apply_tool("search", measured[0], settings=(*QUICK, *TRIALS, f"cost={cost}"), problem=problem_of("sinenet"))
     found = child.record.findings["search"].metrics
