@@ -11,9 +11,9 @@ from sciml.tools.cost import Cost
 
 
 class ResultLine(Config):
-    """One run of a study, as `result_line` and `broken_line` write it; further keys are kept."""
+    """One run of a study, as `result_line` and `broken_line` write it; further keys may stand beside these."""
 
-    model_config = pydantic.ConfigDict(extra="allow")
+    model_config = pydantic.ConfigDict(extra="ignore")
 
     variant: str
     budget: str
