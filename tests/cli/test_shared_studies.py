@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 
 import pytest
 from test_cli_hostile import CODES, bounded, ending  # noqa: F401 (a fixture)
@@ -87,8 +88,8 @@ def walk(folder, path, draw, every):
             code, err = ending(verb)
             if code not in CODES or "Traceback" in err:
                 wrong.append((path.name, place, str(other)[:60], verb[0], str(code)[-600:]))
-        for file, bytes_ in kept.items():
-            file.write_bytes(bytes_)
+        for file, unchanged in kept.items():
+            file.write_bytes(unchanged)
     strays = {p for p in files_of(folder) if p not in before and p.parts[0] not in ("reports", "home", "runs")}
     assert not strays
     return wrong
@@ -97,8 +98,6 @@ def walk(folder, path, draw, every):
 @pytest.fixture
 def sent(finished, tmp_path, monkeypatch):
     """A copy of the study beside a folder that leaves a mark when it is imported."""
-    import shutil
-
     shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
     (tmp_path / "trap").mkdir()
     (tmp_path / "trap" / "__init__.py").write_text(TRAP)

@@ -33,9 +33,9 @@ def test_errors_cross_process_boundaries(kind):
 def test_of_many_names_those_like_it_are_listed():
     few, many = [f"name_{k}" for k in range(40)], [f"name_{k}" for k in range(41)]
     assert str(errors.UnknownNameError("word", "nme_7", few)).count("name_") == 41
-    told = str(errors.UnknownNameError("word", "nme_7", many))
-    assert "expected one of 41 names, such as name_7, " in told
-    assert told.count("name_") == 9
+    message = str(errors.UnknownNameError("word", "nme_7", many))
+    assert "expected one of 41 names, such as name_7, " in message
+    assert message.count("name_") == 9
 
 
 def test_unknown_name_crosses_process_boundaries():
