@@ -1,6 +1,7 @@
 """What every test gets: one torch thread, its own cache folder, the same loaded problems, no network, no waiting."""
 
 import gc
+import json
 import os
 import re
 import signal
@@ -10,10 +11,12 @@ from itertools import count
 from pathlib import Path
 
 import hypothesis
+import kept_handles
 import pytest
 import torch
 import typed_calls  # before anything of the package
 
+from sciml.core.paths import atomic_write
 from sciml.data import PairShards, TrajectoryShards
 from sciml.testing import PROBLEMS
 
@@ -24,15 +27,20 @@ hypothesis.settings.load_profile("unhurried")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of a script, for our children too
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+kept_handles.keep()
+
 gc.disable()  # while a million objects are imported and collected that all stay
 
 
-def pytest_runtest_setup():
+def pytest_runtest_setup(item):
+    global _own_data
+    _own_data = bool(_DATA_TESTS & set(item.path.parts))
     typed_calls.begin_test()
 
 
 def pytest_collection_finish():
     gc.freeze()
+    gc.set_threshold(700, 10, 50)  # all objects are looked through less often: it takes a fifth of a second
     gc.enable()
 
 
@@ -57,6 +65,13 @@ def _in_haste():
         for module in ("data._making", "study._beside"):
             patch.setattr(f"sciml.{module}.usable_cores", lambda: 1)
         patch.setattr(os, "fsync", lambda descriptor: None)
+        yield
+
+
+@pytest.fixture
+def plain_h5netcdf():
+    """For a test that compares the bytes of files with those that other processes write."""
+    with kept_handles.let_go():
         yield
 
 
@@ -121,34 +136,40 @@ _DATA_TESTS = {"contracts", "data", "problems", "reference"}
 """Folders whose tests make their data, be it the same as before."""
 
 
-@pytest.fixture(scope="session")
-def _shards():
-    """Shards that the session has made, by what the product's cache keeps them by: bytes and statuses."""
-    return {}
+_own_data = False
+"""Whether the test at work makes its data."""
 
 
-@pytest.fixture(autouse=True)
-def _data_made_once(request, monkeypatch, _shards):
-    """Every test has a cache of its own; a shard that another one has made is copied into it rather than made again."""
-    if _DATA_TESTS & set(request.path.parts):
-        return
+@pytest.fixture(autouse=True, scope="session")
+def _data_made_once(tmp_path_factory):
+    """Every test has a cache of its own; a shard that another one has made, here or in the process beside this one, is
+    copied into it rather than made again. A shard is known by what the product's cache keeps it by."""
+    base = tmp_path_factory.getbasetemp()
+    known = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shards"
+    known.mkdir(exist_ok=True)
 
     def once(make, digest_of):
         def copied(self, piece):
-            key, path = (digest_of(self), piece), self.path(piece)
-            if key not in _shards:
+            if _own_data:
+                return make(self, piece)
+            shard, path = known / f"{digest_of(self)}-{piece.first}-{piece.count}-{piece.filename}", self.path(piece)
+            if not shard.exists():
                 statuses = make(self, piece)
-                _shards[key] = path.read_bytes(), statuses
-            content, statuses = _shards[key]
+                with atomic_write(shard) as temporary:
+                    temporary.write_bytes(json.dumps(statuses).encode() + b"\n" + path.read_bytes())
+                return statuses
+            statuses, content = shard.read_bytes().split(b"\n", 1)
             if not path.exists():
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(content)
-            return list(statuses)
+            return json.loads(statuses)
 
         return copied
 
-    monkeypatch.setattr(TrajectoryShards, "make", once(TrajectoryShards.make, lambda shards: shards.layout.digest))
-    monkeypatch.setattr(PairShards, "make", once(PairShards.make, lambda shards: shards.digest))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TrajectoryShards, "make", once(TrajectoryShards.make, lambda shards: shards.layout.digest))
+        patch.setattr(PairShards, "make", once(PairShards.make, lambda shards: shards.digest))
+        yield
 
 
 @pytest.fixture

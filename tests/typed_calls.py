@@ -9,7 +9,7 @@ import inspect
 
 import jaxtyping
 
-CHECKED = 8
+CHECKED = 3
 """Calls of a function that are checked in one test."""
 
 _decorate = jaxtyping.jaxtyped

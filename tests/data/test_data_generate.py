@@ -177,7 +177,7 @@ def slow(variant):
 
 
 @pytest.fixture
-def undisturbed(slow, files, tmp_path, monkeypatch):
+def undisturbed(slow, files, tmp_path, monkeypatch, plain_h5netcdf):
     """What one process makes of it in one go."""
     with monkeypatch.context() as patch:
         patch.setenv("SCIML_HOME", str(tmp_path / "undisturbed"))
