@@ -22,7 +22,7 @@ import types
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any, TypeVar
@@ -212,13 +212,10 @@ def entry(kind: str, base: type[E], key: str) -> E:
 
 
 def _collect(kind: str, base: type[E]) -> tuple[dict[str, E], dict[str, str]]:
-    package = importlib.import_module(f"sciml.{kind}")
     working: dict[str, E] = {}
     broken: dict[str, str] = {}
-    with warnings.catch_warnings():  # libraries add filters of their own when they are first imported
-        modules = [importlib.import_module(f"sciml.{kind}.{entry.name}")
-                   for entry in pkgutil.iter_modules(package.__path__) if not entry.name.startswith("_")]  # fmt: skip
-    for module in modules:
+    package = importlib.import_module(f"sciml.{kind}")
+    for module in _modules(package.__name__, tuple(package.__path__)):
         for exported in getattr(module, kind.upper(), ()):
             _add(working, exported.key, exported)
     for point in _points(f"sciml.{kind}"):
@@ -234,6 +231,14 @@ def _collect(kind: str, base: type[E]) -> tuple[dict[str, E], dict[str, str]]:
         else:
             working[point.name] = loaded
     return working, broken
+
+
+@cache
+def _modules(package: str, path: tuple[str, ...]) -> tuple[types.ModuleType, ...]:
+    """The modules of a package that may export entries; its folders keep them while a process lives."""
+    names = [entry.name for entry in pkgutil.iter_modules(path) if not entry.name.startswith("_")]
+    with warnings.catch_warnings():  # libraries add filters of their own when they are first imported
+        return tuple(importlib.import_module(f"{package}.{name}") for name in names)
 
 
 def _points(group: str) -> tuple[EntryPoint, ...]:

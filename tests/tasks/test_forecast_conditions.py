@@ -254,6 +254,7 @@ def test_a_forcing_that_nobody_can_guess_is_used(home):
     assert max(told) < 0.05
 
 
+@pytest.mark.slow  # as the test above, by a time step; how it reaches the network is tested by hand further up
 def test_a_time_step_that_differs_is_used(home):
     """Waves at one speed, recorded at three distances in time; one frame does not tell which."""
     rng, x = np.random.default_rng(0), np.arange(16) / 16

