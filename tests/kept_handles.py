@@ -1,10 +1,10 @@
 """h5netcdf opens a dataset anew whenever it is mentioned, some 300 times for a file of seven variables; here it stays
 open.
 
-Half of the time in which the tests read and write files goes by this, a twelfth of that of all tests. What a handle
-says is still asked of the file; only the search by name falls away, until something is deleted or moved (a dimension
-that becomes a variable gives up its place). The files hold the same, with some bytes in another order; processes that a
-test starts have h5netcdf as it is, and `let_go` gives it back to a test that compares bytes with theirs.
+The tests write thousands of small files, and most of that time is spent on these searches by name. An open dataset is
+still read from the file; only the search falls away, until something is deleted or moved (a dimension that becomes a
+variable gives up its place). The files have the same content, with some bytes in another order. Processes that a test
+starts use h5netcdf as it is, and `let_go` restores it for a test that compares bytes with theirs.
 """
 
 from contextlib import contextmanager

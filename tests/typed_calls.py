@@ -9,7 +9,7 @@ import inspect
 
 import jaxtyping
 
-CHECKED = 3
+CHECKED = 8
 """Calls of a function that are checked in one test."""
 
 _decorate = jaxtyping.jaxtyped

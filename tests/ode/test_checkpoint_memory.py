@@ -11,7 +11,7 @@ from torch.utils._pytree import tree_leaves
 
 from sciml import ode
 
-QUICK, LONG = (20, 30, 40, 60), pytest.param((100, 200, 500, 1000), marks=pytest.mark.slow)
+QUICK, LONG = (20, 40, 60, 80), pytest.param((100, 200, 500, 1000), marks=pytest.mark.slow)
 
 
 class Bytes(TorchDispatchMode):

@@ -75,10 +75,9 @@ def test_the_fastest_form_is_kept_with_the_same_answers(form, clock):
 
 def test_it_is_never_slower_than_dense_as_measured():
     module = structured().float()
-    tuning = tune_layer(module[0], torch.randn(8, 16), QUICK)
+    tuning = tune_layer(module[0], torch.randn(8, 16), AutotuneConfig(patience=0.2))  # one measurement is noise
     assert tuning.after <= tuning.dense
-    # twelve blocks of rank 1 cost more calls than one small product, as which or to which they are merged
-    assert tuning.form != "unchanged"
+    assert tuning.form == "dense", "twelve blocks of rank 1 cost more calls than one small product"
 
 
 def test_convolutions_modes_and_low_rank_are_tuned_too(clock):
